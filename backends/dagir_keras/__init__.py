@@ -1,0 +1,13 @@
+"""The Keras backend of dagir: builder and training."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # oneDNN's kernels reorder sums, so runs would differ
+
+from dagir_keras import activation, elementwise, linear, shape
+from dagir_keras.backend import KerasBackend
+
+backend = KerasBackend()
+
+__all__ = ["activation", "backend", "elementwise", "linear", "shape"]

@@ -1,0 +1,49 @@
+"""Which dagir layers Keras has, and how a Keras layer is made from one: by its configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from dagir import ops
+from dagir.layers import Layer
+from dagir.model import Model
+from dagir.origin import LayerCall
+from dagir.types import DType
+
+_ACTIVATION_NAMES = {
+    getattr(ops, name): name
+    for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax", "softplus", "softsign", "silu", "hard_sigmoid")
+} | {ops.elu: "elu", ops.selu: "selu", ops.leaky_relu: "leaky_relu", ops.exp: "exponential"}
+
+
+def is_native(call: LayerCall) -> bool:
+    """Whether a layer call becomes a layer (or model) of Keras itself."""
+    layer = call.layer
+    if isinstance(layer, Model):
+        return True
+    if not isinstance(layer, Layer) or not type(layer).__module__.startswith("dagir.layers"):
+        return False
+    return hasattr(keras.layers, type(layer).__name__) and _config(layer) is not None
+
+
+def make_layer(layer: Layer) -> keras.layers.Layer:
+    """The Keras layer with the same configuration; its weights are filled once it is built."""
+    config = _config(layer)
+    assert config is not None
+    return getattr(keras.layers, type(layer).__name__).from_config(config)
+
+
+def _config(layer: Layer) -> dict[str, Any] | None:
+    """The layer's configuration as Keras takes it; None where it holds a function that Keras has no name for."""
+    config: dict[str, Any] = {}
+    for key, value in layer.get_config().items():
+        if callable(value) and not isinstance(value, Layer):
+            if key.endswith("initializer"):
+                continue  # the weights are copied, so how they began is no matter
+            if value not in _ACTIVATION_NAMES:
+                return None
+            value = _ACTIVATION_NAMES[value]
+        config[key] = str(value) if isinstance(value, DType) else value
+    return config

@@ -1,0 +1,166 @@
+"""The loop: walk the nodes in order, look up the rule or the layer, keep the tensor.
+
+A Program is prepared once, which makes the Keras layers and variables, and run on KerasTensors (a functional model)
+or on tensors (inside a layer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import keras
+
+from dagir.backend import at_node
+from dagir.dims import SymbolicDim
+from dagir.errors import DagirError
+from dagir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.layers import Layer
+from dagir.model import Model, Signature
+from dagir.ops import Call
+from dagir.origin import LayerCall
+from dagir.passes import Outline
+from dagir.structure import flatten, map_structure, pack
+from dagir_keras.native import is_native, make_layer
+from dagir_keras.rules import rules
+
+Step: TypeAlias = Callable[[list[Any]], Sequence[Any]]
+
+
+class Registry:
+    """What is shared: one Keras layer for each dagir layer, one model for each model, one variable for each weight."""
+
+    def __init__(self) -> None:
+        self.layers: dict[Layer, keras.layers.Layer] = {}
+        self.models: dict[Model, keras.Model] = {}
+        self.variables: dict[Parameter, keras.Variable] = {}
+
+    def layer(self, layer: Layer) -> keras.layers.Layer:
+        """The Keras layer of a layer, made at the first call."""
+        if layer not in self.layers:
+            self.layers[layer] = make_layer(layer)
+        return self.layers[layer]
+
+    def model(self, model: Model) -> keras.Model:
+        """The Keras model of a nested model, made at the first call."""
+        if model not in self.models:
+            self.models[model] = functional(model.graph, model.signature, model.name, self)
+            self.models[model].trainable = model.trainable
+        return self.models[model]
+
+    def variable(self, parameter: Parameter) -> keras.Variable:
+        """The Keras variable of a weight that no native layer owns."""
+        if parameter not in self.variables:
+            self.variables[parameter] = keras.Variable(
+                parameter.array,
+                dtype=str(parameter.dtype),
+                trainable=parameter.trainable,
+                name=parameter.name.rsplit("/", 1)[-1],
+            )
+        return self.variables[parameter]
+
+    def weights(self) -> list[tuple[Parameter, keras.Variable]]:
+        """Every weight beside its Keras variable."""
+        pairs = dict(self.variables)
+        for layer, made in self.layers.items():
+            pairs.update(zip(layer.weights, made.weights, strict=True))
+        return list(pairs.items())
+
+
+class Program:
+    """A graph, prepared for Keras: a step for each node. inside: it runs within a Keras layer, which owns variables."""
+
+    def __init__(self, graph: Graph, registry: Registry, *, within: LayerCall | None = None, inside: bool = False) -> None:
+        self.registry, self.inside = registry, inside
+        self.tracked: list[Any] = []
+        self.graph = Outline(native=is_native, within=within)(graph)
+        self.steps = [(node, self._prepare(node)) for node in self.graph.nodes]
+
+    def __call__(self, tensors: Sequence[Any]) -> list[Any]:
+        """Run on one tensor per input of the graph."""
+        values: dict[Value | None, Any] = {None: None, **dict(zip(self.graph.inputs, tensors, strict=True))}
+        for node, step in self.steps:
+            operands = [self._read(value, values) for value in node.inputs]
+            try:
+                results = step(operands)
+            except DagirError as error:
+                raise at_node(error, node) from None
+            values.update(zip(node.outputs, results, strict=True))
+        return [self._read(value, values) for value in self.graph.outputs]
+
+    def _read(self, value: Value | None, values: dict[Value | None, Any]) -> Any:
+        source = value.source if value is not None else None
+        if isinstance(source, Constant):
+            return keras.ops.convert_to_tensor(source.array, dtype=str(source.value.dtype))
+        if isinstance(source, Parameter):
+            return self.registry.variable(source)
+        return values[value]
+
+    def _prepare(self, node: Node) -> Step:
+        scope = node.scope
+        if isinstance(node.op, Call) and scope is not None:
+            if isinstance(scope.layer, Model):
+                return self._model_step(scope.layer)
+            if isinstance(scope.layer, Layer) and is_native(scope) and _is_whole(scope, node.op.graph):
+                return self._native_step(scope, scope.layer, node.op.graph)
+            return self._traced_step(scope.layer.name, node.op.graph, scope)
+        parameters = [v.source for v in node.inputs if v is not None and isinstance(v.source, Parameter)]
+        if parameters and not self.inside:
+            reads = dict.fromkeys(v for v in node.inputs if v is not None and (v.node is not None or v.is_input))
+            graph = Graph(reads, node.outputs, node.op.op_name)
+            step = self._traced_step(None, graph, None)
+            places = [node.inputs.index(value) for value in reads]
+            return lambda operands: step([operands[place] for place in places])
+        for parameter in parameters:
+            self.tracked.append(self.registry.variable(parameter))
+        rule = rules[type(node.op)]
+        return lambda operands: _as_tuple(rule(node.op, *operands))
+
+    def _model_step(self, model: Model) -> Step:
+        made = self.registry.model(model)
+        self.tracked.append(made)
+        structure = model.signature.input_structure
+        return lambda operands: flatten(made(pack(structure, operands)))
+
+    def _native_step(self, call: LayerCall, layer: Layer, graph: Graph) -> Step:
+        made = self.registry.layer(layer)
+        self.tracked.append(made)
+
+        def step(operands: list[Any]) -> Sequence[Any]:
+            known = dict(zip(graph.inputs, operands, strict=False))
+
+            def read(leaf: Any) -> Any:
+                return self._read(leaf, known) if isinstance(leaf, Value) else leaf
+
+            outputs = made(*map_structure(read, list(call.args)), **map_structure(read, call.kwargs))
+            return flatten(outputs)
+
+        return step
+
+    def _traced_step(self, name: str | None, graph: Graph, call: LayerCall | None) -> Step:
+        from dagir_keras.traced import TracedLayer
+
+        made = TracedLayer(Program(graph, self.registry, within=call, inside=True), name=name)
+        self.tracked.append(made)
+        return lambda operands: flatten(made(*operands))
+
+
+def _is_whole(call: LayerCall, graph: Graph) -> bool:
+    """Whether the Call reads and yields what the layer call did: else it was cut, and is no whole layer."""
+    return list(graph.outputs) == list(dict.fromkeys(flatten(call.outputs)))
+
+
+def functional(graph: Graph, signature: Signature, name: str, registry: Registry) -> keras.Model:
+    """The functional Keras model of a graph, inputs and outputs in the structures of the signature."""
+    inputs = [_input(label, value) for (label, _), value in zip(signature.inputs, graph.inputs, strict=True)]
+    outputs = Program(graph, registry)(inputs)
+    return keras.Model(pack(signature.input_structure, inputs), pack(signature.output_structure, outputs), name=name)
+
+
+def _input(name: str, value: Value) -> Any:
+    shape = tuple(None if isinstance(size, SymbolicDim) else size for size in value.type.shape)
+    return keras.Input(batch_shape=shape, dtype=str(value.dtype), name=name.replace("/", "_"))
+
+
+def _as_tuple(found: Any) -> tuple[Any, ...]:
+    return found if isinstance(found, tuple) else (found,)

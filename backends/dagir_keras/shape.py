@@ -1,0 +1,71 @@
+"""Ops that move elements and compute none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops as K
+
+from dagir import ops
+from dagir.dims import SymbolicDim
+from dagir_keras.rules import rules
+
+
+@rules.rule(ops.Reshape)
+def reshape(op: ops.Reshape, x: Any) -> Any:
+    return K.reshape(x, _one_open(op.target))
+
+
+def _one_open(target: Any) -> tuple[Any, ...]:
+    """Keras knows no named sizes: one that is not known becomes -1."""
+    return tuple(-1 if isinstance(size, SymbolicDim) else size for size in target)
+
+
+@rules.rule(ops.Transpose)
+def transpose(op: ops.Transpose, x: Any) -> Any:
+    return K.transpose(x, op.axes)
+
+
+@rules.rule(ops.ExpandDims)
+def expand_dims(op: ops.ExpandDims, x: Any) -> Any:
+    return K.expand_dims(x, op.axis)
+
+
+@rules.rule(ops.Squeeze)
+def squeeze(op: ops.Squeeze, x: Any) -> Any:
+    return K.squeeze(x, op.axes)
+
+
+@rules.rule(ops.BroadcastTo)
+def broadcast_to(op: ops.BroadcastTo, x: Any) -> Any:
+    return K.broadcast_to(x, op.target)
+
+
+@rules.rule(ops.Concatenate)
+def concatenate(op: ops.Concatenate, *xs: Any) -> Any:
+    return K.concatenate(xs, axis=op.axis)
+
+
+@rules.rule(ops.Pad)
+def pad(op: ops.Pad, x: Any) -> Any:
+    grown = [(max(before, 0), max(after, 0)) for before, after in op.pads]
+    y = K.pad(x, grown, mode=op.mode, constant_values=op.value if op.mode == "constant" else None)
+    return y[tuple(slice(max(-before, 0), min(after, 0) or None) for before, after in op.pads)]
+
+
+@rules.rule(ops.Slice)
+def slice_rule(op: ops.Slice, x: Any) -> Any:
+    parts = [slice(None)] * len(x.shape)
+    for axis, start, stop, step in zip(op.axes, op.starts, op.stops, op.steps, strict=True):
+        parts[axis] = slice(start, stop, step)
+    return x[tuple(parts)]
+
+
+@rules.rule(ops.Tile)
+def tile(op: ops.Tile, x: Any) -> Any:
+    return K.tile(x, op.repeats)
+
+
+@rules.rule(ops.Gather)
+def gather(op: ops.Gather, x: Any, indices: Any) -> Any:
+    return K.take(x, indices, axis=op.axis)

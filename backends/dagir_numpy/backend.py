@@ -1,0 +1,40 @@
+"""The NumPy backend: runs the graph as written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dagir.backend import Backend, Executable, graph_of, signature
+from dagir.errors import ArgumentError
+from dagir.graph import Graph
+from dagir.model import Model
+from dagir.types import Array, DType
+from dagir_numpy.interpreter import evaluate
+from dagir_numpy.rules import rules
+
+
+class NumpyExecutable(Executable):
+    """The interpreter over one graph. `.artifact` is the graph."""
+
+    def __init__(self, model: Model | Graph, precision: DType | None) -> None:
+        graph = graph_of(model)
+        super().__init__(graph, signature(model))
+        self.artifact: Graph = graph
+        self.precision = precision
+
+    def _run(self, arrays: Sequence[Array]) -> list[Array]:
+        return evaluate(self.artifact, arrays, self.precision)
+
+
+class NumpyBackend(Backend):
+    """The reference: its rule for an op is the meaning of the op."""
+
+    name = "numpy"
+    rules = rules
+
+    def lower(self, model: Model | Graph, *, precision: Any = None, **unknown: Any) -> NumpyExecutable:
+        """precision: compute floats in this dtype ("float64" is the oracle) in place of their own."""
+        if unknown:
+            raise ArgumentError(f"the numpy backend has no option {sorted(unknown)[0]!r}", remedy="it has: precision")
+        return NumpyExecutable(model, None if precision is None else DType.of(precision))

@@ -1,0 +1,102 @@
+"""The loop: walk the nodes in order, look up the rule, keep the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from dagir.backend import at_node
+from dagir.dims import Dim, SymbolicDim
+from dagir.errors import DagirError
+from dagir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ops import Call
+from dagir.types import Array, DType
+from dagir_numpy.rules import rules
+
+Observer: TypeAlias = Callable[[Node, tuple[Array, ...]], tuple[Array, ...]]
+
+
+def evaluate(
+    graph: Graph, arrays: Sequence[Array], precision: DType | None = None, observe: Observer | None = None
+) -> list[Array]:
+    """The outputs of a graph for input arrays.
+
+    precision: compute every float in this dtype in place of its own; float64 is the oracle. observe: sees, and may
+    replace, the outputs of each node. Raises what a rule raises, with the node named.
+    """
+    values = {value: _convert(array, precision) for value, array in zip(graph.inputs, arrays, strict=True)}
+    sizes = _bind(graph, arrays)
+    last_use = _last_uses(graph)
+
+    def read(value: Value) -> Array:
+        if isinstance(value.source, (Parameter, Constant)):
+            return _convert(value.source.array, precision)
+        return values[value]
+
+    for node in graph.nodes:
+        operands = [None if value is None else read(value) for value in node.inputs]
+        try:
+            results = _run(node, operands, precision, sizes, observe)
+        except DagirError as error:
+            raise at_node(error, node) from None
+        values.update(zip(node.outputs, results, strict=True))
+        for value in last_use.get(node, ()):
+            values.pop(value, None)
+    return [read(value) for value in graph.outputs]
+
+
+def _run(
+    node: Node,
+    operands: Sequence[Array | None],
+    precision: DType | None,
+    sizes: dict[str, Dim],
+    observe: Observer | None,
+) -> tuple[Array, ...]:
+    if isinstance(node.op, Call):
+        arrays = [operand for operand in operands if operand is not None]
+        return tuple(evaluate(node.op.graph, arrays, precision, observe))
+    half = precision is None and any(value.dtype in (DType.FLOAT16, DType.BFLOAT16) for value in node.outputs)
+    if half:  # halves are computed in float32 and rounded once, as accelerators do
+        operands = [_convert(operand, DType.FLOAT32) if operand is not None else None for operand in operands]
+    with np.errstate(all="ignore"):
+        found = rules[type(node.op)](node.op.substitute(sizes), *operands)
+    results = found if isinstance(found, tuple) else (found,)
+    results = tuple(
+        np.asarray(result, dtype=_dtype(value.dtype, precision)) for value, result in zip(node.outputs, results, strict=True)
+    )
+    return results if observe is None else observe(node, results)
+
+
+def _dtype(dtype: DType, precision: DType | None) -> np.dtype:  # type: ignore[type-arg]
+    return (precision if precision is not None and dtype.is_float else dtype).numpy
+
+
+def _convert(array: Array, precision: DType | None) -> Array:
+    if precision is None or not DType.of(array.dtype).is_float:
+        return array
+    return array.astype(precision.numpy, copy=False)
+
+
+def _bind(graph: Graph, arrays: Sequence[Array]) -> dict[str, Dim]:
+    sizes: dict[str, Dim] = {}
+    for value, array in zip(graph.inputs, arrays, strict=True):
+        for size, actual in zip(value.type.shape, array.shape, strict=True):
+            if isinstance(size, SymbolicDim) and str(size).isidentifier():
+                sizes.setdefault(str(size), actual)
+    return sizes
+
+
+def _last_uses(graph: Graph) -> dict[Node, list[Value]]:
+    """The values that nobody reads after a node, so that memory follows what is alive."""
+    kept = set(graph.outputs)
+    last: dict[Value, Node] = {}
+    for node in graph.nodes:
+        for value in (*node.inputs, *node.outputs):
+            if value is not None and value not in kept:
+                last[value] = node
+    freed: dict[Node, list[Value]] = {}
+    for value, node in last.items():
+        freed.setdefault(node, []).append(value)
+    return freed

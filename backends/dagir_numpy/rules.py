@@ -1,0 +1,12 @@
+"""The table of NumPy rules. A rule takes the op and one array per operand; it is the meaning of the op.
+
+rule(op, *arrays) -> array, or a tuple of arrays for an op with several outputs. None stands for an absent operand.
+Rules work for any float dtype and never look beyond their own op.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from dagir.backend import Rules
+
+rules: Rules[Callable[..., Any]] = Rules("numpy")

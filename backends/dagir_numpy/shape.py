@@ -1,0 +1,66 @@
+"""Ops that move elements and compute none."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dagir import ops
+from dagir.types import Array
+from dagir_numpy.rules import rules
+
+
+@rules.rule(ops.Reshape)
+def reshape(op: ops.Reshape, x: Array) -> Array:
+    return x.reshape(op.target)  # type: ignore[arg-type]
+
+
+@rules.rule(ops.Transpose)
+def transpose(op: ops.Transpose, x: Array) -> Array:
+    return x.transpose(op.axes)
+
+
+@rules.rule(ops.ExpandDims)
+def expand_dims(op: ops.ExpandDims, x: Array) -> Array:
+    return np.expand_dims(x, op.axis)
+
+
+@rules.rule(ops.Squeeze)
+def squeeze(op: ops.Squeeze, x: Array) -> Array:
+    return np.squeeze(x, op.axes)
+
+
+@rules.rule(ops.BroadcastTo)
+def broadcast_to(op: ops.BroadcastTo, x: Array) -> Array:
+    return np.broadcast_to(x, op.target)  # type: ignore[arg-type]
+
+
+@rules.rule(ops.Concatenate)
+def concatenate(op: ops.Concatenate, *xs: Array) -> Array:
+    return np.concatenate(xs, op.axis)
+
+
+@rules.rule(ops.Pad)
+def pad(op: ops.Pad, x: Array) -> Array:
+    grown = [(max(before, 0), max(after, 0)) for before, after in op.pads]
+    filled = {"constant_values": op.value} if op.mode == "constant" else {}
+    y = np.pad(x, grown, op.mode, **filled)  # type: ignore[call-overload]
+    kept = [slice(max(-before, 0), min(after, 0) or None) for before, after in op.pads]
+    return y[tuple(kept)]
+
+
+@rules.rule(ops.Slice)
+def slice_rule(op: ops.Slice, x: Array) -> Array:
+    parts = [slice(None)] * x.ndim
+    for axis, start, stop, step in zip(op.axes, op.starts, op.stops, op.steps, strict=True):
+        parts[axis] = slice(start, stop, step)
+    return x[tuple(parts)]
+
+
+@rules.rule(ops.Tile)
+def tile(op: ops.Tile, x: Array) -> Array:
+    return np.tile(x, op.repeats)
+
+
+@rules.rule(ops.Gather)
+def gather(op: ops.Gather, x: Array, indices: Array) -> Array:
+    return np.take(x, indices, op.axis)

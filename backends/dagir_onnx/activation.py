@@ -1,0 +1,74 @@
+"""Activation functions."""
+
+from __future__ import annotations
+
+from math import pi, sqrt
+
+from dagir import ops
+from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.rules import rules
+
+for _op, _op_type in {
+    ops.Relu: "Relu",
+    ops.Sigmoid: "Sigmoid",
+    ops.Tanh: "Tanh",
+    ops.Softplus: "Softplus",
+    ops.Softsign: "Softsign",
+    ops.Selu: "Selu",
+}.items():
+    rules.rule(_op)(lambda op, emit, x, op_type=_op_type: emit(op_type, x))
+
+
+@rules.rule(ops.Silu)
+def silu(op: ops.Silu, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("Mul", x, emit("Sigmoid", x))
+
+
+@rules.rule(ops.HardSigmoid)
+def hard_sigmoid(op: ops.HardSigmoid, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("HardSigmoid", x, alpha=1 / 6, beta=0.5)
+
+
+@rules.rule(ops.Elu)
+def elu(op: ops.Elu, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("Elu", x, alpha=op.alpha)
+
+
+@rules.rule(ops.LeakyRelu)
+def leaky_relu(op: ops.LeakyRelu, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("LeakyRelu", x, alpha=op.negative_slope)
+
+
+@rules.rule(ops.Gelu)
+def gelu(op: ops.Gelu, emit: Emitter, x: Tensor) -> Tensor:
+    if emit.opset >= 20:
+        return emit("Gelu", x, approximate="tanh" if op.approximate else "none")
+
+    def number(value: float) -> Tensor:
+        return emit.constant(value, x.type.dtype)
+
+    if op.approximate:
+        cube = emit("Mul", emit("Mul", x, x), x)
+        inner = emit("Mul", emit("Add", x, emit("Mul", cube, number(0.044715))), number(sqrt(2 / pi)))
+        bell = emit("Tanh", inner)
+    else:
+        bell = emit("Erf", emit("Div", x, number(sqrt(2))))
+    return emit("Mul", emit("Mul", x, emit("Add", bell, number(1))), number(0.5))
+
+
+@rules.rule(ops.Softmax)
+def softmax(op: ops.Softmax, emit: Emitter, x: Tensor) -> Tensor:
+    if len(op.axes) == 1:
+        return emit("Softmax", x, axis=op.axes[0])
+    axes = emit.ints(*op.axes)
+    powers = emit("Exp", emit("Sub", x, emit("ReduceMax", x, axes, keepdims=1)))
+    return emit("Div", powers, emit("ReduceSum", powers, axes, keepdims=1))
+
+
+@rules.rule(ops.LogSoftmax)
+def log_softmax(op: ops.LogSoftmax, emit: Emitter, x: Tensor) -> Tensor:
+    if len(op.axes) == 1:
+        return emit("LogSoftmax", x, axis=op.axes[0])
+    axes = emit.ints(*op.axes)
+    shifted = emit("Sub", x, emit("ReduceMax", x, axes, keepdims=1))
+    return emit("Sub", shifted, emit("Log", emit("ReduceSum", emit("Exp", shifted), axes, keepdims=1)))

@@ -1,0 +1,24 @@
+"""DType to and from ONNX's TensorProto.DataType."""
+
+from __future__ import annotations
+
+from onnx import TensorProto
+
+from dagir.types import DType
+
+TO_ONNX: dict[DType, int] = {
+    DType.FLOAT16: TensorProto.FLOAT16,
+    DType.BFLOAT16: TensorProto.BFLOAT16,
+    DType.FLOAT32: TensorProto.FLOAT,
+    DType.FLOAT64: TensorProto.DOUBLE,
+    DType.INT8: TensorProto.INT8,
+    DType.INT16: TensorProto.INT16,
+    DType.INT32: TensorProto.INT32,
+    DType.INT64: TensorProto.INT64,
+    DType.UINT8: TensorProto.UINT8,
+    DType.UINT16: TensorProto.UINT16,
+    DType.UINT32: TensorProto.UINT32,
+    DType.UINT64: TensorProto.UINT64,
+    DType.BOOL: TensorProto.BOOL,
+}
+FROM_ONNX: dict[int, DType] = {code: dtype for dtype, code in TO_ONNX.items()}

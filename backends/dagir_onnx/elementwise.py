@@ -1,0 +1,118 @@
+"""Elementwise arithmetic, comparison and logic."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dagir import ops
+from dagir.types import DType
+from dagir_onnx.dtypes import TO_ONNX
+from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.rules import rules
+
+_SAME_NAME = {
+    ops.Negative: "Neg",
+    ops.Absolute: "Abs",
+    ops.Sign: "Sign",
+    ops.Exp: "Exp",
+    ops.Log: "Log",
+    ops.Sqrt: "Sqrt",
+    ops.Reciprocal: "Reciprocal",
+    ops.Sin: "Sin",
+    ops.Cos: "Cos",
+    ops.Tan: "Tan",
+    ops.Erf: "Erf",
+    ops.Floor: "Floor",
+    ops.Ceil: "Ceil",
+    ops.Round: "Round",
+    ops.Identity: "Identity",
+    ops.LogicalNot: "Not",
+    ops.IsNan: "IsNaN",
+    ops.Add: "Add",
+    ops.Subtract: "Sub",
+    ops.Multiply: "Mul",
+    ops.Divide: "Div",
+    ops.Power: "Pow",
+    ops.Maximum: "Max",
+    ops.Minimum: "Min",
+    ops.Equal: "Equal",
+    ops.Less: "Less",
+    ops.LessEqual: "LessOrEqual",
+    ops.Greater: "Greater",
+    ops.GreaterEqual: "GreaterOrEqual",
+    ops.LogicalAnd: "And",
+    ops.LogicalOr: "Or",
+    ops.LogicalXor: "Xor",
+    ops.Where: "Where",
+}
+
+for _op, _op_type in _SAME_NAME.items():
+    rules.rule(_op)(lambda op, emit, *xs, op_type=_op_type: emit(op_type, *xs))
+
+
+@rules.rule(ops.Square)
+def square(op: ops.Square, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("Mul", x, x)
+
+
+@rules.rule(ops.Rsqrt)
+def rsqrt(op: ops.Rsqrt, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("Reciprocal", emit("Sqrt", x))
+
+
+@rules.rule(ops.Log1p)
+def log1p(op: ops.Log1p, emit: Emitter, x: Tensor) -> Tensor:
+    """log(u) * x / (u - 1), u = 1 + x: exact where 1 + x rounds (Kahan; Goldberg 1991, theorem 4)."""
+    one = emit.constant(1, x.type.dtype)
+    u = emit("Add", x, one)
+    rounded = emit("Equal", u, one)
+    excess = emit("Sub", u, one)
+    ratio = emit("Div", x, emit("Where", rounded, one, excess))
+    scaled = emit("Mul", emit("Log", u), ratio)
+    infinite = emit("IsInf", u)
+    return emit("Where", infinite, u, emit("Where", rounded, x, scaled))
+
+
+@rules.rule(ops.Expm1)
+def expm1(op: ops.Expm1, emit: Emitter, x: Tensor) -> Tensor:
+    """tanh(x/2) * (e**x + 1) near 0, where e**x - 1 cancels; e**x - 1 elsewhere."""
+    one = emit.constant(1, x.type.dtype)
+    power = emit("Exp", x)
+    near = emit("Mul", emit("Tanh", emit("Mul", x, emit.constant(0.5, x.type.dtype))), emit("Add", power, one))
+    is_near = emit("Less", emit("Abs", x), emit.constant(0.5, x.type.dtype))
+    return emit("Where", is_near, near, emit("Sub", power, one))
+
+
+@rules.rule(ops.NotEqual)
+def not_equal(op: ops.NotEqual, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
+    return emit("Not", emit("Equal", x1, x2))
+
+
+@rules.rule(ops.FloorDivide)
+def floor_divide(op: ops.FloorDivide, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
+    if x1.type.dtype.is_float:
+        return emit("Floor", emit("Div", x1, x2))
+    rest = emit("Mod", x1, x2)
+    return emit("Div", emit("Sub", x1, rest), x2)
+
+
+@rules.rule(ops.Mod)
+def mod(op: ops.Mod, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
+    if not x1.type.dtype.is_float:
+        return emit("Mod", x1, x2)
+    rest = emit("Mod", x1, x2, fmod=1)  # the sign of x1; NumPy's is the sign of x2
+    zero = emit.constant(0, x1.type.dtype)
+    differ = emit("Less", emit("Mul", emit("Sign", rest), emit("Sign", x2)), zero)
+    return emit("Where", differ, emit("Add", rest, x2), rest)
+
+
+@rules.rule(ops.Cast)
+def cast(op: ops.Cast, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("Cast", x, to=TO_ONNX[op.dtype])
+
+
+@rules.rule(ops.Clip)
+def clip(op: ops.Clip, emit: Emitter, x: Tensor) -> Tensor:
+    dtype: DType = x.type.dtype
+    low, high = np.asarray(op.minimum, dtype.numpy), np.asarray(op.maximum, dtype.numpy)
+    return emit("Clip", x, emit.constant(low), emit.constant(high))

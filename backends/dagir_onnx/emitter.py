@@ -1,0 +1,230 @@
+"""The emitter: what the rules write ONNX nodes and initializers with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from onnx import NodeProto, StringStringEntryProto, helper
+
+from dagir.dims import Dim, SymbolicDim
+from dagir.graph import Constant, Node, Parameter, Value
+from dagir.naming import Namer
+from dagir.types import Array, DType, TensorType, type_of
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A name in the ONNX graph with its type; `make` gives the numbers of an initializer."""
+
+    name: str
+    type: TensorType
+    make: Callable[[], Array] | None = None
+
+    @property
+    def array(self) -> Array:
+        """The numbers of a constant or parameter."""
+        assert self.make is not None, f"{self.name} is no initializer"
+        return self.make()
+
+    @property
+    def is_initializer(self) -> bool:
+        """Whether the numbers are known when the graph is written."""
+        return self.make is not None
+
+
+class Emitter:
+    """Collects nodes and initializers. An initializer is written when a node first reads it."""
+
+    def __init__(self, opset: int, names: Mapping[Value, str]) -> None:
+        self.opset = opset
+        self.nodes: list[NodeProto] = []
+        self.initializers: dict[str, Tensor] = {}
+        self._names = names
+        self._namer = Namer(names.values())
+        self._node_namer = Namer()
+        self._derived: dict[tuple[str, str], Tensor] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = {}
+        self._size_sources: dict[str, tuple[Tensor, int]] = {}
+        self._sizes: dict[Dim, Tensor] = {}
+        self._current: Node | None = None
+        self._props: list[StringStringEntryProto] = []
+        self._prefix = ""
+
+    # ---- what rules use
+
+    def __call__(
+        self,
+        op_type: str,
+        *inputs: Tensor | None,
+        outputs: int = 1,
+        type: TensorType | None = None,
+        **attributes: Any,
+    ) -> Any:
+        """Write a node; returns its output Tensor, or a tuple for several. None is an absent input.
+
+        type: of the output where a later step of the rule asks for it; by default that of the first input.
+        """
+        names = [self._use(tensor) for tensor in inputs]
+        while names and not names[-1]:
+            names.pop()
+        title = self._node_namer(f"{self._prefix}{op_type}")
+        made = [self._namer(title if outputs == 1 else f"{title}:{i}") for i in range(outputs)]
+        proto = NodeProto(op_type=op_type, input=names, output=made, name=title)
+        for key, value in attributes.items():
+            if value is not None:
+                proto.attribute.append(helper.make_attribute(key, value))
+        if self._props:
+            proto.metadata_props.extend(self._props)
+        self.nodes.append(proto)
+        first = next((tensor for tensor in inputs if tensor is not None), None)
+        kind = type or (first.type if first is not None else TensorType(DType.FLOAT32, ()))
+        tensors = tuple(Tensor(name, kind) for name in made)
+        return tensors[0] if outputs == 1 else tensors
+
+    def constant(self, value: Any, dtype: Any = None) -> Tensor:
+        """An initializer for an array or number, one for equal contents. dtype: a DType or a NumPy dtype."""
+        array = np.asarray(value, dtype=dtype.numpy if isinstance(dtype, DType) else dtype)
+        key = (str(array.dtype), array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = Tensor(self._namer("constant"), type_of(array), lambda: array)
+        return self._constants[key]
+
+    def ints(self, *values: int) -> Tensor:
+        """An int64 initializer of rank 1, as ONNX takes axes, shapes and pads."""
+        return self.constant(list(values), np.int64)
+
+    def derived(self, tensor: Tensor, how: str, function: Callable[[Array], Array], type: TensorType) -> Tensor:
+        """An initializer made from another's array, computed when the file is written. `how` tells uses apart.
+
+        The weight keeps its name where the original is not written too. Raises ValueError unless `tensor` is one.
+        """
+        if tensor.make is None:
+            raise ValueError(f"{tensor.name} is computed at run time")
+        key = (tensor.name, how)
+        if key not in self._derived:
+            make = tensor.make
+            taken = tensor.name in self.initializers
+            name = self._namer(f"{tensor.name}.{how}") if taken else tensor.name
+            found = Tensor(name, type, lambda: function(make()))
+            if not taken:
+                self.initializers[name] = found
+            self._derived[key] = found
+        return self._derived[key]
+
+    def transposed(self, tensor: Tensor, axes: Sequence[int]) -> Tensor:
+        """The tensor with axes permuted: a permuted weight, or a Transpose node."""
+        kind = tensor.type.with_shape(tuple(tensor.type.shape[axis] for axis in axes))
+        if tensor.is_initializer:
+            how = "transposed" + "".join(map(str, axes))
+            return self.derived(tensor, how, lambda array: array.transpose(axes), kind)
+        transposed: Tensor = self("Transpose", tensor, perm=list(axes), type=kind)
+        return transposed
+
+    def shape_tensor(self, shape: Sequence[Dim]) -> Tensor:
+        """An int64 tensor [rank] of the sizes; computed at run time where they are symbolic."""
+        if all(isinstance(size, int) for size in shape):
+            return self.ints(*shape)  # type: ignore[arg-type]
+        parts = [self.size(size) for size in shape]
+        joined: Tensor = self("Concat", *parts, axis=0, type=TensorType(DType.INT64, (len(parts),)))
+        return joined
+
+    def size(self, dim: Dim) -> Tensor:
+        """An int64 tensor [1] with one size, computed from the shapes of the inputs."""
+        if isinstance(dim, int):
+            return self.ints(dim)
+        if dim not in self._sizes:
+            self._sizes[dim] = self._compute_size(dim)
+        return self._sizes[dim]
+
+    @property
+    def outputs(self) -> tuple[Value, ...]:
+        """The outputs of the node that is being lowered, for their types."""
+        assert self._current is not None
+        return self._current.outputs
+
+    # ---- what the lowering loop uses
+
+    def declare_input(self, value: Value) -> Tensor:
+        """The Tensor of a graph input; its symbolic axes become sources of sizes."""
+        tensor = Tensor(self._names[value], value.type)
+        for axis, size in enumerate(value.type.shape):
+            if isinstance(size, SymbolicDim) and str(size).isidentifier():
+                self._size_sources.setdefault(str(size), (tensor, axis))
+        return tensor
+
+    def leaf(self, value: Value) -> Tensor:
+        """The Tensor of a parameter or constant."""
+        source = value.source
+        assert isinstance(source, (Parameter, Constant))
+        if isinstance(source, Constant) and source.array.size <= 16:
+            return self.constant(source.array)
+        return Tensor(self._names[value], value.type, lambda: source.array)
+
+    def begin(self, node: Node) -> int:
+        """Start on a node: what is written from now on carries its layer and source line."""
+        self._current = node
+        self._prefix = f"{node.scope.path}/" if node.scope is not None else ""
+        self._props = []
+        if node.scope is not None:
+            self._props.append(StringStringEntryProto(key="dagir.layer", value=node.scope.path))
+        if node.location is not None:
+            self._props.append(StringStringEntryProto(key="dagir.source", value=node.location.short))
+        return len(self.nodes)
+
+    def finish(self, value: Value, tensor: Tensor, start: int, is_output: bool) -> Tensor:
+        """Give what a rule returned the value's own name; `start` is what `begin` returned."""
+        name = self._names[value]
+        written = self.nodes[start:]
+        maker = next((proto for proto in written if tensor.name in proto.output), None)
+        if maker is None:
+            if not is_output:
+                return Tensor(tensor.name, value.type, tensor.make)
+            maker = self._identity(tensor)
+            tensor, written = Tensor(maker.output[0], value.type), [maker]
+        for proto in written:
+            for fields in (proto.output, proto.input):
+                for place, known in enumerate(fields):
+                    if known == tensor.name:
+                        fields[place] = name
+        return Tensor(name, value.type)
+
+    def _identity(self, tensor: Tensor) -> NodeProto:
+        self("Identity", tensor)
+        return self.nodes[-1]
+
+    def _use(self, tensor: Tensor | None) -> str:
+        if tensor is None:
+            return ""
+        if tensor.make is not None:
+            self.initializers.setdefault(tensor.name, tensor)
+        return tensor.name
+
+    def _compute_size(self, dim: SymbolicDim) -> Tensor:
+        """The polynomial, term by term."""
+        kind = TensorType(DType.INT64, (1,))
+        total: Tensor | None = None
+        for monomial, coefficient in dim.terms:
+            factors = [self._named_size(atom) if isinstance(atom, str) else self._applied(atom) for atom in monomial]
+            if coefficient != 1 or not factors:
+                factors.append(self.ints(coefficient))
+            product = factors[0]
+            for factor in factors[1:]:
+                product = self("Mul", product, factor, type=kind)
+            total = product if total is None else self("Add", total, product, type=kind)
+        assert total is not None
+        return total
+
+    def _named_size(self, name: str) -> Tensor:
+        tensor, axis = self._size_sources[name]
+        kind = TensorType(DType.INT64, (1,))
+        found: Tensor = self("Shape", tensor, start=axis, end=axis + 1, type=kind)
+        return found
+
+    def _applied(self, atom: Any) -> Tensor:
+        op_type = {"floordiv": "Div", "min": "Min", "max": "Max"}[atom.function]
+        kind = TensorType(DType.INT64, (1,))
+        found: Tensor = self(op_type, self.size(atom.left), self.size(atom.right), type=kind)
+        return found

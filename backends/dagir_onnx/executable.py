@@ -1,0 +1,148 @@
+"""Running an ONNX model on onnxruntime, on the device that was asked for or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnx import ModelProto
+
+from dagir.backend import Executable
+from dagir.errors import ArgumentError, BackendError, FeedError
+from dagir.graph import Graph
+from dagir.model import Signature
+from dagir.types import Array, DType
+from dagir_onnx.dtypes import TO_ONNX
+from dagir_onnx.emitter import Tensor
+from dagir_onnx.file import EMBEDDED_LIMIT, size_of, write
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def check_device(device: str) -> None:
+    """Raise ArgumentError for an unknown device, BackendError for one that this onnxruntime has not."""
+    if device not in _PROVIDERS:
+        raise ArgumentError(f"unknown device {device!r}", remedy="use device='cpu' or device='cuda'")
+    available = onnxruntime.get_available_providers()
+    if _PROVIDERS[device] not in available:
+        raise BackendError(
+            f"device {device!r} was asked for, and this onnxruntime cannot use it",
+            facts=[("onnxruntime", onnxruntime.__version__), ("it has", ", ".join(available))],
+            remedy="pip install 'dagir[onnx-gpu]' on a machine with a CUDA GPU, or use device='cpu'",
+        )
+
+
+class OnnxExecutable(Executable):
+    """An onnxruntime session. `.artifact` is the ModelProto, `.session` the session, made at the first run."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        signature: Signature,
+        model: ModelProto,
+        initializers: dict[str, Tensor],
+        device: str = "cpu",
+        session_options: Any = None,
+    ) -> None:
+        check_device(device)
+        super().__init__(graph, signature)
+        self.device = device
+        self._model, self._initializers = model, initializers
+        self._options = session_options
+        self._embedded = False
+        self._session: Any = None
+        self._folder: Any = None
+
+    @property
+    def artifact(self) -> ModelProto:  # type: ignore[override]
+        """The ONNX model, its weights inside. Raises BackendError past 2 GiB: save it in place of that."""
+        if size_of(self._initializers) > EMBEDDED_LIMIT:
+            raise BackendError("the weights exceed 2 GiB, the limit of one protobuf message", remedy="use save(path)")
+        if not self._embedded:
+            from dagir_onnx.lowering import embed
+
+            embed(self._model, self._initializers)
+            self._embedded = True
+        return self._model
+
+    def save(self, path: str | os.PathLike[str], *, external_data: bool | None = None, overwrite: bool = True) -> Path:
+        """Write the model; weights go beside it in `<name>.data` past 2 GiB, or where external_data is True.
+
+        Nothing half-written is left: a temporary file is renamed. Raises FileError.
+        """
+        skeleton = ModelProto()
+        skeleton.CopyFrom(self._model)
+        del skeleton.graph.initializer[:]
+        return write(skeleton, self._initializers, Path(path), external_data=external_data, overwrite=overwrite)
+
+    @property
+    def session(self) -> Any:
+        """The onnxruntime.InferenceSession. Raises BackendError where the device does not take the model."""
+        if self._session is None:
+            self._session = self._open()
+        return self._session
+
+    def _open(self) -> Any:
+        options = self._options or onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        source: Any
+        if size_of(self._initializers) > EMBEDDED_LIMIT:
+            self._folder = tempfile.TemporaryDirectory(prefix="dagir-")
+            source = str(self.save(Path(self._folder.name) / "model.onnx"))
+        else:
+            source = self.artifact.SerializeToString()
+        if self.device == "cuda":  # a silent fallback of a node to the CPU would be a lie
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        session = onnxruntime.InferenceSession(source, options, providers=[_PROVIDERS[self.device]])
+        if _PROVIDERS[self.device] not in session.get_providers():
+            raise BackendError(
+                f"device {self.device!r} was asked for, and onnxruntime could not start it",
+                facts=[("it started", ", ".join(session.get_providers()))],
+                remedy="check the GPU driver and the CUDA version that onnxruntime was built for, or use device='cpu'",
+            )
+        return session
+
+    def _run(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        names = [name for name, _ in self.signature.inputs]
+        outputs = [name for name, _ in self.signature.outputs]
+        types = [type for _, type in [*self.signature.inputs, *self.signature.outputs]]
+        try:
+            if any(type.dtype is DType.BFLOAT16 for type in types):
+                return self._run_bound(dict(zip(names, arrays, strict=True)))
+            found: Sequence[Array] = self.session.run(outputs, dict(zip(names, arrays, strict=True)))
+        except onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument as error:
+            raise FeedError(f"onnxruntime refuses these inputs: {_first_line(error)}") from error
+        except onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException as error:
+            raise FeedError(f"onnxruntime failed: {_first_line(error)}") from error
+        return found
+
+    def _run_bound(self, feeds: dict[str, Array]) -> list[Array]:
+        """NumPy has no bfloat16 of its own, so values cross as OrtValues over the same bytes."""
+        binding = self.session.io_binding()
+        for name, array in feeds.items():
+            contiguous = np.ascontiguousarray(array)
+            code = TO_ONNX[DType.of(array.dtype)]
+            raw = contiguous.view(np.uint16) if contiguous.dtype == DType.BFLOAT16.numpy else contiguous
+            binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(raw, code))
+        for name, _ in self.signature.outputs:
+            binding.bind_output(name)
+        self.session.run_with_iobinding(binding)
+        types = [type for _, type in self.signature.outputs]
+        return [_to_numpy(value, type.dtype) for value, type in zip(binding.get_outputs(), types, strict=True)]
+
+
+def _to_numpy(value: Any, dtype: DType) -> Array:
+    if dtype is DType.BFLOAT16:
+        raw = np.from_dlpack(value.reinterpret_as_uint16()) if hasattr(value, "reinterpret_as_uint16") else value.numpy()
+        return np.asarray(raw).view(dtype.numpy)
+    array: Array = value.numpy()
+    return array
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).split("\n", 1)[0]

@@ -1,0 +1,38 @@
+"""Linear maps."""
+
+from __future__ import annotations
+
+from dagir import ops
+from dagir.types import DType
+from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.rules import rules
+
+
+@rules.rule(ops.Linear)
+def linear(op: ops.Linear, emit: Emitter, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
+    if x.type.rank == 2 and b is not None:
+        return emit("Gemm", x, w, b)
+    y = emit("MatMul", x, w)
+    return y if b is None else emit("Add", y, b)
+
+
+@rules.rule(ops.MatMul)
+def matmul(op: ops.MatMul, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
+    return emit("MatMul", x1, x2)
+
+
+@rules.rule(ops.Einsum)
+def einsum(op: ops.Einsum, emit: Emitter, *xs: Tensor) -> Tensor:
+    return emit("Einsum", *xs, equation=op.equation)
+
+
+@rules.rule(ops.Embedding)
+def embedding(op: ops.Embedding, emit: Emitter, ids: Tensor, table: Tensor) -> Tensor:
+    """An id below 0 would count from the end in Gather; sent past the end, it is the error that it is elsewhere."""
+    rows = table.type.shape[0]
+    if ids.type.dtype not in ("int32", "int64"):
+        ids = emit("Cast", ids, to=7, type=ids.type.with_dtype(DType.INT64))
+    if ids.type.dtype.value.startswith("int"):
+        negative = emit("Less", ids, emit.constant(0, ids.type.dtype))
+        ids = emit("Where", negative, emit.constant(rows, ids.type.dtype), ids)
+    return emit("Gather", table, ids, axis=0)

@@ -1,0 +1,104 @@
+"""The loop: walk the nodes in order, look up the rule, keep the tensor's name; then the ModelProto."""
+
+from __future__ import annotations
+
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+
+from dagir.backend import at_node
+from dagir.errors import ArgumentError, DagirError
+from dagir.graph import Constant, Graph, Parameter, Value
+from dagir.model import Signature
+from dagir.naming import value_names
+from dagir.types import TensorType
+from dagir_onnx.dtypes import TO_ONNX
+from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.rules import rules
+
+OLDEST_OPSET, DEFAULT_OPSET, NEWEST_OPSET = 18, 21, 24
+IR_VERSIONS = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}
+
+
+def check_opset(opset: int | None) -> int:
+    """The opset, or the default. Raises ArgumentError that gives the range."""
+    if opset is None:
+        return DEFAULT_OPSET
+    if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
+        raise ArgumentError(f"opset {opset} is not offered", remedy=f"use {OLDEST_OPSET} to {NEWEST_OPSET}")
+    return opset
+
+
+def emit_graph(graph: Graph, signature: Signature, opset: int) -> Emitter:
+    """Lower every node. Raises UnsupportedOp and whatever a rule raises, with the node named."""
+    names = value_names(graph, [name for name, _ in signature.outputs])
+    names.update({value: name for value, (name, _) in zip(graph.inputs, signature.inputs, strict=True)})
+    emit = Emitter(opset, names)
+    tensors = {value: emit.declare_input(value) for value in graph.inputs}
+    outputs = set(graph.outputs)
+
+    def read(value: Value) -> Tensor:
+        if value not in tensors:
+            tensors[value] = emit.leaf(value)
+        return tensors[value]
+
+    for node in graph.nodes:
+        operands = [None if value is None else read(value) for value in node.inputs]
+        start = emit.begin(node)
+        try:
+            found = rules[type(node.op)](node.op, emit, *operands)
+        except DagirError as error:
+            raise at_node(error, node) from None
+        results = found if isinstance(found, tuple) else (found,)
+        for value, tensor in zip(node.outputs, results, strict=True):
+            tensors[value] = emit.finish(value, tensor, start, value in outputs)
+    return emit
+
+
+def model_proto(graph: Graph, signature: Signature, opset: int) -> tuple[ModelProto, dict[str, Tensor]]:
+    """The model without its weights, and the initializers to put in or beside it."""
+    emit = emit_graph(graph, signature, opset)
+    inputs = [_value_info(name, type) for name, type in signature.inputs]
+    outputs = [_value_info(name, type) for name, type in _final_outputs(graph, signature, emit)]
+    proto = helper.make_graph(emit.nodes, graph.name, inputs, outputs)
+    model = helper.make_model(
+        proto,
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=IR_VERSIONS[opset],
+        producer_name="dagir",
+        producer_version="0.1.0",
+    )
+    return model, emit.initializers
+
+
+def _final_outputs(graph: Graph, signature: Signature, emit: Emitter) -> list[tuple[str, TensorType]]:
+    """Outputs that are inputs, weights, or one value twice need an Identity of their own."""
+    made = {name for proto in emit.nodes for name in proto.output}
+    seen: set[str] = set()
+    for value, (name, type) in zip(graph.outputs, signature.outputs, strict=True):
+        if name not in made or name in seen:
+            source = emit.leaf(value) if isinstance(value.source, (Parameter, Constant)) else None
+            first = graph.outputs.index(value)
+            known = signature.outputs[first][0] if first < len(signature.outputs) and value.node else value.name
+            emit("Identity", source or Tensor(known, type))
+            emit.nodes[-1].output[0] = name
+        seen.add(name)
+    return list(signature.outputs)
+
+
+def _value_info(name: str, type: TensorType) -> ValueInfoProto:
+    shape = [size if isinstance(size, int) else str(size) for size in type.shape]
+    return helper.make_tensor_value_info(name, TO_ONNX[type.dtype], shape)
+
+
+def embed(model: ModelProto, initializers: dict[str, Tensor]) -> ModelProto:
+    """Put the weights into the model."""
+    for name, tensor in initializers.items():
+        array = tensor.array
+        if array.dtype.byteorder == ">":
+            array = array.astype(array.dtype.newbyteorder("<"))
+        proto = TensorProto(name=name, data_type=TO_ONNX[tensor.type.dtype], dims=array.shape)
+        proto.raw_data = array.tobytes()
+        model.graph.initializer.append(proto)
+    return model
+
+
+__all__ = ["DEFAULT_OPSET", "NEWEST_OPSET", "OLDEST_OPSET", "check_opset", "embed", "emit_graph", "model_proto"]

@@ -1,0 +1,88 @@
+"""Ops that move elements and compute none."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dagir import ops
+from dagir.dims import SymbolicDim
+from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.rules import rules
+
+_END = np.iinfo(np.int64).max
+
+
+@rules.rule(ops.Reshape)
+def reshape(op: ops.Reshape, emit: Emitter, x: Tensor) -> Tensor:
+    """One size that is not known when the file is written becomes -1; more are computed when it runs."""
+    target = list(emit.outputs[0].type.shape)
+    unknown = [axis for axis, size in enumerate(target) if isinstance(size, SymbolicDim)]
+    if len(unknown) == 1 and 0 not in target:
+        target[unknown[0]] = -1
+    return emit("Reshape", x, emit.shape_tensor(target), allowzero=1 if 0 in target else None)
+
+
+@rules.rule(ops.Transpose)
+def transpose(op: ops.Transpose, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("Transpose", x, perm=list(op.axes))
+
+
+@rules.rule(ops.ExpandDims)
+def expand_dims(op: ops.ExpandDims, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("Unsqueeze", x, emit.ints(op.axis))
+
+
+@rules.rule(ops.Squeeze)
+def squeeze(op: ops.Squeeze, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("Squeeze", x, emit.ints(*op.axes))
+
+
+@rules.rule(ops.BroadcastTo)
+def broadcast_to(op: ops.BroadcastTo, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("Expand", x, emit.shape_tensor(op.target))
+
+
+@rules.rule(ops.Concatenate)
+def concatenate(op: ops.Concatenate, emit: Emitter, *xs: Tensor) -> Tensor:
+    return emit("Concat", *xs, axis=op.axis)
+
+
+@rules.rule(ops.Pad)
+def pad(op: ops.Pad, emit: Emitter, x: Tensor) -> Tensor:
+    if op.mode == "symmetric":
+        return _symmetric(op, emit, x)
+    pads = [before for before, _ in op.pads] + [after for _, after in op.pads]
+    value = emit.constant(op.value, x.type.dtype) if op.mode == "constant" and op.value else None
+    return emit("Pad", x, emit.ints(*pads), value, mode=op.mode)
+
+
+def _symmetric(op: ops.Pad, emit: Emitter, x: Tensor) -> Tensor:
+    """ONNX has no mode that repeats the edge, so the mirrored borders are concatenated."""
+    for axis, (before, after) in enumerate(op.pads):
+        parts = [_mirrored(emit, x, axis, before - 1, -_END)] if before else []
+        parts.append(x)
+        if after:
+            parts.append(_mirrored(emit, x, axis, -1, -after - 1))
+        if len(parts) > 1:
+            x = emit("Concat", *parts, axis=axis)
+    return x
+
+
+def _mirrored(emit: Emitter, x: Tensor, axis: int, start: int, stop: int) -> Tensor:
+    return emit("Slice", x, emit.ints(start), emit.ints(stop), emit.ints(axis), emit.ints(-1))
+
+
+@rules.rule(ops.Slice)
+def slice_rule(op: ops.Slice, emit: Emitter, x: Tensor) -> Tensor:
+    ends = [(_END if step > 0 else -_END) if stop is None else stop for stop, step in zip(op.stops, op.steps, strict=True)]
+    return emit("Slice", x, emit.ints(*op.starts), emit.ints(*ends), emit.ints(*op.axes), emit.ints(*op.steps))
+
+
+@rules.rule(ops.Tile)
+def tile(op: ops.Tile, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("Tile", x, emit.ints(*op.repeats))
+
+
+@rules.rule(ops.Gather)
+def gather(op: ops.Gather, emit: Emitter, x: Tensor, indices: Tensor) -> Tensor:
+    return emit("Gather", x, indices, axis=op.axis)

@@ -1,0 +1,58 @@
+"""dagir: a framework-neutral graph IR for neural networks, lowered to tf.keras, ONNX and NumPy, and compared."""
+
+from dagir import layers, ops
+from dagir.backend import Backend, Executable, Rules, backend, lower
+from dagir.errors import (
+    ArgumentError,
+    BackendError,
+    DagirError,
+    DTypeError,
+    FeedError,
+    FileError,
+    InvalidGraph,
+    ShapeError,
+    UnsupportedOp,
+    VerificationError,
+)
+from dagir.graph import Constant, Graph, Node, Op, Parameter, Value, apply
+from dagir.layers import Input, Layer
+from dagir.model import Model, Sequential, extract
+from dagir.naming import clear_session
+from dagir.types import DType, TensorType
+from dagir.validation import check
+
+__all__ = [
+    "ArgumentError",
+    "Backend",
+    "BackendError",
+    "Constant",
+    "DType",
+    "DTypeError",
+    "DagirError",
+    "Executable",
+    "FeedError",
+    "FileError",
+    "Graph",
+    "Input",
+    "InvalidGraph",
+    "Layer",
+    "Model",
+    "Node",
+    "Op",
+    "Parameter",
+    "Rules",
+    "Sequential",
+    "ShapeError",
+    "TensorType",
+    "UnsupportedOp",
+    "Value",
+    "VerificationError",
+    "apply",
+    "backend",
+    "check",
+    "clear_session",
+    "extract",
+    "layers",
+    "lower",
+    "ops",
+]

@@ -1,0 +1,228 @@
+"""Backends: a table of rules, a way to lower, and the executable that comes out. Found by entry point."""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from dagir.dims import SymbolicDim, evaluate
+from dagir.diagnostics import describe
+from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, ShapeError, UnsupportedOp
+from dagir.graph import Graph, Node, Op
+from dagir.model import Model, Signature, signature_of
+from dagir.structure import flatten, pack
+from dagir.types import Array, DType, TensorType
+
+RuleT = TypeVar("RuleT", bound=Callable[..., Any])
+
+
+class Rules(Generic[RuleT]):
+    """The rules of one backend, keyed by op class. A second rule for an op is refused."""
+
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+        self._rules: dict[type[Op], RuleT] = {}
+        self._gaps: dict[type[Op], str] = {}
+
+    def rule(self, *ops: type[Op]) -> Callable[[RuleT], RuleT]:
+        """Decorate the rule for one or more ops."""
+
+        def register(function: RuleT) -> RuleT:
+            for op in ops:
+                if op in self._rules or op in self._gaps:
+                    raise ArgumentError(f"{self.backend} has a rule for {op.__name__} already")
+                self._rules[op] = function
+            return function
+
+        return register
+
+    def gap(self, op: type[Op], reason: str) -> None:
+        """Declare that the target truly lacks an op, and why."""
+        if op in self._rules or op in self._gaps:
+            raise ArgumentError(f"{self.backend} has a rule for {op.__name__} already")
+        self._gaps[op] = reason
+
+    def __getitem__(self, op: type[Op]) -> RuleT:
+        try:
+            return self._rules[op]
+        except KeyError:
+            raise self._missing(op) from None
+
+    def __contains__(self, op: type[Op]) -> bool:
+        return op in self._rules
+
+    def __iter__(self) -> Iterator[type[Op]]:
+        return iter(self._rules)
+
+    @property
+    def gaps(self) -> Mapping[type[Op], str]:
+        """The declared gaps with their reasons."""
+        return dict(self._gaps)
+
+    def _missing(self, op: type[Op]) -> UnsupportedOp:
+        reason = self._gaps.get(op)
+        names = {known.__name__: known for known in self._rules}
+        near = difflib.get_close_matches(op.__name__, names, n=3)
+        return UnsupportedOp(
+            f"{self.backend} has no rule for {op.__name__}" + (f": {reason}" if reason else ""),
+            remedy=f"add one with @rules.rule({op.__name__})" + (f"; it has {', '.join(near)}" if near else ""),
+        )
+
+
+class Backend(ABC):
+    """A target. Subclasses set `name` and `rules`."""
+
+    name: str
+    rules: Rules[Any]
+
+    @abstractmethod
+    def lower(self, model: Model | Graph, **options: Any) -> Executable:
+        """Turn a model into something that runs."""
+
+    def read(self, source: Any) -> Model:
+        """Read a model of this backend's framework. Raises BackendError where the backend cannot."""
+        raise BackendError(f"the {self.name} backend reads no models")
+
+
+class Executable(ABC):
+    """Arrays in, arrays out, in the structures of the model. `.artifact` is the native thing."""
+
+    artifact: Any
+
+    def __init__(self, graph: Graph, signature: Signature) -> None:
+        self.signature = signature
+        self._checks = [(equation, node) for node in graph.nodes for equation in node.equations]
+
+    def __call__(self, *feeds: Any) -> Any:
+        """Run. feeds: one array, a list, a dict by input name, or one array per input.
+
+        Returns NumPy arrays in the structure of the model's outputs. Raises FeedError, ShapeError.
+        """
+        arrays = self._arrange(feeds)
+        sizes = self.bind(arrays)
+        for equation, node in self._checks:
+            if evaluate(equation.left, sizes) != evaluate(equation.right, sizes):
+                raise ShapeError(
+                    f"sizes that had to be equal at run time are not: {equation}",
+                    facts=[("node", describe(node)), ("sizes", ", ".join(f"{k}={v}" for k, v in sizes.items()))],
+                )
+        return pack(self.signature.output_structure, self._run(arrays))
+
+    @abstractmethod
+    def _run(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        """Run on arrays in the order of the signature's inputs."""
+
+    def _arrange(self, feeds: tuple[Any, ...]) -> list[Array]:
+        names = [name for name, _ in self.signature.inputs]
+        given = feeds[0] if len(feeds) == 1 else list(feeds)
+        if isinstance(given, Mapping):
+            return self._arrange_mapping(given, names)
+        parts = [given] if len(names) == 1 and not isinstance(given, (list, tuple)) else given
+        if len(names) == 1 and isinstance(parts, (list, tuple)) and not _holds_arrays(parts):
+            parts = [parts]
+        if len(parts) != len(names):
+            raise FeedError(f"{len(names)} inputs are needed, got {len(parts)}", remedy=f"inputs: {', '.join(names)}")
+        return [self._array(part, *entry) for part, entry in zip(parts, self.signature.inputs, strict=True)]
+
+    def _arrange_mapping(self, given: Mapping[str, Any], names: list[str]) -> list[Array]:
+        for name in given:
+            if name not in names:
+                raise FeedError(f"there is no input {name!r}", remedy=f"inputs: {', '.join(names)}")
+        for name in names:
+            if name not in given:
+                raise FeedError(f"input {name!r} is missing", remedy=f"give all of: {', '.join(names)}")
+        return [self._array(given[name], name, type) for name, type in self.signature.inputs]
+
+    def _array(self, given: Any, name: str, type: TensorType) -> Array:
+        target = type.dtype.numpy
+        array = given if isinstance(given, np.ndarray) else np.asarray(given)
+        if not isinstance(given, (np.ndarray, np.generic)) and array.dtype.kind in "fiub":
+            array = array.astype(target)
+        if array.dtype != target:
+            raise FeedError(
+                f"input {name!r} takes {type.dtype}, got an array of {array.dtype}",
+                remedy=f"convert it: x.astype({str(type.dtype)!r})",
+            )
+        if array.ndim != type.rank:
+            raise FeedError(f"input {name!r} takes {type}, got an array of shape {array.shape}")
+        return array
+
+    def bind(self, arrays: Sequence[Array]) -> dict[str, int]:
+        """The number that each named size has in these arrays. Raises FeedError where they contradict."""
+        sizes: dict[str, int] = {}
+        source: dict[str, str] = {}
+        late: list[tuple[str, TensorType, Array, int]] = []
+        for (name, type), array in zip(self.signature.inputs, arrays, strict=True):
+            for axis, (size, actual) in enumerate(zip(type.shape, array.shape, strict=True)):
+                known = size if isinstance(size, int) else sizes.get(str(size))
+                if known is None and str(size).isidentifier():
+                    sizes[str(size)], source[str(size)] = actual, name
+                elif known is None:
+                    late.append((name, type, array, axis))
+                elif known != actual:
+                    where = f" (from input {source[str(size)]!r})" if str(size) in source else ""
+                    raise FeedError(
+                        f"axis {axis} of input {name!r} must have size {size}"
+                        + (f", which is {known}{where}" if where else "")
+                        + f"; got an array of shape {array.shape}"
+                    )
+        for name, type, array, axis in late:
+            size = type.shape[axis]
+            if isinstance(size, SymbolicDim) and evaluate(size, sizes) != array.shape[axis]:
+                raise FeedError(f"axis {axis} of input {name!r} must have size {size}; got shape {array.shape}")
+        return sizes
+
+
+def _holds_arrays(parts: Sequence[Any]) -> bool:
+    return len(parts) == 1 and isinstance(parts[0], np.ndarray)
+
+
+def signature(model: Model | Graph) -> Signature:
+    """The signature of a model, or of a bare graph as lists."""
+    if isinstance(model, Model):
+        return model.signature
+    return signature_of(model, list(model.inputs), list(model.outputs))
+
+
+def graph_of(model: Model | Graph) -> Graph:
+    """The graph of a model, or the graph itself."""
+    return model.graph if isinstance(model, Model) else model
+
+
+def at_node(error: DagirError, node: Node) -> DagirError:
+    """The error with the node named, unless it is named already."""
+    if all(label != "node" for label, _ in error.facts):
+        error.fact("node", describe(node))
+    return error
+
+
+@cache
+def backend(name: str) -> Backend:
+    """A backend by name. Raises BackendError that lists those installed."""
+    found = {entry.name: entry for entry in entry_points(group="dagir.backends")}
+    if name not in found:
+        raise BackendError(f"there is no backend {name!r}", remedy=f"installed: {', '.join(sorted(found))}")
+    try:
+        loaded = found[name].load()
+    except ImportError as error:
+        raise BackendError(
+            f"backend {name!r} needs a package that is not installed: {error.name}",
+            remedy=f"pip install 'dagir[{name}]'",
+        ) from error
+    return loaded() if not isinstance(loaded, Backend) else loaded
+
+
+def lower(model: Model | Graph, backend_name: str = "numpy", **options: Any) -> Executable:
+    """Compile a model for a backend: "numpy", "onnx", "keras". Options are the backend's (onnx: device, opset)."""
+    if not isinstance(model, (Model, Graph)):
+        raise ArgumentError(f"lower takes a Model or a Graph, got {type(model).__name__}")
+    return backend(backend_name).lower(model, **options)
+
+
+__all__ = ["Backend", "DType", "Executable", "Rules", "at_node", "backend", "graph_of", "lower", "signature"]

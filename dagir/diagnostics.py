@@ -1,0 +1,122 @@
+"""How an error about a call is told: the layer, the user's line, the operands with the wrong axes marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from dagir.errors import DagirError, DTypeError, InvalidGraph
+
+if TYPE_CHECKING:
+    from dagir.graph import Node, Op, Value
+    from dagir.origin import LayerCall, Location
+    from dagir.types import TensorType
+
+
+def explain(
+    error: DagirError,
+    op: Op,
+    inputs: Sequence[Value | None],
+    scope: LayerCall | None,
+    location: Location | None,
+) -> DagirError:
+    """Add to an error of `op.infer` all that the user needs to find the call."""
+    error.fact("op", op_text(op))
+    if scope is not None:
+        error.fact("layer", scope.path)
+    if location is not None:
+        error.fact("called at", str(location))
+    for index, value in enumerate(inputs):
+        if value is not None:
+            axes = error.marks.get(index, ())
+            text = marked(value.type, axes)
+            source = origin_text(value) if axes else ""
+            error.fact(operand_name(op, index), f"{text}\n{source}" if source else text)
+    return error
+
+
+def op_text(op: Op) -> str:
+    """The op's class with its attributes."""
+    listed = ", ".join(f"{name}={_attribute(getattr(op, name))}" for name in _field_names(type(op)))
+    return f"{type(op).__name__}({listed})" if listed else type(op).__name__
+
+
+@cache
+def _field_names(op: type[Op]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(op))
+
+
+def _attribute(value: Any) -> str:
+    text = str(value) if not isinstance(value, str) else repr(str(value))
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def operand_name(op: Op, index: int) -> str:
+    """What the op calls its operand; a variadic op calls them xs[0], xs[1], ..."""
+    names = op.operands
+    if names[-1].startswith("*") and index >= len(names) - 1:
+        return f"{names[-1][1:]}[{index - len(names) + 1}]"
+    return names[index] if index < len(names) else f"operand {index}"
+
+
+def marked(type: TensorType, axes: Sequence[int]) -> str:
+    """The type as text, with carets under the axes."""
+    text = f"{type.dtype}["
+    carets = " " * len(text)
+    for axis, size in enumerate(map(str, type.shape)):
+        separator = ", " if axis else ""
+        text += separator + size
+        carets += " " * len(separator) + ("^" if axis in axes else " ") * len(size)
+    text += "]"
+    if not type.shape and axes:
+        carets = " " * (len(text) - 1) + "^"
+    return f"{text}\n{carets.rstrip()}" if axes else text
+
+
+def origin_text(value: Value) -> str:
+    """Where a value's size came from, in words; empty where nothing is known."""
+    from dagir.graph import Node, Parameter
+
+    source = value.source
+    if isinstance(source, Node):
+        made_by = f"layer {source.scope.path}" if source.scope else source.op.op_name
+        where = f" at {source.location}" if source.location else ""
+        return f"made by {made_by}{where}"
+    if isinstance(source, Parameter):
+        return f"weight {source.name}"
+    return f"input {value.name}" if value.is_input else ""
+
+
+def describe(node: Node) -> str:
+    """A node in one line: op, layer, source line."""
+    parts = [op_text(node.op)]
+    if node.scope is not None:
+        parts.append(f"layer {node.scope.path!r}")
+    if node.location is not None:
+        parts.append(f"at {node.location}")
+    return ", ".join(parts)
+
+
+def missing_input(value: Value, inputs: Sequence[Value]) -> DagirError:
+    """The error for a graph whose outputs need an Input that is not listed."""
+    listed = ", ".join(repr(known.name) for known in inputs) or "none"
+    return InvalidGraph(
+        f"the outputs depend on input {value.name!r}, which is not among the inputs",
+        facts=[("inputs", listed), ("missing", f"{value.name} {value.type}")],
+        remedy=f"add {value.name!r} to inputs=, or take outputs that do not need it",
+    )
+
+
+def refuse_lossy_scalar(number: float, like: Value) -> None:
+    """Raise DTypeError where a Python number would change its meaning in the dtype of `like`."""
+    exact = like.dtype.is_float or isinstance(number, bool) or (like.dtype.is_integer and isinstance(number, int))
+    if like.dtype == "bool" and not isinstance(number, bool):
+        exact = False
+    if not exact:
+        raise DTypeError(
+            f"the number {number!r} does not fit a value of dtype {like.dtype}",
+            facts=[("value", f"{like.name} {like.type}")],
+            remedy="cast the value first: ops.cast(x, 'float32')",
+        )

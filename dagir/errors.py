@@ -1,0 +1,90 @@
+"""Every error that dagir raises on purpose. A message is one line of what is wrong, then facts, then the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class DagirError(Exception):
+    """The root of all errors of dagir.
+
+    summary: one line, in the field's words. remedy: how to mend it. marks: for an operand of the
+    failing op (by position), the axes that are wrong; whoever applies the op draws them. facts: (label, text)
+    pairs shown below the summary; each caller on the way up may add its own.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        summary: str,
+        *,
+        remedy: str | None = None,
+        marks: Mapping[int, Sequence[int]] | None = None,
+        facts: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.remedy = remedy
+        self.marks: Mapping[int, Sequence[int]] = marks or {}
+        self.facts: list[tuple[str, str]] = list(facts)
+
+    def fact(self, label: str, text: str) -> DagirError:
+        """Add one fact, and return the same error, so that it can be raised in one line."""
+        self.facts.append((label, text))
+        return self
+
+    def __str__(self) -> str:
+        width = max((len(label) for label, _ in self.facts), default=0)
+        lines = [self.summary]
+        for label, text in self.facts:
+            first, *rest = text.split("\n")
+            lines.append(f"  {label.ljust(width)}  {first}".rstrip())
+            lines.extend(f"  {' ' * width}  {line}".rstrip() for line in rest)
+        if self.remedy:
+            lines.append(f"  remedy: {self.remedy}")
+        return "\n".join(lines)
+
+
+class ShapeError(DagirError):
+    """Shapes or ranks that do not fit."""
+
+
+class DTypeError(DagirError):
+    """A dtype that an op does not take, or dtypes that differ: dagir never casts in silence."""
+
+
+class ArgumentError(DagirError):
+    """An argument of a layer, op or function that is out of range or of the wrong kind."""
+
+
+class InvalidGraph(DagirError):
+    """A graph that breaks an invariant: a dangling input, a cycle, a name used twice, a type that does not follow."""
+
+
+class FeedError(DagirError):
+    """Arrays given to an executable that do not fit its inputs."""
+
+
+class UnsupportedOp(DagirError):
+    """A backend has no rule for an op, and says what it has."""
+
+    exit_code = 4
+
+
+class BackendError(DagirError):
+    """A backend that is not installed, or a device that is not there."""
+
+    exit_code = 4
+
+
+class VerificationError(DagirError):
+    """What was lowered does not agree with what was given."""
+
+    exit_code = 3
+
+
+class FileError(DagirError):
+    """A file that is missing, damaged, unsafe, or in the way."""
+
+    exit_code = 5

@@ -1,0 +1,392 @@
+"""The IR: Op, Value, Parameter, Constant, Node, Graph, and `apply`, which makes a node.
+
+Everything but the array inside a Parameter is immutable. A node is made from values that exist already, so a
+graph cannot hold a cycle, and the order in which nodes were made is a topological order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from operator import attrgetter
+from typing import Any, ClassVar, NoReturn, Self, TypeAlias
+
+import numpy as np
+
+from dagir import diagnostics, dims
+from dagir.arithmetic import Arithmetic
+from dagir.dims import Dim, SymbolicDim
+from dagir.errors import ArgumentError, DagirError, InvalidGraph, ShapeError
+from dagir.origin import LayerCall, Location, caller, current_scope
+from dagir.types import Array, DType, Equation, Shape, TensorType, take_equations, type_of
+
+Initializer: TypeAlias = Callable[[tuple[int, ...], DType], Array]
+Types: TypeAlias = tuple[TensorType, ...]
+
+_serial = count()
+_set = object.__setattr__
+
+
+def snake_case(name: str) -> str:
+    """The Keras default name for a class: "Conv2DTranspose" gives "conv2d_transpose"."""
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+@dataclass(frozen=True)
+class Op:
+    """What a node does. The fields of a subclass are its attributes; `infer` is its shape rule."""
+
+    operands: ClassVar[tuple[str, ...]] = ("x",)
+    shape_fields: ClassVar[tuple[str, ...]] = ()
+    op_name: ClassVar[str] = "op"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.op_name = snake_case(cls.__name__)
+
+    def infer(self, *types: Any, **_: Any) -> Types:
+        """The types of the outputs from those of the inputs. Raises ShapeError, DTypeError, ArgumentError."""
+        raise NotImplementedError(f"{type(self).__name__} has no shape rule")
+
+    def substitute(self, sizes: Mapping[str, Dim]) -> Self:
+        """The op with named sizes replaced in its shape fields; itself where it has none."""
+        if not self.shape_fields:
+            return self
+        shapes = {name: getattr(self, name) for name in self.shape_fields}
+        return replace(self, **{k: tuple(dims.substitute(size, sizes) for size in v) for k, v in shapes.items()})
+
+
+class _Immutable:
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is immutable: {name} cannot be set")
+
+
+class Value(_Immutable, Arithmetic):
+    """One tensor of a graph: an output of a node, an input, a parameter or a constant. Compared by identity."""
+
+    __slots__ = ("_mask", "_name", "index", "source", "type")
+
+    type: TensorType
+    source: Node | Parameter | Constant | LayerCall | None
+    index: int
+    _name: str | None
+    _mask: Value | None
+
+    def __init__(
+        self,
+        type: TensorType,
+        source: Node | Parameter | Constant | LayerCall | None = None,
+        index: int = 0,
+        name: str | None = None,
+    ) -> None:
+        _set(self, "type", type)
+        _set(self, "source", source)
+        _set(self, "index", index)
+        _set(self, "_name", name)
+        _set(self, "_mask", None)
+
+    @property
+    def node(self) -> Node | None:
+        """The node that produces this value; None for inputs, parameters and constants."""
+        return self.source if isinstance(self.source, Node) else None
+
+    @property
+    def is_input(self) -> bool:
+        """Whether this is an input of graphs: made by dagir.Input, whose call is then the source, or by hand."""
+        return self.source is None or isinstance(self.source, LayerCall)
+
+    @property
+    def name(self) -> str:
+        """The user's name, or what made it. Unique names within a graph come from `naming.value_names`."""
+        if self._name is not None:
+            return self._name
+        if isinstance(self.source, Parameter):
+            return self.source.name
+        if isinstance(self.source, Node):
+            scope = self.source.scope
+            return scope.path if scope else self.source.op.op_name
+        return "input" if self.is_input else "constant"
+
+    @property
+    def explicit_name(self) -> str | None:
+        """The name the user gave, if any."""
+        return self._name
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the elements."""
+        return self.type.dtype
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The shape as Keras gives it, None for a size known at run time only; `.type.shape` has the names."""
+        return tuple(None if isinstance(size, SymbolicDim) else size for size in self.type.shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.type.shape)
+
+    @property
+    def mask(self) -> Value | None:
+        """The boolean mask that travels beside this value while a graph is written."""
+        return self._mask
+
+    def attach_mask(self, mask: Value | None) -> None:
+        """Set the mask, once: it is build-time company of the value, not part of the graph."""
+        if self._mask is not None and self._mask is not mask:
+            raise InvalidGraph(f"value {self.name!r} already carries another mask")
+        _set(self, "_mask", mask)
+
+    def __len__(self) -> int:
+        size = self.type.shape[0] if self.type.shape else None
+        if isinstance(size, int):
+            return size
+        raise ShapeError(f"{self.name} has no length: its first axis is {size}", remedy="use ops.shape(x)[0]")
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> NoReturn:
+        raise ArgumentError(
+            f"{self.name} has no truth value while the graph is written", remedy="use ops.where in place of if"
+        )
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise ArgumentError(
+            f"{self.name} holds no numbers while the graph is written, so NumPy cannot use it",
+            remedy="use the function of the same name in dagir.ops",
+        )
+
+    def __repr__(self) -> str:
+        return f"<Value {self.name} {self.type}>"
+
+
+class Parameter(Arithmetic):
+    """A weight: a cell with an array, the one mutable thing of the IR. Identity is sharing.
+
+    The array is made by the initializer when it is first asked for, or given; it may be memory-mapped.
+    """
+
+    __slots__ = ("_array", "_initializer", "name", "trainable", "type", "value")
+
+    def __init__(
+        self,
+        name: str,
+        type: TensorType,
+        initializer: Initializer | None = None,
+        *,
+        array: Array | None = None,
+        trainable: bool = True,
+    ) -> None:
+        self.name, self.type, self.trainable = name, type, trainable
+        self._initializer, self._array = initializer, array
+        self.value = Value(type, self)
+
+    @property
+    def array(self) -> Array:
+        """The numbers, in this parameter's dtype. Not a copy: use `assign` to change them."""
+        if self._array is None:
+            if self._initializer is None:
+                raise ArgumentError(f"parameter {self.name!r} has neither an array nor an initializer")
+            self.assign(self._initializer(self.shape, self.dtype))
+        assert self._array is not None
+        return self._array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape, always of known sizes."""
+        return self.type.shape  # type: ignore[return-value]
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the elements."""
+        return self.type.dtype
+
+    @property
+    def is_materialized(self) -> bool:
+        """Whether the array exists yet."""
+        return self._array is not None
+
+    def assign(self, array: Any) -> None:
+        """Replace the numbers. Raises ShapeError unless the shape is this parameter's."""
+        given = np.asarray(array, dtype=self.dtype.numpy)
+        if given.shape != self.type.shape:
+            raise ShapeError(
+                f"weight {self.name!r} has shape {self.type.shape}, got an array of shape {given.shape}",
+                remedy="give weights in the order and shapes of layer.weights",
+            )
+        self._array = given
+
+    def numpy(self) -> Array:
+        """The numbers, as Keras variables give them."""
+        return self.array
+
+    def __repr__(self) -> str:
+        return f"<Parameter {self.name} {self.type}>"
+
+
+class Constant:
+    """An array that is part of the graph and never trained."""
+
+    __slots__ = ("array", "value")
+
+    def __init__(self, array: Array) -> None:
+        array = array.view()
+        array.flags.writeable = False
+        self.array = array
+        self.value = Value(type_of(array), self)
+
+    def __repr__(self) -> str:
+        return f"<Constant {self.value.type}>"
+
+
+class Node(_Immutable):
+    """One call event: an op, its inputs (None where an optional operand is absent) and its outputs."""
+
+    __slots__ = ("equations", "inputs", "location", "name", "op", "outputs", "scope", "serial")
+
+    op: Op
+    inputs: tuple[Value | None, ...]
+    outputs: tuple[Value, ...]
+    scope: LayerCall | None
+    location: Location | None
+    equations: tuple[Equation, ...]
+    name: str | None
+    serial: int
+
+    def __init__(
+        self,
+        op: Op,
+        inputs: tuple[Value | None, ...],
+        types: Types,
+        *,
+        scope: LayerCall | None = None,
+        location: Location | None = None,
+        equations: tuple[Equation, ...] = (),
+        name: str | None = None,
+    ) -> None:
+        _set(self, "op", op)
+        _set(self, "inputs", inputs)
+        _set(self, "scope", scope)
+        _set(self, "location", location)
+        _set(self, "equations", equations)
+        _set(self, "name", name)
+        _set(self, "serial", next(_serial))
+        if len(types) == 1:
+            _set(self, "outputs", (Value(types[0], self, 0, name),))
+        else:
+            _set(self, "outputs", tuple(Value(type, self, i) for i, type in enumerate(types)))
+
+    @property
+    def output(self) -> Value:
+        """The only output."""
+        (output,) = self.outputs
+        return output
+
+    def __repr__(self) -> str:
+        return f"<Node {diagnostics.describe(self)}>"
+
+
+Operand: TypeAlias = Value | Parameter | Constant
+
+
+def as_value(operand: Any, *, like: Value | None = None) -> Value:
+    """The Value of a value, parameter, constant, array or number; a bare number takes the dtype of `like`."""
+    if isinstance(operand, Value):
+        return operand
+    if isinstance(operand, (Parameter, Constant)):
+        return operand.value
+    if isinstance(operand, (bool, int, float)) and like is not None:
+        diagnostics.refuse_lossy_scalar(operand, like)
+        return Constant(np.asarray(operand, dtype=like.dtype.numpy)).value
+    array = np.asarray(operand)
+    if isinstance(operand, (int, float, list, tuple)) and array.dtype.kind in "fi":
+        dtype = DType.FLOAT32 if array.dtype.kind == "f" else DType.INT32
+        array = array.astype(like.dtype.numpy if like is not None and like.dtype.is_float else dtype.numpy)
+    return Constant(array).value
+
+
+def apply(op: Op, *inputs: Value | None, name: str | None = None) -> Value:
+    """Make a node of an op with one output, and return that output. Errors name the user's line."""
+    return apply_node(op, inputs, name).outputs[0]
+
+
+def apply_node(op: Op, inputs: tuple[Value | None, ...], name: str | None = None) -> Node:
+    """Infer, and make the node in the current scope. Raises what `infer` raises, with the call's facts added."""
+    while inputs and inputs[-1] is None:
+        inputs = inputs[:-1]
+    location = caller()
+    scope = current_scope.get()
+    try:
+        types = op.infer(*[None if value is None else value.type for value in inputs])
+    except DagirError as error:
+        take_equations()
+        raise diagnostics.explain(error, op, inputs, scope, location) from None
+    return Node(op, inputs, types, scope=scope, location=location, equations=take_equations(), name=name)
+
+
+class Graph:
+    """What computes `outputs` from `inputs`: the nodes found by walking back, in a topological order.
+
+    Raises InvalidGraph where an output needs an Input that is not listed, or an input is not an Input.
+    """
+
+    __slots__ = ("__dict__", "inputs", "name", "nodes", "outputs")
+
+    def __init__(self, inputs: Iterable[Value], outputs: Iterable[Value], name: str = "graph") -> None:
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.name = name
+        self.nodes = walk_back(self.inputs, self.outputs)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every parameter once, in order of first use."""
+        return self._leaves(Parameter)
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        """Every constant once, in order of first use."""
+        return self._leaves(Constant)
+
+    def _leaves(self, kind: type[Any]) -> tuple[Any, ...]:
+        used = (value for node in self.nodes for value in node.inputs if value is not None)
+        sources = (value.source for value in (*used, *self.outputs))
+        return tuple(dict.fromkeys(source for source in sources if isinstance(source, kind)))
+
+    def __str__(self) -> str:
+        from dagir.printing import print_graph
+
+        return print_graph(self)
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.name}: {len(self.inputs)} in, {len(self.nodes)} nodes, {len(self.outputs)} out>"
+
+
+def walk_back(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Node, ...]:
+    """The nodes between `inputs` and `outputs`, each after the nodes it reads. Raises InvalidGraph."""
+    cut = set(inputs)
+    if len(cut) != len(inputs):
+        raise InvalidGraph("a value is listed twice as an input")
+    found: dict[Node, None] = {}
+    seen: set[Value] = set(cut)
+    pending = [value for value in outputs if value not in cut]
+    while pending:
+        value = pending.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        node = value.source
+        if isinstance(node, Node):
+            if node not in found:
+                found[node] = None
+                pending.extend(operand for operand in node.inputs if operand is not None and operand not in seen)
+        elif value.is_input:
+            raise diagnostics.missing_input(value, inputs)
+    return tuple(sorted(found, key=attrgetter("serial")))

@@ -1,0 +1,350 @@
+"""Layer: parameters, and a `call` that is traced into the graph. A layer never lowers itself."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, Self
+
+from dagir import initializers
+from dagir.errors import ArgumentError, DagirError, DTypeError
+from dagir.graph import Parameter, Value, as_value, snake_case
+from dagir.naming import auto_name
+from dagir.ops.elementwise import identity
+from dagir.origin import LayerCall, caller, current_scope
+from dagir.structure import flatten, map_structure
+from dagir.types import DType, TensorType
+
+
+@cache
+def _signature(function: Any) -> inspect.Signature:
+    return inspect.signature(function)
+
+
+class Layer:
+    """The base of all layers. Subclass it as one subclasses keras.Layer: `build`, `call`, `get_config`.
+
+    name: unique default from the class. trainable: whether its weights train. dtype: of its weights, float32.
+    `call` receives Values; it may take `training` (None while traced) and `mask` (the mask of the first argument).
+    """
+
+    supports_masking = False
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        layer = super().__new__(cls)
+        object.__setattr__(layer, "_init_arguments", _bind(cls, args, kwargs))
+        return layer
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        autocast: bool = True,
+        name: str | None = None,
+    ) -> None:
+        if activity_regularizer is not None:
+            raise ArgumentError("activity_regularizer is not taken: add the penalty to the loss when training")
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise ArgumentError(f"a layer name is a non-empty string without '/', got {name!r}")
+        self.name: str = name or auto_name(snake_case(type(self).__name__))
+        self.dtype = DType.FLOAT32 if dtype is None else DType.of(dtype)
+        self.autocast = autocast
+        self.built = False
+        self._trainable = bool(trainable)
+        self._weights: list[Parameter] = []
+        self._sublayers: list[Layer] = []
+        self._calls: list[LayerCall] = []
+        self._built_for: str = ""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") or name == "_layers":
+            for found in _layers_in(value):
+                self._track(found)
+        object.__setattr__(self, name, value)
+
+    def _track(self, layer: Layer) -> None:
+        try:
+            known = self._sublayers
+        except AttributeError:
+            raise ArgumentError(
+                f"{type(self).__name__} sets a layer as an attribute before super().__init__()",
+                remedy="call super().__init__(**kwargs) first",
+            ) from None
+        if all(layer is not other for other in known):
+            known.append(layer)
+
+    # ---- weights
+
+    def add_weight(
+        self,
+        shape: Sequence[int | None] = (),
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        name: str | None = None,
+        **ignored: Any,
+    ) -> Parameter:
+        """Make a weight of this layer. initializer: a Keras name, or f(shape, dtype); Glorot uniform for floats.
+
+        Raises ArgumentError where a size is not a known positive int.
+        """
+        unknown = ignored.keys() - {"regularizer", "constraint", "autocast", "aggregation", "overwrite_with_gradient"}
+        if unknown:
+            raise ArgumentError(f"add_weight takes no argument {sorted(unknown)[0]!r}")
+        sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+        for axis, size in enumerate(sizes):
+            if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+                raise ArgumentError(
+                    f"axis {axis} of weight {name!r} of layer {self.name!r} would have size {size}",
+                    remedy="give the input a fixed size on the axis that the weight is made from",
+                )
+        scope = current_scope.get()
+        path = scope.path if scope is not None and scope.layer is self else self.name
+        type = TensorType(self.dtype if dtype is None else DType.of(dtype), sizes)  # type: ignore[arg-type]
+        default = "glorot_uniform" if type.dtype.is_float else "zeros"
+        weight = Parameter(
+            f"{path}/{name or f'variable_{len(self._weights)}'}",
+            type,
+            initializers.get(default if initializer is None else initializer),
+            trainable=trainable,
+        )
+        self._weights.append(weight)
+        return weight
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the weights train; setting it sets the layers inside too."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for layer in self._sublayers:
+            layer.trainable = value
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """Every weight once: this layer's trainable ones, its others, then those of the layers inside."""
+        own = sorted(self._weights, key=lambda weight: not weight.trainable)
+        inner = [weight for layer in self._sublayers for weight in layer.weights]
+        return list(dict.fromkeys([*own, *inner]))
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The weights that training changes."""
+        if not self._trainable:
+            return []
+        own = [weight for weight in self._weights if weight.trainable]
+        inner = [weight for layer in self._sublayers for weight in layer.trainable_weights]
+        return list(dict.fromkeys([*own, *inner]))
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        """The weights that training does not change by gradient."""
+        trained = set(self.trainable_weights)
+        return [weight for weight in self.weights if weight not in trained]
+
+    variables = weights
+
+    def get_weights(self) -> list[Any]:
+        """The arrays, in the order of `weights`."""
+        return [weight.array for weight in self.weights]
+
+    def set_weights(self, arrays: Sequence[Any]) -> None:
+        """Assign arrays in the order of `weights`. Raises ShapeError before anything is changed."""
+        weights = self.weights
+        if len(arrays) != len(weights):
+            raise ArgumentError(f"layer {self.name!r} has {len(weights)} weights, got {len(arrays)} arrays")
+        for weight, array in zip(weights, arrays, strict=True):
+            if tuple(getattr(array, "shape", ())) != weight.shape:
+                raise ArgumentError(f"weight {weight.name!r} has shape {weight.shape}, got {array.shape}")
+        for weight, array in zip(weights, arrays, strict=True):
+            weight.assign(array)
+
+    def count_params(self) -> int:
+        """The number of elements in all weights."""
+        total = 0
+        for weight in self.weights:
+            size = 1
+            for axis in weight.shape:
+                size *= axis
+            total += size
+        return total
+
+    # ---- the call
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights for an input shape; sizes not known are None. Called once, before the first `call`."""
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute outputs from Values with dagir.ops and other layers."""
+        raise NotImplementedError(f"{type(self).__name__} has no call")
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask of the outputs: that of the inputs where the layer supports masking, else none."""
+        return mask if self.supports_masking else None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Trace the layer on Values. Errors name this call's line, the layer and the shapes."""
+        values = [leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)]
+        call = LayerCall(self, current_scope.get(), caller(), args, kwargs)
+        if not values:
+            raise self._not_values(args, call)
+        token = current_scope.set(call)
+        try:
+            self._build_once(args, kwargs)
+            self.check_dtype(args[0] if args else None)
+            outputs = self.call(*args, **self._context(args, kwargs))
+            call.outputs = map_structure(lambda out: self._own(out, values), outputs)
+            self._attach_masks(args, kwargs, call.outputs)
+        except DagirError as error:
+            raise self._explain(error, call) from None
+        finally:
+            current_scope.reset(token)
+        self._calls.append(call)
+        return call.outputs
+
+    def check_dtype(self, inputs: Any) -> None:
+        """Raise DTypeError where a floating layer gets bools or integers; layers that take them override this."""
+        for value in flatten(inputs):
+            if isinstance(value, Value) and self._weights and value.dtype.is_float and value.dtype is not self.dtype:
+                raise DTypeError(
+                    f"layer {self.name!r} computes in {self.dtype}, its input is {value.dtype}",
+                    remedy=f"cast the input with ops.cast, or make the layer with dtype={str(value.dtype)!r}",
+                )
+
+    def _build_once(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self.built:
+            return
+        shapes = {
+            f"{name}_shape": map_structure(_shape_of, value)
+            for name, value in _signature(type(self).call).bind(self, *args, **kwargs).arguments.items()
+            if name not in ("self", "training", "mask") and value is not None
+        }
+        wanted = [name for name in _signature(type(self).build).parameters if name != "self"]
+        if len(wanted) == 1:
+            self.build(next(iter(shapes.values())))
+        else:
+            self.build(**{name: shapes[name] for name in wanted if name in shapes})
+        self.built = True
+        first = next((leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)), None)
+        location = caller()
+        self._built_for = f"{first.type if first is not None else ''}" + (f" at {location}" if location else "")
+
+    def _context(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        parameters = _signature(type(self).call).parameters
+        context = dict(kwargs)
+        if "mask" in parameters and context.get("mask") is None and args:
+            mask = map_structure(_mask_of, args[0])
+            if any(leaf is not None for leaf in flatten(mask)):
+                context["mask"] = mask
+        if "training" not in parameters:
+            context.pop("training", None)
+        return context
+
+    def _own(self, output: Any, inputs: list[Value]) -> Value:
+        value = as_value(output)
+        return identity(value) if value.node is None or any(value is known for known in inputs) else value
+
+    def _attach_masks(self, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+        inputs = args[0] if args else next(iter(kwargs.values()))
+        mask = kwargs.get("mask")
+        if mask is None:
+            mask = map_structure(_mask_of, inputs)
+        leaves = flatten(outputs)
+        if not any(leaf is not None for leaf in flatten(mask)) and not _makes_masks(type(self)):
+            return
+        masks = flatten(self.compute_mask(inputs, mask))
+        for value, found in zip(leaves, masks if len(masks) == len(leaves) else masks * len(leaves), strict=False):
+            if found is not None and value.mask is None:
+                value.attach_mask(found)
+
+    def _explain(self, error: DagirError, call: LayerCall) -> DagirError:
+        labels = {label for label, _ in error.facts}
+        if "layer" not in labels:
+            error.fact("layer", call.path)
+        if "called at" not in labels and call.location is not None:
+            error.fact("called at", str(call.location))
+        if not labels & {"x", "xs[0]", "x1"}:
+            for index, value in enumerate(flatten([call.args, call.kwargs])):
+                if isinstance(value, Value):
+                    error.fact(f"input {index}", str(value.type))
+        if error.marks and self._built_for and "built for" not in labels and self._weights:
+            error.fact("built for", self._built_for)
+        return error
+
+    def _not_values(self, args: tuple[Any, ...], call: LayerCall) -> DagirError:
+        given = ", ".join(type(arg).__name__ for arg in args) or "nothing"
+        return ArgumentError(
+            f"layer {self.name!r} was called on {given}; a layer takes values of the graph",
+            facts=[("called at", str(call.location))],
+            remedy="start from dagir.Input(shape=...); to compute with arrays, dagir.lower(model, 'numpy')(arrays)",
+        )
+
+    # ---- looking, and configuration
+
+    @property
+    def input(self) -> Any:
+        """What the layer was first called on."""
+        return self._first_call().args[0]
+
+    @property
+    def output(self) -> Any:
+        """What the layer's first call returned."""
+        return self._first_call().outputs
+
+    def _first_call(self) -> LayerCall:
+        if not self._calls:
+            raise ArgumentError(f"layer {self.name!r} was never called", remedy="call it on a value first")
+        return self._calls[0]
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this layer again, as plain data."""
+        config = {"name": self.name, "trainable": self.trainable, "dtype": str(self.dtype)}
+        return {**config, **{k: v for k, v in self._arguments().items() if k not in config}}
+
+    def _arguments(self) -> dict[str, Any]:
+        arguments: dict[str, Any] = getattr(self, "_init_arguments", {})
+        return arguments if type(self).__module__.startswith("dagir.") else {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make a layer from what get_config gave."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+def _bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    try:
+        bound = _signature(cls).bind(*args, **kwargs)
+    except (TypeError, ValueError) as error:
+        known = ", ".join(name for name in _signature(cls).parameters if name not in ("kwargs", "args"))
+        raise ArgumentError(f"{cls.__name__}: {error}", remedy=f"its arguments are: {known}") from None
+    bound.apply_defaults()
+    extra = bound.arguments.pop("kwargs", {})
+    return {**bound.arguments, **extra}
+
+
+def _layers_in(value: Any) -> list[Layer]:
+    if isinstance(value, Layer):
+        return [value]
+    if isinstance(value, (list, tuple, dict)):
+        return [leaf for leaf in flatten(value) if isinstance(leaf, Layer)]
+    return []
+
+
+def _shape_of(value: Any) -> Any:
+    return value.shape if isinstance(value, (Value, Parameter)) else getattr(value, "shape", None)
+
+
+def _mask_of(value: Any) -> Value | None:
+    return value.mask if isinstance(value, Value) else None
+
+
+def _makes_masks(cls: type[Layer]) -> bool:
+    return cls.compute_mask is not Layer.compute_mask

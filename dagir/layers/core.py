@@ -1,0 +1,175 @@
+"""InputLayer, Input, Dense, Identity, Embedding, Dropout-free core layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dagir import ops
+from dagir.errors import ArgumentError, DTypeError, ShapeError
+from dagir.graph import Value
+from dagir.layers import activation as activations
+from dagir.layers.base import Layer
+from dagir.naming import auto_name
+from dagir.origin import LayerCall, caller
+from dagir.types import DType, TensorType, shape_from_user
+
+
+class InputLayer(Layer):
+    """The layer that stands for an input of a model.  keras.layers.InputLayer."""
+
+    def __init__(
+        self,
+        shape: Sequence[Any] | None = None,
+        batch_size: Any = None,
+        dtype: Any = None,
+        batch_shape: Sequence[Any] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        if (shape is None) == (batch_shape is None):
+            raise ArgumentError("Input takes either shape= (without the batch) or batch_shape=, and not both")
+        if batch_shape is None:
+            batch = "batch" if batch_size is None else batch_size
+            sizes = (*shape_from_user((batch,), self.name), *_after_batch(shape, self.name))
+        else:
+            first = "batch" if list(batch_shape)[:1] == [None] else None
+            sizes = shape_from_user([first or size if i == 0 else size for i, size in enumerate(batch_shape)], self.name)
+        self.dtype = DType.FLOAT32 if dtype is None else DType.of(dtype)
+        self.batch_shape = sizes
+        call = LayerCall(self, None, caller())
+        value = Value(TensorType(self.dtype, sizes), call, name=self.name)
+        call.args, call.outputs = (value,), value
+        self._calls.append(call)
+        self.built = True
+
+    def call(self, inputs: Value) -> Value:
+        """x -> x."""
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        """The batch shape, named sizes as text."""
+        shape = [size if isinstance(size, int) else str(size) for size in self.batch_shape]
+        return {"batch_shape": shape, "dtype": str(self.dtype), "name": self.name}
+
+
+def _after_batch(shape: Sequence[Any] | None, name: str) -> tuple[Any, ...]:
+    """Read a shape without its batch; fresh names count axes with the batch as axis 0."""
+    return shape_from_user((1, *(shape or ())), name)[1:]
+
+
+def Input(  # noqa: N802  # Keras's name
+    shape: Sequence[Any] | None = None,
+    batch_size: Any = None,
+    dtype: Any = None,
+    batch_shape: Sequence[Any] | None = None,
+    name: str | None = None,
+) -> Value:
+    """A new input. shape: without the batch; a size may be an int, a name such as "time", or None (a fresh name).
+
+    The batch is the named size "batch" unless batch_size or batch_shape gives it. dtype: float32 by default.
+    Returns a Value of dtype[batch, *shape]. Raises ArgumentError.
+    """
+    layer = InputLayer(shape, batch_size, dtype, batch_shape, name or auto_name("input_layer"))
+    value: Value = layer.output
+    return value
+
+
+def positive_int(layer: str, name: str, number: Any) -> int:
+    """`number` if it is an int above 0. Raises ArgumentError that names the argument."""
+    if isinstance(number, bool) or not isinstance(number, int) or number <= 0:
+        raise ArgumentError(f"{layer} takes a positive int for {name}, got {number!r}")
+    return number
+
+
+class Dense(Layer):
+    """activation(x @ kernel + bias) on the last axis.  keras.layers.Dense."""
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.units = positive_int("Dense", "units", units)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """kernel [i, units], bias [units]."""
+        if not input_shape:
+            raise ShapeError(f"Dense layer {self.name!r} takes values of rank 1 or more, got a scalar")
+        self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, name="kernel")
+        self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias") if self.use_bias else None
+
+    def call(self, inputs: Value) -> Value:
+        """x: f[*d, i] -> f[*d, units]."""
+        return self.activation(ops.linear(inputs, self.kernel, self.bias))
+
+
+class Identity(Layer):
+    """x itself.  keras.layers.Identity."""
+
+    supports_masking = True
+
+    def call(self, inputs: Value) -> Value:
+        """x -> x."""
+        return ops.identity(inputs)
+
+
+class Embedding(Layer):
+    """Row `id` of a table for each id. With mask_zero, id 0 is padding and makes a mask.  keras.layers.Embedding."""
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        weights: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.input_dim = positive_int("Embedding", "input_dim", input_dim)
+        self.output_dim = positive_int("Embedding", "output_dim", output_dim)
+        self.embeddings_initializer, self.mask_zero = embeddings_initializer, mask_zero
+        self.initial_weights = weights
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """embeddings [input_dim, output_dim]."""
+        self.embeddings = self.add_weight(
+            (self.input_dim, self.output_dim), self.embeddings_initializer, name="embeddings"
+        )
+        if self.initial_weights is not None:
+            self.set_weights(self.initial_weights)
+
+    def check_dtype(self, inputs: Any) -> None:
+        """Only integers are ids."""
+        if isinstance(inputs, Value) and not inputs.dtype.is_integer:
+            raise DTypeError(
+                f"Embedding takes integer ids, got {inputs.dtype}",
+                remedy="give the input an integer dtype: dagir.Input(shape=(None,), dtype='int32')",
+            )
+
+    def call(self, inputs: Value) -> Value:
+        """ids: int[*s] -> f[*s, output_dim]."""
+        return ops.embedding(inputs, self.embeddings)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """ids != 0, where mask_zero."""
+        return ops.not_equal(inputs, 0) if self.mask_zero else None

@@ -1,0 +1,302 @@
+"""Model: inputs and outputs over a graph, itself a layer. Sequential. Extraction by name or value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+
+from dagir.errors import ArgumentError
+from dagir.graph import Graph, Node, Value
+from dagir.layers.base import Layer
+from dagir.layers.core import Input
+from dagir.model_layers import layers_in_keras_order
+from dagir.naming import Namer
+from dagir.ops.call import call as call_graph
+from dagir.structure import flatten, map_structure, pack
+from dagir.types import TensorType
+from dagir.validation import check
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What goes into and out of a model: names, types, and the structures that hold them."""
+
+    inputs: tuple[tuple[str, TensorType], ...]
+    outputs: tuple[tuple[str, TensorType], ...]
+    input_structure: Any
+    output_structure: Any
+
+
+class Model(Layer):
+    """A network: `inputs` to `outputs`, each one Value, a list or a dict of them.  keras.Model.
+
+    The graph is what the outputs need; a model can be called as a layer. Raises InvalidGraph.
+    """
+
+    supports_masking = True
+
+    def __init__(
+        self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True, **kwargs: Any
+    ) -> None:
+        prefix = {"name": name} if name is not None or type(self) is not Model else {"name": _functional_name()}
+        super().__init__(trainable=True, **prefix, **kwargs)
+        if inputs is None or outputs is None:
+            raise ArgumentError("Model takes inputs= and outputs=", remedy="dagir.Model(inputs=x, outputs=y)")
+        self._set_graph(inputs, outputs)
+        if not trainable:
+            self.trainable = False
+
+    def _set_graph(self, inputs: Any, outputs: Any) -> None:
+        for what, structure in (("inputs", inputs), ("outputs", outputs)):
+            for leaf in flatten(structure):
+                if not isinstance(leaf, Value):
+                    raise ArgumentError(f"{what} of model {self.name!r} hold {leaf!r}, which is no Value")
+        self._input_structure, self._output_structure = inputs, outputs
+        self.graph = check(Graph(flatten(inputs), flatten(outputs), self.name))
+        for layer in self.layers:
+            self._track(layer)
+        self.built = True
+
+    # ---- looking
+
+    @property
+    def inputs(self) -> list[Value]:
+        """The input values."""
+        return list(self.graph.inputs)
+
+    @property
+    def outputs(self) -> list[Value]:
+        """The output values."""
+        return list(self.graph.outputs)
+
+    @property
+    def input(self) -> Any:
+        """The inputs in the structure in which they were given."""
+        return self._input_structure
+
+    @property
+    def output(self) -> Any:
+        """The outputs in the structure in which they were given."""
+        return self._output_structure
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs: those of their Input calls, or the keys of the dict."""
+        return [name for name, _ in self.signature.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs: the dict's keys, or the layers that made them, made unique."""
+        return [name for name, _ in self.signature.outputs]
+
+    @cached_property
+    def signature(self) -> Signature:
+        """Names and types of inputs and outputs."""
+        return signature_of(self.graph, self._input_structure, self._output_structure)
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """Every layer once, in Keras's order: by depth from the outputs."""
+        return [layer for layer in layers_in_keras_order(self.graph) if isinstance(layer, Layer)]
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by its name or its place. Raises ArgumentError with the nearest names."""
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ArgumentError(f"model {self.name!r} has {len(self.layers)} layers, no layer {index}")
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        names = [layer.name for layer in self.layers]
+        near = difflib.get_close_matches(str(name), names, n=3) or names[:8]
+        raise ArgumentError(f"model {self.name!r} has no layer {name!r}", remedy=f"did you mean {' or '.join(near)}?")
+
+    # ---- as a layer
+
+    def build(self, input_shape: Any) -> None:
+        """Nothing: the layers inside are built."""
+
+    def check_dtype(self, inputs: Any) -> None:
+        """The graph's own inputs decide."""
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """The outputs for other inputs, in the structure of this model's outputs."""
+        given = self._arrange(inputs)
+        if any(value.mask is not None for value in given):
+            raise ArgumentError(
+                f"model {self.name!r} is called on a value that carries a mask, which its graph was not traced with",
+                remedy="put the Embedding or Masking layer that makes the mask inside the model",
+            )
+        outputs = call_graph(self.graph, given)
+        return pack(self._output_structure, outputs)
+
+    def _arrange(self, inputs: Any) -> list[Value]:
+        if isinstance(inputs, Mapping):
+            missing = [name for name in self.input_names if name not in inputs]
+            if missing:
+                raise ArgumentError(f"model {self.name!r} needs input {missing[0]!r}; it takes {self.input_names}")
+            return [inputs[name] for name in self.input_names]
+        values = flatten(inputs)
+        if len(values) != len(self.graph.inputs):
+            raise ArgumentError(f"model {self.name!r} takes {len(self.graph.inputs)} inputs, got {len(values)}")
+        return values
+
+    def get_config(self) -> dict[str, Any]:
+        """The name; the graph itself is kept by dagir.serialization."""
+        return {"name": self.name, "trainable": self.trainable}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: {', '.join(self.input_names)} -> {', '.join(self.output_names)}>"
+
+
+class Sequential(Model):
+    """A stack of layers, built at once if it starts with an input, else at its first call.  keras.Sequential."""
+
+    def __init__(self, layers: Sequence[Any] = (), trainable: bool = True, name: str | None = None) -> None:
+        Layer.__init__(self, trainable=True, **({} if name is None else {"name": name}))
+        self._stack: list[Layer] = []
+        self._source: Value | None = None
+        for layer in layers:
+            self.add(layer)
+        if not trainable:
+            self.trainable = False
+
+    def add(self, layer: Any) -> None:
+        """Put a layer, or first of all an Input, on top. Raises ArgumentError."""
+        self.__dict__.pop("layers", None)
+        self.__dict__.pop("signature", None)
+        source = layer if isinstance(layer, Value) else getattr(layer, "_calls", None) and _input_of(layer)
+        if isinstance(source, Value) and source.is_input and not self._stack:
+            self._source = source
+        elif isinstance(layer, Layer):
+            self._stack.append(layer)
+            self._track(layer)
+        else:
+            raise ArgumentError(f"Sequential takes layers, and an Input first; got {layer!r}")
+        if self._source is not None and self._stack:
+            self._close()
+
+    def pop(self) -> None:
+        """Take the top layer off."""
+        if not self._stack:
+            raise ArgumentError(f"model {self.name!r} has no layer to pop")
+        self._sublayers.remove(self._stack.pop())
+        self.__dict__.pop("layers", None)
+        self.__dict__.pop("signature", None)
+        if self._source is not None and self._stack:
+            self._close()
+
+    def _close(self) -> None:
+        assert self._source is not None
+        value: Any = self._source
+        for layer in self._stack:
+            value = layer(value)
+        self._set_graph(self._source, value)
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """The layers, bottom first, without the input."""
+        return list(self._stack)
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """Build on the first call, then as any model."""
+        if self._source is None:
+            (value,) = flatten(inputs)
+            self._source = Input(batch_shape=("batch", *value.shape[1:]), dtype=value.dtype, name=f"{self.name}_input")
+            self._close()
+        return super().call(inputs, training, mask)
+
+
+def _input_of(layer: Layer) -> Any:
+    return layer.output if type(layer).__name__ == "InputLayer" else None
+
+
+def _functional_name() -> str:
+    from dagir.naming import auto_name
+
+    return auto_name("functional")
+
+
+def signature_of(graph: Graph, input_structure: Any, output_structure: Any) -> Signature:
+    """The signature of a graph whose values stand in these structures."""
+    inputs = [name or value.name for name, value in _named(input_structure, graph.inputs)]
+    namer = Namer()
+    outputs = [namer(name or output_name(value)) for name, value in _named(output_structure, graph.outputs)]
+    return Signature(
+        tuple((name, value.type) for name, value in zip(inputs, graph.inputs, strict=True)),
+        tuple((name, value.type) for name, value in zip(outputs, graph.outputs, strict=True)),
+        map_structure(lambda _: None, input_structure),
+        map_structure(lambda _: None, output_structure),
+    )
+
+
+def _named(structure: Any, values: Sequence[Value]) -> list[tuple[str | None, Value]]:
+    if isinstance(structure, dict) and not any(isinstance(part, (dict, list, tuple)) for part in structure.values()):
+        return list(zip(map(str, structure), values, strict=True))
+    return [(None, value) for value in values]
+
+
+def output_name(value: Value) -> str:
+    """The user's name of a value, else that of the outermost layer that made it."""
+    node: Node | None = value.node
+    if value.explicit_name or node is None:
+        return value.name
+    scope = node.scope
+    while scope is not None and scope.parent is not None:
+        scope = scope.parent
+    return scope.layer.name if scope is not None else node.op.op_name
+
+
+def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = None) -> Model:
+    """A model over the same nodes and weights, from other inputs to other outputs.
+
+    outputs, inputs: Values, names of layers ("dense_1", or "encoder/conv2d" inside a nested model's own graph),
+    or structures of them. Raises ArgumentError with the nearest names.
+    """
+    def resolve(leaf: Any) -> Value:
+        if isinstance(leaf, Value):
+            return leaf
+        if isinstance(leaf, Layer):
+            return flatten(leaf.output)[0]  # type: ignore[no-any-return]
+        return _value_by_name(model, leaf)
+
+    wanted = map_structure(resolve, outputs)
+    sources = model.input if inputs is None else map_structure(resolve, inputs)
+    if inputs is None:
+        sources = _needed_inputs(model, flatten(wanted))
+    return Model(sources, wanted, name=name or f"{model.name}_features")
+
+
+def _needed_inputs(model: Model, outputs: Sequence[Value]) -> Any:
+    needed = {value for node in Graph(model.inputs, outputs).nodes for value in node.inputs} | set(outputs)
+    if all(value in needed for value in model.inputs):
+        return model.input
+    if isinstance(model.input, dict):
+        return {key: value for key, value in model.input.items() if value in needed}
+    kept = [value for value in model.inputs if value in needed]
+    return kept[0] if len(kept) == 1 else kept
+
+
+def _value_by_name(model: Model, name: Any) -> Value:
+    for node in reversed(model.graph.nodes):
+        scope = node.scope
+        if any(value.explicit_name == name for value in node.outputs):
+            return node.outputs[0]
+        if scope is not None and scope.path == name:
+            return node.outputs[0]
+        while scope is not None:
+            if scope.layer.name == name and scope.outputs is not None:
+                return flatten(scope.outputs)[0]  # type: ignore[no-any-return]
+            scope = scope.parent
+    for value in model.inputs:
+        if value.name == name:
+            return value
+    layer = model.get_layer(name)
+    return flatten(layer.output)[0]  # type: ignore[no-any-return]
+
+

@@ -1,0 +1,103 @@
+"""The order in which Keras lists a functional model's layers, so that weights come in the same order.
+
+Keras (keras.Function) gives every operation the depth of the longest way to an output, and lists operations from
+the deepest, those of one depth in the order in which a walk back from the outputs first meets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import TypeAlias
+
+from dagir.graph import Graph, Node, Value
+from dagir.origin import LayerCall, Named
+from dagir.structure import flatten
+
+Event: TypeAlias = LayerCall | Node | Value
+
+
+def layers_in_keras_order(graph: Graph) -> list[Named]:
+    """The top-level layers of a graph, its input layers among them, each once."""
+    parents = _event_parents(graph)
+    order = _post_order(graph, parents)
+    first_met = {operation: place for place, operation in enumerate(dict.fromkeys(map(_operation, order.met)))}
+    depths: dict[Event, int] = {}
+    operation_depths: dict[Hashable, int] = {}
+    for event in reversed(order.finished):
+        operation = _operation(event)
+        depth = max(depths.get(event, 0), operation_depths.get(operation, 0))
+        depths[event] = operation_depths[operation] = depth
+        for parent in parents[event]:
+            depths[parent] = max(depth + 1, depths.get(parent, 0))
+    for value in graph.inputs:
+        operation_depths.setdefault(_operation(value), 0)
+        first_met.setdefault(_operation(value), -1)
+    listed = sorted(operation_depths, key=lambda op: (-operation_depths[op], first_met[op]))
+    return [operation for operation in listed if not isinstance(operation, (Node, Value))]
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.met: list[Event] = []
+        self.finished: list[Event] = []
+
+
+def _post_order(graph: Graph, parents: dict[Event, tuple[Event, ...]]) -> _Walk:
+    walk = _Walk()
+    done: set[Event] = set()
+    inputs = set(graph.inputs)
+    for output in graph.outputs:
+        stack: list[tuple[Event, Iterable[Event] | None]] = [(_event(output, inputs), None)]
+        while stack:
+            event, rest = stack.pop()
+            if rest is None:
+                if event in done:
+                    continue
+                done.add(event)
+                walk.met.append(event)
+                rest = iter(parents.get(event, ()))
+            following = next(iter(rest), None)
+            if following is None:
+                walk.finished.append(event)
+                continue
+            stack.append((event, rest))
+            if following not in done:
+                stack.append((following, None))
+    return walk
+
+
+def _event_parents(graph: Graph) -> dict[Event, tuple[Event, ...]]:
+    inputs = set(graph.inputs)
+    parents: dict[Event, dict[Event, None]] = {value: {} for value in graph.inputs}
+    for node in graph.nodes:
+        event = _top(node)
+        if isinstance(event, LayerCall) and event not in parents:
+            arguments = [leaf for leaf in flatten([event.args, event.kwargs]) if isinstance(leaf, Value)]
+            sources = [_event(leaf, inputs) for leaf in arguments if leaf.node is not None or leaf in inputs]
+            parents[event] = dict.fromkeys(source for source in sources if source is not event)
+        elif isinstance(event, Node):
+            sources = [_event(v, inputs) for v in node.inputs if v is not None and (v.node is not None or v in inputs)]
+            parents[event] = dict.fromkeys(sources)
+    present = parents.keys()
+    return {event: tuple(p for p in found if p in present) for event, found in parents.items()}
+
+
+def _top(node: Node) -> LayerCall | Node:
+    scope = node.scope
+    if scope is None:
+        return node
+    while scope.parent is not None:
+        scope = scope.parent
+    return scope
+
+
+def _event(value: Value, inputs: set[Value]) -> Event:
+    return value if value in inputs or value.node is None else _top(value.node)
+
+
+def _operation(event: Event) -> Named | Node | Value:
+    if isinstance(event, LayerCall):
+        return event.layer
+    if isinstance(event, Value) and isinstance(event.source, LayerCall):
+        return event.source.layer
+    return event

@@ -1,0 +1,72 @@
+"""Call: a graph used as one op. How a model that is called as a layer stands in the graph of another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dagir.dims import Dim, SymbolicDim, evaluate, substitute, symbols
+from dagir.errors import DTypeError, ShapeError
+from dagir.graph import Graph, Op, Types, Value, apply_node
+from dagir.types import TensorType, equate
+
+
+@dataclass(frozen=True)
+class Call(Op):
+    """xs: the types of the graph's inputs -> the types of its outputs, its named sizes bound by xs."""
+
+    operands = ("*xs",)
+    graph: Graph = field(hash=True)
+
+    def infer(self, *xs: TensorType) -> Types:
+        """The inner output types in terms of the outer sizes."""
+        if len(xs) != len(self.graph.inputs):
+            raise ShapeError(f"{self.graph.name} takes {len(self.graph.inputs)} inputs, got {len(xs)}")
+        sizes = bind_sizes(self.graph.name, [value.type for value in self.graph.inputs], xs)
+        for node in self.graph.nodes:
+            for equation in node.equations:
+                if equate(substitute(equation.left, sizes), substitute(equation.right, sizes)) is None:
+                    raise ShapeError(f"{self.graph.name} needs {equation}, which these inputs contradict")
+        return tuple(substitute_type(value.type, sizes) for value in self.graph.outputs)
+
+
+def bind_sizes(name: str, declared: Sequence[TensorType], given: Sequence[TensorType]) -> dict[str, Dim]:
+    """What each named size of `declared` is, for inputs of the types `given`. Raises ShapeError, DTypeError."""
+    sizes: dict[str, Dim] = {}
+    composite: list[tuple[int, int]] = []
+    for index, (inner, outer) in enumerate(zip(declared, given, strict=True)):
+        if inner.dtype is not outer.dtype:
+            raise DTypeError(f"input {index} of {name} has dtype {inner.dtype}, got {outer.dtype}")
+        if inner.rank != outer.rank:
+            raise ShapeError(f"input {index} of {name} has rank {inner.rank}, got {outer}")
+        for axis, (size, actual) in enumerate(zip(inner.shape, outer.shape, strict=True)):
+            if isinstance(size, SymbolicDim) and {str(size)} == symbols(size) and str(size) not in sizes:
+                sizes[str(size)] = actual
+            else:
+                composite.append((index, axis))
+    for index, axis in composite:
+        expected = substitute(declared[index].shape[axis], sizes)
+        if equate(expected, given[index].shape[axis]) is None:
+            raise ShapeError(
+                f"input {index} of {name} is {declared[index]}, got {given[index]}",
+                marks={index: [axis]},
+                remedy=f"axis {axis} must have size {expected}",
+            )
+    return sizes
+
+
+def substitute_type(type: TensorType, sizes: dict[str, Dim]) -> TensorType:
+    """The type with named sizes replaced."""
+    if not any(isinstance(size, SymbolicDim) for size in type.shape):
+        return type
+    return type.with_shape(tuple(substitute(size, sizes) for size in type.shape))
+
+
+def evaluate_shape(type: TensorType, sizes: dict[str, int]) -> tuple[int, ...]:
+    """The shape when every named size is known."""
+    return tuple(evaluate(size, sizes) for size in type.shape)
+
+
+def call(graph: Graph, inputs: Sequence[Value]) -> tuple[Value, ...]:
+    """Apply a graph to values, as one node. Returns its outputs."""
+    return apply_node(Call(graph), tuple(inputs)).outputs

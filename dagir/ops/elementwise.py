@@ -1,0 +1,530 @@
+"""Elementwise arithmetic, comparison and logic. Names and meanings are those of keras.ops and NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from dagir.errors import ArgumentError, DTypeError
+from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.types import DType, TensorType, broadcast
+
+
+class Unary(Op):
+    """x: t[*s] -> t[*s], for floats; subclasses widen `accepts`."""
+
+    accepts: ClassVar[str] = "float"
+
+    def infer(self, x: TensorType) -> Types:
+        """The type of x."""
+        require(self.accepts, x)
+        return (x,)
+
+
+def require(accepts: str, *types: TensorType) -> None:
+    """Raise DTypeError unless each type is of the kind: float, number, bool, any."""
+    for index, type in enumerate(types):
+        dtype = type.dtype
+        fits = {
+            "float": dtype.is_float,
+            "number": dtype is not DType.BOOL,
+            "signed": dtype.is_float or dtype.value.startswith("int"),
+            "integer": dtype.is_integer,
+            "bool": dtype is DType.BOOL,
+            "any": True,
+        }[accepts]
+        if not fits:
+            raise DTypeError(
+                f"the op takes {accepts} values, operand {index} is {dtype}",
+                remedy=f"cast it first: ops.cast(x, {'bool' if accepts == 'bool' else 'float32'!r})",
+            )
+
+
+def same_dtype(*types: TensorType) -> DType:
+    """The one dtype of all operands. Raises DTypeError: dagir never casts in silence."""
+    first = types[0].dtype
+    for type in types:
+        if type.dtype is not first:
+            raise DTypeError(
+                f"operands have different dtypes: {first} and {type.dtype}",
+                remedy=f"cast one of them: ops.cast(x, {str(first)!r})",
+            )
+    return first
+
+
+class Negative(Unary):
+    """-x.  ONNX Neg-13."""
+
+    accepts = "signed"
+
+
+class Absolute(Unary):
+    """|x|.  ONNX Abs-13."""
+
+    accepts = "number"
+
+
+class Sign(Unary):
+    """-1, 0 or 1.  ONNX Sign-13."""
+
+    accepts = "number"
+
+
+class Exp(Unary):
+    """e**x.  ONNX Exp-13."""
+
+
+class Log(Unary):
+    """Natural logarithm.  ONNX Log-13."""
+
+
+class Log1p(Unary):
+    """log(1 + x).  NumPy log1p."""
+
+
+class Expm1(Unary):
+    """e**x - 1.  NumPy expm1."""
+
+
+class Sqrt(Unary):
+    """Square root.  ONNX Sqrt-13."""
+
+
+class Rsqrt(Unary):
+    """1 / sqrt(x).  keras.ops.rsqrt."""
+
+
+class Square(Unary):
+    """x * x.  NumPy square."""
+
+    accepts = "number"
+
+
+class Reciprocal(Unary):
+    """1 / x.  ONNX Reciprocal-13."""
+
+
+class Sin(Unary):
+    """Sine of radians.  ONNX Sin-7."""
+
+
+class Cos(Unary):
+    """Cosine of radians.  ONNX Cos-7."""
+
+
+class Tan(Unary):
+    """Tangent of radians.  ONNX Tan-7."""
+
+
+class Erf(Unary):
+    """The error function.  ONNX Erf-13."""
+
+
+class Floor(Unary):
+    """The largest whole number not above x.  ONNX Floor-13."""
+
+
+class Ceil(Unary):
+    """The smallest whole number not below x.  ONNX Ceil-13."""
+
+
+class Round(Unary):
+    """The nearest whole number, halves to even.  ONNX Round-11."""
+
+
+class Identity(Unary):
+    """x itself.  ONNX Identity-13."""
+
+    accepts = "any"
+
+
+class LogicalNot(Unary):
+    """x: bool[*s] -> bool[*s].  ONNX Not-1."""
+
+    accepts = "bool"
+
+
+class IsNan(Unary):
+    """Whether x is NaN: f[*s] -> bool[*s].  ONNX IsNaN-13."""
+
+    def infer(self, x: TensorType) -> Types:
+        """The shape of x, as bool."""
+        require("float", x)
+        return (x.with_dtype(DType.BOOL),)
+
+
+@dataclass(frozen=True)
+class Cast(Op):
+    """x: t[*s] -> dtype[*s]. Floats to integers truncate towards zero.  ONNX Cast-13."""
+
+    dtype: DType
+
+    def infer(self, x: TensorType) -> Types:
+        """The shape of x with the new dtype."""
+        return (x.with_dtype(self.dtype),)
+
+
+class Binary(Op):
+    """x1, x2: t[*s1], t[*s2] -> t[*broadcast(s1, s2)]; dtypes must be equal."""
+
+    operands = ("x1", "x2")
+    accepts: ClassVar[str] = "number"
+    result: ClassVar[DType | None] = None
+
+    def infer(self, x1: TensorType, x2: TensorType) -> Types:
+        """The broadcast shape."""
+        dtype = same_dtype(x1, x2)
+        require(self.accepts, x1, x2)
+        if x1.shape == x2.shape and self.result is None:
+            return (x1,)
+        return (TensorType(self.result or dtype, broadcast(x1.shape, x2.shape)),)
+
+
+class Add(Binary):
+    """x1 + x2.  ONNX Add-14."""
+
+
+class Subtract(Binary):
+    """x1 - x2.  ONNX Sub-14."""
+
+
+class Multiply(Binary):
+    """x1 * x2.  ONNX Mul-14."""
+
+
+class Divide(Binary):
+    """x1 / x2, for floats.  ONNX Div-14."""
+
+    accepts = "float"
+
+
+class FloorDivide(Binary):
+    """floor(x1 / x2).  NumPy floor_divide."""
+
+
+class Mod(Binary):
+    """The remainder with the sign of x2.  NumPy mod."""
+
+
+class Power(Binary):
+    """x1 ** x2.  ONNX Pow-15."""
+
+
+class Maximum(Binary):
+    """The larger; NaN if either is.  NumPy maximum."""
+
+
+class Minimum(Binary):
+    """The smaller; NaN if either is.  NumPy minimum."""
+
+
+class Comparison(Binary):
+    """x1, x2: t[*s1], t[*s2] -> bool[*broadcast(s1, s2)]."""
+
+    result = DType.BOOL
+
+
+class Equal(Comparison):
+    """x1 == x2.  ONNX Equal-13."""
+
+    accepts = "any"
+
+
+class NotEqual(Comparison):
+    """x1 != x2.  NumPy not_equal."""
+
+    accepts = "any"
+
+
+class Less(Comparison):
+    """x1 < x2.  ONNX Less-13."""
+
+
+class LessEqual(Comparison):
+    """x1 <= x2.  ONNX LessOrEqual-16."""
+
+
+class Greater(Comparison):
+    """x1 > x2.  ONNX Greater-13."""
+
+
+class GreaterEqual(Comparison):
+    """x1 >= x2.  ONNX GreaterOrEqual-16."""
+
+
+class LogicalAnd(Binary):
+    """x1 and x2.  ONNX And-7."""
+
+    accepts = "bool"
+
+
+class LogicalOr(Binary):
+    """x1 or x2.  ONNX Or-7."""
+
+    accepts = "bool"
+
+
+class LogicalXor(Binary):
+    """Exactly one of x1, x2.  ONNX Xor-7."""
+
+    accepts = "bool"
+
+
+class Where(Op):
+    """condition: bool[*s], x1: t[*s1], x2: t[*s2] -> t[*broadcast]: x1 where true, else x2.  ONNX Where-16."""
+
+    operands = ("condition", "x1", "x2")
+
+    def infer(self, condition: TensorType, x1: TensorType, x2: TensorType) -> Types:
+        """The broadcast shape."""
+        require("bool", condition)
+        return (TensorType(same_dtype(x1, x2), broadcast(condition.shape, x1.shape, x2.shape)),)
+
+
+@dataclass(frozen=True)
+class Clip(Op):
+    """x: t[*s] -> t[*s], held within [minimum, maximum]; NaN stays.  ONNX Clip-13."""
+
+    minimum: float
+    maximum: float
+
+    def __post_init__(self) -> None:
+        if self.minimum > self.maximum:
+            raise ArgumentError(f"clip takes minimum <= maximum, got {self.minimum} and {self.maximum}")
+
+    def infer(self, x: TensorType) -> Types:
+        """The type of x."""
+        require("number", x)
+        return (x,)
+
+
+def _unary(op: Op, x: Any) -> Value:
+    return apply(op, as_value(x))
+
+
+def binary(op: Op, x1: Any, x2: Any) -> Value:
+    """Apply an op of two operands; a Python number takes the dtype of the other."""
+    if not isinstance(x1, Value):
+        x1 = as_value(x1, like=None if isinstance(x1, Value) else _reference(x2))
+    if not isinstance(x2, Value):
+        x2 = as_value(x2, like=x1)
+    return apply(op, x1, x2)
+
+
+def _reference(operand: Any) -> Value | None:
+    try:
+        return as_value(operand) if not isinstance(operand, (bool, int, float)) else None
+    except (TypeError, ValueError):
+        return None
+
+
+def negative(x: Any) -> Value:
+    """-x, elementwise."""
+    return _unary(Negative(), x)
+
+
+def absolute(x: Any) -> Value:
+    """|x|, elementwise."""
+    return _unary(Absolute(), x)
+
+
+def sign(x: Any) -> Value:
+    """-1, 0 or 1, elementwise."""
+    return _unary(Sign(), x)
+
+
+def exp(x: Any) -> Value:
+    """e**x, elementwise."""
+    return _unary(Exp(), x)
+
+
+def log(x: Any) -> Value:
+    """Natural logarithm, elementwise."""
+    return _unary(Log(), x)
+
+
+def log1p(x: Any) -> Value:
+    """log(1 + x), elementwise."""
+    return _unary(Log1p(), x)
+
+
+def expm1(x: Any) -> Value:
+    """e**x - 1, elementwise."""
+    return _unary(Expm1(), x)
+
+
+def sqrt(x: Any) -> Value:
+    """Square root, elementwise."""
+    return _unary(Sqrt(), x)
+
+
+def rsqrt(x: Any) -> Value:
+    """1 / sqrt(x), elementwise."""
+    return _unary(Rsqrt(), x)
+
+
+def square(x: Any) -> Value:
+    """x * x, elementwise."""
+    return _unary(Square(), x)
+
+
+def reciprocal(x: Any) -> Value:
+    """1 / x, elementwise."""
+    return _unary(Reciprocal(), x)
+
+
+def sin(x: Any) -> Value:
+    """Sine, elementwise."""
+    return _unary(Sin(), x)
+
+
+def cos(x: Any) -> Value:
+    """Cosine, elementwise."""
+    return _unary(Cos(), x)
+
+
+def tan(x: Any) -> Value:
+    """Tangent, elementwise."""
+    return _unary(Tan(), x)
+
+
+def erf(x: Any) -> Value:
+    """The error function, elementwise."""
+    return _unary(Erf(), x)
+
+
+def floor(x: Any) -> Value:
+    """Round down, elementwise."""
+    return _unary(Floor(), x)
+
+
+def ceil(x: Any) -> Value:
+    """Round up, elementwise."""
+    return _unary(Ceil(), x)
+
+
+def round(x: Any) -> Value:
+    """Round to the nearest whole number, halves to even."""
+    return _unary(Round(), x)
+
+
+def identity(x: Any) -> Value:
+    """x itself, as a node of its own."""
+    return _unary(Identity(), x)
+
+
+def logical_not(x: Any) -> Value:
+    """Not x, elementwise."""
+    return _unary(LogicalNot(), x)
+
+
+def isnan(x: Any) -> Value:
+    """Whether each element is NaN."""
+    return _unary(IsNan(), x)
+
+
+def cast(x: Any, dtype: Any) -> Value:
+    """x in another dtype; x itself where it has that dtype already."""
+    value, target = as_value(x), DType.of(dtype)
+    return value if value.dtype is target else apply(Cast(target), value)
+
+
+def add(x1: Any, x2: Any) -> Value:
+    """x1 + x2, broadcast."""
+    return binary(Add(), x1, x2)
+
+
+def subtract(x1: Any, x2: Any) -> Value:
+    """x1 - x2, broadcast."""
+    return binary(Subtract(), x1, x2)
+
+
+def multiply(x1: Any, x2: Any) -> Value:
+    """x1 * x2, broadcast."""
+    return binary(Multiply(), x1, x2)
+
+
+def divide(x1: Any, x2: Any) -> Value:
+    """x1 / x2, broadcast, for floats."""
+    return binary(Divide(), x1, x2)
+
+
+def floor_divide(x1: Any, x2: Any) -> Value:
+    """floor(x1 / x2), broadcast."""
+    return binary(FloorDivide(), x1, x2)
+
+
+def mod(x1: Any, x2: Any) -> Value:
+    """The remainder, with the sign of x2."""
+    return binary(Mod(), x1, x2)
+
+
+def power(x1: Any, x2: Any) -> Value:
+    """x1 ** x2, broadcast."""
+    return binary(Power(), x1, x2)
+
+
+def maximum(x1: Any, x2: Any) -> Value:
+    """The larger, elementwise."""
+    return binary(Maximum(), x1, x2)
+
+
+def minimum(x1: Any, x2: Any) -> Value:
+    """The smaller, elementwise."""
+    return binary(Minimum(), x1, x2)
+
+
+def equal(x1: Any, x2: Any) -> Value:
+    """x1 == x2, elementwise."""
+    return binary(Equal(), x1, x2)
+
+
+def not_equal(x1: Any, x2: Any) -> Value:
+    """x1 != x2, elementwise."""
+    return binary(NotEqual(), x1, x2)
+
+
+def less(x1: Any, x2: Any) -> Value:
+    """x1 < x2, elementwise."""
+    return binary(Less(), x1, x2)
+
+
+def less_equal(x1: Any, x2: Any) -> Value:
+    """x1 <= x2, elementwise."""
+    return binary(LessEqual(), x1, x2)
+
+
+def greater(x1: Any, x2: Any) -> Value:
+    """x1 > x2, elementwise."""
+    return binary(Greater(), x1, x2)
+
+
+def greater_equal(x1: Any, x2: Any) -> Value:
+    """x1 >= x2, elementwise."""
+    return binary(GreaterEqual(), x1, x2)
+
+
+def logical_and(x1: Any, x2: Any) -> Value:
+    """x1 and x2, elementwise."""
+    return binary(LogicalAnd(), x1, x2)
+
+
+def logical_or(x1: Any, x2: Any) -> Value:
+    """x1 or x2, elementwise."""
+    return binary(LogicalOr(), x1, x2)
+
+
+def logical_xor(x1: Any, x2: Any) -> Value:
+    """Exactly one of x1, x2, elementwise."""
+    return binary(LogicalXor(), x1, x2)
+
+
+def where(condition: Any, x1: Any, x2: Any) -> Value:
+    """x1 where the condition holds, else x2, broadcast."""
+    first = as_value(x1, like=_reference(x2))
+    return apply(Where(), as_value(condition), first, as_value(x2, like=first))
+
+
+def clip(x: Any, x_min: float, x_max: float) -> Value:
+    """x held within [x_min, x_max]."""
+    return _unary(Clip(x_min, x_max), x)

@@ -1,0 +1,143 @@
+"""Linear maps: Linear, MatMul, Einsum, Embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dagir.dims import Dim
+from dagir.errors import ArgumentError, DTypeError, ShapeError
+from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ops.elementwise import require, same_dtype
+from dagir.types import TensorType, broadcast, equate
+
+
+class Linear(Op):
+    """x: f[*d, i], w: f[i, o], b: f[o]? -> f[*d, o]: x @ w + b on the last axis.  keras.layers.Dense; ONNX Gemm-13."""
+
+    operands = ("x", "w", "b")
+
+    def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Types:
+        """The shape of x, its last axis replaced by o."""
+        dtype = same_dtype(x, w, *([] if b is None else [b]))
+        require("float", x)
+        if x.rank < 1 or w.rank != 2:
+            raise ShapeError("Linear takes x of rank 1 or more and w of rank 2", remedy="flatten or reshape x first")
+        if equate(x.shape[-1], w.shape[0]) is None:
+            raise ShapeError(
+                f"the last axis of x is {x.shape[-1]}, the weights take {w.shape[0]}",
+                marks={0: [x.rank - 1], 1: [0]},
+                remedy=f"call it on a value whose last axis is {w.shape[0]}, or make a new layer for this one",
+            )
+        if b is not None and b.shape != w.shape[1:]:
+            raise ShapeError(f"the bias must have shape [{w.shape[1]}]", marks={1: [1], 2: [0]})
+        return (TensorType(dtype, (*x.shape[:-1], w.shape[1])),)
+
+
+class MatMul(Op):
+    """x1: t[*s1, m, k], x2: t[*s2, k, n] -> t[*broadcast(s1, s2), m, n]; rank 1 as in NumPy.  ONNX MatMul-13."""
+
+    operands = ("x1", "x2")
+
+    def infer(self, x1: TensorType, x2: TensorType) -> Types:
+        """NumPy's matmul rule."""
+        dtype = same_dtype(x1, x2)
+        require("number", x1)
+        if x1.rank == 0 or x2.rank == 0:
+            raise ShapeError("matmul takes values of rank 1 or more", remedy="use * for scalars")
+        inner = max(x2.rank - 2, 0)
+        if equate(x1.shape[-1], x2.shape[inner]) is None:
+            raise ShapeError(
+                f"matmul needs equal inner sizes, got {x1.shape[-1]} and {x2.shape[inner]}",
+                marks={0: [x1.rank - 1], 1: [inner]},
+                remedy="transpose or reshape one operand, so that the marked axes agree",
+            )
+        batch = broadcast(x1.shape[:-2], x2.shape[:-2])
+        rows = x1.shape[-2:-1]
+        columns = x2.shape[-1:] if x2.rank > 1 else ()
+        return (TensorType(dtype, (*batch, *rows, *columns)),)
+
+
+@dataclass(frozen=True)
+class Einsum(Op):
+    """xs: t[...]* -> t[...]: the sum of products that `equation` writes, with explicit "->".  ONNX Einsum-12."""
+
+    operands = ("*xs",)
+    equation: str
+
+    def infer(self, *xs: TensorType) -> Types:
+        """The output subscripts' sizes; "..." stands for leading axes that broadcast."""
+        dtype = same_dtype(*xs)
+        require("number", *xs)
+        left, result = self.equation.split("->")
+        terms = left.split(",")
+        if len(terms) != len(xs):
+            raise ShapeError(f"einsum {self.equation!r} names {len(terms)} operands, got {len(xs)}")
+        sizes: dict[str, Dim] = {}
+        ellipsis = broadcast(*[self._bind(i, term, x, sizes) for i, (term, x) in enumerate(zip(terms, xs, strict=True))])
+        shape: list[Dim] = []
+        head, dots, tail = result.partition("...")
+        unknown = set(head + tail) - sizes.keys()
+        if unknown:
+            raise ArgumentError(f"einsum {self.equation!r}: no operand has subscript {sorted(unknown)[0]!r}")
+        shape = [sizes[letter] for letter in head] + list(ellipsis if dots else ()) + [sizes[letter] for letter in tail]
+        return (TensorType(dtype, tuple(shape)),)
+
+    def _bind(self, index: int, term: str, x: TensorType, sizes: dict[str, Dim]) -> tuple[Dim, ...]:
+        head, dots, tail = term.partition("...")
+        named = len(head) + len(tail)
+        if (x.rank != named) if not dots else (x.rank < named):
+            raise ShapeError(f"einsum {self.equation!r}: operand {index} has rank {x.rank}, {term!r} needs {named}")
+        cut = x.rank - len(tail)
+        axes = [*enumerate(head), *((cut + i, letter) for i, letter in enumerate(tail))]
+        for axis, letter in axes:
+            agreed = equate(sizes.get(letter, x.shape[axis]), x.shape[axis])
+            if agreed is None:
+                raise ShapeError(
+                    f"einsum {self.equation!r}: subscript {letter!r} is {sizes[letter]} and {x.shape[axis]}",
+                    marks={index: [axis]},
+                )
+            sizes[letter] = agreed
+        return x.shape[len(head) : cut] if dots else ()
+
+
+class Embedding(Op):
+    """ids: int[*s], table: f[n, d] -> f[*s, d]; an id outside 0..n-1 is an error.  keras.layers.Embedding; Gather-13."""
+
+    operands = ("ids", "table")
+
+    def infer(self, ids: TensorType, table: TensorType) -> Types:
+        """The shape of ids with the table's row size appended."""
+        if not ids.dtype.is_integer:
+            raise DTypeError(
+                f"an embedding takes integer ids, got {ids.dtype}",
+                remedy="give the input an integer dtype: Input(shape=..., dtype='int32')",
+            )
+        if table.rank != 2:
+            raise ShapeError("the table of an embedding has rank 2")
+        return (TensorType(table.dtype, (*ids.shape, table.shape[1])),)
+
+
+def linear(x: Any, w: Any, b: Any = None) -> Value:
+    """x @ w + b on the last axis. Shapes: x [*d, i], w [i, o], b [o] -> [*d, o]."""
+    return apply(Linear(), as_value(x), as_value(w), None if b is None else as_value(b))
+
+
+def matmul(x1: Any, x2: Any) -> Value:
+    """The matrix product, batched over leading axes, as numpy.matmul."""
+    return apply(MatMul(), as_value(x1), as_value(x2))
+
+
+def einsum(subscripts: str, *operands: Any) -> Value:
+    """Einstein's sum, as numpy.einsum; without "->" the output subscripts are those that occur once, sorted."""
+    equation = subscripts.replace(" ", "")
+    if "->" not in equation:
+        letters = [c for c in equation if c.isalpha()]
+        once = sorted(letter for letter in set(letters) if letters.count(letter) == 1)
+        equation += "->" + ("..." if "..." in equation else "") + "".join(once)
+    return apply(Einsum(equation), *[as_value(operand) for operand in operands])
+
+
+def embedding(ids: Any, table: Any) -> Value:
+    """Row `id` of the table for each id. Shapes: ids [*s], table [n, d] -> [*s, d]."""
+    return apply(Embedding(), as_value(ids), as_value(table))

@@ -1,0 +1,388 @@
+"""Ops that move elements and compute none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from dagir.dims import Dim, SymbolicDim, max_dim, min_dim
+from dagir.errors import ArgumentError, ShapeError
+from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ops.elementwise import same_dtype
+from dagir.types import Shape, TensorType, broadcast, equate, normalize_axes, normalize_axis
+
+
+@dataclass(frozen=True)
+class Reshape(Op):
+    """x: t[*s] -> t[*target], elements in row-major order; one size of the target may be -1.  ONNX Reshape-14."""
+
+    shape_fields = ("target",)
+    target: Shape
+
+    def infer(self, x: TensorType) -> Types:
+        """The target, -1 worked out."""
+        open_axes = [axis for axis, size in enumerate(self.target) if size == -1]
+        if len(open_axes) > 1:
+            raise ShapeError(f"reshape target {self.target} holds -1 twice", remedy="at most one size may be -1")
+        total: Dim = prod(x.shape, start=1)
+        known: Dim = prod((size for size in self.target if size != -1), start=1)
+        if not open_axes:
+            if equate(total, known) is None:
+                raise self._mismatch(total)
+            return (x.with_shape(self.target),)
+        if known == 0 or (isinstance(total, int) and isinstance(known, int) and total % known):
+            raise self._mismatch(total)
+        rest = total // known
+        if equate(rest * known, total) is None:
+            raise self._mismatch(total)
+        axis = open_axes[0]
+        return (x.with_shape((*self.target[:axis], rest, *self.target[axis + 1 :])),)
+
+    def _mismatch(self, total: Dim) -> ShapeError:
+        return ShapeError(
+            f"cannot reshape {total} elements to {self.target}",
+            remedy="the product of the target's sizes must be the number of elements",
+        )
+
+
+@dataclass(frozen=True)
+class Transpose(Op):
+    """x: t[s0, s1, ...] -> t[s[axes[0]], s[axes[1]], ...].  ONNX Transpose-13."""
+
+    axes: tuple[int, ...]
+
+    def infer(self, x: TensorType) -> Types:
+        """The permuted shape."""
+        if sorted(self.axes) != list(range(x.rank)):
+            raise ArgumentError(f"axes {self.axes} are no permutation of the {x.rank} axes of x")
+        return (x.with_shape(tuple(x.shape[axis] for axis in self.axes)),)
+
+
+@dataclass(frozen=True)
+class ExpandDims(Op):
+    """x: t[*s] -> t[*s with 1 inserted], `axis` counted in the result.  ONNX Unsqueeze-13."""
+
+    axis: int
+
+    def infer(self, x: TensorType) -> Types:
+        """The shape with a new axis of size 1."""
+        axis = normalize_axis(self.axis, x.rank + 1)
+        return (x.with_shape((*x.shape[:axis], 1, *x.shape[axis:])),)
+
+
+@dataclass(frozen=True)
+class Squeeze(Op):
+    """x: t[*s] -> t[*s without `axes`], which have size 1.  ONNX Squeeze-13."""
+
+    axes: tuple[int, ...]
+
+    def infer(self, x: TensorType) -> Types:
+        """The shape without the axes."""
+        for axis in normalize_axes(self.axes, x.rank):
+            if equate(x.shape[axis], 1) is None:
+                raise ShapeError(f"axis {axis} has size {x.shape[axis]}, only 1 can go", marks={0: [axis]})
+        return (x.with_shape(tuple(size for axis, size in enumerate(x.shape) if axis not in self.axes)),)
+
+
+@dataclass(frozen=True)
+class BroadcastTo(Op):
+    """x: t[*s] -> t[*target] by repeating axes of size 1.  ONNX Expand-13."""
+
+    shape_fields = ("target",)
+    target: Shape
+
+    def infer(self, x: TensorType) -> Types:
+        """The target."""
+        if broadcast(x.shape, self.target) != self.target:
+            raise ShapeError(f"{x} does not broadcast to {self.target}")
+        return (x.with_shape(self.target),)
+
+
+@dataclass(frozen=True)
+class Concatenate(Op):
+    """xs: t[*a, n_i, *c]* -> t[*a, sum n_i, *c] along `axis`.  ONNX Concat-13."""
+
+    operands = ("*xs",)
+    axis: int
+
+    def infer(self, *xs: TensorType) -> Types:
+        """The first shape, sizes along the axis added up."""
+        if not xs:
+            raise ArgumentError("concatenate takes at least one value")
+        dtype = same_dtype(*xs)
+        first = xs[0]
+        axis = normalize_axis(self.axis, first.rank)
+        shape = list(first.shape)
+        for index, x in enumerate(xs[1:], start=1):
+            if x.rank != first.rank:
+                raise ShapeError(f"concatenate takes values of one rank, got {first.rank} and {x.rank}")
+            for other in range(first.rank):
+                if other == axis:
+                    shape[axis] = shape[axis] + x.shape[axis]
+                    continue
+                agreed = equate(shape[other], x.shape[other])
+                if agreed is None:
+                    raise ShapeError(
+                        f"sizes differ on axis {other}, and only axis {axis} is concatenated",
+                        marks={0: [other], index: [other]},
+                        remedy="make the marked sizes equal, or concatenate along that axis",
+                    )
+                shape[other] = agreed
+        return (TensorType(dtype, tuple(shape)),)
+
+
+@dataclass(frozen=True)
+class Pad(Op):
+    """x: t[*s] -> t[s + before + after]; `mode` is constant, reflect, symmetric or edge.  NumPy pad; ONNX Pad-19.
+
+    Negative pads crop. `value` fills in constant mode.
+    """
+
+    pads: tuple[tuple[int, int], ...]
+    mode: str = "constant"
+    value: float = 0.0
+
+    def infer(self, x: TensorType) -> Types:
+        """Each size grown by its pads."""
+        if len(self.pads) != x.rank:
+            raise ShapeError(f"pad takes a pair for each axis: {x.rank} axes, {len(self.pads)} pairs")
+        shape = tuple(size + before + after for size, (before, after) in zip(x.shape, self.pads, strict=True))
+        for axis, size in enumerate(shape):
+            if isinstance(size, int) and size < 0:
+                raise ShapeError(f"cropping leaves axis {axis} with size {size}", marks={0: [axis]})
+        return (x.with_shape(shape),)
+
+
+@dataclass(frozen=True)
+class Slice(Op):
+    """x: t[*s] -> t[*r]: on each of `axes` from start to stop by step, as Python slices it.  ONNX Slice-13.
+
+    A stop of None runs to the end (to before the beginning for a negative step).
+    """
+
+    axes: tuple[int, ...]
+    starts: tuple[int, ...]
+    stops: tuple[int | None, ...]
+    steps: tuple[int, ...]
+
+    def infer(self, x: TensorType) -> Types:
+        """Sizes as Python's slice gives them; for an unknown size an expression."""
+        shape = list(x.shape)
+        for axis, start, stop, step in zip(self.axes, self.starts, self.stops, self.steps, strict=True):
+            size = shape[axis]
+            if isinstance(size, int):
+                shape[axis] = len(range(*slice(start, stop, step).indices(size)))
+            else:
+                shape[axis] = _symbolic_length(size, start, stop, step)
+        return (x.with_shape(tuple(shape)),)
+
+
+def _symbolic_length(size: Dim, start: int, stop: int | None, step: int) -> Dim:
+    if step < 0:
+        last = size - 1
+        first = min_dim(start, last) if start >= 0 else last + (start + 1)
+        end = -1 if stop is None else (min_dim(stop, last) if stop >= 0 else max_dim(last + (stop + 1), -1))
+        return max_dim((first - end + (-step - 1)) // -step, 0)
+    first = min_dim(start, size) if start >= 0 else max_dim(size + start, 0)
+    end = size if stop is None else (min_dim(stop, size) if stop >= 0 else max_dim(size + stop, 0))
+    return max_dim((end - first + (step - 1)) // step, 0)
+
+
+@dataclass(frozen=True)
+class Tile(Op):
+    """x: t[*s] -> t[s * repeats].  ONNX Tile-13."""
+
+    repeats: tuple[int, ...]
+
+    def infer(self, x: TensorType) -> Types:
+        """Each size times its repeat."""
+        if len(self.repeats) != x.rank:
+            raise ShapeError(f"tile takes a count for each axis: {x.rank} axes, {len(self.repeats)} counts")
+        return (x.with_shape(tuple(size * n for size, n in zip(x.shape, self.repeats, strict=True))),)
+
+
+@dataclass(frozen=True)
+class Gather(Op):
+    """x: t[*a, n, *c], indices: int[*s] -> t[*a, *s, *c] along `axis`.  keras.ops.take; ONNX Gather-13.
+
+    Negative indices count from the end; an index out of range is an error when run.
+    """
+
+    operands = ("x", "indices")
+    axis: int
+
+    def infer(self, x: TensorType, indices: TensorType) -> Types:
+        """The axis replaced by the shape of the indices."""
+        axis = normalize_axis(self.axis, x.rank)
+        if not indices.dtype.is_integer:
+            raise ArgumentError(f"indices must be integers, got {indices.dtype}")
+        return (x.with_shape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])),)
+
+
+def shape(x: Any) -> tuple[Dim, ...]:
+    """The sizes: ints, and named sizes that can be used in the target of reshape."""
+    return as_value(x).type.shape
+
+
+def _dims(sizes: Sequence[Any], x: Value) -> Shape:
+    for size in sizes:
+        if isinstance(size, bool) or not (isinstance(size, (int, SymbolicDim, np.integer)) and size is not None):
+            raise ArgumentError(
+                f"{size!r} is not a size for a target shape", remedy=f"use ints, -1, or sizes from ops.shape(x): {x.type}"
+            )
+    return tuple(size if isinstance(size, SymbolicDim) else int(size) for size in sizes)
+
+
+def reshape(x: Any, newshape: int | Sequence[Any]) -> Value:
+    """The same elements in another shape; one size may be -1."""
+    value = as_value(x)
+    sizes = [newshape] if isinstance(newshape, (int, SymbolicDim)) else newshape
+    return apply(Reshape(_dims(sizes, value)), value)
+
+
+def transpose(x: Any, axes: Sequence[int] | None = None) -> Value:
+    """Axes permuted; reversed by default."""
+    value = as_value(x)
+    order = range(value.ndim)[::-1] if axes is None else [normalize_axis(axis, value.ndim) for axis in axes]
+    return apply(Transpose(tuple(order)), value)
+
+
+def expand_dims(x: Any, axis: int) -> Value:
+    """A new axis of size 1 at `axis` of the result."""
+    value = as_value(x)
+    return apply(ExpandDims(normalize_axis(axis, value.ndim + 1)), value)
+
+
+def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Value:
+    """Axes of size 1 dropped; by default all of them."""
+    value = as_value(x)
+    ones = [i for i, size in enumerate(value.type.shape) if size == 1]
+    return apply(Squeeze(tuple(ones) if axis is None else normalize_axes(axis, value.ndim)), value)
+
+
+def broadcast_to(x: Any, shape: Sequence[Any]) -> Value:
+    """x repeated along axes of size 1 until it has the shape."""
+    value = as_value(x)
+    return apply(BroadcastTo(_dims(shape, value)), value)
+
+
+def concatenate(xs: Sequence[Any], axis: int = -1) -> Value:
+    """Values joined along an axis."""
+    values = [as_value(x) for x in xs]
+    if not values:
+        raise ArgumentError("concatenate takes at least one value")
+    return apply(Concatenate(normalize_axis(axis, values[0].ndim)), *values)
+
+
+def stack(x: Sequence[Any], axis: int = 0) -> Value:
+    """Values joined along a new axis."""
+    values = [as_value(part) for part in x]
+    place = normalize_axis(axis, values[0].ndim + 1)
+    return concatenate([expand_dims(value, place) for value in values], axis=place)
+
+
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Value:
+    """x grown on each side of each axis, as numpy.pad."""
+    value = as_value(x)
+    if isinstance(pad_width, int):
+        pad_width = ((pad_width, pad_width),) * value.ndim
+    pairs = tuple((int(before), int(after)) for before, after in pad_width)
+    if len(pairs) == 1:
+        pairs *= value.ndim
+    if mode not in ("constant", "reflect", "symmetric", "edge"):
+        raise ArgumentError(f"unknown pad mode {mode!r}", remedy="use constant, reflect, symmetric or edge")
+    return apply(Pad(pairs, mode, float(constant_values or 0.0)), value)
+
+
+def tile(x: Any, repeats: int | Sequence[int]) -> Value:
+    """x repeated along each axis, as numpy.tile."""
+    value = as_value(x)
+    counts = [repeats] if isinstance(repeats, int) else list(repeats)
+    counts = [1] * (value.ndim - len(counts)) + [int(n) for n in counts]
+    for _ in range(len(counts) - value.ndim):
+        value = expand_dims(value, 0)
+    return apply(Tile(tuple(counts)), value)
+
+
+def flip(x: Any, axis: int | Sequence[int] | None = None) -> Value:
+    """Elements in reverse order along the axes."""
+    value = as_value(x)
+    axes = normalize_axes(axis, value.ndim)
+    count = len(axes)
+    return apply(Slice(axes, (-1,) * count, (None,) * count, (-1,) * count), value)
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Value:
+    """The entries of x at `indices` along an axis; of x flattened where axis is None."""
+    value = as_value(x) if axis is not None else reshape(x, (-1,))
+    return apply(Gather(normalize_axis(axis or 0, value.ndim)), value, as_value(indices))
+
+
+def getitem(x: Any, index: Any) -> Value:
+    """Indexing as NumPy's basic indexing: ints, slices with steps, None, Ellipsis; and one integer Value."""
+    value = as_value(x)
+    parts = list(index) if isinstance(index, tuple) else [index]
+    if sum(part is Ellipsis for part in parts) > 1:
+        raise ArgumentError("an index may hold one Ellipsis only")
+    used = sum(part is not None and part is not Ellipsis for part in parts)
+    if used > value.ndim:
+        raise ArgumentError(f"{used} indices for a value of rank {value.ndim}: {value.type}")
+    at = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
+    parts[at : at + 1] = [slice(None)] * (value.ndim - used)
+    return _index_axes(value, parts)
+
+
+def _index_axes(value: Value, parts: list[Any]) -> Value:
+    axes, starts, stops, steps, dropped, inserted = [], [], [], [], [], []
+    gathered: list[tuple[int, Value]] = []
+    axis = place = 0
+    for part in parts:
+        if part is None:
+            inserted.append(place)
+        elif isinstance(part, slice):
+            if part != slice(None):
+                step = 1 if part.step is None else int(part.step)
+                if step == 0:
+                    raise ArgumentError("a slice step cannot be 0")
+                axes.append(axis)
+                starts.append((0 if step > 0 else -1) if part.start is None else int(part.start))
+                stops.append(None if part.stop is None else int(part.stop))
+                steps.append(step)
+        elif isinstance(part, (int, np.integer)) and not isinstance(part, bool):
+            start = _checked_index(value, axis, int(part))
+            axes.append(axis)
+            starts.append(start)
+            stops.append(None if start == -1 else start + 1)
+            steps.append(1)
+            dropped.append(axis)
+        elif isinstance(part, Value):
+            gathered.append((axis, part))
+        else:
+            raise ArgumentError(f"cannot index by {part!r}", remedy="use ints, slices, None, Ellipsis or ops.take")
+        axis += 0 if part is None else 1
+        place += 0 if isinstance(part, (int, np.integer)) else 1
+    if axes:
+        value = apply(Slice(tuple(axes), tuple(starts), tuple(stops), tuple(steps)), value)
+    for axis, indices in gathered:
+        if len(gathered) > 1 or indices.ndim > 1:
+            raise ArgumentError("index by one Value of rank 0 or 1 only", remedy="use ops.take")
+        value = take(value, indices, axis)
+    if dropped:
+        value = apply(Squeeze(tuple(dropped)), value)
+    for place in inserted:
+        value = expand_dims(value, place)
+    return value
+
+
+def _checked_index(value: Value, axis: int, index: int) -> int:
+    size = value.type.shape[axis]
+    if isinstance(size, int) and not -size <= index < size:
+        raise ArgumentError(
+            f"index {index} is out of range for axis {axis} of {value.type}",
+            remedy=f"valid indices: {-size} to {size - 1}",
+        )
+    return index

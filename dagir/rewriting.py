@@ -1,0 +1,149 @@
+"""New graphs from old: every node passes a transform, what nobody changed is shared, the old graph stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from dagir.errors import InvalidGraph
+from dagir.graph import Constant, Graph, Node, Op, Parameter, Value
+from dagir.origin import current_scope
+from dagir.types import take_equations
+
+Operands: TypeAlias = tuple[Value | None, ...]
+Transform: TypeAlias = Callable[[Node, Operands], Sequence[Value] | None]
+Mapped: TypeAlias = dict[Value | None, Value | None]
+
+
+def rebuild(
+    graph: Graph, transform: Transform, *, inputs: Sequence[Value] | None = None, known: Mapping[Value, Value] = {}
+) -> Graph:
+    """Walk the nodes in order; `transform(node, operands)` gives the new outputs, or None to keep the node.
+
+    `operands` are the node's inputs in the new graph. A node that is kept with the same operands is the same
+    object in both graphs. Returns `graph` itself where nothing changed. inputs: replacements for graph.inputs.
+    """
+    new_inputs = graph.inputs if inputs is None else tuple(inputs)
+    values: Mapped = {None: None, **known}
+    values.update(zip(graph.inputs, new_inputs, strict=True))
+    for node in graph.nodes:
+        operands = tuple([values.get(value, value) for value in node.inputs])
+        outputs = transform(node, operands)
+        if outputs is None:
+            outputs = node.outputs if operands == node.inputs else copy_node(node, operands).outputs
+        if outputs is not node.outputs:
+            values.update(zip(node.outputs, outputs, strict=True))
+    outputs = [values.get(value, value) for value in graph.outputs]
+    if tuple(outputs) == graph.outputs and new_inputs == graph.inputs:
+        return graph
+    return Graph(new_inputs, [value for value in outputs if value is not None], graph.name)
+
+
+def copy_node(node: Node, operands: Operands, op: Op | None = None) -> Node:
+    """The same call event over other operands, and with another op if given; layer and source line stay."""
+    new_op = node.op if op is None else op
+    types = new_op.infer(*[None if value is None else value.type for value in operands])
+    return Node(
+        new_op,
+        operands,
+        types,
+        scope=node.scope,
+        location=node.location,
+        equations=take_equations(),
+        name=node.name,
+    )
+
+
+def emit(like: Node, op: Op, *operands: Value | None) -> Value:
+    """A new node for a pass: it takes layer and source line from the node it stands for."""
+    return copy_node(like, operands, op).outputs[0]
+
+
+def copy_into(graph: Graph, inputs: Sequence[Value], *, scoped: bool = False) -> tuple[Value, ...]:
+    """Copy all nodes of a graph over other inputs, and return the new outputs: how a graph is inlined.
+
+    scoped: put the copies below the scope that is current, as when a layer is traced.
+    """
+    scope = current_scope.get() if scoped else None
+    values: Mapped = {None: None}
+    values.update(zip(graph.inputs, inputs, strict=True))
+    for node in graph.nodes:
+        copied = copy_node(node, tuple([values.get(value, value) for value in node.inputs]))
+        if scope is not None and copied.scope is None:
+            copied = Node(
+                copied.op,
+                copied.inputs,
+                tuple(v.type for v in copied.outputs),
+                scope=scope,
+                location=copied.location,
+                equations=copied.equations,
+                name=copied.name,
+            )
+        values.update(zip(node.outputs, copied.outputs, strict=True))
+    return tuple(mapped for value in graph.outputs if (mapped := values.get(value, value)) is not None)
+
+
+def replace(graph: Graph, replacements: Mapping[Value, Value]) -> Graph:
+    """The graph with some values computed otherwise; types must agree. Raises InvalidGraph."""
+    for old, new in replacements.items():
+        if old.type != new.type:
+            raise InvalidGraph(f"{old.name} has type {old.type}, its replacement has {new.type}")
+
+    def transform(node: Node, operands: Operands) -> Sequence[Value] | None:
+        if not any(value in replacements for value in node.outputs):
+            return None
+        kept = node if operands == node.inputs else copy_node(node, operands)
+        return [replacements.get(old, new) for old, new in zip(node.outputs, kept.outputs, strict=True)]
+
+    return rebuild(graph, transform)
+
+
+def structurally_equal(left: Graph, right: Graph) -> bool:
+    """Whether two graphs have the same ops on the same operands, in whatever order their nodes were made.
+
+    Inputs correspond by position, parameters are the same object or hold equal arrays, constants equal arrays.
+    """
+    if len(left.inputs) != len(right.inputs) or len(left.outputs) != len(right.outputs):
+        return False
+    matched: dict[Value, Value] = dict(zip(left.inputs, right.inputs, strict=True))
+    if any(a.type != b.type for a, b in matched.items()):
+        return False
+    pending = list(zip(left.outputs, right.outputs, strict=True))
+    while pending:
+        a, b = pending.pop()
+        if a in matched:
+            if matched[a] is not b:
+                return False
+            continue
+        matched[a] = b
+        if a.node is None or b.node is None:
+            if not _same_leaf(a, b):
+                return False
+            continue
+        if not _same_call(a, b, a.node, b.node):
+            return False
+        for x, y in zip(a.node.inputs, b.node.inputs, strict=True):
+            if (x is None) != (y is None):
+                return False
+            if x is not None and y is not None:
+                pending.append((x, y))
+    return True
+
+
+def _same_call(a: Value, b: Value, left: Node, right: Node) -> bool:
+    return (
+        a.index == b.index and left.op == right.op and a.type == b.type and len(left.inputs) == len(right.inputs)
+    )
+
+
+def _same_leaf(a: Value, b: Value) -> bool:
+    if a is b:
+        return True
+    x, y = a.source, b.source
+    if type(x) is not type(y) or a.type != b.type:
+        return False
+    if isinstance(x, (Parameter, Constant)) and isinstance(y, (Parameter, Constant)):
+        return bool(np.array_equal(x.array, y.array))
+    return False

@@ -1,0 +1,31 @@
+"""Structures of values: one, a list, a tuple or a dict, nested. A flat tuple goes in, the same structure comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+def flatten(structure: Any) -> list[Any]:
+    """The leaves, in the order in which they were written."""
+    if isinstance(structure, dict):
+        return [leaf for part in structure.values() for leaf in flatten(part)]
+    if isinstance(structure, (list, tuple)):
+        return [leaf for part in structure for leaf in flatten(part)]
+    return [structure]
+
+
+def pack(structure: Any, leaves: Iterable[Any]) -> Any:
+    """`leaves` in the structure of `structure`."""
+    return map_structure(lambda _, source=iter(leaves): next(source), structure)
+
+
+def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
+    """The same structure, each leaf mapped."""
+    if isinstance(structure, dict):
+        return {key: map_structure(function, part) for key, part in structure.items()}
+    if isinstance(structure, tuple) and hasattr(structure, "_fields"):
+        return type(structure)(*(map_structure(function, part) for part in structure))
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(map_structure(function, part) for part in structure)
+    return function(structure)
