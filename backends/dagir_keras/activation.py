@@ -14,7 +14,7 @@ for _op, _function in {
     ops.Sigmoid: K.sigmoid,
     ops.Tanh: K.tanh,
     ops.Softplus: K.softplus,
-    ops.Softsign: K.soft_sign,
+    ops.Softsign: K.softsign,
     ops.Silu: K.silu,
     ops.HardSigmoid: K.hard_sigmoid,
     ops.Selu: K.selu,
