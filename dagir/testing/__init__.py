@@ -1,0 +1,17 @@
+"""For tests, ours and others': hypothesis strategies of ops and graphs, and assertions. Needs hypothesis."""
+
+from dagir.testing import elementwise
+from dagir.testing.cases import OpCase, arrays, cases, covered, shapes, strategy_for
+from dagir.testing.comparison import assert_close, assert_equivalent
+
+__all__ = [
+    "OpCase",
+    "arrays",
+    "assert_close",
+    "assert_equivalent",
+    "cases",
+    "covered",
+    "elementwise",
+    "shapes",
+    "strategy_for",
+]

@@ -1,0 +1,105 @@
+"""OpCase: an op with arrays that fit it; and the table of strategies, one for each op class.
+
+A strategy is registered where its family stands, `@strategy_for(ops.Relu)`, and draws an OpCase. Whatever it draws
+is valid: the op's own `infer` accepts it, and every backend that has a rule must agree with the float64 oracle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+from hypothesis import strategies as st
+
+from dagir.errors import ArgumentError
+from dagir.graph import Graph, Op, Parameter, Value, apply_node
+from dagir.types import Array, DType, TensorType, type_of
+
+
+@dataclass(frozen=True)
+class OpCase:
+    """An op, and an array for each operand (None for an absent one). weights: places of operands that are weights."""
+
+    op: Op
+    arrays: tuple[Array | None, ...]
+    weights: frozenset[int] = field(default_factory=frozenset)
+
+    def graph(self, dynamic: tuple[tuple[int, int], ...] = ()) -> tuple[Graph, list[Array]]:
+        """A graph of this one op, and the arrays of its inputs. dynamic: (operand, axis) pairs made symbolic."""
+        operands: list[Value | None] = []
+        inputs: list[Value] = []
+        for place, array in enumerate(self.arrays):
+            if array is None:
+                operands.append(None)
+            elif place in self.weights:
+                operands.append(Parameter(f"weight_{place}", type_of(array), array=array).value)
+            else:
+                inputs.append(Value(_type(array, place, dynamic), name=f"input_{place}"))
+                operands.append(inputs[-1])
+        node = apply_node(self.op, tuple(operands))
+        feeds = [a for place, a in enumerate(self.arrays) if a is not None and place not in self.weights]
+        return Graph(inputs, node.outputs, self.op.op_name), feeds
+
+
+def _type(array: Array, place: int, dynamic: tuple[tuple[int, int], ...]) -> TensorType:
+    from dagir.dims import symbol
+
+    shape = tuple(symbol(f"d{place}_{axis}") if (place, axis) in dynamic else size for axis, size in enumerate(array.shape))
+    return TensorType(DType.of(array.dtype), shape)
+
+
+Strategy: TypeAlias = st.SearchStrategy[OpCase]
+_table: dict[type[Op], Callable[[], Strategy]] = {}
+
+
+def strategy_for(*ops: type[Op]) -> Callable[[Callable[[], Strategy]], Callable[[], Strategy]]:
+    """Register a function that gives the strategy of one or more ops. A second one for an op is refused."""
+
+    def register(function: Callable[[], Strategy]) -> Callable[[], Strategy]:
+        for op in ops:
+            if op in _table:
+                raise ArgumentError(f"{op.__name__} has a strategy already")
+            _table[op] = function
+        return function
+
+    return register
+
+
+def cases(op: type[Op]) -> Strategy:
+    """The strategy of an op. Raises ArgumentError where there is none."""
+    if op not in _table:
+        raise ArgumentError(f"{op.__name__} has no strategy", remedy="add one in dagir/testing with @strategy_for")
+    return _table[op]()
+
+
+def covered() -> set[type[Op]]:
+    """The ops that have a strategy."""
+    return set(_table)
+
+
+# ---- pieces that families build their strategies from
+
+SIZES = st.sampled_from([1, 2, 3, 5, 7])
+
+
+def shapes(min_rank: int = 0, max_rank: int = 4, sizes: st.SearchStrategy[int] = SIZES) -> st.SearchStrategy[tuple[int, ...]]:
+    """Shapes of small sizes, ones and primes among them."""
+    return st.lists(sizes, min_size=min_rank, max_size=max_rank).map(tuple)
+
+
+@st.composite
+def arrays(draw: st.DrawFn, shape: Any, dtype: str = "float32", low: float = -3.0, high: float = 3.0) -> Array:
+    """An array with values in [low, high], from a drawn seed: negative values, and exact zeros among the floats."""
+    sizes = draw(shape) if isinstance(shape, st.SearchStrategy) else tuple(shape)
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    if dtype == "bool":
+        return rng.random(sizes) < 0.5
+    if "int" in dtype:
+        return rng.integers(int(low), int(high), sizes, endpoint=True).astype(dtype)
+    values = rng.uniform(low, high, sizes).astype(DType(dtype).numpy)
+    if prod(sizes) > 1 and low <= 0 <= high:
+        values.reshape(-1)[:: max(7, prod(sizes) // 3)] = 0
+    return values

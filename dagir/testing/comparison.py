@@ -1,0 +1,45 @@
+"""Assertions: an array against the oracle's, a model on every backend against the float64 oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dagir.backend import backend, graph_of
+from dagir.graph import Graph
+from dagir.model import Model
+from dagir.structure import flatten
+from dagir.types import Array, DType
+
+
+def assert_close(actual: Array, expected: Array, what: str, dtype: DType = DType.FLOAT32) -> None:
+    """Equal within 84 roundings of the oracle's scale (1e-5 for float32); integers, NaN and infinity exactly."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, the oracle has {expected.shape}"
+    if not DType.of(expected.dtype).is_float:
+        assert np.array_equal(actual, expected), f"{what}: values differ\n{actual}\n{expected}"
+        return
+    wide = actual.astype(np.float64)
+    assert np.array_equal(np.isnan(wide), np.isnan(expected)), f"{what}: NaN in other places"
+    finite = np.isfinite(expected)
+    assert np.array_equal(wide[~finite], expected[~finite], equal_nan=True), f"{what}: infinities differ"
+    if finite.any():
+        scale = max(1.0, float(np.abs(expected[finite]).max())) if expected[finite].size else 1.0
+        error = float(np.abs(wide - expected)[finite].max())
+        allowed = 84 * dtype.eps * scale
+        assert error <= allowed, f"{what}: error {error:.3g} > {allowed:.3g} at scale {scale:.3g}"
+
+
+def assert_equivalent(
+    model: Model | Graph, feeds: Sequence[Any], backends: Sequence[str] = ("numpy", "onnx", "keras")
+) -> None:
+    """Every backend that has rules for the model agrees with the float64 oracle on these inputs."""
+    oracle = flatten(backend("numpy").lower(model, precision="float64")(list(feeds)))
+    types = [value.type for value in graph_of(model).outputs]
+    for name in backends:
+        found = flatten(backend(name).lower(model)(list(feeds)))
+        for place, (got, want, type) in enumerate(zip(found, oracle, types, strict=True)):
+            assert DType.of(got.dtype) is type.dtype, f"{name} output {place}: dtype {got.dtype}, declared {type.dtype}"
+            assert_close(got, want, f"{name} output {place}", type.dtype)

@@ -1,0 +1,148 @@
+"""Strategies for elementwise ops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from dagir import ops
+from dagir.testing.cases import OpCase, arrays, shapes, strategy_for
+from dagir.types import DType
+
+_FLOAT = ("float32",)
+_NUMBER = ("float32", "int32", "int64")
+_DOMAIN: dict[type[Any], tuple[float, float]] = {
+    ops.Log: (0.1, 5.0),
+    ops.Log1p: (-0.9, 5.0),
+    ops.Sqrt: (0.0, 5.0),
+    ops.Rsqrt: (0.1, 5.0),
+    ops.Reciprocal: (0.1, 5.0),
+    ops.Tan: (-1.2, 1.2),
+}
+
+
+def _unary(op: type[Any]) -> None:
+    @strategy_for(op)
+    @st.composite
+    def draw_case(draw: st.DrawFn) -> OpCase:
+        kinds = {"float": _FLOAT, "number": _NUMBER, "signed": _NUMBER, "bool": ("bool",), "any": (*_NUMBER, "bool")}
+        dtype = draw(st.sampled_from(kinds[op.accepts]))
+        low, high = _DOMAIN.get(op, (-3.0, 3.0))
+        return OpCase(op(), (draw(arrays(shapes(), dtype, low, high)),))
+
+
+for _op in (
+    ops.Negative,
+    ops.Absolute,
+    ops.Sign,
+    ops.Exp,
+    ops.Log,
+    ops.Log1p,
+    ops.Expm1,
+    ops.Sqrt,
+    ops.Rsqrt,
+    ops.Square,
+    ops.Reciprocal,
+    ops.Sin,
+    ops.Cos,
+    ops.Tan,
+    ops.Erf,
+    ops.Floor,
+    ops.Ceil,
+    ops.Round,
+    ops.Identity,
+    ops.LogicalNot,
+):
+    _unary(_op)
+
+
+@strategy_for(ops.IsNan)
+@st.composite
+def is_nan(draw: st.DrawFn) -> OpCase:
+    """Some elements are NaN."""
+    x = draw(arrays(shapes(1)))
+    x.reshape(-1)[::3] = np.nan
+    return OpCase(ops.IsNan(), (x,))
+
+
+@strategy_for(ops.Cast)
+@st.composite
+def cast(draw: st.DrawFn) -> OpCase:
+    """Between floats, integers and bools."""
+    source = draw(st.sampled_from(["float32", "float64", "int32", "int64", "bool"]))
+    target = draw(st.sampled_from(["float32", "float64", "int32", "int64", "bool"]))
+    return OpCase(ops.Cast(DType(target)), (draw(arrays(shapes(), source)),))
+
+
+@st.composite
+def broadcastable(draw: st.DrawFn, count: int) -> list[tuple[int, ...]]:
+    """Shapes that broadcast together: axes dropped in front, or shrunk to 1."""
+    full = draw(shapes())
+    found = []
+    for _ in range(count):
+        kept = full[draw(st.integers(0, len(full))) :]
+        found.append(tuple(draw(st.sampled_from([1, size])) for size in kept))
+    return found
+
+
+def _binary(op: type[Any]) -> None:
+    @strategy_for(op)
+    @st.composite
+    def draw_case(draw: st.DrawFn) -> OpCase:
+        kinds = {"float": _FLOAT, "number": _NUMBER, "bool": ("bool",), "any": (*_NUMBER, "bool")}
+        dtype = draw(st.sampled_from(_FLOAT if op is ops.Power else kinds[op.accepts]))
+        first, second = draw(broadcastable(2))
+        low, high = (0.5, 3.0) if op is ops.Power else (-3.0, 3.0)
+        x1 = draw(arrays(first, dtype, low, high))
+        x2 = draw(arrays(second, dtype))
+        if op in (ops.Divide, ops.FloorDivide, ops.Mod):
+            x1, x2 = _exact_quotients(x1), np.where(np.abs(x2) < 1, 2, x2).astype(x2.dtype)
+            x2 = _exact_quotients(x2)
+        return OpCase(op(), (x1, x2))
+
+
+def _exact_quotients(x: Any) -> Any:
+    """Quarters: a quotient next to a whole number would fall on either side of it, and both are right."""
+    return x if x.dtype.kind != "f" else (np.round(x * 4) / 4).astype(x.dtype)
+
+
+for _op in (
+    ops.Add,
+    ops.Subtract,
+    ops.Multiply,
+    ops.Divide,
+    ops.FloorDivide,
+    ops.Mod,
+    ops.Power,
+    ops.Maximum,
+    ops.Minimum,
+    ops.Equal,
+    ops.NotEqual,
+    ops.Less,
+    ops.LessEqual,
+    ops.Greater,
+    ops.GreaterEqual,
+    ops.LogicalAnd,
+    ops.LogicalOr,
+    ops.LogicalXor,
+):
+    _binary(_op)
+
+
+@strategy_for(ops.Where)
+@st.composite
+def where(draw: st.DrawFn) -> OpCase:
+    """Condition and branches broadcast."""
+    condition, first, second = draw(broadcastable(3))
+    return OpCase(
+        ops.Where(), (draw(arrays(condition, "bool")), draw(arrays(first)), draw(arrays(second)))
+    )
+
+
+@strategy_for(ops.Clip)
+@st.composite
+def clip(draw: st.DrawFn) -> OpCase:
+    """Bounds that cut on both sides."""
+    return OpCase(ops.Clip(-1.0, draw(st.sampled_from([0.5, 1.0]))), (draw(arrays(shapes())),))
