@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dagir.graph import Value
 
-_functions: dict[str, Callable[..., Any]] = {}
+_functions: dict[str, Callable[..., Value]] = {}
 
 
 def install(**functions: Callable[..., Any]) -> None:

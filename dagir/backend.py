@@ -11,12 +11,12 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from dagir.dims import SymbolicDim, evaluate
 from dagir.diagnostics import describe
+from dagir.dims import SymbolicDim, evaluate
 from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, ShapeError, UnsupportedOp
 from dagir.graph import Graph, Node, Op
 from dagir.model import Model, Signature, signature_of
-from dagir.structure import flatten, pack
+from dagir.structure import pack
 from dagir.types import Array, DType, TensorType
 
 RuleT = TypeVar("RuleT", bound=Callable[..., Any])

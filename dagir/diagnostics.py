@@ -39,12 +39,13 @@ def explain(
 
 def op_text(op: Op) -> str:
     """The op's class with its attributes."""
-    listed = ", ".join(f"{name}={_attribute(getattr(op, name))}" for name in _field_names(type(op)))
+    kind: Any = type(op)
+    listed = ", ".join(f"{name}={_attribute(getattr(op, name))}" for name in _field_names(kind))
     return f"{type(op).__name__}({listed})" if listed else type(op).__name__
 
 
 @cache
-def _field_names(op: type[Op]) -> tuple[str, ...]:
+def _field_names(op: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(op))
 
 

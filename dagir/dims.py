@@ -113,7 +113,7 @@ class SymbolicDim:
         )
 
     __index__ = None
-    __lt__ = __le__ = __gt__ = __ge__ = None  # type: ignore[assignment]
+    __lt__ = __le__ = __gt__ = __ge__ = None
 
     def __str__(self) -> str:
         if self._text is None:
@@ -269,9 +269,9 @@ def _proper_fraction(dividend: Dim, divisor: int) -> Dim:
     if common > 1:
         return _floordiv(reduced, divisor)
     inner = variable[0][0][0] if len(variable) == 1 and len(variable[0][0]) == 1 else None
-    if isinstance(inner, Application) and inner.function == "floordiv" and isinstance(inner.right, int):
-        if variable[0][1] == 1:  # (x//a + c)//b == (x + a*c)//(a*b)
-            return _floordiv(inner.left + inner.right * constant, inner.right * divisor)
+    alone = isinstance(inner, Application) and inner.function == "floordiv" and variable[0][1] == 1
+    if alone and isinstance(inner, Application) and isinstance(inner.right, int):  # (x//a + c)//b == (x + a*c)//(a*b)
+        return _floordiv(inner.left + inner.right * constant, inner.right * divisor)
     return SymbolicDim((((Application("floordiv", reduced, divisor),), 1),))
 
 
@@ -327,7 +327,7 @@ _BINARY: dict[type[ast.operator], Callable[[Dim, Dim], Dim]] = {
     ast.Sub: lambda a, b: a - b,
     ast.Mult: lambda a, b: a * b,
     ast.FloorDiv: lambda a, b: a // b,
-    ast.Mod: lambda a, b: a % b,
+    ast.Mod: lambda a, b: a - (a // b) * b,
 }
 
 

@@ -20,7 +20,7 @@ from dagir.arithmetic import Arithmetic
 from dagir.dims import Dim, SymbolicDim
 from dagir.errors import ArgumentError, DagirError, InvalidGraph, ShapeError
 from dagir.origin import LayerCall, Location, caller, current_scope
-from dagir.types import Array, DType, Equation, Shape, TensorType, take_equations, type_of
+from dagir.types import Array, DType, Equation, TensorType, take_equations, type_of
 
 Initializer: TypeAlias = Callable[[tuple[int, ...], DType], Array]
 Types: TypeAlias = tuple[TensorType, ...]

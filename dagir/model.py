@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-
 from dagir.errors import ArgumentError
 from dagir.graph import Graph, Node, Value
 from dagir.layers.base import Layer
@@ -42,8 +41,9 @@ class Model(Layer):
     def __init__(
         self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True, **kwargs: Any
     ) -> None:
-        prefix = {"name": name} if name is not None or type(self) is not Model else {"name": _functional_name()}
-        super().__init__(trainable=True, **prefix, **kwargs)
+        if name is None and type(self) is Model:
+            name = _functional_name()
+        super().__init__(trainable=True, name=name, **kwargs)
         if inputs is None or outputs is None:
             raise ArgumentError("Model takes inputs= and outputs=", remedy="dagir.Model(inputs=x, outputs=y)")
         self._set_graph(inputs, outputs)
@@ -158,7 +158,7 @@ class Sequential(Model):
     """A stack of layers, built at once if it starts with an input, else at its first call.  keras.Sequential."""
 
     def __init__(self, layers: Sequence[Any] = (), trainable: bool = True, name: str | None = None) -> None:
-        Layer.__init__(self, trainable=True, **({} if name is None else {"name": name}))
+        Layer.__init__(self, trainable=True, name=name)
         self._stack: list[Layer] = []
         self._source: Value | None = None
         for layer in layers:

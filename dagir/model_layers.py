@@ -6,23 +6,26 @@ the deepest, those of one depth in the order in which a walk back from the outpu
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from typing import TypeAlias
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 
 from dagir.graph import Graph, Node, Value
 from dagir.origin import LayerCall, Named
 from dagir.structure import flatten
 
 Event: TypeAlias = LayerCall | Node | Value
+Operation: TypeAlias = Any  # a layer, a node or an input value: whatever Keras counts as one operation
 
 
 def layers_in_keras_order(graph: Graph) -> list[Named]:
     """The top-level layers of a graph, its input layers among them, each once."""
+    if all(node.scope is None for node in graph.nodes):
+        return [value.source.layer for value in graph.inputs if isinstance(value.source, LayerCall)]
     parents = _event_parents(graph)
     order = _post_order(graph, parents)
     first_met = {operation: place for place, operation in enumerate(dict.fromkeys(map(_operation, order.met)))}
     depths: dict[Event, int] = {}
-    operation_depths: dict[Hashable, int] = {}
+    operation_depths: dict[Operation, int] = {}
     for event in reversed(order.finished):
         operation = _operation(event)
         depth = max(depths.get(event, 0), operation_depths.get(operation, 0))
@@ -95,7 +98,7 @@ def _event(value: Value, inputs: set[Value]) -> Event:
     return value if value in inputs or value.node is None else _top(value.node)
 
 
-def _operation(event: Event) -> Named | Node | Value:
+def _operation(event: Event) -> Operation:
     if isinstance(event, LayerCall):
         return event.layer
     if isinstance(event, Value) and isinstance(event.source, LayerCall):

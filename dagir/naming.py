@@ -32,6 +32,7 @@ class Namer:
         self._next: Counter[str] = Counter()
 
     def __call__(self, wanted: str) -> str:
+        """The name itself the first time, with a number after that."""
         name = wanted
         while name in self._taken:
             self._next[wanted] += 1

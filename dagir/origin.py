@@ -60,7 +60,8 @@ class Named(Protocol):
     """What the graph needs to know of a layer."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The layer's name."""
 
 
 class LayerCall:

@@ -26,7 +26,8 @@ def rebuild(
     object in both graphs. Returns `graph` itself where nothing changed. inputs: replacements for graph.inputs.
     """
     new_inputs = graph.inputs if inputs is None else tuple(inputs)
-    values: Mapped = {None: None, **known}
+    values: Mapped = {None: None}
+    values.update(known.items())
     values.update(zip(graph.inputs, new_inputs, strict=True))
     for node in graph.nodes:
         operands = tuple([values.get(value, value) for value in node.inputs])
@@ -35,10 +36,10 @@ def rebuild(
             outputs = node.outputs if operands == node.inputs else copy_node(node, operands).outputs
         if outputs is not node.outputs:
             values.update(zip(node.outputs, outputs, strict=True))
-    outputs = [values.get(value, value) for value in graph.outputs]
-    if tuple(outputs) == graph.outputs and new_inputs == graph.inputs:
+    results = tuple([value for old in graph.outputs if (value := values.get(old, old)) is not None])
+    if results == graph.outputs and new_inputs == graph.inputs:
         return graph
-    return Graph(new_inputs, [value for value in outputs if value is not None], graph.name)
+    return Graph(new_inputs, results, graph.name)
 
 
 def copy_node(node: Node, operands: Operands, op: Op | None = None) -> Node:
@@ -118,18 +119,23 @@ def structurally_equal(left: Graph, right: Graph) -> bool:
                 return False
             continue
         matched[a] = b
-        if a.node is None or b.node is None:
-            if not _same_leaf(a, b):
-                return False
-            continue
-        if not _same_call(a, b, a.node, b.node):
+        operands = _matching_operands(a, b)
+        if operands is None:
             return False
-        for x, y in zip(a.node.inputs, b.node.inputs, strict=True):
-            if (x is None) != (y is None):
-                return False
-            if x is not None and y is not None:
-                pending.append((x, y))
+        pending.extend(operands)
     return True
+
+
+def _matching_operands(a: Value, b: Value) -> list[tuple[Value, Value]] | None:
+    """The pairs of operands that must be equal for `a` and `b` to be; None where they differ already."""
+    if a.node is None or b.node is None:
+        return [] if _same_leaf(a, b) else None
+    if not _same_call(a, b, a.node, b.node):
+        return None
+    pairs = list(zip(a.node.inputs, b.node.inputs, strict=True))
+    if any((x is None) != (y is None) for x, y in pairs):
+        return None
+    return [(x, y) for x, y in pairs if x is not None and y is not None]
 
 
 def _same_call(a: Value, b: Value, left: Node, right: Node) -> bool:

@@ -17,7 +17,8 @@ def flatten(structure: Any) -> list[Any]:
 
 def pack(structure: Any, leaves: Iterable[Any]) -> Any:
     """`leaves` in the structure of `structure`."""
-    return map_structure(lambda _, source=iter(leaves): next(source), structure)
+    source = iter(leaves)
+    return map_structure(lambda _: next(source), structure)
 
 
 def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:

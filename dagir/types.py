@@ -53,6 +53,16 @@ class DType(StrEnum):
         return "int" in self.value
 
     @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The words by which ops accept dtypes: any, number, signed, float, integer, bool."""
+        kinds = {"any", "bool" if self is DType.BOOL else "number"}
+        if self.is_float:
+            kinds |= {"float", "signed"}
+        elif self.is_integer:
+            kinds |= {"integer"} | (set() if self.value.startswith("u") else {"signed"})
+        return frozenset(kinds)
+
+    @cached_property
     def eps(self) -> float:
         """The distance from 1 to the next float."""
         return float(ml_dtypes.finfo(self.numpy).eps)

@@ -44,6 +44,7 @@ def _config(layer: Layer) -> dict[str, Any] | None:
                 continue  # the weights are copied, so how they began is no matter
             if value not in _ACTIVATION_NAMES:
                 return None
-            value = _ACTIVATION_NAMES[value]
-        config[key] = str(value) if isinstance(value, DType) else value
+            config[key] = _ACTIVATION_NAMES[value]
+        else:
+            config[key] = str(value) if isinstance(value, DType) else value
     return config

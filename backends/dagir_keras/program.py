@@ -127,7 +127,7 @@ class Program:
         self.tracked.append(made)
 
         def step(operands: list[Any]) -> Sequence[Any]:
-            known = dict(zip(graph.inputs, operands, strict=False))
+            known: dict[Value | None, Any] = dict(zip(graph.inputs, operands, strict=False))
 
             def read(leaf: Any) -> Any:
                 return self._read(leaf, known) if isinstance(leaf, Value) else leaf

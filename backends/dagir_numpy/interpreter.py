@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -63,13 +63,12 @@ def _run(
     with np.errstate(all="ignore"):
         found = rules[type(node.op)](node.op.substitute(sizes), *operands)
     results = found if isinstance(found, tuple) else (found,)
-    results = tuple(
-        np.asarray(result, dtype=_dtype(value.dtype, precision)) for value, result in zip(node.outputs, results, strict=True)
-    )
+    pairs = zip(node.outputs, results, strict=True)
+    results = tuple(np.asarray(result, dtype=_dtype(value.dtype, precision)) for value, result in pairs)
     return results if observe is None else observe(node, results)
 
 
-def _dtype(dtype: DType, precision: DType | None) -> np.dtype:  # type: ignore[type-arg]
+def _dtype(dtype: DType, precision: DType | None) -> Any:
     return (precision if precision is not None and dtype.is_float else dtype).numpy
 
 

@@ -11,7 +11,7 @@ from dagir_numpy.rules import rules
 
 @rules.rule(ops.Reshape)
 def reshape(op: ops.Reshape, x: Array) -> Array:
-    return x.reshape(op.target)  # type: ignore[arg-type]
+    return x.reshape(op.target)
 
 
 @rules.rule(ops.Transpose)

@@ -59,7 +59,7 @@ class OnnxExecutable(Executable):
         self._folder: Any = None
 
     @property
-    def artifact(self) -> ModelProto:  # type: ignore[override]
+    def artifact(self) -> ModelProto:
         """The ONNX model, its weights inside. Raises BackendError past 2 GiB: save it in place of that."""
         if size_of(self._initializers) > EMBEDDED_LIMIT:
             raise BackendError("the weights exceed 2 GiB, the limit of one protobuf message", remedy="use save(path)")

@@ -22,20 +22,11 @@ class Unary(Op):
 
 
 def require(accepts: str, *types: TensorType) -> None:
-    """Raise DTypeError unless each type is of the kind: float, number, bool, any."""
+    """Raise DTypeError unless each dtype is of the kind: any, number, signed, float, integer, bool."""
     for index, type in enumerate(types):
-        dtype = type.dtype
-        fits = {
-            "float": dtype.is_float,
-            "number": dtype is not DType.BOOL,
-            "signed": dtype.is_float or dtype.value.startswith("int"),
-            "integer": dtype.is_integer,
-            "bool": dtype is DType.BOOL,
-            "any": True,
-        }[accepts]
-        if not fits:
+        if accepts not in type.dtype.kinds:
             raise DTypeError(
-                f"the op takes {accepts} values, operand {index} is {dtype}",
+                f"the op takes {accepts} values, operand {index} is {type.dtype}",
                 remedy=f"cast it first: ops.cast(x, {'bool' if accepts == 'bool' else 'float32'!r})",
             )
 

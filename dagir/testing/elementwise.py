@@ -108,7 +108,7 @@ def _exact_quotients(x: Any) -> Any:
     return x if x.dtype.kind != "f" else (np.round(x * 4) / 4).astype(x.dtype)
 
 
-for _op in (
+for _binary_op in (
     ops.Add,
     ops.Subtract,
     ops.Multiply,
@@ -128,7 +128,7 @@ for _op in (
     ops.LogicalOr,
     ops.LogicalXor,
 ):
-    _binary(_op)
+    _binary(_binary_op)
 
 
 @strategy_for(ops.Where)

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dagir
-import dagir.testing as testing
-from dagir import ops
+from dagir import ops, testing
 from dagir.graph import Op
 
 OPS = sorted(
