@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from dagir.errors import ArgumentError
+
 if TYPE_CHECKING:
     from dagir.graph import Value
 
@@ -20,7 +22,16 @@ class Arithmetic:
     """Operators that build nodes. `==` stays identity, as for every node of the graph: use ops.equal."""
 
     __slots__ = ()
-    __array_ufunc__ = None  # NumPy arrays hand their operators over to ours
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Value:
+        """`array + value` arrives here; NumPy's functions on values are refused, for they would not be in the graph."""
+        name = {"true_divide": "divide"}.get(ufunc.__name__, ufunc.__name__)
+        if method == "__call__" and len(inputs) == 2 and not kwargs and name in _functions:
+            return _functions[name](*inputs)
+        raise ArgumentError(
+            f"numpy.{ufunc.__name__} cannot compute with a value of the graph, which holds no numbers yet",
+            remedy="use the function of the same name in dagir.ops",
+        )
 
     def __add__(self, other: Any) -> Value:
         return _functions["add"](self, other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ def _field_names(op: Any) -> tuple[str, ...]:
 
 
 def _attribute(value: Any) -> str:
-    text = str(value) if not isinstance(value, str) else repr(str(value))
+    text = str(value) if isinstance(value, StrEnum) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from dagir.origin import user_line
 
 
 class DagirError(Exception):
@@ -13,7 +16,8 @@ class DagirError(Exception):
     pairs shown below the summary; each caller on the way up may add its own.
     """
 
-    exit_code = 2
+    exit_code: ClassVar[int] = 2
+    located: ClassVar[bool] = False  # whether the user's line that made the call is part of the message
 
     def __init__(
         self,
@@ -28,6 +32,7 @@ class DagirError(Exception):
         self.remedy = remedy
         self.marks: Mapping[int, Sequence[int]] = marks or {}
         self.facts: list[tuple[str, str]] = list(facts)
+        self._location = user_line() if self.located else None
 
     def fact(self, label: str, text: str) -> DagirError:
         """Add one fact, and return the same error, so that it can be raised in one line."""
@@ -35,9 +40,12 @@ class DagirError(Exception):
         return self
 
     def __str__(self) -> str:
-        width = max((len(label) for label, _ in self.facts), default=0)
+        facts = self.facts
+        if self._location is not None and all(label != "called at" for label, _ in facts):
+            facts = [*facts, ("called at", str(self._location))]
+        width = max((len(label) for label, _ in facts), default=0)
         lines = [self.summary]
-        for label, text in self.facts:
+        for label, text in facts:
             first, *rest = text.split("\n")
             lines.append(f"  {label.ljust(width)}  {first}".rstrip())
             lines.extend(f"  {' ' * width}  {line}".rstrip() for line in rest)
@@ -49,17 +57,25 @@ class DagirError(Exception):
 class ShapeError(DagirError):
     """Shapes or ranks that do not fit."""
 
+    located = True
+
 
 class DTypeError(DagirError):
     """A dtype that an op does not take, or dtypes that differ: dagir never casts in silence."""
+
+    located = True
 
 
 class ArgumentError(DagirError):
     """An argument of a layer, op or function that is out of range or of the wrong kind."""
 
+    located = True
+
 
 class InvalidGraph(DagirError):
     """A graph that breaks an invariant: a dangling input, a cycle, a name used twice, a type that does not follow."""
+
+    located = True
 
 
 class FeedError(DagirError):

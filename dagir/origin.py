@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from types import CodeType
 from typing import Any, Protocol
 
+_OURS = {"dagir", "dagir_numpy", "dagir_onnx", "dagir_keras", "dagir_convert"}
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -54,6 +55,17 @@ def caller() -> Location | None:
             return None
         frame = outer
     return Location(frame.f_code.co_filename, None, frame.f_code, frame.f_lasti)
+
+
+def user_line() -> Location | None:
+    """The innermost line outside dagir and its own backends and tools, for errors; `caller` is the quick one."""
+    frame = sys._getframe(1)
+    while frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+        outer = frame.f_back
+        if outer is None:
+            return None
+        frame = outer
+    return Location(frame.f_code.co_filename, frame.f_lineno)
 
 
 class Named(Protocol):

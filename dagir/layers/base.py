@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -44,7 +45,10 @@ class Layer:
         dtype: Any = None,
         autocast: bool = True,
         name: str | None = None,
+        **unknown: Any,
     ) -> None:
+        if unknown:
+            raise _unknown_argument(type(self), sorted(unknown)[0])
         if activity_regularizer is not None:
             raise ArgumentError("activity_regularizer is not taken: add the penalty to the loss when training")
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
@@ -328,6 +332,13 @@ def _bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str,
     bound.apply_defaults()
     extra = bound.arguments.pop("kwargs", {})
     return {**bound.arguments, **extra}
+
+
+def _unknown_argument(cls: type, name: str) -> ArgumentError:
+    known = [each for each in _signature(cls).parameters if each not in ("kwargs", "args")]
+    near = difflib.get_close_matches(name, known, n=3)
+    remedy = f"did you mean {' or '.join(near)}?" if near else f"its arguments are: {', '.join(known)}"
+    return ArgumentError(f"{cls.__name__} takes no argument {name!r}", remedy=remedy)
 
 
 def _layers_in(value: Any) -> list[Layer]:

@@ -32,6 +32,14 @@ from dagir.ops.activation import (
 from dagir.ops.call import (
     Call,
 )
+from dagir.ops.conv import (
+    Conv,
+    ConvTranspose,
+    conv,
+    conv_transpose,
+    depthwise_conv,
+    separable_conv,
+)
 from dagir.ops.elementwise import (
     Absolute,
     Add,
@@ -163,6 +171,8 @@ __all__ = [
     "Ceil",
     "Clip",
     "Concatenate",
+    "Conv",
+    "ConvTranspose",
     "Cos",
     "Divide",
     "Einsum",
@@ -232,7 +242,10 @@ __all__ = [
     "ceil",
     "clip",
     "concatenate",
+    "conv",
+    "conv_transpose",
     "cos",
+    "depthwise_conv",
     "divide",
     "einsum",
     "elu",
@@ -277,6 +290,7 @@ __all__ = [
     "round",
     "rsqrt",
     "selu",
+    "separable_conv",
     "shape",
     "sigmoid",
     "sign",
