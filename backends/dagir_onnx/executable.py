@@ -22,6 +22,12 @@ from dagir_onnx.emitter import Tensor
 from dagir_onnx.file import EMBEDDED_LIMIT, size_of, write
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+# TF32 would keep ten bits of a float32's mantissa, and the answers would not be those of the other backends.
+_PROVIDER_OPTIONS: dict[str, dict[str, str]] = {"cpu": {}, "cuda": {"use_tf32": "0"}}
+# Arithmetic on a few sizes: onnxruntime keeps it on the host, where shapes are needed.
+HOST_OPS = frozenset(
+    {"Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "Slice", "Cast", "Add", "Sub", "Mul", "Div", "Min", "Max"}
+)
 
 
 def check_device(device: str) -> None:
@@ -96,15 +102,12 @@ class OnnxExecutable(Executable):
             source = str(self.save(Path(self._folder.name) / "model.onnx"))
         else:
             source = self.artifact.SerializeToString()
-        if self.device == "cuda":  # a silent fallback of a node to the CPU would be a lie
-            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        session = onnxruntime.InferenceSession(source, options, providers=[_PROVIDERS[self.device]])
-        if _PROVIDERS[self.device] not in session.get_providers():
-            raise BackendError(
-                f"device {self.device!r} was asked for, and onnxruntime could not start it",
-                facts=[("it started", ", ".join(session.get_providers()))],
-                remedy="check the GPU driver and the CUDA version that onnxruntime was built for, or use device='cpu'",
-            )
+        if self.device == "cuda":
+            options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
+        session = onnxruntime.InferenceSession(source, options, providers=providers)
+        if self.device == "cuda":
+            _refuse_other_devices(session)
         return session
 
     def _run(self, arrays: Sequence[Array]) -> Sequence[Array]:
@@ -134,6 +137,25 @@ class OnnxExecutable(Executable):
         self.session.run_with_iobinding(binding)
         types = [type for _, type in self.signature.outputs]
         return [_to_numpy(value, type.dtype) for value, type in zip(binding.get_outputs(), types, strict=True)]
+
+
+def _refuse_other_devices(session: Any) -> None:
+    """Raise BackendError where CUDA did not start, or where a node that computes was put on the CPU in silence."""
+    if _PROVIDERS["cuda"] not in session.get_providers():
+        raise BackendError(
+            "device 'cuda' was asked for, and onnxruntime could not start it",
+            facts=[("it started", ", ".join(session.get_providers()))],
+            remedy="check the GPU driver and the CUDA version that onnxruntime was built for, or use device='cpu'",
+        )
+    parts = [part for part in session.get_provider_graph_assignment_info() if part.ep_name != _PROVIDERS["cuda"]]
+    nodes = [node for part in parts for node in part.get_nodes() if node.op_type not in HOST_OPS]
+    if nodes:
+        listed = ", ".join(f"{node.name} ({node.op_type})" for node in nodes[:8])
+        raise BackendError(
+            f"onnxruntime has no CUDA kernel for {len(nodes)} nodes, and would run them on the CPU",
+            facts=[("nodes", listed)],
+            remedy="use device='cpu'",
+        )
 
 
 def _to_numpy(value: Any, dtype: DType) -> Array:
