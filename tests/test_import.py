@@ -1,0 +1,23 @@
+"""Importing dagir is cheap, and brings no framework with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+FORBIDDEN = ("tensorflow", "keras", "onnx", "onnxruntime", "networkx", "hypothesis", "rich", "typer", "safetensors", "h5py")
+
+
+def test_importing_dagir_loads_no_framework():
+    code = f"import sys, dagir; print([name for name in {FORBIDDEN!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_onnx_path_needs_no_tensorflow():
+    code = (
+        "import sys, dagir; x = dagir.Input((3,)); m = dagir.Model(x, dagir.layers.Dense(2)(x));"
+        "dagir.lower(m, 'onnx').session; print('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
