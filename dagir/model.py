@@ -13,6 +13,7 @@ from dagir.graph import Graph, Node, Value
 from dagir.layers.base import Layer
 from dagir.layers.core import Input
 from dagir.model_layers import layers_in_keras_order
+from dagir.replay import replay
 from dagir.naming import Namer
 from dagir.ops.call import call as call_graph
 from dagir.structure import flatten, map_structure, pack
@@ -127,13 +128,9 @@ class Model(Layer):
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """The outputs for other inputs, in the structure of this model's outputs."""
         given = self._arrange(inputs)
-        if any(value.mask is not None for value in given):
-            raise ArgumentError(
-                f"model {self.name!r} is called on a value that carries a mask, which its graph was not traced with",
-                remedy="put the Embedding or Masking layer that makes the mask inside the model",
-            )
-        outputs = call_graph(self.graph, given)
-        return pack(self._output_structure, outputs)
+        if any(value.mask is not None for value in given):  # its layers must see the masks, so they are called again
+            return pack(self._output_structure, replay(self.graph, given))
+        return pack(self._output_structure, call_graph(self.graph, given))
 
     def _arrange(self, inputs: Any) -> list[Value]:
         if isinstance(inputs, Mapping):
