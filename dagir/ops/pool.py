@@ -1,0 +1,134 @@
+"""Pooling: MaxPool and AveragePool over windows of 1 to 3 spatial axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dagir.dims import Dim, ceil_div, max_dim
+from dagir.errors import ArgumentError, ShapeError
+from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ops.elementwise import require
+from dagir.types import TensorType
+
+__all__ = ["AveragePool", "MaxPool", "average_pool", "max_pool"]
+
+
+@dataclass(frozen=True)
+class _Pool(Op):
+    """What both poolings share: the fields, the checks, the sizes."""
+
+    pool_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str
+    data_format: str = "channels_last"
+
+    @property
+    def rank(self) -> int:
+        """The number of spatial axes."""
+        return len(self.pool_size)
+
+    @property
+    def spatial_axes(self) -> tuple[int, ...]:
+        """The axes of x that the window slides along."""
+        first = 1 if self.data_format == "channels_last" else 2
+        return tuple(range(first, first + self.rank))
+
+    def pads(self, sizes: Sequence[Dim]) -> tuple[tuple[Dim, Dim], ...]:
+        """(before, after) for each spatial axis of an input of these sizes; symbolic for a strided "same" on one."""
+        if self.padding == "valid":
+            return ((0, 0),) * self.rank
+        return tuple(_same_pads(*args) for args in zip(sizes, self.pool_size, self.strides, strict=True))
+
+    def infer(self, x: TensorType) -> Types:
+        """The shape of x, each spatial size replaced by the number of windows."""
+        _check_fields(self)
+        require("float", x)
+        if x.rank != self.rank + 2:
+            raise ShapeError(
+                f"{type(self).__name__} over {self.rank} spatial axes takes x of rank {self.rank + 2}, got {x.rank}",
+                remedy=f"x needs a batch axis, {self.rank} spatial axes and a channel axis ({self.data_format})",
+            )
+        shape = list(x.shape)
+        for axis, window, stride in zip(self.spatial_axes, self.pool_size, self.strides, strict=True):
+            size = shape[axis]
+            if self.padding == "same":
+                shape[axis] = ceil_div(size, stride)
+                continue
+            if isinstance(size, int) and size < window:
+                raise ShapeError(
+                    f"the window reaches over {window} elements, the axis has {size}",
+                    marks={0: [axis]},
+                    remedy="use padding='same', a smaller pool_size, or a larger input",
+                )
+            shape[axis] = (size - window) // stride + 1
+        return (x.with_shape(tuple(shape)),)
+
+
+@dataclass(frozen=True)
+class MaxPool(_Pool):
+    """x: f[n, *d, c] -> f[n, *e, c], the largest of each window; channels_first: f[n, c, *d] -> f[n, c, *e].
+
+    e is (d - pool)//stride + 1 for "valid", ceil(d/stride) for "same", where what lies outside x counts as -infinity
+    and the smaller half of the padding comes first.  keras.ops.max_pool; ONNX MaxPool-12.
+    """
+
+
+@dataclass(frozen=True)
+class AveragePool(_Pool):
+    """x: f[n, *d, c] -> f[n, *e, c], the mean of each window; channels_first: f[n, c, *d] -> f[n, c, *e].
+
+    Sizes as for MaxPool; under "same" only the elements inside x are counted.  keras.ops.average_pool; ONNX
+    AveragePool-11 with count_include_pad=0.
+    """
+
+
+def _same_pads(size: Dim, window: int, stride: int) -> tuple[Dim, Dim]:
+    if window == 1:  # no place needs an element past the end, whatever the size
+        return 0, 0
+    total: Dim = window - 1 if stride == 1 else max_dim((ceil_div(size, stride) - 1) * stride + window - size, 0)
+    return total // 2, total - total // 2
+
+
+def _check_fields(op: _Pool) -> None:
+    name = type(op).__name__
+    if op.rank not in (1, 2, 3):
+        raise ArgumentError(f"{name} takes 1, 2 or 3 spatial axes, pool_size is {op.pool_size}")
+    for what, numbers in (("pool_size", op.pool_size), ("strides", op.strides)):
+        if len(numbers) != op.rank or any(number <= 0 for number in numbers):
+            raise ArgumentError(f"{name} takes {op.rank} ints above 0 for {what}, got {numbers}")
+    if op.padding not in ("valid", "same"):
+        raise ArgumentError(f"{name} takes padding 'valid' or 'same', got {op.padding!r}")
+    if op.data_format not in ("channels_last", "channels_first"):
+        raise ArgumentError(f"data_format is 'channels_last' or 'channels_first', got {op.data_format!r}")
+
+
+def _numbers(name: str, value: Any, rank: int) -> tuple[int, ...]:
+    """An int for all axes, or one for each. Raises ArgumentError."""
+    numbers = (value,) * rank if isinstance(value, int) else tuple(value)
+    if len(numbers) != rank or not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
+        raise ArgumentError(f"{name} is an int or {rank} ints, got {value!r}")
+    return numbers
+
+
+def _pool(cls: type[_Pool], inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: str | None) -> Value:
+    value = as_value(inputs)
+    rank = value.ndim - 2
+    window = _numbers("pool_size", pool_size, rank)
+    steps = window if strides is None else _numbers("strides", strides, rank)
+    return apply(cls(window, steps, padding, data_format or "channels_last"), value)
+
+
+def max_pool(
+    inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
+) -> Value:
+    """The largest of each window. strides: pool_size by default. Shapes: [n, *d, c] -> [n, *e, c]."""
+    return _pool(MaxPool, inputs, pool_size, strides, padding, data_format)
+
+
+def average_pool(
+    inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
+) -> Value:
+    """The mean of each window, padding not counted. strides: pool_size by default. [n, *d, c] -> [n, *e, c]."""
+    return _pool(AveragePool, inputs, pool_size, strides, padding, data_format)

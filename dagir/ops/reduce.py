@@ -1,0 +1,203 @@
+"""Reductions over axes. Names and meanings are those of keras.ops and NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ops.elementwise import cast, require, sqrt
+from dagir.ops.shape import reshape
+from dagir.types import DType, Shape, TensorType, normalize_axes, normalize_axis
+
+Axes: TypeAlias = int | Sequence[int] | None
+
+__all__ = [
+    "ArgMax",
+    "ArgMin",
+    "ReduceAll",
+    "ReduceAny",
+    "ReduceLogSumExp",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceSum",
+    "Variance",
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "logsumexp",
+    "max",
+    "mean",
+    "min",
+    "prod",
+    "std",
+    "sum",
+    "var",
+]
+
+
+@dataclass(frozen=True)
+class Reduce(Op):
+    """x: t[*s] -> t[*s without `axes`]; with keepdims they stay, of size 1. No axes: x itself."""
+
+    accepts: ClassVar[str] = "number"
+    axes: tuple[int, ...]
+    keepdims: bool = False
+
+    def infer(self, x: TensorType) -> Types:
+        """The shape without the axes."""
+        require(self.accepts, x)
+        return (x.with_shape(_reduced(x, normalize_axes(self.axes, x.rank), self.keepdims)),)
+
+
+def _reduced(x: TensorType, axes: Sequence[int], keepdims: bool) -> Shape:
+    if keepdims:
+        return tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
+    return tuple(size for axis, size in enumerate(x.shape) if axis not in axes)
+
+
+class ReduceSum(Reduce):
+    """x: t[*s] -> t[*s without `axes`]: the sum.  ONNX ReduceSum-13."""
+
+
+class ReduceMean(Reduce):
+    """x: f[*s] -> f[*s without `axes`]: the mean.  ONNX ReduceMean-18."""
+
+    accepts = "float"
+
+
+class ReduceMax(Reduce):
+    """x: t[*s] -> t[*s without `axes`]: the largest.  ONNX ReduceMax-18."""
+
+
+class ReduceMin(Reduce):
+    """x: t[*s] -> t[*s without `axes`]: the smallest.  ONNX ReduceMin-18."""
+
+
+class ReduceProd(Reduce):
+    """x: t[*s] -> t[*s without `axes`]: the product.  ONNX ReduceProd-18."""
+
+
+class ReduceAny(Reduce):
+    """x: bool[*s] -> bool[*s without `axes`]: whether any is true.  NumPy any."""
+
+    accepts = "bool"
+
+
+class ReduceAll(Reduce):
+    """x: bool[*s] -> bool[*s without `axes`]: whether all are true.  NumPy all."""
+
+    accepts = "bool"
+
+
+class Variance(Reduce):
+    """x: f[*s] -> f[*s without `axes`]: mean((x - mean(x))**2), of the population.  NumPy var."""
+
+    accepts = "float"
+
+
+class ReduceLogSumExp(Reduce):
+    """x: f[*s] -> f[*s without `axes`]: log(sum(e**x)), no overflow.  keras.ops.logsumexp; ONNX ReduceLogSumExp-18."""
+
+    accepts = "float"
+
+
+@dataclass(frozen=True)
+class ArgMax(Op):
+    """x: t[*s] -> int32[*s without `axis`]: the place of the first largest.  keras.ops.argmax; ONNX ArgMax-13."""
+
+    axis: int
+    keepdims: bool = False
+
+    def infer(self, x: TensorType) -> Types:
+        """The shape without the axis, int32."""
+        require("number", x)
+        axis = normalize_axis(self.axis, x.rank)
+        return (TensorType(DType.INT32, _reduced(x, (axis,), self.keepdims)),)
+
+
+class ArgMin(ArgMax):
+    """x: t[*s] -> int32[*s without `axis`]: the place of the first smallest.  keras.ops.argmin; ONNX ArgMin-13."""
+
+
+def _reduce(cls: type[Reduce], x: Any, axis: Axes, keepdims: bool) -> Value:
+    value = as_value(x)
+    return apply(cls(normalize_axes(axis, value.ndim), bool(keepdims)), value)
+
+
+def _as_float(x: Any) -> Value:
+    value = as_value(x)
+    return value if value.dtype.is_float else cast(value, DType.FLOAT32)
+
+
+def sum(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The sum along the axes, all of them by default. Bools are counted, as int32."""
+    value = as_value(x)
+    return _reduce(ReduceSum, cast(value, DType.INT32) if value.dtype is DType.BOOL else value, axis, keepdims)
+
+
+def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The mean along the axes; integers become float32 first."""
+    return _reduce(ReduceMean, _as_float(x), axis, keepdims)
+
+
+def max(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The largest along the axes."""
+    return _reduce(ReduceMax, x, axis, keepdims)
+
+
+def min(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The smallest along the axes."""
+    return _reduce(ReduceMin, x, axis, keepdims)
+
+
+def prod(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The product along the axes."""
+    return _reduce(ReduceProd, x, axis, keepdims)
+
+
+def any(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """Whether any element along the axes is true; a number is true where it is not 0."""
+    return _reduce(ReduceAny, cast(x, DType.BOOL), axis, keepdims)
+
+
+def all(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """Whether all elements along the axes are true; a number is true where it is not 0."""
+    return _reduce(ReduceAll, cast(x, DType.BOOL), axis, keepdims)
+
+
+def var(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The population variance along the axes; integers become float32 first."""
+    return _reduce(Variance, _as_float(x), axis, keepdims)
+
+
+def std(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The population standard deviation along the axes."""
+    return sqrt(var(x, axis, keepdims))
+
+
+def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """log(sum(e**x)) along the axes, without overflow."""
+    return _reduce(ReduceLogSumExp, x, axis, keepdims)
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
+    """The place of the first largest along the axis, int32; in x flattened where axis is None."""
+    return _arg(ArgMax, x, axis, keepdims)
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
+    """The place of the first smallest along the axis, int32; in x flattened where axis is None."""
+    return _arg(ArgMin, x, axis, keepdims)
+
+
+def _arg(cls: type[ArgMax], x: Any, axis: int | None, keepdims: bool) -> Value:
+    value = as_value(x)
+    if axis is not None:
+        return apply(cls(normalize_axis(axis, value.ndim), bool(keepdims)), value)
+    found = apply(cls(0), reshape(value, (-1,)))
+    return reshape(found, (1,) * value.ndim) if keepdims else found
