@@ -7,7 +7,7 @@ from typing import Any
 
 from dagir.graph import Graph, Node, Value
 from dagir.layers.base import Layer
-from dagir.origin import LayerCall
+from dagir.origin import LayerCall, current_scope
 from dagir.rewriting import copy_node
 from dagir.structure import flatten, map_structure
 
@@ -28,7 +28,7 @@ def replay(graph: Graph, inputs: Sequence[Value]) -> list[Value]:
 
 def _copy(node: Node, values: dict[Value, Value]) -> None:
     operands = tuple([None if value is None else values.get(value, value) for value in node.inputs])
-    values.update(zip(node.outputs, copy_node(node, operands).outputs, strict=True))
+    values.update(zip(node.outputs, copy_node(node, operands, scope=current_scope.get()).outputs, strict=True))
 
 
 def _call_again(call: LayerCall, layer: Layer, values: dict[Value, Value]) -> None:

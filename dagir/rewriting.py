@@ -9,7 +9,7 @@ import numpy as np
 
 from dagir.errors import InvalidGraph
 from dagir.graph import Constant, Graph, Node, Op, Parameter, Value
-from dagir.origin import current_scope
+from dagir.origin import LayerCall
 from dagir.types import take_equations
 
 Operands: TypeAlias = tuple[Value | None, ...]
@@ -42,15 +42,18 @@ def rebuild(
     return Graph(new_inputs, results, graph.name)
 
 
-def copy_node(node: Node, operands: Operands, op: Op | None = None) -> Node:
-    """The same call event over other operands, and with another op if given; layer and source line stay."""
+def copy_node(node: Node, operands: Operands, op: Op | None = None, *, scope: LayerCall | None = None) -> Node:
+    """The same call event over other operands, and with another op if given; layer and source line stay.
+
+    scope: the layer call that the copy belongs to, where that is another.
+    """
     new_op = node.op if op is None else op
     types = new_op.infer(*[None if value is None else value.type for value in operands])
     return Node(
         new_op,
         operands,
         types,
-        scope=node.scope,
+        scope=scope if scope is not None else node.scope,
         location=node.location,
         equations=take_equations(),
         name=node.name,
@@ -60,30 +63,6 @@ def copy_node(node: Node, operands: Operands, op: Op | None = None) -> Node:
 def emit(like: Node, op: Op, *operands: Value | None) -> Value:
     """A new node for a pass: it takes layer and source line from the node it stands for."""
     return copy_node(like, operands, op).outputs[0]
-
-
-def copy_into(graph: Graph, inputs: Sequence[Value], *, scoped: bool = False) -> tuple[Value, ...]:
-    """Copy all nodes of a graph over other inputs, and return the new outputs: how a graph is inlined.
-
-    scoped: put the copies below the scope that is current, as when a layer is traced.
-    """
-    scope = current_scope.get() if scoped else None
-    values: Mapped = {None: None}
-    values.update(zip(graph.inputs, inputs, strict=True))
-    for node in graph.nodes:
-        copied = copy_node(node, tuple([values.get(value, value) for value in node.inputs]))
-        if scope is not None and copied.scope is None:
-            copied = Node(
-                copied.op,
-                copied.inputs,
-                tuple(v.type for v in copied.outputs),
-                scope=scope,
-                location=copied.location,
-                equations=copied.equations,
-                name=copied.name,
-            )
-        values.update(zip(node.outputs, copied.outputs, strict=True))
-    return tuple(mapped for value in graph.outputs if (mapped := values.get(value, value)) is not None)
 
 
 def replace(graph: Graph, replacements: Mapping[Value, Value]) -> Graph:

@@ -32,17 +32,9 @@ def _inline(node: Node, operands: Operands) -> Sequence[Value] | None:
     scopes: dict[LayerCall, LayerCall] = {}
     values: dict[Value | None, Value | None] = {None: None, **dict(zip(inner.inputs, operands, strict=True))}
     for step in inner.nodes:
-        moved = copy_node(step, tuple([values.get(value, value) for value in step.inputs]))
-        scoped = Node(
-            moved.op,
-            moved.inputs,
-            tuple(value.type for value in moved.outputs),
-            scope=_below(step.scope, node.scope, scopes),
-            location=moved.location,
-            equations=moved.equations,
-            name=moved.name,
-        )
-        values.update(zip(step.outputs, scoped.outputs, strict=True))
+        operand = tuple([values.get(value, value) for value in step.inputs])
+        moved = copy_node(step, operand, scope=_below(step.scope, node.scope, scopes))
+        values.update(zip(step.outputs, moved.outputs, strict=True))
     return [found for value in inner.outputs if (found := values.get(value, value)) is not None]
 
 
