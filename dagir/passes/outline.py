@@ -1,11 +1,11 @@
-"""Outline: the nodes that one layer call made become one Call again. The reverse of inlining, for targets with layers."""
+"""Outline: the nodes that one layer call made become one Call again; for targets that have layers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from dagir.graph import Graph, Node, Value
+from dagir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ops import Call
 from dagir.origin import LayerCall
 from dagir.passes.pipeline import Pass
@@ -32,7 +32,8 @@ class Outline(Pass):
     def __call__(self, graph: Graph) -> Graph:
         """The graph with one Call for each layer call."""
         groups = self._groups(graph)
-        native = {call for call in groups if self.native(call) and _arguments_available(call, graph)}
+        known = {value for node in graph.nodes for value in node.outputs} | set(graph.inputs)
+        native = {call for call in groups if self.native(call) and _arguments_available(call, known)}
         escaping = _escaping(graph, groups, native, self._group_of)
         while demoted := {call for call in native if not escaping[call] <= set(flatten(call.outputs))}:
             native -= demoted
@@ -56,13 +57,9 @@ def arguments(call: LayerCall) -> list[Value]:
     return list(dict.fromkeys(leaf for leaf in flatten([call.args, call.kwargs]) if isinstance(leaf, Value)))
 
 
-def _arguments_available(call: LayerCall, graph: Graph) -> bool:
-    produced = {value for node in graph.nodes for value in node.outputs} if len(graph.nodes) < 64 else None
-    for value in arguments(call):
-        known = value in graph.inputs or value.source is not None
-        if not known or (produced is not None and value.node is not None and value not in produced | set(graph.inputs)):
-            return False
-    return True
+def _arguments_available(call: LayerCall, known: set[Value]) -> bool:
+    """Whether the graph has all that the layer was called on: it may have been cut inside the layer."""
+    return all(value in known or isinstance(value.source, (Parameter, Constant)) for value in arguments(call))
 
 
 GroupOf = Callable[[Node], LayerCall | None]
