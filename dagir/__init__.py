@@ -2,6 +2,7 @@
 
 from dagir import layers, ops
 from dagir.backend import Backend, Executable, Rules, backend, lower
+from dagir.equivalence import Report, verify
 from dagir.errors import (
     ArgumentError,
     BackendError,
@@ -15,6 +16,7 @@ from dagir.errors import (
     VerificationError,
 )
 from dagir.graph import Constant, Graph, Node, Op, Parameter, Value, apply
+from dagir.interchange import from_keras, from_onnx, to_keras, to_onnx
 from dagir.layers import Input, Layer
 from dagir.model import Model, Sequential, extract
 from dagir.naming import clear_session
@@ -40,6 +42,7 @@ __all__ = [
     "Node",
     "Op",
     "Parameter",
+    "Report",
     "Rules",
     "Sequential",
     "ShapeError",
@@ -52,7 +55,12 @@ __all__ = [
     "check",
     "clear_session",
     "extract",
+    "from_keras",
+    "from_onnx",
     "layers",
     "lower",
     "ops",
+    "to_keras",
+    "to_onnx",
+    "verify",
 ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -19,7 +20,12 @@ from dagir.model import Model, Signature, signature_of
 from dagir.structure import pack
 from dagir.types import Array, DType, TensorType
 
+if TYPE_CHECKING:
+    import os
+
 RuleT = TypeVar("RuleT", bound=Callable[..., Any])
+Apply: TypeAlias = Callable[[Sequence[Array | None], DType | None], tuple[Array, ...]]
+Around: TypeAlias = Callable[[Node, Sequence[Array | None], Apply], tuple[Array, ...]]
 
 
 class Rules(Generic[RuleT]):
@@ -75,6 +81,18 @@ class Rules(Generic[RuleT]):
         )
 
 
+@dataclass(frozen=True)
+class FileSummary:
+    """What a model file holds: `op_counts` by the format's own op names, `facts` such as its opset."""
+
+    inputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str], ...]
+    op_counts: Mapping[str, int]
+    weights: int
+    weight_bytes: int
+    facts: tuple[tuple[str, str], ...] = ()
+
+
 class Backend(ABC):
     """A target. Subclasses set `name` and `rules`."""
 
@@ -88,6 +106,14 @@ class Backend(ABC):
     def read(self, source: Any) -> Model:
         """Read a model of this backend's framework. Raises BackendError where the backend cannot."""
         raise BackendError(f"the {self.name} backend reads no models")
+
+    def open(self, path: str | os.PathLike[str], model: Model, **options: Any) -> Executable:
+        """Run a file that was written from `model`, with its inputs and outputs. Raises BackendError, FileError."""
+        raise BackendError(f"the {self.name} backend runs no files")
+
+    def describe(self, path: str | os.PathLike[str]) -> FileSummary:
+        """What a file of this backend's framework holds. Raises BackendError, FileError."""
+        raise BackendError(f"the {self.name} backend describes no files")
 
 
 class Executable(ABC):
@@ -104,7 +130,7 @@ class Executable(ABC):
 
         Returns NumPy arrays in the structure of the model's outputs. Raises FeedError, ShapeError.
         """
-        arrays = self._arrange(feeds)
+        arrays = self.arrange(feeds)
         sizes = self.bind(arrays)
         for equation, node in self._checks:
             if evaluate(equation.left, sizes) != evaluate(equation.right, sizes):
@@ -118,7 +144,8 @@ class Executable(ABC):
     def _run(self, arrays: Sequence[Array]) -> Sequence[Array]:
         """Run on arrays in the order of the signature's inputs."""
 
-    def _arrange(self, feeds: tuple[Any, ...]) -> list[Array]:
+    def arrange(self, feeds: tuple[Any, ...]) -> list[Array]:
+        """What a call was given, as arrays in the order of the signature's inputs. Raises FeedError."""
         names = [name for name, _ in self.signature.inputs]
         given = feeds[0] if len(feeds) == 1 else list(feeds)
         if isinstance(given, Mapping):

@@ -67,6 +67,11 @@ class DType(StrEnum):
         """The distance from 1 to the next float."""
         return float(ml_dtypes.finfo(self.numpy).eps)
 
+    @cached_property
+    def tiny(self) -> float:
+        """The smallest normal float."""
+        return float(ml_dtypes.finfo(self.numpy).smallest_normal)
+
     @classmethod
     def of(cls, value: object) -> DType:
         """The DType for a name, a NumPy dtype or a DType. Raises ArgumentError that lists the names."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dagir.backend import Backend, Executable, graph_of, signature
+from dagir.backend import Around, Backend, Executable, graph_of, signature
 from dagir.errors import ArgumentError
 from dagir.graph import Graph
 from dagir.model import Model
@@ -22,6 +22,10 @@ class NumpyExecutable(Executable):
         super().__init__(graph, signature(model))
         self.artifact: Graph = graph
         self.precision = precision
+
+    def trace(self, arrays: Sequence[Array], around: Around) -> list[Array]:
+        """Run on arrays in the order of the inputs, with `around` called for each node in place of its rule."""
+        return evaluate(self.artifact, arrays, self.precision, around)
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         return evaluate(self.artifact, arrays, self.precision)

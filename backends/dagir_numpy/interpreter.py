@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from dagir.backend import at_node
+from dagir.backend import Around, at_node
 from dagir.dims import Dim, SymbolicDim
 from dagir.errors import DagirError
 from dagir.graph import Constant, Graph, Node, Parameter, Value
@@ -15,16 +15,14 @@ from dagir.ops import Call
 from dagir.types import Array, DType
 from dagir_numpy.rules import rules
 
-Observer: TypeAlias = Callable[[Node, tuple[Array, ...]], tuple[Array, ...]]
-
 
 def evaluate(
-    graph: Graph, arrays: Sequence[Array], precision: DType | None = None, observe: Observer | None = None
+    graph: Graph, arrays: Sequence[Array], precision: DType | None = None, around: Around | None = None
 ) -> list[Array]:
     """The outputs of a graph for input arrays.
 
-    precision: compute every float in this dtype in place of its own; float64 is the oracle. observe: sees, and may
-    replace, the outputs of each node. Raises what a rule raises, with the node named.
+    precision: compute every float in this dtype in place of its own; float64 is the oracle. around: called for each
+    node in place of its rule, with the rule at hand. Raises what a rule raises, with the node named.
     """
     values = {value: _convert(array, precision) for value, array in zip(graph.inputs, arrays, strict=True)}
     sizes = _bind(graph, arrays)
@@ -38,7 +36,7 @@ def evaluate(
     for node in graph.nodes:
         operands = [None if value is None else read(value) for value in node.inputs]
         try:
-            results = _run(node, operands, precision, sizes, observe)
+            results = _run(node, operands, precision, sizes, around)
         except DagirError as error:
             raise at_node(error, node) from None
         values.update(zip(node.outputs, results, strict=True))
@@ -52,11 +50,19 @@ def _run(
     operands: Sequence[Array | None],
     precision: DType | None,
     sizes: dict[str, Dim],
-    observe: Observer | None,
+    around: Around | None,
 ) -> tuple[Array, ...]:
     if isinstance(node.op, Call):
         arrays = [operand for operand in operands if operand is not None]
-        return tuple(evaluate(node.op.graph, arrays, precision, observe))
+        return tuple(evaluate(node.op.graph, arrays, precision, around))
+    if around is None:
+        return _apply(node, operands, precision, sizes)
+    return around(node, operands, lambda operands, precision: _apply(node, operands, precision, sizes))
+
+
+def _apply(
+    node: Node, operands: Sequence[Array | None], precision: DType | None, sizes: dict[str, Dim]
+) -> tuple[Array, ...]:
     half = precision is None and any(value.dtype in (DType.FLOAT16, DType.BFLOAT16) for value in node.outputs)
     if half:  # halves are computed in float32 and rounded once, as accelerators do
         operands = [_convert(operand, DType.FLOAT32) if operand is not None else None for operand in operands]
@@ -65,7 +71,7 @@ def _run(
     results = found if isinstance(found, tuple) else (found,)
     pairs = zip(node.outputs, results, strict=True)
     results = tuple(np.asarray(result, dtype=_dtype(value.dtype, precision)) for value, result in pairs)
-    return results if observe is None else observe(node, results)
+    return results
 
 
 def _dtype(dtype: DType, precision: DType | None) -> Any:

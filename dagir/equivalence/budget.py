@@ -1,0 +1,148 @@
+"""How far rounding alone may move the answer of one graph at one set of inputs: Monte Carlo arithmetic.
+
+Parker, "Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic" (UCLA CSD-970002, 1997); Denis, de
+Oliveira Castro and Petit, "Verificarlo" (ARITH 2016). The graph is evaluated a few more times in float64, with random
+relative noise of the size of the target dtype's roundings on what each node reads and on what it yields. Noise on the
+operands is backward error: it brings out cancellation, which noise on the result cannot. The spread of the answers
+is what rounding may do; it grows by itself where the graph amplifies errors, and shrinks where it damps them.
+
+The size of the noise. A float32 kernel that sums K terms one after another rounds K partial sums, each by about a
+quarter of eps. For terms of random sign the partial sums grow as sqrt(k), so the error is 0.25 eps sqrt(K/2) times
+the sum's own size; for terms of one sign it is 0.25 eps sqrt(K/3) times the sum. Both are noise proportional to
+sqrt(K), on operands and result: (eps/2)(1 + sqrt(K)/4). Blocked kernels do better, and stay below the budget.
+
+Where a node is exact (a reshape, a ReLU, a gather: its result in the target dtype equals that in float64, to the last
+bit) every backend computes the same, and it gets no noise; this also keeps steps, such as floor, from being blurred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+
+import numpy as np
+
+from dagir.backend import Apply
+from dagir.graph import Node, Parameter, Value
+from dagir.ops import Einsum, MatMul
+from dagir.types import Array, DType
+
+SAFETY = 8.0
+"""Roundings are sums of many small parts: a million elements reach five standard deviations, and 8 leaves a margin
+for kernels with approximated exp, tanh and erf (a few units in the last place)."""
+
+
+class Noise:
+    """Learns which nodes round, in a first evaluation (`learn`), then disturbs them (`disturb`)."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._lengths: dict[Node, float] = {}
+        self._exact: dict[Node, bool] = {}
+
+    def learn(self, node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
+        """The float64 results, undisturbed; what the node does to rounded operands is kept."""
+        results = apply(operands, DType.FLOAT64)
+        length = accumulation_length(node, operands, results)
+        self._lengths[node] = max(length, self._lengths.get(node, 1.0))
+        self._exact[node] = self._exact.get(node, True) and _is_exact(node, operands, apply)
+        return results
+
+    def disturb(self, node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
+        """The float64 results with noise on what goes in and what comes out."""
+        if self._exact[node]:
+            return apply(operands, DType.FLOAT64)
+        units = 0.5 * (1 + sqrt(self._lengths[node]) / 4)
+        noisy = [
+            None if value is None or operand is None else self._blur(operand, value.dtype, units)
+            for value, operand in zip(node.inputs, operands, strict=True)
+        ]
+        results = apply(noisy, DType.FLOAT64)
+        return tuple(self._blur(r, value.dtype, units) for value, r in zip(node.outputs, results, strict=True))
+
+    def _blur(self, array: Array, dtype: DType, units: float) -> Array:
+        """Uniform relative noise whose standard deviation is `units` of eps."""
+        if not dtype.is_float:
+            return array
+        noise: Array = self._rng.random(array.shape, dtype=np.float32)
+        noise -= np.float32(0.5)
+        noise *= np.float32(sqrt(12) * units * dtype.eps)
+        blurred: Array = array * (1 + noise.astype(np.float64))
+        return blurred
+
+
+def accumulation_length(node: Node, operands: Sequence[Array | None], results: Sequence[Array]) -> float:
+    """How many terms one element of the result sums up: an estimate from the operands' sizes, at least 1.
+
+    A weight of rank 2 or more is summed over all its axes but the last, as kernels are laid out; any other operand, as
+    often as it is larger than the result.
+    """
+    pairs = [(v, a) for v, a in zip(node.inputs, operands, strict=True) if v is not None and a is not None]
+    floats = [(value, array) for value, array in pairs if value.dtype.is_float]
+    size = max((result.size for result in results), default=1)
+    if not floats or not size:
+        return 1.0
+    if isinstance(node.op, MatMul):
+        return float(floats[0][1].shape[-1])
+    if isinstance(node.op, Einsum):
+        letters = {c: n for term, (_, a) in zip(_terms(node.op), floats, strict=True) for c, n in _named(term, a)}
+        summed = [n for c, n in letters.items() if c not in node.op.equation.split("->")[1]]
+        return float(np.prod(summed, dtype=float))
+    return max(1.0, *(_terms_of_operand(value, array, results, size) for value, array in floats))
+
+
+def _terms_of_operand(value: Value, array: Array, results: Sequence[Array], size: int) -> float:
+    is_kernel = isinstance(value.source, Parameter) and array.ndim >= 2 and array.shape != results[0].shape
+    return array.size / array.shape[-1] if is_kernel and array.size else array.size / size
+
+
+def _terms(op: Einsum) -> list[str]:
+    return op.equation.split("->")[0].split(",")
+
+
+def _named(term: str, array: Array) -> list[tuple[str, int]]:
+    head, dots, tail = term.partition("...")
+    sizes = [*zip(head, array.shape, strict=False)]
+    return sizes + ([*zip(tail, array.shape[array.ndim - len(tail) :], strict=True)] if dots else [])
+
+
+def _is_exact(node: Node, operands: Sequence[Array | None], apply: Apply) -> bool:
+    """Whether the node, on operands rounded to their own dtypes, gives the same bits there as in float64."""
+    values = [value for value in (*node.inputs, *node.outputs) if value is not None]
+    precision = DType.FLOAT32 if any(value.dtype is DType.FLOAT64 for value in values) else None
+    narrow = [
+        None if value is None or operand is None else _rounded(operand, value.dtype, precision)
+        for value, operand in zip(node.inputs, operands, strict=True)
+    ]
+    wide = [array if array is None or array.dtype.kind in "iub" else array.astype(np.float64) for array in narrow]
+    found, wanted = apply(narrow, precision), apply(wide, DType.FLOAT64)
+    return all(np.array_equal(_wide(f), _wide(w), equal_nan=True) for f, w in zip(found, wanted, strict=True))
+
+
+def _rounded(array: Array, dtype: DType, precision: DType | None) -> Array:
+    with np.errstate(all="ignore"):
+        return array.astype((precision or dtype).numpy) if dtype.is_float else array
+
+
+def _wide(array: Array) -> Array:
+    return array if array.dtype.kind in "iub" else array.astype(np.float64)
+
+
+def allowance(expected: Array, samples: Sequence[Array], dtype: DType) -> Array:
+    """The budget of each element, from the undisturbed answer and the disturbed ones.
+
+    The standard deviation of an element is estimated from few samples, so it is pooled with the root mean square over
+    the tensor: an element that got little noise by luck is not judged too hard. One unit in the last place, and
+    the smallest normal number (below which kernels may flush to zero), are always allowed where anything rounds.
+    """
+    if not samples or not expected.size:
+        return np.zeros(expected.shape)
+    with np.errstate(all="ignore"):
+        deviations = [np.nan_to_num(sample - expected, nan=0.0, posinf=0.0, neginf=0.0) for sample in samples]
+        variance = np.mean(np.square(deviations), axis=0)
+    pooled = float(variance.mean())
+    if pooled == 0:
+        return np.zeros(expected.shape)
+    unit = dtype.eps * np.abs(np.nan_to_num(expected, nan=0.0, posinf=0.0, neginf=0.0))
+    budget: Array = np.maximum(SAFETY * np.sqrt((variance + pooled) / 2), unit) + dtype.tiny
+    return budget

@@ -1,0 +1,79 @@
+"""One answer of a backend against the oracle's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dagir.equivalence.oracle import Expected
+from dagir.types import Array, DType, TensorType
+
+
+@dataclass(frozen=True)
+class Finding:
+    """max_error: the largest absolute error. used: the largest share of the budget, above 1 where it fails.
+
+    note: what is wrong, or how the worst element came out; empty where all is well.
+    """
+
+    max_error: float
+    used: float
+    note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether rounding explains all of it."""
+        return self.used <= 1
+
+
+def compare(found: Any, expected: Expected, type: TensorType) -> Finding:
+    """Judge an array. Integers and booleans must be exact, NaN and infinity must stand in the same places.
+
+    An integer that hangs on rounding (an argmax of a tie) may take any value that the noise of the budget gave it.
+    """
+    array = np.asarray(found)
+    if array.dtype != type.dtype.numpy:
+        return _broken(f"dtype {array.dtype}, the model declares {type.dtype}")
+    if array.shape != expected.array.shape:
+        return _broken(f"shape {list(array.shape)}, the oracle has {list(expected.array.shape)}")
+    if expected.budget is None:
+        return _compare_exact(array, expected)
+    return _compare_floats(array.astype(np.float64), expected.array, expected.budget, type.dtype)
+
+
+def _broken(note: str) -> Finding:
+    return Finding(float("inf"), float("inf"), note)
+
+
+def _compare_exact(array: Array, expected: Expected) -> Finding:
+    wrong = array != expected.array
+    for variant in expected.variants:
+        wrong &= array != variant
+    if not wrong.any():
+        return Finding(0.0, 0.0)
+    error = float(np.abs(array.astype(np.float64) - expected.array.astype(np.float64))[wrong].max())
+    where = tuple(int(i) for i in np.argwhere(wrong)[0])
+    note = f"{int(wrong.sum())} of {wrong.size} differ; at {list(where)} it is {array[where]}, not {expected.array[where]}"
+    return Finding(error, float("inf"), note)
+
+
+def _compare_floats(array: Array, wanted: Array, budget: Array, dtype: DType) -> Finding:
+    with np.errstate(all="ignore"):
+        rounded = wanted.astype(dtype.numpy).astype(np.float64)
+    finite = np.isfinite(rounded)
+    same = (array == rounded) | (np.isnan(array) & np.isnan(rounded))
+    misplaced = ~same & ~(finite & np.isfinite(array))
+    if misplaced.any():
+        where = tuple(int(i) for i in np.argwhere(misplaced)[0])
+        return _broken(f"NaN or infinity: at {list(where)} it is {array[where]}, not {rounded[where]}")
+    error = np.where(finite, np.abs(np.where(finite, array, 0) - np.where(finite, wanted, 0)), 0.0)
+    if not error.size or not error.any():
+        return Finding(0.0, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        used = np.where(error == 0, 0.0, error / budget)
+    worst = np.unravel_index(int(used.argmax()), used.shape)
+    share = float(used[worst])
+    note = "" if share <= 1 else f"at {[int(i) for i in worst]} it is {array[worst]:.8g}, not {wanted[worst]:.8g}"
+    return Finding(float(error.max()), share, note)

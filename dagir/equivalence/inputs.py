@@ -1,0 +1,86 @@
+"""Inputs to verify with: drawn from a seed, of several sizes, integer ids within their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from dagir.dims import Dim, evaluate, substitute, symbols
+from dagir.graph import Graph, Value
+from dagir.ops import Call, Cast, Concatenate, Embedding, ExpandDims, Gather, Identity, Reshape, Slice, Squeeze, Transpose
+from dagir.types import Array, TensorType
+
+Limits = dict[Value, list[Dim]]
+
+_CARRIES = (Cast, Concatenate, ExpandDims, Identity, Reshape, Slice, Squeeze, Transpose)
+_BATCHES = (1, 3)
+_LADDER = ((5, 8), (9, 16), (19, 32), (37, 64), (75, 128), (224, 256))
+
+
+def size_plans(graph: Graph) -> list[list[dict[str, int]]]:
+    """For each case to run, the named sizes to try in turn: small first, larger where the graph refuses them.
+
+    A batch is 1, then 3. Two other sizes differ at first, and are equal where that is refused.
+    """
+    shapes = [value.type.shape for value in graph.inputs]
+    names = list(dict.fromkeys(name for shape in shapes for size in shape for name in sorted(symbols(size))))
+    batches = [name for name in names if any(shape and symbols(shape[0]) == {name} for shape in shapes)]
+    others = [name for name in names if name not in batches]
+    if not names:
+        return [[{}]]
+    plans = []
+    for case, batch in enumerate(_BATCHES):
+        steps = [{name: step[case] + i * apart for i, name in enumerate(others)} for step in _LADDER for apart in (1, 0)]
+        tried = [{**dict.fromkeys(batches, batch), **step} for step in (steps if others else [{}])]
+        plans.append([sizes for place, sizes in enumerate(tried) if sizes not in tried[:place]])
+    return plans
+
+
+def draw(graph: Graph, sizes: Mapping[str, int], rng: np.random.Generator) -> list[Array]:
+    """An array for each input. Floats are normal with some zeros; ids lie within the tables that they index."""
+    limits = index_limits(graph)
+    return [_draw(value.type, sizes, limits.get(value, []), rng) for value in graph.inputs]
+
+
+def _draw(type: TensorType, sizes: Mapping[str, int], limits: Sequence[Dim], rng: np.random.Generator) -> Array:
+    shape = tuple(evaluate(size, sizes) for size in type.shape)
+    dtype = type.dtype
+    if limits:
+        known = (substitute(limit, sizes) for limit in limits)
+        bound = min((limit if isinstance(limit, int) else 1 for limit in known), default=1)
+        return rng.integers(0, max(bound, 1), shape).astype(dtype.numpy)
+    if dtype.is_float:
+        numbers = rng.standard_normal(shape)
+        return np.where(rng.random(shape) < 0.1, 0.0, numbers).astype(dtype.numpy)
+    if dtype.is_integer:
+        return rng.integers(0 if dtype.startswith("u") else -9, 10, shape).astype(dtype.numpy)
+    return rng.random(shape) < 0.5
+
+
+def index_limits(graph: Graph) -> Limits:
+    """For inputs that index something, directly or through casts and reshapes: the sizes that bound them."""
+    limits: Limits = {}
+    origins: dict[Value, frozenset[Value]] = {value: frozenset([value]) for value in graph.inputs}
+    for node in graph.nodes:
+        operands = [frozenset() if value is None else origins.get(value, frozenset()) for value in node.inputs]
+        for place, limit in _bounds(node.op, [value for value in node.inputs if value is not None]):
+            for source in operands[place]:
+                limits.setdefault(source, []).append(limit)
+        carried: frozenset[Value] = frozenset().union(*operands)
+        for output in node.outputs:
+            if carried and (output.dtype.is_integer or isinstance(node.op, _CARRIES)):
+                origins[output] = carried
+    return limits
+
+
+def _bounds(op: object, inputs: Sequence[Value]) -> Iterator[tuple[int, Dim]]:
+    """(place of an operand, the size that its elements stay below)."""
+    if isinstance(op, Embedding):
+        yield 0, inputs[1].type.shape[0]
+    elif isinstance(op, Gather):
+        yield 1, inputs[0].type.shape[op.axis]
+    elif isinstance(op, Call):
+        inner = index_limits(op.graph)
+        for place, value in enumerate(op.graph.inputs):
+            yield from ((place, limit) for limit in inner.get(value, []) if isinstance(limit, int))

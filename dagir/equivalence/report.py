@@ -1,0 +1,151 @@
+"""What verify found: a row per backend and output."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dagir.errors import VerificationError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_COLUMNS = (("backend", "left"), ("output", "left"), ("shape", "left"), ("dtype", "left"))
+_NUMBERS = (("max error", "right"), ("budget used", "right"), ("verdict", "left"))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One output of one backend, the worst over all cases. used: the share of the error budget, 1 is all of it."""
+
+    backend: str
+    output: str
+    shape: str
+    dtype: str
+    max_error: float
+    used: float
+    note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether rounding explains every difference."""
+        return self.used <= 1
+
+    @property
+    def verdict(self) -> str:
+        """exact: no difference at all; ok: rounding explains it; differs: it does not."""
+        return "differs" if not self.ok else "exact" if self.max_error == 0 else "ok"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; an infinite error is None, as JSON has no infinity."""
+        return {
+            "backend": self.backend,
+            "output": self.output,
+            "shape": self.shape,
+            "dtype": self.dtype,
+            "max_error": _finite(self.max_error),
+            "budget_used_percent": _finite(100 * self.used),
+            "ok": self.ok,
+            "verdict": self.verdict,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True)
+class Case:
+    """One set of inputs that was run."""
+
+    input_shapes: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What verify found. `.ok`, `.rows`; str() is a table."""
+
+    rows: tuple[Row, ...]
+    cases: tuple[Case, ...]
+    seed: int
+    samples: int
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether every output of every backend is what the oracle says, rounding aside."""
+        return all(row.ok for row in self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {
+            "ok": self.ok,
+            "outputs": [row.to_dict() for row in self.rows],
+            "first_divergence": None,
+            "cases": [[list(shape) for shape in case.input_shapes] for case in self.cases],
+            "seed": self.seed,
+            "samples": self.samples,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def to_json(self) -> str:
+        """The same as JSON text."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    def require(self) -> Report:
+        """The report itself if it is ok. Raises VerificationError that names the outputs."""
+        if self.ok:
+            return self
+        failed = [row for row in self.rows if not row.ok]
+        raise VerificationError(
+            f"{len(failed)} of {len(self.rows)} outputs differ from the float64 oracle by more than rounding explains",
+            facts=[(f"{row.backend} {row.output}", row.note or f"max error {row.max_error:.3g}") for row in failed],
+        )
+
+    def table(self) -> Table:
+        """A rich table: backend, output, shape, dtype, max error, budget used, verdict."""
+        from rich import box
+        from rich.table import Table
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for title, justify in (*_COLUMNS, *_NUMBERS):
+            fold = "fold" if title in ("output", "shape") else "ellipsis"
+            table.add_column(title, justify=justify, overflow=fold, no_wrap=title == "verdict")  # type: ignore[arg-type]
+        for row in self.rows:
+            style = {"differs": "bold red", "exact": "green", "ok": "green"}[row.verdict]
+            error, used = _number(row.max_error), _percent(row.used)
+            table.add_row(row.backend, row.output, _plain(row.shape), row.dtype, error, used, f"[{style}]{row.verdict}[/]")
+        return table
+
+    def __str__(self) -> str:
+        import io
+
+        from rich.console import Console
+
+        console = Console(file=io.StringIO(), width=100, color_system=None, legacy_windows=False)
+        console.print(self.table())
+        for row in self.rows:
+            if row.note:
+                console.print(f"{row.backend}, {row.output}: {row.note}", markup=False, highlight=False)
+        text: str = console.file.getvalue()  # type: ignore[attr-defined]
+        return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
+
+
+def _plain(text: str) -> str:
+    """Brackets are markup to rich."""
+    return text.replace("[", "\\[")
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _number(number: float) -> str:
+    return "0" if number == 0 else f"{number:.2g}"
+
+
+def _percent(share: float) -> str:
+    if share == 0:
+        return "0 %"
+    if not math.isfinite(share):
+        return "all"
+    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:,.0f} %"

@@ -1,0 +1,46 @@
+"""From and to the other frameworks' models. The core names no framework: each goes through its backend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from dagir.backend import backend
+from dagir.model import Model
+
+
+def to_onnx(
+    model: Model,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    opset: int | None = None,
+    external_data: bool | None = None,
+    disable: Collection[str] = (),
+    overwrite: bool = True,
+) -> Any:
+    """The model as an onnx.ModelProto, or, with a path, written to a file whose path is returned.
+
+    opset: of the ai.onnx domain. external_data: weights in `<path>.data`; by default only past 2 GiB. disable: passes
+    by name. Raises ArgumentError, UnsupportedOp, FileError.
+    """
+    exe: Any = backend("onnx").lower(model, opset=opset, disable=disable)
+    if path is None:
+        return exe.artifact
+    return exe.save(Path(path), external_data=external_data, overwrite=overwrite)
+
+
+def to_keras(model: Model) -> Any:
+    """The model as a keras.Model of real layers, with the same weights. Raises UnsupportedOp."""
+    return backend("keras").lower(model).artifact
+
+
+def from_keras(source: Any) -> Model:
+    """A keras.Model, or a .keras or .h5 file, as a Model. Raises BackendError, FileError, UnsupportedOp."""
+    return backend("keras").read(source)
+
+
+def from_onnx(source: Any) -> Model:
+    """An onnx.ModelProto, or an .onnx file, as a Model. Raises BackendError, FileError, UnsupportedOp."""
+    return backend("onnx").read(source)
