@@ -1,6 +1,6 @@
 """For tests, ours and others': hypothesis strategies of ops and graphs, and assertions. Needs hypothesis."""
 
-from dagir.testing import elementwise
+from dagir.testing import conv, elementwise
 from dagir.testing.cases import OpCase, arrays, cases, covered, shapes, strategy_for
 from dagir.testing.comparison import assert_close, assert_equivalent
 
@@ -10,6 +10,7 @@ __all__ = [
     "assert_close",
     "assert_equivalent",
     "cases",
+    "conv",
     "covered",
     "elementwise",
     "shapes",

@@ -1,0 +1,79 @@
+"""Convolutions. TensorFlow's kernels for the CPU want channels last, and refuse strides beside dilations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops as K
+
+from dagir import ops
+from dagir.errors import UnsupportedOp
+from dagir_keras.rules import rules
+
+
+@rules.rule(ops.Conv)
+def conv(op: ops.Conv, x: Any, w: Any, b: Any = None) -> Any:
+    x = _channels_last(op, x)
+    kernel = tuple(w.shape[: op.rank])
+    decomposed = max(op.strides) > 1 and max(op.dilations) > 1
+    if op.padding == "same" and not decomposed:
+        y = _convolve(op, x, w, op.strides, "same")
+    else:
+        pads = op.pads(_sizes(x), kernel)
+        if any(low or high for low, high in pads):
+            x = K.pad(x, [(0, 0), *pads, (0, 0)])
+        y = _convolve(op, x, w, 1 if decomposed else op.strides, "valid")
+        if decomposed:
+            y = y[(slice(None), *(slice(None, None, stride) for stride in op.strides))]
+    return _back(op, y if b is None else K.add(y, b))
+
+
+@rules.rule(ops.ConvTranspose)
+def conv_transpose(op: ops.ConvTranspose, x: Any, w: Any, b: Any = None) -> Any:
+    """All that the kernels cover, cropped here: TensorFlow refuses some of the sizes that Keras's own rule gives."""
+    full = K.conv_transpose(_channels_last(op, x), _spread(op, w), op.strides, "valid", 0, "channels_last")
+    crops = op.crops(tuple(w.shape[: op.rank]))
+    y = full[(slice(None), *(slice(low, -high if high > 0 else None) for low, high in crops))]
+    if any(high < 0 for _, high in crops):
+        y = K.pad(y, [(0, 0), *((0, max(-high, 0)) for _, high in crops), (0, 0)])
+    return _back(op, y if b is None else K.add(y, b))
+
+
+def _spread(op: ops.ConvTranspose, w: Any) -> Any:
+    """The kernel with its dilations written out as zeros: TensorFlow's transpose takes none on the CPU."""
+    for axis, dilation in enumerate(op.dilations):
+        if dilation > 1:
+            before, size, after = w.shape[:axis], w.shape[axis], w.shape[axis + 1 :]
+            w = K.reshape(w, (*before, size, 1, *after))
+            w = K.pad(w, [(0, 0)] * (axis + 1) + [(0, dilation - 1)] + [(0, 0)] * len(after))
+            w = K.reshape(w, (*before, size * dilation, *after))
+            w = w[(slice(None),) * axis + (slice(0, (size - 1) * dilation + 1),)]
+    return w
+
+
+def _channels_last(op: ops.Conv | ops.ConvTranspose, x: Any) -> Any:
+    return x if op.data_format == "channels_last" else K.transpose(x, (0, *range(2, op.rank + 2), 1))
+
+
+def _back(op: ops.Conv | ops.ConvTranspose, y: Any) -> Any:
+    return y if op.data_format == "channels_last" else K.transpose(y, (0, op.rank + 1, *range(1, op.rank + 1)))
+
+
+def _convolve(op: ops.Conv, x: Any, w: Any, strides: Any, padding: str) -> Any:
+    """A depthwise convolution where it is one: TensorFlow compiles other grouped ones for every call."""
+    depthwise = op.groups > 1 and w.shape[op.rank] == 1 and op.rank < 3
+    if depthwise and (strides == 1 or len(set(strides)) == 1):
+        multiplier = w.shape[-1] // op.groups
+        kernel = K.reshape(w, (*w.shape[: op.rank], op.groups, multiplier))
+        return K.depthwise_conv(x, kernel, strides, padding, "channels_last", op.dilations)
+    return K.conv(x, w, strides, padding, "channels_last", op.dilations)
+
+
+def _sizes(x: Any) -> tuple[int, ...]:
+    sizes = tuple(K.shape(x)[1:-1])
+    if any(size is None for size in sizes):
+        raise UnsupportedOp(
+            "Keras cannot pad a convolution with strides and dilations by 'same' where the size is not known",
+            remedy="give the spatial axes fixed sizes, or use padding='valid'",
+        )
+    return sizes

@@ -1,0 +1,85 @@
+"""Convolutions: ONNX has channels first, and kernels with the channels before the spatial axes."""
+
+from __future__ import annotations
+
+from dagir import ops
+from dagir.dims import Dim
+from dagir.types import TensorType
+from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.rules import rules
+
+
+@rules.rule(ops.Conv)
+def conv(op: ops.Conv, emit: Emitter, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
+    """Pads are always written out: onnxruntime refuses auto_pad with dilations."""
+    kernel = _kernel(op, w)
+    x = _channels_first(op, emit, x)
+    pads = op.pads(x.type.shape[2:], kernel)
+    fixed = [size for pair in pads for size in pair if isinstance(size, int)]
+    if len(fixed) < 2 * op.rank:
+        x, fixed = _padded_at_run_time(emit, x, pads), [0] * (2 * op.rank)
+    y = emit(
+        "Conv",
+        x,
+        emit.transposed(w, (op.rank + 1, op.rank, *range(op.rank))),
+        b,
+        type=_output_type(op, emit),
+        kernel_shape=kernel,
+        strides=op.strides,
+        dilations=op.dilations,
+        group=op.groups,
+        pads=[*fixed[::2], *fixed[1::2]],
+    )
+    return _back(op, emit, y)
+
+
+@rules.rule(ops.ConvTranspose)
+def conv_transpose(op: ops.ConvTranspose, emit: Emitter, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
+    """A crop below 0 is output_padding, which must stay below the stride: what is more comes from a wider crop."""
+    kernel = _kernel(op, w)
+    crops = op.crops(kernel)
+    extra = [max(-high, 0) for _, high in crops]
+    y = emit(
+        "ConvTranspose",
+        _channels_first(op, emit, x),
+        emit.transposed(w, (op.rank + 1, op.rank, *range(op.rank))),
+        b,
+        type=_output_type(op, emit),
+        kernel_shape=kernel,
+        strides=op.strides,
+        dilations=op.dilations,
+        pads=[low for low, _ in crops] + [max(high, 0) for _, high in crops],
+        output_padding=extra if any(extra) else None,
+    )
+    return _back(op, emit, y)
+
+
+def _kernel(op: ops.Conv | ops.ConvTranspose, w: Tensor) -> tuple[int, ...]:
+    return w.type.shape[: op.rank]  # type: ignore[return-value]
+
+
+def _channels_first(op: ops.Conv | ops.ConvTranspose, emit: Emitter, x: Tensor) -> Tensor:
+    if op.data_format == "channels_first":
+        return x
+    return emit.transposed(x, (0, op.rank + 1, *range(1, op.rank + 1)))
+
+
+def _back(op: ops.Conv | ops.ConvTranspose, emit: Emitter, y: Tensor) -> Tensor:
+    if op.data_format == "channels_first":
+        return y
+    return emit.transposed(y, (0, *range(2, op.rank + 2), 1))
+
+
+def _output_type(op: ops.Conv | ops.ConvTranspose, emit: Emitter) -> TensorType:
+    type = emit.outputs[0].type
+    if op.data_format == "channels_first":
+        return type
+    return type.with_shape((type.shape[0], type.shape[-1], *type.shape[1:-1]))
+
+
+def _padded_at_run_time(emit: Emitter, x: Tensor, pads: tuple[tuple[Dim, Dim], ...]) -> Tensor:
+    """How much a strided "same" pads depends on the size, which is not known when the file is written."""
+    amounts = emit.shape_tensor([0, 0, *(low for low, _ in pads), 0, 0, *(high for _, high in pads)])
+    sizes = [size + low + high for size, (low, high) in zip(x.type.shape[2:], pads, strict=True)]
+    padded: Tensor = emit("Pad", x, amounts, type=x.type.with_shape((*x.type.shape[:2], *sizes)))
+    return padded
