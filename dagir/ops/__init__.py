@@ -136,11 +136,24 @@ from dagir.ops.linear import (
     linear,
     matmul,
 )
+from dagir.ops.norm import (
+    BatchNorm,
+    LayerNorm,
+    batch_normalization,
+    layer_normalization,
+)
 from dagir.ops.pool import (
     AveragePool,
     MaxPool,
     average_pool,
     max_pool,
+)
+from dagir.ops.random import (
+    AlphaDropout,
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    dropout,
 )
 from dagir.ops.reduce import (
     ArgMax,
@@ -171,6 +184,14 @@ from dagir.ops.resize import (
     UpSample,
     upsample,
 )
+from dagir.ops.rnn import (
+    GRU,
+    LSTM,
+    SimpleRNN,
+    gru,
+    lstm,
+    simple_rnn,
+)
 from dagir.ops.shape import (
     BroadcastTo,
     Concatenate,
@@ -198,11 +219,15 @@ from dagir.ops.shape import (
 from dagir.ops.shape import getitem as _getitem
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "Absolute",
     "Add",
+    "AlphaDropout",
     "ArgMax",
     "ArgMin",
     "AveragePool",
+    "BatchNorm",
     "BroadcastTo",
     "Call",
     "Cast",
@@ -213,6 +238,7 @@ __all__ = [
     "ConvTranspose",
     "Cos",
     "Divide",
+    "Dropout",
     "Einsum",
     "Elu",
     "Embedding",
@@ -224,12 +250,15 @@ __all__ = [
     "Floor",
     "FloorDivide",
     "Gather",
+    "GaussianDropout",
+    "GaussianNoise",
     "Gelu",
     "Greater",
     "GreaterEqual",
     "HardSigmoid",
     "Identity",
     "IsNan",
+    "LayerNorm",
     "LeakyRelu",
     "Less",
     "LessEqual",
@@ -268,6 +297,7 @@ __all__ = [
     "Sigmoid",
     "Sign",
     "Silu",
+    "SimpleRNN",
     "Sin",
     "Slice",
     "Softmax",
@@ -291,6 +321,7 @@ __all__ = [
     "argmax",
     "argmin",
     "average_pool",
+    "batch_normalization",
     "broadcast_to",
     "cast",
     "ceil",
@@ -301,6 +332,7 @@ __all__ = [
     "cos",
     "depthwise_conv",
     "divide",
+    "dropout",
     "einsum",
     "elu",
     "embedding",
@@ -315,9 +347,11 @@ __all__ = [
     "gelu",
     "greater",
     "greater_equal",
+    "gru",
     "hard_sigmoid",
     "identity",
     "isnan",
+    "layer_normalization",
     "leaky_relu",
     "less",
     "less_equal",
@@ -330,6 +364,7 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "lstm",
     "matmul",
     "max",
     "max_pool",
@@ -355,6 +390,7 @@ __all__ = [
     "sigmoid",
     "sign",
     "silu",
+    "simple_rnn",
     "sin",
     "softmax",
     "softplus",

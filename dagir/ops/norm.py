@@ -1,0 +1,119 @@
+"""Normalizations: BatchNorm with given statistics, LayerNorm with statistics of its own input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dagir.dims import Dim
+from dagir.errors import ArgumentError, ShapeError
+from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ops.elementwise import require, same_dtype
+from dagir.types import TensorType, equate, normalize_axes, normalize_axis
+
+_BATCH_NORM_VECTORS = ("gamma", "beta", "mean", "var")
+
+
+@dataclass(frozen=True)
+class BatchNorm(Op):
+    """x: f[*a, c, *b], gamma: f[c]?, beta: f[c]?, mean: f[c], var: f[c] -> f[*a, c, *b], c on `axis` (>= 0).
+
+    (x - mean) / sqrt(var + epsilon) * gamma + beta, the meaning at inference; momentum matters to training alone.
+    keras.layers.BatchNormalization; ONNX BatchNormalization-15, whose axis is always 1.
+    """
+
+    operands = ("x", *_BATCH_NORM_VECTORS)
+    axis: int
+    epsilon: float
+    momentum: float = 0.99
+
+    def infer(
+        self,
+        x: TensorType,
+        gamma: TensorType | None,
+        beta: TensorType | None,
+        mean: TensorType,
+        var: TensorType,
+    ) -> Types:
+        """The type of x."""
+        vectors = (gamma, beta, mean, var)
+        same_dtype(x, *(vector for vector in vectors if vector is not None))
+        require("float", x)
+        _check_epsilon(self.epsilon)
+        if self.axis < 0:
+            raise ArgumentError(f"BatchNorm counts its axis from the front, got {self.axis}")
+        normalize_axis(self.axis, x.rank)
+        for place, vector in enumerate(vectors, start=1):
+            if vector is not None:
+                _check_vector(x, self.axis, vector, place, _BATCH_NORM_VECTORS[place - 1])
+        return (x,)
+
+
+@dataclass(frozen=True)
+class LayerNorm(Op):
+    """x: f[*s], gamma: f[*s[axes]]?, beta: f[*s[axes]]? -> f[*s]: zero mean and unit variance over `axes`, then scaled.
+
+    (x - mean) / sqrt(var + epsilon) * gamma + beta, var the mean square deviation; `axes` sorted, each >= 0.
+    keras.layers.LayerNormalization; ONNX LayerNormalization-17 where the axes are the last ones.
+    """
+
+    operands = ("x", "gamma", "beta")
+    axes: tuple[int, ...]
+    epsilon: float
+
+    def infer(self, x: TensorType, gamma: TensorType | None = None, beta: TensorType | None = None) -> Types:
+        """The type of x."""
+        given = [vector for vector in (gamma, beta) if vector is not None]
+        same_dtype(x, *given)
+        require("float", x)
+        _check_epsilon(self.epsilon)
+        if not self.axes or normalize_axes(self.axes, x.rank) != self.axes:
+            raise ArgumentError(f"LayerNorm takes sorted axes counted from the front, got {self.axes}")
+        wanted = tuple(x.shape[axis] for axis in self.axes)
+        for place, vector in enumerate((gamma, beta), start=1):
+            if vector is not None and not _equal(vector.shape, wanted):
+                raise ShapeError(
+                    f"{self.operands[place]} has shape {list(vector.shape)}, the normalized axes have {list(wanted)}",
+                    marks={0: list(self.axes), place: list(range(vector.rank))},
+                    remedy="make the layer anew for this shape, or give x the size that it was made for",
+                )
+        return (x,)
+
+
+def _equal(left: Sequence[Dim], right: Sequence[Dim]) -> bool:
+    return len(left) == len(right) and all(equate(a, b) is not None for a, b in zip(left, right, strict=True))
+
+
+def _check_epsilon(epsilon: float) -> None:
+    if not epsilon >= 0:
+        raise ArgumentError(f"epsilon must be a number of at least 0, got {epsilon!r}")
+
+
+def _check_vector(x: TensorType, axis: int, vector: TensorType, place: int, name: str) -> None:
+    if vector.rank != 1:
+        raise ShapeError(f"{name} must have rank 1, got {list(vector.shape)}", marks={place: list(range(vector.rank))})
+    if equate(x.shape[axis], vector.shape[0]) is None:
+        raise ShapeError(
+            f"axis {axis} of x has size {x.shape[axis]}, {name} has {vector.shape[0]}",
+            marks={0: [axis], place: [0]},
+            remedy=f"call it on a value whose axis {axis} is {vector.shape[0]}, or make a new layer for this one",
+        )
+
+
+def batch_normalization(
+    x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 0.001
+) -> Value:
+    """(x - mean) / sqrt(variance + epsilon) * scale + offset along an axis; vectors have that axis's size."""
+    value = as_value(x)
+    vectors = [None if vector is None else as_value(vector, like=value) for vector in (scale, offset, mean, variance)]
+    return apply(BatchNorm(normalize_axis(axis, value.ndim), float(epsilon)), value, *vectors)
+
+
+def layer_normalization(
+    x: Any, gamma: Any = None, beta: Any = None, axis: int | Sequence[int] = -1, epsilon: float = 0.001
+) -> Value:
+    """x brought to mean 0 and variance 1 over the axes, times gamma, plus beta."""
+    value = as_value(x)
+    vectors = [None if vector is None else as_value(vector, like=value) for vector in (gamma, beta)]
+    return apply(LayerNorm(normalize_axes(axis, value.ndim), float(epsilon)), value, *vectors)

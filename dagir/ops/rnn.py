@@ -1,0 +1,171 @@
+"""Recurrences over the time axis: LSTM, GRU, SimpleRNN, each with an optional mask and initial state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from dagir.dims import Dim
+from dagir.errors import DTypeError, ShapeError
+from dagir.graph import Op, Types, Value, apply_node, as_value
+from dagir.ops.elementwise import require, same_dtype
+from dagir.types import Shape, TensorType, equate
+
+
+@dataclass(frozen=True)
+class _Recurrence(Op):
+    """What the recurrences share. `gates` blocks of u columns stand side by side in w, r and b.
+
+    Steps run from the first to the last, or with go_backwards from the last to the first; y is in the order of the
+    steps, so go_backwards gives it reversed. Where the mask is False the state carries over and y repeats what it
+    was a step before (zeros before the first); with zero_output_for_mask y is zero there.
+    """
+
+    gates: ClassVar[int] = 1
+    states: ClassVar[int] = 1
+
+    activation: str = "tanh"
+    go_backwards: bool = False
+    zero_output_for_mask: bool = False
+
+    def infer(self, x: TensorType, w: TensorType, r: TensorType, *rest: TensorType | None) -> Types:
+        """y [n, t, u], then the final states [n, u]."""
+        b, *states, mask = (*rest, *[None] * (self.states + 2 - len(rest)))
+        floats = [given for given in (b, *states) if given is not None]
+        same_dtype(x, w, r, *floats)
+        require("float", x)
+        if x.rank != 3:
+            raise ShapeError(
+                f"a recurrence takes x of rank 3 [batch, time, features], got rank {x.rank}",
+                remedy="reshape x, or add the missing axis with ops.expand_dims",
+            )
+        units = self._check_weights(x, w, r, b)
+        batch = self._check_states(x.shape[0], units, states)
+        self._check_mask(x, mask)
+        state = TensorType(x.dtype, (batch, units))
+        return (TensorType(x.dtype, (batch, x.shape[1], units)), *[state] * self.states)
+
+    def _check_weights(self, x: TensorType, w: TensorType, r: TensorType, b: TensorType | None) -> Dim:
+        if r.rank != 2 or w.rank != 2:
+            raise ShapeError(f"the kernels must have rank 2, got {list(w.shape)} and {list(r.shape)}")
+        units = r.shape[0]
+        columns = units * self.gates
+        for place, kernel in ((1, w), (2, r)):
+            if equate(kernel.shape[1], columns) is None:
+                raise ShapeError(
+                    f"{self.operands[place]} must have {columns} columns, {self.gates} for each of {units} units",
+                    marks={place: [1]},
+                )
+        if equate(x.shape[2], w.shape[0]) is None:
+            raise ShapeError(
+                f"the last axis of x is {x.shape[2]}, the weights take {w.shape[0]}",
+                marks={0: [2], 1: [0]},
+                remedy=f"call it on a value whose last axis is {w.shape[0]}, or make a new layer for this one",
+            )
+        if b is not None and b.shape != self._bias_shape(columns):
+            raise ShapeError(
+                f"the bias must have shape {list(self._bias_shape(columns))}", marks={3: list(range(b.rank))}
+            )
+        return units
+
+    def _bias_shape(self, columns: Dim) -> Shape:
+        return (columns,)
+
+    def _check_states(self, batch: Dim, units: Dim, states: list[TensorType | None]) -> Dim:
+        for place, state in enumerate(states, start=4):
+            if state is None:
+                continue
+            if state.rank != 2 or equate(state.shape[1], units) is None:
+                raise ShapeError(
+                    f"an initial state must have shape [{batch}, {units}]", marks={place: [state.rank - 1]}
+                )
+            agreed = equate(batch, state.shape[0])
+            if agreed is None:
+                raise ShapeError(
+                    f"x has a batch of {batch}, an initial state one of {state.shape[0]}", marks={0: [0], place: [0]}
+                )
+            batch = agreed
+        return batch
+
+    def _check_mask(self, x: TensorType, mask: TensorType | None) -> None:
+        if mask is None:
+            return
+        place = 4 + self.states
+        if mask.dtype != "bool":
+            raise DTypeError(f"a mask is bool, got {mask.dtype}", remedy="cast it: ops.cast(mask, 'bool')")
+        if mask.rank != 2:
+            raise ShapeError(f"the mask must have shape [batch, time], got rank {mask.rank}")
+        for axis in (0, 1):
+            if equate(x.shape[axis], mask.shape[axis]) is None:
+                raise ShapeError(
+                    f"axis {axis} of the mask has size {mask.shape[axis]}, x has {x.shape[axis]}",
+                    marks={0: [axis], place: [axis]},
+                    remedy="the mask needs the batch and the time steps of x",
+                )
+
+
+@dataclass(frozen=True)
+class LSTM(_Recurrence):
+    """x: f[n,t,i], w: f[i,4u], r: f[u,4u], b: f[4u]?, h0: f[n,u]?, c0: f[n,u]?, mask: bool[n,t]? -> y, h, c.
+
+    y: f[n,t,u], h and c: f[n,u], the final states. Gates in the order input, forget, cell, output; a gate is
+    recurrent_activation(x @ w + h @ r + b), the cell's by activation.  keras.layers.LSTM; ONNX LSTM-14.
+    """
+
+    operands = ("x", "w", "r", "b", "h0", "c0", "mask")
+    gates = 4
+    states = 2
+
+    recurrent_activation: str = "sigmoid"
+
+
+@dataclass(frozen=True)
+class GRU(_Recurrence):
+    """x: f[n,t,i], w: f[i,3u], r: f[u,3u], b: f[3u]?, h0: f[n,u]?, mask: bool[n,t]? -> y: f[n,t,u], h: f[n,u].
+
+    Gates in the order update, reset, candidate. With reset_after the reset gate scales h @ r, and b is f[2,3u], of
+    x @ w and of h @ r; without, it scales h.  keras.layers.GRU; ONNX GRU-14 with linear_before_reset = reset_after.
+    """
+
+    operands = ("x", "w", "r", "b", "h0", "mask")
+    gates = 3
+
+    recurrent_activation: str = "sigmoid"
+    reset_after: bool = True
+
+    def _bias_shape(self, columns: Dim) -> Shape:
+        return (2, columns) if self.reset_after else (columns,)
+
+
+@dataclass(frozen=True)
+class SimpleRNN(_Recurrence):
+    """x: f[n,t,i], w: f[i,u], r: f[u,u], b: f[u]?, h0: f[n,u]?, mask: bool[n,t]? -> y: f[n,t,u], h: f[n,u].
+
+    h = activation(x @ w + h @ r + b).  keras.layers.SimpleRNN; ONNX RNN-14.
+    """
+
+    operands = ("x", "w", "r", "b", "h0", "mask")
+
+
+def _run(op: _Recurrence, *operands: Any) -> tuple[Value, ...]:
+    values = tuple([None if operand is None else as_value(operand) for operand in operands])
+    return apply_node(op, values).outputs
+
+
+def lstm(
+    x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, c0: Any = None, mask: Any = None, **fields: Any
+) -> tuple[Value, ...]:
+    """(y, h, c) of an LSTM over axis 1; fields: those of the op LSTM. Shapes: x [n, t, i], w [i, 4u], r [u, 4u]."""
+    return _run(LSTM(**fields), x, w, r, b, h0, c0, mask)
+
+
+def gru(x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, mask: Any = None, **fields: Any) -> tuple[Value, ...]:
+    """(y, h) of a GRU over axis 1; fields: those of the op GRU. Shapes: x [n, t, i], w [i, 3u], r [u, 3u]."""
+    return _run(GRU(**fields), x, w, r, b, h0, mask)
+
+
+def simple_rnn(
+    x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, mask: Any = None, **fields: Any
+) -> tuple[Value, ...]:
+    """(y, h) of activation(x @ w + h @ r + b) over axis 1. Shapes: x [n, t, i], w [i, u], r [u, u]."""
+    return _run(SimpleRNN(**fields), x, w, r, b, h0, mask)
