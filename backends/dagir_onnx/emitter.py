@@ -45,7 +45,10 @@ class Emitter:
         self._names = names
         self._namer = Namer(names.values())
         self._node_namer = Namer()
-        self._derived: dict[tuple[str, str], Tensor] = {}
+        self._derived: dict[tuple[Callable[[], Array], str], Tensor] = {}
+        self._owners: dict[str, Callable[[], Array]] = {}
+        self._renamed: dict[Callable[[], Array], str] = {}
+        self._leaves: dict[Value, Tensor] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = {}
         self._size_sources: dict[str, tuple[Tensor, int]] = {}
         self._sizes: dict[Dim, Tensor] = {}
@@ -103,15 +106,17 @@ class Emitter:
         """
         if tensor.make is None:
             raise ValueError(f"{tensor.name} is computed at run time")
-        key = (tensor.name, how)
+        key = (tensor.make, how)
         if key not in self._derived:
             make = tensor.make
-            taken = tensor.name in self.initializers
-            name = self._namer(f"{tensor.name}.{how}") if taken else tensor.name
-            found = Tensor(name, type, lambda: function(make()))
-            if not taken:
-                self.initializers[name] = found
-            self._derived[key] = found
+            free = tensor.name not in self.initializers and self._owners.get(tensor.name, make) is make
+            name = tensor.name if free else self._namer(f"{tensor.name}.{how}")
+
+            def made() -> Array:
+                return function(make())
+
+            self._owners[name] = made
+            self._derived[key] = Tensor(name, type, made)
         return self._derived[key]
 
     def transposed(self, tensor: Tensor, axes: Sequence[int]) -> Tensor:
@@ -161,7 +166,9 @@ class Emitter:
         assert isinstance(source, (Parameter, Constant))
         if isinstance(source, Constant) and source.array.size <= 16:
             return self.constant(source.array)
-        return Tensor(self._names[value], value.type, lambda: source.array)
+        if value not in self._leaves:
+            self._leaves[value] = Tensor(self._names[value], value.type, lambda: source.array)
+        return self._leaves[value]
 
     def begin(self, node: Node) -> int:
         """Start on a node: what is written from now on carries its layer and source line."""
@@ -198,9 +205,16 @@ class Emitter:
     def _use(self, tensor: Tensor | None) -> str:
         if tensor is None:
             return ""
-        if tensor.make is not None:
-            self.initializers.setdefault(tensor.name, tensor)
-        return tensor.name
+        make = tensor.make
+        if make is None:
+            return tensor.name
+        name = tensor.name
+        if self._owners.setdefault(name, make) is not make:  # what was derived from it has taken its name
+            if make not in self._renamed:
+                self._renamed[make] = self._namer(f"{name}.original")
+            name = self._renamed[make]
+        self.initializers.setdefault(name, Tensor(name, tensor.type, make))
+        return name
 
     def _compute_size(self, dim: SymbolicDim) -> Tensor:
         """The polynomial, term by term."""

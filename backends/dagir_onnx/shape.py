@@ -17,6 +17,9 @@ def reshape(op: ops.Reshape, emit: Emitter, x: Tensor) -> Tensor:
     """One size that is not known when the file is written becomes -1; more are computed when it runs."""
     target = list(emit.outputs[0].type.shape)
     unknown = [axis for axis, size in enumerate(target) if isinstance(size, SymbolicDim)]
+    if x.is_initializer and not unknown:  # a weight is reshaped now
+        how = "reshaped" + "x".join(map(str, target))
+        return emit.derived(x, how, lambda array: array.reshape(target), emit.outputs[0].type)
     if len(unknown) == 1 and 0 not in target:
         target[unknown[0]] = -1
     return emit("Reshape", x, emit.shape_tensor(target), allowzero=1 if 0 in target else None)
@@ -74,7 +77,9 @@ def _mirrored(emit: Emitter, x: Tensor, axis: int, start: int, stop: int) -> Ten
 
 @rules.rule(ops.Slice)
 def slice_rule(op: ops.Slice, emit: Emitter, x: Tensor) -> Tensor:
-    ends = [(_END if step > 0 else -_END) if stop is None else stop for stop, step in zip(op.stops, op.steps, strict=True)]
+    ends = [
+        (_END if step > 0 else -_END) if stop is None else stop for stop, step in zip(op.stops, op.steps, strict=True)
+    ]
     return emit("Slice", x, emit.ints(*op.starts), emit.ints(*ends), emit.ints(*op.axes), emit.ints(*op.steps))
 
 
