@@ -18,6 +18,7 @@ from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, Sha
 from dagir.graph import Graph, Node, Op
 from dagir.model import Model, Signature, signature_of
 from dagir.structure import pack
+from dagir.training import Trainer
 from dagir.types import Array, DType, TensorType
 
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ class Backend(ABC):
     def read(self, source: Any) -> Model:
         """Read a model of this backend's framework. Raises BackendError where the backend cannot."""
         raise BackendError(f"the {self.name} backend reads no models")
+
+    def trainer(self, model: Any, **options: Any) -> Trainer:
+        """Compile a model for training. Raises BackendError where the backend cannot train."""
+        raise BackendError(f"the {self.name} backend trains no models")
 
     def open(self, path: str | os.PathLike[str], model: Model, **options: Any) -> Executable:
         """Run a file that was written from `model`, with its inputs and outputs. Raises BackendError, FileError."""

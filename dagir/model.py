@@ -13,10 +13,11 @@ from dagir.graph import Graph, Node, Value
 from dagir.layers.base import Layer
 from dagir.layers.core import Input
 from dagir.model_layers import layers_in_keras_order
-from dagir.replay import replay
 from dagir.naming import Namer
 from dagir.ops.call import call as call_graph
+from dagir.replay import replay
 from dagir.structure import flatten, map_structure, pack
+from dagir.training import Trainable
 from dagir.types import TensorType
 from dagir.validation import check
 
@@ -31,7 +32,7 @@ class Signature:
     output_structure: Any
 
 
-class Model(Layer):
+class Model(Trainable, Layer):
     """A network: `inputs` to `outputs`, each one Value, a list or a dict of them.  keras.Model.
 
     The graph is what the outputs need; a model can be called as a layer. Raises InvalidGraph.

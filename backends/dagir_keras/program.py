@@ -70,7 +70,9 @@ class Registry:
 class Program:
     """A graph, prepared for Keras: a step for each node. inside: it runs within a Keras layer, which owns variables."""
 
-    def __init__(self, graph: Graph, registry: Registry, *, within: LayerCall | None = None, inside: bool = False) -> None:
+    def __init__(
+        self, graph: Graph, registry: Registry, *, within: LayerCall | None = None, inside: bool = False
+    ) -> None:
         self.registry, self.inside = registry, inside
         self.tracked: list[Any] = []
         self.graph = Outline(native=is_native, within=within)(graph)

@@ -1,0 +1,42 @@
+"""KerasExecutable: the keras.Model of a dagir model, and the weights between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from dagir.backend import Executable, graph_of, signature
+from dagir.graph import Graph
+from dagir.model import Model
+from dagir.structure import flatten, pack
+from dagir.types import Array
+from dagir_keras.program import Registry, functional
+
+
+class KerasExecutable(Executable):
+    """A keras.Model; `.artifact` is it. After training, `pull` brings the weights back into the dagir model."""
+
+    def __init__(self, model: Model | Graph) -> None:
+        graph = graph_of(model)
+        super().__init__(graph, signature(model))
+        self.registry = Registry()
+        self.artifact: keras.Model = functional(graph, self.signature, model.name, self.registry)
+        if isinstance(model, Model) and not model.trainable:
+            self.artifact.trainable = False
+        self.push()
+
+    def push(self) -> None:
+        """Copy the weights of the dagir model into the Keras model."""
+        for parameter, variable in self.registry.weights():
+            variable.assign(parameter.array)
+
+    def pull(self) -> None:
+        """Copy the weights of the Keras model, trained perhaps, into the dagir model."""
+        for parameter, variable in self.registry.weights():
+            parameter.assign(np.asarray(variable))
+
+    def _run(self, arrays: Sequence[Array]) -> list[Array]:
+        outputs = self.artifact(pack(self.signature.input_structure, arrays), training=False)
+        return [np.asarray(keras.ops.convert_to_numpy(output)) for output in flatten(outputs)]

@@ -1,0 +1,87 @@
+"""compile, fit, evaluate, predict: tf.keras trains, and the weights come back into the model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dagir.errors import ArgumentError
+from dagir.structure import flatten, pack
+
+if TYPE_CHECKING:
+    from dagir.model import Signature
+
+
+class Trainer(ABC):
+    """What a backend that trains offers: the model lowered and compiled, weights in step with the dagir model."""
+
+    @abstractmethod
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Train; the dagir model has the new weights afterwards, however training ended."""
+
+    @abstractmethod
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Loss and metrics of the model as it is."""
+
+
+class Trainable:
+    """The training half of a Model. Arguments are those of keras.Model's methods."""
+
+    name: str
+    signature: Signature
+
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **options: Any) -> None:
+        """Choose optimizer, loss, metrics, loss_weights, ... as keras.Model.compile does."""
+        from dagir.backend import backend
+
+        self._trainer: Trainer = backend("keras").trainer(self, optimizer=optimizer, loss=loss, **options)
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Train as keras.Model.fit does; returns its History. Raises ArgumentError before `compile`."""
+        return self._compiled().fit(*args, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate as keras.Model.evaluate does. Raises ArgumentError before `compile`."""
+        return self._compiled().evaluate(*args, **kwargs)
+
+    def predict(self, x: Any, backend: str = "numpy", batch_size: int = 32, **options: Any) -> Any:
+        """The outputs for arrays, in batches, on any backend; inputs are cast to the model's dtypes.
+
+        Returns arrays in the structure of the model's outputs. Raises FeedError.
+        """
+        from dagir.backend import lower
+
+        executable = lower(self, backend, **options)  # type: ignore[arg-type]
+        arrays = self._cast(x)
+        count = len(arrays[0])
+        parts = [
+            flatten(executable([array[start : start + batch_size] for array in arrays]))
+            for start in range(0, max(count, 1), batch_size)
+        ]
+        joined = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+        return pack(self.signature.output_structure, joined)
+
+    def _cast(self, x: Any) -> list[Any]:
+        names = [name for name, _ in self.signature.inputs]
+        if isinstance(x, Mapping):
+            missing = [name for name in names if name not in x]
+            if missing:
+                raise ArgumentError(f"input {missing[0]!r} is missing", remedy=f"give all of: {', '.join(names)}")
+            given = [x[name] for name in names]
+        else:
+            given = list(x) if len(names) > 1 else [x[0] if isinstance(x, (list, tuple)) and len(x) == 1 else x]
+        if len(given) != len(names):
+            raise ArgumentError(f"model {self.name!r} takes {len(names)} inputs, got {len(given)}")
+        types = [type.dtype.numpy for _, type in self.signature.inputs]
+        return [np.asarray(array).astype(dtype, copy=False) for array, dtype in zip(given, types, strict=True)]
+
+    def _compiled(self) -> Trainer:
+        trainer = getattr(self, "_trainer", None)
+        if trainer is None:
+            raise ArgumentError(
+                f"model {self.name!r} is not compiled", remedy="call model.compile(optimizer, loss) first"
+            )
+        return trainer  # type: ignore[no-any-return]
