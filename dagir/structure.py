@@ -15,6 +15,15 @@ def flatten(structure: Any) -> list[Any]:
     return [structure]
 
 
+def flatten_like(structure: Any, value: Any) -> list[Any]:
+    """The leaves of `value` in the order of `structure`, whose dict keys another library may have sorted."""
+    if isinstance(structure, dict):
+        return [leaf for key, part in structure.items() for leaf in flatten_like(part, value[key])]
+    if isinstance(structure, (list, tuple)):
+        return [leaf for part, inner in zip(structure, value, strict=True) for leaf in flatten_like(part, inner)]
+    return [value]
+
+
 def pack(structure: Any, leaves: Iterable[Any]) -> Any:
     """`leaves` in the structure of `structure`."""
     source = iter(leaves)

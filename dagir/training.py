@@ -31,7 +31,11 @@ class Trainable:
     """The training half of a Model. Arguments are those of keras.Model's methods."""
 
     name: str
-    signature: Signature
+
+    @property
+    def signature(self) -> Signature:
+        """Names, types and structures of inputs and outputs."""
+        raise NotImplementedError
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **options: Any) -> None:
         """Choose optimizer, loss, metrics, loss_weights, ... as keras.Model.compile does."""

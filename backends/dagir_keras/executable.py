@@ -10,7 +10,7 @@ import numpy as np
 from dagir.backend import Executable, graph_of, signature
 from dagir.graph import Graph
 from dagir.model import Model
-from dagir.structure import flatten, pack
+from dagir.structure import flatten_like, pack
 from dagir.types import Array
 from dagir_keras.program import Registry, functional
 
@@ -39,4 +39,5 @@ class KerasExecutable(Executable):
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         outputs = self.artifact(pack(self.signature.input_structure, arrays), training=False)
-        return [np.asarray(keras.ops.convert_to_numpy(output)) for output in flatten(outputs)]
+        leaves = flatten_like(self.signature.output_structure, outputs)
+        return [np.asarray(keras.ops.convert_to_numpy(leaf)) for leaf in leaves]

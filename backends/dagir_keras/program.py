@@ -20,7 +20,7 @@ from dagir.model import Model, Signature
 from dagir.ops import Call
 from dagir.origin import LayerCall
 from dagir.passes import Outline
-from dagir.structure import flatten, map_structure, pack
+from dagir.structure import flatten, flatten_like, map_structure, pack
 from dagir_keras.native import is_native, make_layer
 from dagir_keras.rules import rules
 
@@ -121,8 +121,8 @@ class Program:
     def _model_step(self, model: Model) -> Step:
         made = self.registry.model(model)
         self.tracked.append(made)
-        structure = model.signature.input_structure
-        return lambda operands: flatten(made(pack(structure, operands)))
+        inputs, outputs = model.signature.input_structure, model.signature.output_structure
+        return lambda operands: flatten_like(outputs, made(pack(inputs, operands)))
 
     def _native_step(self, call: LayerCall, layer: Layer, graph: Graph) -> Step:
         made = self.registry.layer(layer)
@@ -135,7 +135,7 @@ class Program:
                 return self._read(leaf, known) if isinstance(leaf, Value) else leaf
 
             outputs = made(*map_structure(read, list(call.args)), **map_structure(read, call.kwargs))
-            return flatten(outputs)
+            return flatten_like(call.outputs, outputs)
 
         return step
 
