@@ -40,7 +40,7 @@ def _back(op: ops.Conv | ops.ConvTranspose, y: Array) -> Array:
 def _padded(op: ops.Conv, x: Array, kernel: tuple[int, ...]) -> Array:
     pads = op.pads(x.shape[1:-1], kernel)
     if any(low or high for low, high in pads):
-        x = np.pad(x, [(0, 0), *pads, (0, 0)])  # type: ignore[list-item]
+        x = np.pad(x, np.array([(0, 0), *pads, (0, 0)]))
     for size, extent in zip(x.shape[1:-1], op.extents(kernel), strict=True):
         if size < extent:
             raise ShapeError(
@@ -55,7 +55,7 @@ def _correlate(op: ops.Conv, x: Array, w: Array) -> Array:
     rank, groups = op.rank, op.groups
     *kernel, per_group, out = w.shape
     spatial = tuple(range(1, rank + 1))
-    windows = sliding_window_view(x, op.extents(kernel), axis=spatial)  # type: ignore[call-overload]
+    windows = sliding_window_view(x, op.extents(kernel), axis=spatial)
     strided = [slice(None, None, stride) for stride in op.strides]
     dilated = [slice(None, None, dilation) for dilation in op.dilations]
     windows = windows[(slice(None), *strided, slice(None), *dilated)]

@@ -35,7 +35,7 @@ def conv(op: ops.Conv, emit: Emitter, x: Tensor, w: Tensor, b: Tensor | None = N
 
 @rules.rule(ops.ConvTranspose)
 def conv_transpose(op: ops.ConvTranspose, emit: Emitter, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
-    """A crop below 0 is output_padding, which must stay below the stride: what is more comes from a wider crop."""
+    """A crop below 0 is output_padding: like the op's own it is below the stride, as ONNX wants it."""
     kernel = _kernel(op, w)
     crops = op.crops(kernel)
     extra = [max(-high, 0) for _, high in crops]

@@ -151,8 +151,14 @@ class ConvTranspose(_Convolution):
         self._check(x, w, b, ("valid", "same"))
         if self.groups != 1:
             raise ArgumentError("ConvTranspose takes groups=1 only")
-        if self.output_padding is not None and len(self.output_padding) != self.rank:
-            raise ArgumentError(f"output_padding {self.output_padding} must have one int for each of {self.rank} axes")
+        extra = self.output_padding
+        if extra is not None and (
+            len(extra) != self.rank or any(not 0 <= p < s for p, s in zip(extra, self.strides, strict=True))
+        ):
+            raise ArgumentError(
+                f"output_padding {extra} must be {self.rank} ints from 0 to below strides {self.strides}",
+                remedy="leave output_padding out, and it follows from the padding",
+            )
         self._check_channels(x, w, self.rank + 1, b, self.rank)
         kernel: tuple[int, ...] = w.shape[: self.rank]  # type: ignore[assignment]
         found: list[Dim] = []

@@ -63,7 +63,7 @@ def conv_transpose(draw: st.DrawFn) -> OpCase:
     else:
         dilations = (1,) * rank
     layout = draw(st.sampled_from(_LAYOUTS))
-    padding = draw(st.sampled_from(["valid", "same"]))
+    padding: Any = draw(st.sampled_from(["valid", "same"]))
     extra = tuple(draw(st.integers(0, stride - 1)) for stride in strides) if draw(st.booleans()) else None
     if extra is not None and draw(st.booleans()):
         padding = tuple((draw(st.integers(0, k // 2)), draw(st.integers(0, (k - 1) // 2))) for k in kernel)
