@@ -110,7 +110,7 @@ class Conv(_Convolution):
                 continue
             room = sizes[i] + low + high - self.extents(kernel)[i]
             if isinstance(room, int) and room < 0:
-                raise self._too_large(i, sizes[i] + low + high, self.extents(kernel)[i])
+                raise self._too_large(i, sizes[i] + low + high, self.extents(kernel)[i], padded=low != 0 or high != 0)
             found.append(room // self.strides[i] + 1)
         return self._output(x, found, w.shape[-1])
 
@@ -125,10 +125,10 @@ class Conv(_Convolution):
             return tuple((extent - 1, 0) for extent in extents)
         return tuple(_same_pads(*args) for args in zip(sizes, extents, self.strides, strict=True))
 
-    def _too_large(self, i: int, size: Dim, extent: int) -> ShapeError:
+    def _too_large(self, i: int, size: Dim, extent: int, padded: bool) -> ShapeError:
         dilated = f" (dilation {self.dilations[i]})" if self.dilations[i] > 1 else ""
         return ShapeError(
-            f"the kernel reaches over {extent} elements{dilated}, the axis has {size}",
+            f"the kernel reaches over {extent} elements{dilated}, the axis has {size}{' when padded' * padded}",
             marks={0: [self.spatial_axes[i]], 1: [i]},
             remedy="use padding='same', a smaller kernel, or a larger input",
         )
