@@ -8,7 +8,8 @@ from contextvars import ContextVar
 from types import CodeType
 from typing import Any, Protocol
 
-_OURS = {"dagir", "dagir_numpy", "dagir_onnx", "dagir_keras", "dagir_convert"}
+_OURS = {"dagir", "dagir_numpy", "dagir_onnx", "dagir_keras"}
+_TOOL = "dagir_convert"
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -58,13 +59,18 @@ def caller() -> Location | None:
 
 
 def user_line() -> Location | None:
-    """The innermost line outside dagir and its own backends and tools, for errors; `caller` is the quick one."""
+    """The innermost line outside dagir and its own backends, for errors; `caller` is the quick one.
+
+    None where the command-line tool made the call: its user wrote no line.
+    """
     frame = sys._getframe(1)
-    while frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+    while (package := frame.f_globals.get("__name__", "").partition(".")[0]) in _OURS:
         outer = frame.f_back
         if outer is None:
             return None
         frame = outer
+    if package == _TOOL:
+        return None
     return Location(frame.f_code.co_filename, frame.f_lineno)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from dagir.errors import ArgumentError, BackendError
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir_keras.executable import KerasExecutable
+from dagir_keras.opened import KerasFile
 from dagir_keras.rules import rules
 from dagir_keras.training import KerasTrainer
 
@@ -35,3 +37,9 @@ class KerasBackend(Backend):
     def trainer(self, model: Model, **options: Any) -> KerasTrainer:
         """The model compiled with keras.Model.compile's arguments."""
         return KerasTrainer(model, **options)
+
+    def open(self, path: str | os.PathLike[str], model: Model, **unknown: Any) -> KerasFile:
+        """Run a .keras file as it stands. Raises FileError, and ArgumentError where its inputs are not the model's."""
+        if unknown:
+            raise ArgumentError(f"a Keras file has no option {sorted(unknown)[0]!r}", remedy="it takes none")
+        return KerasFile(path, model)

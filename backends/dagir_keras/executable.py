@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
 
 from dagir.backend import Executable, graph_of, signature
+from dagir.errors import FileError
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.structure import flatten_like, pack
@@ -36,6 +39,16 @@ class KerasExecutable(Executable):
         """Copy the weights of the Keras model, trained perhaps, into the dagir model."""
         for parameter, variable in self.registry.weights():
             parameter.assign(np.asarray(variable))
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+        """Write a .keras file and return its path. Raises FileError."""
+        if Path(path).exists() and not overwrite:
+            raise FileError(f"{path} exists", remedy="choose another path, or pass overwrite=True")
+        try:
+            self.artifact.save(path)
+        except OSError as error:
+            raise FileError(f"cannot write {path}: {error.strerror or error}") from error
+        return Path(path)
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         outputs = self.artifact(pack(self.signature.input_structure, arrays), training=False)

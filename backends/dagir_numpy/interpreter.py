@@ -70,8 +70,7 @@ def _apply(
         found = rules[type(node.op)](node.op.substitute(sizes), *operands)
     results = found if isinstance(found, tuple) else (found,)
     pairs = zip(node.outputs, results, strict=True)
-    results = tuple(np.asarray(result, dtype=_dtype(value.dtype, precision)) for value, result in pairs)
-    return results
+    return tuple(np.asarray(result, dtype=_dtype(value.dtype, precision)) for value, result in pairs)
 
 
 def _dtype(dtype: DType, precision: DType | None) -> Any:

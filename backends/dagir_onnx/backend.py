@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from typing import Any
 
-from dagir.backend import Backend, graph_of, signature
+from dagir.backend import Backend, FileSummary, graph_of, signature
 from dagir.errors import ArgumentError
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.passes import DEPLOY, run
 from dagir_onnx.executable import OnnxExecutable, check_device
 from dagir_onnx.lowering import check_opset, model_proto
+from dagir_onnx.opened import OnnxFile, describe_file
 from dagir_onnx.rules import rules
 
 
@@ -43,3 +45,21 @@ class OnnxBackend(Backend):
         graph = run(graph_of(model), DEPLOY, disable)
         proto, initializers = model_proto(graph, interface, check_opset(opset))
         return OnnxExecutable(graph_of(model), interface, proto, initializers, device, session_options)
+
+    def open(
+        self,
+        path: str | os.PathLike[str],
+        model: Model,
+        *,
+        device: str = "cpu",
+        session_options: Any = None,
+        **unknown: Any,
+    ) -> OnnxFile:
+        """Run an .onnx file as it stands. Raises FileError, and ArgumentError where its names are not the model's."""
+        if unknown:
+            raise ArgumentError(f"an ONNX file has no option {sorted(unknown)[0]!r}", remedy="device, session_options")
+        return OnnxFile(path, model, device, session_options)
+
+    def describe(self, path: str | os.PathLike[str]) -> FileSummary:
+        """What an .onnx file holds. Raises FileError."""
+        return describe_file(path)

@@ -96,19 +96,20 @@ class OnnxExecutable(Executable):
     def _open(self) -> Any:
         options = self._options or onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        source: Any
-        if size_of(self._initializers) > EMBEDDED_LIMIT:
-            self._folder = tempfile.TemporaryDirectory(prefix="dagir-")
-            source = str(self.save(Path(self._folder.name) / "model.onnx"))
-        else:
-            source = self.artifact.SerializeToString()
         if self.device == "cuda":
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
-        session = onnxruntime.InferenceSession(source, options, providers=providers)
+        session = onnxruntime.InferenceSession(self._source(), options, providers=providers)
         if self.device == "cuda":
             _refuse_other_devices(session)
         return session
+
+    def _source(self) -> str | bytes:
+        """A path or the bytes of the model."""
+        if size_of(self._initializers) > EMBEDDED_LIMIT:
+            self._folder = tempfile.TemporaryDirectory(prefix="dagir-")
+            return str(self.save(Path(self._folder.name) / "model.onnx"))
+        return self.artifact.SerializeToString()
 
     def _run(self, arrays: Sequence[Array]) -> Sequence[Array]:
         names = [name for name, _ in self.signature.inputs]
@@ -160,7 +161,9 @@ def _refuse_other_devices(session: Any) -> None:
 
 def _to_numpy(value: Any, dtype: DType) -> Array:
     if dtype is DType.BFLOAT16:
-        raw = np.from_dlpack(value.reinterpret_as_uint16()) if hasattr(value, "reinterpret_as_uint16") else value.numpy()
+        raw = (
+            np.from_dlpack(value.reinterpret_as_uint16()) if hasattr(value, "reinterpret_as_uint16") else value.numpy()
+        )
         return np.asarray(raw).view(dtype.numpy)
     array: Array = value.numpy()
     return array

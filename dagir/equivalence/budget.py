@@ -64,11 +64,9 @@ class Noise:
         """Uniform relative noise whose standard deviation is `units` of eps."""
         if not dtype.is_float:
             return array
-        noise: Array = self._rng.random(array.shape, dtype=np.float32)
-        noise -= np.float32(0.5)
-        noise *= np.float32(sqrt(12) * units * dtype.eps)
-        blurred: Array = array * (1 + noise.astype(np.float64))
-        return blurred
+        uniform = np.asarray(self._rng.random(array.shape, dtype=np.float32)) - np.float32(0.5)
+        noise = uniform * np.float32(sqrt(12) * units * dtype.eps)
+        return np.asarray(array * (1 + noise.astype(np.float64)))
 
 
 def accumulation_length(node: Node, operands: Sequence[Array | None], results: Sequence[Array]) -> float:

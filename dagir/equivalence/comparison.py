@@ -55,7 +55,9 @@ def _compare_exact(array: Array, expected: Expected) -> Finding:
         return Finding(0.0, 0.0)
     error = float(np.abs(array.astype(np.float64) - expected.array.astype(np.float64))[wrong].max())
     where = tuple(int(i) for i in np.argwhere(wrong)[0])
-    note = f"{int(wrong.sum())} of {wrong.size} differ; at {list(where)} it is {array[where]}, not {expected.array[where]}"
+    note = (
+        f"{int(wrong.sum())} of {wrong.size} differ; at {list(where)} it is {array[where]}, not {expected.array[where]}"
+    )
     return Finding(error, float("inf"), note)
 
 

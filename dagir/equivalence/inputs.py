@@ -8,7 +8,19 @@ import numpy as np
 
 from dagir.dims import Dim, evaluate, substitute, symbols
 from dagir.graph import Graph, Value
-from dagir.ops import Call, Cast, Concatenate, Embedding, ExpandDims, Gather, Identity, Reshape, Slice, Squeeze, Transpose
+from dagir.ops import (
+    Call,
+    Cast,
+    Concatenate,
+    Embedding,
+    ExpandDims,
+    Gather,
+    Identity,
+    Reshape,
+    Slice,
+    Squeeze,
+    Transpose,
+)
 from dagir.types import Array, TensorType
 
 Limits = dict[Value, list[Dim]]
@@ -31,7 +43,9 @@ def size_plans(graph: Graph) -> list[list[dict[str, int]]]:
         return [[{}]]
     plans = []
     for case, batch in enumerate(_BATCHES):
-        steps = [{name: step[case] + i * apart for i, name in enumerate(others)} for step in _LADDER for apart in (1, 0)]
+        steps = [
+            {name: step[case] + i * apart for i, name in enumerate(others)} for step in _LADDER for apart in (1, 0)
+        ]
         tried = [{**dict.fromkeys(batches, batch), **step} for step in (steps if others else [{}])]
         plans.append([sizes for place, sizes in enumerate(tried) if sizes not in tried[:place]])
     return plans

@@ -113,7 +113,9 @@ class Report:
         for row in self.rows:
             style = {"differs": "bold red", "exact": "green", "ok": "green"}[row.verdict]
             error, used = _number(row.max_error), _percent(row.used)
-            table.add_row(row.backend, row.output, _plain(row.shape), row.dtype, error, used, f"[{style}]{row.verdict}[/]")
+            table.add_row(
+                row.backend, row.output, _plain(row.shape), row.dtype, error, used, f"[{style}]{row.verdict}[/]"
+            )
         return table
 
     def __str__(self) -> str:
@@ -148,4 +150,6 @@ def _percent(share: float) -> str:
         return "0 %"
     if not math.isfinite(share):
         return "all"
-    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:,.0f} %"
+    if share >= 100:
+        return ">9999 %"
+    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"

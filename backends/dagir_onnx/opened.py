@@ -1,0 +1,102 @@
+"""An .onnx file that exists: run it as it stands, or tell what it holds."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+
+from dagir.backend import Executable, FileSummary, graph_of, signature
+from dagir.errors import ArgumentError, BackendError, FileError
+from dagir.graph import Graph
+from dagir.model import Model
+from dagir_onnx.executable import OnnxExecutable, check_device
+
+
+class OnnxFile(OnnxExecutable):
+    """An onnxruntime session over a file, called with the inputs and outputs of the model it was made from."""
+
+    def __init__(
+        self, path: str | os.PathLike[str], model: Model | Graph, device: str = "cpu", session_options: Any = None
+    ) -> None:
+        check_device(device)
+        Executable.__init__(self, graph_of(model), signature(model))
+        self.path = Path(path)
+        self.device = device
+        self._options = session_options
+        self._session = None
+        if not self.path.is_file():
+            raise FileError(f"there is no file {self.path}")
+        self._check_names()
+
+    @property
+    def artifact(self) -> ModelProto:
+        """The ONNX model, read anew; its external weights stay outside."""
+        return read_proto(self.path)
+
+    def _source(self) -> str:
+        return str(self.path)
+
+    def _open(self) -> Any:
+        try:
+            return super()._open()
+        except BackendError:
+            raise
+        except Exception as error:  # onnxruntime has a class for each of its status codes
+            raise FileError(f"onnxruntime does not take {self.path}: {str(error).splitlines()[0]}") from error
+
+    def _check_names(self) -> None:
+        for what, wanted, found in (
+            ("inputs", self.signature.inputs, self.session.get_inputs()),
+            ("outputs", self.signature.outputs, self.session.get_outputs()),
+        ):
+            names, has = [name for name, _ in wanted], [entry.name for entry in found]
+            if sorted(names) != sorted(has):
+                raise ArgumentError(
+                    f"the {what} of {self.path} are not the model's",
+                    facts=[("file", ", ".join(has)), ("model", ", ".join(names))],
+                )
+
+
+def read_proto(path: Path) -> ModelProto:
+    """The model in a file, without its external weights. Raises FileError."""
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror or error}") from error
+    except Exception as error:  # protobuf has errors of its own
+        raise FileError(f"{path} is not an ONNX model, or is damaged") from error
+    if not model.graph.output:
+        raise FileError(f"{path} is not an ONNX model: it has no outputs")
+    return model
+
+
+def describe_file(path: str | os.PathLike[str]) -> FileSummary:
+    """Inputs, outputs, how often each op occurs, and the weights. Raises FileError."""
+    model = read_proto(Path(path))
+    weights = {tensor.name for tensor in model.graph.initializer}
+    opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
+    return FileSummary(
+        tuple(_entry(info) for info in model.graph.input if info.name not in weights),
+        tuple(_entry(info) for info in model.graph.output),
+        dict(Counter(node.op_type for node in model.graph.node).most_common()),
+        len(weights),
+        sum(_bytes(tensor) for tensor in model.graph.initializer),
+        (("opset", opsets), ("IR version", str(model.ir_version)), ("producer", model.producer_name or "unknown")),
+    )
+
+
+def _bytes(tensor: TensorProto) -> int:
+    size = int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    return size * prod(tensor.dims)
+
+
+def _entry(info: ValueInfoProto) -> tuple[str, str]:
+    tensor = info.type.tensor_type
+    dims = [str(size.dim_value) if size.HasField("dim_value") else size.dim_param or "?" for size in tensor.shape.dim]
+    return info.name, f"{TensorProto.DataType.Name(tensor.elem_type).lower()}[{', '.join(dims)}]"

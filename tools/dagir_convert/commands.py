@@ -1,0 +1,149 @@
+"""What each command does, free of the command line: models and paths in, tables and facts out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import dagir
+from dagir.backend import FileSummary
+from dagir.errors import BackendError
+from dagir_convert import sources, targets
+from dagir_convert.console import Output, counts_table, entries_table, human_size
+from dagir_convert.errors import UsageError
+
+
+def load(source: sources.Source, output: Output) -> dagir.Model:
+    """Load a source, and say so where that runs a file."""
+    if source.runs_code:
+        output.note(f"running {source.path}, which is code, for {source.name}")
+    with output.step(f"reading {source}"):
+        return sources.load(source)
+
+
+def convert(
+    source: sources.Source,
+    target: Path,
+    options: targets.Options,
+    *,
+    verify: bool,
+    force: bool,
+    output: Output,
+    as_json: bool,
+) -> None:
+    """Read, write beside the target, verify what was written, rename. Raises VerificationError and leaves nothing."""
+    start = time.perf_counter()
+    targets.check_target(target, source, options, force)
+    model = load(source, output)
+    facts: dict[str, Any] = {"source": str(source), "target": str(target), "ok": None}
+    with targets.staging(target) as staged:
+        with output.step(f"writing {target.name}"):
+            targets.write(model, staged, options)
+        if verify:
+            with output.step(f"verifying {target.name}"):
+                report = dagir.verify(model, {target.suffix[1:]: targets.open_file(staged, model)})
+            facts.update(report.to_dict())
+            if not as_json:
+                output.show(report.table())
+            if not report.ok and as_json:
+                print(json.dumps(facts, indent=2))
+            report.require()
+        summary = _summary(staged, model)
+        facts["bytes"] = sum(path.stat().st_size for path in staged.parent.iterdir())
+        targets.publish(staged, target, force)
+    facts.update(nodes=sum(summary.op_counts.values()), **{k.replace(" ", "_").lower(): v for k, v in summary.facts})
+    facts["total_seconds"] = round(time.perf_counter() - start, 2)
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    parts = [str(target), human_size(facts["bytes"]), f"{facts['nodes']} nodes"]
+    parts += [f"opset {value.removeprefix('ai.onnx ')}" for name, value in summary.facts if name == "opset"]
+    output.say(", ".join([*parts, f"{facts['total_seconds']:.1f} s", *([] if verify else ["not verified"])]))
+
+
+def _summary(path: Path, model: dagir.Model) -> FileSummary:
+    if path.suffix == ".onnx":
+        return dagir.backend("onnx").describe(path)
+    return summarize(model)
+
+
+def summarize(model: dagir.Model) -> FileSummary:
+    """What a model of ours holds, nested models opened up."""
+    counts: Counter[str] = Counter()
+    parameters: dict[dagir.Parameter, None] = {}
+    pending = [model.graph]
+    while pending:
+        graph = pending.pop()
+        parameters.update(dict.fromkeys(graph.parameters))
+        for node in graph.nodes:
+            inner = getattr(node.op, "graph", None)
+            if isinstance(inner, dagir.Graph):
+                pending.append(inner)
+            else:
+                counts[type(node.op).__name__] += 1
+    inputs, outputs = ([(name, str(type)) for name, type in side] for side in _sides(model))
+    sizes = [parameter.dtype.numpy.itemsize * _count(parameter.shape) for parameter in parameters]
+    return FileSummary(tuple(inputs), tuple(outputs), dict(counts), len(parameters), sum(sizes))
+
+
+def _sides(model: dagir.Model) -> tuple[Any, Any]:
+    return model.signature.inputs, model.signature.outputs
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count
+
+
+def inspect(source: sources.Source, output: Output, as_json: bool) -> None:
+    """Print inputs, outputs, op counts and weights. Raises BackendError for a format that is not read."""
+    if source.runs_code or source.path.suffix == ".dagir":
+        summary = summarize(load(source, output))
+    else:
+        summary = dagir.backend(sources.MODEL_FILES[source.path.suffix]).describe(source.path)
+    if as_json:
+        data = {
+            "inputs": dict(summary.inputs),
+            "outputs": dict(summary.outputs),
+            "op_counts": dict(summary.op_counts),
+            "weights": summary.weights,
+            "weight_bytes": summary.weight_bytes,
+            **dict(summary.facts),
+        }
+        print(json.dumps(data, indent=2))
+        return
+    output.show(entries_table(summary.inputs, summary.outputs))
+    output.show(counts_table("op", summary.op_counts))
+    nodes = sum(summary.op_counts.values())
+    output.say(f"{source}: {nodes} nodes, {summary.weights} weights of {human_size(summary.weight_bytes)}")
+    for label, text in summary.facts:
+        output.say(f"{label}: {text}")
+
+
+def verify(first: sources.Source, second: sources.Source, output: Output, as_json: bool) -> None:
+    """Compare the second with the float64 oracle of the first. Raises VerificationError where they differ."""
+    model = load(first, output)
+    if second.runs_code:
+        other: dagir.Executable = _alike(model, load(second, output), second)
+    elif second.path.suffix in targets.FORMATS:
+        other = targets.open_file(second.path, model)
+    else:
+        raise BackendError(f"{second} cannot be run yet", remedy=f"compare with {', '.join(targets.FORMATS)}")
+    with output.step(f"verifying {second}"):
+        report = dagir.verify(model, {second.path.name: other})
+    if as_json:
+        print(report.to_json())
+    else:
+        output.show(report.table())
+    report.require()
+
+
+def _alike(model: dagir.Model, other: dagir.Model, source: sources.Source) -> dagir.Executable:
+    if len(model.inputs) != len(other.inputs) or len(model.outputs) != len(other.outputs):
+        raise UsageError(f"{source} has other inputs and outputs: {other!r}", remedy=f"it is compared with {model!r}")
+    return dagir.lower(other, "numpy")

@@ -1,0 +1,100 @@
+"""What the tool prints: results to stdout, progress and errors to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from dagir.errors import DagirError
+
+PATIENCE = 1.0
+"""A step that takes longer, in seconds, shows that it is at work."""
+
+
+class Output:
+    """Two consoles. quiet: errors and nothing else. A terminal gets colours, a pipe plain text."""
+
+    def __init__(self, quiet: bool = False, plain: bool = False) -> None:
+        self.quiet = quiet
+        self.out = _console(stderr=False)
+        self.err = _console(stderr=True)
+        self._animate = not quiet and not plain and self.err.is_terminal
+
+    def note(self, text: str) -> None:
+        """A remark to stderr, unless quiet."""
+        if not self.quiet:
+            self.err.print(text, style="dim", markup=False, highlight=False)
+
+    def say(self, text: str) -> None:
+        """A line of the result, unless quiet."""
+        if not self.quiet:
+            self.out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, table: Table) -> None:
+        """A table, unless quiet."""
+        if not self.quiet:
+            self.out.print(table)
+
+    @contextlib.contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Show that this goes on, once it has taken a second."""
+        if not self._animate:
+            yield
+            return
+        status = self.err.status(what)
+        timer = threading.Timer(PATIENCE, status.start)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+            status.stop()
+
+
+def _console(stderr: bool) -> Console:
+    console = Console(stderr=stderr)
+    if not console.is_terminal and console.width < 100:
+        console.width = 100
+    return console
+
+
+def print_error(error: DagirError) -> None:
+    """The message to stderr, its first line marked."""
+    Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
+
+
+def counts_table(title: str, counts: Mapping[str, int]) -> Table:
+    """Names and how often they occur, most frequent first."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(title)
+    table.add_column("count", justify="right")
+    for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        table.add_row(name, str(count))
+    return table
+
+
+def entries_table(inputs: Sequence[tuple[str, str]], outputs: Sequence[tuple[str, str]]) -> Table:
+    """Inputs and outputs with their types."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("", "name", "type"):
+        table.add_column(title)
+    for what, entries in (("input", inputs), ("output", outputs)):
+        for name, kind in entries:
+            table.add_row(what, name, kind.replace("[", "\\["))
+    return table
+
+
+def human_size(size: float) -> str:
+    """Bytes as people say them."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} GB"

@@ -1,0 +1,152 @@
+"""Where a model comes from: file.py:name, which runs that file, or a model file, which runs nothing."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagir
+from dagir.errors import BackendError, DagirError, FileError
+from dagir_convert.errors import UsageError
+
+MODEL_FILES = {".dagir": "dagir", ".onnx": "onnx", ".keras": "keras", ".h5": "keras"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, and the name within it where it is Python."""
+
+    path: Path
+    name: str | None
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.name}" if self.name else str(self.path)
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether loading it executes the file."""
+        return self.name is not None
+
+
+def parse(text: str) -> Source:
+    """Read SOURCE. Raises UsageError for what is missing or unknown."""
+    head, colon, name = text.rpartition(":")
+    if colon and head.endswith(".py"):
+        source = Source(Path(head), name)
+        if not name.isidentifier():
+            raise UsageError(f"{name!r} is not a name in {head}", remedy=_names_remedy(source.path))
+    else:
+        source = Source(Path(text), None)
+    if source.path.is_dir():
+        raise UsageError(f"{source.path} is a directory", remedy="give a model file, or file.py:name")
+    if not source.path.exists():
+        raise UsageError(f"there is no file {source.path}")
+    if source.name is None and source.path.suffix == ".py":
+        raise UsageError(f"{text} needs the name of a model", remedy=_names_remedy(source.path))
+    if source.name is None and source.path.suffix not in MODEL_FILES:
+        raise UsageError(f"{text} is no model that dagir knows", remedy=f"use file.py:name, {', '.join(MODEL_FILES)}")
+    return source
+
+
+def load(source: Source) -> dagir.Model:
+    """The model. Raises UsageError, FileError, and BackendError where the format cannot be read."""
+    if source.name is not None:
+        return _run(source.path, source.name)
+    if MODEL_FILES[source.path.suffix] == "dagir":
+        return load_dagir(source.path)
+    return dagir.backend(MODEL_FILES[source.path.suffix]).read(source.path)
+
+
+def load_dagir(path: Path) -> dagir.Model:
+    """The model in a .dagir file. Raises FileError."""
+    try:
+        from dagir.serialization import load as load_file
+    except ImportError:
+        raise BackendError("this dagir does not read .dagir files") from None
+    model: dagir.Model = load_file(str(path))
+    return model
+
+
+def _run(path: Path, name: str) -> dagir.Model:
+    """Execute a Python file, and take the model that it calls `name`."""
+    spec = importlib.util.spec_from_file_location(f"dagir_convert_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise FileError(f"{path} cannot be run as Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    with _importable(path.resolve().parent), _failures_named(path):
+        spec.loader.exec_module(module)
+    if not hasattr(module, name):
+        raise UsageError(f"{path} defines no {name!r}", remedy=_names_remedy(path))
+    found = getattr(module, name)
+    if isinstance(found, dagir.Model):
+        return found
+    if inspect.isclass(found) or not callable(found) or _needs_arguments(found):
+        what = "takes arguments" if callable(found) else f"is of type {type(found).__name__}"
+        raise UsageError(f"{name} in {path} {what}", remedy="name a Model, or a function without arguments")
+    with _importable(path.resolve().parent), _failures_named(path):
+        model = found()
+    if not isinstance(model, dagir.Model):
+        raise UsageError(f"{name}() in {path} returned {type(model).__name__}, which is no dagir.Model")
+    return model
+
+
+def _needs_arguments(function: Any) -> bool:
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = inspect.signature(function).parameters.values()
+    return any(p.default is inspect.Parameter.empty and p.kind not in kinds for p in parameters)
+
+
+@contextlib.contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let the file import its neighbours, as python would."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(str(folder))
+
+
+@contextlib.contextmanager
+def _failures_named(path: Path) -> Iterator[None]:
+    """Turn what the user's file raises into one message with the line in that file."""
+    try:
+        yield
+    except DagirError:
+        raise
+    except SystemExit as error:
+        raise UsageError(f"{path} ended the program (exit {error.code})") from None
+    except Exception as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+        line = frames[-1].lineno if frames else getattr(error, "lineno", None)
+        where = f"{path}:{line}" if line else str(path)
+        raise UsageError(f"{where} failed: {type(error).__name__}: {error}") from error
+
+
+def _names_remedy(path: Path) -> str:
+    """What could be meant, found without running the file."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return f"write {path}:name, the name of a Model or of a function that returns one"
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not _required(node)]
+    names += [
+        t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)
+    ]
+    shown = [name for name in names if not name.startswith("_")][:5]
+    return f"write {' or '.join(f'{path}:{name}' for name in shown or ['name'])}"
+
+
+def _required(node: ast.FunctionDef) -> bool:
+    arguments = node.args
+    missing = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
+    return missing > 0 or any(default is None for default in arguments.kw_defaults)

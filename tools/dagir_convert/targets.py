@@ -1,0 +1,113 @@
+"""Writing a target: into a folder beside it, verified there as a file, and only then given its name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagir
+from dagir.errors import BackendError, FileError
+from dagir_convert.errors import UsageError
+from dagir_convert.sources import Source, load_dagir
+
+FORMATS = {".onnx": "onnx", ".keras": "keras", ".dagir": "numpy"}
+"""Suffixes of targets, and the backend that runs such a file."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked of the target; an option that its format has not is refused."""
+
+    opset: int | None = None
+    external_data: bool | None = None
+    disable: Sequence[str] = ()
+
+    def check(self, suffix: str) -> None:
+        """Raises UsageError for an option of another format."""
+        given = {"--opset": self.opset, "--external-data": self.external_data, "--disable": self.disable}
+        wrong = [name for name, value in given.items() if value]
+        if wrong and suffix != ".onnx":
+            raise UsageError(f"{wrong[0]} is for .onnx targets, not {suffix}")
+
+
+def check_target(target: Path, source: Source, options: Options, force: bool) -> None:
+    """Refuse, before any work is done, what cannot or must not be written. Raises UsageError, FileError."""
+    if target.suffix not in FORMATS:
+        raise UsageError(f"{target} has no suffix that dagir writes", remedy=f"use {', '.join(FORMATS)}")
+    options.check(target.suffix)
+    if target.resolve() == source.path.resolve():
+        raise UsageError(f"the target is the source: {target}", remedy="give the target another name")
+    if target.is_dir():
+        raise UsageError(f"{target} is a directory")
+    for path in [target, *([_data_of(target)] if options.external_data else [])]:
+        if path.exists() and not force:
+            raise UsageError(f"{path} exists", remedy="use --force to replace it, or give another name")
+    folder = target.parent
+    if not folder.is_dir():
+        raise UsageError(f"there is no directory {folder}", remedy="make it first, or give another path")
+    if not os.access(folder, os.W_OK):
+        raise FileError(f"the directory {folder} is not writable")
+
+
+def _data_of(target: Path) -> Path:
+    return target.with_name(target.name + ".data")
+
+
+@contextlib.contextmanager
+def staging(target: Path) -> Iterator[Path]:
+    """A path of the same name in a new folder beside the target; the folder is gone at the end. Raises FileError."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise FileError(f"cannot write {target}: {error.strerror or error}") from error
+    try:
+        yield folder / target.name
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write(model: dagir.Model, path: Path, options: Options) -> None:
+    """Write the model as its suffix says. Raises UnsupportedOp, FileError."""
+    writers: dict[str, Callable[[], Any]] = {
+        ".onnx": lambda: dagir.to_onnx(
+            model, path, opset=options.opset, external_data=options.external_data, disable=tuple(options.disable)
+        ),
+        ".keras": lambda: dagir.backend("keras").lower(model).save(path),  # type: ignore[attr-defined]
+        ".dagir": lambda: _save_dagir(model, path),
+    }
+    writers[path.suffix]()
+
+
+def _save_dagir(model: dagir.Model, path: Path) -> None:
+    try:
+        from dagir.serialization import save
+    except ImportError:
+        raise BackendError("this dagir does not write .dagir files") from None
+    save(model, str(path))
+
+
+def open_file(path: Path, model: dagir.Model) -> dagir.Executable:
+    """Something that runs the file itself, with the interface of `model`. Raises FileError, UsageError."""
+    if path.suffix == ".dagir":
+        return dagir.lower(load_dagir(path), "numpy")
+    return dagir.backend(FORMATS[path.suffix]).open(path, model)
+
+
+def publish(staged: Path, target: Path, force: bool) -> None:
+    """Move what was written to where it belongs, the data before the file that names it. Raises FileError."""
+    data = _data_of(staged)
+    pairs = [(data, _data_of(target)), (staged, target)] if data.exists() else [(staged, target)]
+    for _, end in pairs:
+        if end.exists() and not force:
+            raise UsageError(f"{end} exists", remedy="use --force to replace it, or give another name")
+    try:
+        for start, end in pairs:
+            os.replace(start, end)
+    except OSError as error:
+        raise FileError(f"cannot write {target}: {error.strerror or error}") from error
