@@ -20,6 +20,7 @@ from dagir.interchange import from_keras, from_onnx, to_keras, to_onnx
 from dagir.layers import Input, Layer
 from dagir.model import Model, Sequential, extract
 from dagir.naming import clear_session
+from dagir.serialization import load, save
 from dagir.types import DType, TensorType
 from dagir.validation import check
 
@@ -58,8 +59,10 @@ __all__ = [
     "from_keras",
     "from_onnx",
     "layers",
+    "load",
     "lower",
     "ops",
+    "save",
     "to_keras",
     "to_onnx",
     "verify",

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from typing import Any
 
 from dagir.errors import ArgumentError
@@ -52,13 +53,13 @@ class Model(Trainable, Layer):
         if not trainable:
             self.trainable = False
 
-    def _set_graph(self, inputs: Any, outputs: Any) -> None:
+    def _set_graph(self, inputs: Any, outputs: Any, graph: Graph | None = None) -> None:
         for what, structure in (("inputs", inputs), ("outputs", outputs)):
             for leaf in flatten(structure):
                 if not isinstance(leaf, Value):
                     raise ArgumentError(f"{what} of model {self.name!r} hold {leaf!r}, which is no Value")
         self._input_structure, self._output_structure = inputs, outputs
-        self.graph = check(Graph(flatten(inputs), flatten(outputs), self.name))
+        self.graph = check(graph or Graph(flatten(inputs), flatten(outputs), self.name))
         for layer in self.layers:
             self._track(layer)
         self.built = True
@@ -143,6 +144,12 @@ class Model(Trainable, Layer):
         if len(values) != len(self.graph.inputs):
             raise ArgumentError(f"model {self.name!r} takes {len(self.graph.inputs)} inputs, got {len(values)}")
         return values
+
+    def save(self, path: str | PathLike[str], overwrite: bool = True) -> None:
+        """Write the model, its weights included, to a .dagir file. Raises FileError. Read it with dagir.load."""
+        from dagir.serialization import save
+
+        save(self, path, overwrite=overwrite)
 
     def get_config(self) -> dict[str, Any]:
         """The name; the graph itself is kept by dagir.serialization."""
@@ -256,6 +263,7 @@ def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = N
     outputs, inputs: Values, names of layers ("dense_1", or "encoder/conv2d" inside a nested model's own graph),
     or structures of them. Raises ArgumentError with the nearest names.
     """
+
     def resolve(leaf: Any) -> Value:
         if isinstance(leaf, Value):
             return leaf
@@ -296,5 +304,3 @@ def _value_by_name(model: Model, name: Any) -> Value:
             return value
     layer = model.get_layer(name)
     return flatten(layer.output)[0]  # type: ignore[no-any-return]
-
-

@@ -31,6 +31,8 @@ class Layer:
     """
 
     supports_masking = False
+    _build_shapes: dict[str, Any] | None = None  # what `build` was given
+    _stored_weights: Sequence[Parameter] | None = None  # weights of a file, for add_weight to hand out
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         layer = super().__new__(cls)
@@ -109,6 +111,8 @@ class Layer:
         path = scope.path if scope is not None and scope.layer is self else self.name
         type = TensorType(self.dtype if dtype is None else DType.of(dtype), sizes)  # type: ignore[arg-type]
         default = "glorot_uniform" if type.dtype.is_float else "zeros"
+        if self._stored_weights is not None:
+            return self._take_stored(type)
         weight = Parameter(
             f"{path}/{name or f'variable_{len(self._weights)}'}",
             type,
@@ -117,6 +121,18 @@ class Layer:
         )
         self._weights.append(weight)
         return weight
+
+    def _take_stored(self, type: TensorType) -> Parameter:
+        """The next weight of a file in place of a new one: how a layer that is loaded gets its weights."""
+        assert self._stored_weights is not None
+        place = len(self._weights)
+        if place >= len(self._stored_weights) or self._stored_weights[place].type != type:
+            found = self._stored_weights[place].type if place < len(self._stored_weights) else "none"
+            raise ArgumentError(
+                f"weight {place} of layer {self.name!r} is {type} by its configuration, stored is {found}"
+            )
+        self._weights.append(self._stored_weights[place])
+        return self._weights[-1]
 
     @property
     def trainable(self) -> bool:
@@ -223,20 +239,27 @@ class Layer:
     def _build_once(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self.built:
             return
-        shapes = {
+        self._build_from(self._shapes_of(args, kwargs))
+        self.built = True
+        first = next((leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)), None)
+        location = caller()
+        self._built_for = f"{first.type if first is not None else ''}" + (f" at {location}" if location else "")
+
+    def _shapes_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """What `build` is given for a call, by the names that Keras has for it: "inputs_shape"."""
+        return {
             f"{name}_shape": map_structure(_shape_of, value)
             for name, value in _signature(type(self).call).bind(self, *args, **kwargs).arguments.items()
             if name not in ("self", "training", "mask") and value is not None
         }
+
+    def _build_from(self, shapes: dict[str, Any]) -> None:
+        self._build_shapes = shapes
         wanted = [name for name in _signature(type(self).build).parameters if name != "self"]
         if len(wanted) == 1:
             self.build(next(iter(shapes.values())))
         else:
             self.build(**{name: shapes[name] for name in wanted if name in shapes})
-        self.built = True
-        first = next((leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)), None)
-        location = caller()
-        self._built_for = f"{first.type if first is not None else ''}" + (f" at {location}" if location else "")
 
     def _context(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         parameters = _signature(type(self).call).parameters

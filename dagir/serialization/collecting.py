@@ -1,0 +1,203 @@
+"""What a model consists of: every graph, node, weight, constant, layer and layer call that it reaches, numbered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import Any
+
+from dagir.errors import FileError
+from dagir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.layers import InputLayer, Layer
+from dagir.model import Model
+from dagir.origin import LayerCall
+from dagir.serialization.fields import field_types
+from dagir.structure import flatten
+
+
+class Collection:
+    """The parts of a model. Each is a dict from the thing to its number, in an order in which they can be made again.
+
+    values: first those that nothing here produces, then parameters, constants, and the outputs of nodes in order.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.nodes: dict[Node, int] = {}
+        self.graphs: dict[Graph, int] = {}
+        self.calls: dict[LayerCall, int] = {}
+        self.layers: dict[Any, int] = {}
+        self.parameters: dict[Parameter, int] = {}
+        self.constants: dict[Constant, int] = {}
+        self.free: dict[Value, int] = {}
+        self.values: dict[Value, int] = {}
+        self._pending: list[Any] = [model]
+        self._spread()
+        self._add_company()
+        self._number()
+
+    def masked(self) -> Iterator[tuple[Value, Value]]:
+        """Values that carry a mask which is here too."""
+        for value in list(self.values):
+            if value.mask is not None and value.mask in self.values:
+                yield value, value.mask
+
+    def _spread(self) -> None:
+        while self._pending:
+            found = self._pending.pop()
+            if isinstance(found, Graph):
+                self._add_graph(found)
+            elif isinstance(found, LayerCall):
+                self._add_call(found)
+            elif isinstance(found, Node):
+                self._add_node(found)
+            elif found not in self.layers:
+                self._add_layer(found)
+
+    def _add_graph(self, graph: Graph) -> None:
+        if graph in self.graphs:
+            return
+        self.graphs[graph] = len(self.graphs)
+        for node in graph.nodes:
+            self._add_node(node)
+        for value in (*graph.inputs, *graph.outputs):
+            self._add_leaf(value)
+
+    def _add_node(self, node: Node) -> None:
+        if node in self.nodes:
+            return
+        self.nodes[node] = 0
+        for value in node.inputs:
+            if value is not None:
+                self._add_leaf(value)
+        if node.scope is not None and node.scope not in self.calls:
+            self._add_call(node.scope)
+        for name in field_types(type(node.op)):
+            held = getattr(node.op, name)
+            if isinstance(held, Graph):
+                self._pending.append(held)
+
+    def _add_leaf(self, value: Value) -> None:
+        source = value.source
+        if isinstance(source, Parameter):
+            self.parameters.setdefault(source, len(self.parameters))
+        elif isinstance(source, Constant):
+            self.constants.setdefault(source, len(self.constants))
+        elif isinstance(source, LayerCall):
+            self.free.setdefault(value, 0)
+            self._pending.append(source.layer)
+        elif source is None:
+            self.free.setdefault(value, 0)
+
+    def _add_call(self, call: LayerCall | None) -> None:
+        chain: list[LayerCall] = []
+        while call is not None and call not in self.calls:
+            chain.append(call)
+            call = call.parent
+        for found in reversed(chain):
+            self.calls[found] = len(self.calls)
+            self._pending.append(found.layer)
+
+    def _add_layer(self, layer: Any) -> None:
+        self.layers[layer] = 0
+        for weight in getattr(layer, "_weights", ()):
+            self.parameters.setdefault(weight, len(self.parameters))
+        self._pending.extend(parts_of(layer))
+        if type(layer) is InputLayer:
+            self.free.setdefault(layer.output, 0)
+        if isinstance(layer, Model):
+            if not hasattr(layer, "graph"):
+                raise FileError(f"model {layer.name!r} has no graph yet", remedy="call it on an Input first")
+            self._pending.append(layer.graph)
+
+    # ---- what stands beside the graphs: outputs of layers that nobody reads, and masks
+
+    def _add_company(self) -> None:
+        done: set[Any] = set()
+        while todo := [call for call in self.calls if call not in done]:
+            for call in todo:
+                done.add(call)
+                for value in _values_in(call.outputs):
+                    self._pending.extend(self._missing(value, call))
+            self._spread()
+        for node in sorted(self.nodes, key=attrgetter("serial")):
+            for value in node.outputs:
+                if value.mask is not None:
+                    self._pending.extend(self._missing(value.mask, None))
+                    self._spread()
+        for value in list(self.free):
+            if value.mask is not None:
+                self._pending.extend(self._missing(value.mask, None))
+        self._spread()
+
+    def _missing(self, value: Value, call: LayerCall | None) -> list[Node]:
+        """The nodes, all made within `call`, that compute a value from what is here already; none if it cannot be."""
+        found: dict[Node, None] = {}
+        pending = [value]
+        while pending:
+            operand = pending.pop()
+            node = operand.source
+            if isinstance(node, Node) and node not in self.nodes and node not in found:
+                if call is not None and not _is_within(node.scope, call):
+                    return []
+                found[node] = None
+                pending.extend(source for source in node.inputs if source is not None)
+            elif (node is None or isinstance(node, LayerCall)) and operand not in self.free:
+                return []
+        return list(found)
+
+    # ---- numbers
+
+    def _number(self) -> None:
+        self.nodes = {node: i for i, node in enumerate(sorted(self.nodes, key=attrgetter("serial")))}
+        self.layers = {layer: i for i, layer in enumerate(self._inner_first())}
+        made = {value for node in self.nodes for value in node.outputs}
+        mentioned = [value for graph in self.graphs for value in (*graph.inputs, *graph.outputs)]
+        mentioned += [value for node in self.nodes for value in node.inputs if value is not None]
+        for call in self.calls:
+            mentioned += _values_in([call.args, call.kwargs, call.outputs])
+        for value in mentioned:
+            if value not in made and not isinstance(value.source, (Parameter, Constant)):
+                self.free.setdefault(value, 0)
+        leaves: list[Value] = [*self.free, *(weight.value for weight in self.parameters)]
+        leaves += [constant.value for constant in self.constants]
+        leaves += [value for node in self.nodes for value in node.outputs]
+        self.values = {value: i for i, value in enumerate(leaves)}
+
+    def _inner_first(self) -> list[Any]:
+        """The layers, each after those inside it. Raises FileError where one is inside itself."""
+        order: dict[Any, None] = {}
+        open_layers: set[Any] = set()
+        for start in self.layers:
+            stack = [(start, iter(parts_of(start)))] if start not in order else []
+            while stack:
+                layer, rest = stack[-1]
+                open_layers.add(layer)
+                part = next((part for part in rest if part not in order), None)
+                if part is None:
+                    stack.pop()
+                    open_layers.discard(layer)
+                    order[layer] = None
+                elif part in open_layers:
+                    raise FileError(f"layer {part.name!r} is inside itself, by way of {layer.name!r}")
+                else:
+                    stack.append((part, iter(parts_of(part))))
+        return list(order)
+
+
+def parts_of(layer: Any) -> list[Layer]:
+    """The layers inside a layer: those it tracks, and those in its configuration."""
+    inner = list(getattr(layer, "_sublayers", ()))
+    arguments = list(getattr(layer, "_init_arguments", {}).values()) if not isinstance(layer, Model) else []
+    inner += [leaf for leaf in flatten(arguments) if isinstance(leaf, Layer)]
+    return list(dict.fromkeys(inner))
+
+
+def _values_in(structure: Any) -> list[Value]:
+    return [leaf for leaf in flatten(structure) if isinstance(leaf, Value)]
+
+
+def _is_within(scope: LayerCall | None, call: LayerCall) -> bool:
+    while scope is not None and scope is not call:
+        scope = scope.parent
+    return scope is call

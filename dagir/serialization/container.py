@@ -1,0 +1,178 @@
+"""The container: a safetensors file, which is 8 bytes of header length, a JSON header, and the tensors end to end.
+
+Written here and not by the safetensors library, so that tensors stream to the disk one by one without a second copy
+in memory; read here, so that the tensors stay memory-mapped in every dtype and that what the library lets pass
+(duplicate keys) is refused. The tests hold every file against the library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import mmap
+import os
+import secrets
+import stat
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dagir.errors import FileError
+from dagir.serialization.reading import Place, Record, expect, parse_json, shown
+from dagir.types import Array, DType
+
+MAX_HEADER = 100_000_000  # the library's own limit
+_CODES = {
+    DType.FLOAT64: "F64",
+    DType.FLOAT32: "F32",
+    DType.FLOAT16: "F16",
+    DType.BFLOAT16: "BF16",
+    DType.INT64: "I64",
+    DType.INT32: "I32",
+    DType.INT16: "I16",
+    DType.INT8: "I8",
+    DType.UINT64: "U64",
+    DType.UINT32: "U32",
+    DType.UINT16: "U16",
+    DType.UINT8: "U8",
+    DType.BOOL: "BOOL",
+}
+_DTYPES = {code: dtype for dtype, code in _CODES.items()}
+
+
+def raw_bytes(array: Array) -> Array:
+    """The bytes of an array in row-major order: a view, or a copy where the array is not laid out so."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def checksum(array: Array) -> int:
+    """CRC-32 of the bytes of an array: it finds damage, at several GB/s; it is no proof against an adversary."""
+    return zlib.crc32(raw_bytes(array).data)
+
+
+def write(path: str, tensors: Mapping[str, Array], metadata: Mapping[str, str], *, overwrite: bool) -> None:
+    """Write to a new file beside `path`, then rename it into place. Raises FileError, and leaves no half file."""
+    target = os.path.realpath(path)
+    if os.path.isdir(target):
+        raise FileError(f"{path}: is a folder", remedy="give the name of a file")
+    if not overwrite and os.path.lexists(target):
+        raise FileError(f"{path}: exists already", remedy="pass overwrite=True to replace it")
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
+    # wide elements first, so that every tensor is aligned for its dtype
+    order = sorted(tensors, key=lambda key: -tensors[key].dtype.itemsize)
+    header = _header({key: tensors[key] for key in order}, metadata, path)
+    try:
+        with open(temporary, "xb") as file:
+            file.write(len(header).to_bytes(8, "little"))
+            file.write(header)
+            for key in order:
+                file.write(raw_bytes(tensors[key]).data)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def _header(tensors: Mapping[str, Array], metadata: Mapping[str, str], path: str) -> bytes:
+    entries: dict[str, Any] = {"__metadata__": dict(metadata)}
+    begin = 0
+    for name, array in tensors.items():
+        end = begin + array.nbytes
+        code = _CODES[DType.of(array.dtype)]
+        entries[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": [begin, end]}
+        begin = end
+    header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 8)
+    if len(header) > MAX_HEADER:
+        raise FileError(f"{path}: the graph takes {len(header)} bytes, a safetensors header holds {MAX_HEADER}")
+    return header
+
+
+def read(path: str) -> tuple[dict[str, Array], dict[str, str]]:
+    """The tensors, mapped and read-only, and the metadata. Raises FileError on all that is not as it should be."""
+    place = Place(path)
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # before open, which would wait for ever on a pipe
+            raise place.error("is a folder or a device, not a file")
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            length = _header_length(file.read(8), size, place)
+            header = file.read(length)
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        raise place.error("there is no such file") from None
+    except OSError as error:
+        raise place.error(f"cannot be read: {error.strerror or error}") from None
+    entries = _parse_header(header, place)
+    metadata = entries.pop("__metadata__", {})
+    for key, text in expect(metadata, dict, place / "__metadata__").items():
+        expect(text, str, place / "__metadata__" / key)
+    start = 8 + length
+    return _tensors(entries, np.frombuffer(mapped, np.uint8)[start:], place), metadata
+
+
+def _header_length(first: bytes, size: int, place: Place) -> int:
+    if size == 0:
+        raise place.error("is empty")
+    length = int.from_bytes(first, "little")
+    if size < 8 or (length > size - 8 and length <= MAX_HEADER):
+        raise place.error("is truncated: the file ends within its header")
+    if length > MAX_HEADER or length < 2:
+        raise place.error(f"is no safetensors file: it declares a header of {length} bytes")
+    return length
+
+
+def _parse_header(header: bytes, place: Place) -> dict[str, Any]:
+    try:
+        text = header.decode()
+    except UnicodeDecodeError:
+        raise place.error("is no safetensors file: its header is no text") from None
+    if not text.startswith("{"):
+        raise place.error("is no safetensors file: its header is no JSON object")
+    return expect(parse_json(text, place), dict, place)
+
+
+def _tensors(entries: dict[str, Any], data: Array, place: Place) -> dict[str, Array]:
+    spans: list[tuple[int, int, str]] = []
+    tensors: dict[str, Array] = {}
+    for name, entry in entries.items():
+        begin, end, dtype, shape = _entry(Record(entry, place / name))
+        if end > data.size:
+            raise (place / name).error(f"is truncated: its bytes end at {end}, the file has {data.size}")
+        spans.append((begin, end, name))
+        tensors[name] = data[begin:end].view(dtype.numpy).reshape(shape)
+        if dtype is DType.BOOL and (data[begin:end] > 1).any():
+            raise (place / name).error("is boolean and holds bytes other than 0 and 1")
+    reached = 0
+    for begin, end, name in sorted(spans):
+        if begin != reached:
+            problem = "overlap those of another tensor" if begin < reached else f"leave a gap of {begin - reached}"
+            raise (place / name).error(f"its bytes {problem}")
+        reached = end
+    if reached != data.size:
+        raise place.error(f"{data.size - reached} trailing bytes belong to no tensor")
+    return tensors
+
+
+def _entry(record: Record) -> tuple[int, int, DType, tuple[int, ...]]:
+    place = record.place
+    code = record.take("dtype", str)
+    if code not in _DTYPES:
+        raise place.error(f"has dtype {shown(code)}; known are {', '.join(_DTYPES)}")
+    shape = [expect(size, int, place / "shape" / i) for i, size in enumerate(record.take("shape", list))]
+    offsets = [expect(at, int, place / "data_offsets" / i) for i, at in enumerate(record.take("data_offsets", list))]
+    record.done()
+    if len(shape) > 32 or any(size < 0 for size in shape):
+        raise place.error(f"has the shape {shown(shape)}")
+    if len(offsets) != 2 or not 0 <= offsets[0] <= offsets[1]:
+        raise place.error(f"has the offsets {shown(offsets)}")
+    declared = math.prod(shape) * _DTYPES[code].numpy.itemsize
+    if declared != offsets[1] - offsets[0]:
+        raise place.error(f"declares {declared} bytes by its shape and {offsets[1] - offsets[0]} by its offsets")
+    return offsets[0], offsets[1], _DTYPES[code], tuple(shape)

@@ -1,0 +1,113 @@
+"""Nodes and graphs of a document: each node is made by its op's own shape rule, from values that exist already."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dagir.dims import SymbolicDim
+from dagir.errors import DagirError, InvalidGraph
+from dagir.graph import Graph, Node, Op, Value
+from dagir.origin import LayerCall, Location
+from dagir.serialization.fields import OPS, decode, field_types
+from dagir.serialization.reading import Place, Record, expect, index, shown
+from dagir.serialization.structures import check_sizes
+from dagir.types import TensorType, take_equations
+
+MAX_TERMS = 1000  # of a size as an expression: none that a layer makes has more than a few
+_RULE_FAILURES = (DagirError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+
+
+class Nodes:
+    """Makes the nodes in order, and a graph when a node needs it, or at the end. Values made are added to `values`."""
+
+    def __init__(
+        self,
+        graphs: Sequence[Record],
+        values: list[Value],
+        calls: Sequence[LayerCall],
+        location: Callable[[Record], Location | None],
+    ) -> None:
+        self.values, self.calls, self.location = values, calls, location
+        self._sides = [_sides(record) for record in graphs]
+        self._graphs: dict[int, Graph] = {}
+
+    def make(self, records: Sequence[Record]) -> None:
+        """Every node. Raises FileError."""
+        for record in records:
+            self.values.extend(self._node(record).outputs)
+
+    def graph(self, number: int, place: Place) -> Graph:
+        """The graph of a number, over values that exist already. Raises FileError."""
+        index(number, len(self._sides), "graph", place)
+        if number not in self._graphs:
+            name, inputs, outputs, where = self._sides[number]
+            try:
+                self._graphs[number] = Graph(self._listed(inputs, where), self._listed(outputs, where), name)
+            except InvalidGraph as error:
+                raise where.error(error.summary) from None
+        return self._graphs[number]
+
+    def _listed(self, numbers: list[Any], place: Place) -> list[Value]:
+        return [self.values[index(number, len(self.values), "value", place)] for number in numbers]
+
+    def _node(self, record: Record) -> Node:
+        op = self._op(record)
+        place = record.place / "in"
+        operands: list[Value | None] = [
+            None if number is None else self.values[index(number, len(self.values), "value", place / i)]
+            for i, number in enumerate(record.take("in", list))
+        ]
+        call = record.take("call", int, -1)
+        scope = None if call == -1 else self.calls[index(call, len(self.calls), "call", record.place / "call")]
+        name = record.raw("name")
+        if name is not None:
+            expect(name, str, record.place / "name")
+        location = self.location(record)
+        record.done()
+        types = _infer(op, operands, record.place)
+        return Node(op, tuple(operands), types, scope=scope, location=location, equations=take_equations(), name=name)
+
+    def _op(self, record: Record) -> Op:
+        name = record.take("op", str)
+        if name not in OPS:
+            near = difflib.get_close_matches(name, OPS, n=3)
+            remedy = f"did you mean {' or '.join(near)}?" if near else None
+            raise (record.place / "op").error(f"names the unknown op {shown(name)}", remedy)
+        given = Record(record.take("fields", dict, {}), record.place / "fields")
+        fields: dict[str, Any] = {}
+        for field, (hint, optional) in field_types(OPS[name]).items():
+            if given.has(field):
+                fields[field] = decode(given.raw(field), hint, given.place / field, self.graph)
+            elif not optional:
+                raise given.place.error(f"has no {field!r}")
+        given.done()
+        try:
+            return OPS[name](**fields)
+        except _RULE_FAILURES as error:
+            raise record.place.error(f"{name} refuses its fields: {_reason(error)}") from None
+
+
+def _sides(record: Record) -> tuple[str, list[Any], list[Any], Place]:
+    name = record.take("name", str)
+    inputs, outputs = record.take("inputs", list), record.take("outputs", list)
+    record.done()
+    return name, inputs, outputs, record.place
+
+
+def _infer(op: Op, operands: Sequence[Value | None], place: Place) -> tuple[TensorType, ...]:
+    try:
+        types = op.infer(*[None if value is None else value.type for value in operands])
+    except _RULE_FAILURES as error:
+        take_equations()
+        raise place.error(f"{type(op).__name__} refuses its operands: {_reason(error)}") from None
+    for type_ in types:
+        check_sizes(type_.shape, place)
+        if any(isinstance(size, SymbolicDim) and len(size.terms) > MAX_TERMS for size in type_.shape):
+            raise place.error("has a size that is an expression of too many terms")
+    return types
+
+
+def _reason(error: Exception) -> str:
+    return error.summary if isinstance(error, DagirError) else str(error) or type(error).__name__

@@ -1,0 +1,114 @@
+"""JSON from a file that nobody has vouched for: strict, shallow, each error with its file and key."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from dagir.errors import FileError
+
+T = TypeVar("T")
+MAX_DEPTH = 64  # of structures: far above what a model needs, far below Python's recursion limit
+_REQUIRED: Any = object()
+_KINDS = {bool: "true or false", int: "an int", str: "a string", list: "a list", dict: "an object"}
+
+
+class Place:
+    """Where in a file something stands: "nodes[3].fields.axis"."""
+
+    __slots__ = ("_parent", "_step")
+
+    def __init__(self, step: str | int, parent: Place | None = None) -> None:
+        self._step, self._parent = step, parent
+
+    def __truediv__(self, step: str | int) -> Place:
+        return Place(step, self)
+
+    def error(self, problem: str, remedy: str | None = None) -> FileError:
+        """The error about what stands here."""
+        steps: list[str | int] = []
+        place: Place | None = self
+        while place is not None:
+            steps.append(place._step)
+            place = place._parent
+        file = str(steps.pop())
+        key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in reversed(steps)).lstrip(".")
+        where = f"{file}: {key}" if key else file
+        return FileError(f"{where}: {problem}", remedy=remedy)
+
+
+class Record:
+    """A JSON object that is read key by key; `done` refuses what nobody asked for."""
+
+    __slots__ = ("_left", "place")
+
+    def __init__(self, data: Any, place: Place) -> None:
+        if not isinstance(data, dict):
+            raise place.error(f"must be an object, got {shown(data)}")
+        self._left, self.place = dict(data), place
+
+    def take(self, key: str, kind: type[T], default: Any = _REQUIRED) -> T:
+        """The value of a key, which must be of this kind. Raises FileError."""
+        if key not in self._left:
+            if default is _REQUIRED:
+                raise self.place.error(f"has no {key!r}")
+            return default  # type: ignore[no-any-return]
+        return expect(self._left.pop(key), kind, self.place / key)
+
+    def has(self, key: str) -> bool:
+        """Whether a key is there and was not read yet."""
+        return key in self._left
+
+    def raw(self, key: str) -> Any:
+        """The value of a key as it stands, None where there is none: whoever decodes it checks it."""
+        return self._left.pop(key, None)
+
+    def done(self) -> None:
+        """Raise FileError if a key is left."""
+        for key in self._left:
+            raise self.place.error(f"has the unknown field {shown(key)}")
+
+
+def expect(data: Any, kind: type[T], place: Place) -> T:
+    """`data`, if it is of this JSON kind. Raises FileError. An int is a 64-bit one, and never a bool."""
+    if type(data) is not kind:
+        raise place.error(f"must be {_KINDS[kind]}, got {shown(data)}")
+    if kind is int and not -(2**63) <= data < 2**63:
+        raise place.error("is an int of more than 64 bits")
+    return data  # type: ignore[no-any-return]
+
+
+def index(data: Any, length: int, what: str, place: Place) -> int:
+    """`data`, if it is an index below `length`. Raises FileError."""
+    found = expect(data, int, place)
+    if not 0 <= found < length:
+        raise place.error(f"refers to {what} {found}, which is missing or comes later")
+    return found
+
+
+def shown(data: Any) -> str:
+    """Data as text, short."""
+    text = repr(data)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def parse_json(text: str | bytes, place: Place) -> Any:
+    """Read JSON as the standard has it: no duplicate key, no NaN. Raises FileError."""
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(found)
+        if len(result) != len(found):
+            keys = [key for key, _ in found]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise place.error(f"the key {shown(twice)} stands twice in one object")
+        return result
+
+    def constant(name: str) -> Any:
+        raise place.error(f"{name} is no JSON")
+
+    try:
+        return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+    except RecursionError:
+        raise place.error("the JSON is nested too deep") from None
+    except ValueError as error:
+        raise place.error(f"is no valid JSON: {str(error)[:80]}") from None

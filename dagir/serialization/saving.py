@@ -1,0 +1,210 @@
+"""save: a model becomes a document (plain JSON data) and tensors, and these become a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from typing import Any
+
+from dagir import layers as layer_classes
+from dagir.diagnostics import describe
+from dagir.errors import FileError
+from dagir.graph import Graph, Node, Op, Parameter, Value
+from dagir.layers import InputLayer, Layer
+from dagir.model import Model, Sequential
+from dagir.naming import Namer
+from dagir.origin import LayerCall, Location
+from dagir.serialization.collecting import Collection
+from dagir.serialization.container import checksum, write
+from dagir.serialization.fields import OPS, encode, field_types
+from dagir.serialization.opaque import OpaqueLayer
+from dagir.serialization.structures import Encoder, NotPlain, encode_type
+from dagir.types import Array
+
+FORMAT, VERSION = "dagir", 1
+
+
+def save(model: Model, path: str | os.PathLike[str], overwrite: bool = True) -> None:
+    """Write a model to one file, which is also a valid safetensors file. Raises FileError; no half file is left.
+
+    The graph, the layers with their configurations, and all weights are in it. Custom layers are kept as the graph
+    that they traced. Locations are kept as file name and line, without folders.
+    """
+    name = os.fspath(path)
+    if not isinstance(model, Model):
+        raise FileError(f"{name}: save takes a Model, got {type(model).__name__}")
+    writer = _Writer(model, name)
+    document = writer.document()
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    metadata = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "graph": text,
+        "graph_crc32": f"{zlib.crc32(text.encode()):08x}",
+    }
+    write(name, writer.tensors, metadata, overwrite=overwrite)
+
+
+class _Writer:
+    """The document of one model. Numbers of values, layers, calls and graphs are those of the Collection."""
+
+    def __init__(self, model: Model, path: str) -> None:
+        self.path = path
+        self.parts = Collection(model)
+        self.tensors: dict[str, Array] = {}
+        self.locations: dict[str, int] = {}
+        self._names: dict[Any, str] = {}
+        self._namer = Namer(["__metadata__"])
+        parts = self.parts
+        self.encode = Encoder(parts.values, parts.parameters, parts.layers, self._tensor)
+
+    def document(self) -> dict[str, Any]:
+        """The document, in the order in which it is read."""
+        parts = self.parts
+        parameters = [self._parameter(weight) for weight in parts.parameters]
+        constants = [self._tensor(constant.array, "constant") for constant in parts.constants]
+        document = {
+            "model": parts.layers[parts.model],
+            "inputs": [self._free(value) for value in parts.free],
+            "parameters": parameters,
+            "constants": constants,
+            "graphs": [self._graph(graph) for graph in parts.graphs],
+            "nodes": [self._node(node) for node in parts.nodes],
+            "calls": [self._call(call) for call in parts.calls],
+            "layers": [self._layer(layer) for layer in parts.layers],
+            "masks": [[parts.values[value], parts.values[mask]] for value, mask in parts.masked()],
+        }
+        document["locations"] = list(self.locations)
+        document["checksums"] = {name: checksum(array) for name, array in self.tensors.items()}
+        return document
+
+    def _tensor(self, array: Array, wanted: str) -> str:
+        """The name of an array in the file: one array is one tensor, however often it is used."""
+        place = array.__array_interface__["data"][0] if array.size else id(array)
+        key = (place, array.shape, array.strides, array.dtype)
+        if key not in self._names:
+            self._names[key] = self._namer(wanted.encode("utf-8", "replace").decode())
+            self.tensors[self._names[key]] = array
+        return self._names[key]
+
+    def _parameter(self, weight: Parameter) -> dict[str, Any]:
+        record = {"name": weight.name, "tensor": self._tensor(weight.array, weight.name)}
+        return record if weight.trainable else {**record, "trainable": False}
+
+    def _free(self, value: Value) -> dict[str, Any]:
+        record = {"name": value.name, **encode_type(value.type)}
+        if isinstance(value.source, LayerCall) and type(value.source.layer) is InputLayer:
+            record["layer"] = self.parts.layers[value.source.layer]
+            record |= self._at(value.source.location)
+        return record
+
+    def _at(self, location: Location | None) -> dict[str, int]:
+        if location is None:
+            return {}
+        return {"at": self.locations.setdefault(location.short, len(self.locations))}
+
+    def _graph(self, graph: Graph) -> dict[str, Any]:
+        values = self.parts.values
+        inputs, outputs = ([values[value] for value in side] for side in (graph.inputs, graph.outputs))
+        return {"name": graph.name, "inputs": inputs, "outputs": outputs}
+
+    def _node(self, node: Node) -> dict[str, Any]:
+        values = self.parts.values
+        record: dict[str, Any] = {"op": self._op_name(node)}
+        record["in"] = [None if value is None else values[value] for value in node.inputs]
+        fields = self._fields(node)
+        if fields:
+            record["fields"] = fields
+        if node.scope is not None:
+            record["call"] = self.parts.calls[node.scope]
+        if node.name is not None:
+            record["name"] = node.name
+        return record | self._at(node.location)
+
+    def _op_name(self, node: Node) -> str:
+        name = type(node.op).__name__
+        if OPS.get(name) is not type(node.op):
+            raise FileError(
+                f"{self.path}: op {name} is not one of dagir.ops, so a file cannot hold it",
+                facts=[("node", describe(node))],
+            )
+        return name
+
+    def _fields(self, node: Node) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        op: Op = node.op
+        for name, (hint, _) in field_types(type(op)).items():
+            try:
+                found[name] = encode(getattr(op, name), hint, self.parts.graphs.__getitem__)
+            except TypeError:
+                raise FileError(
+                    f"{self.path}: the field {name} of an op holds {getattr(op, name)!r}, which it does not declare",
+                    facts=[("node", describe(node))],
+                ) from None
+        return found
+
+    def _call(self, call: LayerCall) -> dict[str, Any]:
+        record: dict[str, Any] = {"layer": self.parts.layers[call.layer]}
+        if call.parent is not None:
+            record["parent"] = self.parts.calls[call.parent]
+        record["args"] = self.encode.lenient(list(call.args))
+        if call.kwargs:
+            record["kwargs"] = self.encode.lenient(call.kwargs)
+        record["outputs"] = self.encode.lenient(call.outputs)
+        return record | self._at(call.location)
+
+    # ---- layers
+
+    def _layer(self, layer: Any) -> dict[str, Any]:
+        record: dict[str, Any] = {"kind": "custom", "class": type(layer).__name__, "name": layer.name}
+        if not isinstance(layer, Layer):
+            return record
+        record["weights"] = [self.parts.parameters[weight] for weight in layer._weights]
+        record["layers"] = [self.parts.layers[inner] for inner in layer._sublayers]
+        record["trainable"], record["dtype"] = layer.trainable, str(layer.dtype)
+        if isinstance(layer, Model):
+            return record | self._model(layer)
+        if type(layer) is InputLayer:
+            return record | {"kind": "input"}
+        record["config"] = self._config(layer)
+        if isinstance(layer, OpaqueLayer):
+            return record | {"class": layer.class_name}
+        shapes = _build_shapes(layer)
+        if shapes is not None:
+            record["build"] = self.encode.lenient(shapes)
+        built_in = getattr(layer_classes, type(layer).__name__, None) is type(layer)
+        if built_in and record["config"] is not None:
+            record["kind"] = "layer"
+        return record
+
+    def _model(self, model: Model) -> dict[str, Any]:
+        record: dict[str, Any] = {"kind": "model", "graph": self.parts.graphs[model.graph]}
+        record["inputs"], record["outputs"] = self.encode.strict(model.input), self.encode.strict(model.output)
+        if isinstance(model, Sequential):
+            stack = [self.parts.layers[layer] for layer in model._stack]
+            record |= {"kind": "sequential", "stack": stack}
+        return record
+
+    def _config(self, layer: Layer) -> Any:
+        """The configuration; None where it holds what a file cannot: then the layer loads as its graph alone."""
+        try:
+            config = layer.get_config()
+            kept = {key: _without_initializer(key, value) for key, value in config.items()}
+            return self.encode.strict(kept)
+        except (NotPlain, NotImplementedError):
+            return None
+
+
+def _without_initializer(key: str, value: Any) -> Any:
+    """The weights are in the file, so a function that once made them need not be."""
+    return None if key.endswith("initializer") and callable(value) else value
+
+
+def _build_shapes(layer: Layer) -> dict[str, Any] | None:
+    if layer._build_shapes is not None:
+        return layer._build_shapes
+    if not layer.built or not layer._calls:
+        return None
+    call = layer._calls[0]
+    return layer._shapes_of(call.args, call.kwargs)
