@@ -5,9 +5,22 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # oneDNN's kernels reorder sums, so runs would differ
 
-from dagir_keras import activation, conv, elementwise, linear, shape
+from dagir_keras import activation, conv, elementwise, linear, norm, pool, random, reduce, resize, rnn, shape
 from dagir_keras.backend import KerasBackend
 
 backend = KerasBackend()
 
-__all__ = ["activation", "backend", "conv", "elementwise", "linear", "shape"]
+__all__ = [
+    "activation",
+    "backend",
+    "conv",
+    "elementwise",
+    "linear",
+    "norm",
+    "pool",
+    "random",
+    "reduce",
+    "resize",
+    "rnn",
+    "shape",
+]

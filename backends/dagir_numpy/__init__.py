@@ -1,9 +1,23 @@
 """The NumPy reference interpreter of dagir."""
 
-from dagir_numpy import activation, conv, elementwise, linear, shape
+from dagir_numpy import activation, conv, elementwise, linear, norm, pool, random, reduce, resize, rnn, shape
 from dagir_numpy.backend import NumpyBackend
 from dagir_numpy.interpreter import evaluate
 
 backend = NumpyBackend()
 
-__all__ = ["activation", "backend", "conv", "elementwise", "evaluate", "linear", "shape"]
+__all__ = [
+    "activation",
+    "backend",
+    "conv",
+    "elementwise",
+    "evaluate",
+    "linear",
+    "norm",
+    "pool",
+    "random",
+    "reduce",
+    "resize",
+    "rnn",
+    "shape",
+]

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dagir.dims import Dim
-from dagir.errors import DTypeError, ShapeError
+from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.graph import Op, Types, Value, apply_node, as_value
-from dagir.ops.elementwise import require, same_dtype
+from dagir.ops import activation as act
+from dagir.ops.elementwise import Clip, Exp, Identity, require, same_dtype
 from dagir.types import Shape, TensorType, equate
+
+# What the names in the fields stand for, on the [n, u] values of one step; the names are those of keras.activations.
+ACTIVATIONS: dict[str, Op] = {
+    "linear": Identity(),
+    "tanh": act.Tanh(),
+    "sigmoid": act.Sigmoid(),
+    "hard_sigmoid": act.HardSigmoid(),
+    "relu": act.Relu(),
+    "relu6": Clip(0.0, 6.0),
+    "leaky_relu": act.LeakyRelu(0.2),
+    "elu": act.Elu(1.0),
+    "selu": act.Selu(),
+    "softplus": act.Softplus(),
+    "softsign": act.Softsign(),
+    "silu": act.Silu(),
+    "swish": act.Silu(),
+    "gelu": act.Gelu(False),
+    "exponential": Exp(),
+    "softmax": act.Softmax((1,)),
+    "log_softmax": act.LogSoftmax((1,)),
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +57,7 @@ class _Recurrence(Op):
         floats = [given for given in (b, *states) if given is not None]
         same_dtype(x, w, r, *floats)
         require("float", x)
+        self._check_activations()
         if x.rank != 3:
             raise ShapeError(
                 f"a recurrence takes x of rank 3 [batch, time, features], got rank {x.rank}",
@@ -44,6 +68,12 @@ class _Recurrence(Op):
         self._check_mask(x, mask)
         state = TensorType(x.dtype, (batch, units))
         return (TensorType(x.dtype, (batch, x.shape[1], units)), *[state] * self.states)
+
+    def _check_activations(self) -> None:
+        for name in (self.activation, getattr(self, "recurrent_activation", "linear")):
+            if name not in ACTIVATIONS:
+                near = difflib.get_close_matches(str(name), ACTIVATIONS, n=3) or ACTIVATIONS
+                raise ArgumentError(f"unknown activation {name!r}", remedy=f"use {' or '.join(near)}")
 
     def _check_weights(self, x: TensorType, w: TensorType, r: TensorType, b: TensorType | None) -> Dim:
         if r.rank != 2 or w.rank != 2:

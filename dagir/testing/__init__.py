@@ -1,11 +1,12 @@
 """For tests, ours and others': hypothesis strategies of ops and graphs, and assertions. Needs hypothesis."""
 
-from dagir.testing import conv, elementwise
+from dagir.testing import activation, conv, elementwise, linear, norm, pool, random, reduce, resize, rnn, shape
 from dagir.testing.cases import OpCase, arrays, cases, covered, shapes, strategy_for
 from dagir.testing.comparison import assert_close, assert_equivalent
 
 __all__ = [
     "OpCase",
+    "activation",
     "arrays",
     "assert_close",
     "assert_equivalent",
@@ -13,6 +14,14 @@ __all__ = [
     "conv",
     "covered",
     "elementwise",
+    "linear",
+    "norm",
+    "pool",
+    "random",
+    "reduce",
+    "resize",
+    "rnn",
+    "shape",
     "shapes",
     "strategy_for",
 ]

@@ -1,0 +1,35 @@
+"""Normalizations, with the statistics that they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops as K
+
+from dagir import ops
+from dagir_keras.rules import rules
+
+
+@rules.rule(ops.BatchNorm)
+def batch_norm(op: ops.BatchNorm, x: Any, gamma: Any, beta: Any, mean: Any, var: Any) -> Any:
+    inverse = K.rsqrt(_along(var, (op.axis,), x) + op.epsilon)
+    return _scaled((x - _along(mean, (op.axis,), x)) * inverse, (op.axis,), gamma, beta)
+
+
+@rules.rule(ops.LayerNorm)
+def layer_norm(op: ops.LayerNorm, x: Any, gamma: Any = None, beta: Any = None) -> Any:
+    centred = x - K.mean(x, axis=op.axes, keepdims=True)
+    variance = K.mean(K.square(centred), axis=op.axes, keepdims=True)
+    return _scaled(centred * K.rsqrt(variance + op.epsilon), op.axes, gamma, beta)
+
+
+def _along(vector: Any, axes: Sequence[int], x: Any) -> Any:
+    """The vector shaped to broadcast along the axes of x."""
+    sizes = iter([-1 if size is None else size for size in vector.shape])
+    return K.reshape(vector, [next(sizes) if axis in axes else 1 for axis in range(len(x.shape))])
+
+
+def _scaled(y: Any, axes: Sequence[int], gamma: Any, beta: Any) -> Any:
+    y = y if gamma is None else y * _along(gamma, axes, y)
+    return y if beta is None else y + _along(beta, axes, y)

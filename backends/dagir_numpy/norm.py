@@ -1,0 +1,34 @@
+"""Normalizations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dagir import ops
+from dagir.types import Array
+from dagir_numpy.rules import rules
+
+
+@rules.rule(ops.BatchNorm)
+def batch_norm(op: ops.BatchNorm, x: Array, gamma: Array | None, beta: Array | None, mean: Array, var: Array) -> Array:
+    y = (x - _along(mean, (op.axis,), x)) / np.sqrt(_along(var, (op.axis,), x) + x.dtype.type(op.epsilon))
+    return _scaled(y, (op.axis,), gamma, beta)
+
+
+@rules.rule(ops.LayerNorm)
+def layer_norm(op: ops.LayerNorm, x: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
+    centred = x - x.mean(axis=op.axes, keepdims=True)
+    variance = np.square(centred).mean(axis=op.axes, keepdims=True)
+    return _scaled(centred / np.sqrt(variance + x.dtype.type(op.epsilon)), op.axes, gamma, beta)
+
+
+def _along(vector: Array, axes: Sequence[int], x: Array) -> Array:
+    """The vector shaped to broadcast along the axes of x."""
+    return vector.reshape([size if axis in axes else 1 for axis, size in enumerate(x.shape)])
+
+
+def _scaled(y: Array, axes: Sequence[int], gamma: Array | None, beta: Array | None) -> Array:
+    y = y if gamma is None else y * _along(gamma, axes, y)
+    return y if beta is None else y + _along(beta, axes, y)

@@ -1,0 +1,122 @@
+"""Normalizations: native where the axes are those that ONNX takes, else written out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+
+from dagir import ops
+from dagir.types import Array, DType, TensorType
+from dagir_onnx.dtypes import TO_ONNX
+from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.rules import rules
+
+_HALVES = (DType.FLOAT16, DType.BFLOAT16)
+
+
+def widened(emit: Emitter, tensor: Tensor | None) -> Tensor | None:
+    """A half-precision tensor as float32: onnxruntime's CPU lacks kernels for halves, and sums want the bits."""
+    if tensor is None or tensor.type.dtype not in _HALVES:
+        return tensor
+    wide = tensor.type.with_dtype(DType.FLOAT32)
+    return cast(Tensor, emit("Cast", tensor, to=TO_ONNX[DType.FLOAT32], type=wide))
+
+
+def narrowed(emit: Emitter, tensor: Tensor, dtype: DType) -> Tensor:
+    """The tensor in `dtype` again, if that is a half."""
+    if dtype not in _HALVES:
+        return tensor
+    return cast(Tensor, emit("Cast", tensor, to=TO_ONNX[dtype], type=tensor.type.with_dtype(dtype)))
+
+
+@rules.rule(ops.BatchNorm)
+def batch_norm(
+    op: ops.BatchNorm, emit: Emitter, x: Tensor, gamma: Tensor | None, beta: Tensor | None, mean: Tensor, var: Tensor
+) -> Tensor:
+    dtype = x.type.dtype
+    x, gamma, beta, mean, var = (widened(emit, tensor) for tensor in (x, gamma, beta, mean, var))  # type: ignore[assignment]
+    known = all(tensor is None or tensor.is_initializer for tensor in (gamma, beta, mean, var))
+    if op.axis == 1 and isinstance(var.type.shape[0], int):
+        ones, zeros = (_filled(emit, var.type, number) for number in (1, 0))
+        y = emit("BatchNormalization", x, gamma or ones, beta or zeros, mean, var, epsilon=op.epsilon)
+    elif known:
+        y = _folded(op, emit, x, gamma, beta, mean, var)
+    else:
+        y = _written_out(op, emit, x, gamma, beta, mean, var)
+    return narrowed(emit, y, dtype)
+
+
+def _filled(emit: Emitter, type: TensorType, number: float) -> Tensor:
+    return emit.constant(np.full(cast(tuple[int, ...], type.shape), number, type.dtype.numpy))
+
+
+def _folded(
+    op: ops.BatchNorm, emit: Emitter, x: Tensor, gamma: Tensor | None, beta: Tensor | None, mean: Tensor, var: Tensor
+) -> Tensor:
+    """x * scale + offset, both computed in float64 when the file is written."""
+    kind = var.type.with_shape((*var.type.shape, *[1] * (x.type.rank - op.axis - 1)))
+    how = f"of {'/'.join(tensor.name if tensor else '' for tensor in (gamma, beta, mean, var))} at {op.epsilon}"
+
+    def wide(tensor: Tensor | None, default: float) -> Array:
+        return np.asarray(default if tensor is None else tensor.array, np.float64)
+
+    def scale() -> Array:
+        return wide(gamma, 1) / np.sqrt(wide(var, 1) + op.epsilon)
+
+    def offset() -> Array:
+        return wide(beta, 0) - wide(mean, 0) * scale()
+
+    def shaped(array: Array) -> Array:
+        return array.reshape(kind.shape).astype(kind.dtype.numpy)
+
+    scales = emit.derived(gamma or var, f"scale {how}", lambda _: shaped(scale()), kind)
+    offsets = emit.derived(beta or mean, f"offset {how}", lambda _: shaped(offset()), kind)
+    return cast(Tensor, emit("Add", emit("Mul", x, scales), offsets))
+
+
+def _written_out(
+    op: ops.BatchNorm, emit: Emitter, x: Tensor, gamma: Tensor | None, beta: Tensor | None, mean: Tensor, var: Tensor
+) -> Tensor:
+    """For statistics that the graph computes."""
+    deviation = emit("Sqrt", emit("Add", var, emit.constant(op.epsilon, var.type.dtype)))
+    y = emit("Div", emit("Sub", x, _along(emit, mean, (op.axis,), x)), _along(emit, deviation, (op.axis,), x))
+    return _scaled(emit, y, (op.axis,), gamma, beta)
+
+
+@rules.rule(ops.LayerNorm)
+def layer_norm(
+    op: ops.LayerNorm, emit: Emitter, x: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None
+) -> Tensor:
+    dtype, rank = x.type.dtype, x.type.rank
+    x, gamma, beta = (widened(emit, tensor) for tensor in (x, gamma, beta))  # type: ignore[assignment]
+    sizes = tuple(x.type.shape[axis] for axis in op.axes)
+    trailing = op.axes == tuple(range(op.axes[0], rank))
+    if trailing and (gamma is not None or all(isinstance(size, int) for size in sizes)):
+        scale = gamma or _filled(emit, x.type.with_shape(sizes), 1)
+        y = emit("LayerNormalization", x, scale, beta, axis=op.axes[0], epsilon=op.epsilon)
+        return narrowed(emit, y, dtype)
+    axes = emit.ints(*op.axes)
+    centred = emit("Sub", x, emit("ReduceMean", x, axes, keepdims=1))
+    variance = emit("ReduceMean", emit("Mul", centred, centred), axes, keepdims=1)
+    y = emit("Div", centred, emit("Sqrt", emit("Add", variance, emit.constant(op.epsilon, x.type.dtype))))
+    return narrowed(emit, _scaled(emit, y, op.axes, gamma, beta), dtype)
+
+
+def _along(emit: Emitter, vector: Tensor, axes: Sequence[int], x: Tensor) -> Tensor:
+    """The vector with axes of size 1 after each of its own, so that it broadcasts along `axes` of x."""
+    inner = [axis - axes[0] for axis in range(axes[0], x.type.rank) if axis not in axes]
+    if not inner:
+        return vector
+    if vector.is_initializer:
+        sizes = iter(vector.type.shape)
+        shape = tuple(next(sizes) if axis in axes else 1 for axis in range(axes[0], x.type.rank))
+        kind, how = vector.type.with_shape(shape), "along " + "x".join(map(str, shape))
+        return emit.derived(vector, how, lambda array: array.reshape(cast(tuple[int, ...], shape)), kind)
+    return cast(Tensor, emit("Unsqueeze", vector, emit.ints(*inner)))
+
+
+def _scaled(emit: Emitter, y: Tensor, axes: Sequence[int], gamma: Tensor | None, beta: Tensor | None) -> Tensor:
+    y = y if gamma is None else emit("Mul", y, _along(emit, gamma, axes, y))
+    return y if beta is None else emit("Add", y, _along(emit, beta, axes, y))

@@ -1,0 +1,230 @@
+"""Recurrences as ONNX's own LSTM, GRU and RNN, exact for any mask.
+
+ONNX runs a prefix of each row (sequence_lens), Keras skips masked steps wherever they are. So the steps that count
+are moved to the front of their row, the native op runs on as many as there are, and y is read back from there:
+y[t] is the output of the last counted step up to t, which is number cumsum(mask)[t] - 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+from dagir import ops
+from dagir.errors import UnsupportedOp
+from dagir.types import Array, DType, TensorType
+from dagir_onnx.dtypes import TO_ONNX
+from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.norm import narrowed, widened
+from dagir_onnx.rules import rules
+
+Recurrence: TypeAlias = ops.LSTM | ops.GRU | ops.SimpleRNN
+
+_NATIVE: dict[type, tuple[str, tuple[int, ...]]] = {  # its name, and where each of its gates stands in Keras's order
+    ops.LSTM: ("LSTM", (0, 3, 1, 2)),
+    ops.GRU: ("GRU", (0, 1, 2)),
+    ops.SimpleRNN: ("RNN", (0,)),
+}
+_ACTIVATIONS: dict[str, tuple[str, list[float], list[float]]] = {  # name, alpha, beta
+    "linear": ("Affine", [1.0], [0.0]),
+    "tanh": ("Tanh", [], []),
+    "sigmoid": ("Sigmoid", [], []),
+    "hard_sigmoid": ("HardSigmoid", [1 / 6], [0.5]),
+    "relu": ("Relu", [], []),
+    "leaky_relu": ("LeakyRelu", [0.2], []),
+    "elu": ("Elu", [1.0], []),
+    "softplus": ("Softplus", [], []),
+    "softsign": ("Softsign", [], []),
+}
+
+
+@rules.rule(ops.LSTM, ops.GRU, ops.SimpleRNN)
+def recurrence(op: Recurrence, emit: Emitter, *operands: Tensor | None) -> tuple[Tensor, ...]:
+    dtype = emit.outputs[0].dtype
+    if dtype is DType.FLOAT64:
+        raise UnsupportedOp(
+            "onnxruntime has no float64 kernel for recurrences",
+            remedy="make the model in float32; the numpy backend computes recurrences in float64",
+        )
+    mask = operands[4 + op.states] if len(operands) == 5 + op.states else None
+    wide = [widened(emit, tensor) for tensor in operands[: 4 + op.states]]
+    x, w, r, b, *states = [*wide, *[None] * (4 + op.states - len(wide))]
+    assert x is not None
+    assert w is not None
+    assert r is not None
+    counted = None if mask is None else _Counted.of(emit, mask)
+    y, *finals = _native(op, emit, x if counted is None else counted.first(emit, x), w, r, b, states, counted)
+    if counted is not None:
+        y = counted.spread(op, emit, y)
+        finals = [counted.or_initial(emit, *pair) for pair in zip(finals, states, strict=True)]
+    if op.go_backwards:
+        step = emit.ints(-1)
+        y = emit("Slice", y, step, emit.ints(np.iinfo(np.int64).min + 1), emit.ints(1), step)
+    return tuple(narrowed(emit, tensor, dtype) for tensor in (y, *finals))
+
+
+def _native(
+    op: Recurrence,
+    emit: Emitter,
+    x: Tensor,
+    w: Tensor,
+    r: Tensor,
+    b: Tensor | None,
+    states: Sequence[Tensor | None],
+    counted: _Counted | None,
+) -> tuple[Tensor, ...]:
+    """y [n, t, u] in the order of x's steps, and the final states [n, u]."""
+    op_type, _ = _NATIVE[type(op)]
+    units, kind = cast(int, r.type.shape[0]), x.type
+    results = emit(
+        op_type,
+        emit.transposed(x, (1, 0, 2)),
+        _kernel(op, emit, w),
+        _kernel(op, emit, r),
+        None if b is None else _bias(op, emit, b),
+        None if counted is None else counted.lengths,
+        *[None if state is None else emit("Unsqueeze", state, emit.ints(0)) for state in states],
+        outputs=1 + op.states,
+        type=kind,
+        hidden_size=units,
+        direction="reverse" if op.go_backwards else None,
+        linear_before_reset=1 if isinstance(op, ops.GRU) and op.reset_after else None,
+        **_activations(op),
+    )
+    batch, steps, _ = kind.shape
+    y = emit("Squeeze", results[0], emit.ints(1), type=kind.with_shape((steps, batch, units)))
+    state = kind.with_shape((batch, units))
+    finals = [emit("Squeeze", final, emit.ints(0), type=state) for final in results[1:]]
+    return (emit.transposed(y, (1, 0, 2)), *finals)
+
+
+def _activations(op: Recurrence) -> dict[str, Any]:
+    """The attributes that name the activations; none where they are ONNX's own."""
+    names = [op.activation]
+    if not isinstance(op, ops.SimpleRNN):
+        names = [op.recurrent_activation, *names * (2 if isinstance(op, ops.LSTM) else 1)]
+        if names[0] == "sigmoid" and op.activation == "tanh":
+            return {}
+    elif names == ["tanh"]:
+        return {}
+    for name in names:
+        if name not in _ACTIVATIONS:
+            raise UnsupportedOp(
+                f"ONNX's {_NATIVE[type(op)][0]} has no activation {name!r}",
+                remedy=f"use one of {', '.join(_ACTIVATIONS)}",
+            )
+    found = [_ACTIVATIONS[name] for name in names]
+    alpha = [number for _, numbers, _ in found for number in numbers]
+    beta = [number for _, _, numbers in found for number in numbers]
+    return {
+        "activations": [name for name, _, _ in found],
+        "activation_alpha": alpha or None,
+        "activation_beta": beta or None,
+    }
+
+
+def _kernel(op: Recurrence, emit: Emitter, kernel: Tensor) -> Tensor:
+    """[i, gates * u] to [1, gates * u, i], the gates in ONNX's order."""
+    _, order = _NATIVE[type(op)]
+    rows, columns = kernel.type.shape
+    kind = kernel.type.with_shape((1, columns, rows))
+    if kernel.is_initializer:
+
+        def arranged(array: Array) -> Array:
+            gates = array.reshape(rows, op.gates, -1)[:, list(order)]  # type: ignore[arg-type]
+            return gates.reshape(1, rows, columns).transpose(0, 2, 1)  # type: ignore[arg-type]
+
+        return emit.derived(kernel, f"kernel of {_NATIVE[type(op)][0]}", arranged, kind)
+    reordered = _reordered(op, emit, emit.transposed(kernel, (1, 0)))
+    return cast(Tensor, emit("Unsqueeze", reordered, emit.ints(0), type=kind))
+
+
+def _reordered(op: Recurrence, emit: Emitter, tensor: Tensor) -> Tensor:
+    """The gates along axis 0 in ONNX's order, at run time."""
+    _, order = _NATIVE[type(op)]
+    if op.gates == 1:
+        return tensor
+    parts = emit("Split", tensor, axis=0, num_outputs=op.gates, outputs=op.gates)
+    return cast(Tensor, emit("Concat", *[parts[gate] for gate in order], axis=0, type=tensor.type))
+
+
+def _bias(op: Recurrence, emit: Emitter, bias: Tensor) -> Tensor:
+    """[gates * u], or both biases [2, gates * u], to [1, 2 * gates * u]: that of x, then that of the state or 0."""
+    _, order = _NATIVE[type(op)]
+    columns = cast(int, bias.type.shape[-1])
+    kind = bias.type.with_shape((1, 2 * columns))
+    if bias.is_initializer:
+
+        def arranged(array: Array) -> Array:
+            both = array if array.ndim == 2 else np.stack([array, np.zeros_like(array)])
+            return both.reshape(2, op.gates, -1)[:, list(order)].reshape(1, -1)
+
+        return emit.derived(bias, f"bias of {_NATIVE[type(op)][0]}", arranged, kind)
+    if bias.type.rank == 2:  # a GRU's, whose gates keep their order
+        return cast(Tensor, emit("Reshape", bias, emit.ints(1, -1), type=kind))
+    zeros = emit.constant(np.zeros(columns, bias.type.dtype.numpy))
+    joined = emit("Concat", _reordered(op, emit, bias), zeros, axis=0)
+    return cast(Tensor, emit("Unsqueeze", joined, emit.ints(0), type=kind))
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """The steps that a mask counts. Tensors: mask bool[n, t]; before, through int64[n, t], how many are counted
+    before a step, and with it; count int64[n, 1]; some bool[n, 1]; lengths int32[n], at least 1."""
+
+    mask: Tensor
+    before: Tensor
+    through: Tensor
+    count: Tensor
+    some: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, emit: Emitter, mask: Tensor) -> _Counted:
+        """Computed from the mask."""
+        whole = mask.type.with_dtype(DType.INT64)
+        rows = TensorType(DType.INT64, (mask.type.shape[0], 1))
+        ones = emit("Cast", mask, to=TO_ONNX[DType.INT64], type=whole)
+        through = emit("CumSum", ones, emit.constant(1, np.int64), type=whole)
+        count = emit("ReduceSum", ones, emit.ints(1), keepdims=1, type=rows)
+        some = emit("Greater", count, emit.constant(0, np.int64), type=rows.with_dtype(DType.BOOL))
+        least = emit("Max", emit("Squeeze", count, emit.ints(1)), emit.constant(1, np.int64))
+        lengths = emit("Cast", least, to=TO_ONNX[DType.INT32], type=TensorType(DType.INT32, rows.shape[:1]))
+        return cls(mask, emit("Sub", through, ones), through, count, some, lengths)
+
+    def first(self, emit: Emitter, x: Tensor) -> Tensor:
+        """The rows of x, their counted steps first and in order, the others behind them."""
+        one = emit.constant(1, np.int64)
+        others = emit("Not", self.mask)
+        skipped = emit("Cast", others, to=TO_ONNX[DType.INT64], type=self.before.type)
+        behind = emit("CumSum", skipped, emit.constant(1, np.int64))
+        here = emit("Sub", emit("Add", self.through, behind), one)  # each step's own number
+        place = emit("Where", self.mask, self.before, emit("Add", self.count, emit("Sub", behind, one)))
+        order = emit("ScatterElements", here, place, here, axis=1)
+        return cast(Tensor, emit("GatherND", x, emit("Unsqueeze", order, emit.ints(-1)), batch_dims=1))
+
+    def spread(self, op: Recurrence, emit: Emitter, y: Tensor) -> Tensor:
+        """y of the counted steps at all steps: zero where none was counted yet, or where masked if op says so."""
+        if op.go_backwards:  # what was counted yet lies behind a step
+            found = emit("Less", self.before, self.count, type=self.mask.type)
+            place = self.before
+        else:
+            found = emit("Greater", self.through, emit.constant(0, np.int64), type=self.mask.type)
+            place = emit("Max", emit("Sub", self.through, emit.constant(1, np.int64)), emit.constant(0, np.int64))
+        if op.zero_output_for_mask:
+            found = self.mask
+        repeated = emit("GatherND", y, emit("Unsqueeze", place, emit.ints(-1)), batch_dims=1)
+        return cast(
+            Tensor,
+            emit(
+                "Where", emit("Unsqueeze", found, emit.ints(-1)), repeated, emit.constant(0, y.type.dtype), type=y.type
+            ),
+        )
+
+    def or_initial(self, emit: Emitter, final: Tensor, initial: Tensor | None) -> Tensor:
+        """The final state; the initial one in rows without a counted step, whose length had to be 1."""
+        start = initial or emit.constant(0, final.type.dtype)
+        return cast(Tensor, emit("Where", self.some, final, start, type=final.type))

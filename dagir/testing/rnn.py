@@ -1,0 +1,83 @@
+"""Strategies for recurrences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from dagir import ops
+from dagir.testing.cases import OpCase, arrays, strategy_for
+from dagir.types import Array
+
+NATIVE_ACTIVATIONS = ("tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign", "softplus", "elu", "leaky_relu")
+"""What ONNX's recurrences know too."""
+
+
+@st.composite
+def masks(draw: st.DrawFn, batch: int, steps: int) -> Array:
+    """Masks with holes, padding on either side, all True, and rows all False."""
+    kind = draw(st.sampled_from(["holes", "right", "left", "full", "empty"]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    lengths = rng.integers(0, steps + 1, (batch, 1))
+    mask = {
+        "holes": rng.random((batch, steps)) < 0.6,
+        "right": np.arange(steps) < lengths,
+        "left": np.arange(steps) >= lengths,
+        "full": np.ones((batch, steps), bool),
+        "empty": np.zeros((batch, steps), bool),
+    }[kind]
+    mask[0] &= draw(st.booleans())
+    return mask
+
+
+@st.composite
+def _operands(draw: st.DrawFn, op: Any, bias: tuple[int, ...], units: int) -> OpCase:
+    batch, steps, width = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 2, 5])), draw(st.integers(1, 3))
+    columns = op.gates * units
+
+    def maybe(shape: tuple[int, ...]) -> Array | None:
+        return draw(st.none() | arrays(shape, low=-1.0, high=1.0))
+
+    x = draw(arrays((batch, steps, width), low=-2.0, high=2.0))
+    kernels = [draw(arrays((rows, columns), low=-0.8, high=0.8)) for rows in (width, units)]
+    states = [maybe((batch, units)) for _ in range(op.states)]
+    mask = draw(st.none() | masks(batch, steps))
+    weights = draw(st.sampled_from([frozenset({1, 2, 3}), frozenset[int]()]))
+    return OpCase(op, (x, *kernels, maybe(bias), *states, mask), weights)
+
+
+_FIELDS = {
+    "activation": st.sampled_from(["tanh", *NATIVE_ACTIVATIONS]),
+    "go_backwards": st.booleans(),
+    "zero_output_for_mask": st.booleans(),
+}
+_GATE = st.sampled_from(["sigmoid", "sigmoid", "hard_sigmoid", "softsign"])
+
+
+@strategy_for(ops.LSTM)
+@st.composite
+def lstm(draw: st.DrawFn) -> OpCase:
+    """Every optional operand given or not, both directions, any mask."""
+    units = draw(st.integers(1, 4))
+    op = draw(st.builds(ops.LSTM, recurrent_activation=_GATE, **_FIELDS))
+    return draw(_operands(op, (4 * units,), units))
+
+
+@strategy_for(ops.GRU)
+@st.composite
+def gru(draw: st.DrawFn) -> OpCase:
+    """As for LSTM, and both places of the reset gate."""
+    units = draw(st.integers(1, 4))
+    op = draw(st.builds(ops.GRU, recurrent_activation=_GATE, reset_after=st.booleans(), **_FIELDS))
+    return draw(_operands(op, (2, 3 * units) if op.reset_after else (3 * units,), units))
+
+
+@strategy_for(ops.SimpleRNN)
+@st.composite
+def simple_rnn(draw: st.DrawFn) -> OpCase:
+    """As for LSTM."""
+    units = draw(st.integers(1, 4))
+    op = draw(st.builds(ops.SimpleRNN, **_FIELDS))
+    return draw(_operands(op, (units,), units))
