@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import dagir
-from dagir.errors import BackendError, DagirError, FileError
+from dagir.errors import DagirError, FileError
+from dagir.serialization import load as load_dagir
 from dagir_convert.errors import UsageError
 
 MODEL_FILES = {".dagir": "dagir", ".onnx": "onnx", ".keras": "keras", ".h5": "keras"}
@@ -63,16 +64,6 @@ def load(source: Source) -> dagir.Model:
     if MODEL_FILES[source.path.suffix] == "dagir":
         return load_dagir(source.path)
     return dagir.backend(MODEL_FILES[source.path.suffix]).read(source.path)
-
-
-def load_dagir(path: Path) -> dagir.Model:
-    """The model in a .dagir file. Raises FileError."""
-    try:
-        from dagir.serialization import load as load_file
-    except ImportError:
-        raise BackendError("this dagir does not read .dagir files") from None
-    model: dagir.Model = load_file(str(path))
-    return model
 
 
 def _run(path: Path, name: str) -> dagir.Model:
@@ -126,7 +117,8 @@ def _failures_named(path: Path) -> Iterator[None]:
     except SystemExit as error:
         raise UsageError(f"{path} ended the program (exit {error.code})") from None
     except Exception as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+        whole = traceback.extract_tb(error.__traceback__)
+        frames = [frame for frame in whole if Path(frame.filename) == path.resolve()]
         line = frames[-1].lineno if frames else getattr(error, "lineno", None)
         where = f"{path}:{line}" if line else str(path)
         raise UsageError(f"{where} failed: {type(error).__name__}: {error}") from error

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import dagir
-from dagir.errors import BackendError, FileError
+from dagir import serialization
+from dagir.errors import FileError
 from dagir_convert.errors import UsageError
-from dagir_convert.sources import Source, load_dagir
+from dagir_convert.sources import Source
 
 FORMATS = {".onnx": "onnx", ".keras": "keras", ".dagir": "numpy"}
 """Suffixes of targets, and the backend that runs such a file."""
@@ -79,23 +80,15 @@ def write(model: dagir.Model, path: Path, options: Options) -> None:
             model, path, opset=options.opset, external_data=options.external_data, disable=tuple(options.disable)
         ),
         ".keras": lambda: dagir.backend("keras").lower(model).save(path),  # type: ignore[attr-defined]
-        ".dagir": lambda: _save_dagir(model, path),
+        ".dagir": lambda: serialization.save(model, path),
     }
     writers[path.suffix]()
-
-
-def _save_dagir(model: dagir.Model, path: Path) -> None:
-    try:
-        from dagir.serialization import save
-    except ImportError:
-        raise BackendError("this dagir does not write .dagir files") from None
-    save(model, str(path))
 
 
 def open_file(path: Path, model: dagir.Model) -> dagir.Executable:
     """Something that runs the file itself, with the interface of `model`. Raises FileError, UsageError."""
     if path.suffix == ".dagir":
-        return dagir.lower(load_dagir(path), "numpy")
+        return dagir.lower(serialization.load(path), "numpy")
     return dagir.backend(FORMATS[path.suffix]).open(path, model)
 
 
