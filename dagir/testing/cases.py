@@ -47,7 +47,9 @@ class OpCase:
 def _type(array: Array, place: int, dynamic: tuple[tuple[int, int], ...]) -> TensorType:
     from dagir.dims import symbol
 
-    shape = tuple(symbol(f"d{place}_{axis}") if (place, axis) in dynamic else size for axis, size in enumerate(array.shape))
+    shape = tuple(
+        symbol(f"d{place}_{axis}") if (place, axis) in dynamic else size for axis, size in enumerate(array.shape)
+    )
     return TensorType(DType.of(array.dtype), shape)
 
 
@@ -85,7 +87,9 @@ def covered() -> set[type[Op]]:
 SIZES = st.sampled_from([1, 2, 3, 5, 7])
 
 
-def shapes(min_rank: int = 0, max_rank: int = 4, sizes: st.SearchStrategy[int] = SIZES) -> st.SearchStrategy[tuple[int, ...]]:
+def shapes(
+    min_rank: int = 0, max_rank: int = 4, sizes: st.SearchStrategy[int] = SIZES
+) -> st.SearchStrategy[tuple[int, ...]]:
     """Shapes of small sizes, ones and primes among them."""
     return st.lists(sizes, min_size=min_rank, max_size=max_rank).map(tuple)
 
@@ -96,9 +100,9 @@ def arrays(draw: st.DrawFn, shape: Any, dtype: str = "float32", low: float = -3.
     sizes = draw(shape) if isinstance(shape, st.SearchStrategy) else tuple(shape)
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     if dtype == "bool":
-        return rng.random(sizes) < 0.5
+        return np.asarray(rng.random(sizes) < 0.5)
     if "int" in dtype:
-        return rng.integers(int(low), int(high), sizes, endpoint=True).astype(dtype)
+        return np.asarray(rng.integers(int(low), int(high), sizes, endpoint=True)).astype(dtype)
     values = rng.uniform(low, high, sizes).astype(DType(dtype).numpy)
     if prod(sizes) > 1 and low <= 0 <= high:
         values.reshape(-1)[:: max(7, prod(sizes) // 3)] = 0

@@ -1,0 +1,42 @@
+"""Reductions over axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import backend
+from keras import ops as K
+
+from dagir import ops
+from dagir_keras.rules import rules
+
+for _op, _function in {
+    ops.ReduceSum: K.sum,
+    ops.ReduceMean: K.mean,
+    ops.ReduceMax: K.max,
+    ops.ReduceMin: K.min,
+    ops.ReduceProd: K.prod,
+    ops.ReduceAny: K.any,
+    ops.ReduceAll: K.all,
+    ops.ReduceLogSumExp: K.logsumexp,
+    ops.Variance: K.var,
+}.items():
+    rules.rule(_op)(lambda op, x, function=_function: _reduce(function, op, x))
+
+
+def _reduce(function: Any, op: ops.ReduceSum, x: Any) -> Any:
+    if not op.axes:
+        return x - x if isinstance(op, ops.Variance) else x
+    y = function(x, axis=op.axes, keepdims=op.keepdims)
+    dtype = backend.standardize_dtype(x.dtype)
+    return y if backend.standardize_dtype(y.dtype) == dtype else K.cast(y, dtype)  # Keras widens small integers
+
+
+@rules.rule(ops.ArgMax)
+def arg_max(op: ops.ArgMax, x: Any) -> Any:
+    return K.argmax(x, axis=op.axis, keepdims=op.keepdims)
+
+
+@rules.rule(ops.ArgMin)
+def arg_min(op: ops.ArgMin, x: Any) -> Any:
+    return K.argmin(x, axis=op.axis, keepdims=op.keepdims)

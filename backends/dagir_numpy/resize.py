@@ -1,0 +1,27 @@
+"""Resizing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dagir import ops
+from dagir.types import Array
+from dagir_numpy.rules import rules
+
+
+@rules.rule(ops.UpSample)
+def upsample(op: ops.UpSample, x: Array) -> Array:
+    for axis, factor in zip(op.spatial_axes, op.factors, strict=True):
+        x = np.repeat(x, factor, axis) if op.interpolation == "nearest" else _linear(x, axis, factor)
+    return x
+
+
+def _linear(x: Array, axis: int, factor: int) -> Array:
+    """Between the two nearest centres of x; element i of the result has its centre at (i + 1/2) / factor."""
+    size = x.shape[axis]
+    place = (np.arange(size * factor) + 0.5) / factor - 0.5
+    lower = np.floor(place).astype(np.int64)
+    weight = (place - lower).astype(x.dtype).reshape([-1 if each == axis else 1 for each in range(x.ndim)])
+    left = np.take(x, np.maximum(lower, 0), axis)
+    right = np.take(x, np.minimum(lower + 1, size - 1), axis)
+    return left * (1 - weight) + right * weight

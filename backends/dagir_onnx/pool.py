@@ -1,0 +1,97 @@
+"""Pooling: ONNX pools channels-first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+import numpy as np
+
+from dagir import ops
+from dagir.dims import Dim
+from dagir.types import DType, TensorType
+from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.rules import rules
+
+
+@rules.rule(ops.MaxPool)
+def max_pool(op: ops.MaxPool, emit: Emitter, x: Tensor) -> Tensor:
+    x = _channels_first(op, emit, x)
+    pads = _pads(op, x)
+    if not _known(pads):
+        x, pads = _padded(emit, x, pads, -inf), ()
+    y = emit("MaxPool", x, kernel_shape=op.pool_size, strides=op.strides, pads=pads or None)
+    return _restored(op, emit, y)
+
+
+@rules.rule(ops.AveragePool)
+def average_pool(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
+    x = _channels_first(op, emit, x)
+    pads = _pads(op, x)
+    if x.type.dtype is DType.FLOAT64:
+        y = _average_of_sums(op, emit, x, pads)
+    elif _known(pads):
+        y = emit("AveragePool", x, kernel_shape=op.pool_size, strides=op.strides, pads=pads or None)
+    else:  # padding known at run time only: the mean with zeros, over the share that is inside
+        y = emit("Div", _mean(op, emit, _padded(emit, x, pads, 0)), _mean(op, emit, _inside(emit, x, pads)))
+    return _restored(op, emit, y)
+
+
+def _mean(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
+    found: Tensor = emit("AveragePool", x, kernel_shape=op.pool_size, strides=op.strides)
+    return found
+
+
+def _average_of_sums(op: ops.AveragePool, emit: Emitter, x: Tensor, pads: Sequence[Dim]) -> Tensor:
+    """onnxruntime has no AveragePool for float64 on the CPU: windows are summed axis by axis, from strided slices."""
+    total = _sum(op, emit, _padded(emit, x, pads, 0) if pads else x)
+    whole = emit.constant(np.prod(op.pool_size), x.type.dtype)
+    found: Tensor = emit("Div", total, _sum(op, emit, _inside(emit, x, pads)) if pads else whole)
+    return found
+
+
+def _sum(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
+    end = np.iinfo(np.int64).max
+    for axis, (window, stride) in enumerate(zip(op.pool_size, op.strides, strict=True), start=2):
+        taps = []
+        for tap in range(window):
+            stop = tap + 1 - window or end
+            taps.append(emit("Slice", x, emit.ints(tap), emit.ints(stop), emit.ints(axis), emit.ints(stride)))
+        x = emit("Sum", *taps)
+    return x
+
+
+def _pads(op: ops.MaxPool | ops.AveragePool, x: Tensor) -> tuple[Dim, ...]:
+    """All before, then all after, as ONNX lists them; () for none."""
+    pairs = op.pads(x.type.shape[2:])
+    pads = (*(before for before, _ in pairs), *(after for _, after in pairs))
+    return () if all(pad == 0 for pad in pads) else pads
+
+
+def _known(pads: Sequence[Dim]) -> bool:
+    return all(isinstance(pad, int) for pad in pads)
+
+
+def _padded(emit: Emitter, x: Tensor, pads: Sequence[Dim], value: float) -> Tensor:
+    """Pads for all axes: given `axes`, onnxruntime 1.32 pads wrongly once it moves a Transpose past the Pad."""
+    half = len(pads) // 2
+    every = emit.shape_tensor((0, 0, *pads[:half], 0, 0, *pads[half:]))
+    padded: Tensor = emit("Pad", x, every, emit.constant(value, x.type.dtype))
+    return padded
+
+
+def _inside(emit: Emitter, x: Tensor, pads: Sequence[Dim]) -> Tensor:
+    """Ones where x is and zeros where the padding is, for one image and channel."""
+    kind = TensorType(x.type.dtype, (1, 1, *x.type.shape[2:]))
+    ones = emit("Expand", emit.constant(1, x.type.dtype), emit.shape_tensor(kind.shape), type=kind)
+    return _padded(emit, ones, pads, 0)
+
+
+def _channels_first(op: ops.MaxPool | ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
+    if op.data_format == "channels_first":
+        return x
+    return emit.transposed(x, (0, op.rank + 1, *range(1, op.rank + 1)))
+
+
+def _restored(op: ops.MaxPool | ops.AveragePool, emit: Emitter, y: Tensor) -> Tensor:
+    return y if op.data_format == "channels_first" else emit.transposed(y, (0, *range(2, op.rank + 2), 1))

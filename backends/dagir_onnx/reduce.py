@@ -1,0 +1,60 @@
+"""Reductions over axes."""
+
+from __future__ import annotations
+
+from dagir import ops
+from dagir.types import DType
+from dagir_onnx.dtypes import TO_ONNX
+from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.rules import rules
+
+_NARROW = (DType.INT8, DType.INT16, DType.UINT8, DType.UINT16)  # ONNX reduces none of these throughout
+_OP_TYPES = {
+    ops.ReduceSum: "ReduceSum",
+    ops.ReduceMean: "ReduceMean",
+    ops.ReduceMax: "ReduceMax",
+    ops.ReduceMin: "ReduceMin",
+    ops.ReduceProd: "ReduceProd",
+    ops.ReduceLogSumExp: "ReduceLogSumExp",
+    ops.ReduceAny: "ReduceMax",
+    ops.ReduceAll: "ReduceMin",
+}
+
+
+def _reduce(op_type: str, op: ops.ReduceSum, emit: Emitter, x: Tensor) -> Tensor:
+    if not op.axes:  # an empty list would mean all of them
+        return emit("Identity", x)
+    return emit(op_type, x, emit.ints(*op.axes), keepdims=int(op.keepdims), type=emit.outputs[0].type)
+
+
+def _as_int32(op_type: str, op: ops.ReduceSum, emit: Emitter, x: Tensor) -> Tensor:
+    """Types that ONNX does not reduce, by way of int32."""
+    dtype = x.type.dtype
+    if dtype not in _NARROW and dtype is not DType.BOOL:
+        return _reduce(op_type, op, emit, x)
+    wide = emit("Cast", x, to=TO_ONNX[DType.INT32], type=x.type.with_dtype(DType.INT32))
+    return emit("Cast", _reduce(op_type, op, emit, wide), to=TO_ONNX[dtype])
+
+
+for _op, _op_type in _OP_TYPES.items():
+    rules.rule(_op)(lambda op, emit, x, op_type=_op_type: _as_int32(op_type, op, emit, x))
+
+
+@rules.rule(ops.Variance)
+def variance(op: ops.Variance, emit: Emitter, x: Tensor) -> Tensor:
+    """The mean of squared distances: mean(x**2) - mean(x)**2 would cancel."""
+    if not op.axes:
+        return emit("Sub", x, x)
+    distance = emit("Sub", x, emit("ReduceMean", x, emit.ints(*op.axes), keepdims=1))
+    return _reduce("ReduceMean", ops.ReduceMean(op.axes, op.keepdims), emit, emit("Mul", distance, distance))
+
+
+for _op, _op_type in {ops.ArgMax: "ArgMax", ops.ArgMin: "ArgMin"}.items():
+    rules.rule(_op)(lambda op, emit, x, op_type=_op_type: _place(op_type, op, emit, x))
+
+
+def _place(op_type: str, op: ops.ArgMax, emit: Emitter, x: Tensor) -> Tensor:
+    if x.type.dtype in _NARROW:
+        x = emit("Cast", x, to=TO_ONNX[DType.INT32], type=x.type.with_dtype(DType.INT32))
+    place = emit(op_type, x, axis=op.axis, keepdims=int(op.keepdims))
+    return emit("Cast", place, to=TO_ONNX[DType.INT32])

@@ -1,0 +1,31 @@
+"""Strategies for pooling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from dagir import ops
+from dagir.testing.cases import OpCase, arrays, strategy_for
+
+
+def _pool(op: type[Any]) -> None:
+    @strategy_for(op)
+    @st.composite
+    def draw_case(draw: st.DrawFn) -> OpCase:
+        rank = draw(st.integers(1, 3))
+        padding = draw(st.sampled_from(["valid", "same"]))
+        data_format = draw(st.sampled_from(["channels_last", "channels_first"]))
+        window = tuple(draw(st.integers(1, 3)) for _ in range(rank))
+        strides = tuple(draw(st.integers(1, 3)) for _ in range(rank))
+        least = [1 if padding == "same" else size for size in window]
+        spatial = tuple(draw(st.integers(low, 7 if rank < 3 else 5)) for low in least)
+        batch, channels = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 2, 5]))
+        shape = (batch, *spatial, channels) if data_format == "channels_last" else (batch, channels, *spatial)
+        dtype = draw(st.sampled_from(["float32", "float32", "float64"]))
+        return OpCase(op(window, strides, padding, data_format), (draw(arrays(shape, dtype)),))
+
+
+for _op in (ops.MaxPool, ops.AveragePool):
+    _pool(_op)
