@@ -16,7 +16,7 @@ def conv(op: ops.Conv, x: Any, w: Any, b: Any = None) -> Any:
     x = _channels_last(op, x)
     kernel = tuple(w.shape[: op.rank])
     decomposed = max(op.strides) > 1 and max(op.dilations) > 1
-    if op.padding == "same" and not decomposed:
+    if op.padding == "same" and not decomposed and not _misplaced(op, kernel):
         y = _convolve(op, x, w, op.strides, "same")
     else:
         pads = op.pads(_sizes(x), kernel)
@@ -69,11 +69,17 @@ def _convolve(op: ops.Conv, x: Any, w: Any, strides: Any, padding: str) -> Any:
     return K.conv(x, w, strides, padding, "channels_last", op.dilations)
 
 
+def _misplaced(op: ops.Conv, kernel: tuple[int, ...]) -> bool:
+    """Whether TensorFlow's Conv3D on the CPU would not begin at 0 where "same" has nothing to pad."""
+    return op.rank == 3 and any(s > k + 1 for s, k in zip(op.strides, op.extents(kernel), strict=True))
+
+
 def _sizes(x: Any) -> tuple[int, ...]:
     sizes = tuple(K.shape(x)[1:-1])
     if any(size is None for size in sizes):
         raise UnsupportedOp(
-            "Keras cannot pad a convolution with strides and dilations by 'same' where the size is not known",
+            "Keras cannot pad this convolution by 'same' where the size is not known: its strides are above 1, beside "
+            "dilations above 1 or, in three axes, a smaller kernel",
             remedy="give the spatial axes fixed sizes, or use padding='valid'",
         )
     return sizes

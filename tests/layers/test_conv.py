@@ -37,7 +37,8 @@ def arguments(draw, name):
     sizes = st.integers(1, 4 if rank < 3 else 3)
     kernel = draw(sizes) if draw(st.booleans()) else tuple(draw(sizes) for _ in range(rank))
     kwargs = {"kernel_size": kernel, "padding": draw(st.sampled_from(["valid", "same", "SAME"]))}
-    strides = (draw(st.integers(1, 3)),) * rank if depthwise else tuple(draw(st.integers(1, 3)) for _ in range(rank))
+    steps = st.integers(1, 3 if rank < 3 else 2)  # see test_conv3d_with_strides_far_above_its_kernel
+    strides = (draw(steps),) * rank if depthwise else tuple(draw(steps) for _ in range(rank))
     dilation = draw(st.integers(1, 3)) if name not in TRANSPOSE and (depthwise or max(strides) == 1) else 1
     kwargs["strides"], kwargs["dilation_rate"] = draw(st.sampled_from([strides, list(strides)])), dilation
     if name == "Conv1D" and draw(st.booleans()):
@@ -170,6 +171,19 @@ def test_dilated_transpose_is_one_with_zeros_in_its_kernel(name, padding):
     judge.set_weights([spread, bias])
     x = np.random.default_rng(1).uniform(-2, 2, (2, *shape)).astype("float32")
     assert_close(np.asarray(judge(x)), oracle(model, x), "Keras's own layer")
+    assert_equivalent(model, [x], ("numpy", "onnx"))
+
+
+def test_conv3d_with_strides_far_above_its_kernel():
+    """Where nothing is to be padded the first place is at 0; TensorFlow's Conv3D alone begins later, without oneDNN."""
+    kwargs = {"filters": 3, "kernel_size": (1, 1, 2), "strides": (1, 3, 5), "padding": "same"}
+    model, layer = model_of("Conv3D", kwargs, (1, 6, 5, 2))
+    kernel, bias = layer.get_weights()
+    judge = keras.layers.Conv2D(3, (1, 2), strides=(3, 5), padding="same")
+    judge.build((None, 6, 5, 2))
+    judge.set_weights([kernel[0], bias])
+    x = np.random.default_rng(1).uniform(-2, 2, (2, 1, 6, 5, 2)).astype("float32")
+    assert_close(np.asarray(judge(x[:, 0]))[:, None], oracle(model, x), "Keras's own layer")
     assert_equivalent(model, [x], ("numpy", "onnx"))
 
 
