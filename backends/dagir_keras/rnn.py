@@ -37,9 +37,8 @@ class _Recurrence(keras.Operation):
     def compute_output_spec(self, *tensors: Any) -> Any:
         """y [n, t, u] and the states [n, u]."""
         x, units = tensors[0], tensors[2].shape[0]
-        state = keras.KerasTensor((x.shape[0], units), dtype=x.dtype)
-        y = keras.KerasTensor((*x.shape[:2], units), dtype=x.dtype)
-        return (y, *[state] * self.op.states)
+        shapes = [(*x.shape[:2], units), *[(x.shape[0], units)] * self.op.states]
+        return tuple(keras.KerasTensor(shape, dtype=x.dtype) for shape in shapes)
 
 
 def _run(op: Any, tensors: dict[int, Any]) -> tuple[Any, ...]:
