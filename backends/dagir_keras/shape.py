@@ -33,7 +33,10 @@ def expand_dims(op: ops.ExpandDims, x: Any) -> Any:
 
 @rules.rule(ops.Squeeze)
 def squeeze(op: ops.Squeeze, x: Any) -> Any:
-    return K.squeeze(x, op.axes)
+    if all(x.shape[axis] == 1 for axis in op.axes):
+        return K.squeeze(x, op.axes)
+    # Keras does not see that a slice of an unknown axis has one element
+    return x[tuple(0 if axis in op.axes else slice(None) for axis in range(len(x.shape)))]
 
 
 @rules.rule(ops.BroadcastTo)
