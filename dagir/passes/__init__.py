@@ -1,11 +1,40 @@
 """Passes: graph to graph, and the pipelines that run them."""
 
+from dagir.passes.channels_first import ChannelsFirst
+from dagir.passes.drop_identities import DropIdentities
+from dagir.passes.fold_batchnorm import FoldBatchNorm
+from dagir.passes.fold_constants import FoldConstants
 from dagir.passes.inline import Inline
+from dagir.passes.merge_duplicates import MergeDuplicates
 from dagir.passes.outline import Outline
 from dagir.passes.pipeline import Pass, Pipeline, run
 
 DEPLOY: Pipeline = (
     (Inline(), "one flat graph, so that the other passes see across models"),
+    (FoldConstants(), "weights that are only reshaped become weights, which the folds below can read"),
+    (DropIdentities(), "dropout between a convolution and its normalization hides neither from the other"),
+    (FoldBatchNorm(), "while convolution and normalization are neighbours"),
+    (ChannelsFirst(), "ONNX convolves channels first; after the folds, since they look at neighbours"),
+    (DropIdentities(), "the layout's reshapes meet those of the network"),
+    (FoldConstants(), "constants that the layout moved"),
+    (MergeDuplicates(), "last, when equal work has the same form"),
 )
+"""What ONNX gets: everything that changes no answer. A name in `disable` leaves out every step of that name."""
 
-__all__ = ["DEPLOY", "Inline", "Outline", "Pass", "Pipeline", "run"]
+TRAIN: Pipeline = ()
+"""What Keras gets: the graph as it is, since training needs its layers."""
+
+__all__ = [
+    "DEPLOY",
+    "TRAIN",
+    "ChannelsFirst",
+    "DropIdentities",
+    "FoldBatchNorm",
+    "FoldConstants",
+    "Inline",
+    "MergeDuplicates",
+    "Outline",
+    "Pass",
+    "Pipeline",
+    "run",
+]

@@ -1,0 +1,163 @@
+"""The layout pass: channels-last to channels-first, with transposes at the edges only.
+
+Each value has up to two physical versions: as written ("last") and with its channels moved to axis 1 ("first"). Ops
+bound to a layout (convolutions, pools, upsampling) ask for the first version of their input and yield one. Ops that
+any layout suits follow an operand that exists in the first version only. All others ask for the last version. A
+version that is asked for and missing is one Transpose, made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dagir import ops
+from dagir.graph import Constant, Graph, Node, Op, Parameter, Value
+from dagir.passes.layouts import Follow, follow, move_axes, to_first, to_last
+from dagir.passes.pipeline import Pass
+from dagir.rewriting import Operands, copy_node, emit
+from dagir.types import Array, DType, Shape
+
+_BOUND = (ops.Conv, ops.ConvTranspose, ops.MaxPool, ops.AveragePool, ops.UpSample)
+
+
+@dataclass(frozen=True)
+class ChannelsFirst(Pass):
+    """Conv(x) -> Relu -> Conv   =>   Transpose(x) -> Conv' -> Relu -> Conv' -> Transpose
+
+    Conv' has data_format="channels_first". A network that ends in a global pool has no Transpose at its end.
+    """
+
+    name = "channels-first"
+
+    def __call__(self, graph: Graph) -> Graph:
+        """One walk; the graph itself where no op is bound to a layout."""
+        if not any(_is_bound(node.op) for node in graph.nodes):
+            return graph
+        layouts = _Layouts()
+        for node in graph.nodes:
+            _rewrite(node, layouts)
+        return Graph(graph.inputs, [layouts.last(value, None) for value in graph.outputs], graph.name)
+
+
+class _Layouts:
+    """The physical versions of each value of the old graph."""
+
+    def __init__(self) -> None:
+        self._last: dict[Value, Value] = {}
+        self._first: dict[Value, Value] = {}
+
+    def only_first(self, value: Value | None) -> bool:
+        return value is not None and value in self._first and value not in self._last and not _is_leaf(value)
+
+    def set_last(self, value: Value, version: Value) -> None:
+        self._last[value] = version
+
+    def set_first(self, value: Value, version: Value) -> None:
+        self._first[value] = version
+
+    def last(self, value: Value, node: Node | None) -> Value:
+        """The value as it was written; `node` is who asks, and lends a new Transpose its layer."""
+        if value not in self._last:
+            if value not in self._first:
+                return value
+            made = self._first[value]
+            self._last[value] = _permute(made.node or node, made, to_last(made.type.rank))
+        return self._last[value]
+
+    def first(self, value: Value, node: Node) -> Value:
+        """The value with its channels on axis 1."""
+        if value not in self._first:
+            source = self._last.get(value, value)
+            self._first[value] = _permute(node, source, to_first(source.type.rank))
+        return self._first[value]
+
+
+def _is_leaf(value: Value) -> bool:
+    return isinstance(value.source, (Parameter, Constant))
+
+
+def _is_bound(op: Op) -> bool:
+    return isinstance(op, _BOUND) and op.data_format == "channels_last"
+
+
+def _rewrite(node: Node, layouts: _Layouts) -> None:
+    if _is_bound(node.op):
+        _rewrite_bound(node, layouts)
+        return
+    if any(layouts.only_first(value) for value in node.inputs):
+        plan = follow(node)
+        if plan is not None:
+            _rewrite_following(node, plan, layouts)
+            return
+    operands = tuple([None if value is None else layouts.last(value, node) for value in node.inputs])
+    kept = node if operands == node.inputs else copy_node(node, operands)
+    for old, new in zip(node.outputs, kept.outputs, strict=True):
+        layouts.set_last(old, new)
+
+
+def _rewrite_bound(node: Node, layouts: _Layouts) -> None:
+    assert isinstance(node.op, _BOUND)
+    x, *rest = node.inputs
+    assert x is not None
+    operands = (layouts.first(x, node), *(None if value is None else layouts.last(value, node) for value in rest))
+    made = emit(node, replace(node.op, data_format="channels_first"), *operands)
+    layouts.set_first(node.output, made)
+
+
+def _rewrite_following(node: Node, plan: Follow, layouts: _Layouts) -> None:
+    def version(value: Value | None, moves: bool) -> Value | None:
+        if value is None:
+            return None
+        return _aligned(value, plan.rank, node, layouts) if moves else layouts.last(value, node)
+
+    operands: Operands = tuple([version(v, moves) for v, moves in zip(node.inputs, plan.operands, strict=True)])
+    made = copy_node(node, operands, plan.op)
+    for old, new in zip(node.outputs, made.outputs, strict=True):
+        (layouts.set_first if plan.yields_first else layouts.set_last)(old, new)
+
+
+def _aligned(value: Value, rank: int, node: Node, layouts: _Layouts) -> Value:
+    """An operand with `rank` axes in the first layout: one of lower rank broadcasts from the end, so it is grown."""
+    if value.type.rank == 0:
+        return value
+    if value.type.rank == rank and not _is_leaf(value):
+        return layouts.first(value, node)
+    full: Shape = (1,) * (rank - value.type.rank) + value.type.shape
+    if _is_leaf(value):
+        return _moved_leaf(value, full)
+    grown = value if len(full) == value.type.rank else emit(node, ops.Reshape(full), layouts.last(value, node))
+    return _permute(node, grown, to_first(rank))
+
+
+def _moved_leaf(value: Value, full: Shape) -> Value:
+    """A weight or constant, rearranged when it is read."""
+    source, axes = value.source, to_first(len(full))
+    shape = move_axes(full, axes)
+
+    def rearranged(array: Array) -> Array:
+        return array.reshape(full).transpose(axes)  # type: ignore[arg-type]
+
+    if isinstance(source, Constant):
+        return Constant(rearranged(source.array)).value
+    assert isinstance(source, Parameter)
+
+    def initialize(_: Shape, __: DType) -> Array:
+        return rearranged(source.array)
+
+    return Parameter(source.name, value.type.with_shape(shape), initialize, trainable=source.trainable).value
+
+
+def _permute(node: Node | None, value: Value, axes: Sequence[int]) -> Value:
+    """A Transpose; a Reshape where only axes of size 1 move, for it costs nothing."""
+    shape = value.type.shape
+    moving = [axis for axis in axes if shape[axis] != 1]
+    op: Op = ops.Transpose(tuple(axes)) if moving != sorted(moving) else ops.Reshape(move_axes(shape, axes))
+    made = Node(
+        op,
+        (value,),
+        (value.type.with_shape(move_axes(shape, axes)),),
+        scope=node.scope if node is not None else None,
+        location=node.location if node is not None else None,
+    )
+    return made.output

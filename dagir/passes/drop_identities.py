@@ -1,0 +1,97 @@
+"""Nodes that do nothing at inference go; moves of elements that follow each other become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from dagir import ops
+from dagir.graph import Graph, Node, Op, Value
+from dagir.passes.pipeline import Pass
+from dagir.rewriting import Operands, emit, rebuild
+
+Rule: TypeAlias = Callable[[Node, Any, Value], Value | None]
+
+
+@dataclass(frozen=True)
+class DropIdentities(Pass):
+    """Identity(x), Dropout(x), Cast to its own dtype, Reshape to its own shape, Pad by 0, a full Slice   =>   x
+
+    Reshape(Reshape(x))       =>   Reshape(x)
+    Transpose(Transpose(x))   =>   Transpose(x), or x
+    """
+
+    name = "drop-identities"
+
+    def __call__(self, graph: Graph) -> Graph:
+        """One walk: an operand has been simplified before the node that reads it."""
+        return rebuild(graph, _simplify)
+
+
+def _simplify(node: Node, operands: Operands) -> Sequence[Value] | None:
+    rule = _RULES.get(type(node.op))
+    x = operands[0] if operands else None
+    if rule is None or x is None:
+        return None
+    found = rule(node, node.op, x)
+    return None if found is None else [found]
+
+
+def _same(node: Node, op: Op, x: Value) -> Value | None:
+    return x
+
+
+def _if_same_type(node: Node, op: Op, x: Value) -> Value | None:
+    return x if node.output.type == x.type else None
+
+
+def _reshape(node: Node, op: ops.Reshape, x: Value) -> Value | None:
+    target = node.output.type
+    if target == x.type:
+        return x
+    inner = x.node
+    if inner is None or not isinstance(inner.op, (ops.Reshape, ops.ExpandDims, ops.Squeeze)):
+        return None
+    source = inner.inputs[0]
+    assert source is not None
+    return source if source.type == target else emit(node, ops.Reshape(target.shape), source)
+
+
+def _transpose(node: Node, op: ops.Transpose, x: Value) -> Value | None:
+    if op.axes == tuple(range(len(op.axes))):
+        return x
+    inner = x.node
+    if inner is None or not isinstance(inner.op, ops.Transpose):
+        return None
+    source = inner.inputs[0]
+    assert source is not None
+    axes = tuple(inner.op.axes[axis] for axis in op.axes)
+    return source if axes == tuple(range(len(axes))) else emit(node, ops.Transpose(axes), source)
+
+
+def _pad(node: Node, op: ops.Pad, x: Value) -> Value | None:
+    return x if not any(low or high for low, high in op.pads) else None
+
+
+def _slice(node: Node, op: ops.Slice, x: Value) -> Value | None:
+    whole = all(
+        start == 0 and stop is None and step == 1
+        for start, stop, step in zip(op.starts, op.stops, op.steps, strict=True)
+    )
+    return x if whole else None
+
+
+_RULES: dict[type[Op], Rule] = {
+    ops.Identity: _same,
+    ops.Dropout: _same,
+    ops.GaussianNoise: _same,
+    ops.GaussianDropout: _same,
+    ops.AlphaDropout: _same,
+    ops.Cast: _if_same_type,
+    ops.BroadcastTo: _if_same_type,
+    ops.Reshape: _reshape,
+    ops.Transpose: _transpose,
+    ops.Pad: _pad,
+    ops.Slice: _slice,
+}

@@ -1,0 +1,69 @@
+"""Constant folding: what can be computed now is not computed at every run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from dagir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ops import Call, ExpandDims, Reshape, Squeeze, Transpose
+from dagir.passes.pipeline import Pass
+from dagir.passes.uses import count_uses
+from dagir.rewriting import Operands, rebuild
+from dagir.types import Array, DType
+
+_REARRANGING = (Reshape, Transpose, ExpandDims, Squeeze)
+
+
+@dataclass(frozen=True)
+class FoldConstants(Pass):
+    """y = op(constant, ...)   =>   y = constant, if it has at most `budget` elements
+
+    y = Reshape(weight)        =>   y = weight', the same numbers in another shape, if the weight is read only here
+    """
+
+    name = "fold-constants"
+    budget: int = 1 << 20
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Fold in one walk: a folded result is a constant for the nodes after it."""
+        uses = count_uses(graph)
+
+        def fold(node: Node, operands: Operands) -> Sequence[Value] | None:
+            sources = [value.source for value in operands if value is not None]
+            if not sources or isinstance(node.op, Call):
+                return None
+            if isinstance(node.op, _REARRANGING) and isinstance(sources[0], Parameter):
+                alone = len(sources) == 1 and uses[sources[0].value] == 1
+                return [_rearranged(node, sources[0])] if alone else None
+            if all(isinstance(source, Constant) for source in sources) and self._fits(node):
+                return [Constant(array).value for array in _evaluate(node, operands)]
+            return None
+
+        return rebuild(graph, fold)
+
+    def _fits(self, node: Node) -> bool:
+        sizes = [value.type.shape for value in node.outputs]
+        return all(isinstance(n, int) for shape in sizes for n in shape) and all(
+            prod(int(n) for n in shape if isinstance(n, int)) <= self.budget for shape in sizes
+        )
+
+
+def _evaluate(node: Node, operands: Operands) -> list[Array]:
+    """The node's outputs, by the NumPy interpreter, which is what the ops mean."""
+    from dagir.backend import backend
+
+    alone = Node(node.op, operands, tuple(value.type for value in node.outputs))
+    found: list[Array] = backend("numpy").lower(Graph((), alone.outputs))([])
+    return found
+
+
+def _rearranged(node: Node, weight: Parameter) -> Value:
+    """The weight with its elements moved when it is read: a view, not a copy."""
+
+    def initialize(shape: tuple[int, ...], dtype: DType) -> Array:
+        (array,) = _evaluate(node, (Constant(weight.array).value,))
+        return array
+
+    return Parameter(weight.name, node.output.type, initialize, trainable=weight.trainable).value

@@ -1,0 +1,15 @@
+"""How often each value of a graph is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from dagir.graph import Graph, Value
+
+
+def count_uses(graph: Graph) -> Counter[Value]:
+    """Reads by nodes, and one for each time a value is an output of the graph."""
+    uses: Counter[Value] = Counter(graph.outputs)
+    for node in graph.nodes:
+        uses.update(value for value in node.inputs if value is not None)
+    return uses
