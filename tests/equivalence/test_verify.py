@@ -82,6 +82,20 @@ def test_cancellation_widens_the_budget():
     assert max(row.max_error for row in report.rows) > 1e-4
 
 
+def test_cancellation_within_one_sum_widens_the_budget_too():
+    """The result is small beside its terms, so noise on the result alone would not do."""
+    x = dagir.Input(shape=(64,), name="x")
+    w = np.where(np.arange(64) % 2, -1e4, 1e4)[:, None] * np.ones((1, 5)) + np.random.default_rng(0).normal(
+        size=(64, 5)
+    )
+    kernel = dagir.Parameter("w", TensorType(DType.FLOAT32, (64, 5)), array=w.astype("float32"))
+    model = dagir.Model(x, ops.linear(x, kernel))
+    feed = (1.1 + 1e-5 * np.random.default_rng(1).normal(size=(4, 64))).astype("float32")
+    report = dagir.verify(model, NO_KERAS, feed)
+    assert report.ok
+    assert max(row.max_error for row in report.rows) > 1e-4
+
+
 def test_exact_graphs_have_no_budget():
     x = dagir.Input(shape=("time", 6), name="x")
     y = ops.relu(ops.transpose(x, [0, 2, 1]))
@@ -128,6 +142,8 @@ def test_named_sizes_get_two_values_each_and_larger_ones_where_the_graph_refuses
     plans = size_plans(dagir.Model([x, z], [x * 1.5, z * 1.5]).graph)
     assert plans[0][0] == {"batch": 1, "time": 5, "steps": 6}
     assert plans[1][0] == {"batch": 3, "time": 8, "steps": 9}
+    twice = dagir.verify(dagir.Model(x, ops.exp(x)), ("numpy",))
+    assert [case.input_shapes for case in twice.cases] == [((1, 5, 2),), ((3, 8, 2),)]
     tail = dagir.Model(x, ops.exp(x[:, 20:]))
     report = dagir.verify(tail, ("numpy",))
     assert all(case.input_shapes[0][1] > 20 for case in report.cases)
