@@ -69,7 +69,7 @@ def _folded(
         return wide(beta, 0) - wide(mean, 0) * scale()
 
     def shaped(array: Array) -> Array:
-        return array.reshape(kind.shape).astype(kind.dtype.numpy)
+        return array.reshape(cast(tuple[int, ...], kind.shape)).astype(kind.dtype.numpy)
 
     scales = emit.derived(gamma or var, f"scale {how}", lambda _: shaped(scale()), kind)
     offsets = emit.derived(beta or mean, f"offset {how}", lambda _: shaped(offset()), kind)

@@ -51,7 +51,9 @@ def recurrence(op: Recurrence, emit: Emitter, *operands: Tensor | None) -> tuple
         )
     mask = operands[4 + op.states] if len(operands) == 5 + op.states else None
     wide = [widened(emit, tensor) for tensor in operands[: 4 + op.states]]
-    x, w, r, b, *states = [*wide, *[None] * (4 + op.states - len(wide))]
+    wide += [None] * (4 + op.states - len(wide))
+    x, w, r, b = wide[:4]
+    states = wide[4:]
     assert x is not None
     assert w is not None
     assert r is not None

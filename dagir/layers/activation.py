@@ -46,6 +46,13 @@ def get(activation: Any) -> ActivationFunction:
     raise ArgumentError(f"unknown activation {activation!r}", remedy=f"did you mean {' or '.join(near)}?")
 
 
+def name_of(activation: Any) -> str | None:
+    """The Keras name of what `get` takes; None where it has none."""
+    if isinstance(activation, str):
+        return activation
+    return next((name for name, function in _BY_NAME.items() if function is activation), None)
+
+
 class Activation(Layer):
     """Apply an activation function.  keras.layers.Activation."""
 

@@ -53,8 +53,9 @@ class _Recurrence(Op):
 
     def infer(self, x: TensorType, w: TensorType, r: TensorType, *rest: TensorType | None) -> Types:
         """y [n, t, u], then the final states [n, u]."""
-        b, *states, mask = (*rest, *[None] * (self.states + 2 - len(rest)))
-        floats = [given for given in (b, *states) if given is not None]
+        given = list(rest) + [None] * (self.states + 2 - len(rest))
+        b, states, mask = given[0], given[1:-1], given[-1]
+        floats = [type for type in (b, *states) if type is not None]
         same_dtype(x, w, r, *floats)
         require("float", x)
         self._check_activations()

@@ -1,0 +1,152 @@
+"""BatchNormalization and LayerNormalization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dagir import initializers, ops
+from dagir.errors import ArgumentError
+from dagir.graph import Initializer, Parameter, Value, apply, as_value
+from dagir.layers.base import Layer
+from dagir.types import Array, DType, normalize_axis
+
+
+def _epsilon(layer: str, epsilon: Any) -> float:
+    if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not epsilon >= 0:
+        raise ArgumentError(f"{layer} takes an epsilon of at least 0, got {epsilon!r}")
+    return float(epsilon)
+
+
+def _root_of(initializer: Any) -> Initializer:
+    """The deviation that belongs to an initial variance."""
+    make = initializers.get(initializer)
+
+    def initialize(shape: tuple[int, ...], dtype: DType) -> Array:
+        root: Array = np.sqrt(make(shape, dtype))
+        return root
+
+    return initialize
+
+
+class BatchNormalization(Layer):
+    """(x - moving_mean) / sqrt(moving_variance + epsilon) * gamma + beta, along `axis`.
+
+    Training, which Keras does, normalizes by the statistics of the batch instead.  keras.layers.BatchNormalization.
+    """
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        renorm: bool = False,
+        renorm_clipping: Any = None,
+        renorm_momentum: float = 0.99,
+        synchronized: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if isinstance(axis, bool) or not isinstance(axis, int):
+            raise ArgumentError(f"BatchNormalization takes one int for axis, got {axis!r}")
+        self.axis, self.momentum, self.epsilon = axis, float(momentum), _epsilon("BatchNormalization", epsilon)
+        self.center, self.scale, self.renorm = center, scale, renorm
+        self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
+        self.moving_mean_initializer = moving_mean_initializer
+        self.moving_variance_initializer = moving_variance_initializer
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """gamma, beta, moving_mean, moving_variance [c]; with renorm three more, which training alone reads."""
+        shape = (input_shape[normalize_axis(self.axis, len(input_shape))],)
+        self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma") if self.scale else None
+        self.beta = self.add_weight(shape, self.beta_initializer, name="beta") if self.center else None
+
+        def statistic(name: str, initializer: Any) -> Parameter:
+            return self.add_weight(shape, initializer, trainable=False, name=name)
+
+        self.moving_mean = statistic("moving_mean", self.moving_mean_initializer)
+        self.moving_variance = statistic("moving_variance", self.moving_variance_initializer)
+        if self.renorm:
+            deviation = _root_of(self.moving_variance_initializer)
+            statistic("moving_stddev", deviation)
+            statistic("renorm_mean", self.moving_mean_initializer)
+            statistic("renorm_stddev", deviation)
+
+    def call(self, inputs: Value, training: Any = None, mask: Any = None) -> Value:
+        """x: f[*s] -> f[*s]; a mask matters to the statistics of training alone."""
+        values = [
+            None if weight is None else as_value(weight)
+            for weight in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        ]
+        op = ops.BatchNorm(normalize_axis(self.axis, inputs.ndim), self.epsilon, self.momentum)
+        return apply(op, inputs, *values)
+
+
+class LayerNormalization(Layer):
+    """Zero mean and unit variance over `axis`, times gamma, plus beta.  keras.layers.LayerNormalization."""
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        rms_scaling: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        axes: list[Any] = list(axis) if isinstance(axis, (list, tuple)) else [axis]
+        if not axes or not all(isinstance(each, int) and not isinstance(each, bool) for each in axes):
+            raise ArgumentError(f"LayerNormalization takes an int or a list of ints for axis, got {axis!r}")
+        self.axis: list[int] = sorted(axes)
+        self.epsilon = _epsilon("LayerNormalization", epsilon)
+        self.center, self.scale, self.rms_scaling = center, scale, rms_scaling
+        self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """gamma and beta, with the sizes of the axes in the order of the sorted axes as they were written."""
+        shape = tuple(input_shape[normalize_axis(axis, len(input_shape))] for axis in self.axis)
+        scaled, centred = self.scale or self.rms_scaling, self.center and not self.rms_scaling
+        self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma") if scaled else None
+        self.beta = self.add_weight(shape, self.beta_initializer, name="beta") if centred else None
+
+    def call(self, inputs: Value) -> Value:
+        """x: f[*s] -> f[*s]."""
+        axes = tuple(sorted(normalize_axis(axis, inputs.ndim) for axis in self.axis))
+        gamma, beta = (_in_order(weight, inputs, axes) for weight in (self.gamma, self.beta))
+        if not self.rms_scaling:
+            return ops.layer_normalization(inputs, gamma, beta, axes, self.epsilon)
+        # Keras's name says root mean square; what it divides by is the deviation, and the mean stays
+        shape = [size if axis in axes else 1 for axis, size in enumerate(inputs.type.shape)]
+        scale = ops.rsqrt(ops.var(inputs, axis=axes, keepdims=True) + self.epsilon)
+        return inputs * scale * ops.reshape(gamma, shape)
+
+
+def _in_order(weight: Parameter | None, inputs: Value, axes: tuple[int, ...]) -> Value | None:
+    """For axes written from both ends, such as [-1, 1], Keras sorts the sizes of the weight so, its elements not."""
+    if weight is None:
+        return None
+    shape = tuple(inputs.type.shape[axis] for axis in axes)
+    return weight.value if shape == weight.shape or len(axes) == 1 else ops.reshape(weight, shape)
