@@ -1,0 +1,259 @@
+"""Layers that move elements: reshaping, padding, cropping, upsampling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from dagir import ops
+from dagir.errors import ArgumentError, ShapeError
+from dagir.graph import Value
+from dagir.layers.base import Layer
+from dagir.layers.core import positive_int
+from dagir.layers.pooling import check_rank, checked_data_format, checked_ints
+
+
+class Flatten(Layer):
+    """Everything behind the batch on one axis; channels_first moves the channels last before.  keras.layers.Flatten."""
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_format = checked_data_format(data_format)
+
+    def call(self, inputs: Value) -> Value:
+        """x: t[n, *s] -> t[n, product of s]."""
+        if inputs.ndim < 1:
+            raise ShapeError("Flatten takes values of rank 1 or more, got a scalar")
+        if self.data_format == "channels_first" and inputs.ndim > 2:
+            inputs = ops.transpose(inputs, (0, *range(2, inputs.ndim), 1))
+        if inputs.ndim == 1:
+            return ops.expand_dims(inputs, 1)
+        size = 1
+        for each in inputs.type.shape[1:]:
+            size = each * size  # type: ignore[assignment]
+        return ops.reshape(inputs, (inputs.type.shape[0], size))
+
+
+class Reshape(Layer):
+    """The axes behind the batch in another shape; one size may be -1.  keras.layers.Reshape."""
+
+    def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(target_shape, (list, tuple)):
+            raise ArgumentError(f"Reshape takes a tuple for target_shape, got {target_shape!r}")
+        self.target_shape = tuple(target_shape)
+        for size in self.target_shape:
+            if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < -1):
+                raise ArgumentError(f"Reshape takes ints of at least 0, -1 or None as sizes, got {size!r}")
+        if self.target_shape.count(-1) > 1:
+            raise ArgumentError(f"Reshape takes at most one -1, got {self.target_shape}")
+
+    def call(self, inputs: Value) -> Value:
+        """x: t[n, *s] -> t[n, *target_shape]. None is worked out as -1 is, or keeps the size that its axis has."""
+        batch, *sizes = inputs.type.shape
+        target: list[Any] = list(self.target_shape)
+        if target.count(None) == 1 and -1 not in target:
+            target[target.index(None)] = -1
+        for axis, size in enumerate(target):
+            if size is None:
+                if axis >= len(sizes):
+                    raise ShapeError(
+                        f"the size of axis {axis + 1} of target_shape {self.target_shape} cannot be worked out",
+                        remedy="leave one size only to None or -1",
+                    )
+                target[axis] = sizes[axis]
+        return ops.reshape(inputs, (batch, *target))
+
+
+class Permute(Layer):
+    """The axes behind the batch in another order, counted from 1.  keras.layers.Permute."""
+
+    def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dims = tuple(dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ArgumentError(f"Permute takes the axes 1 to {len(self.dims)} in some order for dims, got {dims!r}")
+
+    def call(self, inputs: Value) -> Value:
+        """x: t[n, *s] -> t[n, *(s in the order of dims)]."""
+        check_rank(self, inputs, len(self.dims) + 1)
+        return ops.transpose(inputs, (0, *self.dims))
+
+
+class RepeatVector(Layer):
+    """The vector n times, as a sequence.  keras.layers.RepeatVector."""
+
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.n = positive_int("RepeatVector", "n", n)
+
+    def call(self, inputs: Value) -> Value:
+        """x: t[b, c] -> t[b, n, c]."""
+        check_rank(self, inputs, 2)
+        return ops.tile(ops.expand_dims(inputs, 1), (1, self.n, 1))
+
+
+def _pairs(layer: str, name: str, value: Any, rank: int) -> tuple[tuple[int, ...], ...]:
+    """(before, after) for each axis: from an int for all, or for each axis an int or a pair."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = (value,) * rank
+    if not isinstance(value, (list, tuple)) or len(value) != rank:
+        raise ArgumentError(f"{layer} takes an int or {rank} pairs for {name}, got {value!r}")
+    return tuple(checked_ints(layer, name, entry, 2, least=0) for entry in value)
+
+
+class _Edges(Layer):
+    """What padding and cropping share: pairs for the spatial axes, put on the axes of the input."""
+
+    rank: ClassVar[int]
+    data_format: str
+
+    def _resized(self, inputs: Value, pairs: Sequence[Sequence[int]], sign: int) -> Value:
+        check_rank(self, inputs, self.rank + 2)
+        first = 1 if self.data_format == "channels_last" else 2
+        pads = [(0, 0)] * inputs.ndim
+        for axis, (before, after) in enumerate(pairs, start=first):
+            size = inputs.type.shape[axis]
+            if sign < 0 and isinstance(size, int) and before + after >= size:
+                raise ShapeError(
+                    f"{type(self).__name__} cuts {before} + {after} off axis {axis}, which has {size}",
+                    remedy="crop less than the size of the axis",
+                )
+            pads[axis] = (sign * before, sign * after)
+        return ops.pad(inputs, pads)
+
+
+class ZeroPadding1D(_Edges):
+    """Zeros before and after the steps.  keras.layers.ZeroPadding1D."""
+
+    rank = 1
+
+    def __init__(self, padding: Any = 1, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.padding = checked_ints("ZeroPadding1D", "padding", padding, 2, least=0)
+        self.data_format = checked_data_format(data_format)
+
+    def call(self, inputs: Value) -> Value:
+        """x: t[n, d, c] -> t[n, before + d + after, c]."""
+        return self._resized(inputs, (self.padding,), 1)
+
+
+class ZeroPadding2D(_Edges):
+    """Zeros around the pixels.  keras.layers.ZeroPadding2D."""
+
+    rank = 2
+
+    def __init__(self, padding: Any = (1, 1), data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.padding = _pairs("ZeroPadding2D", "padding", padding, 2)
+        self.data_format = checked_data_format(data_format)
+
+    def call(self, inputs: Value) -> Value:
+        """x: t[n, *d, c] -> t[n, *(before + d + after), c]."""
+        return self._resized(inputs, self.padding, 1)
+
+
+class ZeroPadding3D(_Edges):
+    """Zeros around the voxels.  keras.layers.ZeroPadding3D."""
+
+    rank = 3
+
+    def __init__(self, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.padding = _pairs("ZeroPadding3D", "padding", padding, 3)
+        self.data_format = checked_data_format(data_format)
+
+    def call(self, inputs: Value) -> Value:
+        """x: t[n, *d, c] -> t[n, *(before + d + after), c]."""
+        return self._resized(inputs, self.padding, 1)
+
+
+class Cropping1D(_Edges):
+    """Steps cut off at both ends.  keras.layers.Cropping1D."""
+
+    rank = 1
+    data_format = "channels_last"
+
+    def __init__(self, cropping: Any = (1, 1), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cropping = checked_ints("Cropping1D", "cropping", cropping, 2, least=0)
+
+    def call(self, inputs: Value) -> Value:
+        """x: t[n, d, c] -> t[n, d - before - after, c]."""
+        return self._resized(inputs, (self.cropping,), -1)
+
+
+class Cropping2D(_Edges):
+    """Pixels cut off at the edges.  keras.layers.Cropping2D."""
+
+    rank = 2
+
+    def __init__(self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cropping = _pairs("Cropping2D", "cropping", cropping, 2)
+        self.data_format = checked_data_format(data_format)
+
+    def call(self, inputs: Value) -> Value:
+        """x: t[n, *d, c] -> t[n, *(d - before - after), c]."""
+        return self._resized(inputs, self.cropping, -1)
+
+
+class Cropping3D(_Edges):
+    """Voxels cut off at the edges.  keras.layers.Cropping3D."""
+
+    rank = 3
+
+    def __init__(self, cropping: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cropping = _pairs("Cropping3D", "cropping", cropping, 3)
+        self.data_format = checked_data_format(data_format)
+
+    def call(self, inputs: Value) -> Value:
+        """x: t[n, *d, c] -> t[n, *(d - before - after), c]."""
+        return self._resized(inputs, self.cropping, -1)
+
+
+class UpSampling1D(Layer):
+    """Each step `size` times.  keras.layers.UpSampling1D."""
+
+    def __init__(self, size: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.size = positive_int("UpSampling1D", "size", size)
+
+    def call(self, inputs: Value) -> Value:
+        """x: t[n, d, c] -> t[n, d * size, c]."""
+        check_rank(self, inputs, 3)
+        return ops.upsample(inputs, (self.size,))
+
+
+class UpSampling2D(Layer):
+    """Each axis of the image grown by a whole factor; interpolation nearest or bilinear.  keras.layers.UpSampling2D."""
+
+    def __init__(
+        self, size: Any = (2, 2), data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.size = checked_ints("UpSampling2D", "size", size, 2)
+        self.data_format = checked_data_format(data_format)
+        if not isinstance(interpolation, str) or interpolation.lower() not in ("nearest", "bilinear"):
+            raise ArgumentError(f"UpSampling2D takes interpolation 'nearest' or 'bilinear', got {interpolation!r}")
+        self.interpolation = interpolation.lower()
+
+    def call(self, inputs: Value) -> Value:
+        """x: f[n, h, w, c] -> f[n, h * size[0], w * size[1], c]."""
+        check_rank(self, inputs, 4)
+        return ops.upsample(inputs, self.size, self.interpolation, self.data_format)
+
+
+class UpSampling3D(Layer):
+    """Each voxel repeated along the three axes.  keras.layers.UpSampling3D."""
+
+    def __init__(self, size: Any = (2, 2, 2), data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.size = checked_ints("UpSampling3D", "size", size, 3)
+        self.data_format = checked_data_format(data_format)
+
+    def call(self, inputs: Value) -> Value:
+        """x: t[n, *d, c] -> t[n, *(d * size), c]."""
+        check_rank(self, inputs, 5)
+        return ops.upsample(inputs, self.size, "nearest", self.data_format)
