@@ -10,12 +10,13 @@ import keras
 import numpy as np
 
 from dagir.backend import Executable, graph_of, signature
-from dagir.errors import FileError
+from dagir.errors import BackendError, FileError
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.structure import flatten_like, pack
 from dagir.types import Array
 from dagir_keras.program import Registry, functional
+from dagir_keras.traced import TracedLayer
 
 
 class KerasExecutable(Executable):
@@ -41,13 +42,19 @@ class KerasExecutable(Executable):
             parameter.assign(np.asarray(variable))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-        """Write a .keras file and return its path. Raises FileError."""
+        """Write a .keras file and return its path. Raises FileError, BackendError for what Keras cannot save."""
         if Path(path).exists() and not overwrite:
             raise FileError(f"{path} exists", remedy="choose another path, or pass overwrite=True")
         try:
             self.artifact.save(path)
         except OSError as error:
             raise FileError(f"cannot write {path}: {error.strerror or error}") from error
+        except NotImplementedError as error:
+            traced = [layer.name for layer in self.artifact._flatten_layers() if isinstance(layer, TracedLayer)]
+            raise BackendError(
+                f"Keras cannot save what is no Keras layer: {', '.join(traced) or str(error).strip()}",
+                remedy="write a .dagir or an .onnx file",
+            ) from error
         return Path(path)
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:

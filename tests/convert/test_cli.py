@@ -295,6 +295,26 @@ def test_formats_that_are_not_read_are_exit_code_4_or_5(run, folder):
     assert names(folder) == ["model.py", "net.onnx"]
 
 
+def test_what_keras_cannot_save_is_exit_code_4(run, folder):
+    custom = """
+class Scale(dagir.Layer):
+    def build(self, shape):
+        self.factor = self.add_weight(shape=(6,), name="factor")
+
+    def call(self, x):
+        return x * self.factor
+
+x = dagir.Input(shape=(6,))
+scaled = dagir.Model(x, Scale(name="scaled")(x))
+"""
+    Path("custom.py").write_text(SOURCE + custom)
+    code, _, err = run("custom.py:scaled", "net.keras")
+    assert code == 4
+    assert "Keras cannot save what is no Keras layer: scaled" in err
+    assert run("custom.py:scaled", "net.onnx", "-q")[0] == 0
+    assert names(folder) == ["custom.py", "model.py", "net.onnx"]
+
+
 def test_help_teaches(run):
     code, out, _ = run("--help")
     assert code == 0
