@@ -50,23 +50,24 @@ def _run(op: Any, tensors: dict[int, Any]) -> tuple[Any, ...]:
     xw = K.matmul(x, w)
     if bias is not None:
         xw = xw + (bias[0] if len(bias.shape) == 2 else bias)
-    sequences = [xw] if mask is None else [xw, K.expand_dims(K.cast(mask, "bool"), -1)]
+    if mask is not None:  # keras.ops.scan takes but one sequence of unknown length, so the mask is its last column
+        xw = K.concatenate([xw, K.expand_dims(K.cast(mask, xw.dtype), -1)], axis=-1)
     if op.go_backwards:
-        sequences = [K.flip(sequence, axis=1) for sequence in sequences]
+        xw = K.flip(xw, axis=1)
 
     def advance(carry: Any, inputs: Any) -> Any:
         out, *before = carry
-        new = step(inputs[0], before)
         if mask is None:
+            new = step(inputs, before)
             carry = [new[0], *new]
         else:
+            new = step(inputs[:, :-1], before)
             kept = zeros if op.zero_output_for_mask else out
             pairs = zip([new[0], *new], [kept, *before], strict=True)
-            carry = [K.where(inputs[1], now, old) for now, old in pairs]
+            carry = [K.where(inputs[:, -1:] > 0, now, old) for now, old in pairs]
         return carry, carry
 
-    major = [K.swapaxes(sequence, 0, 1) for sequence in sequences]
-    (_, *final), (y, *_) = K.scan(advance, [zeros, *states], major)
+    (_, *final), (y, *_) = K.scan(advance, [zeros, *states], K.swapaxes(xw, 0, 1))
     return (K.swapaxes(y, 0, 1), *final)
 
 

@@ -1,0 +1,279 @@
+"""Recurrent layers and their masks against Keras's own layers with the same weights, on every backend."""
+
+from __future__ import annotations
+
+import inspect
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dagir
+from dagir import layers, ops
+from dagir.errors import ArgumentError, DTypeError, ShapeError, UnsupportedOp
+from dagir.structure import flatten
+from dagir.testing import assert_close, assert_equivalent
+from dagir.testing.rnn import NATIVE_ACTIVATIONS, masks
+
+ALL = ["LSTM", "GRU", "SimpleRNN"]
+NATIVE = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
+STATES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1}
+SIZES = [(1, 1), (3, 5), (2, 11)]  # batch and time
+
+
+@st.composite
+def arguments(draw, name):
+    flags = ["return_sequences", "return_state", "go_backwards", "use_bias", "zero_output_for_mask"]
+    flags += {"LSTM": ["unit_forget_bias"], "GRU": ["reset_after"], "SimpleRNN": []}[name]
+    kwargs = {flag: draw(st.booleans()) for flag in flags}
+    kwargs["units"] = draw(st.integers(1, 5))
+    kwargs["activation"] = draw(st.sampled_from(["tanh", None, *NATIVE_ACTIVATIONS]))
+    if name != "SimpleRNN":
+        kwargs["recurrent_activation"] = draw(st.sampled_from(["sigmoid", "sigmoid", "hard_sigmoid"]))
+    return {**kwargs, "dropout": 0.3, "recurrent_dropout": draw(st.sampled_from([0.0, 0.2]))}
+
+
+def randomize(layer, seed=0):
+    rng = np.random.default_rng(seed)
+    layer.set_weights([rng.uniform(-0.7, 0.7, weight.shape).astype("float32") for weight in layer.weights])
+
+
+def model_of(layer, width, mask=False, states=False):
+    """A model of one layer with drawn weights, over a batch and a time of any size."""
+    x = dagir.Input(("time", width), name="x")
+    inputs, more = [x], {}
+    if mask:
+        inputs.append(dagir.Input(("time",), dtype="bool", name="mask"))
+        more["mask"] = inputs[-1]
+    if states:
+        more["initial_state"] = [dagir.Input((layer.units,), name=f"s{i}") for i in range(STATES[type(layer).__name__])]
+        inputs.extend(more["initial_state"])
+    model = dagir.Model(inputs, layer(x, **more))
+    randomize(layer)
+    return model
+
+
+def keras_outputs(name, kwargs, layer, x, **more):
+    judge = getattr(keras.layers, name)(**kwargs)
+    judge.build(x.shape)
+    assert [w.name for w in judge.weights] == [w.name.rsplit("/", 1)[-1] for w in layer.weights]
+    judge.set_weights(layer.get_weights())
+    return [np.asarray(output) for output in keras.tree.flatten(judge(x, **more))]
+
+
+def op_types(model):
+    return [node.op_type for node in dagir.lower(model, "onnx").artifact.graph.node]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_layer_agrees_with_keras(name):
+    @given(st.data())
+    def agrees(data):
+        kwargs = data.draw(arguments(name))
+        batch, steps = data.draw(st.sampled_from(SIZES))
+        masked, stated = data.draw(st.booleans()), data.draw(st.booleans())
+        rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
+        layer = getattr(layers, name)(**kwargs)
+        model = model_of(layer, 3, masked, stated)
+        x = rng.uniform(-2, 2, (batch, steps, 3)).astype("float32")
+        more = {"mask": data.draw(masks(batch, steps))} if masked else {}
+        states = [rng.uniform(-1, 1, (batch, layer.units)).astype("float32") for _ in range(STATES[name])]
+        if stated:
+            more["initial_state"] = states
+        feeds = [x, *([more["mask"]] if masked else []), *(states if stated else [])]
+        want = keras_outputs(name, kwargs, layer, x, **more)
+        oracle = flatten(dagir.lower(model, "numpy", precision="float64")(feeds))
+        for place, (expected, found) in enumerate(zip(want, oracle, strict=True)):
+            assert_close(expected, found, f"Keras's own layer, output {place}")
+        assert_equivalent(model, feeds)
+
+    agrees()
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("masked", [False, True])
+def test_one_graph_of_a_native_op_serves_every_size(name, masked):
+    layer = getattr(layers, name)(4, return_sequences=True, return_state=True)
+    model = model_of(layer, 3, masked)
+    executables = [dagir.lower(model, "onnx"), dagir.lower(model, "keras")]
+    rng = np.random.default_rng(0)
+    for batch, steps in SIZES:
+        feeds = [rng.normal(size=(batch, steps, 3)).astype("float32")]
+        feeds += [rng.random((batch, steps)) < 0.5] if masked else []
+        oracle = flatten(dagir.lower(model, "numpy", precision="float64")(feeds))
+        for executable in executables:
+            for found, want in zip(flatten(executable(feeds)), oracle, strict=True):
+                assert_close(found, want, f"{executable} at {batch}, {steps}")
+    found = op_types(model)
+    assert found.count(NATIVE[name]) == 1
+    assert not {"Loop", "Scan", "If"} & set(found)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_weight_is_one_initializer(name):
+    layer = getattr(layers, name)(4)
+    graph = dagir.lower(model_of(layer, 3), "onnx").artifact.graph
+    names = [initializer.name for initializer in graph.initializer if "kernel" in initializer.name or "bias" in initializer.name]
+    assert sorted(names) == sorted(weight.name for weight in layer.weights)
+
+
+@pytest.mark.parametrize("opset", [18, 24])
+def test_masked_lstm_at_the_oldest_and_newest_opset(opset):
+    model = model_of(layers.LSTM(4, return_sequences=True, go_backwards=True), 3, mask=True)
+    rng = np.random.default_rng(1)
+    feeds = [rng.normal(size=(3, 5, 3)).astype("float32"), rng.random((3, 5)) < 0.6]
+    want = dagir.lower(model, "numpy", precision="float64")(feeds)
+    assert_close(dagir.lower(model, "onnx", opset=opset)(feeds), want, f"opset {opset}")
+
+
+def text_model(name, **kwargs):
+    ids = dagir.Input(("time",), dtype="int32", name="ids")
+    x = layers.Embedding(9, 4, mask_zero=True)(ids)
+    x = layers.Dropout(0.5)(layers.Dense(3, activation="tanh")(x))
+    x = getattr(layers, name)(5, return_sequences=True)(x)
+    x = layers.LayerNormalization()(x)
+    model = dagir.Model(ids, getattr(layers, name)(4, **kwargs)(x))
+    for place, layer in enumerate(model.layers):
+        if layer.weights:
+            randomize(layer, place)
+    return model
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_implicit_masks_flow_from_the_embedding_through_all(name, backwards):
+    model = text_model(name, return_sequences=True, go_backwards=backwards)
+    keras_model = dagir.lower(model, "keras").artifact
+    kinds = [type(layer).__name__ for layer in keras_model.layers]
+    assert kinds[1:] == ["Embedding", "Dense", "Dropout", name, "LayerNormalization", name]
+    for ids in ([[3, 0, 5, 0, 0], [0, 0, 0, 0, 0], [1, 2, 3, 4, 5], [0, 0, 7, 8, 0]], [[0]], [[4, 0, 0]]):
+        assert_equivalent(model, [np.array(ids, "int32")])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_masking_layer(name):
+    x = dagir.Input(("time", 3))
+    masked = layers.Masking(mask_value=-1.0)(x)
+    assert masked.mask is not None
+    layer = getattr(layers, name)(4, return_sequences=True)
+    model = dagir.Model(x, [layer(masked), masked])
+    randomize(layer)
+    feed = np.random.default_rng(0).normal(size=(3, 5, 3)).astype("float32")
+    feed[0, 1], feed[1], feed[2, 4, 0] = -1, -1, -1
+    judge = keras.layers.Masking(-1.0)(feed)
+    (want,) = keras_outputs(name, {"units": 4, "return_sequences": True}, layer, np.asarray(judge), mask=judge._keras_mask)
+    outputs = dagir.lower(model, "numpy", precision="float64")(feed)
+    assert_close(want, outputs[0], "Keras's masking")
+    assert_close(np.asarray(judge), outputs[1], "masked values")
+    assert_equivalent(model, [feed])
+
+
+def test_mask_flow_is_that_of_keras():
+    x = layers.Embedding(9, 4, mask_zero=True)(dagir.Input(("time",), dtype="int32"))
+    y, h, c = layers.LSTM(4, return_sequences=True, return_state=True)(x)
+    assert y.mask is x.mask
+    assert h.mask is None
+    assert c.mask is None
+    assert layers.LSTM(4)(x).mask is None
+    assert layers.GRU(4, return_sequences=True)(x).mask is x.mask
+
+
+class Encoder(dagir.Layer):
+    """A custom layer: its recurrence is traced, and takes the mask of its input."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = layers.GRU(3, return_sequences=True)
+
+    def call(self, x, mask=None):
+        kernel = self.add_weight((3, 6), "glorot_uniform", name="kernel")
+        recurrent = self.add_weight((2, 6), "glorot_uniform", name="recurrent")
+        return ops.gru(self.inner(x, mask=mask), kernel, recurrent, mask=mask)[0]
+
+
+def test_recurrence_inside_a_custom_layer():
+    ids = dagir.Input(("time",), dtype="int32")
+    encoder = Encoder()
+    model = dagir.Model(ids, encoder(layers.Embedding(9, 4, mask_zero=True)(ids)))
+    randomize(encoder)
+    for feed in ([[3, 0, 5, 0, 0], [0, 0, 0, 0, 0], [1, 2, 3, 4, 5]], [[0, 2]]):
+        assert_equivalent(model, [np.array(feed, "int32")])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_signature_is_that_of_keras(name):
+    ours = inspect.signature(getattr(layers, name).__init__).parameters
+    theirs = inspect.signature(getattr(keras.layers, name).__init__).parameters
+    assert [(key, p.default) for key, p in ours.items()] == [(key, p.default) for key, p in theirs.items()]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_configuration_makes_the_layer_again(name):
+    layer = getattr(layers, name)(4, go_backwards=True, dropout=0.2, zero_output_for_mask=True, activation=ops.relu)
+    again = type(layer).from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    assert again._op() == layer._op()
+
+
+def test_first_bias_of_an_lstm_remembers():
+    layer = layers.LSTM(2)
+    layer(dagir.Input((None, 3)))
+    np.testing.assert_array_equal(layer.get_weights()[2], [0, 0, 1, 1, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"units": 0}, "positive int for units"),
+        ({"units": 2, "stateful": True}, "initial_state="),
+        ({"units": 2, "activation": "tahn"}, "tanh"),
+        ({"units": 2, "activation": lambda x: x}, "by name"),
+        ({"units": 2, "dropout": "half"}, "from 0 to 1 for dropout"),
+        ({"units": 2, "use_cudnn": "yes"}, "use_cudnn"),
+        ({"units": 2, "retrun_state": True}, "return_state"),
+    ],
+)
+def test_wrong_arguments_are_refused_with_the_remedy(arguments, told):
+    with pytest.raises(ArgumentError, match=told):
+        layers.LSTM(**arguments)
+
+
+def test_wrong_calls_are_refused():
+    x = dagir.Input((None, 3))
+    with pytest.raises(ArgumentError, match="unroll"):
+        layers.GRU(2, unroll=True)(x)
+    with pytest.raises(ArgumentError, match="takes 2 initial state"):
+        layers.LSTM(2)(x, initial_state=[dagir.Input((2,))])
+    with pytest.raises(ShapeError, match="initial state"):
+        layers.GRU(2)(x, initial_state=dagir.Input((3,)))
+    with pytest.raises(ShapeError, match="rank 3"):
+        layers.GRU(2)(dagir.Input((3,)))
+    with pytest.raises(ShapeError, match="axis 1 of the mask"):
+        layers.GRU(2)(dagir.Input((4, 3)), mask=dagir.Input((5,), dtype="bool"))
+    with pytest.raises(DTypeError, match="bool"):
+        ops.simple_rnn(x, np.ones((3, 2), "f"), np.ones((2, 2), "f"), mask=dagir.Input((None,)))
+
+
+def test_what_onnx_lacks_is_said():
+    with pytest.raises(UnsupportedOp, match="no activation 'gelu'"):
+        dagir.lower(model_of(layers.LSTM(2, activation="gelu"), 3), "onnx")
+    x = dagir.Input((None, 3), dtype="float64")
+    with pytest.raises(UnsupportedOp, match="float64"):
+        dagir.lower(dagir.Model(x, layers.GRU(2, dtype="float64")(x)), "onnx")
+
+
+@pytest.mark.parametrize("activation", ["gelu", "selu", "silu", "relu6", "exponential", "softmax", "log_softmax"])
+def test_activations_that_onnx_lacks_agree_with_keras(activation):
+    kwargs = {"units": 3, "activation": activation, "recurrent_activation": "hard_sigmoid"}
+    layer = layers.GRU(**kwargs)
+    model = model_of(layer, 2)
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 3, 2)).astype("float32")
+    oracle = dagir.lower(model, "numpy", precision="float64")(x)
+    assert_close(keras_outputs("GRU", kwargs, layer, x)[0], oracle, activation)
+    assert_equivalent(model, [x], ("numpy", "keras"))
