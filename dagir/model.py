@@ -17,7 +17,7 @@ from dagir.model_layers import layers_in_keras_order
 from dagir.naming import Namer
 from dagir.ops.call import call as call_graph
 from dagir.replay import replay
-from dagir.structure import flatten, map_structure, pack
+from dagir.structure import flatten, flatten_sorted, map_structure, pack
 from dagir.training import Trainable
 from dagir.types import TensorType
 from dagir.validation import check
@@ -104,7 +104,8 @@ class Model(Trainable, Layer):
     @cached_property
     def layers(self) -> list[Layer]:
         """Every layer once, in Keras's order: by depth from the outputs."""
-        return [layer for layer in layers_in_keras_order(self.graph) if isinstance(layer, Layer)]
+        order = flatten_sorted(self._output_structure)
+        return [layer for layer in layers_in_keras_order(self.graph, order) if isinstance(layer, Layer)]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or its place. Raises ArgumentError with the nearest names."""
@@ -230,7 +231,7 @@ def _functional_name() -> str:
 def signature_of(graph: Graph, input_structure: Any, output_structure: Any) -> Signature:
     """The signature of a graph whose values stand in these structures."""
     inputs = [name or value.name for name, value in _named(input_structure, graph.inputs)]
-    namer = Namer()
+    namer = Namer(inputs)  # an output may be an input: ONNX needs a name of its own
     outputs = [namer(name or output_name(value)) for name, value in _named(output_structure, graph.outputs)]
     return Signature(
         tuple((name, value.type) for name, value in zip(inputs, graph.inputs, strict=True)),

@@ -6,7 +6,7 @@ the deepest, those of one depth in the order in which a walk back from the outpu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from dagir.graph import Graph, Node, Value
@@ -17,12 +17,15 @@ Event: TypeAlias = LayerCall | Node | Value
 Operation: TypeAlias = Any  # a layer, a node or an input value: whatever Keras counts as one operation
 
 
-def layers_in_keras_order(graph: Graph) -> list[Named]:
-    """The top-level layers of a graph, its input layers among them, each once."""
+def layers_in_keras_order(graph: Graph, outputs: Sequence[Value] | None = None) -> list[Named]:
+    """The top-level layers of a graph, its input layers among them, each once.
+
+    outputs: the outputs in the order in which Keras would walk back from them, where that is another.
+    """
     if all(node.scope is None for node in graph.nodes):
         return [value.source.layer for value in graph.inputs if isinstance(value.source, LayerCall)]
     parents = _event_parents(graph)
-    order = _post_order(graph, parents)
+    order = _post_order(graph, parents, graph.outputs if outputs is None else outputs)
     first_met = {operation: place for place, operation in enumerate(dict.fromkeys(map(_operation, order.met)))}
     depths: dict[Event, int] = {}
     operation_depths: dict[Operation, int] = {}
@@ -45,11 +48,11 @@ class _Walk:
         self.finished: list[Event] = []
 
 
-def _post_order(graph: Graph, parents: dict[Event, tuple[Event, ...]]) -> _Walk:
+def _post_order(graph: Graph, parents: dict[Event, tuple[Event, ...]], outputs: Sequence[Value]) -> _Walk:
     walk = _Walk()
     done: set[Event] = set()
     inputs = set(graph.inputs)
-    for output in graph.outputs:
+    for output in outputs:
         stack: list[tuple[Event, Iterable[Event] | None]] = [(_event(output, inputs), None)]
         while stack:
             event, rest = stack.pop()

@@ -15,10 +15,21 @@ def flatten(structure: Any) -> list[Any]:
     return [structure]
 
 
+def flatten_sorted(structure: Any) -> list[Any]:
+    """The leaves as Keras orders them: dicts by their sorted keys."""
+    if isinstance(structure, dict):
+        return [leaf for key in sorted(structure) for leaf in flatten_sorted(structure[key])]
+    if isinstance(structure, (list, tuple)):
+        return [leaf for part in structure for leaf in flatten_sorted(part)]
+    return [structure]
+
+
 def flatten_like(structure: Any, value: Any) -> list[Any]:
     """The leaves of `value` in the order of `structure`, whose dict keys another library may have sorted."""
     if isinstance(structure, dict):
         return [leaf for key, part in structure.items() for leaf in flatten_like(part, value[key])]
+    if isinstance(structure, (list, tuple)) and not isinstance(value, (list, tuple)):
+        value = [value]  # Keras gives the only entry in place of a list of one
     if isinstance(structure, (list, tuple)):
         return [leaf for part, inner in zip(structure, value, strict=True) for leaf in flatten_like(part, inner)]
     return [value]

@@ -20,6 +20,7 @@ def test_the_tour_can_be_pasted(tmp_path, monkeypatch, capsys):
     shown = re.search(r"```text\n(.*?)```", README, flags=re.S)[1]
     space = {}
     for snippet in snippets:
+        capsys.readouterr()
         exec(compile(snippet, "tour.py", "exec"), space)
         if "dagir.ShapeError" in snippet:
             printed = capsys.readouterr().out

@@ -35,6 +35,7 @@ class Layer:
     _stored_weights: Sequence[Parameter] | None = None  # weights of a file, for add_weight to hand out
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Keep the arguments, for get_config."""
         layer = super().__new__(cls)
         object.__setattr__(layer, "_init_arguments", _bind(cls, args, kwargs))
         return layer
@@ -353,6 +354,7 @@ def _bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str,
         known = ", ".join(name for name in _signature(cls).parameters if name not in ("kwargs", "args"))
         raise ArgumentError(f"{cls.__name__}: {error}", remedy=f"its arguments are: {known}") from None
     bound.apply_defaults()
+    bound.arguments.pop("args", None)
     extra = bound.arguments.pop("kwargs", {})
     return {**bound.arguments, **extra}
 
