@@ -1,0 +1,237 @@
+"""Strategies of whole graphs: several inputs and outputs, shared values, shared layers, nested models.
+
+A model grows from its inputs: each step takes a value of the pool and a move that fits its rank, and adds the result
+to the pool. What is drawn is a list of small integers, so a failing model shrinks to few and simple steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from hypothesis import strategies as st
+
+from dagir import layers, ops
+from dagir.graph import Value
+from dagir.layers import Input, Layer
+from dagir.model import Model
+from dagir.types import Array
+
+_ROWS = 11  # of every embedding table that is drawn
+
+
+@dataclass
+class _Growth:
+    """A model while it is drawn."""
+
+    draw: st.DrawFn
+    depth: int
+    pool: list[Value] = field(default_factory=list)
+    shared: list[tuple[str, Layer]] = field(default_factory=list)
+
+    def pick(self, values: Sequence[Any]) -> Any:
+        return values[self.draw(st.integers(0, len(values) - 1))]
+
+    def small(self, low: int = 1, high: int = 4) -> int:
+        return self.draw(st.integers(low, high))
+
+
+Move: TypeAlias = Callable[[_Growth, Value], Value]
+
+
+def _activation(grow: _Growth, x: Value) -> Value:
+    return grow.pick([ops.relu, ops.tanh, ops.sigmoid, ops.silu, ops.softplus, layers.ReLU(), layers.ELU()])(x)
+
+
+def _arithmetic(grow: _Growth, x: Value) -> Value:
+    partners = [value for value in grow.pool if value.type == x.type]
+    function = grow.pick([ops.add, ops.multiply, ops.subtract, ops.maximum])
+    return function(x, grow.pick(partners))
+
+
+def _scalar(grow: _Growth, x: Value) -> Value:
+    return grow.pick([lambda v: v * 0.5 + 1, lambda v: 1 - v, lambda v: -v, lambda v: ops.clip(v, -1, 1)])(x)
+
+
+def _dense(grow: _Growth, x: Value) -> Value:
+    return layers.Dense(grow.small(), activation=grow.pick([None, "relu", "tanh", "softmax"]))(x)
+
+
+def _shared_layer(grow: _Growth, x: Value) -> Value:
+    """A Dense that was called before, where it fits again."""
+    fitting = [layer for key, layer in grow.shared if key == str(x.type)]
+    if fitting:
+        return grow.pick(fitting)(x)
+    layer = layers.Dense(grow.small())
+    grow.shared.append((str(x.type), layer))
+    return layer(x)
+
+
+def _joined(grow: _Growth, x: Value) -> Value:
+    partners = [v for v in grow.pool if v.dtype is x.dtype and v.type.shape[:-1] == x.type.shape[:-1]]
+    return layers.Concatenate()([x, grow.pick(partners)])
+
+
+def _batch_norm(grow: _Growth, x: Value) -> Value:
+    return layers.BatchNormalization()(x)
+
+
+def _layer_norm(grow: _Growth, x: Value) -> Value:
+    return layers.LayerNormalization()(x)
+
+
+def _dropout(grow: _Growth, x: Value) -> Value:
+    return layers.Dropout(0.3)(x)
+
+
+def _lstm(grow: _Growth, x: Value) -> Value:
+    kind = grow.pick([layers.LSTM, layers.GRU])
+    return kind(grow.small(), return_sequences=grow.draw(st.booleans()))(x)
+
+
+def _conv1d(grow: _Growth, x: Value) -> Value:
+    return layers.Conv1D(grow.small(), grow.small(1, 3), padding=grow.pick(["same", "causal"]))(x)
+
+
+def _pool1d(grow: _Growth, x: Value) -> Value:
+    return grow.pick([layers.GlobalAveragePooling1D, layers.GlobalMaxPooling1D])()(x)
+
+
+def _conv2d(grow: _Growth, x: Value) -> Value:
+    activation = grow.pick([None, "relu"])
+    layer = layers.Conv2D(
+        grow.small(), grow.small(1, 3), padding="same", strides=grow.small(1, 2), activation=activation
+    )
+    return layer(x)
+
+
+def _conv_norm(grow: _Growth, x: Value) -> Value:
+    return layers.BatchNormalization()(layers.Conv2D(grow.small(), 3, padding="same", use_bias=False)(x))
+
+
+def _pool2d(grow: _Growth, x: Value) -> Value:
+    return grow.pick([layers.MaxPooling2D, layers.AveragePooling2D])(2, padding="same")(x)
+
+
+def _global_pool2d(grow: _Growth, x: Value) -> Value:
+    return grow.pick([layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D])()(x)
+
+
+def _upsample(grow: _Growth, x: Value) -> Value:
+    return layers.UpSampling2D(2)(x)
+
+
+def _flatten(grow: _Growth, x: Value) -> Value:
+    return layers.Flatten()(x)
+
+
+def _nested(grow: _Growth, x: Value) -> Value:
+    """A model drawn for this type, called once or twice."""
+    if grow.depth == 0:
+        return _dense(grow, x)
+    source = Input(batch_shape=("batch", *x.type.shape[1:]))
+    inner = _Growth(grow.draw, grow.depth - 1, [source])
+    model = Model(source, _grow(inner, grow.small(1, 2))[-1])
+    result: Value = model(x)
+    return ops.concatenate([result, model(x * 0.5)], -1) if grow.draw(st.booleans()) else result
+
+
+_ANY: list[Move] = [
+    _activation,
+    _arithmetic,
+    _scalar,
+    _dense,
+    _shared_layer,
+    _joined,
+    _batch_norm,
+    _layer_norm,
+    _dropout,
+    _nested,
+]
+_MOVES: dict[int, list[Move]] = {
+    2: _ANY,
+    3: [*_ANY, _lstm, _conv1d, _pool1d],
+    4: [*_ANY, _conv2d, _conv_norm, _pool2d, _global_pool2d, _upsample, _flatten],
+}
+
+
+def _grow(grow: _Growth, steps: int) -> list[Value]:
+    for _ in range(steps):
+        x = grow.pick(grow.pool)
+        static = all(isinstance(size, int) for size in x.type.shape[1:])
+        moves = [move for move in _MOVES[x.ndim] if move is not _flatten or static]
+        grow.pool.append(grow.pick(moves)(grow, x))
+    return grow.pool
+
+
+def _sources(draw: st.DrawFn) -> list[Value]:
+    values = []
+    for place in range(draw(st.integers(1, 3))):
+        kind = draw(st.sampled_from(["vector", "image", "sequence", "ids"]))
+        if kind == "vector":
+            values.append(Input((draw(st.integers(1, 5)),), name=f"vector_{place}"))
+        elif kind == "image":
+            values.append(Input((draw(st.sampled_from([3, 4, 7])), 5, draw(st.integers(1, 3))), name=f"image_{place}"))
+        elif kind == "sequence":
+            values.append(Input(("time", draw(st.integers(1, 3))), name=f"sequence_{place}"))
+        else:
+            ids = Input(("time",), dtype="int32", name=f"ids_{place}")
+            values.append(layers.Embedding(_ROWS, draw(st.integers(1, 3)))(ids))
+    return values
+
+
+@st.composite
+def models(draw: st.DrawFn, max_steps: int = 6, depth: int = 1) -> Model:
+    """A valid Model of float32 layers with random weights; its named sizes are "batch" and "time"."""
+    sources = _sources(draw)
+    grow = _Growth(draw, depth, list(sources))
+    _grow(grow, draw(st.integers(1, max_steps)))
+    count = draw(st.integers(1, min(3, len(grow.pool))))
+    outputs = list(dict.fromkeys([*grow.pool[-count:], grow.pool[-1]]))
+    inputs = _inputs_of(outputs)
+    structure: Any = {f"out_{i}": v for i, v in enumerate(outputs)} if draw(st.booleans()) else outputs
+    model = Model(inputs, structure if len(outputs) > 1 else outputs[0])
+    randomize(model, draw(st.integers(0, 2**16)))
+    return model
+
+
+def _inputs_of(outputs: Sequence[Value]) -> list[Value]:
+    found: dict[Value, None] = {}
+    seen: set[Value] = set()
+    pending = list(outputs)
+    while pending:
+        value = pending.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        if value.is_input:
+            found[value] = None
+        elif value.node is not None:
+            pending.extend(operand for operand in value.node.inputs if operand is not None)
+    return sorted(found, key=lambda value: value.name)
+
+
+def randomize(model: Layer, seed: int) -> None:
+    """Give every weight random values; variances stay positive, scales near 1."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        if "variance" in weight.name:
+            weight.assign(rng.uniform(0.5, 2.0, weight.shape))
+        else:
+            centre = 1.0 if "gamma" in weight.name else 0.0
+            weight.assign(rng.normal(centre, 0.5, weight.shape))
+
+
+def feeds_for(model: Model, sizes: dict[str, int], seed: int = 0) -> list[Array]:
+    """An array for each input, named sizes as given; integers are ids that fit every drawn embedding."""
+    rng = np.random.default_rng(seed)
+    arrays: list[Array] = []
+    for value in model.inputs:
+        shape = [size if isinstance(size, int) else sizes[str(size)] for size in value.type.shape]
+        if value.dtype.is_integer:
+            arrays.append(rng.integers(0, _ROWS, shape).astype(value.dtype.numpy))
+        else:
+            arrays.append(rng.normal(size=shape).astype(value.dtype.numpy))
+    return arrays

@@ -1,0 +1,54 @@
+"""Whole models, drawn: every backend agrees with the float64 oracle, at sizes other than those they were built with."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import dagir
+from dagir.testing import assert_equivalent
+from dagir.testing.models import feeds_for, models
+
+sizes = st.fixed_dictionaries({"batch": st.sampled_from([1, 3]), "time": st.sampled_from([1, 2, 5])})
+
+
+@pytest.mark.parametrize("backend", ["numpy", "onnx", "keras"])
+def test_backends_agree_with_the_oracle(backend):
+    @given(models(), sizes)
+    def agrees(model, named):
+        assert_equivalent(model, feeds_for(model, named), (backend,))
+
+    agrees()
+
+
+@given(models())
+def test_drawn_models_are_sound(model):
+    assert dagir.check(model.graph) is model.graph
+    assert str(model.graph).count("\n") >= len(model.graph.nodes)
+
+
+def test_a_wrong_answer_is_found_and_shrinks_to_its_op(monkeypatch):
+    """Break one rule on purpose: the property must go red, and the model that shows it must be small."""
+    from dagir import ops
+    from dagir_numpy.rules import rules
+
+    right = rules[ops.Softplus]
+    smallest = []
+
+    def wrong(op, x):
+        return right(op, x) * (1 + 1e-3) if x.dtype == "float32" else right(op, x)
+
+    monkeypatch.setitem(rules._rules, ops.Softplus, wrong)
+
+    @given(models(), sizes)
+    def agrees(model, named):
+        try:
+            assert_equivalent(model, feeds_for(model, named), ("numpy",))
+        except AssertionError:
+            smallest.append(len(model.graph.nodes))
+            raise
+
+    with pytest.raises(AssertionError):
+        settings(max_examples=300, database=None)(agrees)()
+    assert min(smallest) <= 2
