@@ -57,6 +57,18 @@ class Arithmetic:
     def __rtruediv__(self, other: Any) -> Value:
         return _functions["divide"](other, self)
 
+    def __floordiv__(self, other: Any) -> Value:
+        return _functions["floor_divide"](self, other)
+
+    def __rfloordiv__(self, other: Any) -> Value:
+        return _functions["floor_divide"](other, self)
+
+    def __mod__(self, other: Any) -> Value:
+        return _functions["mod"](self, other)
+
+    def __rmod__(self, other: Any) -> Value:
+        return _functions["mod"](other, self)
+
     def __pow__(self, other: Any) -> Value:
         return _functions["power"](self, other)
 

@@ -21,6 +21,8 @@ Atom: TypeAlias = Union[str, "Application"]
 Monomial: TypeAlias = tuple[Atom, ...]
 Terms: TypeAlias = Mapping[Monomial, int]
 
+MAX_TERMS = 1000  # of a product: what layers make has a few, and text from a file could ask for any number
+
 
 class Application:
     """floordiv, min or max of two dims: an atom of the polynomial."""
@@ -79,8 +81,11 @@ class SymbolicDim:
 
     def __mul__(self, other: Dim) -> Dim:
         terms: dict[Monomial, int] = {}
+        factors = _terms_of(other)
+        if len(self.terms) * len(factors) > MAX_TERMS:
+            raise ArgumentError(f"a product of sizes has more than {MAX_TERMS} terms")
         for left, a in self.terms:
-            for right, b in _terms_of(other):
+            for right, b in factors:
                 monomial = tuple(sorted(left + right, key=str))
                 terms[monomial] = terms.get(monomial, 0) + a * b
         return _canonical(terms)

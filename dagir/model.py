@@ -131,9 +131,13 @@ class Model(Trainable, Layer):
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """The outputs for other inputs, in the structure of this model's outputs."""
         given = self._arrange(inputs)
-        if any(value.mask is not None for value in given):  # its layers must see the masks, so they are called again
+        masked = any(value.mask is not None for value in (*given, *self.graph.outputs))
+        if masked:  # its layers must see the masks, and what is outside must see theirs, so they are called again
             return pack(self._output_structure, replay(self.graph, given))
         return pack(self._output_structure, call_graph(self.graph, given))
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """None: the layers inside, called again, have given the outputs their masks."""
 
     def _arrange(self, inputs: Any) -> list[Value]:
         if isinstance(inputs, Mapping):

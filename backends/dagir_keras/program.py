@@ -73,8 +73,9 @@ class Program:
     def __init__(
         self, graph: Graph, registry: Registry, *, within: LayerCall | None = None, inside: bool = False
     ) -> None:
-        self.registry, self.inside = registry, inside
+        self.registry, self.within, self.inside = registry, within, inside
         self.tracked: list[Any] = []
+        self.masks = [value.mask for value in graph.outputs]
         self.graph = Outline(native=is_native, within=within)(graph)
         self.steps = [(node, self._prepare(node)) for node in self.graph.nodes]
 
@@ -144,7 +145,7 @@ class Program:
 
         made = TracedLayer(Program(graph, self.registry, within=call, inside=True), name=name)
         self.tracked.append(made)
-        return lambda operands: flatten(made(*operands))
+        return lambda operands: flatten(made(list(operands)))
 
 
 def _is_whole(call: LayerCall, graph: Graph) -> bool:

@@ -46,9 +46,9 @@ class _Pooling(Layer):
         name = type(self).__name__
         self.pool_size = checked_ints(name, "pool_size", pool_size, self.rank)
         self.strides = self.pool_size if strides is None else checked_ints(name, "strides", strides, self.rank)
-        if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
+        if padding not in ("valid", "same"):
             raise ArgumentError(f"{name} takes padding 'valid' or 'same', got {padding!r}")
-        self.padding = padding.lower()
+        self.padding = padding
         self.data_format = checked_data_format(data_format)
 
     def call(self, inputs: Value) -> Value:

@@ -10,7 +10,7 @@ import numpy as np
 from dagir import initializers, ops
 from dagir.dims import SymbolicDim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Initializer, Op, Value, apply_node, as_value
+from dagir.graph import Initializer, Op, Parameter, Value, apply_node, as_value
 from dagir.layers import activation as activations
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
@@ -26,6 +26,7 @@ class _Recurrent(Layer):
     """
 
     supports_masking = True
+    cell: ClassVar[str]  # what Keras calls the part of the layer that holds the weights
     gates: ClassVar[int]
     states: ClassVar[int] = 1
 
@@ -86,12 +87,14 @@ class _Recurrent(Layer):
                 remedy="give the input a time axis: dagir.Input(shape=('time', features))",
             )
         columns = self.gates * self.units
-        self.kernel = self.add_weight((sequences_shape[-1], columns), self.kernel_initializer, name="kernel")
-        self.recurrent_kernel = self.add_weight(
-            (self.units, columns), self.recurrent_initializer, name="recurrent_kernel"
-        )
-        shape, initializer = self._bias_shape(columns), self._bias_initializer()
-        self.bias = self.add_weight(shape, initializer, name="bias") if self.use_bias else None
+
+        def weight(shape: tuple[int | None, ...], initializer: Any, name: str) -> Parameter:
+            return self.add_weight(shape, initializer, name=f"{self.cell}/{name}")
+
+        self.kernel = weight((sequences_shape[-1], columns), self.kernel_initializer, "kernel")
+        self.recurrent_kernel = weight((self.units, columns), self.recurrent_initializer, "recurrent_kernel")
+        bias = self._bias_initializer()
+        self.bias = weight(self._bias_shape(columns), bias, "bias") if self.use_bias else None
 
     def _bias_shape(self, columns: int) -> tuple[int, ...]:
         return (columns,)
@@ -163,6 +166,7 @@ class LSTM(_Recurrent):
     last step to the first. Masked steps are skipped. dropout and recurrent_dropout are for training, which Keras does.
     """
 
+    cell = "lstm_cell"
     gates = 4
     states = 2
 
@@ -225,6 +229,7 @@ class GRU(_Recurrent):
     arguments are those of LSTM.
     """
 
+    cell = "gru_cell"
     gates = 3
 
     def __init__(
@@ -272,6 +277,7 @@ class GRU(_Recurrent):
 class SimpleRNN(_Recurrent):
     """h = activation(x @ kernel + h @ recurrent_kernel + bias).  keras.layers.SimpleRNN."""
 
+    cell = "simple_rnn_cell"
     gates = 1
 
     def __init__(

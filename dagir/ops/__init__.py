@@ -417,6 +417,8 @@ _install(
     subtract=subtract,
     multiply=multiply,
     divide=divide,
+    floor_divide=floor_divide,
+    mod=mod,
     power=power,
     matmul=matmul,
     negative=negative,

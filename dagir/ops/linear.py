@@ -74,7 +74,8 @@ class Einsum(Op):
         if len(terms) != len(xs):
             raise ShapeError(f"einsum {self.equation!r} names {len(terms)} operands, got {len(xs)}")
         sizes: dict[str, Dim] = {}
-        ellipsis = broadcast(*[self._bind(i, term, x, sizes) for i, (term, x) in enumerate(zip(terms, xs, strict=True))])
+        bound = [self._bind(i, term, x, sizes) for i, (term, x) in enumerate(zip(terms, xs, strict=True))]
+        ellipsis = broadcast(*bound)
         shape: list[Dim] = []
         head, dots, tail = result.partition("...")
         unknown = set(head + tail) - sizes.keys()
@@ -102,7 +103,7 @@ class Einsum(Op):
 
 
 class Embedding(Op):
-    """ids: int[*s], table: f[n, d] -> f[*s, d]; an id outside 0..n-1 is an error.  keras.layers.Embedding; Gather-13."""
+    """ids: int[*s], table: f[n, d] -> f[*s, d]; an id outside 0..n-1 is an error.  keras.layers.Embedding."""
 
     operands = ("ids", "table")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from operator import index as as_int
 from typing import Any
 
 import numpy as np
@@ -232,7 +233,8 @@ def _dims(sizes: Sequence[Any], x: Value) -> Shape:
     for size in sizes:
         if isinstance(size, bool) or not (isinstance(size, (int, SymbolicDim, np.integer)) and size is not None):
             raise ArgumentError(
-                f"{size!r} is not a size for a target shape", remedy=f"use ints, -1, or sizes from ops.shape(x): {x.type}"
+                f"{size!r} is not a size for a target shape",
+                remedy=f"use ints, -1, or sizes from ops.shape(x): {x.type}",
             )
     return tuple(size if isinstance(size, SymbolicDim) else int(size) for size in sizes)
 
@@ -322,10 +324,10 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Value:
     return apply(Gather(normalize_axis(axis or 0, value.ndim)), value, as_value(indices))
 
 
-def getitem(x: Any, index: Any) -> Value:
+def getitem(x: Any, where: Any) -> Value:
     """Indexing as NumPy's basic indexing: ints, slices with steps, None, Ellipsis; and one integer Value."""
     value = as_value(x)
-    parts = list(index) if isinstance(index, tuple) else [index]
+    parts = list(where) if isinstance(where, tuple) else [where]
     if sum(part is Ellipsis for part in parts) > 1:
         raise ArgumentError("an index may hold one Ellipsis only")
     used = sum(part is not None and part is not Ellipsis for part in parts)
@@ -337,52 +339,65 @@ def getitem(x: Any, index: Any) -> Value:
 
 
 def _index_axes(value: Value, parts: list[Any]) -> Value:
-    axes, starts, stops, steps, dropped, inserted = [], [], [], [], [], []
+    cuts: list[tuple[int, int, int | None, int]] = []
+    dropped: list[int] = []
+    inserted: list[int] = []
     gathered: list[tuple[int, Value]] = []
-    axis = place = 0
+    axis = place = 0  # of x, and of the result
     for part in parts:
         if part is None:
             inserted.append(place)
+            place += 1
+            continue
+        if isinstance(part, Value):
+            gathered.append((axis - len(dropped), part))
+            place += part.ndim
         elif isinstance(part, slice):
             if part != slice(None):
-                step = 1 if part.step is None else int(part.step)
-                if step == 0:
-                    raise ArgumentError("a slice step cannot be 0")
-                axes.append(axis)
-                starts.append((0 if step > 0 else -1) if part.start is None else int(part.start))
-                stops.append(None if part.stop is None else int(part.stop))
-                steps.append(step)
-        elif isinstance(part, (int, np.integer)) and not isinstance(part, bool):
-            start = _checked_index(value, axis, int(part))
-            axes.append(axis)
-            starts.append(start)
-            stops.append(None if start == -1 else start + 1)
-            steps.append(1)
-            dropped.append(axis)
-        elif isinstance(part, Value):
-            gathered.append((axis, part))
+                cuts.append((axis, *_slice_bounds(part)))
+            place += 1
         else:
-            raise ArgumentError(f"cannot index by {part!r}", remedy="use ints, slices, None, Ellipsis or ops.take")
-        axis += 0 if part is None else 1
-        place += 0 if isinstance(part, (int, np.integer)) else 1
-    if axes:
-        value = apply(Slice(tuple(axes), tuple(starts), tuple(stops), tuple(steps)), value)
-    for axis, indices in gathered:
-        if len(gathered) > 1 or indices.ndim > 1:
-            raise ArgumentError("index by one Value of rank 0 or 1 only", remedy="use ops.take")
-        value = take(value, indices, axis)
+            start = _checked_index(value, axis, part)
+            cuts.append((axis, start, None if start == -1 else start + 1, 1))
+            dropped.append(axis)
+        axis += 1
+    _check_gathered(gathered, dropped)
+    if cuts:
+        value = apply(Slice(*zip(*cuts, strict=True)), value)
     if dropped:
         value = apply(Squeeze(tuple(dropped)), value)
+    for axis, indices in gathered:
+        value = take(value, indices, axis)
     for place in inserted:
         value = expand_dims(value, place)
     return value
 
 
-def _checked_index(value: Value, axis: int, index: int) -> int:
-    size = value.type.shape[axis]
-    if isinstance(size, int) and not -size <= index < size:
+def _slice_bounds(part: slice) -> tuple[int, int | None, int]:
+    """Start, stop and step; the start of a slice that gives none is where its step begins."""
+    for bound in (part.start, part.stop, part.step):
+        if bound is not None and not hasattr(bound, "__index__"):
+            raise ArgumentError(f"slice bounds are ints, got {bound!r}", remedy="gather places that vary with ops.take")
+    step = 1 if part.step is None else as_int(part.step)
+    if step == 0:
+        raise ArgumentError("a slice step cannot be 0")
+    start = (0 if step > 0 else -1) if part.start is None else as_int(part.start)
+    return start, None if part.stop is None else as_int(part.stop), step
+
+
+def _check_gathered(gathered: list[tuple[int, Value]], dropped: list[int]) -> None:
+    """NumPy moves axes to the front where arrays and ints mix; only what has one reading is taken."""
+    if len(gathered) > 1 or (dropped and any(indices.ndim for _, indices in gathered)):
+        raise ArgumentError("index by one Value, beside slices only", remedy="use ops.take for each axis")
+
+
+def _checked_index(value: Value, axis: int, given: Any) -> int:
+    if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, np.integer)):
+        raise ArgumentError(f"cannot index by {given!r}", remedy="use ints, slices, None, Ellipsis or ops.take")
+    size, place = value.type.shape[axis], int(given)
+    if isinstance(size, int) and not -size <= place < size:
         raise ArgumentError(
-            f"index {index} is out of range for axis {axis} of {value.type}",
+            f"index {place} is out of range for axis {axis} of {value.type}",
             remedy=f"valid indices: {-size} to {size - 1}",
         )
-    return index
+    return place

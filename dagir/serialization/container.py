@@ -12,7 +12,6 @@ import json
 import math
 import mmap
 import os
-import secrets
 import stat
 import zlib
 from collections.abc import Mapping
@@ -61,7 +60,7 @@ def write(path: str, tensors: Mapping[str, Array], metadata: Mapping[str, str], 
     if not overwrite and os.path.lexists(target):
         raise FileError(f"{path}: exists already", remedy="pass overwrite=True to replace it")
     folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
+    temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
     # wide elements first, so that every tensor is aligned for its dtype
     order = sorted(tensors, key=lambda key: -tensors[key].dtype.itemsize)
     header = _header({key: tensors[key] for key in order}, metadata, path)

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dagir.dims import SymbolicDim
+from dagir.dims import MAX_TERMS, SymbolicDim
 from dagir.errors import DagirError, InvalidGraph
 from dagir.graph import Graph, Node, Op, Value
 from dagir.origin import LayerCall, Location
@@ -15,7 +15,6 @@ from dagir.serialization.reading import Place, Record, expect, index, shown
 from dagir.serialization.structures import check_sizes
 from dagir.types import TensorType, take_equations
 
-MAX_TERMS = 1000  # of a size as an expression: none that a layer makes has more than a few
 _RULE_FAILURES = (DagirError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
@@ -44,13 +43,15 @@ class Nodes:
         if number not in self._graphs:
             name, inputs, outputs, where = self._sides[number]
             try:
-                self._graphs[number] = Graph(self._listed(inputs, where), self._listed(outputs, where), name)
+                self._graphs[number] = Graph(
+                    self._listed(inputs, where / "inputs"), self._listed(outputs, where / "outputs"), name
+                )
             except InvalidGraph as error:
                 raise where.error(error.summary) from None
         return self._graphs[number]
 
     def _listed(self, numbers: list[Any], place: Place) -> list[Value]:
-        return [self.values[index(number, len(self.values), "value", place)] for number in numbers]
+        return [self.values[index(number, len(self.values), "value", place / i)] for i, number in enumerate(numbers)]
 
     def _node(self, record: Record) -> Node:
         op = self._op(record)

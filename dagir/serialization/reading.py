@@ -73,9 +73,9 @@ def expect(data: Any, kind: type[T], place: Place) -> T:
     """`data`, if it is of this JSON kind. Raises FileError. An int is a 64-bit one, and never a bool."""
     if type(data) is not kind:
         raise place.error(f"must be {_KINDS[kind]}, got {shown(data)}")
-    if kind is int and not -(2**63) <= data < 2**63:
+    if isinstance(data, int) and not -(2**63) <= data < 2**63:
         raise place.error("is an int of more than 64 bits")
-    return data  # type: ignore[no-any-return]
+    return data
 
 
 def index(data: Any, length: int, what: str, place: Place) -> int:

@@ -32,10 +32,10 @@ class _Growth:
     shared: list[tuple[str, Layer]] = field(default_factory=list)
 
     def pick(self, values: Sequence[Any]) -> Any:
-        return values[self.draw(st.integers(0, len(values) - 1))]
+        return values[self.draw(st.sampled_from(range(len(values))))]
 
     def small(self, low: int = 1, high: int = 4) -> int:
-        return self.draw(st.integers(low, high))
+        return self.draw(st.sampled_from(range(low, high + 1)))
 
 
 Move: TypeAlias = Callable[[_Growth, Value], Value]
@@ -168,7 +168,7 @@ def _grow(grow: _Growth, steps: int) -> list[Value]:
 
 def _sources(draw: st.DrawFn) -> list[Value]:
     values = []
-    for place in range(draw(st.integers(1, 3))):
+    for place in range(draw(st.sampled_from([1, 2, 3]))):
         kind = draw(st.sampled_from(["vector", "image", "sequence", "ids"]))
         if kind == "vector":
             values.append(Input((draw(st.integers(1, 5)),), name=f"vector_{place}"))
@@ -183,12 +183,12 @@ def _sources(draw: st.DrawFn) -> list[Value]:
 
 
 @st.composite
-def models(draw: st.DrawFn, max_steps: int = 6, depth: int = 1) -> Model:
+def models(draw: st.DrawFn, max_steps: int = 10, depth: int = 1) -> Model:
     """A valid Model of float32 layers with random weights; its named sizes are "batch" and "time"."""
     sources = _sources(draw)
     grow = _Growth(draw, depth, list(sources))
-    _grow(grow, draw(st.integers(1, max_steps)))
-    count = draw(st.integers(1, min(3, len(grow.pool))))
+    _grow(grow, draw(st.sampled_from(range(1, max_steps + 1))))
+    count = draw(st.sampled_from(range(1, min(3, len(grow.pool)) + 1)))
     outputs = list(dict.fromkeys([*grow.pool[-count:], grow.pool[-1]]))
     inputs = _inputs_of(outputs)
     structure: Any = {f"out_{i}": v for i, v in enumerate(outputs)} if draw(st.booleans()) else outputs

@@ -119,7 +119,11 @@ def test_one_graph_of_a_native_op_serves_every_size(name, masked):
 def test_a_weight_is_one_initializer(name):
     layer = getattr(layers, name)(4)
     graph = dagir.lower(model_of(layer, 3), "onnx").artifact.graph
-    names = [initializer.name for initializer in graph.initializer if "kernel" in initializer.name or "bias" in initializer.name]
+    names = [
+        initializer.name
+        for initializer in graph.initializer
+        if "kernel" in initializer.name or "bias" in initializer.name
+    ]
     assert sorted(names) == sorted(weight.name for weight in layer.weights)
 
 
@@ -167,7 +171,9 @@ def test_masking_layer(name):
     feed = np.random.default_rng(0).normal(size=(3, 5, 3)).astype("float32")
     feed[0, 1], feed[1], feed[2, 4, 0] = -1, -1, -1
     judge = keras.layers.Masking(-1.0)(feed)
-    (want,) = keras_outputs(name, {"units": 4, "return_sequences": True}, layer, np.asarray(judge), mask=judge._keras_mask)
+    (want,) = keras_outputs(
+        name, {"units": 4, "return_sequences": True}, layer, np.asarray(judge), mask=judge._keras_mask
+    )
     outputs = dagir.lower(model, "numpy", precision="float64")(feed)
     assert_close(want, outputs[0], "Keras's masking")
     assert_close(np.asarray(judge), outputs[1], "masked values")
@@ -277,3 +283,51 @@ def test_activations_that_onnx_lacks_agree_with_keras(activation):
     oracle = dagir.lower(model, "numpy", precision="float64")(x)
     assert_close(keras_outputs("GRU", kwargs, layer, x)[0], oracle, activation)
     assert_equivalent(model, [x], ("numpy", "keras"))
+
+
+class Doubled(dagir.Layer):
+    """Lets no mask through."""
+
+    def call(self, x):
+        return ops.relu(x) * 2.0 + 1.0
+
+
+class Transparent(Doubled):
+    supports_masking = True
+
+
+class Choosing(Doubled):
+    def compute_mask(self, inputs, mask=None):
+        return ops.greater(inputs[:, :, 0], 0.0)
+
+
+class Wrapping(dagir.Layer):
+    """Holds a layer of Keras's, whose output and mask are its own."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = layers.GRU(4, return_sequences=True)
+
+    def call(self, x):
+        return self.inner(x)
+
+
+def nested_embedding():
+    ids = dagir.Input(("time",), dtype="int32")
+    return dagir.Model(ids, layers.Embedding(9, 4, mask_zero=True)(ids))
+
+
+@pytest.mark.parametrize("between", [Doubled, Transparent, Choosing, Wrapping, None, "linear", "nested"])
+def test_masks_are_the_same_everywhere_after(between):
+    ids = dagir.Input(("time",), dtype="int32")
+    x = nested_embedding()(ids) if between == "nested" else layers.Embedding(9, 4, mask_zero=True)(ids)
+    if between == "linear":
+        x = ops.linear(x, dagir.graph.Parameter("w", x.type.with_shape((4, 4)), array=np.eye(4, dtype="f")))
+    elif isinstance(between, type):
+        x = between()(x)
+    outputs = layers.LSTM(3)(x)
+    assert (x.mask is None) == (between in (Doubled, "linear"))
+    model = dagir.Model(ids, outputs)
+    for place, weight in enumerate(model.weights):
+        weight.assign(np.random.default_rng(place).uniform(-1, 1, weight.shape))
+    assert_equivalent(model, [np.array([[3, 0, 5, 0, 0], [0, 0, 0, 0, 0], [1, 2, 3, 4, 5]], "int32")])
