@@ -1,0 +1,245 @@
+"""Layers come back as what they were; custom layers from their graph, or from their class where it is given."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from test_round_trip import again, assert_same, described, feeds, run
+
+import dagir
+from dagir import layers, ops
+from dagir.errors import ArgumentError, DagirError, FileError, ShapeError
+from dagir.model import Model
+from dagir.serialization import OpaqueLayer
+
+CLASSES = sorted(
+    {
+        cls
+        for cls in vars(layers).values()
+        if isinstance(cls, type) and issubclass(cls, layers.Layer) and cls not in (layers.Layer, layers.InputLayer)
+    },
+    key=lambda cls: cls.__name__,
+)
+ARGUMENTS = {  # for what a constructor requires, by name
+    "units": 3,
+    "filters": 4,
+    "kernel_size": 2,
+    "pool_size": 2,
+    "size": 2,
+    "scale": 2.0,
+    "num_tokens": 5,
+    "bin_boundaries": [0.0, 1.0],
+    "sequence_length": 6,
+    "groups": 2,
+    "input_dim": 9,
+    "output_dim": 3,
+    "rate": 0.3,
+    "stddev": 0.3,
+    "activation": "tanh",
+    "target_shape": (-1, 2),
+    "dims": (1,),
+    "n": 3,
+    "num_heads": 2,
+    "num_query_heads": 4,
+    "num_key_value_heads": 2,
+    "key_dim": 3,
+    "head_dim": 3,
+    "equation": "abc,cd->abd",
+    "output_shape": (None, 5),
+    "axes": -1,
+    "output_size": 2,
+    "height": 3,
+    "width": 3,
+    "function": ops.relu,
+}
+SHAPES = [(6, 4), (4,), (5, 6, 4), (5, 6, 5, 4), (5, 5, 6, 5, 4)]
+
+
+def wrapped():
+    return layers.LSTM(3, return_sequences=True) if hasattr(layers, "LSTM") else layers.Dense(3)
+
+
+def example(cls):
+    """A model that calls a layer of this class; None if no input that is tried here fits."""
+    required = [
+        name
+        for name, parameter in inspect.signature(cls).parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    ]
+    known = {**ARGUMENTS, "layer": wrapped, "cell": lambda: layers.LSTMCell(3)}
+    assert not set(required) - set(known), f"give what {cls.__name__} needs to ARGUMENTS"
+    arguments = {name: known[name]() if name in ("layer", "cell") else known[name] for name in required}
+    for shape in SHAPES:
+        for dtype in ("float32", "int32"):
+            for count in (1, 2):
+                x = [dagir.Input(shape, dtype=dtype, name=f"x{i}") for i in range(count)]
+                layer = cls(**arguments)
+                for call in (
+                    lambda x=x, layer=layer: layer(x[0] if len(x) == 1 else x),
+                    lambda x=x, layer=layer: layer(*x),
+                ):
+                    try:
+                        return Model(x, call())
+                    except (DagirError, TypeError, ValueError, IndexError, KeyError, AttributeError):
+                        continue
+    return None
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_every_layer_is_made_again(cls, tmp_path):
+    model = example(cls)
+    assert model is not None, f"give what {cls.__name__} needs to ARGUMENTS or SHAPES"
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+    loaded = again(model, tmp_path / "m.dagir")
+    assert described(loaded) == described(model)
+    (old,), (new,) = ([x for x in m.layers if type(x) is not layers.InputLayer] for m in (model, loaded))
+    assert type(new) is cls and new.weights == loaded.weights
+    assert {k: v for k, v in new.get_config().items() if not isinstance(v, layers.Layer)} == {
+        k: v for k, v in old.get_config().items() if not isinstance(v, layers.Layer)
+    }
+    for before, after in zip(old.weights, new.weights, strict=True):
+        np.testing.assert_array_equal(before.array, after.array)
+    if len(loaded.inputs) == 1:
+        new(loaded.inputs[0])
+        assert len(new.weights) == len(old.weights)
+
+
+class Scale(dagir.Layer):
+    def __init__(self, units, activation=None, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.inner = layers.Dense(units, activation)
+
+    def build(self, input_shape):
+        self.factor = self.add_weight((self.units,), "ones", name="factor")
+        self.offset = self.add_weight((self.units,), "zeros", name="offset", trainable=False)
+
+    def call(self, x):
+        return self.inner(x) * self.factor + self.offset
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def scaled():
+    x = dagir.Input((3,), name="x")
+    layer = Scale(3, name="scale")
+    model = Model(x, layers.Dense(2)(layer(layer(x))))
+    for i, weight in enumerate(model.weights):
+        weight.assign(np.random.default_rng(i).normal(size=weight.shape))
+    return model
+
+
+def test_a_custom_layer_runs_from_its_graph(tmp_path):
+    model = scaled()
+    loaded = again(model, tmp_path / "m.dagir")
+    layer = loaded.get_layer("scale")
+    assert isinstance(layer, OpaqueLayer) and layer.class_name == "Scale"
+    assert [w.name for w in layer.weights] == [w.name for w in model.get_layer("scale").weights]
+    assert layer.get_config() == model.get_config() | {"name": "scale", "units": 3, "dtype": "float32"}
+    assert_same(model, loaded)
+    assert_same(model, again(loaded, tmp_path / "m.dagir"))
+
+
+def test_a_custom_layer_is_made_again_from_its_class(tmp_path):
+    model = scaled()
+    loaded = again(model, tmp_path / "m.dagir", custom_objects={"Scale": Scale})
+    layer = loaded.get_layer("scale")
+    assert type(layer) is Scale and layer.factor in loaded.weights and layer.inner.kernel in loaded.weights
+    assert described(loaded) == described(model)
+    assert_same(model, loaded)
+
+
+def test_an_opaque_layer_can_be_called_on_other_values(tmp_path):
+    model = scaled()
+    loaded = again(model, tmp_path / "m.dagir")
+    with pytest.raises(ShapeError):
+        loaded.get_layer("scale")(dagir.Input((5,)))
+    y = dagir.Input(batch_shape=(2, 3))
+    first, second = (Model(y, m.get_layer("scale")(y)) for m in (model, loaded))
+    assert_same(first, second)
+    with pytest.raises(ArgumentError, match="was loaded without its class Scale, and is called in another way"):
+        loaded.get_layer("scale")(y, y)
+
+
+def test_a_layer_with_a_function_that_has_no_name_keeps_its_graph(tmp_path):
+    x = dagir.Input((3,))
+    model = Model(x, layers.Dense(2, activation=lambda v: ops.relu(v) * 2)(x))
+    loaded = again(model, tmp_path / "m.dagir")
+    assert isinstance(loaded.get_layer("dense"), OpaqueLayer)
+    assert_same(model, loaded)
+
+
+def test_a_function_of_dagir_is_kept_by_name(tmp_path):
+    x = dagir.Input((3,))
+    model = Model(x, layers.Dense(2, activation=ops.relu, kernel_initializer=lambda s, d: np.ones(s, d.numpy))(x))
+    loaded = again(model, tmp_path / "m.dagir")
+    assert loaded.get_layer("dense").get_config()["activation"] is ops.relu
+    assert_same(model, loaded)
+
+
+def test_a_process_without_the_class_loads_and_runs(tmp_path):
+    model = scaled()
+    path = tmp_path / "m.dagir"
+    model.save(path)
+    array = feeds(model)[0]
+    code = f"""
+        import numpy as np, sys, dagir
+        model = dagir.load({str(path)!r})
+        x = np.frombuffer(bytes.fromhex({array.tobytes().hex()!r}), np.float32).reshape({array.shape})
+        print(model.predict(x).tobytes().hex(), model.get_layer("scale"), "test_layers" in sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    numbers, rest = done.stdout.strip().split(" ", 1)
+    assert bytes.fromhex(numbers) == run(model, [array]).tobytes()
+    assert rest == "<Scale name=scale, loaded without its class> False"
+
+
+def test_custom_objects_that_do_not_fit(tmp_path):
+    path = tmp_path / "m.dagir"
+    scaled().save(path)
+    with pytest.raises(ArgumentError, match="no subclass of Layer"):
+        dagir.load(path, custom_objects={"Scale": 3})
+
+    class Other(dagir.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+
+    with pytest.raises(FileError, match=r"layers\[\d\]: Scale refuses its configuration.*units"):
+        dagir.load(path, custom_objects={"Scale": Other})
+
+
+def test_a_model_inside_a_custom_layer(tmp_path):
+    class Holder(dagir.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            source = dagir.Input((4,))
+            self.classifier = Model(source, layers.Dense(1, "sigmoid")(source), name="classifier")
+
+        def call(self, x):
+            return self.classifier(ops.relu(x))
+
+    x = dagir.Input((4,))
+    model = Model(x, Holder()(x))
+    for custom in (None, {"Holder": Holder}):
+        loaded = again(model, tmp_path / "m.dagir", custom_objects=custom)
+        assert len(loaded.weights) == 2
+        assert_same(model, loaded)
+
+
+def test_weights_of_different_layers_can_be_one_array(tmp_path):
+    x = dagir.Input((3,))
+    first, second = layers.Dense(3, use_bias=False), layers.Dense(3, use_bias=False)
+    model = Model(x, second(first(x)))
+    second.kernel.assign(first.kernel.array)
+    loaded = again(model, tmp_path / "m.dagir")
+    assert len(loaded.weights) == 2 and loaded.weights[0].array is loaded.weights[1].array
+    assert_same(model, loaded)
