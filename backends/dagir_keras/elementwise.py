@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras import backend
 from keras import ops as K
 
 from dagir import ops
@@ -30,7 +31,6 @@ for _op, _function in {
     ops.Round: K.round,
     ops.LogicalNot: K.logical_not,
     ops.IsNan: K.isnan,
-    ops.Add: K.add,
     ops.Subtract: K.subtract,
     ops.Multiply: K.multiply,
     ops.Divide: K.divide,
@@ -51,6 +51,22 @@ for _op, _function in {
     ops.Where: K.where,
 }.items():
     rules.rule(_op)(lambda op, *xs, function=_function: function(*xs))
+
+
+@rules.rule(ops.Add)
+def add(op: ops.Add, x1: Any, x2: Any) -> Any:
+    """Keras takes an x2 with one axis above 1 for a bias on x1's channels, though it broadcasts along another."""
+    if _is_bias(x1, x2) or backend.standardize_dtype(x2.dtype).startswith("uint"):
+        return K.add(x1, x2)
+    return K.subtract(x1, K.negative(x2))  # the same to the last bit
+
+
+def _is_bias(x1: Any, x2: Any) -> bool:
+    """Whether K.add is right: x2 is a scalar, or adds along the last axis of an x1 that has all the axes."""
+    if len(x2.shape) == 0:
+        return True
+    last = x2.shape[-1]
+    return len(x2.shape) <= len(x1.shape) and last is not None and last > 1 and x1.shape[-1] == last
 
 
 @rules.rule(ops.Identity)

@@ -20,6 +20,9 @@ class _Merge(Layer):
 
     supports_masking = True
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
     def call(self, inputs: Sequence[Value]) -> Value:
         """xs: t[n, *s]* -> t[n, *broadcast of s]."""
         values = self._listed(inputs)

@@ -29,25 +29,34 @@ class Reshape(Op):
         open_axes = [axis for axis, size in enumerate(self.target) if size == -1]
         if len(open_axes) > 1:
             raise ShapeError(f"reshape target {self.target} holds -1 twice", remedy="at most one size may be -1")
-        total: Dim = prod(x.shape, start=1)
-        known: Dim = prod((size for size in self.target if size != -1), start=1)
+        total, known = _without_common(x.shape, self.target)
         if not open_axes:
             if equate(total, known) is None:
-                raise self._mismatch(total)
+                raise self._mismatch(x)
             return (x.with_shape(self.target),)
         if known == 0 or (isinstance(total, int) and isinstance(known, int) and total % known):
-            raise self._mismatch(total)
+            raise self._mismatch(x)
         rest = total // known
         if equate(rest * known, total) is None:
-            raise self._mismatch(total)
+            raise self._mismatch(x)
         axis = open_axes[0]
         return (x.with_shape((*self.target[:axis], rest, *self.target[axis + 1 :])),)
 
-    def _mismatch(self, total: Dim) -> ShapeError:
+    def _mismatch(self, x: TensorType) -> ShapeError:
         return ShapeError(
-            f"cannot reshape {total} elements to {self.target}",
+            f"cannot reshape {prod(x.shape, start=1)} elements to {self.target}",
             remedy="the product of the target's sizes must be the number of elements",
         )
+
+
+def _without_common(sizes: Shape, target: Shape) -> tuple[Dim, Dim]:
+    """The products of the sizes, less the unknown ones that both have: [batch, 8] to [batch, 9] is wrong for sure."""
+    left, right = list(sizes), [size for size in target if size != -1]
+    for size in sizes:
+        if isinstance(size, SymbolicDim) and size in right:
+            left.remove(size)
+            right.remove(size)
+    return prod(left, start=1), prod(right, start=1)
 
 
 @dataclass(frozen=True)
