@@ -115,6 +115,7 @@ class OnnxExecutable(Executable):
         names = [name for name, _ in self.signature.inputs]
         outputs = [name for name, _ in self.signature.outputs]
         types = [type for _, type in [*self.signature.inputs, *self.signature.outputs]]
+        self._refuse_fatal(arrays)
         try:
             if any(type.dtype is DType.BFLOAT16 for type in types):
                 return self._run_bound(dict(zip(names, arrays, strict=True)))
@@ -124,6 +125,17 @@ class OnnxExecutable(Executable):
         except onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException as error:
             raise FeedError(f"onnxruntime failed: {_first_line(error)}") from error
         return found
+
+    def _refuse_fatal(self, arrays: Sequence[Array]) -> None:
+        """Raise FeedError for a batch of 0 where it would not fail but end the process (onnxruntime 1.32)."""
+        if all(array.size for array in arrays):
+            return
+        for node in self._model.graph.node:
+            if node.op_type in ("LSTM", "GRU"):
+                raise FeedError(
+                    f"onnxruntime cannot run {node.name!r} on an empty batch",
+                    remedy="feed at least one row and one time step, or use the numpy backend",
+                )
 
     def _run_bound(self, feeds: dict[str, Array]) -> list[Array]:
         """NumPy has no bfloat16 of its own, so values cross as OrtValues over the same bytes."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import dagir
 from dagir import layers, ops
-from dagir.errors import ArgumentError, DTypeError, ShapeError, UnsupportedOp
+from dagir.errors import ArgumentError, DTypeError, FeedError, ShapeError, UnsupportedOp
 from dagir.structure import flatten
 from dagir.testing import assert_close, assert_equivalent
 from dagir.testing.rnn import NATIVE_ACTIVATIONS, masks
@@ -331,3 +331,12 @@ def test_masks_are_the_same_everywhere_after(between):
     for place, weight in enumerate(model.weights):
         weight.assign(np.random.default_rng(place).uniform(-1, 1, weight.shape))
     assert_equivalent(model, [np.array([[3, 0, 5, 0, 0], [0, 0, 0, 0, 0], [1, 2, 3, 4, 5]], "int32")])
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+def test_an_empty_batch_is_an_error_and_no_crash_of_onnxruntime(name):
+    model = model_of(getattr(layers, name)(4), 3)
+    empty = np.zeros((0, 5, 3), "float32")
+    assert dagir.lower(model, "numpy")(empty).shape == (0, 4)
+    with pytest.raises(FeedError, match="empty batch"):
+        dagir.lower(model, "onnx")(empty)
