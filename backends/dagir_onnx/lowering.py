@@ -58,6 +58,8 @@ def model_proto(graph: Graph, signature: Signature, opset: int) -> tuple[ModelPr
     emit = emit_graph(graph, signature, opset)
     inputs = [_value_info(name, type) for name, type in signature.inputs]
     outputs = [_value_info(name, type) for name, type in _final_outputs(graph, signature, emit)]
+    if any(len(node.outputs) > 1 for node in graph.nodes):
+        _sweep(emit, [name for name, _ in signature.outputs])
     proto = helper.make_graph(emit.nodes, graph.name, inputs, outputs)
     model = helper.make_model(
         proto,
@@ -67,6 +69,18 @@ def model_proto(graph: Graph, signature: Signature, opset: int) -> tuple[ModelPr
         producer_version="0.1.0",
     )
     return model, emit.initializers
+
+
+def _sweep(emit: Emitter, outputs: list[str]) -> None:
+    """Drop what nobody reads: a rule lowers every output of its op, such as the sequence of an LSTM and its state."""
+    needed = set(outputs)
+    kept = []
+    for proto in reversed(emit.nodes):
+        if not needed.isdisjoint(proto.output):
+            kept.append(proto)
+            needed.update(proto.input)
+    emit.nodes = kept[::-1]
+    emit.initializers = {name: tensor for name, tensor in emit.initializers.items() if name in needed}
 
 
 def _final_outputs(graph: Graph, signature: Signature, emit: Emitter) -> list[tuple[str, TensorType]]:

@@ -116,9 +116,10 @@ def test_one_graph_of_a_native_op_serves_every_size(name, masked):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_weight_is_one_initializer(name):
+def test_a_weight_is_one_initializer_and_nothing_is_written_that_nobody_reads(name):
     layer = getattr(layers, name)(4)
     graph = dagir.lower(model_of(layer, 3), "onnx").artifact.graph
+    assert [node.op_type for node in graph.node] == ["Transpose", NATIVE[name], "Squeeze"]
     names = [
         initializer.name
         for initializer in graph.initializer
