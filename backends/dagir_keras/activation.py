@@ -39,7 +39,7 @@ def gelu(op: ops.Gelu, x: Any) -> Any:
 
 @rules.rule(ops.Softmax)
 def softmax(op: ops.Softmax, x: Any) -> Any:
-    if len(op.axes) == 1:
+    if len(op.axes) == 1 and x.shape[op.axes[0]] != 1:  # Keras warns of an axis of size 1
         return K.softmax(x, axis=op.axes[0])
     powers = K.exp(x - K.max(x, axis=op.axes, keepdims=True))
     return powers / K.sum(powers, axis=op.axes, keepdims=True)

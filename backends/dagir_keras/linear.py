@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras import backend
 from keras import ops as K
 
 from dagir import ops
@@ -28,4 +29,6 @@ def einsum(op: ops.Einsum, *xs: Any) -> Any:
 
 @rules.rule(ops.Embedding)
 def embedding(op: ops.Embedding, ids: Any, table: Any) -> Any:
+    if backend.standardize_dtype(ids.dtype) not in ("int32", "int64"):  # TensorFlow gathers by no other
+        ids = K.cast(ids, "int32")
     return K.take(table, ids, axis=0)

@@ -34,7 +34,7 @@ def expand_dims(op: ops.ExpandDims, x: Any) -> Any:
 @rules.rule(ops.Squeeze)
 def squeeze(op: ops.Squeeze, x: Any) -> Any:
     if all(x.shape[axis] == 1 for axis in op.axes):
-        return K.squeeze(x, op.axes)
+        return K.squeeze(x, op.axes) if op.axes else x  # an empty tuple would mean all of size 1
     # Keras does not see that a slice of an unknown axis has one element
     return x[tuple(0 if axis in op.axes else slice(None) for axis in range(len(x.shape)))]
 
@@ -51,9 +51,23 @@ def concatenate(op: ops.Concatenate, *xs: Any) -> Any:
 
 @rules.rule(ops.Pad)
 def pad(op: ops.Pad, x: Any) -> Any:
+    if op.mode == "edge":
+        return _edge_padded(op, x)
     grown = [(max(before, 0), max(after, 0)) for before, after in op.pads]
     y = K.pad(x, grown, mode=op.mode, constant_values=op.value if op.mode == "constant" else None)
     return y[tuple(slice(max(-before, 0), min(after, 0) or None) for before, after in op.pads)]
+
+
+def _edge_padded(op: ops.Pad, x: Any) -> Any:
+    """TensorFlow has no such mode: the first and the last slice are repeated."""
+    for axis, (before, after) in enumerate(op.pads):
+        lead = (slice(None),) * axis
+        parts = [K.repeat(x[(*lead, slice(0, 1))], before, axis=axis)] if before else []
+        parts.append(x)
+        if after:
+            parts.append(K.repeat(x[(*lead, slice(-1, None))], after, axis=axis))
+        x = K.concatenate(parts, axis=axis)
+    return x
 
 
 @rules.rule(ops.Slice)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from dagir import ops
@@ -10,6 +12,7 @@ from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 
 _END = np.iinfo(np.int64).max
+_Cut: TypeAlias = tuple[int, int | None, int]
 
 
 @rules.rule(ops.Reshape)
@@ -37,7 +40,7 @@ def expand_dims(op: ops.ExpandDims, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.Squeeze)
 def squeeze(op: ops.Squeeze, emit: Emitter, x: Tensor) -> Tensor:
-    return emit("Squeeze", x, emit.ints(*op.axes))
+    return emit("Squeeze", x, emit.ints(*op.axes)) if op.axes else x  # an empty list would mean all of size 1
 
 
 @rules.rule(ops.BroadcastTo)
@@ -77,10 +80,26 @@ def _mirrored(emit: Emitter, x: Tensor, axis: int, start: int, stop: int) -> Ten
 
 @rules.rule(ops.Slice)
 def slice_rule(op: ops.Slice, emit: Emitter, x: Tensor) -> Tensor:
-    ends = [
-        (_END if step > 0 else -_END) if stop is None else stop for stop, step in zip(op.stops, op.steps, strict=True)
-    ]
-    return emit("Slice", x, emit.ints(*op.starts), emit.ints(*ends), emit.ints(*op.axes), emit.ints(*op.steps))
+    x, cuts = _cut_before_stepping_back(op, emit, x)
+    starts, stops, steps = zip(*cuts, strict=True)
+    ends = [(_END if step > 0 else -_END) if stop is None else stop for stop, step in zip(stops, steps, strict=True)]
+    return emit("Slice", x, emit.ints(*starts), emit.ints(*ends), emit.ints(*op.axes), emit.ints(*steps))
+
+
+def _cut_before_stepping_back(op: ops.Slice, emit: Emitter, x: Tensor) -> tuple[Tensor, list[_Cut]]:
+    """ONNX moves a start before the beginning to 0, where Python steps back from it over nothing.
+
+    So x[-3::-1] is x[:-2][::-1]: the end is cut off, and what is left is walked from its own end.
+    """
+    cuts: list[_Cut] = []
+    for axis, start, stop, step in zip(op.axes, op.starts, op.stops, op.steps, strict=True):
+        if step > 0 or start >= -1:
+            cuts.append((start, stop, step))
+            continue
+        beyond = start + 1
+        x = emit("Slice", x, emit.ints(0), emit.ints(beyond), emit.ints(axis))
+        cuts.append((-1, min(stop - beyond, -1) if stop is not None and stop < 0 else stop, step))
+    return x, cuts
 
 
 @rules.rule(ops.Tile)

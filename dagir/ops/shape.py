@@ -149,7 +149,7 @@ class Concatenate(Op):
 class Pad(Op):
     """x: t[*s] -> t[s + before + after]; `mode` is constant, reflect, symmetric or edge.  NumPy pad; ONNX Pad-19.
 
-    Negative pads crop. `value` fills in constant mode.
+    Negative pads crop, in constant mode, where `value` fills.
     """
 
     pads: tuple[tuple[int, int], ...]
@@ -160,11 +160,26 @@ class Pad(Op):
         """Each size grown by its pads."""
         if len(self.pads) != x.rank:
             raise ShapeError(f"pad takes a pair for each axis: {x.rank} axes, {len(self.pads)} pairs")
+        if self.mode != "constant":
+            self._check_mirrored(x)
         shape = tuple(size + before + after for size, (before, after) in zip(x.shape, self.pads, strict=True))
         for axis, size in enumerate(shape):
             if isinstance(size, int) and size < 0:
                 raise ShapeError(f"cropping leaves axis {axis} with size {size}", marks={0: [axis]})
         return (x.with_shape(shape),)
+
+    def _check_mirrored(self, x: TensorType) -> None:
+        """Elements are copied from x itself: it must have as many, and there is nothing to crop."""
+        for axis, (pair, size) in enumerate(zip(self.pads, x.shape, strict=True)):
+            if min(pair) < 0:
+                raise ArgumentError(f"pads below 0 crop in constant mode only, got {pair} on axis {axis}")
+            spare = {"reflect": size - 1, "symmetric": size}.get(self.mode)
+            if isinstance(spare, int) and max(pair) > spare:
+                raise ShapeError(
+                    f"{self.mode} mode pads at most {spare} on axis {axis}, got {max(pair)}",
+                    marks={0: [axis]},
+                    remedy="pad less, or use mode='edge'",
+                )
 
 
 @dataclass(frozen=True)
