@@ -1,9 +1,10 @@
 """Sizes of axes: an int, or an integer expression over named sizes in a canonical form.
 
 A symbolic dim is a polynomial with integer coefficients over atoms. An atom is a name ("batch"), or one of
-floordiv, min, max of other dims. The same function always has the same form for what layers produce (sums,
-products, divisions by a constant), so `==` decides equality there; `provably_equal` tells apart
-"equal", "different" and "not known until run time".
+floordiv, min, max of other dims. The same function always has the same form for sums, products, and the
+divisions by a constant that strides, pads and pools make of one name, so `==` decides equality there;
+`provably_equal` tells apart "equal", "different" and "not known until run time", which is what remains where a
+product of a division is divided again.
 """
 
 from __future__ import annotations
@@ -195,7 +196,7 @@ def provably_equal(left: Dim, right: Dim) -> bool | None:
 
 
 def min_dim(left: Dim, right: Dim) -> Dim:
-    """The smaller of two sizes. Sizes are never negative, so min(x, 0) is 0."""
+    """The smaller of two sizes. Named sizes are never negative, so min(time, 0) is 0."""
     return _extreme("min", left, right)
 
 
@@ -215,15 +216,24 @@ def _extreme(function: str, left: Dim, right: Dim) -> Dim:
         return left if (difference <= 0) == (function == "min") else right
     if left == 0 or right == 0:
         known = 0 if function == "min" else (right if left == 0 else left)
-        if function == "min" or _is_plain_size(known):
+        if _is_plain_size(right if left == 0 else left):
             return known
     first, second = sorted((left, right), key=str)
     return SymbolicDim((((Application(function, first, second),), 1),))
 
 
 def _is_plain_size(dim: Dim) -> bool:
-    """Whether `dim` cannot be negative: all coefficients are positive."""
-    return isinstance(dim, SymbolicDim) and all(coefficient > 0 for _, coefficient in dim.terms)
+    """Whether `dim` cannot be negative, as far as its form shows: sums and products of what cannot be."""
+    if isinstance(dim, int):
+        return dim >= 0
+    return all(c > 0 and all(map(_is_plain_atom, monomial)) for monomial, c in dim.terms)
+
+
+def _is_plain_atom(atom: Atom) -> bool:
+    if isinstance(atom, str):
+        return True
+    sides = _is_plain_size(atom.left), _is_plain_size(atom.right)
+    return any(sides) if atom.function == "max" else all(sides)
 
 
 def _terms_of(dim: Dim) -> tuple[tuple[Monomial, int], ...]:
@@ -273,11 +283,22 @@ def _proper_fraction(dividend: Dim, divisor: int) -> Dim:
         return reduced
     if common > 1:
         return _floordiv(reduced, divisor)
-    inner = variable[0][0][0] if len(variable) == 1 and len(variable[0][0]) == 1 else None
-    alone = isinstance(inner, Application) and inner.function == "floordiv" and variable[0][1] == 1
-    if alone and isinstance(inner, Application) and isinstance(inner.right, int):  # (x//a + c)//b == (x + a*c)//(a*b)
-        return _floordiv(inner.left + inner.right * constant, inner.right * divisor)
+    inner = _inner_division(variable)
+    if inner is not None:  # (rest + x//a)//b == (rest*a + x)//(a*b)
+        rest = reduced - SymbolicDim((((inner,), 1),))
+        return _floordiv(rest * inner.right + inner.left, inner.right * divisor)
     return SymbolicDim((((Application("floordiv", reduced, divisor),), 1),))
+
+
+def _inner_division(terms: list[tuple[Monomial, int]]) -> Application | None:
+    """A division by a number that stands alone in a sum; of several the longest, which was the last to be made."""
+    alone = [monomial[0] for monomial, coefficient in terms if coefficient == 1 and len(monomial) == 1]
+    divisions = [
+        atom
+        for atom in alone
+        if isinstance(atom, Application) and atom.function == "floordiv" and isinstance(atom.right, int)
+    ]
+    return max(divisions, key=lambda atom: len(str(atom)), default=None)
 
 
 def _divide_by_symbol(dividend: Dim, divisor: SymbolicDim) -> Dim:
