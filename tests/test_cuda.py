@@ -1,21 +1,22 @@
-"""onnxruntime on CUDA: every compute node on the GPU, answers as the oracle's; and one clear error where there is none."""
+"""onnxruntime on CUDA: every compute node on the GPU, answers as the oracle's; one clear error where CUDA is absent."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
+from dagir_onnx.executable import HOST_OPS
 from guide import autoencoder, mnist, tickets, toy_resnet
 
 import dagir
 from dagir.structure import flatten
 from dagir.testing import assert_close
-from dagir_onnx.executable import HOST_OPS
 
 HAS_CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-needs_cuda = pytest.mark.skipif(not HAS_CUDA, reason="this onnxruntime has no CUDA: dagir[onnx-gpu] and a GPU are needed")
+needs_cuda = pytest.mark.skipif(not HAS_CUDA, reason="needs a CUDA GPU and dagir[onnx-gpu]")
 
 
 def feeds(model, sizes):
@@ -42,7 +43,7 @@ def test_every_compute_node_runs_on_the_gpu(network, tmp_path):
     expected = flatten(dagir.lower(model, "numpy", precision="float64")(arrays))
     for got, want in zip(found, expected, strict=True):
         assert_close(got, want, network.__name__)
-    events = json.loads(open(executable.session.end_profiling()).read())
+    events = json.loads(Path(executable.session.end_profiling()).read_text())
     ran = [e["args"] for e in events if e.get("cat") == "Node" and "provider" in e.get("args", {})]
     assert ran, "the profile names no node"
     elsewhere = {e["op_name"] for e in ran if e["provider"] != "CUDAExecutionProvider"} - HOST_OPS

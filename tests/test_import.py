@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-FORBIDDEN = ("tensorflow", "keras", "onnx", "onnxruntime", "networkx", "hypothesis", "rich", "typer", "safetensors", "h5py")
+FORBIDDEN = ("tensorflow", "keras", "onnx", "onnxruntime", "networkx", "hypothesis", "rich", "typer", "safetensors")
 
 
 def test_importing_dagir_loads_no_framework():

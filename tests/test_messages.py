@@ -219,4 +219,4 @@ def test_message(case):
     first = inspect.getsourcelines(case)[1]
     text = f"{type(caught.value).__name__}: {caught.value}"
     here = re.escape(str(Path(__file__)))
-    assert re.sub(here + r":(\d+)", lambda m: "{here}:+%d" % (int(m[1]) - first), text) == MESSAGES[case]
+    assert re.sub(here + r":(\d+)", lambda m: f"{{here}}:+{int(m[1]) - first}", text) == MESSAGES[case]

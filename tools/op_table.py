@@ -1,7 +1,6 @@
 """Writes the table of ops and layers against backends into the README, from the backends' own tables of rules.
 
-    python tools/op_table.py           print it
-    python tools/op_table.py --write   put it into README.md
+`python tools/op_table.py` prints it, `python tools/op_table.py --write` puts it into README.md.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def table() -> str:
             by_family.setdefault(layer.__module__.rsplit(".", 1)[-1], []).append(name)
     lines += ["", "| layers | |", "|---|---|"]
     lines += [f"| **{family}** | {', '.join(sorted(names))} |" for family, names in sorted(by_family.items())]
-    return "\n".join(lines + ([""] + reasons if reasons else [])) + "\n"
+    return "\n".join(lines + (["", *reasons] if reasons else [])) + "\n"
 
 
 def written(text: str) -> str:

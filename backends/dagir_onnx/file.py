@@ -36,7 +36,7 @@ def write(
     for target in [path, *([data_path] if outside else [])]:
         if target.exists() and not overwrite:
             raise FileError(f"{target} exists", remedy="choose another path, or pass overwrite=True")
-    pending = [path.with_name(f".{path.name}.{os.getpid()}.tmp"), data_path.with_name(f".{data_path.name}.{os.getpid()}.tmp")]
+    pending = [target.with_name(f".{target.name}.{os.getpid()}.tmp") for target in (path, data_path)]
     try:
         if outside:
             _write_outside(model, initializers, pending[1], data_path.name)

@@ -1,4 +1,4 @@
-"""InputLayer, Input, Dense, Identity, Embedding, Dropout-free core layers."""
+"""Core layers: Input, Dense, Identity, Embedding."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class InputLayer(Layer):
             sizes = (*shape_from_user((batch,), self.name), *_after_batch(shape, self.name))
         else:
             first = "batch" if list(batch_shape)[:1] == [None] else None
-            sizes = shape_from_user([first or size if i == 0 else size for i, size in enumerate(batch_shape)], self.name)
+            sizes = shape_from_user([first or batch_shape[0], *batch_shape[1:]] if batch_shape else [], self.name)
         self.dtype = DType.FLOAT32 if dtype is None else DType.of(dtype)
         self.batch_shape = sizes
         call = LayerCall(self, None, caller())

@@ -154,7 +154,8 @@ def test_inline():
 
 def test_channels_first():
     x = image()
-    kernel = dagir.Parameter("k", dagir.TensorType(dagir.DType.FLOAT32, (3, 3, 3, 4)), array=np.ones((3, 3, 3, 4), "f4"))
+    ones = np.ones((3, 3, 3, 4), "float32")
+    kernel = dagir.Parameter("k", dagir.TensorType(dagir.DType.FLOAT32, ones.shape), array=ones)
     before = Graph([x], [ops.relu(ops.conv(ops.conv(x, kernel)[..., :3], kernel))])
     first = ops.transpose(x, (0, 3, 1, 2))
     y = ops.conv(first, kernel, data_format="channels_first")
