@@ -35,8 +35,15 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+class _Immutable:
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is immutable: {name} cannot be set")
+
+
 @dataclass(frozen=True)
-class Op:
+class Op(_Immutable):
     """What a node does. The fields of a subclass are its attributes; `infer` is its shape rule."""
 
     operands: ClassVar[tuple[str, ...]] = ("x",)
@@ -57,13 +64,6 @@ class Op:
             return self
         shapes = {name: getattr(self, name) for name in self.shape_fields}
         return replace(self, **{k: tuple(dims.substitute(size, sizes) for size in v) for k, v in shapes.items()})
-
-
-class _Immutable:
-    __slots__ = ()
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"{type(self).__name__} is immutable: {name} cannot be set")
 
 
 class Value(_Immutable, Arithmetic):

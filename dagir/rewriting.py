@@ -88,6 +88,7 @@ def structurally_equal(left: Graph, right: Graph) -> bool:
     if len(left.inputs) != len(right.inputs) or len(left.outputs) != len(right.outputs):
         return False
     matched: dict[Value, Value] = dict(zip(left.inputs, right.inputs, strict=True))
+    partner: dict[Value, Value] = {}  # the other way round: work that one side shares, the other must share too
     if any(a.type != b.type for a, b in matched.items()):
         return False
     pending = list(zip(left.outputs, right.outputs, strict=True))
@@ -98,6 +99,8 @@ def structurally_equal(left: Graph, right: Graph) -> bool:
                 return False
             continue
         matched[a] = b
+        if b.node is not None and partner.setdefault(b, a) is not a:
+            return False
         operands = _matching_operands(a, b)
         if operands is None:
             return False
