@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from dagir_onnx.executable import HOST_OPS
-from guide import autoencoder, mnist, tickets, toy_resnet
 
 import dagir
 from dagir.structure import flatten
 from dagir.testing import assert_close
+from dagir_onnx.executable import HOST_OPS
+from guide import autoencoder, mnist, tickets, toy_resnet
 
 HAS_CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 needs_cuda = pytest.mark.skipif(not HAS_CUDA, reason="needs a CUDA GPU and dagir[onnx-gpu]")

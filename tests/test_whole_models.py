@@ -30,9 +30,8 @@ def test_drawn_models_are_sound(model):
 
 def test_a_wrong_answer_is_found_and_shrinks_to_its_op(monkeypatch):
     """Break one rule on purpose: the property must go red, and the model that shows it must be small."""
-    from dagir_numpy.rules import rules
-
     from dagir import ops
+    from dagir_numpy.rules import rules
 
     right = rules[ops.Softplus]
     smallest = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras import ops as K
 
 from dagir import ops
@@ -24,6 +25,25 @@ def layer_norm(op: ops.LayerNorm, x: Any, gamma: Any = None, beta: Any = None) -
     return _scaled(centred * K.rsqrt(variance + op.epsilon), op.axes, gamma, beta)
 
 
+@rules.rule(ops.GroupNorm)
+def group_norm(op: ops.GroupNorm, x: Any, gamma: Any = None, beta: Any = None) -> Any:
+    shape = tuple(K.shape(x))  # ints where they are known, else tensors
+    sizes = op.split(tuple(x.shape[op.axis] if axis == op.axis else size for axis, size in enumerate(shape)))
+    if isinstance(x, keras.KerasTensor):
+        sizes, shape = (tuple(-1 if size is None else size for size in found) for found in (sizes, shape))
+    parts = K.reshape(x, sizes)
+    axes = op.reduced(len(x.shape))
+    centred = parts - K.mean(parts, axis=axes, keepdims=True)
+    variance = K.mean(K.square(centred), axis=axes, keepdims=True)
+    return _scaled(K.reshape(centred * K.rsqrt(variance + op.epsilon), shape), (op.axis,), gamma, beta)
+
+
+@rules.rule(ops.RMSNorm)
+def rms_norm(op: ops.RMSNorm, x: Any, scale: Any = None) -> Any:
+    square = K.mean(K.square(x), axis=op.axes, keepdims=True)
+    return _scaled(x * K.rsqrt(square + op.epsilon), op.axes, scale, None)
+
+
 def _along(vector: Any, axes: Sequence[int], x: Any) -> Any:
     """The vector shaped to broadcast along the axes of x."""
     sizes = iter([-1 if size is None else size for size in vector.shape])
@@ -32,4 +52,4 @@ def _along(vector: Any, axes: Sequence[int], x: Any) -> Any:
 
 def _scaled(y: Any, axes: Sequence[int], gamma: Any, beta: Any) -> Any:
     y = y if gamma is None else y * _along(gamma, axes, y)
-    return y if beta is None else y + _along(beta, axes, y)
+    return y if beta is None else y - K.negative(_along(beta, axes, y))  # K.add takes it for a bias of the last axis

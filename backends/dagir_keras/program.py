@@ -23,6 +23,7 @@ from dagir.passes import Outline
 from dagir.structure import flatten, flatten_like, map_structure, pack
 from dagir_keras.native import is_native, make_layer
 from dagir_keras.rules import rules
+from dagir_keras.sizes import SizedLayer, size_sources, sizes_to_compute, with_sizes
 
 Step: TypeAlias = Callable[[list[Any]], Sequence[Any]]
 
@@ -75,6 +76,7 @@ class Program:
     ) -> None:
         self.registry, self.within, self.inside = registry, within, inside
         self.tracked: list[Any] = []
+        self.size_sources: dict[Node, tuple[Value, ...]] = {}
         self.masks = [value.mask for value in graph.outputs]
         self.graph = Outline(native=is_native, within=within)(graph)
         self.steps = [(node, self._prepare(node)) for node in self.graph.nodes]
@@ -83,7 +85,8 @@ class Program:
         """Run on one tensor per input of the graph."""
         values: dict[Value | None, Any] = {None: None, **dict(zip(self.graph.inputs, tensors, strict=True))}
         for node, step in self.steps:
-            operands = [self._read(value, values) for value in node.inputs]
+            reads = (*node.inputs, *self.size_sources.get(node, ()))
+            operands = [self._read(value, values) for value in reads]
             try:
                 results = step(operands)
             except DagirError as error:
@@ -117,7 +120,19 @@ class Program:
         for parameter in parameters:
             self.tracked.append(self.registry.variable(parameter))
         rule = rules[type(node.op)]
+        names = sizes_to_compute(node.op)
+        if names:
+            return self._sized_step(node, rule, names)
         return lambda operands: _as_tuple(rule(node.op, *operands))
+
+    def _sized_step(self, node: Node, rule: Callable[..., Any], names: set[str]) -> Step:
+        sources = size_sources(names, self.graph.inputs)
+        self.size_sources[node] = tuple(dict.fromkeys(value for value, _ in sources.values()))
+        count = len(node.inputs)
+        places = {name: (count + self.size_sources[node].index(v), axis) for name, (v, axis) in sources.items()}
+        run = with_sizes(node.op, rule, places, count)
+        made = run if self.inside else SizedLayer(run)
+        return lambda operands: _as_tuple(made(operands))
 
     def _model_step(self, model: Model) -> Step:
         made = self.registry.model(model)

@@ -24,6 +24,22 @@ def layer_norm(op: ops.LayerNorm, x: Array, gamma: Array | None = None, beta: Ar
     return _scaled(centred / np.sqrt(variance + x.dtype.type(op.epsilon)), op.axes, gamma, beta)
 
 
+@rules.rule(ops.GroupNorm)
+def group_norm(op: ops.GroupNorm, x: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
+    parts = x.reshape(op.split(x.shape))  # type: ignore[arg-type]
+    axes = op.reduced(x.ndim)
+    centred = parts - parts.mean(axis=axes, keepdims=True)
+    variance = np.square(centred).mean(axis=axes, keepdims=True)
+    y = centred / np.sqrt(variance + x.dtype.type(op.epsilon))
+    return _scaled(y.reshape(x.shape), (op.axis,), gamma, beta)
+
+
+@rules.rule(ops.RMSNorm)
+def rms_norm(op: ops.RMSNorm, x: Array, scale: Array | None = None) -> Array:
+    square = np.square(x).mean(axis=op.axes, keepdims=True)
+    return _scaled(x / np.sqrt(square + x.dtype.type(op.epsilon)), op.axes, scale, None)
+
+
 def _along(vector: Array, axes: Sequence[int], x: Array) -> Array:
     """The vector shaped to broadcast along the axes of x."""
     return vector.reshape([size if axis in axes else 1 for axis, size in enumerate(x.shape)])

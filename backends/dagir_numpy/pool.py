@@ -26,7 +26,7 @@ def average_pool(op: ops.AveragePool, x: Array) -> Array:
 def _pool(
     op: ops.MaxPool | ops.AveragePool, x: Array, combine: Callable[[Array, Array], Array], outside: float
 ) -> Array:
-    pads = op.pads([x.shape[axis] for axis in op.spatial_axes])
+    pads = [(int(before), int(after)) for before, after in op.pads([x.shape[axis] for axis in op.spatial_axes])]
     for axis, window, stride, pair in zip(op.spatial_axes, op.pool_size, op.strides, pads, strict=True):
         padded = np.pad(x, [pair if each == axis else (0, 0) for each in range(x.ndim)], constant_values=outside)
         span = padded.shape[axis] - window + 1  # the places where a window can start

@@ -97,11 +97,43 @@ def layer_norm(
         scale = gamma or _filled(emit, x.type.with_shape(sizes), 1)
         y = emit("LayerNormalization", x, scale, beta, axis=op.axes[0], epsilon=op.epsilon)
         return narrowed(emit, y, dtype)
-    axes = emit.ints(*op.axes)
+    y = _standardized(emit, x, op.axes, op.epsilon)
+    return narrowed(emit, _scaled(emit, y, op.axes, gamma, beta), dtype)
+
+
+@rules.rule(ops.GroupNorm)
+def group_norm(
+    op: ops.GroupNorm, emit: Emitter, x: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None
+) -> Tensor:
+    """Not GroupNormalization-21: its body takes the variance as mean(x**2) - mean(x)**2, which cancels."""
+    dtype, rank, shape = x.type.dtype, x.type.rank, x.type.shape
+    x, gamma, beta = (widened(emit, tensor) for tensor in (x, gamma, beta))  # type: ignore[assignment]
+    kind = x.type.with_shape(op.split(shape))
+    parts = emit("Reshape", x, emit.shape_tensor(kind.shape), type=kind)
+    y = _standardized(emit, parts, op.reduced(rank), op.epsilon)
+    y = emit("Reshape", y, emit.shape_tensor(shape), type=x.type)
+    return narrowed(emit, _scaled(emit, y, (op.axis,), gamma, beta), dtype)
+
+
+@rules.rule(ops.RMSNorm)
+def rms_norm(op: ops.RMSNorm, emit: Emitter, x: Tensor, scale: Tensor | None = None) -> Tensor:
+    dtype = x.type.dtype
+    x, scale = widened(emit, x), widened(emit, scale)  # type: ignore[assignment]
+    trailing = op.axes == tuple(range(op.axes[0], x.type.rank))
+    if trailing and scale is not None and emit.opset >= 23:
+        y = emit("RMSNormalization", x, scale, axis=op.axes[0], epsilon=op.epsilon)
+        return narrowed(emit, y, dtype)
+    square = emit("ReduceMean", emit("Mul", x, x), emit.ints(*op.axes), keepdims=1)
+    y = emit("Div", x, emit("Sqrt", emit("Add", square, emit.constant(op.epsilon, x.type.dtype))))
+    return narrowed(emit, _scaled(emit, y, op.axes, scale, None), dtype)
+
+
+def _standardized(emit: Emitter, x: Tensor, over: Sequence[int], epsilon: float) -> Tensor:
+    """x with mean 0 and variance 1 over some axes."""
+    axes = emit.ints(*over)
     centred = emit("Sub", x, emit("ReduceMean", x, axes, keepdims=1))
     variance = emit("ReduceMean", emit("Mul", centred, centred), axes, keepdims=1)
-    y = emit("Div", centred, emit("Sqrt", emit("Add", variance, emit.constant(op.epsilon, x.type.dtype))))
-    return narrowed(emit, _scaled(emit, y, op.axes, gamma, beta), dtype)
+    return cast(Tensor, emit("Div", centred, emit("Sqrt", emit("Add", variance, emit.constant(epsilon, x.type.dtype)))))
 
 
 def _along(emit: Emitter, vector: Tensor, axes: Sequence[int], x: Tensor) -> Tensor:

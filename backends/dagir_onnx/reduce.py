@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dagir import ops
+from dagir.ops.reduce import Reduce
 from dagir.types import DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
@@ -21,13 +22,13 @@ _OP_TYPES = {
 }
 
 
-def _reduce(op_type: str, op: ops.ReduceSum, emit: Emitter, x: Tensor) -> Tensor:
+def _reduce(op_type: str, op: Reduce, emit: Emitter, x: Tensor) -> Tensor:
     if not op.axes:  # an empty list would mean all of them
         return emit("Identity", x)
     return emit(op_type, x, emit.ints(*op.axes), keepdims=int(op.keepdims), type=emit.outputs[0].type)
 
 
-def _as_int32(op_type: str, op: ops.ReduceSum, emit: Emitter, x: Tensor) -> Tensor:
+def _as_int32(op_type: str, op: Reduce, emit: Emitter, x: Tensor) -> Tensor:
     """Types that ONNX does not reduce, by way of int32."""
     dtype = x.type.dtype
     if dtype not in _NARROW and dtype is not DType.BOOL:
@@ -49,8 +50,8 @@ def variance(op: ops.Variance, emit: Emitter, x: Tensor) -> Tensor:
     return _reduce("ReduceMean", ops.ReduceMean(op.axes, op.keepdims), emit, emit("Mul", distance, distance))
 
 
-for _op, _op_type in {ops.ArgMax: "ArgMax", ops.ArgMin: "ArgMin"}.items():
-    rules.rule(_op)(lambda op, emit, x, op_type=_op_type: _place(op_type, op, emit, x))
+for _place_op, _op_type in {ops.ArgMax: "ArgMax", ops.ArgMin: "ArgMin"}.items():
+    rules.rule(_place_op)(lambda op, emit, x, op_type=_op_type: _place(op_type, op, emit, x))
 
 
 def _place(op_type: str, op: ops.ArgMax, emit: Emitter, x: Tensor) -> Tensor:

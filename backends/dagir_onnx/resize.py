@@ -20,11 +20,10 @@ def upsample(op: ops.UpSample, emit: Emitter, x: Tensor) -> Tensor:
         return _repeated(op, emit, x)
     factors = dict(zip(op.spatial_axes, op.factors, strict=True))
     scales = emit.constant([factors.get(axis, 1) for axis in range(x.type.rank)], np.float32)
-    if op.interpolation == "nearest":
-        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    else:
-        how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-    return emit("Resize", x, None, scales, **how)
+    if op.interpolation == "bilinear":
+        return emit("Resize", x, None, scales, mode="linear", coordinate_transformation_mode="half_pixel")
+    at = "asymmetric"
+    return emit("Resize", x, None, scales, mode="nearest", coordinate_transformation_mode=at, nearest_mode="floor")
 
 
 def _repeated(op: ops.UpSample, emit: Emitter, x: Tensor) -> Tensor:

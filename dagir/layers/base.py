@@ -65,6 +65,7 @@ class Layer:
         self._sublayers: list[Layer] = []
         self._calls: list[LayerCall] = []
         self._built_for: str = ""
+        self._path = self.name
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_") or name == "_layers":
@@ -109,7 +110,7 @@ class Layer:
                     remedy="give the input a fixed size on the axis that the weight is made from",
                 )
         scope = current_scope.get()
-        path = scope.path if scope is not None and scope.layer is self else self.name
+        path = scope.path if scope is not None and scope.layer is self else self._path
         type = TensorType(self.dtype if dtype is None else DType.of(dtype), sizes)  # type: ignore[arg-type]
         default = "glorot_uniform" if type.dtype.is_float else "zeros"
         if self._stored_weights is not None:
@@ -240,7 +241,13 @@ class Layer:
     def _build_once(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self.built:
             return
-        self._build_from(self._shapes_of(args, kwargs))
+        scope = current_scope.get()
+        self._path = scope.path if scope is not None else self.name
+        token = current_scope.set(None)  # a model that `build` makes is a graph of its own, not part of this call
+        try:
+            self._build_from(self._shapes_of(args, kwargs))
+        finally:
+            current_scope.reset(token)
         self.built = True
         first = next((leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)), None)
         location = caller()

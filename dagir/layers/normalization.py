@@ -1,4 +1,4 @@
-"""BatchNormalization and LayerNormalization."""
+"""Batch, layer, group, root-mean-square and unit normalization."""
 
 from __future__ import annotations
 
@@ -96,6 +96,14 @@ class BatchNormalization(Layer):
         return apply(op, inputs, *values)
 
 
+def _axes(layer: str, axis: Any) -> list[int]:
+    """One or several ints as a list."""
+    axes: list[Any] = list(axis) if isinstance(axis, (list, tuple)) else [axis]
+    if not axes or not all(isinstance(each, int) and not isinstance(each, bool) for each in axes):
+        raise ArgumentError(f"{layer} takes an int or a list of ints for axis, got {axis!r}")
+    return axes
+
+
 class LayerNormalization(Layer):
     """Zero mean and unit variance over `axis`, times gamma, plus beta.  keras.layers.LayerNormalization."""
 
@@ -117,10 +125,7 @@ class LayerNormalization(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        axes: list[Any] = list(axis) if isinstance(axis, (list, tuple)) else [axis]
-        if not axes or not all(isinstance(each, int) and not isinstance(each, bool) for each in axes):
-            raise ArgumentError(f"LayerNormalization takes an int or a list of ints for axis, got {axis!r}")
-        self.axis: list[int] = sorted(axes)
+        self.axis = sorted(_axes("LayerNormalization", axis))
         self.epsilon = _epsilon("LayerNormalization", epsilon)
         self.center, self.scale, self.rms_scaling = center, scale, rms_scaling
         self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
@@ -150,3 +155,81 @@ def _in_order(weight: Parameter | None, inputs: Value, axes: tuple[int, ...]) ->
         return None
     shape = tuple(inputs.type.shape[axis] for axis in axes)
     return weight.value if shape == weight.shape or len(axes) == 1 else ops.reshape(weight, shape)
+
+
+class GroupNormalization(Layer):
+    """Mean 0 and variance 1 in each of `groups` parts of an axis (-1: one for each channel).
+
+    keras.layers.GroupNormalization.
+    """
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if isinstance(groups, bool) or not isinstance(groups, int) or (groups <= 0 and groups != -1):
+            raise ArgumentError(f"GroupNormalization takes a positive int or -1 for groups, got {groups!r}")
+        if isinstance(axis, bool) or not isinstance(axis, int):
+            raise ArgumentError(f"GroupNormalization takes one int for axis, got {axis!r}")
+        self.groups, self.axis, self.epsilon = groups, axis, _epsilon("GroupNormalization", epsilon)
+        self.center, self.scale = center, scale
+        self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """gamma and beta [c]."""
+        shape = (input_shape[normalize_axis(self.axis, len(input_shape))],)
+        self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma") if self.scale else None
+        self.beta = self.add_weight(shape, self.beta_initializer, name="beta") if self.center else None
+
+    def call(self, inputs: Value) -> Value:
+        """x: f[n, *s] -> f[n, *s]."""
+        groups: Any = inputs.shape[self.axis] if self.groups == -1 else self.groups
+        return ops.group_normalization(inputs, groups, self.gamma, self.beta, self.axis, self.epsilon)
+
+
+class RMSNormalization(Layer):
+    """x over its root mean square along `axis`, times scale.  keras.layers.RMSNormalization."""
+
+    def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = sorted(_axes("RMSNormalization", axis))
+        self.epsilon = _epsilon("RMSNormalization", epsilon)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """scale, with the sizes of the axes."""
+        shape = tuple(input_shape[normalize_axis(axis, len(input_shape))] for axis in self.axis)
+        self.scale = self.add_weight(shape, "ones", name="scale")
+
+    def call(self, x: Value) -> Value:
+        """x: f[*s] -> f[*s]."""
+        axes = tuple(sorted(normalize_axis(axis, x.ndim) for axis in self.axis))
+        return ops.rms_normalization(x, _in_order(self.scale, x, axes), axes, self.epsilon)
+
+
+class UnitNormalization(Layer):
+    """x over its Euclidean norm along `axis`.  keras.layers.UnitNormalization."""
+
+    supports_masking = True
+
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = _axes("UnitNormalization", axis)
+
+    def call(self, inputs: Value) -> Value:
+        """x: f[*s] -> f[*s]; where the norm is 0 so is the result."""
+        squares = ops.sum(ops.square(inputs), axis=self.axis, keepdims=True)
+        return inputs * ops.minimum(ops.rsqrt(squares), 1e12)

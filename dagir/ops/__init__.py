@@ -138,9 +138,13 @@ from dagir.ops.linear import (
 )
 from dagir.ops.norm import (
     BatchNorm,
+    GroupNorm,
     LayerNorm,
+    RMSNorm,
     batch_normalization,
+    group_normalization,
     layer_normalization,
+    rms_normalization,
 )
 from dagir.ops.pool import (
     AveragePool,
@@ -255,6 +259,7 @@ __all__ = [
     "Gelu",
     "Greater",
     "GreaterEqual",
+    "GroupNorm",
     "HardSigmoid",
     "Identity",
     "IsNan",
@@ -280,6 +285,7 @@ __all__ = [
     "NotEqual",
     "Pad",
     "Power",
+    "RMSNorm",
     "Reciprocal",
     "ReduceAll",
     "ReduceAny",
@@ -347,6 +353,7 @@ __all__ = [
     "gelu",
     "greater",
     "greater_equal",
+    "group_normalization",
     "gru",
     "hard_sigmoid",
     "identity",
@@ -382,6 +389,7 @@ __all__ = [
     "reciprocal",
     "relu",
     "reshape",
+    "rms_normalization",
     "round",
     "rsqrt",
     "selu",

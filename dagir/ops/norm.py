@@ -1,4 +1,4 @@
-"""Normalizations: BatchNorm with given statistics, LayerNorm with statistics of its own input."""
+"""Normalizations: BatchNorm with given statistics; LayerNorm, GroupNorm, RMSNorm with those of their own input."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dagir.dims import Dim
 from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Op, Types, Value, apply, as_value
 from dagir.ops.elementwise import require, same_dtype
-from dagir.types import TensorType, equate, normalize_axes, normalize_axis
+from dagir.types import Shape, TensorType, equate, normalize_axes, normalize_axis
 
 _BATCH_NORM_VECTORS = ("gamma", "beta", "mean", "var")
 
@@ -81,6 +81,64 @@ class LayerNorm(Op):
         return (x,)
 
 
+@dataclass(frozen=True)
+class GroupNorm(Op):
+    """x: f[n, *a, c, *b], gamma: f[c]?, beta: f[c]? -> f[n, *a, c, *b], c on `axis` (>= 1), in `groups` equal parts.
+
+    Each part of each sample, with all of its *a and *b, gets mean 0 and variance 1; then times gamma, plus beta.
+    keras.layers.GroupNormalization; ONNX GroupNormalization-21, on axis 1.
+    """
+
+    operands = ("x", "gamma", "beta")
+    groups: int
+    axis: int
+    epsilon: float
+
+    def infer(self, x: TensorType, gamma: TensorType | None = None, beta: TensorType | None = None) -> Types:
+        """The type of x."""
+        same_dtype(x, *(vector for vector in (gamma, beta) if vector is not None))
+        require("float", x)
+        _check_epsilon(self.epsilon)
+        if not 1 <= self.axis < x.rank:
+            raise ArgumentError(f"GroupNorm takes an axis from 1 to {x.rank - 1}, got {self.axis}")
+        size = x.shape[self.axis]
+        if not isinstance(size, int) or self.groups < 1 or size % self.groups:
+            raise ShapeError(
+                f"axis {self.axis} of size {size} does not split into {self.groups} equal groups",
+                marks={0: [self.axis]},
+                remedy="choose a number of groups that divides a fixed size",
+            )
+        for place, vector in enumerate((gamma, beta), start=1):
+            if vector is not None:
+                _check_vector(x, self.axis, vector, place, self.operands[place])
+        return (x,)
+
+    def split(self, shape: Shape) -> Shape:
+        """The shape of x with the groups on an axis of their own, before the one that they part."""
+        size = shape[self.axis]
+        return (*shape[: self.axis], self.groups, size // self.groups, *shape[self.axis + 1 :])
+
+    def reduced(self, rank: int) -> tuple[int, ...]:
+        """The axes of the split x that the statistics are taken over; rank: of x."""
+        return tuple(axis for axis in range(1, rank + 1) if axis != self.axis)
+
+
+@dataclass(frozen=True)
+class RMSNorm(Op):
+    """x: f[*s], scale: f[*s[axes]]? -> f[*s]: x / sqrt(mean of x**2 over `axes` + epsilon) * scale; `axes` sorted.
+
+    keras.layers.RMSNormalization; ONNX RMSNormalization-23 where the axes are the last ones.
+    """
+
+    operands = ("x", "scale")
+    axes: tuple[int, ...]
+    epsilon: float
+
+    def infer(self, x: TensorType, scale: TensorType | None = None) -> Types:
+        """The type of x."""
+        return LayerNorm(self.axes, self.epsilon).infer(x, scale)
+
+
 def _equal(left: Sequence[Dim], right: Sequence[Dim]) -> bool:
     return len(left) == len(right) and all(equate(a, b) is not None for a, b in zip(left, right, strict=True))
 
@@ -117,3 +175,19 @@ def layer_normalization(
     value = as_value(x)
     vectors = [None if vector is None else as_value(vector, like=value) for vector in (gamma, beta)]
     return apply(LayerNorm(normalize_axes(axis, value.ndim), float(epsilon)), value, *vectors)
+
+
+def group_normalization(
+    x: Any, groups: int, gamma: Any = None, beta: Any = None, axis: int = -1, epsilon: float = 0.001
+) -> Value:
+    """x brought to mean 0 and variance 1 in each of `groups` parts of an axis, times gamma, plus beta."""
+    value = as_value(x)
+    vectors = [None if vector is None else as_value(vector, like=value) for vector in (gamma, beta)]
+    return apply(GroupNorm(int(groups), normalize_axis(axis, value.ndim), float(epsilon)), value, *vectors)
+
+
+def rms_normalization(x: Any, scale: Any = None, axis: int | Sequence[int] = -1, epsilon: float = 1e-7) -> Value:
+    """x over its root mean square along the axes, times scale."""
+    value = as_value(x)
+    vector = None if scale is None else as_value(scale, like=value)
+    return apply(RMSNorm(normalize_axes(axis, value.ndim), float(epsilon)), value, vector)

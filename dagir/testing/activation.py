@@ -51,5 +51,5 @@ def _softmax(op: type[Any]) -> None:
         return OpCase(op(tuple(sorted(axes))), (draw(arrays(shape, low=-bound, high=bound)),))
 
 
-for _op in (ops.Softmax, ops.LogSoftmax):
-    _softmax(_op)
+for _softmax_op in (ops.Softmax, ops.LogSoftmax):
+    _softmax(_softmax_op)

@@ -37,3 +37,27 @@ def layer_norm(draw: st.DrawFn) -> OpCase:
     op = ops.LayerNorm(axes, draw(st.sampled_from([1e-3, 1e-2])))
     operands = (draw(arrays(shape)), draw(_optional(vector)), draw(_optional(vector)))
     return OpCase(op, operands, draw(st.sampled_from([frozenset({1, 2}), frozenset[int]()])))
+
+
+@strategy_for(ops.GroupNorm)
+@st.composite
+def group_norm(draw: st.DrawFn) -> OpCase:
+    """Any axis but the batch; one group, a group for each channel, and between."""
+    groups, each = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([1, 2, 3]))
+    before, after = draw(shapes(1, 2)), draw(shapes(0, 2))
+    vector = (groups * each,)
+    op = ops.GroupNorm(groups, len(before), draw(st.sampled_from([1e-3, 1e-2])))
+    operands = (draw(arrays((*before, *vector, *after))), draw(_optional(vector)), draw(_optional(vector)))
+    return OpCase(op, operands, draw(st.sampled_from([frozenset({1, 2}), frozenset[int]()])))
+
+
+@strategy_for(ops.RMSNorm)
+@st.composite
+def rms_norm(draw: st.DrawFn) -> OpCase:
+    """Last axes and others."""
+    shape = draw(shapes(1, 4))
+    axes = tuple(sorted(draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))))
+    vector = tuple(shape[axis] for axis in axes)
+    op = ops.RMSNorm(axes, draw(st.sampled_from([1e-3, 1e-2])))
+    weights = draw(st.sampled_from([frozenset({1}), frozenset[int]()]))
+    return OpCase(op, (draw(arrays(shape)), draw(_optional(vector))), weights)

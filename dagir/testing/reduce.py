@@ -22,7 +22,8 @@ def _reduction(op: type[Any]) -> None:
     def draw_case(draw: st.DrawFn) -> OpCase:
         shape = draw(shapes())
         axes = draw(st.sets(st.sampled_from(range(len(shape))))) if shape else set()
-        x = draw(arrays(shape, draw(st.sampled_from(_DTYPES[op.accepts]))))
+        low = -1.0 if op is ops.ReduceSum else -3.0  # a sum that cancels out is as far off as its largest parts
+        x = draw(arrays(shape, draw(st.sampled_from(_DTYPES[op.accepts])), low))
         return OpCase(op(tuple(sorted(axes)), draw(st.booleans())), (x,))
 
 
@@ -49,5 +50,5 @@ def _place(op: type[Any]) -> None:
         return OpCase(op(draw(st.integers(0, len(shape) - 1)), draw(st.booleans())), (x,))
 
 
-for _op in (ops.ArgMax, ops.ArgMin):
-    _place(_op)
+for _place_op in (ops.ArgMax, ops.ArgMin):
+    _place(_place_op)

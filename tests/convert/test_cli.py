@@ -12,9 +12,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnx import numpy_helper
+
 from dagir_convert import main as tool
 from dagir_convert import targets
-from onnx import numpy_helper
 
 SOURCE = """
 import numpy as np

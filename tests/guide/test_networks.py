@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from guide import autoencoder, ensemble, mnist, shared_embedding, tickets, toy_resnet
 
 import dagir
 from dagir.structure import flatten
 from dagir.testing import assert_close
+from guide import autoencoder, ensemble, mnist, shared_embedding, tickets, toy_resnet
 
 NETWORKS = [mnist, autoencoder, ensemble, tickets, toy_resnet, shared_embedding]
 SIZES = [{"batch": 1, "time": 5}, {"batch": 3, "time": 1}, {"batch": 2, "time": 17}]

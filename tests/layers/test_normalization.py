@@ -21,17 +21,22 @@ from dagir.graph import Graph, Value
 from dagir.testing import assert_close, assert_equivalent
 from dagir.types import DType, TensorType
 
-ALL = ["BatchNormalization", "LayerNormalization"]
+ALL = ["BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization"]
 BATCH_NORM = ["gamma", "beta", "moving_mean", "moving_variance"]
 
 
 @st.composite
 def arguments(draw, name, rank):
-    kwargs = {"center": draw(st.booleans()), "scale": draw(st.booleans())}
-    kwargs["epsilon"] = draw(st.sampled_from([1e-3, 1e-5, 0.1]))
+    kwargs = {}
+    if name in ALL[:3]:
+        kwargs.update(center=draw(st.booleans()), scale=draw(st.booleans()))
+    if name != "UnitNormalization":
+        kwargs["epsilon"] = draw(st.sampled_from([1e-3, 1e-5, 0.1]))
     axis = st.integers(1, rank - 1).flatmap(lambda axis: st.sampled_from([axis, axis - rank]))
     if name == "BatchNormalization":
         return {**kwargs, "axis": draw(axis), "renorm": draw(st.booleans())}
+    if name == "GroupNormalization":
+        return {**kwargs, "axis": draw(axis), "groups": draw(st.sampled_from([1, 2, -1]))}
     several = st.lists(axis, min_size=1, max_size=rank - 1, unique_by=lambda axis: axis % rank)
     return {**kwargs, "axis": draw(st.one_of(axis, several))}
 
@@ -73,7 +78,8 @@ def op_types(model):
 def test_layer_agrees_with_keras(name):
     @given(st.data())
     def agrees(data):
-        shape = data.draw(st.lists(st.sampled_from([2, 3, 5]), min_size=1, max_size=4))
+        sizes = [2, 4, 6] if name == "GroupNormalization" else [2, 3, 5]  # groups divide them
+        shape = data.draw(st.lists(st.sampled_from(sizes), min_size=1, max_size=4))
         kwargs = data.draw(arguments(name, len(shape) + 1))
         rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
         layer = getattr(layers, name)(**kwargs)
@@ -88,10 +94,11 @@ def test_layer_agrees_with_keras(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_any_batch_and_time(name):
-    model = model_of(getattr(layers, name)(), ("time", 5))
+    kwargs = {"groups": 3} if name == "GroupNormalization" else {}
+    model = model_of(getattr(layers, name)(**kwargs), ("time", 6))
     executables = [dagir.lower(model, "onnx"), dagir.lower(model, "keras")]
     for batch, time in ((1, 1), (3, 7), (2, 11)):
-        x = np.random.default_rng(time).normal(size=(batch, time, 5)).astype("float32")
+        x = np.random.default_rng(time).normal(size=(batch, time, 6)).astype("float32")
         want = dagir.lower(model, "numpy", precision="float64")(x)
         for executable in executables:
             assert_close(executable(x), want, f"{executable} at {batch}, {time}")
@@ -113,6 +120,8 @@ def test_the_native_op_is_used_where_onnx_has_it():
     assert op_types(model_of(layers.BatchNormalization(axis=1), (3, 5, 7))) == ["BatchNormalization"]
     assert op_types(model_of(layers.BatchNormalization(), (3, 5, 7))) == ["Mul", "Add"]
     assert op_types(model_of(layers.LayerNormalization(), (3, 5))) == ["LayerNormalization"]
+    newest = dagir.lower(model_of(layers.RMSNormalization(), (3, 5)), "onnx", opset=23).artifact.graph.node
+    assert [node.op_type for node in newest] == ["RMSNormalization"]
     assert op_types(model_of(layers.LayerNormalization(axis=[-2, -1], scale=False), (3, 5))) == ["LayerNormalization"]
     assert "LayerNormalization" not in op_types(model_of(layers.LayerNormalization(axis=1), (3, 5)))
 
@@ -120,7 +129,8 @@ def test_the_native_op_is_used_where_onnx_has_it():
 @pytest.mark.parametrize("opset", [18, 24])
 @pytest.mark.parametrize("name", ALL)
 def test_oldest_and_newest_opset(name, opset):
-    model = model_of(getattr(layers, name)(axis=1), (3, 5))
+    kwargs = {"groups": 3} if name == "GroupNormalization" else {}
+    model = model_of(getattr(layers, name)(axis=1, **kwargs), (3, 5))
     x = np.random.default_rng(1).normal(size=(2, 3, 5)).astype("float32")
     want = dagir.lower(model, "numpy", precision="float64")(x)
     assert_close(dagir.lower(model, "onnx", opset=opset)(x), want, f"opset {opset}")
@@ -154,9 +164,10 @@ def test_signature_is_that_of_keras(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_masks_pass(name):
-    x = layers.Embedding(9, 4, mask_zero=True)(dagir.Input(("time",), dtype="int32"))
-    assert getattr(layers, name)()(x).mask is x.mask
+def test_masks_pass_as_in_keras(name):
+    x = layers.Embedding(9, 32, mask_zero=True)(dagir.Input(("time",), dtype="int32"))
+    passed = getattr(layers, name)()(x).mask
+    assert passed is (x.mask if getattr(keras.layers, name)().supports_masking else None)
 
 
 def test_wrong_calls_are_refused():
@@ -168,6 +179,10 @@ def test_wrong_calls_are_refused():
         layers.BatchNormalization(axis=3)(dagir.Input((4,)))
     layer = layers.BatchNormalization()
     layer(dagir.Input((4,)))
+    with pytest.raises(ArgumentError, match="positive int or -1 for groups"):
+        layers.GroupNormalization(0)
+    with pytest.raises(ShapeError, match="does not split into 3 equal groups"):
+        layers.GroupNormalization(3)(dagir.Input((4,)))
     with pytest.raises(ShapeError, match="axis 1 of x has size 5, gamma has 4"):
         layer(dagir.Input((5,)))
     with pytest.raises(ArgumentError, match="fixed size"):

@@ -6,12 +6,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from guide import toy_resnet
 
 import dagir
 from dagir import layers
 from dagir.testing import assert_close
 from dagir.testing.models import randomize
+from guide import toy_resnet
 
 
 def normalized(image_out=False):

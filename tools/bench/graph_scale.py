@@ -30,12 +30,11 @@ def best(function: Callable[[], Any], nodes: int, repeats: int = 3) -> float:
 
 
 def dagir_rows(kind: str, n: int) -> dict[str, float]:
-    from dagir_onnx.lowering import model_proto
-
     import dagir
     from dagir import ops
     from dagir.backend import signature
     from dagir.passes import DEPLOY, run
+    from dagir_onnx.lowering import model_proto
 
     def build() -> dagir.Model:
         x = dagir.Input(shape=(8,), name="x")
