@@ -52,7 +52,10 @@ from dagir.layers.merging import (
 )
 from dagir.layers.normalization import (
     BatchNormalization,
+    GroupNormalization,
     LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
 )
 from dagir.layers.pooling import (
     AveragePooling1D,
