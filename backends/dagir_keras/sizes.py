@@ -1,0 +1,86 @@
+"""Shapes that hold several sizes known at run time only: Keras reads one of them as -1, more must be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import keras
+from keras import ops as K
+
+from dagir import ops
+from dagir.dims import Dim, SymbolicDim, symbols
+from dagir.errors import UnsupportedOp
+from dagir.graph import Op, Value
+
+
+def sizes_to_compute(op: Op) -> set[str]:
+    """The named sizes without whose numbers Keras cannot run an op."""
+    unknown = [size for name in op.shape_fields for size in getattr(op, name) if isinstance(size, SymbolicDim)]
+    if isinstance(op, ops.Reshape) and len(unknown) == 1 and -1 not in op.target:
+        return set()
+    return {name for size in unknown for name in symbols(size)}
+
+
+def size_sources(names: set[str], inputs: Sequence[Value]) -> dict[str, tuple[Value, int]]:
+    """An input and its axis for each name. Raises UnsupportedOp where no input has it."""
+    found: dict[str, tuple[Value, int]] = {}
+    for value in inputs:
+        for axis, size in enumerate(value.type.shape):
+            if str(size) in names:
+                found.setdefault(str(size), (value, axis))
+    missing = sorted(names - found.keys())
+    if missing:
+        raise UnsupportedOp(
+            f"Keras cannot work out the size {missing[0]!r} here: no input of this part of the model has it as an axis",
+            remedy="use -1 for it, or do this outside of the layer",
+        )
+    return found
+
+
+def with_sizes(
+    op: Op, rule: Callable[..., Any], places: Mapping[str, tuple[int, int]], count: int
+) -> Callable[..., Any]:
+    """The rule on the first `count` tensors, the op's sizes computed from (tensor, axis) places."""
+
+    def run(tensors: Sequence[Any]) -> Any:
+        sizes = {name: K.shape(tensors[place])[axis] for name, (place, axis) in places.items()}
+        fields = {name: tuple(_number(size, sizes) for size in getattr(op, name)) for name in op.shape_fields}
+        return rule(replace(op, **fields), *tensors[:count])
+
+    return run
+
+
+class SizedLayer(keras.layers.Layer):
+    """A step that needs sizes: within a layer they are numbers."""
+
+    def __init__(self, run: Callable[..., Any], name: str | None = None) -> None:
+        super().__init__(name=name, dtype=None)
+        self.autocast = False
+        self._run = run
+        self.built = True
+
+    def call(self, tensors: Any) -> Any:
+        """The output of the op."""
+        return self._run(tensors)
+
+
+def _number(dim: Dim, sizes: Mapping[str, Any]) -> Any:
+    """An int, or an integer tensor."""
+    if isinstance(dim, int):
+        return dim
+    total: Any = 0
+    for monomial, coefficient in dim.terms:
+        product: Any = coefficient
+        for atom in monomial:
+            product = product * (sizes[atom] if isinstance(atom, str) else _applied(atom, sizes))
+        total = total + product
+    return total
+
+
+def _applied(atom: Any, sizes: Mapping[str, Any]) -> Any:
+    left, right = _number(atom.left, sizes), _number(atom.right, sizes)
+    if atom.function == "floordiv":
+        return left // right
+    return K.minimum(left, right) if atom.function == "min" else K.maximum(left, right)

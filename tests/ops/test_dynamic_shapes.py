@@ -1,0 +1,75 @@
+"""Shapes with several sizes that are known at run time only."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dagir
+from dagir import ops, testing
+from dagir.errors import DagirError
+from dagir.graph import Graph
+
+MOVING = [
+    *(ops.Transpose, ops.ExpandDims, ops.Squeeze, ops.Concatenate, ops.Pad, ops.Slice, ops.Tile, ops.Gather),
+    *(ops.MaxPool, ops.AveragePool, ops.UpSample, ops.ReduceSum, ops.Variance, ops.ArgMax, ops.Einsum, ops.MatMul),
+    *(ops.Linear, ops.Embedding, ops.Softmax, ops.Reshape),
+]
+
+
+@pytest.mark.parametrize("op", MOVING, ids=lambda op: op.__name__)
+def test_ops_agree_with_the_oracle_where_sizes_are_named(op):
+    @given(st.data())
+    def agrees(data):
+        case = data.draw(testing.cases(op))
+        axes = [
+            (place, axis) for place, array in enumerate(case.arrays) if array is not None for axis in range(array.ndim)
+        ]
+        named = tuple(each for each in axes if each[0] not in case.weights and data.draw(st.booleans()))
+        try:
+            graph, feeds = case.graph(named)
+        except DagirError:
+            return  # a size of 1 that was known to broadcast may be any size once it has a name
+        testing.assert_equivalent(graph, feeds, ("numpy", "onnx"))
+
+    agrees()
+
+
+SHAPES = {
+    "merge": lambda x: ops.reshape(x, (x.type.shape[0], x.type.shape[1] * 4)),
+    "split": lambda x: ops.reshape(x, (x.type.shape[0], x.type.shape[1], 2, 2)),
+    "front": lambda x: ops.reshape(x, (x.type.shape[0] * x.type.shape[1], 4)),
+    "open": lambda x: ops.reshape(x, (x.type.shape[0], -1)),
+    "every other": lambda x: ops.reshape(x[:, ::2], (x.type.shape[0], (x.type.shape[1] + 1) // 2, 2, 2)),
+    "broadcast": lambda x: ops.broadcast_to(ops.mean(x, (0, 1), keepdims=True), x.type.shape),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_several_named_sizes_in_one_shape(name):
+    x = dagir.Input(("time", 4))
+    graph = Graph([x], [SHAPES[name](x)])
+    for batch, time in ((1, 3), (2, 5)):
+        array = np.random.default_rng(time).uniform(-2, 2, (batch, time, 4)).astype("float32")
+        testing.assert_equivalent(graph, [array])
+
+
+class Heads(dagir.Layer):
+    """Splits the channels, as attention does."""
+
+    def call(self, inputs):
+        batch, time, _ = ops.shape(inputs)
+        return ops.transpose(ops.reshape(inputs, (batch, time, 2, 2)), (0, 2, 1, 3))
+
+
+def test_several_named_sizes_within_a_layer():
+    x = dagir.Input(("time", 4))
+    model = dagir.Model(x, Heads()(x))
+    array = np.random.default_rng(0).uniform(-2, 2, (3, 5, 4)).astype("float32")
+    testing.assert_equivalent(model, [array])
