@@ -216,8 +216,11 @@ class RMSNormalization(Layer):
 
     def call(self, x: Value) -> Value:
         """x: f[*s] -> f[*s]."""
-        axes = tuple(sorted(normalize_axis(axis, x.ndim) for axis in self.axis))
-        return ops.rms_normalization(x, _in_order(self.scale, x, axes), axes, self.epsilon)
+        axes = tuple(normalize_axis(axis, x.ndim) for axis in self.axis)
+        if axes == tuple(range(axes[0], x.ndim)):
+            return ops.rms_normalization(x, self.scale, axes, self.epsilon)
+        # Keras broadcasts the scale along the last axes, whichever it was made for
+        return ops.rms_normalization(x, None, axes, self.epsilon) * self.scale.value
 
 
 class UnitNormalization(Layer):
