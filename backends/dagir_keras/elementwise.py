@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras import backend
@@ -56,17 +57,17 @@ for _op, _function in {
 @rules.rule(ops.Add)
 def add(op: ops.Add, x1: Any, x2: Any) -> Any:
     """Keras takes an x2 with one axis above 1 for a bias on x1's channels, though it broadcasts along another."""
-    if _is_bias(x1, x2) or backend.standardize_dtype(x2.dtype).startswith("uint"):
+    if is_read_as_bias(x1.shape, x2.shape) or backend.standardize_dtype(x2.dtype).startswith("uint"):
         return K.add(x1, x2)
     return K.subtract(x1, K.negative(x2))  # the same to the last bit
 
 
-def _is_bias(x1: Any, x2: Any) -> bool:
-    """Whether K.add is right: x2 is a scalar, or adds along the last axis of an x1 that has all the axes."""
-    if len(x2.shape) == 0:
+def is_read_as_bias(first: Sequence[Any], second: Sequence[Any]) -> bool:
+    """Whether Keras reads an operand of the second shape right: a scalar, or one that adds along x1's last axis."""
+    if len(second) == 0:
         return True
-    last = x2.shape[-1]
-    return len(x2.shape) <= len(x1.shape) and last is not None and last > 1 and x1.shape[-1] == last
+    last = second[-1]
+    return len(second) <= len(first) and isinstance(last, int) and last > 1 and first[-1] == last
 
 
 @rules.rule(ops.Identity)

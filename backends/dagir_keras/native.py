@@ -6,11 +6,14 @@ from typing import Any
 
 import keras
 
-from dagir import ops
+from dagir import layers, ops
+from dagir.graph import Value
 from dagir.layers import Layer
 from dagir.model import Model
 from dagir.origin import LayerCall
-from dagir.types import DType
+from dagir.structure import flatten
+from dagir.types import DType, broadcast, take_equations
+from dagir_keras.elementwise import is_read_as_bias
 
 _ACTIVATION_NAMES = {
     getattr(ops, name): name
@@ -25,7 +28,22 @@ def is_native(call: LayerCall) -> bool:
         return True
     if not isinstance(layer, Layer) or not type(layer).__module__.startswith("dagir.layers"):
         return False
+    if isinstance(layer, (layers.Add, layers.Average)) and not _adds_right(call):
+        return False
     return hasattr(keras.layers, type(layer).__name__) and _config(layer) is not None
+
+
+def _adds_right(call: LayerCall) -> bool:
+    """Whether Keras's layer adds the values of a call as they broadcast: see dagir_keras.elementwise.add."""
+    shapes = [value.type.shape for value in flatten(call.args) if isinstance(value, Value)]
+    rank = max(map(len, shapes))
+    shapes = [(*shape[:1], *(1,) * (rank - len(shape)), *shape[1:]) for shape in shapes]
+    total, right = shapes[0], True
+    for shape in shapes[1:]:
+        right = right and (shape == total or is_read_as_bias(total, shape))
+        total = broadcast(total, shape)
+    take_equations()  # the node has them already
+    return right
 
 
 def make_layer(layer: Layer) -> keras.layers.Layer:

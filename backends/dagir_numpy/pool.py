@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def average_pool(op: ops.AveragePool, x: Array) -> Array:
 def _pool(
     op: ops.MaxPool | ops.AveragePool, x: Array, combine: Callable[[Array, Array], Array], outside: float
 ) -> Array:
-    pads = [(int(before), int(after)) for before, after in op.pads([x.shape[axis] for axis in op.spatial_axes])]
+    pads: Any = op.pads([x.shape[axis] for axis in op.spatial_axes])  # ints, as the sizes are
     for axis, window, stride, pair in zip(op.spatial_axes, op.pool_size, op.strides, pads, strict=True):
         padded = np.pad(x, [pair if each == axis else (0, 0) for each in range(x.ndim)], constant_values=outside)
         span = padded.shape[axis] - window + 1  # the places where a window can start

@@ -66,20 +66,32 @@ def oracle(model, xs):
 
 @pytest.mark.parametrize("name", ALL)
 def test_layer_agrees_with_keras(name):
-    @given(
-        shapes(name), st.sampled_from([1, 4]), st.integers(0, 2**16)
-    )  # no size is 4: see dagir_keras.elementwise.add
+    @given(shapes(name), st.sampled_from([1, 3]), st.integers(0, 2**16))
     def agrees(drawn, batch, seed):
         kwargs, found = drawn
         xs = values_of(found, batch, seed)
-        want = np.asarray(getattr(keras.layers, name)(**kwargs)([keras.ops.convert_to_tensor(x) for x in xs]))
         inputs = [dagir.Input(shape) for shape in found]
         model = dagir.Model(inputs, getattr(layers, name)(**kwargs)(inputs))
+        assert_equivalent(model, xs)
+        if name in ("Add", "Average") and len(set(found)) > 1:
+            return  # Keras itself misreads some that broadcast: see test_sums_that_keras_misreads
+        want = np.asarray(getattr(keras.layers, name)(**kwargs)([keras.ops.convert_to_tensor(x) for x in xs]))
         assert model.output.shape[1:] == want.shape[1:]
         assert_close(want, oracle(model, xs), "Keras's own layer")
-        assert_equivalent(model, xs)
 
     agrees()
+
+
+@pytest.mark.parametrize("name", ["Add", "Average"])
+@pytest.mark.parametrize("second", [(2, 1, 1), (1, 1, 1), (2, 1, 2), (1, 1, 2), (1,), (2,)])
+def test_sums_that_keras_misreads(name, second):
+    """Keras adds an operand with one axis above 1 to the channels; such a call is no Keras layer after lowering."""
+    a, b = dagir.Input((2, 3, 2)), dagir.Input(second)
+    model = dagir.Model([a, b], getattr(layers, name)()([a, b]))
+    for batch in (1, 2):
+        assert_equivalent(model, values_of([(2, 3, 2), second], batch, batch))
+    same = dagir.Model(a, getattr(layers, name)(name="same")([a, layers.ReLU()(a)]))
+    assert type(dagir.lower(same, "keras").artifact.get_layer("same")).__name__ == name
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
