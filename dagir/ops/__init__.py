@@ -126,6 +126,7 @@ from dagir.ops.elementwise import (
     tan,
     where,
 )
+from dagir.ops.indexing import getitem as _getitem
 from dagir.ops.linear import (
     Einsum,
     Embedding,
@@ -220,7 +221,6 @@ from dagir.ops.shape import (
     tile,
     transpose,
 )
-from dagir.ops.shape import getitem as _getitem
 
 __all__ = [
     "GRU",

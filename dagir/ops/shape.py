@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from operator import index as as_int
 from typing import Any
 
 import numpy as np
@@ -346,82 +345,3 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Value:
     """The entries of x at `indices` along an axis; of x flattened where axis is None."""
     value = as_value(x) if axis is not None else reshape(x, (-1,))
     return apply(Gather(normalize_axis(axis or 0, value.ndim)), value, as_value(indices))
-
-
-def getitem(x: Any, where: Any) -> Value:
-    """Indexing as NumPy's basic indexing: ints, slices with steps, None, Ellipsis; and one integer Value."""
-    value = as_value(x)
-    parts = list(where) if isinstance(where, tuple) else [where]
-    if sum(part is Ellipsis for part in parts) > 1:
-        raise ArgumentError("an index may hold one Ellipsis only")
-    used = sum(part is not None and part is not Ellipsis for part in parts)
-    if used > value.ndim:
-        raise ArgumentError(f"{used} indices for a value of rank {value.ndim}: {value.type}")
-    at = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
-    parts[at : at + 1] = [slice(None)] * (value.ndim - used)
-    return _index_axes(value, parts)
-
-
-def _index_axes(value: Value, parts: list[Any]) -> Value:
-    cuts: list[tuple[int, int, int | None, int]] = []
-    dropped: list[int] = []
-    inserted: list[int] = []
-    gathered: list[tuple[int, Value]] = []
-    axis = place = 0  # of x, and of the result
-    for part in parts:
-        if part is None:
-            inserted.append(place)
-            place += 1
-            continue
-        if isinstance(part, Value):
-            gathered.append((axis - len(dropped), part))
-            place += part.ndim
-        elif isinstance(part, slice):
-            if part != slice(None):
-                cuts.append((axis, *_slice_bounds(part)))
-            place += 1
-        else:
-            start = _checked_index(value, axis, part)
-            cuts.append((axis, start, None if start == -1 else start + 1, 1))
-            dropped.append(axis)
-        axis += 1
-    _check_gathered(gathered, dropped)
-    if cuts:
-        value = apply(Slice(*zip(*cuts, strict=True)), value)
-    if dropped:
-        value = apply(Squeeze(tuple(dropped)), value)
-    for axis, indices in gathered:
-        value = take(value, indices, axis)
-    for place in inserted:
-        value = expand_dims(value, place)
-    return value
-
-
-def _slice_bounds(part: slice) -> tuple[int, int | None, int]:
-    """Start, stop and step; the start of a slice that gives none is where its step begins."""
-    for bound in (part.start, part.stop, part.step):
-        if bound is not None and not hasattr(bound, "__index__"):
-            raise ArgumentError(f"slice bounds are ints, got {bound!r}", remedy="gather places that vary with ops.take")
-    step = 1 if part.step is None else as_int(part.step)
-    if step == 0:
-        raise ArgumentError("a slice step cannot be 0")
-    start = (0 if step > 0 else -1) if part.start is None else as_int(part.start)
-    return start, None if part.stop is None else as_int(part.stop), step
-
-
-def _check_gathered(gathered: list[tuple[int, Value]], dropped: list[int]) -> None:
-    """NumPy moves axes to the front where arrays and ints mix; only what has one reading is taken."""
-    if len(gathered) > 1 or (dropped and any(indices.ndim for _, indices in gathered)):
-        raise ArgumentError("index by one Value, beside slices only", remedy="use ops.take for each axis")
-
-
-def _checked_index(value: Value, axis: int, given: Any) -> int:
-    if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, np.integer)):
-        raise ArgumentError(f"cannot index by {given!r}", remedy="use ints, slices, None, Ellipsis or ops.take")
-    size, place = value.type.shape[axis], int(given)
-    if isinstance(size, int) and not -size <= place < size:
-        raise ArgumentError(
-            f"index {place} is out of range for axis {axis} of {value.type}",
-            remedy=f"valid indices: {-size} to {size - 1}",
-        )
-    return place
