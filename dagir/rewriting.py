@@ -121,9 +121,7 @@ def _matching_operands(a: Value, b: Value) -> list[tuple[Value, Value]] | None:
 
 
 def _same_call(a: Value, b: Value, left: Node, right: Node) -> bool:
-    return (
-        a.index == b.index and left.op == right.op and a.type == b.type and len(left.inputs) == len(right.inputs)
-    )
+    return a.index == b.index and left.op == right.op and a.type == b.type and len(left.inputs) == len(right.inputs)
 
 
 def _same_leaf(a: Value, b: Value) -> bool:

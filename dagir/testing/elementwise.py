@@ -136,9 +136,7 @@ for _binary_op in (
 def where(draw: st.DrawFn) -> OpCase:
     """Condition and branches broadcast."""
     condition, first, second = draw(broadcastable(3))
-    return OpCase(
-        ops.Where(), (draw(arrays(condition, "bool")), draw(arrays(first)), draw(arrays(second)))
-    )
+    return OpCase(ops.Where(), (draw(arrays(condition, "bool")), draw(arrays(first)), draw(arrays(second))))
 
 
 @strategy_for(ops.Clip)
