@@ -49,8 +49,9 @@ def value_names(graph: Graph, output_names: Iterable[str] = ()) -> dict[Value, s
     namer = Namer()
     names: dict[Value, str] = {value: namer(value.name) for value in graph.inputs}
     for value, name in zip(graph.outputs, output_names, strict=False):
-        if value not in names:
-            names[value] = namer(name)
+        unique = namer(name)  # taken, whoever bears it: a weight that is an output keeps its own name
+        if value not in names and value.node is not None:
+            names[value] = unique
     for parameter in graph.parameters:
         names.setdefault(parameter.value, namer(parameter.name))
     for node in graph.nodes:

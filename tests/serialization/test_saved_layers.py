@@ -72,6 +72,7 @@ def example(cls):
         if parameter.default is parameter.empty
         and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
     ]
+    required += ["groups"] if cls is layers.GroupNormalization else []  # the default, 32, needs as many channels
     known = {**ARGUMENTS, "layer": wrapped, "cell": lambda: layers.LSTMCell(3)}
     assert not set(required) - set(known), f"give what {cls.__name__} needs to ARGUMENTS"
     arguments = {name: known[name]() if name in ("layer", "cell") else known[name] for name in required}
