@@ -1,0 +1,35 @@
+"""Names of operations: Keras numbers raw operations by itself, and may give one the name of a layer of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+from dagir.naming import Namer
+
+
+def distinguish(outputs: Iterable[Any]) -> None:
+    """Rename raw operations that bear the name of a layer, or of each other, in what leads to these KerasTensors."""
+    operations = _operations(outputs)
+    layers = [operation for operation in operations if isinstance(operation, keras.layers.Layer)]
+    namer = Namer(layer.name for layer in layers)
+    for operation in reversed(operations):
+        if not isinstance(operation, keras.layers.Layer):
+            operation.name = namer(operation.name)
+
+
+def _operations(outputs: Iterable[Any]) -> list[Any]:
+    """Every operation once, those nearest to the outputs first."""
+    found: dict[int, Any] = {}
+    pending, seen = list(outputs), set()
+    while pending:
+        tensor = pending.pop()
+        history = getattr(tensor, "_keras_history", None)
+        if history is None or (id(history.operation), history.node_index) in seen:
+            continue
+        seen.add((id(history.operation), history.node_index))
+        found.setdefault(id(history.operation), history.operation)
+        pending.extend(history.operation._inbound_nodes[history.node_index].input_tensors)
+    return list(found.values())
