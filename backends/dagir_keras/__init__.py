@@ -7,10 +7,12 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # oneDNN's kernels reorder 
 
 from dagir_keras import activation, conv, elementwise, linear, norm, pool, random, reduce, resize, rnn, shape
 from dagir_keras.backend import KerasBackend
+from dagir_keras.traced import TracedLayer
 
 backend = KerasBackend()
 
 __all__ = [
+    "TracedLayer",
     "activation",
     "backend",
     "conv",

@@ -7,7 +7,7 @@ or on tensors (inside a layer).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 
@@ -21,9 +21,13 @@ from dagir.ops import Call
 from dagir.origin import LayerCall
 from dagir.passes import Outline
 from dagir.structure import flatten, flatten_like, map_structure, pack
+from dagir_keras.names import distinguish
 from dagir_keras.native import is_native, make_layer
 from dagir_keras.rules import rules
-from dagir_keras.sizes import SizedLayer, size_sources, sizes_to_compute, with_sizes
+from dagir_keras.sizes import size_sources, sizes_to_compute, with_sizes
+
+if TYPE_CHECKING:
+    from dagir_keras.traced import Trace, TracedLayer
 
 Step: TypeAlias = Callable[[list[Any]], Sequence[Any]]
 
@@ -35,6 +39,7 @@ class Registry:
         self.layers: dict[Layer, keras.layers.Layer] = {}
         self.models: dict[Model, keras.Model] = {}
         self.variables: dict[Parameter, keras.Variable] = {}
+        self.traced: list[tuple[Layer | None, TracedLayer]] = []
 
     def layer(self, layer: Layer) -> keras.layers.Layer:
         """The Keras layer of a layer, made at the first call."""
@@ -67,6 +72,20 @@ class Registry:
             pairs.update(zip(layer.weights, made.weights, strict=True))
         return list(pairs.items())
 
+    def trace(self, trace: Trace, layer: Layer | None, name: str | None) -> TracedLayer:
+        """The Keras layer of a custom layer's call: one for all calls that trace the same graph."""
+        from dagir_keras.traced import TracedLayer
+
+        known = [made for other, made in self.traced if other is layer and layer is not None]
+        for made in known:
+            if made._trace.is_like(trace):
+                return made
+        made = TracedLayer(trace, self, name=f"{name}_call_{len(known) + 1}" if known else name)
+        if layer is not None and not layer.trainable:
+            made.trainable = False
+        self.traced.append((layer, made))
+        return made
+
 
 class Program:
     """A graph, prepared for Keras: a step for each node. inside: it runs within a Keras layer, which owns variables."""
@@ -77,7 +96,6 @@ class Program:
         self.registry, self.within, self.inside = registry, within, inside
         self.tracked: list[Any] = []
         self.size_sources: dict[Node, tuple[Value, ...]] = {}
-        self.masks = [value.mask for value in graph.outputs]
         self.graph = Outline(native=is_native, within=within)(graph)
         self.steps = [(node, self._prepare(node)) for node in self.graph.nodes]
 
@@ -105,25 +123,32 @@ class Program:
     def _prepare(self, node: Node) -> Step:
         scope = node.scope
         if isinstance(node.op, Call) and scope is not None:
-            if isinstance(scope.layer, Model):
+            whole = _is_whole(scope, node.op.graph)
+            if isinstance(scope.layer, Model) and (whole or node.op.graph is scope.layer.graph):
                 return self._model_step(scope.layer)
-            if isinstance(scope.layer, Layer) and is_native(scope) and _is_whole(scope, node.op.graph):
+            if isinstance(scope.layer, Layer) and whole and is_native(scope):
                 return self._native_step(scope, scope.layer, node.op.graph)
-            return self._traced_step(scope.layer.name, node.op.graph, scope)
+            return self._traced_step(scope.layer.name, node, node.op.graph, scope)
         parameters = [v.source for v in node.inputs if v is not None and isinstance(v.source, Parameter)]
-        if parameters and not self.inside:
-            reads = dict.fromkeys(v for v in node.inputs if v is not None and (v.node is not None or v.is_input))
-            graph = Graph(reads, node.outputs, node.op.op_name)
-            step = self._traced_step(None, graph, None)
-            places = [node.inputs.index(value) for value in reads]
-            return lambda operands: step([operands[place] for place in places])
+        names = sizes_to_compute(node.op)
+        if (parameters or names) and not self.inside:
+            return self._owning_step(node, names)
         for parameter in parameters:
             self.tracked.append(self.registry.variable(parameter))
         rule = rules[type(node.op)]
-        names = sizes_to_compute(node.op)
         if names:
             return self._sized_step(node, rule, names)
         return lambda operands: _as_tuple(rule(node.op, *operands))
+
+    def _owning_step(self, node: Node, names: set[str]) -> Step:
+        """A layer around one op, which needs one: it has weights, or sizes that are numbers within a layer only."""
+        reads = dict.fromkeys(v for v in node.inputs if v is not None and (v.node is not None or v.is_input))
+        self.size_sources[node] = tuple(dict.fromkeys(v for v, _ in size_sources(names, self.graph.inputs).values()))
+        graph = Graph(dict.fromkeys([*reads, *self.size_sources[node]]), node.outputs, node.op.op_name)
+        step = self._traced_step(None, node, graph, None)
+        read = (*node.inputs, *self.size_sources[node])
+        places = [read.index(value) for value in graph.inputs]
+        return lambda operands: step([operands[place] for place in places])
 
     def _sized_step(self, node: Node, rule: Callable[..., Any], names: set[str]) -> Step:
         sources = size_sources(names, self.graph.inputs)
@@ -131,8 +156,7 @@ class Program:
         count = len(node.inputs)
         places = {name: (count + self.size_sources[node].index(v), axis) for name, (v, axis) in sources.items()}
         run = with_sizes(node.op, rule, places, count)
-        made = run if self.inside else SizedLayer(run)
-        return lambda operands: _as_tuple(made(operands))
+        return lambda operands: _as_tuple(run(operands))
 
     def _model_step(self, model: Model) -> Step:
         made = self.registry.model(model)
@@ -155,10 +179,12 @@ class Program:
 
         return step
 
-    def _traced_step(self, name: str | None, graph: Graph, call: LayerCall | None) -> Step:
-        from dagir_keras.traced import TracedLayer
+    def _traced_step(self, name: str | None, node: Node, graph: Graph, call: LayerCall | None) -> Step:
+        from dagir_keras.traced import Trace
 
-        made = TracedLayer(Program(graph, self.registry, within=call, inside=True), name=name)
+        operands = len(graph.inputs) if call is None else len(node.inputs)
+        layer = call.layer if call is not None and isinstance(call.layer, Layer) else None
+        made = self.registry.trace(Trace.of(graph, operands, call), layer, name)
         self.tracked.append(made)
         return lambda operands: flatten(made(list(operands)))
 
@@ -172,6 +198,7 @@ def functional(graph: Graph, signature: Signature, name: str, registry: Registry
     """The functional Keras model of a graph, inputs and outputs in the structures of the signature."""
     inputs = [_input(label, value) for (label, _), value in zip(signature.inputs, graph.inputs, strict=True)]
     outputs = Program(graph, registry)(inputs)
+    distinguish(outputs)
     return keras.Model(pack(signature.input_structure, inputs), pack(signature.output_structure, outputs), name=name)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import keras
 from keras import ops as K
 
 from dagir import ops
@@ -50,20 +49,6 @@ def with_sizes(
         return rule(replace(op, **fields), *tensors[:count])
 
     return run
-
-
-class SizedLayer(keras.layers.Layer):
-    """A step that needs sizes: within a layer they are numbers."""
-
-    def __init__(self, run: Callable[..., Any], name: str | None = None) -> None:
-        super().__init__(name=name, dtype=None)
-        self.autocast = False
-        self._run = run
-        self.built = True
-
-    def call(self, tensors: Any) -> Any:
-        """The output of the op."""
-        return self._run(tensors)
 
 
 def _number(dim: Dim, sizes: Mapping[str, Any]) -> Any:

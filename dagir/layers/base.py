@@ -219,7 +219,7 @@ class Layer:
         try:
             self._build_once(args, kwargs)
             self.check_dtype(args[0] if args else None)
-            outputs = self.call(*args, **self._context(args, kwargs))
+            outputs = self._trace(args, kwargs)
             call.outputs = map_structure(lambda out: self._own(out, values), outputs)
             self._attach_masks(args, kwargs, call.outputs)
         except DagirError as error:
@@ -228,6 +228,9 @@ class Layer:
             current_scope.reset(token)
         self._calls.append(call)
         return call.outputs
+
+    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self.call(*args, **self._context(args, kwargs))
 
     def check_dtype(self, inputs: Any) -> None:
         """Raise DTypeError where a floating layer gets bools or integers; layers that take them override this."""
@@ -337,13 +340,17 @@ class Layer:
         return self._calls[0]
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make this layer again, as plain data."""
+        """The arguments that make this layer again.
+
+        A subclass that overrides it and calls this one gets name, trainable and dtype, as in Keras.
+        """
         config = {"name": self.name, "trainable": self.trainable, "dtype": str(self.dtype)}
         return {**config, **{k: v for k, v in self._arguments().items() if k not in config}}
 
     def _arguments(self) -> dict[str, Any]:
         arguments: dict[str, Any] = getattr(self, "_init_arguments", {})
-        return arguments if type(self).__module__.startswith("dagir.") else {}
+        own = type(self).__module__.startswith("dagir.")
+        return arguments if own or type(self).get_config is Layer.get_config else {}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

@@ -20,8 +20,10 @@ class Outline(Pass):
     """dense/linear, dense/relu   =>   one Call, scoped to the call of `dense`.
 
     native: whether the target has a layer for a call. A native Call reads what the layer was called on and yields
-    what it returned; other Calls read and yield whatever crosses their border. The inputs of the Call's graph are
-    the values of the original graph, so the recorded arguments of the call can be looked up among them.
+    what it returned; other Calls read and yield whatever crosses their border, but for the masks of what they read:
+    these are further inputs of the Call's graph, without operands, for the target's layers carry masks themselves.
+    The inputs of the Call's graph are the values of the original graph, so the recorded arguments of the call can be
+    looked up among them.
     within: only calls directly below this one, for the graph of a layer that holds layers.
     """
 
@@ -68,7 +70,7 @@ GroupOf = Callable[[Node], LayerCall | None]
 def _externals(nodes: Sequence[Node]) -> list[Value]:
     made = {value for node in nodes for value in node.outputs}
     read = (value for node in nodes for value in node.inputs if value is not None and value not in made)
-    return list(dict.fromkeys(value for value in read if value.node is not None or value.is_input))
+    return list(dict.fromkeys(value for value in read if _is_variable(value)))
 
 
 def _escaping(
@@ -85,7 +87,7 @@ def _escaping(
 
     use(graph.outputs, None)
     for call, nodes in groups.items():
-        use(arguments(call) if call in native else _externals(nodes), call)
+        use(arguments(call) if call in native else _operands(call, nodes), call)
     for node in graph.nodes:
         if group_of(node) is None:
             use((value for value in node.inputs if value is not None), None)
@@ -121,7 +123,7 @@ def _close(
         moved = copy_node(first, tuple([values.get(value, value) for value in first.inputs]))
         values.update(zip(first.outputs, moved.outputs, strict=True))
         return
-    inputs = [v for v in arguments(call) if v.node is not None or v.is_input] if native else _externals(nodes)
+    inputs = [v for v in arguments(call) if v.node is not None or v.is_input] if native else _operands(call, nodes)
     returned = [value for value in flatten(call.outputs) if native or value in escaping]
     outputs = list(dict.fromkeys([*returned, *sorted(escaping - set(returned), key=_place)]))
     operands = tuple([values.get(value, value) for value in inputs])
@@ -136,8 +138,20 @@ def _close(
 
 
 def _inner_inputs(inputs: list[Value], nodes: list[Node]) -> list[Value]:
-    """A native layer's implicit mask is read by its nodes too: a target that has the layer finds it by itself."""
-    return list(dict.fromkeys([*inputs, *_externals(nodes)]))
+    """What is read, then the masks that travel beside it: a target that has layers finds them by itself."""
+    masks = [value.mask for value in inputs if value.mask is not None]
+    return list(dict.fromkeys([*inputs, *masks, *_externals(nodes)]))
+
+
+def _operands(call: LayerCall, nodes: Sequence[Node]) -> list[Value]:
+    """What nodes read from outside, a mask's owner in place of the mask."""
+    read = _externals(nodes)
+    owners = {v.mask: v for v in reversed([*arguments(call), *read]) if v.mask is not None and _is_variable(v)}
+    return list(dict.fromkeys(owners.get(value, value) for value in read))
+
+
+def _is_variable(value: Value) -> bool:
+    return value.node is not None or value.is_input
 
 
 def _place(value: Value) -> tuple[int, int]:

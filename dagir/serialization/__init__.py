@@ -7,6 +7,7 @@ functions are looked up among those that dagir exports.
 
 from dagir.serialization.loading import load
 from dagir.serialization.opaque import OpaqueLayer
+from dagir.serialization.plain import describe_graph, restore_graph
 from dagir.serialization.saving import save
 
-__all__ = ["OpaqueLayer", "load", "save"]
+__all__ = ["OpaqueLayer", "describe_graph", "load", "restore_graph", "save"]

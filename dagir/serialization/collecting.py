@@ -16,13 +16,15 @@ from dagir.structure import flatten
 
 
 class Collection:
-    """The parts of a model. Each is a dict from the thing to its number, in an order in which they can be made again.
+    """The parts of a model, or of a graph and the layer call within which it is.
+
+    Each is a dict from the thing to its number, in an order in which they can be made again.
 
     values: first those that nothing here produces, then parameters, constants, and the outputs of nodes in order.
     """
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, root: Model | Graph, within: LayerCall | None = None) -> None:
+        self.root = root
         self.nodes: dict[Node, int] = {}
         self.graphs: dict[Graph, int] = {}
         self.calls: dict[LayerCall, int] = {}
@@ -31,7 +33,7 @@ class Collection:
         self.constants: dict[Constant, int] = {}
         self.free: dict[Value, int] = {}
         self.values: dict[Value, int] = {}
-        self._pending: list[Any] = [model]
+        self._pending: list[Any] = [root] if within is None else [within, root]  # root is taken first
         self._spread()
         self._add_company()
         self._number()

@@ -36,7 +36,7 @@ def load(
     tensors, metadata = read(name)
     document = Record(_document(metadata, place), place)
     try:
-        return _Reader(document, tensors, custom_objects or {}, checksums).model()
+        return Reader(document, tensors, custom_objects or {}, checksums).model()
     except RecursionError:
         raise place.error("is nested too deep") from None
 
@@ -57,7 +57,7 @@ def _document(metadata: Mapping[str, str], place: Place) -> Any:
     return parse_json(text, place / "graph")
 
 
-class _Reader:
+class Reader:
     """Reads a document part by part, in the order in which one part needs another."""
 
     def __init__(
@@ -79,6 +79,14 @@ class _Reader:
     def model(self) -> Model:
         """The model of the document. Raises FileError."""
         main = index(self.document.take("model", int), len(self.records), "layer", self.place / "model")
+        self.read()
+        found = self.layers.made[main]
+        if not isinstance(found, Model):
+            raise (self.place / "model").error("refers to a layer that is no model")
+        return found
+
+    def read(self) -> Nodes:
+        """All parts of the document. Raises FileError."""
         self._read_leaves()
         calls = self._records("calls")
         graphs = self._records("graphs")
@@ -91,10 +99,7 @@ class _Reader:
         self._fill_calls(calls)
         self._attach_masks(masks)
         self.layers.make(self.decoder, made.graph, self.calls)
-        found = self.layers.made[main]
-        if not isinstance(found, Model):
-            raise (self.place / "model").error("refers to a layer that is no model")
-        return found
+        return made
 
     def _records(self, key: str) -> list[Record]:
         place = self.place / key

@@ -34,8 +34,8 @@ def save(model: Model, path: str | os.PathLike[str], overwrite: bool = True) -> 
     name = os.fspath(path)
     if not isinstance(model, Model):
         raise FileError(f"{name}: save takes a Model, got {type(model).__name__}")
-    writer = _Writer(model, name)
-    document = writer.document()
+    writer = Writer(Collection(model), name)
+    document = {"model": writer.parts.layers[model], **writer.document()}
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     metadata = {
         "format": FORMAT,
@@ -46,12 +46,11 @@ def save(model: Model, path: str | os.PathLike[str], overwrite: bool = True) -> 
     write(name, writer.tensors, metadata, overwrite=overwrite)
 
 
-class _Writer:
-    """The document of one model. Numbers of values, layers, calls and graphs are those of the Collection."""
+class Writer:
+    """The document of a Collection, whose numbers of values, layers, calls and graphs it has."""
 
-    def __init__(self, model: Model, path: str) -> None:
-        self.path = path
-        self.parts = Collection(model)
+    def __init__(self, parts: Collection, path: str) -> None:
+        self.path, self.parts = path, parts
         self.tensors: dict[str, Array] = {}
         self.locations: dict[str, int] = {}
         self._names: dict[Any, str] = {}
@@ -65,7 +64,6 @@ class _Writer:
         parameters = [self._parameter(weight) for weight in parts.parameters]
         constants = [self._tensor(constant.array, "constant") for constant in parts.constants]
         document = {
-            "model": parts.layers[parts.model],
             "inputs": [self._free(value) for value in parts.free],
             "parameters": parameters,
             "constants": constants,
