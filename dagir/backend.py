@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -237,6 +236,8 @@ def at_node(error: DagirError, node: Node) -> DagirError:
 @cache
 def backend(name: str) -> Backend:
     """A backend by name. Raises BackendError that lists those installed."""
+    from importlib.metadata import entry_points  # costs 15 ms, and importing dagir needs no backend
+
     found = {entry.name: entry for entry in entry_points(group="dagir.backends")}
     if name not in found:
         raise BackendError(f"there is no backend {name!r}", remedy=f"installed: {', '.join(sorted(found))}")
