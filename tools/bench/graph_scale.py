@@ -128,12 +128,12 @@ def main() -> None:
     arguments = parser.parse_args()
     columns = ["build", "check", "optimize", "print", "to ONNX"]
     print("microseconds a node")
-    heads = [f"{c:>10}" for c in columns] + [f"{peer + ' build':>18}" for peer in arguments.peers]
+    heads = [f"{c:>10}" for c in columns] + [f"{peer + ' build':>20}" for peer in arguments.peers]
     print(f"{'graph':<8}{'nodes':>8}{''.join(heads)}")
     for kind in ("chain", "ladder"):
         for n in arguments.sizes:
             own = dagir_rows(kind, n)
-            cells = [f"{own[c]:>10.1f}" for c in columns] + [f"{peer_cell(p, kind, n):>18}" for p in arguments.peers]
+            cells = [f"{own[c]:>10.1f}" for c in columns] + [f"{peer_cell(p, kind, n):>20}" for p in arguments.peers]
             print(f"{kind:<8}{n:>8}{''.join(cells)}", flush=True)
 
 
