@@ -5,7 +5,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # oneDNN's kernels reorder sums, so runs would differ
 
-from dagir_keras import activation, conv, elementwise, linear, norm, pool, random, reduce, resize, rnn, shape
+from dagir_keras import activation, conv, elementwise, linear, logic, norm, pool, random, reduce, resize, rnn, shape
 from dagir_keras.backend import KerasBackend
 from dagir_keras.traced import TracedLayer
 
@@ -18,6 +18,7 @@ __all__ = [
     "conv",
     "elementwise",
     "linear",
+    "logic",
     "norm",
     "pool",
     "random",

@@ -1,4 +1,4 @@
-"""Elementwise arithmetic, comparison and logic."""
+"""Elementwise arithmetic."""
 
 from __future__ import annotations
 
@@ -30,8 +30,6 @@ for _op, _function in {
     ops.Floor: K.floor,
     ops.Ceil: K.ceil,
     ops.Round: K.round,
-    ops.LogicalNot: K.logical_not,
-    ops.IsNan: K.isnan,
     ops.Subtract: K.subtract,
     ops.Multiply: K.multiply,
     ops.Divide: K.divide,
@@ -40,16 +38,6 @@ for _op, _function in {
     ops.Power: K.power,
     ops.Maximum: K.maximum,
     ops.Minimum: K.minimum,
-    ops.Equal: K.equal,
-    ops.NotEqual: K.not_equal,
-    ops.Less: K.less,
-    ops.LessEqual: K.less_equal,
-    ops.Greater: K.greater,
-    ops.GreaterEqual: K.greater_equal,
-    ops.LogicalAnd: K.logical_and,
-    ops.LogicalOr: K.logical_or,
-    ops.LogicalXor: K.logical_xor,
-    ops.Where: K.where,
 }.items():
     rules.rule(_op)(lambda op, *xs, function=_function: function(*xs))
 

@@ -1,6 +1,6 @@
 """The NumPy reference interpreter of dagir."""
 
-from dagir_numpy import activation, conv, elementwise, linear, norm, pool, random, reduce, resize, rnn, shape
+from dagir_numpy import activation, conv, elementwise, linear, logic, norm, pool, random, reduce, resize, rnn, shape
 from dagir_numpy.backend import NumpyBackend
 from dagir_numpy.interpreter import evaluate
 
@@ -13,6 +13,7 @@ __all__ = [
     "elementwise",
     "evaluate",
     "linear",
+    "logic",
     "norm",
     "pool",
     "random",

@@ -1,4 +1,4 @@
-"""Elementwise arithmetic, comparison and logic."""
+"""Elementwise arithmetic."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ _UFUNCS = {
     ops.Floor: np.floor,
     ops.Ceil: np.ceil,
     ops.Round: np.rint,
-    ops.LogicalNot: np.logical_not,
-    ops.IsNan: np.isnan,
     ops.Add: np.add,
     ops.Subtract: np.subtract,
     ops.Multiply: np.multiply,
@@ -37,16 +35,6 @@ _UFUNCS = {
     ops.Power: np.power,
     ops.Maximum: np.maximum,
     ops.Minimum: np.minimum,
-    ops.Equal: np.equal,
-    ops.NotEqual: np.not_equal,
-    ops.Less: np.less,
-    ops.LessEqual: np.less_equal,
-    ops.Greater: np.greater,
-    ops.GreaterEqual: np.greater_equal,
-    ops.LogicalAnd: np.logical_and,
-    ops.LogicalOr: np.logical_or,
-    ops.LogicalXor: np.logical_xor,
-    ops.Where: np.where,
 }
 
 for _op, _ufunc in _UFUNCS.items():

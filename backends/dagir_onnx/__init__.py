@@ -1,6 +1,6 @@
 """The ONNX backend of dagir: emitter and onnxruntime executable."""
 
-from dagir_onnx import activation, conv, elementwise, linear, norm, pool, random, reduce, resize, rnn, shape
+from dagir_onnx import activation, conv, elementwise, linear, logic, norm, pool, random, reduce, resize, rnn, shape
 from dagir_onnx.backend import OnnxBackend
 
 backend = OnnxBackend()
@@ -11,6 +11,7 @@ __all__ = [
     "conv",
     "elementwise",
     "linear",
+    "logic",
     "norm",
     "pool",
     "random",

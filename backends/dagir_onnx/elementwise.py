@@ -1,4 +1,4 @@
-"""Elementwise arithmetic, comparison and logic."""
+"""Elementwise arithmetic."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ _SAME_NAME = {
     ops.Ceil: "Ceil",
     ops.Round: "Round",
     ops.Identity: "Identity",
-    ops.LogicalNot: "Not",
-    ops.IsNan: "IsNaN",
     ops.Add: "Add",
     ops.Subtract: "Sub",
     ops.Multiply: "Mul",
@@ -35,15 +33,6 @@ _SAME_NAME = {
     ops.Power: "Pow",
     ops.Maximum: "Max",
     ops.Minimum: "Min",
-    ops.Equal: "Equal",
-    ops.Less: "Less",
-    ops.LessEqual: "LessOrEqual",
-    ops.Greater: "Greater",
-    ops.GreaterEqual: "GreaterOrEqual",
-    ops.LogicalAnd: "And",
-    ops.LogicalOr: "Or",
-    ops.LogicalXor: "Xor",
-    ops.Where: "Where",
 }
 
 for _op, _op_type in _SAME_NAME.items():
@@ -81,11 +70,6 @@ def expm1(op: ops.Expm1, emit: Emitter, x: Tensor) -> Tensor:
     near = emit("Mul", emit("Tanh", emit("Mul", x, emit.constant(0.5, x.type.dtype))), emit("Add", power, one))
     is_near = emit("Less", emit("Abs", x), emit.constant(0.5, x.type.dtype))
     return emit("Where", is_near, near, emit("Sub", power, one))
-
-
-@rules.rule(ops.NotEqual)
-def not_equal(op: ops.NotEqual, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
-    return emit("Not", emit("Equal", x1, x2))
 
 
 @rules.rule(ops.FloorDivide)

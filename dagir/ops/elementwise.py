@@ -1,4 +1,4 @@
-"""Elementwise arithmetic, comparison and logic. Names and meanings are those of keras.ops and NumPy."""
+"""Elementwise arithmetic. Names and meanings are those of keras.ops and NumPy."""
 
 from __future__ import annotations
 
@@ -129,21 +129,6 @@ class Identity(Unary):
     accepts = "any"
 
 
-class LogicalNot(Unary):
-    """x: bool[*s] -> bool[*s].  ONNX Not-1."""
-
-    accepts = "bool"
-
-
-class IsNan(Unary):
-    """Whether x is NaN: f[*s] -> bool[*s].  ONNX IsNaN-13."""
-
-    def infer(self, x: TensorType) -> Types:
-        """The shape of x, as bool."""
-        require("float", x)
-        return (x.with_dtype(DType.BOOL),)
-
-
 @dataclass(frozen=True)
 class Cast(Op):
     """x: t[*s] -> dtype[*s]. Floats to integers truncate towards zero.  ONNX Cast-13."""
@@ -209,69 +194,6 @@ class Minimum(Binary):
     """The smaller; NaN if either is.  NumPy minimum."""
 
 
-class Comparison(Binary):
-    """x1, x2: t[*s1], t[*s2] -> bool[*broadcast(s1, s2)]."""
-
-    result = DType.BOOL
-
-
-class Equal(Comparison):
-    """x1 == x2.  ONNX Equal-13."""
-
-    accepts = "any"
-
-
-class NotEqual(Comparison):
-    """x1 != x2.  NumPy not_equal."""
-
-    accepts = "any"
-
-
-class Less(Comparison):
-    """x1 < x2.  ONNX Less-13."""
-
-
-class LessEqual(Comparison):
-    """x1 <= x2.  ONNX LessOrEqual-16."""
-
-
-class Greater(Comparison):
-    """x1 > x2.  ONNX Greater-13."""
-
-
-class GreaterEqual(Comparison):
-    """x1 >= x2.  ONNX GreaterOrEqual-16."""
-
-
-class LogicalAnd(Binary):
-    """x1 and x2.  ONNX And-7."""
-
-    accepts = "bool"
-
-
-class LogicalOr(Binary):
-    """x1 or x2.  ONNX Or-7."""
-
-    accepts = "bool"
-
-
-class LogicalXor(Binary):
-    """Exactly one of x1, x2.  ONNX Xor-7."""
-
-    accepts = "bool"
-
-
-class Where(Op):
-    """condition: bool[*s], x1: t[*s1], x2: t[*s2] -> t[*broadcast]: x1 where true, else x2.  ONNX Where-16."""
-
-    operands = ("condition", "x1", "x2")
-
-    def infer(self, condition: TensorType, x1: TensorType, x2: TensorType) -> Types:
-        """The broadcast shape."""
-        require("bool", condition)
-        return (TensorType(same_dtype(x1, x2), broadcast(condition.shape, x1.shape, x2.shape)),)
-
-
 @dataclass(frozen=True)
 class Clip(Op):
     """x: t[*s] -> t[*s], held within [minimum, maximum]; NaN stays.  ONNX Clip-13."""
@@ -289,20 +211,22 @@ class Clip(Op):
         return (x,)
 
 
-def _unary(op: Op, x: Any) -> Value:
+def unary(op: Op, x: Any) -> Value:
+    """Apply an op of one operand."""
     return apply(op, as_value(x))
 
 
 def binary(op: Op, x1: Any, x2: Any) -> Value:
     """Apply an op of two operands; a Python number takes the dtype of the other."""
     if not isinstance(x1, Value):
-        x1 = as_value(x1, like=None if isinstance(x1, Value) else _reference(x2))
+        x1 = as_value(x1, like=None if isinstance(x1, Value) else reference(x2))
     if not isinstance(x2, Value):
         x2 = as_value(x2, like=x1)
     return apply(op, x1, x2)
 
 
-def _reference(operand: Any) -> Value | None:
+def reference(operand: Any) -> Value | None:
+    """The value that lends a bare number its dtype; None for a number."""
     try:
         return as_value(operand) if not isinstance(operand, (bool, int, float)) else None
     except (TypeError, ValueError):
@@ -311,107 +235,97 @@ def _reference(operand: Any) -> Value | None:
 
 def negative(x: Any) -> Value:
     """-x, elementwise."""
-    return _unary(Negative(), x)
+    return unary(Negative(), x)
 
 
 def absolute(x: Any) -> Value:
     """|x|, elementwise."""
-    return _unary(Absolute(), x)
+    return unary(Absolute(), x)
 
 
 def sign(x: Any) -> Value:
     """-1, 0 or 1, elementwise."""
-    return _unary(Sign(), x)
+    return unary(Sign(), x)
 
 
 def exp(x: Any) -> Value:
     """e**x, elementwise."""
-    return _unary(Exp(), x)
+    return unary(Exp(), x)
 
 
 def log(x: Any) -> Value:
     """Natural logarithm, elementwise."""
-    return _unary(Log(), x)
+    return unary(Log(), x)
 
 
 def log1p(x: Any) -> Value:
     """log(1 + x), elementwise."""
-    return _unary(Log1p(), x)
+    return unary(Log1p(), x)
 
 
 def expm1(x: Any) -> Value:
     """e**x - 1, elementwise."""
-    return _unary(Expm1(), x)
+    return unary(Expm1(), x)
 
 
 def sqrt(x: Any) -> Value:
     """Square root, elementwise."""
-    return _unary(Sqrt(), x)
+    return unary(Sqrt(), x)
 
 
 def rsqrt(x: Any) -> Value:
     """1 / sqrt(x), elementwise."""
-    return _unary(Rsqrt(), x)
+    return unary(Rsqrt(), x)
 
 
 def square(x: Any) -> Value:
     """x * x, elementwise."""
-    return _unary(Square(), x)
+    return unary(Square(), x)
 
 
 def reciprocal(x: Any) -> Value:
     """1 / x, elementwise."""
-    return _unary(Reciprocal(), x)
+    return unary(Reciprocal(), x)
 
 
 def sin(x: Any) -> Value:
     """Sine, elementwise."""
-    return _unary(Sin(), x)
+    return unary(Sin(), x)
 
 
 def cos(x: Any) -> Value:
     """Cosine, elementwise."""
-    return _unary(Cos(), x)
+    return unary(Cos(), x)
 
 
 def tan(x: Any) -> Value:
     """Tangent, elementwise."""
-    return _unary(Tan(), x)
+    return unary(Tan(), x)
 
 
 def erf(x: Any) -> Value:
     """The error function, elementwise."""
-    return _unary(Erf(), x)
+    return unary(Erf(), x)
 
 
 def floor(x: Any) -> Value:
     """Round down, elementwise."""
-    return _unary(Floor(), x)
+    return unary(Floor(), x)
 
 
 def ceil(x: Any) -> Value:
     """Round up, elementwise."""
-    return _unary(Ceil(), x)
+    return unary(Ceil(), x)
 
 
 def round(x: Any) -> Value:
     """Round to the nearest whole number, halves to even."""
-    return _unary(Round(), x)
+    return unary(Round(), x)
 
 
 def identity(x: Any) -> Value:
     """x itself, as a node of its own."""
-    return _unary(Identity(), x)
-
-
-def logical_not(x: Any) -> Value:
-    """Not x, elementwise."""
-    return _unary(LogicalNot(), x)
-
-
-def isnan(x: Any) -> Value:
-    """Whether each element is NaN."""
-    return _unary(IsNan(), x)
+    return unary(Identity(), x)
 
 
 def cast(x: Any, dtype: Any) -> Value:
@@ -465,57 +379,6 @@ def minimum(x1: Any, x2: Any) -> Value:
     return binary(Minimum(), x1, x2)
 
 
-def equal(x1: Any, x2: Any) -> Value:
-    """x1 == x2, elementwise."""
-    return binary(Equal(), x1, x2)
-
-
-def not_equal(x1: Any, x2: Any) -> Value:
-    """x1 != x2, elementwise."""
-    return binary(NotEqual(), x1, x2)
-
-
-def less(x1: Any, x2: Any) -> Value:
-    """x1 < x2, elementwise."""
-    return binary(Less(), x1, x2)
-
-
-def less_equal(x1: Any, x2: Any) -> Value:
-    """x1 <= x2, elementwise."""
-    return binary(LessEqual(), x1, x2)
-
-
-def greater(x1: Any, x2: Any) -> Value:
-    """x1 > x2, elementwise."""
-    return binary(Greater(), x1, x2)
-
-
-def greater_equal(x1: Any, x2: Any) -> Value:
-    """x1 >= x2, elementwise."""
-    return binary(GreaterEqual(), x1, x2)
-
-
-def logical_and(x1: Any, x2: Any) -> Value:
-    """x1 and x2, elementwise."""
-    return binary(LogicalAnd(), x1, x2)
-
-
-def logical_or(x1: Any, x2: Any) -> Value:
-    """x1 or x2, elementwise."""
-    return binary(LogicalOr(), x1, x2)
-
-
-def logical_xor(x1: Any, x2: Any) -> Value:
-    """Exactly one of x1, x2, elementwise."""
-    return binary(LogicalXor(), x1, x2)
-
-
-def where(condition: Any, x1: Any, x2: Any) -> Value:
-    """x1 where the condition holds, else x2, broadcast."""
-    first = as_value(x1, like=_reference(x2))
-    return apply(Where(), as_value(condition), first, as_value(x2, like=first))
-
-
 def clip(x: Any, x_min: float, x_max: float) -> Value:
     """x held within [x_min, x_max]."""
-    return _unary(Clip(x_min, x_max), x)
+    return unary(Clip(x_min, x_max), x)

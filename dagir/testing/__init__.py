@@ -1,6 +1,6 @@
 """For tests, ours and others': hypothesis strategies of ops and graphs, and assertions. Needs hypothesis."""
 
-from dagir.testing import activation, conv, elementwise, linear, norm, pool, random, reduce, resize, rnn, shape
+from dagir.testing import activation, conv, elementwise, linear, logic, norm, pool, random, reduce, resize, rnn, shape
 from dagir.testing.cases import OpCase, arrays, cases, covered, shapes, strategy_for
 from dagir.testing.comparison import assert_close, assert_equivalent
 
@@ -15,6 +15,7 @@ __all__ = [
     "covered",
     "elementwise",
     "linear",
+    "logic",
     "norm",
     "pool",
     "random",

@@ -23,7 +23,9 @@ _DOMAIN: dict[type[Any], tuple[float, float]] = {
 }
 
 
-def _unary(op: type[Any]) -> None:
+def unary_strategy(op: type[Any]) -> None:
+    """Register a strategy for an op of one operand, from the dtypes that it accepts."""
+
     @strategy_for(op)
     @st.composite
     def draw_case(draw: st.DrawFn) -> OpCase:
@@ -53,18 +55,8 @@ for _op in (
     ops.Ceil,
     ops.Round,
     ops.Identity,
-    ops.LogicalNot,
 ):
-    _unary(_op)
-
-
-@strategy_for(ops.IsNan)
-@st.composite
-def is_nan(draw: st.DrawFn) -> OpCase:
-    """Some elements are NaN."""
-    x = draw(arrays(shapes(1)))
-    x.reshape(-1)[::3] = np.nan
-    return OpCase(ops.IsNan(), (x,))
+    unary_strategy(_op)
 
 
 @strategy_for(ops.Cast)
@@ -87,7 +79,9 @@ def broadcastable(draw: st.DrawFn, count: int) -> list[tuple[int, ...]]:
     return found
 
 
-def _binary(op: type[Any]) -> None:
+def binary_strategy(op: type[Any]) -> None:
+    """Register a strategy for an op of two operands that broadcast."""
+
     @strategy_for(op)
     @st.composite
     def draw_case(draw: st.DrawFn) -> OpCase:
@@ -118,25 +112,8 @@ for _binary_op in (
     ops.Power,
     ops.Maximum,
     ops.Minimum,
-    ops.Equal,
-    ops.NotEqual,
-    ops.Less,
-    ops.LessEqual,
-    ops.Greater,
-    ops.GreaterEqual,
-    ops.LogicalAnd,
-    ops.LogicalOr,
-    ops.LogicalXor,
 ):
-    _binary(_binary_op)
-
-
-@strategy_for(ops.Where)
-@st.composite
-def where(draw: st.DrawFn) -> OpCase:
-    """Condition and branches broadcast."""
-    condition, first, second = draw(broadcastable(3))
-    return OpCase(ops.Where(), (draw(arrays(condition, "bool")), draw(arrays(first)), draw(arrays(second))))
+    binary_strategy(_binary_op)
 
 
 @strategy_for(ops.Clip)

@@ -1,0 +1,148 @@
+"""Comparison and logic, elementwise. Names and meanings are those of keras.ops and NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ops.elementwise import Binary, Unary, binary, reference, require, same_dtype, unary
+from dagir.types import DType, TensorType, broadcast
+
+
+class LogicalNot(Unary):
+    """x: bool[*s] -> bool[*s].  ONNX Not-1."""
+
+    accepts = "bool"
+
+
+class IsNan(Unary):
+    """Whether x is NaN: f[*s] -> bool[*s].  ONNX IsNaN-13."""
+
+    def infer(self, x: TensorType) -> Types:
+        """The shape of x, as bool."""
+        require("float", x)
+        return (x.with_dtype(DType.BOOL),)
+
+
+class Comparison(Binary):
+    """x1, x2: t[*s1], t[*s2] -> bool[*broadcast(s1, s2)]."""
+
+    result = DType.BOOL
+
+
+class Equal(Comparison):
+    """x1 == x2.  ONNX Equal-13."""
+
+    accepts = "any"
+
+
+class NotEqual(Comparison):
+    """x1 != x2.  NumPy not_equal."""
+
+    accepts = "any"
+
+
+class Less(Comparison):
+    """x1 < x2.  ONNX Less-13."""
+
+
+class LessEqual(Comparison):
+    """x1 <= x2.  ONNX LessOrEqual-16."""
+
+
+class Greater(Comparison):
+    """x1 > x2.  ONNX Greater-13."""
+
+
+class GreaterEqual(Comparison):
+    """x1 >= x2.  ONNX GreaterOrEqual-16."""
+
+
+class LogicalAnd(Binary):
+    """x1 and x2.  ONNX And-7."""
+
+    accepts = "bool"
+
+
+class LogicalOr(Binary):
+    """x1 or x2.  ONNX Or-7."""
+
+    accepts = "bool"
+
+
+class LogicalXor(Binary):
+    """Exactly one of x1, x2.  ONNX Xor-7."""
+
+    accepts = "bool"
+
+
+class Where(Op):
+    """condition: bool[*s], x1: t[*s1], x2: t[*s2] -> t[*broadcast]: x1 where true, else x2.  ONNX Where-16."""
+
+    operands = ("condition", "x1", "x2")
+
+    def infer(self, condition: TensorType, x1: TensorType, x2: TensorType) -> Types:
+        """The broadcast shape."""
+        require("bool", condition)
+        return (TensorType(same_dtype(x1, x2), broadcast(condition.shape, x1.shape, x2.shape)),)
+
+
+def logical_not(x: Any) -> Value:
+    """Not x, elementwise."""
+    return unary(LogicalNot(), x)
+
+
+def isnan(x: Any) -> Value:
+    """Whether each element is NaN."""
+    return unary(IsNan(), x)
+
+
+def equal(x1: Any, x2: Any) -> Value:
+    """x1 == x2, elementwise."""
+    return binary(Equal(), x1, x2)
+
+
+def not_equal(x1: Any, x2: Any) -> Value:
+    """x1 != x2, elementwise."""
+    return binary(NotEqual(), x1, x2)
+
+
+def less(x1: Any, x2: Any) -> Value:
+    """x1 < x2, elementwise."""
+    return binary(Less(), x1, x2)
+
+
+def less_equal(x1: Any, x2: Any) -> Value:
+    """x1 <= x2, elementwise."""
+    return binary(LessEqual(), x1, x2)
+
+
+def greater(x1: Any, x2: Any) -> Value:
+    """x1 > x2, elementwise."""
+    return binary(Greater(), x1, x2)
+
+
+def greater_equal(x1: Any, x2: Any) -> Value:
+    """x1 >= x2, elementwise."""
+    return binary(GreaterEqual(), x1, x2)
+
+
+def logical_and(x1: Any, x2: Any) -> Value:
+    """x1 and x2, elementwise."""
+    return binary(LogicalAnd(), x1, x2)
+
+
+def logical_or(x1: Any, x2: Any) -> Value:
+    """x1 or x2, elementwise."""
+    return binary(LogicalOr(), x1, x2)
+
+
+def logical_xor(x1: Any, x2: Any) -> Value:
+    """Exactly one of x1, x2, elementwise."""
+    return binary(LogicalXor(), x1, x2)
+
+
+def where(condition: Any, x1: Any, x2: Any) -> Value:
+    """x1 where the condition holds, else x2, broadcast."""
+    first = as_value(x1, like=reference(x2))
+    return apply(Where(), as_value(condition), first, as_value(x2, like=first))
