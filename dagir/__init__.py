@@ -1,6 +1,7 @@
 """dagir: a framework-neutral graph IR for neural networks, lowered to tf.keras, ONNX and NumPy, and compared."""
 
 from dagir import layers, ops
+from dagir.architecture import clone
 from dagir.backend import Backend, Executable, Rules, backend, lower
 from dagir.equivalence import Report, verify
 from dagir.errors import (
@@ -15,10 +16,11 @@ from dagir.errors import (
     UnsupportedOp,
     VerificationError,
 )
+from dagir.extraction import extract, replace
 from dagir.graph import Constant, Graph, Node, Op, Parameter, Value, apply
 from dagir.interchange import from_keras, from_onnx, to_keras, to_onnx
 from dagir.layers import Input, Layer
-from dagir.model import Model, Sequential, extract
+from dagir.model import Model, Sequential
 from dagir.naming import clear_session
 from dagir.serialization import load, save
 from dagir.types import DType, TensorType
@@ -55,6 +57,7 @@ __all__ = [
     "backend",
     "check",
     "clear_session",
+    "clone",
     "extract",
     "from_keras",
     "from_onnx",
@@ -62,6 +65,7 @@ __all__ = [
     "load",
     "lower",
     "ops",
+    "replace",
     "save",
     "to_keras",
     "to_onnx",

@@ -16,8 +16,10 @@ from dagir.layers.core import Input
 from dagir.model_layers import layers_in_keras_order
 from dagir.naming import Namer
 from dagir.ops.call import call as call_graph
+from dagir.origin import current_scope
 from dagir.replay import replay
 from dagir.structure import flatten, flatten_sorted, map_structure, pack
+from dagir.subclassing import trace
 from dagir.training import Trainable
 from dagir.types import TensorType
 from dagir.validation import check
@@ -33,13 +35,28 @@ class Signature:
     output_structure: Any
 
 
+class _NoGraph(ArgumentError, AttributeError):
+    """A model was asked for its graph before it had one."""
+
+
+class _Graph:
+    """Stands for `Model.graph` until an instance has its own."""
+
+    def __get__(self, model: Model | None, owner: type[Model]) -> Graph:
+        if model is None:
+            raise AttributeError("graph")
+        raise _NoGraph(f"model {model.name!r} has no graph yet", remedy="call it on an Input first")
+
+
 class Model(Trainable, Layer):
     """A network: `inputs` to `outputs`, each one Value, a list or a dict of them.  keras.Model.
 
     The graph is what the outputs need; a model can be called as a layer. Raises InvalidGraph.
+    A subclass with layers and a `call` of its own is a model too: its first call on a Value gives it its graph.
     """
 
     supports_masking = True
+    graph = _Graph()
 
     def __init__(
         self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True, **kwargs: Any
@@ -47,6 +64,9 @@ class Model(Trainable, Layer):
         if name is None and type(self) is Model:
             name = _functional_name()
         super().__init__(trainable=True, name=name, **kwargs)
+        if inputs is None and outputs is None and self._is_subclassed():
+            self._trainable = bool(trainable)
+            return
         if inputs is None or outputs is None:
             raise ArgumentError("Model takes inputs= and outputs=", remedy="dagir.Model(inputs=x, outputs=y)")
         self._set_graph(inputs, outputs)
@@ -59,7 +79,7 @@ class Model(Trainable, Layer):
                 if not isinstance(leaf, Value):
                     raise ArgumentError(f"{what} of model {self.name!r} hold {leaf!r}, which is no Value")
         self._input_structure, self._output_structure = inputs, outputs
-        self.graph = check(graph or Graph(flatten(inputs), flatten(outputs), self.name))
+        self.__dict__["graph"] = check(graph or Graph(flatten(inputs), flatten(outputs), self.name))
         for layer in self.layers:
             self._track(layer)
         self.built = True
@@ -139,6 +159,22 @@ class Model(Trainable, Layer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """None: the layers inside, called again, have given the outputs their masks."""
 
+    def _is_subclassed(self) -> bool:
+        return type(self).call not in (Model.call, Sequential.call)
+
+    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self._is_subclassed():
+            return super()._trace(args, kwargs)
+        found = trace(self, args, kwargs)
+        if found is self:
+            return Model.call(self, args[0])
+        scope = current_scope.get()
+        token = current_scope.set(scope.parent if scope is not None else None)  # a model beside this one, not in it
+        try:
+            return found(args[0])
+        finally:
+            current_scope.reset(token)
+
     def _arrange(self, inputs: Any) -> list[Value]:
         if isinstance(inputs, Mapping):
             missing = [name for name in self.input_names if name not in inputs]
@@ -157,8 +193,17 @@ class Model(Trainable, Layer):
         save(self, path, overwrite=overwrite)
 
     def get_config(self) -> dict[str, Any]:
-        """The name; the graph itself is kept by dagir.serialization."""
-        return {"name": self.name, "trainable": self.trainable}
+        """The layers' configurations and their connections as plain data. Raises ArgumentError."""
+        from dagir.architecture import architecture
+
+        return super().get_config() if self._is_subclassed() else architecture(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, type[Layer]] | None = None) -> Any:
+        """The model that get_config describes, with new weights. custom_objects: classes of custom layers by name."""
+        from dagir.architecture import from_architecture
+
+        return from_architecture(config, custom_objects) if "layers" in config else cls(**config)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {', '.join(self.input_names)} -> {', '.join(self.output_names)}>"
@@ -260,52 +305,3 @@ def output_name(value: Value) -> str:
     while scope is not None and scope.parent is not None:
         scope = scope.parent
     return scope.layer.name if scope is not None else node.op.op_name
-
-
-def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = None) -> Model:
-    """A model over the same nodes and weights, from other inputs to other outputs.
-
-    outputs, inputs: Values, names of layers ("dense_1", or "encoder/conv2d" inside a nested model's own graph),
-    or structures of them. Raises ArgumentError with the nearest names.
-    """
-
-    def resolve(leaf: Any) -> Value:
-        if isinstance(leaf, Value):
-            return leaf
-        if isinstance(leaf, Layer):
-            return flatten(leaf.output)[0]  # type: ignore[no-any-return]
-        return _value_by_name(model, leaf)
-
-    wanted = map_structure(resolve, outputs)
-    sources = model.input if inputs is None else map_structure(resolve, inputs)
-    if inputs is None:
-        sources = _needed_inputs(model, flatten(wanted))
-    return Model(sources, wanted, name=name or f"{model.name}_features")
-
-
-def _needed_inputs(model: Model, outputs: Sequence[Value]) -> Any:
-    needed = {value for node in Graph(model.inputs, outputs).nodes for value in node.inputs} | set(outputs)
-    if all(value in needed for value in model.inputs):
-        return model.input
-    if isinstance(model.input, dict):
-        return {key: value for key, value in model.input.items() if value in needed}
-    kept = [value for value in model.inputs if value in needed]
-    return kept[0] if len(kept) == 1 else kept
-
-
-def _value_by_name(model: Model, name: Any) -> Value:
-    for node in reversed(model.graph.nodes):
-        scope = node.scope
-        if any(value.explicit_name == name for value in node.outputs):
-            return node.outputs[0]
-        if scope is not None and scope.path == name:
-            return node.outputs[0]
-        while scope is not None:
-            if scope.layer.name == name and scope.outputs is not None:
-                return flatten(scope.outputs)[0]  # type: ignore[no-any-return]
-            scope = scope.parent
-    for value in model.inputs:
-        if value.name == name:
-            return value
-    layer = model.get_layer(name)
-    return flatten(layer.output)[0]  # type: ignore[no-any-return]

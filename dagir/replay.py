@@ -2,38 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from dagir.graph import Graph, Node, Value
+from dagir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.layers.base import Layer
 from dagir.origin import LayerCall, current_scope
 from dagir.rewriting import copy_node
-from dagir.structure import flatten, map_structure
+from dagir.structure import flatten, map_structure, pack
+
+By = Callable[..., Any]
+
+
+class Replay:
+    """Runs graphs anew. `values` holds for each value of theirs the new one.
+
+    expand: calls of models that become the calls within them, as parts of the model's call if `nested`, else beside
+    the others. by: what stands in for a layer call, or for a node of
+    no layer: a function of the same arguments.
+    """
+
+    def __init__(
+        self,
+        expand: Collection[LayerCall] = (),
+        by: Mapping[LayerCall | Node, By] | None = None,
+        nested: bool = True,
+    ) -> None:
+        self.expand, self.by, self.nested = expand, by or {}, nested
+        self.values: dict[Value, Value] = {}
+
+    def run(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
+        """The outputs of the graph over `inputs`, each outermost layer called anew, nodes of no layer copied."""
+        self.values.update(zip(graph.inputs, inputs, strict=True))
+        cut = _cut_calls(graph)
+        called: set[LayerCall] = set()
+        for node in graph.nodes:
+            call = _outermost(node)
+            if call is None or call in cut:
+                self._copy(node)
+            elif call not in called:
+                called.add(call)
+                self._call_again(call, call.layer)
+        return [self.values.get(value, value) for value in graph.outputs]
+
+    def moved(self, structure: Any) -> Any:
+        """The structure with the new values in place of the old ones."""
+        return map_structure(lambda leaf: self.values.get(leaf, leaf) if isinstance(leaf, Value) else leaf, structure)
+
+    def _copy(self, node: Node) -> None:
+        operands = self.moved(node.inputs)
+        if node in self.by:
+            made = flatten(self.by[node](*operands))
+        else:
+            made = list(copy_node(node, operands, scope=current_scope.get()).outputs)
+        self.values.update(zip(node.outputs, made, strict=True))
+
+    def _call_again(self, call: LayerCall, layer: Any) -> None:
+        args, kwargs = self.moved(call.args), self.moved(call.kwargs)
+        if call in self.expand:
+            outputs = self._expanded(call, layer, args, kwargs)
+        else:
+            outputs = self.by.get(call, layer)(*args, **kwargs)
+        self.values.update(zip(flatten(call.outputs), flatten(outputs), strict=True))
+
+    def _expanded(self, call: LayerCall, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self.nested:
+            return pack(model.output, self.run(model.graph, model._arrange(args[0])))
+        made = LayerCall(model, current_scope.get(), call.location, args, kwargs)
+        token = current_scope.set(made)
+        try:
+            made.outputs = pack(model.output, self.run(model.graph, model._arrange(args[0])))
+        finally:
+            current_scope.reset(token)
+        model._calls.append(made)
+        return made.outputs
 
 
 def replay(graph: Graph, inputs: Sequence[Value]) -> list[Value]:
     """The outputs of the graph over `inputs`, each outermost layer called anew, nodes of no layer copied."""
-    values: dict[Value, Value] = dict(zip(graph.inputs, inputs, strict=True))
-    called: set[LayerCall] = set()
+    return Replay().run(graph, inputs)
+
+
+def _outermost(node: Node) -> LayerCall | None:
+    call = node.scope.within(None) if node.scope is not None else None
+    return call if call is not None and isinstance(call.layer, Layer) else None
+
+
+def _cut_calls(graph: Graph) -> set[LayerCall]:
+    """The layer calls of which the graph holds a part only: it begins or ends within them."""
+    known = {value for node in graph.nodes for value in node.outputs} | set(graph.inputs)
+    calls = dict.fromkeys(call for node in graph.nodes if (call := _outermost(node)) is not None)
+    given = {call: {v for v in flatten([call.args, call.kwargs]) if isinstance(v, Value)} for call in calls}
+    cut = {c for c, values in given.items() if any(not _is_leaf(value) for value in values - known)}
+
+    def read(value: Value | None, by: LayerCall | None) -> None:
+        maker = _outermost(value.node) if value is not None and value.node is not None else None
+        if maker in given and maker is not by and value not in outputs[maker]:
+            cut.add(maker)
+
+    outputs = {call: set(flatten(call.outputs)) for call in calls}
     for node in graph.nodes:
-        call = node.scope.within(None) if node.scope is not None else None
-        if call is None or not isinstance(call.layer, Layer):
-            _copy(node, values)
-        elif call not in called:
-            called.add(call)
-            _call_again(call, call.layer, values)
-    return [values.get(value, value) for value in graph.outputs]
+        for value in node.inputs:
+            read(value, _outermost(node))
+    for value in graph.outputs:
+        read(value, None)
+    return cut
 
 
-def _copy(node: Node, values: dict[Value, Value]) -> None:
-    operands = tuple([None if value is None else values.get(value, value) for value in node.inputs])
-    values.update(zip(node.outputs, copy_node(node, operands, scope=current_scope.get()).outputs, strict=True))
-
-
-def _call_again(call: LayerCall, layer: Layer, values: dict[Value, Value]) -> None:
-    def moved(leaf: Any) -> Any:
-        return values.get(leaf, leaf) if isinstance(leaf, Value) else leaf
-
-    outputs = layer(*map_structure(moved, call.args), **map_structure(moved, call.kwargs))
-    values.update(zip(flatten(call.outputs), flatten(outputs), strict=True))
+def _is_leaf(value: Value) -> bool:
+    return isinstance(value.source, (Parameter, Constant))

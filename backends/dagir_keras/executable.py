@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -45,19 +45,46 @@ class KerasExecutable(Executable):
         """Write a .keras file and return its path. Raises FileError, BackendError for what Keras cannot save."""
         if Path(path).exists() and not overwrite:
             raise FileError(f"{path} exists", remedy="choose another path, or pass overwrite=True")
+        check_savable(self.artifact)
         try:
             self.artifact.save(path)
         except OSError as error:
             raise FileError(f"cannot write {path}: {error.strerror or error}") from error
-        except NotImplementedError as error:
-            traced = [layer.name for layer in self.artifact._flatten_layers() if isinstance(layer, TracedLayer)]
-            raise BackendError(
-                f"Keras cannot save what is no Keras layer: {', '.join(traced) or str(error).strip()}",
-                remedy="write a .dagir or an .onnx file",
-            ) from error
         return Path(path)
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         outputs = self.artifact(pack(self.signature.input_structure, arrays), training=False)
         leaves = flatten_like(self.signature.output_structure, outputs)
         return [np.asarray(keras.ops.convert_to_numpy(leaf)) for leaf in leaves]
+
+
+def check_savable(model: keras.Model) -> None:
+    """Raise BackendError, before anything is written, for a traced layer that Keras could not read again."""
+    owners: dict[int, keras.layers.Layer] = {}
+    for layer in _outer_layers(model):
+        for variable in layer.weights:
+            owner = owners.setdefault(id(variable), layer)
+            if owner is not layer and isinstance(owner, TracedLayer) | isinstance(layer, TracedLayer):
+                raise BackendError(
+                    f"layer {layer.name!r} shares weight {variable.path!r} with {owner.name!r}: a .keras file cannot",
+                    remedy="write a .dagir or an .onnx file",
+                )
+        if isinstance(layer, TracedLayer):
+            try:
+                layer.get_config()
+            except FileError as error:
+                raise BackendError(error.summary, facts=error.facts, remedy=error.remedy) from None
+
+
+def _outer_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers of a model and of the models in it, each once, but not what is inside other layers."""
+    pending, seen = list(model.layers), set()
+    while pending:
+        layer = pending.pop(0)
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        if isinstance(layer, keras.Model):
+            pending.extend(layer.layers)
+        else:
+            yield layer

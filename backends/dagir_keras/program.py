@@ -174,7 +174,10 @@ class Program:
             def read(leaf: Any) -> Any:
                 return self._read(leaf, known) if isinstance(leaf, Value) else leaf
 
-            outputs = made(*map_structure(read, list(call.args)), **map_structure(read, call.kwargs))
+            args, kwargs = map_structure(read, list(call.args)), map_structure(read, call.kwargs)
+            if kwargs.get("training", 0) is None:
+                del kwargs["training"]  # None is what a trace has; to Keras it would mean inference
+            outputs = made(*args, **kwargs)
             return flatten_like(call.outputs, outputs)
 
         return step

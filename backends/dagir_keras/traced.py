@@ -96,7 +96,7 @@ class TracedLayer(keras.layers.Layer):
         return [None if masks is None else masks[owner] for owner in self._trace.owners]
 
     def get_config(self) -> dict[str, Any]:
-        """The graph as plain data; its weights are Keras's to save."""
+        """The graph as plain data; its weights are Keras's to save. Raises FileError for ops that are not dagir's."""
         trace = self._trace
         return {
             "name": self.name,

@@ -15,7 +15,7 @@ from dagir.types import DType
 
 def full(shape: int | Sequence[Any], fill_value: float, dtype: Any = None) -> Value:
     """fill_value everywhere, float32 unless dtype says otherwise; sizes may be named, as ops.shape(x) gives them."""
-    sizes = list(shape) if isinstance(shape, (list, tuple)) else [shape]
+    sizes: list[Any] = list(shape) if isinstance(shape, (list, tuple)) else [shape]
     unknown = [axis for axis, size in enumerate(sizes) if size is None]
     if unknown:
         raise ArgumentError(

@@ -225,7 +225,7 @@ def test_nested_models_and_extraction_stay_shared(tmp_path):
     calls = [node.op for node in loaded.graph.nodes if isinstance(node.op, ops.Call)]
     assert type(inner) is Model and all(call.graph is inner.graph for call in calls) and len(calls) == 2
     assert inner.get_layer("code").kernel in loaded.weights
-    cut = dagir.extract(loaded, "encoder")
+    cut = dagir.extract(loaded, "encoder:1")
     assert cut.input_names == ["b"]
     assert_same(cut, again(cut, tmp_path / "cut.dagir"))
 

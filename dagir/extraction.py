@@ -1,0 +1,209 @@
+"""Taking models apart: a model from other inputs to other outputs, and a part of a model replaced."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dagir.errors import ArgumentError
+from dagir.graph import Graph, Value
+from dagir.layers import InputLayer, Layer
+from dagir.model import Model
+from dagir.ops import Call
+from dagir.origin import LayerCall
+from dagir.replay import Replay, _outermost
+from dagir.structure import flatten, map_structure
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value of a model, and the calls of nested models, outermost first, in whose graph it is."""
+
+    value: Value
+    calls: tuple[LayerCall, ...] = ()
+
+
+def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = None) -> Model:
+    """A model over the same nodes and weights, from other inputs to other outputs.
+
+    outputs, inputs: Values, layers, names of values or layers ("dense_1", or "encoder/conv2d" inside a nested model
+    or layer; "dense:1" is the second call of a shared layer), or structures of them. What is inside a nested model
+    is computed as it is there, from this model's inputs. Raises ArgumentError with the nearest names.
+    """
+    _check(model, "extract")
+    wanted = map_structure(lambda leaf: resolve(model, leaf), outputs)
+    sources = None if inputs is None else map_structure(lambda leaf: resolve(model, leaf), inputs)
+    expand = {call for found in flatten([wanted, sources]) if found is not None for call in found.calls}
+    label = name or f"{model.name}_features"
+    if not expand:
+        return _between(model, Replay(), wanted, sources, label)
+    flat = _between(model, Replay(expand, nested=False), wanted, sources, label)
+    names = [layer.name for layer in flat.layers]
+    if len(set(names)) == len(names):
+        return flat
+    return _between(model, Replay(expand), wanted, sources, label)  # names differ by the models' names only
+
+
+def _between(model: Model, replay: Replay, wanted: Any, sources: Any, name: str) -> Model:
+    if replay.expand:
+        replay.run(model.graph, model.graph.inputs)
+
+    def final(found: Found) -> Value:
+        return replay.values.get(found.value, found.value)
+
+    outputs = map_structure(final, wanted)
+    inputs = _needed_inputs(model, flatten(outputs)) if sources is None else map_structure(final, sources)
+    return Model(inputs, outputs, name=name)
+
+
+def replace(model: Model, parts: Mapping[Any, Any], name: str | None = None) -> Model:
+    """A model in which some layers are others; all else is the same layers, called again, with the same weights.
+
+    parts: what is replaced (a layer, its name, or a Value that it returned), and what comes in its place: a layer,
+    a model or a function, called on what the old layer was called on, or a Value. Raises ArgumentError.
+    """
+    _check(model, "replace")
+    by: dict[Any, Callable[..., Any]] = {}
+    for key, part in parts.items():
+        found = resolve(model, key)
+        node = found.value.node
+        if found.calls or node is None:
+            raise ArgumentError(f"{key!r} is no layer of model {model.name!r} itself, so it is not replaced")
+        by[_outermost(node) or node] = _function(part)
+    replay = Replay(by=by)
+    replay.run(model.graph, model.graph.inputs)
+    outputs = replay.moved(model.output)
+    return Model(_needed_inputs(model, flatten(outputs)), outputs, name=name or model.name)
+
+
+def _function(part: Any) -> Callable[..., Any]:
+    if isinstance(part, Value):
+        return lambda *_, **__: part
+    if not callable(part):
+        raise ArgumentError(f"a layer is replaced by a layer, a model, a function or a Value, got {part!r}")
+    return part  # type: ignore[no-any-return]
+
+
+def _check(model: Any, what: str) -> None:
+    if not isinstance(model, Model):
+        raise ArgumentError(f"{what} takes a Model, got {type(model).__name__}")
+
+
+def resolve(model: Model, leaf: Any) -> Found:
+    """Where a Value, a layer or a name is in a model. Raises ArgumentError with the nearest names."""
+    if isinstance(leaf, Value):
+        return _by_value(model, leaf) or Found(leaf)
+    if isinstance(leaf, Layer):
+        matches = _by_layer(model, leaf)
+        if not matches:
+            raise ArgumentError(f"layer {leaf.name!r} is not called in model {model.name!r}")
+        return _only(matches, leaf.name, None)
+    if not isinstance(leaf, str):
+        raise ArgumentError(f"a part of a model is given as a Value, a layer or a name, got {leaf!r}")
+    name, place = _split(leaf)
+    known = _names(model)
+    matches = known.get(leaf, []) or known.get(name, [])
+    if not matches:
+        raise _unknown(model, name, known)
+    return _only(matches, name, None if leaf in known else place)
+
+
+def _split(text: str) -> tuple[str, int | None]:
+    name, colon, number = text.rpartition(":")
+    return (name, int(number)) if colon and number.isdecimal() else (text, None)
+
+
+def _only(matches: Sequence[Found], name: str, place: int | None) -> Found:
+    if place is None and len(matches) > 1:
+        raise ArgumentError(
+            f"{name!r} is called {len(matches)} times",
+            remedy=f"say which call: {name}:0 to {name}:{len(matches) - 1}, or give the Value",
+        )
+    if place is not None and place >= len(matches):
+        raise ArgumentError(f"{name!r} is called {len(matches)} times, there is no call {place}")
+    return matches[place or 0]
+
+
+def _unknown(model: Model, name: str, known: Mapping[str, Any]) -> ArgumentError:
+    near = difflib.get_close_matches(name, known, n=3)
+    if not near:  # the end of a path is what people remember
+        near = [full for full in known if full.rsplit("/", 1)[-1] == name.rsplit("/", 1)[-1]][:3]
+    listed = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(list(known)[:8])}"
+    return ArgumentError(f"model {model.name!r} has no layer or value {name!r}", remedy=listed)
+
+
+def _names(model: Model, prefix: str = "", above: tuple[LayerCall, ...] = ()) -> dict[str, list[Found]]:
+    """Every name in a model, those of nested models with their path before them."""
+    names: dict[str, dict[Value, Found]] = {}
+    graph: Graph = model.graph
+    calls = _calls(graph)
+    named = [(value.name, value) for value in graph.inputs]
+    named += [(v.explicit_name, v) for node in graph.nodes for v in node.outputs if v.explicit_name is not None]
+    for call in calls:
+        named += [(call.path, value) for value in flatten(call.outputs)[:1] if isinstance(value, Value)]
+    for name, value in named:
+        names.setdefault(f"{prefix}{name}", {}).setdefault(value, Found(value, above))
+    listed = {name: list(found.values()) for name, found in names.items()}
+    for call in calls:
+        if _is_nested(call):
+            inner = _names(call.layer, f"{prefix}{call.path}/", (*above, call))  # type: ignore[arg-type]
+            for name, found in inner.items():
+                listed.setdefault(name, []).extend(found)
+    return listed
+
+
+def _calls(graph: Graph) -> list[LayerCall]:
+    """Every layer call of a graph, those inside others too."""
+    calls: dict[LayerCall, None] = {}
+    for node in graph.nodes:
+        scope = node.scope
+        while scope is not None and scope not in calls:
+            calls[scope] = None
+            scope = scope.parent
+    return list(calls)
+
+
+def _is_nested(call: LayerCall) -> bool:
+    """Whether a call is that of a model whose graph stands behind one Call node, so that it can be expanded."""
+    first = next((value for value in flatten(call.outputs) if isinstance(value, Value)), None)
+    node = first.node if first is not None else None
+    return isinstance(call.layer, Model) and call.parent is None and node is not None and isinstance(node.op, Call)
+
+
+def _nested(model: Model) -> list[LayerCall]:
+    calls = dict.fromkeys(node.scope for node in model.graph.nodes if node.scope is not None)
+    return [call for call in calls if _is_nested(call)]
+
+
+def _by_value(model: Model, value: Value, above: tuple[LayerCall, ...] = ()) -> Found | None:
+    graph = model.graph
+    if value in graph.inputs or (value.node is not None and value.node in set(graph.nodes)):
+        return Found(value, above)
+    for call in _nested(model):
+        found = _by_value(call.layer, value, (*above, call))  # type: ignore[arg-type]
+        if found is not None:
+            return found
+    return None
+
+
+def _by_layer(model: Model, layer: Layer, above: tuple[LayerCall, ...] = ()) -> list[Found]:
+    if isinstance(layer, InputLayer):
+        found = _by_value(model, layer.output)
+        return [] if found is None else [found]
+    calls = [call for call in _calls(model.graph) if call.layer is layer]
+    found_here = [Found(flatten(call.outputs)[0], above) for call in calls]
+    for call in _nested(model):
+        found_here += _by_layer(call.layer, layer, (*above, call))  # type: ignore[arg-type]
+    return found_here
+
+
+def _needed_inputs(model: Model, outputs: Sequence[Value]) -> Any:
+    needed = {value for node in Graph(model.inputs, outputs).nodes for value in node.inputs} | set(outputs)
+    if all(value in needed for value in model.inputs):
+        return model.input
+    if isinstance(model.input, dict):
+        return {key: value for key, value in model.input.items() if value in needed}
+    kept = [value for value in model.inputs if value in needed]
+    return kept[0] if len(kept) == 1 else kept
