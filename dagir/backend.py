@@ -17,7 +17,7 @@ from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, Sha
 from dagir.graph import Graph, Node, Op
 from dagir.model import Model, Signature, signature_of
 from dagir.structure import pack
-from dagir.training import Trainer
+from dagir.training import Trainer, TrainingState
 from dagir.types import Array, DType, TensorType
 
 if TYPE_CHECKING:
@@ -109,6 +109,10 @@ class Backend(ABC):
 
     def trainer(self, model: Any, **options: Any) -> Trainer:
         """Compile a model for training. Raises BackendError where the backend cannot train."""
+        raise BackendError(f"the {self.name} backend trains no models")
+
+    def resume(self, model: Any, state: TrainingState) -> Trainer:
+        """Compile a model as it was, and go on where its training stopped. Raises BackendError, FileError."""
         raise BackendError(f"the {self.name} backend trains no models")
 
     def open(self, path: str | os.PathLike[str], model: Model, **options: Any) -> Executable:

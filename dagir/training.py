@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dagir.errors import ArgumentError
 from dagir.structure import flatten, pack
+from dagir.types import Array
 
 if TYPE_CHECKING:
     from dagir.model import Signature
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """How a model was compiled, and where its training stands, as plain data and arrays for a file.
+
+    backend: the name of the backend that trains. config: its own JSON-like description. arrays: the optimizer's
+    variables and the states of random generators, in an order that the backend knows.
+    """
+
+    backend: str
+    config: dict[str, Any]
+    arrays: tuple[Array, ...]
 
 
 class Trainer(ABC):
@@ -25,6 +40,10 @@ class Trainer(ABC):
     @abstractmethod
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Loss and metrics of the model as it is."""
+
+    @abstractmethod
+    def state(self) -> TrainingState:
+        """What `Backend.resume` needs to go on exactly here. Raises UnsupportedOp for what a file cannot hold."""
 
 
 class Trainable:
@@ -42,6 +61,7 @@ class Trainable:
         from dagir.backend import backend
 
         self._trainer: Trainer = backend("keras").trainer(self, optimizer=optimizer, loss=loss, **options)
+        self._training_state: TrainingState | None = None
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Train as keras.Model.fit does; returns its History. Raises ArgumentError before `compile`."""
@@ -83,9 +103,24 @@ class Trainable:
         return [np.asarray(array).astype(dtype, copy=False) for array, dtype in zip(given, types, strict=True)]
 
     def _compiled(self) -> Trainer:
-        trainer = getattr(self, "_trainer", None)
+        trainer: Trainer | None = getattr(self, "_trainer", None)
+        saved: TrainingState | None = getattr(self, "_training_state", None)
+        if trainer is None and saved is not None:
+            from dagir.backend import backend
+
+            self._trainer = trainer = backend(saved.backend).resume(self, saved)
         if trainer is None:
             raise ArgumentError(
                 f"model {self.name!r} is not compiled", remedy="call model.compile(optimizer, loss) first"
             )
-        return trainer  # type: ignore[no-any-return]
+        return trainer
+
+    @property
+    def training_state(self) -> TrainingState | None:
+        """How the model was compiled and how far it is trained, for `save`; None where it was never compiled."""
+        trainer: Trainer | None = getattr(self, "_trainer", None)
+        return trainer.state() if trainer is not None else getattr(self, "_training_state", None)
+
+    def restore_training(self, state: TrainingState) -> None:
+        """Let the next `fit` go on from a saved state; nothing is loaded before that."""
+        self._training_state = state

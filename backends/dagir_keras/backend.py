@@ -11,6 +11,7 @@ from dagir.backend import Backend
 from dagir.errors import ArgumentError, BackendError
 from dagir.graph import Graph
 from dagir.model import Model
+from dagir.training import TrainingState
 from dagir_keras.executable import KerasExecutable
 from dagir_keras.opened import KerasFile
 from dagir_keras.rules import rules
@@ -36,7 +37,11 @@ class KerasBackend(Backend):
 
     def trainer(self, model: Model, **options: Any) -> KerasTrainer:
         """The model compiled with keras.Model.compile's arguments."""
-        return KerasTrainer(model, **options)
+        return KerasTrainer.compiled(model, **options)
+
+    def resume(self, model: Model, state: TrainingState) -> KerasTrainer:
+        """The model compiled as it was saved, optimizer and random generators where they stood."""
+        return KerasTrainer.resumed(model, state)
 
     def open(self, path: str | os.PathLike[str], model: Model, **unknown: Any) -> KerasFile:
         """Run a .keras file as it stands. Raises FileError, and ArgumentError where its inputs are not the model's."""

@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
+import keras
+import numpy as np
+
+from dagir.errors import FileError, UnsupportedOp
 from dagir.model import Model
-from dagir.training import Trainer
+from dagir.training import Trainer, TrainingState
 from dagir_keras.executable import KerasExecutable
+
+_MODULES = {
+    "keras.optimizers": keras.optimizers,
+    "keras.optimizers.schedules": keras.optimizers.schedules,
+    "keras.losses": keras.losses,
+    "keras.metrics": keras.metrics,
+    "keras.regularizers": keras.regularizers,
+}
 
 
 class KerasTrainer(Trainer):
     """A keras.Model that stands for a dagir model while it trains. `.model` is it; the optimizer lives there."""
 
-    def __init__(self, model: Model, **options: Any) -> None:
+    def __init__(self, model: Model) -> None:
         self.executable = KerasExecutable(model)
         self.model = self.executable.artifact
         for layer, made in self.executable.registry.layers.items():
             made.trainable = layer.trainable
-        self.model.compile(**options)
+
+    @classmethod
+    def compiled(cls, model: Model, **options: Any) -> Self:
+        """Compile with keras.Model.compile's arguments."""
+        trainer = cls(model)
+        trainer.model.compile(**options)
+        return trainer
+
+    @classmethod
+    def resumed(cls, model: Model, state: TrainingState) -> Self:
+        """Compile as a saved state says. Raises FileError where it names anything that is not Keras's own."""
+        _check(state.config)
+        trainer = cls(model)
+        trainer.model.compile_from_config(state.config)
+        if state.arrays:
+            trainer.model.optimizer.build(trainer.model.trainable_variables)
+            trainer._restore(state.arrays)
+        return trainer
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """keras.Model.fit; what was learned is kept even where it is interrupted."""
@@ -31,3 +61,47 @@ class KerasTrainer(Trainer):
         """keras.Model.evaluate."""
         self.executable.push()
         return self.model.evaluate(*args, **kwargs)
+
+    def state(self) -> TrainingState:
+        """Compile configuration, optimizer variables, and random generators."""
+        config = self.model.get_compile_config()
+        if not config:
+            raise UnsupportedOp(
+                "the loss, metrics or optimizer are objects that Keras cannot describe as data",
+                remedy="compile with names, or with Keras's own classes",
+            )
+        _check(config)
+        variables = self._variables() if self.model.optimizer.built else []
+        return TrainingState("keras", config, tuple(np.asarray(variable) for variable in variables))
+
+    def _variables(self) -> list[Any]:
+        weights = {id(variable) for variable in self.model.weights}
+        generators = [variable for variable in self.model.variables if id(variable) not in weights]
+        return [*self.model.optimizer.variables, *(v for v in generators if "seed" in v.path)]
+
+    def _restore(self, arrays: Sequence[Any]) -> None:
+        variables = self._variables()
+        if [tuple(v.shape) for v in variables] != [array.shape for array in arrays]:
+            raise FileError("the saved state of the optimizer is not that of this model's optimizer")
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array)
+
+
+def _check(config: Any) -> None:
+    """Raise FileError unless every object that the configuration names is a class or function of Keras itself."""
+    if isinstance(config, dict):
+        if "class_name" in config or "module" in config:
+            module, name = config.get("module"), config.get("class_name")
+            known = _MODULES.get(str(module))
+            found = module == "builtins" and name == "function" and isinstance(config.get("config"), str)
+            if not found and (known is None or not hasattr(known, str(name))):
+                raise FileError(
+                    f"the training configuration names {module}.{name}, which is none of Keras's optimizers, losses "
+                    "and metrics",
+                    remedy="compile the loaded model again: model.compile(...)",
+                )
+        for part in config.values():
+            _check(part)
+    elif isinstance(config, (list, tuple)):
+        for part in config:
+            _check(part)

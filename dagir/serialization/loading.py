@@ -18,6 +18,7 @@ from dagir.serialization.nodes import Nodes
 from dagir.serialization.reading import Place, Record, expect, index, parse_json, shown
 from dagir.serialization.saving import FORMAT, VERSION
 from dagir.serialization.structures import Decoder, decode_type
+from dagir.training import TrainingState
 from dagir.types import Array, DType, type_of
 
 
@@ -78,12 +79,25 @@ class Reader:
 
     def model(self) -> Model:
         """The model of the document. Raises FileError."""
+        training = self.document.raw("training")
         main = index(self.document.take("model", int), len(self.records), "layer", self.place / "model")
         self.read()
         found = self.layers.made[main]
         if not isinstance(found, Model):
             raise (self.place / "model").error("refers to a layer that is no model")
+        if training is not None:
+            found.restore_training(self._training(training))
         return found
+
+    def _training(self, data: Any) -> TrainingState:
+        """The saved training, as data: it is looked at when training goes on."""
+        record = Record(data, self.place / "training")
+        backend, text = record.take("backend", str), record.take("config", str)
+        names = record.take("tensors", list)
+        record.done()
+        config = expect(parse_json(text, record.place / "config"), dict, record.place / "config")
+        arrays = [self._tensor(expect(name, str, record.place), record.place) for name in names]
+        return TrainingState(backend, config, tuple(arrays))
 
     def read(self) -> Nodes:
         """All parts of the document. Raises FileError."""

@@ -35,7 +35,8 @@ def save(model: Model, path: str | os.PathLike[str], overwrite: bool = True) -> 
     if not isinstance(model, Model):
         raise FileError(f"{name}: save takes a Model, got {type(model).__name__}")
     writer = Writer(Collection(model), name)
-    document = {"model": writer.parts.layers[model], **writer.document()}
+    training = writer.training(model)
+    document = {"model": writer.parts.layers[model], **training, **writer.document()}
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     metadata = {
         "format": FORMAT,
@@ -76,6 +77,15 @@ class Writer:
         document["locations"] = list(self.locations)
         document["checksums"] = {name: checksum(array) for name, array in self.tensors.items()}
         return document
+
+    def training(self, model: Model) -> dict[str, Any]:
+        """How the model was compiled and how far it is trained; its arrays are tensors of the file."""
+        state = model.training_state
+        if state is None:
+            return {}
+        tensors = [self._tensor(array, f"training/{i}") for i, array in enumerate(state.arrays)]
+        config = json.dumps(state.config, allow_nan=False)
+        return {"training": {"backend": state.backend, "config": config, "tensors": tensors}}
 
     def _tensor(self, array: Array, wanted: str) -> str:
         """The name of an array in the file: one array is one tensor, however often it is used."""
