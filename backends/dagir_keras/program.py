@@ -39,6 +39,7 @@ class Registry:
         self.layers: dict[Layer, keras.layers.Layer] = {}
         self.models: dict[Model, keras.Model] = {}
         self.variables: dict[Parameter, keras.Variable] = {}
+        self.owners: dict[Parameter, Layer] = {}
         self.traced: list[tuple[Layer | None, TracedLayer]] = []
 
     def layer(self, layer: Layer) -> keras.layers.Layer:
@@ -51,11 +52,15 @@ class Registry:
         """The Keras model of a nested model, made at the first call."""
         if model not in self.models:
             self.models[model] = functional(model.graph, model.signature, model.name, self)
-            self.models[model].trainable = model.trainable
+            if not model.trainable:  # setting it to True would thaw what is frozen inside
+                self.models[model].trainable = False
         return self.models[model]
 
     def variable(self, parameter: Parameter) -> keras.Variable:
-        """The Keras variable of a weight that no native layer owns."""
+        """The Keras variable of a weight: the one of the native layer that owns it, else one of its own."""
+        owner = self.owners.get(parameter)
+        if owner is not None:
+            return self._owned(parameter, owner)
         if parameter not in self.variables:
             self.variables[parameter] = keras.Variable(
                 parameter.array,
@@ -64,6 +69,13 @@ class Registry:
                 name=parameter.name.rsplit("/", 1)[-1],
             )
         return self.variables[parameter]
+
+    def _owned(self, parameter: Parameter, owner: Layer) -> keras.Variable:
+        made = self.layer(owner)
+        if not made.built and owner._build_shapes is not None:
+            made.build(next(iter(owner._build_shapes.values())))
+        place = next(i for i, weight in enumerate(owner.weights) if weight is parameter)
+        return made.weights[place]
 
     def weights(self) -> list[tuple[Parameter, keras.Variable]]:
         """Every weight beside its Keras variable."""
@@ -97,14 +109,18 @@ class Program:
         self.tracked: list[Any] = []
         self.size_sources: dict[Node, tuple[Value, ...]] = {}
         self.graph = Outline(native=is_native, within=within)(graph)
-        self.steps = [(node, self._prepare(node)) for node in self.graph.nodes]
+        for node in self.graph.nodes:
+            self._note_owner(node)
+        self.derived = set() if inside else _derived(self.graph)
+        dynamic = [node for node in self.graph.nodes if not self.derived.issuperset(node.outputs)]
+        self.steps = [(node, self._prepare(node)) for node in dynamic]
 
     def __call__(self, tensors: Sequence[Any]) -> list[Any]:
         """Run on one tensor per input of the graph."""
         values: dict[Value | None, Any] = {None: None, **dict(zip(self.graph.inputs, tensors, strict=True))}
         for node, step in self.steps:
             reads = (*node.inputs, *self.size_sources.get(node, ()))
-            operands = [self._read(value, values) for value in reads]
+            operands = [None if value in self.derived else self._read(value, values) for value in reads]
             try:
                 results = step(operands)
             except DagirError as error:
@@ -123,26 +139,41 @@ class Program:
     def _prepare(self, node: Node) -> Step:
         scope = node.scope
         if isinstance(node.op, Call) and scope is not None:
+            if not self.derived.isdisjoint(node.inputs):
+                return self._traced_step(scope.layer.name, node, node.op.graph, scope)
             whole = _is_whole(scope, node.op.graph)
             if isinstance(scope.layer, Model) and (whole or node.op.graph is scope.layer.graph):
                 return self._model_step(scope.layer)
-            if isinstance(scope.layer, Layer) and whole and is_native(scope):
+            if isinstance(scope.layer, Layer) and self._becomes_native(scope, node.op.graph):
                 return self._native_step(scope, scope.layer, node.op.graph)
             return self._traced_step(scope.layer.name, node, node.op.graph, scope)
         parameters = [v.source for v in node.inputs if v is not None and isinstance(v.source, Parameter)]
         names = sizes_to_compute(node.op)
-        if (parameters or names) and not self.inside:
+        if not self.inside and (parameters or names or not self.derived.isdisjoint(node.inputs)):
             return self._owning_step(node, names)
         for parameter in parameters:
-            self.tracked.append(self.registry.variable(parameter))
+            owner = self.registry.owners.get(parameter)
+            self.tracked.append(self.registry.variable(parameter) if owner is None else self.registry.layer(owner))
         rule = rules[type(node.op)]
         if names:
             return self._sized_step(node, rule, names)
         return lambda operands: _as_tuple(rule(node.op, *operands))
 
+    def _note_owner(self, node: Node) -> None:
+        """A weight of a native layer may be read elsewhere too: it stays one variable, the layer's."""
+        call = node.scope
+        if isinstance(node.op, Call) and call is not None and self._becomes_native(call, node.op.graph):
+            assert isinstance(call.layer, Layer)
+            self.registry.owners.update(dict.fromkeys(call.layer.weights, call.layer))
+
+    def _becomes_native(self, call: LayerCall, graph: Graph) -> bool:
+        native = isinstance(call.layer, Layer) and not isinstance(call.layer, Model) and is_native(call)
+        return native and _is_whole(call, graph)
+
     def _owning_step(self, node: Node, names: set[str]) -> Step:
         """A layer around one op, which needs one: it has weights, or sizes that are numbers within a layer only."""
-        reads = dict.fromkeys(v for v in node.inputs if v is not None and (v.node is not None or v.is_input))
+        given = (v for v in node.inputs if v is not None and v not in self.derived)
+        reads = dict.fromkeys(v for v in given if v.node is not None or v.is_input)
         self.size_sources[node] = tuple(dict.fromkeys(v for v, _ in size_sources(names, self.graph.inputs).values()))
         graph = Graph(dict.fromkeys([*reads, *self.size_sources[node]]), node.outputs, node.op.op_name)
         step = self._traced_step(None, node, graph, None)
@@ -186,10 +217,27 @@ class Program:
         from dagir_keras.traced import Trace
 
         operands = len(graph.inputs) if call is None else len(node.inputs)
+        kept = list(range(operands))
+        if call is not None and not self.derived.isdisjoint(node.inputs):
+            kept = [place for place in kept if node.inputs[place] not in self.derived]
+            read = [*(graph.inputs[place] for place in kept), *graph.inputs[operands:]]
+            graph, operands = Graph(read, graph.outputs, graph.name), len(kept)
         layer = call.layer if call is not None and isinstance(call.layer, Layer) else None
         made = self.registry.trace(Trace.of(graph, operands, call), layer, name)
         self.tracked.append(made)
-        return lambda operands: flatten(made(list(operands)))
+        return lambda operands: flatten(made([operands[place] for place in kept]))
+
+
+def _derived(graph: Graph) -> set[Value]:
+    """What is computed from weights alone: it must be computed where it is read, for weights change in training."""
+    derived: set[Value] = set()
+    for node in graph.nodes:
+        read = [value for value in node.inputs if value is not None]
+        from_weights = [isinstance(value.source, Parameter) or value in derived for value in read]
+        constant = [isinstance(value.source, Constant) for value in read]
+        if any(from_weights) and all(a or b for a, b in zip(from_weights, constant, strict=True)):
+            derived.update(node.outputs)
+    return derived
 
 
 def _is_whole(call: LayerCall, graph: Graph) -> bool:

@@ -360,6 +360,76 @@ def test_dropout_and_statistics_inside_a_custom_layer_train_and_frozen_ones_stay
     assert not np.allclose(loaded(x, training=True), loaded(x, training=True))
 
 
+class ProjectsBack(dagir.Layer):
+    """Reads the weight of a layer that is not inside it."""
+
+    def __init__(self, embedding, **kwargs):
+        super().__init__(**kwargs)
+        self.embedding = embedding
+
+    def call(self, x):
+        return ops.matmul(x, ops.transpose(self.embedding.embeddings))
+
+
+@pytest.mark.parametrize("way", ["op", "layer"])
+def test_a_weight_that_is_read_outside_its_layer_stays_one_weight(way):
+    ids = dagir.Input((None,), dtype="int32", name="ids")
+    embedding = layers.Embedding(20, 6)
+    x = layers.Dense(6, activation="tanh")(embedding(ids))
+    y = ProjectsBack(embedding)(x) if way == "layer" else ops.matmul(x, ops.transpose(embedding.embeddings))
+    model = dagir.Model(ids, y)
+    made = check_everywhere(model, ids_of(20))
+    assert len(made.weights) == 3 and type(made.layers[1]).__name__ == "Embedding"
+    model.compile(optimizer="sgd", loss="mse")
+    target = np.random.default_rng(0).normal(size=(3, 6, 20)).astype("float32")
+    before = embedding.embeddings.array.copy()
+    model.fit(ids_of(20)[0], target, epochs=2, verbose=0)
+    assert (embedding.embeddings.array != before).all()  # rows that no id looked up too
+    check_everywhere(model, ids_of(20))
+
+
+def ids_of(count):
+    return [np.random.default_rng(0).integers(0, count // 2, (3, 6)).astype("int32")]
+
+
+def test_what_is_frozen_inside_a_nested_model_stays_frozen():
+    a, b = dagir.Input((4,)), dagir.Input((4,))
+    frozen = guide.dense_class(dagir)(3)
+    frozen.trainable = False
+    inner = dagir.Model(a, layers.Dense(3)(frozen(a)), name="inner")
+    model = dagir.Model(b, layers.Dense(2)(inner(b)))
+    assert len(dagir.lower(model, "keras").artifact.trainable_weights) == 4 == len(model.trainable_weights)
+
+
+def test_a_state_as_long_as_the_batch_is_at_run_time(tmp_path):
+    class Recurrent(dagir.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.left, self.right = layers.Dense(3), layers.Dense(3)
+
+        def call(self, x):
+            state = ops.zeros((ops.shape(x)[0], 3))
+            for t in range(x.shape[1]):
+                state = ops.tanh(self.left(x[:, t]) + self.right(state))
+            return state
+
+    x = dagir.Input((4, 2))
+    check_everywhere(dagir.Model(x, Recurrent()(x)), through_file=tmp_path / "m.keras")
+    with pytest.raises(ArgumentError, match=r"(?s)axis 0 of the shape \(None, 3\) is None.*ops.shape\(x\)\[0\]"):
+        ops.zeros((x.shape[0], 3))
+    assert ops.ones_like(x).type == x.type and ops.full((2,), 7, "int32").dtype == "int32"
+
+
+def test_a_file_without_the_class_becomes_a_keras_file_but_no_clone(tmp_path):
+    guide.custom_dense(dagir, layers).save(tmp_path / "m.dagir")
+    loaded = dagir.load(tmp_path / "m.dagir")
+    check_everywhere(loaded, through_file=tmp_path / "m.keras")
+    with pytest.raises(ArgumentError, match="loaded without its class CustomDense, so it cannot be made anew"):
+        dagir.clone(loaded)
+    whole = dagir.load(tmp_path / "m.dagir", custom_objects={"CustomDense": guide.dense_class(dagir)})
+    assert [weight.shape for weight in dagir.clone(whole).weights] == [(4, 10), (10,)]
+
+
 # ---- a custom op: a class, and a rule for each backend
 
 
