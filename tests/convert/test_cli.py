@@ -296,7 +296,7 @@ def test_formats_that_are_not_read_are_exit_code_4_or_5(run, folder):
     assert names(folder) == ["model.py", "net.onnx"]
 
 
-def test_what_keras_cannot_save_is_exit_code_4(run, folder):
+def test_a_custom_layer_goes_into_a_keras_file(run, folder):
     custom = """
 class Scale(dagir.Layer):
     def build(self, shape):
@@ -310,10 +310,27 @@ scaled = dagir.Model(x, Scale(name="scaled")(x))
 """
     Path("custom.py").write_text(SOURCE + custom)
     code, _, err = run("custom.py:scaled", "net.keras")
-    assert code == 4
-    assert "Keras cannot save what is no Keras layer: scaled" in err
+    assert code == 0, err
     assert run("custom.py:scaled", "net.onnx", "-q")[0] == 0
-    assert names(folder) == ["custom.py", "model.py", "net.onnx"]
+    assert names(folder) == ["custom.py", "model.py", "net.keras", "net.onnx"]
+
+
+def test_what_keras_cannot_save_is_exit_code_4(run, folder):
+    tied = """
+import numpy as np
+
+x = dagir.Input(shape=(6,))
+kind = dagir.TensorType(dagir.DType.FLOAT32, (6, 6))
+weight = dagir.Parameter("tied", kind, array=np.eye(6, dtype="float32"))
+tied = dagir.Model(x, dagir.ops.matmul(dagir.ops.tanh(dagir.ops.matmul(x, weight)), weight))
+"""
+    Path("tied.py").write_text(SOURCE + tied)
+    code, _, err = run("tied.py:tied", "net.keras")
+    assert code == 4
+    assert "shares weight" in err
+    assert "write a .dagir or an .onnx file" in err
+    assert run("tied.py:tied", "net.onnx", "-q")[0] == 0
+    assert names(folder) == ["model.py", "net.onnx", "tied.py"]
 
 
 def test_help_teaches(run):
