@@ -3,6 +3,7 @@
 from dagir import layers, ops
 from dagir.architecture import clone
 from dagir.backend import Backend, Executable, Rules, backend, lower
+from dagir.drawing import plot
 from dagir.equivalence import Report, verify
 from dagir.errors import (
     ArgumentError,
@@ -65,6 +66,7 @@ __all__ = [
     "load",
     "lower",
     "ops",
+    "plot",
     "replace",
     "save",
     "to_keras",

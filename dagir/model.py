@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -139,6 +139,37 @@ class Model(Trainable, Layer):
         names = [layer.name for layer in self.layers]
         near = difflib.get_close_matches(str(name), names, n=3) or names[:8]
         raise ArgumentError(f"model {self.name!r} has no layer {name!r}", remedy=f"did you mean {' or '.join(near)}?")
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+    ) -> None:
+        """Print a table of the layers, what they are connected to, and the counts of the weights.
+
+        positions: where the columns end, as shares of the line or in characters. print_fn: takes each line in place of
+        stdout. layer_range: the first and the last layer to show, by name or pattern. Raises ArgumentError.
+        """
+        from dagir.summaries import print_summary
+
+        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    def _repr_svg_(self) -> str | None:
+        """The picture that a notebook shows; none where pygraphviz is missing or the model is big."""
+        from dagir.drawing import notebook_svg
+
+        return notebook_svg(self)
+
+    def _repr_html_(self) -> str | None:
+        """The table that a notebook shows where there is no picture."""
+        from dagir.drawing import notebook_svg
+        from dagir.summaries import summary_html
+
+        return None if notebook_svg(self) is not None else summary_html(self)
 
     # ---- as a layer
 

@@ -6,7 +6,7 @@ the deepest, those of one depth in the order in which a walk back from the outpu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Any, TypeAlias
 
 from dagir.graph import Graph, Node, Value
@@ -24,6 +24,11 @@ def layers_in_keras_order(graph: Graph, outputs: Sequence[Value] | None = None) 
     """
     if all(node.scope is None for node in graph.nodes):
         return [value.source.layer for value in graph.inputs if isinstance(value.source, LayerCall)]
+    return [op for op in operations_in_keras_order(graph, outputs) if not isinstance(op, (Node, Value))]
+
+
+def operations_in_keras_order(graph: Graph, outputs: Sequence[Value] | None = None) -> list[Operation]:
+    """The same, with the nodes that belong to no layer and the inputs that no layer made among them."""
     parents = _event_parents(graph)
     order = _post_order(graph, parents, graph.outputs if outputs is None else outputs)
     first_met = {operation: place for place, operation in enumerate(dict.fromkeys(map(_operation, order.met)))}
@@ -38,8 +43,18 @@ def layers_in_keras_order(graph: Graph, outputs: Sequence[Value] | None = None) 
     for value in graph.inputs:
         operation_depths.setdefault(_operation(value), 0)
         first_met.setdefault(_operation(value), -1)
-    listed = sorted(operation_depths, key=lambda op: (-operation_depths[op], first_met[op]))
-    return [operation for operation in listed if not isinstance(operation, (Node, Value))]
+    return sorted(operation_depths, key=lambda op: (-operation_depths[op], first_met[op]))
+
+
+def events_in_order(graph: Graph) -> dict[Event, Operation]:
+    """What happens in a graph, inputs first, then in the order of the nodes, each with the operation that it is of."""
+    events: list[Event] = [*graph.inputs, *map(_top, graph.nodes)]
+    return {event: _operation(event) for event in events}
+
+
+def event_of(value: Value, inputs: Set[Value]) -> Event:
+    """The event that a value of a graph comes from: itself where it is one of the graph's inputs."""
+    return value if value in inputs or value.node is None else _top(value.node)
 
 
 class _Walk:
@@ -53,7 +68,7 @@ def _post_order(graph: Graph, parents: dict[Event, tuple[Event, ...]], outputs: 
     done: set[Event] = set()
     inputs = set(graph.inputs)
     for output in outputs:
-        stack: list[tuple[Event, Iterable[Event] | None]] = [(_event(output, inputs), None)]
+        stack: list[tuple[Event, Iterable[Event] | None]] = [(event_of(output, inputs), None)]
         while stack:
             event, rest = stack.pop()
             if rest is None:
@@ -79,10 +94,12 @@ def _event_parents(graph: Graph) -> dict[Event, tuple[Event, ...]]:
         event = _top(node)
         if isinstance(event, LayerCall) and event not in parents:
             arguments = [leaf for leaf in flatten([event.args, event.kwargs]) if isinstance(leaf, Value)]
-            sources = [_event(leaf, inputs) for leaf in arguments if leaf.node is not None or leaf in inputs]
+            sources = [event_of(leaf, inputs) for leaf in arguments if leaf.node is not None or leaf in inputs]
             parents[event] = dict.fromkeys(source for source in sources if source is not event)
         elif isinstance(event, Node):
-            sources = [_event(v, inputs) for v in node.inputs if v is not None and (v.node is not None or v in inputs)]
+            sources = [
+                event_of(v, inputs) for v in node.inputs if v is not None and (v.node is not None or v in inputs)
+            ]
             parents[event] = dict.fromkeys(sources)
     present = parents.keys()
     return {event: tuple(p for p in found if p in present) for event, found in parents.items()}
@@ -95,10 +112,6 @@ def _top(node: Node) -> LayerCall | Node:
     while scope.parent is not None:
         scope = scope.parent
     return scope
-
-
-def _event(value: Value, inputs: set[Value]) -> Event:
-    return value if value in inputs or value.node is None else _top(value.node)
 
 
 def _operation(event: Event) -> Operation:
