@@ -79,7 +79,11 @@ class TracedLayer(keras.layers.Layer):
 
     def call(self, tensors: Any, mask: Any = None) -> Any:
         """The outputs of the graph for a list of tensors: one tensor, or a list."""
-        outputs = self._program([*tensors, *self._masks_in(mask)])
+        masks = self._masks_in(mask)
+        for owner, found in zip(self._trace.owners, masks, strict=True):
+            if found is not None:  # Keras's shape inference hands over bare tensors, and layers inside read this
+                tensors[owner]._keras_mask = found
+        outputs = self._program([*tensors, *masks])
         return outputs[0] if len(outputs) == 1 else outputs
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
