@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -51,6 +53,25 @@ def make_layer(layer: Layer) -> keras.layers.Layer:
     config = _config(layer)
     assert config is not None
     return getattr(keras.layers, type(layer).__name__).from_config(config)
+
+
+@contextmanager
+def building(made: keras.layers.Layer) -> Iterator[None]:
+    """Within it, weights begin as zeros: their numbers are about to be assigned, and random ones would cost twice their
+    memory and most of the time."""
+    kept = [
+        (each, name, value)
+        for each in ([] if made.built else made._flatten_layers())
+        for name, value in vars(each).items()
+        if name.endswith("_initializer") and value is not None
+    ]
+    for each, name, _ in kept:
+        setattr(each, name, keras.initializers.Zeros())
+    try:
+        yield
+    finally:
+        for each, name, value in kept:
+            setattr(each, name, value)
 
 
 def _config(layer: Layer) -> dict[str, Any] | None:

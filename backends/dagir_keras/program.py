@@ -22,7 +22,7 @@ from dagir.origin import LayerCall
 from dagir.passes import Outline
 from dagir.structure import flatten, flatten_like, map_structure, pack
 from dagir_keras.names import distinguish
-from dagir_keras.native import is_native, make_layer
+from dagir_keras.native import building, is_native, make_layer
 from dagir_keras.rules import rules
 from dagir_keras.sizes import size_sources, sizes_to_compute, with_sizes
 
@@ -73,7 +73,8 @@ class Registry:
     def _owned(self, parameter: Parameter, owner: Layer) -> keras.Variable:
         made = self.layer(owner)
         if not made.built and owner._build_shapes is not None:
-            made.build(next(iter(owner._build_shapes.values())))
+            with building(made):
+                made.build(next(iter(owner._build_shapes.values())))
         place = next(i for i, weight in enumerate(owner.weights) if weight is parameter)
         return made.weights[place]
 
@@ -208,7 +209,8 @@ class Program:
             args, kwargs = map_structure(read, list(call.args)), map_structure(read, call.kwargs)
             if kwargs.get("training", 0) is None:
                 del kwargs["training"]  # None is what a trace has; to Keras it would mean inference
-            outputs = made(*args, **kwargs)
+            with building(made):
+                outputs = made(*args, **kwargs)
             return flatten_like(call.outputs, outputs)
 
         return step
