@@ -17,6 +17,7 @@ for _op, _function in {
     ops.Softsign: K.softsign,
     ops.Silu: K.silu,
     ops.HardSigmoid: K.hard_sigmoid,
+    ops.HardSilu: K.hard_silu,
     ops.Selu: K.selu,
 }.items():
     rules.rule(_op)(lambda op, x, function=_function: function(x))
@@ -25,6 +26,32 @@ for _op, _function in {
 @rules.rule(ops.Elu)
 def elu(op: ops.Elu, x: Any) -> Any:
     return K.elu(x, alpha=op.alpha)
+
+
+@rules.rule(ops.Celu)
+def celu(op: ops.Celu, x: Any) -> Any:
+    return K.celu(x, alpha=op.alpha)
+
+
+@rules.rule(ops.HardShrink)
+def hard_shrink(op: ops.HardShrink, x: Any) -> Any:
+    return K.hard_shrink(x, threshold=op.threshold)
+
+
+@rules.rule(ops.SoftShrink)
+def soft_shrink(op: ops.SoftShrink, x: Any) -> Any:
+    return K.soft_shrink(x, threshold=op.threshold)
+
+
+@rules.rule(ops.Sparsemax)
+def sparsemax(op: ops.Sparsemax, x: Any) -> Any:
+    """Not K.sparsemax, whose probabilities do not add up to 1: it sums cumulative sums (Keras 3.15)."""
+    ordered = K.flip(K.sort(x, axis=op.axis), axis=op.axis)
+    places = K.cumsum(K.ones_like(x), axis=op.axis)
+    kept = 1 + places * ordered > K.cumsum(ordered, axis=op.axis)
+    count = K.sum(K.cast(kept, x.dtype), axis=op.axis, keepdims=True)
+    total = K.sum(K.where(kept, ordered, K.zeros_like(ordered)), axis=op.axis, keepdims=True)
+    return K.relu(x - (total - 1) / count)
 
 
 @rules.rule(ops.LeakyRelu)

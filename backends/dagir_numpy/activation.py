@@ -55,6 +55,28 @@ def hard_sigmoid(op: ops.HardSigmoid, x: Array) -> Array:
     return np.clip(x / 6 + x.dtype.type(0.5), x.dtype.type(0), x.dtype.type(1))
 
 
+@rules.rule(ops.HardSilu)
+def hard_silu(op: ops.HardSilu, x: Array) -> Array:
+    return x * np.clip(x / 6 + x.dtype.type(0.5), x.dtype.type(0), x.dtype.type(1))
+
+
+@rules.rule(ops.Celu)
+def celu(op: ops.Celu, x: Array) -> Array:
+    zero = x.dtype.type(0)
+    return np.maximum(x, zero) + op.alpha * np.expm1(np.minimum(x, zero) / op.alpha)
+
+
+@rules.rule(ops.HardShrink)
+def hard_shrink(op: ops.HardShrink, x: Array) -> Array:
+    return np.where(np.abs(x) > op.threshold, x, x.dtype.type(0))
+
+
+@rules.rule(ops.SoftShrink)
+def soft_shrink(op: ops.SoftShrink, x: Array) -> Array:
+    lowered = np.where(x > op.threshold, x - op.threshold, x.dtype.type(0))
+    return np.where(x < -op.threshold, x + op.threshold, lowered)
+
+
 @rules.rule(ops.Elu)
 def elu(op: ops.Elu, x: Array) -> Array:
     return np.where(x > 0, x, op.alpha * np.expm1(np.minimum(x, x.dtype.type(0)))).astype(x.dtype)
@@ -89,3 +111,16 @@ def softmax(op: ops.Softmax, x: Array) -> Array:
 def log_softmax(op: ops.LogSoftmax, x: Array) -> Array:
     shifted = x - x.max(axis=op.axes, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=op.axes, keepdims=True))
+
+
+@rules.rule(ops.Sparsemax)
+def sparsemax(op: ops.Sparsemax, x: Array) -> Array:
+    """The support is the k largest, k the greatest with 1 + k*x_(k) > x_(1) + ... + x_(k)."""
+    moved = np.moveaxis(x, op.axis, -1)
+    ordered = np.sort(moved, axis=-1)[..., ::-1]
+    sums = np.cumsum(ordered, axis=-1)
+    places = np.arange(1, x.shape[op.axis] + 1, dtype=x.dtype)
+    kept = 1 + places * ordered > sums
+    count = kept.sum(axis=-1, keepdims=True)
+    threshold = (np.where(kept, ordered, 0).sum(axis=-1, keepdims=True) - 1) / count
+    return np.moveaxis(np.maximum(moved - threshold, 0), -1, op.axis)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import pi, sqrt
 
 from dagir import ops
+from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 
@@ -32,6 +33,26 @@ def hard_sigmoid(op: ops.HardSigmoid, emit: Emitter, x: Tensor) -> Tensor:
 @rules.rule(ops.Elu)
 def elu(op: ops.Elu, emit: Emitter, x: Tensor) -> Tensor:
     return emit("Elu", x, alpha=op.alpha)
+
+
+@rules.rule(ops.HardSilu)
+def hard_silu(op: ops.HardSilu, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("HardSwish", x)
+
+
+@rules.rule(ops.Celu)
+def celu(op: ops.Celu, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("Celu", x, alpha=op.alpha)
+
+
+@rules.rule(ops.HardShrink)
+def hard_shrink(op: ops.HardShrink, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("Shrink", x, lambd=op.threshold, bias=0.0)
+
+
+@rules.rule(ops.SoftShrink)
+def soft_shrink(op: ops.SoftShrink, emit: Emitter, x: Tensor) -> Tensor:
+    return emit("Shrink", x, lambd=op.threshold, bias=op.threshold)
 
 
 @rules.rule(ops.LeakyRelu)
@@ -72,3 +93,17 @@ def log_softmax(op: ops.LogSoftmax, emit: Emitter, x: Tensor) -> Tensor:
     axes = emit.ints(*op.axes)
     shifted = emit("Sub", x, emit("ReduceMax", x, axes, keepdims=1))
     return emit("Sub", shifted, emit("Log", emit("ReduceSum", emit("Exp", shifted), axes, keepdims=1)))
+
+
+@rules.rule(ops.Sparsemax)
+def sparsemax(op: ops.Sparsemax, emit: Emitter, x: Tensor) -> Tensor:
+    """Sorted by TopK; the support is the k largest, k the greatest with 1 + k*x_(k) > x_(1) + ... + x_(k)."""
+    dtype, axis = x.type.dtype, emit.ints(op.axis)
+    one, zero = emit.constant(1, dtype), emit.constant(0, dtype)
+    ordered, _ = emit("TopK", x, emit("Shape", x, start=op.axis, end=op.axis + 1), outputs=2, axis=op.axis)
+    sums = emit("CumSum", ordered, emit.constant(op.axis, "int64"))
+    places = emit("CumSum", emit("Add", emit("Mul", ordered, zero), one), emit.constant(op.axis, "int64"))
+    kept = emit("Greater", emit("Add", emit("Mul", places, ordered), one), sums)
+    count = emit("ReduceSum", emit("Cast", kept, to=TO_ONNX[dtype]), axis, keepdims=1)
+    total = emit("ReduceSum", emit("Where", kept, ordered, zero), axis, keepdims=1)
+    return emit("Relu", emit("Sub", x, emit("Div", emit("Sub", total, one), count)))

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Op, Types, Value, apply, as_value
-from dagir.ops.elementwise import Unary, require
-from dagir.types import TensorType, normalize_axes
+from dagir.ops.creation import zeros_like
+from dagir.ops.elementwise import Unary, add, clip, divide, multiply, negative, require, sqrt, square, subtract
+from dagir.ops.logic import greater, less, less_equal, where
+from dagir.types import TensorType, normalize_axes, normalize_axis
 
 
 class Relu(Unary):
@@ -40,6 +43,10 @@ class HardSigmoid(Unary):
     """clip(x/6 + 1/2, 0, 1).  keras.activations.hard_sigmoid (alpha is 1/6, not ONNX's default of 0.2)."""
 
 
+class HardSilu(Unary):
+    """x * hard_sigmoid(x), also called hard swish.  keras.activations.hard_silu; ONNX HardSwish-14."""
+
+
 class Selu(Unary):
     """scale * elu(x, alpha), alpha = 1.67326..., scale = 1.05070....  ONNX Selu-6."""
 
@@ -56,6 +63,31 @@ class LeakyRelu(Unary):
     """x where positive, else negative_slope * x.  ONNX LeakyRelu-16 (its default slope is 0.01)."""
 
     negative_slope: float = 0.2
+
+
+@dataclass(frozen=True)
+class Celu(Unary):
+    """max(x, 0) + alpha * (e**(min(x, 0)/alpha) - 1): an elu with a smooth gradient.  ONNX Celu-12."""
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.alpha:
+            raise ArgumentError("celu divides by alpha, which must not be 0")
+
+
+@dataclass(frozen=True)
+class HardShrink(Unary):
+    """x where |x| > threshold, else 0.  keras.activations.hard_shrink; ONNX Shrink-9."""
+
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True)
+class SoftShrink(Unary):
+    """x brought nearer to 0 by threshold; 0 where |x| <= threshold.  keras.activations.soft_shrink; ONNX Shrink-9."""
+
+    threshold: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -81,6 +113,22 @@ class Softmax(Op):
 @dataclass(frozen=True)
 class LogSoftmax(Softmax):
     """log(softmax(x)) along `axes`, without underflow.  ONNX LogSoftmax-13 for one axis."""
+
+
+@dataclass(frozen=True)
+class Sparsemax(Op):
+    """x: f[*s] -> f[*s]; the nearest point of the probability simplex along `axis`.  keras.activations.sparsemax.
+
+    max(x - t, 0), with t such that the sum is 1. Martins and Astudillo, "From softmax to sparsemax" (2016).
+    """
+
+    axis: int
+
+    def infer(self, x: TensorType) -> Types:
+        """The type of x."""
+        require("float", x)
+        normalize_axis(self.axis, x.rank)
+        return (x,)
 
 
 def relu(x: Any) -> Value:
@@ -116,6 +164,95 @@ def silu(x: Any) -> Value:
 def hard_sigmoid(x: Any) -> Value:
     """clip(x/6 + 1/2, 0, 1)."""
     return apply(HardSigmoid(), as_value(x))
+
+
+def hard_silu(x: Any) -> Value:
+    """x * hard_sigmoid(x), also called hard swish."""
+    return apply(HardSilu(), as_value(x))
+
+
+swish = silu
+hard_swish = hard_silu
+
+
+def relu6(x: Any) -> Value:
+    """x held within [0, 6]."""
+    return clip(x, 0.0, 6.0)
+
+
+def hard_tanh(x: Any) -> Value:
+    """x held within [-1, 1]."""
+    return clip(x, -1.0, 1.0)
+
+
+def tanh_shrink(x: Any) -> Value:
+    """x - tanh(x)."""
+    value = as_value(x)
+    return subtract(value, tanh(value))
+
+
+def log_sigmoid(x: Any) -> Value:
+    """log(sigmoid(x)), without underflow: -softplus(-x)."""
+    return negative(softplus(negative(x)))
+
+
+def squareplus(x: Any, b: float = 4) -> Value:
+    """(x + sqrt(x*x + b)) / 2."""
+    value = as_value(x)
+    return divide(add(value, sqrt(add(square(value), float(b)))), 2.0)
+
+
+def sparse_plus(x: Any) -> Value:
+    """0 up to -1, x from 1 on, (x + 1)**2 / 4 between."""
+    value = as_value(x)
+    middle = multiply(square(add(value, 1.0)), 0.25)
+    return where(less_equal(value, -1.0), zeros_like(value), where(less(value, 1.0), middle, value))
+
+
+def sparse_sigmoid(x: Any) -> Value:
+    """0 up to -1, 1 from 1 on, (x + 1) / 2 between."""
+    return clip(multiply(add(x, 1.0), 0.5), 0.0, 1.0)
+
+
+def threshold(x: Any, threshold: float, default_value: float) -> Value:
+    """x where it is above the threshold, else default_value."""
+    value = as_value(x)
+    return where(greater(value, threshold), value, default_value)
+
+
+def glu(x: Any, axis: int = -1) -> Value:
+    """The first half of x along the axis, times the sigmoid of the second half. Raises ShapeError for an odd size."""
+    value = as_value(x)
+    place = normalize_axis(axis, value.ndim)
+    size = value.type.shape[place]
+    if not isinstance(size, int) or size % 2:
+        raise ShapeError(
+            f"glu halves an axis of known, even size; axis {place} of {value.type} has {size}",
+            remedy="give it an even number of channels, or split on another axis",
+        )
+    lead = (slice(None),) * place
+    return multiply(value[(*lead, slice(0, size // 2))], sigmoid(value[(*lead, slice(size // 2, None))]))
+
+
+def sparsemax(x: Any, axis: int = -1) -> Value:
+    """The nearest probabilities along the axis; many of them are 0."""
+    value = as_value(x)
+    return apply(Sparsemax(normalize_axis(axis, value.ndim)), value)
+
+
+def celu(x: Any, alpha: float = 1.0) -> Value:
+    """max(x, 0) + alpha * (e**(min(x, 0)/alpha) - 1)."""
+    return apply(Celu(float(alpha)), as_value(x))
+
+
+def hard_shrink(x: Any, threshold: float = 0.5) -> Value:
+    """x where |x| > threshold, else 0."""
+    return apply(HardShrink(float(threshold)), as_value(x))
+
+
+def soft_shrink(x: Any, threshold: float = 0.5) -> Value:
+    """x brought nearer to 0 by threshold; 0 where |x| <= threshold."""
+    return apply(SoftShrink(float(threshold)), as_value(x))
 
 
 def selu(x: Any) -> Value:

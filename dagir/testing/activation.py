@@ -12,6 +12,9 @@ from dagir.testing.cases import OpCase, arrays, shapes, strategy_for
 
 _FIELDS: dict[type[Any], Callable[[Any], dict[str, Any]]] = {
     ops.Elu: lambda draw: {"alpha": draw(st.sampled_from([0.3, 1.0, 2.0]))},
+    ops.Celu: lambda draw: {"alpha": draw(st.sampled_from([0.3, 1.0, 2.0]))},
+    ops.HardShrink: lambda draw: {"threshold": draw(st.sampled_from([0.5, 1.0, 2.0]))},
+    ops.SoftShrink: lambda draw: {"threshold": draw(st.sampled_from([0.5, 1.0, 2.0]))},
     ops.LeakyRelu: lambda draw: {"negative_slope": draw(st.sampled_from([0.01, 0.2, 0.3]))},
     ops.Gelu: lambda draw: {"approximate": draw(st.booleans())},
 }
@@ -33,8 +36,12 @@ for _op in (
     ops.Softsign,
     ops.Silu,
     ops.HardSigmoid,
+    ops.HardSilu,
     ops.Selu,
     ops.Elu,
+    ops.Celu,
+    ops.HardShrink,
+    ops.SoftShrink,
     ops.LeakyRelu,
     ops.Gelu,
 ):
@@ -53,3 +60,12 @@ def _softmax(op: type[Any]) -> None:
 
 for _softmax_op in (ops.Softmax, ops.LogSoftmax):
     _softmax(_softmax_op)
+
+
+@strategy_for(ops.Sparsemax)
+@st.composite
+def sparsemax(draw: st.DrawFn) -> OpCase:
+    """Near enough to each other that some are kept, or not."""
+    shape = draw(shapes(1))
+    bound = draw(st.sampled_from([0.3, 3.0]))
+    return OpCase(ops.Sparsemax(draw(st.integers(0, len(shape) - 1))), (draw(arrays(shape, low=-bound, high=bound)),))
