@@ -12,16 +12,21 @@ from onnx import NodeProto, StringStringEntryProto, helper
 from dagir.dims import Dim, SymbolicDim
 from dagir.graph import Constant, Node, Parameter, Value
 from dagir.naming import Namer
+from dagir.passes import Derived
 from dagir.types import Array, DType, TensorType, type_of
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A name in the ONNX graph with its type; `make` gives the numbers of an initializer."""
+    """A name in the ONNX graph with its type; `make` gives the numbers of an initializer.
+
+    is_derived: the numbers are made from others whenever they are asked for, and nobody else holds them.
+    """
 
     name: str
     type: TensorType
     make: Callable[[], Array] | None = None
+    is_derived: bool = False
 
     @property
     def array(self) -> Array:
@@ -116,7 +121,7 @@ class Emitter:
                 return function(make())
 
             self._owners[name] = made
-            self._derived[key] = Tensor(name, type, made)
+            self._derived[key] = Tensor(name, type, made, True)
         return self._derived[key]
 
     def transposed(self, tensor: Tensor, axes: Sequence[int]) -> Tensor:
@@ -167,7 +172,8 @@ class Emitter:
         if isinstance(source, Constant) and source.array.size <= 16:
             return self.constant(source.array)
         if value not in self._leaves:
-            self._leaves[value] = Tensor(self._names[value], value.type, lambda: source.array)
+            derived = isinstance(source, Derived)
+            self._leaves[value] = Tensor(self._names[value], value.type, lambda: source.array, derived)
         return self._leaves[value]
 
     def begin(self, node: Node) -> int:
@@ -188,7 +194,7 @@ class Emitter:
         maker = next((proto for proto in written if tensor.name in proto.output), None)
         if maker is None:
             if not is_output:
-                return Tensor(tensor.name, value.type, tensor.make)
+                return Tensor(tensor.name, value.type, tensor.make, tensor.is_derived)
             maker = self._identity(tensor)
             tensor, written = Tensor(maker.output[0], value.type), [maker]
         for proto in written:
@@ -213,7 +219,7 @@ class Emitter:
             if make not in self._renamed:
                 self._renamed[make] = self._namer(f"{name}.original")
             name = self._renamed[make]
-        self.initializers.setdefault(name, Tensor(name, tensor.type, make))
+        self.initializers.setdefault(name, Tensor(name, tensor.type, make, tensor.is_derived))
         return name
 
     def _compute_size(self, dim: SymbolicDim) -> Tensor:

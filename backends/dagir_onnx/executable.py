@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from dagir.model import Signature
 from dagir.types import Array, DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
-from dagir_onnx.file import EMBEDDED_LIMIT, size_of, write
+from dagir_onnx.file import EMBEDDED_LIMIT, write
+from dagir_onnx.weights import embed, lend, size_of
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 # TF32 would keep ten bits of a float32's mantissa, and the answers would not be those of the other backends.
@@ -60,31 +62,27 @@ class OnnxExecutable(Executable):
         self.device = device
         self._model, self._initializers = model, initializers
         self._options = session_options
-        self._embedded = False
+        self._artifact: ModelProto | None = None
         self._session: Any = None
-        self._folder: Any = None
+        self._lent: Any = None
 
     @property
     def artifact(self) -> ModelProto:
         """The ONNX model, its weights inside. Raises BackendError past 2 GiB: save it in place of that."""
         if size_of(self._initializers) > EMBEDDED_LIMIT:
             raise BackendError("the weights exceed 2 GiB, the limit of one protobuf message", remedy="use save(path)")
-        if not self._embedded:
-            from dagir_onnx.lowering import embed
-
-            embed(self._model, self._initializers)
-            self._embedded = True
-        return self._model
+        if self._artifact is None:
+            whole = ModelProto()
+            whole.CopyFrom(self._model)
+            self._artifact = embed(whole, self._initializers)
+        return self._artifact
 
     def save(self, path: str | os.PathLike[str], *, external_data: bool | None = None, overwrite: bool = True) -> Path:
         """Write the model; weights go beside it in `<name>.data` past 2 GiB, or where external_data is True.
 
         Nothing half-written is left: a temporary file is renamed. Raises FileError.
         """
-        skeleton = ModelProto()
-        skeleton.CopyFrom(self._model)
-        del skeleton.graph.initializer[:]
-        return write(skeleton, self._initializers, Path(path), external_data=external_data, overwrite=overwrite)
+        return write(self._model, self._initializers, Path(path), external_data=external_data, overwrite=overwrite)
 
     @property
     def session(self) -> Any:
@@ -95,21 +93,30 @@ class OnnxExecutable(Executable):
 
     def _open(self) -> Any:
         options = self._options or onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        if self._options is None:
+            options.log_severity_level = 3
         if self.device == "cuda":
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
-        session = onnxruntime.InferenceSession(self._source(), options, providers=providers)
+        with self._source(options) as source:
+            providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
+            session = onnxruntime.InferenceSession(source, options, providers=providers)
         if self.device == "cuda":
             _refuse_other_devices(session)
         return session
 
-    def _source(self) -> str | bytes:
-        """A path or the bytes of the model."""
-        if size_of(self._initializers) > EMBEDDED_LIMIT:
-            self._folder = tempfile.TemporaryDirectory(prefix="dagir-")
-            return str(self.save(Path(self._folder.name) / "model.onnx"))
-        return self.artifact.SerializeToString()
+    @contextlib.contextmanager
+    def _source(self, options: Any) -> Iterator[str | bytes]:
+        """The bytes of a model whose weights the options hold, or a path: a user's own options stay as they are."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="dagir-", ignore_cleanup_errors=True) as folder:
+                if self._options is None:
+                    share = self.device == "cpu"
+                    source, self._lent = lend(self._model, self._initializers, options, Path(folder), share)
+                    yield source
+                else:
+                    yield str(self.save(Path(folder) / "model.onnx", external_data=True))
+        except OSError as error:
+            raise BackendError(f"no room for the weights: {error.strerror or error}") from error
 
     def _run(self, arrays: Sequence[Array]) -> Sequence[Array]:
         names = [name for name, _ in self.signature.inputs]

@@ -1,74 +1,96 @@
-"""Writing .onnx files: weights inside or beside, to a temporary file that is renamed."""
+"""Writing .onnx files: straight from the arrays, to a temporary file that is renamed.
+
+The file is written field by field, as protobuf lays it out, so that no weight is ever copied into a message.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import os
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
-from onnx import ModelProto, StringStringEntryProto, TensorProto
+from onnx import GraphProto, ModelProto, StringStringEntryProto, TensorProto
 
 from dagir.errors import FileError
-from dagir_onnx.dtypes import TO_ONNX
-from dagir_onnx.emitter import Tensor
+from dagir_onnx.weights import SMALL, Initializers, bytes_of, chunks, header, size_of, write_data
 
 EMBEDDED_LIMIT = 2**31 - 2**24  # protobuf ends at 2 GiB; the graph needs some of it
-_SMALL = 1024
-
-
-def size_of(initializers: dict[str, Tensor]) -> int:
-    """The bytes of all initializers."""
-    total = 0
-    for tensor in initializers.values():
-        count = 1
-        for size in tensor.type.shape:
-            count *= int(size)  # type: ignore[arg-type]
-        total += count * tensor.type.dtype.numpy.itemsize
-    return total
 
 
 def write(
-    model: ModelProto, initializers: dict[str, Tensor], path: Path, *, external_data: bool | None, overwrite: bool
+    model: ModelProto, initializers: Initializers, path: Path, *, external_data: bool | None, overwrite: bool
 ) -> Path:
-    """Write the model and return its path. Raises FileError where it cannot be written or would replace a file."""
+    """Write the model, which holds no weights itself, and return the path. The same model gives the same bytes.
+
+    Raises FileError where the file cannot be written or would replace another.
+    """
     outside = size_of(initializers) > EMBEDDED_LIMIT if external_data is None else external_data
     data_path = path.with_name(path.name + ".data")
     for target in [path, *([data_path] if outside else [])]:
         if target.exists() and not overwrite:
             raise FileError(f"{target} exists", remedy="choose another path, or pass overwrite=True")
-    pending = [target.with_name(f".{target.name}.{os.getpid()}.tmp") for target in (path, data_path)]
+    large = {name: tensor for name, tensor in initializers.items() if outside and bytes_of(tensor) > SMALL}
     try:
-        if outside:
-            _write_outside(model, initializers, pending[1], data_path.name)
-        else:
-            from dagir_onnx.lowering import embed
-
-            embed(model, initializers)
-        pending[0].write_bytes(model.SerializeToString(deterministic=True))
-        if outside:
-            os.replace(pending[1], data_path)
-        os.replace(pending[0], path)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            staged, data = Path(folder) / path.name, Path(folder) / data_path.name
+            with staged.open("wb") as file:
+                _write_model(model, initializers, write_data(large, data) if outside else {}, file)
+            if outside:
+                os.replace(data, data_path)
+            os.replace(staged, path)
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        for leftover in pending:
-            with contextlib.suppress(OSError):
-                leftover.unlink()
     return path
 
 
-def _write_outside(model: ModelProto, initializers: dict[str, Tensor], data: Path, location: str) -> None:
-    """Each weight at an offset that a memory map can start at, straight from its array."""
-    with data.open("wb") as file:
-        for name, tensor in initializers.items():
-            array = tensor.array
-            proto = TensorProto(name=name, data_type=TO_ONNX[tensor.type.dtype], dims=array.shape)
-            if array.nbytes < _SMALL:
-                proto.raw_data = array.tobytes()
-            else:
-                file.write(b"\0" * (-file.tell() % 4096))
-                entries = {"location": location, "offset": str(file.tell()), "length": str(array.nbytes)}
-                proto.data_location = TensorProto.EXTERNAL
-                proto.external_data.extend(StringStringEntryProto(key=k, value=v) for k, v in entries.items())
-                array.tofile(file)
-            model.graph.initializer.append(proto)
+def add_metadata(path: Path, entries: Mapping[str, str]) -> None:
+    """Add metadata_props to a file: protobuf joins the parts of a repeated field, wherever they stand."""
+    props = [StringStringEntryProto(key=key, value=text) for key, text in entries.items()]
+    try:
+        with path.open("ab") as file:
+            file.write(ModelProto(metadata_props=props).SerializeToString(deterministic=True))
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _write_model(
+    model: ModelProto, initializers: Initializers, outside: Mapping[str, TensorProto], file: BinaryIO
+) -> None:
+    """The fields of the model, then its graph: a length, the fields of the graph, and each initializer."""
+    rest = ModelProto()
+    rest.CopyFrom(model)
+    rest.ClearField("graph")
+    graph = model.graph.SerializeToString(deterministic=True)
+    tag = _tag(GraphProto.INITIALIZER_FIELD_NUMBER)
+    heads: dict[str, bytes] = {}
+    length = len(graph)
+    for name, tensor in initializers.items():
+        body = 0 if name in outside else bytes_of(tensor)
+        head = (outside.get(name) or header(name, tensor)).SerializeToString(deterministic=True)
+        if name not in outside:
+            head += _tag(TensorProto.RAW_DATA_FIELD_NUMBER) + _varint(body)
+        heads[name] = tag + _varint(len(head) + body) + head
+        length += len(heads[name]) + body
+    file.write(rest.SerializeToString(deterministic=True))
+    file.write(_tag(ModelProto.GRAPH_FIELD_NUMBER) + _varint(length) + graph)
+    for name, tensor in initializers.items():
+        file.write(heads[name])
+        if name not in outside:
+            for chunk in chunks(tensor.array):
+                file.write(chunk)
+
+
+def _tag(field: int) -> bytes:
+    """The key of a field that has a length."""
+    return _varint(field << 3 | 2)
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first; the high bit says that more follow."""
+    parts = bytearray()
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*parts, number])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, ValueInfoProto, helper
 
 from dagir.backend import at_node
 from dagir.errors import ArgumentError, DagirError
@@ -103,16 +103,4 @@ def _value_info(name: str, type: TensorType) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, TO_ONNX[type.dtype], shape)
 
 
-def embed(model: ModelProto, initializers: dict[str, Tensor]) -> ModelProto:
-    """Put the weights into the model."""
-    for name, tensor in initializers.items():
-        array = tensor.array
-        if array.dtype.byteorder == ">":
-            array = array.astype(array.dtype.newbyteorder("<"))
-        proto = TensorProto(name=name, data_type=TO_ONNX[tensor.type.dtype], dims=array.shape)
-        proto.raw_data = array.tobytes()
-        model.graph.initializer.append(proto)
-    return model
-
-
-__all__ = ["DEFAULT_OPSET", "NEWEST_OPSET", "OLDEST_OPSET", "check_opset", "embed", "emit_graph", "model_proto"]
+__all__ = ["DEFAULT_OPSET", "NEWEST_OPSET", "OLDEST_OPSET", "check_opset", "emit_graph", "model_proto"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -39,8 +41,9 @@ class OnnxFile(OnnxExecutable):
         """The ONNX model, read anew; its external weights stay outside."""
         return read_proto(self.path)
 
-    def _source(self) -> str:
-        return str(self.path)
+    @contextlib.contextmanager
+    def _source(self, options: Any) -> Iterator[str]:
+        yield str(self.path)
 
     def _open(self) -> Any:
         try:

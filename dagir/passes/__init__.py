@@ -1,6 +1,7 @@
 """Passes: graph to graph, and the pipelines that run them."""
 
 from dagir.passes.channels_first import ChannelsFirst
+from dagir.passes.derived import Derived
 from dagir.passes.drop_identities import DropIdentities
 from dagir.passes.fold_batchnorm import FoldBatchNorm
 from dagir.passes.fold_constants import FoldConstants
@@ -28,6 +29,7 @@ __all__ = [
     "DEPLOY",
     "TRAIN",
     "ChannelsFirst",
+    "Derived",
     "DropIdentities",
     "FoldBatchNorm",
     "FoldConstants",

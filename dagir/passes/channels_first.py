@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from dagir import ops
 from dagir.graph import Constant, Graph, Node, Op, Parameter, Value
+from dagir.passes.derived import Derived
 from dagir.passes.layouts import Follow, follow, move_axes, to_first, to_last
 from dagir.passes.pipeline import Pass
 from dagir.rewriting import Operands, copy_node, emit
@@ -145,7 +146,7 @@ def _moved_leaf(value: Value, full: Shape) -> Value:
     def initialize(_: Shape, __: DType) -> Array:
         return rearranged(source.array)
 
-    return Parameter(source.name, value.type.with_shape(shape), initialize, trainable=source.trainable).value
+    return Derived(source.name, value.type.with_shape(shape), initialize, trainable=source.trainable).value
 
 
 def _permute(node: Node | None, value: Value, axes: Sequence[int]) -> Value:

@@ -9,6 +9,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.passes.derived import Derived
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
 from dagir.rewriting import Operands, emit, rebuild
@@ -68,9 +69,9 @@ def _fold(node: Node, norm: ops.BatchNorm, x: Value, statistics: Operands) -> Se
     def biases(shape: tuple[int, ...], dtype: DType) -> Array:
         return scale_and_shift()[1].astype(dtype.numpy)
 
-    folded = Parameter(_name(w, "kernel"), w.type, weights)
+    folded = Derived(_name(w, "kernel"), w.type, weights)
     bias_name = _name(b, "bias") if b is not None else _sibling(folded.name, "bias")
-    return [emit(maker, maker.op, source, folded.value, Parameter(bias_name, channels, biases).value)]
+    return [emit(maker, maker.op, source, folded.value, Derived(bias_name, channels, biases).value)]
 
 
 def _output_channels(maker: Node) -> int | None:

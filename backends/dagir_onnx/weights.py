@@ -1,0 +1,134 @@
+"""Initializers: their bytes, and how a model gets them without a second copy.
+
+An ONNX model is emitted without its weights. They are put into a ModelProto, written to a file, or lent to an
+onnxruntime session; each is computed when its turn comes, and forgotten after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import onnxruntime
+from onnx import ModelProto, StringStringEntryProto, TensorProto
+
+from dagir.types import Array, DType
+from dagir_onnx.dtypes import TO_ONNX
+from dagir_onnx.emitter import Tensor
+
+Initializers: TypeAlias = Mapping[str, Tensor]
+
+SMALL = 1024
+"""Bytes up to which a weight stays in the graph: onnxruntime reads shapes and axes while it infers shapes."""
+
+_CHUNK = 1 << 24
+_LITTLE = 1 << 20
+_PAGE = 4096
+
+
+def bytes_of(tensor: Tensor) -> int:
+    """The size of one initializer in bytes."""
+    shape = cast(tuple[int, ...], tensor.type.shape)
+    return prod(shape) * tensor.type.dtype.numpy.itemsize
+
+
+def size_of(initializers: Initializers) -> int:
+    """The bytes of all initializers."""
+    return sum(bytes_of(tensor) for tensor in initializers.values())
+
+
+def header(name: str, tensor: Tensor) -> TensorProto:
+    """The initializer without its numbers."""
+    return TensorProto(name=name, data_type=TO_ONNX[tensor.type.dtype], dims=tensor.type.shape)
+
+
+def little_endian(array: Array) -> Array:
+    """The array as ONNX stores it."""
+    return array.astype(array.dtype.newbyteorder("<")) if array.dtype.byteorder == ">" else array
+
+
+def chunks(array: Array) -> Iterator[memoryview]:
+    """The bytes in C order, in views where the array lies so, else in copies of a few MiB."""
+    array = little_endian(array)
+    if array.flags.c_contiguous:
+        yield array.reshape(-1).view(np.uint8).data
+        return
+    if array.ndim > 1 and array.nbytes > _CHUNK:
+        rows = max(1, _CHUNK * array.shape[0] // array.nbytes)
+        for start in range(0, array.shape[0], rows):
+            yield from chunks(array[start] if rows == 1 else array[start : start + rows])
+        return
+    yield np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def embed(model: ModelProto, initializers: Initializers) -> ModelProto:
+    """Put the weights into the model, and return it."""
+    for name, tensor in initializers.items():
+        proto = model.graph.initializer.add()
+        proto.CopyFrom(header(name, tensor))
+        proto.raw_data = little_endian(tensor.array).tobytes()
+    return model
+
+
+def write_data(initializers: Initializers, path: Path) -> dict[str, TensorProto]:
+    """Write weights to a file, each where a memory map can start; returns what stands for each in the model."""
+    outside = {}
+    with path.open("wb") as file:
+        for name, tensor in initializers.items():
+            file.write(b"\0" * (-file.tell() % _PAGE))
+            outside[name] = locate(header(name, tensor), path.name, file.tell(), bytes_of(tensor))
+            for chunk in chunks(tensor.array):
+                file.write(chunk)
+    return outside
+
+
+def locate(proto: TensorProto, location: str, offset: int, length: int) -> TensorProto:
+    """Say where the numbers of an initializer are."""
+    entries = {"location": location, "offset": str(offset), "length": str(length)}
+    proto.data_location = TensorProto.EXTERNAL
+    proto.external_data.extend(StringStringEntryProto(key=key, value=text) for key, text in entries.items())
+    return proto
+
+
+def lend(
+    model: ModelProto, initializers: Initializers, options: Any, folder: Path, share: bool
+) -> tuple[bytes, list[Any]]:
+    """The bytes of a model for a session with `options`, and what must live as long as the session.
+
+    A weight that lies in memory as ONNX wants it is used there. Those that are derived go through a file that is
+    mapped: onnxruntime arranges most of them anew, and copies what it is given in any other way once more than that.
+    folder: for that file; it may go when the session is made. share: for sessions whose weights stay in host memory.
+    Raises OSError.
+    """
+    skeleton = ModelProto()
+    skeleton.CopyFrom(model)
+    inside = {name: tensor for name, tensor in initializers.items() if bytes_of(tensor) <= SMALL}
+    made = {name: tensor for name, tensor in initializers.items() if tensor.is_derived and name not in inside}
+    if size_of(made) <= _LITTLE:
+        inside.update(made)
+    else:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+        skeleton.graph.initializer.extend(write_data(made, folder / "weights").values())
+    embed(skeleton, inside)
+    values = {}
+    for name, tensor in initializers.items():
+        if name not in inside and name not in made:
+            skeleton.graph.initializer.append(locate(header(name, tensor), "memory", 0, bytes_of(tensor)))
+            values[name] = _ort_value(tensor)
+            if share:
+                options.add_initializer(name, values[name][0])
+    if values:
+        options.add_external_initializers(list(values), [value for value, _ in values.values()])
+    return skeleton.SerializeToString(), list(values.values())
+
+
+def _ort_value(tensor: Tensor) -> tuple[Any, Array]:
+    """An OrtValue over the memory of an array, and the array."""
+    array = np.ascontiguousarray(little_endian(tensor.array))
+    if tensor.type.dtype is DType.BFLOAT16:
+        code = TO_ONNX[DType.BFLOAT16]
+        return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array.view(np.uint16), code), array
+    return onnxruntime.OrtValue.ortvalue_from_numpy(array), array
