@@ -35,6 +35,9 @@ class KerasExecutable(Executable):
         """Copy the weights of the dagir model into the Keras model."""
         for parameter, variable in self.registry.weights():
             variable.assign(parameter.array)
+        for layer in self.registry.layers.values():
+            if hasattr(layer, "finalize_state"):  # a preprocessing layer, which computes with a copy of its weights
+                layer.finalize_state()
 
     def pull(self) -> None:
         """Copy the weights of the Keras model, trained perhaps, into the dagir model."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 
 from dagir import layers, ops
 from dagir.graph import Value
@@ -85,5 +86,12 @@ def _config(layer: Layer) -> dict[str, Any] | None:
                 return None
             config[key] = _ACTIVATION_NAMES[value]
         else:
-            config[key] = str(value) if isinstance(value, DType) else value
+            config[key] = _plain(value)
     return config
+
+
+def _plain(value: Any) -> Any:
+    """A dtype by its name and an array as lists: the only forms that every from_config of Keras takes."""
+    if isinstance(value, DType):
+        return str(value)
+    return value.tolist() if isinstance(value, np.ndarray) else value

@@ -83,6 +83,10 @@ from dagir.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from dagir.layers.preprocessing import (
+    Normalization,
+    Rescaling,
+)
 from dagir.layers.regularization import (
     AlphaDropout,
     Dropout,
@@ -176,10 +180,12 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "Permute",
     "RMSNormalization",
     "ReLU",
     "RepeatVector",
+    "Rescaling",
     "Reshape",
     "SeparableConv1D",
     "SeparableConv2D",
