@@ -107,7 +107,7 @@ class Normalization(Layer):
         for axis, size in zip(self._kept[len(self._kept) - array.ndim :], array.shape, strict=True):
             shape[axis] = size
         try:
-            return np.broadcast_to(array.reshape(shape), self._aligned)
+            return np.broadcast_to(array.reshape(shape), self._aligned)  # type: ignore[arg-type]  # sizes are known here
         except ValueError:
             raise ShapeError(
                 f"mean and variance of shape {list(array.shape)} do not broadcast to {list(self._aligned)}"
