@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from dagir.backend import Backend
 from dagir.errors import ArgumentError, BackendError
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.training import TrainingState
-from dagir_keras.executable import KerasExecutable
-from dagir_keras.opened import KerasFile
 from dagir_keras.rules import rules
-from dagir_keras.training import KerasTrainer
+
+if TYPE_CHECKING:
+    from dagir_keras.executable import KerasExecutable
+    from dagir_keras.opened import KerasFile
+    from dagir_keras.training import KerasTrainer
 
 
 class KerasBackend(Backend):
-    """Trains: real Keras layers, shared layers shared, nested models nested."""
+    """Trains: real Keras layers, shared layers shared, nested models nested. Keras is imported by what needs it."""
 
     name = "keras"
     rules = rules
@@ -28,23 +28,46 @@ class KerasBackend(Backend):
         """A functional keras.Model over the same layers, with the same weights. Raises UnsupportedOp."""
         if unknown:
             raise ArgumentError(f"the keras backend has no option {sorted(unknown)[0]!r}", remedy="it takes none")
+        keras = _keras()
         if keras.backend.backend() != "tensorflow":
             raise BackendError(
                 f"Keras runs on {keras.backend.backend()}, and dagir lowers to tf.keras",
                 remedy="set KERAS_BACKEND=tensorflow before Keras is imported",
             )
+        from dagir_keras.executable import KerasExecutable
+
         return KerasExecutable(model)
 
     def trainer(self, model: Model, **options: Any) -> KerasTrainer:
         """The model compiled with keras.Model.compile's arguments."""
+        _keras()
+        from dagir_keras.training import KerasTrainer
+
         return KerasTrainer.compiled(model, **options)
 
     def resume(self, model: Model, state: TrainingState) -> KerasTrainer:
         """The model compiled as it was saved, optimizer and random generators where they stood."""
+        _keras()
+        from dagir_keras.training import KerasTrainer
+
         return KerasTrainer.resumed(model, state)
 
     def open(self, path: str | os.PathLike[str], model: Model, **unknown: Any) -> KerasFile:
         """Run a .keras file as it stands. Raises FileError, and ArgumentError where its inputs are not the model's."""
         if unknown:
             raise ArgumentError(f"a Keras file has no option {sorted(unknown)[0]!r}", remedy="it takes none")
+        _keras()
+        from dagir_keras.opened import KerasFile
+
         return KerasFile(path, model)
+
+
+def _keras() -> Any:
+    try:
+        import keras
+    except ImportError as error:
+        raise BackendError(
+            f"backend 'keras' needs a package that is not installed: {error.name}",
+            remedy="pip install 'dagir[keras]'",
+        ) from error
+    return keras

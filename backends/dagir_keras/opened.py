@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+import dagir_keras.traced  # noqa: F401  # registers TracedLayer, which a file may hold
 from dagir.backend import Executable, graph_of, signature
 from dagir.errors import ArgumentError, FileError
 from dagir.graph import Graph

@@ -5,9 +5,47 @@ functional model is built, and tensors of the backend inside a layer. Layers tha
 rules: `builder` makes the real layer.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dagir.backend import Rules
+from dagir.graph import Op
 
-rules: Rules[Callable[..., Any]] = Rules("keras")
+
+class _FamilyRules(Rules[Callable[..., Any]]):
+    """The rules of all family modules of this package, which are imported, and Keras with them, when one is needed."""
+
+    _complete = False
+
+    def _load(self) -> None:
+        if not self._complete:
+            self._complete = True
+            package = importlib.import_module("dagir_keras")
+            for module in pkgutil.iter_modules(package.__path__):
+                if not module.ispkg:
+                    importlib.import_module(f"dagir_keras.{module.name}")
+
+    def __getitem__(self, op: type[Op]) -> Callable[..., Any]:
+        self._load()
+        return super().__getitem__(op)
+
+    def __contains__(self, op: type[Op]) -> bool:
+        self._load()
+        return super().__contains__(op)
+
+    def __iter__(self) -> Iterator[type[Op]]:
+        self._load()
+        return super().__iter__()
+
+    @property
+    def gaps(self) -> Mapping[type[Op], str]:
+        """The declared gaps with their reasons."""
+        self._load()
+        return super().gaps
+
+
+rules: Rules[Callable[..., Any]] = _FamilyRules("keras")
