@@ -1,0 +1,105 @@
+"""Every network of keras.applications through dagir: read live, written as ONNX, compared with Keras itself.
+
+`python tools/bench/applications.py [NAME ...]` needs `pip install -e '.[all]'`. Weights are random; moving statistics,
+gammas and betas are drawn too, so that nothing stays at 0 or 1. The error is the largest difference from Keras over
+the largest output, at batch 1 and 3. Exits with 1 where one exceeds 1e-5 or fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import inspect
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import onnx
+from rich.console import Console
+from rich.table import Table
+
+import dagir
+
+TOLERANCE = 1e-5
+COLUMNS = ("network", "weights MB", "read s", "write s", "file MB", "nodes", "transposes", "error at 1", "at 3")
+
+
+def names() -> list[str]:
+    """The classes of keras.applications."""
+    return [name for name, value in vars(keras.applications).items() if inspect.isfunction(value)]
+
+
+def network(name: str) -> keras.Model:
+    """The network with weights that keep its activations alive."""
+    model = getattr(keras.applications, name)(weights=None)
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        kind, shape = weight.path.rsplit("/", 1)[-1], weight.shape
+        if kind in ("gamma", "moving_variance", "variance"):
+            weight.assign(rng.uniform(0.6, 1.4, shape))
+        elif kind in ("beta", "moving_mean", "mean", "bias"):
+            weight.assign(rng.normal(0, 0.2, shape))
+    return model
+
+
+def feed(model: keras.Model, batch: int) -> np.ndarray:
+    """Images with values that the network's own preprocessing takes, of 224 pixels where the size is free."""
+    shape = [size or 224 for size in model.input_shape[1:]]
+    return np.random.default_rng(batch).uniform(0, 255, (batch, *shape)).astype("float32")
+
+
+def row(name: str, folder: Path) -> tuple[list[str], bool]:
+    """The measurements of one network, and whether it agrees."""
+    judge = network(name)
+    start = time.perf_counter()
+    model = dagir.from_keras(judge)
+    read = time.perf_counter() - start
+    path = folder / f"{name}.onnx"
+    start = time.perf_counter()
+    dagir.to_onnx(model, path)
+    written = time.perf_counter() - start
+    exe = dagir.lower(model, "onnx")
+    errors = []
+    for batch in (1, 3):
+        x = feed(judge, batch)
+        want = np.asarray(judge(x, training=False), "float64")
+        errors.append(float(np.abs(exe(x) - want).max() / np.abs(want).max()))
+    nodes = onnx.load(path, load_external_data=False).graph.node
+    size = sum(each.stat().st_size for each in folder.glob(f"{name}.onnx*"))
+    bytes_of_weights = 4 * judge.count_params()
+    texts = [f"{bytes_of_weights / 1e6:.0f}", f"{read:.2f}", f"{written:.2f}", f"{size / 1e6:.0f}", str(len(nodes))]
+    texts += [str(sum(node.op_type == "Transpose" for node in nodes)), *(f"{error:.1e}" for error in errors)]
+    for each in folder.iterdir():
+        each.unlink()
+    return [name, *texts], max(errors) <= TOLERANCE
+
+
+def main() -> None:
+    """Print a table, one network a line as it is done."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="classes of keras.applications; all of them by default")
+    console, table, failed = Console(), Table(*COLUMNS), []
+    for name in parser.parse_args().names or names():
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                texts, agrees = row(name, Path(folder))
+            except dagir.DagirError as error:
+                texts, agrees = [name, str(error).splitlines()[0]], False
+        print(*texts, flush=True)
+        table.add_row(*texts)
+        failed += [] if agrees else [name]
+        keras.backend.clear_session()
+        gc.collect()
+    console.print(table)
+    print(f"{len(table.rows)} networks, {len(failed)} disagree or fail: {', '.join(failed) or 'none'}")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
