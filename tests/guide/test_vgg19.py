@@ -24,4 +24,4 @@ def test_features_of_all_layers_on_all_backends_in_one_copy_of_the_weights():
     # out anew; Keras holds variables of its own, and one tensor on the way into the largest.
     assert found["numpy"]["copies"] < 0.5
     assert found["onnx"]["copies"] < 1.5
-    assert found["keras"]["copies"] < 2.5
+    assert found["keras"]["copies"] < 3
