@@ -1,6 +1,21 @@
 """The NumPy reference interpreter of dagir."""
 
-from dagir_numpy import activation, conv, elementwise, linear, logic, norm, pool, random, reduce, resize, rnn, shape
+from dagir_numpy import (
+    activation,
+    bitwise,
+    conv,
+    elementwise,
+    linear,
+    logic,
+    norm,
+    pool,
+    random,
+    reduce,
+    resize,
+    rnn,
+    shape,
+    trigonometry,
+)
 from dagir_numpy.backend import NumpyBackend
 from dagir_numpy.interpreter import evaluate
 
@@ -9,6 +24,7 @@ backend = NumpyBackend()
 __all__ = [
     "activation",
     "backend",
+    "bitwise",
     "conv",
     "elementwise",
     "evaluate",
@@ -21,4 +37,5 @@ __all__ = [
     "resize",
     "rnn",
     "shape",
+    "trigonometry",
 ]

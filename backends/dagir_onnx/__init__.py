@@ -1,6 +1,21 @@
 """The ONNX backend of dagir: emitter and onnxruntime executable."""
 
-from dagir_onnx import activation, conv, elementwise, linear, logic, norm, pool, random, reduce, resize, rnn, shape
+from dagir_onnx import (
+    activation,
+    bitwise,
+    conv,
+    elementwise,
+    linear,
+    logic,
+    norm,
+    pool,
+    random,
+    reduce,
+    resize,
+    rnn,
+    shape,
+    trigonometry,
+)
 from dagir_onnx.backend import OnnxBackend
 
 backend = OnnxBackend()
@@ -8,6 +23,7 @@ backend = OnnxBackend()
 __all__ = [
     "activation",
     "backend",
+    "bitwise",
     "conv",
     "elementwise",
     "linear",
@@ -19,4 +35,5 @@ __all__ = [
     "resize",
     "rnn",
     "shape",
+    "trigonometry",
 ]

@@ -318,9 +318,13 @@ def ceil(x: Any) -> Value:
     return unary(Ceil(), x)
 
 
-def round(x: Any) -> Value:
-    """Round to the nearest whole number, halves to even."""
-    return unary(Round(), x)
+def round(x: Any, decimals: int = 0) -> Value:
+    """x rounded to `decimals` places, halves to even; below 0 they count places before the point."""
+    value = as_value(x)
+    if value.dtype.is_integer:
+        return value if decimals >= 0 else cast(round(cast(value, DType.FLOAT32), decimals), value.dtype)
+    factor = 10.0**decimals
+    return apply(Round(), value) if not decimals else divide(apply(Round(), multiply(value, factor)), factor)
 
 
 def identity(x: Any) -> Value:

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from dagir.graph import Op, Types, Value, apply, as_value
-from dagir.ops.elementwise import Binary, Unary, binary, reference, require, same_dtype, unary
+from dagir.ops.elementwise import (
+    Binary,
+    Unary,
+    absolute,
+    add,
+    binary,
+    cast,
+    multiply,
+    reciprocal,
+    reference,
+    require,
+    same_dtype,
+    subtract,
+    unary,
+)
 from dagir.types import DType, TensorType, broadcast
 
 
@@ -95,6 +110,52 @@ def logical_not(x: Any) -> Value:
 def isnan(x: Any) -> Value:
     """Whether each element is NaN."""
     return unary(IsNan(), x)
+
+
+def isinf(x: Any) -> Value:
+    """Whether each element is infinite; an integer never is."""
+    value = as_value(x)
+    return equal(absolute(value), inf) if value.dtype.is_float else not_equal(value, value)
+
+
+def isposinf(x: Any) -> Value:
+    """Whether each element is infinite and above 0."""
+    value = as_value(x)
+    return equal(value, inf) if value.dtype.is_float else not_equal(value, value)
+
+
+def isneginf(x: Any) -> Value:
+    """Whether each element is infinite and below 0."""
+    value = as_value(x)
+    return equal(value, -inf) if value.dtype.is_float else not_equal(value, value)
+
+
+def isfinite(x: Any) -> Value:
+    """Whether each element is neither infinite nor NaN."""
+    value = as_value(x)
+    return less(absolute(value), inf) if value.dtype.is_float else equal(value, value)
+
+
+def signbit(x: Any) -> Value:
+    """Whether each element is below 0, or the zero that bears a minus."""
+    value = as_value(x)
+    if not value.dtype.is_float:
+        return less(value, 0)
+    return logical_or(less(value, 0.0), less(reciprocal(value), 0.0))
+
+
+def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Value:
+    """Whether |x1 - x2| <= atol + rtol * |x2|, x2 being finite, or both are the same infinity; integers as float32."""
+    first, second = (_as_float(x, other) for x, other in ((x1, x2), (x2, x1)))
+    allowed = add(multiply(absolute(second), rtol), atol)
+    near = logical_and(less_equal(absolute(subtract(first, second)), allowed), isfinite(second))
+    alike = logical_or(near, equal(first, second))
+    return logical_or(alike, logical_and(isnan(first), isnan(second))) if equal_nan else alike
+
+
+def _as_float(x: Any, other: Any) -> Value:
+    value = as_value(x, like=reference(other))
+    return value if value.dtype.is_float else cast(value, DType.FLOAT32)
 
 
 def equal(x1: Any, x2: Any) -> Value:

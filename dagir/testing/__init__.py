@@ -1,6 +1,21 @@
 """For tests, ours and others': hypothesis strategies of ops and graphs, and assertions. Needs hypothesis."""
 
-from dagir.testing import activation, conv, elementwise, linear, logic, norm, pool, random, reduce, resize, rnn, shape
+from dagir.testing import (
+    activation,
+    bitwise,
+    conv,
+    elementwise,
+    linear,
+    logic,
+    norm,
+    pool,
+    random,
+    reduce,
+    resize,
+    rnn,
+    shape,
+    trigonometry,
+)
 from dagir.testing.cases import OpCase, arrays, cases, covered, shapes, strategy_for
 from dagir.testing.comparison import assert_close, assert_equivalent
 
@@ -10,6 +25,7 @@ __all__ = [
     "arrays",
     "assert_close",
     "assert_equivalent",
+    "bitwise",
     "cases",
     "conv",
     "covered",
@@ -25,4 +41,5 @@ __all__ = [
     "shape",
     "shapes",
     "strategy_for",
+    "trigonometry",
 ]

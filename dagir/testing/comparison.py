@@ -27,7 +27,7 @@ def assert_close(actual: Array, expected: Array, what: str, dtype: DType = DType
     assert np.array_equal(wide[~finite], expected[~finite], equal_nan=True), f"{what}: infinities differ"
     if finite.any():
         scale = max(1.0, float(np.abs(expected[finite]).max())) if expected[finite].size else 1.0
-        error = float(np.abs(wide - expected)[finite].max())
+        error = float(np.abs(wide[finite] - expected[finite]).max())
         allowed = 84 * dtype.eps * scale
         assert error <= allowed, f"{what}: error {error:.3g} > {allowed:.3g} at scale {scale:.3g}"
 

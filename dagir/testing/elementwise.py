@@ -23,15 +23,15 @@ _DOMAIN: dict[type[Any], tuple[float, float]] = {
 }
 
 
-def unary_strategy(op: type[Any]) -> None:
-    """Register a strategy for an op of one operand, from the dtypes that it accepts."""
+def unary_strategy(op: type[Any], domain: tuple[float, float] | None = None) -> None:
+    """Register a strategy for an op of one operand, from the dtypes that it accepts. domain: where it is defined."""
 
     @strategy_for(op)
     @st.composite
     def draw_case(draw: st.DrawFn) -> OpCase:
         kinds = {"float": _FLOAT, "number": _NUMBER, "signed": _NUMBER, "bool": ("bool",), "any": (*_NUMBER, "bool")}
         dtype = draw(st.sampled_from(kinds[op.accepts]))
-        low, high = _DOMAIN.get(op, (-3.0, 3.0))
+        low, high = domain or _DOMAIN.get(op, (-3.0, 3.0))
         return OpCase(op(), (draw(arrays(shapes(), dtype, low, high)),))
 
 

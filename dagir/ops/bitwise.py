@@ -1,0 +1,79 @@
+"""Operations on the bits of integers. Names and meanings are those of keras.ops and NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagir.graph import Value
+from dagir.ops.elementwise import Binary, Unary, binary, unary
+
+
+class BitwiseNot(Unary):
+    """Every bit turned over: -x - 1 for a signed integer.  ONNX BitwiseNot-18."""
+
+    accepts = "integer"
+
+
+class BitwiseAnd(Binary):
+    """The bits set in both.  ONNX BitwiseAnd-18."""
+
+    accepts = "integer"
+
+
+class BitwiseOr(Binary):
+    """The bits set in either.  ONNX BitwiseOr-18."""
+
+    accepts = "integer"
+
+
+class BitwiseXor(Binary):
+    """The bits set in exactly one.  ONNX BitwiseXor-18."""
+
+    accepts = "integer"
+
+
+class LeftShift(Binary):
+    """x1's bits moved up by x2 places, 0 <= x2 < width; those beyond the width are lost.  NumPy left_shift."""
+
+    accepts = "integer"
+
+
+class RightShift(Binary):
+    """x1's bits moved down by x2 places, 0 <= x2 < width: floor(x1 / 2**x2).  NumPy right_shift."""
+
+    accepts = "integer"
+
+
+def bitwise_not(x: Any) -> Value:
+    """Every bit turned over, elementwise."""
+    return unary(BitwiseNot(), x)
+
+
+def bitwise_and(x: Any, y: Any) -> Value:
+    """The bits set in both, broadcast."""
+    return binary(BitwiseAnd(), x, y)
+
+
+def bitwise_or(x: Any, y: Any) -> Value:
+    """The bits set in either, broadcast."""
+    return binary(BitwiseOr(), x, y)
+
+
+def bitwise_xor(x: Any, y: Any) -> Value:
+    """The bits set in exactly one, broadcast."""
+    return binary(BitwiseXor(), x, y)
+
+
+def left_shift(x: Any, y: Any) -> Value:
+    """x * 2**y within the width of the integer, broadcast."""
+    return binary(LeftShift(), x, y)
+
+
+def right_shift(x: Any, y: Any) -> Value:
+    """floor(x / 2**y), broadcast."""
+    return binary(RightShift(), x, y)
+
+
+bitwise_invert = bitwise_not
+bitwise_left_shift = left_shift
+bitwise_right_shift = right_shift

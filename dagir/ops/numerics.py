@@ -1,0 +1,196 @@
+"""Elementwise functions that are composed of others: powers and logarithms of other bases, rounding, repairs."""
+
+from __future__ import annotations
+
+from math import log as natural_log
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from dagir.graph import Value, as_value
+from dagir.ops.elementwise import (
+    absolute,
+    add,
+    cast,
+    clip,
+    divide,
+    exp,
+    floor,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    mod,
+    multiply,
+    negative,
+    power,
+    reference,
+    require,
+    sign,
+    subtract,
+)
+from dagir.ops.logic import equal, greater, isfinite, isnan, less, not_equal, where
+from dagir.types import DType
+
+abs = absolute
+true_divide = divide
+
+__all__ = [
+    "abs",
+    "cbrt",
+    "divide_no_nan",
+    "exp2",
+    "fabs",
+    "fmax",
+    "fmin",
+    "fmod",
+    "heaviside",
+    "ldexp",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logaddexp2",
+    "nan_to_num",
+    "saturate_cast",
+    "true_divide",
+    "trunc",
+]
+
+
+def _pair(x1: Any, x2: Any) -> tuple[Value, Value]:
+    """Both as values; a number takes the dtype of the other."""
+    first = as_value(x1, like=reference(x2))
+    return first, as_value(x2, like=first)
+
+
+def fabs(x: Any) -> Value:
+    """|x|, for floats."""
+    value = as_value(x)
+    require("float", value.type)
+    return absolute(value)
+
+
+def exp2(x: Any) -> Value:
+    """2**x, for floats."""
+    value = as_value(x)
+    require("float", value.type)
+    return power(2.0, value)
+
+
+def log2(x: Any) -> Value:
+    """The logarithm to base 2."""
+    return divide(log(x), natural_log(2))
+
+
+def log10(x: Any) -> Value:
+    """The logarithm to base 10."""
+    return divide(log(x), natural_log(10))
+
+
+def cbrt(x: Any) -> Value:
+    """The cube root, of negative numbers too."""
+    value = as_value(x)
+    return multiply(sign(value), power(absolute(value), 1 / 3))
+
+
+def logaddexp(x1: Any, x2: Any) -> Value:
+    """log(e**x1 + e**x2), without overflow; broadcast."""
+    first, second = _pair(x1, x2)
+    distance = subtract(first, second)
+    larger = maximum(first, second)
+    smooth = add(larger, log1p(exp(negative(absolute(distance)))))
+    return where(isfinite(distance), smooth, where(equal(first, second), first, larger))
+
+
+def logaddexp2(x1: Any, x2: Any) -> Value:
+    """log2(2**x1 + 2**x2), without overflow; broadcast."""
+    scale = natural_log(2)
+    return divide(logaddexp(multiply(x1, scale), multiply(x2, scale)), scale)
+
+
+def trunc(x: Any) -> Value:
+    """x without its fraction; an integer stays as it is."""
+    value = as_value(x)
+    return value if value.dtype.is_integer else multiply(sign(value), floor(absolute(value)))
+
+
+def fmod(x1: Any, x2: Any) -> Value:
+    """The remainder, with the sign of x1, as C has it."""
+    first, second = _pair(x1, x2)
+    return multiply(sign(first), mod(absolute(first), absolute(second)))
+
+
+def fmax(x1: Any, x2: Any) -> Value:
+    """The larger; the other where one is NaN."""
+    first, second = _pair(x1, x2)
+    return where(isnan(first), second, where(isnan(second), first, maximum(first, second)))
+
+
+def fmin(x1: Any, x2: Any) -> Value:
+    """The smaller; the other where one is NaN."""
+    first, second = _pair(x1, x2)
+    return where(isnan(first), second, where(isnan(second), first, minimum(first, second)))
+
+
+def divide_no_nan(x1: Any, x2: Any) -> Value:
+    """x1 / x2, and 0 where x2 is 0."""
+    first, second = _pair(x1, x2)
+    is_zero = equal(second, 0.0)
+    return where(is_zero, 0.0, divide(first, where(is_zero, 1.0, second)))
+
+
+def heaviside(x1: Any, x2: Any) -> Value:
+    """0 where x1 < 0, x2 where x1 is 0, 1 where x1 > 0; NaN stays."""
+    first, second = _pair(x1, x2)
+    require("float", first.type)
+    step = where(less(first, 0.0), 0.0, where(greater(first, 0.0), 1.0, first))
+    return where(equal(first, 0.0), second, step)
+
+
+def ldexp(x1: Any, x2: Any) -> Value:
+    """x1 * 2**x2, x2 being integers."""
+    first, second = as_value(x1), as_value(x2)
+    require("integer", second.type)
+    return multiply(first, power(2.0, cast(second, first.dtype)))
+
+
+def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Value:
+    """NaN and the infinities replaced; by default the infinities become the dtype's largest and smallest number."""
+    value = as_value(x)
+    if not value.dtype.is_float:
+        return value
+    limits = ml_dtypes.finfo(value.dtype.numpy)
+    value = where(equal(value, np.inf), float(limits.max) if posinf is None else posinf, value)
+    value = where(equal(value, -np.inf), float(limits.min) if neginf is None else neginf, value)
+    return where(not_equal(value, value), nan, value)
+
+
+def saturate_cast(x: Any, dtype: Any) -> Value:
+    """x in another dtype, held within what that dtype can hold before it is cast."""
+    value, target = as_value(x), DType.of(dtype)
+    if DType.BOOL in (target, value.dtype):
+        return cast(value, target)
+    low, high = (_nearest_inside(limit, value.dtype) for limit in _range(target))
+    own_low, own_high = _range(value.dtype)
+    return cast(clip(value, max(low, own_low), min(high, own_high)), target)
+
+
+def _range(dtype: DType) -> tuple[Any, Any]:
+    if dtype.is_float:
+        limits = ml_dtypes.finfo(dtype.numpy)
+        return float(limits.min), float(limits.max)
+    info = np.iinfo(dtype.numpy)
+    return int(info.min), int(info.max)
+
+
+def _nearest_inside(limit: Any, dtype: DType) -> Any:
+    """The limit as a number of the dtype that does not lie beyond it."""
+    if not dtype.is_float:
+        return int(limit)
+    if isinstance(limit, float):
+        return limit
+    near = np.asarray(limit, dtype.numpy)
+    if int(near) <= limit or limit <= 0:
+        return float(near)
+    return float(np.nextafter(near, np.asarray(0, dtype.numpy)))

@@ -1,0 +1,15 @@
+"""Drawn arguments for every public function of dagir.ops, a file for each family."""
+
+from function_cases import activation, bitwise, elementwise, logic, numerics, trigonometry
+from function_cases.table import FUNCTIONS, Function
+
+__all__ = [
+    "FUNCTIONS",
+    "Function",
+    "activation",
+    "bitwise",
+    "elementwise",
+    "logic",
+    "numerics",
+    "trigonometry",
+]
