@@ -27,6 +27,8 @@ binary("floor_divide", "mod", low=-9, high=9, second=(1, 4), dtypes=("int32", "i
 def rounded(draw: Any) -> Any:
     dtype = draw(st.sampled_from(["float32", "float32", "int32"]))
     x = draw(testing.arrays(testing.shapes(), dtype, -300, 300))
+    if dtype == "float32":  # eighths: their products with 100 are exact, and nothing lies beside a half
+        x = np.round(x * 8) / 8
     return (x,), draw(st.sampled_from([{}, {"decimals": 0}, {"decimals": 2}]))
 
 
