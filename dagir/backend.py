@@ -152,6 +152,25 @@ class Executable(ABC):
     def _run(self, arrays: Sequence[Array]) -> Sequence[Array]:
         """Run on arrays in the order of the signature's inputs."""
 
+    def points(self) -> Mapping[str, str]:
+        """The values inside that `observe` can show: names of `dagir.probing.points_of`, and what they are called here.
+
+        None where the target cannot be watched.
+        """
+        return {}
+
+    def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
+        """Run, and return the arrays of points, as the model as written has them."""
+        raise BackendError(f"{type(self).__name__} cannot be watched while it runs")
+
+    def part(self, model: Model, inputs: Mapping[str, str], output: str) -> Executable | None:
+        """What this does between points, as an executable of its own.
+
+        model: the same part as a model of one output, all sizes known. inputs: for each of its inputs, the point or
+        the input that it takes the place of. None where that cannot be cut out.
+        """
+        return None
+
     def arrange(self, feeds: tuple[Any, ...]) -> list[Array]:
         """What a call was given, as arrays in the order of the signature's inputs. Raises FeedError."""
         names = [name for name, _ in self.signature.inputs]

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from dagir.correspondence import record
 from dagir.errors import InvalidGraph
 from dagir.graph import Constant, Graph, Node, Op, Parameter, Value
 from dagir.origin import LayerCall
@@ -36,6 +37,7 @@ def rebuild(
             outputs = node.outputs if operands == node.inputs else copy_node(node, operands).outputs
         if outputs is not node.outputs:
             values.update(zip(node.outputs, outputs, strict=True))
+    record({old: new for old, new in values.items() if old is not None and new is not None})
     results = tuple([value for old in graph.outputs if (value := values.get(old, old)) is not None])
     if results == graph.outputs and new_inputs == graph.inputs:
         return graph

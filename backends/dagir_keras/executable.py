@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -15,16 +15,18 @@ from dagir.graph import Graph
 from dagir.model import Model
 from dagir.structure import flatten_like, pack
 from dagir.types import Array
+from dagir_keras.points import Watched
 from dagir_keras.program import Registry, functional
 from dagir_keras.traced import TracedLayer
 
 
-class KerasExecutable(Executable):
+class KerasExecutable(Watched, Executable):
     """A keras.Model; `.artifact` is it. After training, `pull` brings the weights back into the dagir model."""
 
     def __init__(self, model: Model | Graph) -> None:
         graph = graph_of(model)
         super().__init__(graph, signature(model))
+        self.watched_graph = graph
         self.registry = Registry()
         self.artifact: keras.Model = functional(graph, self.signature, model.name, self.registry)
         if isinstance(model, Model) and not model.trainable:
@@ -54,6 +56,10 @@ class KerasExecutable(Executable):
         except OSError as error:
             raise FileError(f"cannot write {path}: {error.strerror or error}") from error
         return Path(path)
+
+    def part(self, model: Model, inputs: Mapping[str, str], output: str) -> KerasExecutable:
+        """The same part, lowered anew: the rules are what is tested."""
+        return KerasExecutable(model)
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         outputs = self.artifact(pack(self.signature.input_structure, arrays), training=False)

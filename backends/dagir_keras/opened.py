@@ -16,13 +16,15 @@ from dagir.graph import Graph
 from dagir.model import Model
 from dagir.structure import flatten_like, pack
 from dagir.types import Array
+from dagir_keras.points import Watched
 
 
-class KerasFile(Executable):
+class KerasFile(Watched, Executable):
     """A keras.Model loaded from a file, called with the inputs and outputs of the model it was made from."""
 
     def __init__(self, path: str | os.PathLike[str], model: Model | Graph) -> None:
         super().__init__(graph_of(model), signature(model))
+        self.watched_graph = graph_of(model)
         self.path = Path(path)
         if not self.path.is_file():
             raise FileError(f"there is no file {self.path}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from dagir.backend import Around, Backend, Executable, graph_of, signature
 from dagir.errors import ArgumentError
 from dagir.graph import Graph
 from dagir.model import Model
+from dagir.probing import Points, points_of
 from dagir.types import Array, DType
 from dagir_numpy.interpreter import evaluate
 from dagir_numpy.rules import rules
@@ -26,6 +28,24 @@ class NumpyExecutable(Executable):
     def trace(self, arrays: Sequence[Array], around: Around) -> list[Array]:
         """Run on arrays in the order of the inputs, with `around` called for each node in place of its rule."""
         return evaluate(self.artifact, arrays, self.precision, around)
+
+    @cached_property
+    def _points(self) -> Points:
+        return points_of(self.artifact)
+
+    def points(self) -> Mapping[str, str]:
+        """Every point, under its own name."""
+        return {name: name for name in self._points.values}
+
+    def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
+        """The interpreter on a graph that yields the points."""
+        inside = self._points
+        graph = Graph(inside.graph.inputs, [inside.values[name] for name in names], "observed")
+        return evaluate(graph, arrays, self.precision)
+
+    def part(self, model: Model, inputs: Mapping[str, str], output: str) -> Executable:
+        """The interpreter at the same precision; its rules are what is tested."""
+        return NumpyExecutable(model, self.precision)
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         return evaluate(self.artifact, arrays, self.precision)

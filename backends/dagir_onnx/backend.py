@@ -10,10 +10,12 @@ from dagir.backend import Backend, FileSummary, graph_of, signature
 from dagir.errors import ArgumentError
 from dagir.graph import Graph
 from dagir.model import Model
-from dagir.passes import DEPLOY, run
+from dagir.passes import DEPLOY
+from dagir.probing import points_after, points_of
 from dagir_onnx.executable import OnnxExecutable, check_device
 from dagir_onnx.lowering import check_opset, model_proto
 from dagir_onnx.opened import OnnxFile, describe_file
+from dagir_onnx.points import mark_points
 from dagir_onnx.rules import rules
 
 
@@ -42,8 +44,9 @@ class OnnxBackend(Backend):
             raise ArgumentError(f"the onnx backend has no option {sorted(unknown)[0]!r}", remedy=f"it has: {known}")
         check_device(device)
         interface = signature(model)
-        graph = run(graph_of(model), DEPLOY, disable)
+        graph, standings = points_after(points_of(model), DEPLOY, disable)
         proto, initializers = model_proto(graph, interface, check_opset(opset))
+        mark_points(proto, graph, interface, standings)
         return OnnxExecutable(graph_of(model), interface, proto, initializers, device, session_options)
 
     def open(

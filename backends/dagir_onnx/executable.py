@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from onnx import ModelProto
 from dagir.backend import Executable
 from dagir.errors import ArgumentError, BackendError, FeedError
 from dagir.graph import Graph
-from dagir.model import Signature
+from dagir.model import Model, Signature
 from dagir.types import Array, DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
 from dagir_onnx.file import EMBEDDED_LIMIT, write
+from dagir_onnx.points import Point, Watch, as_written, cut_out, marked_points
 from dagir_onnx.weights import embed, lend, size_of
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -144,6 +146,36 @@ class OnnxExecutable(Executable):
                     remedy="feed at least one row and one time step, or use the numpy backend",
                 )
 
+    @cached_property
+    def _points(self) -> dict[str, Point]:
+        return marked_points(self._model_for_points())
+
+    def _model_for_points(self) -> ModelProto:
+        return self._model
+
+    def points(self) -> Mapping[str, str]:
+        """The values of the model that a node of the file makes, and the node's name."""
+        return {name: point.node for name, point in self._points.items()}
+
+    def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
+        """A session of the same options with further outputs."""
+        points = [self._points[name] for name in names]
+        feeds = dict(zip((name for name, _ in self.signature.inputs), arrays, strict=True))
+        found = self._watch()(feeds, [point.tensor for point in points])
+        return [as_written(array, point) for array, point in zip(found, points, strict=True)]
+
+    def part(self, model: Model, inputs: Mapping[str, str], output: str) -> OnnxExecutable:
+        """The nodes of the file between these points, with the file's own weights."""
+        known = {point: self._points[point] for point in (*inputs.values(), output) if point in self._points}
+        proto = cut_out(self.artifact, model, inputs, output, known)
+        return OnnxPart(model.graph, model.signature, proto, {}, self.device, self._options)
+
+    def _watch(self, folder: str | None = None) -> Watch:
+        options = self._options or onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
+        return Watch(self.artifact, options, providers, folder)
+
     def _run_bound(self, feeds: dict[str, Array]) -> list[Array]:
         """NumPy has no bfloat16 of its own, so values cross as OrtValues over the same bytes."""
         binding = self.session.io_binding()
@@ -157,6 +189,14 @@ class OnnxExecutable(Executable):
         self.session.run_with_iobinding(binding)
         types = [type for _, type in self.signature.outputs]
         return [_to_numpy(value, type.dtype) for value, type in zip(binding.get_outputs(), types, strict=True)]
+
+
+class OnnxPart(OnnxExecutable):
+    """A model that was cut out of another, its weights inside."""
+
+    def save(self, path: str | os.PathLike[str], *, external_data: bool | None = None, overwrite: bool = True) -> Path:
+        """Write the model. Raises FileError."""
+        return write(self._model, {}, Path(path), external_data=False, overwrite=overwrite)
 
 
 def _refuse_other_devices(session: Any) -> None:

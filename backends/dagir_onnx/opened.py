@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from dagir.backend import Executable, FileSummary, graph_of, signature
 from dagir.errors import ArgumentError, BackendError, FileError
 from dagir.graph import Graph
 from dagir.model import Model
-from dagir_onnx.executable import OnnxExecutable, check_device
+from dagir_onnx.executable import OnnxExecutable, OnnxPart, check_device
+from dagir_onnx.points import Watch, cut_out
 
 
 class OnnxFile(OnnxExecutable):
@@ -44,6 +45,18 @@ class OnnxFile(OnnxExecutable):
     @contextlib.contextmanager
     def _source(self, options: Any) -> Iterator[str]:
         yield str(self.path)
+
+    def _model_for_points(self) -> ModelProto:
+        return self.artifact
+
+    def part(self, model: Model, inputs: Mapping[str, str], output: str) -> OnnxExecutable:
+        """The nodes of the file between these points, with the file's own weights, brought in from outside."""
+        known = {point: self._points[point] for point in (*inputs.values(), output) if point in self._points}
+        proto = cut_out(onnx.load(self.path), model, inputs, output, known)
+        return OnnxPart(model.graph, model.signature, proto, {}, self.device, self._options)
+
+    def _watch(self, folder: str | None = None) -> Watch:
+        return super()._watch(str(self.path.resolve().parent))
 
     def _open(self) -> Any:
         try:

@@ -126,21 +126,45 @@ def _wide(array: Array) -> Array:
     return array if array.dtype.kind in "iub" else array.astype(np.float64)
 
 
-def allowance(expected: Array, samples: Sequence[Array], dtype: DType) -> Array:
-    """The budget of each element, from the undisturbed answer and the disturbed ones.
+class Spread:
+    """How far the disturbed answers stray from the undisturbed one; they are summed up, not kept."""
 
-    The standard deviation of an element is estimated from few samples, so it is pooled with the root mean square over
-    the tensor: an element that got little noise by luck is not judged too hard. One unit in the last place, and
-    the smallest normal number (below which kernels may flush to zero), are always allowed where anything rounds.
-    """
-    if not samples or not expected.size:
-        return np.zeros(expected.shape)
-    with np.errstate(all="ignore"):
-        deviations = [np.nan_to_num(sample - expected, nan=0.0, posinf=0.0, neginf=0.0) for sample in samples]
-        variance = np.mean(np.square(deviations), axis=0)
-    pooled = float(variance.mean())
-    if pooled == 0:
-        return np.zeros(expected.shape)
-    unit = dtype.eps * np.abs(np.nan_to_num(expected, nan=0.0, posinf=0.0, neginf=0.0))
-    budget: Array = np.maximum(SAFETY * np.sqrt((variance + pooled) / 2), unit) + dtype.tiny
-    return budget
+    def __init__(self, answer: Array, dtype: DType) -> None:
+        self.answer, self.dtype = answer, dtype
+        self.variants: list[Array] = []
+        self._squares: Array | None = None
+        self._count = 0
+
+    def add(self, sample: Array) -> None:
+        """Take one disturbed answer in."""
+        self._count += 1
+        if not self.dtype.is_float:
+            if not np.array_equal(sample, self.answer):
+                self.variants.append(sample)
+            return
+        with np.errstate(all="ignore"):
+            deviation = sample - self.answer
+        if not deviation.any():
+            return
+        deviation[~np.isfinite(deviation)] = 0
+        np.square(deviation, out=deviation)
+        self._squares = deviation if self._squares is None else self._squares + deviation
+
+    def allowance(self) -> tuple[Array, float]:
+        """The budget of each element, and the root mean square of what rounding does to them.
+
+        The standard deviation of an element is estimated from few samples, so it is pooled with the root mean square
+        over the tensor: an element that got little noise by luck is not judged too hard. One unit in the last place,
+        and the smallest normal number (below which kernels may flush to zero), are always allowed where anything
+        rounds.
+        """
+        if self._squares is None or not self.answer.size:
+            return np.zeros(self.answer.shape), 0.0
+        variance = self._squares / self._count
+        pooled = float(variance.mean())
+        if pooled == 0:
+            return np.zeros(self.answer.shape), 0.0
+        finite = np.nan_to_num(self.answer, nan=0.0, posinf=0.0, neginf=0.0)
+        unit = self.dtype.eps * np.abs(finite)
+        budget: Array = np.maximum(SAFETY * np.sqrt((variance + pooled) / 2), unit) + self.dtype.tiny
+        return budget, sqrt(pooled)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dagir.backend import backend, graph_of
-from dagir.equivalence.budget import Noise, allowance
-from dagir.graph import Graph
+from dagir.backend import Apply, backend, graph_of
+from dagir.equivalence.budget import Noise, Spread
+from dagir.graph import Graph, Node, Value
 from dagir.model import Model
+from dagir.probing import points_of
 from dagir.types import Array
 
 
 @dataclass(frozen=True)
 class Expected:
-    """One output: the right answer, the budget of each element (floats), and what else rounding may give (the rest)."""
+    """One value: the right answer, the budget of each element (floats), and what else rounding may give (the rest).
+
+    scale: the root mean square of what rounding does to the elements, 0 where nothing rounds.
+    """
 
     array: Array
     budget: Array | None
     variants: tuple[Array, ...] = ()
+    scale: float | None = None
 
 
 class Oracle:
@@ -29,8 +34,10 @@ class Oracle:
 
     def __init__(self, model: Model | Graph, samples: int) -> None:
         self.graph = graph_of(model)
+        self.points = points_of(model)
         self.samples = samples
         self._exe: Any = backend("numpy").lower(model, precision="float64")
+        self._flat: Any = backend("numpy").lower(self.points.graph, precision="float64")
 
     def arrange(self, feeds: Any) -> list[Array]:
         """The arrays of a feed, in the order of the inputs. Raises FeedError."""
@@ -38,16 +45,51 @@ class Oracle:
         self._exe.bind(arrays)
         return arrays
 
+    def bind(self, arrays: Sequence[Array]) -> dict[str, int]:
+        """The number of each named size. Raises FeedError."""
+        found: dict[str, int] = self._exe.bind(arrays)
+        return found
+
     def __call__(self, arrays: Sequence[Array], rng: np.random.Generator) -> list[Expected]:
         """Evaluate once as it is, then `samples` times with noise. Raises what the interpreter raises."""
         noise = Noise(rng)
-        answers = self._exe.trace(arrays, noise.learn)
-        disturbed = [self._exe.trace(arrays, noise.disturb) for _ in range(self.samples)]
-        found = []
-        for place, (value, answer) in enumerate(zip(self.graph.outputs, answers, strict=True)):
-            others = [sample[place] for sample in disturbed]
-            if value.dtype.is_float:
-                found.append(Expected(answer, allowance(answer, others, value.dtype)))
-            else:
-                found.append(Expected(answer, None, tuple(others)))
-        return found
+        answers = self._flat.trace(arrays, noise.learn)
+        spreads = [Spread(answer, value.dtype) for value, answer in zip(self.graph.outputs, answers, strict=True)]
+        for _ in range(self.samples):
+            for spread, sample in zip(spreads, self._flat.trace(arrays, noise.disturb), strict=True):
+                spread.add(sample)
+        return [_expected(spread) for spread in spreads]
+
+    def inside(
+        self, arrays: Sequence[Array], rng: np.random.Generator, names: Collection[str] | None = None
+    ) -> dict[str, Expected]:
+        """The same for the points of the model: all, or those that are named."""
+        wanted = {value: name for name, value in self.points.values.items() if names is None or name in names}
+        noise = Noise(rng)
+        spreads: dict[Value, Spread] = {}
+
+        def learn(node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
+            results = noise.learn(node, operands, apply)
+            for value, result in zip(node.outputs, results, strict=True):
+                if value in wanted:
+                    spreads[value] = Spread(result, value.dtype)
+            return results
+
+        def disturb(node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
+            results = noise.disturb(node, operands, apply)
+            for value, result in zip(node.outputs, results, strict=True):
+                if value in wanted:
+                    spreads[value].add(result)
+            return results
+
+        self._flat.trace(arrays, learn)
+        for _ in range(self.samples):
+            self._flat.trace(arrays, disturb)
+        return {wanted[value]: _expected(spread) for value, spread in spreads.items()}
+
+
+def _expected(spread: Spread) -> Expected:
+    if not spread.dtype.is_float:
+        return Expected(spread.answer, None, tuple(spread.variants))
+    budget, scale = spread.allowance()
+    return Expected(spread.answer, budget, (), scale)

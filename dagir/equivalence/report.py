@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dagir.errors import VerificationError
+from dagir.errors import ArgumentError, VerificationError
 
 if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
     from rich.table import Table
+
+    from dagir.equivalence.bisection import Divergence, Search
 
 _COLUMNS = (("backend", "left"), ("output", "left"), ("shape", "left"), ("dtype", "left"))
 _NUMBERS = (("max error", "right"), ("budget used", "right"), ("verdict", "left"))
@@ -69,6 +74,8 @@ class Report:
     seed: int
     samples: int
     seconds: float
+    first_divergence: Divergence | None = None
+    search: Search | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -80,7 +87,7 @@ class Report:
         return {
             "ok": self.ok,
             "outputs": [row.to_dict() for row in self.rows],
-            "first_divergence": None,
+            "first_divergence": self.first_divergence.to_dict() if self.first_divergence else None,
             "cases": [[list(shape) for shape in case.input_shapes] for case in self.cases],
             "seed": self.seed,
             "samples": self.samples,
@@ -96,10 +103,24 @@ class Report:
         if self.ok:
             return self
         failed = [row for row in self.rows if not row.ok]
+        facts = [(f"{row.backend} {row.output}", row.note or f"max error {row.max_error:.3g}") for row in failed]
+        if self.first_divergence is not None:
+            facts.append(("first divergence", str(self.first_divergence)))
         raise VerificationError(
             f"{len(failed)} of {len(self.rows)} outputs differ from the float64 oracle by more than rounding explains",
-            facts=[(f"{row.backend} {row.output}", row.note or f"max error {row.max_error:.3g}") for row in failed],
+            facts=facts,
         )
+
+    def write_reproduction(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the smallest part of the model that still shows the first divergence, with inputs and a script.
+
+        Raises ArgumentError where nothing diverges, or where the target could not be watched.
+        """
+        from dagir.equivalence.reduction import write_reproduction
+
+        if self.first_divergence is None or self.search is None:
+            raise ArgumentError("there is no first divergence to reproduce", remedy="report.first_divergence is None")
+        return write_reproduction(folder, self.search, self.first_divergence)
 
     def table(self) -> Table:
         """A rich table: backend, output, shape, dtype, max error, budget used, verdict."""
@@ -128,6 +149,8 @@ class Report:
         for row in self.rows:
             if row.note:
                 console.print(f"{row.backend}, {row.output}: {row.note}", markup=False, highlight=False)
+        if self.first_divergence is not None:
+            console.print(str(self.first_divergence), markup=False, highlight=False)
         text: str = console.file.getvalue()  # type: ignore[attr-defined]
         return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dagir.backend import Executable, graph_of, lower, signature
+from dagir.equivalence.bisection import Divergence, Search, bisect
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import draw, size_plans
 from dagir.equivalence.oracle import Expected, Oracle
@@ -49,7 +50,8 @@ def verify(
     executables = _executables(model, backends, options)
     oracle = Oracle(model, samples)
     findings: dict[tuple[str, int], list[Finding]] = {}
-    cases = []
+    cases: list[Case] = []
+    failing: dict[tuple[str, int], list[Array]] = {}
     for arrays, expected in _cases(oracle, inputs, sizes, seed):
         cases.append(Case(tuple(tuple(array.shape) for array in arrays)))
         for name, exe in executables.items():
@@ -57,9 +59,13 @@ def verify(
             for place, (answer, wanted) in enumerate(zip(answers, expected, strict=True)):
                 finding = compare(answer, wanted, graph_of(model).outputs[place].type)
                 findings.setdefault((name, place), []).append(finding)
+                if not finding.ok:
+                    failing.setdefault((name, place), arrays)
+    found = _first_divergence(executables, oracle, failing, seed)
     outputs = signature(model).outputs
     rows = [_row(name, *outputs[place], found) for (name, place), found in findings.items()]
-    return Report(tuple(rows), tuple(cases), seed, samples, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return Report(tuple(rows), tuple(cases), seed, samples, seconds, *(found or (None, None)))
 
 
 def _executables(
@@ -78,6 +84,24 @@ def _executables(
                 remedy=f"options of a backend are a dict under its name: {', '.join(known) or 'none is lowered here'}",
             )
     return found or {name: lower(model, name, **options.get(name, {})) for name in known}
+
+
+def _first_divergence(
+    executables: Mapping[str, Executable],
+    oracle: Oracle,
+    failing: Mapping[tuple[str, int], list[Array]],
+    seed: int,
+) -> tuple[Divergence, Search] | None:
+    """Of the first executable that fails and can be watched."""
+    for name, place in failing:
+        exe, arrays = executables[name], failing[name, place]
+        if not exe.points():
+            continue
+        inside = oracle.inside(arrays, np.random.default_rng(seed), exe.points())
+        found = bisect(name, exe, oracle, arrays, inside, [place])
+        if found is not None:
+            return found
+    return None
 
 
 def _row(name: str, output: str, type: Any, findings: Sequence[Finding]) -> Row:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dagir import ops
+from dagir.correspondence import record
 from dagir.graph import Constant, Graph, Node, Op, Parameter, Value
 from dagir.passes.derived import Derived
 from dagir.passes.layouts import Follow, follow, move_axes, to_first, to_last
@@ -38,7 +39,9 @@ class ChannelsFirst(Pass):
         layouts = _Layouts()
         for node in graph.nodes:
             _rewrite(node, layouts)
-        return Graph(graph.inputs, [layouts.last(value, None) for value in graph.outputs], graph.name)
+        outputs = [layouts.last(value, None) for value in graph.outputs]
+        layouts.record()
+        return Graph(graph.inputs, outputs, graph.name)
 
 
 class _Layouts:
@@ -47,15 +50,22 @@ class _Layouts:
     def __init__(self) -> None:
         self._last: dict[Value, Value] = {}
         self._first: dict[Value, Value] = {}
+        self._made_first: list[Value] = []
 
     def only_first(self, value: Value | None) -> bool:
         return value is not None and value in self._first and value not in self._last and not _is_leaf(value)
+
+    def record(self) -> None:
+        """Say which version stands for each value: the one that was computed, not its transpose."""
+        made = {value: self._first[value] for value in self._made_first}
+        record({**self._last, **made}, {value: to_last(version.type.rank) for value, version in made.items()})
 
     def set_last(self, value: Value, version: Value) -> None:
         self._last[value] = version
 
     def set_first(self, value: Value, version: Value) -> None:
         self._first[value] = version
+        self._made_first.append(value)
 
     def last(self, value: Value, node: Node | None) -> Value:
         """The value as it was written; `node` is who asks, and lends a new Transpose its layer."""

@@ -1,0 +1,73 @@
+"""Watching a keras.Model: the outputs of its outermost layers, each by the value that the dagir layer returned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from dagir.graph import Graph, Value
+from dagir.origin import LayerCall
+from dagir.probing import points_of
+from dagir.structure import flatten, flatten_like, pack
+from dagir.types import Array
+
+
+def layer_points(model: keras.Model, graph: Graph) -> dict[str, tuple[str, Any]]:
+    """For each point that is the result of one call of one layer: the layer's name, and its KerasTensor."""
+    where = points_of(graph).where
+    found: dict[str, tuple[str, Any]] = {}
+    for call in _outer_calls(graph):
+        outputs = [value for value in flatten(call.outputs) if isinstance(value, Value)]
+        if not outputs or outputs[0] not in where:
+            continue
+        try:
+            layer = model.get_layer(call.layer.name)
+            tensor = flatten_like(call.outputs, layer.output)[0]
+        except (AttributeError, ValueError, TypeError):  # no such layer here, or called more than once
+            continue
+        if tuple(tensor.shape) == outputs[0].shape:
+            found[where[outputs[0]]] = (layer.name, tensor)
+    return found
+
+
+def _outer_calls(graph: Graph) -> list[LayerCall]:
+    calls: dict[LayerCall, None] = {}
+    for node in graph.nodes:
+        call = node.scope.within(None) if node.scope is not None else None
+        if call is not None:
+            calls.setdefault(call)
+    names = [call.layer.name for call in calls]
+    return [call for call in calls if names.count(call.layer.name) == 1]
+
+
+def observe(model: keras.Model, tensors: Sequence[Any], structure: Any, arrays: Sequence[Array]) -> list[Array]:
+    """The arrays of KerasTensors inside a functional model."""
+    inside = keras.Model(model.input, list(tensors))
+    found = inside(pack(structure, arrays), training=False)
+    return [np.asarray(keras.ops.convert_to_numpy(array)) for array in keras.tree.flatten(found)]
+
+
+class Watched:
+    """What both executables over a keras.Model share."""
+
+    artifact: keras.Model
+    watched_graph: Graph
+    signature: Any
+    _known: dict[str, tuple[str, Any]] | None = None
+
+    def _tensors(self) -> dict[str, tuple[str, Any]]:
+        if self._known is None:
+            self._known = layer_points(self.artifact, self.watched_graph)
+        return self._known
+
+    def points(self) -> Mapping[str, str]:
+        """The results of the outermost layers that are called once, by the layer's name."""
+        return {name: layer for name, (layer, _) in self._tensors().items()}
+
+    def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
+        """A functional model over the same layers, with further outputs."""
+        tensors = [self._tensors()[name][1] for name in names]
+        return observe(self.artifact, tensors, self.signature.input_structure, arrays)

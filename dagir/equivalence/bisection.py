@@ -1,0 +1,210 @@
+"""Bisection on divergence: the first node whose output leaves its budget, in O(log n) runs of what is tested.
+
+The search is that of `git bisect` on the graph: of the nodes that a wrong value depends on, the one is watched that
+splits them most evenly. Where its value is wrong, only what it depends on remains; where it is right, that goes.
+Few values are watched at a time, for a value that leaves a kernel cannot be fused away: a watch disturbs what it
+watches. A fault that hides behind a right value (a ReLU that cut it off) is looked for at the end, once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dagir.backend import Executable
+from dagir.diagnostics import op_text
+from dagir.equivalence.comparison import Finding, compare
+from dagir.equivalence.oracle import Expected, Oracle
+from dagir.graph import Node, Value
+from dagir.probing import ancestors
+from dagir.types import Array
+
+_TRIED = 5  # candidates around the middle whose ancestors are counted
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first node that is wrong. node: as the target names it; point, layer, op, source: as the model has it.
+
+    also: other layers whose work the target does in this node, as a folded normalization. runs: of the target.
+    """
+
+    backend: str
+    node: str
+    layer: str
+    op: str
+    point: str
+    max_error: float
+    used: float
+    note: str = ""
+    source: str = ""
+    also: tuple[str, ...] = ()
+    runs: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; `node` and `layer` are what the tool promises."""
+        return {
+            "node": self.node,
+            "layer": self.layer,
+            "op": self.op,
+            "value": self.point,
+            "backend": self.backend,
+            "also": list(self.also),
+            "source": self.source,
+            "note": self.note,
+            "runs": self.runs,
+        }
+
+    def __str__(self) -> str:
+        where = f"layer {self.layer!r}, " if self.layer else ""
+        more = f" (with {', '.join(self.also)})" if self.also else ""
+        source = f", at {self.source}" if self.source else ""
+        return f"{self.backend}: the first node that diverges is {self.node!r}: {where}{self.op}{more}{source}"
+
+
+class Search:
+    """One search in one executable, at one set of inputs."""
+
+    def __init__(
+        self, exe: Executable, oracle: Oracle, arrays: Sequence[Array], inside: Mapping[str, Expected]
+    ) -> None:
+        self.exe, self.oracle, self.arrays, self.inside = exe, oracle, arrays, inside
+        self.titles = {n: title for n, title in exe.points().items() if n in inside and n in oracle.points.values}
+        self.values = oracle.points.values
+        self.outputs = oracle.points.graph.outputs
+        self.names = {self.values[name].node: name for name in reversed(list(self.titles))}
+        self.runs = 0
+        self.findings: dict[str, Finding] = {}
+
+    def first(self, outputs: Sequence[int]) -> str | None:
+        """The point that diverges first, before one of these outputs. None where no point does."""
+        for place in outputs:
+            node = self.outputs[place].node
+            if node is None:
+                continue
+            suspects = self._watchable(node)
+            found = self._narrow(suspects)
+            while found is not None and (earlier := self._wrong_before(found)) is not None:
+                found = self._narrow(self._watchable(self._node(earlier))) or earlier
+            if found is not None:
+                return found
+        return None
+
+    def _narrow(self, suspects: list[Node]) -> str | None:
+        """The earliest point found wrong among the suspects, which are in the order of the graph."""
+        wrong: str | None = None
+        while suspects:
+            node, before = self._middle(suspects)
+            name = self.names[node]
+            if self._is_wrong([name]):
+                wrong = name
+                suspects = [suspect for suspect in suspects if suspect in before and suspect is not node]
+            else:
+                suspects = [suspect for suspect in suspects if suspect not in before]
+        return wrong
+
+    def _middle(self, suspects: list[Node]) -> tuple[Node, set[Node]]:
+        """The suspect that splits the others most evenly, and what it depends on, itself included."""
+        known = set(suspects)
+        half = len(suspects) // 2
+        best: tuple[int, Node, set[Node]] | None = None
+        for step in range(min(_TRIED, len(suspects))):
+            place = half + (step + 1) // 2 * (1 if step % 2 else -1)
+            if not 0 <= place < len(suspects):
+                continue
+            before = {node for node in ancestors(suspects[place]) if node in known}
+            balance = min(len(before), len(suspects) - len(before) + 1)
+            if best is None or balance > best[0]:
+                best = balance, suspects[place], before
+            if balance >= half:
+                break
+        assert best is not None
+        return best[1], best[2]
+
+    def _wrong_before(self, name: str) -> str | None:
+        """A wrong point among those that this one reads, through values that cannot be watched."""
+        near = [self.names[node] for node in self.neighbours(name)]
+        unknown = [each for each in near if each not in self.findings]
+        if unknown:
+            self._is_wrong(unknown)
+        return next((each for each in near if not self.findings[each].ok), None)
+
+    def neighbours(self, name: str) -> list[Node]:
+        """The nodes of the nearest points before this one."""
+        found: dict[Node, None] = {}
+        for node in self._between(name):
+            for value in node.inputs:
+                if value is not None and value.node in self.names and value.node is not None:
+                    found[value.node] = None
+        return list(found)
+
+    def _between(self, name: str) -> list[Node]:
+        """The node of a point, and those before it whose values cannot be watched."""
+        found: dict[Node, None] = {self._node(name): None}
+        pending = list(found)
+        while pending:
+            for value in pending.pop().inputs:
+                maker = value.node if value is not None else None
+                if maker is not None and maker not in self.names and maker not in found:
+                    found[maker] = None
+                    pending.append(maker)
+        return list(found)
+
+    def _watchable(self, node: Node) -> list[Node]:
+        return sorted((each for each in ancestors(node) if each in self.names), key=lambda each: each.serial)
+
+    def _node(self, name: str) -> Node:
+        node = self.values[name].node
+        assert node is not None
+        return node
+
+    def _is_wrong(self, names: Sequence[str]) -> bool:
+        self.runs += 1
+        for name, array in zip(names, self.exe.observe(self.arrays, names), strict=True):
+            self.findings[name] = judge(array, self.inside[name], self.values[name])
+        return any(not self.findings[name].ok for name in names)
+
+    def describe(self, backend: str, name: str) -> Divergence:
+        """What is known of a point that was found."""
+        node, finding = self._node(name), self.findings[name]
+        group = self._between(name)
+        layers = [part.scope.path for part in group if part.scope is not None]
+        layer = node.scope.path if node.scope is not None else ""
+        return Divergence(
+            backend,
+            self.titles[name],
+            layer,
+            op_text(node.op),
+            name,
+            finding.max_error,
+            finding.used,
+            finding.note,
+            node.location.short if node.location is not None else "",
+            tuple(dict.fromkeys(each for each in layers if each != layer)),
+            self.runs,
+        )
+
+
+def judge(array: Array, expected: Expected, value: Value) -> Finding:
+    """A point's array, in whatever float dtype the target has it, against the oracle's."""
+    if value.dtype.is_float and array.dtype != value.dtype.numpy and array.dtype.kind == "f":
+        array = array.astype(value.dtype.numpy)
+    return compare(array, expected, value.type)
+
+
+Progress = Callable[[str], None]
+
+
+def bisect(
+    name: str,
+    exe: Executable,
+    oracle: Oracle,
+    arrays: Sequence[Array],
+    inside: Mapping[str, Expected],
+    outputs: Sequence[int],
+) -> tuple[Divergence, Search] | None:
+    """The first divergence before these outputs, with the search that found it; None where no point shows it."""
+    search = Search(exe, oracle, arrays, inside)
+    found = search.first(outputs)
+    return None if found is None else (search.describe(name, found), search)
