@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dagir import ops
+from dagir.errors import ShapeError
+from dagir.ops.interpolation import matrix, nearest
 from dagir.types import Array
 from dagir_numpy.rules import rules
 
@@ -25,3 +27,28 @@ def _linear(x: Array, axis: int, factor: int) -> Array:
     left = np.take(x, np.maximum(lower, 0), axis)
     right = np.take(x, np.minimum(lower + 1, size - 1), axis)
     return left * (1 - weight) + right * weight
+
+
+@rules.rule(ops.Resize)
+def resize(op: ops.Resize, x: Array) -> Array:
+    for axis, target in zip(op.spatial_axes, op.size, strict=True):
+        size, wanted = x.shape[axis], int(target)  # type: ignore[arg-type]  # a number when run
+        if op.interpolation == "nearest":
+            x = np.take(x, nearest(size, wanted), axis)
+        elif size != wanted:
+            weights = matrix(size, wanted, op.interpolation, op.antialias).astype(x.dtype)
+            x = np.moveaxis(np.moveaxis(x, axis, -1) @ weights.T, -1, axis)
+    return x
+
+
+@rules.rule(ops.Window)
+def window(op: ops.Window, x: Array) -> Array:
+    parts = [slice(None)] * x.ndim
+    for axis, start, size in zip(op.axes, op.starts, op.sizes, strict=True):
+        first, count = int(start), int(size)  # type: ignore[arg-type]  # numbers when run
+        if first < 0 or first + count > x.shape[axis]:
+            raise ShapeError(
+                f"a window from {first} to {first + count} reaches over axis {axis} of size {x.shape[axis]}"
+            )
+        parts[axis] = slice(first, first + count)
+    return x[tuple(parts)]

@@ -111,6 +111,10 @@ from dagir.layers.reshaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from dagir.layers.resizing import (
+    CenterCrop,
+    Resizing,
+)
 from dagir.layers.rnn import (
     GRU,
     LSTM,
@@ -132,6 +136,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "CenterCrop",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -187,6 +192,7 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
     "SimpleRNN",

@@ -11,6 +11,7 @@ from dagir.graph import Value
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.layers.pooling import check_rank, checked_data_format, checked_ints
+from dagir.layers.resizing import checked_interpolation
 
 
 class Flatten(Layer):
@@ -227,7 +228,7 @@ class UpSampling1D(Layer):
 
 
 class UpSampling2D(Layer):
-    """Each axis of the image grown by a whole factor; interpolation nearest or bilinear.  keras.layers.UpSampling2D."""
+    """Each axis of the image grown by a whole factor, with any interpolation.  keras.layers.UpSampling2D."""
 
     def __init__(
         self, size: Any = (2, 2), data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any
@@ -235,14 +236,16 @@ class UpSampling2D(Layer):
         super().__init__(**kwargs)
         self.size = checked_ints("UpSampling2D", "size", size, 2)
         self.data_format = checked_data_format(data_format)
-        if not isinstance(interpolation, str) or interpolation.lower() not in ("nearest", "bilinear"):
-            raise ArgumentError(f"UpSampling2D takes interpolation 'nearest' or 'bilinear', got {interpolation!r}")
-        self.interpolation = interpolation.lower()
+        self.interpolation = checked_interpolation("UpSampling2D", interpolation)
 
     def call(self, inputs: Value) -> Value:
         """x: f[n, h, w, c] -> f[n, h * size[0], w * size[1], c]."""
         check_rank(self, inputs, 4)
-        return ops.upsample(inputs, self.size, self.interpolation, self.data_format)
+        if self.interpolation in ("nearest", "bilinear"):
+            return ops.upsample(inputs, self.size, self.interpolation, self.data_format)
+        first = 1 if self.data_format == "channels_last" else 2
+        size = [inputs.type.shape[first + place] * factor for place, factor in enumerate(self.size)]
+        return ops.image.resize(inputs, size, self.interpolation, data_format=self.data_format)
 
 
 class UpSampling3D(Layer):

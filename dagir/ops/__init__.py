@@ -1,6 +1,7 @@
 """The ops: a class for each, and a function with the name that keras.ops gives it."""
 
 from dagir.arithmetic import install as _install
+from dagir.ops import image
 from dagir.ops.activation import (
     Celu,
     Elu,
@@ -260,8 +261,11 @@ from dagir.ops.reduce import (
     var,
 )
 from dagir.ops.resize import (
+    Resize,
     UpSample,
+    Window,
     upsample,
+    window,
 )
 from dagir.ops.rnn import (
     GRU,
@@ -411,6 +415,7 @@ __all__ = [
     "ReduceSum",
     "Relu",
     "Reshape",
+    "Resize",
     "RightShift",
     "Round",
     "Rsqrt",
@@ -438,6 +443,7 @@ __all__ = [
     "UpSample",
     "Variance",
     "Where",
+    "Window",
     "abs",
     "absolute",
     "add",
@@ -509,6 +515,7 @@ __all__ = [
     "heaviside",
     "hypot",
     "identity",
+    "image",
     "isclose",
     "isfinite",
     "isinf",
@@ -602,6 +609,7 @@ __all__ = [
     "upsample",
     "var",
     "where",
+    "window",
     "zeros",
     "zeros_like",
 ]

@@ -1,4 +1,4 @@
-"""Resizing: UpSample by whole factors."""
+"""Resizing: UpSample by whole factors, Resize to any size, Window."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dagir.dims import Dim
 from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Op, Types, Value, apply, as_value
 from dagir.ops.elementwise import require
-from dagir.types import TensorType
+from dagir.ops.interpolation import RADII
+from dagir.types import Shape, TensorType
 
-__all__ = ["UpSample", "upsample"]
+__all__ = ["Resize", "UpSample", "Window", "upsample", "window"]
 
 
 @dataclass(frozen=True)
@@ -63,3 +65,71 @@ def upsample(
     value = as_value(inputs)
     numbers = (factors,) * (value.ndim - 2) if isinstance(factors, int) else tuple(int(f) for f in factors)
     return apply(UpSample(numbers, interpolation, data_format or "channels_last"), value)
+
+
+@dataclass(frozen=True)
+class Resize(Op):
+    """x: t[n, h, w, c] -> t[n, *size, c]; channels_first: t[n, c, h, w] -> t[n, c, *size].
+
+    nearest takes one pixel, of any numbers; bilinear, bicubic, lanczos3 and lanczos5 weigh pixels of floats, along each
+    axis by `dagir.ops.interpolation.matrix`.  keras.ops.image.resize; ONNX Resize-18: half_pixel, and for bicubic
+    cubic_coeff_a=-0.5 and exclude_outside.
+    """
+
+    shape_fields = ("size",)
+    size: Shape
+    interpolation: str = "bilinear"
+    antialias: bool = False
+    data_format: str = "channels_last"
+
+    @property
+    def spatial_axes(self) -> tuple[int, int]:
+        """The axes of height and width."""
+        return (1, 2) if self.data_format == "channels_last" else (2, 3)
+
+    def infer(self, x: TensorType) -> Types:
+        """Height and width replaced by the size."""
+        if self.interpolation != "nearest" and self.interpolation not in RADII:
+            known = ", ".join(["nearest", *RADII])
+            raise ArgumentError(f"unknown interpolation {self.interpolation!r}", remedy=f"use one of {known}")
+        require("number" if self.interpolation == "nearest" else "float", x)
+        if self.data_format not in ("channels_last", "channels_first"):
+            raise ArgumentError(f"data_format is 'channels_last' or 'channels_first', got {self.data_format!r}")
+        if x.rank != 4:
+            raise ShapeError(f"Resize takes x of rank 4, got {x.rank}")
+        if len(self.size) != 2 or any(isinstance(size, int) and size < 1 for size in self.size):
+            raise ArgumentError(f"Resize takes a height and a width of at least 1, got {self.size}")
+        shape = list(x.shape)
+        for axis, size in zip(self.spatial_axes, self.size, strict=True):
+            if shape[axis] == 0:
+                raise ShapeError("there is no pixel to resize", marks={0: [axis]})
+            shape[axis] = size
+        return (x.with_shape(tuple(shape)),)
+
+
+@dataclass(frozen=True)
+class Window(Op):
+    """x: t[*s] -> t[*s with `sizes` on `axes`], from `starts` on; named sizes may be in both.  ONNX Slice-13."""
+
+    shape_fields = ("starts", "sizes")
+    axes: tuple[int, ...]
+    starts: Shape
+    sizes: Shape
+
+    def infer(self, x: TensorType) -> Types:
+        """The sizes on the axes. A window that reaches over the edge is an error where the sizes are known."""
+        shape = list(x.shape)
+        for axis, start, size in zip(self.axes, self.starts, self.sizes, strict=True):
+            whole = shape[axis]
+            if isinstance(start, int) and isinstance(size, int) and (start < 0 or size < 0):
+                raise ArgumentError(f"a window starts at 0 or later and has a size of at least 0, got {start}, {size}")
+            end = start + size
+            if isinstance(end, int) and isinstance(whole, int) and end > whole:
+                raise ShapeError(f"the window reaches to {end}, the axis has {whole}", marks={0: [axis]})
+            shape[axis] = size
+        return (x.with_shape(tuple(shape)),)
+
+
+def window(x: Any, axes: Sequence[int], starts: Sequence[Dim], sizes: Sequence[Dim]) -> Value:
+    """The part of x that begins at `starts` and has `sizes` on `axes`; named sizes as ops.shape(x) gives them."""
+    return apply(Window(tuple(axes), tuple(starts), tuple(sizes)), as_value(x))

@@ -20,7 +20,7 @@ from dagir.passes.pipeline import Pass
 from dagir.rewriting import Operands, copy_node, emit
 from dagir.types import Array, DType, Shape
 
-_BOUND = (ops.Conv, ops.ConvTranspose, ops.MaxPool, ops.AveragePool, ops.UpSample)
+_BOUND = (ops.Conv, ops.ConvTranspose, ops.MaxPool, ops.AveragePool, ops.UpSample, ops.Resize)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def _tile(op: ops.Tile, rank: int) -> tuple[Op, bool]:
     return replace(op, repeats=tuple(op.repeats[axis] for axis in to_first(rank))), True
 
 
-def _slice(op: ops.Slice, rank: int) -> tuple[Op, bool]:
+def _slice(op: ops.Slice | ops.Window, rank: int) -> tuple[Op, bool]:
     return replace(op, axes=tuple(_moved(axis, rank) for axis in op.axes)), True
 
 
@@ -102,4 +102,5 @@ _AXES: dict[type[Op], Rule] = {
     ops.Pad: _pad,
     ops.Tile: _tile,
     ops.Slice: _slice,
+    ops.Window: _slice,
 }

@@ -53,7 +53,7 @@ def spatial_arguments(draw, name, batch):
         factor = st.integers(1, 3)
         kwargs["size"] = draw(factor) if rank == 1 else draw(factor | st.tuples(*[factor] * rank))
         if rank == 2:
-            kwargs["interpolation"] = draw(st.sampled_from(["nearest", "bilinear"]))
+            kwargs["interpolation"] = draw(st.sampled_from(["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"]))
     elif rank == 1:
         kwargs["padding" if kind == "ZeroPadding" else "cropping"] = draw(few | st.tuples(few, few))
     else:
@@ -109,6 +109,11 @@ DYNAMIC = [
     ("UpSampling1D", {}, (None, 4)),
     ("UpSampling2D", {"size": (2, 3)}, (None, None, 2)),
     ("UpSampling2D", {"size": (2, 3), "interpolation": "bilinear"}, (None, None, 2)),
+    ("UpSampling2D", {"size": (2, 4), "interpolation": "bicubic"}, (None, None, 2)),
+    ("UpSampling2D", {"size": (2, 3), "interpolation": "bicubic"}, (None, None, 2)),
+    ("UpSampling2D", {"size": (1, 3), "interpolation": "lanczos5"}, (None, None, 2)),
+    ("UpSampling2D", {"interpolation": "lanczos3", "data_format": "channels_first"}, (2, None, None)),
+    ("UpSampling3D", {"data_format": "channels_first"}, (2, None, None, None)),
     ("UpSampling3D", {}, (None, None, None, 2)),
 ]
 
