@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -219,13 +221,12 @@ def _refuse_other_devices(session: Any) -> None:
 
 
 def _to_numpy(value: Any, dtype: DType) -> Array:
-    if dtype is DType.BFLOAT16:
-        raw = (
-            np.from_dlpack(value.reinterpret_as_uint16()) if hasattr(value, "reinterpret_as_uint16") else value.numpy()
-        )
-        return np.asarray(raw).view(dtype.numpy)
-    array: Array = value.numpy()
-    return array
+    if dtype is not DType.BFLOAT16:
+        array: Array = value.numpy()
+        return array
+    shape = tuple(value.shape())  # onnxruntime gives no array of bfloat16, so its bytes are read
+    raw = ctypes.string_at(value.data_ptr(), 2 * prod(shape))
+    return np.frombuffer(bytearray(raw), dtype.numpy).reshape(shape)
 
 
 def _first_line(error: BaseException) -> str:
