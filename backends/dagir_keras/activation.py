@@ -78,3 +78,8 @@ def log_softmax(op: ops.LogSoftmax, x: Any) -> Any:
         return K.log_softmax(x, axis=op.axes[0])
     shifted = x - K.max(x, axis=op.axes, keepdims=True)
     return shifted - K.log(K.sum(K.exp(shifted), axis=op.axes, keepdims=True))
+
+
+@rules.rule(ops.PRelu)
+def prelu(op: ops.PRelu, x: Any, slope: Any) -> Any:
+    return K.where(K.greater(x, 0), x, K.multiply(slope, x))

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from dagir import layers, ops
+from dagir import initializers, layers, ops
 from dagir.graph import Value
 from dagir.layers import Layer
 from dagir.model import Model
@@ -20,8 +20,12 @@ from dagir_keras.elementwise import is_read_as_bias
 
 _ACTIVATION_NAMES = {
     getattr(ops, name): name
-    for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax", "softplus", "softsign", "silu", "hard_sigmoid")
-} | {ops.elu: "elu", ops.selu: "selu", ops.leaky_relu: "leaky_relu", ops.exp: "exponential"}
+    for name in (
+        *("relu", "sigmoid", "tanh", "softmax", "log_softmax", "softplus", "softsign", "silu", "hard_sigmoid"),
+        *("elu", "selu", "leaky_relu", "relu6", "celu", "glu", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink"),
+        *("tanh_shrink", "log_sigmoid", "squareplus", "sparse_plus", "sparse_sigmoid", "sparsemax"),
+    )
+} | {ops.exp: "exponential"}
 
 
 def is_native(call: LayerCall) -> bool:
@@ -33,7 +37,31 @@ def is_native(call: LayerCall) -> bool:
         return False
     if isinstance(layer, (layers.Add, layers.Average)) and not _adds_right(call):
         return False
-    return hasattr(keras.layers, type(layer).__name__) and _config(layer) is not None
+    if isinstance(layer, (layers.MultiHeadAttention, layers.GroupQueryAttention)) and not _attends_right(call):
+        return False
+    dense = [each for each in (layer, *layer._sublayers) if isinstance(each, layers.EinsumDense)]
+    return all(map(_has_plain_bias, dense)) and _has_keras_s(layer)
+
+
+def _attends_right(call: LayerCall) -> bool:
+    """Whether Keras's layer gives the shapes and digits that it should.
+
+    In float64 it scales by a float32 number; for the scores of MultiHeadAttention it declares as many steps of the key
+    as the query has.
+    """
+    layer = call.layer
+    assert isinstance(layer, Layer)
+    if layer.dtype is DType.FLOAT64:
+        return False
+    outputs = flatten(call.outputs)
+    square = len(outputs) == 1 or outputs[1].shape[-1] == outputs[1].shape[-2]
+    return square or isinstance(layer, layers.GroupQueryAttention)
+
+
+def _has_plain_bias(layer: layers.EinsumDense) -> bool:
+    """Whether keras.ops.add cannot take the bias for one of another axis: see dagir_keras.elementwise.add."""
+    shape = () if layer.bias is None else layer.bias.shape
+    return len([size for size in shape if size > 1]) != 1 or shape[-1] > 1
 
 
 def _adds_right(call: LayerCall) -> bool:
@@ -79,15 +107,28 @@ def _config(layer: Layer) -> dict[str, Any] | None:
     """The layer's configuration as Keras takes it; None where it holds a function that Keras has no name for."""
     config: dict[str, Any] = {}
     for key, value in layer.get_config().items():
-        if callable(value) and not isinstance(value, Layer):
-            if key.endswith("initializer"):
-                continue  # the weights are copied, so how they began is no matter
-            if value not in _ACTIVATION_NAMES:
-                return None
-            config[key] = _ACTIVATION_NAMES[value]
-        else:
+        if key.endswith("initializer") and callable(value):
+            of_keras = isinstance(value, keras.initializers.Initializer)
+            made = value if of_keras else initializers.serialize(value)
+            if made is not None:  # else it is lost; the weights are copied, so how they began is no matter
+                config[key] = made
+        elif key.endswith(("regularizer", "constraint")) or not callable(value):
             config[key] = _plain(value)
+        elif isinstance(value, Layer):
+            if not _has_keras_s(value):
+                return None
+            config[key] = keras.saving.serialize_keras_object(make_layer(value))
+        elif value not in _ACTIVATION_NAMES:
+            return None
+        else:
+            config[key] = _ACTIVATION_NAMES[value]
     return config
+
+
+def _has_keras_s(layer: Layer) -> bool:
+    """Whether Keras has this layer, and all that its configuration says."""
+    own = type(layer).__module__.startswith("dagir.layers")
+    return own and hasattr(keras.layers, type(layer).__name__) and _config(layer) is not None
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ or on tensors (inside a layer).
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -74,7 +75,7 @@ class Registry:
         made = self.layer(owner)
         if not made.built and owner._build_shapes is not None:
             with building(made):
-                made.build(next(iter(owner._build_shapes.values())))
+                _build(made, owner._build_shapes)
         place = next(i for i, weight in enumerate(owner.weights) if weight is parameter)
         return made.weights[place]
 
@@ -228,6 +229,15 @@ class Program:
         made = self.registry.trace(Trace.of(graph, operands, call), layer, name)
         self.tracked.append(made)
         return lambda operands: flatten(made([operands[place] for place in kept]))
+
+
+def _build(made: keras.layers.Layer, shapes: dict[str, Any]) -> None:
+    """Build a Keras layer for the shapes of arguments by their names; a `build` of one argument gets the first."""
+    wanted = [name for name in inspect.signature(made.build).parameters if name in shapes]
+    if len(wanted) > 1:
+        made.build(**{name: shapes[name] for name in wanted})
+    else:
+        made.build(next(iter(shapes.values())))
 
 
 def _derived(graph: Graph) -> set[Value]:

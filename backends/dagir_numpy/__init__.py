@@ -2,6 +2,7 @@
 
 from dagir_numpy import (
     activation,
+    attention,
     bitwise,
     conv,
     elementwise,
@@ -23,6 +24,7 @@ backend = NumpyBackend()
 
 __all__ = [
     "activation",
+    "attention",
     "backend",
     "bitwise",
     "conv",

@@ -124,3 +124,8 @@ def sparsemax(op: ops.Sparsemax, x: Array) -> Array:
     count = kept.sum(axis=-1, keepdims=True)
     threshold = (np.where(kept, ordered, 0).sum(axis=-1, keepdims=True) - 1) / count
     return np.moveaxis(np.maximum(moved - threshold, 0), -1, op.axis)
+
+
+@rules.rule(ops.PRelu)
+def prelu(op: ops.PRelu, x: Array, slope: Array) -> Array:
+    return np.where(x > 0, x, slope * x)

@@ -2,6 +2,7 @@
 
 from dagir_onnx import (
     activation,
+    attention,
     bitwise,
     conv,
     elementwise,
@@ -22,6 +23,7 @@ backend = OnnxBackend()
 
 __all__ = [
     "activation",
+    "attention",
     "backend",
     "bitwise",
     "conv",

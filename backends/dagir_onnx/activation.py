@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import pi, sqrt
 
 from dagir import ops
+from dagir.types import DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
@@ -107,3 +108,11 @@ def sparsemax(op: ops.Sparsemax, emit: Emitter, x: Tensor) -> Tensor:
     count = emit("ReduceSum", emit("Cast", kept, to=TO_ONNX[dtype]), axis, keepdims=1)
     total = emit("ReduceSum", emit("Where", kept, ordered, zero), axis, keepdims=1)
     return emit("Relu", emit("Sub", x, emit("Div", emit("Sub", total, one), count)))
+
+
+@rules.rule(ops.PRelu)
+def prelu(op: ops.PRelu, emit: Emitter, x: Tensor, slope: Tensor) -> Tensor:
+    if x.type.dtype is DType.FLOAT32:  # the one that onnxruntime has a kernel for
+        return emit("PRelu", x, slope)
+    positive = emit("Greater", x, emit.constant(0, x.type.dtype))
+    return emit("Where", positive, x, emit("Mul", slope, x))

@@ -4,9 +4,11 @@ from dagir.layers.activation import (
     ELU,
     Activation,
     LeakyReLU,
+    PReLU,
     ReLU,
     Softmax,
 )
+from dagir.layers.attention import AdditiveAttention, Attention
 from dagir.layers.base import (
     Layer,
 )
@@ -28,7 +30,10 @@ from dagir.layers.core import (
     Identity,
     Input,
     InputLayer,
+    ReversibleEmbedding,
 )
+from dagir.layers.einsum_dense import EinsumDense
+from dagir.layers.heads import GroupQueryAttention, MultiHeadAttention
 from dagir.layers.masking import (
     Masking,
 )
@@ -88,6 +93,7 @@ from dagir.layers.preprocessing import (
     Rescaling,
 )
 from dagir.layers.regularization import (
+    ActivityRegularization,
     AlphaDropout,
     Dropout,
     GaussianDropout,
@@ -120,14 +126,18 @@ from dagir.layers.rnn import (
     LSTM,
     SimpleRNN,
 )
+from dagir.layers.wrapping import Lambda, SpectralNormalization, Wrapper
 
 __all__ = [
     "ELU",
     "GRU",
     "LSTM",
     "Activation",
+    "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -152,6 +162,7 @@ __all__ = [
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
+    "EinsumDense",
     "Embedding",
     "Flatten",
     "GaussianDropout",
@@ -169,9 +180,11 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -184,8 +197,10 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
+    "PReLU",
     "Permute",
     "RMSNormalization",
     "ReLU",
@@ -193,6 +208,7 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Resizing",
+    "ReversibleEmbedding",
     "SeparableConv1D",
     "SeparableConv2D",
     "SimpleRNN",
@@ -200,11 +216,13 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SpectralNormalization",
     "Subtract",
     "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
+    "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",

@@ -3,47 +3,64 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from dagir import ops
 from dagir.errors import ArgumentError
-from dagir.graph import Value
+from dagir.graph import Value, as_value
 from dagir.layers.base import Layer
 
 ActivationFunction: TypeAlias = Callable[[Value], Value]
 
+_SAME = (  # those that dagir.ops has under the same name, with the same defaults
+    *("relu", "sigmoid", "tanh", "softmax", "log_softmax", "softplus", "softsign", "silu", "swish", "hard_sigmoid"),
+    *("elu", "selu", "leaky_relu", "relu6", "celu", "glu", "hard_silu", "hard_swish", "hard_tanh", "hard_shrink"),
+    *("soft_shrink", "tanh_shrink", "log_sigmoid", "squareplus", "sparse_plus", "sparse_sigmoid", "sparsemax"),
+)
 _BY_NAME: dict[str, ActivationFunction] = {
+    **{name: getattr(ops, name) for name in _SAME},
     "linear": lambda x: x,
-    "relu": ops.relu,
-    "sigmoid": ops.sigmoid,
-    "tanh": ops.tanh,
-    "softmax": ops.softmax,
-    "log_softmax": ops.log_softmax,
-    "softplus": ops.softplus,
-    "softsign": ops.softsign,
-    "silu": ops.silu,
-    "swish": ops.silu,
-    "hard_sigmoid": ops.hard_sigmoid,
-    "elu": ops.elu,
-    "selu": ops.selu,
     "gelu": lambda x: ops.gelu(x, approximate=False),
-    "leaky_relu": ops.leaky_relu,
-    "relu6": lambda x: ops.clip(x, 0.0, 6.0),
     "exponential": ops.exp,
+    "mish": lambda x: x * ops.tanh(ops.softplus(x)),
 }
 
 
 def get(activation: Any) -> ActivationFunction:
-    """The function for a Keras name, a callable, or None (linear). Raises ArgumentError with the nearest names."""
+    """The function for a Keras name, a Keras configuration, a callable, or None (linear).
+
+    Raises ArgumentError with the nearest names.
+    """
     if activation is None:
         return _BY_NAME["linear"]
+    if isinstance(activation, Mapping):
+        return _from_config(activation)
     if callable(activation):
-        return activation  # type: ignore[no-any-return]
+        name = getattr(activation, "__name__", "")
+        of_keras = getattr(activation, "__module__", "").startswith("keras.") and not isinstance(activation, Layer)
+        return _BY_NAME[name] if of_keras and name in _BY_NAME else activation
     if activation in _BY_NAME:
         return _BY_NAME[activation]
+    if activation == "threshold":
+        raise ArgumentError(
+            "the activation 'threshold' needs two numbers, which a name has no place for",
+            remedy="activation=lambda x: dagir.ops.threshold(x, threshold, default_value)",
+        )
     near = difflib.get_close_matches(str(activation), _BY_NAME, n=3) or list(_BY_NAME)
     raise ArgumentError(f"unknown activation {activation!r}", remedy=f"did you mean {' or '.join(near)}?")
+
+
+def _from_config(config: Mapping[str, Any]) -> ActivationFunction:
+    """A function by its name, or a layer that is an activation, with its arguments."""
+    kind, content = config.get("class_name"), config.get("config")
+    if kind == "function" or isinstance(content, str):
+        return get(content)
+    if isinstance(kind, str) and kind in _LAYERS and isinstance(content, Mapping):
+        return _LAYERS[kind].from_config(dict(content))
+    if isinstance(kind, str) and kind in _BY_NAME:
+        return get(kind)
+    raise ArgumentError(f"unknown activation {kind!r}", remedy=f"a layer among {', '.join(_LAYERS)}, or a function")
 
 
 def name_of(activation: Any) -> str | None:
@@ -122,17 +139,62 @@ class ELU(Layer):
         return ops.elu(inputs, self.alpha)
 
 
-class Softmax(Layer):
-    """e**x over its sum along `axis`; positions where the mask is False get 0.  keras.layers.Softmax."""
+class PReLU(Layer):
+    """x where positive, else alpha * x, alpha being a weight.  keras.layers.PReLU.
+
+    alpha has the shape of x behind the batch, with size 1 on the shared axes (counted from 1).
+    """
 
     supports_masking = True
 
-    def __init__(self, axis: int | tuple[int, ...] = -1, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        alpha_initializer: Any = "Zeros",
+        alpha_regularizer: Any = None,
+        alpha_constraint: Any = None,
+        shared_axes: int | Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        listed = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes or ())
+        if not all(isinstance(axis, int) and not isinstance(axis, bool) and axis >= 1 for axis in listed):
+            raise ArgumentError(f"PReLU takes axes counted from 1 for shared_axes, got {shared_axes!r}")
+        self.alpha_initializer, self.shared_axes = alpha_initializer, listed
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """alpha, by the shape of x."""
+        beyond = [axis for axis in self.shared_axes if axis >= len(input_shape)]
+        if beyond:
+            raise ArgumentError(f"PReLU shares axis {beyond[0]}, and its input has {len(input_shape)} axes")
+        shape = [1 if axis in self.shared_axes else size for axis, size in enumerate(input_shape)][1:]
+        self.alpha = self.add_weight(shape, self.alpha_initializer, name="alpha")
+
+    def call(self, inputs: Value) -> Value:
+        """x: f[n, *s] -> f[n, *s]."""
+        return ops.prelu(inputs, self.alpha)
+
+
+class Softmax(Layer):
+    """e**x over its sum along `axis`, one or several; positions where the mask is False get 0.  keras.layers.Softmax.
+
+    The mask broadcasts to x, and numbers in it count as True above 1/2.
+    """
+
+    supports_masking = True
+
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = axis
 
-    def call(self, inputs: Value, mask: Value | None = None) -> Value:
+    def call(self, inputs: Value, mask: Any = None) -> Value:
         """x: f[*s], mask: bool[*s]? -> f[*s]."""
-        if mask is not None:
-            inputs = inputs + (1.0 - ops.cast(mask, inputs.dtype)) * -3e38
-        return ops.softmax(inputs, self.axis)
+        axis = self.axis if isinstance(self.axis, int) else tuple(self.axis)
+        if mask is None:
+            return ops.softmax(inputs, axis)
+        kept = as_value(mask)
+        kept = kept if kept.dtype == "bool" else ops.greater(kept, 0.5)
+        low = -3e4 if inputs.dtype == "float16" else -1e9  # Keras's numbers
+        return ops.where(kept, ops.softmax(ops.where(kept, inputs, low), axis), 0.0)
+
+
+_LAYERS: dict[str, type[Layer]] = {cls.__name__: cls for cls in (ReLU, LeakyReLU, ELU, PReLU, Softmax, Activation)}

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any, Self
 
 from dagir import initializers
 from dagir.errors import ArgumentError, DagirError, DTypeError
 from dagir.graph import Parameter, Value, as_value, snake_case
+from dagir.layers.arguments import bind, dtype_of, signature, unknown_argument
 from dagir.naming import auto_name
 from dagir.ops.elementwise import identity
 from dagir.origin import LayerCall, caller, current_scope
 from dagir.structure import flatten, map_structure
 from dagir.types import DType, TensorType
-
-
-@cache
-def _signature(function: Any) -> inspect.Signature:
-    return inspect.signature(function)
 
 
 class Layer:
@@ -37,7 +30,7 @@ class Layer:
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Keep the arguments, for get_config."""
         layer = super().__new__(cls)
-        object.__setattr__(layer, "_init_arguments", _bind(cls, args, kwargs))
+        object.__setattr__(layer, "_init_arguments", bind(cls, args, kwargs))
         return layer
 
     def __init__(
@@ -51,14 +44,12 @@ class Layer:
         **unknown: Any,
     ) -> None:
         if unknown:
-            raise _unknown_argument(type(self), sorted(unknown)[0])
-        if activity_regularizer is not None:
-            raise ArgumentError("activity_regularizer is not taken: add the penalty to the loss when training")
+            raise unknown_argument(type(self), sorted(unknown)[0])
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ArgumentError(f"a layer name is a non-empty string without '/', got {name!r}")
         self.name: str = name or auto_name(snake_case(type(self).__name__))
-        self.dtype = DType.FLOAT32 if dtype is None else DType.of(dtype)
-        self.autocast = autocast
+        self.dtype = dtype_of(dtype)
+        self.autocast, self.activity_regularizer = autocast, activity_regularizer  # of training: Keras gets them
         self.built = False
         self._trainable = bool(trainable)
         self._weights: list[Parameter] = []
@@ -260,20 +251,27 @@ class Layer:
         """What `build` is given for a call, by the names that Keras has for it: "inputs_shape"."""
         return {
             f"{name}_shape": map_structure(_shape_of, value)
-            for name, value in _signature(type(self).call).bind(self, *args, **kwargs).arguments.items()
+            for name, value in signature(type(self).call).bind(self, *args, **kwargs).arguments.items()
             if name not in ("self", "training", "mask") and value is not None
         }
 
     def _build_from(self, shapes: dict[str, Any]) -> None:
         self._build_shapes = shapes
-        wanted = [name for name in _signature(type(self).build).parameters if name != "self"]
+        wanted = [name for name in signature(type(self).build).parameters if name != "self"]
         if len(wanted) == 1:
             self.build(next(iter(shapes.values())))
         else:
             self.build(**{name: shapes[name] for name in wanted if name in shapes})
 
+    def _build_inner(self, layer: Layer, input_shape: Any) -> None:
+        """Make the weights of a layer inside this one, in `build`: what Keras's `self.inner.build(shape)` is here."""
+        if not layer.built:
+            layer._path = f"{self._path}/{layer.name}"
+            layer._build_from({"inputs_shape": input_shape})
+            layer.built = True
+
     def _context(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        parameters = _signature(type(self).call).parameters
+        parameters = signature(type(self).call).parameters
         context = dict(kwargs)
         if "mask" in parameters and context.get("mask") is None and args:
             mask = map_structure(_mask_of, args[0])
@@ -296,7 +294,7 @@ class Layer:
         if not any(leaf is not None for leaf in flatten(mask)) and not _makes_masks(type(self)):
             return
         masks = flatten(self.compute_mask(inputs, mask))
-        for value, found in zip(leaves, masks if len(masks) == len(leaves) else masks * len(leaves), strict=False):
+        for value, found in zip(leaves, masks, strict=False):  # one mask is that of the first output, as in Keras
             if found is not None and value.mask is None:
                 value.attach_mask(found)
 
@@ -359,25 +357,6 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
-
-
-def _bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    try:
-        bound = _signature(cls).bind(*args, **kwargs)
-    except (TypeError, ValueError) as error:
-        known = ", ".join(name for name in _signature(cls).parameters if name not in ("kwargs", "args"))
-        raise ArgumentError(f"{cls.__name__}: {error}", remedy=f"its arguments are: {known}") from None
-    bound.apply_defaults()
-    bound.arguments.pop("args", None)
-    extra = bound.arguments.pop("kwargs", {})
-    return {**bound.arguments, **extra}
-
-
-def _unknown_argument(cls: type, name: str) -> ArgumentError:
-    known = [each for each in _signature(cls).parameters if each not in ("kwargs", "args")]
-    near = difflib.get_close_matches(name, known, n=3)
-    remedy = f"did you mean {' or '.join(near)}?" if near else f"its arguments are: {', '.join(known)}"
-    return ArgumentError(f"{cls.__name__} takes no argument {name!r}", remedy=remedy)
 
 
 def _layers_in(value: Any) -> list[Layer]:

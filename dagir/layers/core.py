@@ -9,6 +9,7 @@ from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.graph import Value
 from dagir.layers import activation as activations
+from dagir.layers.arguments import dtype_of, not_taken
 from dagir.layers.base import Layer
 from dagir.naming import auto_name
 from dagir.origin import LayerCall, caller
@@ -100,9 +101,13 @@ class Dense(Layer):
         activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
+        lora_rank: None = None,
+        lora_alpha: None = None,
+        quantization_config: None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        not_taken(self, lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config)
         self.units = positive_int("Dense", "units", units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -142,9 +147,13 @@ class Embedding(Layer):
         embeddings_constraint: Any = None,
         mask_zero: bool = False,
         weights: Any = None,
+        lora_rank: None = None,
+        lora_alpha: None = None,
+        quantization_config: None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        not_taken(self, lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config)
         self.input_dim = positive_int("Embedding", "input_dim", input_dim)
         self.output_dim = positive_int("Embedding", "output_dim", output_dim)
         self.embeddings_initializer, self.mask_zero = embeddings_initializer, mask_zero
@@ -173,3 +182,58 @@ class Embedding(Layer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """ids != 0, where mask_zero."""
         return ops.not_equal(inputs, 0) if self.mask_zero else None
+
+
+class ReversibleEmbedding(Embedding):
+    """Embedding that also goes back: called with reverse=True it projects from output_dim to input_dim.
+
+    With tie_weights by the transposed table, else by a weight of its own. keras.layers.ReversibleEmbedding.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        tie_weights: bool = True,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        reverse_dtype: Any = None,
+        logit_soft_cap: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(input_dim, output_dim, embeddings_initializer, mask_zero=mask_zero, **kwargs)
+        self.tie_weights, self.logit_soft_cap = bool(tie_weights), logit_soft_cap
+        self.reverse_dtype = None if reverse_dtype is None else dtype_of(reverse_dtype)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """embeddings [input_dim, output_dim]; unless tied, reverse_embeddings [output_dim, input_dim]."""
+        super().build(input_shape)
+        if not self.tie_weights:
+            shape = (self.output_dim, self.input_dim)
+            self.reverse_embeddings = self.add_weight(shape, self.embeddings_initializer, name="reverse_embeddings")
+
+    def check_dtype(self, inputs: Any) -> None:
+        """`call` decides: ids one way, features the other."""
+
+    def call(self, inputs: Value, reverse: bool = False) -> Value:
+        """ids: int[*s] -> f[*s, output_dim]; with reverse, x: f[*s, output_dim] -> f[*s, input_dim]."""
+        if reverse:
+            return self._project(inputs)
+        super().check_dtype(inputs)
+        found = super().call(inputs)
+        found.attach_mask(super().compute_mask(inputs))
+        return found
+
+    def _project(self, inputs: Value) -> Value:
+        kernel = ops.transpose(self.embeddings) if self.tie_weights else self.reverse_embeddings.value
+        if self.reverse_dtype is not None:
+            inputs, kernel = ops.cast(inputs, self.reverse_dtype), ops.cast(kernel, self.reverse_dtype)
+        logits = ops.matmul(inputs, kernel)
+        if self.logit_soft_cap is None:
+            return logits
+        return ops.tanh(logits / self.logit_soft_cap) * self.logit_soft_cap
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """None: `call` knows which way it goes, and sets the mask."""

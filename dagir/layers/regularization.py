@@ -154,3 +154,17 @@ class SpatialDropout3D(_LaidOutDropout):
     """Dropout of whole channels of volumes.  keras.layers.SpatialDropout3D."""
 
     rank = 3
+
+
+class ActivityRegularization(Layer):
+    """x; in training its size adds l1 * sum(|x|) + l2 * sum(x**2) to the loss.  keras.layers.ActivityRegularization."""
+
+    supports_masking = True
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.l1, self.l2 = float(l1), float(l2)
+
+    def call(self, inputs: Value) -> Value:
+        """x: t[*s] -> t[*s]."""
+        return ops.identity(inputs)

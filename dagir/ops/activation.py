@@ -8,9 +8,21 @@ from typing import Any
 from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Op, Types, Value, apply, as_value
 from dagir.ops.creation import zeros_like
-from dagir.ops.elementwise import Unary, add, clip, divide, multiply, negative, require, sqrt, square, subtract
+from dagir.ops.elementwise import (
+    Unary,
+    add,
+    clip,
+    divide,
+    multiply,
+    negative,
+    require,
+    same_dtype,
+    sqrt,
+    square,
+    subtract,
+)
 from dagir.ops.logic import greater, less, less_equal, where
-from dagir.types import TensorType, normalize_axes, normalize_axis
+from dagir.types import TensorType, broadcast, normalize_axes, normalize_axis
 
 
 class Relu(Unary):
@@ -113,6 +125,20 @@ class Softmax(Op):
 @dataclass(frozen=True)
 class LogSoftmax(Softmax):
     """log(softmax(x)) along `axes`, without underflow.  ONNX LogSoftmax-13 for one axis."""
+
+
+class PRelu(Op):
+    """x: f[*s], slope: f[...] -> f[*s]; x where positive, else slope * x; slope broadcasts to x.  ONNX PRelu-16."""
+
+    operands = ("x", "slope")
+
+    def infer(self, x: TensorType, slope: TensorType) -> Types:
+        """The type of x."""
+        same_dtype(x, slope)
+        require("float", x)
+        if slope.rank > x.rank or broadcast(x.shape, slope.shape) != x.shape:
+            raise ShapeError("the slope does not broadcast to x", marks={1: list(range(slope.rank))})
+        return (x,)
 
 
 @dataclass(frozen=True)
@@ -273,6 +299,12 @@ def leaky_relu(x: Any, negative_slope: float = 0.2) -> Value:
 def gelu(x: Any, approximate: bool = True) -> Value:
     """x * Phi(x); keras.ops.gelu is the tanh form by default, keras.activations.gelu the exact one."""
     return apply(Gelu(bool(approximate)), as_value(x))
+
+
+def prelu(x: Any, slope: Any) -> Value:
+    """x where positive, else slope * x, the slope an array that broadcasts to x."""
+    value = as_value(x)
+    return apply(PRelu(), value, as_value(slope, like=value))
 
 
 def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Value:

@@ -2,6 +2,7 @@
 
 from dagir.testing import (
     activation,
+    attention,
     bitwise,
     conv,
     elementwise,
@@ -25,6 +26,7 @@ __all__ = [
     "arrays",
     "assert_close",
     "assert_equivalent",
+    "attention",
     "bitwise",
     "cases",
     "conv",

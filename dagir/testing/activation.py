@@ -69,3 +69,13 @@ def sparsemax(draw: st.DrawFn) -> OpCase:
     shape = draw(shapes(1))
     bound = draw(st.sampled_from([0.3, 3.0]))
     return OpCase(ops.Sparsemax(draw(st.integers(0, len(shape) - 1))), (draw(arrays(shape, low=-bound, high=bound)),))
+
+
+@strategy_for(ops.PRelu)
+@st.composite
+def prelu(draw: st.DrawFn) -> OpCase:
+    """Slopes of the shape of x, of its last axes, and with sizes of 1."""
+    shape = draw(shapes(1))
+    kept = shape[draw(st.integers(0, len(shape) - 1)) :]
+    slope = draw(arrays(tuple(draw(st.sampled_from([1, size])) for size in kept)))
+    return OpCase(ops.PRelu(), (draw(arrays(shape)), slope), draw(st.sampled_from([frozenset({1}), frozenset[int]()])))

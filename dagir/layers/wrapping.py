@@ -1,0 +1,105 @@
+"""Layers around another layer or a function: Wrapper, SpectralNormalization, Lambda."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+from dagir import initializers, ops
+from dagir.errors import ArgumentError, FileError
+from dagir.graph import Parameter, Value
+from dagir.layers.base import Layer
+from dagir.layers.core import positive_int
+
+
+class Wrapper(Layer):
+    """A layer around another one, `layer`: the base of layers that change one.  keras.layers.Wrapper."""
+
+    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+        if not isinstance(layer, Layer):
+            raise ArgumentError(f"{type(self).__name__} takes a layer, got {layer!r}")
+        super().__init__(**kwargs)
+        self.layer = layer
+
+    def build(self, input_shape: Any) -> None:
+        """The weights of the layer inside."""
+        self._build_inner(self.layer, input_shape)
+
+
+class SpectralNormalization(Wrapper):
+    """The layer with its kernel divided by its largest singular value, which Keras estimates while it trains.
+
+    At inference the kernel stands as training left it, so that this is the layer itself.
+    keras.layers.SpectralNormalization.
+    """
+
+    def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:
+        super().__init__(layer, **kwargs)
+        self.power_iterations = positive_int("SpectralNormalization", "power_iterations", power_iterations)
+
+    def build(self, input_shape: Any) -> None:
+        """vector_u [1, o], where Keras keeps its estimate, for a kernel [..., o]."""
+        super().build(input_shape)
+        kernel = next((w for w in map(self.layer.__dict__.get, ("kernel", "embeddings")) if w is not None), None)
+        if not isinstance(kernel, Parameter):
+            raise ArgumentError(f"{type(self.layer).__name__} has no kernel and no embeddings to normalize")
+        normal = initializers.TruncatedNormal(stddev=0.02)
+        self.vector_u = self.add_weight((1, kernel.shape[-1]), normal, trainable=False, name="vector_u")
+
+    def check_dtype(self, inputs: Any) -> None:
+        """The wrapped layer decides."""
+
+    def call(self, inputs: Value, training: Any = None) -> Value:
+        """x: t[*s] -> what the layer gives, in the dtype of x."""
+        return ops.cast(self.layer(inputs), inputs.dtype)
+
+
+class Lambda(Layer):
+    """A Python function as a layer. It is run once for each call, with Values, and becomes part of the graph.
+
+    No file keeps the function itself: a model is saved with what the function computed as its graph, and no file that
+    names a Python function is loaded. output_shape is not needed, for shapes are inferred. mask: a Value, or
+    f(inputs, mask); arguments: keyword arguments of the function.  keras.layers.Lambda.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not callable(function):
+            raise ArgumentError(
+                f"Lambda takes a function, got {type(function).__name__}",
+                remedy="a function cannot be read from a file: define it in Python and build the model in memory",
+            )
+        self.function, self.mask, self.arguments = function, mask, dict(arguments or {})
+        self.supports_masking = mask is not None
+        named = inspect.signature(function).parameters
+        self._wants = tuple(name for name in ("mask", "training") if name in named)
+
+    def check_dtype(self, inputs: Any) -> None:
+        """The function decides."""
+
+    def call(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
+        """What the function returns for the inputs."""
+        context = {"mask": mask, "training": training}
+        return self.function(inputs, **self.arguments, **{name: context[name] for name in self._wants})
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """What the `mask` argument says."""
+        return self.mask(inputs, mask) if callable(self.mask) else self.mask
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Raises FileError for a function that is written as code or as a name: it is never looked up or run."""
+        if not callable(config.get("function")):
+            raise FileError(
+                "a Lambda layer holds a Python function, which dagir never loads from a file",
+                remedy="build the model in Python, where layers.Lambda is traced, or write a dagir.Layer in its place",
+            )
+        return cls(**config)
