@@ -21,7 +21,8 @@ CLASSES = sorted(
     {
         cls
         for cls in vars(layers).values()
-        if isinstance(cls, type) and issubclass(cls, layers.Layer) and cls not in (layers.Layer, layers.InputLayer)
+        if isinstance(cls, type) and issubclass(cls, layers.Layer)
+        if cls not in (layers.Layer, layers.InputLayer, layers.Wrapper)
     },
     key=lambda cls: cls.__name__,
 )
