@@ -95,7 +95,7 @@ def test_the_configuration_restores_a_custom_layer_given_its_class():
     with pytest.raises(ArgumentError, match=r"(?s)class CustomDense, which is not known.*custom_objects=") as caught:
         dagir.Model.from_config(config)
     assert "layer 'custom_dense'" in str(caught.value)
-    with pytest.raises(ArgumentError, match="or is CustomDens or .*Dense meant"):
+    with pytest.raises(ArgumentError, match=r"or is CustomDens or .*Dense meant"):
         dagir.Model.from_config(config, custom_objects={"CustomDens": guide.dense_class(dagir)})
 
 
