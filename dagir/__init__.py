@@ -1,5 +1,7 @@
 """dagir: a framework-neutral graph IR for neural networks, lowered to tf.keras, ONNX and NumPy, and compared."""
 
+from typing import TYPE_CHECKING, NoReturn
+
 from dagir import layers, ops
 from dagir.architecture import clone
 from dagir.backend import Backend, Executable, Rules, backend, lower
@@ -24,6 +26,7 @@ from dagir.layers import Input, Layer
 from dagir.model import Model, Sequential
 from dagir.naming import clear_session
 from dagir.serialization import load, save
+from dagir.suggestions import unknown_name
 from dagir.types import DType, TensorType
 from dagir.validation import check
 
@@ -73,3 +76,8 @@ __all__ = [
     "to_onnx",
     "verify",
 ]
+
+if not TYPE_CHECKING:  # for a type checker, a name that is not there stays an error
+
+    def __getattr__(name: str) -> NoReturn:
+        raise unknown_name(__name__, name, __all__)

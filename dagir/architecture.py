@@ -14,6 +14,7 @@ import numpy as np
 from dagir import layers as layer_classes
 from dagir.dims import SymbolicDim
 from dagir.errors import ArgumentError, FileError
+from dagir.foreign import takes_a_model
 from dagir.graph import Constant, Graph, Node, Parameter, Value, apply_node
 from dagir.layers import Input, Layer
 from dagir.model import Model, Sequential
@@ -45,7 +46,7 @@ def from_architecture(config: Mapping[str, Any], custom_objects: Mapping[str, ty
 def clone(model: Model, custom_objects: Mapping[str, type[Layer]] | None = None) -> Model:
     """The same architecture with new weights; what was shared is shared. Raises ArgumentError."""
     if not isinstance(model, Model):
-        raise ArgumentError(f"clone takes a Model, got {type(model).__name__}")
+        raise takes_a_model("clone", model)
     writer = _Writer(keep_objects=True)
     root = writer.layer(model)
     known = {type(layer).__name__: type(layer) for layer in writer.numbers}

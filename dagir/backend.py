@@ -14,6 +14,7 @@ import numpy as np
 from dagir.diagnostics import describe
 from dagir.dims import SymbolicDim, evaluate
 from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, ShapeError, UnsupportedOp
+from dagir.foreign import takes_a_model
 from dagir.graph import Graph, Node, Op
 from dagir.model import Model, Signature, signature_of
 from dagir.structure import pack
@@ -277,7 +278,7 @@ def backend(name: str) -> Backend:
 def lower(model: Model | Graph, backend_name: str = "numpy", **options: Any) -> Executable:
     """Compile a model for a backend: "numpy", "onnx", "keras". Options are the backend's (onnx: device, opset)."""
     if not isinstance(model, (Model, Graph)):
-        raise ArgumentError(f"lower takes a Model or a Graph, got {type(model).__name__}")
+        raise takes_a_model("lower", model, "a Model or a Graph")
     return backend(backend_name).lower(model, **options)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from functools import cache
@@ -101,13 +101,56 @@ def describe(node: Node) -> str:
     return ", ".join(parts)
 
 
-def missing_input(value: Value, inputs: Sequence[Value]) -> DagirError:
-    """The error for a graph whose outputs need an Input that is not listed."""
+def missing_input(value: Value, inputs: Sequence[Value], nodes: Iterable[Node]) -> DagirError:
+    """The error for a graph whose outputs need an Input that is not listed, such as one of another graph."""
     listed = ", ".join(repr(known.name) for known in inputs) or "none"
-    return InvalidGraph(
+    reader = next((node for node in nodes if value in node.inputs), None)
+    error = InvalidGraph(
         f"the outputs depend on input {value.name!r}, which is not among the inputs",
-        facts=[("inputs", listed), ("missing", f"{value.name} {value.type}")],
+        facts=[("inputs", listed), ("missing", input_text(value))],
         remedy=f"add {value.name!r} to inputs=, or take outputs that do not need it",
+    )
+    return error if reader is None else error.fact("read by", describe(reader))
+
+
+def input_text(value: Value) -> str:
+    """An input in one line: name, type, and the line that made it."""
+    location = getattr(value.source, "location", None)
+    return f"{value.name} {value.type}" + (f", made at {location}" if location else "")
+
+
+def maker_text(thing: Any) -> str:
+    """A value, a node or a layer in one line, with the line of its first call."""
+    if hasattr(thing, "op"):
+        return describe(thing)
+    if hasattr(thing, "source"):
+        return input_text(thing)
+    location = thing._calls[0].location if getattr(thing, "_calls", None) else None
+    return type(thing).__name__ + (f", called at {location}" if location else "")
+
+
+def not_a_value(found: Any, nodes: Iterable[Node]) -> DagirError:
+    """The error for something in place of a Value among the outputs of a graph, or the operands of a node."""
+    reader = next((node for node in nodes if found in node.inputs), None)
+    what = "an output" if reader is None else f"an operand of {reader.op.op_name!r}"
+    error = InvalidGraph(f"{what} is {found!r} ({type(found).__name__}), which is no Value of a graph")
+    return error if reader is None else error.fact("node", describe(reader))
+
+
+def dangling(op: Op, operands: Sequence[Value | None]) -> DagirError | None:
+    """The error for an operand that an op needs and has not, or that is no Value; None where all are there."""
+    for place, value in enumerate(operands):
+        if value is not None and not hasattr(value, "source"):
+            return InvalidGraph(
+                f"operand {operand_name(op, place)} of {op.op_name!r} is {value!r}, which is no Value",
+                remedy="use the function in dagir.ops, which takes numbers and arrays too",
+            )
+    absent = next((place for place, value in enumerate(operands) if value is None), len(operands))
+    if absent == len(operands) and absent >= len(op.operands):
+        return None
+    return InvalidGraph(
+        f"operand {operand_name(op, absent)} of {op.op_name!r} is dangling: no value is connected to it",
+        remedy=f"{type(op).__name__} reads {', '.join(op.operands)}",
     )
 
 

@@ -10,6 +10,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from dagir.errors import ArgumentError, BackendError, FileError
+from dagir.foreign import takes_a_model
 
 if TYPE_CHECKING:
     from dagir.model import Model
@@ -47,7 +48,7 @@ def plot(
     from dagir.model import Model
 
     if not isinstance(model, Model):
-        raise ArgumentError(f"plot takes a Model, got {type(model).__name__}")
+        raise takes_a_model("plot", model)
     if rankdir not in _RANKDIRS:
         raise ArgumentError(f"rankdir is one of {', '.join(_RANKDIRS)}, got {rankdir!r}")
     if isinstance(dpi, bool) or not isinstance(dpi, (int, float)) or not dpi > 0:

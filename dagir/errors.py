@@ -104,3 +104,7 @@ class FileError(DagirError):
     """A file that is missing, damaged, unsafe, or in the way."""
 
     exit_code = 5
+
+
+class NonFiniteWarning(UserWarning):
+    """A weight holds NaN or infinity; dagir-convert --strict makes it an error."""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dagir.errors import ArgumentError
+from dagir.errors import ArgumentError, InvalidGraph
+from dagir.foreign import takes_a_model
 from dagir.graph import Graph, Value
 from dagir.layers import InputLayer, Layer
 from dagir.model import Model
@@ -39,11 +40,10 @@ def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = N
     label = name or f"{model.name}_features"
     if not expand:
         return _between(model, Replay(), wanted, sources, label)
-    flat = _between(model, Replay(expand, nested=False), wanted, sources, label)
-    names = [layer.name for layer in flat.layers]
-    if len(set(names)) == len(names):
-        return flat
-    return _between(model, Replay(expand), wanted, sources, label)  # names differ by the models' names only
+    try:
+        return _between(model, Replay(expand, nested=False), wanted, sources, label)
+    except InvalidGraph:  # names differ by the models' names only
+        return _between(model, Replay(expand), wanted, sources, label)
 
 
 def _between(model: Model, replay: Replay, wanted: Any, sources: Any, name: str) -> Model:
@@ -88,7 +88,7 @@ def _function(part: Any) -> Callable[..., Any]:
 
 def _check(model: Any, what: str) -> None:
     if not isinstance(model, Model):
-        raise ArgumentError(f"{what} takes a Model, got {type(model).__name__}")
+        raise takes_a_model(what, model)
 
 
 def resolve(model: Model, leaf: Any) -> Found:

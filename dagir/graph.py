@@ -6,67 +6,44 @@ graph cannot hold a cycle, and the order in which nodes were made is a topologic
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from operator import attrgetter
-from typing import Any, ClassVar, NoReturn, Self, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from dagir import diagnostics, dims
+from dagir import diagnostics, foreign, weights
 from dagir.arithmetic import Arithmetic
-from dagir.dims import Dim, SymbolicDim
+from dagir.dims import SymbolicDim
 from dagir.errors import ArgumentError, DagirError, InvalidGraph, ShapeError
+from dagir.op import Immutable, Op, Types, snake_case
 from dagir.origin import LayerCall, Location, caller, current_scope
 from dagir.types import Array, DType, Equation, TensorType, take_equations, type_of
 
 Initializer: TypeAlias = Callable[[tuple[int, ...], DType], Array]
-Types: TypeAlias = tuple[TensorType, ...]
+
+__all__ = [
+    "Constant",
+    "Graph",
+    "Initializer",
+    "Node",
+    "Op",
+    "Parameter",
+    "Types",
+    "Value",
+    "apply",
+    "apply_node",
+    "as_value",
+    "snake_case",
+    "walk_back",
+]
 
 _serial = count()
 _set = object.__setattr__
 
 
-def snake_case(name: str) -> str:
-    """The Keras default name for a class: "Conv2DTranspose" gives "conv2d_transpose"."""
-    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-class _Immutable:
-    __slots__ = ()
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"{type(self).__name__} is immutable: {name} cannot be set")
-
-
-@dataclass(frozen=True)
-class Op(_Immutable):
-    """What a node does. The fields of a subclass are its attributes; `infer` is its shape rule."""
-
-    operands: ClassVar[tuple[str, ...]] = ("x",)
-    shape_fields: ClassVar[tuple[str, ...]] = ()
-    op_name: ClassVar[str] = "op"
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.op_name = snake_case(cls.__name__)
-
-    def infer(self, *types: Any, **_: Any) -> Types:
-        """The types of the outputs from those of the inputs. Raises ShapeError, DTypeError, ArgumentError."""
-        raise NotImplementedError(f"{type(self).__name__} has no shape rule")
-
-    def substitute(self, sizes: Mapping[str, Dim]) -> Self:
-        """The op with named sizes replaced in its shape fields; itself where it has none."""
-        if not self.shape_fields:
-            return self
-        shapes = {name: getattr(self, name) for name in self.shape_fields}
-        return replace(self, **{k: tuple(dims.substitute(size, sizes) for size in v) for k, v in shapes.items()})
-
-
-class Value(_Immutable, Arithmetic):
+class Value(Immutable, Arithmetic):
     """One tensor of a graph: an output of a node, an input, a parameter or a constant. Compared by identity."""
 
     __slots__ = ("_mask", "_name", "index", "source", "type")
@@ -158,10 +135,7 @@ class Value(_Immutable, Arithmetic):
         )
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        raise ArgumentError(
-            f"{self.name} holds no numbers while the graph is written, so NumPy cannot use it",
-            remedy="use the function of the same name in dagir.ops",
-        )
+        raise foreign.as_numbers(self.name)
 
     def __repr__(self) -> str:
         return f"<Value {self.name} {self.type}>"
@@ -185,7 +159,8 @@ class Parameter(Arithmetic):
         trainable: bool = True,
     ) -> None:
         self.name, self.type, self.trainable = name, type, trainable
-        self._initializer, self._array = initializer, array
+        self._initializer = initializer
+        self._array = None if array is None else weights.fitting(name, type, array)
         self.value = Value(type, self)
 
     @property
@@ -214,14 +189,13 @@ class Parameter(Arithmetic):
         return self._array is not None
 
     def assign(self, array: Any) -> None:
-        """Replace the numbers. Raises ShapeError unless the shape is this parameter's."""
-        given = np.asarray(array, dtype=self.dtype.numpy)
-        if given.shape != self.type.shape:
-            raise ShapeError(
-                f"weight {self.name!r} has shape {self.type.shape}, got an array of shape {given.shape}",
-                remedy="give weights in the order and shapes of layer.weights",
-            )
-        self._array = given
+        """Replace the numbers, cast to this dtype. Raises ShapeError, ArgumentError; warns of NaN and infinity."""
+        self._array = self.fitting(array)
+        weights.warn_if_not_finite(self.name, self._array)
+
+    def fitting(self, array: Any) -> Array:
+        """The array as `assign` would take it. Raises what `assign` raises, and changes nothing."""
+        return weights.fitting(self.name, self.type, array)
 
     def numpy(self) -> Array:
         """The numbers, as Keras variables give them."""
@@ -246,7 +220,7 @@ class Constant:
         return f"<Constant {self.value.type}>"
 
 
-class Node(_Immutable):
+class Node(Immutable):
     """One call event: an op, its inputs (None where an optional operand is absent) and its outputs."""
 
     __slots__ = ("equations", "inputs", "location", "name", "op", "outputs", "scope", "serial")
@@ -294,6 +268,7 @@ class Node(_Immutable):
 
 
 Operand: TypeAlias = Value | Parameter | Constant
+_NUMBERS = (bool, int, float, np.ndarray, np.generic, list, tuple)
 
 
 def as_value(operand: Any, *, like: Value | None = None) -> Value:
@@ -302,6 +277,8 @@ def as_value(operand: Any, *, like: Value | None = None) -> Value:
         return operand
     if isinstance(operand, (Parameter, Constant)):
         return operand.value
+    if not isinstance(operand, _NUMBERS):
+        foreign.refuse_foreign((operand,), "an op of dagir takes values of the graph, got")
     if isinstance(operand, (bool, int, float)) and like is not None:
         diagnostics.refuse_lossy_scalar(operand, like)
         return Constant(np.asarray(operand, dtype=like.dtype.numpy)).value
@@ -328,6 +305,10 @@ def apply_node(op: Op, inputs: tuple[Value | None, ...], name: str | None = None
     except DagirError as error:
         take_equations()
         raise diagnostics.explain(error, op, inputs, scope, location) from None
+    except (AttributeError, TypeError):
+        if (dangling := diagnostics.dangling(op, inputs)) is None:
+            raise
+        raise dangling from None
     return Node(op, inputs, types, scope=scope, location=location, equations=take_equations(), name=name)
 
 
@@ -373,7 +354,8 @@ def walk_back(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Node, 
     """The nodes between `inputs` and `outputs`, each after the nodes it reads. Raises InvalidGraph."""
     cut = set(inputs)
     if len(cut) != len(inputs):
-        raise InvalidGraph("a value is listed twice as an input")
+        twice = next(value for place, value in enumerate(inputs) if value in inputs[:place])
+        raise InvalidGraph(f"input {twice.name!r} is listed twice", remedy="list each input once")
     found: dict[Node, None] = {}
     seen: set[Value] = set(cut)
     pending = [value for value in outputs if value not in cut]
@@ -382,11 +364,14 @@ def walk_back(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Node, 
         if value in seen:
             continue
         seen.add(value)
-        node = value.source
+        try:
+            node = value.source
+        except AttributeError:
+            raise diagnostics.not_a_value(value, found) from None
         if isinstance(node, Node):
             if node not in found:
                 found[node] = None
                 pending.extend(operand for operand in node.inputs if operand is not None and operand not in seen)
         elif value.is_input:
-            raise diagnostics.missing_input(value, inputs)
+            raise diagnostics.missing_input(value, inputs, found)
     return tuple(sorted(found, key=attrgetter("serial")))

@@ -7,8 +7,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from dagir.backend import backend
+from dagir.backend import backend, graph_of
+from dagir.foreign import takes_a_model
+from dagir.graph import Graph
 from dagir.model import Model
+from dagir.weights import warn_of
 
 
 def to_onnx(
@@ -25,6 +28,9 @@ def to_onnx(
     opset: of the ai.onnx domain. external_data: weights in `<path>.data`; by default only past 2 GiB. disable: passes
     by name. Raises ArgumentError, UnsupportedOp, FileError.
     """
+    if not isinstance(model, (Model, Graph)):
+        raise takes_a_model("to_onnx", model, "a Model or a Graph")
+    warn_of(graph_of(model).parameters)
     exe: Any = backend("onnx").lower(model, opset=opset, disable=disable)
     if path is None:
         return exe.artifact
@@ -33,6 +39,9 @@ def to_onnx(
 
 def to_keras(model: Model) -> Any:
     """The model as a keras.Model of real layers, with the same weights. Raises UnsupportedOp."""
+    if not isinstance(model, (Model, Graph)):
+        raise takes_a_model("to_keras", model, "a Model or a Graph")
+    warn_of(graph_of(model).parameters)
     return backend("keras").lower(model).artifact
 
 

@@ -10,6 +10,7 @@ from os import PathLike
 from typing import Any
 
 from dagir.errors import ArgumentError
+from dagir.foreign import framework_of, kind, remedy_for
 from dagir.graph import Graph, Node, Value
 from dagir.layers.base import Layer
 from dagir.layers.core import Input
@@ -77,7 +78,8 @@ class Model(Trainable, Layer):
         for what, structure in (("inputs", inputs), ("outputs", outputs)):
             for leaf in flatten(structure):
                 if not isinstance(leaf, Value):
-                    raise ArgumentError(f"{what} of model {self.name!r} hold {leaf!r}, which is no Value")
+                    remedy = remedy_for(leaf) if framework_of(leaf) else None
+                    raise ArgumentError(f"{what} of model {self.name!r} hold {_shown(leaf)}, no Value", remedy=remedy)
         self._input_structure, self._output_structure = inputs, outputs
         self.__dict__["graph"] = check(graph or Graph(flatten(inputs), flatten(outputs), self.name))
         for layer in self.layers:
@@ -214,7 +216,10 @@ class Model(Trainable, Layer):
             return [inputs[name] for name in self.input_names]
         values = flatten(inputs)
         if len(values) != len(self.graph.inputs):
-            raise ArgumentError(f"model {self.name!r} takes {len(self.graph.inputs)} inputs, got {len(values)}")
+            raise ArgumentError(
+                f"model {self.name!r} takes {len(self.graph.inputs)} inputs, got {len(values)}",
+                remedy=f"its inputs are: {', '.join(self.input_names)}",
+            )
         return values
 
     def save(self, path: str | PathLike[str], overwrite: bool = True) -> None:
@@ -263,7 +268,8 @@ class Sequential(Model):
             self._stack.append(layer)
             self._track(layer)
         else:
-            raise ArgumentError(f"Sequential takes layers, and an Input first; got {layer!r}")
+            remedy = remedy_for(layer) if framework_of(layer) else None
+            raise ArgumentError(f"Sequential takes layers, and an Input first; got {_shown(layer)}", remedy=remedy)
         if self._source is not None and self._stack:
             self._close()
 
@@ -296,6 +302,10 @@ class Sequential(Model):
             self._source = Input(batch_shape=("batch", *value.shape[1:]), dtype=value.dtype, name=f"{self.name}_input")
             self._close()
         return super().call(inputs, training, mask)
+
+
+def _shown(thing: Any) -> str:
+    return kind(thing) if framework_of(thing) else repr(thing)
 
 
 def _input_of(layer: Layer) -> Any:

@@ -9,6 +9,7 @@ from types import CodeType
 from typing import Any, Protocol
 
 _OURS = {"dagir", "dagir_numpy", "dagir_onnx", "dagir_keras"}
+_FRAMEWORKS = {"keras", "tensorflow", "tf_keras", "optree", "numpy"}  # the user called them, and they called dagir
 _TOOL = "dagir_convert"
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -59,12 +60,12 @@ def caller() -> Location | None:
 
 
 def user_line() -> Location | None:
-    """The innermost line outside dagir and its own backends, for errors; `caller` is the quick one.
+    """The innermost line outside dagir, its own backends and the frameworks, for errors; `caller` is the quick one.
 
     None where the command-line tool made the call: its user wrote no line.
     """
     frame = sys._getframe(1)
-    while (package := frame.f_globals.get("__name__", "").partition(".")[0]) in _OURS:
+    while (package := frame.f_globals.get("__name__", "").partition(".")[0]) in _OURS | _FRAMEWORKS:
         outer = frame.f_back
         if outer is None:
             return None

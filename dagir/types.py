@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -195,7 +195,7 @@ def normalize_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ..
     """Axes counted from the front, in order; None is all of them. Raises ArgumentError."""
     if axes is None:
         return tuple(range(rank))
-    listed = [axes] if isinstance(axes, (int, np.integer)) else list(axes)
+    listed: list[Any] = list(axes) if isinstance(axes, (list, tuple, range, np.ndarray)) else [axes]
     found = sorted(normalize_axis(axis, rank) for axis in listed)
     if len(set(found)) != len(found):
         raise ArgumentError(f"axes {tuple(listed)} name an axis twice")
@@ -204,7 +204,7 @@ def normalize_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ..
 
 def shape_from_user(shape: Sequence[object], name: str) -> Shape:
     """Read a shape as a user writes it: ints, names, expressions, None for a fresh name. Raises ArgumentError."""
-    if isinstance(shape, (str, int)):
+    if isinstance(shape, (str, int)) or not isinstance(shape, Iterable):
         raise ArgumentError(f"a shape is a tuple, got {shape!r}", remedy=f"write ({shape!r},)")
     return tuple(_dim_from_user(size, f"{name}_dim{axis}") for axis, size in enumerate(shape))
 

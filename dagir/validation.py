@@ -3,56 +3,128 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from dagir import diagnostics
 from dagir.diagnostics import describe
 from dagir.errors import DagirError, InvalidGraph
 from dagir.graph import Graph, Node, Value
+from dagir.origin import LayerCall
 from dagir.types import take_equations
 
 
 def check(graph: Graph) -> Graph:
     """Return the graph if it is sound. Raises InvalidGraph that names the node and the value.
 
-    Sound means: names of inputs differ, every input is needed, every operand is produced before it is read, and
-    every type is what the op's shape rule gives.
+    Sound means: names of inputs, of layers and of values differ, there is no cycle, every operand is produced before it
+    is read, every type is what the op's shape rule gives, every output is produced, and every input is needed.
     """
-    _check_inputs(graph)
+    if not graph.outputs:
+        raise InvalidGraph(f"graph {graph.name!r} has no outputs", remedy="give at least one value as outputs=")
+    _check_names(graph)
     available: set[Value] = set(graph.inputs)
     for node in graph.nodes:
-        _check_operands(node, available)
+        _check_operands(node, available, graph)
         _check_types(node)
         available.update(node.outputs)
     for value in graph.outputs:
         if value.node is not None and value not in available:
-            raise InvalidGraph(f"output {value.name!r} is produced by no node of graph {graph.name!r}")
+            facts = [("node", describe(value.node)), ("its outputs", _listed(value.node.outputs))]
+            raise InvalidGraph(f"output {value.name!r} is produced by no node of graph {graph.name!r}", facts=facts)
+    _check_inputs(graph)
     return graph
 
 
 def _check_inputs(graph: Graph) -> None:
-    _refuse_twice((value.name for value in graph.inputs), "input")
     needed = {value for node in graph.nodes for value in node.inputs} | set(graph.outputs)
     for value in graph.inputs:
         if value not in needed:
             raise InvalidGraph(
                 f"input {value.name!r} of graph {graph.name!r} is needed by no output",
+                facts=[("input", diagnostics.input_text(value)), ("outputs", _names(graph.outputs))],
                 remedy="leave it out of inputs=, or use it",
             )
 
 
-def _refuse_twice(names: Iterable[str], what: str) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise InvalidGraph(f"the name {name!r} stands for two {what}s", remedy=f"give each {what} its own name")
-        seen.add(name)
+def _names(values: Iterable[Value]) -> str:
+    return ", ".join(repr(value.name) for value in values)
 
 
-def _check_operands(node: Node, available: set[Value]) -> None:
+def _check_names(graph: Graph) -> None:
+    """The inputs, the outermost layers, and the values that the user named bear different names."""
+    values: dict[str, Any] = {}
+    layers: dict[str, Any] = {}
+    for value in graph.inputs:
+        _refuse_twice(value.name, value, values, "input", "give each input its own name")
+        if isinstance(value.source, LayerCall):
+            layers[value.source.layer.name] = value.source.layer
+    seen: set[LayerCall] = set()
+    for node in graph.nodes:
+        if node.scope is None:
+            if node.name is not None:
+                _refuse_twice(node.name, node, values, "value", "give each value its own name, or none")
+        elif node.scope not in seen:
+            seen.add(node.scope)
+            layer = _outermost(node.scope).layer
+            _refuse_twice(layer.name, layer, layers, "layer", "give each layer its own name, or call one layer twice")
+
+
+def _outermost(scope: LayerCall) -> LayerCall:
+    while scope.parent is not None:
+        scope = scope.parent
+    return scope
+
+
+def _refuse_twice(name: str, thing: Any, known: dict[str, Any], what: str, remedy: str) -> None:
+    first = known.setdefault(name, thing)
+    if first is not thing:
+        facts = [("first", diagnostics.maker_text(first)), ("second", diagnostics.maker_text(thing))]
+        raise InvalidGraph(f"the name {name!r} stands for two {what}s", facts=facts, remedy=remedy)
+
+
+def _check_operands(node: Node, available: set[Value], graph: Graph) -> None:
     for value in node.inputs:
         if value is None or value in available:
             continue
+        if value.node is node:
+            raise InvalidGraph(
+                f"node {node.op.op_name!r} reads its own output", facts=[("node", describe(node))], remedy=_ACYCLIC
+            )
         if value.node is not None or value.is_input:
+            cycle = _cycle(node)
+            if cycle:
+                path = " -> ".join(each.op.op_name for each in (*cycle, cycle[0]))
+                facts = [("node", describe(each)) for each in cycle]
+                raise InvalidGraph(f"graph {graph.name!r} holds a cycle: {path}", facts=facts, remedy=_ACYCLIC)
             raise InvalidGraph(f"{value.name!r} is read before it is produced", facts=[("node", describe(node))])
+
+
+_ACYCLIC = "a graph runs from inputs to outputs: what a node reads must not depend on what it makes"
+
+
+def _cycle(start: Node) -> list[Node]:
+    """The nodes of a cycle through `start`, each read by the next; empty if there is none."""
+    reached: dict[Node, Node] = {}  # each node that `start` depends on, and one that reads it
+    pending = [start]
+    while pending:
+        node = pending.pop()
+        for value in node.inputs:
+            maker = value.node if value is not None else None
+            if maker is None or maker in reached:
+                continue
+            reached[maker] = node
+            if maker is start:
+                return _path(start, reached)
+            pending.append(maker)
+    return []
+
+
+def _path(start: Node, reader: dict[Node, Node]) -> list[Node]:
+    path, node = [start], reader[start]
+    while node is not start:
+        path.append(node)
+        node = reader[node]
+    return path
 
 
 def _check_types(node: Node) -> None:
@@ -60,13 +132,18 @@ def _check_types(node: Node) -> None:
         types = node.op.infer(*[None if value is None else value.type for value in node.inputs])
     except DagirError as error:
         raise InvalidGraph(f"a node's operands do not fit: {error.summary}", facts=[("node", describe(node))]) from None
+    except (AttributeError, TypeError):
+        found = diagnostics.dangling(node.op, node.inputs)
+        if found is None:
+            raise
+        raise found.fact("node", describe(node)) from None
     finally:
         take_equations()
-    found = tuple(value.type for value in node.outputs)
-    if found != types:
+    found_types = tuple(value.type for value in node.outputs)
+    if found_types != types:
         raise InvalidGraph(
             "a node's outputs have types that its op does not give",
-            facts=[("node", describe(node)), ("declared", _listed(found)), ("inferred", _listed(types))],
+            facts=[("node", describe(node)), ("declared", _listed(found_types)), ("inferred", _listed(types))],
         )
 
 

@@ -15,6 +15,7 @@ from dagir.equivalence.inputs import draw, size_plans
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.report import Case, Report, Row
 from dagir.errors import ArgumentError, DagirError
+from dagir.foreign import takes_a_model
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.structure import flatten
@@ -43,7 +44,7 @@ def verify(
     lowering raises.
     """
     if not isinstance(model, (Model, Graph)):
-        raise ArgumentError(f"verify takes a Model or a Graph, got {type(model).__name__}")
+        raise takes_a_model("verify", model, "a Model or a Graph")
     if samples < 2:
         raise ArgumentError(f"samples must be 2 or more, got {samples}")
     start = time.perf_counter()

@@ -1,5 +1,7 @@
 """Keras-style layers: names, arguments and defaults are Keras 3's."""
 
+from typing import TYPE_CHECKING, NoReturn
+
 from dagir.layers.activation import (
     ELU,
     Activation,
@@ -127,6 +129,7 @@ from dagir.layers.rnn import (
     SimpleRNN,
 )
 from dagir.layers.wrapping import Lambda, SpectralNormalization, Wrapper
+from dagir.suggestions import unknown_name
 
 __all__ = [
     "ELU",
@@ -235,3 +238,8 @@ __all__ = [
     "multiply",
     "subtract",
 ]
+
+if not TYPE_CHECKING:  # for a type checker, a name that is not there stays an error
+
+    def __getattr__(name: str) -> NoReturn:
+        raise unknown_name(__name__, name, __all__)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from dagir import ops
 from dagir.errors import ArgumentError
+from dagir.foreign import refuse_function
 from dagir.graph import Value, as_value
 from dagir.layers.base import Layer
 
@@ -39,7 +40,10 @@ def get(activation: Any) -> ActivationFunction:
     if callable(activation):
         name = getattr(activation, "__name__", "")
         of_keras = getattr(activation, "__module__", "").startswith("keras.") and not isinstance(activation, Layer)
-        return _BY_NAME[name] if of_keras and name in _BY_NAME else activation
+        if of_keras and name in _BY_NAME:
+            return _BY_NAME[name]
+        refuse_function(activation, "an activation of dagir is", "name it, as in activation='relu', or use dagir.ops")
+        return activation  # type: ignore[no-any-return]
     if activation in _BY_NAME:
         return _BY_NAME[activation]
     if activation == "threshold":

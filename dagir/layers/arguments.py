@@ -25,6 +25,9 @@ def bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, 
     try:
         bound = signature(cls).bind(*args, **kwargs)
     except (TypeError, ValueError) as error:
+        unknown = next((name for name in kwargs if name not in signature(cls).parameters), None)
+        if "unexpected keyword" in str(error) and unknown is not None:
+            raise unknown_argument(cls, unknown) from None
         known = ", ".join(name for name in signature(cls).parameters if name not in ("kwargs", "args"))
         raise ArgumentError(f"{cls.__name__}: {error}", remedy=f"its arguments are: {known}") from None
     bound.apply_defaults()

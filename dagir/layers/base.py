@@ -9,6 +9,7 @@ from dagir import initializers
 from dagir.errors import ArgumentError, DagirError, DTypeError
 from dagir.graph import Parameter, Value, as_value, snake_case
 from dagir.layers.arguments import bind, dtype_of, signature, unknown_argument
+from dagir.layers.checking import check_call, check_inputs, checked, is_own
 from dagir.naming import auto_name
 from dagir.ops.elementwise import identity
 from dagir.origin import LayerCall, caller, current_scope
@@ -26,6 +27,11 @@ class Layer:
     supports_masking = False
     _build_shapes: dict[str, Any] | None = None  # what `build` was given
     _stored_weights: Sequence[Parameter] | None = None  # weights of a file, for add_weight to hand out
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if is_own(cls) and "__init__" in vars(cls):
+            type.__setattr__(cls, "__init__", checked(vars(cls)["__init__"]))
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Keep the arguments, for get_config."""
@@ -170,11 +176,12 @@ class Layer:
         """Assign arrays in the order of `weights`. Raises ShapeError before anything is changed."""
         weights = self.weights
         if len(arrays) != len(weights):
-            raise ArgumentError(f"layer {self.name!r} has {len(weights)} weights, got {len(arrays)} arrays")
-        for weight, array in zip(weights, arrays, strict=True):
-            if tuple(getattr(array, "shape", ())) != weight.shape:
-                raise ArgumentError(f"weight {weight.name!r} has shape {weight.shape}, got {array.shape}")
-        for weight, array in zip(weights, arrays, strict=True):
+            names = ", ".join(f"{weight.name} {weight.shape}" for weight in weights)
+            raise ArgumentError(
+                f"layer {self.name!r} has {len(weights)} weights, got {len(arrays)} arrays", remedy=f"give {names}"
+            )
+        fitting = [weight.fitting(array) for weight, array in zip(weights, arrays, strict=True)]
+        for weight, array in zip(weights, fitting, strict=True):
             weight.assign(array)
 
     def count_params(self) -> int:
@@ -204,8 +211,7 @@ class Layer:
         """Trace the layer on Values. Errors name this call's line, the layer and the shapes."""
         values = [leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)]
         call = LayerCall(self, current_scope.get(), caller(), args, kwargs)
-        if not values:
-            raise self._not_values(args, call)
+        check_inputs(type(self), self.name, args, kwargs)
         token = current_scope.set(call)
         try:
             self._build_once(args, kwargs)
@@ -215,6 +221,9 @@ class Layer:
             self._attach_masks(args, kwargs, call.outputs)
         except DagirError as error:
             raise self._explain(error, call) from None
+        except TypeError:
+            check_call(self, args, kwargs)
+            raise
         finally:
             current_scope.reset(token)
         self._calls.append(call)
@@ -302,8 +311,12 @@ class Layer:
         labels = {label for label, _ in error.facts}
         if "layer" not in labels:
             error.fact("layer", call.path)
-        if "called at" not in labels and call.location is not None:
-            error.fact("called at", str(call.location))
+        if call.location is not None:
+            known = dict(error.facts).get("called at")
+            if known is None:
+                error.fact("called at", str(call.location))
+            elif known != str(call.location) and "layer called at" not in labels:
+                error.fact("layer called at", str(call.location))  # the first line is one within the layer's `call`
         if not labels & {"x", "xs[0]", "x1"}:
             for index, value in enumerate(flatten([call.args, call.kwargs])):
                 if isinstance(value, Value):
@@ -311,14 +324,6 @@ class Layer:
         if error.marks and self._built_for and "built for" not in labels and self._weights:
             error.fact("built for", self._built_for)
         return error
-
-    def _not_values(self, args: tuple[Any, ...], call: LayerCall) -> DagirError:
-        given = ", ".join(type(arg).__name__ for arg in args) or "nothing"
-        return ArgumentError(
-            f"layer {self.name!r} was called on {given}; a layer takes values of the graph",
-            facts=[("called at", str(call.location))],
-            remedy="start from dagir.Input(shape=...); to compute with arrays, dagir.lower(model, 'numpy')(arrays)",
-        )
 
     # ---- looking, and configuration
 

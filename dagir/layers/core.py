@@ -57,6 +57,8 @@ class InputLayer(Layer):
 
 def _after_batch(shape: Sequence[Any] | None, name: str) -> tuple[Any, ...]:
     """Read a shape without its batch; fresh names count axes with the batch as axis 0."""
+    if not isinstance(shape, (list, tuple)):
+        return shape_from_user(shape, name)  # type: ignore[arg-type]  # which raises
     return shape_from_user((1, *(shape or ())), name)[1:]
 
 

@@ -47,7 +47,9 @@ class Reshape(Layer):
             if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < -1):
                 raise ArgumentError(f"Reshape takes ints of at least 0, -1 or None as sizes, got {size!r}")
         if self.target_shape.count(-1) > 1:
-            raise ArgumentError(f"Reshape takes at most one -1, got {self.target_shape}")
+            raise ArgumentError(
+                f"Reshape takes at most one -1, got {self.target_shape}", remedy="give all sizes but one"
+            )
 
     def call(self, inputs: Value) -> Value:
         """x: t[n, *s] -> t[n, *target_shape]. None is worked out as -1 is, or keeps the size that its axis has."""

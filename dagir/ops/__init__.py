@@ -1,5 +1,7 @@
 """The ops: a class for each, and a function with the name that keras.ops gives it."""
 
+from typing import TYPE_CHECKING, NoReturn
+
 from dagir.arithmetic import install as _install
 from dagir.ops import image
 from dagir.ops.activation import (
@@ -326,6 +328,7 @@ from dagir.ops.trigonometry import (
     sinc,
     sinh,
 )
+from dagir.suggestions import unknown_name
 
 __all__ = [
     "GRU",
@@ -644,3 +647,8 @@ _install(
     greater_equal=greater_equal,
     getitem=_getitem,
 )
+
+if not TYPE_CHECKING:  # for a type checker, a name that is not there stays an error
+
+    def __getattr__(name: str) -> NoReturn:
+        raise unknown_name(__name__, name, __all__)

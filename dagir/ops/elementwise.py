@@ -36,9 +36,10 @@ def same_dtype(*types: TensorType) -> DType:
     first = types[0].dtype
     for type in types:
         if type.dtype is not first:
+            wider = next((dtype for dtype in (first, type.dtype) if dtype.is_float), first)
             raise DTypeError(
                 f"operands have different dtypes: {first} and {type.dtype}",
-                remedy=f"cast one of them: ops.cast(x, {str(first)!r})",
+                remedy=f"cast one of them: ops.cast(x, {str(wider)!r})",
             )
     return first
 

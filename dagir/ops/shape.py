@@ -128,7 +128,10 @@ class Concatenate(Op):
         shape = list(first.shape)
         for index, x in enumerate(xs[1:], start=1):
             if x.rank != first.rank:
-                raise ShapeError(f"concatenate takes values of one rank, got {first.rank} and {x.rank}")
+                raise ShapeError(
+                    f"concatenate takes values of one rank, got {first.rank} and {x.rank}",
+                    remedy="give them the same number of axes: ops.expand_dims, ops.reshape, or layers.Flatten",
+                )
             for other in range(first.rank):
                 if other == axis:
                     shape[axis] = shape[axis] + x.shape[axis]

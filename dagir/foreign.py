@@ -1,0 +1,118 @@
+"""Objects of other frameworks, told by the module of their class, since dagir imports none of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from dagir.errors import ArgumentError, DagirError
+
+_FRAMEWORKS = {"keras": "Keras", "tf_keras": "Keras", "tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
+_KERAS = {"keras", "tf_keras"}
+
+
+def framework_of(thing: Any) -> str | None:
+    """The framework that an object belongs to, by its class or one that it inherits from: "Keras"; else None."""
+    for cls in type(thing).__mro__:
+        root = str(getattr(cls, "__module__", "")).partition(".")[0]
+        if root in _FRAMEWORKS:
+            return _FRAMEWORKS[root]
+    return None
+
+
+def is_keras_layer(thing: Any) -> bool:
+    """Whether an object is a layer or a model of Keras, or of a class that inherits from one."""
+    return _has_base(thing, "Layer")
+
+
+def is_keras_tensor(thing: Any) -> bool:
+    """Whether an object is a symbolic tensor of Keras: what keras.Input returns."""
+    return _has_base(thing, "KerasTensor")
+
+
+def _has_base(thing: Any, name: str) -> bool:
+    bases = type(thing).__mro__
+    return any(cls.__name__ == name and str(cls.__module__).partition(".")[0] in _KERAS for cls in bases)
+
+
+def kind(thing: Any) -> str:
+    """What an object is, for a message: "Keras layer 'dense' (Dense)", "KerasTensor 'img'", "EagerTensor"."""
+    name, cls = getattr(thing, "name", None), type(thing).__name__
+    named = f" {name!r}" if isinstance(name, str) else ""
+    if is_keras_layer(thing):
+        what = "model" if _has_base(thing, "Model") else "layer"
+        return f"the Keras {what}{named} ({cls})"
+    if is_keras_tensor(thing):
+        return f"the KerasTensor{named}"
+    framework = framework_of(thing)
+    return f"a {cls} of {framework}" if framework else cls
+
+
+def refuse_foreign(things: Iterable[Any], where: str, remedy: str | None = None) -> None:
+    """Raise ArgumentError where one of the objects is another framework's. where: who got it, with its verb."""
+    for thing in things:
+        if framework_of(thing) is not None:
+            raise ArgumentError(f"{where} {kind(thing)}", remedy=remedy or remedy_for(thing))
+
+
+def refuse_function(function: Any, where: str, remedy: str) -> None:
+    """Raise ArgumentError for a function of another framework, such as keras.activations.relu. where: with its verb."""
+    module = str(getattr(function, "__module__", ""))
+    framework = _FRAMEWORKS.get(module.partition(".")[0])
+    if framework is not None and callable(function):
+        name = getattr(function, "__name__", type(function).__name__)
+        raise ArgumentError(f"{where} no function of {framework}, got {name}", remedy=remedy)
+
+
+def takes_a_model(what: str, thing: Any, kinds: str = "a Model") -> DagirError:
+    """The error of a function that takes a model, for something else, a model of Keras perhaps."""
+    remedy = remedy_for(thing) if framework_of(thing) else None
+    return ArgumentError(f"{what} takes {kinds}, got {kind(thing)}", remedy=remedy)
+
+
+def remedy_for(thing: Any) -> str:
+    """How an object of another framework gets into dagir."""
+    if is_keras_layer(thing):
+        return "dagir.from_keras(...) makes a dagir layer or model of it, or use dagir's own of the same name"
+    if is_keras_tensor(thing):
+        return "start from dagir.Input; what is built with Keras is read as a whole: dagir.from_keras(keras_model)"
+    return "start from dagir.Input(shape=...); to compute with arrays, dagir.lower(model, 'numpy')(arrays)"
+
+
+def as_numbers(name: str) -> DagirError:
+    """The error for a value that something outside dagir reads as an array; says so where Keras or another does."""
+    caller, root = _foreign_caller()
+    if caller is not None:
+        error = ArgumentError(
+            f"{kind(caller)} was called on the dagir value {name!r}; it takes tensors of Keras",
+            remedy=remedy_for(caller),
+        )
+    elif root in _FRAMEWORKS:
+        error = ArgumentError(
+            f"a function of {_FRAMEWORKS[root]} was called on the dagir value {name!r}, which holds no numbers yet",
+            remedy="use the function of the same name in dagir.ops; dagir.from_keras(...) reads layers and models",
+        )
+    else:
+        error = ArgumentError(
+            f"{name} holds no numbers while the graph is written, so NumPy cannot use it",
+            remedy="use the function of the same name in dagir.ops",
+        )
+    error.__dict__["_keras_call_info_injected"] = True  # else Keras raises a copy, and the copy has lost its remedy
+    return error
+
+
+def _foreign_caller() -> tuple[Any, str]:
+    """The outermost Keras layer that is being called between the user's line and here, and the framework's package."""
+    found, root = None, ""
+    frame = sys._getframe(2)
+    while frame is not None:
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package in _FRAMEWORKS:
+            root = package
+            this = frame.f_locals.get("self")
+            found = this if is_keras_layer(this) else found
+        elif package not in ("dagir", "numpy") and "tensorflow" not in package:
+            break
+        frame = frame.f_back  # type: ignore[assignment]
+    return found, root

@@ -1,0 +1,122 @@
+"""Whether the arguments of a layer are of the kinds that it names, and its call is on what it takes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from dagir.errors import ArgumentError, DagirError
+from dagir.foreign import framework_of, kind, refuse_foreign, remedy_for
+from dagir.graph import Value
+from dagir.layers.arguments import signature
+from dagir.structure import flatten
+
+_BOOL, _INT, _NUMBER, _TEXT = "a bool", "an int", "a number", "a string"
+_ONE = "call it on each, or on what layers.Concatenate()(values) makes of them"
+_KINDS = {"bool": _BOOL, "int": _INT, "float": _NUMBER, "str": _TEXT}
+
+
+def is_own(cls: type) -> bool:
+    """Whether a class is one of dagir's own, whose annotations say what its arguments are."""
+    return cls.__module__.startswith("dagir.")
+
+
+def checked(init: Callable[..., None]) -> Callable[..., None]:
+    """An __init__ after which each argument is of the kind that its annotation names; ArgumentError otherwise."""
+
+    @functools.wraps(init)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
+        cls = type(self)
+        if not is_own(cls) or cls.__init__ is not wrapper:  # a class of the user's, or a base class at work
+            return init(self, *args, **kwargs)
+        try:
+            init(self, *args, **kwargs)
+        except (DagirError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            _check_kinds(cls, self._init_arguments)
+            raise ArgumentError(f"{cls.__name__} refuses its arguments: {error}") from error
+        return _check_kinds(cls, self._init_arguments)
+
+    return wrapper
+
+
+def _check_kinds(cls: type, arguments: Mapping[str, Any]) -> None:
+    parameters = signature(cls).parameters
+    for name, value in arguments.items():
+        annotation = str(parameters[name].annotation) if name in parameters else ""
+        wanted = _KINDS.get(annotation.removesuffix(" | None"))
+        if wanted is None or (value is None and annotation.endswith("None")) or _is(wanted, value):
+            continue
+        raise ArgumentError(f"{cls.__name__} takes {wanted} for {name}, got {value!r}")
+
+
+def _is(wanted: str, value: Any) -> bool:
+    if wanted is _BOOL:
+        return isinstance(value, (bool, np.bool_)) or (isinstance(value, int) and value in (0, 1))
+    if wanted is _TEXT:
+        return isinstance(value, str)
+    kinds: Any = (int, np.integer) if wanted is _INT else (Real, np.floating)
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+# ---- the call
+
+
+def check_inputs(cls: type, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Raise ArgumentError unless what a layer is called on is what its `call` takes: one value, or a list of them."""
+    leaves = flatten([args, kwargs])
+    if not any(isinstance(leaf, Value) for leaf in leaves):
+        raise _not_values(name, args, leaves)
+    if not is_own(cls) or not args:
+        refuse_foreign(leaves, f"layer {name!r} was called on")
+        return
+    if _takes_one(cls) and not isinstance(args[0], Value):
+        count = len(args[0]) if isinstance(args[0], (list, tuple, dict)) else 0
+        what = f"a {type(args[0]).__name__} of {count}" if count else kind(args[0])
+        raise ArgumentError(f"layer {name!r} takes one value, got {what}", remedy=_ONE)
+    for leaf in flatten(args[0]):
+        if not isinstance(leaf, Value):
+            remedy = (
+                remedy_for(leaf) if framework_of(leaf) else "to compute with an array, use dagir.ops: ops.add(x, array)"
+            )
+            raise ArgumentError(f"layer {name!r} takes values of the graph, got {kind(leaf)}", remedy=remedy)
+
+
+@cache
+def _takes_one(cls: Any) -> bool:
+    parameters = list(signature(cls.call).parameters.values())
+    return len(parameters) > 1 and parameters[1].annotation in ("Value", Value)
+
+
+def _not_values(name: str, args: tuple[Any, ...], leaves: Sequence[Any]) -> DagirError:
+    found = next((leaf for leaf in leaves if framework_of(leaf) is not None), None)
+    if found is not None:
+        given, remedy = kind(found), remedy_for(found)
+    else:
+        given, remedy = ", ".join(map(_given, args)) or "nothing", remedy_for(None)
+    return ArgumentError(f"layer {name!r} was called on {given}; a layer takes values of the graph", remedy=remedy)
+
+
+def _given(thing: Any) -> str:
+    if isinstance(thing, (list, tuple, dict)) and not thing:
+        return f"an empty {type(thing).__name__}"
+    return "None" if thing is None else type(thing).__name__
+
+
+def check_call(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Raise ArgumentError where `call` of a layer does not take these arguments."""
+    call = signature(type(layer).call)
+    try:
+        call.bind(layer, *args, **{key: value for key, value in kwargs.items() if key != "training"})
+    except TypeError as error:
+        taken = ", ".join(name for name in call.parameters if name != "self")
+        raise ArgumentError(
+            f"layer {layer.name!r} is called with arguments that its call does not take: {error}",
+            remedy=f"{type(layer).__name__}.call takes: {taken}",
+        ) from None

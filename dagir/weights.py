@@ -1,0 +1,69 @@
+"""What the array of a weight must be, and what is said of one that holds NaN or infinity."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+
+from dagir.errors import ArgumentError, NonFiniteWarning, ShapeError
+from dagir.origin import user_line
+from dagir.types import Array, TensorType
+
+
+def fitting(name: str, type: TensorType, given: Any) -> Array:
+    """The array of a weight in its dtype; not a copy where the dtype is right. Raises ShapeError, ArgumentError."""
+    try:
+        array = np.asarray(given)
+    except ValueError:
+        raise ArgumentError(f"weight {name!r} takes one array, got rows of different lengths") from None
+    if array.dtype.kind not in "fiubV" or (array.dtype.kind == "V" and array.dtype.names):  # V: bfloat16
+        raise ArgumentError(f"weight {name!r} takes numbers, got {_what(given, array)}")
+    if array.shape != type.shape:
+        raise ShapeError(
+            f"weight {name!r} has shape {type.shape}, got an array of shape {array.shape}",
+            remedy="give weights in the order and shapes of layer.weights",
+        )
+    return array.astype(type.dtype.numpy, copy=False)
+
+
+def _what(given: Any, array: Array) -> str:
+    return f"an array of {array.dtype}" if isinstance(given, np.ndarray) else repr(given)[:60]
+
+
+def not_finite(array: Array) -> str:
+    """What an array holds that is no finite number, in words: "3 NaN and 1 infinite of 8 numbers"; else empty."""
+    with np.errstate(over="ignore", invalid="ignore"):  # a sum reads the array once, and copies nothing
+        if array.dtype.kind in "iub" or math.isfinite(float(array.sum(dtype=np.float64))):
+            return ""
+    nan = int(np.isnan(array).sum())
+    infinite = int(np.isinf(array).sum())
+    counts = [f"{count} {what}" for count, what in ((nan, "NaN"), (infinite, "infinite")) if count]
+    return f"{' and '.join(counts)} of {array.size} numbers" if counts else ""
+
+
+def warn_if_not_finite(name: str, array: Array) -> None:
+    """Warn, at the user's line, of a weight that holds NaN or infinity."""
+    found = not_finite(array)
+    if found:
+        message = NonFiniteWarning(f"weight {name!r} holds {found}")
+        where = user_line()
+        warnings.warn_explicit(
+            message, NonFiniteWarning, where.file if where else "dagir", where.line if where else 1, registry=None
+        )
+
+
+class _Weight(Protocol):
+    name: str
+
+    @property
+    def array(self) -> Array: ...
+
+
+def warn_of(weights: Iterable[_Weight]) -> None:
+    """The same for several weights."""
+    for weight in weights:
+        warn_if_not_finite(weight.name, weight.array)
