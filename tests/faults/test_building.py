@@ -110,7 +110,7 @@ def row_8_unknown_layer():
 
 
 def row_8_unknown_op():
-    ops.sigmiod(dagir.Input((3,)))
+    ops.expand_dimz(dagir.Input((3,)), 0)
 
 
 def row_8_unknown_activation():
@@ -263,9 +263,9 @@ UnknownName: dagir.layers has no 'Conv2DTransposed'
   called at  {here}:+1
   remedy: did you mean Conv2DTranspose or Conv3DTranspose or Conv1DTranspose?""",
     row_8_unknown_op: """\
-UnknownName: dagir.ops has no 'sigmiod'
+UnknownName: dagir.ops has no 'expand_dimz'
   called at  {here}:+1
-  remedy: did you mean sigmoid or HardSigmoid or hard_sigmoid?""",
+  remedy: did you mean expand_dims or ExpandDims?""",
     row_8_unknown_activation: """\
 ArgumentError: unknown activation 'rellu'
   called at  {here}:+1
