@@ -104,8 +104,8 @@ class Backend(ABC):
     def lower(self, model: Model | Graph, **options: Any) -> Executable:
         """Turn a model into something that runs."""
 
-    def read(self, source: Any) -> Model:
-        """Read a model of this backend's framework. Raises BackendError where the backend cannot."""
+    def read(self, source: Any, **options: Any) -> Model:
+        """Read a model of this backend's framework. Options are the backend's. Raises BackendError where the backend cannot."""
         raise BackendError(f"the {self.name} backend reads no models")
 
     def trainer(self, model: Any, **options: Any) -> Trainer:

@@ -88,6 +88,12 @@ class UnsupportedOp(DagirError):
     exit_code = 4
 
 
+class UnsupportedLayer(DagirError):
+    """Layers of another framework's model that dagir cannot take: all of them at once, each with its path and why."""
+
+    exit_code = 4
+
+
 class BackendError(DagirError):
     """A backend that is not installed, or a device that is not there."""
 
@@ -108,3 +114,7 @@ class FileError(DagirError):
 
 class NonFiniteWarning(UserWarning):
     """A weight holds NaN or infinity; dagir-convert --strict makes it an error."""
+
+
+class UnsafeFile(FileError):
+    """A file made to run code, to reach other files, or to exhaust memory; or one that looks like it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,14 @@ def to_keras(model: Model) -> Any:
     return backend("keras").lower(model).artifact
 
 
-def from_keras(source: Any) -> Model:
-    """A keras.Model, or a .keras or .h5 file, as a Model. Raises BackendError, FileError, UnsupportedOp."""
-    return backend("keras").read(source)
+def from_keras(source: Any, *, custom_objects: Mapping[str, Any] | None = None) -> Model:
+    """A keras.Model, or a .keras or .h5 file, as a Model; a file is read without Keras, and nothing in it is executed.
+
+    custom_objects: for layers of your own, by class, registered name or layer name: a dagir Layer class that takes the
+    configuration, or f(config) -> Layer. Raises BackendError, FileError (UnsafeFile), UnsupportedLayer, which names
+    every layer that cannot be taken.
+    """
+    return backend("keras").read(source, custom_objects=custom_objects)
 
 
 def from_onnx(source: Any) -> Model:

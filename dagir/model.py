@@ -74,14 +74,15 @@ class Model(Trainable, Layer):
         if not trainable:
             self.trainable = False
 
-    def _set_graph(self, inputs: Any, outputs: Any, graph: Graph | None = None) -> None:
+    def _set_graph(self, inputs: Any, outputs: Any, graph: Graph | None = None, *, unused_inputs: bool = False) -> None:
         for what, structure in (("inputs", inputs), ("outputs", outputs)):
             for leaf in flatten(structure):
                 if not isinstance(leaf, Value):
                     remedy = remedy_for(leaf) if framework_of(leaf) else None
                     raise ArgumentError(f"{what} of model {self.name!r} hold {_shown(leaf)}, no Value", remedy=remedy)
         self._input_structure, self._output_structure = inputs, outputs
-        self.__dict__["graph"] = check(graph or Graph(flatten(inputs), flatten(outputs), self.name))
+        graph = graph or Graph(flatten(inputs), flatten(outputs), self.name)
+        self.__dict__["graph"] = check(graph, unused_inputs=unused_inputs)
         for layer in self.layers:
             self._track(layer)
         self.built = True

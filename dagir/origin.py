@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import CodeType
 from typing import Any, Protocol
@@ -48,8 +50,23 @@ def _line_at(code: CodeType | None, offset: int) -> int:
     return code.co_firstlineno
 
 
+_lines = ContextVar("dagir_lines", default=True)
+
+
+@contextmanager
+def without_lines() -> Iterator[None]:
+    """Within it nodes have no source line: a model that is read from a file was written by nobody's line here."""
+    token = _lines.set(False)
+    try:
+        yield
+    finally:
+        _lines.reset(token)
+
+
 def caller() -> Location | None:
-    """The innermost line outside this package."""
+    """The innermost line outside this package; None within `without_lines`."""
+    if not _lines.get():
+        return None
     frame = sys._getframe(1)
     while frame.f_code.co_filename.startswith(_PACKAGE):
         outer = frame.f_back

@@ -13,11 +13,12 @@ from dagir.origin import LayerCall
 from dagir.types import take_equations
 
 
-def check(graph: Graph) -> Graph:
+def check(graph: Graph, *, unused_inputs: bool = False) -> Graph:
     """Return the graph if it is sound. Raises InvalidGraph that names the node and the value.
 
     Sound means: names of inputs, of layers and of values differ, there is no cycle, every operand is produced before it
-    is read, every type is what the op's shape rule gives, every output is produced, and every input is needed.
+    is read, every type is what the op's shape rule gives, every output is produced, and every input is needed
+    (unless unused_inputs: a model that exists elsewhere keeps its inputs).
     """
     if not graph.outputs:
         raise InvalidGraph(f"graph {graph.name!r} has no outputs", remedy="give at least one value as outputs=")
@@ -31,7 +32,8 @@ def check(graph: Graph) -> Graph:
         if value.node is not None and value not in available:
             facts = [("node", describe(value.node)), ("its outputs", _listed(value.node.outputs))]
             raise InvalidGraph(f"output {value.name!r} is produced by no node of graph {graph.name!r}", facts=facts)
-    _check_inputs(graph)
+    if not unused_inputs:
+        _check_inputs(graph)
     return graph
 
 

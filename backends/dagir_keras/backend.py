@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dagir.backend import Backend
@@ -37,6 +38,12 @@ class KerasBackend(Backend):
         from dagir_keras.executable import KerasExecutable
 
         return KerasExecutable(model)
+
+    def read(self, source: Any, *, custom_objects: Mapping[str, Any] | None = None, **unknown: Any) -> Model:
+        """A Keras model, or a .keras or .h5 file, which is read without Keras. See dagir_keras.reading.read."""
+        from dagir_keras.reading import read
+
+        return read(source, custom_objects)
 
     def trainer(self, model: Model, **options: Any) -> KerasTrainer:
         """The model compiled with keras.Model.compile's arguments."""

@@ -245,7 +245,7 @@ class Layers:
             if isinstance(model, Sequential):
                 model._stack = [self._inner(i, record) for i in record.stack]
                 model._source = inputs
-            model._set_graph(inputs, outputs, graph)
+            model._set_graph(inputs, outputs, graph, unused_inputs=True)
         except DagirError as error:
             raise record.place.error(f"is no sound model: {error}") from None
         model._sublayers = []

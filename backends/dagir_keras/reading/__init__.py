@@ -1,0 +1,98 @@
+"""Reading Keras models: files as what they are, JSON and HDF5, and live models by the same table.
+
+A file is read without Keras: nothing in it is executed, and nothing is imported by name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from dagir.errors import ArgumentError, FileError
+from dagir.model import Model
+from dagir.origin import without_lines
+from dagir_keras.reading.archive import HDF5, MAX_COMPRESSED, MAX_CONFIG, ZIP, Archive, map_file, parse_config
+from dagir_keras.reading.layers import rule
+from dagir_keras.reading.network import Made, NetworkReader
+from dagir_keras.reading.problems import Problems
+
+__all__ = ["read", "rule"]
+
+
+def read(source: Any, custom_objects: Mapping[str, Any] | None = None) -> Model:
+    """A Keras model, or a .keras or .h5 file, as a Model.
+
+    custom_objects: for layers of your own, by class, registered name or layer name: a dagir Layer class that takes the
+    configuration, or f(config) -> Layer. Raises FileError (a file that is missing or damaged), UnsafeFile,
+    UnsupportedLayer (all layers that cannot be taken at once).
+    """
+    if isinstance(source, (str, os.PathLike)):
+        with without_lines():
+            return _read_file(os.fspath(source), custom_objects or {})
+    raise ArgumentError(f"from_keras takes a keras.Model or the path of a .keras or .h5 file, got {source!r}")
+
+
+def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
+    data = map_file(path)
+    begin = data[:8]
+    if begin[:4] == ZIP:
+        return _read_keras(Archive(path, data), custom)
+    if begin == HDF5:
+        return _read_h5(path, memoryview(data), custom)
+    if HDF5.startswith(begin) or ZIP.startswith(begin[:4]):
+        raise FileError(f"{path}: is truncated: it ends within its first bytes")
+    raise FileError(
+        f"{path}: is no Keras model: it begins neither as a zip (.keras) nor as an HDF5 file (.h5)",
+        remedy="save the model with model.save('name.keras')",
+    )
+
+
+def _made(record: Any, path: str, custom: Mapping[str, Any]) -> Made:
+    problems = Problems()
+    try:
+        made = NetworkReader(path, custom, problems).model(record)
+    except RecursionError:
+        raise FileError(f"{path}: models are nested too deep in it") from None
+    problems.require_none(path)
+    if made is None:
+        raise FileError(f"{path}: holds no model")
+    return made
+
+
+def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
+    from dagir_keras.reading.hdf5 import open_hdf5
+    from dagir_keras.reading.weights import WeightsReader
+
+    config = archive.config()
+    if "model.weights.h5" not in archive.names:
+        raise FileError(
+            f"{archive.path}: has no model.weights.h5: the architecture is there, the weights are not",
+            remedy="save the model with model.save('name.keras')",
+        )
+    made = _made(config, archive.path, custom)
+    view = archive.member("model.weights.h5", MAX_COMPRESSED)
+    stored = open_hdf5(view, f"{archive.path}: model.weights.h5")
+    WeightsReader(archive.path, stored).read(made)
+    return made.model
+
+
+def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
+    from dagir_keras.reading.hdf5 import open_hdf5
+    from dagir_keras.reading.weights import WeightsReader
+
+    root = open_hdf5(view, path)
+    config = root.text("model_config")
+    if config is None:
+        raise FileError(
+            f"{path}: has no model_config: these are weights without an architecture",
+            remedy="save the model with model.save('name.keras')",
+        )
+    if len(config) > MAX_CONFIG:
+        raise FileError(f"{path}: model_config has {len(config)} characters, more than the {MAX_CONFIG} that are read")
+    stored = root.group("model_weights")
+    if stored is None:
+        raise FileError(f"{path}: has no model_weights: the architecture is there, the weights are not")
+    made = _made(parse_config(config, f"{path}: model_config"), path, custom)
+    WeightsReader(path, stored).read_legacy(made)
+    return made.model

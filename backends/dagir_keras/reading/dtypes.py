@@ -1,0 +1,67 @@
+"""The dtypes of Keras: policies, and what becomes of values of different dtypes.
+
+Policy for mixed precision: "mixed_float16" and "mixed_bfloat16" are a way to train. Their weights are float32, and
+dagir computes with them in float32, which is nearer to what was trained than half of its digits are. A layer of pure
+float16, bfloat16 or float64 keeps its dtype. Quantized layers (int8, int4, float8, gptq) are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from dagir.types import DType
+from dagir_keras.reading.problems import Refused
+
+_HIGHER: dict[str, tuple[str, ...]] = {  # keras.src.backend.common.dtypes, which has it from JAX
+    "bool": ("int",),
+    "uint8": ("int16", "uint16"),
+    "uint16": ("int32", "uint32"),
+    "uint32": ("int64", "uint64"),
+    "uint64": ("float",),
+    "int": ("uint8", "int8"),
+    "int8": ("int16",),
+    "int16": ("int32",),
+    "int32": ("int64",),
+    "int64": ("float",),
+    "float": ("bfloat16", "float16"),
+    "bfloat16": ("float32",),
+    "float16": ("float32",),
+    "float32": ("float64",),
+    "float64": (),
+}
+
+
+@cache
+def _bounds(name: str) -> frozenset[str]:
+    return frozenset({name}).union(*(_bounds(higher) for higher in _HIGHER[name]))
+
+
+def promoted(kinds: Sequence[str]) -> DType:
+    """The dtype to which Keras promotes values of these; "int" and "float" stand for bare Python numbers."""
+    common = frozenset.intersection(*map(_bounds, kinds))
+    least = next(name for name in common if common <= _bounds(name))
+    return DType.of({"int": "int32", "float": "float32"}.get(least, least))
+
+
+def policy(config: Any) -> DType | None:
+    """The dtype that dagir gives a layer of this policy; None where Keras's default is meant. Raises Refused."""
+    name = config
+    if isinstance(config, dict):
+        kind, inner = config.get("class_name"), config.get("config")
+        if kind not in ("DTypePolicy", "Policy", "FloatDTypePolicy") or not isinstance(inner, dict):
+            raise Refused(
+                f"it has the dtype policy {kind}",
+                "quantized weights have no meaning in dagir yet: save the model before model.quantize(...)",
+            )
+        name = inner.get("name")
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise Refused(f"its dtype {name!r} is no name")
+    if name in ("mixed_float16", "mixed_bfloat16"):
+        return DType.FLOAT32
+    if name not in set(DType):
+        raise Refused(f"it has the dtype policy {name!r}", f"dagir has {', '.join(DType)}")
+    return DType.of(name)

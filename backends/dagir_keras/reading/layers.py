@@ -1,0 +1,145 @@
+"""From the configuration of a Keras layer to a layer of dagir, by a fixed table: the class of the same name.
+
+No class is looked up anywhere but here, among the layers of dagir, and in what the user gave.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeAlias
+
+from dagir import layers
+from dagir.layers import Layer
+from dagir_keras.reading import values
+from dagir_keras.reading.dtypes import policy
+from dagir_keras.reading.problems import REGISTER, Refused
+
+Maker: TypeAlias = Callable[[dict[str, Any]], Layer]
+
+_rules: dict[str, Any] = {}
+_FORGOTTEN = {  # of older files, or without meaning for what the layer computes
+    *("activity_regularizer", "batch_input_shape", "input_shape", "implementation", "input_length", "time_major"),
+    *("lora_rank", "lora_alpha", "experimental_autocast", "synchronized", "sparse", "ragged"),
+}
+_CODE = {
+    "Lambda": "it holds the byte code of a Python function, which is never run",
+    "TFSMLayer": "it loads a TensorFlow SavedModel, which is code",
+    "TorchModuleWrapper": "it holds a pickled PyTorch module, which is code",
+    "JaxLayer": "it holds a pickled JAX function, which is code",
+    "FlaxLayer": "it holds a pickled Flax module, which is code",
+}
+_PARTS = ("layer", "backward_layer", "forward_layer", "cell", "cells", "layers")
+
+
+def rule(name: str) -> Callable[[Any], Any]:
+    """Decorate what stands for a Keras layer of your own: a dagir Layer class, or f(config) -> Layer.
+
+    name: the class, or "package>Name" as it was registered with Keras.
+    """
+
+    def register(maker: Any) -> Any:
+        _rules[name] = maker
+        return maker
+
+    return register
+
+
+@cache
+def known_layers() -> dict[str, type[Layer]]:
+    """Every layer class of dagir by its name, which is Keras's."""
+    found = {name: getattr(layers, name) for name in layers.__all__}
+    return {
+        name: cls
+        for name, cls in found.items()
+        if isinstance(cls, type) and issubclass(cls, Layer) and cls not in (Layer, layers.InputLayer)
+    }
+
+
+def is_keras(module: Any) -> bool:
+    """Whether a module is that of Keras's layers; files of the older format name none."""
+    return module is None or (isinstance(module, str) and (f"{module}.").startswith(("keras.layers.", "keras.src.")))
+
+
+def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Callable[[Any, str], Layer]) -> Layer:
+    """The layer of a record: class_name, module, config. inner: makes the layers inside. Raises Refused, DagirError."""
+    name, config = record.get("class_name"), record.get("config")
+    if not isinstance(name, str) or not isinstance(config, dict):
+        raise Refused("its configuration has no class_name, or no config")
+    own = _own(record, custom)
+    if own is not None:
+        return _custom(own, config, inner)
+    _check_module(name, record.get("module"), record.get("registered_name"))
+    cls = known_layers()[name]
+    return cls.from_config(_arguments(config, inner))
+
+
+def _own(record: Mapping[str, Any], custom: Mapping[str, Any]) -> Any:
+    registered = record.get("registered_name")
+    for name in (record.get("name"), registered, record.get("class_name")):
+        for table in (custom, _rules):
+            if isinstance(name, str) and name in table:
+                return table[name]
+    return None
+
+
+def _custom(maker: Any, config: dict[str, Any], inner: Callable[[Any, str], Layer]) -> Layer:
+    if isinstance(maker, type) and issubclass(maker, Layer):
+        made: Any = maker.from_config(_arguments(config, inner))
+    else:
+        made = maker(config)
+    if not isinstance(made, Layer):
+        raise Refused(f"its rule made {type(made).__name__}, which is no dagir Layer")
+    if isinstance(config.get("name"), str):
+        made.name = config["name"]
+    return made
+
+
+def _check_module(name: str, module: Any, registered: Any) -> None:
+    if name in _CODE and is_keras(module):
+        raise Refused(_CODE[name], values._NO_LAMBDA, unsafe=True)
+    if not is_keras(module):
+        root = str(module).partition(".")[0]
+        if root in sys.stdlib_module_names or root in ("builtins", "keras", "tensorflow", "numpy"):
+            raise Refused(
+                f"{module}.{name} is no layer of Keras, and nothing is imported by name",
+                "a Keras model has no reason to name it: do not trust this file",
+                unsafe=True,
+            )
+        raise Refused(f"{module}.{name} is a class of its own, and nothing is imported by name", REGISTER.format(name))
+    if registered not in (None, name):
+        raise Refused(f"{registered} is a class of its own", REGISTER.format(registered))
+    if name not in known_layers():
+        raise Refused(f"dagir has no layer {name}", REGISTER.format(name))
+
+
+def _arguments(config: dict[str, Any], inner: Callable[[Any, str], Layer]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, data in config.items():
+        if key in _FORGOTTEN:
+            continue
+        if key == "quantization_config":
+            if data is not None:
+                raise Refused("its weights are quantized", "save the model before model.quantize(...)")
+            continue
+        found[key] = _argument(key, data, inner)
+    return found
+
+
+def _argument(key: str, data: Any, inner: Callable[[Any, str], Layer]) -> Any:
+    if key == "dtype":
+        return policy(data)
+    for kind in ("initializer", "regularizer", "constraint"):
+        if key.endswith(f"_{kind}"):
+            return values.training_object(kind, data)
+    if key in _PARTS and values.is_object(data):
+        return inner(data, key)
+    if key in _PARTS and isinstance(data, list) and data and all(map(values.is_object, data)):
+        return [inner(part, f"{key}[{place}]") for place, part in enumerate(data)]
+    if key.endswith("activation"):
+        is_layer = values.is_object(data) and data["class_name"] in known_layers()
+        return inner(data, key) if is_layer else values.activation(data)
+    if key == "vocabulary" and isinstance(data, str):
+        raise Refused(f"its vocabulary is the file {data!r}, which is not read", "give it as a list", unsafe=True)
+    return values.plain(data)

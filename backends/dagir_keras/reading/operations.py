@@ -1,0 +1,172 @@
+"""Raw operations of keras.ops in a functional model: the function of the same name in dagir.ops, by a fixed table.
+
+Keras promotes mixed dtypes, dagir refuses them: what Keras does in silence becomes a cast in the graph.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from dagir import ops
+from dagir.errors import ArgumentError
+from dagir.graph import Node, Parameter, Value, as_value, snake_case
+from dagir.structure import flatten, map_structure
+from dagir.types import DType
+from dagir_keras.reading.dtypes import promoted
+from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.values import MAX_CONSTANT
+
+_FAMILIES = ("numpy", "nn", "math", "core", "linalg", "image", "einops")
+_RENAMED = {"true_divide": "divide", "amax": "max", "amin": "min", "stop_gradient": "identity", "copy": "identity"}
+_PROMOTING = {
+    *("add", "subtract", "multiply", "divide", "floor_divide", "mod", "power", "maximum", "minimum", "matmul"),
+    *("equal", "not_equal", "greater", "greater_equal", "less", "less_equal", "concatenate", "stack", "einsum"),
+    *("arctan2", "logaddexp", "dot", "tensordot", "outer", "inner", "append", "hstack", "vstack", "cross"),
+}
+_TO_FLOAT = {
+    *("divide", "mean", "var", "std", "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "rsqrt", "reciprocal"),
+    *("sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"),
+    *("sigmoid", "softmax", "log_softmax", "softplus", "erf", "logsumexp", "arctan2", "logaddexp", "gelu", "silu"),
+}
+_TO_BOOL = {"logical_and", "logical_or", "logical_not", "logical_xor"}
+
+
+def is_operation(record: Mapping[str, Any]) -> bool:
+    """Whether a record of a functional model is a raw operation, not a layer."""
+    module = record.get("module")
+    if isinstance(module, str):
+        return module.startswith(("keras.src.ops.", "keras.ops"))
+    config = record.get("config")
+    return (  # the older format names no module; a layer's configuration says whether it trains
+        isinstance(config, dict) and not config.keys() - {"name"} and str(record.get("class_name")) != "InputLayer"
+    ) or (isinstance(config, dict) and "trainable" not in config and _function(str(record["class_name"])) is not None)
+
+
+@cache
+def _functions() -> dict[str, Callable[..., Any]]:
+    found = {name: getattr(ops, name) for name in ops.__all__}
+    return {name: function for name, function in found.items() if not isinstance(function, type)}
+
+
+def _function(class_name: str) -> Callable[..., Any] | None:
+    name = snake_case(class_name)
+    return _functions().get(_RENAMED.get(name, name))
+
+
+def make_operation(record: Mapping[str, Any]) -> Callable[..., Any]:
+    """What a raw operation does: f(*args, **kwargs) -> Value or a structure of them. Raises Refused."""
+    class_name, module = str(record.get("class_name")), record.get("module")
+    config = record.get("config")
+    if module is not None and module.rpartition(".")[2] not in (*_FAMILIES, "ops"):
+        raise Refused(f"{module}.{class_name} is no operation of keras.ops")
+    options = {key: _settled(part) for key, part in config.items() if key != "name"} if isinstance(config, dict) else {}
+    return operation(class_name, options, str(record.get("name") or snake_case(class_name)))
+
+
+def operation(class_name: str, options: Mapping[str, Any], name: str) -> Callable[..., Any]:
+    """The same, with the fields of the operation as they are. Raises Refused for one that dagir has not."""
+    if class_name == "GetItem":
+        return lambda x, key: _named(as_value(x)[_index(key)], name)
+    function = _function(class_name)
+    if function is None:
+        raise Refused(f"dagir has no keras.ops.{snake_case(class_name)}", "compute it with other operations")
+    kind = function.__name__
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        given = _as_keras_promotes(kind, list(args))
+        if kind == "einsum":
+            return _named(ops.einsum(options["subscripts"], *given), name)
+        _check_size(kind, options)
+        return _named(_call(function, given, {**options, **kwargs}), name)
+
+    return run
+
+
+def _call(function: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    known = inspect.signature(function).parameters
+    taken = {key: value for key, value in options.items() if key in known}
+    for key, value in options.items():
+        if key not in known and value not in (None, False):
+            raise Refused(f"dagir.ops.{function.__name__} has no argument {key!r}, which is {value!r}")
+    return function(*args, **taken)
+
+
+def _settled(part: Any) -> Any:
+    """Lists of plain data as tuples, which is what ops take."""
+    return tuple(map(_settled, part)) if isinstance(part, list) else part
+
+
+def _index(key: Any) -> Any:
+    return tuple(key) if isinstance(key, list) else key
+
+
+def _check_size(kind: str, options: Mapping[str, Any]) -> None:
+    if kind in ("zeros", "ones", "full", "eye", "arange", "linspace"):
+        sizes = [size for size in flatten(list(options.values())) if isinstance(size, int)]
+        if sizes and int(np.prod([max(1, abs(size)) for size in sizes], dtype=object)) > MAX_CONSTANT:
+            raise Refused(f"it makes a constant of more than {MAX_CONSTANT} elements", unsafe=True)
+
+
+def _as_keras_promotes(kind: str, args: list[Any]) -> list[Any]:
+    if kind in _TO_BOOL:
+        return [cast(arg, DType.BOOL) for arg in args]
+    if kind == "where" and len(args) == 3:
+        return [cast(args[0], DType.BOOL), *_common(args[1:], [])]
+    if kind in _PROMOTING:
+        return _common(args, ["float"] if kind in _TO_FLOAT else [])
+    if kind in _TO_FLOAT and args:
+        return [*_common(args[:1], ["float"]), *args[1:]]
+    return args
+
+
+def _common(args: list[Any], kinds: list[str]) -> list[Any]:
+    found = [_kind(leaf) for leaf in flatten(args)]
+    known = [kind for kind in [*found, *kinds] if kind is not None]
+    target = promoted(tuple(known)) if known else None
+    return [
+        arg if target is None else map_structure(lambda leaf: cast(leaf, target) if _kind(leaf) else leaf, arg)
+        for arg in args
+    ]
+
+
+def _kind(leaf: Any) -> str | None:
+    if isinstance(leaf, (Value, Parameter)):
+        return str(leaf.dtype)
+    if isinstance(leaf, (np.ndarray, np.generic)):
+        return str(DType.of(leaf.dtype))
+    return {bool: "bool", int: "int", float: "float"}.get(type(leaf))
+
+
+def cast(leaf: Any, dtype: DType) -> Any:
+    """A value of this dtype: itself, a cast, or a constant."""
+    if isinstance(leaf, (Value, Parameter)):
+        return leaf if leaf.dtype is dtype else ops.cast(as_value(leaf), dtype)
+    return as_value(np.asarray(leaf).astype(dtype.numpy))
+
+
+def _named(result: Any, name: str) -> Any:
+    """The result under the name that Keras has for the operation: its last node, made again, since nodes are final."""
+    node = result.node if isinstance(result, Value) else None
+    if node is None:
+        return result
+    if node.scope is not None or node.name is not None or len(node.outputs) != 1:
+        return result
+    again = Node(
+        node.op, node.inputs, (result.type,), scope=node.scope, location=None, equations=node.equations, name=name
+    )
+    if result.mask is not None:
+        again.output.attach_mask(result.mask)
+    return again.output
+
+
+def expect_value(result: Any) -> Any:
+    """A structure of Values. Raises ArgumentError where an operation gave something else."""
+    for leaf in flatten(result):
+        if not isinstance(leaf, Value):
+            raise ArgumentError(f"gave {type(leaf).__name__} in place of a value")
+    return result

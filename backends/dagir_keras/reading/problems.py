@@ -1,0 +1,67 @@
+"""What cannot be taken, collected, so that one error names all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dagir.errors import ArgumentError, DagirError, DTypeError, InvalidGraph, ShapeError, UnsafeFile, UnsupportedLayer
+
+_EXPECTED = (ArgumentError, DTypeError, InvalidGraph, ShapeError, UnsupportedLayer)
+REGISTER = "pass custom_objects={{{0!r}: a dagir Layer class}}, or register one with dagir_keras.reading.rule({0!r})"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One layer that cannot be taken. unsafe: it would run code or reach out."""
+
+    path: str
+    kind: str
+    reason: str
+    remedy: str | None = None
+    unsafe: bool = False
+
+
+class Refused(Exception):
+    """Raised where a layer cannot be taken, caught where its path is known."""
+
+    def __init__(self, reason: str, remedy: str | None = None, unsafe: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.remedy, self.unsafe = reason, remedy, unsafe
+
+
+class Problems:
+    """All that was refused so far."""
+
+    def __init__(self) -> None:
+        self._found: list[Problem] = []
+
+    @contextmanager
+    def at(self, path: str, kind: str) -> Iterator[None]:
+        """Within it, what refuses a layer, or the layer refuses, is noted and goes no further."""
+        try:
+            yield
+        except Refused as refused:
+            self._found.append(Problem(path, kind, refused.reason, refused.remedy, refused.unsafe))
+        except _EXPECTED as error:
+            self._found.append(Problem(path, kind, error.summary, error.remedy))
+        except (TypeError, ValueError, NotImplementedError) as error:
+            self._found.append(Problem(path, kind, f"{error}".splitlines()[0] if str(error) else type(error).__name__))
+
+    def require_none(self, source: str) -> None:
+        """Raise UnsafeFile or UnsupportedLayer with every problem, or nothing."""
+        if self._found:
+            raise self._error(source)
+
+    def _error(self, source: str) -> DagirError:
+        worst = [problem for problem in self._found if problem.unsafe]
+        count = len(self._found)
+        what = f"{count} layer{'s' if count > 1 else ''} cannot be taken"
+        first = (worst or self._found)[0]
+        if count == 1:
+            what = f"layer {first.path!r} ({first.kind}) cannot be taken: {first.reason}"
+        facts = [(problem.path, f"{problem.kind}: {problem.reason}") for problem in self._found]
+        remedies = dict.fromkeys(problem.remedy for problem in worst or self._found if problem.remedy)
+        kind = UnsafeFile if worst else UnsupportedLayer
+        return kind(f"{source}: {what}", facts=facts if count > 1 else (), remedy="; ".join(remedies) or None)

@@ -1,0 +1,93 @@
+"""The values in a configuration: plain data, and the few objects that Keras writes, from an allow-list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dagir.graph import snake_case
+from dagir.layers import activation as activations
+from dagir.types import Array, DType
+from dagir_keras.reading.problems import Refused
+
+_INITIALIZERS = {
+    *("Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform"),
+    *("Ones", "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros"),
+}
+_REGULARIZERS = {"L1", "L2", "L1L2", "OrthogonalRegularizer"}
+_CONSTRAINTS = {"MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"}
+_MODULES = {"initializer": "keras.initializers", "regularizer": "keras.regularizers", "constraint": "keras.constraints"}
+_KNOWN = {"initializer": _INITIALIZERS, "regularizer": _REGULARIZERS, "constraint": _CONSTRAINTS}
+MAX_CONSTANT = 1 << 26  # elements of a constant that a file may ask for
+
+
+def is_object(data: Any) -> bool:
+    """Whether data is an object of Keras, and no plain dict."""
+    return isinstance(data, dict) and "class_name" in data and "config" in data
+
+
+def training_object(kind: str, data: Any) -> Any:
+    """An initializer, regularizer or constraint as Keras takes it, in plain data.
+
+    They matter to training alone, and weights are read, not drawn: what is not Keras's own is left out.
+    """
+    if not is_object(data):
+        return data if data is None or isinstance(data, str) else None
+    name, config = data["class_name"], data["config"]
+    plain = isinstance(config, dict) and all(
+        part is None or isinstance(part, (bool, int, float, str, list)) for part in config.values()
+    )
+    if name not in _KNOWN[kind] or not plain:
+        return None
+    if all(part is None for part in config.values()) or (name == "Orthogonal" and config.get("gain") == 1.0):
+        return (
+            snake_case(name) if kind == "initializer" else {"module": _MODULES[kind], "class_name": name, "config": {}}
+        )
+    return {"module": _MODULES[kind], "class_name": name, "config": dict(config), "registered_name": None}
+
+
+def activation(data: Any) -> Any:
+    """The name of an activation that dagir has. Raises Refused."""
+    if is_object(data) and data["class_name"] == "function":
+        if data.get("module") not in (None, "builtins", "keras.activations", "keras.ops", "keras.src.activations"):
+            raise Refused(f"its activation is the function {data['config']!r} of {data.get('module')!r}")
+        data = data["config"]
+    if data is not None and not isinstance(data, str):
+        raise Refused(f"its activation is no name: {str(data)[:60]}")
+    activations.get(data)
+    return data
+
+
+def constant(data: dict[str, Any]) -> Array:
+    """An array that stands in a configuration. Raises Refused."""
+    config = data["config"]
+    name = config.get("dtype") if isinstance(config, dict) else None
+    if name not in set(DType):
+        raise Refused(f"it holds a constant of dtype {name!r}")
+    return np.asarray(config.get("value"), dtype=DType.of(name).numpy)
+
+
+def plain(data: Any) -> Any:
+    """Plain data, with the small objects that Keras writes into it. Raises Refused for any other object."""
+    if isinstance(data, list):
+        return [plain(part) for part in data]
+    if not isinstance(data, dict):
+        return data
+    if not is_object(data):
+        return {key: plain(part) for key, part in data.items()}
+    kind, config = data["class_name"], data["config"]
+    if kind in ("__tensor__", "__numpy__"):
+        return constant(data)
+    if kind == "__ellipsis__":
+        return Ellipsis
+    if kind == "__slice__":
+        return slice(*(plain(config.get(key)) for key in ("start", "stop", "step")))
+    if kind == "__lambda__":
+        raise Refused("it holds the byte code of a Python lambda, which is never run", _NO_LAMBDA, unsafe=True)
+    if kind == "DTypePolicy":
+        return config.get("name")
+    raise Refused(f"its configuration holds an object of {data.get('module')}.{kind}")
+
+
+_NO_LAMBDA = "write it with keras.ops in a Layer subclass, and convert the model from memory"

@@ -1,0 +1,165 @@
+"""The weights of a Keras file, laid into the Parameters of a model, each once, without a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dagir.errors import FileError
+from dagir.graph import Parameter, snake_case
+from dagir.layers import Layer
+from dagir.structure import flatten
+from dagir_keras.reading.hdf5 import Dataset, Group, walk
+from dagir_keras.reading.network import Made
+from dagir_keras.reading.values import is_object
+
+_ORDERS = {  # of the layers inside, where Keras lists their weights in another order than their names have
+    "Bidirectional": ("forward_layer", "backward_layer"),
+    "MultiHeadAttention": ("query_dense", "key_dense", "value_dense", "gate_dense", "output_dense"),
+    "GroupedQueryAttention": ("_query_dense", "_key_dense", "_value_dense", "_gate_dense", "_output_dense"),
+}
+_CONFIGURED = {"forward_layer": "layer"}  # where a configuration has another key than the file
+
+
+class WeightsReader:
+    """Assigns the arrays of a file. Raises FileError that names the layer, the weight and both shapes."""
+
+    def __init__(self, source: str, stored: Group) -> None:
+        self.source, self.stored = source, stored
+        self._assigned: set[Parameter] = set()
+
+    def read(self, made: Made) -> None:
+        """All weights of a model, from `layers/<class>/vars/<number>`."""
+        self._model(made, self.stored, "")
+
+    def read_legacy(self, made: Made) -> None:
+        """The same from an .h5 file: a group for each layer, which lists the names of its weights."""
+        names = self.stored.texts("layer_names") or list(walk(self.stored))
+        lists = {name: self._legacy(name) for name in names}
+        wanted = [(name, layer) for name, layer in made.layers.items() if _legacy_weights(layer)]
+        stored = [name for name in names if lists[name]]
+        if len(wanted) != len(stored):
+            raise FileError(
+                f"{self.source}: the file has weights of {len(stored)} layers, the model has {len(wanted)} with weights"
+            )
+        known = set(stored) == {name for name, _ in wanted}
+        for place, (name, layer) in enumerate(wanted):
+            self._assign(layer, _legacy_weights(layer), lists[name if known else stored[place]], name)
+
+    def _legacy(self, name: str) -> list[Dataset]:
+        group = self.stored.group(name)
+        if group is None:
+            raise FileError(f"{self.stored.where}: has no weights of layer {name!r}, which it lists")
+        found: list[Dataset] = []
+        for weight in group.texts("weight_names") or []:
+            data = group.get(weight)
+            if not isinstance(data, Dataset):
+                raise FileError(f"{group.where}: has no weight {weight!r}, which it lists")
+            found.append(data)
+        return found
+
+    # ---- the newer layout
+
+    def _model(self, made: Made, group: Group, path: str) -> None:
+        records = [record for record in made.record["config"]["layers"] if _name(record) in made.layers]
+        inputs = [record for record in made.record["config"]["layers"] if record.get("class_name") == "InputLayer"]
+        counted = records if made.record.get("class_name") == "Sequential" else _in_order(made, records, inputs)
+        for record, place in zip(counted, _places(counted), strict=True):
+            name = _name(record)
+            if name not in made.layers:
+                continue
+            inner = group.group(f"layers/{place}")
+            where = f"{path}/{name}".lstrip("/")
+            if name in made.nested:
+                if inner is not None or not self._is_done(made.layers[name]):
+                    self._model(made.nested[name], self._there(inner, group, f"layers/{place}", where), where)
+            elif made.layers[name].weights and not self._is_done(made.layers[name]):
+                found = self._there(inner, group, f"layers/{place}", where)
+                self._assign(made.layers[name], made.layers[name].weights, list(_arrays(record, found)), where)
+
+    def _is_done(self, layer: Layer) -> bool:
+        return set(layer.weights) <= self._assigned
+
+    def _there(self, found: Group | None, group: Group, place: str, path: str) -> Group:
+        if found is None:
+            raise FileError(f"{group.where}: has no {place}, the weights of layer {path!r}")
+        return found
+
+    def _assign(self, layer: Layer, weights: Sequence[Parameter], stored: Sequence[Dataset], path: str) -> None:
+        if len(weights) != len(stored):
+            raise FileError(
+                f"{self.source}: layer {path!r} has {len(weights)} weights by its configuration, the file has "
+                f"{len(stored)} of them"
+            )
+        for place, (weight, data) in enumerate(zip(weights, stored, strict=True)):
+            if data.shape != weight.shape:
+                raise FileError(
+                    f"{data.where}: weight {place} of layer {path!r} is {list(weight.shape)} by its configuration, "
+                    f"the file has {list(data.shape)}"
+                )
+            weight.assign(data.array())  # of another dtype, it is cast: a float64 weight of a float32 layer
+            self._assigned.add(weight)
+
+
+def _in_order(made: Made, records: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    kept = {id(record) for record in (*records, *inputs)}
+    return [record for record in made.record["config"]["layers"] if id(record) in kept]
+
+
+def _places(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The names under which Keras keeps a list of layers: by class, numbered."""
+    used: dict[str, int] = {}
+    for record in records:
+        name = _file_name(str(record.get("class_name")))
+        number = used[name] = used.get(name, -1) + 1
+        yield f"{name}_{number}" if number else name
+
+
+def _file_name(class_name: str) -> str:
+    return snake_case(class_name)
+
+
+def _name(record: Mapping[str, Any]) -> str:
+    return str(record.get("name") or record.get("config", {}).get("name"))
+
+
+def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
+    """The arrays of a layer in the order of its weights: its own, then those of the layers inside."""
+    own = group.group("vars")
+    if own is not None:
+        yield from (data for data in map(own.get, sorted(own.names, key=_number)) if isinstance(data, Dataset))
+    config = record.get("config", {})
+    if isinstance(config.get("layers"), list):
+        records = [inner for inner in config["layers"] if isinstance(inner, dict)]
+        if record.get("class_name") == "Sequential":
+            records = [inner for inner in records if inner.get("class_name") != "InputLayer"]
+        yield from _listed(records, group, "layers")
+        return
+    for name in _ORDERS.get(str(record.get("class_name")), ()) or sorted(walk(group), key=_private_last):
+        inner = group.group(name)
+        if name == "vars" or inner is None or name == "seed_generator":
+            continue
+        part = config.get(_CONFIGURED.get(name, name))
+        if isinstance(part, list) and part and all(map(is_object, part)):
+            yield from _listed(part, group, name)
+        else:
+            yield from _arrays(part if is_object(part) else {}, inner)
+
+
+def _listed(records: Sequence[Mapping[str, Any]], group: Group, name: str) -> Iterator[Dataset]:
+    for record, place in zip(records, _places(records), strict=True):
+        inner = group.group(f"{name}/{place}")
+        if inner is not None:
+            yield from _arrays(record, inner)
+
+
+def _number(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdigit() else (1 << 31, name)
+
+
+def _private_last(name: str) -> tuple[bool, str]:
+    return name.startswith("_"), name
+
+
+def _legacy_weights(layer: Layer) -> list[Parameter]:
+    return list(flatten([*layer.trainable_weights, *layer.non_trainable_weights]))

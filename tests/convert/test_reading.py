@@ -1,0 +1,163 @@
+"""Keras models read from their files: what comes out computes what Keras computes, under the same names."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+import dagir
+from convert.zoo import ZOO, build, feeds
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Each model with its files, made once."""
+    folder = tmp_path_factory.mktemp("zoo")
+    known: dict[str, tuple[keras.Model, dict[str, str]]] = {}
+
+    def get(name):
+        if name not in known:
+            made = build(name)
+            paths = {suffix: str(folder / f"{name}.{suffix}") for suffix in ("keras", "h5")}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                made.save(paths["keras"])
+                made.save(paths["h5"])
+            known[name] = made, paths
+        return known[name]
+
+    return get
+
+
+def outputs_of(made, x):
+    return [np.asarray(y) for y in keras.tree.flatten(made(x, training=False))]
+
+
+def assert_same(read, made, x, tolerance=1e-5):
+    ours = dagir.lower(read, "numpy")(x if not isinstance(x, (list, tuple)) else list(x))
+    expected, found = outputs_of(made, x), [np.asarray(y) for y in keras.tree.flatten(ours)]
+    assert len(expected) == len(found)
+    for theirs, mine in zip(expected, found, strict=True):
+        assert mine.shape == theirs.shape
+        assert mine.dtype == theirs.dtype
+        scale = max(1.0, float(np.abs(theirs.astype("float64")).max())) if theirs.size else 1.0
+        np.testing.assert_allclose(mine.astype("float64"), theirs.astype("float64"), rtol=0, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("name", ZOO)
+def test_a_file_computes_what_keras_computes(saved, name, suffix):
+    made, paths = saved(name)
+    read = dagir.from_keras(paths[suffix])
+    tolerance = 2e-3 if name == "half" else 1e-5
+    for batch in (1, 3):
+        assert_same(read, made, feeds(made, batch), tolerance)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_names_types_and_weights_are_those_of_the_file(saved, name):
+    made, paths = saved(name)
+    read = dagir.from_keras(paths["keras"])
+    assert read.name == made.name
+    assert [layer.name for layer in read.layers] == [layer.name for layer in made.layers if layer.name in _names(read)]
+    assert _names(made) <= _names(read)
+    assert {v.name: (v.shape, str(v.dtype)) for v in read.inputs} == {
+        v._keras_history.operation.name: (tuple(v.shape), v.dtype) for v in made.inputs
+    }
+    assert read.count_params() == made.count_params()
+    assert [w.shape for w in read.weights] == [tuple(w.shape) for w in made.weights]
+    for mine, theirs in zip(read.weights, made.weights, strict=True):
+        np.testing.assert_array_equal(mine.array, np.asarray(theirs))
+    assert [w.shape for w in read.trainable_weights] == [tuple(w.shape) for w in made.trainable_weights]
+
+
+def _names(made):
+    return {layer.name for layer in made.layers}
+
+
+def test_weights_are_parts_of_the_mapped_file(saved):
+    _, paths = saved("residual")
+    for suffix in ("keras", "h5"):
+        for weight in dagir.from_keras(paths[suffix]).weights:
+            assert not weight.array.flags.owndata
+            assert not weight.array.flags.writeable
+
+
+def test_shared_weights_are_one_parameter(saved):
+    _, paths = saved("nested_models")
+    read = dagir.from_keras(paths["keras"])
+    assert len(read.weights) == 4
+    assert read.get_layer("inner") is read.get_layer("middle").get_layer("inner")
+
+
+def test_dicts_keep_their_names_and_order(saved):
+    _, paths = saved("dict_inputs_and_outputs")
+    read = dagir.from_keras(paths["keras"])
+    assert read.input_names == ["zebra", "ant"]
+    assert read.output_names == ["score", "again", "between"]
+    _, paths = saved("shared_layer")
+    read = dagir.from_keras(paths["keras"])
+    assert read.input_names == ["right", "left"]
+    assert read.output_names == ["difference"]
+
+
+def test_raw_operations_bear_their_names(saved):
+    made, paths = saved("raw_operations")
+    read = dagir.from_keras(paths["keras"])
+    assert read.output_names == made.output_names
+
+
+def test_a_frozen_layer_stays_frozen(saved):
+    _, paths = saved("frozen")
+    read = dagir.from_keras(paths["keras"])
+    assert not read.get_layer("keep").trainable
+    assert read.get_layer("train").trainable
+
+
+def test_what_training_needs_reaches_keras_again(saved):
+    _, paths = saved("initializers")
+    again = dagir.to_keras(dagir.from_keras(paths["keras"]))
+    kinds = [type(layer.kernel_initializer).__name__ for layer in again.layers[-5:]]
+    assert kinds == ["VarianceScaling", "Orthogonal", "TruncatedNormal", "Constant", "GlorotUniform"]
+    assert type(again.layers[-2].kernel_regularizer).__name__ == "L1L2"
+
+
+def test_mixed_precision_computes_in_the_float32_of_its_weights(tmp_path):
+    made = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, dtype="mixed_float16")])
+    made.save(tmp_path / "m.keras")
+    read = dagir.from_keras(tmp_path / "m.keras")
+    assert read.outputs[0].dtype == "float32"
+    x = np.linspace(-1, 1, 8, dtype="float32").reshape(2, 4)
+    kernel, bias = (np.asarray(w) for w in made.weights)
+    np.testing.assert_allclose(dagir.lower(read)(x), x @ kernel + bias, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_quantized_models_are_refused(tmp_path):
+    made = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="head")])
+    made.quantize("int8")
+    made.save(tmp_path / "m.keras")
+    with pytest.raises(dagir.errors.UnsupportedLayer, match="head.*Dense.*Quantized"):
+        dagir.from_keras(tmp_path / "m.keras")
+
+
+def test_a_file_becomes_onnx_without_tensorflow(saved, tmp_path):
+    _, paths = saved("residual")
+    script = f"""
+        import sys
+        from dagir_convert.main import app
+        for verify in ("--no-verify", "--verify"):
+            try:
+                app(["convert", {paths["keras"]!r}, {str(tmp_path / "m.onnx")!r}, "--force", verify])
+            except SystemExit as done:
+                assert done.code == 0, done.code
+            heavy = {{name.partition(".")[0] for name in sys.modules}} & {{"tensorflow", "keras", "torch", "jax"}}
+            assert not heavy, heavy
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=120)
