@@ -105,7 +105,7 @@ class Backend(ABC):
         """Turn a model into something that runs."""
 
     def read(self, source: Any, **options: Any) -> Model:
-        """Read a model of this backend's framework. Options are the backend's. Raises BackendError where the backend cannot."""
+        """Read a model of this backend's framework. Raises BackendError where the backend cannot."""
         raise BackendError(f"the {self.name} backend reads no models")
 
     def trainer(self, model: Any, **options: Any) -> Trainer:

@@ -143,7 +143,7 @@ def test_quantized_models_are_refused(tmp_path):
     made = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="head")])
     made.quantize("int8")
     made.save(tmp_path / "m.keras")
-    with pytest.raises(dagir.errors.UnsupportedLayer, match="head.*Dense.*Quantized"):
+    with pytest.raises(dagir.errors.UnsupportedLayer, match=r"head.*Dense.*Quantized"):
         dagir.from_keras(tmp_path / "m.keras")
 
 

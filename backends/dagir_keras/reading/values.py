@@ -41,9 +41,9 @@ def training_object(kind: str, data: Any) -> Any:
     if name not in _KNOWN[kind] or not plain:
         return None
     if all(part is None for part in config.values()) or (name == "Orthogonal" and config.get("gain") == 1.0):
-        return (
-            snake_case(name) if kind == "initializer" else {"module": _MODULES[kind], "class_name": name, "config": {}}
-        )
+        config = {}
+    if not config and kind == "initializer":
+        return snake_case(name)
     return {"module": _MODULES[kind], "class_name": name, "config": dict(config), "registered_name": None}
 
 
