@@ -285,10 +285,20 @@ class Sequential(Model):
             self._close()
 
     def _close(self) -> None:
+        """Call the layers: the graph is the model's own, wherever the model is called, and so are new weights."""
         assert self._source is not None
         value: Any = self._source
-        for layer in self._stack:
-            value = layer(value)
+        scope = current_scope.get()
+        known = {weight for layer in self._stack for weight in layer.weights}
+        token = current_scope.set(None)
+        try:
+            for layer in self._stack:
+                value = layer(value)
+        finally:
+            current_scope.reset(token)
+        for weight in dict.fromkeys(weight for layer in self._stack for weight in layer.weights):
+            if weight not in known:
+                weight.name = f"{self.name if scope is None else scope.path}/{weight.name}"
         self._set_graph(self._source, value)
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from dagir.graph import Value
 from dagir.layers import Layer
 from dagir.model import Model
 from dagir.origin import LayerCall
-from dagir.structure import flatten
+from dagir.structure import flatten, map_structure
 from dagir.types import DType, broadcast, take_equations
 from dagir_keras.elementwise import is_read_as_bias
 
@@ -77,11 +77,30 @@ def _adds_right(call: LayerCall) -> bool:
     return right
 
 
-def make_layer(layer: Layer) -> keras.layers.Layer:
-    """The Keras layer with the same configuration; its weights are filled once it is built."""
+def make_layer(layer: Layer, made: Callable[[Layer], keras.layers.Layer]) -> keras.layers.Layer:
+    """The Keras layer with the same configuration; its weights are filled once it is built.
+
+    made: what gives the Keras layers of the layers that this one holds.
+    """
     config = _config(layer)
     assert config is not None
-    return getattr(keras.layers, type(layer).__name__).from_config(config)
+    cls = getattr(keras.layers, type(layer).__name__)
+    if isinstance(layer, layers.Bidirectional):
+        made = _unshared  # Keras copies them
+    if any(isinstance(leaf, Layer) for leaf in flatten(config)):
+        return cls(**map_structure(lambda leaf: made(leaf) if isinstance(leaf, Layer) else leaf, config))
+    return cls.from_config(config)
+
+
+def _unshared(layer: Layer) -> keras.layers.Layer:
+    return make_layer(layer, _unshared)
+
+
+def held_by(layer: Layer, made: keras.layers.Layer) -> list[tuple[Layer, keras.layers.Layer]]:
+    """The layers that Keras copies when it makes a layer that holds them, beside the copies."""
+    if not isinstance(layer, layers.Bidirectional):
+        return []
+    return [(layer.forward_layer, made.forward_layer), (layer.backward_layer, made.backward_layer)]
 
 
 @contextmanager
@@ -107,17 +126,18 @@ def _config(layer: Layer) -> dict[str, Any] | None:
     """The layer's configuration as Keras takes it; None where it holds a function that Keras has no name for."""
     config: dict[str, Any] = {}
     for key, value in layer.get_config().items():
-        if key.endswith("initializer") and callable(value):
+        held = [leaf for leaf in flatten(value) if isinstance(leaf, Layer)]
+        if held:
+            if not all(map(_has_keras_s, held)):
+                return None
+            config[key] = value
+        elif key.endswith("initializer") and callable(value):
             of_keras = isinstance(value, keras.initializers.Initializer)
             made = value if of_keras else initializers.serialize(value)
             if made is not None:  # else it is lost; the weights are copied, so how they began is no matter
                 config[key] = made
         elif key.endswith(("regularizer", "constraint")) or not callable(value):
             config[key] = _plain(value)
-        elif isinstance(value, Layer):
-            if not _has_keras_s(value):
-                return None
-            config[key] = keras.saving.serialize_keras_object(make_layer(value))
         elif value not in _ACTIVATION_NAMES:
             return None
         else:
@@ -127,6 +147,8 @@ def _config(layer: Layer) -> dict[str, Any] | None:
 
 def _has_keras_s(layer: Layer) -> bool:
     """Whether Keras has this layer, and all that its configuration says."""
+    if isinstance(layer, Model):
+        return True
     own = type(layer).__module__.startswith("dagir.layers")
     return own and hasattr(keras.layers, type(layer).__name__) and _config(layer) is not None
 

@@ -23,7 +23,7 @@ from dagir.origin import LayerCall
 from dagir.passes import Outline
 from dagir.structure import flatten, flatten_like, map_structure, pack
 from dagir_keras.names import distinguish
-from dagir_keras.native import building, is_native, make_layer
+from dagir_keras.native import building, held_by, is_native, make_layer
 from dagir_keras.rules import rules
 from dagir_keras.sizes import size_sources, sizes_to_compute, with_sizes
 
@@ -46,8 +46,13 @@ class Registry:
     def layer(self, layer: Layer) -> keras.layers.Layer:
         """The Keras layer of a layer, made at the first call."""
         if layer not in self.layers:
-            self.layers[layer] = make_layer(layer)
+            self.layers[layer] = make_layer(layer, self._held)
+            for inner, made in held_by(layer, self.layers[layer]):
+                self.layers[inner] = made
         return self.layers[layer]
+
+    def _held(self, layer: Layer) -> keras.layers.Layer:
+        return self.model(layer) if isinstance(layer, Model) else self.layer(layer)
 
     def model(self, model: Model) -> keras.Model:
         """The Keras model of a nested model, made at the first call."""
@@ -211,8 +216,9 @@ class Program:
             if kwargs.get("training", 0) is None:
                 del kwargs["training"]  # None is what a trace has; to Keras it would mean inference
             with building(made):
-                outputs = made(*args, **kwargs)
-            return flatten_like(call.outputs, outputs)
+                outputs = flatten_like(call.outputs, made(*args, **kwargs))
+            first = dict(zip(reversed(flatten(call.outputs)), reversed(outputs), strict=True))
+            return [first[value] for value in graph.outputs]
 
         return step
 

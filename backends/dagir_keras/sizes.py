@@ -45,13 +45,18 @@ def with_sizes(
 
     def run(tensors: Sequence[Any]) -> Any:
         sizes = {name: K.shape(tensors[place])[axis] for name, (place, axis) in places.items()}
-        fields = {name: tuple(_number(size, sizes) for size in getattr(op, name)) for name in op.shape_fields}
-        return rule(replace(op, **fields), *tensors[:count])
+        return rule(with_numbers(op, sizes), *tensors[:count])
 
     return run
 
 
-def _number(dim: Dim, sizes: Mapping[str, Any]) -> Any:
+def with_numbers(op: Op, sizes: Mapping[str, Any]) -> Op:
+    """The op with numbers, or integer tensors, for its named sizes."""
+    fields = {name: tuple(number(size, sizes) for size in getattr(op, name)) for name in op.shape_fields}
+    return replace(op, **fields)
+
+
+def number(dim: Dim, sizes: Mapping[str, Any]) -> Any:
     """An int, or an integer tensor."""
     if isinstance(dim, int):
         return dim
@@ -65,7 +70,7 @@ def _number(dim: Dim, sizes: Mapping[str, Any]) -> Any:
 
 
 def _applied(atom: Any, sizes: Mapping[str, Any]) -> Any:
-    left, right = _number(atom.left, sizes), _number(atom.right, sizes)
+    left, right = number(atom.left, sizes), number(atom.right, sizes)
     if atom.function == "floordiv":
         return left // right
     return K.minimum(left, right) if atom.function == "min" else K.maximum(left, right)

@@ -14,6 +14,7 @@ from dagir_numpy import (
     reduce,
     resize,
     rnn,
+    scan,
     shape,
     trigonometry,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "reduce",
     "resize",
     "rnn",
+    "scan",
     "shape",
     "trigonometry",
 ]

@@ -14,6 +14,7 @@ from dagir_onnx import (
     reduce,
     resize,
     rnn,
+    scan,
     shape,
     trigonometry,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "reduce",
     "resize",
     "rnn",
+    "scan",
     "shape",
     "trigonometry",
 ]

@@ -1,10 +1,10 @@
-"""DType to and from ONNX's TensorProto.DataType."""
+"""DType to and from ONNX's TensorProto.DataType, and types as ONNX writes them."""
 
 from __future__ import annotations
 
-from onnx import TensorProto
+from onnx import TensorProto, ValueInfoProto, helper
 
-from dagir.types import DType
+from dagir.types import DType, TensorType
 
 TO_ONNX: dict[DType, int] = {
     DType.FLOAT16: TensorProto.FLOAT16,
@@ -22,3 +22,9 @@ TO_ONNX: dict[DType, int] = {
     DType.BOOL: TensorProto.BOOL,
 }
 FROM_ONNX: dict[int, DType] = {code: dtype for dtype, code in TO_ONNX.items()}
+
+
+def value_info(name: str, type: TensorType) -> ValueInfoProto:
+    """A name with its type, symbolic sizes as text."""
+    shape = [size if isinstance(size, int) else str(size) for size in type.shape]
+    return helper.make_tensor_value_info(name, TO_ONNX[type.dtype], shape)

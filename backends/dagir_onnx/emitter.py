@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, StringStringEntryProto, helper
+from onnx import GraphProto, NodeProto, StringStringEntryProto, helper
 
 from dagir.dims import Dim, SymbolicDim
 from dagir.graph import Constant, Node, Parameter, Value
 from dagir.naming import Namer
 from dagir.passes import Derived
 from dagir.types import Array, DType, TensorType, type_of
+from dagir_onnx.dtypes import value_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,35 @@ class Emitter:
             self._sizes[dim] = self._compute_size(dim)
         return self._sizes[dim]
 
+    def name(self, wanted: str) -> str:
+        """A name that nothing else in the graph and its subgraphs has."""
+        return self._namer(f"{self._prefix}{wanted}")
+
+    def subgraph(self, name: str, inputs: Sequence[Tensor], write: Callable[[], Sequence[Tensor]]) -> GraphProto:
+        """What `write` writes, as a graph of its own; it may read whatever was made outside, weights among it."""
+        outside, self.nodes = self.nodes, []
+        sizes = dict(self._sizes)  # what is computed within cannot be read outside
+        try:
+            results = self._distinct(write())
+            ends = [value_info(tensor.name, tensor.type) for tensor in results]
+            nodes = self.nodes
+        finally:
+            self.nodes, self._sizes = outside, sizes
+        starts = [value_info(tensor.name, tensor.type) for tensor in inputs]
+        return helper.make_graph(nodes, name, starts, ends)
+
+    def _distinct(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Outputs of a subgraph: each made by a node in it, and named once."""
+        free = {name for proto in self.nodes for name in proto.output}
+        found = []
+        for tensor in tensors:
+            if tensor.name not in free:
+                found.append(self("Identity", tensor))
+                continue
+            free.remove(tensor.name)
+            found.append(tensor)
+        return found
+
     @property
     def outputs(self) -> tuple[Value, ...]:
         """The outputs of the node that is being lowered, for their types."""
@@ -173,19 +204,27 @@ class Emitter:
             return self.constant(source.array)
         if value not in self._leaves:
             derived = isinstance(source, Derived)
-            self._leaves[value] = Tensor(self._names[value], value.type, lambda: source.array, derived)
+            name = self._names[value] if value in self._names else self._namer(value.name)  # a body's own
+            self._leaves[value] = Tensor(name, value.type, lambda: source.array, derived)
         return self._leaves[value]
 
     def begin(self, node: Node) -> int:
         """Start on a node: what is written from now on carries its layer and source line."""
         self._current = node
-        self._prefix = f"{node.scope.path}/" if node.scope is not None else ""
-        self._props = []
-        if node.scope is not None:
-            self._props.append(StringStringEntryProto(key="dagir.layer", value=node.scope.path))
-        if node.location is not None:
-            self._props.append(StringStringEntryProto(key="dagir.source", value=node.location.short))
+        self._prefix, self._props = _marks(node)
         return len(self.nodes)
+
+    @contextmanager
+    def at(self, node: Node) -> Iterator[None]:
+        """Within a node that is being lowered: at a node of its body, which is of the same layer if of none."""
+        before = self._current, self._prefix, self._props
+        self._current = node
+        if node.scope is not None:
+            self._prefix, self._props = _marks(node)
+        try:
+            yield
+        finally:
+            self._current, self._prefix, self._props = before
 
     def finish(self, value: Value, tensor: Tensor, start: int, is_output: bool) -> Tensor:
         """Give what a rule returned the value's own name; `start` is what `begin` returned."""
@@ -248,3 +287,13 @@ class Emitter:
         kind = TensorType(DType.INT64, (1,))
         found: Tensor = self(op_type, self.size(atom.left), self.size(atom.right), type=kind)
         return found
+
+
+def _marks(node: Node) -> tuple[str, list[StringStringEntryProto]]:
+    """What stands before the names of what a node becomes, and the properties that say where it came from."""
+    props = []
+    if node.scope is not None:
+        props.append(StringStringEntryProto(key="dagir.layer", value=node.scope.path))
+    if node.location is not None:
+        props.append(StringStringEntryProto(key="dagir.source", value=node.location.short))
+    return f"{node.scope.path}/" if node.scope is not None else "", props

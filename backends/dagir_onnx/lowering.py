@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnx import ModelProto, ValueInfoProto, helper
+from onnx import ModelProto, NodeProto, helper
 
 from dagir.backend import at_node
 from dagir.errors import ArgumentError, DagirError
@@ -10,7 +10,7 @@ from dagir.graph import Constant, Graph, Parameter, Value
 from dagir.model import Signature
 from dagir.naming import value_names
 from dagir.types import TensorType
-from dagir_onnx.dtypes import TO_ONNX
+from dagir_onnx.dtypes import value_info
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 
@@ -56,8 +56,8 @@ def emit_graph(graph: Graph, signature: Signature, opset: int) -> Emitter:
 def model_proto(graph: Graph, signature: Signature, opset: int) -> tuple[ModelProto, dict[str, Tensor]]:
     """The model without its weights, and the initializers to put in or beside it."""
     emit = emit_graph(graph, signature, opset)
-    inputs = [_value_info(name, type) for name, type in signature.inputs]
-    outputs = [_value_info(name, type) for name, type in _final_outputs(graph, signature, emit)]
+    inputs = [value_info(name, type) for name, type in signature.inputs]
+    outputs = [value_info(name, type) for name, type in _final_outputs(graph, signature, emit)]
     if any(len(node.outputs) > 1 for node in graph.nodes):
         _sweep(emit, [name for name, _ in signature.outputs])
     proto = helper.make_graph(emit.nodes, graph.name, inputs, outputs)
@@ -78,9 +78,20 @@ def _sweep(emit: Emitter, outputs: list[str]) -> None:
     for proto in reversed(emit.nodes):
         if not needed.isdisjoint(proto.output):
             kept.append(proto)
-            needed.update(proto.input)
+            needed.update(_reads(proto))
     emit.nodes = kept[::-1]
     emit.initializers = {name: tensor for name, tensor in emit.initializers.items() if name in needed}
+
+
+def _reads(proto: NodeProto) -> list[str]:
+    """The names that a node reads, those that its subgraphs read among them."""
+    names, pending = [], [proto]
+    while pending:
+        node = pending.pop()
+        names.extend(node.input)
+        pending.extend(inner for attribute in node.attribute for inner in attribute.g.node)
+        names.extend(output.name for attribute in node.attribute for output in attribute.g.output)
+    return names
 
 
 def _final_outputs(graph: Graph, signature: Signature, emit: Emitter) -> list[tuple[str, TensorType]]:
@@ -96,11 +107,6 @@ def _final_outputs(graph: Graph, signature: Signature, emit: Emitter) -> list[tu
             emit.nodes[-1].output[0] = name
         seen.add(name)
     return list(signature.outputs)
-
-
-def _value_info(name: str, type: TensorType) -> ValueInfoProto:
-    shape = [size if isinstance(size, int) else str(size) for size in type.shape]
-    return helper.make_tensor_value_info(name, TO_ONNX[type.dtype], shape)
 
 
 __all__ = ["DEFAULT_OPSET", "NEWEST_OPSET", "OLDEST_OPSET", "check_opset", "emit_graph", "model_proto"]

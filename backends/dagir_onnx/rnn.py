@@ -14,12 +14,13 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from dagir import ops
-from dagir.errors import UnsupportedOp
+from dagir.ops.steps import as_scan
 from dagir.types import Array, DType, TensorType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.norm import narrowed, widened
 from dagir_onnx.rules import rules
+from dagir_onnx.scan import lower_graph
 
 Recurrence: TypeAlias = ops.LSTM | ops.GRU | ops.SimpleRNN
 
@@ -44,11 +45,9 @@ _ACTIVATIONS: dict[str, tuple[str, list[float], list[float]]] = {  # name, alpha
 @rules.rule(ops.LSTM, ops.GRU, ops.SimpleRNN)
 def recurrence(op: Recurrence, emit: Emitter, *operands: Tensor | None) -> tuple[Tensor, ...]:
     dtype = emit.outputs[0].dtype
-    if dtype is DType.FLOAT64:
-        raise UnsupportedOp(
-            "onnxruntime has no float64 kernel for recurrences",
-            remedy="make the model in float32; the numpy backend computes recurrences in float64",
-        )
+    if dtype is DType.FLOAT64 or not _names(op) <= _ACTIVATIONS.keys():  # onnxruntime has kernels for float32 alone
+        graph = as_scan(op, [None if tensor is None else tensor.type for tensor in operands])
+        return tuple(lower_graph(emit, graph, [tensor for tensor in operands if tensor is not None]))
     mask = operands[4 + op.states] if len(operands) == 5 + op.states else None
     wide = [widened(emit, tensor) for tensor in operands[: 4 + op.states]]
     wide += [None] * (4 + op.states - len(wide))
@@ -103,6 +102,10 @@ def _native(
     return (emit.transposed(y, (1, 0, 2)), *finals)
 
 
+def _names(op: Recurrence) -> set[str]:
+    return {op.activation} if isinstance(op, ops.SimpleRNN) else {op.activation, op.recurrent_activation}
+
+
 def _activations(op: Recurrence) -> dict[str, Any]:
     """The attributes that name the activations; none where they are ONNX's own."""
     names = [op.activation]
@@ -112,12 +115,6 @@ def _activations(op: Recurrence) -> dict[str, Any]:
             return {}
     elif names == ["tanh"]:
         return {}
-    for name in names:
-        if name not in _ACTIVATIONS:
-            raise UnsupportedOp(
-                f"ONNX's {_NATIVE[type(op)][0]} has no activation {name!r}",
-                remedy=f"use one of {', '.join(_ACTIVATIONS)}",
-            )
     found = [_ACTIVATIONS[name] for name in names]
     alpha = [number for _, numbers, _ in found for number in numbers]
     beta = [number for _, _, numbers in found for number in numbers]

@@ -14,6 +14,12 @@ from dagir.layers.attention import AdditiveAttention, Attention
 from dagir.layers.base import (
     Layer,
 )
+from dagir.layers.cells import (
+    GRUCell,
+    LSTMCell,
+    SimpleRNNCell,
+    StackedRNNCells,
+)
 from dagir.layers.conv import (
     Conv1D,
     Conv1DTranspose,
@@ -126,7 +132,12 @@ from dagir.layers.resizing import (
 from dagir.layers.rnn import (
     GRU,
     LSTM,
+    RNN,
     SimpleRNN,
+)
+from dagir.layers.wrappers import (
+    Bidirectional,
+    TimeDistributed,
 )
 from dagir.layers.wrapping import Lambda, SpectralNormalization, Wrapper
 from dagir.suggestions import unknown_name
@@ -135,6 +146,7 @@ __all__ = [
     "ELU",
     "GRU",
     "LSTM",
+    "RNN",
     "Activation",
     "ActivityRegularization",
     "Add",
@@ -149,6 +161,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "CenterCrop",
     "Concatenate",
     "Conv1D",
@@ -168,6 +181,7 @@ __all__ = [
     "EinsumDense",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -187,6 +201,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
@@ -215,12 +230,15 @@ __all__ = [
     "SeparableConv1D",
     "SeparableConv2D",
     "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
     "SpectralNormalization",
+    "StackedRNNCells",
     "Subtract",
+    "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",

@@ -25,6 +25,7 @@ class Layer:
     """
 
     supports_masking = False
+    _init_arguments: dict[str, Any]  # what `__init__` was given
     _build_shapes: dict[str, Any] | None = None  # what `build` was given
     _stored_weights: Sequence[Parameter] | None = None  # weights of a file, for add_weight to hand out
 
@@ -276,7 +277,8 @@ class Layer:
         """Make the weights of a layer inside this one, in `build`: what Keras's `self.inner.build(shape)` is here."""
         if not layer.built:
             layer._path = f"{self._path}/{layer.name}"
-            layer._build_from({"inputs_shape": input_shape})
+            first = next(name for name in signature(type(layer).build).parameters if name != "self")
+            layer._build_from({first: input_shape})
             layer.built = True
 
     def _context(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -1,154 +1,174 @@
-"""Recurrent layers: LSTM, GRU, SimpleRNN."""
+"""Recurrent layers: RNN, which runs any cell over time, and LSTM, GRU, SimpleRNN."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from inspect import signature
+from typing import Any
 
-import numpy as np
-
-from dagir import initializers, ops
+from dagir import ops
 from dagir.dims import SymbolicDim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Initializer, Op, Parameter, Value, apply_node, as_value
-from dagir.layers import activation as activations
+from dagir.graph import Value, apply_node, as_value
 from dagir.layers.base import Layer
-from dagir.layers.core import positive_int
-from dagir.ops.rnn import ACTIVATIONS
-from dagir.structure import flatten
-from dagir.types import Array, DType
+from dagir.layers.cells import (
+    GRUCell,
+    LSTMCell,
+    SimpleRNNCell,
+    StackedRNNCells,
+    check_cell,
+    initial_states,
+)
+from dagir.ops.scan import scan
+from dagir.structure import flatten, map_structure, pack
+from dagir.types import DType
+
+_NATIVE = (LSTMCell, GRUCell, SimpleRNNCell)
 
 
-class _Recurrent(Layer):
-    """What the recurrent layers share: kernel, recurrent_kernel, bias; a mask, initial states, what is returned.
+class RNN(Layer):
+    """A cell, run from step to step over axis 1.  keras.layers.RNN.
 
-    zero_output_for_mask and implementation are taken as further keyword arguments, as Keras takes them.
+    cell: a Layer with state_size and call(inputs, states) -> output, new states; or a list of cells, which are stacked.
+    return_sequences: every step's output, else the last. return_state: the final states too. go_backwards: from the
+    last step to the first. Masked steps are skipped: the output repeats, or is zero with zero_output_for_mask.
     """
 
     supports_masking = True
-    cell: ClassVar[str]  # what Keras calls the part of the layer that holds the weights
-    gates: ClassVar[int]
-    states: ClassVar[int] = 1
 
-    def _configure(self, arguments: dict[str, Any]) -> None:
-        """Check and keep the arguments that all have."""
-        kind, own = type(self).__name__, arguments
-        self.units = positive_int(kind, "units", own["units"])
-        self.activation_name = self._activation_name("activation", own["activation"])
-        self.activation = activations.get(own["activation"])
-        self.use_bias = own["use_bias"]
-        self.kernel_initializer, self.bias_initializer = own["kernel_initializer"], own["bias_initializer"]
-        self.recurrent_initializer = own["recurrent_initializer"]
-        self.dropout, self.recurrent_dropout = (
-            self._share(name, own[name]) for name in ("dropout", "recurrent_dropout")
-        )
-        self.return_sequences, self.return_state = own["return_sequences"], own["return_state"]
-        self.go_backwards, self.unroll = own["go_backwards"], own["unroll"]
-        if own["stateful"]:
+    def __init__(
+        self,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if isinstance(cell, (list, tuple)):
+            cell = StackedRNNCells(cell)
+        check_cell(cell)
+        super().__init__(**kwargs)
+        self.cell = cell
+        if "cell" in self._init_arguments:  # a list has become the layer that stacks it
+            self._init_arguments["cell"] = cell
+        self.return_sequences, self.return_state = return_sequences, return_state
+        self.go_backwards, self.unroll = go_backwards, unroll
+        self.zero_output_for_mask = bool(zero_output_for_mask)
+        if stateful:
             raise ArgumentError(
-                f"{kind} is not taken with stateful=True: a graph of values keeps nothing from one call to the next",
+                f"{type(self).__name__} is not taken with stateful=True: a graph of values keeps nothing from one "
+                "call to the next",
                 remedy="make the layer with return_state=True, and feed the states back with initial_state=",
             )
+        self.stateful = False
 
-    def _configure_gates(self, recurrent_activation: Any, use_cudnn: Any) -> None:
-        """Check and keep the arguments of the layers that have gates."""
-        self.recurrent_activation_name = self._activation_name("recurrent_activation", recurrent_activation)
-        self.recurrent_activation = activations.get(recurrent_activation)
-        if use_cudnn not in ("auto", True, False):
-            raise ArgumentError(f"{type(self).__name__} takes 'auto', True or False for use_cudnn, got {use_cudnn!r}")
+    @property
+    def state_size(self) -> list[Any]:
+        """The size of each state, or for stacked cells those of each cell."""
+        size = self.cell.state_size
+        return list(size) if isinstance(size, (list, tuple)) else [size]
 
-    def _own_options(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Take out of `kwargs` the arguments that Keras's layers take by keyword alone."""
-        self._zero_output_for_mask = bool(kwargs.get("zero_output_for_mask", False))
-        return {key: value for key, value in kwargs.items() if key not in ("zero_output_for_mask", "implementation")}
-
-    def _activation_name(self, argument: str, activation: Any) -> str:
-        if activation is None:
-            return "linear"
-        name = activations.name_of(activation)
-        if name not in ACTIVATIONS:
-            raise ArgumentError(
-                f"{type(self).__name__} takes an activation by name for {argument}, got {activation!r}",
-                remedy=f"use one of {', '.join(ACTIVATIONS)}",
-            )
-        return name
-
-    def _share(self, name: str, number: Any) -> float:
-        if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise ArgumentError(f"{type(self).__name__} takes a number from 0 to 1 for {name}, got {number!r}")
-        return min(1.0, max(0.0, float(number)))
-
-    def build(self, sequences_shape: tuple[int | None, ...]) -> None:
-        """kernel [i, g * units], recurrent_kernel [units, g * units], bias, for g gates."""
-        if len(sequences_shape) != 3:
+    def build(self, sequences_shape: tuple[int | None, ...], initial_state_shape: Any = None) -> None:
+        """Build the cell for one step."""
+        if len(sequences_shape) < 3 or (type(self) is not RNN and len(sequences_shape) != self._rank):
             raise ShapeError(
-                f"{type(self).__name__} layer {self.name!r} takes values of rank 3 [batch, time, features], "
-                f"got rank {len(sequences_shape)}",
+                f"{type(self).__name__} layer {self.name!r} takes values of rank {self._rank} [batch, time, "
+                f"features], got rank {len(sequences_shape)}",
                 remedy="give the input a time axis: dagir.Input(shape=('time', features))",
             )
-        columns = self.gates * self.units
+        self._build_inner(self.cell, (sequences_shape[0], *sequences_shape[2:]))
 
-        def weight(shape: tuple[int | None, ...], initializer: Any, name: str) -> Parameter:
-            return self.add_weight(shape, initializer, name=f"{self.cell}/{name}")
-
-        self.kernel = weight((sequences_shape[-1], columns), self.kernel_initializer, "kernel")
-        self.recurrent_kernel = weight((self.units, columns), self.recurrent_initializer, "recurrent_kernel")
-        bias = self._bias_initializer()
-        self.bias = weight(self._bias_shape(columns), bias, "bias") if self.use_bias else None
-
-    def _bias_shape(self, columns: int) -> tuple[int, ...]:
-        return (columns,)
-
-    def _bias_initializer(self) -> Any:
-        return self.bias_initializer
-
-    def _op(self) -> Op:
-        raise NotImplementedError
-
-    def _fields(self) -> dict[str, Any]:
-        return {
-            "activation": self.activation_name,
-            "go_backwards": self.go_backwards,
-            "zero_output_for_mask": self._zero_output_for_mask,
-        }
+    _rank = 3
 
     def call(self, sequences: Value, initial_state: Any = None, mask: Any = None, training: Any = None) -> Any:
-        """x: f[n, t, i], initial_state: f[n, u] each, mask: bool[n, t]? -> f[n, t, u] or f[n, u], then the states."""
+        """x: f[n, t, *d], initial_state: f[n, u] each, mask: bool[n, t]? -> f[n, t, o] or f[n, o], then the states."""
         if self.unroll and isinstance(sequences.type.shape[1], SymbolicDim):
             raise ArgumentError(
                 f"{type(self).__name__} layer {self.name!r} has unroll=True, and the time axis has no fixed size",
                 remedy="give the input a fixed number of steps, or leave unroll=False",
             )
-        states = self._initial(initial_state)
         mask = _as_bool(mask)
-        weights = [
-            None if weight is None else weight.value for weight in (self.kernel, self.recurrent_kernel, self.bias)
-        ]
-        y, *finals = apply_node(self._op(), (sequences, *weights, *states, mask)).outputs
+        given = None if initial_state is None else self._given(initial_state)
+        cells: list[Any] = self.cell.cells if type(self.cell) is StackedRNNCells else [self.cell]
+        if all(type(cell) in _NATIVE and cell.native_op() is not None for cell in cells):
+            y, states = self._native(cells, sequences, given, mask)
+            is_state = mask is None or (given is None and not self.zero_output_for_mask)
+            last = flatten(states[-1])[0] if type(self.cell) is StackedRNNCells else states[0]
+        else:
+            y, states = self._scan(sequences, given, mask)
+            is_state, last = False, states[0]
         if self.return_sequences:
             output = y
-        elif mask is None or (initial_state is None and not self._zero_output_for_mask):
-            output = ops.identity(finals[0]) if self.return_state else finals[0]
-        else:  # in a row that is masked throughout the last output is zero, the state is the initial one
+        elif not is_state:  # in a row that is masked throughout the last output is zero, the state the initial one
             output = y[:, -1]
-        return (output, *finals) if self.return_state else output
+        else:
+            output = ops.identity(last) if self.return_state else last
+        return (output, *states) if self.return_state else output
 
-    def _initial(self, initial_state: Any) -> list[Value | None]:
-        if initial_state is None:
-            return [None] * self.states
-        given: list[Value | None] = [as_value(state) for state in flatten(initial_state)]
-        if len(given) != self.states:
+    def _given(self, initial_state: Any) -> list[Value]:
+        """The initial states that a call gives, flat. Raises ArgumentError."""
+        given = [as_value(state) for state in flatten(initial_state)]
+        count = len(flatten(self.cell.state_size))
+        if len(given) != count:
             raise ArgumentError(
-                f"{type(self).__name__} layer {self.name!r} takes {self.states} initial state(s), got {len(given)}",
-                remedy=f"give one value of shape [batch, {self.units}] for each state",
+                f"{type(self).__name__} layer {self.name!r} takes {count} initial state(s), got {len(given)}",
+                remedy=f"give one value for each state; state_size is {self.cell.state_size}",
             )
         return given
+
+    def _native(
+        self, cells: Sequence[Any], x: Value, given: list[Value] | None, mask: Value | None
+    ) -> tuple[Value, list[Any]]:
+        """One op for each cell. Steps that a mask leaves out are left out in every cell of a stack."""
+        found: list[Any] = []
+        place = 0
+        for number, cell in enumerate(cells):
+            count = len(flatten(cell.state_size))
+            states = [None] * count if given is None else given[place : place + count]
+            place += count
+            op = cell.native_op(
+                go_backwards=self.go_backwards and number == 0,  # what comes out is in the order of the steps
+                zero_output_for_mask=self.zero_output_for_mask,
+            )
+            weights = [w if w is None else w.value for w in (cell.kernel, cell.recurrent_kernel, cell.bias)]
+            x, *finals = apply_node(op, (x, *weights, *states, mask)).outputs
+            found.append(finals)
+            if self.go_backwards and number == 0 and mask is not None and len(cells) > 1:
+                mask = ops.flip(mask, 1)
+        sizes = self.state_size if len(cells) > 1 or type(self.cell) is StackedRNNCells else [self.cell.state_size]
+        states = [part if isinstance(size, (list, tuple)) else part[0] for size, part in zip(sizes, found, strict=True)]
+        return x, states if type(self.cell) is StackedRNNCells else found[0]
+
+    def _scan(self, x: Value, given: list[Value] | None, mask: Value | None) -> tuple[Value, list[Any]]:
+        """The cell's own call, as the body of a scan."""
+        first = initial_states(self.cell, x.type.shape[0]) if given is None else pack(self._structure(), given)
+
+        def step(steps: list[Value], states: list[Value]) -> tuple[Value, list[Value]]:
+            output, new = self.cell(steps[0], pack(first, states))
+            return output, flatten(new)
+
+        y, finals = scan(
+            step,
+            [as_value(state) for state in flatten(first)],
+            [x],
+            mask,
+            go_backwards=self.go_backwards,
+            zero_output_for_mask=self.zero_output_for_mask,
+            name=self.cell.name,
+        )
+        return y, pack(self._structure(), finals)
+
+    def _structure(self) -> list[Any]:
+        return map_structure(lambda _: None, self.state_size)  # type: ignore[no-any-return]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the steps, where the output has steps; states have none."""
         leaves = flatten(mask)
         kept = leaves[0] if self.return_sequences and leaves else None
-        return [kept, *[None] * self.states] if self.return_state else kept
+        return [kept, *[None] * len(flatten(self.state_size))] if self.return_state else kept
 
 
 def _as_bool(mask: Any) -> Value | None:
@@ -159,16 +179,57 @@ def _as_bool(mask: Any) -> Value | None:
     return value if value.dtype is DType.BOOL else ops.cast(value, "bool")
 
 
+class _Recurrent(RNN):
+    """What LSTM, GRU and SimpleRNN share: the cell is theirs, made from their arguments.
+
+    zero_output_for_mask and implementation are taken as further keyword arguments, as Keras takes them.
+    """
+
+    def _start(self, cell: type[Layer], name: str, arguments: dict[str, Any]) -> None:
+        """Make the cell with those of the layer's arguments that it takes."""
+        own = {key: value for key, value in arguments.items() if key in _cell_arguments(cell)}
+        more = dict(arguments["kwargs"])
+        zero = more.pop("zero_output_for_mask", False)
+        more.pop("implementation", None)
+        dtype, trainable = more.get("dtype"), more.get("trainable", True)
+        super().__init__(
+            cell(**own, dtype=dtype, trainable=trainable, name=name),
+            activity_regularizer=arguments["activity_regularizer"],
+            zero_output_for_mask=zero,
+            **{
+                key: arguments[key]
+                for key in ("return_sequences", "return_state", "go_backwards", "stateful", "unroll")
+            },
+            **more,
+        )
+        use_cudnn = arguments.get("use_cudnn", "auto")
+        if use_cudnn not in ("auto", True, False):
+            raise ArgumentError(f"{type(self).__name__} takes 'auto', True or False for use_cudnn, got {use_cudnn!r}")
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OF_THE_CELL and "cell" in vars(self):
+            return getattr(self.cell, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+_OF_THE_CELL = frozenset(
+    (
+        *("units", "activation", "recurrent_activation", "use_bias", "unit_forget_bias", "reset_after"),
+        *("kernel_initializer", "recurrent_initializer", "bias_initializer", "dropout", "recurrent_dropout"),
+    )
+)
+
+
+def _cell_arguments(cell: type[Layer]) -> set[str]:
+    return set(signature(cell).parameters) - {"kwargs"}
+
+
 class LSTM(_Recurrent):
     """Long short-term memory: gates input, forget, cell, output.  keras.layers.LSTM.
 
     return_sequences: every step's output, else the last. return_state: the final h and c too. go_backwards: from the
     last step to the first. Masked steps are skipped. dropout and recurrent_dropout are for training, which Keras does.
     """
-
-    cell = "lstm_cell"
-    gates = 4
-    states = 2
 
     def __init__(
         self,
@@ -198,28 +259,7 @@ class LSTM(_Recurrent):
         use_cudnn: Any = "auto",
         **kwargs: Any,
     ) -> None:
-        arguments = locals()
-        super().__init__(activity_regularizer=activity_regularizer, **self._own_options(kwargs))
-        self._configure(arguments)
-        self._configure_gates(recurrent_activation, use_cudnn)
-        self.unit_forget_bias = unit_forget_bias
-
-    def _bias_initializer(self) -> Any:
-        return _forgetting(self.units, self.bias_initializer) if self.unit_forget_bias else self.bias_initializer
-
-    def _op(self) -> Op:
-        return ops.LSTM(**self._fields(), recurrent_activation=self.recurrent_activation_name)
-
-
-def _forgetting(units: int, initializer: Any) -> Initializer:
-    """The forget gate's bias begins at one, so that the cell remembers."""
-    make = initializers.get(initializer)
-
-    def initialize(shape: Sequence[int], dtype: DType) -> Array:
-        parts = [make((units,), dtype), np.ones(units, dtype.numpy), make((2 * units,), dtype)]
-        return np.concatenate(parts)
-
-    return initialize
+        self._start(LSTMCell, "lstm_cell", locals())
 
 
 class GRU(_Recurrent):
@@ -228,9 +268,6 @@ class GRU(_Recurrent):
     reset_after: the reset gate scales the product with the state, not the state; there are two biases then. The other
     arguments are those of LSTM.
     """
-
-    cell = "gru_cell"
-    gates = 3
 
     def __init__(
         self,
@@ -260,25 +297,11 @@ class GRU(_Recurrent):
         use_cudnn: Any = "auto",
         **kwargs: Any,
     ) -> None:
-        arguments = locals()
-        super().__init__(activity_regularizer=activity_regularizer, **self._own_options(kwargs))
-        self._configure(arguments)
-        self._configure_gates(recurrent_activation, use_cudnn)
-        self.reset_after = reset_after
-
-    def _bias_shape(self, columns: int) -> tuple[int, ...]:
-        return (2, columns) if self.reset_after else (columns,)
-
-    def _op(self) -> Op:
-        gate = self.recurrent_activation_name
-        return ops.GRU(**self._fields(), recurrent_activation=gate, reset_after=self.reset_after)
+        self._start(GRUCell, "gru_cell", locals())
 
 
 class SimpleRNN(_Recurrent):
     """h = activation(x @ kernel + h @ recurrent_kernel + bias).  keras.layers.SimpleRNN."""
-
-    cell = "simple_rnn_cell"
-    gates = 1
 
     def __init__(
         self,
@@ -305,9 +328,4 @@ class SimpleRNN(_Recurrent):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        arguments = locals()
-        super().__init__(activity_regularizer=activity_regularizer, **self._own_options(kwargs))
-        self._configure(arguments)
-
-    def _op(self) -> Op:
-        return ops.SimpleRNN(**self._fields())
+        self._start(SimpleRNNCell, "simple_rnn_cell", locals())

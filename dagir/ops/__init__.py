@@ -280,6 +280,9 @@ from dagir.ops.rnn import (
     lstm,
     simple_rnn,
 )
+from dagir.ops.scan import (
+    Scan,
+)
 from dagir.ops.shape import (
     BroadcastTo,
     Concatenate,
@@ -428,6 +431,7 @@ __all__ = [
     "RightShift",
     "Round",
     "Rsqrt",
+    "Scan",
     "Selu",
     "Sigmoid",
     "Sign",

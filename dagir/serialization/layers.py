@@ -157,6 +157,9 @@ class Layers:
             self.made[number] = self._opaque(record)
             return
         config = self._config(record)
+        if any(isinstance(leaf, OpaqueLayer) for leaf in flatten(config)):  # it cannot work without the class within
+            self.made[number] = self._opaque(record)
+            return
         try:
             made = cls.from_config(config)
         except _FAILURES as error:

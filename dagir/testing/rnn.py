@@ -8,8 +8,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from dagir import ops
+from dagir.graph import Graph, Value
+from dagir.ops.scan import trace_step
 from dagir.testing.cases import OpCase, arrays, strategy_for
-from dagir.types import Array
+from dagir.types import Array, TensorType, type_of
 
 NATIVE_ACTIVATIONS = ("tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign", "softplus", "elu", "leaky_relu")
 """What ONNX's recurrences know too."""
@@ -81,3 +83,34 @@ def simple_rnn(draw: st.DrawFn) -> OpCase:
     units = draw(st.integers(1, 4))
     op = draw(st.builds(ops.SimpleRNN, **_FIELDS))
     return draw(_operands(op, (units,), units))
+
+
+def _body(states: list[TensorType], steps: list[TensorType], whole: TensorType | None) -> Graph:
+    """A step that mixes all that it is given: the output is as wide as the first step, or as what it reads whole."""
+    kept = None if whole is None else Value(whole, name="whole")
+
+    def step(parts: list[Value], before: list[Value]) -> tuple[Value, list[Value]]:
+        mixed = ops.tanh(parts[0]) if kept is None else ops.tanh(ops.matmul(parts[0], kept))
+        for part in (*parts[1:], *before):
+            mixed = mixed + ops.sum(part, axis=-1, keepdims=True) * 0.5
+        return mixed, [ops.sin(state) + mixed[:, :1] for state in before]
+
+    return trace_step(step, states, steps, "mix")
+
+
+@strategy_for(ops.Scan)
+@st.composite
+def scan(draw: st.DrawFn) -> OpCase:
+    """Up to two states and two sequences, with and without a mask and something that each step reads whole."""
+    batch, steps = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 2, 5]))
+    states = [draw(arrays((batch, size), low=-1.0, high=1.0)) for size in draw(st.lists(st.integers(1, 3), max_size=2))]
+    widths = draw(st.lists(st.integers(1, 4), min_size=1, max_size=2))
+    sequences = [draw(arrays((batch, steps, width), low=-2.0, high=2.0)) for width in widths]
+    whole = draw(st.none() | arrays((widths[0], 3), low=-1.0, high=1.0))
+    mask = draw(st.none() | masks(batch, steps))
+    parts = [type_of(x).with_shape((batch, *x.shape[2:])) for x in sequences]
+    body = _body([type_of(state) for state in states], parts, None if whole is None else type_of(whole))
+    op = ops.Scan(body, len(states), len(sequences), draw(st.booleans()), draw(st.booleans()))
+    given = [*states, *sequences, *([] if whole is None else [whole])]
+    weights = frozenset({len(given) - 1}) if whole is not None and draw(st.booleans()) else frozenset[int]()
+    return OpCase(op, (*given, mask) if mask is not None else tuple(given), weights)
