@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import TypeAlias
 
 import numpy as np
@@ -123,7 +124,19 @@ def _matching_operands(a: Value, b: Value) -> list[tuple[Value, Value]] | None:
 
 
 def _same_call(a: Value, b: Value, left: Node, right: Node) -> bool:
-    return a.index == b.index and left.op == right.op and a.type == b.type and len(left.inputs) == len(right.inputs)
+    return (
+        a.index == b.index and same_op(left.op, right.op) and a.type == b.type and len(left.inputs) == len(right.inputs)
+    )
+
+
+def same_op(left: Op, right: Op) -> bool:
+    """Whether two ops do the same: graphs that they hold are equal if they compute the same."""
+    if left == right:
+        return True
+    pairs = [(getattr(left, field.name), getattr(right, field.name, None)) for field in fields(left)]
+    return type(left) is type(right) and all(
+        structurally_equal(a, b) if isinstance(a, Graph) and isinstance(b, Graph) else a == b for a, b in pairs
+    )
 
 
 def _same_leaf(a: Value, b: Value) -> bool:
