@@ -12,7 +12,6 @@ from dagir_onnx.rules import rules
 _NARROW = (DType.INT8, DType.INT16, DType.UINT8, DType.UINT16)  # ONNX reduces none of these throughout
 _OP_TYPES = {
     ops.ReduceSum: "ReduceSum",
-    ops.ReduceMean: "ReduceMean",
     ops.ReduceMax: "ReduceMax",
     ops.ReduceMin: "ReduceMin",
     ops.ReduceProd: "ReduceProd",
@@ -35,6 +34,17 @@ def _as_int32(op_type: str, op: Reduce, emit: Emitter, x: Tensor) -> Tensor:
         return _reduce(op_type, op, emit, x)
     wide = emit("Cast", x, to=TO_ONNX[DType.INT32], type=x.type.with_dtype(DType.INT32))
     return emit("Cast", _reduce(op_type, op, emit, wide), to=TO_ONNX[dtype])
+
+
+@rules.rule(ops.ReduceMean)
+def mean(op: ops.ReduceMean, emit: Emitter, x: Tensor) -> Tensor:
+    """Over all axes but the first two it is a pool, which onnxruntime computes in the layout of its convolutions."""
+    spatial = tuple(range(2, x.type.rank))
+    if op.axes != spatial or x.type.rank not in (3, 4, 5) or x.type.dtype is not DType.FLOAT32:
+        return _as_int32("ReduceMean", op, emit, x)
+    kept = x.type.with_shape((*x.type.shape[:2], *[1] * len(spatial)))
+    pooled: Tensor = emit("GlobalAveragePool", x, type=kept)
+    return pooled if op.keepdims else emit("Squeeze", pooled, emit.ints(*spatial))
 
 
 for _op, _op_type in _OP_TYPES.items():

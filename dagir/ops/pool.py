@@ -21,7 +21,7 @@ class _Pool(Op):
 
     pool_size: tuple[int, ...]
     strides: tuple[int, ...]
-    padding: str
+    padding: str | tuple[tuple[int, int], ...]
     data_format: str = "channels_last"
 
     @property
@@ -37,6 +37,8 @@ class _Pool(Op):
 
     def pads(self, sizes: Sequence[Dim]) -> tuple[tuple[Dim, Dim], ...]:
         """(before, after) for each spatial axis of an input of these sizes; symbolic for a strided "same" on one."""
+        if not isinstance(self.padding, str):
+            return self.padding
         if self.padding == "valid":
             return ((0, 0),) * self.rank
         return tuple(_same_pads(*args) for args in zip(sizes, self.pool_size, self.strides, strict=True))
@@ -51,11 +53,13 @@ class _Pool(Op):
                 remedy=f"x needs a batch axis, {self.rank} spatial axes and a channel axis ({self.data_format})",
             )
         shape = list(x.shape)
-        for axis, window, stride in zip(self.spatial_axes, self.pool_size, self.strides, strict=True):
+        for i, (axis, window, stride) in enumerate(zip(self.spatial_axes, self.pool_size, self.strides, strict=True)):
             size = shape[axis]
             if self.padding == "same":
                 shape[axis] = ceil_div(size, stride)
                 continue
+            if not isinstance(self.padding, str):
+                size += sum(self.padding[i])
             if isinstance(size, int) and size < window:
                 raise ShapeError(
                     f"the window reaches over {window} elements, the axis has {size}",
@@ -71,7 +75,8 @@ class MaxPool(_Pool):
     """x: f[n, *d, c] -> f[n, *e, c], the largest of each window; channels_first: f[n, c, *d] -> f[n, c, *e].
 
     e is (d - pool)//stride + 1 for "valid", ceil(d/stride) for "same", where what lies outside x counts as -infinity
-    and the smaller half of the padding comes first.  keras.ops.max_pool; ONNX MaxPool-12.
+    and the smaller half of the padding comes first. Explicit pairs (before, after), each less than the window, are
+    such padding too.  keras.ops.max_pool; ONNX MaxPool-12.
     """
 
 
@@ -98,8 +103,13 @@ def _check_fields(op: _Pool) -> None:
     for what, numbers in (("pool_size", op.pool_size), ("strides", op.strides)):
         if len(numbers) != op.rank or any(number <= 0 for number in numbers):
             raise ArgumentError(f"{name} takes {op.rank} ints above 0 for {what}, got {numbers}")
-    if op.padding not in ("valid", "same"):
-        raise ArgumentError(f"{name} takes padding 'valid' or 'same', got {op.padding!r}")
+    if isinstance(op.padding, str):
+        if op.padding not in ("valid", "same"):
+            raise ArgumentError(f"{name} takes padding 'valid' or 'same', got {op.padding!r}")
+    elif len(op.padding) != op.rank or any(
+        not 0 <= size < window for pair, window in zip(op.padding, op.pool_size, strict=True) for size in pair
+    ):
+        raise ArgumentError(f"{name} takes {op.rank} pairs of ints from 0 to below pool_size, got {op.padding}")
     if op.data_format not in ("channels_last", "channels_first"):
         raise ArgumentError(f"data_format is 'channels_last' or 'channels_first', got {op.data_format!r}")
 

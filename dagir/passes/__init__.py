@@ -5,8 +5,11 @@ from dagir.passes.derived import Derived
 from dagir.passes.drop_identities import DropIdentities
 from dagir.passes.fold_batchnorm import FoldBatchNorm
 from dagir.passes.fold_constants import FoldConstants
+from dagir.passes.fold_scales import FoldScales
 from dagir.passes.inline import Inline
+from dagir.passes.merge_clips import MergeClips
 from dagir.passes.merge_duplicates import MergeDuplicates
+from dagir.passes.merge_pads import MergePads
 from dagir.passes.outline import Outline
 from dagir.passes.pipeline import Pass, Pipeline, run
 
@@ -14,7 +17,10 @@ DEPLOY: Pipeline = (
     (Inline(), "one flat graph, so that the other passes see across models"),
     (FoldConstants(), "weights that are only reshaped become weights, which the folds below can read"),
     (DropIdentities(), "dropout between a convolution and its normalization hides neither from the other"),
+    (MergeClips(), "a relu with a maximum is one op that onnxruntime fuses into the convolution before it"),
+    (MergePads(), "a padded convolution has its padding, so that scales before it reach its weights"),
     (FoldBatchNorm(), "while convolution and normalization are neighbours"),
+    (FoldScales(), "what lies before a convolution folds once what lies after it has: that can be more"),
     (ChannelsFirst(), "ONNX convolves channels first; after the folds, since they look at neighbours"),
     (DropIdentities(), "the layout's reshapes meet those of the network"),
     (FoldConstants(), "constants that the layout moved"),
@@ -33,8 +39,11 @@ __all__ = [
     "DropIdentities",
     "FoldBatchNorm",
     "FoldConstants",
+    "FoldScales",
     "Inline",
+    "MergeClips",
     "MergeDuplicates",
+    "MergePads",
     "Outline",
     "Pass",
     "Pipeline",

@@ -156,7 +156,8 @@ def _moved_leaf(value: Value, full: Shape) -> Value:
     def initialize(_: Shape, __: DType) -> Array:
         return rearranged(source.array)
 
-    return Derived(source.name, value.type.with_shape(shape), initialize, trainable=source.trainable).value
+    kind = value.type.with_shape(shape)
+    return Derived(source.name, kind, initialize, (value,), trainable=source.trainable).value
 
 
 def _permute(node: Node | None, value: Value, axes: Sequence[int]) -> Value:

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from dagir.graph import Initializer, Parameter
+from collections.abc import Iterable
+
+from dagir.graph import Initializer, Parameter, Value
 from dagir.types import Array, TensorType
+
+_DEEPEST = 32
 
 
 class Derived(Parameter):
     """A weight made from others whenever it is read, and kept by nobody: a pass doubles no memory.
 
-    The weights that it is made from may belong to other graphs, and stay as they are.
+    The weights that it is made from may belong to other graphs, and stay as they are. sources: these weights; a long
+    chain of derived weights is computed on the way, and kept, so that reading its end is no deep recursion.
     """
 
-    __slots__ = ("_make",)
+    __slots__ = ("_depth", "_kept", "_make")
 
-    def __init__(self, name: str, type: TensorType, make: Initializer, *, trainable: bool = True) -> None:
+    _depth: int
+
+    def __init__(
+        self,
+        name: str,
+        type: TensorType,
+        make: Initializer,
+        sources: Iterable[Value | None],
+        *,
+        trainable: bool = True,
+    ) -> None:
         super().__init__(name, type, trainable=trainable)
         self._make = make
+        above = [value.source._depth for value in sources if value is not None and isinstance(value.source, Derived)]
+        self._depth = 1 + max(above, default=0)
+        self._kept: Array | None = None
+        if self._depth > _DEEPEST:
+            self._kept, self._depth = make(self.shape, self.dtype), 0
 
     @property
     def array(self) -> Array:
         """The numbers, computed now."""
-        return self._make(self.shape, self.dtype)
+        return self._make(self.shape, self.dtype) if self._kept is None else self._kept

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from dagir import ops
-from dagir.graph import Graph, Node, Op, Value
+from dagir.graph import Constant, Graph, Node, Op, Value
 from dagir.passes.pipeline import Pass
 from dagir.rewriting import Operands, emit, rebuild
 
-Rule: TypeAlias = Callable[[Node, Any, Value], Value | None]
+Rule: TypeAlias = Callable[..., Value | None]  # of the node, its op, and its operands
+_FEW = 1 << 12
 
 
 @dataclass(frozen=True)
 class DropIdentities(Pass):
     """Identity(x), Dropout(x), Cast to its own dtype, Reshape to its own shape, Pad by 0, a full Slice   =>   x
+
+    x + 0, x - 0, x * 1, x / 1   =>   x
 
     Reshape(Reshape(x))       =>   Reshape(x)
     Transpose(Transpose(x))   =>   Transpose(x), or x
@@ -34,7 +37,7 @@ def _simplify(node: Node, operands: Operands) -> Sequence[Value] | None:
     x = operands[0] if operands else None
     if rule is None or x is None:
         return None
-    found = rule(node, node.op, x)
+    found = rule(node, node.op, *operands)
     return None if found is None else [found]
 
 
@@ -44,6 +47,21 @@ def _same(node: Node, op: Op, x: Value) -> Value | None:
 
 def _if_same_type(node: Node, op: Op, x: Value) -> Value | None:
     return x if node.output.type == x.type else None
+
+
+def _neutral(node: Node, op: Op, *operands: Value) -> Value | None:
+    """x + 0, 0 + x, x - 0, x * 1, 1 * x, x / 1."""
+    number = 0 if isinstance(op, (ops.Add, ops.Subtract)) else 1
+    pairs = [operands, operands[::-1]] if isinstance(op, (ops.Add, ops.Multiply)) else [operands]
+    for x, neutral in pairs:
+        if x.type == node.output.type and _is_all(neutral, number):
+            return x
+    return None
+
+
+def _is_all(value: Value, number: int) -> bool:
+    source = value.source
+    return isinstance(source, Constant) and source.array.size <= _FEW and bool((source.array == number).all())
 
 
 def _reshape(node: Node, op: ops.Reshape, x: Value) -> Value | None:
@@ -83,6 +101,7 @@ def _slice(node: Node, op: ops.Slice, x: Value) -> Value | None:
 
 
 _RULES: dict[type[Op], Rule] = {
+    **dict.fromkeys((ops.Add, ops.Subtract, ops.Multiply, ops.Divide), _neutral),
     ops.Identity: _same,
     ops.Dropout: _same,
     ops.GaussianNoise: _same,

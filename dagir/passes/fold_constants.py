@@ -7,12 +7,23 @@ from dataclasses import dataclass
 from math import prod
 
 from dagir.graph import Constant, Graph, Node, Parameter, Value
-from dagir.ops import Call, ExpandDims, Reshape, Squeeze, Transpose
+from dagir.ops import (
+    AlphaDropout,
+    Call,
+    Dropout,
+    ExpandDims,
+    GaussianDropout,
+    GaussianNoise,
+    Reshape,
+    Squeeze,
+    Transpose,
+)
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
 from dagir.rewriting import Operands, rebuild
 from dagir.types import Array, DType
 
+_RANDOM = (Dropout, GaussianNoise, GaussianDropout, AlphaDropout)
 _REARRANGING = (Reshape, Transpose, ExpandDims, Squeeze)
 
 
@@ -21,6 +32,7 @@ class FoldConstants(Pass):
     """y = op(constant, ...)   =>   y = constant, if it has at most `budget` elements
 
     y = Reshape(weight)        =>   y = weight', the same numbers in another shape, if the weight is read only here
+    y = op(weight, ...)        =>   y = weight', computed now, if it has at most `budget` elements
     """
 
     name = "fold-constants"
@@ -32,14 +44,18 @@ class FoldConstants(Pass):
 
         def fold(node: Node, operands: Operands) -> Sequence[Value] | None:
             sources = [value.source for value in operands if value is not None]
-            if not sources or isinstance(node.op, Call):
+            leaves = [source for source in sources if isinstance(source, (Constant, Parameter))]
+            if not sources or len(leaves) != len(sources) or isinstance(node.op, (Call, *_RANDOM)):
                 return None
-            if isinstance(node.op, _REARRANGING) and isinstance(sources[0], Parameter):
-                alone = len(sources) == 1 and uses[sources[0].value] == 1
-                return [_rearranged(node, sources[0])] if alone else None
-            if all(isinstance(source, Constant) for source in sources) and self._fits(node):
-                return [Constant(array).value for array in _evaluate(node, operands)]
-            return None
+            weight = next((source for source in leaves if isinstance(source, Parameter)), None)
+            if weight is not None and isinstance(node.op, _REARRANGING) and len(sources) == uses[weight.value] == 1:
+                return [_rearranged(node, weight)]
+            if not self._fits(node):
+                return None
+            arrays = _evaluate(node, operands)
+            if weight is None:
+                return [Constant(array).value for array in arrays]
+            return [_weight(weight, value, array) for value, array in zip(node.outputs, arrays, strict=True)]
 
         return rebuild(graph, fold)
 
@@ -54,9 +70,14 @@ def _evaluate(node: Node, operands: Operands) -> list[Array]:
     """The node's outputs, by the NumPy interpreter, which is what the ops mean."""
     from dagir.backend import backend
 
-    alone = Node(node.op, operands, tuple(value.type for value in node.outputs))
+    fixed = [value if value is None else Constant(value.source.array).value for value in operands]  # type: ignore[union-attr]
+    alone = Node(node.op, tuple(fixed), tuple(value.type for value in node.outputs))
     found: list[Array] = backend("numpy").lower(Graph((), alone.outputs))([])
     return found
+
+
+def _weight(weight: Parameter, value: Value, array: Array) -> Value:
+    return Parameter(weight.name, value.type, array=array, trainable=weight.trainable).value
 
 
 def _rearranged(node: Node, weight: Parameter) -> Value:

@@ -15,12 +15,14 @@ def _pool(op: type[Any]) -> None:
     @st.composite
     def draw_case(draw: st.DrawFn) -> OpCase:
         rank = draw(st.integers(1, 3))
-        padding = draw(st.sampled_from(["valid", "same"]))
+        padding: Any = draw(st.sampled_from(["valid", "same", "explicit"]))
         data_format = draw(st.sampled_from(["channels_last", "channels_first"]))
         window = tuple(draw(st.integers(1, 3)) for _ in range(rank))
         # TensorFlow's pools over three axes start elsewhere where strides leave gaps under "same"
         strides = tuple(draw(st.integers(1, 3 if rank < 3 else size)) for size in window)
         least = [1 if padding == "same" else size for size in window]
+        if padding == "explicit":
+            padding = tuple((draw(st.integers(0, size - 1)), draw(st.integers(0, size - 1))) for size in window)
         spatial = tuple(draw(st.integers(low, 7 if rank < 3 else 5)) for low in least)
         batch, channels = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 2, 5]))
         shape = (batch, *spatial, channels) if data_format == "channels_last" else (batch, channels, *spatial)

@@ -1,0 +1,100 @@
+"""A scale and shift of channels is part of the weights of the linear map after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dagir import ops
+from dagir.graph import Graph, Node, Op, Value
+from dagir.passes.affine import Affine, affine, is_leaf
+from dagir.passes.derived import Derived
+from dagir.passes.fold_batchnorm import name_of, sibling, wide
+from dagir.passes.pipeline import Pass
+from dagir.passes.uses import count_uses
+from dagir.rewriting import Operands, emit, rebuild
+from dagir.types import Array, DType, TensorType
+
+
+@dataclass(frozen=True)
+class FoldScales(Pass):
+    """Conv(x * s + t, w, b)   =>   Conv(x, s * w, b + sum of t * w)
+
+    s and t are for each input channel; BatchNorm is such a scale and shift. Computed in float64; also for Linear and,
+    if t is 0, ConvTranspose. A convolution that pads takes s alone: its border is 0, not t. Only where nothing else
+    reads the scaled value.
+    """
+
+    name = "fold-scales"
+
+    def __call__(self, graph: Graph) -> Graph:
+        """One walk, in which each linear map takes in what lies directly before it, one op after the other."""
+        uses = count_uses(graph)
+
+        def fold(node: Node, operands: Operands) -> Sequence[Value] | None:
+            if not isinstance(node.op, (ops.Conv, ops.ConvTranspose, ops.Linear)):
+                return None
+            old, new = node.inputs[0], operands[0]
+            kernel, bias = (*operands[1:], None)[:2]
+            while old is not None and new is not None and new.node is not None and uses[old] == 1:
+                found = affine(new.node, new.node.inputs)
+                folded = None if found is None else _fold(node, found, kernel, bias)
+                if found is None or folded is None or old.node is None:
+                    break
+                old, new = old.node.inputs[new.node.inputs.index(found.x)], found.x
+                kernel, bias = folded
+            return None if new is operands[0] else [emit(node, node.op, new, kernel, bias)]
+
+        return rebuild(graph, fold)
+
+
+def _fold(node: Node, found: Affine, w: Value | None, b: Value | None) -> tuple[Value, Value | None] | None:
+    """The weights that do the work of both; None where there are none."""
+    op = node.op
+    if w is None or not is_leaf(w) or (b is not None and not is_leaf(b)) or not _on_channels(node, found.axis):
+        return None
+    if found.shift is not None and not _reads_nothing_else(op):
+        return None
+    rank = w.type.rank
+
+    def over_inputs(vector: Array, shape: tuple[int, ...]) -> Array:
+        """One number for each input channel, as it meets the kernel."""
+        if vector.size == 1:
+            return vector.reshape([1] * rank)
+        if isinstance(op, ops.Conv) and op.groups > 1:  # a filter of group g reads the channels of g
+            grouped: Array = vector.reshape(op.groups, shape[-2]).repeat(shape[-1] // op.groups, axis=0).T
+            return grouped
+        axis = rank - (1 if isinstance(op, ops.ConvTranspose) else 2)
+        return vector.reshape([-1 if i == axis else 1 for i in range(rank)])
+
+    def weights(shape: tuple[int, ...], dtype: DType) -> Array:
+        assert found.scale is not None
+        scaled: Array = wide(w) * over_inputs(found.scale(), shape)
+        return scaled.astype(dtype.numpy)
+
+    def biases(shape: tuple[int, ...], dtype: DType) -> Array:
+        assert found.shift is not None
+        kernel = wide(w)
+        moved: Array = (kernel * over_inputs(found.shift(), kernel.shape)).reshape(-1, kernel.shape[-1]).sum(0)
+        return (moved if b is None else moved + wide(b)).astype(dtype.numpy)
+
+    kernel = w if found.scale is None else Derived(name_of(w, "kernel"), w.type, weights, (w, *found.sources)).value
+    if found.shift is None:
+        return kernel, b
+    name = name_of(b, "bias") if b is not None else sibling(name_of(w, "kernel"), "bias")
+    return kernel, Derived(name, TensorType(w.dtype, w.type.shape[-1:]), biases, (w, b, *found.sources)).value
+
+
+def _on_channels(node: Node, axis: int | None) -> bool:
+    if axis is None:
+        return True
+    if isinstance(node.op, ops.Linear):
+        return axis == node.output.type.rank - 1
+    return isinstance(node.op, (ops.Conv, ops.ConvTranspose)) and axis == node.op.channel_axis
+
+
+def _reads_nothing_else(op: Op) -> bool:
+    """Whether each output is a sum over all of the kernel: no element of it meets a border."""
+    if isinstance(op, ops.Conv):
+        return op.padding in ("valid", ((0, 0),) * op.rank)
+    return isinstance(op, ops.Linear)

@@ -1,0 +1,69 @@
+"""Limits that follow each other are one Clip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isnan
+from typing import TypeAlias
+
+from dagir import ops
+from dagir.graph import Constant, Graph, Node, Value
+from dagir.passes.pipeline import Pass
+from dagir.rewriting import Operands, emit, rebuild
+
+Limits: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class MergeClips(Pass):
+    """Minimum(Relu(x), 6)        =>   Clip(x, 0, 6)
+
+    Clip(Maximum(x, a), b, c)  =>   Clip(x, b', c')
+    """
+
+    name = "merge-clips"
+
+    def __call__(self, graph: Graph) -> Graph:
+        """One walk: an operand has been merged before the node that reads it."""
+        return rebuild(graph, _merge)
+
+
+def _merge(node: Node, operands: Operands) -> Sequence[Value] | None:
+    outer = _limits(node, operands)
+    if outer is None:
+        return None
+    value, (low, high) = outer
+    inner = _limits(value.node, value.node.inputs) if value.node is not None else None
+    if inner is None:
+        return None
+    source, limits = inner
+    lowest, highest = (min(max(limit, low), high) for limit in limits)
+    if (lowest, highest) == (0, inf):
+        return [emit(node, ops.Relu(), source)]
+    return [emit(node, ops.Clip(lowest, highest), source)]
+
+
+def _limits(node: Node, operands: Operands) -> tuple[Value, Limits] | None:
+    """What the node limits, and to what; None for other ops."""
+    op, x = node.op, operands[0] if operands else None
+    if x is None or not node.output.dtype.is_float:
+        return None
+    if isinstance(op, ops.Relu):
+        return x, (0.0, inf)
+    if isinstance(op, ops.Clip):
+        return x, (op.minimum, op.maximum)
+    if isinstance(op, (ops.Minimum, ops.Maximum)):
+        for value, limit in (operands, operands[::-1]):
+            number = _number(limit)
+            if number is not None and value is not None and value.type == node.output.type:
+                return value, (number, inf) if isinstance(op, ops.Maximum) else (-inf, number)
+    return None
+
+
+def _number(value: Value | None) -> float | None:
+    """The number of a constant of one element, unless it is NaN."""
+    if value is None or not isinstance(value.source, Constant) or value.source.array.size != 1:
+        return None
+    number = float(value.source.array.reshape(()))
+    return None if isnan(number) else number
