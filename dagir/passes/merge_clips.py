@@ -14,6 +14,8 @@ from dagir.rewriting import Operands, emit, rebuild
 
 Limits: TypeAlias = tuple[float, float]
 
+_LIMITS = (ops.Relu, ops.Clip, ops.Minimum, ops.Maximum)
+
 
 @dataclass(frozen=True)
 class MergeClips(Pass):
@@ -47,7 +49,7 @@ def _merge(node: Node, operands: Operands) -> Sequence[Value] | None:
 def _limits(node: Node, operands: Operands) -> tuple[Value, Limits] | None:
     """What the node limits, and to what; None for other ops."""
     op, x = node.op, operands[0] if operands else None
-    if x is None or not node.output.dtype.is_float:
+    if x is None or not isinstance(op, _LIMITS) or not node.output.dtype.is_float:
         return None
     if isinstance(op, ops.Relu):
         return x, (0.0, inf)
