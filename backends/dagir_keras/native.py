@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from dagir import initializers, layers, ops
+from dagir.dims import Dim
 from dagir.graph import Value
 from dagir.layers import Layer
 from dagir.model import Model
@@ -17,6 +18,7 @@ from dagir.origin import LayerCall
 from dagir.structure import flatten, map_structure
 from dagir.types import DType, broadcast, take_equations
 from dagir_keras.elementwise import is_read_as_bias
+from dagir_keras.pool import ends_the_process
 
 _ACTIVATION_NAMES = {
     getattr(ops, name): name
@@ -38,6 +40,8 @@ def is_native(call: LayerCall) -> bool:
     if isinstance(layer, (layers.Add, layers.Average)) and not _adds_right(call):
         return False
     if isinstance(layer, (layers.MultiHeadAttention, layers.GroupQueryAttention)) and not _attends_right(call):
+        return False
+    if type(layer).__name__.startswith("AdaptiveMax") and ends_the_process(layer, _first_shape(call)):
         return False
     dense = [each for each in (layer, *layer._sublayers) if isinstance(each, layers.EinsumDense)]
     return all(map(_has_plain_bias, dense)) and _has_keras_s(layer)
@@ -75,6 +79,10 @@ def _adds_right(call: LayerCall) -> bool:
         total = broadcast(total, shape)
     take_equations()  # the node has them already
     return right
+
+
+def _first_shape(call: LayerCall) -> Sequence[Dim]:
+    return next(value.type.shape for value in flatten([call.args, call.kwargs]) if isinstance(value, Value))
 
 
 def make_layer(layer: Layer, made: Callable[[Layer], keras.layers.Layer]) -> keras.layers.Layer:

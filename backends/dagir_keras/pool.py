@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras import backend
@@ -9,6 +10,7 @@ from keras import ops as K
 
 from dagir import ops
 from dagir.errors import UnsupportedOp
+from dagir.ops.pool import adaptive_windows
 from dagir_keras.rules import rules
 
 for _op, _function in {ops.MaxPool: K.max_pool, ops.AveragePool: K.average_pool}.items():
@@ -36,3 +38,26 @@ def _padded(function: Any, op: ops.MaxPool | ops.AveragePool, x: Any) -> Any:
     if isinstance(op, ops.MaxPool):
         return pooled(x, float("-inf"))
     return pooled(x, 0.0) / pooled(K.ones_like(x), 0.0)
+
+
+@rules.rule(ops.AdaptiveMaxPool)
+def adaptive_max_pool(op: ops.AdaptiveMaxPool, x: Any) -> Any:
+    if not ends_the_process(op, x.shape):
+        return K.adaptive_max_pool(x, op.output_size, op.data_format)
+    for axis, number in zip(op.spatial_axes, op.output_size, strict=True):
+        lead = (slice(None),) * axis
+        parts = [x[(*lead, slice(start, end))] for start, end in adaptive_windows(x.shape[axis], number)]
+        x = K.concatenate([K.max(part, axis=axis, keepdims=True) for part in parts], axis)
+    return x
+
+
+def ends_the_process(op: Any, shape: Sequence[Any]) -> bool:
+    """Whether an axis has one window or one element: there Keras 3.15 takes the largest of more than there is, and
+    TensorFlow 2.21 with oneDNN divides by zero. op: an op or a layer."""
+    first = 1 if op.data_format == "channels_last" else 2
+    return 1 in op.output_size or 1 in shape[first : first + len(op.output_size)]
+
+
+@rules.rule(ops.AdaptiveAveragePool)
+def adaptive_average_pool(op: ops.AdaptiveAveragePool, x: Any) -> Any:
+    return K.adaptive_average_pool(x, op.output_size, op.data_format)

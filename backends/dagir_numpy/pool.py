@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dagir import ops
+from dagir.ops.pool import adaptive_windows
 from dagir.types import Array
 from dagir_numpy.rules import rules
 
@@ -33,4 +34,24 @@ def _pool(
         span = padded.shape[axis] - window + 1  # the places where a window can start
         before = (slice(None),) * axis
         x = reduce(combine, [padded[(*before, slice(tap, tap + span, stride))] for tap in range(window)])
+    return x
+
+
+@rules.rule(ops.AdaptiveMaxPool)
+def adaptive_max_pool(op: ops.AdaptiveMaxPool, x: Array) -> Array:
+    return _shared_out(op, x, lambda part, axis: part.max(axis, keepdims=True))
+
+
+@rules.rule(ops.AdaptiveAveragePool)
+def adaptive_average_pool(op: ops.AdaptiveAveragePool, x: Array) -> Array:
+    return _shared_out(op, x, lambda part, axis: part.mean(axis, keepdims=True))
+
+
+def _shared_out(
+    op: ops.AdaptiveMaxPool | ops.AdaptiveAveragePool, x: Array, combine: Callable[[Array, int], Array]
+) -> Array:
+    for axis, number in zip(op.spatial_axes, op.output_size, strict=True):
+        lead = (slice(None),) * axis
+        windows = adaptive_windows(x.shape[axis], number)
+        x = np.concatenate([combine(x[(*lead, slice(start, end))], axis) for start, end in windows], axis)
     return x

@@ -9,7 +9,8 @@ import numpy as np
 
 from dagir import ops
 from dagir.dims import Dim
-from dagir.types import DType, TensorType
+from dagir.ops.pool import adaptive_windows
+from dagir.types import Array, DType, TensorType
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 
@@ -95,3 +96,57 @@ def _channels_first(op: ops.MaxPool | ops.AveragePool, emit: Emitter, x: Tensor)
 
 def _restored(op: ops.MaxPool | ops.AveragePool, emit: Emitter, y: Tensor) -> Tensor:
     return y if op.data_format == "channels_first" else emit.transposed(y, (0, *range(2, op.rank + 2), 1))
+
+
+@rules.rule(ops.AdaptiveMaxPool)
+def adaptive_max_pool(op: ops.AdaptiveMaxPool, emit: Emitter, x: Tensor) -> Tensor:
+    if all(size % number == 0 for size, number in _shares(op, x)):
+        return _even_windows(op, emit, x, "MaxPool")
+    for axis, number in zip(op.spatial_axes, op.output_size, strict=True):
+        parts, _ = _gathered(emit, x, axis, number)
+        x = emit("ReduceMax", parts, emit.ints(axis + 1), keepdims=0, type=_without(parts, axis + 1))
+    return x
+
+
+@rules.rule(ops.AdaptiveAveragePool)
+def adaptive_average_pool(op: ops.AdaptiveAveragePool, emit: Emitter, x: Tensor) -> Tensor:
+    if x.type.dtype is not DType.FLOAT64 and all(size % number == 0 for size, number in _shares(op, x)):
+        return _even_windows(op, emit, x, "AveragePool")
+    for axis, number in zip(op.spatial_axes, op.output_size, strict=True):
+        parts, shares = _gathered(emit, x, axis, number)
+        shape = (*shares.shape, *(1,) * (x.type.rank - axis - 1))
+        weighted = emit("Mul", parts, emit.constant(shares.reshape(shape), x.type.dtype))
+        x = emit("ReduceSum", weighted, emit.ints(axis + 1), keepdims=0, type=_without(parts, axis + 1))
+    return x
+
+
+def _shares(op: ops.AdaptiveMaxPool | ops.AdaptiveAveragePool, x: Tensor) -> list[tuple[int, int]]:
+    """The size of each axis, and how many windows share it."""
+    sizes: list[int] = [x.type.shape[axis] for axis in op.spatial_axes]  # type: ignore[misc]  # infer has checked it
+    return list(zip(sizes, op.output_size, strict=True))
+
+
+def _even_windows(op: ops.AdaptiveMaxPool | ops.AdaptiveAveragePool, emit: Emitter, x: Tensor, kind: str) -> Tensor:
+    window = tuple(size // number for size, number in _shares(op, x))
+    pool = ops.MaxPool(window, window, "valid", op.data_format)
+    return _restored(pool, emit, emit(kind, _channels_first(pool, emit, x), kernel_shape=window, strides=window))
+
+
+def _without(x: Tensor, axis: int) -> TensorType:
+    return x.type.with_shape((*x.type.shape[:axis], *x.type.shape[axis + 1 :]))
+
+
+def _gathered(emit: Emitter, x: Tensor, axis: int, number: int) -> tuple[Tensor, Array]:
+    """The windows of an axis on two axes, [number, longest], and the share of each element in the mean of its window.
+
+    A shorter window repeats its last element, with a share of 0.
+    """
+    size = x.type.shape[axis]
+    assert isinstance(size, int)
+    windows = np.asarray(adaptive_windows(size, number))
+    lengths = windows[:, 1] - windows[:, 0]
+    steps = np.arange(lengths.max())
+    places = np.minimum(windows[:, :1] + steps, windows[:, 1:] - 1)
+    shares = np.where(steps < lengths[:, None], 1 / lengths[:, None], 0)
+    shape = (*x.type.shape[:axis], *places.shape, *x.type.shape[axis + 1 :])
+    return emit("Gather", x, emit.constant(places, np.int64), axis=axis, type=x.type.with_shape(shape)), shares

@@ -228,8 +228,12 @@ from dagir.ops.numerics import (
     trunc,
 )
 from dagir.ops.pool import (
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
     AveragePool,
     MaxPool,
+    adaptive_average_pool,
+    adaptive_max_pool,
     average_pool,
     max_pool,
 )
@@ -337,6 +341,8 @@ __all__ = [
     "GRU",
     "LSTM",
     "Absolute",
+    "AdaptiveAveragePool",
+    "AdaptiveMaxPool",
     "Add",
     "AlphaDropout",
     "Arccos",
@@ -459,6 +465,8 @@ __all__ = [
     "Window",
     "abs",
     "absolute",
+    "adaptive_average_pool",
+    "adaptive_max_pool",
     "add",
     "all",
     "any",

@@ -1,4 +1,4 @@
-"""Pooling: MaxPool and AveragePool over windows of 1 to 3 spatial axes."""
+"""Pooling over 1 to 3 spatial axes: windows that slide, and windows that share the axis out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from dagir.graph import Op, Types, Value, apply, as_value
 from dagir.ops.elementwise import require
 from dagir.types import TensorType
 
-__all__ = ["AveragePool", "MaxPool", "average_pool", "max_pool"]
+__all__ = [
+    "AdaptiveAveragePool",
+    "AdaptiveMaxPool",
+    "AveragePool",
+    "MaxPool",
+    "adaptive_average_pool",
+    "adaptive_max_pool",
+    "average_pool",
+    "max_pool",
+]
 
 
 @dataclass(frozen=True)
@@ -142,3 +151,68 @@ def average_pool(
 ) -> Value:
     """The mean of each window, padding not counted. strides: pool_size by default. [n, *d, c] -> [n, *e, c]."""
     return _pool(AveragePool, inputs, pool_size, strides, padding, data_format)
+
+
+@dataclass(frozen=True)
+class _AdaptivePool(Op):
+    """What both adaptive poolings share: the windows, whose number is given."""
+
+    output_size: tuple[int, ...]
+    data_format: str = "channels_last"
+
+    @property
+    def spatial_axes(self) -> tuple[int, ...]:
+        """The axes of x that are shared out."""
+        first = 1 if self.data_format == "channels_last" else 2
+        return tuple(range(first, first + len(self.output_size)))
+
+    def infer(self, x: TensorType) -> Types:
+        """The shape of x, each spatial size replaced by the number of windows. Sizes must be known."""
+        name, rank = type(self).__name__, len(self.output_size)
+        if rank not in (1, 2, 3) or any(number <= 0 for number in self.output_size):
+            raise ArgumentError(f"{name} takes 1 to 3 ints above 0 for output_size, got {self.output_size}")
+        if self.data_format not in ("channels_last", "channels_first"):
+            raise ArgumentError(f"data_format is 'channels_last' or 'channels_first', got {self.data_format!r}")
+        require("float", x)
+        if x.rank != rank + 2:
+            raise ShapeError(f"{name} over {rank} spatial axes takes x of rank {rank + 2}, got {x.rank}")
+        shape = list(x.shape)
+        for axis, number in zip(self.spatial_axes, self.output_size, strict=True):
+            if not isinstance(shape[axis], int) or shape[axis] == 0:
+                raise ShapeError(
+                    f"{name} needs a known size above 0, got {shape[axis]}",
+                    marks={0: [axis]},
+                    remedy="give the input a fixed size, or pool over windows of a fixed size",
+                )
+            shape[axis] = number
+        return (x.with_shape(tuple(shape)),)
+
+
+def adaptive_windows(size: int, number: int) -> list[tuple[int, int]]:
+    """Start and end of `number` windows over an axis: floor(i * size / number) and ceil((i + 1) * size / number)."""
+    return [(i * size // number, -(-(i + 1) * size // number)) for i in range(number)]
+
+
+@dataclass(frozen=True)
+class AdaptiveMaxPool(_AdaptivePool):
+    """x: f[n, *d, c] -> f[n, *output_size, c], the largest of each window.  keras.ops.adaptive_max_pool."""
+
+
+@dataclass(frozen=True)
+class AdaptiveAveragePool(_AdaptivePool):
+    """x: f[n, *d, c] -> f[n, *output_size, c], the mean of each window.  keras.ops.adaptive_average_pool."""
+
+
+def _adaptive_pool(cls: type[_AdaptivePool], inputs: Any, output_size: Any, data_format: str | None) -> Value:
+    value = as_value(inputs)
+    return apply(cls(_numbers("output_size", output_size, value.ndim - 2), data_format or "channels_last"), value)
+
+
+def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Value:
+    """The largest of each of `output_size` windows. Shapes: [n, *d, c] -> [n, *output_size, c]."""
+    return _adaptive_pool(AdaptiveMaxPool, inputs, output_size, data_format)
+
+
+def adaptive_average_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Value:
+    """The mean of each of `output_size` windows. Shapes: [n, *d, c] -> [n, *output_size, c]."""
+    return _adaptive_pool(AdaptiveAveragePool, inputs, output_size, data_format)

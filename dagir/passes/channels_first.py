@@ -20,7 +20,16 @@ from dagir.passes.pipeline import Pass
 from dagir.rewriting import Operands, copy_node, emit
 from dagir.types import Array, DType, Shape
 
-_BOUND = (ops.Conv, ops.ConvTranspose, ops.MaxPool, ops.AveragePool, ops.UpSample, ops.Resize)
+_BOUND = (
+    ops.Conv,
+    ops.ConvTranspose,
+    ops.MaxPool,
+    ops.AveragePool,
+    ops.AdaptiveMaxPool,
+    ops.AdaptiveAveragePool,
+    ops.UpSample,
+    ops.Resize,
+)
 
 
 @dataclass(frozen=True)

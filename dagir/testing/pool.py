@@ -32,3 +32,21 @@ def _pool(op: type[Any]) -> None:
 
 for _op in (ops.MaxPool, ops.AveragePool):
     _pool(_op)
+
+
+def _adaptive(op: type[Any]) -> None:
+    @strategy_for(op)
+    @st.composite
+    def draw_case(draw: st.DrawFn) -> OpCase:
+        rank = draw(st.integers(1, 3))
+        data_format = draw(st.sampled_from(["channels_last", "channels_first"]))
+        spatial, number = (tuple(draw(st.integers(1, 7)) for _ in range(rank)) for _ in range(2))
+        if draw(st.booleans()):  # windows of one length
+            spatial = tuple(size * draw(st.integers(1, 3)) for size in number)
+        batch, channels = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 2]))
+        shape = (batch, *spatial, channels) if data_format == "channels_last" else (batch, channels, *spatial)
+        return OpCase(op(number, data_format), (draw(arrays(shape)),))
+
+
+for _each in (ops.AdaptiveMaxPool, ops.AdaptiveAveragePool):
+    _adaptive(_each)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
+import subprocess
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -20,6 +22,7 @@ from dagir.testing import assert_close, assert_equivalent
 
 WINDOWS = [f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)]
 GLOBAL = [f"Global{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)]
+ADAPTIVE = [f"Adaptive{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)]
 ALIASES = [f"{kind}{rank}D" for kind in ("MaxPool", "AvgPool", "GlobalMaxPool", "GlobalAvgPool") for rank in (1, 2, 3)]
 
 
@@ -53,6 +56,20 @@ def arguments(draw, name):
     return kwargs, shape
 
 
+@st.composite
+def adaptive_arguments(draw, name):
+    """Windows of one length and of several. One window or one element on an axis: see below."""
+    rank = rank_of(name)
+    number = tuple(draw(st.integers(2, 6)) for _ in range(rank))
+    kwargs = {"output_size": number[0] if len(set(number)) == 1 else number}
+    kwargs["data_format"] = draw(st.sampled_from([None, "channels_last", "channels_first"]))
+    even = draw(st.booleans())
+    spatial = [size * draw(st.integers(1, 3)) if even else draw(st.integers(2, 9)) for size in number]
+    channels, batch = draw(st.integers(1, 3)), draw(st.sampled_from([1, 3]))
+    first = kwargs["data_format"] == "channels_first"
+    return kwargs, ((batch, channels, *spatial) if first else (batch, *spatial, channels))
+
+
 def oracle(model, *xs):
     return dagir.lower(model, "numpy", precision="float64")(list(xs))
 
@@ -62,9 +79,9 @@ def model_of(name, kwargs, shape):
     return dagir.Model(x, getattr(layers, name)(**kwargs)(x))
 
 
-@pytest.mark.parametrize("name", [*WINDOWS, *GLOBAL])
+@pytest.mark.parametrize("name", [*WINDOWS, *GLOBAL, *ADAPTIVE])
 def test_layer_agrees_with_keras(name):
-    @given(arguments(name), st.integers(0, 2**16))
+    @given(adaptive_arguments(name) if name in ADAPTIVE else arguments(name), st.integers(0, 2**16))
     def agrees(drawn, seed):
         kwargs, shape = drawn
         x = np.random.default_rng(seed).uniform(-5, -1, shape).astype("float32")
@@ -138,7 +155,32 @@ def test_global_average_over_unmasked_steps(keepdims):
     assert_equivalent(model, [ids[:1, :3]])
 
 
-@pytest.mark.parametrize("name", [*WINDOWS, *GLOBAL])
+@pytest.mark.parametrize(("size", "number"), [((4, 5), (1, 1)), ((4, 5), (3, 1)), ((1, 6), (2, 4)), ((1, 1), (1, 3))])
+@pytest.mark.parametrize("kind", ["Max", "Average"])
+def test_adaptive_pools_to_one_or_of_one(kind, size, number):
+    """One window on an axis, or one element: see test_keras_cannot_max_pool_to_one. Windows may be sliced out here."""
+    x = np.random.default_rng(0).uniform(-5, -1, (2, *size, 3)).astype("float32")
+    model = model_of(f"Adaptive{kind}Pooling2D", {"output_size": number}, x.shape[1:])
+    rows, columns = ([(i * s // n, -(-(i + 1) * s // n)) for i in range(n)] for s, n in zip(size, number, strict=True))
+    combine = np.max if kind == "Max" else np.mean
+    want = [[combine(x[:, a:b, c:d].astype("float64"), axis=(1, 2)) for c, d in columns] for a, b in rows]
+    assert_close(oracle(model, x), np.moveaxis(np.asarray(want), 2, 0), "the definition")
+    assert_equivalent(model, [x])
+
+
+@pytest.mark.xfail(
+    reason="Keras 3.15 pools over size + 1 elements; TensorFlow 2.21's oneDNN divides by zero", strict=True
+)
+def test_keras_cannot_max_pool_to_one():
+    """In a process of its own, which it ends."""
+    code = "import keras, numpy as np; keras.layers.AdaptiveMaxPooling1D(1)(np.ones((1, 3, 1), 'float32'))"
+    environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "1"}  # as it is by default
+    assert (
+        subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False).returncode == 0
+    )
+
+
+@pytest.mark.parametrize("name", [*WINDOWS, *GLOBAL, *ADAPTIVE])
 def test_signature_is_keras_s(name):
     mine, theirs = (inspect.signature(getattr(home, name)) for home in (layers, keras.layers))
     assert [(p.name, p.default) for p in mine.parameters.values()] == [
@@ -163,6 +205,9 @@ def test_alias_is_keras_s(name):
         ("AveragePooling2D", {"pool_size": 5}, (4, 6, 1), "reaches over 5 elements, the axis has 4"),
         ("GlobalMaxPooling2D", {}, (4, 1), "rank 4, got 3"),
         ("AveragePooling2D", {}, (4, 4, 1), "pool_size"),
+        ("AdaptiveMaxPooling1D", {"output_size": 2}, (None, 1), "needs a known size"),
+        ("AdaptiveMaxPooling2D", {"output_size": 0}, (4, 4, 1), "output_size, got 0"),
+        ("AdaptiveAveragePooling2D", {"output_size": (1, 2, 3)}, (4, 4, 1), "2 of them for output_size"),
     ],
 )
 def test_refuses(name, kwargs, shape, message):
