@@ -25,7 +25,7 @@ _ACTIVATION_NAMES = {
     for name in (
         *("relu", "sigmoid", "tanh", "softmax", "log_softmax", "softplus", "softsign", "silu", "hard_sigmoid"),
         *("elu", "selu", "leaky_relu", "relu6", "celu", "glu", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink"),
-        *("tanh_shrink", "log_sigmoid", "squareplus", "sparse_plus", "sparse_sigmoid", "sparsemax"),
+        *("tanh_shrink", "log_sigmoid", "squareplus", "sparse_plus", "sparse_sigmoid"),
     )
 } | {ops.exp: "exponential"}
 
@@ -134,6 +134,8 @@ def _config(layer: Layer) -> dict[str, Any] | None:
     """The layer's configuration as Keras takes it; None where it holds a function that Keras has no name for."""
     config: dict[str, Any] = {}
     for key, value in layer.get_config().items():
+        if key.endswith("activation") and not _activates_right(getattr(layer, key, value)):
+            return None
         held = [leaf for leaf in flatten(value) if isinstance(leaf, Layer)]
         if held:
             if not all(map(_has_keras_s, held)):
@@ -151,6 +153,18 @@ def _config(layer: Layer) -> dict[str, Any] | None:
         else:
             config[key] = _ACTIVATION_NAMES[value]
     return config
+
+
+def _activates_right(activation: Any) -> bool:
+    """Whether Keras computes an activation as it is meant, and finds its weights.
+
+    Its sparsemax gives no probabilities (Keras 3.15), see dagir_keras.activation; a layer with weights in the place of
+    an activation is not among a layer's weights.
+    """
+    if isinstance(activation, Layer):
+        return not activation.weights
+    name = activation.get("config") if isinstance(activation, dict) else activation
+    return name not in ("sparsemax", ops.sparsemax)
 
 
 def _has_keras_s(layer: Layer) -> bool:

@@ -108,6 +108,7 @@ from dagir.layers.preprocessing import (
     Normalization,
     Rescaling,
 )
+from dagir.layers.refused import refusal
 from dagir.layers.regularization import (
     ActivityRegularization,
     AlphaDropout,
@@ -274,4 +275,4 @@ __all__ = [
 if not TYPE_CHECKING:  # for a type checker, a name that is not there stays an error
 
     def __getattr__(name: str) -> NoReturn:
-        raise unknown_name(__name__, name, __all__)
+        raise refusal(name) or unknown_name(__name__, name, __all__)

@@ -113,10 +113,11 @@ class EinsumDense(Layer):
         )
         self._parsed = Equation.parse(equation)
         self.equation, self.bias_axes = equation, bias_axes
-        self.partial_output_shape = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
-        for size in self.partial_output_shape:
+        sizes = output_shape if isinstance(output_shape, (list, tuple)) else [output_shape or 0]
+        for size in sizes:
             if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
                 raise ArgumentError(f"EinsumDense takes positive ints and None for output_shape, got {output_shape!r}")
+        self.partial_output_shape = tuple(sizes)
         unknown = sorted(set(bias_axes or "") - set(self._parsed.y))
         if unknown:
             raise ArgumentError(

@@ -44,6 +44,7 @@ class SpectralNormalization(Wrapper):
         kernel = next((w for w in map(self.layer.__dict__.get, ("kernel", "embeddings")) if w is not None), None)
         if not isinstance(kernel, Parameter):
             raise ArgumentError(f"{type(self.layer).__name__} has no kernel and no embeddings to normalize")
+        self._weights.append(kernel)  # as in Keras, whose attribute `kernel` makes it one of this layer's
         normal = initializers.TruncatedNormal(stddev=0.02)
         self.vector_u = self.add_weight((1, kernel.shape[-1]), normal, trainable=False, name="vector_u")
 
