@@ -5,6 +5,7 @@ from dagir_numpy import (
     attention,
     bitwise,
     conv,
+    cumulative,
     elementwise,
     linear,
     logic,
@@ -16,6 +17,7 @@ from dagir_numpy import (
     rnn,
     scan,
     shape,
+    sorting,
     trigonometry,
 )
 from dagir_numpy.backend import NumpyBackend
@@ -29,6 +31,7 @@ __all__ = [
     "backend",
     "bitwise",
     "conv",
+    "cumulative",
     "elementwise",
     "evaluate",
     "linear",
@@ -41,5 +44,6 @@ __all__ = [
     "rnn",
     "scan",
     "shape",
+    "sorting",
     "trigonometry",
 ]

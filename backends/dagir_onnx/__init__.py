@@ -5,6 +5,7 @@ from dagir_onnx import (
     attention,
     bitwise,
     conv,
+    cumulative,
     elementwise,
     linear,
     logic,
@@ -16,6 +17,7 @@ from dagir_onnx import (
     rnn,
     scan,
     shape,
+    sorting,
     trigonometry,
 )
 from dagir_onnx.backend import OnnxBackend
@@ -28,6 +30,7 @@ __all__ = [
     "backend",
     "bitwise",
     "conv",
+    "cumulative",
     "elementwise",
     "linear",
     "logic",
@@ -39,5 +42,6 @@ __all__ = [
     "rnn",
     "scan",
     "shape",
+    "sorting",
     "trigonometry",
 ]

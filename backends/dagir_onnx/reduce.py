@@ -27,13 +27,14 @@ def _reduce(op_type: str, op: Reduce, emit: Emitter, x: Tensor) -> Tensor:
     return emit(op_type, x, emit.ints(*op.axes), keepdims=int(op.keepdims), type=emit.outputs[0].type)
 
 
-def _as_int32(op_type: str, op: Reduce, emit: Emitter, x: Tensor) -> Tensor:
-    """Types that ONNX does not reduce, by way of int32."""
+def _as_reducible(op_type: str, op: Reduce, emit: Emitter, x: Tensor) -> Tensor:
+    """Types that ONNX or the runtime does not reduce, by way of int32, or of int64."""
     dtype = x.type.dtype
-    if dtype not in _NARROW and dtype is not DType.BOOL:
+    wide = DType.INT32 if dtype in _NARROW or dtype is DType.BOOL else DType.INT64 if dtype is DType.UINT32 else dtype
+    if wide is dtype:
         return _reduce(op_type, op, emit, x)
-    wide = emit("Cast", x, to=TO_ONNX[DType.INT32], type=x.type.with_dtype(DType.INT32))
-    return emit("Cast", _reduce(op_type, op, emit, wide), to=TO_ONNX[dtype])
+    x = emit("Cast", x, to=TO_ONNX[wide], type=x.type.with_dtype(wide))
+    return emit("Cast", _reduce(op_type, op, emit, x), to=TO_ONNX[dtype])
 
 
 @rules.rule(ops.ReduceMean)
@@ -48,7 +49,7 @@ def mean(op: ops.ReduceMean, emit: Emitter, x: Tensor) -> Tensor:
 
 
 for _op, _op_type in _OP_TYPES.items():
-    rules.rule(_op)(lambda op, emit, x, op_type=_op_type: _as_int32(op_type, op, emit, x))
+    rules.rule(_op)(lambda op, emit, x, op_type=_op_type: _as_reducible(op_type, op, emit, x))
 
 
 @rules.rule(ops.Variance)

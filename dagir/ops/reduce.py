@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 from dagir.graph import Op, Types, Value, apply, as_value
-from dagir.ops.elementwise import cast, require, sqrt
+from dagir.ops.elementwise import cast, maximum, minimum, require, sqrt
 from dagir.ops.shape import reshape
 from dagir.types import DType, Shape, TensorType, normalize_axes, normalize_axis
 
@@ -134,10 +134,20 @@ def _as_float(x: Any) -> Value:
     return value if value.dtype.is_float else cast(value, DType.FLOAT32)
 
 
-def sum(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The sum along the axes, all of them by default. Bools are counted, as int32."""
+_WIDER = {
+    **dict.fromkeys((DType.BOOL, DType.INT8, DType.INT16), DType.INT32),
+    **dict.fromkeys((DType.UINT8, DType.UINT16), DType.UINT32),
+}
+
+
+def _widened(x: Any) -> Value:
     value = as_value(x)
-    return _reduce(ReduceSum, cast(value, DType.INT32) if value.dtype is DType.BOOL else value, axis, keepdims)
+    return cast(value, _WIDER.get(value.dtype, value.dtype))
+
+
+def sum(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The sum along the axes, all of them by default; bools and integers below 32 bits as 32 bits, as Keras has it."""
+    return _reduce(ReduceSum, _widened(x), axis, keepdims)
 
 
 def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
@@ -145,19 +155,21 @@ def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return _reduce(ReduceMean, _as_float(x), axis, keepdims)
 
 
-def max(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The largest along the axes."""
-    return _reduce(ReduceMax, x, axis, keepdims)
+def max(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Value:
+    """The largest along the axes, and of `initial` where it is given."""
+    found = _reduce(ReduceMax, x, axis, keepdims)
+    return found if initial is None else maximum(found, initial)
 
 
-def min(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The smallest along the axes."""
-    return _reduce(ReduceMin, x, axis, keepdims)
+def min(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Value:
+    """The smallest along the axes, and of `initial` where it is given."""
+    found = _reduce(ReduceMin, x, axis, keepdims)
+    return found if initial is None else minimum(found, initial)
 
 
-def prod(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The product along the axes."""
-    return _reduce(ReduceProd, x, axis, keepdims)
+def prod(x: Any, axis: Axes = None, keepdims: bool = False, dtype: Any = None) -> Value:
+    """The product along the axes; bools and integers below 32 bits as 32 bits, as Keras has it."""
+    return _reduce(ReduceProd, _widened(x) if dtype is None else cast(x, dtype), axis, keepdims)
 
 
 def any(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:

@@ -5,6 +5,7 @@ from dagir.testing import (
     attention,
     bitwise,
     conv,
+    cumulative,
     elementwise,
     linear,
     logic,
@@ -15,6 +16,7 @@ from dagir.testing import (
     resize,
     rnn,
     shape,
+    sorting,
     trigonometry,
 )
 from dagir.testing.cases import OpCase, arrays, cases, covered, shapes, strategy_for
@@ -31,6 +33,7 @@ __all__ = [
     "cases",
     "conv",
     "covered",
+    "cumulative",
     "elementwise",
     "linear",
     "logic",
@@ -42,6 +45,7 @@ __all__ = [
     "rnn",
     "shape",
     "shapes",
+    "sorting",
     "strategy_for",
     "trigonometry",
 ]

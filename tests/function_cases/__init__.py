@@ -1,6 +1,6 @@
-"""Drawn arguments for every public function of dagir.ops, a file for each family."""
+"""Drawn arguments for every public function of dagir.ops, a file for each family or two."""
 
-from function_cases import activation, bitwise, elementwise, logic, numerics, trigonometry
+from function_cases import activation, bitwise, elementwise, logic, numerics, reduce, trigonometry
 from function_cases.table import FUNCTIONS, Function
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     "elementwise",
     "logic",
     "numerics",
+    "reduce",
     "trigonometry",
 ]

@@ -1,0 +1,38 @@
+"""Order: sorting, the largest, and places within what is sorted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops as K
+
+from dagir import ops
+from dagir_keras.rules import rules
+
+
+@rules.rule(ops.Sort)
+def sort(op: ops.Sort, x: Any) -> Any:
+    return K.sort(x, axis=op.axis)
+
+
+@rules.rule(ops.ArgSort)
+def arg_sort(op: ops.ArgSort, x: Any) -> Any:
+    return K.argsort(x, axis=op.axis)
+
+
+@rules.rule(ops.TopK)
+def top_k(op: ops.TopK, x: Any) -> Any:
+    return tuple(K.top_k(x, op.k))
+
+
+@rules.rule(ops.SearchSorted)
+def search_sorted(op: ops.SearchSorted, sorted: Any, values: Any) -> Any:
+    """TensorFlow's search takes values of rank 1 only, for a sequence of rank 1."""
+    if len(values.shape) == 1:
+        return K.searchsorted(sorted, values, side=op.side)
+    if sum(size is None for size in values.shape) > 1:  # no shape to go back to
+        wide = K.expand_dims(values, -1)
+        follows = K.greater(wide, sorted) if op.side == "left" else K.greater_equal(wide, sorted)
+        return K.sum(K.cast(follows, "int32"), axis=-1)
+    found = K.searchsorted(sorted, K.reshape(values, (-1,)), side=op.side)
+    return K.reshape(found, tuple(-1 if size is None else size for size in values.shape))

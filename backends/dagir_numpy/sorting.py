@@ -1,0 +1,32 @@
+"""Order: sorting, the largest, and places within what is sorted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dagir import ops
+from dagir.types import Array
+from dagir_numpy.rules import rules
+
+
+@rules.rule(ops.Sort)
+def sort(op: ops.Sort, x: Array) -> Array:
+    return np.sort(x, axis=op.axis)
+
+
+@rules.rule(ops.ArgSort)
+def arg_sort(op: ops.ArgSort, x: Array) -> Array:
+    return np.argsort(x, axis=op.axis, kind="stable")
+
+
+@rules.rule(ops.TopK)
+def top_k(op: ops.TopK, x: Array) -> tuple[Array, Array]:
+    """Stable from behind and read backwards, so that of equal elements the first is the larger."""
+    backwards = np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., ::-1]
+    places = x.shape[-1] - 1 - backwards[..., : op.k]
+    return np.take_along_axis(x, places, axis=-1), places
+
+
+@rules.rule(ops.SearchSorted)
+def search_sorted(op: ops.SearchSorted, sorted: Array, values: Array) -> Array:
+    return np.searchsorted(sorted, values, side=op.side)  # type: ignore[call-overload]

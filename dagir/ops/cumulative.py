@@ -1,0 +1,99 @@
+"""Running sums and products, and their counterpart, differences of neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dagir.errors import ArgumentError
+from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ops.elementwise import add, cast, multiply, require, subtract
+from dagir.ops.logic import isnan, not_equal, where
+from dagir.ops.reduce import sum as reduce_sum
+from dagir.ops.shape import reshape
+from dagir.types import DType, TensorType, normalize_axis
+
+__all__ = ["CumProd", "CumSum", "cumprod", "cumsum", "diff", "nancumprod", "nancumsum", "trapezoid"]
+
+
+@dataclass(frozen=True)
+class CumSum(Op):
+    """x: t[*s] -> t[*s]: each element plus all before it along `axis`.  NumPy cumsum; ONNX CumSum-14."""
+
+    axis: int
+
+    def infer(self, x: TensorType) -> Types:
+        """The type of x."""
+        require("number", x)
+        normalize_axis(self.axis, x.rank)
+        return (x,)
+
+
+class CumProd(CumSum):
+    """x: t[*s] -> t[*s]: each element times all before it along `axis`.  NumPy cumprod."""
+
+
+def _cumulate(cls: type[CumSum], x: Any, axis: int | None, dtype: Any) -> Value:
+    value = as_value(x)
+    if dtype is not None or value.dtype is DType.BOOL:
+        value = cast(value, dtype or DType.INT32)
+    if axis is None:
+        return apply(cls(0), reshape(value, (-1,)))
+    return apply(cls(normalize_axis(axis, value.ndim)), value)
+
+
+def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
+    """Running sums along the axis; of x flattened where axis is None. Bools are counted, as int32."""
+    return _cumulate(CumSum, x, axis, dtype)
+
+
+def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
+    """Running products along the axis; of x flattened where axis is None."""
+    return _cumulate(CumProd, x, axis, dtype)
+
+
+def nancumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
+    """Running sums, NaN counted as 0."""
+    return cumsum(_without_nan(x, 0.0), axis, dtype)
+
+
+def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
+    """Running products, NaN counted as 1."""
+    return cumprod(_without_nan(x, 1.0), axis, dtype)
+
+
+def _without_nan(x: Any, fill: float) -> Value:
+    value = as_value(x)
+    return where(isnan(value), fill, value) if value.dtype.is_float else value
+
+
+def _neighbours(value: Value, axis: int) -> tuple[Value, Value]:
+    lead = (slice(None),) * axis
+    return value[(*lead, slice(1, None))], value[(*lead, slice(None, -1))]
+
+
+def diff(a: Any, n: int = 1, axis: int = -1) -> Value:
+    """Each element less the one before it along the axis, n times over; for bools whether they differ."""
+    value = as_value(a)
+    if n < 0:
+        raise ArgumentError(f"diff takes n of at least 0, got {n}")
+    place = normalize_axis(axis, value.ndim)
+    for _ in range(n):
+        value = (not_equal if value.dtype is DType.BOOL else subtract)(*_neighbours(value, place))
+    return value
+
+
+def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Value:
+    """The integral along the axis by trapezoids, over points x, or points dx apart."""
+    value = as_value(y)
+    value = value if value.dtype.is_float else cast(value, DType.FLOAT32)
+    place = normalize_axis(axis, value.ndim)
+    heights = multiply(add(*_neighbours(value, place)), 0.5)
+    if x is None:
+        return multiply(reduce_sum(heights, axis=place), float(dx))
+    points = as_value(x, like=value)
+    if points.ndim == 1:
+        widths = reshape(diff(points), (-1, *(1,) * (value.ndim - place - 1)))
+    else:
+        widths = diff(points, axis=axis)
+    return reduce_sum(multiply(heights, widths), axis=place)

@@ -1,0 +1,127 @@
+"""Order: sorting, the largest, and places within what is sorted. Names and meanings are those of keras.ops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dagir.errors import ArgumentError, ShapeError
+from dagir.graph import Op, Types, Value, apply, apply_node, as_value
+from dagir.ops.elementwise import cast, reference, require, same_dtype
+from dagir.ops.logic import equal, logical_not
+from dagir.ops.reduce import any as reduce_any
+from dagir.ops.shape import expand_dims, reshape
+from dagir.types import DType, TensorType, normalize_axis
+
+__all__ = ["ArgSort", "SearchSorted", "Sort", "TopK", "argsort", "digitize", "isin", "searchsorted", "sort", "top_k"]
+
+
+@dataclass(frozen=True)
+class Sort(Op):
+    """x: t[*s] -> t[*s]: ascending along `axis`.  NumPy sort; ONNX TopK-11."""
+
+    axis: int
+
+    def infer(self, x: TensorType) -> Types:
+        """The type of x."""
+        require("number", x)
+        normalize_axis(self.axis, x.rank)
+        return (x,)
+
+
+@dataclass(frozen=True)
+class ArgSort(Op):
+    """x: t[*s] -> int32[*s]: the places that sort x along `axis`, equal elements in their order.  ONNX TopK-11."""
+
+    axis: int
+
+    def infer(self, x: TensorType) -> Types:
+        """The shape of x, int32."""
+        require("number", x)
+        normalize_axis(self.axis, x.rank)
+        return (x.with_dtype(DType.INT32),)
+
+
+@dataclass(frozen=True)
+class TopK(Op):
+    """x: t[*s, n] -> t[*s, k], int32[*s, k]: the k largest, largest first, and their places.  ONNX TopK-11."""
+
+    k: int
+
+    def infer(self, x: TensorType) -> Types:
+        """The shape of x, its last axis k."""
+        require("number", x)
+        if self.k < 0:
+            raise ArgumentError(f"top_k takes k of at least 0, got {self.k}")
+        if x.rank < 1:
+            raise ShapeError("top_k takes a value of rank 1 or more")
+        size = x.shape[-1]
+        if isinstance(size, int) and self.k > size:
+            raise ShapeError(f"the last axis has {size} elements, top_k asks for {self.k}", marks={0: [x.rank - 1]})
+        found = x.with_shape((*x.shape[:-1], self.k))
+        return (found, found.with_dtype(DType.INT32))
+
+
+@dataclass(frozen=True)
+class SearchSorted(Op):
+    """sorted: t[n], values: t[*s] -> int32[*s]: how many of the sorted are below a value, or not above it.
+
+    side: "left" counts those below, "right" those not above.  NumPy searchsorted.
+    """
+
+    operands = ("sorted", "values")
+    side: str = "left"
+
+    def infer(self, sorted: TensorType, values: TensorType) -> Types:
+        """The shape of values, int32."""
+        same_dtype(sorted, values)
+        require("number", sorted)
+        if sorted.rank != 1:
+            raise ShapeError(f"searchsorted takes a sorted sequence of rank 1, got {sorted.rank}")
+        if self.side not in ("left", "right"):
+            raise ArgumentError(f"side is 'left' or 'right', got {self.side!r}")
+        return (values.with_dtype(DType.INT32),)
+
+
+def _along(x: Any, axis: int | None) -> tuple[Value, int]:
+    """x and the axis from the front; x flattened where axis is None."""
+    value = as_value(x)
+    return (reshape(value, (-1,)), 0) if axis is None else (value, normalize_axis(axis, value.ndim))
+
+
+def sort(x: Any, axis: int | None = -1) -> Value:
+    """x ascending along the axis; flattened first where axis is None. NaN has no place of its own in the order."""
+    value, place = _along(x, axis)
+    return apply(Sort(place), value)
+
+
+def argsort(x: Any, axis: int | None = -1) -> Value:
+    """The places that sort x along the axis, int32; equal elements stay in their order."""
+    value, place = _along(cast(x, DType.INT32) if as_value(x).dtype is DType.BOOL else x, axis)
+    return apply(ArgSort(place), value)
+
+
+def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Value, Value]:
+    """The k largest of the last axis, largest first, and their places, int32. They are sorted in any case."""
+    values, places = apply_node(TopK(int(k)), (as_value(x),)).outputs
+    return values, places
+
+
+def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Value:
+    """Where each value would go in a sorted sequence, int32: before its equals on the left, behind on the right."""
+    value = as_value(values, like=reference(sorted_sequence))
+    return apply(SearchSorted(side), as_value(sorted_sequence, like=value), value)
+
+
+def digitize(x: Any, bins: Any) -> Value:
+    """The number of the bin of each element, int32; bins are their ascending left edges but the first's."""
+    value = as_value(x)
+    edges = as_value(bins, like=value)
+    return searchsorted(cast(edges, value.dtype) if edges.dtype.is_integer else edges, value, "right")
+
+
+def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Value:
+    """Whether each element of x1 is one of x2's; with invert, whether it is none of them."""
+    first = as_value(x1, like=reference(x2))
+    found = reduce_any(equal(expand_dims(first, first.ndim), reshape(as_value(x2, like=first), (-1,))), axis=-1)
+    return logical_not(found) if invert else found

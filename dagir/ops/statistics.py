@@ -1,0 +1,265 @@
+"""Reductions that are composed of others: counts, weighted means, quantiles, and those that leave NaN out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import floor as round_down
+from math import inf, nan
+from typing import Any
+
+import numpy as np
+
+from dagir.errors import ArgumentError, ShapeError
+from dagir.graph import Value, as_value
+from dagir.ops.elementwise import absolute, add, cast, divide, maximum, multiply, power, require, sqrt, square, subtract
+from dagir.ops.logic import isnan, logical_not, not_equal, where
+from dagir.ops.reduce import Axes, all, argmax, argmin, max, mean, min, prod, sum, var
+from dagir.ops.reduce import max as amax
+from dagir.ops.reduce import min as amin
+from dagir.ops.shape import expand_dims, reshape, squeeze, stack, take, transpose
+from dagir.ops.sorting import sort
+from dagir.types import DType, normalize_axes, normalize_axis
+
+__all__ = [
+    "amax",
+    "amin",
+    "average",
+    "count_nonzero",
+    "median",
+    "moments",
+    "nanargmax",
+    "nanargmin",
+    "nanmax",
+    "nanmean",
+    "nanmin",
+    "nanprod",
+    "nanstd",
+    "nansum",
+    "nanvar",
+    "norm",
+    "normalize",
+    "percentile",
+    "ptp",
+    "quantile",
+]
+
+_METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _as_float(x: Any) -> Value:
+    value = as_value(x)
+    return value if value.dtype.is_float else cast(value, DType.FLOAT32)
+
+
+def count_nonzero(x: Any, axis: Axes = None) -> Value:
+    """How many elements along the axes are not 0, int32."""
+    return sum(cast(cast(x, DType.BOOL), DType.INT32), axis)
+
+
+def ptp(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The largest less the smallest along the axes."""
+    value = as_value(x)
+    return subtract(max(value, axis, keepdims), min(value, axis, keepdims))
+
+
+def average(x: Any, axis: Axes = None, weights: Any = None) -> Value:
+    """The mean along the axes, each element counted by its weight. weights: shaped as x, or a vector along the axis."""
+    value = _as_float(x)
+    if weights is None:
+        return mean(value, axis)
+    weight = as_value(weights, like=value)
+    weight = weight if weight.dtype.is_float else cast(weight, value.dtype)
+    if weight.ndim == value.ndim:
+        return divide(sum(multiply(value, weight), axis), sum(weight, axis))
+    if weight.ndim != 1 or not isinstance(axis, int):
+        raise ShapeError("weights have the shape of x, or are a vector along one axis that is given")
+    spread = reshape(weight, (-1, *(1,) * (value.ndim - normalize_axis(axis, value.ndim) - 1)))
+    return divide(sum(multiply(value, spread), axis), sum(weight))
+
+
+def moments(x: Any, axes: Axes, keepdims: bool = False, synchronized: bool = False) -> tuple[Value, Value]:
+    """The mean and the population variance along the axes."""
+    if synchronized:
+        raise ArgumentError("moments are taken of one device's values", remedy="leave synchronized False")
+    return mean(x, axes, keepdims), var(x, axes, keepdims)
+
+
+def median(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The middle of the sorted elements along the axes, or the mean of the two in the middle."""
+    return quantile(x, 0.5, axis, keepdims=keepdims)
+
+
+def percentile(
+    x: Any, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
+) -> Value:
+    """The quantiles at q in percent."""
+    return quantile(x, (np.asarray(q, float) / 100).tolist(), axis, method, keepdims)
+
+
+def quantile(
+    x: Any, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
+) -> Value:
+    """The value below which a share q of the elements along the axes lies; several q make a new first axis.
+
+    The axes have known sizes. method: what is between two elements: linear, lower, higher, midpoint or nearest.
+    """
+    value = _as_float(x)
+    if method not in _METHODS:
+        raise ArgumentError(f"unknown quantile method {method!r}", remedy=f"use one of {', '.join(_METHODS)}")
+    shares = np.asarray(q, float)
+    if shares.ndim > 1 or not shares.size or shares.min() < 0 or shares.max() > 1:
+        raise ArgumentError(f"a quantile is asked for at numbers from 0 to 1, got {q!r}")
+    axes = normalize_axes(axis, value.ndim)
+    ordered, count = _sorted_lanes(value, axes)
+    found = [_at(ordered, float(share) * (count - 1), method) for share in shares.reshape(-1)]
+    if keepdims:
+        for place in axes:
+            found = [expand_dims(part, place) for part in found]
+    if shares.ndim == 0:
+        return found[0]
+    return stack(found, axis=0)
+
+
+def _sorted_lanes(value: Value, axes: tuple[int, ...]) -> tuple[Value, int]:
+    """The elements of the axes in one last axis, sorted, and their number."""
+    sizes = [value.type.shape[axis] for axis in axes]
+    count = 1
+    for size in sizes:
+        if not isinstance(size, int):
+            raise ShapeError(
+                f"a quantile is taken over axes of known sizes, axis has {size}", remedy="give the input a fixed size"
+            )
+        count *= size
+    if not count:
+        raise ShapeError("there is no quantile of no elements")
+    rest = [axis for axis in range(value.ndim) if axis not in axes]
+    lanes = reshape(transpose(value, [*rest, *axes]), (*(value.type.shape[axis] for axis in rest), count))
+    return sort(lanes), count
+
+
+def _at(ordered: Value, position: float, method: str) -> Value:
+    """The element at a position that may lie between two."""
+    low = round_down(position)
+    share = position - low
+    if share == 0 or method == "lower":
+        return take(ordered, low, axis=-1)
+    if method == "higher":
+        return take(ordered, low + 1, axis=-1)
+    if method == "nearest":
+        return take(ordered, round(position), axis=-1)
+    first, second = take(ordered, low, axis=-1), take(ordered, low + 1, axis=-1)
+    return add(first, multiply(subtract(second, first), 0.5 if method == "midpoint" else share))
+
+
+def _filled(x: Any, fill: float) -> tuple[Value, Value]:
+    """x with another number for NaN, and where it was not NaN."""
+    value = as_value(x)
+    require("float", value.type)
+    missing = isnan(value)
+    return where(missing, fill, value), logical_not(missing)
+
+
+def nansum(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The sum along the axes, NaN left out."""
+    return sum(_filled(x, 0.0)[0], axis, keepdims)
+
+
+def nanprod(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The product along the axes, NaN left out."""
+    return prod(_filled(x, 1.0)[0], axis, keepdims)
+
+
+def nanmax(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The largest along the axes, NaN left out; NaN where there is nothing else."""
+    filled, known = _filled(x, -inf)
+    return where(all(logical_not(known), axis, keepdims), nan, max(filled, axis, keepdims))
+
+
+def nanmin(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The smallest along the axes, NaN left out; NaN where there is nothing else."""
+    filled, known = _filled(x, inf)
+    return where(all(logical_not(known), axis, keepdims), nan, min(filled, axis, keepdims))
+
+
+def nanargmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
+    """The place of the first largest, NaN left out, int32; -1 where there is nothing else, as Keras has it."""
+    filled, known = _filled(x, -inf)
+    return where(all(logical_not(known), axis, keepdims), -1, argmax(filled, axis, keepdims))
+
+
+def nanargmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
+    """The place of the first smallest, NaN left out, int32; -1 where there is nothing else, as Keras has it."""
+    filled, known = _filled(x, inf)
+    return where(all(logical_not(known), axis, keepdims), -1, argmin(filled, axis, keepdims))
+
+
+def nanmean(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The mean along the axes, NaN left out; NaN where there is nothing else."""
+    filled, known = _filled(x, 0.0)
+    return divide(sum(filled, axis, keepdims), sum(cast(known, filled.dtype), axis, keepdims))
+
+
+def nanvar(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The population variance along the axes, NaN left out; NaN where there is nothing else."""
+    value = as_value(x)
+    return nanmean(square(subtract(value, nanmean(value, axis, keepdims=True))), axis, keepdims)
+
+
+def nanstd(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The population standard deviation along the axes, NaN left out."""
+    return sqrt(nanvar(x, axis, keepdims))
+
+
+def norm(x: Any, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The norm of vectors along one axis, or of matrices along two; of x flattened where neither axis nor ord is given.
+
+    ord, vectors: a number, inf, -inf, 0; matrices: "fro", 1, -1, inf, -inf. Those of singular values are not offered.
+    """
+    value = _as_float(x)
+    if axis is None and ord is None:
+        return sqrt(sum(square(value), None, keepdims))
+    axes = tuple(range(value.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(normalize_axis(each, value.ndim) for each in axes)
+    if len(axes) == 1:
+        return _vector_norm(value, 2 if ord is None else ord, axes[0], keepdims)
+    if len(axes) == 2:
+        return _matrix_norm(value, "fro" if ord is None else ord, axes, keepdims)
+    raise ArgumentError(f"a norm is taken along one axis or two, got {axis!r} for {value.type}")
+
+
+def _vector_norm(x: Value, ord: float | str, axis: int, keepdims: bool) -> Value:
+    size = absolute(x)
+    if ord == inf:
+        return max(size, axis, keepdims)
+    if ord == -inf:
+        return min(size, axis, keepdims)
+    if ord == 0:
+        return sum(cast(not_equal(x, 0.0), x.dtype), axis, keepdims)
+    if ord == 1:
+        return sum(size, axis, keepdims)
+    if ord == 2:
+        return sqrt(sum(square(x), axis, keepdims))
+    if isinstance(ord, str):
+        raise ArgumentError(f"there is no norm {ord!r} of vectors", remedy="give two axes, or a number")
+    return power(sum(power(size, float(ord)), axis, keepdims), 1.0 / ord)
+
+
+def _matrix_norm(x: Value, ord: float | str, axes: tuple[int, int], keepdims: bool) -> Value:
+    if ord == "fro":
+        return sqrt(sum(square(x), axes, keepdims))
+    if ord not in (1, -1, inf, -inf):
+        raise ArgumentError(f"the matrix norm {ord!r} is not offered", remedy="use 'fro', 1, -1, inf or -inf")
+    summed, kept = axes if ord in (1, -1) else axes[::-1]
+    extreme = max if ord in (1, inf) else min
+    found = extreme(sum(absolute(x), summed, True), kept, True)
+    return found if keepdims else squeeze(found, axes)
+
+
+def normalize(x: Any, axis: int = -1, order: float = 2, epsilon: float | None = None) -> Value:
+    """x over its norm along the axis, which counts as epsilon where it is smaller."""
+    value = _as_float(x)
+    smallest = 1e-7 if epsilon is None else float(epsilon)
+    if order == 2:
+        size = sqrt(maximum(sum(square(value), axis, True), smallest**2))
+        return divide(value, size)
+    return divide(value, maximum(norm(value, order, axis, True), smallest))
