@@ -42,7 +42,7 @@ def mean(op: ops.ReduceMean, emit: Emitter, x: Tensor) -> Tensor:
     """Over all axes but the first two it is a pool, which onnxruntime computes in the layout of its convolutions."""
     spatial = tuple(range(2, x.type.rank))
     if op.axes != spatial or x.type.rank not in (3, 4, 5) or x.type.dtype is not DType.FLOAT32:
-        return _as_int32("ReduceMean", op, emit, x)
+        return _as_reducible("ReduceMean", op, emit, x)
     kept = x.type.with_shape((*x.type.shape[:2], *[1] * len(spatial)))
     pooled: Tensor = emit("GlobalAveragePool", x, type=kept)
     return pooled if op.keepdims else emit("Squeeze", pooled, emit.ints(*spatial))
