@@ -22,6 +22,7 @@ DEPLOY: Pipeline = (
     (FoldBatchNorm(), "while convolution and normalization are neighbours"),
     (FoldScales(), "what lies before a convolution folds once what lies after it has: that can be more"),
     (ChannelsFirst(), "ONNX convolves channels first; after the folds, since they look at neighbours"),
+    (FoldScales(), "those of a layer normalization, which the layout set free"),
     (DropIdentities(), "the layout's reshapes meet those of the network"),
     (FoldConstants(), "constants that the layout moved"),
     (MergeDuplicates(), "last, when equal work has the same form"),

@@ -2,13 +2,14 @@
 
 Each value has up to two physical versions: as written ("last") and with its channels moved to axis 1 ("first"). Ops
 bound to a layout (convolutions, pools, upsampling) ask for the first version of their input and yield one. Ops that
-any layout suits follow an operand that exists in the first version only. All others ask for the last version. A
-version that is asked for and missing is one Transpose, made once.
+any layout suits follow an operand that exists in the first version only, and move with what reads them where only bound
+ops do. All others ask for the last version. A version that is asked for and missing is one Transpose, made once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dagir import ops
@@ -17,6 +18,7 @@ from dagir.graph import Constant, Graph, Node, Op, Parameter, Value
 from dagir.passes.derived import Derived
 from dagir.passes.layouts import Follow, follow, move_axes, to_first, to_last
 from dagir.passes.pipeline import Pass
+from dagir.passes.uses import count_uses
 from dagir.rewriting import Operands, copy_node, emit
 from dagir.types import Array, DType, Shape
 
@@ -46,8 +48,9 @@ class ChannelsFirst(Pass):
         if not any(_is_bound(node.op) for node in graph.nodes):
             return graph
         layouts = _Layouts()
+        pulled = _pulled(graph)
         for node in graph.nodes:
-            _rewrite(node, layouts)
+            _rewrite(node, layouts, node in pulled)
         outputs = [layouts.last(value, None) for value in graph.outputs]
         layouts.record()
         return Graph(graph.inputs, outputs, graph.name)
@@ -101,11 +104,33 @@ def _is_bound(op: Op) -> bool:
     return isinstance(op, _BOUND) and op.data_format == "channels_last"
 
 
-def _rewrite(node: Node, layouts: _Layouts) -> None:
+def _pulled(graph: Graph) -> set[Node]:
+    """Nodes that only ops bound to channels-first read, directly or through each other: they move with these.
+
+    So the Transpose stands before them, at the input, where another branch may need it too.
+    """
+    uses, wanted = count_uses(graph), Counter[Value]()
+    found: set[Node] = set()
+    for node in reversed(graph.nodes):
+        data = [value for value in node.inputs if value is not None and not _is_leaf(value)]
+        if _is_bound(node.op):
+            wanted.update(node.inputs[:1])  # type: ignore[arg-type]  # x is never absent
+        elif len(data) == len(node.outputs) == 1 and 0 < wanted[node.output] == uses[node.output]:
+            plan = follow(node)
+            if plan is not None and plan.yields_first:
+                found.add(node)
+                wanted.update(data)
+    return found
+
+
+def _rewrite(node: Node, layouts: _Layouts, pulled: bool) -> None:
     if _is_bound(node.op):
         _rewrite_bound(node, layouts)
         return
-    if any(layouts.only_first(value) for value in node.inputs):
+    special = _SPECIAL.get(type(node.op))
+    if special is not None and layouts.only_first(node.inputs[0]) and special(node, layouts):
+        return
+    if pulled or any(layouts.only_first(value) for value in node.inputs):
         plan = follow(node)
         if plan is not None:
             _rewrite_following(node, plan, layouts)
@@ -123,6 +148,51 @@ def _rewrite_bound(node: Node, layouts: _Layouts) -> None:
     operands = (layouts.first(x, node), *(None if value is None else layouts.last(value, node) for value in rest))
     made = emit(node, replace(node.op, data_format="channels_first"), *operands)
     layouts.set_first(node.output, made)
+
+
+def _rewrite_linear(node: Node, layouts: _Layouts) -> bool:
+    """A map of the channels is a convolution with a kernel of one element."""
+    x, w, b = (*node.inputs, None)[:3]
+    assert x is not None
+    rank = x.type.rank - 2
+    if w is None or not _is_leaf(w) or not 1 <= rank <= 3:
+        return False
+    op = ops.Conv((1,) * rank, "valid", (1,) * rank, 1, "channels_first")
+    kernel = _reshaped_leaf(w, (1,) * rank + w.type.shape)
+    layouts.set_first(node.output, emit(node, op, layouts.first(x, node), kernel, b))
+    return True
+
+
+def _rewrite_layer_norm(node: Node, layouts: _Layouts) -> bool:
+    """Over the channels; its scale and shift become ops of their own, which a convolution after it takes in."""
+    op, x = node.op, node.inputs[0]
+    assert isinstance(op, (ops.LayerNorm, ops.RMSNorm))
+    assert x is not None
+    rank = x.type.rank
+    vectors = [value for value in node.inputs[1:] if value is not None]
+    if op.axes != (rank - 1,) or not all(_is_leaf(value) for value in vectors):
+        return False
+    y = emit(node, replace(op, axes=(1,)), layouts.first(x, node))
+    for value, combine in zip(node.inputs[1:], (ops.Multiply(), ops.Add()), strict=False):
+        if value is not None:
+            y = emit(node, combine, y, _reshaped_leaf(value, (*value.type.shape, *[1] * (rank - 2))))
+    layouts.set_first(node.output, y)
+    return True
+
+
+def _reshaped_leaf(value: Value, shape: Shape) -> Value:
+    """A weight or constant in another shape: a view of its numbers."""
+    source = value.source
+    assert isinstance(source, (Parameter, Constant))
+    sizes = tuple(size for size in shape if isinstance(size, int))
+    if isinstance(source, Constant):
+        return Constant(source.array.reshape(sizes)).value
+
+    def initialize(_: Shape, __: DType) -> Array:
+        return source.array.reshape(sizes)
+
+    kind = value.type.with_shape(shape)
+    return Derived(source.name, kind, initialize, (value,), trainable=source.trainable).value
 
 
 def _rewrite_following(node: Node, plan: Follow, layouts: _Layouts) -> None:
@@ -182,3 +252,11 @@ def _permute(node: Node | None, value: Value, axes: Sequence[int]) -> Value:
         location=node.location if node is not None else None,
     )
     return made.output
+
+
+_SPECIAL: dict[type[Op], Callable[[Node, _Layouts], bool]] = {
+    ops.Linear: _rewrite_linear,
+    ops.LayerNorm: _rewrite_layer_norm,
+    ops.RMSNorm: _rewrite_layer_norm,
+}
+"""Ops on the channels that become others when the channels move. Each says whether it could."""

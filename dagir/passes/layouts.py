@@ -49,7 +49,7 @@ def follow(node: Node) -> Follow | None:
     rank = max(ranks, default=0)
     if rank < 3:
         return None
-    if isinstance(op, (Unary, Binary, ops.Where, ops.Cast, ops.Clip)):
+    if isinstance(op, (Unary, Binary, ops.Where, ops.Cast, ops.Clip, ops.PRelu)):
         return Follow(op, rank, (True,) * len(node.inputs))
     found = next((rule(op, rank) for kind, rule in _AXES.items() if isinstance(op, kind)), None)
     if found is None:
@@ -90,6 +90,14 @@ def _tile(op: ops.Tile, rank: int) -> tuple[Op, bool]:
     return replace(op, repeats=tuple(op.repeats[axis] for axis in to_first(rank))), True
 
 
+def _broadcast(op: ops.BroadcastTo, rank: int) -> tuple[Op, bool] | None:
+    return (replace(op, target=move_axes(op.target, to_first(rank))), True) if len(op.target) == rank else None
+
+
+def _window(op: ops.Window, rank: int) -> tuple[Op, bool]:
+    return replace(op, axes=tuple(_moved(axis, rank) for axis in op.axes)), True
+
+
 def _slice(op: ops.Slice | ops.Window, rank: int) -> tuple[Op, bool]:
     return replace(op, axes=tuple(_moved(axis, rank) for axis in op.axes)), True
 
@@ -97,10 +105,13 @@ def _slice(op: ops.Slice | ops.Window, rank: int) -> tuple[Op, bool]:
 _AXES: dict[type[Op], Rule] = {
     Reduce: _reduce,
     Softmax: _softmax,
+    ops.GroupNorm: _axis,
     ops.BatchNorm: _axis,
     ops.Concatenate: _axis,
     ops.Pad: _pad,
     ops.Tile: _tile,
     ops.Slice: _slice,
+    ops.BroadcastTo: _broadcast,
+    ops.Window: _window,
     ops.Window: _slice,
 }
