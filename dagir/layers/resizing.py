@@ -1,4 +1,4 @@
-"""Images of another size: Resizing and CenterCrop."""
+"""Images of another size or contrast: Resizing, CenterCrop, AutoContrast."""
 
 from __future__ import annotations
 
@@ -129,3 +129,31 @@ def center_crop(images: Value, target: tuple[int, int], axes: tuple[int, int], d
     kept = [fits * wanted + (1 - fits) * part for wanted, part in zip(target, cut, strict=True)]
     starts = [(size - part) // 2 for size, part in zip(sizes, kept, strict=True)]
     return ops.image.resize(ops.window(images, axes, starts, kept), target, data_format=data_format)
+
+
+class AutoContrast(ImageLayer):
+    """Each channel stretched to the whole value range, at inference too.  keras.layers.AutoContrast."""
+
+    def __init__(self, value_range: Any = (0, 255), **kwargs: Any) -> None:
+        data_format = kwargs.pop("data_format", None)
+        kwargs.pop("bounding_box_format", None)
+        super().__init__(**kwargs)
+        self.data_format = checked_data_format(data_format)
+        if not isinstance(value_range, (list, tuple)) or len(value_range) != 2:
+            raise ArgumentError(f"AutoContrast takes two numbers for value_range, got {value_range!r}")
+        self.value_range = sorted(value_range)
+
+    def call(self, data: Value, training: Any = None) -> Value:
+        """x: number[n, h, w, c] -> f[n, h, w, c]; a channel of one value stays. Axes 1 and 2, whatever the layout."""
+        self.spatial_axes(data)
+        given = ops.cast(data, self.dtype)
+        x = ops.expand_dims(given, 0) if given.ndim == 3 else given
+        low, high = self.value_range
+        plain = (low, high) == (0, 255)
+        y = x if plain else (x - low) / (high - low) * 255.0
+        least = ops.min(y, axis=(1, 2), keepdims=True)
+        scale = 255.0 / (ops.max(y, axis=(1, 2), keepdims=True) - least)
+        y = ops.clip(y * scale - least * scale, 0.0, 255.0)
+        y = y if plain else y / 255.0 * (high - low) + low
+        stretched = ops.where(ops.isnan(y), x, y)
+        return ops.squeeze(stretched, 0) if given.ndim == 3 else stretched

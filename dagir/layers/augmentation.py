@@ -1,0 +1,413 @@
+"""Random augmentation of images: the identity at inference, Keras's own layer when it trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagir import ops
+from dagir.errors import DTypeError, ShapeError
+from dagir.graph import Value
+from dagir.layers.pooling import checked_data_format
+from dagir.layers.resizing import ImageLayer
+
+
+class _Augmentation(ImageLayer):
+    """Images as they are, cast to the layer's dtype. The arguments matter to training, which Keras does."""
+
+    def __init__(
+        self,
+        *,
+        data_format: str | None = None,
+        bounding_box_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.data_format = checked_data_format(data_format)
+
+    def call(self, data: Value, training: Any = None) -> Value:
+        """x: number[n, h, w, c] -> f[n, h, w, c], the same values."""
+        self.spatial_axes(data)
+        return ops.identity(ops.cast(data, self.dtype))
+
+
+class _OfFloats(_Augmentation):
+    """For integers Keras 3.15 declares floats, and gives the integers back."""
+
+    def check_dtype(self, inputs: Any) -> None:
+        """Raise DTypeError for integers."""
+        if isinstance(inputs, Value) and not inputs.dtype.is_float:
+            raise DTypeError(
+                f"{type(self).__name__} takes floats, got {inputs.dtype}: Keras declares floats and yields integers",
+                remedy="cast the images first: ops.cast(images, 'float32'), or layers.Rescaling(1.0)",
+            )
+
+
+class RandomFlip(_Augmentation):
+    """Mirrors images, across or upside down.  keras.layers.RandomFlip."""
+
+    def __init__(
+        self,
+        mode: str = "horizontal_and_vertical",
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomRotation(_Augmentation):
+    """Turns images by a random part of a full turn.  keras.layers.RandomRotation."""
+
+    def __init__(
+        self,
+        factor: Any,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        fill_value: Any = 0.0,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomZoom(_Augmentation):
+    """Zooms into images or out of them.  keras.layers.RandomZoom."""
+
+    def __init__(
+        self,
+        height_factor: Any,
+        width_factor: Any = None,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        fill_value: Any = 0.0,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomTranslation(_Augmentation):
+    """Moves images.  keras.layers.RandomTranslation."""
+
+    def __init__(
+        self,
+        height_factor: Any,
+        width_factor: Any,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        fill_value: Any = 0.0,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomShear(_Augmentation):
+    """Slants images.  keras.layers.RandomShear."""
+
+    def __init__(
+        self,
+        x_factor: Any = 0.0,
+        y_factor: Any = 0.0,
+        interpolation: str = "bilinear",
+        fill_mode: str = "reflect",
+        fill_value: Any = 0.0,
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomPerspective(_Augmentation):
+    """Looks at images from another side.  keras.layers.RandomPerspective."""
+
+    def __init__(
+        self,
+        factor: Any = 1.0,
+        scale: Any = 1.0,
+        interpolation: str = "bilinear",
+        fill_value: Any = 0.0,
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomElasticTransform(_Augmentation):
+    """Bends images.  keras.layers.RandomElasticTransform."""
+
+    def __init__(
+        self,
+        factor: Any = 1.0,
+        scale: Any = 1.0,
+        interpolation: str = "bilinear",
+        fill_mode: str = "reflect",
+        fill_value: Any = 0.0,
+        value_range: Any = (0, 255),
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomGaussianBlur(_Augmentation):
+    """Blurs images.  keras.layers.RandomGaussianBlur."""
+
+    def __init__(
+        self,
+        factor: Any = 1.0,
+        kernel_size: Any = 3,
+        sigma: Any = 1.0,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomSharpness(_Augmentation):
+    """Sharpens images or blurs them.  keras.layers.RandomSharpness."""
+
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomErasing(_Augmentation):
+    """Puts rectangles over images.  keras.layers.RandomErasing."""
+
+    def __init__(
+        self,
+        factor: Any = 1.0,
+        scale: Any = (0.02, 0.33),
+        fill_value: Any = None,
+        value_range: Any = (0, 255),
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class CutMix(_Augmentation):
+    """Puts parts of images into others.  keras.layers.CutMix."""
+
+    def __init__(
+        self, factor: Any = 1.0, seed: int | None = None, data_format: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class AugMix(_Augmentation):
+    """Mixes images with chains of augmentations of them.  keras.layers.AugMix."""
+
+    def __init__(
+        self,
+        value_range: Any = (0, 255),
+        num_chains: Any = 3,
+        chain_depth: Any = 3,
+        factor: Any = 0.3,
+        alpha: Any = 1.0,
+        all_ops: bool = True,
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandAugment(_Augmentation):
+    """Applies random augmentations.  keras.layers.RandAugment."""
+
+    def __init__(
+        self,
+        value_range: Any = (0, 255),
+        num_ops: Any = 2,
+        factor: Any = 0.5,
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class Solarization(_Augmentation):
+    """Adds to the values of images, and inverts those above a threshold.  keras.layers.Solarization."""
+
+    def __init__(
+        self,
+        addition_factor: Any = 0.0,
+        threshold_factor: Any = 0.0,
+        value_range: Any = (0, 255),
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+
+
+class RandomBrightness(_OfFloats):
+    """Makes images lighter or darker.  keras.layers.RandomBrightness."""
+
+    def __init__(self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+
+class RandomContrast(_OfFloats):
+    """Changes the contrast of images.  keras.layers.RandomContrast."""
+
+    def __init__(self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+
+class RandomColorDegeneration(_OfFloats):
+    """Takes colour out of images.  keras.layers.RandomColorDegeneration."""
+
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomColorJitter(_OfFloats):
+    """Changes brightness, contrast, saturation and hue.  keras.layers.RandomColorJitter."""
+
+    def __init__(
+        self,
+        value_range: Any = (0, 255),
+        brightness_factor: Any = None,
+        contrast_factor: Any = None,
+        saturation_factor: Any = None,
+        hue_factor: Any = None,
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomHue(_OfFloats):
+    """Turns the hues of images.  keras.layers.RandomHue."""
+
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomSaturation(_OfFloats):
+    """Changes the saturation of images.  keras.layers.RandomSaturation."""
+
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomInvert(_OfFloats):
+    """Inverts images.  keras.layers.RandomInvert."""
+
+    def __init__(
+        self,
+        factor: Any = 1.0,
+        value_range: Any = (0, 255),
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomPosterization(_OfFloats):
+    """Leaves fewer bits to the values of images.  keras.layers.RandomPosterization."""
+
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class MixUp(_OfFloats):
+    """Blends images with others of the batch.  keras.layers.MixUp."""
+
+    def __init__(
+        self, alpha: Any = 0.2, data_format: str | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomGrayscale(_Augmentation):
+    """Makes images grey.  keras.layers.RandomGrayscale."""
+
+    def __init__(
+        self, factor: Any = 0.5, data_format: str | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+    def call(self, data: Value, training: Any = None) -> Value:
+        """x: number[n, h, w, c] -> the same values and dtype."""
+        self.spatial_axes(data)
+        return ops.identity(ops.cast(data, self.dtype) if data.dtype.is_float else data)
+
+
+class RandomCrop(_OfFloats):
+    """A part of images, of a given size; images that have it already.  keras.layers.RandomCrop.
+
+    Keras 3.15 crops in training and leaves images as they are at inference, though it declares the size for both.
+    """
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        seed: int | None = None,
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, name=name, **kwargs)
+        self.height, self.width = height, width
+
+    def call(self, data: Value, training: Any = None) -> Value:
+        """x: f[n, height, width, c] -> the same values."""
+        sizes = tuple(data.type.shape[axis] for axis in self.spatial_axes(data))
+        if sizes != (self.height, self.width):
+            raise ShapeError(
+                f"RandomCrop yields {self.height}x{self.width} in training, at inference Keras leaves {sizes} as it is",
+                remedy="use layers.CenterCrop or layers.Resizing, or crop before the model",
+            )
+        return ops.identity(ops.cast(data, self.dtype))
