@@ -45,14 +45,16 @@ def to_keras(model: Model) -> Any:
     return backend("keras").lower(model).artifact
 
 
-def from_keras(source: Any, *, custom_objects: Mapping[str, Any] | None = None) -> Model:
-    """A keras.Model, or a .keras or .h5 file, as a Model; a file is read without Keras, and nothing in it is executed.
+def from_keras(source: Any, *, custom_objects: Mapping[str, Any] | None = None, inputs: Any = None) -> Any:
+    """A keras.Model, or a .keras or .h5 file, as a Model; any other Keras layer as a Layer.
 
-    custom_objects: for layers of your own, by class, registered name or layer name: a dagir Layer class that takes the
-    configuration, or f(config) -> Layer. Raises BackendError, FileError (UnsafeFile), UnsupportedLayer, which names
-    every layer that cannot be taken.
+    A file is read without Keras, and nothing in it is executed. custom_objects: for layers of your own, by class,
+    registered name or layer name: a dagir Layer class that takes the configuration, or f(config) -> Layer. Without,
+    the `call` of a live layer is traced. inputs: dagir Inputs for a subclassed model that was never called. Raises
+    BackendError, FileError (UnsafeFile), UnsupportedLayer, which names every layer that cannot be taken.
     """
-    return backend("keras").read(source, custom_objects=custom_objects)
+    options = {"custom_objects": custom_objects, "inputs": inputs}
+    return backend("keras").read(source, **{key: part for key, part in options.items() if part is not None})
 
 
 def from_onnx(source: Any) -> Model:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dagir.backend import Backend
@@ -39,11 +38,11 @@ class KerasBackend(Backend):
 
         return KerasExecutable(model)
 
-    def read(self, source: Any, *, custom_objects: Mapping[str, Any] | None = None, **unknown: Any) -> Model:
-        """A Keras model, or a .keras or .h5 file, which is read without Keras. See dagir_keras.reading.read."""
+    def read(self, source: Any, **options: Any) -> Any:
+        """A Keras model or layer, or a .keras or .h5 file, read without Keras: see dagir_keras.reading.read."""
         from dagir_keras.reading import read
 
-        return read(source, custom_objects)
+        return read(source, **options)
 
     def trainer(self, model: Model, **options: Any) -> KerasTrainer:
         """The model compiled with keras.Model.compile's arguments."""

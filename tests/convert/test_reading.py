@@ -61,6 +61,17 @@ def test_a_file_computes_what_keras_computes(saved, name, suffix):
 
 
 @pytest.mark.parametrize("name", ZOO)
+def test_a_live_model_computes_what_keras_computes(saved, name):
+    made, _ = saved(name)
+    read = dagir.from_keras(made)
+    assert read.name == made.name
+    assert_same(read, made, feeds(made, 3), 2e-3 if name == "half" else 1e-5)
+    assert [w.shape for w in read.weights] == [tuple(w.shape) for w in made.weights]
+    if name != "shared_layer":
+        assert {i.name for i in read.inputs} == {i._keras_history.operation.name for i in made.inputs}
+
+
+@pytest.mark.parametrize("name", ZOO)
 def test_names_types_and_weights_are_those_of_the_file(saved, name):
     made, paths = saved(name)
     read = dagir.from_keras(paths["keras"])

@@ -6,6 +6,7 @@ A file is read without Keras: nothing in it is executed, and nothing is imported
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,16 +21,22 @@ from dagir_keras.reading.problems import Problems
 __all__ = ["read", "rule"]
 
 
-def read(source: Any, custom_objects: Mapping[str, Any] | None = None) -> Model:
-    """A Keras model, or a .keras or .h5 file, as a Model.
+def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: Any = None) -> Any:
+    """A Keras model, or a .keras or .h5 file, as a Model; a Keras layer as a Layer.
 
     custom_objects: for layers of your own, by class, registered name or layer name: a dagir Layer class that takes the
-    configuration, or f(config) -> Layer. Raises FileError (a file that is missing or damaged), UnsafeFile,
-    UnsupportedLayer (all layers that cannot be taken at once).
+    configuration, or f(config) -> Layer. inputs: dagir Inputs for a subclassed model, whose own are not known. Raises
+    FileError (a file that is missing or damaged), UnsafeFile, UnsupportedLayer (all layers that cannot be taken).
     """
     if isinstance(source, (str, os.PathLike)):
         with without_lines():
             return _read_file(os.fspath(source), custom_objects or {})
+    keras = sys.modules.get("keras")  # who holds a layer of Keras has imported it
+    if keras is not None and isinstance(source, keras.layers.Layer):
+        from dagir_keras.reading.live import read_live
+
+        with without_lines():
+            return read_live(source, custom_objects or {}, inputs)
     raise ArgumentError(f"from_keras takes a keras.Model or the path of a .keras or .h5 file, got {source!r}")
 
 

@@ -6,8 +6,10 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from dagir import layers, ops
-from dagir.graph import Value
+from dagir.graph import Value, as_value
 from dagir.layers import Layer
 from dagir.model import Model
 from dagir.structure import flatten, map_structure
@@ -48,6 +50,8 @@ def call_layer(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
 
 def _cast(layer: Layer, leaf: Any) -> Any:
     """What Keras makes of an input: floats in the layer's own dtype, ids as integers."""
+    if isinstance(leaf, np.ndarray):
+        leaf = as_value(leaf)
     if not isinstance(leaf, Value):
         return leaf
     if isinstance(layer, layers.Embedding):

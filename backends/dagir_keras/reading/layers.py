@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from dagir import layers
 from dagir.layers import Layer
-from dagir_keras.reading import values
+from dagir_keras.reading import applications, values
 from dagir_keras.reading.dtypes import policy
 from dagir_keras.reading.problems import REGISTER, Refused
 
@@ -49,7 +49,7 @@ def rule(name: str) -> Callable[[Any], Any]:
 @cache
 def known_layers() -> dict[str, type[Layer]]:
     """Every layer class of dagir by its name, which is Keras's."""
-    found = {name: getattr(layers, name) for name in layers.__all__}
+    found = {name: getattr(layers, name) for name in layers.__all__} | applications.LAYERS
     return {
         name: cls
         for name, cls in found.items()
@@ -67,7 +67,7 @@ def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Call
     name, config = record.get("class_name"), record.get("config")
     if not isinstance(name, str) or not isinstance(config, dict):
         raise Refused("its configuration has no class_name, or no config")
-    own = _own(record, custom)
+    own = own_rule(record, custom)
     if own is not None:
         return _custom(own, config, inner)
     _check_module(name, record.get("module"), record.get("registered_name"))
@@ -75,7 +75,8 @@ def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Call
     return cls.from_config(_arguments(config, inner))
 
 
-def _own(record: Mapping[str, Any], custom: Mapping[str, Any]) -> Any:
+def own_rule(record: Mapping[str, Any], custom: Mapping[str, Any]) -> Any:
+    """What the user gave for the layer of a record; None where there is nothing."""
     registered = record.get("registered_name")
     for name in (record.get("name"), registered, record.get("class_name")):
         for table in (custom, _rules):

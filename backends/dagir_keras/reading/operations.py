@@ -17,6 +17,7 @@ from dagir.errors import ArgumentError
 from dagir.graph import Node, Parameter, Value, as_value, snake_case
 from dagir.structure import flatten, map_structure
 from dagir.types import DType
+from dagir_keras.reading import values
 from dagir_keras.reading.dtypes import promoted
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.values import MAX_CONSTANT
@@ -64,7 +65,11 @@ def make_operation(record: Mapping[str, Any]) -> Callable[..., Any]:
     config = record.get("config")
     if module is not None and module.rpartition(".")[2] not in (*_FAMILIES, "ops"):
         raise Refused(f"{module}.{class_name} is no operation of keras.ops")
-    options = {key: _settled(part) for key, part in config.items() if key != "name"} if isinstance(config, dict) else {}
+    options = (
+        {key: _settled(values.plain(part)) for key, part in config.items() if key != "name"}
+        if isinstance(config, dict)
+        else {}
+    )
     return operation(class_name, options, str(record.get("name") or snake_case(class_name)))
 
 

@@ -49,6 +49,11 @@ class Problems:
         except (TypeError, ValueError, NotImplementedError) as error:
             self._found.append(Problem(path, kind, f"{error}".splitlines()[0] if str(error) else type(error).__name__))
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._found)
+
     def require_none(self, source: str) -> None:
         """Raise UnsafeFile or UnsupportedLayer with every problem, or nothing."""
         if self._found:

@@ -1,0 +1,119 @@
+"""What can be asked of the layers, operations, tensors and variables of Keras that live in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.models.functional import Functional
+
+from dagir.graph import Value
+from dagir.layers.core import Input
+from dagir.types import Array, DType
+from dagir_keras.reading.problems import Refused
+
+
+def array_of(variable: Any) -> Array:
+    """The numbers of a Keras variable: the memory that it stands on, which an assignment to it leaves as it is."""
+    try:
+        return np.asarray(memoryview(variable.value.read_value()))
+    except (AttributeError, TypeError, ValueError, BufferError):  # bfloat16, or another backend of Keras
+        return np.asarray(keras.ops.convert_to_numpy(variable))
+
+
+def has_graph(source: Any) -> bool:
+    return isinstance(source, Functional) and type(source).call is Functional.call
+
+
+def is_keras_class(cls: type) -> bool:
+    return cls.__module__.startswith(("keras.src.layers.", "keras.src.applications."))
+
+
+def is_traceable(source: Any) -> bool:
+    return not isinstance(source, keras.layers.RNN)
+
+
+def record_of(source: Any) -> dict[str, Any]:
+    """What a file would say of a layer or an operation."""
+    cls = type(source)
+    registered = keras.saving.get_registered_name(cls)
+    module = "keras.layers" if is_keras_class(cls) else cls.__module__
+    try:
+        config = source.get_config()
+    except Exception:  # a layer of the user's without one
+        config = {"name": source.name}
+    return {
+        "module": module,
+        "class_name": cls.__name__,
+        "config": config,
+        "name": source.name,
+        "registered_name": None if registered == cls.__name__ else registered,
+    }
+
+
+def part_of(source: Any, key: str) -> Any:
+    """The layer that a configuration has under this key."""
+    name, _, place = key.partition("[")
+    if isinstance(source, keras.layers.Bidirectional) and name == "layer":
+        name = "forward_layer"
+    found = getattr(source, name, None)
+    return found[int(place.rstrip("]"))] if place and found is not None else found
+
+
+def dtype_of(source: Any) -> DType:
+    name = source.compute_dtype or "float32"
+    return DType.of(source.variable_dtype if source.dtype_policy.name.startswith("mixed_") else name)
+
+
+def input_of(tensor: Any, nested: bool) -> Value:
+    """An input like Keras's. A nested model takes any batch, as in Keras, whatever it was built with."""
+    shape = list(tensor.shape)
+    if nested and shape:
+        shape[0] = None
+    return Input(batch_shape=shape, dtype=tensor.dtype, name=_input_name(tensor))
+
+
+def placeholder_of(tensor: Any) -> Value:
+    """A value for what could not be taken, so that what reads it is tried too, and all problems are told at once."""
+    return Input(batch_shape=list(tensor.shape), dtype=tensor.dtype)
+
+
+def _input_name(tensor: Any) -> str:
+    operation = tensor._keras_history.operation
+    return str(operation.name if operation is not None else tensor.name).replace("/", "_")
+
+
+def nodes_between(known: Mapping[int, Any], outputs: Iterable[Any]) -> list[Any]:
+    """The nodes between known tensors and outputs, each after those it reads."""
+    order: list[Any] = []
+    seen: set[int] = set()
+    for output in outputs:
+        stack = [(output, False)]
+        while stack:
+            tensor, finished = stack.pop()
+            if id(tensor) in known:
+                continue
+            operation, place, _ = tensor._keras_history
+            if operation is None:
+                raise Refused("it uses a tensor that belongs to another graph")
+            node = operation._inbound_nodes[place]
+            if finished:
+                if id(node) not in seen:
+                    seen.add(id(node))
+                    order.append(node)
+                continue
+            if id(node) not in seen:
+                stack.append((tensor, True))
+                stack.extend((read, False) for read in node.input_tensors)
+    return order
+
+
+def map_shapes(shapes: Any, make: Any) -> Any:
+    """A structure of shapes with something made of each: a shape is a list or tuple of sizes."""
+    if isinstance(shapes, dict):
+        return {key: map_shapes(part, make) for key, part in shapes.items()}
+    if all(size is None or isinstance(size, int) for size in shapes):
+        return make(list(shapes))
+    return [map_shapes(part, make) for part in shapes]

@@ -1,0 +1,296 @@
+"""A Keras model or layer that lives in this process: the same table, the nodes of Keras's own graph, the same weights.
+
+A layer that the table has not, a user's own above all, is traced: its `call` runs on KerasTensors, and the operations
+that it applies are taken instead. Weights are not copied: the arrays are those of the variables as they stand now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from dagir.errors import DagirError, UnsupportedLayer
+from dagir.graph import Parameter, Value
+from dagir.layers import Layer
+from dagir.layers.core import Input
+from dagir.model import Model, Sequential
+from dagir.structure import flatten, flatten_sorted, map_structure
+from dagir.types import DType, TensorType
+from dagir_keras.reading.calls import call_layer
+from dagir_keras.reading.keras_objects import (
+    array_of,
+    has_graph,
+    input_of,
+    is_keras_class,
+    is_traceable,
+    map_shapes,
+    nodes_between,
+    part_of,
+    placeholder_of,
+    record_of,
+)
+from dagir_keras.reading.layers import known_layers, make_layer, own_rule
+from dagir_keras.reading.operations import make_operation
+from dagir_keras.reading.problems import Problems, Refused
+from dagir_keras.reading.traced_layer import TracedKerasLayer
+
+
+def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any:
+    """The Model of a keras.Model, the Layer of a keras.Layer. Raises UnsupportedLayer with all that cannot be taken."""
+    problems = Problems()
+    reader = LiveReader(custom, problems)
+    with problems.at(source.name, type(source).__name__):
+        made = reader.top(source, inputs)
+    problems.require_none(f"{type(source).__name__} {source.name!r}")
+    reader.assign()
+    return made
+
+
+class LiveReader:
+    """What was made of each layer, model and variable so far."""
+
+    def __init__(self, custom: Mapping[str, Any], problems: Problems) -> None:
+        self.custom, self.problems = custom, problems
+        self._layers: dict[int, tuple[Any, Layer | None]] = {}
+        self._parameters: dict[int, tuple[Any, Parameter]] = {}
+
+    def top(self, source: Any, inputs: Any) -> Any:
+        """What stands for the outermost model, or for a layer on its own."""
+        if isinstance(source, keras.Model) and not has_graph(source) and not isinstance(source, keras.Sequential):
+            return self._subclassed(source, inputs)
+        made = self.layer(source, "")
+        if made is not None and not isinstance(source, keras.Model) and source.built:
+            self._build(made, source)
+        return made
+
+    def assign(self) -> None:
+        """Give every weight of every layer its array. Raises UnsupportedLayer where they do not fit."""
+        for source, made in self._layers.values():
+            if made is None or isinstance(made, Model) or not source.weights or not made.weights:
+                continue
+            self._assign(source, made)
+
+    def _assign(self, source: Any, made: Layer) -> None:
+        if isinstance(made, TracedKerasLayer):
+            return
+        if [tuple(v.shape) for v in source.weights] != [weight.shape for weight in made.weights]:
+            raise UnsupportedLayer(
+                f"layer {source.name!r} ({type(source).__name__}) has other weights in Keras than in dagir",
+                facts=[
+                    ("Keras", ", ".join(f"{v.path} {list(v.shape)}" for v in source.weights)),
+                    ("dagir", ", ".join(f"{weight.name} {list(weight.shape)}" for weight in made.weights)),
+                ],
+            )
+        for variable, weight in zip(source.weights, made.weights, strict=True):
+            weight.assign(array_of(variable))
+
+    # ---- layers
+
+    def layer(self, source: Any, path: str) -> Layer | None:
+        """What stands for a Keras layer, the same at every call; None where it cannot be taken."""
+        if id(source) not in self._layers:
+            made = None
+            with self.problems.at(path or source.name, type(source).__name__):
+                made = self._make(source, path)
+            self._layers[id(source)] = source, made
+        return self._layers[id(source)][1]
+
+    def _make(self, source: Any, path: str) -> Layer | None:
+        record = record_of(source)
+        if own_rule(record, self.custom) is None:
+            if isinstance(source, keras.Sequential) and type(source).call is keras.Sequential.call:
+                return self._sequential(source, path)
+            if has_graph(source):
+                return self._functional(source, path)
+            if type(source).__name__ not in known_layers() or not is_keras_class(type(source)):
+                return TracedKerasLayer(source, self, path)
+        try:
+            made = make_layer(record, self.custom, lambda part, key: self._inner(source, key, path))
+        except (Refused, DagirError):  # an argument that dagir's layer does not take; perhaps the call says more
+            if own_rule(record, self.custom) is not None or not is_traceable(source):
+                raise
+            return TracedKerasLayer(source, self, path)
+        made.trainable = source.trainable
+        return made
+
+    def _inner(self, source: Any, key: str, path: str) -> Layer:
+        found = part_of(source, key)
+        made = self.layer(found, f"{path}/{key}".lstrip("/")) if isinstance(found, keras.layers.Layer) else None
+        if made is None:
+            raise Refused(f"its {key} cannot be taken")
+        return made
+
+    def _build(self, made: Layer, source: Any) -> None:
+        """Call a layer once, so that its weights are there, and forget the call."""
+        shapes = dict(source._build_shapes_dict or {})
+        if isinstance(made, (TracedKerasLayer, Model)) or not shapes:
+            return
+        dtype = "int32" if isinstance(source, keras.layers.Embedding) else source.compute_dtype
+        values = [map_shapes(shape, lambda s: Input(batch_shape=s, dtype=dtype)) for shape in shapes.values()]
+        names = [name.removesuffix("_shape") for name in shapes]
+        made(values[0], **dict(zip(names[1:], values[1:], strict=True)))
+        made._calls.clear()
+
+    # ---- models
+
+    def _sequential(self, source: Any, path: str) -> Layer | None:
+        stack = [self.layer(inner, f"{path}/{inner.name}".lstrip("/")) for inner in source.layers]
+        if any(inner is None for inner in stack):
+            return None
+        made = Sequential(name=source.name)
+        for inner in stack:
+            made.add(inner)
+        if source._functional is None:
+            if not path:
+                raise Refused(
+                    "it was never built, so the shape of its input is not known",
+                    "call the model once, or begin it with an Input",
+                )
+            return made
+        begin = value = input_of(source.inputs[0], nested=bool(path))
+        for inner in stack:
+            assert inner is not None
+            value = call_layer(inner, [value], {})
+        made._source = begin
+        made._set_graph(begin, value)
+        made._trainable = bool(source.trainable)
+        return made
+
+    def _functional(self, source: Any, path: str) -> Layer | None:
+        inputs: dict[int, tuple[Any, Value | None]] = {
+            id(tensor): (tensor, input_of(tensor, nested=bool(path))) for tensor in source.inputs
+        }
+        found = self.evaluate(inputs, source.outputs, path)
+        by_id = {id(tensor): value for tensor, value in zip(source.outputs, found, strict=True)}
+        outputs = map_structure(lambda tensor: by_id[id(tensor)], source._outputs_struct)
+        made = Model.__new__(Model)
+        Layer.__init__(made, name=source.name)
+        if self.problems.count:  # the graph may hold placeholders
+            return None
+        made._set_graph(
+            map_structure(lambda tensor: inputs[id(tensor)][1], source._inputs_struct), outputs, unused_inputs=True
+        )
+        made._trainable = bool(source.trainable)
+        return made
+
+    def _subclassed(self, source: Any, inputs: Any) -> Model:
+        if inputs is None:
+            shapes = [shape for name, shape in (source._build_shapes_dict or {}).items() if name != "mask_shape"]
+            if len(shapes) != 1:
+                raise Refused(
+                    "it is a subclass of keras.Model, and the shapes of its inputs are not known",
+                    "call the model once before, or give dagir.from_keras(model, inputs=dagir.Input(...))",
+                )
+            inputs = map_shapes(shapes[0], lambda shape: Input(batch_shape=[None, *shape[1:]]))
+        outputs = self.trace(source, source.name, [inputs], {})
+        made = Model.__new__(Model)
+        Layer.__init__(made, name=source.name)
+        made._set_graph(inputs, outputs, unused_inputs=True)
+        return made
+
+    # ---- the graph of Keras
+
+    def trace(self, source: Any, path: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run the call of a Keras layer on KerasTensors, and do with these values what it does. Raises Refused."""
+        known: dict[int, tuple[Any, Value | None]] = {}
+
+        def tensor(leaf: Any) -> Any:
+            if not isinstance(leaf, Value):
+                return leaf
+            made = keras.KerasTensor(leaf.shape, dtype=str(leaf.dtype))
+            known[id(made)] = made, leaf
+            return made
+
+        given, options = map_structure(tensor, list(args)), map_structure(tensor, dict(kwargs))
+        if not source.built:
+            source(*given, **options)
+        if source._call_has_training_arg:
+            options["training"] = False
+        try:
+            result = source.call(*given, **options)
+        except (Refused, DagirError):
+            raise
+        except Exception as error:  # whatever a user's call raises
+            text = str(error).splitlines()[0] if str(error) else ""
+            raise Refused(
+                f"its call cannot be traced: {type(error).__name__}: {text[:160]}",
+                "write the call with keras.ops, without shapes that are known at run time only; or give a rule: "
+                f"custom_objects={{{type(source).__name__!r}: a dagir Layer class}}",
+            ) from None
+        leaves = [leaf for leaf in flatten_sorted(result) if isinstance(leaf, keras.KerasTensor)]
+        found = dict(zip(map(id, leaves), self.evaluate(known, leaves, path, forget=True), strict=True))
+        if any(value is None for value in found.values()):
+            raise Refused("a layer inside it cannot be taken")  # pragma: no cover
+        return map_structure(lambda leaf: found[id(leaf)] if id(leaf) in found else self._leaf(leaf, {}), result)
+
+    def mask(self, source: Any, path: str, inputs: Any, mask: Any) -> Any:
+        """What the compute_mask of a Keras layer gives for these values. Raises Refused."""
+        known: dict[int, tuple[Any, Value | None]] = {}
+
+        def tensor(leaf: Any) -> Any:
+            if not isinstance(leaf, Value):
+                return leaf
+            made = keras.KerasTensor(leaf.shape, dtype=str(leaf.dtype))
+            known[id(made)] = made, leaf
+            return made
+
+        result = source.compute_mask(map_structure(tensor, inputs), map_structure(tensor, mask))
+        leaves = [leaf for leaf in flatten(result) if isinstance(leaf, keras.KerasTensor)]
+        found = dict(zip(map(id, leaves), self.evaluate(known, leaves, path, forget=True), strict=True))
+        return map_structure(lambda leaf: found.get(id(leaf)), result)
+
+    def evaluate(
+        self, known: dict[int, tuple[Any, Value | None]], outputs: Sequence[Any], path: str, forget: bool = False
+    ) -> list[Value | None]:
+        """The values of KerasTensors, given those that they are computed from; None for what cannot be taken.
+
+        forget: take the nodes out of Keras's graph afterwards, where nobody else knows of them.
+        """
+        nodes = nodes_between(known, outputs)
+        for node in nodes:
+            operation = node.operation
+            where = f"{path}/{operation.name}".lstrip("/")
+            found: list[Any] = []
+            with self.problems.at(where, type(operation).__name__):
+                found = self._outputs(node, known, where)
+            found = found or list(map(placeholder_of, node.outputs))
+            known.update({id(t): (t, value) for t, value in zip(node.outputs, found, strict=True)})
+        if forget:
+            for node in nodes:
+                if node in node.operation._inbound_nodes:
+                    node.operation._inbound_nodes.remove(node)
+        return [known[id(tensor)][1] for tensor in outputs]
+
+    def _outputs(self, node: Any, known: Mapping[int, tuple[Any, Value | None]], where: str) -> list[Any]:
+        args, kwargs = (
+            map_structure(lambda leaf: self._leaf(leaf, known), part)
+            for part in (list(node.arguments.args), dict(node.arguments.kwargs))
+        )
+        if isinstance(node.operation, keras.layers.Layer):
+            layer = self.layer(node.operation, where)
+            return [] if layer is None else flatten_sorted(call_layer(layer, args, kwargs))
+        return flatten_sorted(make_operation(record_of(node.operation))(*args, **kwargs))
+
+    def _leaf(self, leaf: Any, known: Mapping[int, tuple[Any, Value | None]]) -> Any:
+        if isinstance(leaf, keras.KerasTensor):
+            return known[id(leaf)][1]
+        if isinstance(leaf, keras.Variable):
+            return self._parameter(leaf).value
+        if keras.ops.is_tensor(leaf):
+            return np.asarray(keras.ops.convert_to_numpy(leaf))
+        return leaf
+
+    def _parameter(self, variable: Any) -> Parameter:
+        for source, made in self._layers.values():  # a weight of a layer that was taken already
+            if made is not None and not isinstance(made, (TracedKerasLayer, Model)) and made.weights:
+                for known, weight in zip(source.weights, made.weights, strict=False):
+                    if known is variable:
+                        return weight
+        if id(variable) not in self._parameters:
+            type = TensorType(DType.of(variable.dtype), tuple(variable.shape))
+            weight = Parameter(variable.path, type, array=array_of(variable), trainable=variable.trainable)
+            self._parameters[id(variable)] = variable, weight
+        return self._parameters[id(variable)][1]

@@ -1,0 +1,69 @@
+"""TracedKerasLayer: what stands for a layer of Keras that dagir has not, a user's own above all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from dagir.graph import Value
+from dagir.layers import Layer
+from dagir.structure import flatten
+from dagir_keras.reading.keras_objects import dtype_of
+from dagir_keras.reading.problems import Refused
+
+if TYPE_CHECKING:
+    from dagir_keras.reading.live import LiveReader
+
+
+class TracedKerasLayer(Layer):
+    """A Keras layer whose `call` is traced: a layer of its name that does what it does, with its weights."""
+
+    def __init__(self, source: Any, reader: LiveReader, path: str) -> None:
+        super().__init__(name=source.name, dtype=str(dtype_of(source)), trainable=source.trainable)
+        self.source, self.reader, self.where = source, reader, path
+        self.supports_masking = bool(source.supports_masking)
+
+    def check_dtype(self, inputs: Any) -> None:
+        """What its call does with them decides."""
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """What the Keras layer's call does with values of these types."""
+        reader = self.reader
+        before = reader.problems.count
+        outputs = reader.trace(self.source, self.where or self.name, args, kwargs)
+        if not self.where and reader.problems.count > before:  # called by the user, after everything was read
+            reader.problems.require_none(f"layer {self.name!r}")
+        for leaf in flatten(outputs):
+            if not isinstance(leaf, Value):
+                raise Refused(f"its call returns {type(leaf).__name__}, no tensor")
+        reader.assign()
+        self._take_weights(outputs)
+        return outputs
+
+    def _shapes_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        return {"input_shape": None}
+
+    def _context(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        context = {key: part for key, part in kwargs.items() if key != "training"}
+        first = args[0] if args else None
+        if self.source._call_has_mask_arg and context.get("mask") is None and isinstance(first, Value):
+            context.update({"mask": first.mask} if first.mask is not None else {})
+        return context
+
+    def _take_weights(self, outputs: Any) -> None:
+        """The weights that it reads itself are its own; those of the layers inside are theirs."""
+        mine = {id(variable) for variable in self.source.variables}
+        for variable, weight in self.reader._parameters.values():
+            if id(variable) in mine and all(weight is not known for known in self._weights):
+                self._weights.append(weight)
+        for inner in self.source._flatten_layers(include_self=False, recursive=False):
+            found = self.reader._layers.get(id(inner))
+            if found is not None and found[1] is not None:
+                self._track(found[1])
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """What the Keras layer says of masks; a compute_mask of its own is traced."""
+        if type(self.source).compute_mask is keras.layers.Layer.compute_mask:
+            return mask if self.supports_masking else None
+        return self.reader.mask(self.source, self.where or self.name, inputs, mask)
