@@ -24,11 +24,16 @@ class InputLayer(Layer):
         shape: Sequence[Any] | None = None,
         batch_size: Any = None,
         dtype: Any = None,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
         batch_shape: Sequence[Any] | None = None,
+        input_tensor: Any = None,
+        optional: bool = False,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
+        _dense_only(sparse=sparse, ragged=ragged, tensor=input_tensor, optional=optional)
         if (shape is None) == (batch_shape is None):
             raise ArgumentError("Input takes either shape= (without the batch) or batch_shape=, and not both")
         if batch_shape is None:
@@ -55,6 +60,15 @@ class InputLayer(Layer):
         return {"batch_shape": shape, "dtype": str(self.dtype), "name": self.name}
 
 
+def _dense_only(**arguments: Any) -> None:
+    for name, value in arguments.items():
+        if value is not None and value is not False:
+            raise ArgumentError(
+                f"Input takes no {name}: a value of a graph is a dense tensor that every call gives",
+                remedy="give dense arrays when the model runs",
+            )
+
+
 def _after_batch(shape: Sequence[Any] | None, name: str) -> tuple[Any, ...]:
     """Read a shape without its batch; fresh names count axes with the batch as axis 0."""
     if not isinstance(shape, (list, tuple)):
@@ -66,15 +80,22 @@ def Input(  # noqa: N802  # Keras's name
     shape: Sequence[Any] | None = None,
     batch_size: Any = None,
     dtype: Any = None,
+    sparse: bool | None = None,
+    ragged: bool | None = None,
     batch_shape: Sequence[Any] | None = None,
     name: str | None = None,
+    tensor: Any = None,
+    optional: bool = False,
 ) -> Value:
     """A new input. shape: without the batch; a size may be an int, a name such as "time", or None (a fresh name).
 
     The batch is the named size "batch" unless batch_size or batch_shape gives it. dtype: float32 by default.
-    Returns a Value of dtype[batch, *shape]. Raises ArgumentError.
+    sparse, ragged, tensor and optional are Keras's, and refused. Returns a Value of dtype[batch, *shape].
+    Raises ArgumentError.
     """
-    layer = InputLayer(shape, batch_size, dtype, batch_shape, name or auto_name("input_layer"))
+    _dense_only(sparse=sparse, ragged=ragged, tensor=tensor, optional=optional)
+    named = name or auto_name("input_layer")
+    layer = InputLayer(shape, batch_size, dtype, batch_shape=batch_shape, name=named)
     value: Value = layer.output
     return value
 
@@ -131,6 +152,9 @@ class Identity(Layer):
     """x itself.  keras.layers.Identity."""
 
     supports_masking = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
 
     def call(self, inputs: Value) -> Value:
         """x -> x."""

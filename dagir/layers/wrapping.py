@@ -53,7 +53,8 @@ class SpectralNormalization(Wrapper):
 
     def call(self, inputs: Value, training: Any = None) -> Value:
         """x: t[*s] -> what the layer gives, in the dtype of x."""
-        return ops.cast(self.layer(inputs), inputs.dtype)
+        y: Value = self.layer(inputs)
+        return ops.identity(y) if y.dtype is inputs.dtype else ops.cast(y, inputs.dtype)  # the mask of y stops here
 
 
 class Lambda(Layer):

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 import dagir
+from dagir.structure import flatten
 from dagir.testing import assert_close, assert_equivalent
 
 
@@ -64,10 +65,10 @@ def at_three_sizes(model, judge, feeds_of, sizes=((1, 2), (3, 5), (2, 7))):
     lowered = {backend: dagir.lower(model, backend) for backend in ("numpy", "onnx", "keras")}
     for batch, time in sizes:
         feeds = feeds_of(batch, time)
-        want = as_list(dagir.lower(model, "numpy", precision="float64")(feeds))
+        want = flatten(dagir.lower(model, "numpy", precision="float64")(feeds))
         if judge is not None:
-            for found, expected in zip(as_list(judge(feeds)), want, strict=True):
+            for found, expected in zip(flatten(judge(feeds)), want, strict=True):
                 assert_close(np.asarray(found), expected, f"Keras at {batch}, {time}")
         for backend, run in lowered.items():
-            for found, expected in zip(as_list(run(feeds)), want, strict=True):
+            for found, expected in zip(flatten(run(feeds)), want, strict=True):
                 assert_close(found, expected, f"{backend} at {batch}, {time}")
