@@ -114,6 +114,18 @@ EXAMPLES: dict[str, Example] = {
     "Rescaling": _one(None, 4, scale=2.0, offset=0.5),
     "Normalization": _one(None, 4, mean=0.3, variance=2.0),
 }  # fmt: skip
+_AUGMENTING = {  # the identity at inference, whatever the arguments
+    "RandomZoom": {"height_factor": 0.2},
+    "RandomTranslation": {"height_factor": 0.2, "width_factor": 0.3},
+    "RandomCrop": {"height": 6, "width": 5},
+    "RandomPosterization": {"factor": 4},
+    **{f"Random{kind}": {"factor": 0.2} for kind in ("Rotation", "Contrast", "Brightness", "Hue")},
+    **{f"Random{kind}": {"factor": 0.2} for kind in ("ColorDegeneration", "Saturation", "Sharpness")},
+}
+AUGMENTATION = [name for name in LAYERS if getattr(layers, name).__module__ == "dagir.layers.augmentation"]
+for _name in AUGMENTATION:
+    EXAMPLES[_name] = _one(6, 5, 3, **_AUGMENTING.get(_name, {}))
+EXAMPLES["AutoContrast"] = _one(6, 5, 3)
 for _name in ("Flatten", "Identity", "ReLU", "LeakyReLU", "ELU", "Softmax", "ActivityRegularization"):
     EXAMPLES[_name] = _one(None, 4)
 EXAMPLES["Flatten"] = _one(None, 6, 4)

@@ -67,7 +67,7 @@ def at_three_sizes(model, judge, feeds_of, sizes=((1, 2), (3, 5), (2, 7))):
         feeds = feeds_of(batch, time)
         want = flatten(dagir.lower(model, "numpy", precision="float64")(feeds))
         if judge is not None:
-            for found, expected in zip(flatten(judge(feeds)), want, strict=True):
+            for found, expected in zip(flatten(judge(feeds, training=False)), want, strict=True):
                 assert_close(np.asarray(found), expected, f"Keras at {batch}, {time}")
         for backend, run in lowered.items():
             for found, expected in zip(flatten(run(feeds)), want, strict=True):
