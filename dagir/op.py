@@ -18,7 +18,7 @@ Types: TypeAlias = tuple[TensorType, ...]
 
 def snake_case(name: str) -> str:
     """The Keras default name for a class: "Conv2DTranspose" gives "conv2d_transpose"."""
-    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 

@@ -67,6 +67,11 @@ from dagir.layers.conv import (
     SeparableConv1D,
     SeparableConv2D,
 )
+from dagir.layers.convlstm import (
+    ConvLSTM1D,
+    ConvLSTM2D,
+    ConvLSTM3D,
+)
 from dagir.layers.core import (
     Dense,
     Embedding,
@@ -215,6 +220,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",

@@ -143,7 +143,7 @@ class LSTMCell(_Cell):
         return [self.units, self.units]
 
     def _bias_initializer(self) -> Any:
-        return _forgetting(self.units, self.bias_initializer) if self.unit_forget_bias else self.bias_initializer
+        return forgetting(self.units, self.bias_initializer) if self.unit_forget_bias else self.bias_initializer
 
     def _op(self, activation: str, recurrent_activation: str, fields: dict[str, Any]) -> Op:
         return ops.LSTM(activation, **fields, recurrent_activation=recurrent_activation)
@@ -327,7 +327,7 @@ def _without_implementation(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in kwargs.items() if key != "implementation"}
 
 
-def _forgetting(units: int, initializer: Any) -> Initializer:
+def forgetting(units: int, initializer: Any) -> Initializer:
     """The forget gate's bias begins at one, so that the cell remembers."""
     make = initializers.get(initializer)
 

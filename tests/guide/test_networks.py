@@ -8,9 +8,9 @@ import pytest
 import dagir
 from dagir.structure import flatten, flatten_like, flatten_sorted
 from dagir.testing import assert_close
-from guide import autoencoder, ensemble, mnist, shared_embedding, tickets, toy_resnet
+from guide import autoencoder, ensemble, frames, mnist, shared_embedding, tickets, toy_resnet
 
-NETWORKS = [mnist, autoencoder, ensemble, tickets, toy_resnet, shared_embedding]
+NETWORKS = [mnist, autoencoder, ensemble, tickets, toy_resnet, shared_embedding, frames]
 SIZES = [{"batch": 1, "time": 5}, {"batch": 3, "time": 1}, {"batch": 2, "time": 17}]
 by_name = pytest.mark.parametrize("network", NETWORKS, ids=lambda module: module.__name__.rsplit(".", 1)[-1])
 
