@@ -177,6 +177,7 @@ from dagir.layers.rnn import (
     RNN,
     SimpleRNN,
 )
+from dagir.layers.spectrogram import MelSpectrogram, STFTSpectrogram
 from dagir.layers.wrappers import (
     Bidirectional,
     TimeDistributed,
@@ -268,6 +269,7 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
+    "MelSpectrogram",
     "Minimum",
     "MixUp",
     "MultiHeadAttention",
@@ -303,6 +305,7 @@ __all__ = [
     "Reshape",
     "Resizing",
     "ReversibleEmbedding",
+    "STFTSpectrogram",
     "SeparableConv1D",
     "SeparableConv2D",
     "SimpleRNN",

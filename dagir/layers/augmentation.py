@@ -15,11 +15,7 @@ class _Augmentation(ImageLayer):
     """Images as they are, cast to the layer's dtype. The arguments matter to training, which Keras does."""
 
     def __init__(
-        self,
-        *,
-        data_format: str | None = None,
-        bounding_box_format: str | None = None,
-        **kwargs: Any,
+        self, *, data_format: str | None = None, bounding_box_format: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.data_format = checked_data_format(data_format)
