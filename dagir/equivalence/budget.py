@@ -23,13 +23,42 @@ from math import sqrt
 import numpy as np
 
 from dagir.backend import Apply
-from dagir.graph import Node, Parameter, Value
-from dagir.ops import Einsum, MatMul
+from dagir.graph import Node, Op, Parameter, Value
+from dagir.ops import (
+    GRU,
+    LSTM,
+    Einsum,
+    Elu,
+    Erf,
+    Exp,
+    Gelu,
+    LayerNorm,
+    LogSoftmax,
+    MatMul,
+    Sigmoid,
+    Silu,
+    SimpleRNN,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from dagir.types import Array, DType
+
+WHOLE = 2.0
+"""Of a tensor as a whole: by how much the root mean square of its errors may exceed the largest of the disturbed ones.
+A single element has room for an unlucky sum; an error that is in all of them, as of a scaled weight, has none."""
 
 SAFETY = 8.0
 """Roundings are sums of many small parts: a million elements reach five standard deviations, and 8 leaves a margin
 for kernels with approximated exp, tanh and erf (a few units in the last place)."""
+
+
+_WITHIN: dict[type[Op] | tuple[type[Op], ...], float] = {
+    (LSTM, GRU, SimpleRNN): 3.0,
+    (Sigmoid, Tanh, Gelu, Silu, Erf, Softmax, LogSoftmax, Softplus, Elu, Exp): 0.5,
+}
+"""Roundings within a node that noise on what goes in does not show: gates that saturate, approximated by rational
+functions that are a few units off (onnxruntime's MLAS has sigmoid and tanh within 4)."""
 
 
 class Noise:
@@ -53,17 +82,39 @@ class Noise:
         if self._exact[node]:
             return apply(operands, DType.FLOAT64)
         units = 0.5 * (1 + sqrt(self._lengths[node]) / 4)
+        within = next((extra for kind, extra in _WITHIN.items() if isinstance(node.op, kind)), 0.0)
         noisy = [
             None if value is None or operand is None else self._blur(operand, value.dtype, units)
             for value, operand in zip(node.inputs, operands, strict=True)
         ]
         results = apply(noisy, DType.FLOAT64)
-        return tuple(self._blur(r, value.dtype, units) for value, r in zip(node.outputs, results, strict=True))
+        if isinstance(node.op, LayerNorm):
+            results = (self._one_pass(node, node.op, noisy, results[0]),)
+        return tuple(self._blur(r, value.dtype, units + within) for value, r in zip(node.outputs, results, strict=True))
+
+    def _one_pass(self, node: Node, op: LayerNorm, operands: Sequence[Array | None], y: Array) -> Array:
+        """onnxruntime takes the variance as E[x^2] - E[x]^2, in which eps E[x^2] is lost to cancellation."""
+        x, beta = operands[0], operands[2] if len(operands) > 2 else None
+        assert x is not None
+        eps = node.outputs[0].dtype.eps
+        square = np.square(x).mean(axis=op.axes, keepdims=True)
+        lost = square / (x.var(axis=op.axes, keepdims=True) + op.epsilon)
+        shift = 0 if beta is None else beta.reshape([n if i in op.axes else 1 for i, n in enumerate(x.shape)])
+        return np.asarray(y + (y - shift) * lost * (0.5 * eps * self._rng.standard_normal(lost.shape)))
+
+    def _flushed(self, array: Array, dtype: DType) -> Array:
+        """Numbers below the smallest normal one, or zero in their place, as some kernels flush them."""
+        tiny = (np.abs(array) < dtype.tiny) & (array != 0)
+        if not tiny.any():
+            return array
+        return np.asarray(np.where(tiny & (self._rng.random(array.shape) < 0.5), 0, array))
 
     def _blur(self, array: Array, dtype: DType, units: float) -> Array:
         """Uniform relative noise whose standard deviation is `units` of eps."""
         if not dtype.is_float:
             return array
+        if dtype.eps > 2**-24:  # float64 has its own range for these
+            array = self._flushed(array, dtype)
         uniform = np.asarray(self._rng.random(array.shape, dtype=np.float32)) - np.float32(0.5)
         noise = uniform * np.float32(sqrt(12) * units * dtype.eps)
         return np.asarray(array * (1 + noise.astype(np.float64)))
@@ -134,6 +185,14 @@ class Spread:
         self.variants: list[Array] = []
         self._squares: Array | None = None
         self._count = 0
+        self._largest = 0.0
+        self._beyond: Array | None = None
+
+    def forgive(self, narrow: Array) -> None:
+        """Where this evaluation in the narrow dtype is out of its range and the answer is not: nothing is known."""
+        beyond = ~np.isfinite(narrow.astype(np.float64)) & np.isfinite(self.answer)
+        if self.dtype.is_float and beyond.any():
+            self._beyond = beyond
 
     def add(self, sample: Array) -> None:
         """Take one disturbed answer in."""
@@ -148,16 +207,23 @@ class Spread:
             return
         deviation[~np.isfinite(deviation)] = 0
         np.square(deviation, out=deviation)
+        self._largest = max(self._largest, sqrt(float(deviation.mean())))
         self._squares = deviation if self._squares is None else self._squares + deviation
 
     def allowance(self) -> tuple[Array, float]:
-        """The budget of each element, and the root mean square of what rounding does to them.
+        """The budget of each element, and that of the root mean square of all errors.
 
         The standard deviation of an element is estimated from few samples, so it is pooled with the root mean square
         over the tensor: an element that got little noise by luck is not judged too hard. One unit in the last place,
         and the smallest normal number (below which kernels may flush to zero), are always allowed where anything
         rounds.
         """
+        budget, whole = self._budget()
+        if self._beyond is not None:
+            return np.where(self._beyond, np.inf, budget), np.inf
+        return budget, whole
+
+    def _budget(self) -> tuple[Array, float]:
         if self._squares is None or not self.answer.size:
             return np.zeros(self.answer.shape), 0.0
         variance = self._squares / self._count
@@ -167,4 +233,4 @@ class Spread:
         finite = np.nan_to_num(self.answer, nan=0.0, posinf=0.0, neginf=0.0)
         unit = self.dtype.eps * np.abs(finite)
         budget: Array = np.maximum(SAFETY * np.sqrt((variance + pooled) / 2), unit) + self.dtype.tiny
-        return budget, sqrt(pooled)
+        return budget, WHOLE * self._largest + float(unit.max()) / 2 + self.dtype.tiny

@@ -40,7 +40,7 @@ def compare(found: Any, expected: Expected, type: TensorType) -> Finding:
         return _broken(f"shape {list(array.shape)}, the oracle has {list(expected.array.shape)}")
     if expected.budget is None:
         return _compare_exact(array, expected)
-    return _compare_floats(array.astype(np.float64), expected.array, expected.budget, type.dtype)
+    return _compare_floats(array.astype(np.float64), expected, expected.budget, type.dtype)
 
 
 def _broken(note: str) -> Finding:
@@ -61,15 +61,17 @@ def _compare_exact(array: Array, expected: Expected) -> Finding:
     return Finding(error, float("inf"), note)
 
 
-def _compare_floats(array: Array, wanted: Array, budget: Array, dtype: DType) -> Finding:
+def _compare_floats(array: Array, expected: Expected, budget: Array, dtype: DType) -> Finding:
+    wanted = expected.array
     with np.errstate(all="ignore"):
         rounded = wanted.astype(dtype.numpy).astype(np.float64)
     finite = np.isfinite(rounded)
     same = (array == rounded) | (np.isnan(array) & np.isnan(rounded))
-    misplaced = ~same & ~(finite & np.isfinite(array))
+    misplaced = ~same & ~(finite & np.isfinite(array)) & np.isfinite(budget)
     if misplaced.any():
         where = tuple(int(i) for i in np.argwhere(misplaced)[0])
         return _broken(f"NaN or infinity: at {list(where)} it is {array[where]}, not {rounded[where]}")
+    finite &= np.isfinite(array)
     error = np.where(finite, np.abs(np.where(finite, array, 0) - np.where(finite, wanted, 0)), 0.0)
     if not error.size or not error.any():
         return Finding(0.0, 0.0)
@@ -78,4 +80,9 @@ def _compare_floats(array: Array, wanted: Array, budget: Array, dtype: DType) ->
     worst = np.unravel_index(int(used.argmax()), used.shape)
     share = float(used[worst])
     note = "" if share <= 1 else f"at {[int(i) for i in worst]} it is {array[worst]:.8g}, not {wanted[worst]:.8g}"
+    if expected.whole:
+        together = float(np.sqrt(np.square(error).mean())) / expected.whole
+        if together > max(share, 1):
+            note = f"all together: the root mean square of the errors is {together * expected.whole:.3g}"
+        share = max(share, together)
     return Finding(float(error.max()), share, note)

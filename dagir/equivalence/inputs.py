@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -26,38 +28,70 @@ from dagir.types import Array, TensorType
 Limits = dict[Value, list[Dim]]
 
 _CARRIES = (Cast, Concatenate, ExpandDims, Identity, Reshape, Slice, Squeeze, Transpose)
-_BATCHES = (1, 3)
+_BATCHES = ((1, "normal"), (3, "normal"), (17, "spread"), (7, "edges"))
+_MOST_ELEMENTS = 1 << 14
+_EDGES: tuple[Callable[[Array], Array], ...] = (
+    np.zeros_like,
+    np.ones_like,
+    lambda row: -np.abs(row) - 1,
+    lambda row: row * 50,
+    lambda row: row * 1e-40,  # below the smallest normal float32
+    np.abs,
+    lambda row: np.round(row * 2) / 2,  # ties, and numbers on the steps of floor and round
+)
 _LADDER = ((5, 8), (9, 16), (19, 32), (37, 64), (75, 128), (224, 256))
 
 
-def size_plans(graph: Graph) -> list[list[dict[str, int]]]:
-    """For each case to run, the named sizes to try in turn: small first, larger where the graph refuses them.
+@dataclass(frozen=True)
+class Plan:
+    """One case to run. tried: the named sizes to try in turn, larger where the graph refuses. kind: how to draw."""
 
-    A batch is 1, then 3. Two other sizes differ at first, and are equal where that is refused.
+    tried: tuple[dict[str, int], ...]
+    kind: str = "normal"
+
+
+def size_plans(graph: Graph) -> list[Plan]:
+    """The cases to run: a batch of 1, then of 3; where the inputs are small also of 17, and one of edge values.
+
+    Two other sizes differ at first, and are equal where that is refused.
     """
     shapes = [value.type.shape for value in graph.inputs]
     names = list(dict.fromkeys(name for shape in shapes for size in shape for name in sorted(symbols(size))))
     batches = [name for name in names if any(shape and symbols(shape[0]) == {name} for shape in shapes)]
     others = [name for name in names if name not in batches]
     if not names:
-        return [[{}]]
+        return [Plan(({},)), *_if_small(graph, [Plan(({},), "edges")])]
     plans = []
-    for case, batch in enumerate(_BATCHES):
+    for case, (batch, kind) in enumerate(_BATCHES if batches else _BATCHES[:2]):
         steps = [
-            {name: step[case] + i * apart for i, name in enumerate(others)} for step in _LADDER for apart in (1, 0)
+            {name: step[case % 2] + i * apart for i, name in enumerate(others)} for step in _LADDER for apart in (1, 0)
         ]
         tried = [{**dict.fromkeys(batches, batch), **step} for step in (steps if others else [{}])]
-        plans.append([sizes for place, sizes in enumerate(tried) if sizes not in tried[:place]])
-    return plans
+        plans.append(Plan(tuple(sizes for place, sizes in enumerate(tried) if sizes not in tried[:place]), kind))
+    return [*plans[:2], *_if_small(graph, plans[2:])]
 
 
-def draw(graph: Graph, sizes: Mapping[str, int], rng: np.random.Generator) -> list[Array]:
-    """An array for each input. Floats are normal with some zeros; ids lie within the tables that they index."""
+def _if_small(graph: Graph, plans: Sequence[Plan]) -> list[Plan]:
+    """Those whose inputs are small: what finds faults in a large network finds them at a batch of 3."""
+    return [plan for plan in plans if _elements(graph, plan.tried[0]) <= _MOST_ELEMENTS]
+
+
+def _elements(graph: Graph, sizes: Mapping[str, int]) -> int:
+    return sum(prod(evaluate(size, sizes) for size in value.type.shape) for value in graph.inputs)
+
+
+def draw(graph: Graph, sizes: Mapping[str, int], rng: np.random.Generator, kind: str = "normal") -> list[Array]:
+    """An array for each input. Floats are normal with some zeros; ids lie within the tables that they index.
+
+    kind: "spread" for rows of different sizes, "edges" for rows of zeros, ones, large numbers and such.
+    """
     limits = index_limits(graph)
-    return [_draw(value.type, sizes, limits.get(value, []), rng) for value in graph.inputs]
+    return [_draw(value.type, sizes, limits.get(value, []), rng, kind) for value in graph.inputs]
 
 
-def _draw(type: TensorType, sizes: Mapping[str, int], limits: Sequence[Dim], rng: np.random.Generator) -> Array:
+def _draw(
+    type: TensorType, sizes: Mapping[str, int], limits: Sequence[Dim], rng: np.random.Generator, kind: str
+) -> Array:
     shape = tuple(evaluate(size, sizes) for size in type.shape)
     dtype = type.dtype
     if limits:
@@ -65,11 +99,24 @@ def _draw(type: TensorType, sizes: Mapping[str, int], limits: Sequence[Dim], rng
         bound = min((limit if isinstance(limit, int) else 1 for limit in known), default=1)
         return rng.integers(0, max(bound, 1), shape).astype(dtype.numpy)
     if dtype.is_float:
-        numbers = rng.standard_normal(shape)
-        return np.where(rng.random(shape) < 0.1, 0.0, numbers).astype(dtype.numpy)
+        numbers = np.where(rng.random(shape) < 0.1, 0.0, rng.standard_normal(shape))
+        return _shaped(numbers, kind, rng).astype(dtype.numpy)
     if dtype.is_integer:
         return rng.integers(0 if dtype.startswith("u") else -9, 10, shape).astype(dtype.numpy)
     return rng.random(shape) < 0.5
+
+
+def _shaped(numbers: Array, kind: str, rng: np.random.Generator) -> Array:
+    """Rows along the first axis, each of its own kind."""
+    if kind == "normal" or numbers.ndim == 0 or not numbers.size:
+        return numbers
+    rows = numbers.reshape(len(numbers), -1).copy()
+    if kind == "spread":
+        scales = np.exp2(np.linspace(-2, 3, len(rows)))
+        return (rows * rng.permutation(scales)[:, None]).reshape(numbers.shape)
+    for place, row in enumerate(rows):
+        rows[place] = _EDGES[place % len(_EDGES)](row)
+    return rows.reshape(numbers.shape)
 
 
 def index_limits(graph: Graph) -> Limits:

@@ -20,13 +20,13 @@ from dagir.types import Array
 class Expected:
     """One value: the right answer, the budget of each element (floats), and what else rounding may give (the rest).
 
-    scale: the root mean square of what rounding does to the elements, 0 where nothing rounds.
+    whole: the budget of the root mean square of all errors; None where only each element is judged.
     """
 
     array: Array
     budget: Array | None
     variants: tuple[Array, ...] = ()
-    scale: float | None = None
+    whole: float | None = None
 
 
 class Oracle:
@@ -38,6 +38,7 @@ class Oracle:
         self.samples = samples
         self._exe: Any = backend("numpy").lower(model, precision="float64")
         self._flat: Any = backend("numpy").lower(self.points.graph, precision="float64")
+        self._narrow: Any = backend("numpy").lower(self.points.graph)
 
     def arrange(self, feeds: Any) -> list[Array]:
         """The arrays of a feed, in the order of the inputs. Raises FeedError."""
@@ -50,14 +51,21 @@ class Oracle:
         found: dict[str, int] = self._exe.bind(arrays)
         return found
 
-    def __call__(self, arrays: Sequence[Array], rng: np.random.Generator) -> list[Expected]:
-        """Evaluate once as it is, then `samples` times with noise. Raises what the interpreter raises."""
+    def __call__(self, arrays: Sequence[Array], rng: np.random.Generator, overflow: bool = False) -> list[Expected]:
+        """Evaluate once as it is, then `samples` times with noise. Raises what the interpreter raises.
+
+        overflow: where the interpreter in the model's own dtypes leaves their range, judge nothing.
+        """
         noise = Noise(rng)
         answers = self._flat.trace(arrays, noise.learn)
         spreads = [Spread(answer, value.dtype) for value, answer in zip(self.graph.outputs, answers, strict=True)]
         for _ in range(self.samples):
             for spread, sample in zip(spreads, self._flat.trace(arrays, noise.disturb), strict=True):
                 spread.add(sample)
+        if overflow:
+            narrow = self._narrow.trace(arrays, lambda node, operands, apply: apply(operands, None))
+            for spread, found in zip(spreads, narrow, strict=True):
+                spread.forgive(found)
         return [_expected(spread) for spread in spreads]
 
     def inside(
@@ -91,5 +99,5 @@ class Oracle:
 def _expected(spread: Spread) -> Expected:
     if not spread.dtype.is_float:
         return Expected(spread.answer, None, tuple(spread.variants))
-    budget, scale = spread.allowance()
-    return Expected(spread.answer, budget, (), scale)
+    budget, whole = spread.allowance()
+    return Expected(spread.answer, budget, (), whole)

@@ -11,7 +11,7 @@ import numpy as np
 from dagir.backend import Executable, graph_of, lower, signature
 from dagir.equivalence.bisection import Divergence, Search, bisect
 from dagir.equivalence.comparison import Finding, compare
-from dagir.equivalence.inputs import draw, size_plans
+from dagir.equivalence.inputs import Plan, draw, size_plans
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.report import Case, Report, Row
 from dagir.errors import ArgumentError, DagirError
@@ -120,21 +120,21 @@ def _cases(
         arrays = oracle.arrange(inputs)
         yield arrays, oracle(arrays, rng)
         return
-    plans = size_plans(oracle.graph) if sizes is None else [[dict(chosen)] for chosen in sizes]
+    plans = size_plans(oracle.graph) if sizes is None else [Plan((dict(chosen),)) for chosen in sizes]
     for plan in plans:
         yield _first_accepted(oracle, plan, rng)
 
 
 def _first_accepted(
-    oracle: Oracle, plan: Sequence[Mapping[str, int]], rng: np.random.Generator
+    oracle: Oracle, plan: Plan, rng: np.random.Generator
 ) -> tuple[list[Array], list[Expected]]:
     """The first sizes that the graph takes, and that leave something to compare."""
     refusal: Exception | None = None
     empty: tuple[list[Array], list[Expected]] | None = None
-    for sizes in plan:
+    for sizes in plan.tried:
         try:
-            arrays = draw(oracle.graph, sizes, rng)
-            expected = oracle(arrays, rng)
+            arrays = draw(oracle.graph, sizes, rng, plan.kind)
+            expected = oracle(arrays, rng, overflow=plan.kind == "edges")
         except KeyError as error:
             raise ArgumentError(f"no size is given for {error}", remedy="name every size of the inputs") from None
         except (DagirError, ValueError, IndexError) as error:

@@ -42,7 +42,8 @@ Move: TypeAlias = Callable[[_Growth, Value], Value]
 
 
 def _activation(grow: _Growth, x: Value) -> Value:
-    return grow.pick([ops.relu, ops.tanh, ops.sigmoid, ops.silu, ops.softplus, layers.ReLU(), layers.ELU()])(x)
+    known = [ops.relu, ops.tanh, ops.sigmoid, ops.silu, ops.softplus, layers.ReLU(), layers.ELU()]
+    return grow.pick([*known, ops.gelu, layers.Activation("gelu")])(x)
 
 
 def _arithmetic(grow: _Growth, x: Value) -> Value:
@@ -87,8 +88,12 @@ def _dropout(grow: _Growth, x: Value) -> Value:
 
 
 def _lstm(grow: _Growth, x: Value) -> Value:
-    kind = grow.pick([layers.LSTM, layers.GRU])
+    kind = grow.pick([layers.LSTM, layers.GRU, layers.SimpleRNN])
     return kind(grow.small(), return_sequences=grow.draw(st.booleans()))(x)
+
+
+def _masking(grow: _Growth, x: Value) -> Value:
+    return x if x.mask is not None else layers.Masking()(x)
 
 
 def _conv1d(grow: _Growth, x: Value) -> Value:
@@ -152,7 +157,7 @@ _ANY: list[Move] = [
 ]
 _MOVES: dict[int, list[Move]] = {
     2: _ANY,
-    3: [*_ANY, _lstm, _conv1d, _pool1d],
+    3: [*_ANY, _lstm, _masking, _conv1d, _pool1d],
     4: [*_ANY, _conv2d, _conv_norm, _pool2d, _global_pool2d, _upsample, _flatten],
 }
 
@@ -178,16 +183,16 @@ def _sources(draw: st.DrawFn) -> list[Value]:
             values.append(Input(("time", draw(st.integers(1, 3))), name=f"sequence_{place}"))
         else:
             ids = Input(("time",), dtype="int32", name=f"ids_{place}")
-            values.append(layers.Embedding(_ROWS, draw(st.integers(1, 3)))(ids))
+            values.append(layers.Embedding(_ROWS, draw(st.integers(1, 3)), mask_zero=draw(st.booleans()))(ids))
     return values
 
 
 @st.composite
-def models(draw: st.DrawFn, max_steps: int = 10, depth: int = 1) -> Model:
+def models(draw: st.DrawFn, max_steps: int = 10, depth: int = 1, min_steps: int = 1) -> Model:
     """A valid Model of float32 layers with random weights; its named sizes are "batch" and "time"."""
     sources = _sources(draw)
     grow = _Growth(draw, depth, list(sources))
-    _grow(grow, draw(st.sampled_from(range(1, max_steps + 1))))
+    _grow(grow, draw(st.sampled_from(range(min_steps, max_steps + 1))))
     count = draw(st.sampled_from(range(1, min(3, len(grow.pool)) + 1)))
     outputs = list(dict.fromkeys([*grow.pool[-count:], grow.pool[-1]]))
     inputs = _inputs_of(outputs)

@@ -140,10 +140,11 @@ def test_named_sizes_get_two_values_each_and_larger_ones_where_the_graph_refuses
     x = dagir.Input(shape=("time", 2), name="x")
     z = dagir.Input(shape=("steps", 2), name="z")
     plans = size_plans(dagir.Model([x, z], [x * 1.5, z * 1.5]).graph)
-    assert plans[0][0] == {"batch": 1, "time": 5, "steps": 6}
-    assert plans[1][0] == {"batch": 3, "time": 8, "steps": 9}
+    assert plans[0].tried[0] == {"batch": 1, "time": 5, "steps": 6}
+    assert plans[1].tried[0] == {"batch": 3, "time": 8, "steps": 9}
+    assert [plan.kind for plan in plans] == ["normal", "normal", "spread", "edges"]
     twice = dagir.verify(dagir.Model(x, ops.exp(x)), ("numpy",))
-    assert [case.input_shapes for case in twice.cases] == [((1, 5, 2),), ((3, 8, 2),)]
+    assert [case.input_shapes for case in twice.cases] == [((1, 5, 2),), ((3, 8, 2),), ((17, 5, 2),), ((7, 8, 2),)]
     tail = dagir.Model(x, ops.exp(x[:, 20:]))
     report = dagir.verify(tail, ("numpy",))
     assert all(case.input_shapes[0][1] > 20 for case in report.cases)

@@ -1,0 +1,229 @@
+"""How many single faults dagir.verify catches, how often it names the node, and what fixed tolerances catch.
+
+python tools/bench/sensitivity.py [--models 200] [--faults 12] [--seed 0] [--guide/--no-guide]
+
+A fault counts where it changes the float64 answer by more than rounding's budget, at the inputs of the verification
+or at others drawn afresh. The faulty model's float64 answer is that of onnx's ReferenceEvaluator on the model with
+its weights in float64.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from faults import Fault, faults
+from onnx import ModelProto, TensorProto, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+import dagir
+from dagir.equivalence.comparison import compare
+from dagir.equivalence.inputs import draw, size_plans
+from dagir.equivalence.oracle import Oracle
+from dagir.structure import flatten
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+
+def drawn(count, seed, **kwargs):
+    """Models from the public strategy, the same for the same seed."""
+    import hypothesis
+    from hypothesis import HealthCheck, Phase, given, settings
+
+    from dagir.testing.models import models
+
+    found = []
+
+    @hypothesis.seed(seed)
+    @settings(max_examples=count, phases=[Phase.generate], database=None, deadline=None,
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(models(**kwargs))
+    def collect(model):
+        found.append(model)
+
+    collect()
+    return found
+
+
+def guide():
+    from guide import autoencoder, ensemble, mnist, shared_embedding, tickets, toy_resnet
+
+    for module in (mnist, autoencoder, ensemble, tickets, toy_resnet, shared_embedding):
+        model = module.model()
+        rng = np.random.default_rng(1)
+        for weight in model.weights:
+            weight.assign(weight.array + rng.normal(0, 0.05, weight.shape))
+        yield model
+
+
+def in_float64(proto):
+    """The same model with every float32 made float64."""
+    wide = ModelProto()
+    wide.CopyFrom(proto)
+    for tensor in wide.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
+    for info in (*wide.graph.input, *wide.graph.output):
+        if info.type.tensor_type.elem_type == TensorProto.FLOAT:
+            info.type.tensor_type.elem_type = TensorProto.DOUBLE
+    for node in wide.graph.node:
+        for entry in node.attribute:
+            if node.op_type == "Cast" and entry.name == "to" and entry.i == TensorProto.FLOAT:
+                entry.i = TensorProto.DOUBLE
+    return wide
+
+
+class Trial:
+    """One right model: its oracle, inputs, and the answers it must give."""
+
+    def __init__(self, model, seed):
+        self.model = model
+        self.proto = dagir.lower(model, "onnx").artifact
+        oracle = Oracle(model, 6)
+        rng = np.random.default_rng(seed)
+        self.cases = []
+        plans = size_plans(oracle.graph)[:2]
+        for plan in [*plans, *([plans[1]] if len(plans) > 1 else [])]:
+            for sizes in plan.tried:
+                try:
+                    arrays = draw(oracle.graph, sizes, rng, plan.kind)
+                    self.cases.append((arrays, oracle(arrays, rng)))
+                    break
+                except (dagir.DagirError, ValueError):
+                    continue
+        self.names = [name for name, _ in model.signature.inputs]
+
+    def change(self, planted):
+        """By how many budgets the fault moves the float64 answer, at most."""
+        evaluator = ReferenceEvaluator(in_float64(planted))
+        worst = 0.0
+        for arrays, expected in self.cases:
+            wide = [a.astype(np.float64) if a.dtype == np.float32 else a for a in arrays]
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                found = evaluator.run(None, dict(zip(self.names, wide, strict=True)))
+            for answer, wanted, value in zip(found, expected, self.model.graph.outputs, strict=True):
+                worst = max(worst, _budgets(np.asarray(answer), wanted, value))
+        return worst
+
+
+def _budgets(answer, wanted, value):
+    if wanted.budget is None:
+        return compare(answer.astype(value.dtype.numpy), wanted, value.type).used
+    if answer.shape != wanted.array.shape:
+        return float("inf")
+    error = np.abs(np.nan_to_num(answer) - np.nan_to_num(wanted.array))
+    with np.errstate(all="ignore"):
+        return float(np.nanmax(np.where(error == 0, 0, error / wanted.budget), initial=0))
+
+
+def named_right(fault: Fault, proto: ModelProto, report) -> bool:
+    """Whether the node of the fault is the named one, or one of those that it stands for."""
+    found = report.first_divergence
+    if found is None:
+        return False
+    points = {entry for node in proto.graph.node if any(p.key == "dagir.value" for p in node.metadata_props)
+              for entry in node.output}  # fmt: skip
+    makers = {name: node for node in proto.graph.node for name in node.output}
+    start = next(node for node in proto.graph.node if node.name == found.node)
+    group, pending = {start.name}, [start]
+    while pending:
+        for name in pending.pop().input:
+            node = makers.get(name)
+            if node is not None and name not in points and node.name not in group:
+                group.add(node.name)
+                pending.append(node)
+    return not fault.nodes.isdisjoint(group)
+
+
+def close(found, expected, rtol):
+    pairs = zip(found, expected, strict=True)
+    return all(np.allclose(f, w.array, rtol=rtol, atol=1e-6, equal_nan=True) for f, w in pairs)
+
+
+def chosen(all_faults, count, rng):
+    """At most `count` faults, the rare kinds first."""
+    by_kind: dict[str, list[Fault]] = {}
+    for fault in all_faults:
+        by_kind.setdefault(fault.kind, []).append(fault)
+    for group in by_kind.values():
+        rng.shuffle(group)
+    picked = []
+    while len(picked) < count and any(by_kind.values()):
+        picked += [group.pop() for group in by_kind.values() if group]
+    return picked[:count]
+
+
+def measure(model, count, rng, tally, folder, seed, verbose):
+    trial = Trial(model, seed + 10_000)
+    for fault in chosen(faults(trial.proto), count, rng):
+        planted = fault.planted(trial.proto)
+        tally[fault.kind, "planted"] += 1
+        try:
+            change = trial.change(planted)
+        except Exception as error:  # the reference evaluator has gaps and faults of its own
+            tally[fault.kind, f"no float64 answer ({type(error).__name__})"] += 1
+            continue
+        if change <= 1:
+            continue
+        path = Path(folder) / "faulty.onnx"
+        path.write_bytes(planted.SerializeToString())
+        exe = dagir.backend("onnx").open(path, model)
+        report = dagir.verify(model, {"faulty": exe}, seed=seed)
+        tally[fault.kind, "counts"] += 1
+        tally[fault.kind, "caught"] += not report.ok
+        right = not report.ok and named_right(fault, planted, report)
+        tally[fault.kind, "named"] += right
+        found = [(flatten(exe(list(arrays))), expected) for arrays, expected in trial.cases[:2]]
+        for rtol in (1e-3, 1e-5):
+            tally[fault.kind, rtol] += not all(close(answers, expected, rtol) for answers, expected in found)
+        if verbose and not (report.ok is False and right):
+            where = report.first_divergence.node if report.first_divergence else None
+            used = max(row.used for row in report.rows)
+            print(f"  {fault.kind} at {sorted(fault.nodes)}: moves {change:.2g} budgets, used {used:.2g}, named {where}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=int, default=200)
+    parser.add_argument("--faults", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-guide", action="store_true")
+    parser.add_argument("--verbose", action="store_true")
+    options = parser.parse_args()
+    tally: Counter = Counter()
+    rng = np.random.default_rng(options.seed)
+    start = time.perf_counter()
+    everything = [*([] if options.no_guide else guide()), *drawn(options.models, options.seed, min_steps=6, max_steps=16)]
+    with tempfile.TemporaryDirectory() as folder:
+        for number, model in enumerate(everything):
+            measure(model, options.faults, rng, tally, folder, options.seed + number, options.verbose)
+            if sys.stderr.isatty():
+                print(f"\r{number + 1}/{len(everything)}", end="", file=sys.stderr)
+    report(tally, len(everything), time.perf_counter() - start)
+
+
+def report(tally, count, seconds):
+    kinds = list(dict.fromkeys(kind for kind, _ in tally))
+    print(f"{count} models, {seconds:.0f} s; a fault counts where it moves the float64 answer by more than the budget")
+    print(f"{'fault':28}{'planted':>8}{'counts':>8}{'caught':>9}{'named':>9}{'rtol=1e-3':>11}{'rtol=1e-5':>11}")
+    for kind in [*kinds, "all"]:
+        columns = {what: sum(n for (k, w), n in tally.items() if w == what and kind in (k, "all"))
+                   for what in ("planted", "counts", "caught", "named", 1e-3, 1e-5)}  # fmt: skip
+        shares = [f"{100 * columns[what] / max(columns['counts'], 1):.1f} %" for what in ("caught", "named", 1e-3, 1e-5)]
+        print(f"{kind:28}{columns['planted']:>8}{columns['counts']:>8}{shares[0]:>9}{shares[1]:>9}{shares[2]:>11}{shares[3]:>11}")
+    for (kind, what), number in tally.items():
+        if isinstance(what, str) and what.startswith("no float64"):
+            print(f"{kind}: {number} with {what}")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    main()
