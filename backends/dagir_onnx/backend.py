@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from dagir.backend import Backend, FileSummary, graph_of, signature
+from dagir.equivalence import Report
 from dagir.errors import ArgumentError
 from dagir.graph import Graph
 from dagir.model import Model
@@ -15,6 +17,7 @@ from dagir.probing import points_after, points_of
 from dagir_onnx.executable import OnnxExecutable, check_device
 from dagir_onnx.lowering import check_opset, model_proto
 from dagir_onnx.opened import OnnxFile, describe_file
+from dagir_onnx.pairs import compare_files
 from dagir_onnx.points import mark_points
 from dagir_onnx.rules import rules
 
@@ -62,6 +65,10 @@ class OnnxBackend(Backend):
         if unknown:
             raise ArgumentError(f"an ONNX file has no option {sorted(unknown)[0]!r}", remedy="device, session_options")
         return OnnxFile(path, model, device, session_options)
+
+    def compare(self, first: str | os.PathLike[str], second: str | os.PathLike[str], seed: int = 0) -> Report:
+        """Two .onnx files against each other, without a float64 oracle; `report.judgement` says how."""
+        return compare_files(Path(first), Path(second), seed=seed)
 
     def describe(self, path: str | os.PathLike[str]) -> FileSummary:
         """What an .onnx file holds. Raises FileError."""

@@ -80,13 +80,20 @@ def _elements(graph: Graph, sizes: Mapping[str, int]) -> int:
     return sum(prod(evaluate(size, sizes) for size in value.type.shape) for value in graph.inputs)
 
 
-def draw(graph: Graph, sizes: Mapping[str, int], rng: np.random.Generator, kind: str = "normal") -> list[Array]:
+def draw(
+    graph: Graph,
+    sizes: Mapping[str, int],
+    rng: np.random.Generator,
+    kind: str = "normal",
+    limits: Limits | None = None,
+) -> list[Array]:
     """An array for each input. Floats are normal with some zeros; ids lie within the tables that they index.
 
-    kind: "spread" for rows of different sizes, "edges" for rows of zeros, ones, large numbers and such.
+    kind: "spread" for rows of different sizes, "edges" for rows of zeros, ones, large numbers and such. limits: of
+    inputs that index something, found in the graph by default.
     """
-    limits = index_limits(graph)
-    return [_draw(value.type, sizes, limits.get(value, []), rng, kind) for value in graph.inputs]
+    known = index_limits(graph) if limits is None else limits
+    return [_draw(value.type, sizes, known.get(value, []), rng, kind) for value in graph.inputs]
 
 
 def _draw(

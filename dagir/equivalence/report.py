@@ -75,6 +75,7 @@ class Report:
     samples: int
     seconds: float
     first_divergence: Divergence | None = None
+    judgement: str = "against the float64 oracle"
     search: Search | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -89,6 +90,7 @@ class Report:
             "outputs": [row.to_dict() for row in self.rows],
             "first_divergence": self.first_divergence.to_dict() if self.first_divergence else None,
             "cases": [[list(shape) for shape in case.input_shapes] for case in self.cases],
+            "judgement": self.judgement,
             "seed": self.seed,
             "samples": self.samples,
             "seconds": round(self.seconds, 3),
@@ -107,7 +109,7 @@ class Report:
         if self.first_divergence is not None:
             facts.append(("first divergence", str(self.first_divergence)))
         raise VerificationError(
-            f"{len(failed)} of {len(self.rows)} outputs differ from the float64 oracle by more than rounding explains",
+            f"{len(failed)} of {len(self.rows)} outputs differ by more than rounding explains, {self.judgement}",
             facts=facts,
         )
 

@@ -66,7 +66,8 @@ def verify(
     outputs = signature(model).outputs
     rows = [_row(name, *outputs[place], found) for (name, place), found in findings.items()]
     seconds = time.perf_counter() - start
-    return Report(tuple(rows), tuple(cases), seed, samples, seconds, *(found or (None, None)))
+    divergence, search = found or (None, None)
+    return Report(tuple(rows), tuple(cases), seed, samples, seconds, divergence, search=search)
 
 
 def _executables(
