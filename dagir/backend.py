@@ -104,6 +104,10 @@ class Backend(ABC):
     def lower(self, model: Model | Graph, **options: Any) -> Executable:
         """Turn a model into something that runs."""
 
+    def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
+        """The ways to run a model here that may give different answers, by name."""
+        return {self.name: lambda: self.lower(model)}
+
     def read(self, source: Any, **options: Any) -> Model:
         """Read a model of this backend's framework. Raises BackendError where the backend cannot."""
         raise BackendError(f"the {self.name} backend reads no models")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from dagir.backend import Backend
+from dagir.backend import Backend, Executable
 from dagir.errors import ArgumentError, BackendError
 from dagir.graph import Graph
 from dagir.model import Model
@@ -37,6 +38,20 @@ class KerasBackend(Backend):
         from dagir_keras.executable import KerasExecutable
 
         return KerasExecutable(model)
+
+    def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
+        """Keras eagerly, as a tf.function, and compiled by XLA."""
+        _keras()
+        return {
+            "keras": lambda: self.lower(model),
+            "keras, tf.function": lambda: self._compiled(model, False),
+            "keras, XLA": lambda: self._compiled(model, True),
+        }
+
+    def _compiled(self, model: Model | Graph, jit: bool) -> Executable:
+        from dagir_keras.executable import CompiledExecutable
+
+        return CompiledExecutable(model, jit)
 
     def read(self, source: Any, **options: Any) -> Any:
         """A Keras model or layer, or a .keras or .h5 file, read without Keras: see dagir_keras.reading.read."""

@@ -67,6 +67,26 @@ class KerasExecutable(Watched, Executable):
         return [np.asarray(keras.ops.convert_to_numpy(leaf)) for leaf in leaves]
 
 
+class CompiledExecutable(KerasExecutable):
+    """The same model as a tf.function, compiled by XLA if `jit`."""
+
+    def __init__(self, model: Model | Graph, jit: bool) -> None:
+        super().__init__(model)
+        import tensorflow as tf
+
+        self._function = tf.function(lambda inputs: self.artifact(inputs, training=False), jit_compile=jit)
+
+    def points(self) -> Mapping[str, str]:
+        """None: what is watched is not compiled with the rest."""
+        return {}
+
+    def _run(self, arrays: Sequence[Array]) -> list[Array]:
+        tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
+        outputs = self._function(pack(self.signature.input_structure, tensors))
+        leaves = flatten_like(self.signature.output_structure, outputs)
+        return [np.asarray(keras.ops.convert_to_numpy(leaf)) for leaf in leaves]
+
+
 def check_savable(model: keras.Model) -> None:
     """Raise BackendError, before anything is written, for a traced layer that Keras could not read again."""
     owners: dict[int, keras.layers.Layer] = {}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from dagir.backend import Around, Backend, Executable, graph_of, signature
 from dagir.errors import ArgumentError
 from dagir.graph import Graph
 from dagir.model import Model
+from dagir.passes import DEPLOY, run
 from dagir.probing import Points, points_of
 from dagir.types import Array, DType
 from dagir_numpy.interpreter import evaluate
@@ -62,3 +65,28 @@ class NumpyBackend(Backend):
         if unknown:
             raise ArgumentError(f"the numpy backend has no option {sorted(unknown)[0]!r}", remedy="it has: precision")
         return NumpyExecutable(model, None if precision is None else DType.of(precision))
+
+    def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
+        """The model's own dtypes, as written and after every pass; and float64 after every pass."""
+        return {
+            "numpy": lambda: NumpyExecutable(model, None),
+            "numpy, optimized": lambda: Optimized(model, None),
+            "numpy float64, optimized": lambda: Optimized(model, DType.FLOAT64),
+        }
+
+
+class Optimized(NumpyExecutable):
+    """The interpreter on the graph that ONNX gets, with the model's own interface."""
+
+    def __init__(self, model: Model | Graph, precision: DType | None) -> None:
+        super().__init__(model, precision)
+        self._graph = run(graph_of(model), DEPLOY)
+
+    def points(self) -> Mapping[str, str]:
+        """None: the graph as written is not what runs."""
+        return {}
+
+    def _run(self, arrays: Sequence[Array]) -> list[Array]:
+        found = evaluate(self._graph, arrays, self.precision)
+        outputs = zip(found, self.artifact.outputs, strict=True)
+        return [np.asarray(array, value.dtype.numpy) for array, value in outputs]

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from dagir.backend import Backend, FileSummary, graph_of, signature
+from dagir.backend import Backend, Executable, FileSummary, graph_of, signature
 from dagir.equivalence import Report
 from dagir.errors import ArgumentError
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.passes import DEPLOY
 from dagir.probing import points_after, points_of
+from dagir_onnx.certificate import certify, recertify
 from dagir_onnx.executable import OnnxExecutable, check_device
 from dagir_onnx.lowering import check_opset, model_proto
 from dagir_onnx.opened import OnnxFile, describe_file
 from dagir_onnx.pairs import compare_files
 from dagir_onnx.points import mark_points
 from dagir_onnx.rules import rules
+from dagir_onnx.variants import onnx_variants
 
 
 class OnnxBackend(Backend):
@@ -52,6 +54,10 @@ class OnnxBackend(Backend):
         mark_points(proto, graph, interface, standings)
         return OnnxExecutable(graph_of(model), interface, proto, initializers, device, session_options)
 
+    def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
+        """onnxruntime at each level of its own optimizer, on CUDA where it is, and onnx's reference evaluator."""
+        return onnx_variants(self, model)
+
     def open(
         self,
         path: str | os.PathLike[str],
@@ -69,6 +75,14 @@ class OnnxBackend(Backend):
     def compare(self, first: str | os.PathLike[str], second: str | os.PathLike[str], seed: int = 0) -> Report:
         """Two .onnx files against each other, without a float64 oracle; `report.judgement` says how."""
         return compare_files(Path(first), Path(second), seed=seed)
+
+    def certify(self, path: str | os.PathLike[str], report: Report, source: str) -> None:
+        """Write into a file what was verified of it, so that `recertify` can run it again. Raises FileError."""
+        certify(Path(path), report, source)
+
+    def recertify(self, path: str | os.PathLike[str]) -> Report:
+        """Run the certificate in a file again, without its source. Raises FileError."""
+        return recertify(path)
 
     def describe(self, path: str | os.PathLike[str]) -> FileSummary:
         """What an .onnx file holds. Raises FileError."""

@@ -31,6 +31,7 @@ from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.points import Watch
 
 JUDGEMENT = "no float64 oracle: judged by how far the first file's answers move when its inputs and weights are rounded"
+_CARRY_IDS = {"Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Where", "Clip", "Min", "Max", "Mod", "Add"}
 _FROM_ONNX = {code: dtype for dtype, code in TO_ONNX.items()}
 
 
@@ -49,6 +50,7 @@ class Side:
         self.makers: dict[str, NodeProto] = {name: node for node in self.proto.graph.node for name in node.output}
 
     def run(self, feeds: Mapping[str, Array], tensors: Sequence[str], proto: ModelProto | None = None) -> list[Array]:
+        """The arrays of tensors, of this file or of a disturbed copy. Raises FileError."""
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         watch = Watch(proto or self.proto, options, ["CPUExecutionProvider"])
@@ -58,10 +60,12 @@ class Side:
             raise FileError(f"onnxruntime does not run {self.path}: {str(error).splitlines()[0]}") from error
 
     def title(self, tensor: str) -> str:
+        """The name of the node that makes a tensor, as it stands in the file."""
         node = self.makers[tensor]
         return str(node.name or f"{node.op_type} of {tensor}")
 
     def layer(self, tensor: str) -> str:
+        """The layer that the file names for that node, if it does."""
         node = self.makers[tensor]
         return next((entry.value for entry in node.metadata_props if entry.key == "dagir.layer"), "")
 
@@ -105,8 +109,9 @@ def _as_graph(side: Side) -> tuple[Graph, Limits]:
     origin = {name: name for name in values}
     limits: Limits = {}
     for node in side.proto.graph.node:
-        if node.op_type in ("Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze") and node.input[0] in origin:
-            origin[node.output[0]] = origin[node.input[0]]
+        sources = [origin[name] for name in node.input if name in origin]
+        if sources and node.op_type in _CARRY_IDS:
+            origin[node.output[0]] = sources[0]
         if node.op_type == "Gather" and node.input[1] in origin and node.input[0] in shapes:
             axis = next((entry.i for entry in node.attribute if entry.name == "axis"), 0)
             limits.setdefault(values[origin[node.input[1]]], []).append(shapes[node.input[0]][axis])

@@ -17,7 +17,7 @@ bit) every backend computes the same, and it gets no noise; this also keeps step
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import sqrt
 
 import numpy as np
@@ -61,6 +61,15 @@ _WITHIN: dict[type[Op] | tuple[type[Op], ...], float] = {
 functions that are a few units off (onnxruntime's MLAS has sigmoid and tanh within 4)."""
 
 
+_ABSOLUTE: dict[type[Op] | tuple[type[Op], ...], Callable[[Array], Array | float]] = {
+    (LSTM, GRU, SimpleRNN): lambda x: 0.5,
+    (Sigmoid, Softplus, Elu): lambda x: 0.25,
+    (Silu, Gelu): lambda x: 0.25 * np.abs(x),
+}
+"""Where a node's small results are what is left of numbers of size 1 (or x): 1 / (1 + e^-x) as 0.5 + a rational
+function, (1 + erf x) x / 2, e^x - 1. Their error is a share of eps itself, not of the result."""
+
+
 class Noise:
     """Learns which nodes round, in a first evaluation (`learn`), then disturbs them (`disturb`)."""
 
@@ -90,7 +99,13 @@ class Noise:
         results = apply(noisy, DType.FLOAT64)
         if isinstance(node.op, LayerNorm):
             results = (self._one_pass(node, node.op, noisy, results[0]),)
-        return tuple(self._blur(r, value.dtype, units + within) for value, r in zip(node.outputs, results, strict=True))
+        blurred = [self._blur(r, value.dtype, units + within) for value, r in zip(node.outputs, results, strict=True)]
+        size = next((amount for kind, amount in _ABSOLUTE.items() if isinstance(node.op, kind)), None)
+        if size is not None and noisy[0] is not None:
+            scales = size(noisy[0])
+            eps = node.outputs[0].dtype.eps
+            blurred = [r + eps * scales * (self._rng.random(r.shape) - 0.5) * sqrt(12) for r in blurred]
+        return tuple(blurred)
 
     def _one_pass(self, node: Node, op: LayerNorm, operands: Sequence[Array | None], y: Array) -> Array:
         """onnxruntime takes the variance as E[x^2] - E[x]^2, in which eps E[x^2] is lost to cancellation."""

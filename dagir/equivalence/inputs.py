@@ -104,13 +104,24 @@ def _draw(
     if limits:
         known = (substitute(limit, sizes) for limit in limits)
         bound = min((limit if isinstance(limit, int) else 1 for limit in known), default=1)
-        return rng.integers(0, max(bound, 1), shape).astype(dtype.numpy)
+        return _padded(rng.integers(0, max(bound, 1), shape), rng).astype(dtype.numpy)
     if dtype.is_float:
         numbers = np.where(rng.random(shape) < 0.1, 0.0, rng.standard_normal(shape))
-        return _shaped(numbers, kind, rng).astype(dtype.numpy)
+        return _shaped(_padded(numbers, rng) if len(shape) == 3 else numbers, kind, rng).astype(dtype.numpy)
     if dtype.is_integer:
         return rng.integers(0 if dtype.startswith("u") else -9, 10, shape).astype(dtype.numpy)
     return rng.random(shape) < 0.5
+
+
+def _padded(numbers: Array, rng: np.random.Generator) -> Array:
+    """Zeros in the last steps of some rows and in a few others, as in sequences that are masked."""
+    if numbers.ndim < 2 or numbers.shape[1] < 2 or len(numbers) < 2:
+        return numbers
+    steps = np.arange(numbers.shape[1])
+    lengths = rng.integers(1, numbers.shape[1] + 1, len(numbers))
+    kept = (steps < lengths[:, None]) & (rng.random(numbers.shape[:2]) > 0.1)
+    kept[0] = True
+    return np.asarray(numbers * kept.reshape(kept.shape + (1,) * (numbers.ndim - 2)))
 
 
 def _shaped(numbers: Array, kind: str, rng: np.random.Generator) -> Array:
@@ -120,10 +131,11 @@ def _shaped(numbers: Array, kind: str, rng: np.random.Generator) -> Array:
     rows = numbers.reshape(len(numbers), -1).copy()
     if kind == "spread":
         scales = np.exp2(np.linspace(-2, 3, len(rows)))
-        return (rows * rng.permutation(scales)[:, None]).reshape(numbers.shape)
+        rows *= rng.permutation(scales)[:, None]
+        return np.asarray(rows.reshape(numbers.shape))
     for place, row in enumerate(rows):
         rows[place] = _EDGES[place % len(_EDGES)](row)
-    return rows.reshape(numbers.shape)
+    return np.asarray(rows.reshape(numbers.shape))
 
 
 def index_limits(graph: Graph) -> Limits:

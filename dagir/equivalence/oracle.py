@@ -15,6 +15,9 @@ from dagir.model import Model
 from dagir.probing import points_of
 from dagir.types import Array
 
+MORE = 4
+"""By how much the samples are multiplied where much hangs on the budget: before a verdict, and to find a node."""
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -51,15 +54,18 @@ class Oracle:
         found: dict[str, int] = self._exe.bind(arrays)
         return found
 
-    def __call__(self, arrays: Sequence[Array], rng: np.random.Generator, overflow: bool = False) -> list[Expected]:
-        """Evaluate once as it is, then `samples` times with noise. Raises what the interpreter raises.
+    def __call__(
+        self, arrays: Sequence[Array], rng: np.random.Generator, overflow: bool = False, times: int = 1
+    ) -> list[Expected]:
+        """Evaluate once as it is, then `samples` times (or `times` as many) with noise.
 
-        overflow: where the interpreter in the model's own dtypes leaves their range, judge nothing.
+        overflow: where the interpreter in the model's own dtypes leaves their range, judge nothing. Raises what the
+        interpreter raises.
         """
         noise = Noise(rng)
         answers = self._flat.trace(arrays, noise.learn)
         spreads = [Spread(answer, value.dtype) for value, answer in zip(self.graph.outputs, answers, strict=True)]
-        for _ in range(self.samples):
+        for _ in range(times * self.samples):
             for spread, sample in zip(spreads, self._flat.trace(arrays, noise.disturb), strict=True):
                 spread.add(sample)
         if overflow:
@@ -91,7 +97,7 @@ class Oracle:
             return results
 
         self._flat.trace(arrays, learn)
-        for _ in range(self.samples):
+        for _ in range(MORE * self.samples):
             self._flat.trace(arrays, disturb)
         return {wanted[value]: _expected(spread) for value, spread in spreads.items()}
 

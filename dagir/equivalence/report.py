@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from dagir.backend import Executable
     from dagir.equivalence.bisection import Divergence, Search
+    from dagir.equivalence.oracle import Expected, Oracle
+    from dagir.types import Array
 
 _COLUMNS = (("backend", "left"), ("output", "left"), ("shape", "left"), ("dtype", "left"))
 _NUMBERS = (("max error", "right"), ("budget used", "right"), ("verdict", "left"))
@@ -60,9 +64,22 @@ class Row:
 
 @dataclass(frozen=True)
 class Case:
-    """One set of inputs that was run."""
+    """One set of inputs that was run. kind: normal, spread, edges, or given. sizes: the named sizes."""
 
     input_shapes: tuple[tuple[int, ...], ...]
+    kind: str = "normal"
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a report was made from, for those who look closer: runs are (inputs, the oracle's answers)."""
+
+    model: Any
+    oracle: Oracle
+    executables: Mapping[str, Executable]
+    runs: tuple[tuple[list[Array], list[Expected]], ...]
+    arrays: list[Array]
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,8 @@ class Report:
     seconds: float
     first_divergence: Divergence | None = None
     judgement: str = "against the float64 oracle"
+    top_1: Mapping[str, float] = field(default_factory=dict)
+    context: Context | None = field(default=None, repr=False, compare=False)
     search: Search | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -90,6 +109,7 @@ class Report:
             "outputs": [row.to_dict() for row in self.rows],
             "first_divergence": self.first_divergence.to_dict() if self.first_divergence else None,
             "cases": [[list(shape) for shape in case.input_shapes] for case in self.cases],
+            "top_1_agreement": dict(self.top_1),
             "judgement": self.judgement,
             "seed": self.seed,
             "samples": self.samples,
@@ -112,6 +132,15 @@ class Report:
             f"{len(failed)} of {len(self.rows)} outputs differ by more than rounding explains, {self.judgement}",
             facts=facts,
         )
+
+    def write_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write one page that needs no network: the graph coloured by budget used, every node, the errors' histograms.
+
+        Raises ArgumentError for a report of two .onnx files, FileError.
+        """
+        from dagir.equivalence.page import write_page
+
+        return write_page(self, path)
 
     def write_reproduction(self, folder: str | os.PathLike[str]) -> Path:
         """Write the smallest part of the model that still shows the first divergence, with inputs and a script.

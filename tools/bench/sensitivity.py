@@ -19,7 +19,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from faults import Fault, faults
 from onnx import ModelProto, TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -28,6 +27,7 @@ from dagir.equivalence.comparison import compare
 from dagir.equivalence.inputs import draw, size_plans
 from dagir.equivalence.oracle import Oracle
 from dagir.structure import flatten
+from faults import Fault, faults
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
@@ -187,7 +187,9 @@ def measure(model, count, rng, tally, folder, seed, verbose):
         if verbose and not (report.ok is False and right):
             where = report.first_divergence.node if report.first_divergence else None
             used = max(row.used for row in report.rows)
-            print(f"  {fault.kind} at {sorted(fault.nodes)}: moves {change:.2g} budgets, used {used:.2g}, named {where}")
+            print(
+                f"  {fault.kind} at {sorted(fault.nodes)}: moves {change:.2g} budgets, used {used:.2g}, named {where}"
+            )
 
 
 def main():
@@ -201,7 +203,10 @@ def main():
     tally: Counter = Counter()
     rng = np.random.default_rng(options.seed)
     start = time.perf_counter()
-    everything = [*([] if options.no_guide else guide()), *drawn(options.models, options.seed, min_steps=6, max_steps=16)]
+    everything = [
+        *([] if options.no_guide else guide()),
+        *drawn(options.models, options.seed, min_steps=6, max_steps=16),
+    ]
     with tempfile.TemporaryDirectory() as folder:
         for number, model in enumerate(everything):
             measure(model, options.faults, rng, tally, folder, options.seed + number, options.verbose)
@@ -217,8 +222,12 @@ def report(tally, count, seconds):
     for kind in [*kinds, "all"]:
         columns = {what: sum(n for (k, w), n in tally.items() if w == what and kind in (k, "all"))
                    for what in ("planted", "counts", "caught", "named", 1e-3, 1e-5)}  # fmt: skip
-        shares = [f"{100 * columns[what] / max(columns['counts'], 1):.1f} %" for what in ("caught", "named", 1e-3, 1e-5)]
-        print(f"{kind:28}{columns['planted']:>8}{columns['counts']:>8}{shares[0]:>9}{shares[1]:>9}{shares[2]:>11}{shares[3]:>11}")
+        shares = [
+            f"{100 * columns[what] / max(columns['counts'], 1):.1f} %" for what in ("caught", "named", 1e-3, 1e-5)
+        ]
+        print(
+            f"{kind:28}{columns['planted']:>8}{columns['counts']:>8}{shares[0]:>9}{shares[1]:>9}{shares[2]:>11}{shares[3]:>11}"
+        )
     for (kind, what), number in tally.items():
         if isinstance(what, str) and what.startswith("no float64"):
             print(f"{kind}: {number} with {what}")

@@ -1,4 +1,4 @@
-"""False alarms of dagir.verify: drawn models that are right, at every optimization level of onnxruntime, 1 and 2 threads.
+"""False alarms of dagir.verify: drawn models that are right, at every level of onnxruntime, 1 and 2 threads.
 
 python tools/bench/specificity.py [--models 2000] [--seed 0]
 """
@@ -50,10 +50,17 @@ def main():
         if not report.ok:
             alarms += 1
             print(f"model {number}:\n{report}\n{model.graph}" if options.verbose else f"model {number}: {report}")
-    print(f"{len(models)} models, {sum(map(len, used.values()))} answers, {time.perf_counter() - start:.0f} s: {alarms} false alarms")
+    print(
+        f"{len(models)} models, {sum(map(len, used.values()))} answers, {time.perf_counter() - start:.0f} s: "
+        f"{alarms} false alarms"
+    )
     for name, shares in used.items():
         points = np.percentile(shares, [50, 90, 99, 99.9, 100])
-        print(f"{name:24} budget used: " + ", ".join(f"{100 * p:.3g} %" for p in points) + " (50, 90, 99, 99.9, 100 percentiles)")
+        print(
+            f"{name:24} budget used: "
+            + ", ".join(f"{100 * p:.3g} %" for p in points)
+            + " (50, 90, 99, 99.9, 100 percentiles)"
+        )
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ from typing import Any
 
 import dagir
 from dagir.backend import FileSummary
-from dagir.errors import BackendError
-from dagir_convert import sources, targets
+from dagir_convert import certified, comparing, sources, targets
 from dagir_convert.console import Output, counts_table, entries_table, human_size
-from dagir_convert.errors import UsageError
 
 
 def load(source: sources.Source, output: Output) -> dagir.Model:
@@ -51,6 +49,7 @@ def convert(
             if not report.ok and as_json:
                 print(json.dumps(facts, indent=2))
             report.require()
+            certified.write(staged, report, source)
         summary = _summary(staged, model)
         facts["bytes"] = sum(path.stat().st_size for path in staged.parent.iterdir())
         targets.publish(staged, target, force)
@@ -125,25 +124,22 @@ def inspect(source: sources.Source, output: Output, as_json: bool) -> None:
         output.say(f"{label}: {text}")
 
 
-def verify(first: sources.Source, second: sources.Source, output: Output, as_json: bool) -> None:
-    """Compare the second with the float64 oracle of the first. Raises VerificationError where they differ."""
-    model = load(first, output)
-    if second.runs_code:
-        other: dagir.Executable = _alike(model, load(second, output), second)
-    elif second.path.suffix in targets.FORMATS:
-        other = targets.open_file(second.path, model)
+def verify(
+    first: sources.Source,
+    second: sources.Source | None,
+    output: Output,
+    as_json: bool,
+    *,
+    html: Path | None = None,
+    reproduce: Path | None = None,
+    each_pass: bool = False,
+    seed: int = 0,
+) -> None:
+    """Compare two models, or run the certificate of one file again. Raises VerificationError where they differ."""
+    if second is None:
+        report = certified.run_again(first, output)
     else:
-        raise BackendError(f"{second} cannot be run yet", remedy=f"compare with {', '.join(targets.FORMATS)}")
-    with output.step(f"verifying {second}"):
-        report = dagir.verify(model, {second.path.name: other})
-    if as_json:
-        print(report.to_json())
-    else:
-        output.show(report.table())
-    report.require()
-
-
-def _alike(model: dagir.Model, other: dagir.Model, source: sources.Source) -> dagir.Executable:
-    if len(model.inputs) != len(other.inputs) or len(model.outputs) != len(other.outputs):
-        raise UsageError(f"{source} has other inputs and outputs: {other!r}", remedy=f"it is compared with {model!r}")
-    return dagir.lower(other, "numpy")
+        report, model = comparing.compare(first, second, load, output, seed=seed)
+        if each_pass and model is not None:
+            comparing.check_passes(model, output)
+    comparing.show(report, output, as_json, html, reproduce)

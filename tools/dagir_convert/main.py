@@ -125,13 +125,29 @@ def inspect(
 
 @app.command()
 def verify(
-    first: Annotated[str, typer.Argument(metavar="A", help="The model that is right: file.py:name, or .dagir.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="What is compared with it: .onnx, .keras, .dagir.")],
+    first: Annotated[str, typer.Argument(metavar="A", help="The model that is right, or one .onnx file alone.")],
+    second: Annotated[str | None, typer.Argument(metavar="[B]", help="What is compared with it.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page that shows it.", metavar="FILE")] = None,
+    reproduce: Annotated[
+        Path | None, typer.Option(help="Write the smallest part that still differs.", metavar="DIR")
+    ] = None,
+    each_pass: Annotated[
+        bool, typer.Option("--verify-each-pass", help="Check each pass of the conversion to ONNX too.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the inputs that are drawn.", metavar="N")] = 0,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
-    """Compare B with the float64 evaluation of A. The exit code is 3 where rounding does not explain a difference."""
-    commands.verify(sources.parse(first), sources.parse(second), Output(quiet=quiet, plain=as_json), as_json)
+    """Compare B with the float64 evaluation of A: any two of .keras, .h5, .dagir, .onnx and file.py:name.
+
+    An .onnx file alone: run the certificate that was written into it again. The exit code is 3 where rounding does
+    not explain a difference; the first node that diverges is named.
+    """
+    output = Output(quiet=quiet, plain=as_json)
+    other = None if second is None else sources.parse(second)
+    commands.verify(
+        sources.parse(first), other, output, as_json, html=html, reproduce=reproduce, each_pass=each_pass, seed=seed
+    )
 
 
 def main() -> None:

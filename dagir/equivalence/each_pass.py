@@ -1,0 +1,126 @@
+"""Per-pass validation: what each pass made of a graph, against the graph it was given; the guilty one is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dagir.backend import Executable, backend, signature
+from dagir.correspondence import Standing, recorded
+from dagir.equivalence.bisection import Divergence, bisect
+from dagir.equivalence.comparison import compare
+from dagir.equivalence.inputs import size_plans
+from dagir.equivalence.oracle import Oracle
+from dagir.equivalence.verification import first_accepted
+from dagir.errors import VerificationError
+from dagir.graph import Graph
+from dagir.model import Model
+from dagir.passes import DEPLOY, Pipeline
+from dagir.probing import standing_in
+from dagir.types import Array, DType
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """One step of a pipeline. used: the share of the error budget; None where the pass changed nothing."""
+
+    number: int
+    name: str
+    reason: str
+    used: float | None
+    first_divergence: Divergence | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the graph computes what it did before."""
+        return self.used is None or self.used <= 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        found = self.first_divergence.to_dict() if self.first_divergence else None
+        used = None if self.used is None or not np.isfinite(self.used) else 100 * self.used
+        return {"pass": self.name, "step": self.number, "ok": self.ok, "budget_used_percent": used, "first": found}
+
+
+class Rewritten(Executable):
+    """A graph that a pass made, in float64, watched at the values that stand for those of the graph before."""
+
+    def __init__(self, before: Graph, after: Graph, standings: Mapping[str, Standing]) -> None:
+        super().__init__(before, signature(before))
+        self.artifact: Graph = after
+        self._standings = standings
+
+    def points(self) -> Mapping[str, str]:
+        """The values that are left."""
+        return {name: name for name in self._standings}
+
+    def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
+        """The arrays of what stands for them."""
+        standings = [self._standings[name] for name in names]
+        found = self._evaluate(arrays, Graph(self.artifact.inputs, [each.value for each in standings], "observed"))
+        pairs = zip(found, standings, strict=True)
+        return [array if each.axes is None else array.transpose(each.axes) for array, each in pairs]
+
+    def _run(self, arrays: Sequence[Array]) -> list[Array]:
+        return self._evaluate(arrays, self.artifact)
+
+    def _evaluate(self, arrays: Sequence[Array], graph: Graph) -> list[Array]:
+        exe: Any = backend("numpy").lower(graph, precision="float64")
+        found: list[Array] = exe.trace(arrays, lambda node, operands, apply: apply(operands, DType.FLOAT64))
+        return found
+
+
+def verify_each_pass(
+    model: Model | Graph, pipeline: Pipeline = DEPLOY, *, samples: int = 6, seed: int = 0
+) -> tuple[PassResult, ...]:
+    """Run the passes one after the other, and compare each result with what went in, in float64, on drawn inputs.
+
+    A pass may round weights that it folds, so the error budget holds here too. Goes on after a guilty pass with the
+    graph that it was given. Raises what a pass raises.
+    """
+    graph = model.graph if isinstance(model, Model) else model
+    results = []
+    for number, (step, reason) in enumerate(pipeline):
+        with recorded() as steps:
+            after = step(graph)
+        if after is graph:
+            results.append(PassResult(number, step.name, reason, None))
+            continue
+        result = _compare(graph, after, steps, PassResult(number, step.name, reason, 0.0), samples, seed)
+        results.append(result)
+        graph = after if result.ok else graph
+    return tuple(results)
+
+
+def _compare(graph: Graph, after: Graph, steps: Any, result: PassResult, samples: int, seed: int) -> PassResult:
+    oracle = Oracle(graph, samples)
+    exe = Rewritten(oracle.points.graph, after, standing_in(oracle.points, after, steps))
+    worst = 0.0
+    for number, plan in enumerate(size_plans(graph)[:2]):
+        arrays, expected, _ = first_accepted(oracle, plan, [seed, number])
+        wrong = []
+        for place, (array, wanted, value) in enumerate(zip(exe._run(arrays), expected, graph.outputs, strict=True)):
+            found = array if not value.dtype.is_float else array.astype(value.dtype.numpy)
+            finding = compare(found, wanted, value.type)
+            worst = max(worst, finding.used)
+            wrong += [] if finding.ok else [place]
+        if wrong:
+            inside = oracle.inside(arrays, np.random.default_rng(seed), exe.points())
+            first = bisect(f"pass {result.name}", exe, oracle, arrays, inside, wrong)
+            divergence = first[0] if first is not None else None
+            return PassResult(result.number, result.name, result.reason, worst, divergence)
+    return PassResult(result.number, result.name, result.reason, worst)
+
+
+def require(results: Sequence[PassResult]) -> None:
+    """Raise VerificationError that names the guilty passes and the first node that each got wrong."""
+    guilty = [result for result in results if not result.ok]
+    if guilty:
+        facts = [(f"pass {each.name}", str(each.first_divergence or "the outputs differ")) for each in guilty]
+        names = ", ".join(dict.fromkeys(each.name for each in guilty))
+        raise VerificationError(
+            f"a pass changes what the model computes: {names}", facts=facts, remedy=f"--disable {guilty[0].name}"
+        )

@@ -1,0 +1,83 @@
+"""Node by node: what share of its budget each value inside uses, on each executable that can be watched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dagir.diagnostics import op_text
+from dagir.equivalence.bisection import judge
+from dagir.equivalence.comparison import Finding
+from dagir.equivalence.oracle import Expected
+from dagir.equivalence.report import Context
+from dagir.types import Array
+
+BINS = tuple(2.0**power for power in range(-12, 5))
+"""Upper ends of the histogram's bins, as shares of an element's budget; the last bin has no end."""
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    """One value inside. findings: by backend. counts: elements by share of their budget, of the worst backend."""
+
+    name: str
+    layer: str
+    op: str
+    shape: str
+    source: str
+    findings: Mapping[str, Finding]
+    titles: Mapping[str, str]
+    counts: tuple[int, ...] = field(default=())
+
+    @property
+    def used(self) -> float:
+        """The largest share of the budget over all backends."""
+        return max((finding.used for finding in self.findings.values()), default=0.0)
+
+
+def node_rows(context: Context, seed: int) -> list[NodeRow]:
+    """A row for each node, in the order of the graph; where a backend cannot be watched it has no entry."""
+    values = context.oracle.points.values
+    inside = context.oracle.inside(context.arrays, np.random.default_rng(seed))
+    seen: dict[str, dict[str, Array]] = {}
+    titles: dict[str, Mapping[str, str]] = {}
+    for backend, exe in context.executables.items():
+        titles[backend] = exe.points()
+        names = [name for name in titles[backend] if name in inside]
+        arrays = exe.observe(context.arrays, names) if names else []
+        seen[backend] = dict(zip(names, arrays, strict=True))
+    rows = []
+    for name, value in values.items():
+        node = value.node
+        assert node is not None
+        found = {b: judge(arrays[name], inside[name], value) for b, arrays in seen.items() if name in arrays}
+        worst = max(found, key=lambda backend: found[backend].used, default=None)
+        rows.append(
+            NodeRow(
+                name,
+                node.scope.path if node.scope is not None else "",
+                op_text(node.op),
+                f"{value.dtype}{list(inside[name].array.shape)}",
+                node.location.short if node.location is not None else "",
+                found,
+                {backend: titles[backend][name] for backend in found},
+                histogram(seen[worst][name], inside[name]) if worst is not None else (),
+            )
+        )
+    return rows
+
+
+def histogram(array: Array, expected: Expected) -> tuple[int, ...]:
+    """How many elements use which share of their budget: first those that are exact, then by BINS."""
+    if expected.budget is None or array.shape != expected.array.shape:
+        wrong = int((array != expected.array).sum()) if array.shape == expected.array.shape else array.size
+        return (array.size - wrong, *([0] * len(BINS)), wrong)
+    with np.errstate(all="ignore"):
+        rounded = expected.array.astype(array.dtype).astype(np.float64)
+        error = np.abs(np.where(array == rounded, 0, array - expected.array))
+        share = np.nan_to_num(np.where(error == 0, 0, error / expected.budget), nan=np.inf)
+    exact = int((share == 0).sum())
+    places = np.searchsorted(BINS, share[share > 0])
+    return (exact, *(int(n) for n in np.bincount(places, minlength=len(BINS) + 1)))

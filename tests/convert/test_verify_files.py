@@ -1,0 +1,103 @@
+"""dagir-convert verify: pairs of files, the certificate, the first node that diverges."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import dagir
+from dagir import layers
+
+
+def tool(*arguments):
+    command = [sys.executable, "-m", "dagir_convert.main", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model as .dagir and .onnx, and an .onnx with one weight changed."""
+    folder = tmp_path_factory.mktemp("models")
+    dagir.clear_session()
+    words = dagir.Input(("time",), dtype="int32", name="words")
+    x = layers.LSTM(5, name="memory")(layers.Embedding(50, 4, mask_zero=True, name="table")(words))
+    model = dagir.Model(words, layers.Dense(3, activation="softmax", name="head")(x), name="reader")
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(rng.normal(0, 0.7, weight.shape))
+    model.save(folder / "right.dagir")
+    done = tool("convert", folder / "right.dagir", folder / "right.onnx")
+    assert done.returncode == 0, done.stderr
+    proto = onnx.load(folder / "right.onnx")
+    for tensor in proto.graph.initializer:
+        if tensor.name == "head/kernel":
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1.01), tensor.name))
+    onnx.save(proto, folder / "wrong.onnx")
+    return folder
+
+
+def test_a_right_file_passes(folder):
+    done = tool("verify", folder / "right.dagir", folder / "right.onnx", "--json")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert data["ok"] and data["first_divergence"] is None
+    assert data["outputs"][0]["budget_used_percent"] < 100
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_wrong_file_is_told_by_its_node(folder, turned, tmp_path):
+    pair = [folder / "right.dagir", folder / "wrong.onnx"]
+    done = tool(
+        "verify", *(pair[::-1] if turned else pair), "--json", "--reproduce", tmp_path, "--html", tmp_path / "r.html"
+    )
+    assert done.returncode == 3
+    found = json.loads(done.stdout)["first_divergence"]
+    assert (found["node"], found["layer"]) == ("head/Gemm", "head")
+    assert "head/Gemm" in done.stderr
+    assert {"r.html", "model.onnx", "model.dagir", "reproduce.py"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_two_onnx_files_are_compared_without_an_oracle(folder):
+    same = tool("verify", folder / "right.onnx", folder / "right.onnx", "--json")
+    assert same.returncode == 0, same.stderr
+    done = tool("verify", folder / "right.onnx", folder / "wrong.onnx", "--json")
+    assert done.returncode == 3
+    data = json.loads(done.stdout)
+    assert data["judgement"].startswith("no float64 oracle")
+    assert data["first_divergence"]["node"] == "head/Gemm"
+    assert data["first_divergence"]["layer"] == "head"
+
+
+def test_the_certificate_is_run_again_and_a_changed_file_is_refused(folder):
+    done = tool("verify", folder / "right.onnx", "--json")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert "certificate" in data["judgement"] and len(data["cases"]) == 4
+    held = {entry.key: entry.value for entry in onnx.load(folder / "right.onnx").metadata_props}
+    held = json.loads(held["dagir.certificate"])
+    assert held["with"] == "the float64 evaluation of right.dagir"
+    assert 0 < held["worst_budget_used_percent"] < 100
+    changed = tool("verify", folder / "wrong.onnx")
+    assert changed.returncode == 5
+    assert "the weights" in changed.stderr
+    assert tool("verify", folder / "right.dagir").returncode == 2
+
+
+def test_an_onnx_file_of_another_interface_is_refused(folder, tmp_path):
+    x = dagir.Input((3,), name="x")
+    dagir.to_onnx(dagir.Model(x, layers.Dense(2)(x)), tmp_path / "other.onnx")
+    done = tool("verify", folder / "right.onnx", tmp_path / "other.onnx")
+    assert done.returncode == 2
+    assert "inputs" in done.stderr
+    assert tool("verify", tmp_path / "other.onnx").returncode == 5  # no certificate
+
+
+def test_each_pass_can_be_checked(folder):
+    done = tool("verify", folder / "right.dagir", folder / "right.onnx", "--verify-each-pass")
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,84 @@
+"""dagir-convert verify: any two of .keras, .h5, .dagir, .onnx, file.py:name, or one .onnx file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import dagir
+from dagir.equivalence import Report
+from dagir_convert import sources, targets
+from dagir_convert.console import Output
+from dagir_convert.errors import UsageError
+
+Load = Callable[[sources.Source, Output], dagir.Model]
+
+
+def compare(
+    first: sources.Source, second: sources.Source, load: Load, output: Output, *, seed: int = 0
+) -> tuple[Report, dagir.Model | None]:
+    """The second against the float64 oracle of the first.
+
+    An .onnx file runs as it stands on onnxruntime; where it is named first, the other's oracle judges it all the same.
+    Two .onnx files have no oracle, and the report says how they are judged.
+    """
+    if _is_onnx(first) and _is_onnx(second):
+        onnx: Any = dagir.backend("onnx")
+        with output.step(f"verifying {second} against {first}"):
+            return onnx.compare(first.path, second.path, seed=seed), None
+    if _is_onnx(first):
+        first, second = second, first
+    model = load(first, output)
+    exe = _executable(second, model, load, output)
+    with output.step(f"verifying {second}"):
+        return dagir.verify(model, {second.path.name: exe}, seed=seed), model
+
+
+def _is_onnx(source: sources.Source) -> bool:
+    return source.path.suffix == ".onnx"
+
+
+def _executable(source: sources.Source, model: dagir.Model, load: Load, output: Output) -> dagir.Executable:
+    if _is_onnx(source):
+        return dagir.backend("onnx").open(source.path, model)
+    other = load(source, output)
+    if len(model.inputs) != len(other.inputs) or len(model.outputs) != len(other.outputs):
+        raise UsageError(f"{source} has other inputs and outputs: {other!r}", remedy=f"it is compared with {model!r}")
+    if not source.runs_code and source.path.suffix == ".keras" and _keras_is_here():
+        return targets.open_file(source.path, model)
+    return dagir.lower(other, "numpy")
+
+
+def _keras_is_here() -> bool:
+    """Whether a Keras file can be run by Keras itself; else it is read, and run by the interpreter."""
+    return all(find_spec(name) is not None for name in ("keras", "tensorflow"))
+
+
+def show(report: Report, output: Output, as_json: bool, html: Path | None, reproduce: Path | None) -> None:
+    """Print the report, and write what was asked for. Raises VerificationError where it is not ok."""
+    if as_json:
+        print(report.to_json())
+    else:
+        output.show(report.table())
+        if not report.judgement.startswith("against"):
+            output.say(report.judgement)
+    if html is not None:
+        report.write_html(html)
+        output.note(f"report: {html}")
+    if reproduce is not None and report.first_divergence is not None and report.search is not None:
+        output.note(f"reproduction: {report.write_reproduction(reproduce)}")
+    report.require()
+
+
+def check_passes(model: dagir.Model, output: Output) -> None:
+    """Validate each pass of the conversion. Raises VerificationError that names the guilty one."""
+    from dagir.equivalence.each_pass import require, verify_each_pass
+
+    with output.step("checking each pass"):
+        results = verify_each_pass(model)
+    for result in results:
+        if result.used is not None:
+            output.note(f"pass {result.name}: {100 * result.used:.2g} % of the budget")
+    require(results)
