@@ -70,6 +70,8 @@ def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Call
     own = own_rule(record, custom)
     if own is not None:
         return _custom(own, config, inner)
+    if isinstance(vocabulary := config.get("vocabulary"), str):
+        raise Refused(f"its vocabulary is the file {vocabulary!r}, which is not read", "give it as a list", unsafe=True)
     _check_module(name, record.get("module"), record.get("registered_name"))
     cls = known_layers()[name]
     return cls.from_config(_arguments(config, inner))
@@ -141,6 +143,4 @@ def _argument(key: str, data: Any, inner: Callable[[Any, str], Layer]) -> Any:
     if key.endswith("activation"):
         is_layer = values.is_object(data) and data["class_name"] in known_layers()
         return inner(data, key) if is_layer else values.activation(data)
-    if key == "vocabulary" and isinstance(data, str):
-        raise Refused(f"its vocabulary is the file {data!r}, which is not read", "give it as a list", unsafe=True)
     return values.plain(data)
