@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from dagir.backend import backend, graph_of
 from dagir.foreign import takes_a_model
@@ -13,25 +13,36 @@ from dagir.graph import Graph
 from dagir.model import Model
 from dagir.weights import warn_of
 
+Sizes: TypeAlias = Sequence[int | str | None]
+
 
 def to_onnx(
     model: Model,
     path: str | os.PathLike[str] | None = None,
     *,
     opset: int | None = None,
+    target: str | None = None,
+    input_shapes: Mapping[str, Sizes] | None = None,
     external_data: bool | None = None,
     disable: Collection[str] = (),
+    metadata: Mapping[str, str] = {},
     overwrite: bool = True,
 ) -> Any:
     """The model as an onnx.ModelProto, or, with a path, written to a file whose path is returned.
 
-    opset: of the ai.onnx domain. external_data: weights in `<path>.data`; by default only past 2 GiB. disable: passes
-    by name. Raises ArgumentError, UnsupportedOp, FileError.
+    opset: of the ai.onnx domain. target: the runtime that shall read it, "onnxruntime==1.17". input_shapes: sizes by
+    input name that are fixed (a number) or freed (a name, or None). external_data: weights in `<path>.data`; by default
+    only past 2 GiB. disable: passes by name. metadata: metadata_props, next to the version of dagir.
+    Raises ArgumentError, UnsupportedOp, FileError.
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("to_onnx", model, "a Model or a Graph")
     warn_of(graph_of(model).parameters)
-    exe: Any = backend("onnx").lower(model, opset=opset, disable=disable)
+    if input_shapes:
+        from dagir.resizing import resize_inputs
+
+        model = resize_inputs(model, input_shapes)
+    exe: Any = backend("onnx").lower(model, opset=opset, target=target, metadata=metadata, disable=disable)
     if path is None:
         return exe.artifact
     return exe.save(Path(path), external_data=external_data, overwrite=overwrite)

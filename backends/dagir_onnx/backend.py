@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ from dagir.passes import DEPLOY
 from dagir.probing import points_after, points_of
 from dagir_onnx.certificate import certify, recertify
 from dagir_onnx.executable import OnnxExecutable, check_device
-from dagir_onnx.lowering import check_opset, model_proto
+from dagir_onnx.file import add_metadata
+from dagir_onnx.lowering import model_proto
 from dagir_onnx.opened import OnnxFile, describe_file
 from dagir_onnx.pairs import compare_files
 from dagir_onnx.points import mark_points
 from dagir_onnx.rules import rules
+from dagir_onnx.targets import choose_opset
 from dagir_onnx.variants import onnx_variants
 
 
@@ -36,27 +38,35 @@ class OnnxBackend(Backend):
         *,
         device: str = "cpu",
         opset: int | None = None,
+        target: str | None = None,
+        metadata: Mapping[str, str] = {},
         disable: Collection[str] = (),
         session_options: Any = None,
         **unknown: Any,
     ) -> OnnxExecutable:
         """device: "cpu" or "cuda", never another in silence. opset: of the ai.onnx domain. disable: passes by name.
 
+        target: the runtime that shall read it, "onnxruntime==1.17". metadata: metadata_props of the model.
+
         Raises BackendError where the device is absent, UnsupportedOp where ONNX lacks an op.
         """
         if unknown:
-            known = "device, opset, disable, session_options"
+            known = "device, opset, target, metadata, disable, session_options"
             raise ArgumentError(f"the onnx backend has no option {sorted(unknown)[0]!r}", remedy=f"it has: {known}")
         check_device(device)
         interface = signature(model)
         graph, standings = points_after(points_of(model), DEPLOY, disable)
-        proto, initializers = model_proto(graph, interface, check_opset(opset))
+        proto, initializers = model_proto(graph, interface, choose_opset(opset, target), metadata)
         mark_points(proto, graph, interface, standings)
         return OnnxExecutable(graph_of(model), interface, proto, initializers, device, session_options)
 
     def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
         """onnxruntime at each level of its own optimizer, on CUDA where it is, and onnx's reference evaluator."""
         return onnx_variants(self, model)
+
+    def annotate(self, path: str | os.PathLike[str], entries: Mapping[str, str]) -> None:
+        """Add metadata_props to an .onnx file. Raises FileError."""
+        add_metadata(Path(path), entries)
 
     def open(
         self,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib.metadata import version
+
 from onnx import ModelProto, NodeProto, helper
 
 from dagir.backend import at_node
-from dagir.errors import ArgumentError, DagirError
+from dagir.errors import DagirError
 from dagir.graph import Constant, Graph, Parameter, Value
 from dagir.model import Signature
 from dagir.naming import value_names
@@ -13,18 +16,7 @@ from dagir.types import TensorType
 from dagir_onnx.dtypes import value_info
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
-
-OLDEST_OPSET, DEFAULT_OPSET, NEWEST_OPSET = 18, 21, 24
-IR_VERSIONS = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}
-
-
-def check_opset(opset: int | None) -> int:
-    """The opset, or the default. Raises ArgumentError that gives the range."""
-    if opset is None:
-        return DEFAULT_OPSET
-    if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
-        raise ArgumentError(f"opset {opset} is not offered", remedy=f"use {OLDEST_OPSET} to {NEWEST_OPSET}")
-    return opset
+from dagir_onnx.targets import IR_VERSIONS
 
 
 def emit_graph(graph: Graph, signature: Signature, opset: int) -> Emitter:
@@ -53,7 +45,9 @@ def emit_graph(graph: Graph, signature: Signature, opset: int) -> Emitter:
     return emit
 
 
-def model_proto(graph: Graph, signature: Signature, opset: int) -> tuple[ModelProto, dict[str, Tensor]]:
+def model_proto(
+    graph: Graph, signature: Signature, opset: int, metadata: Mapping[str, str] = {}
+) -> tuple[ModelProto, dict[str, Tensor]]:
     """The model without its weights, and the initializers to put in or beside it."""
     emit = emit_graph(graph, signature, opset)
     inputs = [value_info(name, type) for name, type in signature.inputs]
@@ -66,8 +60,9 @@ def model_proto(graph: Graph, signature: Signature, opset: int) -> tuple[ModelPr
         opset_imports=[helper.make_opsetid("", opset)],
         ir_version=IR_VERSIONS[opset],
         producer_name="dagir",
-        producer_version="0.1.0",
+        producer_version=version("dagir"),
     )
+    helper.set_model_props(model, {"dagir.version": version("dagir"), **metadata})
     return model, emit.initializers
 
 
@@ -107,6 +102,3 @@ def _final_outputs(graph: Graph, signature: Signature, emit: Emitter) -> list[tu
             emit.nodes[-1].output[0] = name
         seen.add(name)
     return list(signature.outputs)
-
-
-__all__ = ["DEFAULT_OPSET", "NEWEST_OPSET", "OLDEST_OPSET", "check_opset", "emit_graph", "model_proto"]

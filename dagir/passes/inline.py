@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dagir.graph import Graph, Node, Value
 from dagir.ops import Call
+from dagir.ops.call import bind_sizes
 from dagir.origin import LayerCall
 from dagir.passes.pipeline import Pass
 from dagir.rewriting import Operands, copy_node, rebuild
@@ -30,10 +31,12 @@ def _inline(node: Node, operands: Operands) -> Sequence[Value] | None:
         return None
     inner = node.op.graph
     scopes: dict[LayerCall, LayerCall] = {}
+    given = [value.type for value in operands if value is not None]
+    sizes = bind_sizes(inner.name, [value.type for value in inner.inputs], given)
     values: dict[Value | None, Value | None] = {None: None, **dict(zip(inner.inputs, operands, strict=True))}
     for step in inner.nodes:
         operand = tuple([values.get(value, value) for value in step.inputs])
-        moved = copy_node(step, operand, scope=_below(step.scope, node.scope, scopes))
+        moved = copy_node(step, operand, step.op.substitute(sizes), scope=_below(step.scope, node.scope, scopes))
         values.update(zip(step.outputs, moved.outputs, strict=True))
     return [found for value in inner.outputs if (found := values.get(value, value)) is not None]
 

@@ -2,7 +2,7 @@
 
     python tools/bench/graph_scale.py [--sizes 1000 10000 100000] [--peers onnx_ir spox keras]
 
-A chain is y = relu(y); a ladder is y = y + x, so that every node reads the input too. `build` makes the nodes and
+A chain is y = tanh(y); a ladder is y = y + x, so that every node reads the input too. `build` makes the nodes and
 closes the graph; dagir's other columns are check, the deployment passes, printing, and lowering to a ModelProto.
 Every cell is the best of three in one process; a peer that is not installed says so.
 """
@@ -40,7 +40,7 @@ def dagir_rows(kind: str, n: int) -> dict[str, float]:
         x = dagir.Input(shape=(8,), name="x")
         y = x
         for _ in range(n):
-            y = ops.relu(y) if kind == "chain" else y + x
+            y = ops.tanh(y) if kind == "chain" else y + x
         return dagir.Model(x, y)
 
     model = build()
@@ -87,7 +87,7 @@ def spox_build(kind: str, n: int) -> None:
     x = argument(Tensor(np.float32, ("batch", 8)))
     y = x
     for _ in range(n):
-        y = op.relu(y) if kind == "chain" else op.add(y, x)
+        y = op.tanh(y) if kind == "chain" else op.add(y, x)
 
 
 def keras_build(kind: str, n: int) -> None:
@@ -96,7 +96,7 @@ def keras_build(kind: str, n: int) -> None:
     x = keras.Input((8,))
     y = x
     for _ in range(n):
-        y = keras.ops.relu(y) if kind == "chain" else y + x
+        y = keras.ops.tanh(y) if kind == "chain" else y + x
     keras.Model(x, y)
 
 

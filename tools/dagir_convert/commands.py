@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import dagir
 from dagir.backend import FileSummary
 from dagir_convert import certified, comparing, sources, targets
 from dagir_convert.console import Output, counts_table, entries_table, human_size
+from dagir_convert.errors import UsageError
 
 
 def load(source: sources.Source, output: Output) -> dagir.Model:
@@ -27,19 +30,24 @@ def convert(
     target: Path,
     options: targets.Options,
     *,
+    change: Callable[[dagir.Model], dagir.Model] = lambda model: model,
     verify: bool,
     force: bool,
     output: Output,
     as_json: bool,
 ) -> None:
-    """Read, write beside the target, verify what was written, rename. Raises VerificationError and leaves nothing."""
+    """Read, write beside the target, verify what was written, rename. Raises VerificationError and leaves nothing.
+
+    change: what is done to the model that was read.
+    """
     start = time.perf_counter()
     targets.check_target(target, source, options, force)
-    model = load(source, output)
+    model = change(load(source, output))
+    report = None
     facts: dict[str, Any] = {"source": str(source), "target": str(target), "ok": None}
     with targets.staging(target) as staged:
         with output.step(f"writing {target.name}"):
-            targets.write(model, staged, options)
+            targets.write(model, staged, replace(options, source=source.path.name))
         if verify:
             with output.step(f"verifying {target.name}"):
                 report = dagir.verify(model, {target.suffix[1:]: targets.open_file(staged, model)})
@@ -50,6 +58,7 @@ def convert(
                 print(json.dumps(facts, indent=2))
             report.require()
             certified.write(staged, report, source)
+        targets.annotate(staged, report)
         summary = _summary(staged, model)
         facts["bytes"] = sum(path.stat().st_size for path in staged.parent.iterdir())
         targets.publish(staged, target, force)
@@ -60,6 +69,8 @@ def convert(
         return
     parts = [str(target), human_size(facts["bytes"]), f"{facts['nodes']} nodes"]
     parts += [f"opset {value.removeprefix('ai.onnx ')}" for name, value in summary.facts if name == "opset"]
+    if report is not None:
+        parts.append(f"max error {max((row.max_error for row in report.rows), default=0):.1e}")
     output.say(", ".join([*parts, f"{facts['total_seconds']:.1f} s", *([] if verify else ["not verified"])]))
 
 
@@ -122,6 +133,16 @@ def inspect(source: sources.Source, output: Output, as_json: bool) -> None:
     output.say(f"{source}: {nodes} nodes, {summary.weights} weights of {human_size(summary.weight_bytes)}")
     for label, text in summary.facts:
         output.say(f"{label}: {text}")
+
+
+def plot(source: sources.Source, target: Path, *, shapes: bool, nested: bool, force: bool, output: Output) -> None:
+    """Draw a model into a .png, .svg, .pdf or .dot file. Raises UsageError, BackendError, FileError."""
+    if target.exists() and not force:
+        raise UsageError(f"{target} exists", remedy="use --force to replace it, or give another name")
+    model = load(source, output)
+    with output.step(f"drawing {target.name}"):
+        dagir.plot(model, target, show_shapes=shapes, expand_nested=nested)
+    output.say(f"{target}, {human_size(target.stat().st_size)}")
 
 
 def verify(

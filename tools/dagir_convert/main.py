@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+import dagir
 from dagir.errors import DagirError
+from dagir.resizing import resize_inputs
 from dagir_convert import commands, sources, targets
 from dagir_convert.console import Output, print_error
 
@@ -23,6 +25,10 @@ A saved model, to train it in Keras:
   dagir-convert net.dagir net.keras
 Inputs, outputs, ops and weights of a file:
   dagir-convert inspect net.onnx
+The part of a model that computes some layers:
+  dagir-convert extract net.keras part.onnx --outputs block4_pool
+A picture of it:
+  dagir-convert plot net.keras net.svg --shapes
 Does that file still compute what the model does?
   dagir-convert verify net.dagir net.onnx
 
@@ -34,7 +40,7 @@ Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported,
 
 _CONVERT = """Convert SOURCE to TARGET. The word "convert" may be left out.
 
-SOURCE is file.py:name or a .dagir file. name is a dagir.Model, or a
+SOURCE is file.py:name, or a .keras, .h5 or .dagir file. name is a dagir.Model, or a
 function without arguments that returns one; only for such a source is
 code run. TARGET is a .onnx, .keras or .dagir file.
 
@@ -45,6 +51,8 @@ difference, the exit code is 3, and no file has the target's name.
 \b
   dagir-convert model.py:build model.onnx
   dagir-convert model.py:build model.onnx --opset 20 --force
+  dagir-convert model.py:build model.onnx --target onnxruntime==1.17
+  dagir-convert model.py:build model.onnx --input image=1,224,224,3
   dagir-convert model.py:build model.onnx --external-data
   dagir-convert model.py:build model.onnx --json | jq .outputs
 """
@@ -91,27 +99,97 @@ def _group(
     """Options of the group."""
 
 
+_Source = Annotated[str, typer.Argument(metavar="SOURCE", help="file.py:name, or a .keras, .h5 or .dagir file.")]
+_Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
+_Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
+_Opset = Annotated[int | None, typer.Option(help="Of the ai.onnx domain, 18 to 24.", metavar="N")]
+_Runtime = Annotated[
+    str | None, typer.Option("--target", help="What shall run it: onnxruntime==1.17.", metavar="RUNTIME")
+]
+_Sizes = Annotated[
+    list[str] | None,
+    typer.Option("--input", help="Fix or free sizes of an input; may be repeated.", metavar="NAME=SIZES"),
+]
+_External = Annotated[bool, typer.Option("--external-data", help="Write weights beside the .onnx file.")]
+_Disable = Annotated[list[str] | None, typer.Option(help="Leave out a pass; may be repeated.", metavar="PASS")]
+_Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a target that exists.")]
+
+
 @app.command(help=_CONVERT)
 def convert(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="file.py:name, or a .dagir file.")],
-    target: Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")],
-    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")] = True,
-    opset: Annotated[int | None, typer.Option(help="Of the ai.onnx domain, 18 to 24.", metavar="N")] = None,
-    external_data: Annotated[
-        bool, typer.Option("--external-data", help="Write weights beside the .onnx file.")
-    ] = False,
-    disable: Annotated[
-        list[str] | None, typer.Option(help="Leave out a pass; may be repeated.", metavar="PASS")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace a target that exists.")] = False,
+    source: _Source,
+    target: _Target,
+    verify: _Verify = True,
+    opset: _Opset = None,
+    runtime: _Runtime = None,
+    sizes: _Sizes = None,
+    external_data: _External = False,
+    disable: _Disable = None,
+    force: _Force = False,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
     """Convert SOURCE to TARGET."""
-    options = targets.Options(opset, True if external_data else None, tuple(disable or ()))
-    output = Output(quiet=quiet, plain=as_json)
+    options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()))
+    output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
     found = sources.parse(source)
-    commands.convert(found, target, options, verify=verify, force=force, output=output, as_json=as_json)
+
+    def change(model: dagir.Model) -> dagir.Model:
+        return resize_inputs(model, shapes) if shapes else model
+
+    commands.convert(found, target, options, change=change, verify=verify, force=force, output=output, as_json=as_json)
+
+
+@app.command()
+def extract(
+    source: _Source,
+    target: _Target,
+    outputs: Annotated[str, typer.Option(help="Layers or values, with commas between.", metavar="NAMES")],
+    inputs: Annotated[
+        str | None, typer.Option(help="Where it begins; by default at the inputs.", metavar="NAMES")
+    ] = None,
+    verify: _Verify = True,
+    opset: _Opset = None,
+    runtime: _Runtime = None,
+    force: _Force = False,
+    quiet: _Quiet = False,
+    as_json: _Json = False,
+) -> None:
+    """Convert the part of SOURCE that computes some of its layers. It is verified as a whole model is."""
+    ends, starts = _names(outputs), None if inputs is None else _names(inputs)
+
+    def change(model: dagir.Model) -> dagir.Model:
+        return dagir.extract(model, ends, starts)
+
+    commands.convert(
+        sources.parse(source),
+        target,
+        targets.Options(opset, runtime),
+        change=change,
+        verify=verify,
+        force=force,
+        output=Output(quiet=quiet, plain=as_json),
+        as_json=as_json,
+    )
+
+
+def _names(text: str) -> str | list[str]:
+    """One name stands for itself: a model with one output yields an array, not a list."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return names[0] if len(names) == 1 else names
+
+
+@app.command()
+def plot(
+    source: _Source,
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="A .svg, .png, .pdf or .dot file.")],
+    shapes: Annotated[bool, typer.Option("--shapes", help="Show the shapes.")] = False,
+    nested: Annotated[bool, typer.Option("--nested", help="Open nested models up.")] = False,
+    force: _Force = False,
+    quiet: _Quiet = False,
+) -> None:
+    """Draw SOURCE."""
+    commands.plot(sources.parse(source), target, shapes=shapes, nested=nested, force=force, output=Output(quiet=quiet))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 import shutil
 import tempfile
@@ -23,15 +24,22 @@ FORMATS = {".onnx": "onnx", ".keras": "keras", ".dagir": "numpy"}
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked of the target; an option that its format has not is refused."""
+    """What is asked of the target; an option that its format has not is refused. source: what it is made from."""
 
     opset: int | None = None
+    target: str | None = None
     external_data: bool | None = None
     disable: Sequence[str] = ()
+    source: str = ""
 
     def check(self, suffix: str) -> None:
         """Raises UsageError for an option of another format."""
-        given = {"--opset": self.opset, "--external-data": self.external_data, "--disable": self.disable}
+        given = {
+            "--opset": self.opset,
+            "--target": self.target,
+            "--external-data": self.external_data,
+            "--disable": self.disable,
+        }
         wrong = [name for name, value in given.items() if value]
         if wrong and suffix != ".onnx":
             raise UsageError(f"{wrong[0]} is for .onnx targets, not {suffix}")
@@ -74,10 +82,16 @@ def staging(target: Path) -> Iterator[Path]:
 
 
 def write(model: dagir.Model, path: Path, options: Options) -> None:
-    """Write the model as its suffix says. Raises UnsupportedOp, FileError."""
+    """Write the model as its suffix says; an .onnx file says what it was made from. Raises UnsupportedOp, FileError."""
     writers: dict[str, Callable[[], Any]] = {
         ".onnx": lambda: dagir.to_onnx(
-            model, path, opset=options.opset, external_data=options.external_data, disable=tuple(options.disable)
+            model,
+            path,
+            opset=options.opset,
+            target=options.target,
+            external_data=options.external_data,
+            disable=tuple(options.disable),
+            metadata={"dagir.source": options.source},
         ),
         ".keras": lambda: dagir.backend("keras").lower(model).save(path),  # type: ignore[attr-defined]
         ".dagir": lambda: serialization.save(model, path),
@@ -90,6 +104,31 @@ def open_file(path: Path, model: dagir.Model) -> dagir.Executable:
     if path.suffix == ".dagir":
         return dagir.lower(serialization.load(path), "numpy")
     return dagir.backend(FORMATS[path.suffix]).open(path, model)
+
+
+def annotate(path: Path, report: dagir.Report | None) -> None:
+    """Write into an .onnx file how it was verified. The text is the same for the same conversion. Raises FileError."""
+    if path.suffix != ".onnx":
+        return
+    text = "no"
+    if report is not None:
+        version = importlib.metadata.version("onnxruntime")
+        text = f"by onnxruntime {version} against float64, {len(report.cases)} cases, seed {report.seed}"
+    dagir.backend("onnx").annotate(path, {"dagir.verified": text})  # type: ignore[attr-defined]
+
+
+def parse_sizes(given: Sequence[str]) -> dict[str, list[int | str]]:
+    """Sizes by input: "image=1,224,224,3" fixes all, "image=batch,height,width,3" frees three. Raises UsageError."""
+    found: dict[str, list[int | str]] = {}
+    for text in given:
+        name, equals, sizes = text.partition("=")
+        parts = [part.strip() for part in sizes.strip("[]()").split(",") if part.strip()]
+        if not equals or not name or not all(part.isdigit() or part.isidentifier() for part in parts):
+            raise UsageError(f"--input {text} names no sizes", remedy="write --input image=batch,224,224,3")
+        if name in found:
+            raise UsageError(f"--input {name} is given twice")
+        found[name] = [int(part) if part.isdigit() else part for part in parts]
+    return found
 
 
 def publish(staged: Path, target: Path, force: bool) -> None:

@@ -1,0 +1,44 @@
+"""Which opset a runtime takes."""
+
+from __future__ import annotations
+
+import re
+
+from dagir.errors import ArgumentError
+
+OLDEST_OPSET, DEFAULT_OPSET, NEWEST_OPSET = 18, 21, 24
+IR_VERSIONS = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}
+"""The IR version of the onnx release that brought an opset: what runs the opset takes it."""
+
+_ONNXRUNTIME = {(1, 14): 18, (1, 15): 19, (1, 17): 20, (1, 18): 21, (1, 21): 22, (1, 22): 23, (1, 24): 24}
+"""The first release of onnxruntime that takes an opset as its own. onnxruntime.ai/docs/reference/compatibility."""
+
+
+def choose_opset(opset: int | None = None, target: str | None = None) -> int:
+    """The opset to write: the one asked for, or the default unless the target is too old for it.
+
+    target: "onnxruntime==1.17", or a later part of such a version. Raises ArgumentError that gives the range.
+    """
+    newest = NEWEST_OPSET if target is None else _newest_of(target)
+    if opset is None:
+        return min(DEFAULT_OPSET, newest)
+    if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
+        raise ArgumentError(f"opset {opset} is not offered", remedy=f"use {OLDEST_OPSET} to {NEWEST_OPSET}")
+    if opset > newest:
+        raise ArgumentError(f"{target} takes opset {newest} at most, not {opset}", remedy="leave out the opset")
+    return opset
+
+
+def _newest_of(target: str) -> int:
+    found = re.fullmatch(r"onnxruntime(?:-gpu)?==(\d+)\.(\d+)(\.\w+)*", target.replace(" ", ""))
+    if found is None:
+        raise ArgumentError(f"unknown target {target!r}", remedy="give one as onnxruntime==1.20")
+    version = (int(found[1]), int(found[2]))
+    known = [opset for first, opset in _ONNXRUNTIME.items() if first <= version]
+    if not known:
+        (major, minor), opset = next(iter(_ONNXRUNTIME.items()))
+        raise ArgumentError(
+            f"{target} is too old: dagir writes opset {opset} or newer",
+            remedy=f"use onnxruntime {major}.{minor} or newer",
+        )
+    return max(known)

@@ -1,0 +1,60 @@
+"""A model with other sizes at its inputs: the same layers and weights, its ops inferred anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from dagir import dims
+from dagir.dims import Dim, SymbolicDim
+from dagir.errors import ArgumentError
+from dagir.graph import Node, Value
+from dagir.layers import Input
+from dagir.model import Model
+from dagir.rewriting import Operands, copy_node, rebuild
+from dagir.structure import pack
+from dagir.types import Shape
+
+Sizes: TypeAlias = Sequence[int | str | None]
+
+
+def resize_inputs(model: Model, shapes: Mapping[str, Sizes]) -> Model:
+    """The model for inputs of these shapes: a number fixes a size, a name or None frees it.
+
+    shapes: by input name, the batch size included; inputs that are not named stay. Raises ArgumentError for another
+    rank or an unknown name, and ShapeError where the layers do not take the sizes.
+    """
+    names = [name for name, _ in model.signature.inputs]
+    for name in shapes:
+        if name not in names:
+            raise ArgumentError(f"there is no input {name!r}", remedy=f"inputs: {', '.join(names)}")
+    sizes: dict[str, Dim] = {}
+    wanted = {
+        value: _wanted(value, name, shapes[name], sizes)
+        for value, name in zip(model.inputs, names, strict=True)
+        if name in shapes
+    }
+    inputs = []
+    for value, name in zip(model.inputs, names, strict=True):
+        shape = wanted.get(value) or tuple(dims.substitute(size, sizes) for size in value.type.shape)
+        inputs.append(Input(batch_shape=shape, dtype=str(value.dtype), name=name))
+
+    def again(node: Node, operands: Operands) -> Sequence[Value]:
+        return copy_node(node, operands, node.op.substitute(sizes)).outputs
+
+    graph = rebuild(model.graph, again, inputs=inputs)
+    return Model(pack(model.input, graph.inputs), pack(model.output, graph.outputs), name=model.name)
+
+
+def _wanted(value: Value, name: str, shape: Sizes, sizes: dict[str, Dim]) -> Shape:
+    """The new shape of an input; `sizes` learns what becomes of the named sizes of the old one."""
+    old = value.type.shape
+    if len(shape) != len(old):
+        raise ArgumentError(f"input {name!r} has {len(old)} axes, got {len(shape)} sizes: {list(shape)}")
+    found = Input(batch_shape=shape, dtype=str(value.dtype), name=name).type.shape
+    for before, after in zip(old, found, strict=True):
+        if isinstance(before, SymbolicDim) and dims.symbols(before) == {str(before)}:
+            known = sizes.setdefault(str(before), after)
+            if known != after:
+                raise ArgumentError(f"size {before} cannot be both {known} and {after}", remedy="fix it everywhere")
+    return found

@@ -1,0 +1,170 @@
+"""Options of a conversion: opsets and targets, sizes, metadata; the commands extract and plot."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import dagir
+from dagir import layers
+from dagir.errors import ArgumentError, ShapeError
+from dagir.resizing import resize_inputs
+from dagir_convert import main as tool
+from dagir_onnx.targets import choose_opset
+
+SOURCE = """
+import numpy as np
+
+import dagir
+from dagir import layers
+
+image = dagir.Input((8, 8, 3), name="image")
+x = layers.Conv2D(4, 3, activation="gelu", name="first")(image)
+x = layers.Conv2D(4, 3, name="second")(x)
+net = dagir.Model({"image": image}, {"logits": layers.Dense(2, name="head")(layers.GlobalAveragePooling2D()(x))})
+for place, weight in enumerate(net.weights):
+    weight.assign(np.random.default_rng(place).normal(size=weight.shape))
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    (tmp_path / "model.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["dagir-convert", *map(str, arguments)])
+        try:
+            tool.main()
+            code = 0
+        except SystemExit as error:
+            code = error.code or 0
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def test_the_opset_follows_from_the_runtime():
+    assert choose_opset() == choose_opset(target="onnxruntime==1.32.0") == 21
+    assert choose_opset(target="onnxruntime==1.17") == 20
+    assert choose_opset(target="onnxruntime-gpu == 1.16.3") == 19
+    assert choose_opset(target="onnxruntime==1.14") == 18
+    assert choose_opset(23, "onnxruntime==1.22") == 23
+    assert choose_opset(18, "onnxruntime==1.22") == 18
+    for opset, target, message in (
+        (22, "onnxruntime==1.18.0", "takes opset 21 at most, not 22"),
+        (None, "onnxruntime==1.9", "is too old: dagir writes opset 18 or newer"),
+        (None, "tensorrt==10", "unknown target 'tensorrt==10'"),
+        (17, None, "opset 17 is not offered"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            choose_opset(opset, target)
+
+
+def test_target_and_metadata(run):
+    dagir.clear_session()
+    code, out, err = run("model.py:net", "net.onnx", "--target", "onnxruntime==1.16", "--json")
+    assert code == 0, err
+    proto = onnx.load("net.onnx")
+    assert (proto.opset_import[0].version, proto.ir_version) == (19, 9)
+    onnx.checker.check_model(proto, full_check=True)
+    told = {entry.key: entry.value for entry in proto.metadata_props}
+    assert told["dagir.source"] == "model.py"
+    assert told["dagir.version"] == proto.producer_version
+    assert told["dagir.verified"].startswith(f"by onnxruntime {onnxruntime.__version__} against float64")
+    assert json.loads(out)["ok"] is True
+    dagir.clear_session()  # a shell starts a new process, with default names from the first
+    Path("again").mkdir()  # the certificate holds the file's name
+    assert run("model.py:net", "again/net.onnx", "--target", "onnxruntime==1.16", "-q")[0] == 0
+    assert Path("again/net.onnx").read_bytes() == Path("net.onnx").read_bytes()
+    assert run("model.py:net", "plain.onnx", "--no-verify", "-q")[0] == 0
+    assert {e.key: e.value for e in onnx.load("plain.onnx").metadata_props}["dagir.verified"] == "no"
+    code, _, err = run("model.py:net", "other.onnx", "--target", "onnxruntime==0.1")
+    assert code == 2
+    assert "too old" in err
+
+
+def shape_of(path):
+    sizes = onnx.load(path).graph.input[0].type.tensor_type.shape.dim
+    return [size.dim_param or size.dim_value for size in sizes]
+
+
+def test_sizes_are_fixed_and_freed(run):
+    assert run("model.py:net", "one.onnx", "--input", "image=1,8,8,3", "-q")[0] == 0
+    assert shape_of("one.onnx") == [1, 8, 8, 3]
+    code, out, err = run("model.py:net", "free.onnx", "--input", "image=n,height,width,3")
+    assert code == 0, err
+    assert "max error" in out.splitlines()[-1]
+    assert shape_of("free.onnx") == ["n", "height", "width", 3]
+    session = onnxruntime.InferenceSession("free.onnx")
+    (y,) = session.run(["logits"], {"image": np.ones((2, 11, 7, 3), "float32")})
+    assert y.shape == (2, 2)
+    for given, message in (
+        ("image", "--input image names no sizes"),
+        ("image=1,2x", "names no sizes"),
+        ("picture=1", "there is no input 'picture'"),
+        ("image=1,8,8", "input 'image' has 4 axes, got 3 sizes"),
+    ):
+        code, _, err = run("model.py:net", "bad.onnx", "--input", given)
+        assert code == 2
+        assert message in err
+    code, _, err = run("model.py:net", "bad.onnx", "--input", "image=1,2,2,3")
+    assert code != 0
+    assert "kernel reaches over 3 elements" in err
+    assert sorted(path.name for path in Path().glob("*.onnx")) == ["free.onnx", "one.onnx"]
+
+
+def test_a_size_is_fixed_wherever_its_name_stands():
+    series, other = dagir.Input(("time", 4), name="series"), dagir.Input(("time", 1), name="other")
+    inner = dagir.Input(("time", 4))
+    halves = dagir.Model(inner, layers.Reshape((-1, 2, 2))(inner), name="halves")
+    model = dagir.Model([series, other], {"y": halves(series * other)})
+    fixed = resize_inputs(model, {"series": (3, 6, 4)})
+    assert [str(type) for _, type in fixed.signature.inputs] == ["float32[3, 6, 4]", "float32[3, 6, 1]"]
+    assert fixed.weights == model.weights
+    feeds = [np.ones((3, 6, 4), "float32"), np.full((3, 6, 1), 2, "float32")]
+    assert dagir.lower(fixed, "onnx")(feeds)["y"].shape == (3, 6, 2, 2)
+    with pytest.raises(ArgumentError, match="size time cannot be both 5 and 6"):
+        resize_inputs(model, {"series": (None, 5, 4), "other": (None, 6, 1)})
+    with pytest.raises(ShapeError):
+        resize_inputs(model, {"series": (None, 5, 3)})
+    proto = dagir.to_onnx(model, input_shapes={"series": ("n", "t", 4)})
+    assert [size.dim_param for size in proto.graph.input[1].type.tensor_type.shape.dim] == ["n", "t", ""]
+
+
+def test_a_nested_model_takes_the_sizes_of_its_call():
+    steps, fixed = dagir.Input(("time", 4)), dagir.Input((7, 4), name="fixed")
+    inner = dagir.Model(steps, layers.Reshape((2, -1, 2))(steps), name="inner")
+    model = dagir.Model(fixed, inner(fixed))
+    array = np.random.default_rng(0).normal(size=(3, 7, 4)).astype("float32")
+    assert np.array_equal(dagir.lower(model, "onnx")(array), dagir.lower(model, "numpy")(array))
+
+
+def test_extract(run):
+    code, out, err = run("extract", "model.py:net", "part.onnx", "--outputs", "first,second")
+    assert code == 0, err
+    assert "ok" in out
+    assert [value.name for value in onnx.load("part.onnx").graph.output] == ["first", "second"]
+    assert run("extract", "model.py:net", "tail.onnx", "--inputs", "first", "--outputs", "head", "-q")[0] == 0
+    assert shape_of("tail.onnx")[1:] == [6, 6, 4]
+    code, _, err = run("extract", "model.py:net", "none.onnx", "--outputs", "frist")
+    assert code == 2
+    assert "first" in err
+
+
+def test_plot(run):
+    code, out, err = run("plot", "model.py:net", "net.dot", "--shapes")
+    assert code == 0, err
+    assert out.startswith("net.dot, ")
+    assert "first" in Path("net.dot").read_text()
+    code, _, err = run("plot", "model.py:net", "net.dot")
+    assert code == 2
+    assert "net.dot exists" in err
+    assert run("plot", "model.py:net", "net.dot", "--force", "-q") == (0, "", "")
