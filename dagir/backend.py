@@ -6,20 +6,22 @@ import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
 from dagir.diagnostics import describe
-from dagir.dims import SymbolicDim, evaluate
-from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, ShapeError, UnsupportedOp
+from dagir.dims import evaluate
+from dagir.errors import ArgumentError, BackendError, DagirError, ShapeError, UnsupportedOp
+from dagir.feeds import arrange, bind
 from dagir.foreign import takes_a_model
 from dagir.graph import Graph, Node, Op
+from dagir.indices import IndexGuard
 from dagir.model import Model, Signature, signature_of
 from dagir.structure import pack
 from dagir.training import Trainer, TrainingState
-from dagir.types import Array, DType, TensorType
+from dagir.types import Array, DType
 
 if TYPE_CHECKING:
     import os
@@ -137,6 +139,11 @@ class Executable(ABC):
     def __init__(self, graph: Graph, signature: Signature) -> None:
         self.signature = signature
         self._checks = [(equation, node) for node in graph.nodes for equation in node.equations]
+        self._graph = graph
+
+    @cached_property
+    def _guard(self) -> IndexGuard:
+        return IndexGuard(self._graph)
 
     def __call__(self, *feeds: Any) -> Any:
         """Run. feeds: one array, a list, a dict by input name, or one array per input.
@@ -145,13 +152,23 @@ class Executable(ABC):
         """
         arrays = self.arrange(feeds)
         sizes = self.bind(arrays)
+        self._guard(arrays, sizes)
         for equation, node in self._checks:
             if evaluate(equation.left, sizes) != evaluate(equation.right, sizes):
                 raise ShapeError(
                     f"sizes that had to be equal at run time are not: {equation}",
                     facts=[("node", describe(node)), ("sizes", ", ".join(f"{k}={v}" for k, v in sizes.items()))],
                 )
-        return pack(self.signature.output_structure, self._run(arrays))
+        return pack(self.signature.output_structure, self._empty(sizes) or self._run(arrays))
+
+    def _empty(self, sizes: Mapping[str, int]) -> list[Array]:
+        """The outputs, where their sizes say that they hold nothing: frameworks fail on a batch of 0 here and there."""
+        if all(sizes.values()):
+            return []
+        shapes = [[evaluate(size, sizes) for size in type.shape] for _, type in self.signature.outputs]
+        if not all(0 in shape for shape in shapes):
+            return []
+        return [np.zeros(shape, t.dtype.numpy) for shape, (_, t) in zip(shapes, self.signature.outputs, strict=True)]
 
     @abstractmethod
     def _run(self, arrays: Sequence[Array]) -> Sequence[Array]:
@@ -178,68 +195,11 @@ class Executable(ABC):
 
     def arrange(self, feeds: tuple[Any, ...]) -> list[Array]:
         """What a call was given, as arrays in the order of the signature's inputs. Raises FeedError."""
-        names = [name for name, _ in self.signature.inputs]
-        given = feeds[0] if len(feeds) == 1 else list(feeds)
-        if isinstance(given, Mapping):
-            return self._arrange_mapping(given, names)
-        parts = [given] if len(names) == 1 and not isinstance(given, (list, tuple)) else given
-        if len(names) == 1 and isinstance(parts, (list, tuple)) and not _holds_arrays(parts):
-            parts = [parts]
-        if len(parts) != len(names):
-            raise FeedError(f"{len(names)} inputs are needed, got {len(parts)}", remedy=f"inputs: {', '.join(names)}")
-        return [self._array(part, *entry) for part, entry in zip(parts, self.signature.inputs, strict=True)]
-
-    def _arrange_mapping(self, given: Mapping[str, Any], names: list[str]) -> list[Array]:
-        for name in given:
-            if name not in names:
-                raise FeedError(f"there is no input {name!r}", remedy=f"inputs: {', '.join(names)}")
-        for name in names:
-            if name not in given:
-                raise FeedError(f"input {name!r} is missing", remedy=f"give all of: {', '.join(names)}")
-        return [self._array(given[name], name, type) for name, type in self.signature.inputs]
-
-    def _array(self, given: Any, name: str, type: TensorType) -> Array:
-        target = type.dtype.numpy
-        array = given if isinstance(given, np.ndarray) else np.asarray(given)
-        if not isinstance(given, (np.ndarray, np.generic)) and array.dtype.kind in "fiub":
-            array = array.astype(target)
-        if array.dtype != target:
-            raise FeedError(
-                f"input {name!r} takes {type.dtype}, got an array of {array.dtype}",
-                remedy=f"convert it: x.astype({str(type.dtype)!r})",
-            )
-        if array.ndim != type.rank:
-            raise FeedError(f"input {name!r} takes {type}, got an array of shape {array.shape}")
-        return array
+        return arrange(self.signature.inputs, feeds)
 
     def bind(self, arrays: Sequence[Array]) -> dict[str, int]:
         """The number that each named size has in these arrays. Raises FeedError where they contradict."""
-        sizes: dict[str, int] = {}
-        source: dict[str, str] = {}
-        late: list[tuple[str, TensorType, Array, int]] = []
-        for (name, type), array in zip(self.signature.inputs, arrays, strict=True):
-            for axis, (size, actual) in enumerate(zip(type.shape, array.shape, strict=True)):
-                known = size if isinstance(size, int) else sizes.get(str(size))
-                if known is None and str(size).isidentifier():
-                    sizes[str(size)], source[str(size)] = actual, name
-                elif known is None:
-                    late.append((name, type, array, axis))
-                elif known != actual:
-                    where = f" (from input {source[str(size)]!r})" if str(size) in source else ""
-                    raise FeedError(
-                        f"axis {axis} of input {name!r} must have size {size}"
-                        + (f", which is {known}{where}" if where else "")
-                        + f"; got an array of shape {array.shape}"
-                    )
-        for name, type, array, axis in late:
-            size = type.shape[axis]
-            if isinstance(size, SymbolicDim) and evaluate(size, sizes) != array.shape[axis]:
-                raise FeedError(f"axis {axis} of input {name!r} must have size {size}; got shape {array.shape}")
-        return sizes
-
-
-def _holds_arrays(parts: Sequence[Any]) -> bool:
-    return len(parts) == 1 and isinstance(parts[0], np.ndarray)
+        return bind(self.signature.inputs, arrays)
 
 
 def signature(model: Model | Graph) -> Signature:

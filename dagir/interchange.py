@@ -11,6 +11,7 @@ from dagir.backend import backend, graph_of
 from dagir.foreign import takes_a_model
 from dagir.graph import Graph
 from dagir.model import Model
+from dagir.ops.call import parameters_of
 from dagir.weights import warn_of
 
 Sizes: TypeAlias = Sequence[int | str | None]
@@ -37,7 +38,7 @@ def to_onnx(
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("to_onnx", model, "a Model or a Graph")
-    warn_of(graph_of(model).parameters)
+    warn_of(parameters_of(graph_of(model)))
     if input_shapes:
         from dagir.resizing import resize_inputs
 
@@ -52,7 +53,7 @@ def to_keras(model: Model) -> Any:
     """The model as a keras.Model of real layers, with the same weights. Raises UnsupportedOp."""
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("to_keras", model, "a Model or a Graph")
-    warn_of(graph_of(model).parameters)
+    warn_of(parameters_of(graph_of(model)))
     return backend("keras").lower(model).artifact
 
 

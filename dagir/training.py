@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dagir.errors import ArgumentError
+from dagir.feeds import arrange
 from dagir.structure import flatten, pack
 from dagir.types import Array
 
@@ -79,7 +79,8 @@ class Trainable:
         from dagir.backend import lower
 
         executable = lower(self, backend, **options)  # type: ignore[arg-type]
-        arrays = self._cast(x)
+        arrays = arrange(self.signature.inputs, (x,), cast=True)
+        executable.bind(arrays)
         count = len(arrays[0])
         parts = [
             flatten(executable([array[start : start + batch_size] for array in arrays]))
@@ -87,20 +88,6 @@ class Trainable:
         ]
         joined = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
         return pack(self.signature.output_structure, joined)
-
-    def _cast(self, x: Any) -> list[Any]:
-        names = [name for name, _ in self.signature.inputs]
-        if isinstance(x, Mapping):
-            missing = [name for name in names if name not in x]
-            if missing:
-                raise ArgumentError(f"input {missing[0]!r} is missing", remedy=f"give all of: {', '.join(names)}")
-            given = [x[name] for name in names]
-        else:
-            given = list(x) if len(names) > 1 else [x[0] if isinstance(x, (list, tuple)) and len(x) == 1 else x]
-        if len(given) != len(names):
-            raise ArgumentError(f"model {self.name!r} takes {len(names)} inputs, got {len(given)}")
-        types = [type.dtype.numpy for _, type in self.signature.inputs]
-        return [np.asarray(array).astype(dtype, copy=False) for array, dtype in zip(given, types, strict=True)]
 
     def _compiled(self) -> Trainer:
         trainer: Trainer | None = getattr(self, "_trainer", None)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from dagir import ops
 from dagir.backend import Executable, graph_of, signature
-from dagir.errors import BackendError, FileError
-from dagir.graph import Graph
+from dagir.diagnostics import describe
+from dagir.errors import BackendError, FeedError, FileError
+from dagir.feeds import refuse_nan
+from dagir.graph import Graph, Node
 from dagir.model import Model
+from dagir.ops.call import first_of
 from dagir.structure import flatten_like, pack
 from dagir.types import Array
 from dagir_keras.points import Watched
@@ -33,6 +41,10 @@ class KerasExecutable(Watched, Executable):
             self.artifact.trainable = False
         self.push()
 
+    @cached_property
+    def _loses_nan(self) -> Node | None:
+        return first_of(self._graph, (ops.MaxPool,))
+
     def push(self) -> None:
         """Copy the weights of the dagir model into the Keras model."""
         for parameter, variable in self.registry.weights():
@@ -51,10 +63,15 @@ class KerasExecutable(Watched, Executable):
         if Path(path).exists() and not overwrite:
             raise FileError(f"{path} exists", remedy="choose another path, or pass overwrite=True")
         check_savable(self.artifact)
+        target = Path(os.path.realpath(path))
+        temporary = target.with_name(f".{os.urandom(4).hex()}.{target.name}")  # Keras goes by the suffix
         try:
-            self.artifact.save(path)
+            self.artifact.save(temporary)
+            os.replace(temporary, target)
         except OSError as error:
             raise FileError(f"cannot write {path}: {error.strerror or error}") from error
+        finally:
+            temporary.unlink(missing_ok=True)
         return Path(path)
 
     def part(self, model: Model, inputs: Mapping[str, str], output: str) -> KerasExecutable:
@@ -62,9 +79,18 @@ class KerasExecutable(Watched, Executable):
         return KerasExecutable(model)
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
-        outputs = self.artifact(pack(self.signature.input_structure, arrays), training=False)
+        if self._loses_nan is not None:
+            who = f"TensorFlow would pass over some of them in {describe(self._loses_nan)}"
+            refuse_nan(self.signature.inputs, arrays, who)
+        try:
+            outputs = self._call(arrays)
+        except tf.errors.InvalidArgumentError as error:
+            raise FeedError(f"TensorFlow refuses these inputs: {_reason(error)}") from error
         leaves = flatten_like(self.signature.output_structure, outputs)
         return [np.asarray(keras.ops.convert_to_numpy(leaf)) for leaf in leaves]
+
+    def _call(self, arrays: Sequence[Array]) -> Any:
+        return self.artifact(pack(self.signature.input_structure, arrays), training=False)
 
 
 class CompiledExecutable(KerasExecutable):
@@ -72,19 +98,22 @@ class CompiledExecutable(KerasExecutable):
 
     def __init__(self, model: Model | Graph, jit: bool) -> None:
         super().__init__(model)
-        import tensorflow as tf
-
         self._function = tf.function(lambda inputs: self.artifact(inputs, training=False), jit_compile=jit)
 
     def points(self) -> Mapping[str, str]:
         """None: what is watched is not compiled with the rest."""
         return {}
 
-    def _run(self, arrays: Sequence[Array]) -> list[Array]:
+    def _call(self, arrays: Sequence[Array]) -> Any:
         tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
-        outputs = self._function(pack(self.signature.input_structure, tensors))
-        leaves = flatten_like(self.signature.output_structure, outputs)
-        return [np.asarray(keras.ops.convert_to_numpy(leaf)) for leaf in leaves]
+        return self._function(pack(self.signature.input_structure, tensors))
+
+
+def _reason(error: Exception) -> str:
+    """TensorFlow's own line, without what Keras wraps around it."""
+    plain = re.sub(r"\x1b\[\dm|{{.*?}} ", "", str(error))
+    lines = [line for line in plain.splitlines() if line.strip() and not line.startswith("Exception encountered")]
+    return lines[0] if lines else plain
 
 
 def check_savable(model: keras.Model) -> None:

@@ -17,6 +17,8 @@ from dagir.dims import SymbolicDim
 from dagir.errors import DagirError
 from dagir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.layers import Layer
+from dagir.layers.arguments import signature
+from dagir.layers.checking import training_of
 from dagir.model import Model, Signature
 from dagir.ops import Call
 from dagir.origin import LayerCall
@@ -150,7 +152,7 @@ class Program:
                 return self._traced_step(scope.layer.name, node, node.op.graph, scope)
             whole = _is_whole(scope, node.op.graph)
             if isinstance(scope.layer, Model) and (whole or node.op.graph is scope.layer.graph):
-                return self._model_step(scope.layer)
+                return self._model_step(scope.layer, training_of(scope))
             if isinstance(scope.layer, Layer) and self._becomes_native(scope, node.op.graph):
                 return self._native_step(scope, scope.layer, node.op.graph)
             return self._traced_step(scope.layer.name, node, node.op.graph, scope)
@@ -196,14 +198,15 @@ class Program:
         run = with_sizes(node.op, rule, places, count)
         return lambda operands: _as_tuple(run(operands))
 
-    def _model_step(self, model: Model) -> Step:
+    def _model_step(self, model: Model, training: Any) -> Step:
         made = self.registry.model(model)
         self.tracked.append(made)
         inputs, outputs = model.signature.input_structure, model.signature.output_structure
-        return lambda operands: flatten_like(outputs, made(pack(inputs, operands)))
+        options = {} if training is None else {"training": training}
+        return lambda operands: flatten_like(outputs, made(pack(inputs, operands), **options))
 
     def _native_step(self, call: LayerCall, layer: Layer, graph: Graph) -> Step:
-        made = self.registry.layer(layer)
+        made, training = self.registry.layer(layer), training_of(call)
         self.tracked.append(made)
 
         def step(operands: list[Any]) -> Sequence[Any]:
@@ -213,8 +216,9 @@ class Program:
                 return self._read(leaf, known) if isinstance(leaf, Value) else leaf
 
             args, kwargs = map_structure(read, list(call.args)), map_structure(read, call.kwargs)
-            if kwargs.get("training", 0) is None:
-                del kwargs["training"]  # None is what a trace has; to Keras it would mean inference
+            kwargs.pop("training", None)  # None is what a trace has; to Keras it would mean inference
+            if training is not None and "training" in signature(made.call).parameters:
+                kwargs["training"] = training
             with building(made):
                 outputs = flatten_like(call.outputs, made(*args, **kwargs))
             first = dict(zip(reversed(flatten(call.outputs)), reversed(outputs), strict=True))

@@ -32,11 +32,21 @@ def _reduce(function: Any, op: ops.ReduceSum, x: Any) -> Any:
     return y if backend.standardize_dtype(y.dtype) == dtype else K.cast(y, dtype)  # Keras widens small integers
 
 
+def _first_nan_or(function: Any, op: ops.ArgMax | ops.ArgMin, x: Any) -> Any:
+    """The first NaN where there is one, as in NumPy and ONNX; TensorFlow compares with it, which is always False."""
+    found = function(x, axis=op.axis, keepdims=op.keepdims)
+    if "float" not in backend.standardize_dtype(x.dtype):
+        return found
+    missing = K.isnan(x)
+    first = K.argmax(K.cast(missing, "int32"), axis=op.axis, keepdims=op.keepdims)
+    return K.where(K.any(missing, axis=op.axis, keepdims=op.keepdims), first, found)
+
+
 @rules.rule(ops.ArgMax)
 def arg_max(op: ops.ArgMax, x: Any) -> Any:
-    return K.argmax(x, axis=op.axis, keepdims=op.keepdims)
+    return _first_nan_or(K.argmax, op, x)
 
 
 @rules.rule(ops.ArgMin)
 def arg_min(op: ops.ArgMin, x: Any) -> Any:
-    return K.argmin(x, axis=op.axis, keepdims=op.keepdims)
+    return _first_nan_or(K.argmin, op, x)

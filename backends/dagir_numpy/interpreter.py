@@ -9,7 +9,7 @@ import numpy as np
 
 from dagir.backend import Around, at_node
 from dagir.dims import Dim, SymbolicDim
-from dagir.errors import DagirError
+from dagir.errors import DagirError, FeedError
 from dagir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ops import Call
 from dagir.types import Array, DType
@@ -40,6 +40,10 @@ def evaluate(
             results = _run(node, operands, precision, sizes, around)
         except DagirError as error:
             raise at_node(error, node) from None
+        except ValueError as error:
+            if all(operand is None or operand.size for operand in operands):
+                raise
+            raise at_node(FeedError(f"{node.op.op_name} of no elements: {error}"), node) from error
         values.update(zip(node.outputs, results, strict=True))
         for value in last_use.get(node, ()):
             values.pop(value, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dagir import ops
-from dagir.errors import FeedError
+from dagir.indices import check_range
 from dagir.types import Array
 from dagir_numpy.rules import rules
 
@@ -28,6 +28,5 @@ def einsum(op: ops.Einsum, *xs: Array) -> Array:
 
 @rules.rule(ops.Embedding)
 def embedding(op: ops.Embedding, ids: Array, table: Array) -> Array:
-    if ids.size and (ids.min() < 0 or ids.max() >= len(table)):
-        raise FeedError(f"an id is outside 0..{len(table) - 1}: they run from {ids.min()} to {ids.max()}")
+    check_range(ids, len(table), from_the_end=False)
     return table[ids]

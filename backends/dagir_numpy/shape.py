@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from math import prod
+from typing import Any
+
 import numpy as np
 
 from dagir import ops
+from dagir.indices import check_range
 from dagir.types import Array
 from dagir_numpy.rules import rules
 
 
 @rules.rule(ops.Reshape)
 def reshape(op: ops.Reshape, x: Array) -> Array:
-    return x.reshape(op.target)
+    target: list[Any] = list(op.target)
+    if -1 in target and 0 in target:  # NumPy cannot tell -1 from nothing; the other sizes can
+        sizes = list(x.shape)
+        for _ in range(target.count(0)):
+            sizes.remove(0)
+        target[target.index(-1)] = prod(sizes) // prod(size for size in target if size not in (0, -1))
+    return x.reshape(target)
 
 
 @rules.rule(ops.Transpose)
@@ -63,4 +73,5 @@ def tile(op: ops.Tile, x: Array) -> Array:
 
 @rules.rule(ops.Gather)
 def gather(op: ops.Gather, x: Array, indices: Array) -> Array:
+    check_range(indices, x.shape[op.axis], from_the_end=True)
     return np.take(x, indices, op.axis)

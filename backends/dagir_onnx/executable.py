@@ -16,10 +16,14 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto
 
+from dagir import ops
 from dagir.backend import Executable
+from dagir.diagnostics import describe
 from dagir.errors import ArgumentError, BackendError, FeedError
-from dagir.graph import Graph
+from dagir.feeds import refuse_nan
+from dagir.graph import Graph, Node
 from dagir.model import Model, Signature
+from dagir.ops.call import first_of
 from dagir.types import Array, DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
@@ -98,7 +102,7 @@ class OnnxExecutable(Executable):
     def _open(self) -> Any:
         options = self._options or onnxruntime.SessionOptions()
         if self._options is None:
-            options.log_severity_level = 3
+            options.log_severity_level = 4  # what it would log is raised
         if self.device == "cuda":
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         with self._source(options) as source:
@@ -127,6 +131,9 @@ class OnnxExecutable(Executable):
         outputs = [name for name, _ in self.signature.outputs]
         types = [type for _, type in [*self.signature.inputs, *self.signature.outputs]]
         self._refuse_fatal(arrays)
+        if self._loses_nan is not None:
+            who = f"onnxruntime would make numbers of them in {describe(self._loses_nan)}"
+            refuse_nan(self.signature.inputs, arrays, who)
         try:
             if any(type.dtype is DType.BFLOAT16 for type in types):
                 return self._run_bound(dict(zip(names, arrays, strict=True)))
@@ -137,16 +144,19 @@ class OnnxExecutable(Executable):
             raise FeedError(f"onnxruntime failed: {_first_line(error)}") from error
         return found
 
+    @cached_property
+    def _loses_nan(self) -> Node | None:
+        """A node whose CPU kernel does not keep NaN (onnxruntime 1.32): the answers would not be the model's."""
+        return first_of(self._graph, (ops.LSTM, ops.GRU, ops.MaxPool))
+
     def _refuse_fatal(self, arrays: Sequence[Array]) -> None:
         """Raise FeedError for a batch of 0 where it would not fail but end the process (onnxruntime 1.32)."""
-        if all(array.size for array in arrays):
-            return
-        for node in self._model.graph.node:
-            if node.op_type in ("LSTM", "GRU"):
-                raise FeedError(
-                    f"onnxruntime cannot run {node.name!r} on an empty batch",
-                    remedy="feed at least one row and one time step, or use the numpy backend",
-                )
+        node = None if all(array.size for array in arrays) else first_of(self._graph, (ops.LSTM, ops.GRU))
+        if node is not None:
+            raise FeedError(
+                f"onnxruntime cannot run {describe(node)} on an empty batch",
+                remedy="feed at least one row and one time step, or use the numpy backend",
+            )
 
     @cached_property
     def _points(self) -> dict[str, Point]:
@@ -174,7 +184,7 @@ class OnnxExecutable(Executable):
 
     def _watch(self, folder: str | None = None) -> Watch:
         options = self._options or onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what it would log is raised
         providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
         return Watch(self.artifact, options, providers, folder)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from dagir import initializers
 from dagir.errors import ArgumentError, DagirError, DTypeError
 from dagir.graph import Parameter, Value, as_value, snake_case
 from dagir.layers.arguments import bind, dtype_of, signature, unknown_argument
-from dagir.layers.checking import check_call, check_inputs, checked, is_own
+from dagir.layers.checking import check_call, check_inputs, checked, is_own, refuse_training
 from dagir.naming import auto_name
 from dagir.ops.elementwise import identity
 from dagir.origin import LayerCall, caller, current_scope
@@ -26,6 +26,7 @@ class Layer:
 
     supports_masking = False
     _init_arguments: dict[str, Any]  # what `__init__` was given
+    training_effect: ClassVar[str] = ""  # how the output of the layer is another in training, if it is
     _build_shapes: dict[str, Any] | None = None  # what `build` was given
     _stored_weights: Sequence[Parameter] | None = None  # weights of a file, for add_weight to hand out
 
@@ -215,6 +216,7 @@ class Layer:
         check_inputs(type(self), self.name, args, kwargs)
         token = current_scope.set(call)
         try:
+            refuse_training(self, call)
             self._build_once(args, kwargs)
             self.check_dtype(args[0] if args else None)
             outputs = self._trace(args, kwargs)
@@ -259,9 +261,11 @@ class Layer:
 
     def _shapes_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """What `build` is given for a call, by the names that Keras has for it: "inputs_shape"."""
+        call = signature(type(self).call)
+        given = {name: value for name, value in kwargs.items() if name != "training"}
         return {
             f"{name}_shape": map_structure(_shape_of, value)
-            for name, value in signature(type(self).call).bind(self, *args, **kwargs).arguments.items()
+            for name, value in call.bind(self, *args, **given).arguments.items()
             if name not in ("self", "training", "mask") and value is not None
         }
 
@@ -319,7 +323,7 @@ class Layer:
                 error.fact("called at", str(call.location))
             elif known != str(call.location) and "layer called at" not in labels:
                 error.fact("layer called at", str(call.location))  # the first line is one within the layer's `call`
-        if not labels & {"x", "xs[0]", "x1"}:
+        if not labels & {"x", "xs[0]", "x1", "input 0"}:
             for index, value in enumerate(flatten([call.args, call.kwargs])):
                 if isinstance(value, Value):
                     error.fact(f"input {index}", str(value.type))

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from dagir.errors import ArgumentError, DagirError
+from dagir.errors import ArgumentError, DagirError, UnsupportedOp
 from dagir.foreign import framework_of, kind, refuse_foreign, remedy_for
 from dagir.graph import Value
 from dagir.layers.arguments import signature
+from dagir.origin import LayerCall
 from dagir.structure import flatten
 
 _BOOL, _INT, _NUMBER, _TEXT = "a bool", "an int", "a number", "a string"
@@ -120,3 +121,54 @@ def check_call(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
             f"layer {layer.name!r} is called with arguments that its call does not take: {error}",
             remedy=f"{type(layer).__name__}.call takes: {taken}",
         ) from None
+
+
+def refuse_training(layer: Any, call: LayerCall) -> None:
+    """Raise UnsupportedOp where training=True is part of the call, of this or an enclosing one, and would matter."""
+    if not training_of(call):
+        return
+    found = _differing(layer)
+    if found is not None:
+        inner, effect = found
+        raise UnsupportedOp(
+            f"layer {inner.name!r} is called with training=True: {effect} at inference too",
+            remedy="leave training out: Keras trains with it while fit runs, and no backend has it at inference",
+        )
+
+
+def training_of(call: LayerCall | None) -> Any:
+    """What `training` is in a call: its own argument, else that of the nearest call around it; None if none says."""
+    while call is not None:
+        given = call.kwargs.get("training")
+        if given is None and len(call.args) > 1 and hasattr(call.layer, "call"):
+            given = _bound(call).get("training")
+        if given is not None:
+            return given
+        call = call.parent
+    return None
+
+
+def _bound(call: LayerCall) -> Mapping[str, Any]:
+    try:
+        return signature(type(call.layer).call).bind_partial(call.layer, *call.args).arguments  # type: ignore[attr-defined]
+    except TypeError:
+        return {}
+
+
+_RATES = ("rate", "stddev", "dropout", "recurrent_dropout")
+
+
+def _differing(layer: Any) -> tuple[Any, str] | None:
+    """A layer, this one or one inside, whose output is another in training, and how."""
+    pending = [layer]
+    while pending:
+        each = pending.pop()
+        if not is_own(type(each)):
+            continue  # its call is traced, and what it calls is asked then
+        if each.training_effect:
+            return each, each.training_effect
+        rates = [getattr(each, name, None) for name in _RATES]
+        if any(isinstance(rate, (int, float)) and rate > 0 for rate in rates):
+            return each, "its output would be random"
+        pending.extend(each._sublayers)
+    return None

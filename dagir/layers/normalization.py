@@ -39,6 +39,8 @@ class BatchNormalization(Layer):
 
     supports_masking = True
 
+    training_effect = "it would normalize by the statistics of each batch"
+
     def __init__(
         self,
         axis: int = -1,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dagir.dims import Dim, SymbolicDim, evaluate, substitute, symbols
 from dagir.errors import DTypeError, ShapeError
-from dagir.graph import Graph, Op, Types, Value, apply_node
+from dagir.graph import Graph, Node, Op, Parameter, Types, Value, apply_node
 from dagir.types import TensorType, equate
 
 
@@ -70,3 +70,25 @@ def evaluate_shape(type: TensorType, sizes: dict[str, int]) -> tuple[int, ...]:
 def call(graph: Graph, inputs: Sequence[Value]) -> tuple[Value, ...]:
     """Apply a graph to values, as one node. Returns its outputs."""
     return apply_node(Call(graph), tuple(inputs)).outputs
+
+
+def graphs_of(graph: Graph) -> Iterator[Graph]:
+    """The graph, and those that it calls, each once."""
+    pending, seen = [graph], {graph}
+    while pending:
+        found = pending.pop()
+        yield found
+        inner = [node.op.graph for node in found.nodes if isinstance(node.op, Call) and node.op.graph not in seen]
+        seen.update(inner)
+        pending.extend(dict.fromkeys(inner))
+
+
+def parameters_of(graph: Graph) -> list[Parameter]:
+    """Every parameter of a graph and of those that it calls, once."""
+    return list(dict.fromkeys(weight for each in graphs_of(graph) for weight in each.parameters))
+
+
+def first_of(graph: Graph, kinds: tuple[type[Op], ...]) -> Node | None:
+    """The first node of one of these ops, in the graph or in one that it calls; None where there is none."""
+    nodes = (node for each in graphs_of(graph) for node in each.nodes)
+    return next((node for node in nodes if isinstance(node.op, kinds)), None)

@@ -362,6 +362,9 @@ def test_masks_are_the_same_everywhere_after(between):
 def test_an_empty_batch_is_an_error_and_no_crash_of_onnxruntime(name):
     model = model_of(getattr(layers, name)(4), 3)
     empty = np.zeros((0, 5, 3), "float32")
-    assert dagir.lower(model, "numpy")(empty).shape == (0, 4)
+    for backend in ("numpy", "onnx", "keras"):
+        assert dagir.lower(model, backend)(empty).shape == (0, 4)
+    total = dagir.Model(model.input, ops.sum(model.output, axis=0))
+    np.testing.assert_array_equal(dagir.lower(total, "numpy")(empty), np.zeros(4))
     with pytest.raises(FeedError, match="empty batch"):
-        dagir.lower(model, "onnx")(empty)
+        dagir.lower(total, "onnx")(empty)

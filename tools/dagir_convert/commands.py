@@ -12,6 +12,9 @@ from typing import Any
 
 import dagir
 from dagir.backend import FileSummary
+from dagir.errors import FileError
+from dagir.ops.call import Call, graphs_of, parameters_of
+from dagir.weights import not_finite
 from dagir_convert import certified, comparing, sources, targets
 from dagir_convert.console import Output, counts_table, entries_table, human_size
 from dagir_convert.errors import UsageError
@@ -33,6 +36,7 @@ def convert(
     change: Callable[[dagir.Model], dagir.Model] = lambda model: model,
     verify: bool,
     force: bool,
+    strict: bool = False,
     output: Output,
     as_json: bool,
 ) -> None:
@@ -45,6 +49,7 @@ def convert(
     model = change(load(source, output))
     report = None
     facts: dict[str, Any] = {"source": str(source), "target": str(target), "ok": None}
+    facts["warnings"] = _warn(model, source, strict, output)
     with targets.staging(target) as staged:
         with output.step(f"writing {target.name}"):
             targets.write(model, staged, replace(options, source=source.path.name))
@@ -74,6 +79,18 @@ def convert(
     output.say(", ".join([*parts, f"{facts['total_seconds']:.1f} s", *([] if verify else ["not verified"])]))
 
 
+def _warn(model: dagir.Model, source: sources.Source, strict: bool, output: Output) -> list[str]:
+    """What is odd about a model, told on stderr. Raises FileError where `strict` is asked for."""
+    pairs = [(weight.name, not_finite(weight.array)) for weight in parameters_of(model.graph)]
+    found = [f"weight {name!r} holds {problem}" for name, problem in pairs if problem]
+    if found and strict:
+        more = [("others", ", ".join(found[1:4]))] if found[1:] else []
+        raise FileError(f"{source}: {found[0]}", facts=more, remedy="leave out --strict to convert it all the same")
+    for line in found:
+        output.note(f"warning: {line}")
+    return found
+
+
 def _summary(path: Path, model: dagir.Model) -> FileSummary:
     if path.suffix == ".onnx":
         return dagir.backend("onnx").describe(path)
@@ -83,17 +100,9 @@ def _summary(path: Path, model: dagir.Model) -> FileSummary:
 def summarize(model: dagir.Model) -> FileSummary:
     """What a model of ours holds, nested models opened up."""
     counts: Counter[str] = Counter()
-    parameters: dict[dagir.Parameter, None] = {}
-    pending = [model.graph]
-    while pending:
-        graph = pending.pop()
-        parameters.update(dict.fromkeys(graph.parameters))
-        for node in graph.nodes:
-            inner = getattr(node.op, "graph", None)
-            if isinstance(inner, dagir.Graph):
-                pending.append(inner)
-            else:
-                counts[type(node.op).__name__] += 1
+    parameters = parameters_of(model.graph)
+    for graph in graphs_of(model.graph):
+        counts.update(type(node.op).__name__ for node in graph.nodes if not isinstance(node.op, Call))
     inputs, outputs = ([(name, str(type)) for name, type in side] for side in _sides(model))
     sizes = [parameter.dtype.numpy.itemsize * _count(parameter.shape) for parameter in parameters]
     return FileSummary(tuple(inputs), tuple(outputs), dict(counts), len(parameters), sum(sizes))

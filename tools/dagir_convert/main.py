@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import dagir
-from dagir.errors import DagirError
+from dagir.errors import DagirError, NonFiniteWarning
 from dagir.resizing import resize_inputs
 from dagir_convert import commands, sources, targets
 from dagir_convert.console import Output, print_error
@@ -112,6 +113,7 @@ _Sizes = Annotated[
 ]
 _External = Annotated[bool, typer.Option("--external-data", help="Write weights beside the .onnx file.")]
 _Disable = Annotated[list[str] | None, typer.Option(help="Leave out a pass; may be repeated.", metavar="PASS")]
+_Strict = Annotated[bool, typer.Option("--strict", help="Refuse weights that hold NaN or infinity.")]
 _Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a target that exists.")]
 
 
@@ -126,6 +128,7 @@ def convert(
     external_data: _External = False,
     disable: _Disable = None,
     force: _Force = False,
+    strict: _Strict = False,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
@@ -137,7 +140,8 @@ def convert(
     def change(model: dagir.Model) -> dagir.Model:
         return resize_inputs(model, shapes) if shapes else model
 
-    commands.convert(found, target, options, change=change, verify=verify, force=force, output=output, as_json=as_json)
+    how = {"verify": verify, "force": force, "strict": strict, "as_json": as_json}
+    commands.convert(found, target, options, change=change, output=output, **how)
 
 
 @app.command()
@@ -232,6 +236,7 @@ def main() -> None:
     """The entry point: a DagirError becomes its message and its exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets on stderr
     try:
+        warnings.simplefilter("ignore", NonFiniteWarning)  # the commands tell it themselves
         app(prog_name="dagir-convert")
     except DagirError as error:
         print_error(error)

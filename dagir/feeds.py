@@ -1,0 +1,128 @@
+"""Arrays for the inputs of a model: brought in order, checked against the declared types, sizes bound to numbers."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from dagir.dims import SymbolicDim, evaluate
+from dagir.errors import DagirError, FeedError
+from dagir.types import Array, DType, TensorType
+
+Inputs: TypeAlias = Sequence[tuple[str, TensorType]]
+_ORDER = "biuf"  # each kind of number fits those after it
+
+
+def arrange(inputs: Inputs, feeds: tuple[Any, ...], *, cast: bool = False) -> list[Array]:
+    """What a call was given, as arrays in the order of `inputs`. cast: to the declared dtypes. Raises FeedError.
+
+    feeds: one array, a list, a dict by name, or one array per input. Arrays must have the declared dtype; Python
+    numbers and lists take it where it holds them.
+    """
+    given = feeds[0] if len(feeds) == 1 else list(feeds)
+    if isinstance(given, Mapping):
+        parts = _by_name(inputs, given)
+    else:
+        parts = [given] if len(inputs) == 1 and not isinstance(given, (list, tuple)) else given
+        if len(inputs) == 1 and isinstance(parts, (list, tuple)) and not _holds_arrays(parts):
+            parts = [parts]
+        if not isinstance(parts, (list, tuple)):
+            raise FeedError(f"{len(inputs)} inputs are needed, got one", remedy=_listed(inputs))
+        if len(parts) != len(inputs):
+            raise FeedError(f"{len(inputs)} inputs are needed, got {len(parts)}", remedy=_listed(inputs))
+    return [_array(part, name, type, cast) for part, (name, type) in zip(parts, inputs, strict=True)]
+
+
+def _holds_arrays(parts: Sequence[Any]) -> bool:
+    return len(parts) == 1 and isinstance(parts[0], np.ndarray)
+
+
+def _by_name(inputs: Inputs, given: Mapping[str, Any]) -> list[Any]:
+    names = [name for name, _ in inputs]
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise FeedError(f"there is no input {name!r}", remedy=hint + _listed(inputs))
+    for name, type in inputs:
+        if name not in given:
+            raise FeedError(f"input {name!r} is missing", facts=[("declared", str(type))], remedy=_listed(inputs))
+    return [given[name] for name in names]
+
+
+def _listed(inputs: Inputs) -> str:
+    return "the inputs are: " + ", ".join(f"{name} {type}" for name, type in inputs)
+
+
+def _array(given: Any, name: str, type: TensorType, cast: bool) -> Array:
+    try:
+        array: Array = given if isinstance(given, np.ndarray) else np.asarray(given)
+    except (ValueError, TypeError):
+        raise FeedError(f"input {name!r} takes {type}, got rows of different lengths") from None
+    if array.dtype != type.dtype.numpy:
+        array = _as_declared(given, array, name, type, cast)
+    if array.ndim != type.rank:
+        remedy = "add the batch axis: x[None]" if array.ndim == type.rank - 1 else None
+        raise FeedError(f"input {name!r} takes {type}, got an array of shape {array.shape}", remedy=remedy)
+    return array
+
+
+def _as_declared(given: Any, array: Array, name: str, type: TensorType, cast: bool) -> Array:
+    numbers = array.dtype.kind in _ORDER
+    if numbers and cast:
+        return array.astype(type.dtype.numpy)
+    plain = isinstance(given, (list, tuple, bool, int, float))
+    if plain and numbers and _holds(type.dtype, array):
+        return array.astype(type.dtype.numpy)
+    what = f"an array of {array.dtype}" if numbers or isinstance(given, np.ndarray) else f"{given!r}"[:60]
+    remedy = f"convert it: x.astype({str(type.dtype)!r})" if numbers else "give an array of numbers"
+    raise FeedError(f"input {name!r} takes {type.dtype}, got {what}", remedy=remedy)
+
+
+def _holds(dtype: DType, array: Array) -> bool:
+    """Whether a dtype has the numbers that a user wrote: floats are no integers, and 300 is no uint8."""
+    if dtype.is_float:
+        return True
+    if dtype is DType.BOOL or array.dtype.kind == "f":
+        return bool(array.size == 0)
+    return bool((array.astype(dtype.numpy) == array).all())
+
+
+def bind(inputs: Inputs, arrays: Sequence[Array]) -> dict[str, int]:
+    """The number that each named size has in these arrays. Raises FeedError where they contradict."""
+    sizes: dict[str, int] = {}
+    source: dict[str, str] = {}
+    late: list[tuple[str, TensorType, Array, int]] = []
+    for (name, type), array in zip(inputs, arrays, strict=True):
+        for axis, (size, actual) in enumerate(zip(type.shape, array.shape, strict=True)):
+            known = size if isinstance(size, int) else sizes.get(str(size))
+            if known is None and str(size).isidentifier():
+                sizes[str(size)], source[str(size)] = actual, name
+            elif known is None:
+                late.append((name, type, array, axis))
+            elif known != actual:
+                where = f", which is {known} in input {source[str(size)]!r}" if str(size) in source else ""
+                raise _wrong_size(name, type, array, axis, f"{size}{where}")
+    for name, type, array, axis in late:
+        size = type.shape[axis]
+        if isinstance(size, SymbolicDim) and (wanted := evaluate(size, sizes)) != array.shape[axis]:
+            raise _wrong_size(name, type, array, axis, f"{size}, which is {wanted}")
+    return sizes
+
+
+def _wrong_size(name: str, type: TensorType, array: Array, axis: int, wanted: str) -> DagirError:
+    facts = [("declared", str(type)), ("given", f"{array.dtype}{list(array.shape)}")]
+    return FeedError(f"axis {axis} of input {name!r} must have size {wanted}; got {array.shape[axis]}", facts=facts)
+
+
+def refuse_nan(inputs: Inputs, arrays: Sequence[Array], who: str) -> None:
+    """Raise FeedError for an input that holds NaN. who: what would make numbers of it, in words with a verb."""
+    for (name, _), array in zip(inputs, arrays, strict=True):
+        if array.dtype.kind not in "iub" and bool(np.isnan(array).any()):
+            raise FeedError(
+                f"input {name!r} holds {int(np.isnan(array).sum())} NaN, and {who}",
+                remedy="feed numbers, or use the numpy backend, where NaN stays NaN",
+            )
