@@ -327,7 +327,7 @@ class Layer:
             for index, value in enumerate(flatten([call.args, call.kwargs])):
                 if isinstance(value, Value):
                     error.fact(f"input {index}", str(value.type))
-        if error.marks and self._built_for and "built for" not in labels and self._weights:
+        if error.marks and self._built_for and "built for" not in labels and self.weights:
             error.fact("built for", self._built_for)
         return error
 

@@ -136,14 +136,14 @@ def refuse_training(layer: Any, call: LayerCall) -> None:
         )
 
 
-def training_of(call: LayerCall | None) -> Any:
+def training_of(call: LayerCall | None) -> bool | None:
     """What `training` is in a call: its own argument, else that of the nearest call around it; None if none says."""
     while call is not None:
         given = call.kwargs.get("training")
         if given is None and len(call.args) > 1 and hasattr(call.layer, "call"):
             given = _bound(call).get("training")
-        if given is not None:
-            return given
+        if isinstance(given, (bool, int, np.bool_)):
+            return bool(given)
         call = call.parent
     return None
 
