@@ -1,4 +1,4 @@
-"""Values that are given by their shape: zeros, ones, full, and those shaped like another."""
+"""Values that are given by their shape or by a formula: zeros, ones, ranges, windows, the identity matrix."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from dagir.dims import SymbolicDim
 from dagir.errors import ArgumentError
-from dagir.graph import Constant, Value, as_value
+from dagir.graph import Constant, Value, apply, as_value
+from dagir.ops.cumulative import CumSum
+from dagir.ops.elementwise import Identity, add, cast, multiply
 from dagir.ops.shape import broadcast_to
 from dagir.types import DType
 
@@ -51,3 +54,117 @@ def zeros_like(x: Any, dtype: Any = None) -> Value:
 def ones_like(x: Any, dtype: Any = None) -> Value:
     """1 in the shape of x."""
     return full_like(x, 1, dtype)
+
+
+def empty(shape: int | Sequence[Any], dtype: Any = None) -> Value:
+    """Values that nobody reads: here 0."""
+    return full(shape, 0, dtype)
+
+
+def empty_like(x: Any, dtype: Any = None) -> Value:
+    """Values that nobody reads, in the shape of x: here 0."""
+    return full_like(x, 0, dtype)
+
+
+def convert_to_tensor(x: Any, dtype: Any = None) -> Value:
+    """x as a value: an array or numbers become a constant."""
+    value = as_value(x)
+    if dtype is None or value.dtype is DType.of(dtype):
+        return value
+    if isinstance(value.source, Constant):
+        return Constant(np.asarray(x).astype(DType.of(dtype).numpy)).value
+    return cast(value, dtype)
+
+
+array = convert_to_tensor
+
+
+def copy(x: Any) -> Value:
+    """x itself, as a node of its own: values never change."""
+    return apply(Identity(), as_value(x))
+
+
+def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Value:
+    """start, start + step ... up to before stop; from 0 to before start where stop is None; int32 for ints.
+
+    start and stop may be named sizes, as ops.shape(x) gives them, with a step that divides their difference.
+    """
+    first, last = (0, start) if stop is None else (start, stop)
+    stride = 1 if step is None else step
+    if not isinstance(first, SymbolicDim) and not isinstance(last, SymbolicDim):
+        made = np.arange(first, last, stride)
+        default = DType.FLOAT32 if made.dtype.kind == "f" else DType.INT32
+        return Constant(made.astype((default if dtype is None else DType.of(dtype)).numpy)).value
+    count = (last - first) // stride
+    places = add(apply(CumSum(0), full((count,), 1, DType.INT32)), -1)
+    if isinstance(first, SymbolicDim):
+        raise ArgumentError(f"a range starts at a number, got the size {first}", remedy="start at 0, and add the size")
+    found = add(multiply(places, int(stride)), int(first))
+    return found if dtype is None else cast(found, dtype)
+
+
+def _made(made: Any, dtype: Any) -> Value:
+    return Constant(np.asarray(made).astype((DType.FLOAT32 if dtype is None else DType.of(dtype)).numpy)).value
+
+
+def linspace(
+    start: float,
+    stop: float,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    """num numbers from start to stop in equal steps; with retstep the step too. start and stop are numbers or lists."""
+    made, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)
+    return (_made(made, dtype), float(step)) if retstep else _made(made, dtype)
+
+
+def logspace(
+    start: float, stop: float, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None, axis: int = 0
+) -> Value:
+    """num numbers from base**start to base**stop whose logarithms have equal steps."""
+    return _made(np.logspace(start, stop, num, endpoint=endpoint, base=base, axis=axis), dtype)
+
+
+def geomspace(
+    start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Value:
+    """num numbers from start to stop, each the same multiple of the one before."""
+    return _made(np.geomspace(start, stop, num, endpoint=endpoint, axis=axis), dtype)
+
+
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
+    """[N, M] with 1 on the k-th diagonal above the main one, 0 elsewhere; float32."""
+    return _made(np.eye(N, M, k), dtype)
+
+
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
+    """[N, M] with 1 up to the k-th diagonal above the main one, 0 beyond; float32."""
+    return _made(np.tri(N, M, k), dtype)
+
+
+def bartlett(x: int) -> Value:
+    """The triangular window of x points."""
+    return _made(np.bartlett(x), None)
+
+
+def blackman(x: int) -> Value:
+    """Blackman's window of x points."""
+    return _made(np.blackman(x), None)
+
+
+def hamming(x: int) -> Value:
+    """Hamming's window of x points."""
+    return _made(np.hamming(x), None)
+
+
+def hanning(x: int) -> Value:
+    """Hann's window of x points."""
+    return _made(np.hanning(x), None)
+
+
+def kaiser(x: int, beta: float) -> Value:
+    """Kaiser's window of x points."""
+    return _made(np.kaiser(x, beta), None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from dagir.errors import ArgumentError, DTypeError
 from dagir.graph import Op, Types, Value, apply, as_value
 from dagir.types import DType, TensorType, broadcast
@@ -328,8 +330,10 @@ def round(x: Any, decimals: int = 0) -> Value:
     return apply(Round(), value) if not decimals else divide(apply(Round(), multiply(value, factor)), factor)
 
 
-def identity(x: Any) -> Value:
-    """x itself, as a node of its own."""
+def identity(x: Any, dtype: Any = None) -> Value:
+    """x itself, as a node of its own; of an int n the [n, n] identity matrix, as keras.ops.identity."""
+    if isinstance(x, int):
+        return as_value(np.eye(x, dtype=DType.of(dtype or "float32").numpy))
     return unary(Identity(), x)
 
 

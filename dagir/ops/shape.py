@@ -298,7 +298,7 @@ def broadcast_to(x: Any, shape: Sequence[Any]) -> Value:
     return apply(BroadcastTo(_dims(shape, value)), value)
 
 
-def concatenate(xs: Sequence[Any], axis: int = -1) -> Value:
+def concatenate(xs: Sequence[Any], axis: int = 0) -> Value:
     """Values joined along an axis."""
     values = [as_value(x) for x in xs]
     if not values:

@@ -1,6 +1,6 @@
 """Drawn arguments for every public function of dagir.ops, a file for each family or two."""
 
-from function_cases import activation, bitwise, elementwise, logic, numerics, reduce, trigonometry
+from function_cases import activation, bitwise, elementwise, logic, matrices, numerics, reduce, shape, trigonometry
 from function_cases.table import FUNCTIONS, Function
 
 __all__ = [
@@ -10,7 +10,9 @@ __all__ = [
     "bitwise",
     "elementwise",
     "logic",
+    "matrices",
     "numerics",
     "reduce",
+    "shape",
     "trigonometry",
 ]

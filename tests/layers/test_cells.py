@@ -74,8 +74,8 @@ class Counting(dagir.Layer):
     def call(self, inputs, states):
         h, count = states
         scale = ops.exp(self.add_once())
-        h = self.dense(ops.concatenate([inputs, h])) * scale
-        return ops.concatenate([h, count]), [h, count + 1.0]
+        h = self.dense(ops.concatenate([inputs, h], axis=-1)) * scale
+        return ops.concatenate([h, count], axis=-1), [h, count + 1.0]
 
     def add_once(self):
         if not hasattr(self, "scale"):
@@ -247,7 +247,7 @@ def test_wrong_cells_are_refused():
 
     class Growing(Leaky):
         def call(self, inputs, states):
-            return inputs, [ops.concatenate([states[0], states[0]])]
+            return inputs, [ops.concatenate([states[0], states[0]], axis=-1)]
 
     with pytest.raises(ShapeError, match=r"state 0 has shape .* a step makes it"):
         layers.RNN(Growing(2))(x)

@@ -76,16 +76,8 @@ def _plain(found):
 
 
 FAMILIES = {
-    "activation",
-    "bitwise",
-    "cumulative",
-    "elementwise",
-    "logic",
-    "numerics",
-    "reduce",
-    "sorting",
-    "statistics",
-    "trigonometry",
+    *("activation", "arrangement", "bitwise", "creation", "cumulative", "elementwise", "logic", "matrices", "numerics"),
+    *("reduce", "shape", "sorting", "statistics", "trigonometry"),
 }
 
 

@@ -20,3 +20,25 @@ def test_sparsemax_gives_probabilities():
 @pytest.mark.xfail(strict=True, reason="Keras 3.15 on TensorFlow subtracts infinity from infinity")
 def test_an_infinity_is_close_to_itself():
     assert np.asarray(keras.ops.isclose(np.array([np.inf]), np.array([np.inf]))).all()
+
+
+def same(found, wanted):
+    assert np.array_equal(np.asarray(found), wanted)
+
+
+@pytest.mark.xfail(strict=True, reason="Keras 3.15 on TensorFlow")
+@pytest.mark.parametrize(
+    "case",
+    [
+        lambda: same(keras.ops.rot90(np.array([[2, 1]]), 2), [[1, 2]]),
+        lambda: same(keras.ops.pad(np.zeros((2, 2)), 1), np.zeros((4, 4))),
+        lambda: same(keras.ops.vstack([np.ones(1), np.ones(1)]), np.ones((2, 1))),
+        lambda: same(keras.ops.eye(1, 1, 2), np.eye(1, 1, 2)),
+        lambda: same(keras.ops.trace(np.ones((2, 5)), 1), np.trace(np.ones((2, 5)), 1)),
+        lambda: same(keras.ops.searchsorted(np.ones(1), np.zeros((2, 1))), np.zeros((2, 1))),
+        lambda: same(keras.ops.triu(np.ones((1, 1)), -2), np.ones((1, 1))),
+    ],
+    ids=["rot90 twice", "pad by a number", "vstack of size 1", "eye beyond", "trace", "searchsorted", "triu beyond"],
+)
+def test_is_numpys(case):
+    case()

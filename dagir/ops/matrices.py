@@ -1,0 +1,196 @@
+"""Matrices: products that are composed of matmul and einsum, diagonals, triangles. Names as in keras.ops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_letters
+from typing import Any
+
+from dagir.dims import Dim
+from dagir.errors import ArgumentError, ShapeError
+from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ops.arrangement import moveaxis, ravel
+from dagir.ops.creation import arange
+from dagir.ops.elementwise import add, multiply, reference, subtract
+from dagir.ops.linear import einsum, matmul
+from dagir.ops.logic import equal, where
+from dagir.ops.reduce import sum as reduce_sum
+from dagir.ops.shape import expand_dims, pad, reshape, stack
+from dagir.types import TensorType, normalize_axis
+
+__all__ = [
+    "Tril",
+    "Triu",
+    "cross",
+    "diag",
+    "diagflat",
+    "diagonal",
+    "dot",
+    "inner",
+    "kron",
+    "outer",
+    "tensordot",
+    "trace",
+    "tril",
+    "triu",
+    "vdot",
+]
+
+
+@dataclass(frozen=True)
+class Tril(Op):
+    """x: t[*s, m, n] -> t[*s, m, n]: 0 where column - row > k.  NumPy tril; ONNX Trilu-14."""
+
+    k: int = 0
+
+    def infer(self, x: TensorType) -> Types:
+        """The type of x."""
+        if x.rank < 2:
+            raise ShapeError(f"a triangle is cut from matrices, x has rank {x.rank}")
+        return (x,)
+
+
+class Triu(Tril):
+    """x: t[*s, m, n] -> t[*s, m, n]: 0 where column - row < k.  NumPy triu; ONNX Trilu-14."""
+
+
+def tril(x: Any, k: int = 0) -> Value:
+    """The lower triangle of the last two axes, up to the k-th diagonal above the main one; 0 elsewhere."""
+    return apply(Tril(int(k)), as_value(x))
+
+
+def triu(x: Any, k: int = 0) -> Value:
+    """The upper triangle of the last two axes, from the k-th diagonal above the main one on; 0 elsewhere."""
+    return apply(Triu(int(k)), as_value(x))
+
+
+def _pair(x1: Any, x2: Any) -> tuple[Value, Value]:
+    first = as_value(x1, like=reference(x2))
+    return first, as_value(x2, like=first)
+
+
+def dot(x1: Any, x2: Any) -> Value:
+    """The sum of products over the last axis of x1 and the last but one of x2 (its only one), as numpy.dot."""
+    first, second = _pair(x1, x2)
+    if first.ndim == 0 or second.ndim == 0:
+        return multiply(first, second)
+    if first.ndim > 1 and second.ndim > 2:
+        return tensordot(first, second, ([-1], [-2]))
+    return matmul(first, second)
+
+
+def inner(x1: Any, x2: Any) -> Value:
+    """The sum of products over the last axes."""
+    first, second = _pair(x1, x2)
+    if first.ndim == 0 or second.ndim == 0:
+        return multiply(first, second)
+    return tensordot(first, second, ([-1], [-1]))
+
+
+def outer(x1: Any, x2: Any) -> Value:
+    """Every element of x1 times every element of x2, both flattened: [m, n]."""
+    first, second = _pair(x1, x2)
+    return multiply(reshape(first, (-1, 1)), reshape(second, (1, -1)))
+
+
+def vdot(x1: Any, x2: Any) -> Value:
+    """The sum of products of all elements."""
+    first, second = _pair(x1, x2)
+    return matmul(ravel(first), ravel(second))
+
+
+def tensordot(x1: Any, x2: Any, axes: int | Sequence[Any] = 2) -> Value:
+    """The sum of products over axes: the last of x1 with the first of x2, `axes` in number; or two lists of them."""
+    first, second = _pair(x1, x2)
+    if isinstance(axes, int):
+        left, right = list(range(first.ndim - axes, first.ndim)), list(range(axes))
+    else:
+        left, right = ([side] if isinstance(side, int) else list(side) for side in axes)
+    if len(left) != len(right):
+        raise ArgumentError(f"tensordot sums over as many axes of x1 as of x2, got {axes!r}")
+    left = [normalize_axis(axis, first.ndim) for axis in left]
+    right = [normalize_axis(axis, second.ndim) for axis in right]
+    letters = iter(ascii_letters)
+    heads = [next(letters) for _ in range(first.ndim)]
+    tails = [heads[left[right.index(axis)]] if axis in right else next(letters) for axis in range(second.ndim)]
+    kept = [c for axis, c in enumerate(heads) if axis not in left]
+    kept += [c for axis, c in enumerate(tails) if axis not in right]
+    return einsum(f"{''.join(heads)},{''.join(tails)}->{''.join(kept)}", first, second)
+
+
+def kron(x1: Any, x2: Any) -> Value:
+    """Kronecker's product: x2 scaled by each element of x1, side by side."""
+    first, second = _pair(x1, x2)
+    rank = max(first.ndim, second.ndim)
+    first = reshape(first, (*(1,) * (rank - first.ndim), *first.type.shape))
+    second = reshape(second, (*(1,) * (rank - second.ndim), *second.type.shape))
+    sizes = [m * n for m, n in zip(first.type.shape, second.type.shape, strict=True)]
+    for axis in range(rank):
+        first, second = expand_dims(first, 2 * axis + 1), expand_dims(second, 2 * axis)
+    return reshape(multiply(first, second), sizes)
+
+
+def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Value:
+    """The cross product of vectors of 3 components along the axes; of 2 components, its only component not 0."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    first, second = _pair(x1, x2)
+    parts = [_components(value, place) for value, place in ((first, axisa), (second, axisb))]
+    (a0, a1, a2), (b0, b1, b2) = ([*part, None][:3] for part in parts)
+    last = subtract(multiply(a0, b1), multiply(a1, b0))
+    if a2 is None and b2 is None:
+        return last
+    rise = [None if b is None else multiply(a, b) for a, b in ((a1, b2), (a0, b2))]
+    fall = [None if a is None else multiply(a, b) for a, b in ((a2, b1), (a2, b0))]
+    return moveaxis(stack([_difference(rise[0], fall[0]), _difference(fall[1], rise[1]), last], axis=-1), -1, axisc)
+
+
+def _components(value: Value, axis: int) -> list[Any]:
+    place = normalize_axis(axis, value.ndim)
+    if value.type.shape[place] not in (2, 3):
+        raise ShapeError(f"a cross product takes 2 or 3 components, axis {place} of {value.type} has another size")
+    return [value[(*(slice(None),) * place, i)] for i in range(int(value.type.shape[place]))]  # type: ignore[arg-type]
+
+
+def _difference(first: Value | None, second: Value | None) -> Value:
+    if first is None:
+        assert second is not None
+        return multiply(second, -1)
+    return first if second is None else subtract(first, second)
+
+
+def diagflat(x: Any, k: int = 0) -> Value:
+    """A square matrix with the elements of x, flattened, on its k-th diagonal; 0 elsewhere."""
+    value = ravel(x)
+    size = value.type.shape[0] + abs(k)
+    places = arange(size)
+    along = expand_dims(pad(value, ((0, abs(k)),)), 1 if k >= 0 else 0)
+    on_diagonal = equal(expand_dims(add(places, int(k)), 1), expand_dims(places, 0))
+    return where(on_diagonal, along, False if value.dtype == "bool" else 0)
+
+
+def diag(x: Any, k: int = 0) -> Value:
+    """A matrix with the vector x on its k-th diagonal; of a matrix, its k-th diagonal."""
+    value = as_value(x)
+    if value.ndim not in (1, 2):
+        raise ShapeError(f"diag takes a vector or a matrix, got {value.type}", remedy="use ops.diagonal")
+    return diagflat(value, k) if value.ndim == 1 else diagonal(value, k)
+
+
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
+    """The elements whose place on axis2 less that on axis1 is the offset, on a new last axis. Both sizes are known."""
+    value = moveaxis(x, (axis1, axis2), (-2, -1))
+    *rest, rows, columns = value.type.shape
+    if not isinstance(rows, int) or not isinstance(columns, int):
+        raise ShapeError(f"a diagonal is taken of axes of known sizes, got {rows} and {columns}")
+    start = offset if offset >= 0 else -offset * columns
+    count = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)
+    flat: list[Dim] = [*rest, rows * columns]
+    stop = start + count * (columns + 1)
+    return reshape(value, flat)[(..., slice(start, min(stop, rows * columns) if count else start, columns + 1))]
+
+
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
+    """The sum of a diagonal."""
+    return reduce_sum(diagonal(x, offset, axis1, axis2), axis=-1)
