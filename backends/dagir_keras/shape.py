@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras import backend
 from keras import ops as K
 
 from dagir import ops
@@ -54,7 +55,9 @@ def pad(op: ops.Pad, x: Any) -> Any:
     if op.mode == "edge":
         return _edge_padded(op, x)
     grown = [(max(before, 0), max(after, 0)) for before, after in op.pads]
-    y = K.pad(x, grown, mode=op.mode, constant_values=op.value if op.mode == "constant" else None)
+    kind = bool if x.dtype == "bool" else int if "int" in backend.standardize_dtype(x.dtype) else float
+    fill = kind(op.value) if op.mode == "constant" else None
+    y = K.pad(x, grown, mode=op.mode, constant_values=fill)
     return y[tuple(slice(max(-before, 0), min(after, 0) or None) for before, after in op.pads)]
 
 

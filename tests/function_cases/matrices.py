@@ -82,7 +82,7 @@ def cross(draw: Any) -> Any:
     return two(draw, (*lead, first), (*lead, second), st.just("float32")), {}
 
 
-@function("diag")
+@function("diag", judge=np.diag)  # Keras fails where the diagonal lies outside
 def diag(draw: Any) -> Any:
     return (draw(testing.arrays(testing.shapes(1, 2), draw(_DTYPES))),), {"k": draw(st.integers(-1, 1))}
 
