@@ -19,6 +19,7 @@ from dagir.graph import Graph
 from dagir.model import Model
 from dagir_onnx.executable import OnnxExecutable, OnnxPart, check_device
 from dagir_onnx.points import Watch, cut_out
+from dagir_onnx.skimming import skim
 
 
 class OnnxFile(OnnxExecutable):
@@ -94,7 +95,7 @@ def read_proto(path: Path) -> ModelProto:
 
 def describe_file(path: str | os.PathLike[str]) -> FileSummary:
     """Inputs, outputs, how often each op occurs, and the weights. Raises FileError."""
-    model = read_proto(Path(path))
+    model = skim(Path(path))
     weights = {tensor.name for tensor in model.graph.initializer}
     opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
     return FileSummary(

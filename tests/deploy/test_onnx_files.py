@@ -18,6 +18,7 @@ from dagir import layers
 from dagir.errors import FileError
 from dagir_onnx import weights
 from dagir_onnx.file import add_metadata
+from dagir_onnx.skimming import skim
 
 
 def model(dtype="float32"):
@@ -119,6 +120,21 @@ def test_metadata_is_added_to_a_file_that_exists(tmp_path):
     assert after.metadata_props[-1].value == "yes"
     del after.metadata_props[-1]
     assert after == before
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_file_is_described_without_its_weights(tmp_path, outside):
+    path = dagir.to_onnx(model(), tmp_path / "net.onnx", external_data=outside)
+    whole = onnx.load(path)
+    skimmed = skim(path)
+    for tensor in whole.graph.initializer:
+        tensor.CopyFrom(onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims))
+    assert skimmed == whole
+    data = path.read_bytes()
+    for broken in (b"", data[:100], data[:-7], b"\x0b" + data, data[:40] + b"\xff" * 12 + data[40:]):
+        path.write_bytes(broken)
+        with pytest.raises(FileError, match="is not an ONNX model, or is damaged"):
+            skim(path)
 
 
 def test_nothing_is_left_where_writing_fails(tmp_path, monkeypatch):
