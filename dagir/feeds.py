@@ -62,6 +62,8 @@ def _array(given: Any, name: str, type: TensorType, cast: bool) -> Array:
         array: Array = given if isinstance(given, np.ndarray) else np.asarray(given)
     except (ValueError, TypeError):
         raise FeedError(f"input {name!r} takes {type}, got rows of different lengths") from None
+    if type.dtype is DType.STRING:
+        array = as_strings(array)
     if array.dtype != type.dtype.numpy:
         array = _as_declared(given, array, name, type, cast)
     if array.ndim != type.rank:
@@ -72,13 +74,16 @@ def _array(given: Any, name: str, type: TensorType, cast: bool) -> Array:
 
 def _as_declared(given: Any, array: Array, name: str, type: TensorType, cast: bool) -> Array:
     numbers = array.dtype.kind in _ORDER
-    if numbers and cast:
+    text = type.dtype is DType.STRING
+    if numbers and cast and not text:
         return array.astype(type.dtype.numpy)
     plain = isinstance(given, (list, tuple, bool, int, float))
-    if plain and numbers and _holds(type.dtype, array):
+    if plain and numbers and not text and _holds(type.dtype, array):
         return array.astype(type.dtype.numpy)
     what = f"an array of {array.dtype}" if numbers or isinstance(given, np.ndarray) else f"{given!r}"[:60]
     remedy = f"convert it: x.astype({str(type.dtype)!r})" if numbers else "give an array of numbers"
+    if text:
+        remedy = "give an array of text: np.array(['a', 'b'])"
     raise FeedError(f"input {name!r} takes {type.dtype}, got {what}", remedy=remedy)
 
 
@@ -126,3 +131,13 @@ def refuse_nan(inputs: Inputs, arrays: Sequence[Array], who: str) -> None:
                 f"input {name!r} holds {int(np.isnan(array).sum())} NaN, and {who}",
                 remedy="feed numbers, or use the numpy backend, where NaN stays NaN",
             )
+
+
+def as_strings(array: Array) -> Array:
+    """An array of text, in whichever of NumPy's dtypes, or of UTF-8, as StringDType; any other as it is."""
+    if array.dtype.kind not in "OSU":
+        return array
+    texts = [part.decode() if isinstance(part, bytes) else part for part in array.reshape(-1).tolist()]
+    if not all(isinstance(text, str) for text in texts):
+        return array
+    return np.asarray(texts, DType.STRING.numpy).reshape(array.shape)

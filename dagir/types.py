@@ -36,10 +36,13 @@ class DType(StrEnum):
     UINT32 = "uint32"
     UINT64 = "uint64"
     BOOL = "bool"
+    STRING = "string"
 
     @cached_property
     def numpy(self) -> np.dtype[Any]:
         """The NumPy dtype."""
+        if self is DType.STRING:
+            return np.dtypes.StringDType()
         return np.dtype(ml_dtypes.bfloat16 if self is DType.BFLOAT16 else self.value)
 
     @cached_property
@@ -54,8 +57,8 @@ class DType(StrEnum):
 
     @cached_property
     def kinds(self) -> frozenset[str]:
-        """The words by which ops accept dtypes: any, number, signed, float, integer, bool."""
-        kinds = {"any", "bool" if self is DType.BOOL else "number"}
+        """The words by which ops accept dtypes: any, number, signed, float, integer, bool, string."""
+        kinds = {"any", str(self) if self in (DType.BOOL, DType.STRING) else "number"}
         if self.is_float:
             kinds |= {"float", "signed"}
         elif self.is_integer:
@@ -77,6 +80,8 @@ class DType(StrEnum):
         """The DType for a name, a NumPy dtype or a DType. Raises ArgumentError that lists the names."""
         if isinstance(value, cls):
             return value
+        if isinstance(value, np.dtypes.StringDType):
+            return cls.STRING
         try:
             return cls(value if isinstance(value, str) else np.dtype(value).name)  # type: ignore[call-overload]
         except (ValueError, TypeError):

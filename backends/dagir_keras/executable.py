@@ -17,7 +17,7 @@ from dagir import ops
 from dagir.backend import Executable, graph_of, signature
 from dagir.diagnostics import describe
 from dagir.errors import BackendError, FeedError, FileError
-from dagir.feeds import refuse_nan
+from dagir.feeds import as_strings, refuse_nan
 from dagir.graph import Graph, Node
 from dagir.model import Model
 from dagir.ops.call import first_of
@@ -50,7 +50,7 @@ class KerasExecutable(Watched, Executable):
         for parameter, variable in self.registry.weights():
             variable.assign(parameter.array)
         for layer in self.registry.layers.values():
-            if hasattr(layer, "finalize_state"):  # a preprocessing layer, which computes with a copy of its weights
+            if isinstance(layer, keras.layers.Normalization):  # it computes with a copy of its weights
                 layer.finalize_state()
 
     def pull(self) -> None:
@@ -87,10 +87,11 @@ class KerasExecutable(Watched, Executable):
         except tf.errors.InvalidArgumentError as error:
             raise FeedError(f"TensorFlow refuses these inputs: {_reason(error)}") from error
         leaves = flatten_like(self.signature.output_structure, outputs)
-        return [np.asarray(keras.ops.convert_to_numpy(leaf)) for leaf in leaves]
+        return [as_strings(np.asarray(keras.ops.convert_to_numpy(leaf))) for leaf in leaves]
 
     def _call(self, arrays: Sequence[Array]) -> Any:
-        return self.artifact(pack(self.signature.input_structure, arrays), training=False)
+        given = [_tensor(array) if array.dtype.kind == "T" else array for array in arrays]
+        return self.artifact(pack(self.signature.input_structure, given), training=False)
 
 
 class CompiledExecutable(KerasExecutable):
@@ -105,8 +106,12 @@ class CompiledExecutable(KerasExecutable):
         return {}
 
     def _call(self, arrays: Sequence[Array]) -> Any:
-        tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
+        tensors = [_tensor(array) for array in arrays]
         return self._function(pack(self.signature.input_structure, tensors))
+
+
+def _tensor(array: Array) -> Any:
+    return keras.ops.convert_to_tensor(array.astype(object) if array.dtype.kind == "T" else array)
 
 
 def _reason(error: Exception) -> str:

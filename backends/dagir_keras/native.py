@@ -41,6 +41,8 @@ def is_native(call: LayerCall) -> bool:
         return False
     if isinstance(layer, (layers.MultiHeadAttention, layers.GroupQueryAttention)) and not _attends_right(call):
         return False
+    if isinstance(layer, (layers.IntegerLookup, layers.StringLookup)) and layer.output_mode != "int":
+        return False  # Keras declares floats, and yields integers
     if type(layer).__name__.startswith("AdaptiveMax") and ends_the_process(layer, _first_shape(call)):
         return False
     dense = [each for each in (layer, *layer._sublayers) if isinstance(each, layers.EinsumDense)]

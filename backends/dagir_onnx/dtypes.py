@@ -20,6 +20,7 @@ TO_ONNX: dict[DType, int] = {
     DType.UINT32: TensorProto.UINT32,
     DType.UINT64: TensorProto.UINT64,
     DType.BOOL: TensorProto.BOOL,
+    DType.STRING: TensorProto.STRING,
 }
 FROM_ONNX: dict[int, DType] = {code: dtype for dtype, code in TO_ONNX.items()}
 

@@ -71,6 +71,7 @@ class Emitter:
         *inputs: Tensor | None,
         outputs: int = 1,
         type: TensorType | None = None,
+        domain: str = "",
         **attributes: Any,
     ) -> Any:
         """Write a node; returns its output Tensor, or a tuple for several. None is an absent input.
@@ -82,7 +83,7 @@ class Emitter:
             names.pop()
         title = self._node_namer(f"{self._prefix}{op_type}")
         made = [self._namer(title if outputs == 1 else f"{title}:{i}") for i in range(outputs)]
-        proto = NodeProto(op_type=op_type, input=names, output=made, name=title)
+        proto = NodeProto(op_type=op_type, input=names, output=made, name=title, domain=domain)
         for key, value in attributes.items():
             if value is not None:
                 proto.attribute.append(helper.make_attribute(key, value))

@@ -20,7 +20,7 @@ from dagir import ops
 from dagir.backend import Executable
 from dagir.diagnostics import describe
 from dagir.errors import ArgumentError, BackendError, FeedError
-from dagir.feeds import refuse_nan
+from dagir.feeds import as_strings, refuse_nan
 from dagir.graph import Graph, Node
 from dagir.model import Model, Signature
 from dagir.ops.call import first_of
@@ -134,6 +134,7 @@ class OnnxExecutable(Executable):
         if self._loses_nan is not None:
             who = f"onnxruntime would make numbers of them in {describe(self._loses_nan)}"
             refuse_nan(self.signature.inputs, arrays, who)
+        arrays = _as_objects(arrays)
         try:
             if any(type.dtype is DType.BFLOAT16 for type in types):
                 return self._run_bound(dict(zip(names, arrays, strict=True)))
@@ -142,7 +143,7 @@ class OnnxExecutable(Executable):
             raise FeedError(f"onnxruntime refuses these inputs: {_first_line(error)}") from error
         except onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException as error:
             raise FeedError(f"onnxruntime failed: {_first_line(error)}") from error
-        return found
+        return [as_strings(array) for array in found]
 
     @cached_property
     def _loses_nan(self) -> Node | None:
@@ -172,9 +173,9 @@ class OnnxExecutable(Executable):
     def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
         """A session of the same options with further outputs."""
         points = [self._points[name] for name in names]
-        feeds = dict(zip((name for name, _ in self.signature.inputs), arrays, strict=True))
+        feeds = dict(zip((name for name, _ in self.signature.inputs), _as_objects(arrays), strict=True))
         found = self._watch()(feeds, [point.tensor for point in points])
-        return [as_written(array, point) for array, point in zip(found, points, strict=True)]
+        return [as_written(as_strings(array), point) for array, point in zip(found, points, strict=True)]
 
     def part(self, model: Model, inputs: Mapping[str, str], output: str) -> OnnxExecutable:
         """The nodes of the file between these points, with the file's own weights."""
@@ -228,6 +229,11 @@ def _refuse_other_devices(session: Any) -> None:
             facts=[("nodes", listed)],
             remedy="use device='cpu'",
         )
+
+
+def _as_objects(arrays: Sequence[Array]) -> list[Array]:
+    """onnxruntime takes text as Python's strings."""
+    return [array.astype(object) if array.dtype.kind == "T" else array for array in arrays]
 
 
 def _to_numpy(value: Any, dtype: DType) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from onnx import ModelProto, NodeProto, helper
+from onnx import ModelProto, NodeProto, OperatorSetIdProto, helper
 
 from dagir.backend import at_node
 from dagir.errors import DagirError
@@ -57,13 +57,21 @@ def model_proto(
     proto = helper.make_graph(emit.nodes, graph.name, inputs, outputs)
     model = helper.make_model(
         proto,
-        opset_imports=[helper.make_opsetid("", opset)],
+        opset_imports=_opsets(emit, opset),
         ir_version=IR_VERSIONS[opset],
         producer_name="dagir",
         producer_version=version("dagir"),
     )
     helper.set_model_props(model, {"dagir.version": version("dagir"), **metadata})
     return model, emit.initializers
+
+
+def _opsets(emit: Emitter, opset: int) -> list[OperatorSetIdProto]:
+    """The version of each domain that the nodes are from."""
+    found = [helper.make_opsetid("", opset)]
+    if any(proto.domain == "ai.onnx.ml" for proto in emit.nodes):
+        found.append(helper.make_opsetid("ai.onnx.ml", 3))
+    return found
 
 
 def _sweep(emit: Emitter, outputs: list[str]) -> None:

@@ -178,9 +178,11 @@ def _is_exact(node: Node, operands: Sequence[Array | None], apply: Apply) -> boo
         None if value is None or operand is None else _rounded(operand, value.dtype, precision)
         for value, operand in zip(node.inputs, operands, strict=True)
     ]
-    wide = [array if array is None or array.dtype.kind in "iub" else array.astype(np.float64) for array in narrow]
+    wide = [array if array is None or array.dtype.kind in "iubT" else array.astype(np.float64) for array in narrow]
     found, wanted = apply(narrow, precision), apply(wide, DType.FLOAT64)
-    return all(np.array_equal(_wide(f), _wide(w), equal_nan=True) for f, w in zip(found, wanted, strict=True))
+    return all(
+        np.array_equal(_wide(f), _wide(w), equal_nan=f.dtype.kind == "f") for f, w in zip(found, wanted, strict=True)
+    )
 
 
 def _rounded(array: Array, dtype: DType, precision: DType | None) -> Array:
@@ -189,7 +191,7 @@ def _rounded(array: Array, dtype: DType, precision: DType | None) -> Array:
 
 
 def _wide(array: Array) -> Array:
-    return array if array.dtype.kind in "iub" else array.astype(np.float64)
+    return array if array.dtype.kind in "iubT" else array.astype(np.float64)
 
 
 class Spread:

@@ -53,7 +53,10 @@ def _compare_exact(array: Array, expected: Expected) -> Finding:
         wrong &= array != variant
     if not wrong.any():
         return Finding(0.0, 0.0)
-    error = float(np.abs(array.astype(np.float64) - expected.array.astype(np.float64))[wrong].max())
+    texts = DType.of(array.dtype) is DType.STRING
+    error = (
+        np.inf if texts else float(np.abs(array.astype(np.float64) - expected.array.astype(np.float64))[wrong].max())
+    )
     where = tuple(int(i) for i in np.argwhere(wrong)[0])
     note = (
         f"{int(wrong.sum())} of {wrong.size} differ; at {list(where)} it is {array[where]}, not {expected.array[where]}"

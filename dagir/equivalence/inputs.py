@@ -18,12 +18,13 @@ from dagir.ops import (
     ExpandDims,
     Gather,
     Identity,
+    Lookup,
     Reshape,
     Slice,
     Squeeze,
     Transpose,
 )
-from dagir.types import Array, TensorType
+from dagir.types import Array, DType, TensorType
 
 Limits = dict[Value, list[Dim]]
 
@@ -93,7 +94,13 @@ def draw(
     inputs that index something, found in the graph by default.
     """
     known = index_limits(graph) if limits is None else limits
-    return [_draw(value.type, sizes, known.get(value, []), rng, kind) for value in graph.inputs]
+    words = _words(graph)
+    return [
+        _text(value.type, sizes, words, rng)
+        if value.dtype is DType.STRING
+        else _draw(value.type, sizes, known.get(value, []), rng, kind)
+        for value in graph.inputs
+    ]
 
 
 def _draw(
@@ -136,6 +143,17 @@ def _shaped(numbers: Array, kind: str, rng: np.random.Generator) -> Array:
     for place, row in enumerate(rows):
         rows[place] = _EDGES[place % len(_EDGES)](row)
     return np.asarray(rows.reshape(numbers.shape))
+
+
+def _words(graph: Graph) -> list[str]:
+    """What strings are drawn from: what the graph looks up, and words that it does not know."""
+    known = [key for node in graph.nodes if isinstance(node.op, Lookup) for key in node.op.keys if isinstance(key, str)]
+    return [*dict.fromkeys(known), "", "unknown", "Ω"]
+
+
+def _text(type: TensorType, sizes: Mapping[str, int], words: Sequence[str], rng: np.random.Generator) -> Array:
+    shape = tuple(evaluate(size, sizes) for size in type.shape)
+    return np.asarray(rng.choice(words, shape), type.dtype.numpy)
 
 
 def index_limits(graph: Graph) -> Limits:

@@ -49,6 +49,7 @@ from dagir.layers.augmentation import (
 from dagir.layers.base import (
     Layer,
 )
+from dagir.layers.categorical import CategoryEncoding, Discretization
 from dagir.layers.cells import (
     GRUCell,
     LSTMCell,
@@ -82,6 +83,7 @@ from dagir.layers.core import (
 )
 from dagir.layers.einsum_dense import EinsumDense
 from dagir.layers.heads import GroupQueryAttention, MultiHeadAttention
+from dagir.layers.lookups import IntegerLookup, StringLookup
 from dagir.layers.masking import (
     Masking,
 )
@@ -213,6 +215,7 @@ __all__ = [
     "AvgPool3D",
     "BatchNormalization",
     "Bidirectional",
+    "CategoryEncoding",
     "CenterCrop",
     "Concatenate",
     "Conv1D",
@@ -231,6 +234,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Discretization",
     "Dot",
     "Dropout",
     "EinsumDense",
@@ -256,6 +260,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "IntegerLookup",
     "LSTMCell",
     "Lambda",
     "Layer",
@@ -317,6 +322,7 @@ __all__ = [
     "SpatialDropout3D",
     "SpectralNormalization",
     "StackedRNNCells",
+    "StringLookup",
     "Subtract",
     "TimeDistributed",
     "UnitNormalization",

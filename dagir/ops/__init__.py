@@ -255,6 +255,7 @@ from dagir.ops.logic import (
     signbit,
     where,
 )
+from dagir.ops.lookup import Lookup, lookup
 from dagir.ops.matrices import (
     Tril,
     Triu,
@@ -522,6 +523,7 @@ __all__ = [
     "LogicalNot",
     "LogicalOr",
     "LogicalXor",
+    "Lookup",
     "MatMul",
     "MaxPool",
     "Maximum",
@@ -724,6 +726,7 @@ __all__ = [
     "logical_xor",
     "logspace",
     "logsumexp",
+    "lookup",
     "lstm",
     "matmul",
     "max",
