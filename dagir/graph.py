@@ -211,6 +211,8 @@ class Constant:
     __slots__ = ("array", "value")
 
     def __init__(self, array: Array) -> None:
+        if array.dtype.kind in "TU":
+            raise ArgumentError("text cannot be a constant of a graph", remedy="look it up: layers.StringLookup")
         array = array.view()
         array.flags.writeable = False
         self.array = array

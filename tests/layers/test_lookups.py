@@ -263,3 +263,9 @@ def test_signature_is_keras_s(name):
 def test_refuses(name, kwargs, dtype, message):
     with pytest.raises(dagir.DagirError, match=message):
         model_of(getattr(layers, name)(**kwargs), (2,), dtype)
+
+
+def test_text_is_no_constant():
+    x = dagir.Input((2,), dtype="string")
+    with pytest.raises(dagir.DagirError, match="text cannot be a constant"):
+        dagir.ops.equal(x, np.array("a"))

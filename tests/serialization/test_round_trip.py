@@ -193,7 +193,7 @@ def test_every_float_dtype_of_weights(dtype, tmp_path):
         assert old.array.tobytes() == new.array.tobytes()
 
 
-@pytest.mark.parametrize("dtype", list(dagir.DType))
+@pytest.mark.parametrize("dtype", [dtype for dtype in dagir.DType if dtype is not dagir.DType.STRING])
 def test_every_dtype_of_constants(dtype, tmp_path):
     x = dagir.Input((3,), dtype=dtype)
     held = np.asarray([0, 1, 1]).astype(dtype.numpy)
