@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from dagir.graph import Graph, Node, Value
 from dagir.origin import LayerCall, Named
-from dagir.structure import flatten
+from dagir.structure import flatten_sorted
 
 Event: TypeAlias = LayerCall | Node | Value
 Operation: TypeAlias = Any  # a layer, a node or an input value: whatever Keras counts as one operation
@@ -93,7 +93,7 @@ def _event_parents(graph: Graph) -> dict[Event, tuple[Event, ...]]:
     for node in graph.nodes:
         event = _top(node)
         if isinstance(event, LayerCall) and event not in parents:
-            arguments = [leaf for leaf in flatten([event.args, event.kwargs]) if isinstance(leaf, Value)]
+            arguments = [leaf for leaf in flatten_sorted([event.args, event.kwargs]) if isinstance(leaf, Value)]
             sources = [event_of(leaf, inputs) for leaf in arguments if leaf.node is not None or leaf in inputs]
             parents[event] = dict.fromkeys(source for source in sources if source is not event)
         elif isinstance(event, Node):

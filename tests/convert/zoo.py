@@ -29,6 +29,8 @@ def build(name: str, seed: int = 0) -> keras.Model:
 def randomize(made: Any, seed: int = 0) -> None:
     generator = np.random.default_rng(seed)
     for weight in made.weights:
+        if "normalization/mean" in weight.path or "normalization/variance" in weight.path:
+            continue  # a Normalization is adapted, and keeps what it computes with elsewhere
         drawn = generator.normal(size=weight.shape) * 0.4
         if "variance" in weight.path or "stddev" in weight.path:
             drawn = np.abs(drawn) + 0.3
@@ -128,10 +130,44 @@ _PLAIN: dict[str, Callable[[], keras.Model]] = {
     "float_ids": lambda: _built(keras.Sequential([L.ReLU(), L.Embedding(9, 4), L.GlobalAveragePooling1D()]), (None, 5)),
     "masked": lambda: _stack((None,), L.Embedding(8, 4, mask_zero=True), L.GRU(3), L.Dense(2), dtype="int32"),
     "masking": lambda: _stack((None, 3), L.Masking(0.5), L.LSTM(3, return_sequences=True), L.Activation("tanh")),
+    "bidirectional": lambda: _stack(
+        (None, 3),
+        L.Bidirectional(L.LSTM(4, return_sequences=True)),
+        L.Bidirectional(L.GRU(2, return_sequences=True), merge_mode="sum"),
+        L.Bidirectional(L.SimpleRNN(3), backward_layer=L.GRU(3, go_backwards=True), merge_mode="ave"),
+    ),
+    "cells": lambda: _stack(
+        (4, 3),
+        L.RNN(L.LSTMCell(4), return_sequences=True),
+        L.RNN([L.GRUCell(3), L.SimpleRNNCell(2), L.LSTMCell(3)], return_sequences=True),
+        L.RNN(L.StackedRNNCells([L.LSTMCell(2), L.GRUCell(2)])),
+    ),
+    "convlstm": lambda: _stack(
+        (3, 5, 4, 2),
+        L.ConvLSTM2D(3, 2, return_sequences=True, padding="same"),
+        L.TimeDistributed(L.Conv2D(2, 2)),
+        L.TimeDistributed(L.Flatten()),
+        L.Bidirectional(L.LSTM(2)),
+    ),
+    "time_distributed": lambda: _stack(
+        (None, 4, 3), L.TimeDistributed(_stack((4, 3), L.Conv1D(2, 2), L.Flatten(), L.Dense(3))), L.LSTM(2)
+    ),
+    "einsum": lambda: _stack((5, 6), L.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de", activation="tanh")),
+    "spectral": lambda: _stack((4,), L.SpectralNormalization(L.Dense(3)), L.Dense(2)),
+    "adapted": lambda: _stack((4,), _adapted(4), L.Dense(2)),
+    "images": lambda: _stack(
+        (9, 8, 3), L.Resizing(6, 5), L.CenterCrop(4, 4), L.RandomFlip(), L.RandomRotation(0.1), L.RandomContrast(0.2)
+    ),
     "half": lambda: _stack((5,), L.Dense(4, dtype="float16"), L.Dense(3, dtype="float32")),
     "double": lambda: _stack((5,), L.Dense(4, dtype="float64"), L.LayerNormalization(dtype="float64")),
 }
 ZOO.update(_PLAIN)
+
+
+def _adapted(size: int) -> Any:
+    layer = L.Normalization()
+    layer.adapt(np.random.default_rng(5).normal(size=(20, size)).astype("float32") * 3 + 1)
+    return layer
 
 
 def _built(made: keras.Model, shape: tuple[Any, ...]) -> keras.Model:
@@ -252,6 +288,52 @@ def masks_through_layers() -> keras.Model:
     x = L.Dropout(0.2)(L.LSTM(4, return_sequences=True)(x))
     y = L.Add()([x, L.Embedding(7, 4, mask_zero=True)(ids)])
     return keras.Model(ids, [L.GRU(3)(y), L.GlobalAveragePooling1D()(x)])
+
+
+@model
+def attention() -> keras.Model:
+    q, v = keras.Input((5, 6), name="q"), keras.Input((4, 6), name="v")
+    x = L.MultiHeadAttention(2, 3, value_dim=2, dropout=0.1)(q, v, use_causal_mask=False)
+    x = L.LayerNormalization()(x + q)
+    y = L.GroupQueryAttention(3, 4, 2)(x, v)
+    z = L.MultiHeadAttention(2, 3, output_shape=5, use_bias=False)(query=y, value=v, key=v)
+    return keras.Model([q, v], [z, L.Attention(use_scale=True)([q, v]), L.AdditiveAttention()([q, v, v])])
+
+
+@model
+def masked_attention() -> keras.Model:
+    ids = keras.Input((6,), dtype="int32", name="ids")
+    x = L.Embedding(7, 4, mask_zero=True)(ids)
+    y, scores = L.MultiHeadAttention(2, 2)(x, x, use_causal_mask=True, return_attention_scores=True)
+    return keras.Model(ids, [L.Dense(3)(y), scores])
+
+
+@model
+def bidirectional_states() -> keras.Model:
+    a = keras.Input((4, 3), name="a")
+    y, *states = L.Bidirectional(L.LSTM(2, return_state=True, return_sequences=True))(a)
+    return keras.Model(a, [L.Bidirectional(L.LSTM(2))(y, initial_state=states), L.Concatenate()(states)])
+
+
+@model
+def nested_dict() -> keras.Model:
+    x = keras.Input((3,), name="in")
+    inner = keras.Model({"in": x}, {"z": L.Dense(2)(x), "a": L.Dense(1)(x), "m": x}, name="inner")
+    a = keras.Input((3,), name="outside")
+    found = inner({"in": a})
+    return keras.Model(a, [found["a"], L.Dense(2)(found["z"]), found["m"]])
+
+
+@model
+def raw_more() -> keras.Model:
+    a = keras.Input((4, 3), name="a")
+    x = K.pad(a, ((0, 0), (1, 2), (0, 0)), constant_values=0.5) + K.average(a, axis=1)[:, None]
+    y = K.stack([K.tanh(a), K.log1p(K.abs(a)), K.clip(a, -0.5, 0.5)], axis=1)
+    z = K.normalize(K.cumsum(a, axis=1), axis=-1) * K.stop_gradient(K.flip(a, axis=1))
+    t = K.logical_and(a > 0, a < 1)
+    return keras.Model(
+        a, [x, y, z, t, K.argmax(a, axis=-1), K.max(a, axis=(1, 2)), K.tile(a, (1, 2, 1)), K.sort(a, -1)]
+    )
 
 
 @model

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from dagir import layers
 from dagir.layers import Layer
+from dagir.layers.refused import REFUSED
 from dagir_keras.reading import applications, values
 from dagir_keras.reading.dtypes import policy
 from dagir_keras.reading.problems import REGISTER, Refused
@@ -50,6 +51,7 @@ def rule(name: str) -> Callable[[Any], Any]:
 def known_layers() -> dict[str, type[Layer]]:
     """Every layer class of dagir by its name, which is Keras's."""
     found = {name: getattr(layers, name) for name in layers.__all__} | applications.LAYERS
+    found["GroupedQueryAttention"] = found.get("GroupQueryAttention")  # its class, which older files name
     return {
         name: cls
         for name, cls in found.items()
@@ -114,6 +116,8 @@ def _check_module(name: str, module: Any, registered: Any) -> None:
     if registered not in (None, name):
         raise Refused(f"{registered} is a class of its own", REGISTER.format(registered))
     if name not in known_layers():
+        if name in REFUSED:
+            raise Refused(f"{name} {REFUSED[name]}", REGISTER.format(name))
         raise Refused(f"dagir has no layer {name}", REGISTER.format(name))
 
 

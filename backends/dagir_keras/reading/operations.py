@@ -23,7 +23,21 @@ from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.values import MAX_CONSTANT
 
 _FAMILIES = ("numpy", "nn", "math", "core", "linalg", "image", "einops")
-_RENAMED = {"true_divide": "divide", "amax": "max", "amin": "min", "stop_gradient": "identity", "copy": "identity"}
+_RENAMED = {
+    "batch_norm": "batch_normalization",
+    "layer_norm": "layer_normalization",
+    "rms_norm": "rms_normalization",
+    "true_divide": "divide",
+    "amax": "max",
+    "amin": "min",
+    "stop_gradient": "identity",
+    "copy": "identity",
+}
+_CALLED_BY_NAME = {  # where the call of Keras's operation takes what is not first in the function
+    "pad": ("x", "constant_values"),
+    "average": ("x", "weights"),
+    "full": ("fill_value",),
+}
 _PROMOTING = {
     *("add", "subtract", "multiply", "divide", "floor_divide", "mod", "power", "maximum", "minimum", "matmul"),
     *("equal", "not_equal", "greater", "greater_equal", "less", "less_equal", "concatenate", "stack", "einsum"),
@@ -83,6 +97,8 @@ def operation(class_name: str, options: Mapping[str, Any], name: str) -> Callabl
     kind = function.__name__
 
     def run(*args: Any, **kwargs: Any) -> Any:
+        if kind in _CALLED_BY_NAME:
+            args, kwargs = args[:0], {**dict(zip(_CALLED_BY_NAME[kind], args, strict=False)), **kwargs}
         given = _as_keras_promotes(kind, list(args))
         if kind == "einsum":
             return _named(ops.einsum(options["subscripts"], *given), name)

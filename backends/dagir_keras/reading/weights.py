@@ -16,8 +16,9 @@ from dagir_keras.reading.values import is_object
 _ORDERS = {  # of the layers inside, where Keras lists their weights in another order than their names have
     "Bidirectional": ("forward_layer", "backward_layer"),
     "MultiHeadAttention": ("query_dense", "key_dense", "value_dense", "gate_dense", "output_dense"),
-    "GroupedQueryAttention": ("_query_dense", "_key_dense", "_value_dense", "_gate_dense", "_output_dense"),
+    "GroupQueryAttention": ("_query_dense", "_key_dense", "_value_dense", "_gate_dense", "_output_dense"),
 }
+_CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}  # whose public name is another
 _CONFIGURED = {"forward_layer": "layer"}  # where a configuration has another key than the file
 
 
@@ -116,7 +117,7 @@ def _places(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _file_name(class_name: str) -> str:
-    return snake_case(class_name)
+    return snake_case(_CLASS_NAMES.get(class_name, class_name))
 
 
 def _name(record: Mapping[str, Any]) -> str:
@@ -129,6 +130,10 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
     if own is not None:
         yield from (data for data in map(own.get, sorted(own.names, key=_number)) if isinstance(data, Dataset))
     config = record.get("config", {})
+    if record.get("class_name") == "SpectralNormalization":  # the kernel of the layer inside is among its own
+        inner = group.group("layer")
+        yield from [] if inner is None else list(_arrays(config.get("layer", {}), inner))[1:]
+        return
     if isinstance(config.get("layers"), list):
         records = [inner for inner in config["layers"] if isinstance(inner, dict)]
         if record.get("class_name") == "Sequential":
