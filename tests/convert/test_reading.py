@@ -131,6 +131,15 @@ def test_a_frozen_layer_stays_frozen(saved):
     assert read.get_layer("train").trainable
 
 
+@pytest.mark.parametrize("name", ["residual", "masks_through_layers", "late_built", "raw_operations"])
+def test_a_file_read_twice_becomes_the_same_bytes(saved, name):
+    _, paths = saved(name)
+    first, second = (
+        dagir.to_onnx(dagir.from_keras(paths["keras"])).SerializeToString(deterministic=True) for _ in range(2)
+    )
+    assert first == second
+
+
 def test_what_training_needs_reaches_keras_again(saved):
     _, paths = saved("initializers")
     again = dagir.to_keras(dagir.from_keras(paths["keras"]))

@@ -76,6 +76,9 @@ def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Call
         raise Refused(f"its vocabulary is the file {vocabulary!r}, which is not read", "give it as a list", unsafe=True)
     _check_module(name, record.get("module"), record.get("registered_name"))
     cls = known_layers()[name]
+    axis = config.get("axis")
+    if record.get("module") is None and isinstance(axis, list) and len(axis) == 1:  # as Keras reads its older files
+        config = {**config, "axis": axis[0]}
     return cls.from_config(_arguments(config, inner))
 
 

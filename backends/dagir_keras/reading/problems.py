@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from dagir.errors import ArgumentError, DagirError, DTypeError, InvalidGraph, ShapeError, UnsafeFile, UnsupportedLayer
 
 _EXPECTED = (ArgumentError, DTypeError, InvalidGraph, ShapeError, UnsupportedLayer)
-REGISTER = "pass custom_objects={{{0!r}: a dagir Layer class}}, or register one with dagir_keras.reading.rule({0!r})"
+REGISTER = (
+    "pass custom_objects={{{0!r}: a dagir Layer class}}, register one with dagir_keras.reading.rule({0!r}), or load the "
+    "file with keras.models.load_model and give dagir.from_keras the model, whose calls are then traced"
+)
 
 
 @dataclass(frozen=True)
