@@ -10,8 +10,8 @@ from dagir.errors import ArgumentError, DagirError, DTypeError, InvalidGraph, Sh
 
 _EXPECTED = (ArgumentError, DTypeError, InvalidGraph, ShapeError, UnsupportedLayer)
 REGISTER = (
-    "pass custom_objects={{{0!r}: a dagir Layer class}}, register one with dagir_keras.reading.rule({0!r}), or load the "
-    "file with keras.models.load_model and give dagir.from_keras the model, whose calls are then traced"
+    "pass custom_objects={{{0!r}: a dagir Layer class}}, register one with dagir_keras.reading.rule({0!r}), or load "
+    "the file with keras.models.load_model and give dagir.from_keras the model, whose calls are then traced"
 )
 
 
