@@ -46,13 +46,14 @@ _set = object.__setattr__
 class Value(Immutable, Arithmetic):
     """One tensor of a graph: an output of a node, an input, a parameter or a constant. Compared by identity."""
 
-    __slots__ = ("_mask", "_name", "index", "source", "type")
+    __slots__ = ("_carried", "_mask", "_name", "index", "source", "type")
 
     type: TensorType
     source: Node | Parameter | Constant | LayerCall | None
     index: int
     _name: str | None
     _mask: Value | None
+    _carried: Value | None
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Value(Immutable, Arithmetic):
         _set(self, "index", index)
         _set(self, "_name", name)
         _set(self, "_mask", None)
+        _set(self, "_carried", None)
 
     @property
     def node(self) -> Node | None:
@@ -114,11 +116,27 @@ class Value(Immutable, Arithmetic):
         """The boolean mask that travels beside this value while a graph is written."""
         return self._mask
 
-    def attach_mask(self, mask: Value | None) -> None:
-        """Set the mask, once: it is build-time company of the value, not part of the graph."""
+    @property
+    def carried_mask(self) -> Value | None:
+        """The mask that Keras's tensor has while a model runs: as `mask`, unless a layer took it: see `take_mask`."""
+        return self._carried
+
+    def take_mask(self) -> None:
+        """Leave the value no mask for layers called later, as keras.layers.MultiHeadAttention does with its inputs.
+
+        Layers that were given their mask while the model was written keep to it: see dagir.layers.masks.
+        """
+        _set(self, "_carried", None)
+
+    def attach_mask(self, mask: Value | None, carried: Value | None = None, *, taken: bool = False) -> None:
+        """Set the mask, once: it is build-time company of the value, not part of the graph.
+
+        carried: the mask while the model runs, where that is another one; taken: where there is none then.
+        """
         if self._mask is not None and self._mask is not mask:
             raise InvalidGraph(f"value {self.name!r} already carries another mask")
         _set(self, "_mask", mask)
+        _set(self, "_carried", None if taken else mask if carried is None else carried)
 
     def __len__(self) -> int:
         size = self.type.shape[0] if self.type.shape else None

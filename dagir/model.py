@@ -57,6 +57,7 @@ class Model(Trainable, Layer):
     """
 
     supports_masking = True
+    is_graph = True  # its layers are called as they are when a model is written
     graph = _Graph()
 
     def __init__(

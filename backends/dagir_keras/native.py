@@ -37,6 +37,8 @@ def is_native(call: LayerCall) -> bool:
         return True
     if not isinstance(layer, Layer) or not type(layer).__module__.startswith("dagir.layers"):
         return False
+    if isinstance(layer, layers.Lambda):
+        return False  # its function is of dagir; Keras gets what it computed
     if isinstance(layer, (layers.Add, layers.Average)) and not _adds_right(call):
         return False
     if isinstance(layer, (layers.MultiHeadAttention, layers.GroupQueryAttention)) and not _attends_right(call):

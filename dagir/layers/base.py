@@ -10,6 +10,7 @@ from dagir.errors import ArgumentError, DagirError, DTypeError
 from dagir.graph import Parameter, Value, as_value, snake_case
 from dagir.layers.arguments import bind, dtype_of, signature, unknown_argument
 from dagir.layers.checking import check_call, check_inputs, checked, is_own, refuse_training
+from dagir.layers.masks import attach_masks, given_mask
 from dagir.naming import auto_name
 from dagir.ops.elementwise import identity
 from dagir.origin import LayerCall, caller, current_scope
@@ -289,7 +290,7 @@ class Layer:
         parameters = signature(type(self).call).parameters
         context = dict(kwargs)
         if "mask" in parameters and context.get("mask") is None and args:
-            mask = map_structure(_mask_of, args[0])
+            mask = given_mask(self, args, kwargs)
             if any(leaf is not None for leaf in flatten(mask)):
                 context["mask"] = mask
         if "training" not in parameters:
@@ -301,17 +302,7 @@ class Layer:
         return identity(value) if value.node is None or any(value is known for known in inputs) else value
 
     def _attach_masks(self, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
-        inputs = args[0] if args else next(iter(kwargs.values()))
-        mask = kwargs.get("mask")
-        if mask is None:
-            mask = map_structure(_mask_of, inputs)
-        leaves = flatten(outputs)
-        if not any(leaf is not None for leaf in flatten(mask)) and not _makes_masks(type(self)):
-            return
-        masks = flatten(self.compute_mask(inputs, mask))
-        for value, found in zip(leaves, masks, strict=False):  # one mask is that of the first output, as in Keras
-            if found is not None and value.mask is None:
-                value.attach_mask(found)
+        attach_masks(self, args, kwargs, outputs)
 
     def _explain(self, error: DagirError, call: LayerCall) -> DagirError:
         labels = {label for label, _ in error.facts}
@@ -380,11 +371,3 @@ def _layers_in(value: Any) -> list[Layer]:
 
 def _shape_of(value: Any) -> Any:
     return value.shape if isinstance(value, (Value, Parameter)) else getattr(value, "shape", None)
-
-
-def _mask_of(value: Any) -> Value | None:
-    return value.mask if isinstance(value, Value) else None
-
-
-def _makes_masks(cls: type[Layer]) -> bool:
-    return cls.compute_mask is not Layer.compute_mask

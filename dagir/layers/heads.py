@@ -72,6 +72,7 @@ class MultiHeadAttention(HeadAttention):
     attention_axes: the axes attended over, all between batch and features unless given. use_gate: the result times
     the sigmoid of one more projection of the query. A row of which nothing counts gives the mean of the values; where
     Keras computes the scores by themselves (dropout, return_attention_scores, inputs of other ranks than 3) it gives 0.
+    As in Keras it takes the masks of what it is called on: layers called on the same values later find none.
     """
 
     def __init__(
@@ -139,7 +140,11 @@ class MultiHeadAttention(HeadAttention):
     ) -> Any:
         """query: f[n, *t, d], value and key: f[n, *s, d'] -> f[n, *t, d or output_shape], and the scores if asked."""
         source = value if key is None else key
-        masks = (query.mask, _mask(value_mask, value), _mask(key_mask, key))  # Keras reads none but the query's own
+        masks = (
+            query.carried_mask,
+            _mask(value_mask, value),
+            _mask(key_mask, key),
+        )
         kept = self._kept(masks, attention_mask)
         gate = self.gate_dense(query) if self.use_gate else None
         q, k, v = self.query_dense(query), self.key_dense(source), self.value_dense(value)
@@ -149,6 +154,13 @@ class MultiHeadAttention(HeadAttention):
             y, scores = self._attend(q, k, v, 1 / sqrt(self.key_dim), kept, use_causal_mask), None
         y = self.output_dense(y if gate is None else y * gate)
         return (y, scores) if return_attention_scores else y
+
+    def _attach_masks(self, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+        """The mask of the query goes on; query, value and key lose theirs, and a layer called later finds none."""
+        super()._attach_masks(args, kwargs, outputs)
+        for each in (*args[:3], *(kwargs.get(name) for name in ("query", "value", "key"))):
+            if isinstance(each, Value):
+                each.take_mask()
 
     def _scored(self, q: Value, k: Value, v: Value, kept: Value | None, causal: bool) -> tuple[Value, Value]:
         """With the scores as a value of their own: f[n, *others, heads, *t, *s], over the axes attended over."""
@@ -284,7 +296,7 @@ def _expanded(mask: Value | None, rank: int, axis: int) -> Value | None:
 def _mask(given: Any, value: Value | None) -> Value | None:
     if given is not None:
         return given  # type: ignore[no-any-return]
-    return None if value is None else value.mask
+    return None if value is None else value.carried_mask
 
 
 def _is_int(number: Any) -> bool:

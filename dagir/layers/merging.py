@@ -71,9 +71,9 @@ def _spread(mask: Value | None, value: Value) -> Value | None:
 
 def _merged_within_masks(function: Callable[[Any, Any], Value], values: list[Value]) -> Value:
     """Masked elements do not count: where one of two is masked, the other is the result."""
-    merged, merged_mask = values[0], _spread(values[0].mask, values[0])
+    merged, merged_mask = values[0], _spread(values[0].carried_mask, values[0])
     for value in values[1:]:
-        mask = _spread(value.mask, value)
+        mask = _spread(value.carried_mask, value)
         operand = value if mask is None else ops.where(mask, value, merged)
         kept = merged if merged_mask is None else ops.where(merged_mask, merged, operand)
         both = mask is not None and merged_mask is not None
@@ -101,7 +101,7 @@ class Multiply(_Merge):
     """The product; a masked element counts as 1, and one masked everywhere gives 0.  keras.layers.Multiply."""
 
     def _merge(self, values: list[Value]) -> Value:
-        masks = [_spread(value.mask, value) for value in values]
+        masks = [_spread(value.carried_mask, value) for value in values]
         known = [mask for mask in masks if mask is not None]
         pairs = zip(values, masks, strict=True)
         product = reduce(ops.multiply, [v if m is None else ops.where(m, v, 1) for v, m in pairs])

@@ -309,6 +309,36 @@ def test_saved_and_read_again(name, tmp_path):
     assert type(dagir.lower(again, "keras").artifact.layers[-1]) is getattr(keras.layers, name)
 
 
+def block(home):
+    """A block of a transformer: the residual of what attention has read."""
+    ids = home.Input((None,), dtype="int32")
+    x = home.layers.Embedding(9, 4, mask_zero=True, name="table")(ids)
+    y = home.layers.MultiHeadAttention(2, 3, name="heads")(x, x)
+    return ids, x, home.layers.Add()([x, y])
+
+
+def test_masks_that_attention_takes():
+    """Keras's layer takes the mask off its inputs as it runs, and a functional model does not know of it."""
+    ids, x, z = block(dagir)
+    k_ids, _, k_z = block(keras)
+    for home, value, layers_of in ((dagir, z, layers), (keras, k_z, keras.layers)):
+        last = layers_of.GroupQueryAttention(3, 2, 1, name="last")(value, value)
+        model = home.Model(ids if home is dagir else k_ids, layers_of.GlobalAveragePooling1D()(last))
+        if home is dagir:
+            mine = model
+    for weight in mine.weights:
+        weight.assign(np.random.default_rng(weight.array.size).uniform(-1, 1, weight.shape))
+    model.set_weights(mine.get_weights())
+    assert x.mask is not None
+    assert x.carried_mask is None
+    assert z.mask is not None
+    assert z.carried_mask is None
+    array = np.array([[3, 1, 0, 0, 5], [0, 2, 4, 0, 0], [1, 2, 3, 4, 5]], "int32")
+    want = dagir.lower(mine, "numpy", precision="float64")(array)
+    assert_close(np.asarray(model(array)), want, "Keras's own layers")
+    assert_equivalent(mine, [array])
+
+
 def heads_of_one_feature():
     q, v = dagir.Input((2, 4)), dagir.Input((3, 4))
     layer = layers.MultiHeadAttention(2, 1)

@@ -228,6 +228,11 @@ def test_lambda_on_several_values_and_masks(masked, shape):
     assert_equivalent(dagir.Model([a, b], both), [floats((3, *shape), 0), floats((3, *shape), 1)])
 
 
+def test_lambda_of_a_function_that_keras_has_by_name():
+    x = dagir.Input((4,))
+    assert_equivalent(dagir.Model(x, layers.Lambda(ops.relu)(x)), [floats((3, 4))])
+
+
 def test_lambda_functions_get_masks_and_training():
     x = layers.Masking()(dagir.Input((3, 2)))
     seen = []
