@@ -46,9 +46,7 @@ def attach_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], ou
     same = all(one is other for one, other in zip(flatten(mask), flatten(carried), strict=True))
     run = masks if same else flatten(layer.compute_mask(inputs, carried))
     # one mask is that of the first output, as in Keras
-    for value, found, other in zip_longest(
-        flatten(outputs), masks, run
-    ):
+    for value, found, other in zip_longest(flatten(outputs), masks, run):
         if value is not None and found is not None and value.mask is None:
             value.attach_mask(found, other, taken=other is None)
 

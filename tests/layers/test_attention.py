@@ -317,25 +317,35 @@ def block(home):
     return ids, x, home.layers.Add()([x, y])
 
 
-def test_masks_that_attention_takes():
-    """Keras's layer takes the mask off its inputs as it runs, and a functional model does not know of it."""
+AFTER = {  # what is called on the block's result, and on what attention read
+    "pooled": lambda home, x, z: home.layers.GlobalAveragePooling1D()(z),
+    "recurrent": lambda home, x, z: home.layers.LSTM(3)(home.layers.Dense(4)(z)),
+    "recurrent on what was read": lambda home, x, z: home.layers.LSTM(3)(x),
+    "grouped": lambda home, x, z: home.layers.GlobalAveragePooling1D()(home.layers.GroupQueryAttention(3, 2, 1)(z, z)),
+    "listed": lambda home, x, z: home.layers.Attention()([z, x]),
+    "again": lambda home, x, z: home.layers.MultiHeadAttention(2, 3)(home.layers.LayerNormalization()(z), z),
+    "merged": lambda home, x, z: home.layers.Multiply()([z, x]),
+    "softmax": lambda home, x, z: home.layers.Softmax(axis=1)(home.layers.Permute((1, 2))(x)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*does not support masking:UserWarning")
+@pytest.mark.parametrize("name", AFTER)
+def test_masks_that_attention_takes(name):
+    """Keras's layer takes the mask off its inputs as it runs; a functional model keeps some from before."""
     ids, x, z = block(dagir)
-    k_ids, _, k_z = block(keras)
-    for home, value, layers_of in ((dagir, z, layers), (keras, k_z, keras.layers)):
-        last = layers_of.GroupQueryAttention(3, 2, 1, name="last")(value, value)
-        model = home.Model(ids if home is dagir else k_ids, layers_of.GlobalAveragePooling1D()(last))
-        if home is dagir:
-            mine = model
-    for weight in mine.weights:
-        weight.assign(np.random.default_rng(weight.array.size).uniform(-1, 1, weight.shape))
-    model.set_weights(mine.get_weights())
+    k_ids, k_x, k_z = block(keras)
+    mine, theirs = dagir.Model(ids, AFTER[name](dagir, x, z)), keras.Model(k_ids, AFTER[name](keras, k_x, k_z))
+    for place, weight in enumerate(mine.weights):
+        weight.assign(np.random.default_rng(place).uniform(-1, 1, weight.shape))
+    theirs.set_weights(mine.get_weights())
     assert x.mask is not None
     assert x.carried_mask is None
     assert z.mask is not None
     assert z.carried_mask is None
     array = np.array([[3, 1, 0, 0, 5], [0, 2, 4, 0, 0], [1, 2, 3, 4, 5]], "int32")
     want = dagir.lower(mine, "numpy", precision="float64")(array)
-    assert_close(np.asarray(model(array)), want, "Keras's own layers")
+    assert_close(np.asarray(theirs(array)), want, "Keras's own layers")
     assert_equivalent(mine, [array])
 
 
