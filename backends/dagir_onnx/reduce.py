@@ -41,7 +41,7 @@ def _as_reducible(op_type: str, op: Reduce, emit: Emitter, x: Tensor) -> Tensor:
 def mean(op: ops.ReduceMean, emit: Emitter, x: Tensor) -> Tensor:
     """Over all axes but the first two it is a pool, which onnxruntime computes in the layout of its convolutions."""
     spatial = tuple(range(2, x.type.rank))
-    if op.axes != spatial or x.type.rank not in (3, 4, 5) or x.type.dtype is not DType.FLOAT32:
+    if op.axes != spatial or x.type.rank not in (4, 5) or x.type.dtype is not DType.FLOAT32:
         return _as_reducible("ReduceMean", op, emit, x)
     kept = x.type.with_shape((*x.type.shape[:2], *[1] * len(spatial)))
     pooled: Tensor = emit("GlobalAveragePool", x, type=kept)

@@ -12,11 +12,13 @@ from dagir.passes.merge_duplicates import MergeDuplicates
 from dagir.passes.merge_pads import MergePads
 from dagir.passes.outline import Outline
 from dagir.passes.pipeline import Pass, Pipeline, run
+from dagir.passes.recognize import Recognize
 
 DEPLOY: Pipeline = (
     (Inline(), "one flat graph, so that the other passes see across models"),
     (FoldConstants(), "weights that are only reshaped become weights, which the folds below can read"),
     (DropIdentities(), "dropout between a convolution and its normalization hides neither from the other"),
+    (Recognize(), "before the folds take the formulas apart"),
     (MergeClips(), "a relu with a maximum is one op that onnxruntime fuses into the convolution before it"),
     (MergePads(), "a padded convolution has its padding, so that scales before it reach its weights"),
     (FoldBatchNorm(), "while convolution and normalization are neighbours"),
@@ -48,5 +50,6 @@ __all__ = [
     "Outline",
     "Pass",
     "Pipeline",
+    "Recognize",
     "run",
 ]

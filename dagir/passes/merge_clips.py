@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isnan
+from math import inf
 from typing import TypeAlias
 
 from dagir import ops
-from dagir.graph import Constant, Graph, Node, Value
+from dagir.graph import Graph, Node, Value
+from dagir.passes.formulas import number
 from dagir.passes.pipeline import Pass
 from dagir.rewriting import Operands, emit, rebuild
 
@@ -57,15 +58,7 @@ def _limits(node: Node, operands: Operands) -> tuple[Value, Limits] | None:
         return x, (op.minimum, op.maximum)
     if isinstance(op, (ops.Minimum, ops.Maximum)):
         for value, limit in (operands, operands[::-1]):
-            number = _number(limit)
-            if number is not None and value is not None and value.type == node.output.type:
-                return value, (number, inf) if isinstance(op, ops.Maximum) else (-inf, number)
+            known = number(limit)
+            if known is not None and value is not None and value.type == node.output.type:
+                return value, (known, inf) if isinstance(op, ops.Maximum) else (-inf, known)
     return None
-
-
-def _number(value: Value | None) -> float | None:
-    """The number of a constant of one element, unless it is NaN."""
-    if value is None or not isinstance(value.source, Constant) or value.source.array.size != 1:
-        return None
-    number = float(value.source.array.reshape(()))
-    return None if isnan(number) else number
