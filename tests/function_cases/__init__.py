@@ -1,6 +1,18 @@
 """Drawn arguments for every public function of dagir.ops, a file for each family or two."""
 
-from function_cases import activation, bitwise, elementwise, logic, matrices, numerics, reduce, shape, trigonometry
+from function_cases import (
+    activation,
+    bitwise,
+    elementwise,
+    logic,
+    matrices,
+    nn,
+    numerics,
+    reduce,
+    scatter,
+    shape,
+    trigonometry,
+)
 from function_cases.table import FUNCTIONS, Function
 
 __all__ = [
@@ -11,8 +23,10 @@ __all__ = [
     "elementwise",
     "logic",
     "matrices",
+    "nn",
     "numerics",
     "reduce",
+    "scatter",
     "shape",
     "trigonometry",
 ]

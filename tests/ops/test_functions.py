@@ -76,8 +76,14 @@ def _plain(found):
 
 
 FAMILIES = {
-    *("activation", "arrangement", "bitwise", "creation", "cumulative", "elementwise", "logic", "matrices", "numerics"),
-    *("reduce", "shape", "sorting", "statistics", "trigonometry"),
+    *("activation", "arrangement", "bitwise", "conv", "creation", "cumulative", "elementwise", "gradients", "linear"),
+    *("logic", "matrices", "norm", "numerics", "pool", "reduce", "scatter", "shape", "sorting", "statistics"),
+    "trigonometry",
+}
+ELSEWHERE = {  # judged by their layers
+    "conv_transpose",  # Keras's raw operation mixes up its arguments: test_upstream.py
+    "adaptive_average_pool",  # Keras's function divides by 0 for some sizes, which ends the process
+    "adaptive_max_pool",
 }
 
 
@@ -85,5 +91,5 @@ def test_no_function_of_keras_ops_is_left_out():
     """What keras.ops has not is there for a layer, and judged by that."""
     public = {name for name in ops.__all__ if hasattr(keras.ops, name)}
     here = {name for name in public if getattr(getattr(ops, name), "__module__", "").rsplit(".", 1)[-1] in FAMILIES}
-    assert sorted(here - FUNCTIONS.keys()) == []
+    assert sorted(here - FUNCTIONS.keys() - ELSEWHERE) == []
     assert sorted(FUNCTIONS.keys() - set(ops.__all__)) == []

@@ -1,0 +1,26 @@
+"""Reading and writing at places that values give."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dagir import ops
+from dagir.types import Array
+from dagir_numpy.rules import rules
+
+_COMBINED = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
+
+
+@rules.rule(ops.GatherElements)
+def gather_elements(op: ops.GatherElements, x: Array, indices: Array) -> Array:
+    return np.take_along_axis(x, indices, op.axis)
+
+
+@rules.rule(ops.ScatterUpdate)
+def scatter_update(op: ops.ScatterUpdate, x: Array, indices: Array, updates: Array) -> Array:
+    y, places = x.copy(), tuple(np.moveaxis(indices, -1, 0))
+    if op.reduction == "none":
+        y[places] = updates
+    else:
+        _COMBINED[op.reduction].at(y, places, updates)
+    return y

@@ -1,0 +1,19 @@
+"""What matters to training alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagir.graph import Value
+from dagir.ops.elementwise import Unary, unary
+
+
+class StopGradient(Unary):
+    """x, through which no gradient flows back in training.  keras.ops.stop_gradient."""
+
+    accepts = "any"
+
+
+def stop_gradient(variable: Any) -> Value:
+    """The same value, which training takes for a constant."""
+    return unary(StopGradient(), variable)

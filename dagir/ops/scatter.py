@@ -1,0 +1,257 @@
+"""Reading and writing at places that values give: along an axis, at tuples of indices, in a window; and encodings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from math import inf
+from typing import Any
+
+from dagir.errors import ArgumentError, ShapeError
+from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ops.arrangement import meshgrid
+from dagir.ops.creation import arange, full
+from dagir.ops.elementwise import add, cast, same_dtype
+from dagir.ops.indexing import getitem
+from dagir.ops.logic import equal, greater, less, where
+from dagir.ops.reduce import max as reduce_max
+from dagir.ops.reduce import sum as reduce_sum
+from dagir.ops.shape import Slice, broadcast_to, concatenate, expand_dims, reshape, stack, take
+from dagir.types import DType, TensorType, broadcast, equate, normalize_axis
+
+__all__ = [
+    "GatherElements",
+    "ScatterUpdate",
+    "get_item",
+    "in_top_k",
+    "multi_hot",
+    "one_hot",
+    "scatter",
+    "scatter_update",
+    "segment_max",
+    "segment_min",
+    "segment_prod",
+    "segment_sum",
+    "select",
+    "slice",
+    "slice_update",
+    "take_along_axis",
+]
+
+
+@dataclass(frozen=True)
+class GatherElements(Op):
+    """x: t[*a, n, *c], indices: int[*a, m, *c] -> t[*a, m, *c], on `axis`.  NumPy take_along_axis; GatherElements-13.
+
+    Negative indices count from the end; an index out of range is an error when run.
+    """
+
+    operands = ("x", "indices")
+    axis: int
+
+    def infer(self, x: TensorType, indices: TensorType) -> Types:
+        """The shape of the indices."""
+        axis = normalize_axis(self.axis, x.rank)
+        _check_indices(indices)
+        if indices.rank != x.rank:
+            raise ShapeError(f"indices have the rank of x, {x.rank}, got {indices.rank}")
+        for other, (size, wanted) in enumerate(zip(indices.shape, x.shape, strict=True)):
+            if other != axis and equate(size, wanted) is None:
+                raise ShapeError(
+                    f"sizes differ on axis {other}, and indices run on {axis}", marks={0: [other], 1: [other]}
+                )
+        return (x.with_shape(indices.shape),)
+
+
+@dataclass(frozen=True)
+class ScatterUpdate(Op):
+    """x: t[*s], indices: int[*b, r], updates: t[*b, *s[r:]] -> t[*s]: x with updates at the tuples of indices.
+
+    reduction: "none" replaces what is there, and says nothing of tuples that occur twice; "add", "mul", "max" and "min"
+    combine. keras.ops.scatter_update; ONNX ScatterND-18.
+    """
+
+    operands = ("x", "indices", "updates")
+    reduction: str = "none"
+
+    def infer(self, x: TensorType, indices: TensorType, updates: TensorType) -> Types:
+        """The type of x."""
+        if self.reduction not in ("none", "add", "mul", "max", "min"):
+            raise ArgumentError(f"unknown reduction {self.reduction!r}", remedy="use add, mul, max, min or none")
+        same_dtype(x, updates)
+        _check_indices(indices)
+        depth = indices.shape[-1] if indices.rank else 0
+        if not isinstance(depth, int) or not 1 <= depth <= x.rank:
+            raise ShapeError(f"the last axis of indices is a tuple of 1 to {x.rank} numbers, got {depth}")
+        wanted = (*indices.shape[:-1], *x.shape[depth:])
+        if len(wanted) != updates.rank or any(
+            equate(size, want) is None for size, want in zip(updates.shape, wanted, strict=True)
+        ):
+            raise ShapeError(f"the updates must have the shape {list(wanted)}", marks={2: list(range(updates.rank))})
+        return (x,)
+
+
+def _check_indices(indices: TensorType) -> None:
+    if not indices.dtype.is_integer:
+        raise ArgumentError(f"indices must be integers, got {indices.dtype}")
+
+
+def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Value:
+    """The entries of x at indices along an axis, the other axes broadcast; flattened where axis is None."""
+    value, places = as_value(x), as_value(indices)
+    if axis is None:
+        value, places, axis = reshape(value, (-1,)), reshape(places, (-1,)), 0
+    axis = normalize_axis(axis, value.ndim)
+    if places.ndim != value.ndim:
+        raise ShapeError(f"take_along_axis takes indices of the rank of x, {value.ndim}, got {places.ndim}")
+    own, wanted = ([*v.type.shape] for v in (value, places))
+    length, count = own[axis], wanted[axis]
+    own[axis] = wanted[axis] = 1
+    common = list(broadcast(tuple(own), tuple(wanted)))
+    if common != own:
+        value = broadcast_to(value, [*common[:axis], length, *common[axis + 1 :]])
+    if common != wanted:
+        places = broadcast_to(places, [*common[:axis], count, *common[axis + 1 :]])
+    return apply(GatherElements(axis), value, places)
+
+
+def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | None = None) -> Value:
+    """inputs with updates at tuples of indices; reduction: None replaces, or "add", "mul", "max", "min"."""
+    value = as_value(inputs)
+    return apply(ScatterUpdate(reduction or "none"), value, as_value(indices), as_value(updates, like=value))
+
+
+def scatter(indices: Any, values: Any, shape: Sequence[Any]) -> Value:
+    """Zeros of a shape, with the values added at tuples of indices."""
+    value = as_value(values)
+    return scatter_update(full(shape, 0, value.dtype), indices, value, "add")
+
+
+def get_item(x: Any, key: Any) -> Value:
+    """x[key]."""
+    return getitem(x, key)
+
+
+def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> Value:
+    """The window of a shape that begins at the start indices, ints or integer values; -1 is to the end, for ints."""
+    value = as_value(inputs)
+    _check_window(value, shape)
+    starts = _starts(start_indices, value.ndim)
+    for axis, (start, size) in enumerate(zip(starts, shape, strict=True)):
+        if isinstance(start, Value):
+            value = take(value, add(arange(int(size)), cast(start, DType.INT32)), axis=axis)
+        else:
+            _check_within(value, axis, start, size)
+            value = apply(Slice((axis,), (start,), (None if size == -1 else start + size,), (1,)), value)
+    return value
+
+
+def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Value:
+    """inputs with the updates in the window that begins at the start indices, ints or integer values."""
+    value = as_value(inputs)
+    update = as_value(updates, like=value)
+    starts = _starts(start_indices, value.ndim)
+    _check_window(value, update.type.shape)
+    if any(isinstance(start, Value) for start in starts):
+        places = [
+            add(arange(size), cast(start, DType.INT32)) for size, start in zip(update.type.shape, starts, strict=True)
+        ]
+        return scatter_update(value, stack(meshgrid(*places, indexing="ij"), axis=-1), update)
+    return _updated(value, [int(start) for start in starts], update, 0)
+
+
+def _updated(value: Value, starts: Sequence[int], update: Value, axis: int) -> Value:
+    """What lies before the window on the axis, the window, updated on the axes that follow, and what lies after."""
+    if axis == value.ndim:
+        return update
+    size, start = update.type.shape[axis], starts[axis]
+    if size == value.type.shape[axis] and start == 0:
+        return _updated(value, starts, update, axis + 1)
+    if not isinstance(size, int):
+        raise ShapeError(f"the window has the unknown size {size} on axis {axis}", remedy="update the whole axis")
+    _check_within(value, axis, start, size)
+    bounds = ((0, start), (start, start + size), (start + size, None))
+    before, middle, after = (apply(Slice((axis,), (low,), (high,), (1,)), value) for low, high in bounds)
+    return concatenate([before, _updated(middle, starts, update, axis + 1), after], axis=axis)
+
+
+def _starts(given: Any, rank: int) -> list[Any]:
+    if isinstance(given, Value):
+        return [given[axis] for axis in range(rank)]
+    starts = [start if isinstance(start, Value) else int(start) for start in given]
+    if len(starts) != rank:
+        raise ShapeError(f"a start is given for each of the {rank} axes, got {len(starts)}")
+    return starts
+
+
+def _check_window(value: Value, shape: Sequence[Any]) -> None:
+    if len(shape) != value.ndim:
+        raise ShapeError(f"the window has a size for each of the {value.ndim} axes, got {tuple(shape)}")
+
+
+def _check_within(value: Value, axis: int, start: int, size: int) -> None:
+    length = value.type.shape[axis]
+    if start < 0 or (isinstance(length, int) and start + (0 if size < 0 else size) > length):
+        raise ShapeError(f"the window from {start}, of size {size}, leaves axis {axis} of {value.type}")
+
+
+def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Value:
+    """1 at the class of each element on a new axis, 0 elsewhere; all 0 for a class that there is not; float32."""
+    value = as_value(x)
+    place = normalize_axis(axis, value.ndim + 1)
+    classes = reshape(arange(int(num_classes), dtype=value.dtype), (-1, *(1,) * (value.ndim - place)))
+    return cast(equal(expand_dims(value, place), classes), dtype or DType.FLOAT32)
+
+
+def multi_hot(inputs: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Value:
+    """1 at each class that occurs among the elements of the second axis (of a vector: at all), 0 elsewhere; float32."""
+    value = as_value(inputs)
+    hot = one_hot(value, num_classes, axis, DType.INT32)
+    return cast(reduce_max(hot, axis=1 if value.ndim > 1 else 0), dtype or DType.FLOAT32)
+
+
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Value:
+    """Elementwise the choice of the first condition that holds, else the default."""
+    if len(condlist) != len(choicelist) or not condlist:
+        raise ArgumentError(f"select takes a choice for each condition, got {len(choicelist)} for {len(condlist)}")
+    pairs = list(zip(condlist, choicelist, strict=True))
+    found: Value = reduce(lambda otherwise, pair: where(pair[0], pair[1], otherwise), reversed(pairs), default)
+    return found
+
+
+def in_top_k(targets: Any, predictions: Any, k: int) -> Value:
+    """Whether each row's target is among the k largest predictions. Shapes: [n], [n, classes] -> bool[n]."""
+    scores = as_value(predictions)
+    own = take_along_axis(scores, expand_dims(targets, 1), axis=1)
+    return less(reduce_sum(cast(greater(scores, own), DType.INT32), axis=1), int(k))
+
+
+def _segments(data: Any, ids: Any, count: int | None, reduction: str, start: float) -> Value:
+    value = as_value(data)
+    if count is None:
+        raise ArgumentError(
+            "the number of segments depends on the ids, which are not known yet", remedy="num_segments="
+        )
+    filled = full((int(count), *value.type.shape[1:]), start, value.dtype)
+    return scatter_update(filled, expand_dims(ids, -1), value, reduction)
+
+
+def segment_sum(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
+    """The sum of the entries of each segment of the first axis; 0 where there is none."""
+    return _segments(data, segment_ids, num_segments, "add", 0)
+
+
+def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
+    """The product of the entries of each segment of the first axis; 1 where there is none."""
+    return _segments(data, segment_ids, num_segments, "mul", 1)
+
+
+def segment_max(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
+    """The largest entries of each segment of the first axis, of floats; -infinity where there is none."""
+    return _segments(data, segment_ids, num_segments, "max", -inf)
+
+
+def segment_min(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
+    """The smallest entries of each segment of the first axis, of floats; infinity where there is none."""
+    return _segments(data, segment_ids, num_segments, "min", inf)

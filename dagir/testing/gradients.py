@@ -1,0 +1,8 @@
+"""Strategies for what matters to training alone."""
+
+from __future__ import annotations
+
+from dagir import ops
+from dagir.testing.elementwise import unary_strategy
+
+unary_strategy(ops.StopGradient)
