@@ -45,8 +45,8 @@ class Tensor:
 class Emitter:
     """Collects nodes and initializers. An initializer is written when a node first reads it."""
 
-    def __init__(self, opset: int, names: Mapping[Value, str]) -> None:
-        self.opset = opset
+    def __init__(self, opset: int, names: Mapping[Value, str], device: str = "cpu") -> None:
+        self.opset, self.device = opset, device
         self.nodes: list[NodeProto] = []
         self.initializers: dict[str, Tensor] = {}
         self._names = names

@@ -19,11 +19,11 @@ from dagir_onnx.rules import rules
 from dagir_onnx.targets import IR_VERSIONS
 
 
-def emit_graph(graph: Graph, signature: Signature, opset: int) -> Emitter:
+def emit_graph(graph: Graph, signature: Signature, opset: int, device: str = "cpu") -> Emitter:
     """Lower every node. Raises UnsupportedOp and whatever a rule raises, with the node named."""
     names = value_names(graph, [name for name, _ in signature.outputs])
     names.update({value: name for value, (name, _) in zip(graph.inputs, signature.inputs, strict=True)})
-    emit = Emitter(opset, names)
+    emit = Emitter(opset, names, device)
     tensors = {value: emit.declare_input(value) for value in graph.inputs}
     outputs = set(graph.outputs)
 
@@ -46,10 +46,13 @@ def emit_graph(graph: Graph, signature: Signature, opset: int) -> Emitter:
 
 
 def model_proto(
-    graph: Graph, signature: Signature, opset: int, metadata: Mapping[str, str] = {}
+    graph: Graph, signature: Signature, opset: int, metadata: Mapping[str, str] = {}, device: str = "cpu"
 ) -> tuple[ModelProto, dict[str, Tensor]]:
-    """The model without its weights, and the initializers to put in or beside it."""
-    emit = emit_graph(graph, signature, opset)
+    """The model without its weights, and the initializers to put in or beside it.
+
+    device: what it shall run on; rules go around kernels that are wrong there.
+    """
+    emit = emit_graph(graph, signature, opset, device)
     inputs = [value_info(name, type) for name, type in signature.inputs]
     outputs = [value_info(name, type) for name, type in _final_outputs(graph, signature, emit)]
     if any(len(node.outputs) > 1 for node in graph.nodes):

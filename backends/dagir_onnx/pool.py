@@ -31,11 +31,17 @@ def average_pool(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
     pads = _pads(op, x)
     if x.type.dtype is DType.FLOAT64:
         y = _average_of_sums(op, emit, x, pads)
-    elif _known(pads):
+    elif _known(pads) and not _is_wrong_there(emit, pads):
         y = emit("AveragePool", x, kernel_shape=op.pool_size, strides=op.strides, pads=pads or None)
-    else:  # padding known at run time only: the mean with zeros, over the share that is inside
+    else:  # the mean with zeros, over the share that is inside
         y = emit("Div", _mean(op, emit, _padded(emit, x, pads, 0)), _mean(op, emit, _inside(emit, x, pads)))
     return _restored(op, emit, y)
+
+
+def _is_wrong_there(emit: Emitter, pads: Sequence[Dim]) -> bool:
+    """onnxruntime counts the padding on CUDA where it is not the same on both sides: microsoft/onnxruntime#29631."""
+    half = len(pads) // 2
+    return emit.device == "cuda" and tuple(pads[:half]) != tuple(pads[half:])
 
 
 def _mean(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:

@@ -18,7 +18,10 @@ from hypothesis import strategies as st
 
 import dagir
 from dagir import layers
+from dagir.backend import signature
 from dagir.testing import assert_close, assert_equivalent
+from dagir_onnx.executable import OnnxExecutable
+from dagir_onnx.lowering import model_proto
 
 WINDOWS = [f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)]
 GLOBAL = [f"Global{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)]
@@ -125,6 +128,21 @@ def test_3d_with_strides_above_its_window(kind):
     judge = getattr(keras.layers, f"{kind}Pooling2D")((1, 2), (3, 5), "same")
     assert_close(np.asarray(judge(x[:, 0]))[:, None], oracle(model, x), "Keras's own layer")
     assert_equivalent(model, [x], ("numpy", "onnx"))
+
+
+@pytest.mark.parametrize("pool_size", [2, 3])
+def test_average_for_cuda(pool_size):
+    """Padding that differs from side to side is pooled outright: onnxruntime's CUDA kernel counts it (#29631)."""
+    model = model_of("AveragePooling2D", {"pool_size": pool_size, "strides": 1, "padding": "same"}, (5, 7, 2))
+    graph, interface = model.graph, signature(model)
+    kinds = {}
+    for device in ("cpu", "cuda"):
+        proto, weights = model_proto(graph, interface, 21, device=device)
+        kinds[device] = [node.op_type for node in proto.graph.node]
+        x = np.random.default_rng(0).uniform(-5, -1, (2, 5, 7, 2)).astype("float32")
+        assert_close(OnnxExecutable(graph, interface, proto, weights)(x), oracle(model, x), device)
+    assert ("Pad" in kinds["cuda"]) == (pool_size == 2)
+    assert "Pad" not in kinds["cpu"]
 
 
 def test_float64_average_with_padding_known_at_run_time_only():

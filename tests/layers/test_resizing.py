@@ -230,3 +230,15 @@ def test_function_s_signature_is_keras_s(name):
 def test_refuses(name, kwargs, shape, message):
     with pytest.raises(dagir.DagirError, match=message):
         model_of(getattr(layers, name)(**{"height": 2, "width": 2, **kwargs}), shape)
+
+
+@pytest.mark.parametrize("name", ["Resizing", "CenterCrop", "AutoContrast", "RandomFlip"])
+def test_from_keras(name):
+    """Keras writes training=True, its default for layers of images, into every call of them."""
+    kwargs = {"height": 4, "width": 5} if name in ("Resizing", "CenterCrop") else {}
+    x = keras.Input((6, 7, 3))
+    judge = keras.Model(x, getattr(keras.layers, name)(**kwargs)(x))
+    array = images((2, 6, 7, 3)) + 9
+    model = dagir.from_keras(judge)
+    assert_close(np.asarray(judge(array, training=False)), oracle(model, array), "the Keras model")
+    assert_equivalent(model, [array])

@@ -11,6 +11,7 @@ import numpy as np
 from dagir import layers, ops
 from dagir.graph import Value, as_value
 from dagir.layers import Layer
+from dagir.layers.resizing import ImageLayer
 from dagir.model import Model
 from dagir.structure import flatten, map_structure
 from dagir.types import DType
@@ -32,7 +33,7 @@ def call_layer(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     """The layer's outputs for what Keras's layer was called on. Raises Refused, DagirError."""
     options = {key: part for key, part in kwargs.items() if part is not None}
     training = options.pop("training", None)
-    if training:
+    if training and not isinstance(layer, ImageLayer):  # there Keras writes its default, True, into every call
         raise Refused(
             "it is called with training=True, and would draw random numbers at inference",
             "build the model without training=True",
