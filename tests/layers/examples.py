@@ -20,7 +20,8 @@ LAYERS = sorted(
 class Example:
     """kwargs: of the constructor; functions of the namespace make layers in it. shapes: of the inputs, None unknown.
 
-    listed: the inputs go in as one list. dtype: of the inputs. integers: the ids are below this.
+    listed: the inputs go in as one list. dtype: of the inputs. integers: the ids are below this. fixed: the weights
+    are what the layer makes them.
     """
 
     shapes: tuple[tuple[int | None, ...], ...]
@@ -28,7 +29,7 @@ class Example:
     listed: bool = False
     dtype: str = "float32"
     integers: int = 5
-    low: float = -2.0
+    fixed: bool = False
 
     def make(self, home: Any, name: str) -> Any:
         """The layer, in dagir or in keras."""
@@ -44,8 +45,8 @@ class Example:
         return layer(*values)
 
 
-def _one(*shape: int | None, **kwargs: Any) -> Example:
-    return Example((shape,), kwargs)
+def _one(*shape: int | None, fixed: bool = False, **kwargs: Any) -> Example:
+    return Example((shape,), kwargs, fixed=fixed)
 
 
 _SPACE = {1: (None,), 2: (None, 6), 3: (None, 5, 6)}
@@ -126,6 +127,17 @@ AUGMENTATION = [name for name in LAYERS if getattr(layers, name).__module__ == "
 for _name in AUGMENTATION:
     EXAMPLES[_name] = _one(6, 5, 3, **_AUGMENTING.get(_name, {}))
 EXAMPLES["AutoContrast"] = _one(6, 5, 3)
+EXAMPLES |= {
+    "ConvLSTM1D": _one(None, 6, 4, filters=3, kernel_size=2),
+    "ConvLSTM2D": _one(None, 5, 6, 4, filters=3, kernel_size=2),
+    "ConvLSTM3D": _one(None, 4, 5, 6, 4, filters=2, kernel_size=2),
+    "CategoryEncoding": Example(((None,),), {"num_tokens": 5}, dtype="int32"),
+    "Discretization": _one(None, 4, bin_boundaries=[-1.0, 0.5]),
+    "IntegerLookup": Example(((None,),), {"vocabulary": [0, 2, 3]}, dtype="int64"),
+    "StringLookup": Example(((None,),), {"vocabulary": ["a", "c", "d"]}, dtype="string"),
+    "STFTSpectrogram": _one(None, 1, frame_length=3, frame_step=2, fft_length=4, fixed=True),
+    "MelSpectrogram": _one(None, fft_length=4, sequence_stride=2, num_mel_bins=3, sampling_rate=16000, max_freq=8000),
+}
 for _name in ("Flatten", "Identity", "ReLU", "LeakyReLU", "ELU", "Softmax", "ActivityRegularization"):
     EXAMPLES[_name] = _one(None, 4)
 EXAMPLES["Flatten"] = _one(None, 6, 4)

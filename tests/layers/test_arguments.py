@@ -82,7 +82,7 @@ def test_base_arguments_are_taken_and_kept(name):
         assert "kwargs" not in inspect.signature(getattr(keras.layers, name).__init__).parameters
         return
     required = [each for each, default in parameters(cls).items() if default is inspect.Parameter.empty]
-    if required or name in ("InputLayer", "Reshape"):
+    if required or name in ("InputLayer", "Reshape", "CategoryEncoding"):
         return  # test_saved_layers makes each of them with arguments, and compares the configuration
     layer = cls(name="own", trainable=False, dtype="float64")
     assert (layer.name, layer.trainable, layer.dtype) == ("own", False, "float64")
