@@ -29,6 +29,7 @@ from dagir.serialization import load, save
 from dagir.suggestions import unknown_name
 from dagir.types import DType, TensorType
 from dagir.validation import check
+from dagir.weight_files import model_from_json
 
 __all__ = [
     "ArgumentError",
@@ -68,6 +69,7 @@ __all__ = [
     "layers",
     "load",
     "lower",
+    "model_from_json",
     "ops",
     "plot",
     "replace",

@@ -230,6 +230,24 @@ class Model(Trainable, Layer):
 
         save(self, path, overwrite=overwrite)
 
+    def save_weights(self, path: str | PathLike[str], overwrite: bool = True) -> None:
+        """Write the weights alone to a .safetensors file. Raises FileError."""
+        from dagir.weight_files import save_weights
+
+        save_weights(self, path, overwrite=overwrite)
+
+    def load_weights(self, path: str | PathLike[str]) -> None:
+        """Read weights that save_weights wrote, by name or in order. Raises FileError before anything is changed."""
+        from dagir.weight_files import load_weights
+
+        load_weights(self, path)
+
+    def to_json(self, **options: Any) -> str:
+        """The architecture as JSON text, for dagir.model_from_json. options: json.dumps's. Raises ArgumentError."""
+        from dagir.weight_files import to_json
+
+        return to_json(self, **options)
+
     def get_config(self) -> dict[str, Any]:
         """The layers' configurations and their connections as plain data. Raises ArgumentError."""
         from dagir.architecture import architecture

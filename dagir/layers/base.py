@@ -9,7 +9,7 @@ from dagir import initializers
 from dagir.errors import ArgumentError, DagirError, DTypeError
 from dagir.graph import Parameter, Value, as_value, snake_case
 from dagir.layers.arguments import bind, dtype_of, signature, unknown_argument
-from dagir.layers.checking import check_call, check_inputs, checked, is_own, refuse_training
+from dagir.layers.checking import alone, building, check_call, check_inputs, checked, is_own, refuse_training
 from dagir.layers.masks import attach_masks, given_mask
 from dagir.naming import auto_name
 from dagir.ops.elementwise import identity
@@ -35,6 +35,8 @@ class Layer:
         super().__init_subclass__(**kwargs)
         if is_own(cls) and "__init__" in vars(cls):
             type.__setattr__(cls, "__init__", checked(vars(cls)["__init__"]))
+        if "build" in vars(cls):
+            type.__setattr__(cls, "build", building(vars(cls)["build"]))
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Keep the arguments, for get_config."""
@@ -252,7 +254,8 @@ class Layer:
         self._path = scope.path if scope is not None else self.name
         token = current_scope.set(None)  # a model that `build` makes is a graph of its own, not part of this call
         try:
-            self._build_from(self._shapes_of(args, kwargs))
+            with alone():
+                self._build_from(self._shapes_of(args, kwargs))
         finally:
             current_scope.reset(token)
         self.built = True

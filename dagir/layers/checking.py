@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from functools import cache
 from numbers import Real
 from typing import Any
@@ -45,6 +47,42 @@ def checked(init: Callable[..., None]) -> Callable[..., None]:
         return _check_kinds(cls, self._init_arguments)
 
     return wrapper
+
+
+_building: ContextVar[Any] = ContextVar("dagir_building", default=None)
+
+
+def building(build: Callable[..., Any]) -> Callable[..., Any]:
+    """A `build` that another layer's `build` may call, as Keras users do: it is done once, and paths are nested."""
+
+    @functools.wraps(build)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(self).build is not wrapper:  # a base class at work
+            return build(self, *args, **kwargs)
+        outer = _building.get()
+        if outer is not None and not self.built:
+            self._path = f"{outer._path}/{self.name}"
+        token = _building.set(self)
+        try:
+            found = build(self, *args, **kwargs)
+        finally:
+            _building.reset(token)
+        if self._build_shapes is None and args:
+            self._build_shapes = {"input_shape": args[0]}
+        self.built = True
+        return found
+
+    return wrapper
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """What is built within is not part of the layer that is being built around it."""
+    token = _building.set(None)
+    try:
+        yield
+    finally:
+        _building.reset(token)
 
 
 def _check_kinds(cls: type, arguments: Mapping[str, Any]) -> None:
