@@ -7,6 +7,7 @@ from dagir.passes.fold_batchnorm import FoldBatchNorm
 from dagir.passes.fold_constants import FoldConstants
 from dagir.passes.fold_scales import FoldScales
 from dagir.passes.inline import Inline
+from dagir.passes.linear_products import LinearProducts
 from dagir.passes.merge_clips import MergeClips
 from dagir.passes.merge_duplicates import MergeDuplicates
 from dagir.passes.merge_pads import MergePads
@@ -19,6 +20,7 @@ DEPLOY: Pipeline = (
     (FoldConstants(), "weights that are only reshaped become weights, which the folds below can read"),
     (DropIdentities(), "dropout between a convolution and its normalization hides neither from the other"),
     (Recognize(), "before the folds take the formulas apart"),
+    (LinearProducts(), "products with weights are linear maps, which take in the biases after them"),
     (MergeClips(), "a relu with a maximum is one op that onnxruntime fuses into the convolution before it"),
     (MergePads(), "a padded convolution has its padding, so that scales before it reach its weights"),
     (FoldBatchNorm(), "while convolution and normalization are neighbours"),
@@ -44,6 +46,7 @@ __all__ = [
     "FoldConstants",
     "FoldScales",
     "Inline",
+    "LinearProducts",
     "MergeClips",
     "MergeDuplicates",
     "MergePads",

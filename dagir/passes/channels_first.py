@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from dagir import ops
 from dagir.correspondence import record
 from dagir.graph import Constant, Graph, Node, Op, Parameter, Value
-from dagir.passes.derived import Derived
+from dagir.passes.derived import Derived, reshaped
 from dagir.passes.layouts import Follow, follow, move_axes, to_first, to_last
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
@@ -158,7 +158,7 @@ def _rewrite_linear(node: Node, layouts: _Layouts) -> bool:
     if w is None or not _is_leaf(w) or not 1 <= rank <= 3:
         return False
     op = ops.Conv((1,) * rank, "valid", (1,) * rank, 1, "channels_first")
-    kernel = _reshaped_leaf(w, (1,) * rank + w.type.shape)
+    kernel = reshaped(w, (1,) * rank + w.type.shape)
     layouts.set_first(node.output, emit(node, op, layouts.first(x, node), kernel, b))
     return True
 
@@ -175,24 +175,9 @@ def _rewrite_layer_norm(node: Node, layouts: _Layouts) -> bool:
     y = emit(node, replace(op, axes=(1,)), layouts.first(x, node))
     for value, combine in zip(node.inputs[1:], (ops.Multiply(), ops.Add()), strict=False):
         if value is not None:
-            y = emit(node, combine, y, _reshaped_leaf(value, (*value.type.shape, *[1] * (rank - 2))))
+            y = emit(node, combine, y, reshaped(value, (*value.type.shape, *[1] * (rank - 2))))
     layouts.set_first(node.output, y)
     return True
-
-
-def _reshaped_leaf(value: Value, shape: Shape) -> Value:
-    """A weight or constant in another shape: a view of its numbers."""
-    source = value.source
-    assert isinstance(source, (Parameter, Constant))
-    sizes = tuple(size for size in shape if isinstance(size, int))
-    if isinstance(source, Constant):
-        return Constant(source.array.reshape(sizes)).value
-
-    def initialize(_: Shape, __: DType) -> Array:
-        return source.array.reshape(sizes)
-
-    kind = value.type.with_shape(shape)
-    return Derived(source.name, kind, initialize, (value,), trainable=source.trainable).value
 
 
 def _rewrite_following(node: Node, plan: Follow, layouts: _Layouts) -> None:

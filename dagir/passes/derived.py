@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dagir.graph import Initializer, Parameter, Value
-from dagir.types import Array, TensorType
+from dagir.graph import Constant, Initializer, Parameter, Value
+from dagir.types import Array, DType, Shape, TensorType
 
 _DEEPEST = 32
 
@@ -42,3 +42,21 @@ class Derived(Parameter):
     def array(self) -> Array:
         """The numbers, computed now."""
         return self._make(self.shape, self.dtype) if self._kept is None else self._kept
+
+
+def reshaped(value: Value, shape: Shape) -> Value:
+    """A weight or constant in another shape: a view of its numbers."""
+    source = value.source
+    assert isinstance(source, (Parameter, Constant))
+    sizes = tuple(size for size in shape if isinstance(size, int))
+    if isinstance(source, Constant):
+        return Constant(source.array.reshape(sizes)).value
+
+    def view(_: Shape, __: DType) -> Array:
+        array: Array = source.array.reshape(sizes)
+        return array
+
+    kind = value.type.with_shape(shape)
+    if isinstance(source, Derived):
+        return Derived(source.name, kind, view, (value,), trainable=source.trainable).value
+    return Parameter(source.name, kind, view, trainable=source.trainable).value

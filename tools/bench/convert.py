@@ -181,7 +181,10 @@ def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
             facts_path.write_text(json.dumps(found[peer]))
         if path.exists() and target.exists():
             found[peer].update(graph_facts(path))
-            found[peer]["latency"] = [paired(target, path, n, options.seconds) for n in options.threads]
+            try:
+                found[peer]["latency"] = [paired(target, path, n, options.seconds) for n in options.threads]
+            except Exception as error:  # onnxruntime has a class for each of its status codes
+                found[peer]["error"] = f"onnxruntime: {str(error).splitlines()[0][:300]}"
     return found
 
 
