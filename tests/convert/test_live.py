@@ -146,12 +146,25 @@ def test_a_weight_that_is_read_outside_its_layer_is_one_weight():
     assert len(read.graph.parameters) == 1
 
 
-def test_a_layer_twice_in_a_stack():
-    """Keras writes such a layer into its file once, so the file has lost the second call; the live model has not."""
+def twice():
     dense = L.Dense(3)
     made = keras.Sequential([keras.Input((3,)), dense, L.ReLU(), dense])
     randomize(made)
-    check(made, array(2, 3))
+    return made
+
+
+def test_a_layer_twice_in_a_stack():
+    read = check(twice(), array(2, 3))
+    assert len(read.weights) == 2
+
+
+@pytest.mark.xfail(strict=True, reason="Keras 3.15 writes a layer that stands twice in a Sequential into the file once")
+def test_keras_reads_back_a_layer_twice_in_a_stack(tmp_path):
+    made = twice()
+    made.save(tmp_path / "m.keras")
+    x = array(2, 3)
+    again = keras.models.load_model(tmp_path / "m.keras")
+    np.testing.assert_allclose(np.asarray(again(x)), np.asarray(made(x)), atol=1e-6)
 
 
 def test_weights_are_the_memory_of_the_variables():
@@ -222,3 +235,30 @@ def test_a_call_with_training_is_refused():
     made = keras.Model(x, L.Dropout(0.5, name="always")(x, training=True))
     with pytest.raises(UnsupportedLayer, match=r"always.*training=True"):
         dagir.from_keras(made)
+
+
+class Swapped(L.Layer):
+    """Uses its weights in another order than it makes them."""
+
+    def build(self, shape):
+        self.first = self.add_weight(shape=(shape[-1],), name="first")
+        self.second = self.add_weight(shape=(shape[-1],), name="second")
+
+    def call(self, x):
+        return (x + self.second) * self.first
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def test_a_custom_layer_in_a_wrapper_keeps_its_weights_apart():
+    x = keras.Input((4, 3), name="x")
+    made = keras.Model(x, L.TimeDistributed(Swapped())(x))
+    randomize(made)
+    check(made, array(2, 4, 3))
+
+
+def test_a_call_that_cannot_be_traced_is_told_where_it_is_called():
+    layer = dagir.from_keras(UsesNumPy(name="sine"))
+    with pytest.raises(UnsupportedLayer, match="cannot be traced"):
+        layer(dagir.Input((3,)))

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import dagir
-from dagir.errors import FileError, UnsafeFile, UnsupportedLayer
+from dagir.errors import DagirError, FileError, UnsafeFile, UnsupportedLayer
 from faults.keras_files import (
     BIAS,
     KERNEL,
@@ -524,3 +524,56 @@ def test_the_tool_says_it_and_leaves_nothing_behind(tmp_path, suffix, monkeypatc
         assert words in " ".join(error.split())
         assert "Traceback" not in error
         assert target.exists() is (code == 0)
+
+
+# ---- whatever else a configuration may say
+
+
+def leaves_of(data, path=()):
+    if isinstance(data, (dict, list)):
+        for key, part in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from leaves_of(part, (*path, key))
+    if path:
+        yield path
+
+
+JUNK = [None, True, -1, 0, 2**40, 2**70, 1e400, float("nan"), 0.5, "", "x", "\0", [], {}, [[]], [None], {"a": 1}]
+JUNK += [["x", 0, 0], {"class_name": "Dense", "config": {}}]
+JUNK += [{"class_name": "__numpy__", "config": {"value": [1], "dtype": "object"}}]
+
+
+def test_junk_anywhere_in_the_configuration_is_refused_by_an_error_of_ours(tmp_path):
+    image = tensor("x", [None, 6, 6, 3])
+    whole = functional(
+        input_layer(shape=(None, 6, 6, 3)),
+        layer("Conv2D", "conv", {"filters": 2, "kernel_size": [3, 3], "strides": [1, 1], "groups": 1}, call(image)),
+        layer("Resizing", "resize", {"height": 3, "width": 4}, call(tensor("conv", [None, 4, 4, 2]))),
+        layer("Reshape", "shape", {"target_shape": [12, 2]}, call(tensor("resize", [None, 3, 4, 2]))),
+        layer("LSTM", "lstm", {"units": 2, "return_state": True}, call(tensor("shape", [None, 12, 2]), mask=None)),
+        {
+            **layer("Pad", "pad", {"pad_width": [[0, 0], [1, 1]]}, call(tensor("lstm", [None, 2]), 1.0)),
+            "module": "keras.src.ops.numpy",
+            "registered_name": "Pad",
+        },
+    )
+    del whole["config"]["layers"][-1]["config"]["trainable"], whole["config"]["layers"][-1]["config"]["dtype"]
+    generator = np.random.default_rng(1)
+    paths = list(leaves_of(whole))
+    seen = set()
+    for number in range(400):
+        spoiled = json.loads(json.dumps(whole))
+        *way, last = paths[number % len(paths)]
+        place = spoiled
+        for step in way:
+            place = place[step]
+        place[last] = JUNK[generator.integers(len(JUNK))]
+        tracemalloc.start()
+        try:
+            dagir.from_keras(write(tmp_path / "m.keras", spoiled))
+        except DagirError as error:
+            seen.add(type(error).__name__)
+        finally:
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        assert peak < 256 << 20, (way, last, place[last])
+    assert {"FileError", "UnsupportedLayer"} <= seen

@@ -61,6 +61,10 @@ def _made(record: Any, path: str, custom: Mapping[str, Any]) -> Made:
         made = NetworkReader(path, custom, problems).model(record)
     except RecursionError:
         raise FileError(f"{path}: models are nested too deep in it") from None
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
+        raise FileError(
+            f"{path}: its configuration is not what Keras writes: {type(error).__name__}: {str(error)[:120]}"
+        ) from error
     problems.require_none(path)
     if made is None:
         raise FileError(f"{path}: holds no model")

@@ -102,10 +102,13 @@ class Calls:
             return {key: self._decode(part, path) for key, part in data.items()}
         if data["class_name"] == "__keras_tensor__":
             config = data["config"]
+            if not isinstance(config, dict):
+                raise self._damaged(f"says that layer {path!r} reads {shown(config)}")
             found = self._reference(config.get("keras_history"), path)
             shape = config.get("shape")
-            good = isinstance(shape, list) and all(s is None or (type(s) is int and s >= 0) for s in shape)
-            return replace(found, shape=tuple(shape), dtype=config.get("dtype")) if good else found
+            if not isinstance(shape, list) or not all(s is None or (type(s) is int and s >= 0) for s in shape):
+                return found
+            return replace(found, shape=tuple(shape), dtype=config.get("dtype"))
         try:
             return values.plain(data)
         except Refused as refused:

@@ -56,6 +56,7 @@ class LiveReader:
         self.custom, self.problems = custom, problems
         self._layers: dict[int, tuple[Any, Layer | None]] = {}
         self._parameters: dict[int, tuple[Any, Parameter]] = {}
+        self._owners: dict[int, tuple[Any, Layer, int]] = {}
 
     def top(self, source: Any, inputs: Any) -> Any:
         """What stands for the outermost model, or for a layer on its own."""
@@ -76,7 +77,10 @@ class LiveReader:
     def _assign(self, source: Any, made: Layer) -> None:
         if isinstance(made, TracedKerasLayer):
             return
-        if [tuple(v.shape) for v in source.weights] != [weight.shape for weight in made.weights]:
+        traced = {weight for _, weight in self._parameters.values()}  # have theirs, in an order of their own
+        variables = [variable for variable in source.weights if id(variable) not in self._parameters]
+        weights = [weight for weight in made.weights if weight not in traced]
+        if [tuple(variable.shape) for variable in variables] != [weight.shape for weight in weights]:
             raise UnsupportedLayer(
                 f"layer {source.name!r} ({type(source).__name__}) has other weights in Keras than in dagir",
                 facts=[
@@ -84,7 +88,7 @@ class LiveReader:
                     ("dagir", ", ".join(f"{weight.name} {list(weight.shape)}" for weight in made.weights)),
                 ],
             )
-        for variable, weight in zip(source.weights, made.weights, strict=True):
+        for variable, weight in zip(variables, weights, strict=True):
             weight.assign(array_of(variable))
 
     # ---- layers
@@ -96,6 +100,9 @@ class LiveReader:
             with self.problems.at(path or source.name, type(source).__name__):
                 made = self._make(source, path)
             self._layers[id(source)] = source, made
+            if made is not None and not isinstance(made, (TracedKerasLayer, Model)):
+                for place, variable in enumerate(source.weights):
+                    self._owners.setdefault(id(variable), (variable, made, place))
         return self._layers[id(source)][1]
 
     def _make(self, source: Any, path: str) -> Layer | None:
@@ -284,11 +291,9 @@ class LiveReader:
         return leaf
 
     def _parameter(self, variable: Any) -> Parameter:
-        for source, made in self._layers.values():  # a weight of a layer that was taken already
-            if made is not None and not isinstance(made, (TracedKerasLayer, Model)) and made.weights:
-                for known, weight in zip(source.weights, made.weights, strict=False):
-                    if known is variable:
-                        return weight
+        _, made, place = self._owners.get(id(variable), (None, None, 0))
+        if made is not None and place < len(made.weights):  # a weight of a layer that was taken already
+            return made.weights[place]
         if id(variable) not in self._parameters:
             type = TensorType(DType.of(variable.dtype), tuple(variable.shape))
             weight = Parameter(variable.path, type, array=array_of(variable), trainable=variable.trainable)

@@ -207,7 +207,7 @@ _BUILD = "call the model once, or begin it with an Input, before it is saved"
 
 def is_model(record: Record, custom: Mapping[str, Any]) -> bool:
     """Whether a record is that of a functional or Sequential model of Keras itself."""
-    kind, module = record.get("class_name"), record.get("module")
+    kind, module = str(record.get("class_name")), record.get("module")
     ours = module is None or str(module).split(".")[0] in ("keras", "tensorflow")
     return kind in _MODELS and ours and record.get("registered_name") in (None, kind) and kind not in custom
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from dagir.errors import ArgumentError, DagirError, DTypeError, InvalidGraph, ShapeError, UnsafeFile, UnsupportedLayer
+from dagir.errors import DagirError, FileError, UnsafeFile, UnsupportedLayer
 
-_EXPECTED = (ArgumentError, DTypeError, InvalidGraph, ShapeError, UnsupportedLayer)
 REGISTER = (
     "pass custom_objects={{{0!r}: a dagir Layer class}}, register one with dagir_keras.reading.rule({0!r}), or load "
     "the file with keras.models.load_model and give dagir.from_keras the model, whose calls are then traced"
@@ -47,10 +46,13 @@ class Problems:
             yield
         except Refused as refused:
             self._found.append(Problem(path, kind, refused.reason, refused.remedy, refused.unsafe))
-        except _EXPECTED as error:
+        except (FileError, RecursionError):
+            raise
+        except DagirError as error:
             self._found.append(Problem(path, kind, error.summary, error.remedy))
-        except (TypeError, ValueError, NotImplementedError) as error:
-            self._found.append(Problem(path, kind, f"{error}".splitlines()[0] if str(error) else type(error).__name__))
+        except Exception as error:  # a configuration that is not what Keras writes breaks a layer in any way it likes
+            text = str(error).splitlines()[0] if str(error) else "no more is known"
+            self._found.append(Problem(path, kind, f"{type(error).__name__}: {text[:200]}"))
 
     @property
     def count(self) -> int:

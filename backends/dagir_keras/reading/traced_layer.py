@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from dagir.errors import UnsupportedLayer
 from dagir.graph import Value
 from dagir.layers import Layer
 from dagir.structure import flatten
@@ -31,13 +32,17 @@ class TracedKerasLayer(Layer):
         """What the Keras layer's call does with values of these types."""
         reader = self.reader
         before = reader.problems.count
-        outputs = reader.trace(self.source, self.where or self.name, args, kwargs)
+        try:
+            outputs = reader.trace(self.source, self.where or self.name, args, kwargs)
+        except Refused as refused:
+            raise UnsupportedLayer(refused.reason, remedy=refused.remedy) from None
         if not self.where and reader.problems.count > before:  # called by the user, after everything was read
             reader.problems.require_none(f"layer {self.name!r}")
         for leaf in flatten(outputs):
             if not isinstance(leaf, Value):
-                raise Refused(f"its call returns {type(leaf).__name__}, no tensor")
-        reader.assign()
+                raise UnsupportedLayer(f"its call returns {type(leaf).__name__}, no tensor")
+        if not self.where:
+            reader.assign()
         self._take_weights(outputs)
         return outputs
 
