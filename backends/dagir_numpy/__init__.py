@@ -3,6 +3,7 @@
 from dagir_numpy import (
     activation,
     attention,
+    bidirectional,
     bitwise,
     conv,
     cumulative,
@@ -33,6 +34,7 @@ __all__ = [
     "activation",
     "attention",
     "backend",
+    "bidirectional",
     "bitwise",
     "conv",
     "cumulative",

@@ -3,6 +3,7 @@
 from dagir_onnx import (
     activation,
     attention,
+    bidirectional,
     bitwise,
     conv,
     cumulative,
@@ -32,6 +33,7 @@ __all__ = [
     "activation",
     "attention",
     "backend",
+    "bidirectional",
     "bitwise",
     "conv",
     "cumulative",

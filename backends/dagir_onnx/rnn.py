@@ -45,7 +45,7 @@ _ACTIVATIONS: dict[str, tuple[str, list[float], list[float]]] = {  # name, alpha
 @rules.rule(ops.LSTM, ops.GRU, ops.SimpleRNN)
 def recurrence(op: Recurrence, emit: Emitter, *operands: Tensor | None) -> tuple[Tensor, ...]:
     dtype = emit.outputs[0].dtype
-    if dtype is DType.FLOAT64 or not _names(op) <= _ACTIVATIONS.keys():  # onnxruntime has kernels for float32 alone
+    if not is_native(op, dtype):
         graph = as_scan(op, [None if tensor is None else tensor.type for tensor in operands])
         return tuple(lower_graph(emit, graph, [tensor for tensor in operands if tensor is not None]))
     mask = operands[4 + op.states] if len(operands) == 5 + op.states else None
@@ -56,7 +56,7 @@ def recurrence(op: Recurrence, emit: Emitter, *operands: Tensor | None) -> tuple
     assert x is not None
     assert w is not None
     assert r is not None
-    counted = None if mask is None else _Counted.of(emit, mask)
+    counted = None if mask is None else Counted.of(emit, mask)
     y, *finals = _native(op, emit, x if counted is None else counted.first(emit, x), w, r, b, states, counted)
     if counted is not None:
         y = counted.spread(op, emit, y)
@@ -75,7 +75,7 @@ def _native(
     r: Tensor,
     b: Tensor | None,
     states: Sequence[Tensor | None],
-    counted: _Counted | None,
+    counted: Counted | None,
 ) -> tuple[Tensor, ...]:
     """y [n, t, u] in the order of x's steps, and the final states [n, u]."""
     op_type, _ = _NATIVE[type(op)]
@@ -83,9 +83,9 @@ def _native(
     results = emit(
         op_type,
         emit.transposed(x, (1, 0, 2)),
-        _kernel(op, emit, w),
-        _kernel(op, emit, r),
-        None if b is None else _bias(op, emit, b),
+        kernel_of(op, emit, w),
+        kernel_of(op, emit, r),
+        None if b is None else bias_of(op, emit, b),
         None if counted is None else counted.lengths,
         *[None if state is None else emit("Unsqueeze", state, emit.ints(0)) for state in states],
         outputs=1 + op.states,
@@ -93,7 +93,7 @@ def _native(
         hidden_size=units,
         direction="reverse" if op.go_backwards else None,
         linear_before_reset=1 if isinstance(op, ops.GRU) and op.reset_after else None,
-        **_activations(op),
+        **activations_of(op),
     )
     batch, steps, _ = kind.shape
     y = emit("Squeeze", results[0], emit.ints(1), type=kind.with_shape((steps, batch, units)))
@@ -102,18 +102,27 @@ def _native(
     return (emit.transposed(y, (1, 0, 2)), *finals)
 
 
-def _names(op: Recurrence) -> set[str]:
-    return {op.activation} if isinstance(op, ops.SimpleRNN) else {op.activation, op.recurrent_activation}
+def native_name(op: Recurrence) -> str:
+    """What ONNX calls it."""
+    return _NATIVE[type(op)][0]
 
 
-def _activations(op: Recurrence) -> dict[str, Any]:
-    """The attributes that name the activations; none where they are ONNX's own."""
-    names = [op.activation]
-    if not isinstance(op, ops.SimpleRNN):
-        names = [op.recurrent_activation, *names * (2 if isinstance(op, ops.LSTM) else 1)]
-        if names[0] == "sigmoid" and op.activation == "tanh":
-            return {}
-    elif names == ["tanh"]:
+def is_native(op: Recurrence, dtype: DType) -> bool:
+    """Whether ONNX names its activations, and onnxruntime has a kernel: not for float64."""
+    return dtype is not DType.FLOAT64 and set(_names(op)) <= _ACTIVATIONS.keys()
+
+
+def _names(op: Recurrence) -> list[str]:
+    if isinstance(op, ops.SimpleRNN):
+        return [op.activation]
+    return [op.recurrent_activation, *[op.activation] * (2 if isinstance(op, ops.LSTM) else 1)]
+
+
+def activations_of(*ways: Recurrence) -> dict[str, Any]:
+    """The attributes that name the activations of one way or both; none where they are ONNX's own."""
+    names = [name for op in ways for name in _names(op)]
+    own = ["tanh"] if isinstance(ways[0], ops.SimpleRNN) else ["sigmoid", "tanh", "tanh"][: ways[0].states + 1]
+    if names == own * len(ways):
         return {}
     found = [_ACTIVATIONS[name] for name in names]
     alpha = [number for _, numbers, _ in found for number in numbers]
@@ -125,7 +134,7 @@ def _activations(op: Recurrence) -> dict[str, Any]:
     }
 
 
-def _kernel(op: Recurrence, emit: Emitter, kernel: Tensor) -> Tensor:
+def kernel_of(op: Recurrence, emit: Emitter, kernel: Tensor) -> Tensor:
     """[i, gates * u] to [1, gates * u, i], the gates in ONNX's order."""
     _, order = _NATIVE[type(op)]
     rows, columns = kernel.type.shape
@@ -150,7 +159,7 @@ def _reordered(op: Recurrence, emit: Emitter, tensor: Tensor) -> Tensor:
     return cast(Tensor, emit("Concat", *[parts[gate] for gate in order], axis=0, type=tensor.type))
 
 
-def _bias(op: Recurrence, emit: Emitter, bias: Tensor) -> Tensor:
+def bias_of(op: Recurrence, emit: Emitter, bias: Tensor) -> Tensor:
     """[gates * u], or both biases [2, gates * u], to [1, 2 * gates * u]: that of x, then that of the state or 0."""
     _, order = _NATIVE[type(op)]
     columns = cast(int, bias.type.shape[-1])
@@ -170,7 +179,7 @@ def _bias(op: Recurrence, emit: Emitter, bias: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Counted:
+class Counted:
     """The steps that a mask counts. Tensors: mask bool[n, t]; before, through int64[n, t], how many are counted
     before a step, and with it; count int64[n, 1]; some bool[n, 1]; lengths int32[n], at least 1."""
 
@@ -182,7 +191,7 @@ class _Counted:
     lengths: Tensor
 
     @classmethod
-    def of(cls, emit: Emitter, mask: Tensor) -> _Counted:
+    def of(cls, emit: Emitter, mask: Tensor) -> Counted:
         """Computed from the mask."""
         whole = mask.type.with_dtype(DType.INT64)
         rows = TensorType(DType.INT64, (mask.type.shape[0], 1))

@@ -88,6 +88,9 @@ from dagir.ops.attention import (
     band,
     dot_product_attention,
 )
+from dagir.ops.bidirectional import (
+    Bidirectional,
+)
 from dagir.ops.bitwise import (
     BitwiseAnd,
     BitwiseNot,
@@ -491,6 +494,7 @@ __all__ = [
     "AveragePool",
     "Band",
     "BatchNorm",
+    "Bidirectional",
     "BitwiseAnd",
     "BitwiseNot",
     "BitwiseOr",

@@ -6,6 +6,7 @@ from dagir.passes.drop_identities import DropIdentities
 from dagir.passes.fold_batchnorm import FoldBatchNorm
 from dagir.passes.fold_constants import FoldConstants
 from dagir.passes.fold_scales import FoldScales
+from dagir.passes.fuse_bidirectional import FuseBidirectional
 from dagir.passes.inline import Inline
 from dagir.passes.linear_products import LinearProducts
 from dagir.passes.merge_clips import MergeClips
@@ -14,9 +15,18 @@ from dagir.passes.merge_pads import MergePads
 from dagir.passes.outline import Outline
 from dagir.passes.pipeline import Pass, Pipeline, run
 from dagir.passes.recognize import Recognize
+from dagir.passes.scan_bodies import ScanBodies
+
+_BODY: Pipeline = (
+    (Inline(), "ONNX has no calls"),
+    (FoldConstants(), "what is computed at every step had better be constant"),
+    (DropIdentities(), "as outside"),
+    (MergeDuplicates(), "as outside"),
+)
 
 DEPLOY: Pipeline = (
     (Inline(), "one flat graph, so that the other passes see across models"),
+    (ScanBodies(_BODY), "the bodies of scans, which no other pass sees into"),
     (FoldConstants(), "weights that are only reshaped become weights, which the folds below can read"),
     (DropIdentities(), "dropout between a convolution and its normalization hides neither from the other"),
     (Recognize(), "before the folds take the formulas apart"),
@@ -29,7 +39,8 @@ DEPLOY: Pipeline = (
     (FoldScales(), "those of a layer normalization, which the layout set free"),
     (DropIdentities(), "the layout's reshapes meet those of the network"),
     (FoldConstants(), "constants that the layout moved"),
-    (MergeDuplicates(), "last, when equal work has the same form"),
+    (MergeDuplicates(), "when equal work has the same form"),
+    (FuseBidirectional(), "last, when both ways read the same sequence and the same mask"),
 )
 """What ONNX gets: everything that changes no answer. A name in `disable` leaves out every step of that name."""
 
@@ -45,6 +56,7 @@ __all__ = [
     "FoldBatchNorm",
     "FoldConstants",
     "FoldScales",
+    "FuseBidirectional",
     "Inline",
     "LinearProducts",
     "MergeClips",
@@ -54,5 +66,6 @@ __all__ = [
     "Pass",
     "Pipeline",
     "Recognize",
+    "ScanBodies",
     "run",
 ]

@@ -114,3 +114,26 @@ def scan(draw: st.DrawFn) -> OpCase:
     given = [*states, *sequences, *([] if whole is None else [whole])]
     weights = frozenset({len(given) - 1}) if whole is not None and draw(st.booleans()) else frozenset[int]()
     return OpCase(op, (*given, mask) if mask is not None else tuple(given), weights)
+
+
+@strategy_for(ops.Bidirectional)
+@st.composite
+def bidirectional(draw: st.DrawFn) -> OpCase:
+    """Each kind, with activations of each way its own, any mask, and biases and states for both ways or none."""
+    kind, units = draw(st.sampled_from(["LSTM", "GRU", "SimpleRNN"])), draw(st.integers(1, 3))
+    names = st.sampled_from(["tanh", "tanh", *NATIVE_ACTIVATIONS])
+    op = ops.Bidirectional(
+        kind, draw(st.tuples(names, names)), draw(st.tuples(_GATE, _GATE)), draw(st.booleans()), draw(st.booleans())
+    )
+    batch, steps, width = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 2, 5])), draw(st.integers(1, 3))
+    columns, biased, stated = op.ways[0].gates * units, draw(st.booleans()), draw(st.booleans())
+    bias = (2, columns) if kind == "GRU" and op.reset_after else (columns,)
+    weights: list[Array | None] = []
+    for way in op.ways:
+        weights += [draw(arrays((rows, columns), low=-0.8, high=0.8)) for rows in (width, units)]
+        weights.append(draw(arrays(bias, low=-1.0, high=1.0)) if biased else None)
+        weights += [draw(arrays((batch, units), low=-1.0, high=1.0)) if stated else None for _ in range(way.states)]
+    x, mask = draw(arrays((batch, steps, width), low=-2.0, high=2.0)), draw(st.none() | masks(batch, steps))
+    each = len(weights) // 2
+    held = frozenset(place + 2 for place in range(2 * each) if place % each < 3)
+    return OpCase(op, (x, mask, *weights), draw(st.sampled_from([held, frozenset[int]()])))

@@ -49,6 +49,8 @@ def test_bidirectional_is_that_of_keras(name):
         model = compare(make, ("time", 3), x, mask, states)
         assert type(dagir.lower(model, "keras").artifact.layers[-1]) is keras.layers.Bidirectional
         assert not {"Scan", "Loop"} & set(op_types(model))
+        alike = not backwards or (units == 4 and own["use_bias"] and own.get("reset_after", True))
+        assert op_types(model).count(OPS[name]) == (1 if alike else 2)
 
     agrees()
 
@@ -74,6 +76,18 @@ def test_one_graph_serves_every_size(name):
         oracle = dagir.lower(model, "numpy", precision="float64")(feeds)
         for executable in lowered:
             np.testing.assert_allclose(executable(feeds), oracle, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", STATES)
+@pytest.mark.parametrize("opset", [18, 21, 24])
+def test_both_ways_are_one_node(name, opset):
+    layer = layers.Bidirectional(getattr(layers, name)(4, return_sequences=True))
+    model = model_over(layer, ("time", 3))
+    graph = dagir.lower(model, "onnx", opset=opset).artifact.graph
+    assert [node.op_type for node in graph.node] == ["Transpose", OPS[name], "Transpose", "Reshape"]
+    (node,) = [node for node in graph.node if node.op_type == OPS[name]]
+    direction = next(a.s for a in node.attribute if a.name == "direction")
+    assert direction == b"bidirectional"
 
 
 def test_masks_go_through_bidirectional_layers():

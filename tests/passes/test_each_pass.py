@@ -14,6 +14,7 @@ from dagir.passes import (
     DropIdentities,
     FoldBatchNorm,
     FoldConstants,
+    FuseBidirectional,
     Inline,
     MergeDuplicates,
     run,
@@ -48,6 +49,60 @@ def kinds(graph):
 
 def image(channels=3):
     return dagir.Input((6, 5, channels), name="image")
+
+
+def both_ways(x, units=3, mask=None, **fields):
+    """The weights of two LSTMs over x, and what they give out."""
+    rng = np.random.default_rng(0)
+    shapes = [(x.shape[2], 4 * units), (units, 4 * units), (4 * units,)]
+    weights = [
+        [
+            dagir.graph.Parameter(f"w{way}{i}", dagir.types.TensorType(x.dtype, s), array=rng.normal(size=s))
+            for i, s in enumerate(shapes)
+        ]
+        for way in (0, 1)
+    ]
+    forward = ops.lstm(x, *weights[0], mask=mask)
+    return weights, forward, ops.lstm(x, *weights[1], mask=mask, go_backwards=True, **fields)
+
+
+def test_fuse_bidirectional():
+    x = dagir.Input((5, 2), name="x")
+    weights, (y, *_), (back, *_) = both_ways(x)
+    before = Graph([x], [ops.concatenate([y, ops.flip(back, 1)])])
+    operands = (x, None, *(w.value for w in weights[0]), None, None, *(w.value for w in weights[1]))
+    expected = dagir.graph.apply_node(ops.Bidirectional("LSTM"), operands).outputs[0]
+    check_pass(FuseBidirectional(), before, Graph([x], [expected]))
+
+
+def test_fuse_bidirectional_gives_each_way_to_who_reads_it_alone():
+    x, mask = dagir.Input((5, 2), name="x"), dagir.Input((5,), dtype="bool", name="mask")
+    _, (y, h, _), (back, _, c) = both_ways(x, mask=mask)
+    after = FuseBidirectional()(Graph([x, mask], [y + ops.flip(back, 1), back, h, c]))
+    assert kinds(after).count("Bidirectional") == 1
+    assert "LSTM" not in kinds(after)
+
+
+def test_fuse_bidirectional_leaves_what_differs_and_what_depends():
+    x = dagir.Input((5, 2), name="x")
+    _, (y, h, c), (back, *_) = both_ways(x, zero_output_for_mask=True)
+    before = Graph([x], [y, back])
+    assert FuseBidirectional()(before) is before
+    weights, *_ = both_ways(x)
+    chained = ops.lstm(x, *weights[1], h, c, go_backwards=True)[0]
+    before = Graph([x], [y, chained])
+    assert FuseBidirectional()(before) is before
+
+
+def test_scan_bodies():
+    frames, inner = dagir.Input((4, 3), name="frames"), dagir.Input((3,), name="inner")
+    network = dagir.Model(inner, ops.mean(ops.relu(inner), axis=0, keepdims=True) + inner)
+    before = Graph([frames], [layers.TimeDistributed(network)(frames)])
+    assert kinds(before.nodes[0].op.body) == ["Call"]
+    after = run(before, DEPLOY)
+    (node,) = after.nodes
+    assert "Call" not in kinds(node.op.body)
+    same_numbers(before, after)
 
 
 def test_fold_constants():

@@ -1,0 +1,146 @@
+"""Two recurrences over one sequence, one from each end, become one op, which ONNX has."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from dagir import ops
+from dagir.graph import Graph, Node, Value
+from dagir.passes.pipeline import Pass
+from dagir.rewriting import Mapped, Operands, copy_node, emit
+
+_Recurrence = ops.LSTM | ops.GRU | ops.SimpleRNN
+
+
+@dataclass(frozen=True)
+class FuseBidirectional(Pass):
+    """f = LSTM(x); b = LSTM(go_backwards)(x); y = Concatenate(f, Slice[:, ::-1](b))   =>   y = Bidirectional(x)
+
+    What reads one way alone reads a slice of y. Both ways must agree in the op, the units, the mask, and in which
+    operands they have; neither may need what the other gives.
+    """
+
+    name = "fuse-bidirectional"
+
+    def __call__(self, graph: Graph) -> Graph:
+        """One walk; the graph itself where there is no such pair."""
+        pairs = _pairs(graph)
+        if not pairs:
+            return graph
+        walk = _Walk()
+        for node in graph.nodes:
+            if node in pairs:
+                walk.fuse(*pairs[node])
+            else:
+                walk.keep(node)
+        outputs = [value for old in graph.outputs if (value := walk.values.get(old, old)) is not None]
+        return Graph(graph.inputs, outputs, graph.name)
+
+
+def _pairs(graph: Graph) -> dict[Node, tuple[Node, Node]]:
+    """For both nodes of each pair the one that goes forward and the one that goes back."""
+    places = {node: place for place, node in enumerate(graph.nodes)}
+    waiting: dict[Hashable, list[Node]] = {}
+    found: dict[Node, tuple[Node, Node]] = {}
+    for node in graph.nodes:
+        if not isinstance(node.op, _Recurrence):
+            continue
+        others = waiting.setdefault(_key(node), [])
+        match = next((each for each in others if _fits(each, node, places)), None)
+        if match is None:
+            others.append(node)
+            continue
+        others.remove(match)
+        pair = (node, match) if match.op.go_backwards else (match, node)  # type: ignore[attr-defined]
+        found[node] = found[match] = pair
+    return found
+
+
+def _key(node: Node) -> Hashable:
+    op, (x, _, r, *rest) = node.op, _padded(node)
+    assert isinstance(op, _Recurrence)
+    assert r is not None
+    fields = (type(op), op.zero_output_for_mask, getattr(op, "reset_after", True))
+    return (*fields, x, r.type, rest[-1], *[value is None for value in rest[:-1]])
+
+
+def _fits(first: Node, second: Node, places: dict[Node, int]) -> bool:
+    opposite = first.op.go_backwards != second.op.go_backwards  # type: ignore[attr-defined]
+    made = (value.node for value in second.inputs if value is not None and value.node is not None)
+    return opposite and all(places[node] < places[first] for node in made)
+
+
+def _padded(node: Node) -> list[Value | None]:
+    """All operands, those at the end that are absent among them."""
+    return [*node.inputs, *[None] * (len(node.op.operands) - len(node.inputs))]
+
+
+@dataclass
+class _Walk:
+    """values: new for old. halves: for a slice of y, y and which half it is. turned: for a flipped half, the half."""
+
+    values: Mapped = field(default_factory=lambda: {None: None})
+    halves: dict[Value, tuple[Value, int]] = field(default_factory=dict)
+    turned: dict[Value, Value] = field(default_factory=dict)
+
+    def keep(self, node: Node) -> None:
+        """A node that is of no pair; a flip of what is flipped, and a pair of halves, are known already."""
+        operands = tuple([self.values.get(value, value) for value in node.inputs])
+        known = self._known(node, operands)
+        if known is not None:
+            self.values[node.output] = known
+            return
+        kept = node if operands == node.inputs else copy_node(node, operands)
+        self.values.update(zip(node.outputs, kept.outputs, strict=True))
+
+    def _known(self, node: Node, operands: Operands) -> Value | None:
+        first = operands[0] if operands else None
+        if first is None:
+            return None
+        if node.op == _FLIP and first in self.turned:
+            return self.turned[first]
+        if isinstance(node.op, ops.Concatenate) and node.op.axis == 2 and len(operands) == 2:
+            ends = [self.halves.get(value) for value in operands if value is not None]
+            if ends[0] is not None and ends == [(ends[0][0], 0), (ends[0][0], 1)]:
+                return ends[0][0]
+        return None
+
+    def fuse(self, forward: Node, back: Node) -> None:
+        """The op for both, once."""
+        if forward.outputs[0] in self.values:
+            return
+        (x, *weights, mask), (_, *others, _) = (
+            [self.values.get(value, value) for value in _padded(node)] for node in (forward, back)
+        )
+        operands = [x, mask, *weights, *others]
+        while operands[-1] is None:
+            operands.pop()
+        made = copy_node(forward, tuple(operands), _fused(forward, back))
+        y, states = made.outputs[0], made.outputs[1:]
+        units = forward.outputs[0].type.shape[2]
+        assert isinstance(units, int)
+        ahead = emit(forward, ops.Slice((2,), (0,), (units,), (1,)), y)
+        behind = emit(back, ops.Slice((2,), (units,), (None,), (1,)), y)
+        turned = emit(back, _FLIP, behind)
+        self.halves.update({ahead: (y, 0), behind: (y, 1)})
+        self.turned[turned] = behind
+        self.values.update(zip(forward.outputs, (ahead, *states[: len(states) // 2]), strict=True))
+        self.values.update(zip(back.outputs, (turned, *states[len(states) // 2 :]), strict=True))
+
+
+_FLIP = ops.Slice((1,), (-1,), (None,), (-1,))
+
+
+def _fused(forward: Node, back: Node) -> ops.Bidirectional:
+    first, second = forward.op, back.op
+    assert isinstance(first, _Recurrence)
+    assert isinstance(second, _Recurrence)
+    gates = (getattr(first, "recurrent_activation", "sigmoid"), getattr(second, "recurrent_activation", "sigmoid"))
+    return ops.Bidirectional(
+        type(first).__name__,
+        (first.activation, second.activation),
+        gates,
+        getattr(first, "reset_after", True),
+        first.zero_output_for_mask,
+    )

@@ -1,0 +1,30 @@
+"""The bodies of scans get passes of their own: the others see one graph, not the graphs that its ops hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dagir.graph import Graph, Node, Value
+from dagir.ops import Scan
+from dagir.passes.pipeline import Pass, Pipeline, run
+from dagir.rewriting import Operands, copy_node, rebuild
+
+
+@dataclass(frozen=True)
+class ScanBodies(Pass):
+    """Scan(body)(xs)   =>   Scan(body after `steps`)(xs)"""
+
+    name = "scan-bodies"
+    steps: Pipeline = ()
+
+    def __call__(self, graph: Graph) -> Graph:
+        """The graph itself where no body changes. A scan within a body is reached too."""
+
+        def transform(node: Node, operands: Operands) -> Sequence[Value] | None:
+            if not isinstance(node.op, Scan):
+                return None
+            body = self(run(node.op.body, self.steps))
+            return None if body is node.op.body else copy_node(node, operands, replace(node.op, body=body)).outputs
+
+        return rebuild(graph, transform)
