@@ -69,7 +69,7 @@ def both_ways(x, units=3, mask=None, **fields):
 def test_fuse_bidirectional():
     x = dagir.Input((5, 2), name="x")
     weights, (y, *_), (back, *_) = both_ways(x)
-    before = Graph([x], [ops.concatenate([y, ops.flip(back, 1)])])
+    before = Graph([x], [ops.concatenate([y, ops.flip(back, 1)], axis=-1)])
     operands = (x, None, *(w.value for w in weights[0]), None, None, *(w.value for w in weights[1]))
     expected = dagir.graph.apply_node(ops.Bidirectional("LSTM"), operands).outputs[0]
     check_pass(FuseBidirectional(), before, Graph([x], [expected]))
