@@ -242,3 +242,15 @@ def test_from_keras(name):
     model = dagir.from_keras(judge)
     assert_close(np.asarray(judge(array, training=False)), oracle(model, array), "the Keras model")
     assert_equivalent(model, [array])
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_places_between_the_steps_of_keras_s_table(interpolation, antialias):
+    """Without antialiasing TensorFlow rounds the places of bicubic weights to parts of 1024; 5 to 7 needs more."""
+    x = images((2, 5, 6, 3))
+    for size in ((7, 11), (3, 4), (10, 12)):
+        model = model_of(layers.Resizing(*size, interpolation, antialias=antialias), x.shape[1:])
+        judge = keras.layers.Resizing(*size, interpolation, antialias=antialias)
+        assert_close(np.asarray(judge(x)), oracle(model, x), "Keras's own layer")
+        assert_equivalent(model, [x])
