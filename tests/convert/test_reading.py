@@ -54,6 +54,10 @@ def assert_same(read, made, x, tolerance=1e-5):
 @pytest.mark.parametrize("name", ZOO)
 def test_a_file_computes_what_keras_computes(saved, name, suffix):
     made, paths = saved(name)
+    if (name, suffix) == ("lookups", "h5"):  # .h5 keeps no vocabulary that was adapted: Keras cannot read it either
+        with pytest.raises(dagir.errors.UnsupportedLayer, match="has no vocabulary"):
+            dagir.from_keras(paths[suffix])
+        return
     read = dagir.from_keras(paths[suffix])
     tolerance = 2e-3 if name == "half" else 1e-5
     for batch in (1, 3):

@@ -158,6 +158,8 @@ _PLAIN: dict[str, Callable[[], keras.Model]] = {
     "images": lambda: _stack(
         (9, 8, 3), L.Resizing(6, 5), L.CenterCrop(4, 4), L.RandomFlip(), L.RandomRotation(0.1), L.RandomContrast(0.2)
     ),
+    "lookups": lambda: _stack((2,), _looked_up(), L.CategoryEncoding(7, output_mode="multi_hot"), dtype="int64"),
+    "bins": lambda: _stack((3,), L.Discretization(bin_boundaries=[-0.5, 0.2, 0.9])),
     "half": lambda: _stack((5,), L.Dense(4, dtype="float16"), L.Dense(3, dtype="float32")),
     "double": lambda: _stack((5,), L.Dense(4, dtype="float64"), L.LayerNormalization(dtype="float64")),
 }
@@ -167,6 +169,12 @@ ZOO.update(_PLAIN)
 def _adapted(size: int) -> Any:
     layer = L.Normalization()
     layer.adapt(np.random.default_rng(5).normal(size=(20, size)).astype("float32") * 3 + 1)
+    return layer
+
+
+def _looked_up() -> Any:
+    layer = L.IntegerLookup(mask_token=0)
+    layer.adapt(np.array([3, 5, 5, 6, 6, 6, 4, 2]))
     return layer
 
 

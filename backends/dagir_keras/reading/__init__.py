@@ -73,6 +73,7 @@ def _made(record: Any, path: str, custom: Mapping[str, Any]) -> Made:
 
 def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
     from dagir_keras.reading.hdf5 import open_hdf5
+    from dagir_keras.reading.vocabularies import fill_vocabularies
     from dagir_keras.reading.weights import WeightsReader
 
     config = archive.config()
@@ -81,6 +82,7 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
             f"{archive.path}: has no model.weights.h5: the architecture is there, the weights are not",
             remedy="save the model with model.save('name.keras')",
         )
+    fill_vocabularies(config, archive)
     made = _made(config, archive.path, custom)
     view = archive.member("model.weights.h5", MAX_COMPRESSED)
     stored = open_hdf5(view, f"{archive.path}: model.weights.h5")

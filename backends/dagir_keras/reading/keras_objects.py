@@ -44,6 +44,8 @@ def record_of(source: Any) -> dict[str, Any]:
         config = source.get_config()
     except Exception:  # a layer of the user's without one
         config = {"name": source.name}
+    if "vocabulary" in config and config["vocabulary"] is None and hasattr(source, "get_vocabulary"):
+        config["vocabulary"] = source.get_vocabulary(include_special_tokens=False)
     return {
         "module": module,
         "class_name": cls.__name__,

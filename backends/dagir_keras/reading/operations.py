@@ -37,7 +37,15 @@ _CALLED_BY_NAME = {  # where the call of Keras's operation takes what is not fir
     "pad": ("x", "constant_values"),
     "average": ("x", "weights"),
     "full": ("fill_value",),
+    "batch_normalization": ("x", "mean", "variance", "offset", "scale"),
 }
+_IGNORED = {  # fields that the function has not: Keras's default is no matter there, anything else is refused
+    "convert_to_tensor": {"sparse", "ragged"},
+    "one_hot": {"sparse"},
+    "multi_hot": {"sparse", "kwargs"},
+    "layer_normalization": {"rms_scaling"},
+}
+_EPSILON = 1e-7  # keras.config.epsilon(), which None stands for
 _PROMOTING = {
     *("add", "subtract", "multiply", "divide", "floor_divide", "mod", "power", "maximum", "minimum", "matmul"),
     *("equal", "not_equal", "greater", "greater_equal", "less", "less_equal", "concatenate", "stack", "einsum"),
@@ -111,6 +119,8 @@ def operation(class_name: str, options: Mapping[str, Any], name: str) -> Callabl
 def _call(function: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Any:
     known = inspect.signature(function).parameters
     taken = {key: value for key, value in options.items() if key in known}
+    if taken.get("epsilon", 0) is None:
+        taken["epsilon"] = _EPSILON
     for key, value in options.items():
         if key not in known and value not in (None, False):
             raise Refused(f"dagir.ops.{function.__name__} has no argument {key!r}, which is {value!r}")

@@ -65,7 +65,7 @@ class WeightsReader:
         records = [record for record in made.record["config"]["layers"] if _name(record) in made.layers]
         inputs = [record for record in made.record["config"]["layers"] if record.get("class_name") == "InputLayer"]
         counted = records if made.record.get("class_name") == "Sequential" else _in_order(made, records, inputs)
-        for record, place in zip(counted, _places(counted), strict=True):
+        for record, place in zip(counted, places(counted), strict=True):
             name = _name(record)
             if name not in made.layers:
                 continue
@@ -107,7 +107,7 @@ def _in_order(made: Made, records: Sequence[Any], inputs: Sequence[Any]) -> list
     return [record for record in made.record["config"]["layers"] if id(record) in kept]
 
 
-def _places(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def places(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The names under which Keras keeps a list of layers: by class, numbered."""
     used: dict[str, int] = {}
     for record in records:
@@ -152,7 +152,7 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
 
 
 def _listed(records: Sequence[Mapping[str, Any]], group: Group, name: str) -> Iterator[Dataset]:
-    for record, place in zip(records, _places(records), strict=True):
+    for record, place in zip(records, places(records), strict=True):
         inner = group.group(f"{name}/{place}")
         if inner is not None:
             yield from _arrays(record, inner)
