@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnxruntime
+from onnx import ModelProto, ValueInfoProto
 from onnx.reference import ReferenceEvaluator
 
 from dagir.backend import Backend, Executable, graph_of, signature
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.types import Array
+from dagir_onnx.points import as_written, marked_points
 
 LEVELS = {"off": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED"}
 
@@ -51,9 +53,26 @@ class Reference(Executable):
         self.artifact = backend.lower(model).artifact
         self._evaluator = ReferenceEvaluator(self.artifact)
 
+    def points(self) -> Mapping[str, str]:
+        """The values of the model that a node of the file makes, and the node's name."""
+        return {name: point.node for name, point in marked_points(self.artifact).items()}
+
+    def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
+        """The evaluator on the model with further outputs."""
+        points = marked_points(self.artifact)
+        watched = ModelProto()
+        watched.CopyFrom(self.artifact)
+        del watched.graph.output[:]
+        watched.graph.output.extend(ValueInfoProto(name=points[name].tensor) for name in names)
+        found = self._evaluate(ReferenceEvaluator(watched), arrays)
+        return [as_written(array, points[name]) for array, name in zip(found, names, strict=True)]
+
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
+        return self._evaluate(self._evaluator, arrays)
+
+    def _evaluate(self, evaluator: ReferenceEvaluator, arrays: Sequence[Array]) -> list[Array]:
         names = [name for name, _ in self.signature.inputs]
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            found = self._evaluator.run(None, dict(zip(names, arrays, strict=True)))
+            found = evaluator.run(None, dict(zip(names, arrays, strict=True)))
         return [np.asarray(array) for array in found]

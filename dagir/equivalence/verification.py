@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -25,6 +25,8 @@ from dagir.types import Array
 
 BACKENDS = ("numpy", "onnx", "keras")
 _BARELY = 20.0
+LISTENERS: list[Callable[[Report], None]] = []
+"""Called with each report that is made, as by the pytest plugin."""
 
 
 def verify(
@@ -74,9 +76,12 @@ def verify(
     divergence, search = found or (None, None)
     context = Context(model, oracle, executables, tuple(runs), next(iter(failing.values()), runs[-1][0]))
     agreement = _agreement(executables, runs, oracle)
-    return Report(
+    report = Report(
         tuple(rows), tuple(cases), seed, samples, seconds, divergence, search=search, context=context, top_1=agreement
     )
+    for listener in LISTENERS:
+        listener(report)
+    return report
 
 
 def _judge(

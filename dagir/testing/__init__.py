@@ -25,6 +25,7 @@ from dagir.testing import (
 )
 from dagir.testing.cases import OpCase, arrays, cases, covered, shapes, strategy_for
 from dagir.testing.comparison import assert_close, assert_equivalent
+from dagir.testing.models import feeds_for, graphs, models, ops, randomize
 
 __all__ = [
     "OpCase",
@@ -39,14 +40,19 @@ __all__ = [
     "covered",
     "cumulative",
     "elementwise",
+    "feeds_for",
     "gradients",
+    "graphs",
     "linear",
     "logic",
     "lookup",
     "matrices",
+    "models",
     "norm",
+    "ops",
     "pool",
     "random",
+    "randomize",
     "reduce",
     "resize",
     "rnn",

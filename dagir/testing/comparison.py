@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from dagir.backend import backend, graph_of
+from dagir.backend import Executable, backend, graph_of
+from dagir.equivalence import verify
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.structure import flatten
@@ -33,13 +34,26 @@ def assert_close(actual: Array, expected: Array, what: str, dtype: DType = DType
 
 
 def assert_equivalent(
-    model: Model | Graph, feeds: Sequence[Any], backends: Sequence[str] = ("numpy", "onnx", "keras")
+    model: Model | Graph,
+    feeds: Any = None,
+    backends: Sequence[str] | Mapping[str, Executable] = ("numpy", "onnx", "keras"),
+    *,
+    seed: int = 0,
 ) -> None:
-    """Every backend that has rules for the model agrees with the float64 oracle on these inputs."""
+    """Every backend agrees with the float64 oracle; the assertion's message is the report, the first wrong node named.
+
+    feeds: arrays on which a tolerance of 84 roundings of the oracle's scale holds; without them, dagir.verify draws
+    inputs and judges by the error budget of the graph.
+    """
+    if feeds is None:
+        report = verify(model, backends, seed=seed)
+        assert report.ok, f"the backends differ by more than rounding explains\n{report}"
+        return
+    exes = backends if isinstance(backends, Mapping) else {name: backend(name).lower(model) for name in backends}
     oracle = flatten(backend("numpy").lower(model, precision="float64")(list(feeds)))
     types = [value.type for value in graph_of(model).outputs]
-    for name in backends:
-        found = flatten(backend(name).lower(model)(list(feeds)))
+    for name, exe in exes.items():
+        found = flatten(exe(list(feeds)))
         for place, (got, want, type) in enumerate(zip(found, oracle, types, strict=True)):
             assert DType.of(got.dtype) is type.dtype, f"{name} output {place}: dtype {got.dtype}, declared {type.dtype}"
             assert_close(got, want, f"{name} output {place}", type.dtype)

@@ -13,10 +13,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from hypothesis import strategies as st
 
-from dagir import layers, ops
-from dagir.graph import Value
+from dagir import layers
+from dagir import ops as K
+from dagir.graph import Graph, Op, Value
 from dagir.layers import Input, Layer
 from dagir.model import Model
+from dagir.testing.cases import OpCase, cases, covered
 from dagir.types import Array
 
 _ROWS = 11  # of every embedding table that is drawn
@@ -42,18 +44,18 @@ Move: TypeAlias = Callable[[_Growth, Value], Value]
 
 
 def _activation(grow: _Growth, x: Value) -> Value:
-    known = [ops.relu, ops.tanh, ops.sigmoid, ops.silu, ops.softplus, layers.ReLU(), layers.ELU()]
-    return grow.pick([*known, ops.gelu, layers.Activation("gelu")])(x)
+    known = [K.relu, K.tanh, K.sigmoid, K.silu, K.softplus, layers.ReLU(), layers.ELU()]
+    return grow.pick([*known, K.gelu, layers.Activation("gelu")])(x)
 
 
 def _arithmetic(grow: _Growth, x: Value) -> Value:
     partners = [value for value in grow.pool if value.type == x.type]
-    function = grow.pick([ops.add, ops.multiply, ops.subtract, ops.maximum])
+    function = grow.pick([K.add, K.multiply, K.subtract, K.maximum])
     return function(x, grow.pick(partners))
 
 
 def _scalar(grow: _Growth, x: Value) -> Value:
-    return grow.pick([lambda v: v * 0.5 + 1, lambda v: 1 - v, lambda v: -v, lambda v: ops.clip(v, -1, 1)])(x)
+    return grow.pick([lambda v: v * 0.5 + 1, lambda v: 1 - v, lambda v: -v, lambda v: K.clip(v, -1, 1)])(x)
 
 
 def _dense(grow: _Growth, x: Value) -> Value:
@@ -90,6 +92,20 @@ def _dropout(grow: _Growth, x: Value) -> Value:
 def _lstm(grow: _Growth, x: Value) -> Value:
     kind = grow.pick([layers.LSTM, layers.GRU, layers.SimpleRNN])
     return kind(grow.small(), return_sequences=grow.draw(st.booleans()))(x)
+
+
+def _bidirectional(grow: _Growth, x: Value) -> Value:
+    inner = grow.pick([layers.LSTM, layers.GRU])(grow.small(1, 3), return_sequences=grow.draw(st.booleans()))
+    return layers.Bidirectional(inner, merge_mode=grow.pick(["concat", "sum", "ave"]))(x)
+
+
+def _attention(grow: _Growth, x: Value) -> Value:
+    heads, size = grow.small(1, 2), grow.small(1, 3)
+    return layers.MultiHeadAttention(heads, size)(x, x, use_causal_mask=grow.draw(st.booleans()))
+
+
+def _each_step(grow: _Growth, x: Value) -> Value:
+    return layers.TimeDistributed(layers.Dense(grow.small(), activation=grow.pick([None, "tanh"])))(x)
 
 
 def _masking(grow: _Growth, x: Value) -> Value:
@@ -140,7 +156,7 @@ def _nested(grow: _Growth, x: Value) -> Value:
     inner = _Growth(grow.draw, grow.depth - 1, [source])
     model = Model(source, _grow(inner, grow.small(1, 2))[-1])
     result: Value = model(x)
-    return ops.concatenate([result, model(x * 0.5)], -1) if grow.draw(st.booleans()) else result
+    return K.concatenate([result, model(x * 0.5)], -1) if grow.draw(st.booleans()) else result
 
 
 _ANY: list[Move] = [
@@ -157,7 +173,7 @@ _ANY: list[Move] = [
 ]
 _MOVES: dict[int, list[Move]] = {
     2: _ANY,
-    3: [*_ANY, _lstm, _masking, _conv1d, _pool1d],
+    3: [*_ANY, _lstm, _bidirectional, _attention, _each_step, _masking, _conv1d, _pool1d],
     4: [*_ANY, _conv2d, _conv_norm, _pool2d, _global_pool2d, _upsample, _flatten],
 }
 
@@ -200,6 +216,17 @@ def models(draw: st.DrawFn, max_steps: int = 10, depth: int = 1, min_steps: int 
     model = Model(inputs, structure if len(outputs) > 1 else outputs[0])
     randomize(model, draw(st.integers(0, 2**16)))
     return model
+
+
+def graphs(max_steps: int = 10, depth: int = 1, min_steps: int = 1) -> st.SearchStrategy[Graph]:
+    """The Graph of a drawn model."""
+    return models(max_steps=max_steps, depth=depth, min_steps=min_steps).map(lambda model: model.graph)
+
+
+def ops(*kinds: type[Op]) -> st.SearchStrategy[OpCase]:
+    """An op of these kinds, by default of any that has a strategy, with arrays that fit it; see OpCase."""
+    known = sorted(kinds or covered(), key=lambda kind: kind.__name__)
+    return st.sampled_from(known).flatmap(cases)
 
 
 def _inputs_of(outputs: Sequence[Value]) -> list[Value]:

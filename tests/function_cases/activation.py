@@ -36,7 +36,7 @@ def softmax(draw: Any) -> Any:
 
 
 def nearest_probabilities(x: Any, axis: int) -> Any:
-    """Sparsemax by bisection: keras.ops.sparsemax sums cumulative sums (Keras 3.15), see test_upstream.py."""
+    """Sparsemax by bisection: keras.ops.sparsemax sums cumulative sums (Keras 3.15), see tests/upstream."""
     low, high = x.min(axis, keepdims=True) - 1.0, x.max(axis, keepdims=True)
     for _ in range(60):
         middle = (low + high) / 2

@@ -28,7 +28,7 @@ def test_every_name_of_keras(name):
     def agrees(shape, batch, bound):
         layer = layers.Activation(name)
         x = floats((batch, *shape, 4), low=-bound, high=bound)
-        if name == "sparsemax":  # Keras's own gives no probabilities: see tests/ops/test_upstream.py
+        if name == "sparsemax":  # Keras's own gives no probabilities: see tests/upstream
             a = dagir.Input(x.shape[1:])
             dense = layers.Dense(3, activation=name)
             model = dagir.Model(a, [layer(a), dense(a)])

@@ -1,0 +1,92 @@
+"""Faults of onnxruntime and of onnx's reference evaluator, each by its smallest case. A test that passes is news."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+
+def model(nodes, inputs, outputs, **weights):
+    """An ONNX model of float32 tensors. inputs, outputs: shapes by name."""
+    sides = [
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in side.items()]
+        for side in (inputs, outputs)
+    ]
+    held = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    graph = helper.make_graph(nodes, "case", *sides, held)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+def run(proto, feeds, level="ORT_ENABLE_ALL"):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, feeds)[0]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="onnxruntime 1.32 pads other axes than `axes` says once a Transpose is moved past it"
+)
+def test_pad_with_axes_after_a_transpose():
+    x = np.arange(24, dtype="float32").reshape(1, 2, 3, 4)
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
+        helper.make_node("Pad", ["t", "pads", "", "axes"], ["p"], mode="constant"),
+        helper.make_node("Transpose", ["p"], ["y"], perm=[0, 2, 3, 1]),
+    ]
+    proto = model(
+        nodes, {"x": [1, 2, 3, 4]}, {"y": None}, pads=np.array([1, 0, 0, 2]), axes=np.array([2, 3], dtype="int64")
+    )
+    right = np.pad(x, ((0, 0), (1, 0), (0, 2), (0, 0)))
+    assert run(proto, {"x": x}, "ORT_DISABLE_ALL").shape == right.shape
+    assert np.array_equal(run(proto, {"x": x}), right)
+
+
+_EMPTY_BATCH = """
+import numpy as np, onnxruntime
+from test_onnxruntime import model
+from onnx import helper
+node = helper.make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=2)
+proto = model([node], {"x": [3, "n", 2]}, {"y": None}, w=np.ones((1, 8, 2), "float32"), r=np.ones((1, 8, 2), "float32"))
+session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+session.run(None, {"x": np.zeros((3, 0, 2), "float32")})
+"""
+
+
+@pytest.mark.xfail(
+    strict=True, reason="onnxruntime 1.32 ends the process: a division by zero in the LSTM of an empty batch"
+)
+def test_an_lstm_on_an_empty_batch_does_not_end_the_process():
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path.insert(0, {str(__file__.rpartition('/')[0])!r}){_EMPTY_BATCH}",
+    ]
+    assert subprocess.run(command, capture_output=True, check=False).returncode >= 0
+
+
+@pytest.mark.xfail(strict=True, reason="onnx 1.23's reference evaluator ignores sequence_lens of LSTM")
+def test_the_reference_lstm_stops_at_the_length_of_a_row():
+    node = helper.make_node("LSTM", ["x", "w", "r", "", "lengths"], ["", "h"], hidden_size=1)
+    ones = {"w": np.ones((1, 4, 1), "float32"), "r": np.ones((1, 4, 1), "float32")}
+    proto = model([node], {"x": [3, 1, 1]}, {"h": [1, 1, 1]}, lengths=np.array([1], "int32"), **ones)
+    feeds = {"x": np.ones((3, 1, 1), "float32")}
+    assert np.allclose(ReferenceEvaluator(proto).run(None, feeds)[0], run(proto, feeds), atol=1e-6)
+
+
+@pytest.mark.xfail(strict=True, reason="onnxruntime 1.32 takes a group's variance as E[x^2] - E[x]^2, which cancels")
+def test_group_normalization_of_numbers_far_from_zero():
+    x = (100 + np.random.default_rng(0).normal(size=(1, 4, 8))).astype("float32")
+    node = helper.make_node("GroupNormalization", ["x", "one", "zero"], ["y"], num_groups=2, epsilon=1e-3)
+    held = {"one": np.ones(4, "float32"), "zero": np.zeros(4, "float32")}
+    found = run(model([node], {"x": [1, 4, 8]}, {"y": [1, 4, 8]}, **held), {"x": x})
+    wide = x.astype("float64").reshape(1, 2, 16)
+    right = (wide - wide.mean(-1, keepdims=True)) / np.sqrt(wide.var(-1, keepdims=True) + 1e-3)
+    assert np.abs(found - right.reshape(x.shape)).max() < 1e-4  # NumPy's float32 is within 1e-5
