@@ -90,10 +90,13 @@ function, (1 + erf x) x / 2, e^x - 1. Their error is a share of eps itself, not 
 
 
 class Noise:
-    """Learns which nodes round, in a first evaluation (`learn`), then disturbs them (`disturb`)."""
+    """Learns which nodes round, in a first evaluation (`learn`), then disturbs them (`disturb`).
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng = rng
+    flush: take numbers below the smallest normal one for zero, now and then.
+    """
+
+    def __init__(self, rng: np.random.Generator, flush: bool = False) -> None:
+        self._rng, self._flush = rng, flush
         self._lengths: dict[Node, float] = {}
         self._exact: dict[Node, bool] = {}
 
@@ -107,6 +110,9 @@ class Noise:
 
     def disturb(self, node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
         """The float64 results with noise on what goes in and what comes out."""
+        if self._flush:
+            pairs = zip(node.inputs, operands, strict=True)
+            operands = [a if a is None or v is None else self._flushed(a, v.dtype) for v, a in pairs]
         if self._exact[node]:
             return apply(operands, DType.FLOAT64)
         units = 0.5 * (1 + sqrt(self._lengths[node]) / 4)
@@ -137,6 +143,8 @@ class Noise:
 
     def _flushed(self, array: Array, dtype: DType) -> Array:
         """Numbers below the smallest normal one, or zero in their place, as some kernels flush them."""
+        if not dtype.is_float:
+            return array
         tiny = (np.abs(array) < dtype.tiny) & (array != 0)
         if not tiny.any():
             return array
@@ -146,8 +154,6 @@ class Noise:
         """Uniform relative noise whose standard deviation is `units` of eps."""
         if not dtype.is_float:
             return array
-        if dtype.eps > 2**-24:  # float64 has its own range for these
-            array = self._flushed(array, dtype)
         uniform = np.asarray(self._rng.random(array.shape, dtype=np.float32)) - np.float32(0.5)
         noise = uniform * np.float32(sqrt(12) * units * dtype.eps)
         return np.asarray(array * (1 + noise.astype(np.float64)))
@@ -260,13 +266,20 @@ class Spread:
             return np.where(self._beyond, np.inf, budget), np.inf
         return budget, whole
 
+    def _flushable(self) -> Array:
+        """Below the smallest normal number, zero is as good, even where nothing rounds."""
+        if not self.dtype.is_float:
+            return np.zeros(self.answer.shape)
+        return np.where((np.abs(self.answer) < self.dtype.tiny) & (self.answer != 0), float(self.dtype.tiny), 0.0)
+
     def _budget(self) -> tuple[Array, float]:
+        least = self._flushable()
         if self._squares is None or not self.answer.size:
-            return np.zeros(self.answer.shape), 0.0
+            return least, float(least.max(initial=0))
         variance = self._squares / self._count
         pooled = float(variance.mean())
         if pooled == 0:
-            return np.zeros(self.answer.shape), 0.0
+            return least, float(least.max(initial=0))
         finite = np.nan_to_num(self.answer, nan=0.0, posinf=0.0, neginf=0.0)
         unit = self.dtype.eps * np.abs(finite)
         budget: Array = np.maximum(SAFETY * np.sqrt((variance + pooled) / 2), unit) + self.dtype.tiny

@@ -62,7 +62,7 @@ class Oracle:
         overflow: where the interpreter in the model's own dtypes leaves their range, judge nothing. Raises what the
         interpreter raises.
         """
-        noise = Noise(rng)
+        noise = Noise(rng, _holds_subnormals(arrays))
         answers = self._flat.trace(arrays, noise.learn)
         spreads = [Spread(answer, value.dtype) for value, answer in zip(self.graph.outputs, answers, strict=True)]
         for _ in range(times * self.samples):
@@ -79,7 +79,7 @@ class Oracle:
     ) -> dict[str, Expected]:
         """The same for the points of the model: all, or those that are named."""
         wanted = {value: name for name, value in self.points.values.items() if names is None or name in names}
-        noise = Noise(rng)
+        noise = Noise(rng, _holds_subnormals(arrays))
         spreads: dict[Value, Spread] = {}
 
         def learn(node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
@@ -100,6 +100,11 @@ class Oracle:
         for _ in range(MORE * self.samples):
             self._flat.trace(arrays, disturb)
         return {wanted[value]: _expected(spread) for value, spread in spreads.items()}
+
+
+def _holds_subnormals(arrays: Sequence[Array]) -> bool:
+    floats = [array for array in arrays if array.dtype.kind == "f"]
+    return any(bool(((array != 0) & (np.abs(array) < np.finfo(array.dtype).tiny)).any()) for array in floats)
 
 
 def _expected(spread: Spread) -> Expected:
