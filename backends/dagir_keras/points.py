@@ -25,6 +25,8 @@ def layer_points(model: keras.Model, graph: Graph) -> dict[str, tuple[str, Any]]
             continue
         try:
             layer = model.get_layer(call.layer.name)
+            if isinstance(layer, keras.Model):  # its outputs are those of its own inputs, not of this call
+                continue
             tensor = flatten_like(call.outputs, layer.output)[0]
         except (AttributeError, ValueError, TypeError):  # no such layer here, or called more than once
             continue

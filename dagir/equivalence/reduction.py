@@ -24,9 +24,7 @@ from dagir.errors import DagirError
 from dagir.graph import Node, Value
 from dagir.layers import Input
 from dagir.model import Model
-from dagir.origin import current_scope
-from dagir.rewriting import copy_node
-from dagir.types import Array
+from dagir.types import Array, take_equations
 
 _PACKAGES = ("dagir", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "keras", "tensorflow")
 
@@ -87,13 +85,11 @@ def part_before(search: Search, name: str, cut: Sequence[str]) -> Part:
 
 
 def _copied(node: Node, replaced: Mapping[Value | None, Value | None], sizes: Mapping[str, int]) -> Node:
+    """The node without its layer, whose call was of values that are not in the part."""
     operands = tuple([replaced.get(value, value) for value in node.inputs])
     op = node.op.substitute(dict(sizes))
-    token = current_scope.set(node.scope)
-    try:
-        return copy_node(node, operands, op)
-    finally:
-        current_scope.reset(token)
+    types = op.infer(*[None if value is None else value.type for value in operands])
+    return Node(op, operands, types, location=node.location, equations=take_equations())
 
 
 def _needed(target: Value, stops: set[Value]) -> set[Value]:

@@ -139,7 +139,10 @@ def _first_divergence(
         if not exe.points():
             continue
         inside = oracle.inside(arrays, np.random.default_rng(seed), exe.points())
-        found = bisect(name, exe, oracle, arrays, inside, [place])
+        try:
+            found = bisect(name, exe, oracle, arrays, inside, [place])
+        except (DagirError, RuntimeError, ValueError, KeyError):  # what differs may not bear to be watched
+            continue
         if found is not None:
             return found
     return None
