@@ -1,8 +1,9 @@
 """Every network of keras.applications through dagir: read live, written as ONNX, compared with Keras itself.
 
 `python tools/bench/applications.py [NAME ...]` needs `pip install -e '.[all]'`. Weights are random; moving statistics,
-gammas and betas are no longer 0 and 1. The error is the largest difference from Keras in float64 over the
-largest output, at batch 1 and 3; "Keras" is that of Keras in float32. Exits with 1 where one exceeds 1e-5 or fails.
+gammas and betas are no longer 0 and 1. The error is the largest difference from Keras over the largest output, at
+batch 1 and 3. Keras computes in float32, and once more in float64 where the two are more than 1e-5 apart: its own
+rounding is up to 4e-5 in the deepest networks. Exits with 1 where an error exceeds 1e-5, or a network fails.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -108,6 +110,12 @@ def feed(model: keras.Model, batch: int) -> np.ndarray:
     return np.clip(128 + 40 * image, 0, 255).astype("float32")
 
 
+def difference(found: np.ndarray, wanted: Any) -> float:
+    """The largest difference over the largest number wanted."""
+    wanted = np.asarray(wanted, "float64")
+    return float(np.abs(found - wanted).max() / np.abs(wanted).max())
+
+
 def row(name: str, folder: Path) -> tuple[list[str], bool]:
     """The measurements of one network, and whether it agrees."""
     network = settled(name)
@@ -119,14 +127,16 @@ def row(name: str, folder: Path) -> tuple[list[str], bool]:
     dagir.to_onnx(model, path)
     written = time.perf_counter() - start
     exe = dagir.lower(model, "onnx")
-    errors, own = [], []
-    judge = in_double_precision(name, network)
+    errors, judges = [], set()
     for batch in (1, 3):
         x = feed(network, batch)
-        want = np.asarray(judge(x.astype("float64"), training=False))
-        scale = np.abs(want).max()
-        errors.append(float(np.abs(exe(x) - want).max() / scale))
-        own.append(float(np.abs(np.asarray(network(x, training=False)) - want).max() / scale))
+        found, precision = exe(x), "float32"
+        error = difference(found, network(x, training=False))
+        if error > TOLERANCE:
+            precision = "float64"
+            error = difference(found, in_double_precision(name, network)(x.astype("float64"), training=False))
+        errors.append(error)
+        judges.add(precision)
     nodes = onnx.load(path, load_external_data=False).graph.node
     size = sum(each.stat().st_size for each in folder.glob(f"{name}.onnx*"))
     bytes_of_weights = 4 * network.count_params()
