@@ -141,10 +141,8 @@ def row(name: str, folder: Path) -> tuple[list[str], bool]:
     size = sum(each.stat().st_size for each in folder.glob(f"{name}.onnx*"))
     bytes_of_weights = 4 * network.count_params()
     texts = [f"{bytes_of_weights / 1e6:.0f}", f"{read:.2f}", f"{written:.2f}", f"{size / 1e6:.0f}", str(len(nodes))]
-    texts += [
-        str(sum(node.op_type == "Transpose" for node in nodes)),
-        *(f"{error:.1e}" for error in (*errors, max(own))),
-    ]
+    texts.append(str(sum(node.op_type == "Transpose" for node in nodes)))
+    texts += [*(f"{error:.1e}" for error in errors), max(judges)]
     for each in folder.iterdir():
         each.unlink()
     return [name, *texts], max(errors) <= TOLERANCE
