@@ -48,12 +48,21 @@ def celu(op: ops.Celu, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.HardShrink)
 def hard_shrink(op: ops.HardShrink, emit: Emitter, x: Tensor) -> Tensor:
-    return emit("Shrink", x, lambd=op.threshold, bias=0.0)
+    return _shrink(emit, x, op.threshold, 0.0)
 
 
 @rules.rule(ops.SoftShrink)
 def soft_shrink(op: ops.SoftShrink, emit: Emitter, x: Tensor) -> Tensor:
-    return emit("Shrink", x, lambd=op.threshold, bias=op.threshold)
+    return _shrink(emit, x, op.threshold, op.threshold)
+
+
+def _shrink(emit: Emitter, x: Tensor, threshold: float, bias: float) -> Tensor:
+    dtype = x.type.dtype
+    if dtype is not DType.FLOAT64:
+        return emit("Shrink", x, lambd=threshold, bias=bias)
+    limit, shift = emit.constant(threshold, dtype), emit.constant(bias, dtype)  # attributes are float32
+    below = emit("Where", emit("Less", x, emit("Neg", limit)), emit("Add", x, shift), emit.constant(0, dtype))
+    return emit("Where", emit("Greater", x, limit), emit("Sub", x, shift), below)
 
 
 @rules.rule(ops.LeakyRelu)
@@ -63,7 +72,7 @@ def leaky_relu(op: ops.LeakyRelu, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.Gelu)
 def gelu(op: ops.Gelu, emit: Emitter, x: Tensor) -> Tensor:
-    if emit.opset >= 20:
+    if emit.opset >= 20 and x.type.dtype is not DType.FLOAT64:  # its numbers are float32 in onnxruntime
         return emit("Gelu", x, approximate="tanh" if op.approximate else "none")
 
     def number(value: float) -> Tensor:

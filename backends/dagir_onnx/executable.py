@@ -28,6 +28,7 @@ from dagir.types import Array, DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
 from dagir_onnx.file import EMBEDDED_LIMIT, write
+from dagir_onnx.kernels import REFUSALS, refusal
 from dagir_onnx.points import Point, Watch, as_written, cut_out, marked_points
 from dagir_onnx.weights import embed, lend, size_of
 
@@ -107,7 +108,10 @@ class OnnxExecutable(Executable):
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         with self._source(options) as source:
             providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
-            session = onnxruntime.InferenceSession(source, options, providers=providers)
+            try:
+                session = onnxruntime.InferenceSession(source, options, providers=providers)
+            except REFUSALS as error:
+                raise refusal(error, self._model, self.device) from None
         if self.device == "cuda":
             _refuse_other_devices(session)
         return session

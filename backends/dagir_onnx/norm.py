@@ -38,7 +38,7 @@ def batch_norm(
     dtype = x.type.dtype
     x, gamma, beta, mean, var = (widened(emit, tensor) for tensor in (x, gamma, beta, mean, var))  # type: ignore[assignment]
     known = all(tensor is None or tensor.is_initializer for tensor in (gamma, beta, mean, var))
-    if op.axis == 1 and isinstance(var.type.shape[0], int):
+    if op.axis == 1 and isinstance(var.type.shape[0], int) and _holds_epsilon(dtype):
         ones, zeros = (_filled(emit, var.type, number) for number in (1, 0))
         y = emit("BatchNormalization", x, gamma or ones, beta or zeros, mean, var, epsilon=op.epsilon)
     elif known:
@@ -46,6 +46,11 @@ def batch_norm(
     else:
         y = _written_out(op, emit, x, gamma, beta, mean, var)
     return narrowed(emit, y, dtype)
+
+
+def _holds_epsilon(dtype: DType) -> bool:
+    """Whether epsilon may be an attribute: those are float32, which moves a float64 answer."""
+    return dtype is not DType.FLOAT64
 
 
 def _filled(emit: Emitter, type: TensorType, number: float) -> Tensor:
@@ -92,7 +97,7 @@ def layer_norm(
     dtype, rank = x.type.dtype, x.type.rank
     x, gamma, beta = (widened(emit, tensor) for tensor in (x, gamma, beta))  # type: ignore[assignment]
     sizes = tuple(x.type.shape[axis] for axis in op.axes)
-    trailing = op.axes == tuple(range(op.axes[0], rank))
+    trailing = op.axes == tuple(range(op.axes[0], rank)) and _holds_epsilon(dtype)
     if trailing and (gamma is not None or all(isinstance(size, int) for size in sizes)):
         scale = gamma or _filled(emit, x.type.with_shape(sizes), 1)
         y = emit("LayerNormalization", x, scale, beta, axis=op.axes[0], epsilon=op.epsilon)
@@ -119,7 +124,7 @@ def group_norm(
 def rms_norm(op: ops.RMSNorm, emit: Emitter, x: Tensor, scale: Tensor | None = None) -> Tensor:
     dtype = x.type.dtype
     x, scale = widened(emit, x), widened(emit, scale)  # type: ignore[assignment]
-    trailing = op.axes == tuple(range(op.axes[0], x.type.rank))
+    trailing = op.axes == tuple(range(op.axes[0], x.type.rank)) and _holds_epsilon(dtype)
     if trailing and scale is not None and emit.opset >= 23:
         y = emit("RMSNormalization", x, scale, axis=op.axes[0], epsilon=op.epsilon)
         return narrowed(emit, y, dtype)
