@@ -55,3 +55,21 @@ def test_ops_of_no_layer_have_rows():
 def test_a_range_that_names_no_layer_is_refused():
     with pytest.raises(dagir.ArgumentError):
         mnist.model().summary(layer_range=["nothing", "dense"])
+
+
+@pytest.mark.parametrize("network", [mnist, autoencoder, tickets, shared_embedding], ids=lambda module: module.__name__)
+def test_every_count_that_keras_prints_is_printed(network):
+    import keras
+
+    keras.utils.clear_session()
+    theirs = network.build(keras, keras.layers)
+    lines = []
+    theirs.summary(print_fn=lambda text, **_: lines.append(text), line_length=150)
+    ours = summary(network.build(dagir, layers), line_length=150)
+    for layer in theirs.layers:
+        row = next(line for line in ours.splitlines() if f"{layer.name} (" in line)
+        assert f" {layer.count_params():,} " in row
+    totals = [line.strip() for line in "\n".join(lines).splitlines() if "params:" in line]
+    assert len(totals) == 3
+    for total in totals:
+        assert total in ours

@@ -95,6 +95,39 @@ def test_ticket_shaped(by):
     check_same_losses(theirs, ours, inputs, targets, batch_size=32, loss=losses, loss_weights=weights)
 
 
+@pytest.mark.parametrize("form", ["list of losses", "dataset of tuples", "dataset of dicts"])
+def test_tickets_as_the_guide_feeds_them(form):
+    import tensorflow as tf
+
+    class Small:
+        @staticmethod
+        def build(K, L):
+            return tickets.build(K, L, words=50)
+
+    models = same_start(Small)
+    rng = np.random.default_rng(3)
+    titles, bodies = (rng.integers(0, 50, (64, steps), dtype="int32") for steps in (10, 20))
+    x = {"title": titles, "body": bodies, "tags": rng.integers(0, 2, (64, 12)).astype("float32")}
+    y = {
+        "priority": rng.random((64, 1)).astype("float32"),
+        "department": keras.utils.to_categorical(rng.integers(0, 4, 64), 4),
+    }
+    losses, weights = ["binary_crossentropy", "categorical_crossentropy"], [1.0, 0.2]
+    by_name = {"loss": dict(zip(y, losses, strict=True)), "loss_weights": dict(zip(y, weights, strict=True))}
+    histories = []
+    for model in models:
+        if form == "list of losses":
+            model.compile(optimizer=keras.optimizers.RMSprop(1e-3), loss=losses[::-1], loss_weights=weights[::-1])
+            data = {"x": x, "y": y, "batch_size": 32}
+        else:
+            model.compile(optimizer=keras.optimizers.RMSprop(1e-3), **by_name)
+            given = tuple(x.values()) if form == "dataset of tuples" else x
+            data = {"x": tf.data.Dataset.from_tensor_slices((given, y)).batch(32)}
+        histories.append(model.fit(**data, epochs=2, shuffle=False, verbose=0).history)
+    for key in histories[0]:
+        np.testing.assert_allclose(histories[1][key], histories[0][key], rtol=1e-4, err_msg=key)
+
+
 def test_frozen_layers_stay_frozen():
     model = mnist.model()
     model.layers[1].trainable = False
