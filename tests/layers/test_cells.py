@@ -49,10 +49,10 @@ class KerasLeaky(keras.layers.Layer):
         self.units = self.state_size = units
         self.output_size = units + 1
 
-    build = Leaky.build
-
-    def add_weight(self, shape, name=None):
-        return super().add_weight(shape=shape, name=name)
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=(input_shape[-1], self.units), name="kernel")
+        self.recurrent = self.add_weight(shape=(self.units, self.units), name="recurrent")
+        self.out = self.add_weight(shape=(self.units, self.units + 1), name="out")
 
     def call(self, inputs, states):
         K = keras.ops
