@@ -495,9 +495,10 @@ def test_reading_takes_time_in_proportion(tmp_path):
         for place in range(count):
             chain.append(layer("ReLU", f"r{place}", {}, call(tensor(chain[-1]["name"], [None, 3]))))
         path = write(tmp_path / f"{count}.keras", functional(*chain), empty(".keras"))
-        start = time.perf_counter()
         dagir.from_keras(path)
-        seconds.append(time.perf_counter() - start)
+        start = time.process_time()  # other programs do not count
+        dagir.from_keras(path)
+        seconds.append(time.process_time() - start)
     assert seconds[1] < 12 * seconds[0]
 
 
