@@ -54,15 +54,15 @@ def _correlate(op: ops.Conv, x: Array, w: Array) -> Array:
     """One matrix product per group: rows are the places of the kernel, columns the elements that it covers."""
     rank, groups = op.rank, op.groups
     *kernel, per_group, out = w.shape
-    if groups == 1 and prod(kernel) == 1:  # nothing to gather: a matrix product of what the strides leave
-        strides = tuple(slice(None, None, stride) for stride in op.strides)
-        return np.asarray(x[(slice(None), *strides)] @ w.reshape(per_group, out))
     spatial = tuple(range(1, rank + 1))
     windows = sliding_window_view(x, op.extents(kernel), axis=spatial)
     strided = [slice(None, None, stride) for stride in op.strides]
     dilated = [slice(None, None, dilation) for dilation in op.dilations]
     windows = windows[(slice(None), *strided, slice(None), *dilated)]
     places, reach = windows.shape[: rank + 1], per_group * prod(kernel)
+    if groups == 1:  # channels stay innermost, so that they are gathered in runs
+        rows = np.moveaxis(windows, rank + 1, -1).reshape(prod(places), reach)
+        return np.asarray(rows @ w.reshape(reach, out)).reshape(*places, out)
     windows = windows.reshape(*places, groups, per_group, *kernel)
     columns = np.moveaxis(windows, rank + 1, 0).reshape(groups, prod(places), reach)
     weights = np.moveaxis(w.reshape(*kernel, per_group, groups, out // groups), (rank + 1, rank), (0, 1))
