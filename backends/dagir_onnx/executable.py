@@ -111,7 +111,7 @@ class OnnxExecutable(Executable):
             try:
                 session = onnxruntime.InferenceSession(source, options, providers=providers)
             except REFUSALS as error:
-                raise refusal(error, self._model, self.device) from None
+                raise refusal(error, self._model_for_points(), self.device) from None
         if self.device == "cuda":
             _refuse_other_devices(session)
         return session

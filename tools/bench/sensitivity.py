@@ -175,7 +175,11 @@ def measure(model, count, rng, tally, folder, seed, verbose):
             continue
         path = Path(folder) / "faulty.onnx"
         path.write_bytes(planted.SerializeToString())
-        exe = dagir.backend("onnx").open(path, model)
+        try:
+            exe = dagir.backend("onnx").open(path, model)
+        except dagir.DagirError:  # refused before it runs: caught, but not by what is measured here
+            tally[fault.kind, "refused"] += 1
+            continue
         report = dagir.verify(model, {"faulty": exe}, seed=seed)
         tally[fault.kind, "counts"] += 1
         tally[fault.kind, "caught"] += not report.ok
