@@ -46,8 +46,9 @@ def rms_norm(op: ops.RMSNorm, x: Any, scale: Any = None) -> Any:
 
 def _along(vector: Any, axes: Sequence[int], x: Any) -> Any:
     """The vector shaped to broadcast along the axes of x."""
-    sizes = iter([-1 if size is None else size for size in vector.shape])
-    return K.reshape(vector, [next(sizes) if axis in axes else 1 for axis in range(len(x.shape))])
+    for axis in range(len(x.shape)):
+        vector = vector if axis in axes else K.expand_dims(vector, axis)
+    return vector
 
 
 def _scaled(y: Any, axes: Sequence[int], gamma: Any, beta: Any) -> Any:
