@@ -32,7 +32,8 @@ def grown(array, axes, by):
 
 
 # To mend: the rule for ONNX takes the width of a head to be known, and says so by a bare assertion.
-UNSURE = {ops.Attention}
+# A sequence that has grown by its own entries is no longer sorted.
+UNSURE = {ops.Attention, ops.SearchSorted}
 
 
 @pytest.mark.parametrize("op", [op for op in OPS if op not in UNSURE], ids=lambda op: op.__name__)
