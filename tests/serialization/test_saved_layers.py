@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import subprocess
 import sys
 import textwrap
@@ -13,91 +12,25 @@ from test_round_trip import again, assert_same, described, feeds, run
 
 import dagir
 from dagir import layers, ops
-from dagir.errors import ArgumentError, DagirError, FileError, ShapeError
+from dagir.errors import ArgumentError, FileError, ShapeError
 from dagir.model import Model
 from dagir.serialization import OpaqueLayer
 from dagir.structure import map_structure
+from examples import EXAMPLES, LAYERS
 
-CLASSES = sorted(
-    {
-        cls
-        for cls in vars(layers).values()
-        if isinstance(cls, type) and issubclass(cls, layers.Layer)
-        if cls not in (layers.Layer, layers.InputLayer, layers.Wrapper)
-    },
-    key=lambda cls: cls.__name__,
-)
-ARGUMENTS = {  # for what a constructor requires, by name
-    "units": 3,
-    "filters": 4,
-    "kernel_size": 2,
-    "pool_size": 2,
-    "size": 2,
-    "scale": 2.0,
-    "num_tokens": 5,
-    "bin_boundaries": [0.0, 1.0],
-    "sequence_length": 6,
-    "groups": 2,
-    "input_dim": 9,
-    "output_dim": 3,
-    "rate": 0.3,
-    "stddev": 0.3,
-    "activation": "tanh",
-    "target_shape": (-1, 2),
-    "dims": (1,),
-    "n": 3,
-    "num_heads": 2,
-    "num_query_heads": 4,
-    "num_key_value_heads": 2,
-    "key_dim": 3,
-    "head_dim": 3,
-    "equation": "abc,cd->abd",
-    "output_shape": (None, 5),
-    "axes": -1,
-    "output_size": 2,
-    "height": 3,
-    "width": 3,
-    "function": ops.relu,
-}
-SHAPES = [(6, 4), (4,), (5, 6, 4), (5, 6, 5, 4), (5, 5, 6, 5, 4), (3,)]
-
-
-def wrapped():
-    return layers.LSTM(3, return_sequences=True) if hasattr(layers, "LSTM") else layers.Dense(3)
+CLASSES = sorted({getattr(layers, name) for name in LAYERS}, key=lambda cls: cls.__name__)
 
 
 def example(cls):
-    """A model that calls a layer of this class; None if no input that is tried here fits."""
-    required = [
-        name
-        for name, parameter in inspect.signature(cls).parameters.items()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
-    ]
-    required += ["groups"] if cls is layers.GroupNormalization else []  # the default, 32, needs as many channels
-    known = {
-        **ARGUMENTS,
-        "layer": wrapped if cls is not layers.SpectralNormalization else lambda: layers.Dense(3),
-        "cell": lambda: layers.LSTMCell(3),
-        "cells": lambda: [layers.GRUCell(3)],
-    }
-    assert not set(required) - set(known), f"give what {cls.__name__} needs to ARGUMENTS"
-    makers = ("layer", "cell", "cells")
-    for shape in SHAPES:
-        for dtype in ("float32", "int32"):
-            for count in (1, 2, 3):
-                x = [dagir.Input(shape, dtype=dtype, name=f"x{i}") for i in range(count)]
-                layer = cls(**{name: known[name]() if name in makers else known[name] for name in required})
-                for call in (
-                    lambda x=x, layer=layer: layer(x[0] if len(x) == 1 else x),
-                    lambda x=x, layer=layer: layer(*x),
-                    lambda x=x, layer=layer: layer(x[0], x[1:]),
-                ):
-                    try:
-                        return Model(x, call())
-                    except (DagirError, TypeError, ValueError, IndexError, KeyError, AttributeError):
-                        continue
-    return None
+    """A model of one layer of this class."""
+    found = EXAMPLES[cls.__name__]
+    inputs = [dagir.Input(shape, dtype=found.dtype, name=f"x{place}") for place, shape in enumerate(found.shapes)]
+    layer = found.make(dagir, cls.__name__)
+    model = Model(inputs if len(inputs) > 1 else inputs[0], found.call(layer, inputs))
+    rng = np.random.default_rng(0)
+    for weight in () if found.fixed else model.weights:
+        weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+    return model
 
 
 def plain(config):
@@ -107,10 +40,6 @@ def plain(config):
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_every_layer_is_made_again(cls, tmp_path):
     model = example(cls)
-    assert model is not None, f"give what {cls.__name__} needs to ARGUMENTS or SHAPES"
-    rng = np.random.default_rng(0)
-    for weight in model.weights:
-        weight.assign(rng.uniform(0.5, 1.5, weight.shape))
     loaded = again(model, tmp_path / "m.dagir")
     assert described(loaded) == described(model)
     (old,), (new,) = ([x for x in m.layers if type(x) is not layers.InputLayer] for m in (model, loaded))
