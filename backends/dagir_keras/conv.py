@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 from keras import ops as K
 
 from dagir import ops
@@ -66,6 +67,9 @@ def _convolve(op: ops.Conv, x: Any, w: Any, strides: Any, padding: str) -> Any:
         multiplier = w.shape[-1] // op.groups
         kernel = K.reshape(w, (*w.shape[: op.rank], op.groups, multiplier))
         return K.depthwise_conv(x, kernel, strides, padding, "channels_last", op.dilations)
+    if op.groups > 1 and isinstance(x, keras.KerasTensor):  # Keras's own shape rule takes no groups
+        parts = zip(K.split(x, op.groups, axis=-1), K.split(w, op.groups, axis=-1), strict=True)
+        return K.concatenate([K.conv(a, b, strides, padding, "channels_last", op.dilations) for a, b in parts], axis=-1)
     return K.conv(x, w, strides, padding, "channels_last", op.dilations)
 
 

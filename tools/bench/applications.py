@@ -91,7 +91,7 @@ def settle(model: keras.Model) -> None:
     for layer, name, _ in kept:
         setattr(layer, name, 0.0)
     if norms:
-        model(feed(model, 1), training=True)
+        model(feed(model, 2), training=True)
     for layer, name, value in kept:
         setattr(layer, name, value)
 
