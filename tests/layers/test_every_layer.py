@@ -7,11 +7,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from examples import AUGMENTATION, EXAMPLES, LAYERS
 from judging import at_three_sizes, randomize
 
 import dagir
 from dagir.structure import flatten
+from examples import AUGMENTATION, EXAMPLES, LAYERS
 
 # where the arguments of each layer are drawn by hypothesis, and its outputs held to Keras's own layer
 PROPERTY_TESTS = {

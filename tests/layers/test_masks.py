@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from examples import EXAMPLES, LAYERS
 from hypothesis import given
 from hypothesis import strategies as st
 from judging import as_list, randomize
@@ -13,6 +12,7 @@ from judging import as_list, randomize
 import dagir
 from dagir import ops
 from dagir.testing import assert_equivalent
+from examples import EXAMPLES, LAYERS
 
 CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells")
 STEPWISE = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")  # take a mask of steps, not of pixels: see test_convlstm.py
