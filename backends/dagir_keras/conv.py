@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops as K
 
 from dagir import ops
-from dagir.errors import UnsupportedOp
+from dagir.dims import SymbolicDim, symbol
+from dagir.graph import Node
 from dagir_keras.rules import rules
+from dagir_keras.sizes import number
 
 
 @rules.rule(ops.Conv)
@@ -17,11 +20,11 @@ def conv(op: ops.Conv, x: Any, w: Any, b: Any = None) -> Any:
     x = _channels_last(op, x)
     kernel = tuple(w.shape[: op.rank])
     decomposed = max(op.strides) > 1 and max(op.dilations) > 1
-    if op.padding == "same" and not decomposed and not _misplaced(op, kernel):
+    if op.padding == "same" and not _pads_itself(op, kernel):
         y = _convolve(op, x, w, op.strides, "same")
     else:
-        pads = op.pads(_sizes(x), kernel)
-        if any(low or high for low, high in pads):
+        pads = _pads(op, x, kernel)
+        if any(not isinstance(size, int) or size for pair in pads for size in pair):
             x = K.pad(x, [(0, 0), *pads, (0, 0)])
         y = _convolve(op, x, w, 1 if decomposed else op.strides, "valid")
         if decomposed:
@@ -73,17 +76,29 @@ def _convolve(op: ops.Conv, x: Any, w: Any, strides: Any, padding: str) -> Any:
     return K.conv(x, w, strides, padding, "channels_last", op.dilations)
 
 
-def _misplaced(op: ops.Conv, kernel: tuple[int, ...]) -> bool:
+def needs_layer(node: Node) -> bool:
+    """Whether the rule runs within a Keras layer only: on KerasTensors, Keras does not count the channels of groups,
+    and a size is no number."""
+    if not isinstance(node.op, ops.Conv):
+        return False
+    x, w = (value.type.shape for value in node.inputs[:2] if value is not None)
+    unknown = any(isinstance(x[axis], SymbolicDim) for axis in node.op.spatial_axes)
+    padded = node.op.padding == "same" and _pads_itself(node.op, w[: node.op.rank])
+    return node.op.groups > 1 or (unknown and padded)
+
+
+def _pads_itself(op: ops.Conv, kernel: Sequence[Any]) -> bool:
+    """Whether the rule must pad a "same" that TensorFlow does not compute, or not as it should."""
+    return (max(op.strides) > 1 and max(op.dilations) > 1) or _misplaced(op, kernel)
+
+
+def _misplaced(op: ops.Conv, kernel: Sequence[Any]) -> bool:
     """Whether TensorFlow's Conv3D on the CPU would not begin at 0 where "same" has nothing to pad."""
     return op.rank == 3 and any(s > k + 1 for s, k in zip(op.strides, op.extents(kernel), strict=True))
 
 
-def _sizes(x: Any) -> tuple[int, ...]:
-    sizes = tuple(K.shape(x)[1:-1])
-    if any(size is None for size in sizes):
-        raise UnsupportedOp(
-            "Keras cannot pad this convolution by 'same' where the size is not known: its strides are above 1, beside "
-            "dilations above 1 or, in three axes, a smaller kernel",
-            remedy="give the spatial axes fixed sizes, or use padding='valid'",
-        )
-    return sizes
+def _pads(op: ops.Conv, x: Any, kernel: tuple[int, ...]) -> list[tuple[Any, Any]]:
+    """The padding as numbers, or integer tensors where a size is known at run time only."""
+    found = dict(zip((f"axis_{i}" for i in range(op.rank)), K.shape(x)[1:-1], strict=True))
+    sizes = [size if isinstance(size, int) else symbol(name) for name, size in found.items()]
+    return [(number(low, found), number(high, found)) for low, high in op.pads(sizes, kernel)]

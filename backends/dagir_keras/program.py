@@ -24,6 +24,7 @@ from dagir.ops import Call
 from dagir.origin import LayerCall
 from dagir.passes import Outline
 from dagir.structure import flatten, flatten_like, map_structure, pack
+from dagir_keras.conv import needs_layer
 from dagir_keras.names import distinguish
 from dagir_keras.native import building, held_by, is_native, make_layer
 from dagir_keras.rules import rules
@@ -158,7 +159,8 @@ class Program:
             return self._traced_step(scope.layer.name, node, node.op.graph, scope)
         parameters = [v.source for v in node.inputs if v is not None and isinstance(v.source, Parameter)]
         names = sizes_to_compute(node.op)
-        if not self.inside and (parameters or names or not self.derived.isdisjoint(node.inputs)):
+        owning = parameters or names or needs_layer(node) or not self.derived.isdisjoint(node.inputs)
+        if owning and not self.inside:
             return self._owning_step(node, names)
         for parameter in parameters:
             owner = self.registry.owners.get(parameter)
@@ -180,7 +182,7 @@ class Program:
         return native and _is_whole(call, graph)
 
     def _owning_step(self, node: Node, names: set[str]) -> Step:
-        """A layer around one op, which needs one: it has weights, or sizes that are numbers within a layer only."""
+        """A layer around one op: it has weights, or reads sizes, which are numbers within a layer only."""
         given = (v for v in node.inputs if v is not None and v not in self.derived)
         reads = dict.fromkeys(v for v in given if v.node is not None or v.is_input)
         self.size_sources[node] = tuple(dict.fromkeys(v for v, _ in size_sources(names, self.graph.inputs).values()))

@@ -46,20 +46,22 @@ def _native(
         bias = emit("Where", counts, added, _number(emit, _LOWEST, q), type=q.type)
     if bias is not None:
         bias = emit("Expand", bias, emit("Concat", _steps(emit, q), _steps(emit, k), axis=0), type=q.type)
-    lift = q.type.rank == 3
-    if lift:
-        q, k, v = (emit("Unsqueeze", tensor, emit.ints(1), type=_lifted(tensor)) for tensor in (q, k, v))
-        if bias is not None:  # [..., t, s], whose first axis is the batch: heads come behind it
-            axes = emit.constant(1, np.int64)
-            shape = emit("Concat", emit.ints(-1, 1), _steps(emit, q), _steps(emit, k), axis=0, type=axes.type)
-            bias = emit("Reshape", bias, shape)
-    y: Tensor = emit("Attention", q, k, v, bias, scale=op.scale, is_causal=int(causal))
-    return emit("Squeeze", y, emit.ints(1)) if lift else y
+    if q.type.rank == 4:
+        y: Tensor = emit("Attention", q, k, v, bias, scale=op.scale, is_causal=int(causal))
+        return y
+    # The leading axis is the batch; where k has fewer, they are its heads, and a bias [heads, t, s] is as it should be.
+    axis = 1 if op.groups(q.type.shape, k.type.shape) == 1 else 0
+    q, k, v = (emit("Unsqueeze", tensor, emit.ints(axis), type=_lifted(tensor, axis)) for tensor in (q, k, v))
+    if bias is not None and axis == 1:
+        shape = emit("Concat", emit.ints(-1, 1), _steps(emit, q), _steps(emit, k), axis=0)
+        bias = emit("Reshape", bias, shape)
+    lifted = emit("Attention", q, k, v, bias, scale=op.scale, is_causal=int(causal))
+    return emit("Squeeze", lifted, emit.ints(axis), type=q.type)
 
 
-def _lifted(tensor: Tensor) -> TensorType:
-    first, *rest = tensor.type.shape
-    return tensor.type.with_shape((first, 1, *rest))
+def _lifted(tensor: Tensor, axis: int) -> TensorType:
+    shape = tensor.type.shape
+    return tensor.type.with_shape((*shape[:axis], 1, *shape[axis:]))
 
 
 def _written_out(
@@ -67,9 +69,8 @@ def _written_out(
 ) -> Tensor:
     counts = _counts(op, emit, q, k, mask)
     groups = op.groups(q.type.shape, k.type.shape)
-    if groups > 1:
-        heads = k.type.shape[-3]
-        assert isinstance(heads, int)
+    heads = k.type.shape[-3] if groups > 1 else None
+    if isinstance(heads, int):
         order = emit.constant(np.repeat(np.arange(heads), groups), np.int64)
         k, v = (emit("Gather", tensor, order, axis=tensor.type.rank - 3) for tensor in (k, v))
     rank = k.type.rank
@@ -101,27 +102,21 @@ def _counts(op: ops.Attention, emit: Emitter, q: Tensor, k: Tensor, mask: Tensor
     if not op.causal and op.window is None:
         return mask
     reach = None if op.window is None else op.window - 1
-    sizes = (q.type.shape[-2], k.type.shape[-2])
-    known = isinstance(sizes[0], int) and isinstance(sizes[1], int)
-    steps = None if known else (_steps(emit, q), _steps(emit, k))
-    within = _band(ops.Band(reach, 0 if op.causal else reach), emit, sizes, steps)
+    within = _band(ops.Band(reach, 0 if op.causal else reach), emit, (q, -2), (k, -2))
     return within if mask is None else emit("And", mask, within)
 
 
 @rules.rule(ops.Band)
 def band(op: ops.Band, emit: Emitter, x: Tensor) -> Tensor:
-    sizes = (x.type.shape[-2], x.type.shape[-1])
-    known = all(isinstance(size, int) for size in sizes)
-    return _band(op, emit, sizes, None if known else (_steps(emit, x), _steps(emit, x, -1)))
+    return _band(op, emit, (x, -2), (x, -1))
 
 
-def _band(op: ops.Band, emit: Emitter, sizes: tuple[object, object], steps: tuple[Tensor, Tensor] | None) -> Tensor:
-    """A constant where both sizes are known, else computed from `steps`."""
-    if steps is None:
-        rows, columns = sizes
-        assert isinstance(rows, int)
-        assert isinstance(columns, int)
-        return emit.constant(_inside(op, rows, columns))
+def _band(op: ops.Band, emit: Emitter, rows: tuple[Tensor, int], columns: tuple[Tensor, int]) -> Tensor:
+    """A constant where both sizes are known, else computed; they are given as a tensor and its axis."""
+    m, n = (tensor.type.shape[axis] for tensor, axis in (rows, columns))
+    if isinstance(m, int) and isinstance(n, int):
+        return emit.constant(_inside(op, m, n))
+    steps = [_steps(emit, tensor, axis) for tensor, axis in (rows, columns)]
     flat = TensorType(DType.INT64, (1,))
     square = TensorType(DType.BOOL, (1, 1))
     zero, one = emit.constant(0, np.int64), emit.constant(1, np.int64)

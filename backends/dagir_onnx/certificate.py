@@ -29,6 +29,7 @@ from dagir.equivalence.report import Case, Report, Row
 from dagir.errors import FileError
 from dagir.graph import Graph, Value
 from dagir.types import Array, DType, TensorType
+from dagir_onnx.kernels import REFUSALS, file_refusal
 
 KEY = "dagir.certificate"
 _KEPT = 32  # elements of each answer
@@ -130,7 +131,7 @@ def recertify(path: str | os.PathLike[str]) -> Report:
         if held[f"{what}_sha256"] != found:
             raise FileError(f"the {what} of {target} are not those that were verified: the file was changed")
     values, limits = _values(held["inputs"])
-    session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    session = _session(target)
     findings: dict[str, list[Finding]] = {}
     kinds: dict[str, TensorType] = {}
     cases = []
@@ -149,6 +150,13 @@ def recertify(path: str | os.PathLike[str]) -> Report:
     seconds = time.perf_counter() - start
     judgement = f"{JUDGEMENT}: {held['with']}"
     return Report(tuple(rows), tuple(cases), held["seed"], held["samples"], seconds, judgement=judgement)
+
+
+def _session(path: Path) -> Any:
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except REFUSALS as error:
+        raise file_refusal(error, _read(path), "cpu", path) from None
 
 
 def _held(path: Path) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from onnx import ModelProto
+from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from dagir import ops
 from dagir.backend import Executable
 from dagir.diagnostics import describe
-from dagir.errors import ArgumentError, BackendError, FeedError
+from dagir.errors import ArgumentError, BackendError, DagirError, FeedError
 from dagir.feeds import as_strings, refuse_nan
 from dagir.graph import Graph, Node
 from dagir.model import Model, Signature
@@ -111,10 +112,13 @@ class OnnxExecutable(Executable):
             try:
                 session = onnxruntime.InferenceSession(source, options, providers=providers)
             except REFUSALS as error:
-                raise refusal(error, self._model_for_points(), self.device) from None
+                raise self._refused(error) from None
         if self.device == "cuda":
             _refuse_other_devices(session)
         return session
+
+    def _refused(self, error: Exception) -> DagirError:
+        return refusal(error, self._model_for_points(), self.device)
 
     @contextlib.contextmanager
     def _source(self, options: Any) -> Iterator[str | bytes]:
@@ -143,9 +147,9 @@ class OnnxExecutable(Executable):
             if any(type.dtype is DType.BFLOAT16 for type in types):
                 return self._run_bound(dict(zip(names, arrays, strict=True)))
             found: Sequence[Array] = self.session.run(outputs, dict(zip(names, arrays, strict=True)))
-        except onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument as error:
+        except states.InvalidArgument as error:
             raise FeedError(f"onnxruntime refuses these inputs: {_first_line(error)}") from error
-        except onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException as error:
+        except (states.RuntimeException, states.Fail) as error:
             raise FeedError(f"onnxruntime failed: {_first_line(error)}") from error
         return [as_strings(array) for array in found]
 
@@ -191,7 +195,7 @@ class OnnxExecutable(Executable):
         options = self._options or onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what it would log is raised
         providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
-        return Watch(self.artifact, options, providers, folder)
+        return Watch(self.artifact, options, providers, folder, self._refused)
 
     def _run_bound(self, feeds: dict[str, Array]) -> list[Array]:
         """NumPy has no bfloat16 of its own, so values cross as OrtValues over the same bytes."""

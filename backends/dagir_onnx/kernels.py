@@ -1,35 +1,72 @@
-"""What onnxruntime says of a model that it has no kernels for, as an error that names the node."""
+"""What onnxruntime says of a model that it does not take, as an error that names the node."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import onnxruntime
-from onnx import ModelProto
+from onnx import ModelProto, NodeProto
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-from dagir.errors import BackendError
+from dagir.errors import BackendError, DagirError, FileError
 
-REFUSALS = (states.NotImplemented, states.InvalidGraph, states.Fail)
-_NODE = re.compile(r"node with name '([^']*)'|in node \(([^)]*)\)|Node \(([^)]*)\)")
+REFUSALS = (
+    *(states.Fail, states.InvalidArgument, states.NoSuchFile, states.NoModel, states.RuntimeException),
+    *(states.InvalidProtobuf, states.NotImplemented, states.InvalidGraph, states.EPFail, RuntimeError),
+)
+_NODE = re.compile(r"""node with name '([^']*)'|[Nn]ode \(([^)]*)\)|In Node, \("([^"]*)"|node\. Name:'([^']*)'""")
+_INPUT = re.compile(r"Node input '([^']*)'|initializer: (\S+)\. ")
 _DTYPE = re.compile(r"tensor\((\w+)\)")
 
 
 def refusal(error: Exception, model: ModelProto, device: str) -> BackendError:
     """The error of a session that could not be made, with the node, its layer and the dtypes of its inputs."""
-    text = str(error).split("\n", 1)[0]
-    found = _NODE.search(text)
-    name = next(filter(None, found.groups()), "") if found else ""
-    node = next((node for node in model.graph.node if node.name == name), None)
-    facts = [("onnxruntime", onnxruntime.__version__), ("it says", text)]
+    text, node = _first_line(error), _node(error, model)
+    facts = _facts(text, node)
     if node is None:
         return BackendError("onnxruntime does not take this model", facts=facts, remedy=_REMEDY)
-    layer = next((prop.value for prop in node.metadata_props if prop.key == "dagir.layer"), None)
-    if layer is not None:
-        facts.insert(0, ("layer", layer))
     dtype = _DTYPE.search(text)
     what = f"{node.op_type} of {dtype[1]}" if dtype else f"{node.op_type} of these dtypes"
-    return BackendError(f"onnxruntime has no {device} kernel for {what}, node {name!r}", facts=facts, remedy=_REMEDY)
+    return BackendError(
+        f"onnxruntime has no {device} kernel for {what}, node {node.name!r}", facts=facts, remedy=_REMEDY
+    )
+
+
+def file_refusal(error: Exception, model: ModelProto, device: str, path: Path) -> DagirError:
+    """The same of a file: a BackendError where a kernel or the device fails, a FileError where the file is at fault."""
+    if isinstance(error, (states.NotImplemented, states.EPFail)):
+        return refusal(error, model, device).fact("file", str(path))
+    node = _node(error, model)
+    where = "" if node is None else f" for its {node.op_type}, node {node.name!r}"
+    return FileError(
+        f"onnxruntime does not take {path}{where}",
+        facts=_facts(_first_line(error), node),
+        remedy="write the file anew, or use an onnxruntime that takes it",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]
+
+
+def _node(error: Exception, model: ModelProto) -> NodeProto | None:
+    """The node that the first line of an error is about: it has its name, or one of its inputs."""
+    text = _first_line(error)
+    named, read = _NODE.search(text), _INPUT.search(text)
+    if named is not None:
+        name = next(filter(None, named.groups()), "")
+        return next((node for node in model.graph.node if name and node.name == name), None)
+    if read is not None:
+        tensor = next(filter(None, read.groups()), "")
+        return next((node for node in model.graph.node if tensor in node.input), None)
+    return None
+
+
+def _facts(text: str, node: NodeProto | None) -> list[tuple[str, str]]:
+    props = () if node is None else node.metadata_props
+    layer = [("layer", prop.value) for prop in props if prop.key == "dagir.layer"]
+    return [*layer, ("onnxruntime", onnxruntime.__version__), ("it says", text)]
 
 
 _REMEDY = "make the layers with dtype='float32', or run on the numpy backend; to_onnx still writes the file"

@@ -14,10 +14,11 @@ import onnx
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from dagir.backend import Executable, FileSummary, graph_of, signature
-from dagir.errors import ArgumentError, BackendError, FileError
+from dagir.errors import ArgumentError, DagirError, FileError
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir_onnx.executable import OnnxExecutable, OnnxPart, check_device
+from dagir_onnx.kernels import file_refusal
 from dagir_onnx.points import Watch, cut_out
 from dagir_onnx.skimming import skim
 
@@ -59,13 +60,8 @@ class OnnxFile(OnnxExecutable):
     def _watch(self, folder: str | None = None) -> Watch:
         return super()._watch(str(self.path.resolve().parent))
 
-    def _open(self) -> Any:
-        try:
-            return super()._open()
-        except BackendError:
-            raise
-        except Exception as error:  # onnxruntime has a class for each of its status codes
-            raise FileError(f"onnxruntime does not take {self.path}: {str(error).splitlines()[0]}") from error
+    def _refused(self, error: Exception) -> DagirError:
+        return file_refusal(error, self._model_for_points(), self.device, self.path)
 
     def _check_names(self) -> None:
         for what, wanted, found in (

@@ -24,10 +24,11 @@ from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import Limits, draw, size_plans
 from dagir.equivalence.oracle import Expected
 from dagir.equivalence.report import Case, Report, Row
-from dagir.errors import ArgumentError, FileError
+from dagir.errors import ArgumentError, DagirError, FileError
 from dagir.graph import Graph, Value
 from dagir.types import Array, DType, TensorType
 from dagir_onnx.dtypes import TO_ONNX
+from dagir_onnx.kernels import REFUSALS, file_refusal
 from dagir_onnx.points import Watch
 
 JUDGEMENT = "no float64 oracle: judged by how far the first file's answers move when its inputs and weights are rounded"
@@ -50,14 +51,17 @@ class Side:
         self.makers: dict[str, NodeProto] = {name: node for node in self.proto.graph.node for name in node.output}
 
     def run(self, feeds: Mapping[str, Array], tensors: Sequence[str], proto: ModelProto | None = None) -> list[Array]:
-        """The arrays of tensors, of this file or of a disturbed copy. Raises FileError."""
+        """The arrays of tensors, of this file or of a disturbed copy. Raises FileError, BackendError."""
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        watch = Watch(proto or self.proto, options, ["CPUExecutionProvider"])
+        watch = Watch(proto or self.proto, options, ["CPUExecutionProvider"], None, self._refused)
         try:
             return watch(feeds, tensors)
-        except Exception as error:  # onnxruntime has a class for each of its status codes
-            raise FileError(f"onnxruntime does not run {self.path}: {str(error).splitlines()[0]}") from error
+        except REFUSALS as error:
+            raise self._refused(error) from None
+
+    def _refused(self, error: Exception) -> DagirError:
+        return file_refusal(error, self.proto, "cpu", self.path)
 
     def title(self, tensor: str) -> str:
         """The name of the node that makes a tensor, as it stands in the file."""

@@ -6,7 +6,7 @@ that gives the value as it was written ("dagir.axes") where the layout pass move
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,13 @@ import onnxruntime
 from onnx import ModelProto, NodeProto, StringStringEntryProto, ValueInfoProto, helper
 
 from dagir.correspondence import Standing
+from dagir.errors import DagirError
 from dagir.graph import Graph
 from dagir.model import Model, Signature
 from dagir.naming import value_names
 from dagir.types import Array
 from dagir_onnx.dtypes import TO_ONNX
+from dagir_onnx.kernels import REFUSALS
 
 _VALUE, _AXES = "dagir.value", "dagir.axes"
 
@@ -67,10 +69,21 @@ def _entries(node: Any, key: str) -> dict[str, str]:
 
 
 class Watch:
-    """Runs of a model that yield tensors from inside it. A session is made for each set of tensors."""
+    """Runs of a model that yield tensors from inside it. A session is made for each set of tensors.
 
-    def __init__(self, proto: ModelProto, options: Any, providers: Sequence[Any], folder: str | None = None) -> None:
+    refused: the error for what onnxruntime says where it makes none.
+    """
+
+    def __init__(
+        self,
+        proto: ModelProto,
+        options: Any,
+        providers: Sequence[Any],
+        folder: str | None,
+        refused: Callable[[Exception], DagirError],
+    ) -> None:
         self._proto, self._options, self._providers, self._folder = proto, options, providers, folder
+        self._refused = refused
 
     def __call__(self, feeds: Mapping[str, Array], tensors: Sequence[str]) -> list[Array]:
         """The arrays of the tensors; the model's own outputs are computed too, as they are without a watch."""
@@ -80,6 +93,8 @@ class Watch:
             extra = [ValueInfoProto(name=name) for name in dict.fromkeys(tensors) if name not in known]
             self._proto.graph.output.extend(extra)
             session = onnxruntime.InferenceSession(self._source(), self._options, providers=self._providers)
+        except REFUSALS as error:
+            raise self._refused(error) from None
         finally:
             del self._proto.graph.output[:]
             self._proto.graph.output.extend(kept)

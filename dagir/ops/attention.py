@@ -59,13 +59,9 @@ class Attention(Op):
         return (TensorType(dtype, (*q.shape[:-1], v.shape[-1])),)
 
     def groups(self, q: Shape, k: Shape) -> int:
-        """How many heads of q each head of k serves."""
-        if len(q) < 3 or q[-3] == k[-3]:
-            return 1
-        heads, served = q[-3], k[-3]
-        assert isinstance(heads, int)
-        assert isinstance(served, int)
-        return heads // served
+        """How many heads of q each head of k serves: one where a number is not known, for then they must be equal."""
+        heads, served = (q[-3], k[-3]) if len(q) > 2 else (1, 1)
+        return heads // served if isinstance(heads, int) and isinstance(served, int) and served else 1
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,11 @@ _PLAIN: dict[str, Callable[[], keras.Model]] = {
     ),
     "einsum": lambda: _stack((5, 6), L.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de", activation="tanh")),
     "spectral": lambda: _stack((4,), L.SpectralNormalization(L.Dense(3)), L.Dense(2)),
+    "spectral_kernels": lambda: _stack(
+        (6, 5, 2),
+        *(L.SpectralNormalization(L.Conv2DTranspose(3, 2, use_bias=False)), L.SpectralNormalization(L.Conv2D(4, 3), 2)),
+        L.TimeDistributed(L.SpectralNormalization(L.Dense(3))),
+    ),
     "adapted": lambda: _stack((4,), _adapted(4), L.Dense(2)),
     "images": lambda: _stack(
         (9, 8, 3), L.Resizing(6, 5), L.CenterCrop(4, 4), L.RandomFlip(), L.RandomRotation(0.1), L.RandomContrast(0.2)
@@ -306,6 +311,15 @@ def attention() -> keras.Model:
     y = L.GroupQueryAttention(3, 4, 2)(x, v)
     z = L.MultiHeadAttention(2, 3, output_shape=5, use_bias=False)(query=y, value=v, key=v)
     return keras.Model([q, v], [z, L.Attention(use_scale=True)([q, v]), L.AdditiveAttention()([q, v, v])])
+
+
+@model
+def gated_attention() -> keras.Model:
+    q, v = keras.Input((5, 6), name="q"), keras.Input((4, 6), name="v")
+    x = L.MultiHeadAttention(2, 3, use_gate=True)(q, v)
+    y = L.MultiHeadAttention(2, 3, value_dim=2, output_shape=6, use_gate=True, use_bias=False)(x, v)
+    z = L.GroupQueryAttention(3, 4, 2, use_gate=True)(y, v)
+    return keras.Model([q, v], L.GroupQueryAttention(3, 2, 2, use_gate=True, use_bias=False)(z, v))
 
 
 @model

@@ -73,3 +73,34 @@ def test_several_named_sizes_within_a_layer():
     model = dagir.Model(x, Heads()(x))
     array = np.random.default_rng(0).uniform(-2, 2, (3, 5, 4)).astype("float32")
     testing.assert_equivalent(model, [array])
+
+
+PADDED = {  # "same" where TensorFlow does not pad: kernel, strides, dilations, groups, layout
+    "a stride beside a dilation": ((3,), (2,), (2,), 1, "channels_last"),
+    "on one axis each": ((2, 3), (3, 1), (1, 2), 1, "channels_first"),
+    "in groups": ((3, 2), (2, 2), (2, 3), 2, "channels_last"),
+    "over three axes": ((1, 2, 1), (2, 3, 2), (1, 1, 2), 1, "channels_last"),
+    "a kernel below the stride": ((1, 1, 1), (3, 3, 3), (1, 1, 1), 1, "channels_last"),
+    "groups alone": ((2,), (1,), (1,), 2, "channels_first"),
+}
+
+
+@pytest.mark.parametrize("is_weight", [False, True])
+@pytest.mark.parametrize("name", PADDED)
+def test_convolutions_pad_by_sizes_known_at_run_time(name, is_weight):
+    kernel, strides, dilations, groups, layout = PADDED[name]
+    op = ops.Conv(strides, "same", dilations, groups, layout)
+
+    def image(batch, *axes):
+        rng = np.random.default_rng(batch)
+        return rng.uniform(-2, 2, (batch, *axes, 4) if layout == "channels_last" else (batch, 4, *axes)).astype("f4")
+
+    w = np.random.default_rng(9).uniform(-2, 2, (*kernel, 4 // groups, 6)).astype("f4")
+    case = testing.OpCase(op, (image(1, *(5,) * op.rank), w, None), frozenset({1} if is_weight else ()))
+    graph, (_, *others) = case.graph(tuple((0, axis) for axis in (0, *op.spatial_axes)))
+    lowered = {backend: dagir.lower(graph, backend) for backend in ("numpy", "onnx", "keras")}
+    oracle = dagir.lower(graph, "numpy", precision="float64")
+    for batch, size in ((1, 4), (3, 7), (2, 8)):
+        feeds = [image(batch, *(size + axis for axis in range(op.rank))), *others]
+        for backend, run in lowered.items():
+            testing.assert_close(run(feeds)[0], oracle(feeds)[0], backend)

@@ -15,8 +15,8 @@ from dagir_keras.reading.values import is_object
 
 _ORDERS = {  # of the layers inside, where Keras lists their weights in another order than their names have
     "Bidirectional": ("forward_layer", "backward_layer"),
-    "MultiHeadAttention": ("query_dense", "key_dense", "value_dense", "gate_dense", "output_dense"),
-    "GroupQueryAttention": ("_query_dense", "_key_dense", "_value_dense", "_gate_dense", "_output_dense"),
+    "MultiHeadAttention": ("query_dense", "key_dense", "_gate_dense", "value_dense", "output_dense"),
+    "GroupQueryAttention": ("_query_dense", "_key_dense", "_gate_dense", "_value_dense", "_output_dense"),
 }
 _CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}  # whose public name is another
 _CONFIGURED = {"forward_layer": "layer"}  # where a configuration has another key than the file

@@ -1,0 +1,133 @@
+"""Files that onnxruntime does not take: one error that says why and names the node, however they are opened."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+import dagir
+from dagir import layers
+from dagir.errors import BackendError, FileError
+
+NODE = "head/Gemm"
+
+
+def _attribute(proto):
+    proto.graph.node[0].attribute.append(helper.make_attribute("nonsense", 1))
+
+
+def _op(proto):
+    proto.graph.node[0].op_type = "Nonsense"
+
+
+def _input(proto):
+    proto.graph.node[0].input[1] = "missing"
+
+
+def _dtype(proto):
+    proto.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+
+
+def _shape(proto):
+    proto.graph.initializer[0].dims[:] = [15]
+
+
+def _elsewhere(proto):
+    tensor = proto.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="none.data")
+
+
+def _version(proto):
+    proto.opset_import[0].version = 999
+
+
+def _kernel(proto):
+    for tensor in proto.graph.initializer:
+        tensor.data_type = onnx.TensorProto.BFLOAT16
+        tensor.raw_data = b"\0\0" * int(np.prod(tensor.dims))
+    for info in (*proto.graph.input, *proto.graph.output):
+        info.type.tensor_type.elem_type = onnx.TensorProto.BFLOAT16
+
+
+BROKEN = {
+    _attribute: "Unrecognized attribute: nonsense",
+    _op: "No Op registered for Nonsense",
+    _input: "Node input 'missing'",
+    _dtype: "bound to different types",
+    _shape: "expected to have rank 2 but has rank 1",
+    _elsewhere: "External data path",
+}
+
+
+@pytest.fixture
+def model():
+    x = dagir.Input((5,), name="x")
+    made = dagir.Model(x, layers.Dense(3, name="head")(x))
+    made.weights[0].assign(np.random.default_rng(0).normal(size=(5, 3)))
+    return made
+
+
+def written(model, path, change):
+    proto = dagir.to_onnx(model)
+    change(proto)
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("change", BROKEN, ids=lambda change: change.__name__.strip("_"))
+def test_the_reason_and_the_node_are_told(model, tmp_path, change):
+    path = written(model, tmp_path / "net.onnx", change)
+    with pytest.raises(FileError) as refused:
+        dagir.backend("onnx").open(path, model)
+    facts = dict(refused.value.facts)
+    assert refused.value.summary.startswith(f"onnxruntime does not take {path} for its ")
+    assert refused.value.summary.endswith(f"node {NODE!r}")
+    assert facts["layer"] == "head"
+    assert BROKEN[change] in facts["it says"]
+
+
+def test_no_node_is_named_where_none_is_at_fault(model, tmp_path):
+    path = written(model, tmp_path / "net.onnx", _version)
+    with pytest.raises(FileError) as refused:
+        dagir.backend("onnx").open(path, model)
+    assert refused.value.summary == f"onnxruntime does not take {path}"
+    assert "Opset 999" in dict(refused.value.facts)["it says"]
+
+
+def test_a_kernel_that_is_missing_is_no_fault_of_the_file(model, tmp_path):
+    path = written(model, tmp_path / "net.onnx", _kernel)
+    with pytest.raises(BackendError, match=f"no cpu kernel for Gemm of these dtypes, node '{NODE}'") as refused:
+        dagir.backend("onnx").open(path, model)
+    assert dict(refused.value.facts)["file"] == str(path)
+
+
+def test_two_files_tell_which_is_refused(model, tmp_path):
+    right = dagir.to_onnx(model, tmp_path / "right.onnx")
+    wrong = written(model, tmp_path / "wrong.onnx", _attribute)
+    for pair in ((right, wrong), (wrong, right)):
+        with pytest.raises(FileError, match=f"{wrong} for its Gemm, node '{NODE}'"):
+            dagir.backend("onnx").compare(*pair)
+
+
+def test_a_point_that_cannot_be_watched_is_told_so(model, tmp_path):
+    exe = dagir.backend("onnx").open(dagir.to_onnx(model, tmp_path / "net.onnx"), model)
+    written(model, exe.path, _attribute)
+    with pytest.raises(FileError, match=f"for its Gemm, node '{NODE}'"):
+        exe.observe([np.ones((2, 5), "float32")], list(exe.points()))
+
+
+def test_the_tool_says_so_by_its_exit_code(model, tmp_path):
+    model.save(tmp_path / "net.dagir")
+    path = written(model, tmp_path / "net.onnx", _attribute)
+    command = [sys.executable, "-m", "dagir_convert.main", "verify", str(tmp_path / "net.dagir"), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 5
+    assert f"error: onnxruntime does not take {path} for its Gemm, node '{NODE}'" in done.stderr
+    assert "Unrecognized attribute: nonsense" in done.stderr
