@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import dagir
 from dagir.testing import assert_equivalent
-from dagir.testing.models import feeds_for, models
+from dagir.testing.drawing import feeds_for, models
 
 sizes = st.fixed_dictionaries({"batch": st.sampled_from([1, 3]), "time": st.sampled_from([1, 2, 5])})
 

@@ -54,6 +54,8 @@ def _correlate(op: ops.Conv, x: Array, w: Array) -> Array:
     """One matrix product per group: rows are the places of the kernel, columns the elements that it covers."""
     rank, groups = op.rank, op.groups
     *kernel, per_group, out = w.shape
+    if per_group == 1 and out == groups > 1:
+        return _depthwise(op, x, w)
     spatial = tuple(range(1, rank + 1))
     windows = sliding_window_view(x, op.extents(kernel), axis=spatial)
     strided = [slice(None, None, stride) for stride in op.strides]
@@ -68,6 +70,21 @@ def _correlate(op: ops.Conv, x: Array, w: Array) -> Array:
     weights = np.moveaxis(w.reshape(*kernel, per_group, groups, out // groups), (rank + 1, rank), (0, 1))
     y = columns @ weights.reshape(groups, reach, out // groups)
     return np.moveaxis(y, 0, 1).reshape(*places, out)
+
+
+def _depthwise(op: ops.Conv, x: Array, w: Array) -> Array:
+    """Each channel by itself: the sum over the places of the kernel, which gathers nothing."""
+    kernel = w.shape[: op.rank]
+    spaces = zip(x.shape[1:-1], op.extents(kernel), op.strides, strict=True)
+    sizes = [(size - extent) // stride + 1 for size, extent, stride in spaces]
+    y = np.zeros((len(x), *sizes, x.shape[-1]), dtype=np.result_type(x, w))
+    product_of_tap = np.empty_like(y)
+    for tap in product(*map(range, kernel)):
+        starts = [t * d for t, d in zip(tap, op.dilations, strict=True)]
+        part = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, sizes, op.strides, strict=True)]
+        np.multiply(x[(slice(None), *part)], w[tap][0], out=product_of_tap)
+        y += product_of_tap
+    return y
 
 
 def _scattered(op: ops.ConvTranspose, x: Array, w: Array) -> Array:

@@ -38,17 +38,19 @@ class Point:
 def mark_points(proto: ModelProto, graph: Graph, signature: Signature, standings: Mapping[str, Standing]) -> None:
     """Write into each node which value of the model it makes."""
     names = value_names(graph, [name for name, _ in signature.outputs])
-    wanted: dict[str, tuple[str, tuple[int, ...] | None]] = {}
-    for name, standing in standings.items():  # where several values became one, its first name counts
-        wanted.setdefault(names[standing.value], (name, standing.axes))
+    wanted: dict[str, tuple[list[str], tuple[int, ...] | None]] = {}
+    for name, standing in standings.items():  # several values may have become one
+        held, axes = wanted.setdefault(names[standing.value], ([], standing.axes))
+        if axes == standing.axes:
+            held.append(name)
     for node in proto.graph.node:
         for tensor in node.output:
-            if tensor in wanted:
-                name, axes = wanted[tensor]
+            held, axes = wanted.get(tensor, ([], None))
+            for name in held:
                 node.metadata_props.append(StringStringEntryProto(key=_VALUE, value=f"{tensor}={name}"))
-                if axes is not None:
-                    text = ",".join(map(str, axes))
-                    node.metadata_props.append(StringStringEntryProto(key=_AXES, value=f"{tensor}={text}"))
+            if axes is not None:
+                text = ",".join(map(str, axes))
+                node.metadata_props.append(StringStringEntryProto(key=_AXES, value=f"{tensor}={text}"))
 
 
 def marked_points(proto: ModelProto) -> dict[str, Point]:
@@ -56,16 +58,16 @@ def marked_points(proto: ModelProto) -> dict[str, Point]:
     found: dict[str, Point] = {}
     for node in proto.graph.node:
         values = _entries(node, _VALUE)
-        axes = _entries(node, _AXES)
-        for tensor, name in values.items():
+        axes = dict(_entries(node, _AXES))
+        for tensor, name in values:
             turned = axes.get(tensor)
             found[name] = Point(tensor, node.name, tuple(map(int, turned.split(","))) if turned else None)
     return found
 
 
-def _entries(node: Any, key: str) -> dict[str, str]:
+def _entries(node: Any, key: str) -> list[tuple[str, str]]:
     given = [entry.value.partition("=") for entry in node.metadata_props if entry.key == key]
-    return {tensor: text for tensor, _, text in given if tensor in node.output}
+    return [(tensor, text) for tensor, _, text in given if tensor in node.output]
 
 
 class Watch:

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from dagir import ops
+from dagir.correspondence import record
 from dagir.graph import Graph, Node, Value
 from dagir.passes.pipeline import Pass
 from dagir.rewriting import Mapped, Operands, copy_node, emit
@@ -34,6 +35,7 @@ class FuseBidirectional(Pass):
                 walk.fuse(*pairs[node])
             else:
                 walk.keep(node)
+        record({old: new for old, new in walk.values.items() if old is not None and new is not None})
         outputs = [value for old in graph.outputs if (value := walk.values.get(old, old)) is not None]
         return Graph(graph.inputs, outputs, graph.name)
 

@@ -25,7 +25,7 @@ from dagir.testing import (
 )
 from dagir.testing.cases import OpCase, arrays, cases, covered, shapes, strategy_for
 from dagir.testing.comparison import assert_close, assert_equivalent
-from dagir.testing.models import feeds_for, graphs, models, ops, randomize
+from dagir.testing.drawing import feeds_for, graphs, models, ops, randomize
 
 __all__ = [
     "OpCase",

@@ -148,3 +148,23 @@ def test_the_smallest_part_shows_the_fault_alone(build, tmp_path):
     assert len(lines) <= 12
     out = subprocess.run([sys.executable, "reproduce.py"], cwd=folder, capture_output=True, text=True, check=True)
     assert float(out.stdout.split()[-1]) > 1e-5
+
+
+def test_a_fault_in_and_after_a_bidirectional_that_became_one_node_is_named():
+    x = dagir.Input(("time", 3), name="x")
+    both = layers.Bidirectional(layers.LSTM(4, return_sequences=True), name="both")(x)
+    model = dagir.Model(x, layers.Dense(2, activation="tanh", name="last")(both))
+    weights = {parameter.name.split("/")[0]: parameter.name for parameter in model.graph.parameters[::-1]}
+    for layer in ("both", "last"):
+        report = dagir.verify(model, {"faulty": spoiled(model, weights[layer])})
+        assert report.first_divergence.layer.split("/")[0] == layer
+
+
+def test_values_that_became_one_are_all_points():
+    """Masking computes its mask for its output, and once more for the layers after it."""
+    x = dagir.Input(("time", 3), name="x")
+    model = dagir.Model(x, layers.LSTM(4)(layers.Masking(name="masking")(x)))
+    titles = dagir.lower(model, "onnx").points()
+    twice = [name for name in points_of(model).values if name.startswith("masking/reduce_any")]
+    assert len(twice) == 2
+    assert len({titles[name] for name in twice}) == 1

@@ -20,7 +20,7 @@ from dagir.passes import (
     run,
 )
 from dagir.rewriting import structurally_equal
-from dagir.testing.models import randomize
+from dagir.testing.drawing import randomize
 
 
 def same_numbers(before, after, seed=0):

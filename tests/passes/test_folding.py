@@ -20,7 +20,7 @@ from dagir.passes import (
     MergePads,
     run,
 )
-from dagir.testing.models import randomize
+from dagir.testing.drawing import randomize
 
 
 def vector(*numbers):

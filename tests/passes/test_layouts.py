@@ -12,7 +12,7 @@ import dagir
 from dagir import layers, ops
 from dagir.passes import DEPLOY, run
 from dagir.testing import assert_close
-from dagir.testing.models import randomize
+from dagir.testing.drawing import randomize
 
 SAME = {"padding": "same"}
 

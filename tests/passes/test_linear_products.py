@@ -10,7 +10,7 @@ import dagir
 from dagir import layers, ops
 from dagir.graph import Graph
 from dagir.passes import DEPLOY, LinearProducts, run
-from dagir.testing.models import randomize
+from dagir.testing.drawing import randomize
 
 
 def weight(*shape):

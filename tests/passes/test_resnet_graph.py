@@ -10,7 +10,7 @@ import pytest
 import dagir
 from dagir import layers
 from dagir.testing import assert_close
-from dagir.testing.models import randomize
+from dagir.testing.drawing import randomize
 from guide import toy_resnet
 
 

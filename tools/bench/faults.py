@@ -120,10 +120,11 @@ def _always_true(tensor):
         nodes = list(proto.graph.node)
         for place, node in enumerate(nodes):
             if tensor in node.output:
+                name, node.name = node.name, f"{node.name}.dropped"  # onnxruntime refuses two nodes of one name
                 node.output[list(node.output).index(tensor)] = f"{tensor}.dropped"
                 extra = [
-                    helper.make_node("Not", [f"{tensor}.dropped"], [f"{tensor}.not"], name=f"{node.name}.not"),
-                    helper.make_node("Or", [f"{tensor}.dropped", f"{tensor}.not"], [tensor], name=node.name),
+                    helper.make_node("Not", [f"{tensor}.dropped"], [f"{tensor}.not"], name=f"{name}.not"),
+                    helper.make_node("Or", [f"{tensor}.dropped", f"{tensor}.not"], [tensor], name=name),
                 ]
                 extra[-1].metadata_props.extend(node.metadata_props)
                 nodes[place + 1 : place + 1] = extra

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import onnxruntime
-from sensitivity import drawn
+from drawn import drawn
 
 import dagir
 
