@@ -8,7 +8,7 @@ watches. A fault that hides behind a right value (a ReLU that cut it off) is loo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,9 +191,6 @@ def judge(array: Array, expected: Expected, value: Value) -> Finding:
     if value.dtype.is_float and array.dtype != value.dtype.numpy and array.dtype.kind == "f":
         array = array.astype(value.dtype.numpy)
     return compare(array, expected, value.type)
-
-
-Progress = Callable[[str], None]
 
 
 def bisect(

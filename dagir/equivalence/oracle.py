@@ -10,6 +10,7 @@ import numpy as np
 
 from dagir.backend import Apply, backend, graph_of
 from dagir.equivalence.budget import Noise, Spread
+from dagir.equivalence.progress import Meter
 from dagir.graph import Graph, Node, Value
 from dagir.model import Model
 from dagir.probing import points_of
@@ -33,9 +34,10 @@ class Expected:
 
 
 class Oracle:
-    """The right answers of a model, and their error budgets."""
+    """The right answers of a model, and their error budgets. meter: told of each evaluation."""
 
-    def __init__(self, model: Model | Graph, samples: int) -> None:
+    def __init__(self, model: Model | Graph, samples: int, meter: Meter | None = None) -> None:
+        self.meter = meter or Meter()
         self.graph = graph_of(model)
         self.points = points_of(model)
         self.samples = samples
@@ -62,12 +64,16 @@ class Oracle:
         overflow: where the interpreter in the model's own dtypes leaves their range, judge nothing. Raises what the
         interpreter raises.
         """
+        if times > 1:
+            self.meter.expect(1 + times * self.samples)
         noise = Noise(rng, _holds_subnormals(arrays))
         answers = self._flat.trace(arrays, noise.learn)
+        self.meter.tick()
         spreads = [Spread(answer, value.dtype) for value, answer in zip(self.graph.outputs, answers, strict=True)]
         for _ in range(times * self.samples):
             for spread, sample in zip(spreads, self._flat.trace(arrays, noise.disturb), strict=True):
                 spread.add(sample)
+            self.meter.tick()
         if overflow:
             narrow = self._narrow.trace(arrays, lambda node, operands, apply: apply(operands, None))
             for spread, found in zip(spreads, narrow, strict=True):
@@ -96,9 +102,12 @@ class Oracle:
                     spreads[value].add(result)
             return results
 
+        times = MORE * self.samples
+        self.meter.expect(times)
         self._flat.trace(arrays, learn)
-        for _ in range(MORE * self.samples):
+        for _ in range(times):
             self._flat.trace(arrays, disturb)
+            self.meter.tick()
         return {wanted[value]: _expected(spread) for value, spread in spreads.items()}
 
 

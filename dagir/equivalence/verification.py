@@ -15,6 +15,7 @@ from dagir.equivalence.bisection import Divergence, Search, bisect
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import Plan, draw, size_plans
 from dagir.equivalence.oracle import MORE, Expected, Oracle
+from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Context, Report, Row
 from dagir.errors import ArgumentError, DagirError, FileError
 from dagir.foreign import takes_a_model
@@ -39,6 +40,7 @@ def verify(
     sizes: Sequence[Mapping[str, int]] | None = None,
     samples: int | None = None,
     seed: int = 0,
+    progress: Progress | None = None,
     **options: Mapping[str, Any],
 ) -> Report:
     """Run a model on backends, and compare each answer with that of the float64 interpreter on the graph as written.
@@ -46,7 +48,8 @@ def verify(
     backends: names, or executables by a name of your choice. inputs: what an executable takes, or an .npz file of it;
     drawn from `seed` by default, at several choices of the named sizes and with edge values, or at each choice in
     `sizes`. samples: evaluations from which the error budget is estimated, 6 by default, 3 for a large network, whose
-    many elements estimate it as well. Further arguments are options of one
+    many elements estimate it as well. progress: called with what is being done, and how many evaluations of how many
+    are done. Further arguments are options of one
     backend: onnx={"device": "cuda"}.
 
     Returns a Report; `.ok` says whether rounding explains every difference. Raises ArgumentError, FeedError, and what
@@ -59,13 +62,14 @@ def verify(
         raise ArgumentError(f"samples must be 2 or more, got {samples}")
     start = time.perf_counter()
     executables = _executables(model, backends, options)
-    oracle = Oracle(model, samples)
+    oracle = Oracle(model, samples, Meter(progress))
     findings: dict[tuple[str, int], list[Finding]] = {}
     cases: list[Case] = []
     failing: dict[tuple[str, int], list[Array]] = {}
     runs: list[tuple[list[Array], list[Expected]]] = []
     for arrays, first_expected, case in _cases(oracle, inputs, sizes, seed):
         answers = {name: flatten(exe(list(arrays))) for name, exe in executables.items()}
+        oracle.meter.tick()
         judged, expected = _judge(oracle, arrays, first_expected, answers, case.kind, [seed, len(cases), 1])
         cases.append(case)
         runs.append((arrays, expected))
@@ -148,6 +152,7 @@ def _first_divergence(
         exe, arrays = executables[name], failing[name, place]
         if not exe.points():
             continue
+        oracle.meter.begin("looking for the node that diverges")
         inside = oracle.inside(arrays, np.random.default_rng(seed), exe.points())
         try:
             found = bisect(name, exe, oracle, arrays, inside, [place])
@@ -189,11 +194,15 @@ def _cases(
     """Feeds with the oracle's answers. A case has a stream of its own, so that it can be drawn again alone."""
     if inputs is not None:
         for arrays in _given(oracle, inputs):
+            oracle.meter.expect(2 + oracle.samples)
+            oracle.meter.begin("the given inputs")
             shapes = tuple(tuple(array.shape) for array in arrays)
             yield arrays, oracle(arrays, np.random.default_rng(seed)), Case(shapes, "given")
         return
     plans = size_plans(oracle.graph) if sizes is None else [Plan((dict(chosen),)) for chosen in sizes]
+    oracle.meter.expect(len(plans) * (2 + oracle.samples))  # undisturbed, disturbed, and what is tested
     for number, plan in enumerate(plans):
+        oracle.meter.begin(f"case {number + 1} of {len(plans)}")
         arrays, expected, chosen = first_accepted(oracle, plan, [seed, number])
         yield arrays, expected, Case(tuple(tuple(array.shape) for array in arrays), plan.kind, chosen)
 

@@ -259,3 +259,14 @@ def test_all_three_backends():
     report = dagir.verify(perceptron())
     assert report.ok
     assert [row.backend for row in report.rows] == ["numpy", "onnx", "keras"]
+
+
+def test_progress_is_told_and_ends_where_it_said():
+    x = dagir.Input(("time", 3), name="x")
+    model = dagir.Model(x, layers.Dense(2)(x))
+    told = []
+    report = dagir.verify(model, "numpy", progress=lambda *state: told.append(state))
+    stages, done, totals = zip(*told, strict=True)
+    assert list(dict.fromkeys(stages)) == [f"case {n} of {len(report.cases)}" for n in range(1, len(report.cases) + 1)]
+    assert list(done) == sorted(done)
+    assert done[-1] == totals[-1] == len(report.cases) * (2 + report.samples)

@@ -54,8 +54,9 @@ def convert(
         with output.step(f"writing {target.name}"):
             targets.write(model, staged, replace(options, source=source.path.name))
         if verify:
-            with output.step(f"verifying {target.name}"):
-                report = dagir.verify(model, {target.suffix[1:]: targets.open_file(staged, model)})
+            with output.bar(f"verifying {target.name}") as progress:
+                tested = {target.suffix[1:]: targets.open_file(staged, model)}
+                report = dagir.verify(model, tested, progress=progress)
             facts.update(report.to_dict())
             if not as_json:
                 output.show(report.table())

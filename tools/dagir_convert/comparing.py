@@ -32,8 +32,8 @@ def compare(
         first, second = second, first
     model = load(first, output)
     exe = _executable(second, model, load, output)
-    with output.step(f"verifying {second}"):
-        return dagir.verify(model, {second.path.name: exe}, seed=seed), model
+    with output.bar(f"verifying {second}") as progress:
+        return dagir.verify(model, {second.path.name: exe}, seed=seed, progress=progress), model
 
 
 def _is_onnx(source: sources.Source) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.status import Status
 from rich.table import Table
 
 from dagir.errors import DagirError
@@ -46,16 +48,43 @@ class Output:
         if not self._animate:
             yield
             return
-        status = self.err.status(what)
-        timer = threading.Timer(PATIENCE, status.start)
-        timer.daemon = True
-        timer.start()
-        try:
+        with _after_a_while(self.err.status(what)):
             yield
-        finally:
-            timer.cancel()
-            timer.join()
-            status.stop()
+
+    @contextlib.contextmanager
+    def bar(self, what: str) -> Iterator[Callable[[str, int, int], None] | None]:
+        """A function to tell the stage, what is done and what is to be done; a bar shows it once it takes a second."""
+        if not self._animate:
+            yield None
+            return
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+        )
+        progress = Progress(*columns, console=self.err, transient=True)
+        task = progress.add_task(what, total=None)
+
+        def tell(stage: str, done: int, total: int) -> None:
+            progress.update(task, description=f"{what}: {stage}", completed=done, total=total)
+
+        with _after_a_while(progress):
+            yield tell
+
+
+@contextlib.contextmanager
+def _after_a_while(display: Status | Progress) -> Iterator[None]:
+    """Start a display once this has taken a second; stop it at the end."""
+    timer = threading.Timer(PATIENCE, display.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        display.stop()
 
 
 def _console(stderr: bool) -> Console:

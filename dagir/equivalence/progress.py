@@ -1,0 +1,35 @@
+"""How far a verification is, told to whoever listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is being done, and how many evaluations of how many are done."""
+
+
+class Meter:
+    """Counts evaluations. The total grows where more turn out to be needed."""
+
+    def __init__(self, listener: Progress | None = None) -> None:
+        self._listener = listener
+        self._stage, self._done, self._total = "", 0, 0
+
+    def expect(self, evaluations: int) -> None:
+        """So many more are to come."""
+        self._total += evaluations
+
+    def begin(self, stage: str) -> None:
+        """What the next ones are for."""
+        self._stage = stage
+        self._tell()
+
+    def tick(self) -> None:
+        """One more is done."""
+        self._done += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._listener is not None:
+            self._listener(self._stage, self._done, max(self._done, self._total))
