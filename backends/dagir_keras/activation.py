@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import pi, sqrt
 from typing import Any
 
 from keras import ops as K
@@ -56,12 +57,17 @@ def sparsemax(op: ops.Sparsemax, x: Any) -> Any:
 
 @rules.rule(ops.LeakyRelu)
 def leaky_relu(op: ops.LeakyRelu, x: Any) -> Any:
+    if x.dtype == "float64":  # TensorFlow's slope is float32
+        return K.where(x > 0, x, op.negative_slope * x)
     return K.leaky_relu(x, negative_slope=op.negative_slope)
 
 
 @rules.rule(ops.Gelu)
 def gelu(op: ops.Gelu, x: Any) -> Any:
-    return K.gelu(x, approximate=op.approximate)
+    if x.dtype != "float64":  # TensorFlow's constants are float32
+        return K.gelu(x, approximate=op.approximate)
+    bell = K.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x)) if op.approximate else K.erf(sqrt(0.5) * x)
+    return 0.5 * x * (1 + bell)
 
 
 @rules.rule(ops.Softmax)

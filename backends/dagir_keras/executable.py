@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,7 @@ from dagir.model import Model
 from dagir.ops.call import first_of
 from dagir.structure import flatten_like, pack
 from dagir.types import Array
+from dagir_keras.kernels import reason, refusal
 from dagir_keras.points import Watched
 from dagir_keras.program import Registry, functional
 from dagir_keras.traced import TracedLayer
@@ -84,10 +84,10 @@ class KerasExecutable(Watched, Executable):
             refuse_nan(self.signature.inputs, arrays, who)
         try:
             outputs = self._call(arrays)
-        except tf.errors.InvalidArgumentError as error:
-            raise FeedError(f"TensorFlow refuses these inputs: {_reason(error)}") from error
+        except tf.errors.OpError as error:
+            raise refused(error, self._graph) from error
         leaves = flatten_like(self.signature.output_structure, outputs)
-        return [as_strings(np.asarray(keras.ops.convert_to_numpy(leaf))) for leaf in leaves]
+        return [as_strings(to_numpy(leaf)) for leaf in leaves]
 
     def _call(self, arrays: Sequence[Array]) -> Any:
         given = [_tensor(array) if array.dtype.kind == "T" else array for array in arrays]
@@ -110,15 +110,23 @@ class CompiledExecutable(KerasExecutable):
         return self._function(pack(self.signature.input_structure, tensors))
 
 
+def refused(error: tf.errors.OpError, graph: Graph) -> Exception:
+    """What dagir raises for an error of TensorFlow: BackendError, FeedError, or that error where it is neither."""
+    absent = refusal(error, graph)
+    if absent is not None or not isinstance(error, tf.errors.InvalidArgumentError):
+        return absent or error
+    return FeedError(f"TensorFlow refuses these inputs: {reason(error)}")
+
+
+def to_numpy(tensor: Any) -> Array:
+    """The numbers of a tensor. TensorFlow 2.21 gives NumPy a scalar of bfloat16 as something that is no array."""
+    if tensor.dtype == tf.bfloat16 and not tensor.shape.rank:
+        return np.asarray(tensor.numpy())
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
 def _tensor(array: Array) -> Any:
     return keras.ops.convert_to_tensor(array.astype(object) if array.dtype.kind == "T" else array)
-
-
-def _reason(error: Exception) -> str:
-    """TensorFlow's own line, without what Keras wraps around it."""
-    plain = re.sub(r"\x1b\[\dm|{{.*?}} ", "", str(error))
-    lines = [line for line in plain.splitlines() if line.strip() and not line.startswith("Exception encountered")]
-    return lines[0] if lines else plain
 
 
 def check_savable(model: keras.Model) -> None:

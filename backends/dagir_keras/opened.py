@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
+import tensorflow as tf
 
 import dagir_keras.traced  # noqa: F401  # registers TracedLayer, which a file may hold
 from dagir.backend import Executable, graph_of, signature
@@ -16,6 +16,7 @@ from dagir.graph import Graph
 from dagir.model import Model
 from dagir.structure import flatten_like, pack
 from dagir.types import Array
+from dagir_keras.executable import refused, to_numpy
 from dagir_keras.points import Watched
 
 
@@ -37,6 +38,9 @@ class KerasFile(Watched, Executable):
             raise ArgumentError(f"{self.path} has {found} inputs, the model has {wanted}")
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
-        outputs = self.artifact(pack(self.signature.input_structure, arrays), training=False)
+        try:
+            outputs = self.artifact(pack(self.signature.input_structure, arrays), training=False)
+        except tf.errors.OpError as error:
+            raise refused(error, self._graph) from error
         ordered = flatten_like(self.signature.output_structure, outputs)
-        return [np.asarray(keras.ops.convert_to_numpy(output)) for output in ordered]
+        return [to_numpy(output) for output in ordered]

@@ -16,7 +16,12 @@ from dagir_keras.rules import rules
 @rules.rule(ops.UpSample)
 def upsample(op: ops.UpSample, x: Any) -> Any:
     if op.interpolation == "bilinear":  # the layer, because it works out sizes that are known at run time only
-        return keras.layers.UpSampling2D(op.factors, op.data_format, op.interpolation)(x)
+        dtype = backend.standardize_dtype(x.dtype)
+        if dtype == "float64":
+            remedy = "cast the input to float32 before upsampling"
+            raise UnsupportedOp("TensorFlow interpolates no float64", remedy=remedy)
+        layer = keras.layers.UpSampling2D(op.factors, op.data_format, op.interpolation, dtype="float32")
+        return layer(x) if dtype == "float32" else K.cast(layer(K.cast(x, "float32")), dtype)
     for axis, factor in zip(op.spatial_axes, op.factors, strict=True):
         x = K.repeat(x, factor, axis=axis)
     return x

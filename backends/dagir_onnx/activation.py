@@ -3,22 +3,61 @@
 from __future__ import annotations
 
 from math import pi, sqrt
+from typing import cast
 
 from dagir import ops
 from dagir.types import DType
 from dagir_onnx.dtypes import TO_ONNX
+from dagir_onnx.elementwise import expm1, log1p
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 for _op, _op_type in {
     ops.Relu: "Relu",
     ops.Sigmoid: "Sigmoid",
     ops.Tanh: "Tanh",
-    ops.Softplus: "Softplus",
-    ops.Softsign: "Softsign",
-    ops.Selu: "Selu",
 }.items():
     rules.rule(_op)(lambda op, emit, x, op_type=_op_type: emit(op_type, x))
+
+
+# onnxruntime's CPU has no float64 kernel for most of these, and where it has one, attributes are float32.
+
+
+@rules.rule(ops.Softplus)
+def softplus(op: ops.Softplus, emit: Emitter, x: Tensor) -> Tensor:
+    """max(x, 0) + log(1 + e**-|x|) in float64."""
+    if not _is_wide(x):
+        return emit("Softplus", x)
+    rest = log1p(ops.Log1p(), emit, emit("Exp", emit("Neg", emit("Abs", x))))
+    return emit("Add", emit("Relu", x), rest)
+
+
+@rules.rule(ops.Softsign)
+def softsign(op: ops.Softsign, emit: Emitter, x: Tensor) -> Tensor:
+    if not _is_wide(x):
+        return emit("Softsign", x)
+    return emit("Div", x, emit("Add", emit("Abs", x), emit.constant(1, x.type.dtype)))
+
+
+@rules.rule(ops.Selu)
+def selu(op: ops.Selu, emit: Emitter, x: Tensor) -> Tensor:
+    if not _is_wide(x):
+        return emit("Selu", x)
+    return emit("Mul", _exponential(emit, x, SELU_ALPHA), emit.constant(SELU_SCALE, x.type.dtype))
+
+
+def _is_wide(x: Tensor) -> bool:
+    return x.type.dtype is DType.FLOAT64
+
+
+def _exponential(emit: Emitter, x: Tensor, alpha: float, width: float = 1.0) -> Tensor:
+    """x above 0, alpha * (e**(x / width) - 1) below."""
+    zero, dtype = emit.constant(0, x.type.dtype), x.type.dtype
+    below = emit("Div", emit("Min", x, zero), emit.constant(width, dtype))
+    curve = emit("Mul", expm1(ops.Expm1(), emit, below), emit.constant(alpha, dtype))
+    return cast(Tensor, emit("Where", emit("Greater", x, zero), x, curve))
 
 
 @rules.rule(ops.Silu)
@@ -28,22 +67,25 @@ def silu(op: ops.Silu, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.HardSigmoid)
 def hard_sigmoid(op: ops.HardSigmoid, emit: Emitter, x: Tensor) -> Tensor:
-    return emit("HardSigmoid", x, alpha=1 / 6, beta=0.5)
+    if not _is_wide(x):
+        return emit("HardSigmoid", x, alpha=1 / 6, beta=0.5)
+    line = emit("Add", emit("Div", x, emit.constant(6, x.type.dtype)), emit.constant(0.5, x.type.dtype))
+    return emit("Min", emit("Relu", line), emit.constant(1, x.type.dtype))
 
 
 @rules.rule(ops.Elu)
 def elu(op: ops.Elu, emit: Emitter, x: Tensor) -> Tensor:
-    return emit("Elu", x, alpha=op.alpha)
+    return _exponential(emit, x, op.alpha) if _is_wide(x) else emit("Elu", x, alpha=op.alpha)
 
 
 @rules.rule(ops.HardSilu)
 def hard_silu(op: ops.HardSilu, emit: Emitter, x: Tensor) -> Tensor:
-    return emit("HardSwish", x)
+    return emit("Mul", x, hard_sigmoid(ops.HardSigmoid(), emit, x)) if _is_wide(x) else emit("HardSwish", x)
 
 
 @rules.rule(ops.Celu)
 def celu(op: ops.Celu, emit: Emitter, x: Tensor) -> Tensor:
-    return emit("Celu", x, alpha=op.alpha)
+    return _exponential(emit, x, op.alpha, op.alpha) if _is_wide(x) else emit("Celu", x, alpha=op.alpha)
 
 
 @rules.rule(ops.HardShrink)
@@ -67,7 +109,10 @@ def _shrink(emit: Emitter, x: Tensor, threshold: float, bias: float) -> Tensor:
 
 @rules.rule(ops.LeakyRelu)
 def leaky_relu(op: ops.LeakyRelu, emit: Emitter, x: Tensor) -> Tensor:
-    return emit("LeakyRelu", x, alpha=op.negative_slope)
+    if not _is_wide(x):
+        return emit("LeakyRelu", x, alpha=op.negative_slope)
+    scaled = emit("Mul", x, emit.constant(op.negative_slope, x.type.dtype))
+    return emit("Where", emit("Greater", x, emit.constant(0, x.type.dtype)), x, scaled)
 
 
 @rules.rule(ops.Gelu)

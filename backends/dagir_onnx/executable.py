@@ -203,6 +203,7 @@ class OnnxExecutable(Executable):
         for name, array in feeds.items():
             contiguous = np.ascontiguousarray(array)
             code = TO_ONNX[DType.of(array.dtype)]
+            contiguous = contiguous.reshape(array.shape)  # NumPy makes a vector of a scalar
             raw = contiguous.view(np.uint16) if contiguous.dtype == DType.BFLOAT16.numpy else contiguous
             binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(raw, code))
         for name, _ in self.signature.outputs:

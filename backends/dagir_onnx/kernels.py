@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnxruntime
@@ -17,6 +18,7 @@ REFUSALS = (
 )
 _NODE = re.compile(r"""node with name '([^']*)'|[Nn]ode \(([^)]*)\)|In Node, \("([^"]*)"|node\. Name:'([^']*)'""")
 _INPUT = re.compile(r"Node input '([^']*)'|initializer: (\S+)\. ")
+_MISSING = re.compile(r"implementation for (\w+)\(")
 _DTYPE = re.compile(r"tensor\((\w+)\)")
 
 
@@ -25,7 +27,9 @@ def refusal(error: Exception, model: ModelProto, device: str) -> BackendError:
     text, node = _first_line(error), _node(error, model)
     facts = _facts(text, node)
     if node is None:
-        return BackendError("onnxruntime does not take this model", facts=facts, remedy=_REMEDY)
+        missing = _MISSING.search(text)
+        what = f"has no {device} kernel for {missing[1]}" if missing else "does not take this model"
+        return BackendError(f"onnxruntime {what}", facts=facts, remedy=_REMEDY)
     dtype = _DTYPE.search(text)
     what = f"{node.op_type} of {dtype[1]}" if dtype else f"{node.op_type} of these dtypes"
     return BackendError(
@@ -53,14 +57,26 @@ def _first_line(error: Exception) -> str:
 def _node(error: Exception, model: ModelProto) -> NodeProto | None:
     """The node that the first line of an error is about: it has its name, or one of its inputs."""
     text = _first_line(error)
-    named, read = _NODE.search(text), _INPUT.search(text)
+    named, read, missing = _NODE.search(text), _INPUT.search(text), _MISSING.search(text)
+    found = None
     if named is not None:
         name = next(filter(None, named.groups()), "")
-        return next((node for node in model.graph.node if name and node.name == name), None)
-    if read is not None:
+        found = next((node for node in _nodes(model) if name and node.name == name), None)
+    elif read is not None:
         tensor = next(filter(None, read.groups()), "")
-        return next((node for node in model.graph.node if tensor in node.input), None)
-    return None
+        return next((node for node in _nodes(model) if tensor in node.input), None)
+    if found is None and missing is not None:  # the optimizer has renamed the node
+        return next((node for node in _nodes(model) if node.op_type == missing[1]), None)
+    return found
+
+
+def _nodes(model: ModelProto) -> Iterator[NodeProto]:
+    """Every node, those in subgraphs too."""
+    pending = [model.graph]
+    while pending:
+        for node in pending.pop().node:
+            yield node
+            pending.extend(attribute.g for attribute in node.attribute if attribute.HasField("g"))
 
 
 def _facts(text: str, node: NodeProto | None) -> list[tuple[str, str]]:

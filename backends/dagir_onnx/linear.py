@@ -5,7 +5,6 @@ from __future__ import annotations
 from dagir import ops
 from dagir.types import DType
 from dagir_onnx.emitter import Emitter, Tensor
-from dagir_onnx.norm import narrowed, widened
 from dagir_onnx.rules import rules
 
 
@@ -24,9 +23,6 @@ def matmul(op: ops.MatMul, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
 
 @rules.rule(ops.Einsum)
 def einsum(op: ops.Einsum, emit: Emitter, *xs: Tensor) -> Tensor:
-    dtype = xs[0].type.dtype
-    if dtype is DType.BFLOAT16:  # not among the dtypes of ONNX's Einsum
-        return narrowed(emit, emit("Einsum", *(widened(emit, x) for x in xs), equation=op.equation), dtype)
     return emit("Einsum", *xs, equation=op.equation)
 
 

@@ -15,7 +15,7 @@ from dagir.naming import value_names
 from dagir.types import TensorType
 from dagir_onnx.dtypes import value_info
 from dagir_onnx.emitter import Emitter, Tensor
-from dagir_onnx.rules import rules
+from dagir_onnx.halves import apply_rule
 from dagir_onnx.targets import IR_VERSIONS
 
 
@@ -36,10 +36,9 @@ def emit_graph(graph: Graph, signature: Signature, opset: int, device: str = "cp
         operands = [None if value is None else read(value) for value in node.inputs]
         start = emit.begin(node)
         try:
-            found = rules[type(node.op)](node.op, emit, *operands)
+            results = apply_rule(node, emit, operands)
         except DagirError as error:
             raise at_node(error, node) from None
-        results = found if isinstance(found, tuple) else (found,)
         for value, tensor in zip(node.outputs, results, strict=True):
             tensors[value] = emit.finish(value, tensor, start, value in outputs)
     return emit

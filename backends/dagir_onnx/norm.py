@@ -9,26 +9,9 @@ import numpy as np
 
 from dagir import ops
 from dagir.types import Array, DType, TensorType
-from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.halves import narrowed, widened
 from dagir_onnx.rules import rules
-
-_HALVES = (DType.FLOAT16, DType.BFLOAT16)
-
-
-def widened(emit: Emitter, tensor: Tensor | None) -> Tensor | None:
-    """A half-precision tensor as float32: onnxruntime's CPU lacks kernels for halves, and sums want the bits."""
-    if tensor is None or tensor.type.dtype not in _HALVES:
-        return tensor
-    wide = tensor.type.with_dtype(DType.FLOAT32)
-    return cast(Tensor, emit("Cast", tensor, to=TO_ONNX[DType.FLOAT32], type=wide))
-
-
-def narrowed(emit: Emitter, tensor: Tensor, dtype: DType) -> Tensor:
-    """The tensor in `dtype` again, if that is a half."""
-    if dtype not in _HALVES:
-        return tensor
-    return cast(Tensor, emit("Cast", tensor, to=TO_ONNX[dtype], type=tensor.type.with_dtype(dtype)))
 
 
 @rules.rule(ops.BatchNorm)

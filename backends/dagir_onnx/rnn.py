@@ -18,7 +18,7 @@ from dagir.ops.steps import as_scan
 from dagir.types import Array, DType, TensorType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
-from dagir_onnx.norm import narrowed, widened
+from dagir_onnx.halves import narrowed, widened
 from dagir_onnx.rules import rules
 from dagir_onnx.scan import lower_graph
 

@@ -13,6 +13,7 @@ from dagir.ops.call import bind_sizes
 from dagir.rewriting import copy_node, rebuild
 from dagir.types import TensorType
 from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.halves import apply_rule, narrowed, widened
 from dagir_onnx.rules import rules
 
 
@@ -70,8 +71,7 @@ def lower_graph(emit: Emitter, graph: Graph, tensors: Sequence[Tensor]) -> list[
     for node in graph.nodes:
         operands = [None if value is None else read(value) for value in node.inputs]
         with emit.at(node):
-            found = rules[type(node.op)](node.op, emit, *operands)
-        results = found if isinstance(found, tuple) else (found,)
+            results = apply_rule(node, emit, operands)
         for value, tensor in zip(node.outputs, results, strict=True):
             known[value] = Tensor(tensor.name, value.type, tensor.make)
     return [read(value) for value in graph.outputs]
@@ -104,4 +104,5 @@ def _chosen(emit: Emitter, taken: Tensor, new: Tensor, old: Tensor) -> Tensor:
     """`new` in the rows that are taken, `old` in the others."""
     axes = range(1, new.type.rank)
     rows = emit("Unsqueeze", taken, emit.ints(*axes)) if axes else taken
-    return cast(Tensor, emit("Where", rows, new, old, type=new.type))
+    chosen = cast(Tensor, emit("Where", rows, widened(emit, new), widened(emit, old), type=new.type))
+    return narrowed(emit, chosen, new.type.dtype)

@@ -20,13 +20,7 @@ LAYERS = {
     "shrink": lambda dtype: layers.Activation("soft_shrink", dtype=dtype, name="shrink"),
     "pool": lambda dtype: layers.AveragePooling1D(2, dtype=dtype, name="pool"),
 }
-REFUSED = {
-    ("bfloat16", "dense"),
-    ("bfloat16", "conv"),
-    ("bfloat16", "pool"),
-    ("bfloat16", "shrink"),
-    ("float64", "conv"),
-}
+REFUSED = {("float64", "conv")}
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])

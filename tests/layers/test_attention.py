@@ -265,8 +265,7 @@ def test_other_dtypes(dtype):
         assert weight.dtype == dtype
         weight.assign(np.random.default_rng(0).uniform(-1, 1, weight.shape))
     xs = [np.random.default_rng(i).uniform(-1, 1, (2, 3, 4)).astype(q.dtype.numpy) for i in range(2)]
-    # onnxruntime's CPU has no kernel that adds bfloat16
-    assert_equivalent(model, xs, ("numpy", "keras") if dtype == "bfloat16" else ("numpy", "onnx", "keras"))
+    assert_equivalent(model, xs)
 
 
 @pytest.mark.parametrize(
