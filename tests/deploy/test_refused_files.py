@@ -108,6 +108,18 @@ def test_a_kernel_that_is_missing_is_no_fault_of_the_file(model, tmp_path):
     assert dict(refused.value.facts)["file"] == str(path)
 
 
+def test_a_certified_file_that_is_refused(model, tmp_path):
+    path = dagir.to_onnx(model, tmp_path / "net.onnx")
+    backend = dagir.backend("onnx")
+    backend.certify(path, dagir.verify(model, {"file": backend.open(path, model)}), "model")
+    assert backend.recertify(path).ok
+    proto = onnx.load(path)
+    _version(proto)
+    onnx.save(proto, path)
+    with pytest.raises(FileError, match=f"onnxruntime does not take {path}"):
+        backend.recertify(path)
+
+
 def test_two_files_tell_which_is_refused(model, tmp_path):
     right = dagir.to_onnx(model, tmp_path / "right.onnx")
     wrong = written(model, tmp_path / "wrong.onnx", _attribute)
