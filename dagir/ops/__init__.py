@@ -290,6 +290,7 @@ from dagir.ops.norm import (
     layer_normalization,
     rms_normalization,
 )
+from dagir.ops.not_offered import REASONS
 from dagir.ops.numerics import (
     abs,
     cbrt,
@@ -912,4 +913,5 @@ _install(
 if not TYPE_CHECKING:  # for a type checker, a name that is not there stays an error
 
     def __getattr__(name: str) -> NoReturn:
-        raise unknown_name(__name__, name, __all__)
+        error = unknown_name(__name__, name, __all__)
+        raise error.fact("not offered", REASONS[name]) if name in REASONS else error

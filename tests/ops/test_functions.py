@@ -16,6 +16,7 @@ import dagir
 from dagir import ops, testing
 from dagir.backend import backend
 from dagir.graph import Constant, Graph, Value
+from dagir.ops.not_offered import NOT_OFFERED, REASONS
 from dagir.structure import flatten, map_structure
 from dagir.types import DType
 from function_cases import FUNCTIONS
@@ -93,3 +94,11 @@ def test_no_function_of_keras_ops_is_left_out():
     here = {name for name in public if getattr(getattr(ops, name), "__module__", "").rsplit(".", 1)[-1] in FAMILIES}
     assert sorted(here - FUNCTIONS.keys() - ELSEWHERE) == []
     assert sorted(FUNCTIONS.keys() - set(ops.__all__)) == []
+
+
+def test_what_keras_has_and_dagir_has_not_is_told_with_a_reason():
+    public = {name for name in dir(keras.ops) if callable(getattr(keras.ops, name)) and not name.startswith("_")}
+    assert sorted(public - set(ops.__all__)) == sorted(REASONS)
+    assert len(REASONS) == sum(map(len, NOT_OFFERED.values())), "a function has two reasons"
+    with pytest.raises(AttributeError, match="Fourier"):
+        ops.fft  # noqa: B018  # the access is what fails
