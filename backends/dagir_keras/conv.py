@@ -77,14 +77,12 @@ def _convolve(op: ops.Conv, x: Any, w: Any, strides: Any, padding: str) -> Any:
 
 
 def needs_layer(node: Node) -> bool:
-    """Whether the rule runs within a Keras layer only: on KerasTensors, Keras does not count the channels of groups,
-    and a size is no number."""
+    """Whether the rule runs within a Keras layer only: it pads by a size, which a KerasTensor may not have."""
     if not isinstance(node.op, ops.Conv):
         return False
     x, w = (value.type.shape for value in node.inputs[:2] if value is not None)
     unknown = any(isinstance(x[axis], SymbolicDim) for axis in node.op.spatial_axes)
-    padded = node.op.padding == "same" and _pads_itself(node.op, w[: node.op.rank])
-    return node.op.groups > 1 or (unknown and padded)
+    return unknown and node.op.padding == "same" and _pads_itself(node.op, w[: node.op.rank])
 
 
 def _pads_itself(op: ops.Conv, kernel: Sequence[Any]) -> bool:
