@@ -94,6 +94,9 @@ def settle(model: keras.Model) -> None:
         model(feed(model, 2), training=True)
     for layer, name, value in kept:
         setattr(layer, name, value)
+    for layer in norms:  # a channel that hardly moves on these images must not be blown up on others
+        variance = np.asarray(layer.moving_variance)
+        layer.moving_variance.assign(np.maximum(variance, 0.3 * variance.mean()))
 
 
 def feed(model: keras.Model, batch: int) -> np.ndarray:
