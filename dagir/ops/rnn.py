@@ -80,6 +80,10 @@ class _Recurrence(Op):
         if r.rank != 2 or w.rank != 2:
             raise ShapeError(f"the kernels must have rank 2, got {list(w.shape)} and {list(r.shape)}")
         units = r.shape[0]
+        if not isinstance(units, int):
+            raise ShapeError(
+                f"a recurrence needs a known number of units, r has {units} rows", remedy="give the weights fixed sizes"
+            )
         columns = units * self.gates
         for place, kernel in ((1, w), (2, r)):
             if equate(kernel.shape[1], columns) is None:

@@ -23,7 +23,7 @@ OPS = sorted(
 )
 
 
-KERNELS = {"w", "r", "b"}  # their sizes are known, whether they are weights or not
+KERNELS = {"w", "r", "b", "*weights"}  # their sizes are known, whether they are weights or not
 
 
 def grown(array, axes, by):
