@@ -74,7 +74,7 @@ def test_has_a_property_test(name):
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_runs_at_three_sizes(name):
-    assert name in EXAMPLES, f"add {name} to tests/layers/examples.py"
+    assert name in EXAMPLES, f"add {name} to tests/examples.py"
     example = EXAMPLES[name]
     inputs, k_inputs = ([home.Input(s, dtype=example.dtype) for s in example.shapes] for home in (dagir, keras))
     layer, judge = example.make(dagir, name), example.make(keras, name)

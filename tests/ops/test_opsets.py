@@ -20,15 +20,9 @@ OPS = sorted(
 )
 
 
-# To mend: onnxruntime 1.32's Attention of opset 24 fails where k or v has a batch of 1, and q a larger one.
-FAILING = {(ops.Attention, 24)}
-
-
 @pytest.mark.parametrize("opset", [18, 24])
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.__name__)
 def test_onnxruntime_takes_every_op(op, opset):
-    if (op, opset) in FAILING:
-        pytest.xfail("Attention does not broadcast the batch")
     if op in backend("onnx").rules.gaps:
         pytest.skip(backend("onnx").rules.gaps[op])
 
