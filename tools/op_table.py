@@ -11,6 +11,7 @@ from pathlib import Path
 import dagir
 from dagir import layers, ops
 from dagir.graph import Op
+from dagir.layers.refused import REFUSED
 from dagir.ops.not_offered import NOT_OFFERED
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -46,8 +47,14 @@ def table() -> str:
         layer = getattr(layers, name)
         if isinstance(layer, type):
             by_family.setdefault(layer.__module__.rsplit(".", 1)[-1], []).append(name)
-    lines += ["", "| layers | |", "|---|---|"]
+    lines += [
+        "",
+        "A layer runs where the ops that it is made of run; on Keras it is Keras's own layer of that name where",
+    ]
+    lines += ["that computes the same, else a layer that computes the graph.", "", "| layers | |", "|---|---|"]
     lines += [f"| **{family}** | {', '.join(sorted(names))} |" for family, names in sorted(by_family.items())]
+    lines += ["", "| layers of Keras that are not offered | why |", "|---|---|"]
+    lines += [f"| {name} | it {reason} |" for name, reason in REFUSED.items()]
     lines += ["", "| functions of keras.ops that are not offered | why |", "|---|---|"]
     lines += [f"| {', '.join(names)} | {reason} |" for reason, names in NOT_OFFERED.items()]
     return "\n".join(lines + (["", *reasons] if reasons else [])) + "\n"

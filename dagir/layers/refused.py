@@ -12,6 +12,10 @@ REFUSED: dict[str, str] = {
     "FlaxLayer": f"{_FOREIGN}: a module of Flax",
     "Hashing": "hashes strings with TensorFlow's FarmHash, which neither ONNX nor NumPy has",
     "HashedCrossing": "hashes strings with TensorFlow's FarmHash, which neither ONNX nor NumPy has",
+    "Equalization": "evens out histograms, and is not written yet",
+    "ContrastLimitedAdaptiveHistogramEqualization": "evens out histograms, and is not written yet",
+    "MaxNumBoundingBoxes": "changes bounding boxes, which are dictionaries of labels and no part of a graph",
+    "Pipeline": "runs layers one after the other, which is a Sequential here",
     "TextVectorization": "splits text with TensorFlow's regular expressions, which ONNX does not have",
 }
 

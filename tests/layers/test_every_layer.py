@@ -10,6 +10,7 @@ import pytest
 from judging import at_three_sizes, randomize
 
 import dagir
+from dagir.layers.refused import REFUSED
 from dagir.structure import flatten
 from examples import AUGMENTATION, EXAMPLES, LAYERS
 
@@ -70,6 +71,12 @@ def test_has_a_property_test(name):
     named = ALIASES[name]
     families = {named, named[:-2], named.removesuffix("Transpose")[:-2], named.replace("Pooling", "")[:-2]}
     assert any(each in text for each in families), f"{file} does not test {name}"
+
+
+def test_what_keras_has_and_dagir_has_not_is_refused_with_a_reason():
+    public = {name for name in dir(keras.layers) if isinstance(getattr(keras.layers, name), type)}
+    again = {name for name in public if getattr(keras.layers, name).__name__ != name}  # second names, as Convolution1D
+    assert sorted(public - again - set(LAYERS) - {"Layer", "InputLayer", "Wrapper", "InputSpec"}) == sorted(REFUSED)
 
 
 @pytest.mark.parametrize("name", LAYERS)
