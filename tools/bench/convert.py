@@ -1,7 +1,7 @@
 """dagir beside its peers: conversion time and memory, file size, nodes, session load time, and latency.
 
-    python tools/bench/convert.py --make-peers /tmp/peers        # once: a virtual environment for the peers
-    python tools/bench/convert.py --peers /tmp/peers mobilenet_v2 gru ResNet50
+    python tools/bench/convert.py --make-peers PEERS             # once: a virtual environment for the peers
+    python tools/bench/convert.py --peers PEERS mobilenet_v2 gru ResNet50
 
 A name is one of networks.py, or a class of keras.applications, which the peers' environment builds and saves, and dagir
 reads from that file. Latencies are taken in one process, the two graphs in turn, so that a busy machine is busy for
@@ -15,6 +15,7 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -226,7 +227,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each latency comparison")
     parser.add_argument("--timeout", type=float, default=600.0)
     parser.add_argument("--gigabytes", type=float, default=16.0, help="at which a converter is stopped")
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/dagir-bench"))
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "dagir-bench")
     parser.add_argument("--again", action="store_true", help="convert with the peers even where their file exists")
     parser.add_argument("--json", type=Path, help="write everything there")
     options = parser.parse_args()
