@@ -65,17 +65,19 @@ class WeightsReader:
         records = [record for record in made.record["config"]["layers"] if _name(record) in made.layers]
         inputs = [record for record in made.record["config"]["layers"] if record.get("class_name") == "InputLayer"]
         counted = records if made.record.get("class_name") == "Sequential" else _in_order(made, records, inputs)
+        stored = group.group("layers")
         for record, place in zip(counted, places(counted), strict=True):
             name = _name(record)
-            if name not in made.layers:
+            if name not in made.layers or (name not in made.nested and not made.layers[name].weights):
                 continue
-            inner = group.group(f"layers/{place}")
+            inner = stored.group(place) if stored is not None else None
+            done = self._is_done(made.layers[name])
             where = f"{path}/{name}".lstrip("/")
             if name in made.nested:
-                if inner is not None or not self._is_done(made.layers[name]):
-                    self._model(made.nested[name], self._there(inner, group, f"layers/{place}", where), where)
-            elif made.layers[name].weights and not self._is_done(made.layers[name]):
-                found = self._there(inner, group, f"layers/{place}", where)
+                if inner is not None or not done:
+                    self._model(made.nested[name], self._there(inner, group, place, where), where)
+            elif not done:
+                found = self._there(inner, group, place, where)
                 self._assign(made.layers[name], made.layers[name].weights, list(_arrays(record, found)), where)
 
     def _is_done(self, layer: Layer) -> bool:
@@ -83,7 +85,7 @@ class WeightsReader:
 
     def _there(self, found: Group | None, group: Group, place: str, path: str) -> Group:
         if found is None:
-            raise FileError(f"{group.where}: has no {place}, the weights of layer {path!r}")
+            raise FileError(f"{group.where}: has no layers/{place}, the weights of layer {path!r}")
         return found
 
     def _assign(self, layer: Layer, weights: Sequence[Parameter], stored: Sequence[Dataset], path: str) -> None:
@@ -140,9 +142,9 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
             records = [inner for inner in records if inner.get("class_name") != "InputLayer"]
         yield from _listed(records, group, "layers")
         return
-    for name in _ORDERS.get(str(record.get("class_name")), ()) or sorted(walk(group), key=_private_last):
-        inner = group.group(name)
-        if name == "vars" or inner is None or name == "seed_generator":
+    for name in _ORDERS.get(str(record.get("class_name")), ()) or sorted(group.names, key=_private_last):
+        inner = None if name in ("vars", "seed_generator") else group.group(name)
+        if inner is None:
             continue
         part = config.get(_CONFIGURED.get(name, name))
         if isinstance(part, list) and part and all(map(is_object, part)):
