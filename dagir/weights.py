@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import warnings
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -12,6 +13,8 @@ import numpy as np
 from dagir.errors import ArgumentError, NonFiniteWarning, ShapeError
 from dagir.origin import user_line
 from dagir.types import Array, TensorType
+
+_WORTH_RELEASING = 1 << 16  # bytes
 
 
 def fitting(name: str, type: TensorType, given: Any) -> Array:
@@ -36,13 +39,35 @@ def _what(given: Any, array: Array) -> str:
 
 def not_finite(array: Array) -> str:
     """What an array holds that is no finite number, in words: "3 NaN and 1 infinite of 8 numbers"; else empty."""
-    with np.errstate(over="ignore", invalid="ignore"):  # a sum reads the array once, and copies nothing
-        if array.dtype.kind in "iub" or math.isfinite(float(array.sum(dtype=np.float64))):
-            return ""
+    if array.dtype.kind in "iub" or _is_finite(array):
+        return ""
     nan = int(np.isnan(array).sum())
     infinite = int(np.isinf(array).sum())
     counts = [f"{count} {what}" for count, what in ((nan, "NaN"), (infinite, "infinite")) if count]
     return f"{' and '.join(counts)} of {array.size} numbers" if counts else ""
+
+
+def _is_finite(array: Array) -> bool:
+    """Whether sums over the array are finite: they read it once, and copy nothing. False for numbers that are huge."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if array.dtype in (np.float32, np.float64) and array.flags.c_contiguous:
+            flat = array.reshape(-1)
+            if math.isfinite(np.dot(flat, flat)):  # five times as fast as the sum
+                return True
+        return math.isfinite(float(array.sum(dtype=np.float64)))
+
+
+def release(array: Array) -> None:
+    """Let go of the memory behind an array that is a view of a mapped file; what is read later comes from the file."""
+    base: Any = array if array.nbytes >= _WORTH_RELEASING else None
+    while isinstance(base, np.ndarray):
+        base = base.base
+    base = base.obj if isinstance(base, memoryview) else base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") and memoryview(base).readonly:
+        begin, end = np.lib.array_utils.byte_bounds(array)
+        offset = begin - np.frombuffer(base, np.uint8).ctypes.data
+        start = offset - offset % mmap.PAGESIZE
+        base.madvise(mmap.MADV_DONTNEED, start, offset - start + end - begin)
 
 
 def warn_if_not_finite(name: str, array: Array) -> None:
@@ -67,3 +92,4 @@ def warn_of(weights: Iterable[_Weight]) -> None:
     """The same for several weights."""
     for weight in weights:
         warn_if_not_finite(weight.name, weight.array)
+        release(weight.array)

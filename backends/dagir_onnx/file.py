@@ -14,7 +14,7 @@ from typing import BinaryIO
 from onnx import GraphProto, ModelProto, StringStringEntryProto, TensorProto
 
 from dagir.errors import FileError
-from dagir_onnx.weights import SMALL, Initializers, bytes_of, chunks, header, size_of, write_data
+from dagir_onnx.weights import SMALL, Initializers, bytes_of, header, size_of, write_data, write_numbers
 
 EMBEDDED_LIMIT = 2**31 - 2**24  # protobuf ends at 2 GiB; the graph needs some of it
 
@@ -78,8 +78,7 @@ def _write_model(
     for name, tensor in initializers.items():
         file.write(heads[name])
         if name not in outside:
-            for chunk in chunks(tensor.array):
-                file.write(chunk)
+            write_numbers(tensor.array, file)
 
 
 def _tag(field: int) -> bytes:

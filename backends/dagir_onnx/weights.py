@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 import onnxruntime
 from onnx import ModelProto, StringStringEntryProto, TensorProto
 
 from dagir.types import Array, DType
+from dagir.weights import release
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
 
@@ -64,6 +65,13 @@ def chunks(array: Array) -> Iterator[memoryview]:
     yield np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
+def write_numbers(array: Array, file: BinaryIO) -> None:
+    """Write the bytes of an array, and let go of what was read for that."""
+    for chunk in chunks(array):
+        file.write(chunk)
+    release(array)
+
+
 def embed(model: ModelProto, initializers: Initializers) -> ModelProto:
     """Put the weights into the model, and return it."""
     for name, tensor in initializers.items():
@@ -80,8 +88,7 @@ def write_data(initializers: Initializers, path: Path) -> dict[str, TensorProto]
         for name, tensor in initializers.items():
             file.write(b"\0" * (-file.tell() % _PAGE))
             outside[name] = locate(header(name, tensor), path.name, file.tell(), bytes_of(tensor))
-            for chunk in chunks(tensor.array):
-                file.write(chunk)
+            write_numbers(tensor.array, file)
     return outside
 
 

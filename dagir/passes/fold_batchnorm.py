@@ -15,6 +15,7 @@ from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
 from dagir.rewriting import Operands, emit, rebuild
 from dagir.types import Array, DType, TensorType
+from dagir.weights import release
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def _fold(maker: Node, found: Affine) -> Sequence[Value] | None:
     def weights(shape: tuple[int, ...], dtype: DType) -> Array:
         assert found.scale is not None
         factors = found.scale().reshape([-1 if i == axis else 1 for i in range(len(shape))])
-        return (wide(w) * factors).astype(dtype.numpy)
+        return scaled(w, factors)
 
     def biases(shape: tuple[int, ...], dtype: DType) -> Array:
         bias = np.zeros(shape) if b is None else wide(b)
@@ -80,8 +81,19 @@ def output_channels(maker: Node) -> int | None:
 
 def wide(value: Value) -> Array:
     """The numbers of a leaf, in float64."""
-    array: Array = value.source.array.astype(np.float64)  # type: ignore[union-attr]  # a leaf has an array
-    return array
+    array: Array = value.source.array  # type: ignore[union-attr]  # a leaf has an array
+    found: Array = array.astype(np.float64)
+    release(array)
+    return found
+
+
+def scaled(value: Value, factors: Array) -> Array:
+    """The numbers of a leaf times float64 factors, rounded once; no array of float64 is made on the way."""
+    array: Array = value.source.array  # type: ignore[union-attr]  # a leaf has an array
+    found: Array = np.empty(array.shape, array.dtype)
+    np.multiply(array, factors, out=found, dtype=np.float64, casting="unsafe")
+    release(array)
+    return found
 
 
 def name_of(value: Value, default: str) -> str:

@@ -9,7 +9,7 @@ from dagir import ops
 from dagir.graph import Graph, Node, Op, Value
 from dagir.passes.affine import Affine, affine, is_leaf
 from dagir.passes.derived import Derived
-from dagir.passes.fold_batchnorm import name_of, sibling, wide
+from dagir.passes.fold_batchnorm import name_of, scaled, sibling, wide
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
 from dagir.rewriting import Operands, emit, rebuild
@@ -69,8 +69,7 @@ def _fold(node: Node, found: Affine, w: Value | None, b: Value | None) -> tuple[
 
     def weights(shape: tuple[int, ...], dtype: DType) -> Array:
         assert found.scale is not None
-        scaled: Array = wide(w) * over_inputs(found.scale(), shape)
-        return scaled.astype(dtype.numpy)
+        return scaled(w, over_inputs(found.scale(), shape))
 
     def biases(shape: tuple[int, ...], dtype: DType) -> Array:
         assert found.shift is not None

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 import dagir
 from convert.zoo import ZOO, build, feeds
+from dagir.weights import release
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,44 @@ def test_weights_are_parts_of_the_mapped_file(saved):
         for weight in dagir.from_keras(paths[suffix]).weights:
             assert not weight.array.flags.owndata
             assert not weight.array.flags.writeable
+
+
+MEMORY = """
+import sys, dagir, dagir_keras.reading.hdf5, dagir_onnx
+def status(key):
+    return next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith(key))
+open("/proc/self/clear_refs", "w").write("5")
+start = status("VmRSS")
+model = dagir.from_keras(sys.argv[1])
+dagir.to_onnx(model, sys.argv[2])
+print((status("VmHWM") - start) / sum(weight.array.nbytes for weight in model.weights))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads the peak from Linux's /proc")
+def test_a_file_is_converted_in_less_memory_than_its_weights(tmp_path):
+    x = keras.Input((16, 16, 256))
+    y = x
+    for _ in range(24):
+        y = keras.layers.BatchNormalization()(keras.layers.Conv2D(256, 3, padding="same", kernel_initializer="ones")(y))
+    keras.Model(x, y).save(tmp_path / "net.keras")
+    command = [sys.executable, "-c", MEMORY, tmp_path / "net.keras", tmp_path / "net.onnx"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert float(done.stdout) < 0.8
+
+
+def test_what_is_let_go_of_comes_back(tmp_path):
+    numbers = np.arange(1 << 15, dtype="float32")
+    numbers.tofile(tmp_path / "numbers")
+    mapped = np.memmap(tmp_path / "numbers", "float32", mode="r")
+    for view in (mapped, mapped[5:-9], mapped.reshape(64, -1).T):
+        before = np.array(view)
+        release(view)
+        np.testing.assert_array_equal(view, before)
+    private = np.memmap(tmp_path / "numbers", "float32", mode="c")
+    private[:] = 1  # of this process alone: the file would give the old numbers back
+    release(private)
+    assert (private == 1).all()
 
 
 def test_shared_weights_are_one_parameter(saved):

@@ -9,6 +9,7 @@ from dagir.errors import FileError
 from dagir.graph import Parameter, snake_case
 from dagir.layers import Layer
 from dagir.structure import flatten
+from dagir.weights import release
 from dagir_keras.reading.hdf5 import Dataset, Group, walk
 from dagir_keras.reading.network import Made
 from dagir_keras.reading.values import is_object
@@ -101,6 +102,7 @@ class WeightsReader:
                     f"the file has {list(data.shape)}"
                 )
             weight.assign(data.array())  # of another dtype, it is cast: a float64 weight of a float32 layer
+            release(weight.array)
             self._assigned.add(weight)
 
 
