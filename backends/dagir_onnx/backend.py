@@ -56,7 +56,7 @@ class OnnxBackend(Backend):
         check_device(device)
         interface = signature(model)
         graph, standings = points_after(points_of(model), DEPLOY, disable)
-        proto, initializers = model_proto(graph, interface, choose_opset(opset, target), metadata, device)
+        proto, initializers = model_proto(graph, interface, choose_opset(opset, target, graph), metadata, device)
         mark_points(proto, graph, interface, standings)
         return OnnxExecutable(graph_of(model), interface, proto, initializers, device, session_options)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dagir import ops
 from dagir.dims import Dim
 from dagir.types import TensorType
@@ -25,10 +27,10 @@ def conv(op: ops.Conv, emit: Emitter, x: Tensor, w: Tensor, b: Tensor | None = N
         b,
         type=_output_type(op, emit),
         kernel_shape=kernel,
-        strides=op.strides,
-        dilations=op.dilations,
-        group=op.groups,
-        pads=[*fixed[::2], *fixed[1::2]],
+        strides=_unless_all(1, op.strides),
+        dilations=_unless_all(1, op.dilations),
+        group=op.groups if op.groups != 1 else None,
+        pads=_unless_all(0, [*fixed[::2], *fixed[1::2]]),
     )
     return _back(op, emit, y)
 
@@ -46,12 +48,17 @@ def conv_transpose(op: ops.ConvTranspose, emit: Emitter, x: Tensor, w: Tensor, b
         b,
         type=_output_type(op, emit),
         kernel_shape=kernel,
-        strides=op.strides,
-        dilations=op.dilations,
-        pads=[low for low, _ in crops] + [max(high, 0) for _, high in crops],
+        strides=_unless_all(1, op.strides),
+        dilations=_unless_all(1, op.dilations),
+        pads=_unless_all(0, [low for low, _ in crops] + [max(high, 0) for _, high in crops]),
         output_padding=extra if any(extra) else None,
     )
     return _back(op, emit, y)
+
+
+def _unless_all(default: int, numbers: Sequence[int]) -> Sequence[int] | None:
+    """The attribute, or None where it is ONNX's default: a file of many small convolutions is smaller without it."""
+    return None if all(number == default for number in numbers) else numbers
 
 
 def _kernel(op: ops.Conv | ops.ConvTranspose, w: Tensor) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from dagir.naming import Namer
 from dagir.passes import Derived
 from dagir.types import Array, DType, TensorType, type_of
 from dagir_onnx.dtypes import value_info
+
+_FEW = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Emitter:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = {}
         self._size_sources: dict[str, tuple[Tensor, int]] = {}
         self._sizes: dict[Dim, Tensor] = {}
+        self._filled: dict[tuple[float, TensorType], Tensor] = {}
         self._current: Node | None = None
         self._props: list[StringStringEntryProto] = []
         self._prefix = ""
@@ -102,6 +106,16 @@ class Emitter:
         if key not in self._constants:
             self._constants[key] = Tensor(self._namer("constant"), type_of(array), lambda: array)
         return self._constants[key]
+
+    def filled(self, number: float, type: TensorType) -> Tensor:
+        """One number throughout, for a known shape: an Expand, made once, where the array would be longer than that."""
+        sizes = [int(size) for size in type.shape if isinstance(size, int)]
+        if prod(sizes) <= _FEW:
+            return self.constant(np.full(sizes, number), type.dtype)
+        key = (number, type)
+        if key not in self._filled:
+            self._filled[key] = self("Expand", self.constant(number, type.dtype), self.ints(*sizes), type=type)
+        return self._filled[key]
 
     def ints(self, *values: int) -> Tensor:
         """An int64 initializer of rank 1, as ONNX takes axes, shapes and pads."""
@@ -159,13 +173,13 @@ class Emitter:
     def subgraph(self, name: str, inputs: Sequence[Tensor], write: Callable[[], Sequence[Tensor]]) -> GraphProto:
         """What `write` writes, as a graph of its own; it may read whatever was made outside, weights among it."""
         outside, self.nodes = self.nodes, []
-        sizes = dict(self._sizes)  # what is computed within cannot be read outside
+        sizes, filled = dict(self._sizes), dict(self._filled)  # what is computed within cannot be read outside
         try:
             results = self._distinct(write())
             ends = [value_info(tensor.name, tensor.type) for tensor in results]
             nodes = self.nodes
         finally:
-            self.nodes, self._sizes = outside, sizes
+            self.nodes, self._sizes, self._filled = outside, sizes, filled
         starts = [value_info(tensor.name, tensor.type) for tensor in inputs]
         return helper.make_graph(nodes, name, starts, ends)
 

@@ -21,14 +21,38 @@ def batch_norm(
     dtype = x.type.dtype
     x, gamma, beta, mean, var = (widened(emit, tensor) for tensor in (x, gamma, beta, mean, var))  # type: ignore[assignment]
     known = all(tensor is None or tensor.is_initializer for tensor in (gamma, beta, mean, var))
-    if op.axis == 1 and isinstance(var.type.shape[0], int) and _holds_epsilon(dtype):
-        ones, zeros = (_filled(emit, var.type, number) for number in (1, 0))
-        y = emit("BatchNormalization", x, gamma or ones, beta or zeros, mean, var, epsilon=op.epsilon)
+    native = op.axis == 1 and isinstance(var.type.shape[0], int) and _holds_epsilon(dtype)
+    if native and known:
+        y = _native_of_two(emit, x, *_folded(op, emit, gamma, beta, mean, var, var.type))
+    elif native:
+        y = _native(op, emit, x, gamma, beta, mean, var)
     elif known:
-        y = _folded(op, emit, x, gamma, beta, mean, var)
+        kind = var.type.with_shape((*var.type.shape, *[1] * (x.type.rank - op.axis - 1)))
+        scale, offset = _folded(op, emit, gamma, beta, mean, var, kind)
+        y = emit("Add", emit("Mul", x, scale), offset)
     else:
         y = _written_out(op, emit, x, gamma, beta, mean, var)
     return narrowed(emit, y, dtype)
+
+
+def _native(
+    op: ops.BatchNorm, emit: Emitter, x: Tensor, gamma: Tensor | None, beta: Tensor | None, mean: Tensor, var: Tensor
+) -> Tensor:
+    """For statistics that the graph computes."""
+    scale, offset = gamma or emit.filled(1, var.type), beta or emit.filled(0, var.type)
+    y: Tensor = emit("BatchNormalization", x, scale, offset, mean, var, epsilon=op.epsilon)
+    return y
+
+
+def _native_of_two(emit: Emitter, x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
+    """Two vectors instead of four, over a mean of 0 and a variance of 1.
+
+    Still the op, since onnxruntime keeps channels in blocks through it but not through Mul and Add, which made
+    DenseNet121 1.15 times as slow.
+    """
+    zeros, ones = (emit.filled(number, scale.type) for number in (0, 1))
+    y: Tensor = emit("BatchNormalization", x, scale, offset, zeros, ones, epsilon=0.0)
+    return y
 
 
 def _holds_epsilon(dtype: DType) -> bool:
@@ -41,10 +65,15 @@ def _filled(emit: Emitter, type: TensorType, number: float) -> Tensor:
 
 
 def _folded(
-    op: ops.BatchNorm, emit: Emitter, x: Tensor, gamma: Tensor | None, beta: Tensor | None, mean: Tensor, var: Tensor
-) -> Tensor:
-    """x * scale + offset, both computed in float64 when the file is written."""
-    kind = var.type.with_shape((*var.type.shape, *[1] * (x.type.rank - op.axis - 1)))
+    op: ops.BatchNorm,
+    emit: Emitter,
+    gamma: Tensor | None,
+    beta: Tensor | None,
+    mean: Tensor,
+    var: Tensor,
+    kind: TensorType,
+) -> tuple[Tensor, Tensor]:
+    """The scale and offset of x, both computed in float64 when the file is written, in a shape that meets its axis."""
     how = f"of {'/'.join(tensor.name if tensor else '' for tensor in (gamma, beta, mean, var))} at {op.epsilon}"
 
     def wide(tensor: Tensor | None, default: float) -> Array:
@@ -61,7 +90,7 @@ def _folded(
 
     scales = emit.derived(gamma or var, f"scale {how}", lambda _: shaped(scale()), kind)
     offsets = emit.derived(beta or mean, f"offset {how}", lambda _: shaped(offset()), kind)
-    return cast(Tensor, emit("Add", emit("Mul", x, scales), offsets))
+    return scales, offsets
 
 
 def _written_out(

@@ -1,7 +1,8 @@
 """Watching an ONNX model: which of its tensors are values of the model it was made from, and runs that show them.
 
-The file itself says so: a node's metadata has the name of the value that it makes ("dagir.value"), and the transpose
-that gives the value as it was written ("dagir.axes") where the layout pass moved its channels.
+The file itself says so, in few bytes: a node's metadata ("dagir.value") has AXES:NAME for each value that it makes.
+NAME is the value's; empty where it is that of the tensor, and after "TENSOR=" where the node makes several. AXES is the
+transpose that gives the value as it was written, where the layout pass moved its channels, else empty.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dagir.types import Array
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.kernels import REFUSALS
 
-_VALUE, _AXES = "dagir.value", "dagir.axes"
+_VALUE = "dagir.value"
 
 
 @dataclass(frozen=True)
@@ -46,28 +47,25 @@ def mark_points(proto: ModelProto, graph: Graph, signature: Signature, standings
     for node in proto.graph.node:
         for tensor in node.output:
             held, axes = wanted.get(tensor, ([], None))
+            start = ",".join(map(str, axes or ())) + ":" + (f"{tensor}=" if len(node.output) > 1 else "")
             for name in held:
-                node.metadata_props.append(StringStringEntryProto(key=_VALUE, value=f"{tensor}={name}"))
-            if axes is not None:
-                text = ",".join(map(str, axes))
-                node.metadata_props.append(StringStringEntryProto(key=_AXES, value=f"{tensor}={text}"))
+                text = start if name == tensor else start + name
+                node.metadata_props.append(StringStringEntryProto(key=_VALUE, value=text))
 
 
 def marked_points(proto: ModelProto) -> dict[str, Point]:
     """The points that a model's nodes name, in the order of the nodes."""
     found: dict[str, Point] = {}
     for node in proto.graph.node:
-        values = _entries(node, _VALUE)
-        axes = dict(_entries(node, _AXES))
-        for tensor, name in values:
-            turned = axes.get(tensor)
-            found[name] = Point(tensor, node.name, tuple(map(int, turned.split(","))) if turned else None)
+        for entry in node.metadata_props:
+            axes, _, name = entry.value.partition(":")
+            tensor = node.output[0]
+            if len(node.output) > 1:
+                tensor, _, name = name.partition("=")
+            if entry.key == _VALUE and tensor in node.output:
+                turned = tuple(map(int, axes.split(","))) if axes else None
+                found[name or tensor] = Point(tensor, node.name, turned)
     return found
-
-
-def _entries(node: Any, key: str) -> list[tuple[str, str]]:
-    given = [entry.value.partition("=") for entry in node.metadata_props if entry.key == key]
-    return [(tensor, text) for tensor, _, text in given if tensor in node.output]
 
 
 class Watch:

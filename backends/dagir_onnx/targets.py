@@ -4,29 +4,41 @@ from __future__ import annotations
 
 import re
 
+from dagir import ops
 from dagir.errors import ArgumentError
+from dagir.graph import Graph, Op
+from dagir.ops.call import first_of
 
 OLDEST_OPSET, DEFAULT_OPSET, NEWEST_OPSET = 18, 21, 24
 IR_VERSIONS = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}
 """The IR version of the onnx release that brought an opset: what runs the opset takes it."""
 
+SLOWER_FROM: dict[type[Op], int] = {ops.AveragePool: 19}
+"""Ops that onnxruntime computes slower from an opset on: its AveragePool-19 took 13 times as long as AveragePool-11,
+and made NASNetMobile 1.4 times as slow (onnxruntime 1.32, CPU, where the channels are no multiple of its block)."""
+
 _ONNXRUNTIME = {(1, 14): 18, (1, 15): 19, (1, 17): 20, (1, 18): 21, (1, 21): 22, (1, 22): 23, (1, 24): 24}
 """The first release of onnxruntime that takes an opset as its own. onnxruntime.ai/docs/reference/compatibility."""
 
 
-def choose_opset(opset: int | None = None, target: str | None = None) -> int:
-    """The opset to write: the one asked for, or the default unless the target is too old for it.
+def choose_opset(opset: int | None = None, target: str | None = None, graph: Graph | None = None) -> int:
+    """The opset to write: the one asked for, or the default unless the target is too old or the graph slower with it.
 
     target: "onnxruntime==1.17", or a later part of such a version. Raises ArgumentError that gives the range.
     """
     newest = NEWEST_OPSET if target is None else _newest_of(target)
     if opset is None:
-        return min(DEFAULT_OPSET, newest)
+        return min(DEFAULT_OPSET, newest, _fastest_of(graph))
     if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
         raise ArgumentError(f"opset {opset} is not offered", remedy=f"use {OLDEST_OPSET} to {NEWEST_OPSET}")
     if opset > newest:
         raise ArgumentError(f"{target} takes opset {newest} at most, not {opset}", remedy="leave out the opset")
     return opset
+
+
+def _fastest_of(graph: Graph | None) -> int:
+    found = [first - 1 for kind, first in SLOWER_FROM.items() if graph is not None and first_of(graph, (kind,))]
+    return min(found, default=NEWEST_OPSET)
 
 
 def _newest_of(target: str) -> int:

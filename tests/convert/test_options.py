@@ -68,6 +68,16 @@ def test_the_opset_follows_from_the_runtime():
             choose_opset(opset, target)
 
 
+def test_an_average_pool_is_written_for_the_kernel_that_is_fast():
+    image = dagir.Input((8, 8, 3), name="image")
+    inner = dagir.Model(x := dagir.Input((8, 8, 3)), layers.AveragePooling2D(2)(x))
+    model = dagir.Model(image, layers.TimeDistributed(inner)(dagir.ops.expand_dims(image, 1)))
+    for pooled in (dagir.Model(image, inner(image)), model):
+        for asked, written in ((None, 18), (20, 20)):
+            assert dagir.lower(pooled, "onnx", opset=asked).artifact.opset_import[0].version == written
+    assert dagir.lower(dagir.Model(image, image + 1), "onnx").artifact.opset_import[0].version == 21
+
+
 def test_target_and_metadata(run):
     dagir.clear_session()
     code, out, err = run("model.py:net", "net.onnx", "--target", "onnxruntime==1.16", "--json")

@@ -141,6 +141,17 @@ def test_the_native_op_is_used_where_onnx_has_it():
     assert "LayerNormalization" not in op_types(model_of(layers.LayerNormalization(axis=1), (3, 5)))
 
 
+def test_a_norm_that_stays_keeps_two_vectors():
+    """gamma, beta, mean and variance of 40 channels become a scale and an offset; two norms share 0 and 1."""
+    model = dagir.Sequential([layers.BatchNormalization(axis=1), layers.ReLU(), layers.BatchNormalization(axis=1)])
+    model = dagir.Model(x := dagir.Input((40, 5)), model(x))
+    randomize(model, 3)
+    exe = dagir.lower(model, "onnx")
+    assert [node.op_type for node in exe.artifact.graph.node].count("Expand") == 2
+    assert sum(np.prod(tensor.dims, dtype=int) >= 40 for tensor in exe.artifact.graph.initializer) == 4
+    assert_equivalent(model, [np.random.default_rng(3).normal(size=(2, 40, 5)).astype("float32")])
+
+
 @pytest.mark.parametrize("opset", [18, 24])
 @pytest.mark.parametrize("name", ALL)
 def test_oldest_and_newest_opset(name, opset):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
+from dagir_onnx.points import marked_points
+
 Edit = Callable[[ModelProto], None]
 
 
@@ -83,8 +85,11 @@ def _node_faults(proto, node, weights):
 
 def _masks(proto):
     """Boolean tensors made by a comparison of the inputs: everything counts, as if the mask were not there."""
+    named: dict[str, list[str]] = {}
+    for name, point in marked_points(proto).items():
+        named.setdefault(point.node, []).append(name)
     for node in proto.graph.node:
-        layers = {entry.value for entry in node.metadata_props if entry.key == "dagir.value"}
+        layers = named.get(node.name, [])
         if node.op_type in ("NotEqual", "Not", "ReduceMax", "Cast", "Or") and any(_is_mask(text) for text in layers):
             yield Fault("mask dropped", frozenset([node.name]), _always_true(node.output[0]))
 
