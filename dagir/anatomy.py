@@ -150,7 +150,7 @@ def size(weights: Iterable[Parameter]) -> int:
 
 
 def _inside(model: Model) -> list[Layer]:
-    return model.layers if isinstance(model, Sequential) else model._sublayers
+    return model.layers if isinstance(model, Sequential) else list(model._sublayers)
 
 
 def _part(operation: Any, namer: Namer) -> Part:

@@ -297,7 +297,7 @@ class Sequential(Model):
         """Take the top layer off."""
         if not self._stack:
             raise ArgumentError(f"model {self.name!r} has no layer to pop")
-        self._sublayers.remove(self._stack.pop())
+        self._sublayers.pop(self._stack.pop(), None)
         self.__dict__.pop("layers", None)
         self.__dict__.pop("signature", None)
         if self._source is not None and self._stack:

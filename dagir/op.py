@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Any, ClassVar, NoReturn, Self, TypeAlias
 
 from dagir import dims
@@ -16,6 +17,7 @@ from dagir.types import TensorType
 Types: TypeAlias = tuple[TensorType, ...]
 
 
+@cache
 def snake_case(name: str) -> str:
     """The Keras default name for a class: "Conv2DTranspose" gives "conv2d_transpose"."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))

@@ -50,15 +50,19 @@ def copy_node(node: Node, operands: Operands, op: Op | None = None, *, scope: La
 
     scope: the layer call that the copy belongs to, where that is another.
     """
-    new_op = node.op if op is None else op
-    types = new_op.infer(*[None if value is None else value.type for value in operands])
+    given = [None if value is None else value.type for value in operands]
+    if op is None and given == [None if value is None else value.type for value in node.inputs]:
+        types, equations = tuple([value.type for value in node.outputs]), node.equations
+    else:
+        types = (node.op if op is None else op).infer(*given)
+        equations = take_equations()
     return Node(
-        new_op,
+        node.op if op is None else op,
         operands,
         types,
         scope=scope if scope is not None else node.scope,
         location=node.location,
-        equations=take_equations(),
+        equations=equations,
         name=node.name,
     )
 

@@ -8,11 +8,15 @@ from typing import Any
 
 def flatten(structure: Any) -> list[Any]:
     """The leaves, in the order in which they were written."""
-    if isinstance(structure, dict):
-        return [leaf for part in structure.values() for leaf in flatten(part)]
-    if isinstance(structure, (list, tuple)):
-        return [leaf for part in structure for leaf in flatten(part)]
-    return [structure]
+    if not isinstance(structure, (dict, list, tuple)):
+        return [structure]
+    found: list[Any] = []
+    for part in structure.values() if isinstance(structure, dict) else structure:
+        if isinstance(part, (dict, list, tuple)):
+            found += flatten(part)
+        else:
+            found.append(part)
+    return found
 
 
 def flatten_sorted(structure: Any) -> list[Any]:
@@ -43,10 +47,10 @@ def pack(structure: Any, leaves: Iterable[Any]) -> Any:
 
 def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
     """The same structure, each leaf mapped."""
+    if not isinstance(structure, (dict, list, tuple)):
+        return function(structure)
     if isinstance(structure, dict):
         return {key: map_structure(function, part) for key, part in structure.items()}
     if isinstance(structure, tuple) and hasattr(structure, "_fields"):
         return type(structure)(*(map_structure(function, part) for part in structure))
-    if isinstance(structure, (list, tuple)):
-        return type(structure)(map_structure(function, part) for part in structure)
-    return function(structure)
+    return type(structure)([map_structure(function, part) for part in structure])

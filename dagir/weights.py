@@ -15,6 +15,7 @@ from dagir.origin import user_line
 from dagir.types import Array, TensorType
 
 _WORTH_RELEASING = 1 << 16  # bytes
+_SMALL = 1 << 12  # elements
 
 
 def fitting(name: str, type: TensorType, given: Any) -> Array:
@@ -49,6 +50,8 @@ def not_finite(array: Array) -> str:
 
 def _is_finite(array: Array) -> bool:
     """Whether sums over the array are finite: they read it once, and copy nothing. False for numbers that are huge."""
+    if array.size <= _SMALL:
+        return bool(np.isfinite(array).all())
     with np.errstate(over="ignore", invalid="ignore"):
         if array.dtype in (np.float32, np.float64) and array.flags.c_contiguous:
             flat = array.reshape(-1)

@@ -20,8 +20,34 @@ def signature(function: Any) -> inspect.Signature:
     return inspect.signature(function)
 
 
+@cache
+def takes_alone(call: Any) -> str | None:
+    """The name of the one argument that a method can be called with; None where it needs others, or takes any."""
+    _, *parameters = signature(call).parameters.values()
+    if not parameters or parameters[0].kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+        return None
+    needed = [each for each in parameters[1:] if each.default is each.empty and each.kind not in _VARIADIC]
+    return None if needed or parameters[0].name in ("training", "mask") else parameters[0].name
+
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+@cache
+def _by_name(cls: type) -> tuple[dict[str, Any], frozenset[str], bool]:
+    """The defaults of a constructor in order, the names that it needs, and whether it takes others as `kwargs`."""
+    parameters = signature(cls).parameters.values()
+    plain = [each for each in parameters if each.kind not in _VARIADIC]
+    needed = frozenset(each.name for each in plain if each.default is each.empty)
+    others = any(each.name == "kwargs" and each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters)
+    return {each.name: each.default for each in plain}, needed, others
+
+
 def bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a constructor by name, defaults included. Raises ArgumentError that lists them."""
+    defaults, needed, others = _by_name(cls)
+    if not args and kwargs.keys() >= needed and (others or kwargs.keys() <= defaults.keys()):
+        return {**defaults, **kwargs}  # what the rest of this function gives, in a tenth of the time
     try:
         bound = signature(cls).bind(*args, **kwargs)
     except (TypeError, ValueError) as error:

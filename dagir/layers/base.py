@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from dagir import initializers
 from dagir.errors import ArgumentError, DagirError, DTypeError
 from dagir.graph import Parameter, Value, as_value, snake_case
-from dagir.layers.arguments import bind, dtype_of, signature, unknown_argument
+from dagir.layers.arguments import bind, dtype_of, signature, takes_alone, unknown_argument
 from dagir.layers.checking import alone, building, check_call, check_inputs, checked, is_own, refuse_training
 from dagir.layers.masks import attach_masks, given_mask
 from dagir.naming import auto_name
@@ -64,13 +64,13 @@ class Layer:
         self.built = False
         self._trainable = bool(trainable)
         self._weights: list[Parameter] = []
-        self._sublayers: list[Layer] = []
+        self._sublayers: dict[Layer, None] = {}  # each once, in the order in which they were set
         self._calls: list[LayerCall] = []
         self._built_for: str = ""
         self._path = self.name
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not name.startswith("_") or name == "_layers":
+        if type(value) not in _NO_LAYERS and (not name.startswith("_") or name == "_layers"):
             for found in _layers_in(value):
                 self._track(found)
         object.__setattr__(self, name, value)
@@ -83,8 +83,7 @@ class Layer:
                 f"{type(self).__name__} sets a layer as an attribute before super().__init__()",
                 remedy="call super().__init__(**kwargs) first",
             ) from None
-        if all(layer is not other for other in known):
-            known.append(layer)
+        known[layer] = None
 
     # ---- weights
 
@@ -266,6 +265,9 @@ class Layer:
     def _shapes_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """What `build` is given for a call, by the names that Keras has for it: "inputs_shape"."""
         call = signature(type(self).call)
+        alone = takes_alone(type(self).call)
+        if alone is not None and len(args) == 1 and not kwargs and args[0] is not None:
+            return {f"{alone}_shape": map_structure(_shape_of, args[0])}
         given = {name: value for name, value in kwargs.items() if name != "training"}
         return {
             f"{name}_shape": map_structure(_shape_of, value)
@@ -362,6 +364,9 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+_NO_LAYERS = {bool, int, float, str, DType, type(None)}
 
 
 def _layers_in(value: Any) -> list[Layer]:

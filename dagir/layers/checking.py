@@ -86,13 +86,19 @@ def alone() -> Iterator[None]:
 
 
 def _check_kinds(cls: type, arguments: Mapping[str, Any]) -> None:
-    parameters = signature(cls).parameters
-    for name, value in arguments.items():
-        annotation = str(parameters[name].annotation) if name in parameters else ""
-        wanted = _KINDS.get(annotation.removesuffix(" | None"))
-        if wanted is None or (value is None and annotation.endswith("None")) or _is(wanted, value):
+    for name, (wanted, optional) in _kinds(cls).items():
+        value = arguments.get(name)
+        if name not in arguments or (value is None and optional) or _is(wanted, value):
             continue
         raise ArgumentError(f"{cls.__name__} takes {wanted} for {name}, got {value!r}")
+
+
+@cache
+def _kinds(cls: type) -> dict[str, tuple[str, bool]]:
+    """What each annotated argument of a constructor is, and whether it may be None."""
+    found = {name: str(parameter.annotation) for name, parameter in signature(cls).parameters.items()}
+    plain = {name: annotation.removesuffix(" | None") for name, annotation in found.items()}
+    return {name: (_KINDS[kind], kind != found[name]) for name, kind in plain.items() if kind in _KINDS}
 
 
 def _is(wanted: str, value: Any) -> bool:

@@ -11,5 +11,7 @@ def count_uses(graph: Graph) -> Counter[Value]:
     """Reads by nodes, and one for each time a value is an output of the graph."""
     uses: Counter[Value] = Counter(graph.outputs)
     for node in graph.nodes:
-        uses.update(value for value in node.inputs if value is not None)
+        for value in node.inputs:
+            if value is not None:
+                uses[value] += 1
     return uses

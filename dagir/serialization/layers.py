@@ -251,7 +251,7 @@ class Layers:
             model._set_graph(inputs, outputs, graph, unused_inputs=True)
         except DagirError as error:
             raise record.place.error(f"is no sound model: {error}") from None
-        model._sublayers = []
+        model._sublayers = {}
         return model
 
     def _inner(self, number: int, record: LayerRecord) -> Layer:

@@ -63,7 +63,10 @@ class Window(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move, and return the new place."""
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self.view)}[whence]
+        if whence == io.SEEK_SET:  # as HDF5 does thousands of times
+            self._at = offset
+        else:
+            self._at = offset + {io.SEEK_CUR: self._at, io.SEEK_END: len(self.view)}[whence]
         return self._at
 
     def tell(self) -> int:
@@ -186,10 +189,10 @@ def parse_config(text: bytes | str, where: str) -> dict[str, Any]:
 
 
 def _check_depth(data: Any, where: str) -> None:
-    level: list[Any] = [data]
+    level: list[Any] = [data] if isinstance(data, (dict, list)) else []
     for _ in range(MAX_DEPTH):
-        parts = (part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list)))
-        level = [inner for part in parts for inner in part]
+        parts = [part.values() if isinstance(part, dict) else part for part in level]
+        level = [inner for part in parts for inner in part if isinstance(inner, (dict, list))]
         if not level:
             return
     raise FileError(f"{where}: the JSON is nested too deep, past {MAX_DEPTH} levels")

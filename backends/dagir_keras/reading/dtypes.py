@@ -33,6 +33,9 @@ _HIGHER: dict[str, tuple[str, ...]] = {  # keras.src.backend.common.dtypes, whic
 }
 
 
+_NAMES = frozenset(DType)
+
+
 @cache
 def _bounds(name: str) -> frozenset[str]:
     return frozenset({name}).union(*(_bounds(higher) for higher in _HIGHER[name]))
@@ -62,6 +65,6 @@ def policy(config: Any) -> DType | None:
         raise Refused(f"its dtype {name!r} is no name")
     if name in ("mixed_float16", "mixed_bfloat16"):
         return DType.FLOAT32
-    if name not in set(DType):
+    if name not in _NAMES:
         raise Refused(f"it has the dtype policy {name!r}", f"dagir has {', '.join(DType)}")
     return DType.of(name)

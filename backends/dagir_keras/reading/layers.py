@@ -31,6 +31,7 @@ _CODE = {
     "JaxLayer": "it holds a pickled JAX function, which is code",
     "FlaxLayer": "it holds a pickled Flax module, which is code",
 }
+_OF_TRAINING = ("initializer", "regularizer", "constraint")
 _PARTS = ("layer", "backward_layer", "forward_layer", "cell", "cells", "layers")
 
 
@@ -140,9 +141,9 @@ def _arguments(config: dict[str, Any], inner: Callable[[Any, str], Layer]) -> di
 def _argument(key: str, data: Any, inner: Callable[[Any, str], Layer]) -> Any:
     if key == "dtype":
         return policy(data)
-    for kind in ("initializer", "regularizer", "constraint"):
-        if key.endswith(f"_{kind}"):
-            return values.training_object(kind, data)
+    last = key.rpartition("_")[2]
+    if last in _OF_TRAINING and last != key:
+        return values.training_object(last, data)
     if key in _PARTS and values.is_object(data):
         return inner(data, key)
     if key in _PARTS and isinstance(data, list) and data and all(map(values.is_object, data)):

@@ -69,20 +69,20 @@ class WeightsReader:
         stored = group.group("layers")
         for record, place in zip(counted, places(counted), strict=True):
             name = _name(record)
-            if name not in made.layers or (name not in made.nested and not made.layers[name].weights):
+            if name not in made.layers:
+                continue
+            weights = made.layers[name].weights
+            if not weights and name not in made.nested:
                 continue
             inner = stored.group(place) if stored is not None else None
-            done = self._is_done(made.layers[name])
+            done = self._assigned.issuperset(weights)
             where = f"{path}/{name}".lstrip("/")
             if name in made.nested:
                 if inner is not None or not done:
                     self._model(made.nested[name], self._there(inner, group, place, where), where)
             elif not done:
                 found = self._there(inner, group, place, where)
-                self._assign(made.layers[name], made.layers[name].weights, list(_arrays(record, found)), where)
-
-    def _is_done(self, layer: Layer) -> bool:
-        return set(layer.weights) <= self._assigned
+                self._assign(made.layers[name], weights, list(_arrays(record, found)), where)
 
     def _there(self, found: Group | None, group: Group, place: str, path: str) -> Group:
         if found is None:
