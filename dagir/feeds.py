@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dagir.dims import SymbolicDim, evaluate
+from dagir.dims import evaluate
 from dagir.errors import DagirError, FeedError
+from dagir.size_sources import size_sources
 from dagir.types import Array, DType, TensorType
 
 Inputs: TypeAlias = Sequence[tuple[str, TensorType]]
@@ -98,23 +99,22 @@ def _holds(dtype: DType, array: Array) -> bool:
 
 def bind(inputs: Inputs, arrays: Sequence[Array]) -> dict[str, int]:
     """The number that each named size has in these arrays. Raises FeedError where they contradict."""
+    sources = size_sources([type.shape for _, type in inputs])
     sizes: dict[str, int] = {}
-    source: dict[str, str] = {}
-    late: list[tuple[str, TensorType, Array, int]] = []
+    for symbol, source in sources.items():
+        (name, type), array = inputs[source.place], arrays[source.place]
+        sizes[symbol] = source.solve(array.shape[source.axis])
+        if sizes[symbol] < 0:
+            raise _wrong_size(name, type, array, source.axis, f"{type.shape[source.axis]}, at least {source.offset}")
     for (name, type), array in zip(inputs, arrays, strict=True):
         for axis, (size, actual) in enumerate(zip(type.shape, array.shape, strict=True)):
-            known = size if isinstance(size, int) else sizes.get(str(size))
-            if known is None and str(size).isidentifier():
-                sizes[str(size)], source[str(size)] = actual, name
-            elif known is None:
-                late.append((name, type, array, axis))
-            elif known != actual:
-                where = f", which is {known} in input {source[str(size)]!r}" if str(size) in source else ""
-                raise _wrong_size(name, type, array, axis, f"{size}{where}")
-    for name, type, array, axis in late:
-        size = type.shape[axis]
-        if isinstance(size, SymbolicDim) and (wanted := evaluate(size, sizes)) != array.shape[axis]:
-            raise _wrong_size(name, type, array, axis, f"{size}, which is {wanted}")
+            if size == actual or (wanted := evaluate(size, sizes)) == actual:
+                continue
+            place = sources[str(size)].place if str(size) in sources else None
+            where = f" in input {inputs[place][0]!r}" if place is not None else ""
+            raise _wrong_size(
+                name, type, array, axis, str(size) + ("" if size == wanted else f", which is {wanted}{where}")
+            )
     return sizes
 
 

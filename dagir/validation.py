@@ -7,22 +7,25 @@ from typing import Any
 
 from dagir import diagnostics
 from dagir.diagnostics import describe
+from dagir.dims import symbols
 from dagir.errors import DagirError, InvalidGraph
 from dagir.graph import Graph, Node, Value
 from dagir.origin import LayerCall
+from dagir.size_sources import size_sources
 from dagir.types import take_equations
 
 
 def check(graph: Graph, *, unused_inputs: bool = False) -> Graph:
     """Return the graph if it is sound. Raises InvalidGraph that names the node and the value.
 
-    Sound means: names of inputs, of layers and of values differ, there is no cycle, every operand is produced before it
-    is read, every type is what the op's shape rule gives, every output is produced, and every input is needed
-    (unless unused_inputs: a model that exists elsewhere keeps its inputs).
+    Sound means: names of inputs, of layers and of values differ, the inputs tell every size that they name, there is no
+    cycle, every operand is produced before it is read, every type is what the op's shape rule gives, every output is
+    produced, and every input is needed (unless unused_inputs: a model that exists elsewhere keeps its inputs).
     """
     if not graph.outputs:
         raise InvalidGraph(f"graph {graph.name!r} has no outputs", remedy="give at least one value as outputs=")
     _check_names(graph)
+    _check_sizes(graph)
     available: set[Value] = set(graph.inputs)
     for node in graph.nodes:
         _check_operands(node, available, graph)
@@ -46,6 +49,19 @@ def _check_inputs(graph: Graph) -> None:
                 facts=[("input", diagnostics.input_text(value)), ("outputs", _names(graph.outputs))],
                 remedy="leave it out of inputs=, or use it",
             )
+
+
+def _check_sizes(graph: Graph) -> None:
+    known = size_sources([value.type.shape for value in graph.inputs])
+    for value in graph.inputs:
+        for size in value.type.shape:
+            unknown = sorted(symbols(size) - known.keys())
+            if unknown:
+                raise InvalidGraph(
+                    f"input {value.name!r} has the size {size}, from which {unknown[0]!r} does not follow",
+                    facts=[("input", diagnostics.input_text(value))],
+                    remedy=f"give that axis a name of its own, or give {unknown[0]!r} as an axis of an input",
+                )
 
 
 def _names(values: Iterable[Value]) -> str:

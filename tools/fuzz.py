@@ -1,8 +1,9 @@
 """A campaign: whole models are drawn and run on every executor, in child processes, so that a crash is a finding.
 
-python tools/fuzz.py --minutes 60 --out findings [--seed 0] [--backends numpy,onnx,keras] [--compiled]
+python tools/fuzz.py --minutes 60 --out findings [--seed 0] [--backends numpy,onnx,keras] [--compiled 5]
 
-Each finding is a folder: model.dagir, inputs.npz, what was seen, and a script that shows it again; where a node can be
+Three batches of four hold whole models, the fourth single ops with arrays that fit them. Each finding is a folder:
+model.dagir, inputs.npz, what was seen, and a script that shows it again; where a node can be
 named, the smallest part of the model that still shows it. The same fault is kept once.
 """
 
@@ -20,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-_BATCH = 25
+_BATCH = 40
 _PATIENCE = 600  # seconds without a new model, after which a child hangs
 _SCRIPT = '''"""{title}"""
 import numpy as np
@@ -58,7 +59,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--backends", default="numpy,onnx,keras")
-    parser.add_argument("--compiled", action="store_true", help="tf.function and XLA too, which take seconds a model")
+    parser.add_argument(
+        "--compiled", type=int, default=5, metavar="N", help="tf.function and XLA too, for each Nth model (0: none)"
+    )
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--skip", default="", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -71,7 +74,7 @@ def run_batch(options: argparse.Namespace, out: Path, seed: int, deadline: float
     while time.monotonic() < deadline:
         command = [sys.executable, __file__, "--child", "--out", str(out), "--seed", str(seed)]
         command += ["--backends", options.backends, "--skip", ",".join(map(str, skip))]
-        command += ["--compiled"] if options.compiled else []
+        command += ["--compiled", str(options.compiled)]
         state = out / ".state"
         state.unlink(missing_ok=True)
         try:
@@ -126,30 +129,46 @@ def run_child(options: argparse.Namespace) -> None:
     """Draw a batch from its seed, and blame each model."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.path.insert(0, str(Path(__file__).resolve().parent / "bench"))
-    from sensitivity import drawn
-
     out, skipped = Path(options.out), {int(part) for part in options.skip.split(",") if part}
-    least = 1 + options.seed % 5
-    models = drawn(_BATCH, options.seed, min_steps=least, max_steps=least + 3 + options.seed % 11)
     tally: Counter[str] = Counter()
-    for number, model in enumerate(models):
+    for number, (model, feeds) in enumerate(_batch(options.seed)):
         if number not in skipped:
-            _examine(model, number, options, out, tally)
+            _examine(model, feeds, number, options, out, tally)
 
 
-def _examine(model: Any, number: int, options: argparse.Namespace, out: Path, tally: Counter[str]) -> None:
+def _batch(seed: int) -> list[tuple[Any, dict[str, Any]]]:
+    """Models with arrays for their inputs."""
+    import numpy as np
+    from drawn import collect, drawn
+
+    from dagir import Model
+    from dagir.equivalence.inputs import draw, size_plans
+    from dagir.testing import ops
+
+    found = []
+    if seed % 4 == 3:
+        for case in collect(ops(), _BATCH, seed):
+            graph, arrays = case.graph()
+            found.append((Model(graph.inputs, graph.outputs), arrays))
+    else:
+        least = 1 + seed % 5
+        for number, model in enumerate(drawn(_BATCH, seed, min_steps=least, max_steps=least + 3 + seed % 11)):
+            plans = size_plans(model.graph)
+            plan = plans[number % len(plans)]
+            found.append((model, draw(model.graph, plan.tried[0], np.random.default_rng([seed, number]), plan.kind)))
+    return [(model, dict(zip(model.input_names, arrays, strict=True))) for model, arrays in found]
+
+
+def _examine(
+    model: Any, named: dict[str, Any], number: int, options: argparse.Namespace, out: Path, tally: Counter[str]
+) -> None:
     import numpy as np
 
     from dagir.equivalence import blame, executors
-    from dagir.equivalence.inputs import draw, size_plans
 
     makers = executors(model, options.backends.split(","))
-    if not options.compiled:
+    if not options.compiled or number % options.compiled:
         makers = {name: make for name, make in makers.items() if name not in ("keras, tf.function", "keras, XLA")}
-    plans = size_plans(model.graph)
-    plan = plans[number % len(plans)]
-    feeds = draw(model.graph, plan.tried[0], np.random.default_rng([options.seed, number]), plan.kind)
-    named = dict(zip(model.input_names, feeds, strict=True))
     kinds = sorted({type(node.op).__name__ for node in model.graph.nodes})
     model.save(out / ".model.dagir")
     np.savez(out / ".inputs.npz", **named)
@@ -164,6 +183,7 @@ def _examine(model: Any, number: int, options: argparse.Namespace, out: Path, ta
 
     verdict = blame(model, {name: noted(name, make) for name, make in makers.items()}, named, seed=options.seed)
     tally.update({"models": 1, "runs": len(makers), **{f"op {kind}": 1 for kind in kinds}})
+    tally.update({f"executor {name}": 1 for name in makers})
     if not verdict.ok:
         _keep(verdict, model, out, tally)
     _write_state(out, state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,8 @@ from dagir_keras.kernels import reason, refusal
 from dagir_keras.points import Watched
 from dagir_keras.program import Registry, functional
 from dagir_keras.traced import TracedLayer
+
+_BOLD = re.compile(r"\x1b\[1m(.+?)\x1b\[0m", re.DOTALL)  # how Keras sets off the reason
 
 
 class KerasExecutable(Watched, Executable):
@@ -107,7 +110,11 @@ class CompiledExecutable(KerasExecutable):
 
     def _call(self, arrays: Sequence[Array]) -> Any:
         tensors = [_tensor(array) for array in arrays]
-        return self._function(pack(self.signature.input_structure, tensors))
+        try:
+            return self._function(pack(self.signature.input_structure, tensors))
+        except (ValueError, TypeError) as error:  # while it is traced; many lines long
+            said = [line.strip() for line in _BOLD.findall(str(error)) or str(error).splitlines() if line.strip()]
+            raise BackendError(f"tf.function cannot trace the model: {said[-1]}") from error
 
 
 def refused(error: tf.errors.OpError, graph: Graph) -> Exception:

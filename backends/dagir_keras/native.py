@@ -18,7 +18,7 @@ from dagir.origin import LayerCall
 from dagir.structure import flatten, map_structure
 from dagir.types import DType, broadcast, take_equations
 from dagir_keras.elementwise import is_read_as_bias
-from dagir_keras.pool import ends_the_process
+from dagir_keras.pool import reaches_outside
 
 _ACTIVATION_NAMES = {
     getattr(ops, name): name
@@ -45,7 +45,7 @@ def is_native(call: LayerCall) -> bool:
         return False
     if isinstance(layer, (layers.IntegerLookup, layers.StringLookup)) and layer.output_mode != "int":
         return False  # Keras declares floats, and yields integers
-    if type(layer).__name__.startswith("AdaptiveMax") and ends_the_process(layer, _first_shape(call)):
+    if type(layer).__name__.startswith("Adaptive") and reaches_outside(layer, _first_shape(call)):
         return False
     dense = [each for each in (layer, *layer._sublayers) if isinstance(each, layers.EinsumDense)]
     return all(map(_has_plain_bias, dense)) and _has_keras_s(layer)

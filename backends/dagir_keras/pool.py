@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras import backend
@@ -42,22 +42,28 @@ def _padded(function: Any, op: ops.MaxPool | ops.AveragePool, x: Any) -> Any:
 
 @rules.rule(ops.AdaptiveMaxPool)
 def adaptive_max_pool(op: ops.AdaptiveMaxPool, x: Any) -> Any:
-    if not ends_the_process(op, x.shape):
-        return K.adaptive_max_pool(x, op.output_size, op.data_format)
-    for axis, number in zip(op.spatial_axes, op.output_size, strict=True):
-        lead = (slice(None),) * axis
-        parts = [x[(*lead, slice(start, end))] for start, end in adaptive_windows(x.shape[axis], number)]
-        x = K.concatenate([K.max(part, axis=axis, keepdims=True) for part in parts], axis)
-    return x
-
-
-def ends_the_process(op: Any, shape: Sequence[Any]) -> bool:
-    """Whether an axis has one window or one element: there Keras 3.15 takes the largest of more than there is, and
-    TensorFlow 2.21 with oneDNN divides by zero. op: an op or a layer."""
-    first = 1 if op.data_format == "channels_last" else 2
-    return 1 in op.output_size or 1 in shape[first : first + len(op.output_size)]
+    if reaches_outside(op, x.shape):
+        return _by_windows(op, x, K.max)
+    return K.adaptive_max_pool(x, op.output_size, op.data_format)
 
 
 @rules.rule(ops.AdaptiveAveragePool)
 def adaptive_average_pool(op: ops.AdaptiveAveragePool, x: Any) -> Any:
+    if reaches_outside(op, x.shape):
+        return _by_windows(op, x, K.mean)
     return K.adaptive_average_pool(x, op.output_size, op.data_format)
+
+
+def _by_windows(op: ops.AdaptiveMaxPool | ops.AdaptiveAveragePool, x: Any, reduce: Callable[..., Any]) -> Any:
+    for axis, number in zip(op.spatial_axes, op.output_size, strict=True):
+        lead = (slice(None),) * axis
+        parts = [x[(*lead, slice(start, end))] for start, end in adaptive_windows(x.shape[axis], number)]
+        x = K.concatenate([reduce(part, axis=axis, keepdims=True) for part in parts], axis)
+    return x
+
+
+def reaches_outside(op: Any, shape: Sequence[Any]) -> bool:
+    """Whether an axis has one window or one element: there Keras 3.15 pools over more than there is. TensorFlow 2.21
+    refuses that when it is traced, and with oneDNN divides by zero and ends the process. op: an op or a layer."""
+    first = 1 if op.data_format == "channels_last" else 2
+    return 1 in op.output_size or 1 in shape[first : first + len(op.output_size)]

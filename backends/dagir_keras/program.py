@@ -28,7 +28,7 @@ from dagir_keras.conv import needs_layer
 from dagir_keras.names import distinguish
 from dagir_keras.native import building, held_by, is_native, make_layer
 from dagir_keras.rules import rules
-from dagir_keras.sizes import size_sources, sizes_to_compute, with_sizes
+from dagir_keras.sizes import sizes_to_compute, sources_among, with_sizes
 
 if TYPE_CHECKING:
     from dagir_keras.traced import Trace, TracedLayer
@@ -185,7 +185,7 @@ class Program:
         """A layer around one op: it has weights, or reads sizes, which are numbers within a layer only."""
         given = (v for v in node.inputs if v is not None and v not in self.derived)
         reads = dict.fromkeys(v for v in given if v.node is not None or v.is_input)
-        self.size_sources[node] = tuple(dict.fromkeys(v for v, _ in size_sources(names, self.graph.inputs).values()))
+        self.size_sources[node] = tuple(dict.fromkeys(v for v, _ in sources_among(names, self.graph.inputs).values()))
         graph = Graph(dict.fromkeys([*reads, *self.size_sources[node]]), node.outputs, node.op.op_name)
         step = self._traced_step(None, node, graph, None)
         read = (*node.inputs, *self.size_sources[node])
@@ -193,10 +193,10 @@ class Program:
         return lambda operands: step([operands[place] for place in places])
 
     def _sized_step(self, node: Node, rule: Callable[..., Any], names: set[str]) -> Step:
-        sources = size_sources(names, self.graph.inputs)
+        sources = sources_among(names, self.graph.inputs)
         self.size_sources[node] = tuple(dict.fromkeys(value for value, _ in sources.values()))
         count = len(node.inputs)
-        places = {name: (count + self.size_sources[node].index(v), axis) for name, (v, axis) in sources.items()}
+        places = {name: (count + self.size_sources[node].index(v), source) for name, (v, source) in sources.items()}
         run = with_sizes(node.op, rule, places, count)
         return lambda operands: _as_tuple(run(operands))
 

@@ -9,9 +9,10 @@ import keras
 from keras import ops as K
 
 from dagir import ops
-from dagir.dims import SymbolicDim, symbols
+from dagir.dims import SymbolicDim
 from dagir.graph import Constant, Graph, Parameter, Value
 from dagir.passes import Inline
+from dagir.size_sources import size_sources
 from dagir_keras.rules import rules
 from dagir_keras.sizes import number, sizes_to_compute, with_numbers
 
@@ -108,15 +109,11 @@ def _size(shape: Sequence[int]) -> int:
 
 def _sizes(op: ops.Scan, xs: Sequence[Any]) -> dict[str, Any]:
     """The numbers of the named sizes that the inputs of the body have."""
-    sizes: dict[str, Any] = {}
-    for place, (value, x) in enumerate(zip(op.body.inputs, xs, strict=False)):
-        shape = list(K.shape(x))
-        if op.states <= place < op.states + op.sequences:
-            del shape[1]
-        for size, found in zip(value.type.shape, shape, strict=True):
-            if isinstance(size, SymbolicDim) and symbols(size) == {str(size)}:
-                sizes.setdefault(str(size), found)
-    return sizes
+    shapes = [list(K.shape(x)) for _, x in zip(op.body.inputs, xs, strict=False)]
+    for shape in shapes[op.states : op.states + op.sequences]:
+        del shape[1]
+    sources = size_sources([value.type.shape for value in op.body.inputs[: len(shapes)]])
+    return {name: source.solve(shapes[source.place][source.axis]) for name, source in sources.items()}
 
 
 def evaluate(graph: Graph, tensors: Sequence[Any], sizes: dict[str, Any]) -> list[Any]:

@@ -12,6 +12,7 @@ from dagir import ops
 from dagir.dims import Dim, SymbolicDim, symbols
 from dagir.errors import UnsupportedOp
 from dagir.graph import Op, Value
+from dagir.size_sources import SizeSource, size_sources
 
 
 def sizes_to_compute(op: Op) -> set[str]:
@@ -22,13 +23,10 @@ def sizes_to_compute(op: Op) -> set[str]:
     return {name for size in unknown for name in symbols(size)}
 
 
-def size_sources(names: set[str], inputs: Sequence[Value]) -> dict[str, tuple[Value, int]]:
-    """An input and its axis for each name. Raises UnsupportedOp where no input has it."""
-    found: dict[str, tuple[Value, int]] = {}
-    for value in inputs:
-        for axis, size in enumerate(value.type.shape):
-            if str(size) in names:
-                found.setdefault(str(size), (value, axis))
+def sources_among(names: set[str], inputs: Sequence[Value]) -> dict[str, tuple[Value, SizeSource]]:
+    """An input that tells it for each name. Raises UnsupportedOp where no input does."""
+    known = size_sources([value.type.shape for value in inputs])
+    found = {name: (inputs[source.place], source) for name, source in known.items() if name in names}
     missing = sorted(names - found.keys())
     if missing:
         raise UnsupportedOp(
@@ -39,12 +37,12 @@ def size_sources(names: set[str], inputs: Sequence[Value]) -> dict[str, tuple[Va
 
 
 def with_sizes(
-    op: Op, rule: Callable[..., Any], places: Mapping[str, tuple[int, int]], count: int
+    op: Op, rule: Callable[..., Any], places: Mapping[str, tuple[int, SizeSource]], count: int
 ) -> Callable[..., Any]:
-    """The rule on the first `count` tensors, the op's sizes computed from (tensor, axis) places."""
+    """The rule on the first `count` tensors, the op's sizes computed from the shapes of the tensors."""
 
     def run(tensors: Sequence[Any]) -> Any:
-        sizes = {name: K.shape(tensors[place])[axis] for name, (place, axis) in places.items()}
+        sizes = {name: source.solve(K.shape(tensors[place])[source.axis]) for name, (place, source) in places.items()}
         return rule(with_numbers(op, sizes), *tensors[:count])
 
     return run

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from dagir.backend import Around, at_node
-from dagir.dims import Dim, SymbolicDim
+from dagir.dims import Dim
 from dagir.errors import DagirError, FeedError
 from dagir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ops import Call
+from dagir.size_sources import size_sources
 from dagir.types import Array, DType
 from dagir_numpy.rules import rules
 
@@ -89,12 +90,8 @@ def _convert(array: Array, precision: DType | None) -> Array:
 
 
 def _bind(graph: Graph, arrays: Sequence[Array]) -> dict[str, Dim]:
-    sizes: dict[str, Dim] = {}
-    for value, array in zip(graph.inputs, arrays, strict=True):
-        for size, actual in zip(value.type.shape, array.shape, strict=True):
-            if isinstance(size, SymbolicDim) and str(size).isidentifier():
-                sizes.setdefault(str(size), actual)
-    return sizes
+    sources = size_sources([value.type.shape for value in graph.inputs])
+    return {name: source.solve(arrays[source.place].shape[source.axis]) for name, source in sources.items()}
 
 
 def _last_uses(graph: Graph) -> dict[Node, list[Value]]:

@@ -15,6 +15,7 @@ from dagir.dims import Dim, SymbolicDim
 from dagir.graph import Constant, Node, Parameter, Value
 from dagir.naming import Namer
 from dagir.passes import Derived
+from dagir.size_sources import SizeSource, size_sources
 from dagir.types import Array, DType, TensorType, type_of
 from dagir_onnx.dtypes import value_info
 
@@ -60,7 +61,7 @@ class Emitter:
         self._renamed: dict[Callable[[], Array], str] = {}
         self._leaves: dict[Value, Tensor] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = {}
-        self._size_sources: dict[str, tuple[Tensor, int]] = {}
+        self._size_sources: dict[str, tuple[Tensor, SizeSource]] = {}
         self._sizes: dict[Dim, Tensor] = {}
         self._filled: dict[tuple[float, TensorType], Tensor] = {}
         self._current: Node | None = None
@@ -203,13 +204,12 @@ class Emitter:
 
     # ---- what the lowering loop uses
 
-    def declare_input(self, value: Value) -> Tensor:
-        """The Tensor of a graph input; its symbolic axes become sources of sizes."""
-        tensor = Tensor(self._names[value], value.type)
-        for axis, size in enumerate(value.type.shape):
-            if isinstance(size, SymbolicDim) and str(size).isidentifier():
-                self._size_sources.setdefault(str(size), (tensor, axis))
-        return tensor
+    def declare_inputs(self, values: Sequence[Value]) -> list[Tensor]:
+        """The Tensors of the graph's inputs; their symbolic axes become sources of sizes."""
+        tensors = [Tensor(self._names[value], value.type) for value in values]
+        for name, source in size_sources([value.type.shape for value in values]).items():
+            self._size_sources[name] = tensors[source.place], source
+        return tensors
 
     def leaf(self, value: Value) -> Tensor:
         """The Tensor of a parameter or constant."""
@@ -292,10 +292,12 @@ class Emitter:
         return total
 
     def _named_size(self, name: str) -> Tensor:
-        tensor, axis = self._size_sources[name]
+        tensor, source = self._size_sources[name]
         kind = TensorType(DType.INT64, (1,))
-        found: Tensor = self("Shape", tensor, start=axis, end=axis + 1, type=kind)
-        return found
+        found: Tensor = self("Shape", tensor, start=source.axis, end=source.axis + 1, type=kind)
+        if source.offset:
+            found = self("Sub", found, self.ints(source.offset), type=kind)
+        return self("Div", found, self.ints(source.factor), type=kind) if source.factor != 1 else found
 
     def _applied(self, atom: Any) -> Tensor:
         op_type = {"floordiv": "Div", "min": "Min", "max": "Max"}[atom.function]

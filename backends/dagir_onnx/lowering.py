@@ -24,7 +24,7 @@ def emit_graph(graph: Graph, signature: Signature, opset: int, device: str = "cp
     names = value_names(graph, [name for name, _ in signature.outputs])
     names.update({value: name for value, (name, _) in zip(graph.inputs, signature.inputs, strict=True)})
     emit = Emitter(opset, names, device)
-    tensors = {value: emit.declare_input(value) for value in graph.inputs}
+    tensors = dict(zip(graph.inputs, emit.declare_inputs(graph.inputs), strict=True))
     outputs = set(graph.outputs)
 
     def read(value: Value) -> Tensor:

@@ -40,6 +40,7 @@ from dagir.ops import (
     Linear,
     LogSoftmax,
     MatMul,
+    Resize,
     RMSNorm,
     Sigmoid,
     Silu,
@@ -47,6 +48,7 @@ from dagir.ops import (
     Softmax,
     Softplus,
     Tanh,
+    UpSample,
 )
 from dagir.types import Array, DType
 
@@ -69,6 +71,8 @@ _COMPOUND: tuple[type[Op], ...] = (
     ConvTranspose,
     MatMul,
     Einsum,
+    Softmax,
+    LogSoftmax,
 )
 """Ops whose formula differs from target to target: that the result is exact at some inputs is chance."""
 
@@ -130,7 +134,20 @@ class Noise:
             blurred = [r + eps * scales * (self._rng.random(r.shape) - 0.5) * sqrt(12) for r in blurred]
         if isinstance(node.op, LayerNorm):
             blurred = [self._rearranged(node.op, node.outputs[0].dtype.eps, noisy, blurred[0])]
+        if isinstance(node.op, (Resize, UpSample)) and noisy[0] is not None:
+            blurred = [self._displaced(node, noisy[0], blurred[0], apply)]
         return tuple(blurred)
+
+    def _displaced(self, node: Node, x: Array, y: Array, apply: Apply) -> Array:
+        """As if between other points: a kernel reckons positions on an axis in the target dtype, and they round too."""
+        for axis, (size, target) in enumerate(zip(x.shape, y.shape, strict=True)):
+            if size != target and y.size:
+                last = np.take(x, [-1], axis)
+                (slopes,) = apply([np.abs(np.diff(x, axis=axis, append=last))], DType.FLOAT64)
+                place = np.linspace(0, size, target).reshape([-1 if a == axis else 1 for a in range(x.ndim)])
+                noise = node.outputs[0].dtype.eps * place * self._rng.standard_normal(y.shape)
+                y = np.asarray(y + noise * slopes)
+        return y
 
     def _rearranged(self, op: LayerNorm, eps: float, operands: Sequence[Array | None], y: Array) -> Array:
         """As x * scale + (beta - mean * scale), as TensorFlow has it: both terms round, though they cancel."""
@@ -245,7 +262,7 @@ class Spread:
                 self.variants.append(sample)
             return
         with np.errstate(all="ignore"):
-            deviation = sample - self.answer
+            deviation = np.asarray(sample - self.answer)  # NumPy makes scalars of arrays of rank 0
         if not deviation.any():
             return
         deviation[~np.isfinite(deviation)] = 0

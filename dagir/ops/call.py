@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dagir.dims import Dim, SymbolicDim, evaluate, substitute, symbols
+from dagir.dims import Dim, SymbolicDim, evaluate, substitute
 from dagir.errors import DTypeError, ShapeError
 from dagir.graph import Graph, Node, Op, Parameter, Types, Value, apply_node
+from dagir.size_sources import size_sources
 from dagir.types import TensorType, equate
 
 
@@ -32,26 +33,22 @@ class Call(Op):
 
 def bind_sizes(name: str, declared: Sequence[TensorType], given: Sequence[TensorType]) -> dict[str, Dim]:
     """What each named size of `declared` is, for inputs of the types `given`. Raises ShapeError, DTypeError."""
-    sizes: dict[str, Dim] = {}
-    composite: list[tuple[int, int]] = []
     for index, (inner, outer) in enumerate(zip(declared, given, strict=True)):
         if inner.dtype is not outer.dtype:
             raise DTypeError(f"input {index} of {name} has dtype {inner.dtype}, got {outer.dtype}")
         if inner.rank != outer.rank:
             raise ShapeError(f"input {index} of {name} has rank {inner.rank}, got {outer}")
+    sources = size_sources([inner.shape for inner in declared])
+    sizes = {symbol: source.solve(given[source.place].shape[source.axis]) for symbol, source in sources.items()}
+    for index, (inner, outer) in enumerate(zip(declared, given, strict=True)):
         for axis, (size, actual) in enumerate(zip(inner.shape, outer.shape, strict=True)):
-            if isinstance(size, SymbolicDim) and {str(size)} == symbols(size) and str(size) not in sizes:
-                sizes[str(size)] = actual
-            else:
-                composite.append((index, axis))
-    for index, axis in composite:
-        expected = substitute(declared[index].shape[axis], sizes)
-        if equate(expected, given[index].shape[axis]) is None:
-            raise ShapeError(
-                f"input {index} of {name} is {declared[index]}, got {given[index]}",
-                marks={index: [axis]},
-                remedy=f"axis {axis} must have size {expected}",
-            )
+            expected = substitute(size, sizes)
+            if equate(expected, actual) is None:
+                raise ShapeError(
+                    f"input {index} of {name} is {inner}, got {outer}",
+                    marks={index: [axis]},
+                    remedy=f"axis {axis} must have size {expected}",
+                )
     return sizes
 
 

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from dagir import layers
 from dagir import ops as K
+from dagir.dims import symbols
 from dagir.graph import Graph, Op, Value
 from dagir.layers import Input, Layer
 from dagir.model import Model
+from dagir.size_sources import size_sources
 from dagir.testing.cases import OpCase, cases, covered
 from dagir.types import Array
 
@@ -45,7 +47,33 @@ Move: TypeAlias = Callable[[_Growth, Value], Value]
 
 def _activation(grow: _Growth, x: Value) -> Value:
     known = [K.relu, K.tanh, K.sigmoid, K.silu, K.softplus, layers.ReLU(), layers.ELU()]
-    return grow.pick([*known, K.gelu, layers.Activation("gelu")])(x)
+    others = [K.selu, K.hard_sigmoid, K.hard_silu, K.softsign, layers.Activation("mish"), layers.LeakyReLU(0.2)]
+    return grow.pick([*known, K.gelu, layers.Activation("gelu"), *others])(x)
+
+
+def _function(grow: _Growth, x: Value) -> Value:
+    """A function without steps: where rounding decides between two branches, no budget could tell right from wrong."""
+    known = [K.abs, K.square, K.sin, K.arctan, lambda v: K.exp(K.minimum(v, 1)), lambda v: K.log1p(K.abs(v))]
+    return grow.pick([*known, lambda v: K.sqrt(K.square(v) + 1), lambda v: v / (K.abs(v) + 1)])(x)
+
+
+def _along_channels(grow: _Growth, x: Value) -> Value:
+    """A function along the last axis that keeps the shape."""
+    known = [K.softmax, K.log_softmax, K.sort, lambda v: K.cumsum(v, -1), lambda v: K.flip(v, -1)]
+    means = [lambda v: v - K.mean(v, -1, keepdims=True), lambda v: v / (1 + K.sum(K.abs(v), -1, keepdims=True))]
+    return grow.pick([*known, *means, lambda v: K.roll(v, 1, -1), layers.UnitNormalization()])(x)
+
+
+def _rms_norm(grow: _Growth, x: Value) -> Value:
+    return layers.RMSNormalization()(x)
+
+
+def _prelu(grow: _Growth, x: Value) -> Value:
+    return layers.PReLU(shared_axes=list(range(1, x.ndim - 1)) or None)(x)
+
+
+def _repeat(grow: _Growth, x: Value) -> Value:
+    return layers.RepeatVector(grow.small(1, 3))(x)
 
 
 def _arithmetic(grow: _Growth, x: Value) -> Value:
@@ -104,6 +132,16 @@ def _attention(grow: _Growth, x: Value) -> Value:
     return layers.MultiHeadAttention(heads, size)(x, x, use_causal_mask=grow.draw(st.booleans()))
 
 
+def _dot_attention(grow: _Growth, x: Value) -> Value:
+    return grow.pick([layers.Attention, layers.AdditiveAttention])()([x, x])
+
+
+def _products(grow: _Growth, x: Value) -> Value:
+    """Each step's products with all steps, weighed."""
+    scores = K.matmul(x, K.transpose(x, (0, 2, 1)))
+    return grow.pick([lambda: K.matmul(K.tanh(scores), x), lambda: K.einsum("bij,bjc->bic", K.sigmoid(scores), x)])()
+
+
 def _each_step(grow: _Growth, x: Value) -> Value:
     return layers.TimeDistributed(layers.Dense(grow.small(), activation=grow.pick([None, "tanh"])))(x)
 
@@ -116,6 +154,12 @@ def _conv1d(grow: _Growth, x: Value) -> Value:
     return layers.Conv1D(grow.small(), grow.small(1, 3), padding=grow.pick(["same", "causal"]))(x)
 
 
+def _steps1d(grow: _Growth, x: Value) -> Value:
+    """Fewer or more steps."""
+    kinds = [lambda: layers.MaxPooling1D(2, padding="same"), lambda: layers.AveragePooling1D(2, padding="same")]
+    return grow.pick([*kinds, lambda: layers.UpSampling1D(2), lambda: layers.ZeroPadding1D(1)])()(x)
+
+
 def _pool1d(grow: _Growth, x: Value) -> Value:
     return grow.pick([layers.GlobalAveragePooling1D, layers.GlobalMaxPooling1D])()(x)
 
@@ -126,6 +170,31 @@ def _conv2d(grow: _Growth, x: Value) -> Value:
         grow.small(), grow.small(1, 3), padding="same", strides=grow.small(1, 2), activation=activation
     )
     return layer(x)
+
+
+def _conv_of_kind(grow: _Growth, x: Value) -> Value:
+    """Depthwise, separable, transposed, dilated, grouped."""
+    size, strides = grow.small(1, 3), grow.small(1, 2)
+    channels = x.type.shape[-1] if isinstance(x.type.shape[-1], int) else 1
+    kinds = [
+        lambda: layers.DepthwiseConv2D(size, strides=strides, padding="same", depth_multiplier=grow.small(1, 2)),
+        lambda: layers.SeparableConv2D(grow.small(), size, padding="same"),
+        lambda: layers.Conv2DTranspose(grow.small(), size, strides=strides, padding="same"),
+        lambda: layers.Conv2D(grow.small(), size, dilation_rate=2, padding="same"),
+        lambda: layers.Conv2D(channels * grow.small(1, 2), size, groups=channels, padding="same"),
+    ]
+    return grow.pick(kinds)()(x)
+
+
+def _frame(grow: _Growth, x: Value) -> Value:
+    """Rows and columns added or resized."""
+    kinds = [lambda: layers.ZeroPadding2D(((1, 0), (0, 2))), lambda: layers.Resizing(4, 3)]
+    kinds += [lambda: layers.UpSampling2D(2, interpolation="bilinear"), lambda: layers.Permute((2, 1, 3))]
+    return grow.pick(kinds)()(x)
+
+
+def _group_norm(grow: _Growth, x: Value) -> Value:
+    return layers.GroupNormalization(groups=-1)(x)
 
 
 def _conv_norm(grow: _Growth, x: Value) -> Value:
@@ -152,7 +221,8 @@ def _nested(grow: _Growth, x: Value) -> Value:
     """A model drawn for this type, called once or twice."""
     if grow.depth == 0:
         return _dense(grow, x)
-    source = Input(batch_shape=("batch", *x.type.shape[1:]))
+    sizes = [size if isinstance(size, int) else f"size_{axis}" for axis, size in enumerate(x.type.shape)]
+    source = Input(batch_shape=x.type.shape if grow.draw(st.booleans()) and _are_told(x) else sizes)
     inner = _Growth(grow.draw, grow.depth - 1, [source])
     model = Model(source, _grow(inner, grow.small(1, 2))[-1])
     result: Value = model(x)
@@ -170,12 +240,44 @@ _ANY: list[Move] = [
     _layer_norm,
     _dropout,
     _nested,
+    _function,
+    _along_channels,
+    _rms_norm,
+    _prelu,
+]
+_STEPS: list[Move] = [
+    _lstm,
+    _bidirectional,
+    _attention,
+    _each_step,
+    _masking,
+    _conv1d,
+    _pool1d,
+    _dot_attention,
+    _products,
+    _steps1d,
+]
+_IMAGES: list[Move] = [
+    _conv2d,
+    _conv_norm,
+    _pool2d,
+    _global_pool2d,
+    _upsample,
+    _flatten,
+    _conv_of_kind,
+    _frame,
+    _group_norm,
 ]
 _MOVES: dict[int, list[Move]] = {
-    2: _ANY,
-    3: [*_ANY, _lstm, _bidirectional, _attention, _each_step, _masking, _conv1d, _pool1d],
-    4: [*_ANY, _conv2d, _conv_norm, _pool2d, _global_pool2d, _upsample, _flatten],
+    2: [*_ANY, _repeat],
+    3: [*_ANY, *_STEPS],
+    4: [*_ANY, *_IMAGES],
 }
+
+
+def _are_told(x: Value) -> bool:
+    """Whether an input of this shape tells the sizes that it names."""
+    return set().union(*map(symbols, x.type.shape)) <= size_sources([x.type.shape]).keys()
 
 
 def _grow(grow: _Growth, steps: int) -> list[Value]:

@@ -96,6 +96,25 @@ def test_cancellation_within_one_sum_widens_the_budget_too():
     assert max(row.max_error for row in report.rows) > 1e-4
 
 
+def test_an_answer_of_rank_0_has_a_budget():
+    x = dagir.Input(batch_shape=(7,), name="x")
+    report = dagir.verify(dagir.Model(x, ops.mean(ops.exp(x))), NO_KERAS)
+    assert report.ok
+    assert all(row.used > 0 for row in report.rows)
+
+
+@pytest.mark.parametrize(
+    "build", [lambda x: ops.image.resize(x, (5, 3)), layers.UpSampling2D(3, interpolation="bilinear")]
+)
+def test_where_a_point_lies_between_pixels_rounds_too(build):
+    """TensorFlow reckons positions in float32: on 5 pixels weights are off by 1.6e-7, times the pixels' difference."""
+    x = dagir.Input((7, 5, 1), name="x")
+    model = dagir.Model(x, build(x))
+    image = np.zeros((1, 7, 5, 1), "float32")
+    image[:, ::2, 1::2] = 100
+    assert dagir.verify(model, inputs={"x": image}).ok
+
+
 def test_exact_graphs_have_no_budget():
     x = dagir.Input(shape=("time", 6), name="x")
     y = ops.relu(ops.transpose(x, [0, 2, 1]))

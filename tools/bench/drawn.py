@@ -17,25 +17,26 @@ from dagir.testing import models, randomize
 
 def drawn(count, seed, **kwargs):
     """Models from the public strategy, the same for the same seed."""
-    return _collect(models(**kwargs), count, seed)
+    return collect(models(**kwargs), count, seed)
 
 
 def focused(count, seed):
     """Models with masks over padded steps, gates, pads and gelus."""
-    return _collect(st.one_of(_sequences(), _images()), count, seed)
+    return collect(st.one_of(_sequences(), _images()), count, seed)
 
 
-def _collect(strategy, count, seed):
+def collect(strategy, count, seed):
+    """What a strategy draws, the same for the same seed."""
     found = []
 
     @hypothesis.seed(seed)
     @settings(max_examples=count, phases=[Phase.generate], database=None, deadline=None,
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(strategy)
-    def collect(model):
-        found.append(model)
+    def keep(example):
+        found.append(example)
 
-    collect()
+    keep()
     return found
 
 
