@@ -128,7 +128,9 @@ def _bidirectional(grow: _Growth, x: Value) -> Value:
 
 
 def _attention(grow: _Growth, x: Value) -> Value:
+    """On a copy of what has a mask: attention takes it off, and which one of two does is decided late in Keras."""
     heads, size = grow.small(1, 2), grow.small(1, 3)
+    x = x if x.mask is None else layers.Activation("linear")(x)
     return layers.MultiHeadAttention(heads, size)(x, x, use_causal_mask=grow.draw(st.booleans()))
 
 
