@@ -233,7 +233,8 @@ def _kinds(verdict: Any) -> list[tuple[str, str, list[str]]]:
 
 
 def _system(name: str) -> str:
-    return re.sub(r"\W+", "-", "oracle" if name.startswith("the ") else name.partition(",")[0])
+    kept = name if name.startswith("keras") else name.partition(",")[0]
+    return re.sub(r"\W+", "-", "oracle" if name.startswith("the ") else kept)
 
 
 if __name__ == "__main__":
