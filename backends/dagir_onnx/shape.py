@@ -30,7 +30,7 @@ def reshape(op: ops.Reshape, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.Transpose)
 def transpose(op: ops.Transpose, emit: Emitter, x: Tensor) -> Tensor:
-    return emit("Transpose", x, perm=list(op.axes))
+    return emit("Transpose", x, perm=list(op.axes)) if op.axes else emit("Identity", x)
 
 
 @rules.rule(ops.ExpandDims)

@@ -22,6 +22,9 @@ from dagir.types import Array
 
 Makers: TypeAlias = Mapping[str, Callable[[], Executable]]
 
+_FAILURES = (DagirError, RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+"""What an executor may raise that is not dagir's own; the reference evaluator has all of them."""
+
 ORACLE = "the float64 oracle"
 
 
@@ -80,7 +83,7 @@ def blame(
             exe = make()
             answers[name] = flatten(exe(list(arrays)))
             ready[name] = exe
-        except (DagirError, RuntimeError, ValueError, NotImplementedError, TypeError) as error:
+        except _FAILURES as error:
             failed[name] = str(error).splitlines()[0] if str(error) else type(error).__name__
     groups = _vote(answers, expected, oracle)
     report = verify(model, ready, arrays if inputs is None else inputs, samples=samples, seed=seed)

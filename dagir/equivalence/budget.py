@@ -134,9 +134,29 @@ class Noise:
             blurred = [r + eps * scales * (self._rng.random(r.shape) - 0.5) * sqrt(12) for r in blurred]
         if isinstance(node.op, LayerNorm):
             blurred = [self._rearranged(node.op, node.outputs[0].dtype.eps, noisy, blurred[0])]
+        if isinstance(node.op, (LayerNorm, GroupNorm)):
+            blurred = [self._off_centre(node, noisy, blurred[0])]
         if isinstance(node.op, (Resize, UpSample)) and noisy[0] is not None:
             blurred = [self._displaced(node, noisy[0], blurred[0], apply)]
         return tuple(blurred)
+
+    def _off_centre(self, node: Node, operands: Sequence[Array | None], y: Array) -> Array:
+        """As with a mean that is off: the sum of K terms is rounded, and what it is off by is the same for all of them.
+
+        Noise on the terms averages out in their mean, and a shift of all of them is taken off again: neither shows it.
+        """
+        op, (x, gamma) = node.op, (*operands, None)[:2]
+        assert isinstance(op, (LayerNorm, GroupNorm))
+        assert x is not None
+        parts = x if isinstance(op, LayerNorm) else x.reshape(op.split(x.shape))  # type: ignore[arg-type]
+        axes = op.axes if isinstance(op, LayerNorm) else op.reduced(x.ndim)
+        mean = parts.mean(axis=axes, keepdims=True)
+        length = parts.size / max(mean.size, 1)
+        shift = 0.25 * sqrt(length) * node.outputs[0].dtype.eps * mean * self._rng.standard_normal(mean.shape)
+        shifts = np.broadcast_to(shift / np.sqrt(parts.var(axis=axes, keepdims=True) + op.epsilon), parts.shape)
+        kept = op.axes if isinstance(op, LayerNorm) else (op.axis,)
+        scale = 1 if gamma is None else gamma.reshape([n if axis in kept else 1 for axis, n in enumerate(x.shape)])
+        return np.asarray(y + shifts.reshape(x.shape) * scale)
 
     def _displaced(self, node: Node, x: Array, y: Array, apply: Apply) -> Array:
         """As if between other points: a kernel reckons positions on an axis in the target dtype, and they round too."""

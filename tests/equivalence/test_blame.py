@@ -135,3 +135,10 @@ def test_top_1_agreement_of_a_classifier():
     report = dagir.verify(model, ("numpy", "onnx"))
     assert report.top_1 == {"numpy": 1.0, "onnx": 1.0}
     assert dagir.verify(chain(1), ("numpy",)).top_1 == {}
+
+
+def test_a_number_is_transposed_without_passes_too():
+    """ONNX takes no empty perm, and what removes the node is a pass."""
+    x = dagir.Input(batch_shape=(), name="x")
+    model = dagir.Model(x, dagir.ops.transpose(x, ()) * 2)
+    assert blame(model, executors(model, ["onnx"]), {"x": np.float32(3)}).ok

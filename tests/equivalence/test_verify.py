@@ -115,6 +115,14 @@ def test_where_a_point_lies_between_pixels_rounds_too(build):
     assert dagir.verify(model, inputs={"x": image}).ok
 
 
+@pytest.mark.parametrize("norm", [layers.LayerNormalization(), layers.GroupNormalization(groups=-1)])
+def test_a_mean_that_is_off_is_off_for_all(norm):
+    """Of equal numbers nothing is left but what the mean is off by, over sqrt(epsilon)."""
+    x = dagir.Input((35, 40), name="x")
+    model = dagir.Model(x, norm(x))
+    assert dagir.verify(model, inputs={"x": np.full((3, 35, 40), 1.7615942, "float32")}).ok
+
+
 def test_exact_graphs_have_no_budget():
     x = dagir.Input(shape=("time", 6), name="x")
     y = ops.relu(ops.transpose(x, [0, 2, 1]))

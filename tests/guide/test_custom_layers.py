@@ -384,7 +384,7 @@ def test_a_weight_that_is_read_outside_its_layer_stays_one_weight(way):
     target = np.random.default_rng(0).normal(size=(3, 6, 20)).astype("float32")
     before = embedding.embeddings.array.copy()
     model.fit(ids_of(20)[0], target, epochs=2, verbose=0)
-    assert (embedding.embeddings.array != before).all()  # rows that no id looked up too
+    assert (embedding.embeddings.array != before).any(axis=1).all()  # rows that no id looked up too
     check_everywhere(model, ids_of(20))
 
 
