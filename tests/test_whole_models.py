@@ -13,6 +13,7 @@ from dagir.testing.drawing import feeds_for, models
 sizes = st.fixed_dictionaries({"batch": st.sampled_from([1, 3]), "time": st.sampled_from([1, 2, 5])})
 
 
+@pytest.mark.filterwarnings("ignore:.*does not support masking:UserWarning")
 @pytest.mark.parametrize("backend", ["numpy", "onnx", "keras"])
 def test_backends_agree_with_the_oracle(backend):
     @given(models(), sizes)

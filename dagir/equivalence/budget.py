@@ -233,7 +233,8 @@ def _named(term: str, array: Array) -> list[tuple[str, int]]:
 
 def _is_exact(node: Node, operands: Sequence[Array | None], apply: Apply) -> bool:
     """Whether the node, on operands rounded to their own dtypes, gives the same bits there as in float64."""
-    if isinstance(node.op, _COMPOUND):
+    between = isinstance(node.op, (Resize, UpSample)) and node.op.interpolation != "nearest"
+    if between or isinstance(node.op, _COMPOUND):
         return False
     values = [value for value in (*node.inputs, *node.outputs) if value is not None]
     precision = DType.FLOAT32 if any(value.dtype is DType.FLOAT64 for value in values) else None
