@@ -1,8 +1,8 @@
 """Watching an ONNX model: which of its tensors are values of the model it was made from, and runs that show them.
 
-The file itself says so, in few bytes: a node's metadata ("dagir.value") has AXES:NAME for each value that it makes.
-NAME is the value's; empty where it is that of the tensor, and after "TENSOR=" where the node makes several. AXES is the
-transpose that gives the value as it was written, where the layout pass moved its channels, else empty.
+The file itself says so, in few bytes: a node's metadata ("dagir.value") has HOW:NAME for each value that it makes.
+NAME is the value's; empty where it is that of the tensor, and after "TENSOR=" where the node makes several. HOW is
+AXES or SHAPE;AXES: the reshape, then the transpose, that give the value as it was written. Each is empty where none is.
 """
 
 from __future__ import annotations
@@ -29,28 +29,35 @@ _VALUE = "dagir.value"
 
 @dataclass(frozen=True)
 class Point:
-    """A tensor of the file. axes: what its array is transposed by to be the model's value."""
+    """A tensor of the file. shape, axes: what its array is reshaped to, then transposed by, to be the model's value."""
 
     tensor: str
     node: str
     axes: tuple[int, ...] | None
+    shape: tuple[int, ...] | None = None
 
 
 def mark_points(proto: ModelProto, graph: Graph, signature: Signature, standings: Mapping[str, Standing]) -> None:
     """Write into each node which value of the model it makes."""
     names = value_names(graph, [name for name, _ in signature.outputs])
-    wanted: dict[str, tuple[list[str], tuple[int, ...] | None]] = {}
+    wanted: dict[str, tuple[list[str], str]] = {}
     for name, standing in standings.items():  # several values may have become one
-        held, axes = wanted.setdefault(names[standing.value], ([], standing.axes))
-        if axes == standing.axes:
+        how = _how(standing)
+        held, same = wanted.setdefault(names[standing.value], ([], how))
+        if how == same:
             held.append(name)
     for node in proto.graph.node:
         for tensor in node.output:
-            held, axes = wanted.get(tensor, ([], None))
-            start = ",".join(map(str, axes or ())) + ":" + (f"{tensor}=" if len(node.output) > 1 else "")
+            held, how = wanted.get(tensor, ([], ""))
+            start = f"{how}:{tensor}=" if len(node.output) > 1 else f"{how}:"
             for name in held:
                 text = start if name == tensor else start + name
                 node.metadata_props.append(StringStringEntryProto(key=_VALUE, value=text))
+
+
+def _how(standing: Standing) -> str:
+    shape = "" if standing.shape is None else ",".join(map(str, standing.shape)) + ";"
+    return shape + ",".join(map(str, standing.axes or ()))
 
 
 def marked_points(proto: ModelProto) -> dict[str, Point]:
@@ -58,14 +65,18 @@ def marked_points(proto: ModelProto) -> dict[str, Point]:
     found: dict[str, Point] = {}
     for node in proto.graph.node:
         for entry in node.metadata_props:
-            axes, _, name = entry.value.partition(":")
+            how, _, name = entry.value.partition(":")
             tensor = node.output[0]
             if len(node.output) > 1:
                 tensor, _, name = name.partition("=")
             if entry.key == _VALUE and tensor in node.output:
-                turned = tuple(map(int, axes.split(","))) if axes else None
-                found[name or tensor] = Point(tensor, node.name, turned)
+                shape, _, axes = how.rpartition(";")
+                found[name or tensor] = Point(tensor, node.name, _numbers(axes), _numbers(shape))
     return found
+
+
+def _numbers(text: str) -> tuple[int, ...] | None:
+    return tuple(map(int, text.split(","))) if text else None
 
 
 class Watch:
@@ -107,7 +118,8 @@ class Watch:
 
 
 def as_written(array: Array, point: Point) -> Array:
-    """The array with its axes where the model as written has them."""
+    """The array in the shape and with its axes where the model as written has them."""
+    array = array if point.shape is None else array.reshape(point.shape)
     return array if point.axes is None else array.transpose(point.axes)
 
 
@@ -117,12 +129,11 @@ def cut_out(
     """The nodes of a file that make a point from other points, with the inputs and the output of `model`."""
     start = {points[name].tensor if name in points else name: title for title, name in inputs.items()}
     nodes = _nodes_before(proto, points[output].tensor, set(start))
-    edges = [_turned(title, name, points.get(name)) for title, name in inputs.items()]
+    edges = [node for title, name in inputs.items() for node in _taken(title, points.get(name), name)]
     types = [type for _, type in model.signature.inputs]
     (final, kind), *_ = model.signature.outputs
-    last = helper.make_node("Identity", [points[output].tensor], [final], name="output")
-    if points[output].axes is not None:
-        last = helper.make_node("Transpose", [points[output].tensor], [final], name="output", perm=points[output].axes)
+    point = points[output]
+    last = _moved(point.tensor, final, "output", shape=point.shape, axes=point.axes)
     ends = [helper.make_tensor_value_info(final, TO_ONNX[kind.dtype], kind.shape)]
     begins = [
         helper.make_tensor_value_info(title, TO_ONNX[type.dtype], type.shape)
@@ -130,7 +141,7 @@ def cut_out(
     ]
     read = {name for node in nodes for name in node.input}
     weights = [tensor for tensor in proto.graph.initializer if tensor.name in read]
-    graph = helper.make_graph([*edges, *nodes, last], "minimal", begins, ends, weights)
+    graph = helper.make_graph([*edges, *nodes, *last], "minimal", begins, ends, weights)
     return helper.make_model(graph, opset_imports=proto.opset_import, ir_version=proto.ir_version)
 
 
@@ -143,10 +154,29 @@ def _nodes_before(proto: ModelProto, tensor: str, stops: set[str]) -> list[NodeP
     return kept[::-1]
 
 
-def _turned(title: str, name: str, point: Point | None) -> NodeProto:
+def _taken(title: str, point: Point | None, name: str) -> list[NodeProto]:
     """From an input of the part to the tensor whose place it takes."""
-    tensor = point.tensor if point is not None else name
-    if point is None or point.axes is None:
-        return helper.make_node("Identity", [title], [tensor], name=f"input {title}")
-    back = [point.axes.index(axis) for axis in range(len(point.axes))]
-    return helper.make_node("Transpose", [title], [tensor], name=f"input {title}", perm=back)
+    if point is None:
+        return _moved(title, name, f"input {title}")
+    back = None if point.axes is None else tuple(point.axes.index(axis) for axis in range(len(point.axes)))
+    flat = None if point.shape is None else (-1, point.shape[-1])
+    if back is None or flat is None:
+        return _moved(title, point.tensor, f"input {title}", shape=flat, axes=back)
+    halfway = f"{title}:turned"
+    turned = _moved(title, halfway, f"input {title}", axes=back)
+    return [*turned, *_moved(halfway, point.tensor, f"input {title}, flat", shape=flat)]
+
+
+def _moved(
+    tensor: str, to: str, name: str, *, shape: tuple[int, ...] | None = None, axes: tuple[int, ...] | None = None
+) -> list[NodeProto]:
+    """The nodes that reshape a tensor, then transpose it."""
+    nodes = []
+    if shape is not None:
+        sizes, halfway = f"{name}:sizes", to if axes is None else f"{name}:reshaped"
+        nodes.append(helper.make_node("Constant", [], [sizes], name=sizes, value_ints=shape))
+        nodes.append(helper.make_node("Reshape", [tensor, sizes], [halfway], name=f"{name} in shape"))
+        tensor = halfway
+    if axes is not None:
+        nodes.append(helper.make_node("Transpose", [tensor], [to], name=name, perm=axes))
+    return nodes or [helper.make_node("Identity", [tensor], [to], name=name)]

@@ -61,8 +61,7 @@ class Rewritten(Executable):
         """The arrays of what stands for them."""
         standings = [self._standings[name] for name in names]
         found = self._evaluate(arrays, Graph(self.artifact.inputs, [each.value for each in standings], "observed"))
-        pairs = zip(found, standings, strict=True)
-        return [array if each.axes is None else array.transpose(each.axes) for array, each in pairs]
+        return [each.as_written(array) for array, each in zip(found, standings, strict=True)]
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         return self._evaluate(arrays, self.artifact)

@@ -3,6 +3,7 @@
 from dagir.passes.channels_first import ChannelsFirst
 from dagir.passes.derived import Derived
 from dagir.passes.drop_identities import DropIdentities
+from dagir.passes.flat_products import FlatProducts
 from dagir.passes.fold_batchnorm import FoldBatchNorm
 from dagir.passes.fold_constants import FoldConstants
 from dagir.passes.fold_scales import FoldScales
@@ -37,7 +38,8 @@ DEPLOY: Pipeline = (
     (FoldScales(), "what lies before a convolution folds once what lies after it has: that can be more"),
     (ChannelsFirst(), "ONNX convolves channels first; after the folds, since they look at neighbours"),
     (FoldScales(), "those of a layer normalization, which the layout set free"),
-    (DropIdentities(), "the layout's reshapes meet those of the network"),
+    (FlatProducts(), "what is a convolution by now is no product"),
+    (DropIdentities(), "the reshapes of layout and rows meet those of the network"),
     (FoldConstants(), "constants that the layout moved"),
     (MergeDuplicates(), "when equal work has the same form"),
     (FuseBidirectional(), "last, when both ways read the same sequence and the same mask"),
@@ -53,6 +55,7 @@ __all__ = [
     "ChannelsFirst",
     "Derived",
     "DropIdentities",
+    "FlatProducts",
     "FoldBatchNorm",
     "FoldConstants",
     "FoldScales",

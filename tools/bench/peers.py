@@ -32,7 +32,8 @@ def build(name: str) -> Any:
     if name in NETWORKS:
         model = keras.Model(*NETWORKS[name](keras.layers))
     else:
-        model = getattr(keras.applications, name)(weights=None)
+        sizes = {"input_shape": (224, 224, 3)} if name.startswith("MobileNetV3") else {}  # theirs are not known else
+        model = getattr(keras.applications, name)(weights=None, **sizes)
     unsettle(model.weights)
     return model
 
