@@ -12,6 +12,7 @@ from onnx import ModelProto, ValueInfoProto
 from onnx.reference import ReferenceEvaluator
 
 from dagir.backend import Backend, Executable, graph_of, signature
+from dagir.feeds import as_strings
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.types import Array
@@ -75,4 +76,4 @@ class Reference(Executable):
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             found = evaluator.run(None, dict(zip(names, arrays, strict=True)))
-        return [np.asarray(array) for array in found]
+        return [as_strings(np.asarray(array)) for array in found]
