@@ -48,6 +48,7 @@ class Side:
         weights = {tensor.name for tensor in self.proto.graph.initializer}
         self.inputs = [info for info in self.proto.graph.input if info.name not in weights]
         self.outputs = [info.name for info in self.proto.graph.output]
+        self.output_types = {info.name: _type(info) for info in self.proto.graph.output}
         self.makers: dict[str, NodeProto] = {name: node for node in self.proto.graph.node for name in node.output}
 
     def run(self, feeds: Mapping[str, Array], tensors: Sequence[str], proto: ModelProto | None = None) -> list[Array]:
@@ -92,7 +93,7 @@ def compare_files(first: Path, second: Path, *, samples: int = 6, seed: int = 0)
         cases.append(Case(tuple(tuple(array.shape) for array in arrays)))
         if found is None and any(not results[-1].ok for results in findings.values()):
             found = _first_divergence(left, right, feeds, samples, rng)
-    rows = [_row(second.name, name, graph, results) for name, results in findings.items()]
+    rows = [_row(second.name, name, left.output_types[name], results) for name, results in findings.items()]
     return Report(tuple(rows), tuple(cases), seed, samples, time.perf_counter() - start, found, judgement=JUDGEMENT)
 
 
@@ -188,6 +189,7 @@ def _first_divergence(
     return None
 
 
-def _row(backend: str, name: str, graph: Graph, findings: Sequence[Finding]) -> Row:
+def _row(backend: str, name: str, type: TensorType, findings: Sequence[Finding]) -> Row:
     worst = max(findings, key=lambda finding: finding.used)
-    return Row(backend, name, "", "", max(each.max_error for each in findings), worst.used, worst.note)
+    error = max(each.max_error for each in findings)
+    return Row(backend, name, f"[{', '.join(map(str, type.shape))}]", str(type.dtype), error, worst.used, worst.note)

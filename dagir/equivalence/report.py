@@ -82,6 +82,9 @@ class Context:
     arrays: list[Array]
 
 
+UNKNOWN = "no node is named: nothing before the outputs is known by a name of the model's, or shows it by itself"
+
+
 @dataclass(frozen=True)
 class Report:
     """What verify found. `.ok`, `.rows`; str() is a table."""
@@ -126,8 +129,7 @@ class Report:
             return self
         failed = [row for row in self.rows if not row.ok]
         facts = [(f"{row.backend} {row.output}", row.note or f"max error {row.max_error:.3g}") for row in failed]
-        if self.first_divergence is not None:
-            facts.append(("first divergence", str(self.first_divergence)))
+        facts.append(("first divergence", str(self.first_divergence or UNKNOWN)))
         raise VerificationError(
             f"{len(failed)} of {len(self.rows)} outputs differ by more than rounding explains, {self.judgement}",
             facts=facts,
@@ -180,8 +182,8 @@ class Report:
         for row in self.rows:
             if row.note:
                 console.print(f"{row.backend}, {row.output}: {row.note}", markup=False, highlight=False)
-        if self.first_divergence is not None:
-            console.print(str(self.first_divergence), markup=False, highlight=False)
+        if not self.ok:
+            console.print(str(self.first_divergence or UNKNOWN), markup=False, highlight=False)
         text: str = console.file.getvalue()  # type: ignore[attr-defined]
         return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
 
