@@ -165,7 +165,7 @@ class Parameter(Arithmetic):
     The array is made by the initializer when it is first asked for, or given; it may be memory-mapped.
     """
 
-    __slots__ = ("_array", "_initializer", "name", "trainable", "type", "value")
+    __slots__ = ("_array", "_initializer", "_is_finite", "name", "trainable", "type", "value")
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class Parameter(Arithmetic):
         trainable: bool = True,
     ) -> None:
         self.name, self.type, self.trainable = name, type, trainable
-        self._initializer = initializer
+        self._initializer, self._is_finite = initializer, False
         self._array = None if array is None else weights.fitting(name, type, array)
         self.value = Value(type, self)
 
@@ -208,12 +208,17 @@ class Parameter(Arithmetic):
 
     def assign(self, array: Any) -> None:
         """Replace the numbers, cast to this dtype. Raises ShapeError, ArgumentError; warns of NaN and infinity."""
-        self._array = self.fitting(array)
-        weights.warn_if_not_finite(self.name, self._array)
+        self._array, self._is_finite = self.fitting(array), False
+        self.warn_if_not_finite()
 
     def fitting(self, array: Any) -> Array:
         """The array as `assign` would take it. Raises what `assign` raises, and changes nothing."""
         return weights.fitting(self.name, self.type, array)
+
+    def warn_if_not_finite(self) -> None:
+        """Warn of NaN and infinity, at the user's line. Numbers that nobody can change are looked at once."""
+        if not self._is_finite:
+            self._is_finite = weights.warn_if_not_finite(self.name, self.array) and not self.array.flags.writeable
 
     def numpy(self) -> Array:
         """The numbers, as Keras variables give them."""

@@ -73,8 +73,8 @@ def release(array: Array) -> None:
         base.madvise(mmap.MADV_DONTNEED, start, offset - start + end - begin)
 
 
-def warn_if_not_finite(name: str, array: Array) -> None:
-    """Warn, at the user's line, of a weight that holds NaN or infinity."""
+def warn_if_not_finite(name: str, array: Array) -> bool:
+    """Warn, at the user's line, of a weight that holds NaN or infinity; returns whether it holds none."""
     found = not_finite(array)
     if found:
         message = NonFiniteWarning(f"weight {name!r} holds {found}")
@@ -82,17 +82,18 @@ def warn_if_not_finite(name: str, array: Array) -> None:
         warnings.warn_explicit(
             message, NonFiniteWarning, where.file if where else "dagir", where.line if where else 1, registry=None
         )
+    return not found
 
 
 class _Weight(Protocol):
-    name: str
-
     @property
     def array(self) -> Array: ...
+
+    def warn_if_not_finite(self) -> None: ...
 
 
 def warn_of(weights: Iterable[_Weight]) -> None:
     """The same for several weights."""
     for weight in weights:
-        warn_if_not_finite(weight.name, weight.array)
+        weight.warn_if_not_finite()
         release(weight.array)

@@ -9,7 +9,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from onnx import GraphProto, NodeProto, StringStringEntryProto, helper
+from onnx import AttributeProto, GraphProto, NodeProto, StringStringEntryProto, helper
 
 from dagir.dims import Dim, SymbolicDim
 from dagir.graph import Constant, Node, Parameter, Value
@@ -44,6 +44,17 @@ class Tensor:
     def is_initializer(self) -> bool:
         """Whether the numbers are known when the graph is written."""
         return self.make is not None
+
+
+def _attribute(key: str, value: Any) -> AttributeProto:
+    """What helper.make_attribute gives, which looks longer at the common kinds of values."""
+    if type(value) is int:
+        return AttributeProto(name=key, type=AttributeProto.INT, i=value)
+    if type(value) is str:
+        return AttributeProto(name=key, type=AttributeProto.STRING, s=value.encode())
+    if type(value) in (list, tuple) and value and all(type(each) is int for each in value):
+        return AttributeProto(name=key, type=AttributeProto.INTS, ints=value)
+    return helper.make_attribute(key, value)
 
 
 class Emitter:
@@ -91,7 +102,7 @@ class Emitter:
         proto = NodeProto(op_type=op_type, input=names, output=made, name=title, domain=domain)
         for key, value in attributes.items():
             if value is not None:
-                proto.attribute.append(helper.make_attribute(key, value))
+                proto.attribute.append(_attribute(key, value))
         if self._props:
             proto.metadata_props.extend(self._props)
         self.nodes.append(proto)

@@ -56,15 +56,16 @@ def model_proto(
     outputs = [value_info(name, type) for name, type in _final_outputs(graph, signature, emit)]
     if any(len(node.outputs) > 1 for node in graph.nodes):
         _sweep(emit, [name for name, _ in signature.outputs])
+    made_by = version("dagir")
     proto = helper.make_graph(emit.nodes, graph.name, inputs, outputs)
     model = helper.make_model(
         proto,
         opset_imports=_opsets(emit, opset),
         ir_version=IR_VERSIONS[opset],
         producer_name="dagir",
-        producer_version=version("dagir"),
+        producer_version=made_by,
     )
-    helper.set_model_props(model, {"dagir.version": version("dagir"), **metadata})
+    helper.set_model_props(model, {"dagir.version": made_by, **metadata})
     return model, emit.initializers
 
 

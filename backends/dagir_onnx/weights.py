@@ -28,6 +28,7 @@ SMALL = 1024
 _CHUNK = 1 << 24
 _LITTLE = 1 << 20
 _PAGE = 4096
+_STRIP = 8
 
 
 def bytes_of(tensor: Tensor) -> int:
@@ -62,7 +63,19 @@ def chunks(array: Array) -> Iterator[memoryview]:
         for start in range(0, array.shape[0], rows):
             yield from chunks(array[start] if rows == 1 else array[start : start + rows])
         return
-    yield np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    yield contiguous(array).reshape(-1).view(np.uint8).data
+
+
+def contiguous(array: Array) -> Array:
+    """The array in C order. A copy is made strip by strip: whole, each element that is read would miss the cache."""
+    long = [axis for axis, size in enumerate(array.shape) if size > _STRIP]
+    if array.flags.c_contiguous or not long:
+        return np.ascontiguousarray(array)
+    found = np.empty(array.shape, array.dtype)
+    source, target = np.moveaxis(array, long[-1], 0), np.moveaxis(found, long[-1], 0)
+    for start in range(0, len(source), _STRIP):
+        target[start : start + _STRIP] = source[start : start + _STRIP]
+    return found
 
 
 def write_numbers(array: Array, file: BinaryIO) -> None:
@@ -134,7 +147,7 @@ def lend(
 
 def _ort_value(tensor: Tensor) -> tuple[Any, Array]:
     """An OrtValue over the memory of an array, and the array."""
-    array = np.ascontiguousarray(little_endian(tensor.array))
+    array = contiguous(little_endian(tensor.array))
     if tensor.type.dtype is DType.BFLOAT16:
         code = TO_ONNX[DType.BFLOAT16]
         return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array.view(np.uint16), code), array

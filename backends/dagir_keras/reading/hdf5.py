@@ -17,11 +17,10 @@ import numpy as np
 from h5py import h5d, h5g, h5l, h5o
 
 from dagir.errors import FileError, UnsafeFile
-from dagir.types import Array, DType
+from dagir.types import Array
 from dagir_keras.reading.archive import MAX_COMPRESSED, MAX_RATIO, SMALL, Window
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, fletcher32: part of HDF5 itself, no plug-in is loaded
-_NUMBERS = frozenset(DType) - {DType.STRING}
 MAX_NAMES = 1 << 20
 _BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError)  # what h5py raises on damage
 
@@ -50,7 +49,7 @@ class Group:
         """The file and the path in it, for messages."""
         return f"{self.file}: {self.path or '/'}"
 
-    @cached_property
+    @property
     def names(self) -> list[str]:
         """The names of the members."""
         found: list[bytes] = []
@@ -90,12 +89,12 @@ class Group:
             if link != h5l.TYPE_HARD:
                 raise UnsafeFile(f"{self.file}: {path} is {self._link(encoded, link)}; links are not followed")
             found = h5o.open(self._group, encoded)
+            if isinstance(found, h5g.GroupID):
+                return Group(found, self._view, self.file, path)
+            if isinstance(found, h5d.DatasetID):
+                return Dataset(found, self._view, f"{self.file}: {path}")
         except _BROKEN as error:
             raise FileError(f"{self.file}: {path} is damaged: {_first_line(error)}") from None
-        if isinstance(found, h5g.GroupID):
-            return Group(found, self._view, self.file, path)
-        if isinstance(found, h5d.DatasetID):
-            return Dataset(found, self._view, f"{self.file}: {path}")
         raise FileError(f"{self.file}: {path} is neither a group nor a dataset")
 
     def _link(self, name: bytes, link: int) -> str:
@@ -150,13 +149,9 @@ class Dataset:
 
     def __init__(self, dataset: h5d.DatasetID, view: memoryview, where: str) -> None:
         self._dataset, self._view, self.where = dataset, view, where
+        self.shape: tuple[int, ...] = tuple(dataset.shape or ())  # that it declares
 
-    @cached_property
-    def shape(self) -> tuple[int, ...]:
-        """The shape that it declares."""
-        return tuple(self._dataset.shape or ())
-
-    @cached_property
+    @property
     def _stored(self) -> np.dtype[Any]:
         """The dtype as the file has it, the order of the bytes included."""
         try:
@@ -165,13 +160,11 @@ class Dataset:
             raise FileError(f"{self.where} is damaged: {_first_line(error)}") from None
         return found
 
-    @cached_property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the elements. Raises FileError for what is no number."""
-        found = self._stored
+    def _dtype(self, found: np.dtype[Any]) -> np.dtype[Any]:
+        """The dtype of the elements, stored as `found`. Raises FileError for what is no number."""
         if found.itemsize == 2 and self._says_bfloat16():
             return np.dtype(ml_dtypes.bfloat16)
-        if found.kind not in "fiub" or found.name not in _NUMBERS:
+        if found.kind not in "fiub" or found.itemsize > 8:
             kind = "text" if found.kind in "SUO" else str(found)
             raise FileError(f"{self.where} holds {kind}, a weight holds numbers")
         return found
@@ -189,14 +182,16 @@ class Dataset:
 
         Raises UnsafeFile before anything is allocated where they lie elsewhere, or are more than the file can hold.
         """
-        dtype, shape = self.dtype, self.shape
-        declared = math.prod(shape) * dtype.itemsize
+        stored = self._stored
+        dtype = self._dtype(stored)
+        declared = math.prod(self.shape) * dtype.itemsize
         try:
-            return self._array(dtype, shape, declared)
+            return self._array(dtype, stored, declared)
         except _BROKEN as error:
             raise FileError(f"{self.where} is damaged: {_first_line(error)}") from None
 
-    def _array(self, dtype: np.dtype[Any], shape: tuple[int, ...], declared: int) -> Array:
+    def _array(self, dtype: np.dtype[Any], stored: np.dtype[Any], declared: int) -> Array:
+        shape = self.shape
         plist = self._dataset.get_create_plist()
         self._check_within(plist)
         held, layout = self._dataset.get_storage_size(), plist.get_layout()
@@ -209,7 +204,7 @@ class Dataset:
         start = self._dataset.get_offset()
         if layout != h5d.CONTIGUOUS or start is None or start + declared > len(self._view):
             return self._read(dtype, shape)
-        if not self._stored.isnative and dtype == self._stored:
+        if not stored.isnative and dtype == stored:
             return self._read(dtype, shape)  # big-endian
         return np.frombuffer(self._view, dtype, math.prod(shape), start).reshape(shape)
 
