@@ -23,7 +23,6 @@ from dagir_onnx.pairs import compare_files
 from dagir_onnx.points import mark_points
 from dagir_onnx.rules import rules
 from dagir_onnx.targets import choose_opset
-from dagir_onnx.variants import onnx_variants
 
 
 class OnnxBackend(Backend):
@@ -62,6 +61,8 @@ class OnnxBackend(Backend):
 
     def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
         """onnxruntime at each level of its own optimizer, on CUDA where it is, and onnx's reference evaluator."""
+        from dagir_onnx.variants import onnx_variants  # imports onnx.reference, which takes as long as reading a model
+
         return onnx_variants(self, model)
 
     def annotate(self, path: str | os.PathLike[str], entries: Mapping[str, str]) -> None:

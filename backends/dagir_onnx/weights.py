@@ -25,10 +25,10 @@ Initializers: TypeAlias = Mapping[str, Tensor]
 SMALL = 1024
 """Bytes up to which a weight stays in the graph: onnxruntime reads shapes and axes while it infers shapes."""
 
-_CHUNK = 1 << 24
+_CHUNK = 1 << 20
 _LITTLE = 1 << 20
 _PAGE = 4096
-_STRIP = 8
+_STRIP = 16
 
 
 def bytes_of(tensor: Tensor) -> int:

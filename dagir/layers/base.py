@@ -13,7 +13,7 @@ from dagir.layers.checking import alone, building, check_call, check_inputs, che
 from dagir.layers.masks import attach_masks, given_mask
 from dagir.naming import auto_name
 from dagir.ops.elementwise import identity
-from dagir.origin import LayerCall, caller, current_scope
+from dagir.origin import LayerCall, Location, caller, current_scope
 from dagir.structure import flatten, map_structure
 from dagir.types import DType, TensorType
 
@@ -66,7 +66,7 @@ class Layer:
         self._weights: list[Parameter] = []
         self._sublayers: dict[Layer, None] = {}  # each once, in the order in which they were set
         self._calls: list[LayerCall] = []
-        self._built_for: str = ""
+        self._built_for: tuple[TensorType | None, Location | None] | None = None
         self._path = self.name
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -259,8 +259,7 @@ class Layer:
             current_scope.reset(token)
         self.built = True
         first = next((leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)), None)
-        location = caller()
-        self._built_for = f"{first.type if first is not None else ''}" + (f" at {location}" if location else "")
+        self._built_for = (first.type if first is not None else None, caller())
 
     def _shapes_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """What `build` is given for a call, by the names that Keras has for it: "inputs_shape"."""
@@ -324,7 +323,8 @@ class Layer:
                 if isinstance(value, Value):
                     error.fact(f"input {index}", str(value.type))
         if error.marks and self._built_for and "built for" not in labels and self.weights:
-            error.fact("built for", self._built_for)
+            type, location = self._built_for
+            error.fact("built for", f"{type or ''}" + (f" at {location}" if location else ""))
         return error
 
     # ---- looking, and configuration

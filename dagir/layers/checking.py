@@ -21,6 +21,7 @@ from dagir.structure import flatten
 
 _BOOL, _INT, _NUMBER, _TEXT = "a bool", "an int", "a number", "a string"
 _ONE = "call it on each, or on what layers.Concatenate()(values) makes of them"
+_EXACT = {_BOOL: bool, _INT: int, _NUMBER: float, _TEXT: str}
 _KINDS = {"bool": _BOOL, "int": _INT, "float": _NUMBER, "str": _TEXT}
 
 
@@ -102,6 +103,8 @@ def _kinds(cls: type) -> dict[str, tuple[str, bool]]:
 
 
 def _is(wanted: str, value: Any) -> bool:
+    if type(value) is _EXACT[wanted]:
+        return True
     if wanted is _BOOL:
         return isinstance(value, (bool, np.bool_)) or (isinstance(value, int) and value in (0, 1))
     if wanted is _TEXT:
