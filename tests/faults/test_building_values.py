@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -361,3 +363,31 @@ def test_row_22_large_numbers_are_numbers():
     Parameter("h", TensorType(DType.FLOAT16, (2,))).assign(np.full(2, 6e4))
     Parameter("n", TensorType(DType.INT64, (2,))).assign(np.full(2, 2**62))
     Parameter("e", TensorType(DType.FLOAT64, (2,))).assign(np.full(2, 1.7e308))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_row_22_one_number_in_many_is_found(dtype, turned):
+    kind = DType(dtype)
+    array = np.full((128, 256), 3e38 if dtype in ("float32", "bfloat16") else 6e4).astype(kind.numpy)
+    array = array.T if turned else array
+    weight = Parameter("w", TensorType(kind, array.shape))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        weight.assign(array)
+    array[100, 7] = np.inf
+    with pytest.warns(dagir.errors.NonFiniteWarning, match="weight 'w' holds 1 infinite of 32768 numbers"):
+        weight.assign(array)
+    array.flags.writeable = False
+    for _ in range(2):  # what was found once is said again
+        with pytest.warns(dagir.errors.NonFiniteWarning):
+            weight.warn_if_not_finite()
+
+
+def test_row_22_numbers_that_can_change_are_looked_at_again():
+    array = np.ones(3, "float32")
+    weight = Parameter("w", VECTOR, array=array)
+    weight.warn_if_not_finite()
+    array[1] = np.nan
+    with pytest.warns(dagir.errors.NonFiniteWarning, match="1 NaN"):
+        weight.warn_if_not_finite()
