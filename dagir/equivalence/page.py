@@ -201,8 +201,11 @@ def _coloured(box: str, used: dict[str, float]) -> str:
 
 def _again(report: Report) -> str:
     assert report.context is not None
-    names = ", ".join(map(repr, report.context.executables))
-    code = f"report = dagir.verify(model, ({names},), seed={report.seed}, samples={report.samples})"
+    names = list(report.context.executables)
+    if any("." in name for name in names):  # files, by the command-line tool
+        code = f"dagir-convert verify MODEL {' '.join(names)} --seed {report.seed}"
+    else:
+        code = f"report = dagir.verify(model, {names}, seed={report.seed}, samples={report.samples})"
     facts = ", ".join(f"{name} {version}" for name, version in versions().items())
     return f"<pre>{escape(code)}</pre>{_attachment(report)}<p>{escape(facts)}</p>"
 
