@@ -101,6 +101,15 @@ def test_a_subclassed_model_that_was_called():
     assert read.name == "classifier"
 
 
+def test_a_functional_model_that_was_never_called(tmp_path):
+    """Keras's own export refuses it."""
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, keras.layers.Dense(3, name="y")(x))
+    with pytest.raises(ValueError, match="never called"):
+        model.export(tmp_path / "m.onnx", format="onnx", verbose=False)
+    check(model, array(2, 4))
+
+
 def test_a_subclassed_model_that_was_never_called():
     made = Classifier()
     with pytest.raises(UnsupportedLayer, match="shapes of its inputs are not known"):
