@@ -182,6 +182,21 @@ def layer_norm(layers: Any) -> tuple[Any, Any]:
     return inputs, x
 
 
+def exact_gelu(layers: Any) -> tuple[Any, Any]:
+    inputs = layers.Input((64,), name="features")
+    return inputs, layers.Dense(64, activation="gelu", name="result")(inputs)
+
+
+def grouped_conv(layers: Any) -> tuple[Any, Any]:
+    inputs = layers.Input((32, 32, 16), name="image")
+    return inputs, layers.Conv2D(32, 3, groups=4, padding="same", name="result")(inputs)
+
+
+def discretization(layers: Any) -> tuple[Any, Any]:
+    inputs = layers.Input((8,), name="features")
+    return inputs, layers.Discretization(bin_boundaries=[-1.0, 0.0, 1.0], name="result")(inputs)
+
+
 def mlp(layers: Any, gigabytes: float = 2.5) -> tuple[Any, Any]:
     """Dense layers of 8192 units with so many bytes of weights."""
     inputs = layers.Input((8192,), name="x")
@@ -207,6 +222,9 @@ NETWORKS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
         conv_lstm,
         transformer,
         layer_norm,
+        exact_gelu,
+        grouped_conv,
+        discretization,
         mlp,
     )
 }
