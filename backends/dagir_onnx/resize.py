@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from dagir import ops
 from dagir.dims import Dim
 from dagir.errors import UnsupportedOp
-from dagir.ops.interpolation import CUBIC_STEPS, matrix, nearest
+from dagir.ops.interpolation import matrix, nearest
 from dagir.types import DType, TensorType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
@@ -49,18 +48,18 @@ def _repeated(op: ops.UpSample, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.Resize)
 def resize(op: ops.Resize, emit: Emitter, x: Tensor) -> Tensor:
-    """Resize where onnxruntime's is to the letter TensorFlow's; else a Gather, or products with the weights."""
+    """Resize where onnxruntime's is to the letter TensorFlow's; else a Gather, or products with the weights.
+
+    onnxruntime 1.32 has a cubic Resize for channels-first alone, and moves a Transpose past it all the same.
+    """
     dtype = x.type.dtype
     if op.interpolation == "nearest":
         return _nearest(op, emit, x)
     if dtype in (DType.FLOAT16, DType.BFLOAT16):
         wide = emit("Cast", x, to=TO_ONNX[DType.FLOAT32], type=x.type.with_dtype(DType.FLOAT32))
         return emit("Cast", resize(op, emit, wide), to=TO_ONNX[dtype])
-    if dtype is DType.FLOAT32 and not op.antialias:
-        if op.interpolation == "bilinear":
-            return _resized(op, emit, x, mode="linear", coordinate_transformation_mode="half_pixel")
-        if op.interpolation == "bicubic" and _in_whole_steps(op, x):
-            return _cubic(op, emit, x)
+    if dtype is DType.FLOAT32 and not op.antialias and op.interpolation == "bilinear":
+        return _resized(op, emit, x, mode="linear", coordinate_transformation_mode="half_pixel")
     return _products(op, emit, x)
 
 
@@ -117,35 +116,6 @@ def _centres(emit: Emitter, size: Dim, target: Dim) -> Tensor:
     step = emit("Div", number(size), number(target))
     found: Tensor = emit("Mul", emit("Add", steps, emit.constant(0.5, np.float32)), step, type=steps.type)
     return found
-
-
-def _in_whole_steps(op: ops.Resize, x: Tensor) -> bool:
-    """Whether every place that is read is a whole number of TensorFlow's steps, so that rounding to them is nothing."""
-    for axis, target in zip(op.spatial_axes, op.size, strict=True):
-        size = x.type.shape[axis]
-        if isinstance(size, int) and isinstance(target, int):
-            exact = size * (CUBIC_STEPS // 2) % target == 0
-        else:
-            factor = target // size
-            exact = isinstance(factor, int) and factor > 0 and (CUBIC_STEPS // 2) % factor == 0
-        if not exact:
-            return False
-    return True
-
-
-def _cubic(op: ops.Resize, emit: Emitter, x: Tensor) -> Tensor:
-    """onnxruntime has this one for channels-first alone."""
-    first = replace(op, data_format="channels_first")
-    y = _resized(
-        first,
-        emit,
-        _channels_first(op, emit, x),
-        mode="cubic",
-        coordinate_transformation_mode="half_pixel",
-        cubic_coeff_a=-0.5,
-        exclude_outside=1,
-    )
-    return _back(op, emit, y)
 
 
 def _products(op: ops.Resize, emit: Emitter, x: Tensor) -> Tensor:

@@ -74,12 +74,12 @@ def test_layer_agrees_with_keras(name):
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 def test_every_opset(interpolation, opset):
     x = images((2, 5, 6, 3))
-    for size in ((10, 12), (7, 4)):
+    for size in ((10, 12), (7, 4), (5, 3), (1, 2)):
         model = model_of(layers.Resizing(*size, interpolation), x.shape[1:])
         assert_close(dagir.lower(model, "onnx", opset=opset)(x), oracle(model, x), f"opset {opset}")
 
 
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
 def test_resize_is_native(interpolation):
     kinds = op_types(model_of(layers.Resizing(10, 8, interpolation), (5, 4, 3)))
     assert "Resize" in kinds
