@@ -83,7 +83,7 @@ def _packed(sequences: Sequence[Any]) -> tuple[Any, Callable[[Any], list[Any]]]:
         return K.swapaxes(sequences[0], 0, 1), lambda step: [step]
     floats = {keras.backend.standardize_dtype(x.dtype) for x in sequences} - {"bool"}
     carrier = floats.pop() if len(floats) == 1 else "float64"
-    shapes = [tuple(x.shape[2:]) for x in sequences]
+    shapes = [tuple(K.shape(x)[2:]) for x in sequences]  # with tensors for sizes that are known at run time only
     widths = [_size(shape) for shape in shapes]
     lead = K.shape(sequences[0])[:2]
     flat = [K.reshape(K.cast(x, carrier), (*lead, width)) for x, width in zip(sequences, widths, strict=True)]
@@ -100,8 +100,8 @@ def _packed(sequences: Sequence[Any]) -> tuple[Any, Callable[[Any], list[Any]]]:
     return K.swapaxes(K.concatenate(flat, axis=-1), 0, 1), unpack
 
 
-def _size(shape: Sequence[int]) -> int:
-    size = 1
+def _size(shape: Sequence[Any]) -> Any:
+    size: Any = 1
     for axis in shape:
         size *= axis
     return size
