@@ -27,6 +27,7 @@ from dagir.graph import Node, Op, Parameter, Value
 from dagir.ops import (
     GRU,
     LSTM,
+    Attention,
     BatchNorm,
     Conv,
     ConvTranspose,
@@ -73,6 +74,7 @@ _COMPOUND: tuple[type[Op], ...] = (
     Einsum,
     Softmax,
     LogSoftmax,
+    Attention,
 )
 """Ops whose formula differs from target to target: that the result is exact at some inputs is chance."""
 
