@@ -61,3 +61,10 @@ def test_log_softmax_of_numbers_far_apart():
 @pytest.mark.xfail(strict=True, reason="onnx 1.23 makes a scalar of an array of rank 0, and refuses it")
 def test_softsign_of_a_number():
     agree(model([helper.make_node("Softsign", ["x"], ["y"])], {"x": []}, {"y": []}), {"x": np.float32(1)})
+
+
+@pytest.mark.xfail(strict=True, reason="onnx 1.23 computes GRU with the activations that it has by default")
+def test_a_gru_of_two_sigmoids():
+    node = helper.make_node("GRU", ["x", "w", "r"], ["y"], hidden_size=1, activations=["Sigmoid", "Sigmoid"])
+    proto = model([node], {"x": [1, 1, 1]}, {"y": [1, 1, 1, 1]}, **{n: np.ones((1, 3, 1), "float32") for n in "wr"})
+    agree(proto, {"x": np.ones((1, 1, 1), "float32")})
