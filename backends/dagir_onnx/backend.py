@@ -9,6 +9,7 @@ from typing import Any
 
 from dagir.backend import Backend, Executable, FileSummary, graph_of, signature
 from dagir.equivalence import Report
+from dagir.equivalence.progress import Progress
 from dagir.errors import ArgumentError
 from dagir.graph import Graph
 from dagir.model import Model
@@ -83,9 +84,15 @@ class OnnxBackend(Backend):
             raise ArgumentError(f"an ONNX file has no option {sorted(unknown)[0]!r}", remedy="device, session_options")
         return OnnxFile(path, model, device, session_options)
 
-    def compare(self, first: str | os.PathLike[str], second: str | os.PathLike[str], seed: int = 0) -> Report:
+    def compare(
+        self,
+        first: str | os.PathLike[str],
+        second: str | os.PathLike[str],
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Report:
         """Two .onnx files against each other, without a float64 oracle; `report.judgement` says how."""
-        return compare_files(Path(first), Path(second), seed=seed)
+        return compare_files(Path(first), Path(second), seed=seed, progress=progress)
 
     def certify(self, path: str | os.PathLike[str], report: Report, source: str) -> None:
         """Write into a file what was verified of it, so that `recertify` can run it again. Raises FileError."""

@@ -23,6 +23,7 @@ from dagir.equivalence.budget import Spread
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import Limits, draw, size_plans
 from dagir.equivalence.oracle import Expected
+from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Report, Row
 from dagir.errors import ArgumentError, DagirError, FileError
 from dagir.graph import Graph, Value
@@ -75,7 +76,9 @@ class Side:
         return next((entry.value for entry in node.metadata_props if entry.key == "dagir.layer"), "")
 
 
-def compare_files(first: Path, second: Path, *, samples: int = 6, seed: int = 0) -> Report:
+def compare_files(
+    first: Path, second: Path, *, samples: int = 6, seed: int = 0, progress: Progress | None = None
+) -> Report:
     """Compare two files on drawn inputs. Raises FileError, ArgumentError where inputs or outputs differ."""
     start = time.perf_counter()
     left, right = Side(first), Side(second)
@@ -83,7 +86,10 @@ def compare_files(first: Path, second: Path, *, samples: int = 6, seed: int = 0)
     graph, limits = _as_graph(left)
     findings: dict[str, list[Finding]] = {}
     cases, found = [], None
-    for number, plan in enumerate(size_plans(graph)[:3]):
+    plans, meter = size_plans(graph)[:3], Meter(progress)
+    meter.expect(len(plans))
+    for number, plan in enumerate(plans):
+        meter.begin(f"{plan.kind} inputs")
         rng = np.random.default_rng([seed, number])
         arrays = draw(graph, plan.tried[0], rng, plan.kind, limits)
         feeds = {info.name: array for info, array in zip(left.inputs, arrays, strict=True)}
@@ -93,6 +99,7 @@ def compare_files(first: Path, second: Path, *, samples: int = 6, seed: int = 0)
         cases.append(Case(tuple(tuple(array.shape) for array in arrays)))
         if found is None and any(not results[-1].ok for results in findings.values()):
             found = _first_divergence(left, right, feeds, samples, rng)
+        meter.tick()
     rows = [_row(second.name, name, left.output_types[name], results) for name, results in findings.items()]
     return Report(tuple(rows), tuple(cases), seed, samples, time.perf_counter() - start, found, judgement=JUDGEMENT)
 

@@ -14,6 +14,7 @@ from dagir.equivalence.bisection import Divergence, bisect
 from dagir.equivalence.comparison import compare
 from dagir.equivalence.inputs import size_plans
 from dagir.equivalence.oracle import Oracle
+from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.verification import first_accepted
 from dagir.errors import VerificationError
 from dagir.graph import Graph
@@ -73,24 +74,31 @@ class Rewritten(Executable):
 
 
 def verify_each_pass(
-    model: Model | Graph, pipeline: Pipeline = DEPLOY, *, samples: int = 6, seed: int = 0
+    model: Model | Graph,
+    pipeline: Pipeline = DEPLOY,
+    *,
+    samples: int = 6,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> tuple[PassResult, ...]:
     """Run the passes one after the other, and compare each result with what went in, in float64, on drawn inputs.
 
     A pass may round weights that it folds, so the error budget holds here too. Goes on after a guilty pass with the
-    graph that it was given. Raises what a pass raises.
+    graph that it was given. progress: told of every pass. Raises what a pass raises.
     """
+    meter = Meter(progress)
+    meter.expect(len(pipeline))
     graph = model.graph if isinstance(model, Model) else model
     results = []
     for number, (step, reason) in enumerate(pipeline):
+        meter.begin(f"pass {step.name}")
         with recorded() as steps:
             after = step(graph)
-        if after is graph:
-            results.append(PassResult(number, step.name, reason, None))
-            continue
-        result = _compare(graph, after, steps, PassResult(number, step.name, reason, 0.0), samples, seed)
+        unchanged = PassResult(number, step.name, reason, None)
+        result = unchanged if after is graph else _compare(graph, after, steps, unchanged, samples, seed)
         results.append(result)
         graph = after if result.ok else graph
+        meter.tick()
     return tuple(results)
 
 

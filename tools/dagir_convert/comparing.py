@@ -26,8 +26,8 @@ def compare(
     """
     if _is_onnx(first) and _is_onnx(second):
         onnx: Any = dagir.backend("onnx")
-        with output.step(f"verifying {second} against {first}"):
-            return onnx.compare(first.path, second.path, seed=seed), None
+        with output.bar(f"verifying {second} against {first}") as progress:
+            return onnx.compare(first.path, second.path, seed=seed, progress=progress), None
     if _is_onnx(first):
         first, second = second, first
     model = load(first, output)
@@ -76,8 +76,8 @@ def check_passes(model: dagir.Model, output: Output) -> None:
     """Validate each pass of the conversion. Raises VerificationError that names the guilty one."""
     from dagir.equivalence.each_pass import require, verify_each_pass
 
-    with output.step("checking each pass"):
-        results = verify_each_pass(model)
+    with output.bar("checking each pass") as progress:
+        results = verify_each_pass(model, progress=progress)
     for result in results:
         if result.used is not None:
             output.note(f"pass {result.name}: {100 * result.used:.2g} % of the budget")
