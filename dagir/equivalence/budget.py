@@ -29,6 +29,7 @@ from dagir.ops import (
     LSTM,
     Attention,
     BatchNorm,
+    Celu,
     Conv,
     ConvTranspose,
     Einsum,
@@ -43,6 +44,7 @@ from dagir.ops import (
     MatMul,
     Resize,
     RMSNorm,
+    Selu,
     Sigmoid,
     Silu,
     SimpleRNN,
@@ -88,7 +90,8 @@ functions that are a few units off (onnxruntime's MLAS has sigmoid and tanh with
 
 _ABSOLUTE: dict[type[Op] | tuple[type[Op], ...], Callable[[Array], Array | float]] = {
     (LSTM, GRU, SimpleRNN): lambda x: 0.5,
-    (Sigmoid, Softplus, Elu): lambda x: 0.25,
+    (Sigmoid, Softplus, Elu, Celu): lambda x: 0.25,
+    Selu: lambda x: 0.5,
     (Silu, Gelu): lambda x: 0.25 * np.abs(x),
 }
 """Where a node's small results are what is left of numbers of size 1 (or x): 1 / (1 + e^-x) as 0.5 + a rational

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -15,10 +16,17 @@ from dagir.equivalence.budget import Noise, accumulation_length
 from dagir.equivalence.comparison import compare
 from dagir.equivalence.inputs import draw, index_limits, size_plans
 from dagir.equivalence.oracle import Expected
-from dagir.errors import ArgumentError, BackendError, FeedError, VerificationError
+from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, VerificationError
+from dagir.graph import Op, apply_node
 from dagir.types import DType, TensorType
 
 NO_KERAS = ("numpy", "onnx")
+DOMAINS = {
+    **dict.fromkeys(("Arcsin", "Arccos", "Arctanh"), (-0.999, 0.999)),
+    **dict.fromkeys(("Log", "Sqrt", "Rsqrt"), (1e-9, np.inf)),
+    "Arccosh": (1, np.inf),
+    "Log1p": (-0.9, np.inf),
+}
 
 
 def perceptron(width=48, depth=3, activation="tanh"):
@@ -94,6 +102,30 @@ def test_cancellation_within_one_sum_widens_the_budget_too():
     report = dagir.verify(model, NO_KERAS, feed)
     assert report.ok
     assert max(row.max_error for row in report.rows) > 1e-4
+
+
+def functions_of_one():
+    """Ops of one float32 that need no argument, and yield one."""
+    for kind in vars(ops).values():
+        if isinstance(kind, type) and issubclass(kind, Op):
+            with contextlib.suppress(DagirError, TypeError):
+                node = apply_node(kind(), (dagir.Input((100,), name="x"),))
+                if [value.dtype for value in node.outputs] == ["float32"]:
+                    yield kind
+
+
+@pytest.mark.parametrize("kind", [*functions_of_one()], ids=lambda kind: kind.__name__)
+def test_functions_of_small_and_large_numbers_are_within_their_budget(kind):
+    """Where a small result is what is left of larger numbers, as of e^x - 1, rounding is a share of those."""
+    x = dagir.Input((100,), name="x")
+    model = dagir.Model(x, apply_node(kind(), (x,)).outputs[0])
+    exes = {name: dagir.lower(model, name) for name in NO_KERAS}
+    low, high = DOMAINS.get(kind.__name__, (-np.inf, np.inf))
+    rng = np.random.default_rng(0)
+    for size in 10.0 ** np.arange(-6, 2):
+        for sign in (1, -1):
+            array = np.clip(sign * rng.uniform(0.5, 1, (4, 100)) * size, low, high).astype("float32")
+            assert dagir.verify(model, exes, inputs={"x": array}).ok, f"{kind.__name__} near {sign * size:g}"
 
 
 def test_an_answer_of_rank_0_has_a_budget():
