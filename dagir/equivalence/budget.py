@@ -146,7 +146,7 @@ class Noise:
         return tuple(blurred)
 
     def _off_centre(self, node: Node, operands: Sequence[Array | None], y: Array) -> Array:
-        """As with a mean that is off: the sum of K terms is rounded, and what it is off by is the same for all of them.
+        """As with a mean and a variance that are off: sums of K terms round, and are off by the same for all of them.
 
         Noise on the terms averages out in their mean, and a shift of all of them is taken off again: neither shows it.
         """
@@ -157,8 +157,9 @@ class Noise:
         axes = op.axes if isinstance(op, LayerNorm) else op.reduced(x.ndim)
         mean = parts.mean(axis=axes, keepdims=True)
         length = parts.size / max(mean.size, 1)
-        shift = 0.25 * sqrt(length) * node.outputs[0].dtype.eps * mean * self._rng.standard_normal(mean.shape)
-        shifts = np.broadcast_to(shift / np.sqrt(parts.var(axis=axes, keepdims=True) + op.epsilon), parts.shape)
+        off, wide = 0.25 * sqrt(length) * node.outputs[0].dtype.eps * self._rng.standard_normal((2, *mean.shape))
+        deviation = np.sqrt(parts.var(axis=axes, keepdims=True) + op.epsilon)
+        shifts = (off * mean + wide / 2 * (parts - mean)) / deviation
         kept = op.axes if isinstance(op, LayerNorm) else (op.axis,)
         scale = 1 if gamma is None else gamma.reshape([n if axis in kept else 1 for axis, n in enumerate(x.shape)])
         return np.asarray(y + shifts.reshape(x.shape) * scale)
