@@ -61,16 +61,13 @@ def _is_finite(array: Array) -> bool:
 
 
 def release(array: Array) -> None:
-    """Let go of the memory behind an array that is a view of a mapped file; what is read later comes from the file."""
+    """Let go of the memory behind a mapped file that an array is a view of; what is read later comes from the file."""
     base: Any = array if array.nbytes >= _WORTH_RELEASING else None
     while isinstance(base, np.ndarray):
         base = base.base
     base = base.obj if isinstance(base, memoryview) else base
     if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") and memoryview(base).readonly:
-        begin, end = np.lib.array_utils.byte_bounds(array)
-        offset = begin - np.frombuffer(base, np.uint8).ctypes.data
-        start = offset - offset % mmap.PAGESIZE
-        base.madvise(mmap.MADV_DONTNEED, start, offset - start + end - begin)
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def warn_if_not_finite(name: str, array: Array) -> bool:
