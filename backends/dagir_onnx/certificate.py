@@ -43,7 +43,7 @@ def certify(path: Path, report: Report, source: str) -> None:
     weights, graph = hashes(path)
     data = {
         "version": 1,
-        "compared": path.name,
+        "compared": "this file on onnxruntime",  # by whatever name: a second conversion gives the same bytes
         "with": f"the float64 evaluation of {source}",
         "cases_run": len(report.cases),
         "seed": report.seed,

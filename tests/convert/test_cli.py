@@ -100,6 +100,13 @@ def test_convert_is_the_default_command(run, folder, name):
     assert names(folder) == ["again.onnx", "model.py", "net.onnx"]
 
 
+def test_a_second_conversion_gives_the_same_bytes(run):
+    for name in ("net.onnx", "again.onnx"):
+        assert run("model.py:net", name)[0] == 0
+    assert Path("net.onnx").read_bytes() == Path("again.onnx").read_bytes()
+    assert b"dagir.certificate" in Path("net.onnx").read_bytes()
+
+
 def test_options_may_come_first(run):
     assert run("--quiet", "model.py:net", "net.onnx") == (0, "", "")
 
