@@ -101,8 +101,9 @@ def test_convert_is_the_default_command(run, folder, name):
 
 
 def test_a_second_conversion_gives_the_same_bytes(run):
+    assert run("model.py:net", "net.dagir")[0] == 0
     for name in ("net.onnx", "again.onnx"):
-        assert run("model.py:net", name)[0] == 0
+        assert run("net.dagir", name)[0] == 0
     assert Path("net.onnx").read_bytes() == Path("again.onnx").read_bytes()
     assert b"dagir.certificate" in Path("net.onnx").read_bytes()
 
