@@ -171,7 +171,7 @@ def _examine(
         makers = {name: make for name, make in makers.items() if name not in ("keras, tf.function", "keras, XLA")}
     kinds = sorted({type(node.op).__name__ for node in model.graph.nodes})
     model.save(out / ".model.dagir")
-    texts = {name: array.astype(str) for name, array in named.items() if array.dtype.kind in "OT"}
+    texts = {name: np.array(array.tolist(), str) for name, array in named.items() if array.dtype.kind in "OT"}
     np.savez(out / ".inputs.npz", **{**named, **texts})
     state: dict[str, Any] = {"seed": options.seed, "number": number, "ops": kinds, "tally": tally}
 

@@ -23,6 +23,7 @@ from math import sqrt
 import numpy as np
 
 from dagir.backend import Apply
+from dagir.dims import evaluate
 from dagir.graph import Node, Op, Parameter, Value
 from dagir.ops import (
     GRU,
@@ -153,7 +154,7 @@ class Noise:
         op, (x, gamma) = node.op, (*operands, None)[:2]
         assert isinstance(op, (LayerNorm, GroupNorm))
         assert x is not None
-        parts = x if isinstance(op, LayerNorm) else x.reshape(op.split(x.shape))  # type: ignore[arg-type]
+        parts = x if isinstance(op, LayerNorm) else x.reshape([evaluate(size, {}) for size in op.split(x.shape)])
         axes = op.axes if isinstance(op, LayerNorm) else op.reduced(x.ndim)
         mean = parts.mean(axis=axes, keepdims=True)
         length = parts.size / max(mean.size, 1)

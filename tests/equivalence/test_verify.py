@@ -275,6 +275,17 @@ def test_exactness_is_seen_from_the_numbers():
     assert exact == {"Floor": True, "Exp": False, "Relu": True}
 
 
+def test_what_is_exact_by_chance_is_not_taken_for_exact():
+    """Keras has the softmax of one number, or an attention to one key, off by a unit; resizing by 2 has halves."""
+    x = dagir.Input((2, 2, 1), name="x")
+    values = [ops.softmax(x), ops.attention(x, x, x), layers.UpSampling2D(2, interpolation="bilinear")(x)]
+    noise = Noise(np.random.default_rng(0))
+    array = np.ones((1, 2, 2, 1), "float32")
+    dagir.backend("numpy").lower(dagir.Model(x, values), precision="float64").trace([array], noise.learn)
+    assert not any(noise._exact.values())
+    assert {type(node.op).__name__ for node in noise._exact} == {"Softmax", "Attention", "UpSample"}
+
+
 def test_the_report_is_legible_and_is_json():
     report = dagir.verify(perceptron(), NO_KERAS)
     lines = str(report).splitlines()

@@ -309,7 +309,7 @@ def test_a_rule_stands_for_a_class_until_it_is_told_again(tmp_path, monkeypatch)
 @SUFFIXES
 @pytest.mark.parametrize("name", ["TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"])
 def test_layers_that_load_code(tmp_path, suffix, name):
-    record = after_input(name, {"filepath": "/tmp/escaped", "module": "gAN9cQAu"})
+    record = after_input(name, {"filepath": str(tmp_path / "escaped"), "module": "gAN9cQAu"})
     refused(write(tmp_path / f"m{suffix}", with_layer(record)), UnsafeFile, name, "code")
 
 
