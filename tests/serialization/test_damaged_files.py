@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import time
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from dagir import ops
 from dagir.errors import FileError
 from dagir.model import Model
 from faults.dagir_files import join, model, parts, refused, rewrite
+from steps import steps
 
 
 @pytest.fixture
@@ -233,9 +233,7 @@ def test_any_damage_to_the_document_is_one_error(data, tmp_path_factory):
         assert isinstance(loaded, Model)
 
 
-def test_endless_sizes_take_no_time(path):
+def test_endless_sizes_take_few_steps(path):
     model().save(path)
     rewrite(path, DOCUMENTS["size of endless terms"][0])
-    started = time.perf_counter()
-    refused(path, "inputs[0].shape[0]")
-    assert time.perf_counter() - started < 1
+    assert steps(lambda: refused(path, "inputs[0].shape[0]")) < 20_000
