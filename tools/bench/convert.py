@@ -124,13 +124,25 @@ def session(path: Path, threads: int) -> tuple[Any, float]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
+    # Else the threads of the session that waits for its turn spin on the core that the other one needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     start = time.perf_counter()
     made = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return made, time.perf_counter() - start
 
 
+def timed(*sessions_and_feeds: Any) -> list[tuple[float, float]]:
+    """Seconds of the clock and of the processor that each session takes for its feed, one after the other."""
+    taken = []
+    for made, feed in zip(sessions_and_feeds[::2], sessions_and_feeds[1::2], strict=True):
+        clock, processor = time.perf_counter(), time.process_time()
+        made.run(None, feed)
+        taken.append((time.perf_counter() - clock, time.process_time() - processor))
+    return taken
+
+
 def paired(ours: Path, theirs: Path, threads: int, seconds: float) -> dict[str, float]:
-    """Latencies of two files, in turn: the median of the ratios of neighbours, and the best of each."""
+    """Latencies of two files, each first in turn: the median of the ratios of neighbours, and the best of each."""
     (a, load_a), (b, load_b) = session(ours, threads), session(theirs, threads)
     feed_a, feed_b = feeds(a), feeds(b)
     for _ in range(3):
@@ -138,13 +150,10 @@ def paired(ours: Path, theirs: Path, threads: int, seconds: float) -> dict[str, 
     times: list[tuple[float, float]] = []
     busy: list[tuple[float, float]] = []
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 5:
-        marks = [(time.perf_counter(), time.process_time())]
-        for made, feed in ((a, feed_a), (b, feed_b)):
-            made.run(None, feed)
-            marks.append((time.perf_counter(), time.process_time()))
-        times.append((marks[1][0] - marks[0][0], marks[2][0] - marks[1][0]))
-        busy.append((marks[1][1] - marks[0][1], marks[2][1] - marks[1][1]))
+    while time.perf_counter() < end or len(times) < 6:
+        first, second = timed(a, feed_a, b, feed_b) if len(times) % 2 else reversed(timed(b, feed_b, a, feed_a))
+        times.append((first[0], second[0]))
+        busy.append((first[1], second[1]))
     best_a, best_b = (min(column) for column in zip(*times, strict=True))
     return {
         "threads": threads,

@@ -162,16 +162,35 @@ def conv_lstm(layers: Any) -> tuple[Any, Any]:
     return inputs, layers.ConvLSTM2D(16, 3, padding="same")(inputs)
 
 
-def transformer(layers: Any) -> tuple[Any, Any]:
-    """With relu: onnxruntime refuses what the peers write for an exact gelu."""
-    inputs = layers.Input((128, 256), name="tokens")
-    x = inputs
-    for _ in range(2):
+def _encoder(layers: Any, x: Any, heads: int, size: int, hidden: int, blocks: int) -> Any:
+    """Blocks that normalize first. With relu: onnxruntime refuses what the peers write for an exact gelu."""
+    width = x.shape[-1]
+    for _ in range(blocks):
         y = layers.LayerNormalization(epsilon=1e-6)(x)
-        x = layers.Add()([x, layers.MultiHeadAttention(4, 64)(y, y)])
-        y = layers.Dense(1024, activation="relu")(layers.LayerNormalization(epsilon=1e-6)(x))
-        x = layers.Add()([x, layers.Dense(256)(y)])
-    return inputs, layers.LayerNormalization(epsilon=1e-6)(x)
+        x = layers.Add()([x, layers.MultiHeadAttention(heads, size)(y, y)])
+        y = layers.Dense(hidden, activation="relu")(layers.LayerNormalization(epsilon=1e-6)(x))
+        x = layers.Add()([x, layers.Dense(width)(y)])
+    return layers.LayerNormalization(epsilon=1e-6)(x)
+
+
+def transformer(layers: Any) -> tuple[Any, Any]:
+    inputs = layers.Input((128, 256), name="tokens")
+    return inputs, _encoder(layers, inputs, 4, 64, 1024, blocks=2)
+
+
+def transformer_block(layers: Any) -> tuple[Any, Any]:
+    """The block of Keras's example of text classification: it normalizes last."""
+    inputs = layers.Input((200, 32), name="tokens")
+    x = layers.Add()([inputs, layers.Dropout(0.1)(layers.MultiHeadAttention(2, 32)(inputs, inputs))])
+    x = layers.LayerNormalization(epsilon=1e-6)(x)
+    y = layers.Dropout(0.1)(layers.Dense(32)(layers.Dense(32, activation="relu")(x)))
+    return inputs, layers.LayerNormalization(epsilon=1e-6)(layers.Add()([x, y]))
+
+
+def vit(layers: Any) -> tuple[Any, Any]:
+    """The sizes of Keras's example of image classification: 144 patches of 64 numbers."""
+    inputs = layers.Input((144, 64), name="patches")
+    return inputs, _encoder(layers, inputs, 4, 64, 128, blocks=8)
 
 
 def layer_norm(layers: Any) -> tuple[Any, Any]:
@@ -221,6 +240,8 @@ NETWORKS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
         bidirectional,
         conv_lstm,
         transformer,
+        transformer_block,
+        vit,
         layer_norm,
         exact_gelu,
         grouped_conv,
