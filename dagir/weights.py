@@ -16,6 +16,7 @@ from dagir.types import Array, TensorType
 
 _WORTH_RELEASING = 1 << 16  # bytes
 _SMALL = 1 << 12  # elements
+_PART = 1 << 16  # elements: NumPy copies what it multiplies where a file does not align it
 
 
 def fitting(name: str, type: TensorType, given: Any) -> Array:
@@ -55,7 +56,8 @@ def _is_finite(array: Array) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         if array.dtype in (np.float32, np.float64) and array.flags.c_contiguous:
             flat = array.reshape(-1)
-            if math.isfinite(np.dot(flat, flat)):  # five times as fast as the sum
+            parts = (flat[start : start + _PART] for start in range(0, flat.size, _PART))
+            if all(math.isfinite(np.dot(part, part)) for part in parts):  # five times as fast as the sum
                 return True
         return math.isfinite(float(array.sum(dtype=np.float64)))
 

@@ -11,8 +11,8 @@ import pytest
 
 import dagir
 from dagir.errors import FileError
+from effort import steps
 from faults.dagir_files import change_header, join, model, parts, refused, rewrite
-from steps import steps
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import pytest
 
 import dagir
 from dagir.errors import DagirError, FileError, UnsafeFile, UnsupportedLayer
+from effort import steps
 from faults.keras_files import (
     BIAS,
     KERNEL,
@@ -32,7 +33,6 @@ from faults.keras_files import (
     tensor,
     write,
 )
-from steps import steps
 
 SUFFIXES = pytest.mark.parametrize("suffix", [".keras", ".h5"])
 

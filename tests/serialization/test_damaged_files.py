@@ -15,8 +15,8 @@ import dagir
 from dagir import ops
 from dagir.errors import FileError
 from dagir.model import Model
+from effort import steps
 from faults.dagir_files import join, model, parts, refused, rewrite
-from steps import steps
 
 
 @pytest.fixture

@@ -143,7 +143,9 @@ def timed(*sessions_and_feeds: Any) -> list[tuple[float, float]]:
 
 def paired(ours: Path, theirs: Path, threads: int, seconds: float) -> dict[str, float]:
     """Latencies of two files, each first in turn: the median of the ratios of neighbours, and the best of each."""
-    (a, load_a), (b, load_b) = session(ours, threads), session(theirs, threads)
+    loads = [(session(ours, threads)[1], session(theirs, threads)[1]) for _ in range(5)]
+    load_a, load_b = (median(column) for column in zip(*loads, strict=True))
+    a, b = session(ours, threads)[0], session(theirs, threads)[0]
     feed_a, feed_b = feeds(a), feeds(b)
     for _ in range(3):
         a.run(None, feed_a), b.run(None, feed_b)

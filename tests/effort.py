@@ -1,8 +1,9 @@
-"""The work of a call in steps instead of seconds: the same on every machine, however busy."""
+"""The work of a call in what is the same on every machine, however busy: steps instead of seconds, and bytes."""
 
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from collections.abc import Callable
 from types import FrameType
 
@@ -22,3 +23,13 @@ def steps(work: Callable[[], object]) -> int:
     finally:
         sys.setprofile(before)
     return count
+
+
+def allocated(work: Callable[[], object]) -> int:
+    """How many bytes `work` holds at its peak, of Python and NumPy."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
