@@ -40,7 +40,7 @@ _EDGES: tuple[Callable[[Array], Array], ...] = (
     np.abs,
     lambda row: np.round(row * 2) / 2,  # ties, and numbers on the steps of floor and round
 )
-_LADDER = ((5, 8), (9, 16), (19, 32), (37, 64), (75, 128), (224, 256))
+_LADDERS = ((5, 16, 9, 32, 19, 64, 37, 75, 128, 224, 256), (8, 16, 32, 64, 128, 256))  # of every other case
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,9 @@ def size_plans(graph: Graph) -> list[Plan]:
     plans = []
     for case, (batch, kind) in enumerate(_BATCHES if batches else _BATCHES[:2]):
         steps = [
-            {name: step[case % 2] + i * apart for i, name in enumerate(others)} for step in _LADDER for apart in (1, 0)
+            {name: size + i * apart for i, name in enumerate(others)}
+            for size in _LADDERS[case % 2]
+            for apart in (1 if size % 8 else 8, 0)  # whole eights, as networks want that halve their images
         ]
         tried = [{**dict.fromkeys(batches, batch), **step} for step in (steps if others else [{}])]
         plans.append(Plan(tuple(sizes for place, sizes in enumerate(tried) if sizes not in tried[:place]), kind))

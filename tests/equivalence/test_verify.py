@@ -200,13 +200,21 @@ def test_named_sizes_get_two_values_each_and_larger_ones_where_the_graph_refuses
     z = dagir.Input(shape=("steps", 2), name="z")
     plans = size_plans(dagir.Model([x, z], [x * 1.5, z * 1.5]).graph)
     assert plans[0].tried[0] == {"batch": 1, "time": 5, "steps": 6}
-    assert plans[1].tried[0] == {"batch": 3, "time": 8, "steps": 9}
+    assert plans[1].tried[0] == {"batch": 3, "time": 8, "steps": 16}
     assert [plan.kind for plan in plans] == ["normal", "normal", "spread", "edges"]
     twice = dagir.verify(dagir.Model(x, ops.exp(x)), ("numpy",))
     assert [case.input_shapes for case in twice.cases] == [((1, 5, 2),), ((3, 8, 2),), ((17, 5, 2),), ((7, 8, 2),)]
     tail = dagir.Model(x, ops.exp(x[:, 20:]))
     report = dagir.verify(tail, ("numpy",))
     assert all(case.input_shapes[0][1] > 20 for case in report.cases)
+
+
+def test_images_that_are_halved_get_small_sizes_all_the_same():
+    """As in a U-Net: what is halved, and doubled again, is the same only for even sizes."""
+    x = dagir.Input(shape=("height", "width", 1), name="x")
+    model = dagir.Model(x, layers.Add()([x, layers.UpSampling2D(4)(layers.MaxPooling2D(4)(x))]))
+    shapes = [case.input_shapes[0][1:3] for case in dagir.verify(model, ("numpy",)).cases]
+    assert shapes[:2] == [(16, 24), (8, 16)]
 
 
 def test_given_inputs_and_sizes():
