@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from dagir import dims
 from dagir.dims import Dim, SymbolicDim
-from dagir.errors import ArgumentError
+from dagir.errors import ArgumentError, DagirError
 from dagir.graph import Node, Value
 from dagir.layers import Input
 from dagir.model import Model
@@ -22,8 +22,15 @@ def resize_inputs(model: Model, shapes: Mapping[str, Sizes]) -> Model:
     """The model for inputs of these shapes: a number fixes a size, a name or None frees it.
 
     shapes: by input name, the batch size included; inputs that are not named stay. Raises ArgumentError for another
-    rank or an unknown name, and ShapeError where the layers do not take the sizes.
+    rank, an unknown name, or a free size where the layers take one number alone; ShapeError where they do not take the
+    sizes.
     """
+    resized = _resized(model, shapes)
+    _check_free(resized, model)
+    return resized
+
+
+def _resized(model: Model, shapes: Mapping[str, Sizes]) -> Model:
     names = [name for name, _ in model.signature.inputs]
     for name in shapes:
         if name not in names:
@@ -44,6 +51,26 @@ def resize_inputs(model: Model, shapes: Mapping[str, Sizes]) -> Model:
 
     graph = rebuild(model.graph, again, inputs=inputs)
     return Model(pack(model.input, graph.inputs), pack(model.output, graph.outputs), name=model.name)
+
+
+def _check_free(resized: Model, model: Model) -> None:
+    """What was fixed and is free now must take another number: no shape rule can tell of a size without one."""
+    for (name, free), before in zip(resized.signature.inputs, model.inputs, strict=True):
+        for axis, (size, number) in enumerate(zip(free.shape, before.type.shape, strict=True)):
+            if not isinstance(number, int) or isinstance(size, int):
+                continue
+            other = [
+                2 * number if place == axis else each if isinstance(each, int) else str(each)
+                for place, each in enumerate(free.shape)
+            ]
+            try:
+                _resized(resized, {name: other})
+            except DagirError as error:
+                raise ArgumentError(
+                    f"axis {axis} of input {name!r} cannot be {size!s}: the layers want {number} there "
+                    f"({error.summary})",
+                    remedy=f"leave it at {number}",
+                ) from None
 
 
 def _wanted(value: Value, name: str, shape: Sizes, sizes: dict[str, Dim]) -> Shape:

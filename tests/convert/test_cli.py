@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from onnx import numpy_helper
 
 from dagir_convert import main as tool
 from dagir_convert import targets
+from faults.keras_files import write
 
 SOURCE = """
 import numpy as np
@@ -220,6 +222,13 @@ def test_a_damaged_dagir_file_is_exit_code_5(run, folder):
     assert names(folder) == ["model.py", "net.dagir"]
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_inspect_a_keras_file(run, folder, suffix):
+    code, out, err = run("inspect", write(folder / f"net{suffix}"), "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["weights"] == 2
+
+
 def test_inspect(run):
     run("model.py:build", "net.onnx", "--quiet")
     code, out, _ = run("inspect", "net.onnx")
@@ -284,6 +293,14 @@ def test_the_source_is_never_the_target(run):
         assert code == 2
         assert "the target is the source" in err
     assert Path("net.dagir").read_bytes() == b"precious"
+
+
+def test_a_conversion_that_is_told_to_end_leaves_nothing(run, folder, monkeypatch):
+    before = names(folder)
+    monkeypatch.setattr(os, "replace", lambda *paths: os.kill(os.getpid(), signal.SIGTERM))
+    assert run("model.py:build", "net.onnx", "--no-verify")[0] == 128 + signal.SIGTERM
+    assert run("model.py:build", "net.dagir", "--no-verify")[0] == 128 + signal.SIGTERM
+    assert names(folder) == before
 
 
 def test_damaged_files_are_exit_code_5(run):

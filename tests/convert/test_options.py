@@ -149,6 +149,17 @@ def test_a_size_is_fixed_wherever_its_name_stands():
     assert [size.dim_param for size in proto.graph.input[1].type.tensor_type.shape.dim] == ["n", "t", ""]
 
 
+def test_an_axis_that_the_layers_want_fixed_stays_fixed():
+    wave = dagir.Input((None, 1), name="wave")
+    model = dagir.Model(wave, layers.Conv1D(2, 2)(wave))
+    with pytest.raises(ArgumentError, match="axis 2 of input 'wave' cannot be c: the layers want 1 there"):
+        resize_inputs(model, {"wave": ("a", "b", "c")})
+    image = dagir.Input((32, 32, 3), name="image")
+    model = dagir.Model(image, layers.Conv2D(2, 3)(image))
+    freed = resize_inputs(model, {"image": (None, "height", "width", 3)})
+    assert str(freed.signature.outputs[0][1]) == "float32[batch, height - 2, width - 2, 2]"
+
+
 def test_a_nested_model_takes_the_sizes_of_its_call():
     steps, fixed = dagir.Input(("time", 4)), dagir.Input((7, 4), name="fixed")
     inner = dagir.Model(steps, layers.Reshape((2, -1, 2))(steps), name="inner")

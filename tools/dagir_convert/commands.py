@@ -122,10 +122,10 @@ def _count(shape: tuple[int, ...]) -> int:
 
 def inspect(source: sources.Source, output: Output, as_json: bool) -> None:
     """Print inputs, outputs, op counts and weights. Raises BackendError for a format that is not read."""
-    if source.runs_code or source.path.suffix == ".dagir":
-        summary = summarize(load(source, output))
+    if sources.MODEL_FILES.get(source.path.suffix) == "onnx":
+        summary = dagir.backend("onnx").describe(source.path)
     else:
-        summary = dagir.backend(sources.MODEL_FILES[source.path.suffix]).describe(source.path)
+        summary = summarize(load(source, output))
     if as_json:
         data = {
             "inputs": dict(summary.inputs),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -198,7 +200,7 @@ def plot(
 
 @app.command()
 def inspect(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A .onnx or .dagir file, or file.py:name.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A .onnx, .keras, .h5 or .dagir file, or file.py:name.")],
     as_json: _Json = False,
 ) -> None:
     """Print the inputs, outputs, ops and weights of a model."""
@@ -232,9 +234,15 @@ def verify(
     )
 
 
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Unwind, so that temporary files are removed."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """The entry point: a DagirError becomes its message and its exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets on stderr
+    before = signal.signal(signal.SIGTERM, _leave)
     try:
         warnings.simplefilter("ignore", NonFiniteWarning)  # the commands tell it themselves
         app(prog_name="dagir-convert")
@@ -243,6 +251,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":
