@@ -166,7 +166,7 @@ class _Writer:
 
 
 def _anew(weight: Parameter) -> Parameter:
-    array = None if weight._initializer is not None else weight.array.copy()
+    array = None if weight._initializer is not None else weight.array
     return Parameter(weight.name, weight.type, weight._initializer, array=array, trainable=weight.trainable)
 
 

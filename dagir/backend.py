@@ -14,7 +14,7 @@ import numpy as np
 from dagir.diagnostics import describe
 from dagir.dims import evaluate
 from dagir.errors import ArgumentError, BackendError, DagirError, ShapeError, UnsupportedOp
-from dagir.feeds import arrange, bind
+from dagir.feeds import apart, arrange, bind
 from dagir.foreign import takes_a_model
 from dagir.graph import Graph, Node, Op
 from dagir.indices import IndexGuard
@@ -132,7 +132,11 @@ class Backend(ABC):
 
 
 class Executable(ABC):
-    """Arrays in, arrays out, in the structures of the model. `.artifact` is the native thing."""
+    """Arrays in, arrays out, in the structures of the model. `.artifact` is the native thing.
+
+    It computes with the weights that the model had when it was lowered, as a file would: lower again after `assign`,
+    `set_weights` or `fit`. What comes out shares no memory with what went in.
+    """
 
     artifact: Any
 
@@ -159,7 +163,7 @@ class Executable(ABC):
                     f"sizes that had to be equal at run time are not: {equation}",
                     facts=[("node", describe(node)), ("sizes", ", ".join(f"{k}={v}" for k, v in sizes.items()))],
                 )
-        return pack(self.signature.output_structure, self._empty(sizes) or self._run(arrays))
+        return pack(self.signature.output_structure, self._empty(sizes) or apart(self._run(arrays), arrays))
 
     def _empty(self, sizes: Mapping[str, int]) -> list[Array]:
         """The outputs, where their sizes say that they hold nothing: frameworks fail on a batch of 0 here and there."""
@@ -242,7 +246,10 @@ def backend(name: str) -> Backend:
 
 
 def lower(model: Model | Graph, backend_name: str = "numpy", **options: Any) -> Executable:
-    """Compile a model for a backend: "numpy", "onnx", "keras". Options are the backend's (onnx: device, opset)."""
+    """Compile a model for a backend: "numpy", "onnx", "keras". Options are the backend's (onnx: device, opset).
+
+    The executable keeps the weights as they are now: it does not follow what is assigned later.
+    """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("lower", model, "a Model or a Graph")
     return backend(backend_name).lower(model, **options)

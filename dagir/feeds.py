@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from dagir.dims import evaluate
 from dagir.errors import DagirError, FeedError
@@ -121,6 +122,20 @@ def bind(inputs: Inputs, arrays: Sequence[Array]) -> dict[str, int]:
 def _wrong_size(name: str, type: TensorType, array: Array, axis: int, wanted: str) -> DagirError:
     facts = [("declared", str(type)), ("given", f"{array.dtype}{list(array.shape)}")]
     return FeedError(f"axis {axis} of input {name!r} must have size {wanted}; got {array.shape[axis]}", facts=facts)
+
+
+def apart(outputs: Sequence[Array], arrays: Sequence[Array]) -> list[Array]:
+    """The outputs, with a copy of each that lies in the memory of an input or of another output."""
+    lying = sorted((*byte_bounds(array), place) for place, array in enumerate((*arrays, *outputs)) if array.size)
+    found, end, last = list(outputs), -1, 0
+    for low, high, place in lying:
+        if low < end:
+            for each in (last, place):
+                if each >= len(arrays):
+                    found[each - len(arrays)] = outputs[each - len(arrays)].copy()
+        if high > end:
+            end, last = high, place
+    return found
 
 
 def refuse_nan(inputs: Inputs, arrays: Sequence[Array], who: str) -> None:

@@ -19,6 +19,7 @@ from dagir.dims import SymbolicDim
 from dagir.errors import ArgumentError, DagirError, InvalidGraph, ShapeError
 from dagir.op import Immutable, Op, Types, snake_case
 from dagir.origin import LayerCall, Location, caller, current_scope
+from dagir.snapshots import snapshot_of
 from dagir.types import Array, DType, Equation, TensorType, take_equations, type_of
 
 Initializer: TypeAlias = Callable[[tuple[int, ...], DType], Array]
@@ -162,7 +163,8 @@ class Value(Immutable, Arithmetic):
 class Parameter(Arithmetic):
     """A weight: a cell with an array, the one mutable thing of the IR. Identity is sharing.
 
-    The array is made by the initializer when it is first asked for, or given; it may be memory-mapped.
+    The array is made by the initializer when it is first asked for, or given; it may be memory-mapped. Nobody writes
+    into it: an array that its owner could write to is copied.
     """
 
     __slots__ = ("_array", "_initializer", "_is_finite", "name", "trainable", "type", "value")
@@ -183,7 +185,10 @@ class Parameter(Arithmetic):
 
     @property
     def array(self) -> Array:
-        """The numbers, in this parameter's dtype. Not a copy: use `assign` to change them."""
+        """The numbers, in this parameter's dtype, read-only. Not a copy: use `assign` to change them."""
+        held = snapshot_of(self)
+        if held is not None:
+            return held
         if self._array is None:
             if self._initializer is None:
                 raise ArgumentError(f"parameter {self.name!r} has neither an array nor an initializer")
@@ -207,7 +212,10 @@ class Parameter(Arithmetic):
         return self._array is not None
 
     def assign(self, array: Any) -> None:
-        """Replace the numbers, cast to this dtype. Raises ShapeError, ArgumentError; warns of NaN and infinity."""
+        """Replace the numbers, cast to this dtype. Raises ShapeError, ArgumentError; warns of NaN and infinity.
+
+        What was lowered before keeps the numbers that it was lowered with.
+        """
         self._array, self._is_finite = self.fitting(array), False
         self.warn_if_not_finite()
 
@@ -216,29 +224,27 @@ class Parameter(Arithmetic):
         return weights.fitting(self.name, self.type, array)
 
     def warn_if_not_finite(self) -> None:
-        """Warn of NaN and infinity, at the user's line. Numbers that nobody can change are looked at once."""
+        """Warn of NaN and infinity, at the user's line. Numbers that were assigned are looked at once."""
         if not self._is_finite:
-            self._is_finite = weights.warn_if_not_finite(self.name, self.array) and not self.array.flags.writeable
+            self._is_finite = weights.warn_if_not_finite(self.name, self.array)
 
     def numpy(self) -> Array:
-        """The numbers, as Keras variables give them."""
-        return self.array
+        """A copy of the numbers, as Keras variables give it."""
+        return self.array.copy()
 
     def __repr__(self) -> str:
         return f"<Parameter {self.name} {self.type}>"
 
 
 class Constant:
-    """An array that is part of the graph and never trained."""
+    """An array that is part of the graph and never trained; what its owner could write to is copied."""
 
     __slots__ = ("array", "value")
 
     def __init__(self, array: Array) -> None:
         if array.dtype.kind in "TU":
             raise ArgumentError("text cannot be a constant of a graph", remedy="look it up: layers.StringLookup")
-        array = array.view()
-        array.flags.writeable = False
-        self.array = array
+        self.array = weights.owned(array)
         self.value = Value(type_of(array), self)
 
     def __repr__(self) -> str:

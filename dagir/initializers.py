@@ -17,6 +17,7 @@ import numpy as np
 from dagir.errors import ArgumentError
 from dagir.graph import Initializer
 from dagir.types import Array, DType
+from dagir.weights import frozen, owned
 
 _generator = np.random.default_rng()
 
@@ -47,7 +48,7 @@ class _Base:
 
     def __call__(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """An array of the shape and dtype."""
-        return np.asarray(self._values(shape)).astype(dtype.numpy)
+        return frozen(np.asarray(self._values(shape)).astype(dtype.numpy))
 
     def _values(self, shape: tuple[int, ...]) -> Array:
         raise NotImplementedError
@@ -285,7 +286,7 @@ def get(initializer: Any) -> Initializer:
     if isinstance(initializer, Mapping):
         return _from_config(initializer)
     if isinstance(initializer, np.ndarray):
-        return _given(initializer)
+        return _given(owned(initializer))
     found = _BY_NAME.get(initializer) if isinstance(initializer, str) else None
     if found is None:
         near = difflib.get_close_matches(str(initializer), _BY_NAME, n=3)
@@ -313,7 +314,7 @@ def _given(array: Array) -> Initializer:
     def initialize(shape: tuple[int, ...], dtype: DType) -> Array:
         if array.shape != tuple(shape):
             raise ArgumentError(f"the initial array has shape {array.shape}, the weight has {shape}")
-        return array.astype(dtype.numpy)
+        return frozen(array.astype(dtype.numpy, copy=False))
 
     return initialize
 

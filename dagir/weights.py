@@ -19,8 +19,27 @@ _SMALL = 1 << 12  # elements
 _PART = 1 << 16  # elements: NumPy copies what it multiplies where a file does not align it
 
 
+def frozen(array: Array) -> Array:
+    """An array that nobody else holds, read-only from now on, so that a weight or constant takes it without a copy."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base.flags.writeable = False
+        base = base.base
+    return array
+
+
+def owned(array: Array) -> Array:
+    """The numbers where nobody writes to them: a copy of what can be written to, else the array as it is."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return frozen(array.copy())
+        base = base.base
+    return array
+
+
 def fitting(name: str, type: TensorType, given: Any) -> Array:
-    """The array of a weight in its dtype; not a copy where the dtype is right. Raises ShapeError, ArgumentError."""
+    """The array of a weight in its dtype, where nobody writes to it: see `owned`. Raises ShapeError, ArgumentError."""
     try:
         array = np.asarray(given)
     except ValueError:
@@ -32,7 +51,8 @@ def fitting(name: str, type: TensorType, given: Any) -> Array:
             f"weight {name!r} has shape {type.shape}, got an array of shape {array.shape}",
             remedy="give weights in the order and shapes of layer.weights",
         )
-    return array.astype(type.dtype.numpy, copy=False)
+    cast = array.astype(type.dtype.numpy, copy=False)
+    return owned(cast) if cast is array or cast.base is not None else frozen(cast)
 
 
 def _what(given: Any, array: Array) -> str:

@@ -12,8 +12,10 @@ from dagir.backend import Around, Backend, Executable, graph_of, signature
 from dagir.errors import ArgumentError
 from dagir.graph import Graph
 from dagir.model import Model
+from dagir.ops.call import parameters_of
 from dagir.passes import DEPLOY, run
 from dagir.probing import Points, points_of
+from dagir.snapshots import Snapshot
 from dagir.types import Array, DType
 from dagir_numpy.interpreter import evaluate
 from dagir_numpy.rules import rules
@@ -27,10 +29,11 @@ class NumpyExecutable(Executable):
         super().__init__(graph, signature(model))
         self.artifact: Graph = graph
         self.precision = precision
+        self._weights = Snapshot(parameters_of(graph))
 
     def trace(self, arrays: Sequence[Array], around: Around) -> list[Array]:
         """Run on arrays in the order of the inputs, with `around` called for each node in place of its rule."""
-        return evaluate(self.artifact, arrays, self.precision, around)
+        return self._evaluated(self.artifact, arrays, around)
 
     @cached_property
     def _points(self) -> Points:
@@ -44,14 +47,18 @@ class NumpyExecutable(Executable):
         """The interpreter on a graph that yields the points."""
         inside = self._points
         graph = Graph(inside.graph.inputs, [inside.values[name] for name in names], "observed")
-        return evaluate(graph, arrays, self.precision)
+        return self._evaluated(graph, arrays)
 
     def part(self, model: Model, inputs: Mapping[str, str], output: str) -> Executable:
         """The interpreter at the same precision; its rules are what is tested."""
         return NumpyExecutable(model, self.precision)
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
-        return evaluate(self.artifact, arrays, self.precision)
+        return self._evaluated(self.artifact, arrays)
+
+    def _evaluated(self, graph: Graph, arrays: Sequence[Array], around: Around | None = None) -> list[Array]:
+        with self._weights.seen():
+            return evaluate(graph, arrays, self.precision, around)
 
 
 class NumpyBackend(Backend):
@@ -87,6 +94,6 @@ class Optimized(NumpyExecutable):
         return {}
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
-        found = evaluate(self._graph, arrays, self.precision)
+        found = self._evaluated(self._graph, arrays)
         outputs = zip(found, self.artifact.outputs, strict=True)
         return [np.asarray(array, value.dtype.numpy) for array, value in outputs]

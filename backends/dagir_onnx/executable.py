@@ -24,7 +24,8 @@ from dagir.errors import ArgumentError, BackendError, DagirError, FeedError
 from dagir.feeds import as_strings, refuse_nan
 from dagir.graph import Graph, Node
 from dagir.model import Model, Signature
-from dagir.ops.call import first_of
+from dagir.ops.call import first_of, parameters_of
+from dagir.snapshots import Snapshot
 from dagir.types import Array, DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
@@ -75,6 +76,7 @@ class OnnxExecutable(Executable):
         self._artifact: ModelProto | None = None
         self._session: Any = None
         self._lent: Any = None
+        self._weights = Snapshot(parameters_of(graph))
 
     @property
     def artifact(self) -> ModelProto:
@@ -84,7 +86,8 @@ class OnnxExecutable(Executable):
         if self._artifact is None:
             whole = ModelProto()
             whole.CopyFrom(self._model)
-            self._artifact = embed(whole, self._initializers)
+            with self._weights.seen():
+                self._artifact = embed(whole, self._initializers)
         return self._artifact
 
     def save(self, path: str | os.PathLike[str], *, external_data: bool | None = None, overwrite: bool = True) -> Path:
@@ -92,7 +95,8 @@ class OnnxExecutable(Executable):
 
         Nothing half-written is left: a temporary file is renamed. Raises FileError.
         """
-        return write(self._model, self._initializers, Path(path), external_data=external_data, overwrite=overwrite)
+        with self._weights.seen():
+            return write(self._model, self._initializers, Path(path), external_data=external_data, overwrite=overwrite)
 
     @property
     def session(self) -> Any:
@@ -127,7 +131,8 @@ class OnnxExecutable(Executable):
             with tempfile.TemporaryDirectory(prefix="dagir-", ignore_cleanup_errors=True) as folder:
                 if self._options is None:
                     share = self.device == "cpu"
-                    source, self._lent = lend(self._model, self._initializers, options, Path(folder), share)
+                    with self._weights.seen():
+                        source, self._lent = lend(self._model, self._initializers, options, Path(folder), share)
                     yield source
                 else:
                     yield str(self.save(Path(folder) / "model.onnx", external_data=True))

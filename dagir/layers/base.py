@@ -173,11 +173,11 @@ class Layer:
     variables = weights
 
     def get_weights(self) -> list[Any]:
-        """The arrays, in the order of `weights`."""
-        return [weight.array for weight in self.weights]
+        """Copies of the arrays, in the order of `weights`; `weight.array` is the array itself."""
+        return [weight.numpy() for weight in self.weights]
 
     def set_weights(self, arrays: Sequence[Any]) -> None:
-        """Assign arrays in the order of `weights`. Raises ShapeError before anything is changed."""
+        """Assign copies of arrays in the order of `weights`. Raises ShapeError before anything is changed."""
         weights = self.weights
         if len(arrays) != len(weights):
             names = ", ".join(f"{weight.name} {weight.shape}" for weight in weights)

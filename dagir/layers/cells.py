@@ -17,6 +17,7 @@ from dagir.ops.rnn import ACTIVATIONS
 from dagir.ops.steps import gru_step, lstm_step, simple_rnn_step
 from dagir.structure import flatten
 from dagir.types import Array, DType
+from dagir.weights import frozen
 
 
 class _Cell(Layer):
@@ -333,6 +334,6 @@ def forgetting(units: int, initializer: Any) -> Initializer:
 
     def initialize(shape: Sequence[int], dtype: DType) -> Array:
         parts = [make((units,), dtype), np.ones(units, dtype.numpy), make((2 * units,), dtype)]
-        return np.concatenate(parts)
+        return frozen(np.concatenate(parts))
 
     return initialize

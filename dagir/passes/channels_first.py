@@ -21,6 +21,7 @@ from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
 from dagir.rewriting import Operands, copy_node, emit
 from dagir.types import Array, DType, Shape
+from dagir.weights import frozen
 
 _BOUND = (
     ops.Conv,
@@ -214,7 +215,7 @@ def _moved_leaf(value: Value, full: Shape) -> Value:
         return array.reshape(full).transpose(axes)  # type: ignore[arg-type]
 
     if isinstance(source, Constant):
-        return Constant(rearranged(source.array)).value
+        return Constant(frozen(rearranged(source.array))).value
     assert isinstance(source, Parameter)
 
     def initialize(_: Shape, __: DType) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from dagir.graph import Constant, Initializer, Parameter, Value
 from dagir.types import Array, DType, Shape, TensorType
+from dagir.weights import frozen
 
 _DEEPEST = 32
 
@@ -50,7 +51,7 @@ def reshaped(value: Value, shape: Shape) -> Value:
     assert isinstance(source, (Parameter, Constant))
     sizes = tuple(size for size in shape if isinstance(size, int))
     if isinstance(source, Constant):
-        return Constant(source.array.reshape(sizes)).value
+        return Constant(frozen(source.array.reshape(sizes))).value
 
     def view(_: Shape, __: DType) -> Array:
         array: Array = source.array.reshape(sizes)

@@ -22,6 +22,7 @@ from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
 from dagir.rewriting import Operands, rebuild
 from dagir.types import Array, DType
+from dagir.weights import frozen
 
 _RANDOM = (Dropout, GaussianNoise, GaussianDropout, AlphaDropout)
 _REARRANGING = (Reshape, Transpose, ExpandDims, Squeeze)
@@ -73,7 +74,7 @@ def _evaluate(node: Node, operands: Operands) -> list[Array]:
     fixed = [value if value is None else Constant(value.source.array).value for value in operands]  # type: ignore[union-attr]
     alone = Node(node.op, tuple(fixed), tuple(value.type for value in node.outputs))
     found: list[Array] = backend("numpy").lower(Graph((), alone.outputs))([])
-    return found
+    return [frozen(array) for array in found]
 
 
 def _weight(weight: Parameter, value: Value, array: Array) -> Value:

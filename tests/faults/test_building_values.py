@@ -384,10 +384,9 @@ def test_row_22_one_number_in_many_is_found(dtype, turned):
             weight.warn_if_not_finite()
 
 
-def test_row_22_numbers_that_can_change_are_looked_at_again():
-    array = np.ones(3, "float32")
-    weight = Parameter("w", VECTOR, array=array)
+def test_row_22_numbers_that_were_assigned_are_looked_at_again():
+    weight = Parameter("w", VECTOR, array=np.ones(3, "float32"))
     weight.warn_if_not_finite()
-    array[1] = np.nan
-    with pytest.warns(dagir.errors.NonFiniteWarning, match="1 NaN"):
-        weight.warn_if_not_finite()
+    for _ in range(2):
+        with pytest.warns(dagir.errors.NonFiniteWarning, match="1 NaN"):
+            weight.assign(np.asarray([1, np.nan, 1]))

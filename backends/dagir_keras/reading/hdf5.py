@@ -18,6 +18,7 @@ from h5py import h5d, h5g, h5l, h5o
 
 from dagir.errors import FileError, UnsafeFile
 from dagir.types import Array
+from dagir.weights import frozen
 from dagir_keras.reading.archive import MAX_COMPRESSED, MAX_RATIO, SMALL, Window
 
 _FILTERS = {1, 2, 3}  # deflate, shuffle, fletcher32: part of HDF5 itself, no plug-in is loaded
@@ -226,7 +227,7 @@ class Dataset:
     def _read(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
         read = np.asarray(h5py.Dataset(self._dataset)[()])
         native = read.astype(read.dtype.newbyteorder("="), copy=False)
-        return native.view(dtype).reshape(shape) if native.dtype != dtype and dtype.kind == "V" else native
+        return frozen(native.view(dtype).reshape(shape) if native.dtype != dtype and dtype.kind == "V" else native)
 
 
 def walk(group: Group) -> Iterator[str]:
