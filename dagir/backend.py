@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -144,6 +144,13 @@ class Executable(ABC):
         self.signature = signature
         self._checks = [(equation, node) for node in graph.nodes for equation in node.equations]
         self._graph = graph
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse copy and pickle: what a framework made of the model stays where it is."""
+        raise BackendError(
+            f"a {type(self).__name__} cannot be copied or pickled: it holds what runs in this process",
+            remedy="copy or pickle the model, and lower it there",
+        )
 
     @cached_property
     def _guard(self) -> IndexGuard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -260,6 +261,23 @@ class Model(Trainable, Layer):
         from dagir.architecture import from_architecture
 
         return from_architecture(config, custom_objects) if "layers" in config else cls(**config)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A model of its own, its weights copied too, what was shared shared; a Lambda is its graph, as in a file."""
+        from dagir.serialization.copying import copied_model, layer_of_parts, parts_of_layer
+
+        if self._is_document():
+            return copied_model(self, memo)
+        return layer_of_parts(*copy.deepcopy(parts_of_layer(self), memo))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For copy and pickle: the document of a .dagir file, and the arrays."""
+        from dagir.serialization.copying import model_of_parts, parts_of_model
+
+        return (model_of_parts, parts_of_model(self)) if self._is_document() else super().__reduce__()
+
+    def _is_document(self) -> bool:
+        return "graph" in vars(self) and not self._is_subclassed()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {', '.join(self.input_names)} -> {', '.join(self.output_names)}>"

@@ -32,6 +32,12 @@ class Immutable:
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is immutable: {name} cannot be set")
 
+    def __reduce__(self) -> NoReturn:
+        """Refuse copy and pickle: it is part of the graph that it was made in."""
+        raise ArgumentError(
+            f"a {type(self).__name__} of a graph cannot be copied or pickled alone", remedy="copy or pickle the model"
+        )
+
 
 class _OpType(type):
     """Says which attributes an op has, where it is given others."""

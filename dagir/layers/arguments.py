@@ -39,7 +39,7 @@ def _by_name(cls: type) -> tuple[dict[str, Any], frozenset[str], bool]:
     parameters = signature(cls).parameters.values()
     plain = [each for each in parameters if each.kind not in _VARIADIC]
     needed = frozenset(each.name for each in plain if each.default is each.empty)
-    others = any(each.name == "kwargs" and each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters)
+    others = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters)
     return {each.name: each.default for each in plain}, needed, others
 
 
@@ -54,17 +54,16 @@ def bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, 
         unknown = next((name for name in kwargs if name not in signature(cls).parameters), None)
         if "unexpected keyword" in str(error) and unknown is not None:
             raise unknown_argument(cls, unknown) from None
-        known = ", ".join(name for name in signature(cls).parameters if name not in ("kwargs", "args"))
+        known = ", ".join(defaults)
         raise ArgumentError(f"{cls.__name__}: {error}", remedy=f"its arguments are: {known}") from None
-    bound.apply_defaults()
-    bound.arguments.pop("args", None)
-    extra = bound.arguments.pop("kwargs", {})
-    return {**bound.arguments, **extra}
+    given = {name: bound.arguments[name] for name in defaults if name in bound.arguments}
+    variadic = (each.name for each in signature(cls).parameters.values() if each.kind is each.VAR_KEYWORD)
+    return {**defaults, **given, **bound.arguments.get(next(variadic, ""), {})}
 
 
 def unknown_argument(cls: type, name: str) -> ArgumentError:
     """An error that names the nearest arguments."""
-    known = [each for each in signature(cls).parameters if each not in ("kwargs", "args")]
+    known = list(_by_name(cls)[0])
     near = difflib.get_close_matches(name, known, n=3)
     remedy = f"did you mean {' or '.join(near)}?" if near else f"its arguments are: {', '.join(known)}"
     return ArgumentError(f"{cls.__name__} takes no argument {name!r}", remedy=remedy)

@@ -362,6 +362,12 @@ class Layer:
         """Make a layer from what get_config gave."""
         return cls(**config)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For copy and pickle: the class, the configuration, and the weights. Calls are not part of a layer's copy."""
+        from dagir.serialization.copying import layer_of_parts, parts_of_layer
+
+        return layer_of_parts, parts_of_layer(self)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
 

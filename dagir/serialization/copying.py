@@ -1,0 +1,135 @@
+"""Copies of models and layers, for `copy` and `pickle`: a model as the document that a file holds, a layer alone as its
+class, its configuration and its weights. Within one model, what was shared is shared in the copy.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from dagir.dims import SymbolicDim
+from dagir.errors import ArgumentError
+from dagir.graph import Value
+from dagir.layers import Input, Layer
+from dagir.layers.checking import is_own
+from dagir.model import Model, Sequential
+from dagir.serialization.collecting import Collection
+from dagir.serialization.loading import Reader
+from dagir.serialization.opaque import OpaqueLayer
+from dagir.serialization.reading import Place, Record, parse_json
+from dagir.serialization.saving import Writer
+from dagir.structure import map_structure
+from dagir.types import Array
+from dagir.weights import frozen
+
+Parts: TypeAlias = tuple[str, dict[str, Array], dict[str, type[Layer]]]
+State: TypeAlias = tuple[str, bool, Any, list[tuple[str, bool, Array]], list[Any]]
+
+
+def copied_model(model: Model, memo: dict[int, Any]) -> Model:
+    """A model like this one with layers of its own; weights begin with the same numbers. Raises FileError."""
+    parts, (text, tensors, classes) = _parts_of(model)
+    reader = _reader(text, tensors, classes)
+    found = reader.model()
+    memo.update((id(old), new) for old, new in zip(parts.layers, reader.layers.made, strict=True))
+    memo.update((id(old), new) for old, new in zip(parts.parameters, reader.parameters, strict=True))
+    return found
+
+
+def parts_of_model(model: Model) -> Parts:
+    """The document of a model, its arrays, and the classes of its custom layers. Raises FileError."""
+    return _parts_of(model)[1]
+
+
+def model_of_parts(text: str, tensors: Mapping[str, Array], classes: Mapping[str, type[Layer]]) -> Model:
+    """The model that `parts_of_model` took apart."""
+    return _reader(text, {name: frozen(array) for name, array in tensors.items()}, classes).model()
+
+
+def _parts_of(model: Model) -> tuple[Collection, Parts]:
+    parts = Collection(model)
+    writer = Writer(parts, f"the copy of model {model.name!r}")
+    document = {"model": parts.layers[model], **writer.training(model), **writer.document()}
+    custom = {
+        type(layer).__name__: type(layer)
+        for layer, record in zip(parts.layers, document["layers"], strict=True)
+        if record["kind"] == "custom" and record.get("config") is not None and not is_own(type(layer))
+    }
+    return parts, (json.dumps(document), writer.tensors, custom)
+
+
+def _reader(text: str, tensors: dict[str, Array], classes: Mapping[str, type[Layer]]) -> Reader:
+    place = Place("the copy")
+    return Reader(Record(parse_json(text, place), place), tensors, classes, checksums=False)
+
+
+# ---- layers that stand alone, and models that are a class of the user's own
+
+
+def parts_of_layer(layer: Layer) -> tuple[Any, ...]:
+    """What makes a layer, its configuration, what a model was called on, and its state. Raises ArgumentError."""
+    if isinstance(layer, OpaqueLayer):
+        raise ArgumentError(
+            f"layer {layer.name!r} was loaded without its class {layer.class_name}, so it cannot be copied alone",
+            remedy=f"copy the model, or dagir.load(path, custom_objects={{{layer.class_name!r}: {layer.class_name}}})",
+        )
+    inputs = map_structure(_spec, layer.input) if isinstance(layer, Model) and layer.built else None
+    return *_making(layer), inputs, _state_of(layer)
+
+
+def layer_of_parts(make: Any, config: Any, inputs: Any, state: State) -> Layer:
+    """The layer that `parts_of_layer` took apart."""
+    made: Layer = make(config) if inspect.ismethod(make) else make(**config)
+    if inputs is not None:
+        made(map_structure(lambda spec: Input(**spec.arguments), inputs))
+    _restore(made, state)
+    return made
+
+
+def _making(layer: Layer) -> tuple[Any, dict[str, Any]]:
+    cls = type(layer)
+    if cls is Sequential:
+        return cls, {"layers": list(layer._stack), "name": layer.name}  # type: ignore[attr-defined]
+    if cls.get_config in (Layer.get_config, Model.get_config):
+        return cls, {**layer._init_arguments, "name": layer.name}
+    return cls.from_config, layer.get_config()
+
+
+class _Spec:
+    """What makes an Input like one of a model; no dict, which would be a structure of inputs."""
+
+    def __init__(self, **arguments: Any) -> None:
+        self.arguments = arguments
+
+
+def _spec(value: Value) -> _Spec:
+    shape = [str(size) if isinstance(size, SymbolicDim) else size for size in value.type.shape]
+    return _Spec(batch_shape=shape, dtype=str(value.dtype), name=value.name)
+
+
+def _state_of(layer: Layer) -> State:
+    weights = [(weight.name, weight.trainable, weight.array) for weight in layer._weights]
+    build = layer._build_shapes if layer.built else None
+    return layer.name, layer._trainable, build, weights, [_state_of(inner) for inner in layer._sublayers]
+
+
+def _restore(layer: Layer, state: State) -> None:
+    name, trainable, build, weights, inner = state
+    if build is not None and not layer.built:
+        layer._build_from(build)
+        layer.built = True
+    if len(layer._weights) != len(weights) or len(layer._sublayers) != len(inner):
+        raise ArgumentError(
+            f"layer {name!r} cannot be copied: {type(layer).__name__} made from its configuration has "
+            f"{len(layer._weights)} weights and {len(layer._sublayers)} layers inside, it had {len(weights)} and "
+            f"{len(inner)}",
+            remedy="make weights in build, and let get_config return every argument of __init__",
+        )
+    layer.name, layer._trainable = name, trainable
+    for weight, (own, trains, array) in zip(layer._weights, weights, strict=True):
+        weight.name, weight.trainable = own, trains
+        weight.assign(array)
+    for each, known in zip(layer._sublayers, inner, strict=True):
+        _restore(each, known)
