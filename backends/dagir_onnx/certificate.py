@@ -32,6 +32,7 @@ from dagir.types import Array, DType, TensorType
 from dagir_onnx.kernels import REFUSALS, file_refusal
 
 KEY = "dagir.certificate"
+_VERSION = 2  # raised when the same seed draws other inputs
 _KEPT = 32  # elements of each answer
 JUDGEMENT = "against the float64 answers in the file's certificate"
 
@@ -42,7 +43,7 @@ def certify(path: Path, report: Report, source: str) -> None:
         raise FileError(f"{path} gets no certificate: it was not verified")
     weights, graph = hashes(path)
     data = {
-        "version": 1,
+        "version": _VERSION,
         "compared": "this file on onnxruntime",  # by whatever name: a second conversion gives the same bytes
         "with": f"the float64 evaluation of {source}",
         "cases_run": len(report.cases),
@@ -167,8 +168,8 @@ def _held(path: Path) -> dict[str, Any]:
         held: dict[str, Any] = json.loads(texts[-1])
     except ValueError as error:
         raise FileError(f"the certificate of {path} is damaged") from error
-    if held.get("version") != 1:
-        raise FileError(f"the certificate of {path} is of version {held.get('version')}, this dagir reads 1")
+    if held.get("version") != _VERSION:
+        raise FileError(f"the certificate of {path} is of version {held.get('version')}, this dagir reads {_VERSION}")
     return held
 
 

@@ -276,10 +276,20 @@ class Spread:
         self._largest = 0.0
         self._beyond: Array | None = None
 
-    def forgive(self, narrow: Array) -> None:
-        """Where this evaluation in the narrow dtype is out of its range and the answer is not: nothing is known."""
-        beyond = ~np.isfinite(narrow.astype(np.float64)) & np.isfinite(self.answer)
-        if self.dtype.is_float and beyond.any():
+    def forgive(self, narrow: Array, is_left: bool) -> None:
+        """Where this evaluation in the narrow dtype is out of its range and the answer is not: nothing is known.
+
+        is_left: whether it left its range on the way. Then one over infinity may be 0 here, and far from the answer.
+        """
+        if not self.dtype.is_float:
+            if is_left and not np.array_equal(narrow, self.answer):
+                self.variants.append(narrow)
+            return
+        wide = narrow.astype(np.float64)
+        beyond = ~np.isfinite(wide) & np.isfinite(self.answer)
+        if is_left:
+            beyond |= np.abs(wide - self.answer) > self._budget()[0]
+        if beyond.any():
             self._beyond = beyond
 
     def add(self, sample: Array) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -29,17 +29,23 @@ from dagir.types import Array, DType, TensorType
 Limits = dict[Value, list[Dim]]
 
 _CARRIES = (Cast, Concatenate, ExpandDims, Identity, Reshape, Slice, Squeeze, Transpose)
-_BATCHES = ((1, "normal"), (3, "normal"), (17, "spread"), (7, "edges"))
+_BATCHES = ((1, "normal"), (3, "normal"), (17, "spread"), (8, "edges"))
 _MOST_ELEMENTS = 1 << 14
-_EDGES: tuple[Callable[[Array], Array], ...] = (
-    np.zeros_like,
-    np.ones_like,
-    lambda row: -np.abs(row) - 1,
-    lambda row: row * 50,
-    lambda row: row * 1e-40,  # below the smallest normal float32
-    np.abs,
-    lambda row: np.round(row * 2) / 2,  # ties, and numbers on the steps of floor and round
+_LARGEST_SCALE = 256.0
+_EDGES: tuple[Callable[[Array, DType], Array], ...] = (
+    lambda row, dtype: np.zeros_like(row),
+    lambda row, dtype: np.ones_like(row),
+    lambda row, dtype: -np.abs(row) - 1,
+    lambda row, dtype: row * 50,
+    # Small, but neither it nor a share of it is below the smallest normal number, which TensorFlow flushes to zero:
+    # there log and x ** 0.5 are -inf and 0, where the oracle has numbers. Its square is zero wherever one computes it.
+    lambda row, dtype: np.sign(row) * (1 + np.abs(row)) * float(dtype.tiny) ** 0.75,
+    lambda row, dtype: np.abs(row),
+    lambda row, dtype: np.round(row * 2) / 2,  # ties, and numbers on the steps of floor and round
+    lambda row, dtype: row * 1000,
 )
+WIDE = ("scales", "edges")
+"""Kinds of drawn inputs whose numbers are so large that a right model may leave the range of its dtypes."""
 _LADDERS = ((5, 16, 9, 32, 19, 64, 37, 75, 128, 224, 256), (8, 16, 32, 64, 128, 256))  # of every other case
 
 
@@ -54,14 +60,16 @@ class Plan:
 def size_plans(graph: Graph) -> list[Plan]:
     """The cases to run: a batch of 1, then of 3; where the inputs are small also of 17, and one of edge values.
 
-    Two other sizes differ at first, and are equal where that is refused.
+    Where they are not, the rows of the batch of 3 are of different scales, so that large numbers (what a ReLU6 cuts
+    off) are among them. Two other sizes differ at first, and are equal where that is refused.
     """
     shapes = [value.type.shape for value in graph.inputs]
     names = list(dict.fromkeys(name for shape in shapes for size in shape for name in sorted(symbols(size))))
     batches = [name for name in names if any(shape and symbols(shape[0]) == {name} for shape in shapes)]
     others = [name for name in names if name not in batches]
     if not names:
-        return [Plan(({},)), *_if_small(graph, [Plan(({},), "edges")])]
+        scaled = any(value.dtype.is_float for value in graph.inputs)
+        return [Plan(({},)), *[Plan(({},), "scales")] * scaled, *_if_small(graph, [Plan(({},), "edges")])]
     plans = []
     for case, (batch, kind) in enumerate(_BATCHES if batches else _BATCHES[:2]):
         steps = [
@@ -71,7 +79,9 @@ def size_plans(graph: Graph) -> list[Plan]:
         ]
         tried = [{**dict.fromkeys(batches, batch), **step} for step in (steps if others else [{}])]
         plans.append(Plan(tuple(sizes for place, sizes in enumerate(tried) if sizes not in tried[:place]), kind))
-    return [*plans[:2], *_if_small(graph, plans[2:])]
+    more = _if_small(graph, plans[2:])
+    has_edges = any(plan.kind == "edges" for plan in more)
+    return [plans[0], plans[1] if has_edges else replace(plans[1], kind="scales"), *more]
 
 
 def _if_small(graph: Graph, plans: Sequence[Plan]) -> list[Plan]:
@@ -92,8 +102,8 @@ def draw(
 ) -> list[Array]:
     """An array for each input. Floats are normal with some zeros; ids lie within the tables that they index.
 
-    kind: "spread" for rows of different sizes, "edges" for rows of zeros, ones, large numbers and such. limits: of
-    inputs that index something, found in the graph by default.
+    kind: "spread" and "scales" for rows of different sizes, somewhat and widely; "edges" for rows of zeros, ones,
+    large numbers and such. limits: of inputs that index something, found in the graph by default.
     """
     known = index_limits(graph) if limits is None else limits
     words = _words(graph)
@@ -116,7 +126,7 @@ def _draw(
         return _padded(rng.integers(0, max(bound, 1), shape), rng).astype(dtype.numpy)
     if dtype.is_float:
         numbers = np.where(rng.random(shape) < 0.1, 0.0, rng.standard_normal(shape))
-        return _shaped(_padded(numbers, rng) if len(shape) == 3 else numbers, kind, rng).astype(dtype.numpy)
+        return _shaped(_padded(numbers, rng) if len(shape) == 3 else numbers, kind, rng, dtype).astype(dtype.numpy)
     if dtype.is_integer:
         return rng.integers(0 if dtype.startswith("u") else -9, 10, shape).astype(dtype.numpy)
     return rng.random(shape) < 0.5
@@ -133,17 +143,18 @@ def _padded(numbers: Array, rng: np.random.Generator) -> Array:
     return np.asarray(numbers * kept.reshape(kept.shape + (1,) * (numbers.ndim - 2)))
 
 
-def _shaped(numbers: Array, kind: str, rng: np.random.Generator) -> Array:
+def _shaped(numbers: Array, kind: str, rng: np.random.Generator, dtype: DType) -> Array:
     """Rows along the first axis, each of its own kind."""
     if kind == "normal" or numbers.ndim == 0 or not numbers.size:
         return numbers
     rows = numbers.reshape(len(numbers), -1).copy()
     if kind == "spread":
-        scales = np.exp2(np.linspace(-2, 3, len(rows)))
-        rows *= rng.permutation(scales)[:, None]
-        return np.asarray(rows.reshape(numbers.shape))
-    for place, row in enumerate(rows):
-        rows[place] = _EDGES[place % len(_EDGES)](row)
+        rows *= rng.permutation(np.exp2(np.linspace(-2, 3, len(rows))))[:, None]
+    elif kind == "scales":
+        rows *= np.geomspace(_LARGEST_SCALE, 1, len(rows))[:, None]
+    else:
+        for place, row in enumerate(rows):
+            rows[place] = _EDGES[place % len(_EDGES)](row, dtype)
     return np.asarray(rows.reshape(numbers.shape))
 
 

@@ -56,6 +56,7 @@ class Oracle:
         found: dict[str, int] = self._exe.bind(arrays)
         return found
 
+    @np.errstate(all="ignore")  # special values and overflow are judged where they stand, not warned of
     def __call__(
         self, arrays: Sequence[Array], rng: np.random.Generator, overflow: bool = False, times: int = 1
     ) -> list[Expected]:
@@ -75,11 +76,13 @@ class Oracle:
                 spread.add(sample)
             self.meter.tick()
         if overflow:
-            narrow = self._narrow.trace(arrays, lambda node, operands, apply: apply(operands, None))
+            reach = _Reach()
+            narrow = self._narrow.trace(arrays, reach)
             for spread, found in zip(spreads, narrow, strict=True):
-                spread.forgive(found)
+                spread.forgive(found, reach.is_left)
         return [_expected(spread) for spread in spreads]
 
+    @np.errstate(all="ignore")
     def inside(
         self, arrays: Sequence[Array], rng: np.random.Generator, names: Collection[str] | None = None
     ) -> dict[str, Expected]:
@@ -109,6 +112,22 @@ class Oracle:
             self._flat.trace(arrays, disturb)
             self.meter.tick()
         return {wanted[value]: _expected(spread) for value, spread in spreads.items()}
+
+
+class _Reach:
+    """Evaluates in the model's own dtypes. is_left: whether a node made infinity or NaN of numbers."""
+
+    def __init__(self) -> None:
+        self.is_left = False
+
+    def __call__(self, node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
+        results = apply(operands, None)
+        self.is_left = self.is_left or (not _all_finite(results) and _all_finite(operands))
+        return results
+
+
+def _all_finite(arrays: Sequence[Array | None]) -> bool:
+    return all(np.isfinite(a.astype(np.float64)).all() for a in arrays if a is not None and a.dtype.kind not in "iubT")
 
 
 def _holds_subnormals(arrays: Sequence[Array]) -> bool:

@@ -64,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Case:
-    """One set of inputs that was run. kind: normal, spread, edges, or given. sizes: the named sizes."""
+    """One set of inputs that was run. kind: normal, spread, scales, edges, or given. sizes: the named sizes."""
 
     input_shapes: tuple[tuple[int, ...], ...]
     kind: str = "normal"

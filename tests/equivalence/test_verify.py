@@ -203,7 +203,7 @@ def test_named_sizes_get_two_values_each_and_larger_ones_where_the_graph_refuses
     assert plans[1].tried[0] == {"batch": 3, "time": 8, "steps": 16}
     assert [plan.kind for plan in plans] == ["normal", "normal", "spread", "edges"]
     twice = dagir.verify(dagir.Model(x, ops.exp(x)), ("numpy",))
-    assert [case.input_shapes for case in twice.cases] == [((1, 5, 2),), ((3, 8, 2),), ((17, 5, 2),), ((7, 8, 2),)]
+    assert [case.input_shapes for case in twice.cases] == [((1, 5, 2),), ((3, 8, 2),), ((17, 5, 2),), ((8, 8, 2),)]
     tail = dagir.Model(x, ops.exp(x[:, 20:]))
     report = dagir.verify(tail, ("numpy",))
     assert all(case.input_shapes[0][1] > 20 for case in report.cases)
@@ -215,6 +215,57 @@ def test_images_that_are_halved_get_small_sizes_all_the_same():
     model = dagir.Model(x, layers.Add()([x, layers.UpSampling2D(4)(layers.MaxPooling2D(4)(x))]))
     shapes = [case.input_shapes[0][1:3] for case in dagir.verify(model, ("numpy",)).cases]
     assert shapes[:2] == [(16, 24), (8, 16)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "kinds"),
+    [
+        ({"shape": (8,)}, ["normal", "normal", "spread", "edges"]),
+        ({"shape": (32, 32, 3)}, ["normal", "scales"]),
+        ({"batch_shape": (1, 8)}, ["normal", "scales", "edges"]),
+        ({"batch_shape": (1, 96, 96, 3)}, ["normal", "scales"]),
+        ({"batch_shape": (1, None, 8)}, ["normal", "scales"]),
+    ],
+)
+@pytest.mark.parametrize("limit", [6, 100])
+def test_a_limit_that_only_large_numbers_reach_is_found_at_every_size(shape, kinds, limit):
+    x = dagir.Input(**shape, name="x")
+    model, wider = (dagir.Model(x, ops.clip(x, -top, top)) for top in (limit, 2 * limit))
+    report = dagir.verify(model, {"right": dagir.lower(model, "numpy"), "wider": dagir.lower(wider, "numpy")})
+    assert [row.ok for row in report.rows] == [True, False]
+    assert [case.kind for case in report.cases] == kinds
+
+
+def test_rows_of_large_numbers_cost_a_large_network_no_evaluation():
+    x = dagir.Input((96, 96, 3), name="x")
+    told = []
+    dagir.verify(dagir.Model(x, ops.exp(x)), "numpy", samples=3, progress=lambda *at: told.append(at))
+    assert told[-1][1] == 2 * (2 + 3)  # of each case: undisturbed, disturbed, and what is tested
+
+
+def test_what_only_float32_cannot_hold_is_not_judged_at_large_numbers():
+    """At 256, e^x is infinite in float32, and a quotient NaN or 0 that is a number in float64."""
+    x = dagir.Input((96, 96, 3), name="x")
+    share = ops.exp(x) / ops.sum(ops.exp(x), axis=-1, keepdims=True)
+    model = dagir.Model(x, [share, ops.cast(share > 1e-3, "int32")])
+    report = dagir.verify(model, NO_KERAS)
+    assert [case.kind for case in report.cases] == ["normal", "scales"]
+    assert report.ok
+    off = dagir.Model(x, [share * 1.001, ops.cast(share > 1e-3, "int32")])
+    assert not dagir.verify(model, {"off": dagir.lower(off, "numpy")}).ok
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_no_drawn_number_is_below_the_smallest_normal_one(dtype):
+    """TensorFlow flushes those to zero: log, rsqrt and argmax of them are others there, and right."""
+    x = dagir.Input((50,), name="x", dtype=dtype)
+    graph = dagir.Model(x, x * 2).graph
+    for plan in size_plans(graph):
+        for seed in range(3):
+            (array,) = draw(graph, plan.tried[0], np.random.default_rng(seed), plan.kind)
+            sizes = np.abs(array[array != 0].astype("float64"))
+            assert sizes.min() >= DType(dtype).tiny
+            assert plan.kind != "edges" or sizes.min() < float(DType(dtype).tiny) ** 0.5
 
 
 def test_given_inputs_and_sizes():
