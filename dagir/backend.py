@@ -25,6 +25,7 @@ from dagir.types import Array, DType
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
 RuleT = TypeVar("RuleT", bound=Callable[..., Any])
 Apply: TypeAlias = Callable[[Sequence[Array | None], DType | None], tuple[Array, ...]]
@@ -94,6 +95,17 @@ class FileSummary:
     weights: int
     weight_bytes: int
     facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How to run what was written into a folder: an expression of Python over `model` and `feeds`, a dict of arrays.
+
+    model: the model that the executable was made for, or the part of it. imports: modules that the expression needs.
+    """
+
+    expression: str
+    imports: tuple[str, ...] = ()
 
 
 class Backend(ABC):
@@ -196,12 +208,17 @@ class Executable(ABC):
         """Run, and return the arrays of points, as the model as written has them."""
         raise BackendError(f"{type(self).__name__} cannot be watched while it runs")
 
-    def part(self, model: Model, inputs: Mapping[str, str], output: str) -> Executable | None:
-        """What this does between points, as an executable of its own.
+    def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> Executable | None:
+        """What this does between points, with the weights that this has, as an executable of its own.
 
         model: the same part as a model of one output, all sizes known. inputs: for each of its inputs, the point or
-        the input that it takes the place of. None where that cannot be cut out.
+        the input that it takes the place of. sizes: the numbers of this executable's named sizes. None where that
+        cannot be cut out.
         """
+        return None
+
+    def keep(self, folder: Path) -> Kept | None:
+        """Write what this runs into a folder, so that others can run it there. None where it cannot be written."""
         return None
 
     def arrange(self, feeds: tuple[Any, ...]) -> list[Array]:
@@ -262,4 +279,4 @@ def lower(model: Model | Graph, backend_name: str = "numpy", **options: Any) -> 
     return backend(backend_name).lower(model, **options)
 
 
-__all__ = ["Backend", "DType", "Executable", "Rules", "at_node", "backend", "graph_of", "lower", "signature"]
+__all__ = ["Backend", "DType", "Executable", "Kept", "Rules", "at_node", "backend", "graph_of", "lower", "signature"]

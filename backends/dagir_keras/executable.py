@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from dagir import ops
-from dagir.backend import Executable, graph_of, signature
+from dagir.backend import Executable, Kept, graph_of, signature
 from dagir.diagnostics import describe
 from dagir.errors import BackendError, FeedError, FileError
 from dagir.feeds import as_strings, refuse_nan
@@ -26,7 +26,7 @@ from dagir.types import Array
 from dagir_keras.kernels import reason, refusal
 from dagir_keras.points import Watched
 from dagir_keras.program import Registry, functional
-from dagir_keras.traced import TracedLayer
+from dagir_keras.saving import check_savable, keep
 
 _BOLD = re.compile(r"\x1b\[1m(.+?)\x1b\[0m", re.DOTALL)  # how Keras sets off the reason
 
@@ -77,9 +77,9 @@ class KerasExecutable(Watched, Executable):
             temporary.unlink(missing_ok=True)
         return Path(path)
 
-    def part(self, model: Model, inputs: Mapping[str, str], output: str) -> KerasExecutable:
-        """The same part, lowered anew: the rules are what is tested."""
-        return KerasExecutable(model)
+    def keep(self, folder: Path) -> Kept | None:
+        """A .keras file."""
+        return keep(self.artifact, folder)
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         if self._loses_nan is not None:
@@ -108,6 +108,10 @@ class CompiledExecutable(KerasExecutable):
         """None: what is watched is not compiled with the rest."""
         return {}
 
+    def keep(self, folder: Path) -> Kept | None:
+        """None: what a file holds is not compiled."""
+        return None
+
     def _call(self, arrays: Sequence[Array]) -> Any:
         tensors = [_tensor(array) for array in arrays]
         try:
@@ -134,35 +138,3 @@ def to_numpy(tensor: Any) -> Array:
 
 def _tensor(array: Array) -> Any:
     return keras.ops.convert_to_tensor(array.astype(object) if array.dtype.kind == "T" else array)
-
-
-def check_savable(model: keras.Model) -> None:
-    """Raise BackendError, before anything is written, for a traced layer that Keras could not read again."""
-    owners: dict[int, keras.layers.Layer] = {}
-    for layer in _outer_layers(model):
-        for variable in layer.weights:
-            owner = owners.setdefault(id(variable), layer)
-            if owner is not layer and isinstance(owner, TracedLayer) | isinstance(layer, TracedLayer):
-                raise BackendError(
-                    f"layer {layer.name!r} shares weight {variable.path!r} with {owner.name!r}: a .keras file cannot",
-                    remedy="write a .dagir or an .onnx file",
-                )
-        if isinstance(layer, TracedLayer):
-            try:
-                layer.get_config()
-            except FileError as error:
-                raise BackendError(error.summary, facts=error.facts, remedy=error.remedy) from None
-
-
-def _outer_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The layers of a model and of the models in it, each once, but not what is inside other layers."""
-    pending, seen = list(model.layers), set()
-    while pending:
-        layer = pending.pop(0)
-        if id(layer) in seen:
-            continue
-        seen.add(id(layer))
-        if isinstance(layer, keras.Model):
-            pending.extend(layer.layers)
-        else:
-            yield layer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import keras
 import tensorflow as tf
 
 import dagir_keras.traced  # noqa: F401  # registers TracedLayer, which a file may hold
-from dagir.backend import Executable, graph_of, signature
+from dagir.backend import Executable, Kept, graph_of, signature
 from dagir.errors import ArgumentError, FileError
 from dagir.graph import Graph
 from dagir.model import Model
@@ -18,6 +19,7 @@ from dagir.structure import flatten_like, pack
 from dagir.types import Array
 from dagir_keras.executable import refused, to_numpy
 from dagir_keras.points import Watched
+from dagir_keras.saving import KEPT, kept
 
 
 class KerasFile(Watched, Executable):
@@ -36,6 +38,11 @@ class KerasFile(Watched, Executable):
         wanted, found = len(self.signature.inputs), len(self.artifact.inputs)
         if wanted != found:
             raise ArgumentError(f"{self.path} has {found} inputs, the model has {wanted}")
+
+    def keep(self, folder: Path) -> Kept | None:
+        """A copy of the file."""
+        shutil.copyfile(self.path, folder / KEPT)
+        return kept()
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         try:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from dagir.backend import Executable, Kept
 from dagir.graph import Graph, Value
+from dagir.model import Model
 from dagir.origin import LayerCall
 from dagir.probing import points_of
 from dagir.structure import flatten, flatten_like, pack
 from dagir.types import Array
+from dagir_keras.saving import keep
 
 
 def layer_points(model: keras.Model, graph: Graph) -> dict[str, tuple[str, Any]]:
@@ -52,6 +56,22 @@ def observe(model: keras.Model, tensors: Sequence[Any], structure: Any, arrays: 
     return [np.asarray(keras.ops.convert_to_numpy(array)) for array in found[: len(tensors)]]
 
 
+class KerasPart(Executable):
+    """The layers between KerasTensors of another model, the same layers with the same weights."""
+
+    def __init__(self, model: Model, artifact: keras.Model) -> None:
+        super().__init__(model.graph, model.signature)
+        self.artifact: keras.Model = artifact
+
+    def keep(self, folder: Path) -> Kept:
+        """A .keras file."""
+        return keep(self.artifact, folder)
+
+    def _run(self, arrays: Sequence[Array]) -> list[Array]:
+        found = keras.tree.flatten(self.artifact(list(arrays), training=False))
+        return [np.asarray(keras.ops.convert_to_numpy(array)) for array in found]
+
+
 class Watched:
     """What both executables over a keras.Model share."""
 
@@ -73,3 +93,10 @@ class Watched:
         """A functional model over the same layers, with further outputs."""
         tensors = [self._tensors()[name][1] for name in names]
         return observe(self.artifact, tensors, self.signature.input_structure, arrays)
+
+    def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> KerasPart:
+        """A functional model over the layers between the tensors."""
+        names = [name for name, _ in self.signature.inputs]
+        tensors = dict(zip(names, flatten_like(self.signature.input_structure, self.artifact.input), strict=True))
+        tensors.update({name: tensor for name, (_, tensor) in self._tensors().items()})
+        return KerasPart(model, keras.Model([tensors[point] for point in inputs.values()], tensors[output]))

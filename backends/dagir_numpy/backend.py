@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dagir.backend import Around, Backend, Executable, graph_of, signature
+from dagir.backend import Around, Backend, Executable, Kept, graph_of, signature
+from dagir.cutting import cut_out
 from dagir.errors import ArgumentError
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.ops.call import parameters_of
 from dagir.passes import DEPLOY, run
 from dagir.probing import Points, points_of
+from dagir.serialization import save
 from dagir.snapshots import Snapshot
 from dagir.types import Array, DType
 from dagir_numpy.interpreter import evaluate
@@ -49,9 +52,23 @@ class NumpyExecutable(Executable):
         graph = Graph(inside.graph.inputs, [inside.values[name] for name in names], "observed")
         return self._evaluated(graph, arrays)
 
-    def part(self, model: Model, inputs: Mapping[str, str], output: str) -> Executable:
-        """The interpreter at the same precision; its rules are what is tested."""
-        return NumpyExecutable(model, self.precision)
+    def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> Executable:
+        """The interpreter at the same precision on what its own graph has between the points."""
+        inside = self._points
+        names = [name for name, _ in self.signature.inputs]
+        values = {**dict(zip(names, inside.graph.inputs, strict=True)), **inside.values}
+        cut = {values[point]: source for point, source in zip(inputs.values(), model.inputs, strict=True)}
+        with self._weights.seen():
+            return NumpyExecutable(cut_out(cut, values[output], sizes), self.precision)
+
+    def keep(self, folder: Path) -> Kept | None:
+        """A .dagir file."""
+        graph = self.artifact
+        outputs = graph.outputs[0] if len(graph.outputs) == 1 else list(graph.outputs)
+        with self._weights.seen():
+            save(Model(list(graph.inputs), outputs, name="found"), folder / "found.dagir")
+        options = "" if self.precision is None else f', precision="{self.precision}"'
+        return Kept(f'dagir.lower(dagir.load("found.dagir"), "numpy"{options})(list(feeds.values()))')
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         return self._evaluated(self.artifact, arrays)
@@ -92,6 +109,10 @@ class Optimized(NumpyExecutable):
     def points(self) -> Mapping[str, str]:
         """None: the graph as written is not what runs."""
         return {}
+
+    def keep(self, folder: Path) -> Kept | None:
+        """None: a file would hold the graph as written."""
+        return None
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         found = self._evaluated(self._graph, arrays)

@@ -24,8 +24,8 @@ from dagir.dims import Dim, parse
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import Limits, draw, index_limits
 from dagir.equivalence.oracle import Expected
-from dagir.equivalence.reduction import versions
 from dagir.equivalence.report import Case, Report, Row
+from dagir.equivalence.reproduction import versions
 from dagir.errors import FileError
 from dagir.graph import Graph, Value
 from dagir.types import Array, DType, TensorType

@@ -18,7 +18,7 @@ from onnx import ModelProto
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from dagir import ops
-from dagir.backend import Executable
+from dagir.backend import Executable, Kept
 from dagir.diagnostics import describe
 from dagir.errors import ArgumentError, BackendError, DagirError, FeedError
 from dagir.feeds import as_strings, refuse_nan
@@ -37,6 +37,7 @@ from dagir_onnx.weights import embed, lend, size_of
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 # TF32 would keep ten bits of a float32's mantissa, and the answers would not be those of the other backends.
 _PROVIDER_OPTIONS: dict[str, dict[str, str]] = {"cpu": {}, "cuda": {"use_tf32": "0"}}
+KEPT = "model.onnx"
 # Arithmetic on a few sizes: onnxruntime keeps it on the host, where shapes are needed.
 HOST_OPS = frozenset(
     {"Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "Slice", "Cast", "Add", "Sub", "Mul", "Div", "Min", "Max"}
@@ -190,11 +191,25 @@ class OnnxExecutable(Executable):
         found = self._watch()(feeds, [point.tensor for point in points])
         return [as_written(as_strings(array), point) for array, point in zip(found, points, strict=True)]
 
-    def part(self, model: Model, inputs: Mapping[str, str], output: str) -> OnnxExecutable:
+    def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> OnnxExecutable:
         """The nodes of the file between these points, with the file's own weights."""
         known = {point: self._points[point] for point in (*inputs.values(), output) if point in self._points}
         proto = cut_out(self.artifact, model, inputs, output, known)
         return OnnxPart(model.graph, model.signature, proto, {}, self.device, self._options)
+
+    def keep(self, folder: Path) -> Kept | None:
+        """An .onnx file, run by onnxruntime itself where NumPy has all dtypes of its interface."""
+        self._keep(folder / KEPT)
+        outputs = [name for name, _ in self.signature.outputs]
+        if any(type.dtype is DType.BFLOAT16 for _, type in (*self.signature.inputs, *self.signature.outputs)):
+            return Kept(f'dagir.backend("onnx").open("{KEPT}", model)(feeds)')
+        options = "" if self.device == "cpu" else f", providers={[_PROVIDERS[self.device]]}"
+        one = len(outputs) == 1
+        run = f"run({None if one else outputs}, feeds){'[0]' if one else ''}"
+        return Kept(f'onnxruntime.InferenceSession("{KEPT}"{options}).{run}', ("onnxruntime",))
+
+    def _keep(self, path: Path) -> None:
+        self.save(path)
 
     def _watch(self, folder: str | None = None) -> Watch:
         options = self._options or onnxruntime.SessionOptions()

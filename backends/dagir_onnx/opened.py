@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from math import prod
@@ -51,11 +52,19 @@ class OnnxFile(OnnxExecutable):
     def _model_for_points(self) -> ModelProto:
         return self.artifact
 
-    def part(self, model: Model, inputs: Mapping[str, str], output: str) -> OnnxExecutable:
+    def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> OnnxExecutable:
         """The nodes of the file between these points, with the file's own weights, brought in from outside."""
         known = {point: self._points[point] for point in (*inputs.values(), output) if point in self._points}
         proto = cut_out(onnx.load(self.path), model, inputs, output, known)
         return OnnxPart(model.graph, model.signature, proto, {}, self.device, self._options)
+
+    def _keep(self, path: Path) -> None:
+        """A copy, with the weights that lie outside brought beside it."""
+        weights = self.artifact.graph.initializer
+        if any(tensor.data_location == TensorProto.EXTERNAL for tensor in weights):
+            onnx.save_model(onnx.load(self.path), path, save_as_external_data=True, location=f"{path.name}.data")
+        else:
+            shutil.copyfile(self.path, path)
 
     def _watch(self, folder: str | None = None) -> Watch:
         return super()._watch(str(self.path.resolve().parent))

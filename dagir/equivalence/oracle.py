@@ -13,7 +13,9 @@ from dagir.equivalence.budget import Noise, Spread
 from dagir.equivalence.progress import Meter
 from dagir.graph import Graph, Node, Value
 from dagir.model import Model
+from dagir.ops.call import parameters_of
 from dagir.probing import points_of
+from dagir.snapshots import Snapshot
 from dagir.types import Array
 
 MORE = 4
@@ -41,6 +43,7 @@ class Oracle:
         self.graph = graph_of(model)
         self.points = points_of(model)
         self.samples = samples
+        self.weights = Snapshot(parameters_of(self.graph))
         self._exe: Any = backend("numpy").lower(model, precision="float64")
         self._flat: Any = backend("numpy").lower(self.points.graph, precision="float64")
         self._narrow: Any = backend("numpy").lower(self.points.graph)

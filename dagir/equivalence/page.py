@@ -15,8 +15,8 @@ from importlib import resources
 from pathlib import Path
 
 from dagir.equivalence.inspection import BINS, NodeRow, node_rows
-from dagir.equivalence.reduction import versions
 from dagir.equivalence.report import Report
+from dagir.equivalence.reproduction import versions
 from dagir.errors import ArgumentError, BackendError, FileError
 from dagir.model import Model
 
@@ -212,7 +212,7 @@ def _again(report: Report) -> str:
 
 def _attachment(report: Report) -> str:
     """The reproduction as a file that the page holds."""
-    if report.first_divergence is None or report.search is None:
+    if report.ok:
         return ""
     packed = io.BytesIO()
     with tempfile.TemporaryDirectory(prefix="dagir-") as folder, zipfile.ZipFile(packed, "w") as file:
@@ -220,8 +220,8 @@ def _attachment(report: Report) -> str:
             file.write(part, f"reproduction/{part.name}")
         script = (Path(folder) / "reproduce.py").read_text(encoding="utf-8")
     if packed.tell() > _MOST_ATTACHED:
-        return "<p>The smallest part that shows it is too big for this page: report.write_reproduction(folder)</p>"
+        return "<p>What shows it is too big for this page: report.write_reproduction(folder)</p>"
     data = base64.b64encode(packed.getvalue()).decode()
     link = f"<a download=reproduction.zip href='data:application/zip;base64,{data}'>reproduction.zip</a>"
-    text = f"The smallest part of the model that still shows it, with its inputs: {link}"
+    text = f"The smallest part of both sides that still shows it, with its inputs: {link}"
     return f"<p>{text}</p><pre>{escape(script)}</pre>"

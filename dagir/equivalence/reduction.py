@@ -1,62 +1,40 @@
-"""A minimal model that still shows a divergence, written as a folder that explains itself.
+"""The smallest part of a model that still shows a divergence.
 
-The part of the model between the last right values and the first wrong one, with the sizes of the inputs that showed
-it. Where that part alone does not show it (a kernel that is fused with what comes before), the part grows backwards.
+The part between the last right values and the first wrong one, with the sizes of the inputs that showed it, cut out of
+both sides. Where that part alone does not show it (a kernel that is fused with what comes before), the part grows
+backwards.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 from collections.abc import Mapping, Sequence
-from importlib import metadata
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from dagir.backend import Executable
-from dagir.equivalence.bisection import Divergence, Search
-from dagir.equivalence.comparison import compare
+from dagir.cutting import cut_out, nodes_between
+from dagir.equivalence.bisection import Search, judge
 from dagir.equivalence.oracle import Expected, Oracle
-from dagir.errors import DagirError
-from dagir.graph import Node, Value
+from dagir.graph import Value
 from dagir.layers import Input
 from dagir.model import Model
-from dagir.types import Array, take_equations
+from dagir.types import Array
 
-_PACKAGES = ("dagir", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "keras", "tensorflow")
-
-_SCRIPT = '''"""{title}"""
-import numpy as np
-import onnxruntime
-
-import dagir
-
-feeds = dict(np.load("inputs.npz"))
-right = dagir.lower(dagir.load("model.dagir"), "numpy", precision="float64")(feeds)
-found = onnxruntime.InferenceSession("model.onnx").run(None, feeds)[0]
-print("right", right.ravel()[:8], "found", found.ravel()[:8], "max error", np.abs(found - right).max(), sep="\\n")
-'''
-
-_SCRIPT_LOWERED = '''"""{title}"""
-import numpy as np
-
-import dagir
-
-model, feeds = dagir.load("model.dagir"), dict(np.load("inputs.npz"))
-right = dagir.lower(model, "numpy", precision="float64")(feeds)
-found = dagir.lower(model, "{backend}")(feeds)
-print("right", right.ravel()[:8], "found", found.ravel()[:8], "max error", np.abs(found - right).max(), sep="\\n")
-'''
+_SAME = 0.1
+"""How far a part's error may be from what is seen in the whole, as a share of it, to be the same fault."""
 
 
+@dataclass(frozen=True)
 class Part:
-    """A piece of a graph as a model of its own, all sizes known, and the arrays that go in."""
+    """A piece of a graph as a model of its own, all sizes known, and the arrays that go in.
 
-    def __init__(self, model: Model, inputs: Mapping[str, Value], feeds: dict[str, Array]) -> None:
-        self.model, self.inputs, self.feeds = model, inputs, feeds
+    inputs: the values whose places the inputs take.
+    """
+
+    model: Model
+    inputs: Mapping[str, Value]
+    feeds: Mapping[str, Array]
 
 
 def part_before(search: Search, name: str, cut: Sequence[str]) -> Part:
@@ -64,52 +42,22 @@ def part_before(search: Search, name: str, cut: Sequence[str]) -> Part:
     graph_inputs = dict(zip(search.oracle.points.graph.inputs, search.arrays, strict=True))
     target = search.values[name]
     stops = {search.values[each]: each for each in cut}
-    wanted = [value for value in (*stops, *graph_inputs) if value is not target]
-    needed = _needed(target, set(wanted))
-    sizes = search.oracle.bind(search.arrays)
+    wanted = dict.fromkeys(value for value in (*stops, *graph_inputs) if value is not target)
+    needed = {value for node in nodes_between(wanted, target) for value in node.inputs}
     feeds: dict[str, Array] = {}
-    replaced: dict[Value | None, Value | None] = {None: None}
     inputs: dict[str, Value] = {}
+    replaced: dict[Value, Value] = {}
     for place, value in enumerate([each for each in wanted if each in needed]):
         title = f"minimal_input_{place}"
         array = graph_inputs[value] if value in graph_inputs else search.inside[stops[value]].array
         array = array.astype(value.dtype.numpy)
         source = Input(batch_shape=array.shape, dtype=str(value.dtype), name=title)
         inputs[title], feeds[title], replaced[value] = value, array, source
-    for node in _nodes_between(target, set(wanted)):
-        copied = _copied(node, replaced, sizes)
-        replaced.update(zip(node.outputs, copied.outputs, strict=True))
-    output = replaced[target]
-    assert output is not None
-    return Part(Model([replaced[value] for value in inputs.values()], output, name="minimal"), inputs, feeds)
+    return Part(cut_out(replaced, target, search.oracle.bind(search.arrays)), inputs, feeds)
 
 
-def _copied(node: Node, replaced: Mapping[Value | None, Value | None], sizes: Mapping[str, int]) -> Node:
-    """The node without its layer, whose call was of values that are not in the part."""
-    operands = tuple([replaced.get(value, value) for value in node.inputs])
-    op = node.op.substitute(dict(sizes))
-    types = op.infer(*[None if value is None else value.type for value in operands])
-    return Node(op, operands, types, location=node.location, equations=take_equations())
-
-
-def _needed(target: Value, stops: set[Value]) -> set[Value]:
-    return {value for node in _nodes_between(target, stops) for value in node.inputs if value is not None}
-
-
-def _nodes_between(target: Value, stops: set[Value]) -> list[Node]:
-    found: dict[Node, None] = {}
-    pending = [target]
-    while pending:
-        value = pending.pop()
-        node = value.node
-        if value not in stops and node is not None and node not in found:
-            found[node] = None
-            pending.extend(operand for operand in node.inputs if operand is not None)
-    return sorted(found, key=lambda node: node.serial)
-
-
-def smallest(search: Search, name: str) -> tuple[Part, Executable | None, bool]:
-    """The smallest part that shows it, what runs it, and whether it does show it.
+def smallest(search: Search, name: str) -> tuple[Part, Executable] | None:
+    """The smallest part that shows it, and what runs it; None where no part does.
 
     Cut at the nearest points first, then further back, in steps that double; at last the whole model up to the point.
     """
@@ -119,24 +67,21 @@ def smallest(search: Search, name: str) -> tuple[Part, Executable | None, bool]:
         cuts.append(border)
         further = [search.names[node] for each in border for node in search.neighbours(each)]
         border = list(dict.fromkeys(further))
-    cuts.append([])
-    tried: tuple[Part, Executable | None, bool] | None = None
-    for cut in cuts:
+    for cut in [*cuts, []]:
         try:
-            part = part_before(search, name, cut)
-            exe = search.exe.part(
-                part.model, {title: _name_of(value, search) for title, value in part.inputs.items()}, name
-            )
-        except (DagirError, ValueError, KeyError):
+            found = _part_of_both(search, name, cut)
+            if found is not None and _shows(*found, search, name):
+                return found
+        except Exception:  # a part may be what its framework does not take, and each framework has errors of its own
             continue
-        shown = exe is not None and not _agrees(part, exe, search.oracle.samples)
-        if shown or tried is None:
-            tried = part, exe, shown
-        if shown:
-            break
-    if tried is None:
-        return part_before(search, name, []), None, False
-    return tried
+    return None
+
+
+def _part_of_both(search: Search, name: str, cut: Sequence[str]) -> tuple[Part, Executable] | None:
+    part = part_before(search, name, cut)
+    inputs = {title: _name_of(value, search) for title, value in part.inputs.items()}
+    exe = search.exe.part(part.model, inputs, name, search.exe.bind(search.arrays))
+    return None if exe is None else (part, exe)
 
 
 def _name_of(value: Value, search: Search) -> str:
@@ -146,46 +91,30 @@ def _name_of(value: Value, search: Search) -> str:
     return search.exe.signature.inputs[points.graph.inputs.index(value)][0]
 
 
-def _agrees(part: Part, exe: Executable, samples: int) -> bool:
-    oracle = Oracle(part.model, samples)
-    arrays = oracle.arrange(part.feeds)
-    expected: list[Expected] = oracle(arrays, np.random.default_rng(0))
-    found = [np.asarray(exe(arrays))]
-    return all(
-        compare(array, wanted, value.type).ok
-        for array, wanted, value in zip(found, expected, part.model.graph.outputs, strict=True)
-    )
+def _shows(part: Part, exe: Executable, search: Search, name: str) -> bool:
+    """Whether the part is wrong, and in the way of the whole: a part that lacks something is wrong in its own way."""
+    oracle = Oracle(part.model, search.oracle.samples)
+    arrays = oracle.arrange(dict(part.feeds))
+    (expected,) = oracle(arrays, np.random.default_rng(0))
+    found = np.asarray(exe(arrays))
+    (output,) = part.model.graph.outputs
+    if judge(found, expected, output).ok:
+        return False
+    (seen,) = search.exe.observe(search.arrays, [name])
+    return _is_alike(found, seen, search.inside[name])
 
 
-def write_reproduction(folder: str | os.PathLike[str], search: Search, found: Divergence) -> Path:
-    """Write model.dagir, model.onnx where the target is one, inputs.npz, reproduce.py and versions.json."""
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    part, exe, shown = smallest(search, found.point)
-    part.model.save(target / "model.dagir")
-    feeds: dict[str, Any] = part.feeds
-    np.savez(target / "inputs.npz", **feeds)
-    saver: Any = exe
-    is_onnx = type(exe).__module__.startswith("dagir_onnx")
-    if is_onnx:
-        saver.save(target / "model.onnx")
-    backend = type(search.exe).__module__.removeprefix("dagir_").split(".")[0]
-    script = (_SCRIPT if is_onnx else _SCRIPT_LOWERED).format(title=f"{found.node}: {found.op}", backend=backend)
-    (target / "reproduce.py").write_text(script, encoding="utf-8")
-    facts = {**found.to_dict(), "shown_by_this_part_alone": shown, "versions": versions()}
-    (target / "versions.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return target
+def _is_alike(found: Array, seen: Array, right: Expected) -> bool:
+    if right.budget is None:
+        return bool(np.array_equal(found, seen))
+    found, seen = found.astype(np.float64), seen.astype(np.float64)
+    finite = np.isfinite(seen)
+    if found.shape != seen.shape or not np.array_equal(finite, np.isfinite(found)):
+        return False
+    error = np.abs(seen - right.array)[finite & np.isfinite(right.array)].max(initial=0)
+    if not finite.all() or not np.isfinite(right.array).all():
+        return True  # numbers that are none, in the same places
+    return bool(np.abs(found - seen).max(initial=0) <= _SAME * error)
 
 
-def versions() -> dict[str, str]:
-    """Of this Python, this machine, and the packages that compute."""
-    found = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-__all__: list[Any] = ["Part", "part_before", "smallest", "versions", "write_reproduction"]
+__all__ = ["Part", "part_before", "smallest"]

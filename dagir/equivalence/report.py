@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dagir.errors import ArgumentError, VerificationError
+from dagir.errors import VerificationError
 
 if TYPE_CHECKING:
     import os
@@ -145,15 +145,14 @@ class Report:
         return write_page(self, path)
 
     def write_reproduction(self, folder: str | os.PathLike[str]) -> Path:
-        """Write the smallest part of the model that still shows the first divergence, with inputs and a script.
+        """Write the smallest part of both sides that still shows the first divergence, with inputs and a script.
 
-        Raises ArgumentError where nothing diverges, or where the target could not be watched.
+        Where the other side cannot be cut, it is written whole. Raises ArgumentError where nothing differs, and for a
+        report of two .onnx files.
         """
-        from dagir.equivalence.reduction import write_reproduction
+        from dagir.equivalence.reproduction import write_reproduction
 
-        if self.first_divergence is None or self.search is None:
-            raise ArgumentError("there is no first divergence to reproduce", remedy="report.first_divergence is None")
-        return write_reproduction(folder, self.search, self.first_divergence)
+        return write_reproduction(folder, self)
 
     def table(self) -> Table:
         """A rich table: backend, output, shape, dtype, max error, budget used, verdict."""

@@ -63,6 +63,23 @@ def test_a_wrong_file_is_told_by_its_node(folder, turned, tmp_path):
     assert {"r.html", "model.onnx", "model.dagir", "reproduce.py"} <= {path.name for path in tmp_path.iterdir()}
 
 
+@pytest.mark.parametrize("suffix", [".dagir", ".keras", ".h5"])
+def test_the_reproduction_holds_the_other_file_s_part(folder, suffix, tmp_path):
+    model = dagir.load(folder / "right.dagir")
+    kernel = next(weight for weight in model.weights if weight.name == "head/kernel")
+    kernel.assign(kernel.array * np.float32(1.01))
+    other = tmp_path / f"wrong{suffix}"
+    if suffix == ".dagir":
+        model.save(other)
+    else:
+        dagir.to_keras(model).save(other)
+    done = tool("verify", folder / "right.dagir", other, "--reproduce", tmp_path / "found")
+    assert done.returncode == 3
+    script = [sys.executable, "reproduce.py"]
+    out = subprocess.run(script, cwd=tmp_path / "found", capture_output=True, text=True, check=True)
+    assert float(out.stdout.split()[-1]) > 1e-4
+
+
 def test_two_onnx_files_are_compared_without_an_oracle(folder):
     same = tool("verify", folder / "right.onnx", folder / "right.onnx", "--json")
     assert same.returncode == 0, same.stderr

@@ -67,7 +67,7 @@ def show(report: Report, output: Output, as_json: bool, html: Path | None, repro
     if html is not None:
         report.write_html(html)
         output.note(f"report: {html}")
-    if reproduce is not None and report.first_divergence is not None and report.search is not None:
+    if reproduce is not None and not report.ok and report.context is not None:
         output.note(f"reproduction: {report.write_reproduction(reproduce)}")
     report.require()
 

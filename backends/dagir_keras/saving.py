@@ -1,0 +1,58 @@
+"""Saving a keras.Model: what Keras could not read again, and what a reproduction holds of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+
+from dagir.backend import Kept
+from dagir.errors import BackendError, FileError
+from dagir_keras.traced import TracedLayer
+
+KEPT = "model.keras"
+
+
+def kept() -> Kept:
+    """How to run the file that a folder holds."""
+    return Kept(f'dagir.backend("keras").open("{KEPT}", model)(list(feeds.values()))')
+
+
+def keep(model: keras.Model, folder: Path) -> Kept:
+    """Write a model into a folder. Raises BackendError for what Keras cannot save."""
+    check_savable(model)
+    model.save(folder / KEPT)
+    return kept()
+
+
+def check_savable(model: keras.Model) -> None:
+    """Raise BackendError, before anything is written, for a traced layer that Keras could not read again."""
+    owners: dict[int, keras.layers.Layer] = {}
+    for layer in _outer_layers(model):
+        for variable in layer.weights:
+            owner = owners.setdefault(id(variable), layer)
+            if owner is not layer and isinstance(owner, TracedLayer) | isinstance(layer, TracedLayer):
+                raise BackendError(
+                    f"layer {layer.name!r} shares weight {variable.path!r} with {owner.name!r}: a .keras file cannot",
+                    remedy="write a .dagir or an .onnx file",
+                )
+        if isinstance(layer, TracedLayer):
+            try:
+                layer.get_config()
+            except FileError as error:
+                raise BackendError(error.summary, facts=error.facts, remedy=error.remedy) from None
+
+
+def _outer_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers of a model and of the models in it, each once, but not what is inside other layers."""
+    pending, seen = list(model.layers), set()
+    while pending:
+        layer = pending.pop(0)
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        if isinstance(layer, keras.Model):
+            pending.extend(layer.layers)
+        else:
+            yield layer
