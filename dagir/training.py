@@ -71,21 +71,34 @@ class Trainable:
         """Evaluate as keras.Model.evaluate does. Raises ArgumentError before `compile`."""
         return self._compiled().evaluate(*args, **kwargs)
 
-    def predict(self, x: Any, backend: str = "numpy", batch_size: int = 32, **options: Any) -> Any:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+        *,
+        backend: str = "numpy",
+        **options: Any,
+    ) -> Any:
         """The outputs for arrays, in batches, on any backend; inputs are cast to the model's dtypes.
 
-        Returns arrays in the structure of the model's outputs. Raises FeedError.
+        batch_size: 32 by default. steps: how many batches, all by default. verbose: Keras's; nothing is printed.
+        options: the backend's. Returns arrays in the structure of the model's outputs. Raises FeedError, ArgumentError.
         """
         from dagir.backend import lower
 
+        size = _positive("batch_size", 32 if batch_size is None else batch_size)
+        if callbacks:
+            raise ArgumentError("predict takes no callbacks", remedy="dagir.to_keras(model).predict(x, callbacks=...)")
         executable = lower(self, backend, **options)  # type: ignore[arg-type]
         arrays = arrange(self.signature.inputs, (x,), cast=True)
         executable.bind(arrays)
-        count = len(arrays[0])
-        parts = [
-            flatten(executable([array[start : start + batch_size] for array in arrays]))
-            for start in range(0, max(count, 1), batch_size)
-        ]
+        starts = range(0, max(len(arrays[0]), 1), size)
+        if steps is not None:
+            starts = starts[: _positive("steps", steps)]
+        parts = [flatten(executable([array[start : start + size] for array in arrays])) for start in starts]
         joined = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
         return pack(self.signature.output_structure, joined)
 
@@ -111,3 +124,9 @@ class Trainable:
     def restore_training(self, state: TrainingState) -> None:
         """Let the next `fit` go on from a saved state; nothing is loaded before that."""
         self._training_state = state
+
+
+def _positive(name: str, given: Any) -> int:
+    if isinstance(given, (int, np.integer)) and not isinstance(given, bool) and given > 0:
+        return int(given)
+    raise ArgumentError(f"predict takes a positive int for {name}, got {given!r}")

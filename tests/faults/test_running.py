@@ -102,6 +102,23 @@ def test_rows_26_to_29_are_the_same_on_every_backend(backend):
         assert str(caught.value) == message
 
 
+def test_predict_takes_keras_s_arguments():
+    x = dagir.Input((4,), name="x")
+    model = dagir.Model(x, x * 2)
+    rows = np.arange(28, dtype="float32").reshape(7, 4)
+    for options in ({"verbose": 0}, {"batch_size": 3, "verbose": 1}, {"batch_size": np.int64(5)}, {"callbacks": []}):
+        np.testing.assert_array_equal(model.predict(rows, **options), 2 * rows)
+    np.testing.assert_array_equal(model.predict(rows, 3, 0, backend="onnx"), 2 * rows)
+    np.testing.assert_array_equal(model.predict(rows, batch_size=3, steps=2), 2 * rows[:6])
+    for options in ({"batch_size": 0}, {"batch_size": 2.5}, {"batch_size": "onnx"}, {"steps": 0}):
+        with pytest.raises(dagir.ArgumentError, match=r"^predict takes a positive int for (batch_size|steps), got"):
+            model.predict(rows, **options)
+    with pytest.raises(dagir.ArgumentError, match=r"^predict takes no callbacks"):
+        model.predict(rows, callbacks=[print])
+    with pytest.raises(dagir.ArgumentError, match=r"^the numpy backend has no option 'batchsize'"):
+        model.predict(rows, batchsize=3)
+
+
 def test_predict_casts_and_refuses_the_rest():
     model = two_inputs()
     np.testing.assert_array_equal(model.predict([SERIES.astype("float64"), COUNTS.astype("int64")]), 4 * COUNTS)
