@@ -11,6 +11,7 @@ from dagir.backend import backend, graph_of
 from dagir.foreign import takes_a_model
 from dagir.graph import Graph
 from dagir.model import Model
+from dagir.model_files import ONNX, refuse_other_suffix
 from dagir.ops.call import parameters_of
 from dagir.weights import warn_of
 
@@ -38,6 +39,8 @@ def to_onnx(
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("to_onnx", model, "a Model or a Graph")
+    if path is not None:
+        refuse_other_suffix(path, ONNX)
     warn_of(parameters_of(graph_of(model)))
     if input_shapes:
         from dagir.resizing import resize_inputs

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from dagir.errors import FileError
+from dagir.model_files import DAGIR, format_of
 from dagir.serialization.reading import Place, Record, expect, parse_json, shown
 from dagir.types import Array, DType
 
@@ -101,7 +102,11 @@ def read(path: str) -> tuple[dict[str, Array], dict[str, str]]:
             raise place.error("is a folder or a device, not a file")
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            length = _header_length(file.read(8), size, place)
+            head = file.read(16)
+            if (other := format_of(head)) is not None and other is not DAGIR:
+                raise place.error(f"is a file of {other.name}", other.read.format(repr(path)))
+            length = _header_length(head[:8], size, place)
+            file.seek(8)
             header = file.read(length)
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError:

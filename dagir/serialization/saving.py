@@ -13,6 +13,7 @@ from dagir.errors import FileError
 from dagir.graph import Graph, Node, Op, Parameter, Value
 from dagir.layers import InputLayer, Layer
 from dagir.model import Model, Sequential
+from dagir.model_files import DAGIR, refuse_other_suffix
 from dagir.naming import Namer
 from dagir.origin import LayerCall, Location
 from dagir.serialization.collecting import Collection
@@ -28,12 +29,15 @@ FORMAT, VERSION = "dagir", 1
 def save(model: Model, path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write a model to one file, which is also a valid safetensors file. Raises FileError; no half file is left.
 
+    Raises ArgumentError where the path names a file of Keras or ONNX.
+
     The graph, the layers with their configurations, and all weights are in it. Custom layers are kept as the graph
     that they traced. Locations are kept as file name and line, without folders.
     """
     name = os.fspath(path)
     if not isinstance(model, Model):
         raise FileError(f"{name}: save takes a Model, got {type(model).__name__}")
+    refuse_other_suffix(name, DAGIR)
     writer = Writer(Collection(model), name)
     training = writer.training(model)
     document = {"model": writer.parts.layers[model], **training, **writer.document()}

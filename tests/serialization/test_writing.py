@@ -56,3 +56,41 @@ def test_a_link_is_written_through(tmp_path):
     model().save(link)
     assert link.is_symlink() and path.is_file()
     assert dagir.load(path).name == "m"
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".hdf5", ".onnx", ".KERAS"])
+def test_the_name_of_another_format_is_refused(suffix, tmp_path):
+    path = tmp_path / f"net{suffix}"
+    for write in (model().save, lambda path: dagir.save(model(), path)):
+        with pytest.raises(dagir.ArgumentError, match="and this would write one of dagir") as caught:
+            write(path)
+        assert ("to_onnx(model, " if suffix == ".onnx" else "to_keras(model).save(") + repr(str(path)) in str(
+            caught.value
+        )
+    if suffix != ".onnx":
+        with pytest.raises(dagir.ArgumentError, match="names a file of Keras, and this would write one of ONNX"):
+            dagir.to_onnx(model(), path)
+    with pytest.raises(dagir.ArgumentError, match="names a file of dagir, and this would write one of ONNX"):
+        dagir.to_onnx(model(), tmp_path / "net.dagir")
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".keras", ".h5"])
+def test_a_file_of_another_format_says_what_reads_it(suffix, tmp_path):
+    path = tmp_path / "net"
+    if suffix == ".onnx":
+        dagir.to_onnx(model(), path)
+    else:
+        path.write_bytes({".keras": b"PK\x03\x04", ".h5": b"\x89HDF\r\n\x1a\n"}[suffix] + bytes(100))
+    with pytest.raises(dagir.FileError, match=f"is a file of {'ONNX' if suffix == '.onnx' else 'Keras'}") as caught:
+        dagir.load(path)
+    assert (
+        "reads none" if suffix == ".onnx" else f"read it with dagir.from_keras({str(path)!r})"
+    ) in caught.value.remedy
+
+
+def test_from_keras_knows_a_file_of_dagir(tmp_path):
+    model().save(tmp_path / "net.dagir")
+    with pytest.raises(dagir.FileError, match="is no Keras model") as caught:
+        dagir.from_keras(tmp_path / "net.dagir")
+    assert "dagir.load(" in caught.value.remedy

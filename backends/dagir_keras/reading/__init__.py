@@ -12,6 +12,7 @@ from typing import Any
 
 from dagir.errors import ArgumentError, FileError
 from dagir.model import Model
+from dagir.model_files import format_of
 from dagir.origin import without_lines
 from dagir_keras.reading.archive import HDF5, MAX_COMPRESSED, MAX_CONFIG, ZIP, Archive, map_file, parse_config
 from dagir_keras.reading.layers import rule
@@ -49,9 +50,11 @@ def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
         return _read_h5(path, memoryview(data), custom)
     if HDF5.startswith(begin) or ZIP.startswith(begin[:4]):
         raise FileError(f"{path}: is truncated: it ends within its first bytes")
+    other = format_of(data[:16])
     raise FileError(
-        f"{path}: is no Keras model: it begins neither as a zip (.keras) nor as an HDF5 file (.h5)",
-        remedy="save the model with model.save('name.keras')",
+        f"{path}: is no Keras model: it begins neither as a zip (.keras) nor as an HDF5 file (.h5)"
+        + (f", but as a file of {other.name}" if other else ""),
+        remedy=other.read.format(repr(path)) if other else "save the Keras model with model.save('name.keras')",
     )
 
 

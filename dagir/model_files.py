@@ -1,0 +1,56 @@
+"""The formats of model files: which one a path names, which one a file holds, and what writes and reads it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from dagir.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of files. starts: the bytes that such a file begins with. write, read: how, with {} for the path."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    starts: tuple[bytes, ...]
+    write: str
+    read: str
+
+
+DAGIR = Format("dagir", (".dagir",), (), "model.save({})", "read it with dagir.load({})")
+KERAS = Format(
+    "Keras",
+    (".keras", ".h5", ".hdf5"),
+    (b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"),
+    "dagir.to_keras(model).save({})",
+    "read it with dagir.from_keras({})",
+)
+ONNX = Format(
+    "ONNX",
+    (".onnx",),
+    tuple(bytes((8, version, 18)) for version in range(3, 32)),  # ir_version, then producer_name
+    "dagir.to_onnx(model, {})",
+    "dagir runs and compares such files, and reads none: keep the model as well, with model.save('m.dagir')",
+)
+_FORMATS = (DAGIR, KERAS, ONNX)
+
+
+def refuse_other_suffix(path: str | os.PathLike[str], own: Format) -> None:
+    """Raise ArgumentError where a file of one format would get the name of another, under which nothing reads it."""
+    name = os.fspath(path)
+    suffix = os.path.splitext(name)[1].lower()
+    for other in _FORMATS:
+        if other is not own and suffix in other.suffixes:
+            raise ArgumentError(
+                f"{name} names a file of {other.name}, and this would write one of {own.name}",
+                remedy=f"{other.write.format(repr(name))}, or give the path the suffix {own.suffixes[0]}",
+            )
+
+
+def format_of(head: bytes) -> Format | None:
+    """The format that a file is of, by its first 16 bytes; None where they are not known."""
+    if head[8:9] == b"{":  # a safetensors header, whatever its length
+        return DAGIR
+    return next((each for each in _FORMATS if head.startswith(each.starts)), None)
