@@ -31,6 +31,8 @@ Limits = dict[Value, list[Dim]]
 _CARRIES = (Cast, Concatenate, ExpandDims, Identity, Reshape, Slice, Squeeze, Transpose)
 _BATCHES = ((1, "normal"), (3, "normal"), (17, "spread"), (8, "edges"))
 _MOST_ELEMENTS = 1 << 14
+_MOST_PRODUCTS = 300_000_000  # of ids with weights, in the case that reads tables
+_MOST_READ = 1 << 23  # numbers out of a table at once: 64 MiB in float64
 _LARGEST_SCALE = 256.0
 _EDGES: tuple[Callable[[Array, DType], Array], ...] = (
     lambda row, dtype: np.zeros_like(row),
@@ -60,8 +62,9 @@ class Plan:
 def size_plans(graph: Graph) -> list[Plan]:
     """The cases to run: a batch of 1, then of 3; where the inputs are small also of 17, and one of edge values.
 
-    Where they are not, the rows of the batch of 3 are of different scales, so that large numbers (what a ReLU6 cuts
-    off) are among them. Two other sizes differ at first, and are equal where that is refused.
+    The 17 are more where it takes more to read every row of the tables that inputs index, as far as that costs little.
+    Where inputs are not small, the rows of the batch of 3 are of different scales, so that large numbers (what a ReLU6
+    cuts off) are among them. Two other sizes differ at first, and are equal where that is refused.
     """
     shapes = [value.type.shape for value in graph.inputs]
     names = list(dict.fromkeys(name for shape in shapes for size in shape for name in sorted(symbols(size))))
@@ -79,18 +82,37 @@ def size_plans(graph: Graph) -> list[Plan]:
         ]
         tried = [{**dict.fromkeys(batches, batch), **step} for step in (steps if others else [{}])]
         plans.append(Plan(tuple(sizes for place, sizes in enumerate(tried) if sizes not in tried[:place]), kind))
-    more = _if_small(graph, plans[2:])
+    more = [_reading_tables(graph, plan, batches) for plan in _if_small(graph, plans[2:])]
     has_edges = any(plan.kind == "edges" for plan in more)
     return [plans[0], plans[1] if has_edges else replace(plans[1], kind="scales"), *more]
 
 
 def _if_small(graph: Graph, plans: Sequence[Plan]) -> list[Plan]:
     """Those whose inputs are small: what finds faults in a large network finds them at a batch of 3."""
-    return [plan for plan in plans if _elements(graph, plan.tried[0]) <= _MOST_ELEMENTS]
+    return [plan for plan in plans if sum(_elements(graph, plan.tried[0]).values()) <= _MOST_ELEMENTS]
 
 
-def _elements(graph: Graph, sizes: Mapping[str, int]) -> int:
-    return sum(prod(evaluate(size, sizes) for size in value.type.shape) for value in graph.inputs)
+def _elements(graph: Graph, sizes: Mapping[str, int]) -> dict[Value, int]:
+    return {value: prod(evaluate(size, sizes) for size in value.type.shape) for value in graph.inputs}
+
+
+def _reading_tables(graph: Graph, plan: Plan, batches: Sequence[str]) -> Plan:
+    """The spread case with as many samples as read every row of each table, or as many of them as cost little."""
+    if plan.kind != "spread":
+        return plan
+    sizes = plan.tried[0]
+    each = _elements(graph, {**sizes, **dict.fromkeys(batches, 1)})
+    rows = {value: count for value, count in table_rows(graph).items() if each.get(value)}
+    needed = max((-(-count // each[value]) for value, count in rows.items()), default=0)
+    if all(needed <= sizes[name] for name in batches):
+        return plan
+    tables = [p for p in graph.parameters if len(p.shape) > 1 and p.shape[0] in rows.values()]
+    weights = sum(prod(p.shape) for p in graph.parameters if p not in tables)
+    ids = max(each[value] for value in rows)
+    read = ids * max((prod(p.shape[1:]) for p in tables), default=1) + sum(each.values())
+    affordable = min(_MOST_PRODUCTS // max(weights * ids, 1), _MOST_READ // read)
+    more = {**sizes, **{name: max(sizes[name], min(needed, affordable)) for name in batches}}
+    return Plan((more, *plan.tried), plan.kind)
 
 
 def draw(
@@ -123,13 +145,40 @@ def _draw(
     if limits:
         known = (substitute(limit, sizes) for limit in limits)
         bound = min((limit if isinstance(limit, int) else 1 for limit in known), default=1)
-        return _padded(rng.integers(0, max(bound, 1), shape), rng).astype(dtype.numpy)
+        ids = _ids(shape, max(bound, 1), rng)
+        return (ids if kind == "spread" else _padded(ids, rng)).astype(dtype.numpy)
     if dtype.is_float:
         numbers = np.where(rng.random(shape) < 0.1, 0.0, rng.standard_normal(shape))
         return _shaped(_padded(numbers, rng) if len(shape) == 3 else numbers, kind, rng, dtype).astype(dtype.numpy)
     if dtype.is_integer:
-        return rng.integers(0 if dtype.startswith("u") else -9, 10, shape).astype(dtype.numpy)
+        return _integers(shape, dtype, rng).astype(dtype.numpy)
     return rng.random(shape) < 0.5
+
+
+def _ids(shape: tuple[int, ...], bound: int, rng: np.random.Generator) -> Array:
+    """Ids below a bound: the last and the first in the first row, the others once before any comes twice."""
+    count = prod(shape)
+    inner = max(bound - 2, 0)
+    ends = np.array([bound - 1, 0][: min(bound, count)], np.int64)
+    once = rng.choice(inner, min(inner, count - len(ends)), replace=False) + 1
+    ids = np.concatenate([ends, once, rng.integers(0, bound, count - len(ends) - len(once))])
+    first = count // shape[0] if shape and shape[0] else count
+    rng.shuffle(ids[max(first, len(ends)) :])
+    rng.shuffle(ids[:first])
+    return ids.reshape(shape)
+
+
+def _integers(shape: tuple[int, ...], dtype: DType, rng: np.random.Generator) -> Array:
+    """Of 8 bits from the whole range, its ends among them; of 16, up to 9999; of more, few: they may count or index."""
+    small = rng.integers(0 if dtype.startswith("u") else -9, 10, shape)
+    if dtype.numpy.itemsize > 2:
+        return small
+    ends = np.iinfo(dtype.numpy)
+    low, high = max(int(ends.min), -9999), min(int(ends.max), 9999)
+    numbers = np.where(rng.random(shape) < 0.25, small, rng.integers(low, high + 1, shape))
+    flat = numbers.reshape(-1)
+    flat[rng.permutation(flat.size)[:2]] = [low, high][: min(flat.size, 2)]
+    return flat.reshape(shape)
 
 
 def _padded(numbers: Array, rng: np.random.Generator) -> Array:
@@ -167,6 +216,12 @@ def _words(graph: Graph) -> list[str]:
 def _text(type: TensorType, sizes: Mapping[str, int], words: Sequence[str], rng: np.random.Generator) -> Array:
     shape = tuple(evaluate(size, sizes) for size in type.shape)
     return np.asarray(rng.choice(words, shape), type.dtype.numpy)
+
+
+def table_rows(graph: Graph) -> dict[Value, int]:
+    """For inputs that index tables of fixed sizes: how many rows all of those have."""
+    known = {v: [limit for limit in limits if isinstance(limit, int)] for v, limits in index_limits(graph).items()}
+    return {value: min(limits) for value, limits in known.items() if limits}
 
 
 def index_limits(graph: Graph) -> Limits:

@@ -87,7 +87,10 @@ UNKNOWN = "no node is named: nothing before the outputs is known by a name of th
 
 @dataclass(frozen=True)
 class Report:
-    """What verify found. `.ok`, `.rows`; str() is a table."""
+    """What verify found. `.ok`, `.rows`; str() is a table.
+
+    rows_read: for inputs that index a table, how many of its rows were read, of how many.
+    """
 
     rows: tuple[Row, ...]
     cases: tuple[Case, ...]
@@ -97,6 +100,7 @@ class Report:
     first_divergence: Divergence | None = None
     judgement: str = "against the float64 oracle"
     top_1: Mapping[str, float] = field(default_factory=dict)
+    rows_read: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     context: Context | None = field(default=None, repr=False, compare=False)
     search: Search | None = field(default=None, repr=False, compare=False)
 
@@ -113,6 +117,7 @@ class Report:
             "first_divergence": self.first_divergence.to_dict() if self.first_divergence else None,
             "cases": [[list(shape) for shape in case.input_shapes] for case in self.cases],
             "top_1_agreement": dict(self.top_1),
+            "table_rows_read": {name: {"read": read, "rows": rows} for name, (read, rows) in self.rows_read.items()},
             "judgement": self.judgement,
             "seed": self.seed,
             "samples": self.samples,
@@ -181,6 +186,12 @@ class Report:
         for row in self.rows:
             if row.note:
                 console.print(f"{row.backend}, {row.output}: {row.note}", markup=False, highlight=False)
+        for name, (read, rows) in self.rows_read.items():
+            if read < rows:
+                share = f"{100 * read / rows:.2g} %"
+                console.print(
+                    f"{name} read {read} of the {rows} rows of its table, {share}: a wrong row may be among the others"
+                )
         if not self.ok:
             console.print(str(self.first_divergence or UNKNOWN), markup=False, highlight=False)
         text: str = console.file.getvalue()  # type: ignore[attr-defined]

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from dagir.backend import Executable, lower, signature
+from dagir.backend import Executable, graph_of, lower, signature
 from dagir.equivalence.bisection import Divergence, Search, bisect
 from dagir.equivalence.comparison import Finding, compare
-from dagir.equivalence.inputs import WIDE, Plan, draw, size_plans
+from dagir.equivalence.inputs import WIDE, Plan, draw, size_plans, table_rows
 from dagir.equivalence.oracle import MORE, Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Context, Report, Row
@@ -62,6 +62,8 @@ def verify(
         raise ArgumentError(f"samples must be 2 or more, got {samples}")
     start = time.perf_counter()
     executables = _executables(model, backends, options)
+    if not executables:
+        raise ArgumentError("verify was given no backend to compare", remedy='name some: backends=("numpy", "onnx")')
     oracle = Oracle(model, samples, Meter(progress))
     findings: dict[tuple[str, int], list[Finding]] = {}
     cases: list[Case] = []
@@ -85,8 +87,18 @@ def verify(
     divergence, search = found or (None, None)
     context = Context(model, oracle, executables, tuple(runs), next(iter(failing.values()), runs[-1][0]))
     agreement = _agreement(executables, runs, oracle)
+    read = _rows_read(model, runs)
     report = Report(
-        tuple(rows), tuple(cases), seed, samples, seconds, divergence, search=search, context=context, top_1=agreement
+        tuple(rows),
+        tuple(cases),
+        seed,
+        samples,
+        seconds,
+        divergence,
+        search=search,
+        context=context,
+        top_1=agreement,
+        rows_read=read,
     )
     for listener in LISTENERS:
         listener(report)
@@ -185,6 +197,17 @@ def _agreement(
             same += [answers[at].argmax(-1) == expected[at].array.argmax(-1) for at in places]
         found[name] = float(np.concatenate([each.ravel() for each in same]).mean())
     return found
+
+
+def _rows_read(model: Model | Graph, runs: Sequence[tuple[list[Array], list[Expected]]]) -> dict[str, tuple[int, int]]:
+    """For inputs that index a table: how many of its rows they read in all cases, and how many it has."""
+    graph = graph_of(model)
+    names = [name for name, _ in signature(model).inputs]
+    places = [(graph.inputs.index(value), rows) for value, rows in table_rows(graph).items() if value in graph.inputs]
+    return {
+        names[place]: (len(np.unique(np.concatenate([arrays[place].ravel() for arrays, _ in runs]))), rows)
+        for place, rows in places
+    }
 
 
 def _row(name: str, output: str, type: Any, findings: Sequence[Finding]) -> Row:

@@ -9,6 +9,7 @@ import numpy as np
 
 from dagir.backend import Executable, backend, graph_of
 from dagir.equivalence import verify
+from dagir.errors import ArgumentError
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.structure import flatten
@@ -49,11 +50,14 @@ def assert_equivalent(
         report = verify(model, backends, seed=seed)
         assert report.ok, f"the backends differ by more than rounding explains\n{report}"
         return
+    if not backends:
+        raise ArgumentError("assert_equivalent was given no backend to compare")
     exes = backends if isinstance(backends, Mapping) else {name: backend(name).lower(model) for name in backends}
-    oracle = flatten(backend("numpy").lower(model, precision="float64")(list(feeds)))
+    given = list(feeds) if isinstance(feeds, tuple) else feeds
+    oracle = flatten(backend("numpy").lower(model, precision="float64")(given))
     types = [value.type for value in graph_of(model).outputs]
     for name, exe in exes.items():
-        found = flatten(exe(list(feeds)))
+        found = flatten(exe(given))
         for place, (got, want, type) in enumerate(zip(found, oracle, types, strict=True)):
             assert DType.of(got.dtype) is type.dtype, f"{name} output {place}: dtype {got.dtype}, declared {type.dtype}"
             assert_close(got, want, f"{name} output {place}", type.dtype)

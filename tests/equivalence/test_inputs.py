@@ -1,0 +1,99 @@
+"""Which inputs verify draws: numbers of every size that the dtype has, every row of a table, and what was left out."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import dagir
+from dagir import layers, ops, testing
+from dagir.equivalence.inputs import draw, size_plans
+from dagir.errors import ArgumentError
+
+
+def bag_of_words(rows, units=2, width=8):
+    ids = dagir.Input((None,), dtype="int32", name="ids")
+    means = layers.GlobalAveragePooling1D()(layers.Embedding(rows, width, name="table")(ids))
+    return dagir.Model(ids, layers.Dense(units, name="head")(means))
+
+
+def with_table(model, change):
+    """The model on NumPy with its table changed."""
+    other = dagir.Model.from_config(model.get_config())
+    weights = [array.copy() for array in model.get_weights()]
+    change(weights[0])
+    other.set_weights(weights)
+    return dagir.lower(other, "numpy")
+
+
+def exchanged(table):
+    table[[77, 78]] = table[[78, 77]]
+
+
+def without_last(table):
+    table[-1] = 0
+
+
+def without_first(table):
+    table[0] = 0
+
+
+@pytest.mark.parametrize("rows", [100, 1000, 10_000])
+@pytest.mark.parametrize("change", [exchanged, without_last, without_first])
+def test_a_wrong_row_of_a_table_is_found(rows, change):
+    model = bag_of_words(rows)
+    right = dagir.lower(model, "numpy")
+    report = dagir.verify(model, {"right": right, "wrong": with_table(model, change)}, samples=2)
+    assert [row.ok for row in report.rows] == [True, False]
+    assert report.rows_read == {"ids": (rows, rows)}
+    assert "rows of its table" not in str(report)
+
+
+def test_what_a_large_network_reads_of_its_table_is_told():
+    model = bag_of_words(50_000, units=100_000)
+    report = dagir.verify(model, {"wrong": with_table(model, without_last)}, samples=2)
+    assert not report.ok, "the last row is among the few"
+    read, rows = report.rows_read["ids"]
+    assert 100 < read < 1000
+    assert json.loads(report.to_json())["table_rows_read"] == {"ids": {"read": read, "rows": rows}}
+    assert f"ids read {read} of the 50000 rows of its table, {100 * read / rows:.2g} %" in str(report)
+
+
+def test_ids_come_twice_only_when_all_have_come():
+    graph = bag_of_words(100).graph
+    for batch, time in ((1, 7), (1, 1), (3, 1), (5, 20), (17, 8)):
+        (array,) = draw(
+            graph, {"batch": batch, f"{graph.inputs[0].type.shape[1]}": time}, np.random.default_rng(0), "spread"
+        )
+        assert len(np.unique(array)) == min(array.size, 100)
+        assert 99 in array
+        assert 0 in array or array.size == 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"), [("uint8", 0, 255), ("int8", -128, 127), ("uint16", 0, 9999), ("int16", -9999, 9999)]
+)
+def test_short_integers_are_drawn_from_end_to_end(dtype, low, high):
+    pixels = dagir.Input((4,), dtype=dtype, name="pixels")
+    graph = dagir.Model(pixels, ops.cast(pixels, "float32")).graph
+    for plan in size_plans(graph):
+        (array,) = draw(graph, plan.tried[0], np.random.default_rng(0), plan.kind)
+        assert (array.min(), array.max()) == (low, high)
+
+
+def test_a_bound_on_pixels_is_found():
+    pixels = dagir.Input((4,), dtype="uint8", name="pixels")
+    model, wider = (dagir.Model(pixels, ops.cast(ops.minimum(pixels, top), "float32") / 255) for top in (50, 200))
+    assert not dagir.verify(model, {"wider": dagir.lower(wider, "numpy")}).ok
+
+
+@pytest.mark.parametrize("backends", [[], {}, ()])
+def test_nothing_to_compare_is_not_ok(backends):
+    model = bag_of_words(10)
+    for call in (dagir.verify, testing.assert_equivalent):
+        with pytest.raises(ArgumentError, match="no backend"):
+            call(model, backends=backends)
+    with pytest.raises(ArgumentError, match="no backend"):
+        testing.assert_equivalent(model, np.ones((2, 3), "int32"), backends)
