@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dagir.dims import Dim
+from dagir.dims import Dim, SymbolicDim
 from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Value, apply, as_value
 from dagir.ops.creation import arange, full
@@ -216,12 +216,14 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Value]:
     return [value[(*(slice(None),) * place, i)] for i in range(length)]
 
 
-def repeat(x: Any, repeats: int | Sequence[int], axis: int | None = None) -> Value:
-    """Each entry of the axis several times in a row; of x flattened where axis is None."""
+def repeat(x: Any, repeats: Dim | Sequence[int], axis: int | None = None) -> Value:
+    """Each entry of the axis several times in a row, a named size perhaps; of x flattened where axis is None."""
     value = ravel(x) if axis is None else as_value(x)
     place = normalize_axis(axis or 0, value.ndim)
-    counts = [int(n) for n in np.asarray(repeats).reshape(-1)]
     length = value.type.shape[place]
+    if isinstance(repeats, SymbolicDim):
+        return _repeated(value, repeats, place)
+    counts = [int(n) for n in np.asarray(repeats).reshape(-1)]
     if len(counts) > 1:
         if length != len(counts):
             raise ShapeError(f"repeat takes a count for each of the {length} entries of axis {place}, or one for all")
@@ -230,6 +232,12 @@ def repeat(x: Any, repeats: int | Sequence[int], axis: int | None = None) -> Val
     tiled = apply(Tile(tuple(counts[0] if axis == place + 1 else 1 for axis in range(wide.ndim))), wide)
     shape = value.type.shape
     return reshape(tiled, (*shape[:place], length * counts[0], *shape[place + 1 :]))
+
+
+def _repeated(value: Value, count: Dim, place: int) -> Value:
+    shape = value.type.shape
+    wide = broadcast_to(expand_dims(value, place + 1), (*shape[: place + 1], count, *shape[place + 1 :]))
+    return reshape(wide, (*shape[:place], shape[place] * count, *shape[place + 1 :]))
 
 
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Value:

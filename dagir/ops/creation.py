@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from dagir.dims import SymbolicDim
+from dagir.dims import Dim, SymbolicDim, max_dim
 from dagir.errors import ArgumentError
 from dagir.graph import Constant, Value, apply, as_value
-from dagir.ops.cumulative import CumSum
-from dagir.ops.elementwise import Identity, add, cast, multiply
-from dagir.ops.shape import broadcast_to
+from dagir.ops.elementwise import Identity, cast
+from dagir.ops.logic import equal, greater_equal
+from dagir.ops.shape import broadcast_to, expand_dims
+from dagir.ops.sizes import counted, measured
 from dagir.types import DType
 
 
@@ -67,8 +68,8 @@ def empty_like(x: Any, dtype: Any = None) -> Value:
 
 
 def convert_to_tensor(x: Any, dtype: Any = None) -> Value:
-    """x as a value: an array or numbers become a constant."""
-    value = as_value(x)
+    """x as a value: an array or numbers become a constant, a named size what it is at run time."""
+    value = measured(x) if isinstance(x, SymbolicDim) else as_value(x)
     if dtype is None or value.dtype is DType.of(dtype):
         return value
     if isinstance(value.source, Constant):
@@ -87,7 +88,7 @@ def copy(x: Any) -> Value:
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Value:
     """start, start + step ... up to before stop; from 0 to before start where stop is None; int32 for ints.
 
-    start and stop may be named sizes, as ops.shape(x) gives them, with a step that divides their difference.
+    start and stop may be named sizes, as ops.shape(x) gives them.
     """
     first, last = (0, start) if stop is None else (start, stop)
     stride = 1 if step is None else step
@@ -95,11 +96,13 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
         made = np.arange(first, last, stride)
         default = DType.FLOAT32 if made.dtype.kind == "f" else DType.INT32
         return Constant(made.astype((default if dtype is None else DType.of(dtype)).numpy)).value
-    count = (last - first) // stride
-    places = add(apply(CumSum(0), full((count,), 1, DType.INT32)), -1)
-    if isinstance(first, SymbolicDim):
-        raise ArgumentError(f"a range starts at a number, got the size {first}", remedy="start at 0, and add the size")
-    found = add(multiply(places, int(stride)), int(first))
+    if not all(isinstance(part, (SymbolicDim, int, np.integer)) for part in (first, last)) or int(stride) != stride:
+        raise ArgumentError(
+            f"a range to a named size has ints beside it, got {first}, {last} and the step {stride}",
+            remedy="make a range of ints, and compute with it",
+        )
+    length = (last - first if stride > 0 else first - last) + (abs(int(stride)) - 1)
+    found = counted(max_dim(length // abs(int(stride)), 0), first, int(stride))
     return found if dtype is None else cast(found, dtype)
 
 
@@ -135,14 +138,23 @@ def geomspace(
     return _made(np.geomspace(start, stop, num, endpoint=endpoint, axis=axis), dtype)
 
 
-def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
-    """[N, M] with 1 on the k-th diagonal above the main one, 0 elsewhere; float32."""
+def eye(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
+    """[N, M] with 1 on the k-th diagonal above the main one, 0 elsewhere; float32. Sizes may be named."""
+    if isinstance(N, SymbolicDim) or isinstance(M, SymbolicDim):
+        return cast(equal(*_places(N, M, k)), DType.FLOAT32 if dtype is None else dtype)
     return _made(np.eye(N, M, k), dtype)
 
 
-def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
-    """[N, M] with 1 up to the k-th diagonal above the main one, 0 beyond; float32."""
+def tri(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
+    """[N, M] with 1 up to the k-th diagonal above the main one, 0 beyond; float32. Sizes may be named."""
+    if isinstance(N, SymbolicDim) or isinstance(M, SymbolicDim):
+        return cast(greater_equal(*_places(N, M, k)), DType.FLOAT32 if dtype is None else dtype)
     return _made(np.tri(N, M, k), dtype)
+
+
+def _places(rows: Dim, columns: Dim | None, k: int) -> tuple[Value, Value]:
+    """The row of each entry as [rows, 1], moved by k, and its column as [columns]."""
+    return expand_dims(counted(rows, int(k)), 1), counted(rows if columns is None else columns)
 
 
 def bartlett(x: int) -> Value:

@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from dagir.dims import SymbolicDim
 from dagir.errors import ArgumentError
 from dagir.graph import Value, apply, as_value
 from dagir.ops.shape import Slice, Squeeze, expand_dims, take
+from dagir.ops.sizes import index_named, slice_named
 
 
 def getitem(x: Any, where: Any) -> Value:
-    """Indexing as NumPy's basic indexing: ints, slices with steps, None, Ellipsis; and one integer Value."""
+    """Indexing as NumPy's basic indexing: ints, slices with steps, None, Ellipsis; and one integer Value.
+
+    Named sizes, as ops.shape(x) gives them, may stand for ints.
+    """
     value = as_value(x)
     parts = list(where) if isinstance(where, tuple) else [where]
     if sum(part is Ellipsis for part in parts) > 1:
@@ -23,7 +28,20 @@ def getitem(x: Any, where: Any) -> Value:
         raise ArgumentError(f"{used} indices for a value of rank {value.ndim}: {value.type}")
     at = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
     parts[at : at + 1] = [slice(None)] * (value.ndim - used)
-    return _index_axes(value, parts)
+    return _index_axes(*_without_names(value, parts))
+
+
+def _without_names(value: Value, parts: list[Any]) -> tuple[Value, list[Any]]:
+    """The value cut where slices end at named sizes, and what is left to do."""
+    left = list(parts)
+    axis = 0
+    for place, part in enumerate(parts):
+        if isinstance(part, slice) and any(isinstance(b, SymbolicDim) for b in (part.start, part.stop)):
+            value, left[place] = slice_named(value, axis, part)
+        elif isinstance(part, SymbolicDim):
+            left[place] = index_named(part, value.type.shape[axis])
+        axis += part is not None
+    return value, left
 
 
 def _index_axes(value: Value, parts: list[Any]) -> Value:

@@ -8,6 +8,7 @@ from functools import reduce
 from math import inf
 from typing import Any
 
+from dagir.dims import Dim, SymbolicDim
 from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Op, Types, Value, apply, as_value
 from dagir.ops.arrangement import meshgrid
@@ -196,11 +197,12 @@ def _check_within(value: Value, axis: int, start: int, size: int) -> None:
         raise ShapeError(f"the window from {start}, of size {size}, leaves axis {axis} of {value.type}")
 
 
-def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Value:
+def one_hot(x: Any, num_classes: Dim, axis: int = -1, dtype: Any = None) -> Value:
     """1 at the class of each element on a new axis, 0 elsewhere; all 0 for a class that there is not; float32."""
     value = as_value(x)
     place = normalize_axis(axis, value.ndim + 1)
-    classes = reshape(arange(int(num_classes), dtype=value.dtype), (-1, *(1,) * (value.ndim - place)))
+    count = num_classes if isinstance(num_classes, SymbolicDim) else int(num_classes)
+    classes = reshape(arange(count, dtype=value.dtype), (-1, *(1,) * (value.ndim - place)))
     return cast(equal(expand_dims(value, place), classes), dtype or DType.FLOAT32)
 
 

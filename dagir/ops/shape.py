@@ -11,7 +11,7 @@ import numpy as np
 
 from dagir.dims import Dim, SymbolicDim, max_dim, min_dim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.graph import Constant, Op, Types, Value, apply, as_value
 from dagir.ops.elementwise import same_dtype
 from dagir.types import Shape, TensorType, broadcast, equate, normalize_axes, normalize_axis
 
@@ -314,26 +314,59 @@ def stack(x: Sequence[Any], axis: int = 0) -> Value:
 
 
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Value:
-    """x grown on each side of each axis, as numpy.pad."""
+    """x grown on each side of each axis, as numpy.pad; where it is filled with a constant, by named sizes too."""
     value = as_value(x)
-    if isinstance(pad_width, int):
+    if isinstance(pad_width, (int, SymbolicDim)):
         pad_width = ((pad_width, pad_width),) * value.ndim
-    pairs = tuple((int(before), int(after)) for before, after in pad_width)
-    if len(pairs) == 1:
-        pairs *= value.ndim
+    widths = [tuple(pair) for pair in pad_width]
+    if len(widths) == 1:
+        widths *= value.ndim
+    named = mode == "constant" and any(isinstance(width, SymbolicDim) for pair in widths for width in pair)
+    if named:
+        value, widths = _pad_named(value, widths, float(constant_values or 0.0))
+    if named and not any(map(any, widths)):
+        return value
+    pairs = tuple((int(before), int(after)) for before, after in widths)
     if mode not in ("constant", "reflect", "symmetric", "edge"):
         raise ArgumentError(f"unknown pad mode {mode!r}", remedy="use constant, reflect, symmetric or edge")
     return apply(Pad(pairs, mode, float(constant_values or 0.0)), value)
 
 
-def tile(x: Any, repeats: int | Sequence[int]) -> Value:
-    """x repeated along each axis, as numpy.tile."""
+def _pad_named(value: Value, widths: Sequence[Any], filling: float) -> tuple[Value, list[Any]]:
+    """The value with the pads that are named sizes put beside it, and the widths that are left."""
+    left = [list(pair) for pair in widths]
+    constant = Constant(np.asarray(filling, value.dtype.numpy)).value
+    for axis, pair in enumerate(widths):
+        for side, width in enumerate(pair):
+            if isinstance(width, SymbolicDim):
+                shape = value.type.shape
+                border = broadcast_to(constant, (*shape[:axis], width, *shape[axis + 1 :]))
+                value = concatenate([value, border] if side else [border, value], axis)
+                left[axis][side] = 0
+    return value, left
+
+
+def tile(x: Any, repeats: Dim | Sequence[Dim]) -> Value:
+    """x repeated along each axis, as numpy.tile; counts may be named sizes."""
     value = as_value(x)
-    counts = [repeats] if isinstance(repeats, int) else list(repeats)
-    counts = [1] * (value.ndim - len(counts)) + [int(n) for n in counts]
+    given = [repeats] if isinstance(repeats, (int, SymbolicDim)) else list(repeats)
+    counts = [1] * (value.ndim - len(given)) + [n if isinstance(n, SymbolicDim) else int(n) for n in given]
     for _ in range(len(counts) - value.ndim):
         value = expand_dims(value, 0)
-    return apply(Tile(tuple(counts)), value)
+    if any(isinstance(n, SymbolicDim) for n in counts):
+        return _tiled(value, counts)
+    return apply(Tile(tuple(n for n in counts if isinstance(n, int))), value)
+
+
+def _tiled(value: Value, counts: Sequence[Dim]) -> Value:
+    """Tiles by named sizes: each axis broadcast along a new one in front of it, and the two merged."""
+    sizes = value.type.shape
+    pairs = list(zip(counts, sizes, strict=True))
+    if all(size == 1 or n == 1 for n, size in pairs):
+        return broadcast_to(value, [n * size for n, size in pairs])
+    apart = reshape(value, [part for _, size in pairs for part in (1, size)])
+    wide = broadcast_to(apart, [part for pair in pairs for part in pair])
+    return reshape(wide, [n * size for n, size in pairs])
 
 
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Value:
