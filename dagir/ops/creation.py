@@ -17,7 +17,7 @@ from dagir.ops.sizes import counted, measured
 from dagir.types import DType
 
 
-def full(shape: int | Sequence[Any], fill_value: float, dtype: Any = None) -> Value:
+def full(shape: int | Sequence[Any], fill_value: Any, dtype: Any = None) -> Value:
     """fill_value everywhere, float32 unless dtype says otherwise; sizes may be named, as ops.shape(x) gives them."""
     sizes: list[Any] = list(shape) if isinstance(shape, (list, tuple)) else [shape]
     unknown = [axis for axis, size in enumerate(sizes) if size is None]
@@ -25,6 +25,8 @@ def full(shape: int | Sequence[Any], fill_value: float, dtype: Any = None) -> Va
         raise ArgumentError(
             f"axis {unknown[0]} of the shape {tuple(sizes)} is None", remedy=f"use ops.shape(x)[{unknown[0]}] for it"
         )
+    if isinstance(fill_value, Value):
+        return broadcast_to(cast(fill_value, DType.FLOAT32 if dtype is None else dtype), sizes)
     value = np.asarray(fill_value, (DType.FLOAT32 if dtype is None else DType.of(dtype)).numpy)
     if all(isinstance(size, (int, np.integer)) for size in sizes):
         return Constant(np.full([int(size) for size in sizes], value)).value

@@ -19,6 +19,7 @@ from dagir.ops.logic import equal, greater, less, where
 from dagir.ops.reduce import max as reduce_max
 from dagir.ops.reduce import sum as reduce_sum
 from dagir.ops.shape import Slice, broadcast_to, concatenate, expand_dims, reshape, stack, take
+from dagir.ops.sizes import counted
 from dagir.types import DType, TensorType, broadcast, equate, normalize_axis
 
 __all__ = [
@@ -134,14 +135,21 @@ def get_item(x: Any, key: Any) -> Value:
     return getitem(x, key)
 
 
-def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> Value:
-    """The window of a shape that begins at the start indices, ints or integer values; -1 is to the end, for ints."""
+def slice(inputs: Any, start_indices: Any, shape: Sequence[Dim]) -> Value:
+    """The window of a shape that begins at the start indices, ints or integer values; -1 is to the end, for ints.
+
+    Starts and sizes may be named sizes.
+    """
     value = as_value(inputs)
     _check_window(value, shape)
     starts = _starts(start_indices, value.ndim)
     for axis, (start, size) in enumerate(zip(starts, shape, strict=True)):
+        if start == 0 and size == value.type.shape[axis]:
+            continue
         if isinstance(start, Value):
-            value = take(value, add(arange(int(size)), cast(start, DType.INT32)), axis=axis)
+            value = take(value, add(counted(size), cast(start, DType.INT32)), axis=axis)
+        elif isinstance(start, SymbolicDim) or isinstance(size, SymbolicDim):
+            value = take(value, counted(value.type.shape[axis] - start if size == -1 else size, start), axis=axis)
         else:
             _check_within(value, axis, start, size)
             value = apply(Slice((axis,), (start,), (None if size == -1 else start + size,), (1,)), value)
@@ -180,7 +188,7 @@ def _updated(value: Value, starts: Sequence[int], update: Value, axis: int) -> V
 def _starts(given: Any, rank: int) -> list[Any]:
     if isinstance(given, Value):
         return [given[axis] for axis in range(rank)]
-    starts = [start if isinstance(start, Value) else int(start) for start in given]
+    starts = [start if isinstance(start, (Value, SymbolicDim)) else int(start) for start in given]
     if len(starts) != rank:
         raise ShapeError(f"a start is given for each of the {rank} axes, got {len(starts)}")
     return starts

@@ -23,6 +23,11 @@ def array_of(variable: Any) -> Array:
         return np.asarray(keras.ops.convert_to_numpy(variable))
 
 
+def array_of_tensor(tensor: Any) -> Array:
+    """The numbers of a tensor of Keras's backend."""
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
 def has_graph(source: Any) -> bool:
     return isinstance(source, Functional) and type(source).call is Functional.call
 

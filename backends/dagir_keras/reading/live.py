@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from dagir.errors import DagirError, UnsupportedLayer
 from dagir.graph import Parameter, Value
 from dagir.layers import Layer
 from dagir.layers.core import Input
 from dagir.model import Model, Sequential
-from dagir.structure import flatten, flatten_sorted, map_structure
+from dagir.structure import flatten_sorted, map_structure
 from dagir.types import DType, TensorType
 from dagir_keras.reading.calls import call_layer
 from dagir_keras.reading.keras_objects import (
     array_of,
+    array_of_tensor,
     has_graph,
     input_of,
     is_keras_class,
@@ -34,8 +34,10 @@ from dagir_keras.reading.keras_objects import (
 )
 from dagir_keras.reading.layers import known_layers, make_layer, own_rule
 from dagir_keras.reading.operations import make_operation
-from dagir_keras.reading.problems import Problems, Refused
+from dagir_keras.reading.patches import tracing
+from dagir_keras.reading.problems import Problems, Refused, Untraceable
 from dagir_keras.reading.traced_layer import TracedKerasLayer
+from dagir_keras.reading.tracing import CallTracer, traced, untraceable
 
 
 def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any:
@@ -201,61 +203,35 @@ class LiveReader:
     # ---- the graph of Keras
 
     def trace(self, source: Any, path: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Run the call of a Keras layer on KerasTensors, and do with these values what it does. Raises Refused."""
-        known: dict[int, tuple[Any, Value | None]] = {}
-
-        def tensor(leaf: Any) -> Any:
-            if not isinstance(leaf, Value):
-                return leaf
-            made = keras.KerasTensor(leaf.shape, dtype=str(leaf.dtype))
-            known[id(made)] = made, leaf
-            return made
-
-        given, options = map_structure(tensor, list(args)), map_structure(tensor, dict(kwargs))
+        """Run the call of a Keras layer on traced tensors, and do with these values what it does. Raises Refused."""
         if not source.built:
-            source(*given, **options)
+            source(*map_structure(_blank, list(args)), **map_structure(_blank, dict(kwargs)))
+        given, options = map_structure(traced, list(args)), map_structure(traced, dict(kwargs))
         if source._call_has_training_arg:
             options["training"] = False
+        tracer = CallTracer(self, path)
         try:
-            result = source.call(*given, **options)
+            with tracing(tracer):
+                return tracer.outputs(source.call(*given, **options))
+        except Untraceable as error:
+            raise untraceable(source, error, error.reason, error.remedy) from None
         except (Refused, DagirError):
             raise
         except Exception as error:  # whatever a user's call raises
             text = str(error).splitlines()[0] if str(error) else ""
-            raise Refused(
-                f"its call cannot be traced: {type(error).__name__}: {text[:160]}",
-                "write the call with keras.ops, without shapes that are known at run time only; or give a rule: "
-                f"custom_objects={{{type(source).__name__!r}: a dagir Layer class}}",
-            ) from None
-        leaves = [leaf for leaf in flatten_sorted(result) if isinstance(leaf, keras.KerasTensor)]
-        found = dict(zip(map(id, leaves), self.evaluate(known, leaves, path, forget=True), strict=True))
-        if any(value is None for value in found.values()):
-            raise Refused("a layer inside it cannot be taken")  # pragma: no cover
-        return map_structure(lambda leaf: found[id(leaf)] if id(leaf) in found else self._leaf(leaf, {}), result)
+            remedy = "write the call with keras.ops, without shapes that are known at run time only"
+            raise untraceable(source, error, f"{type(error).__name__}: {text[:160]}", remedy) from None
 
     def mask(self, source: Any, path: str, inputs: Any, mask: Any) -> Any:
         """What the compute_mask of a Keras layer gives for these values. Raises Refused."""
-        known: dict[int, tuple[Any, Value | None]] = {}
-
-        def tensor(leaf: Any) -> Any:
-            if not isinstance(leaf, Value):
-                return leaf
-            made = keras.KerasTensor(leaf.shape, dtype=str(leaf.dtype))
-            known[id(made)] = made, leaf
-            return made
-
-        result = source.compute_mask(map_structure(tensor, inputs), map_structure(tensor, mask))
-        leaves = [leaf for leaf in flatten(result) if isinstance(leaf, keras.KerasTensor)]
-        found = dict(zip(map(id, leaves), self.evaluate(known, leaves, path, forget=True), strict=True))
-        return map_structure(lambda leaf: found.get(id(leaf)), result)
+        tracer = CallTracer(self, path)
+        with tracing(tracer):
+            return tracer.outputs(source.compute_mask(map_structure(traced, inputs), map_structure(traced, mask)))
 
     def evaluate(
-        self, known: dict[int, tuple[Any, Value | None]], outputs: Sequence[Any], path: str, forget: bool = False
+        self, known: dict[int, tuple[Any, Value | None]], outputs: Sequence[Any], path: str
     ) -> list[Value | None]:
-        """The values of KerasTensors, given those that they are computed from; None for what cannot be taken.
-
-        forget: take the nodes out of Keras's graph afterwards, where nobody else knows of them.
-        """
+        """The values of KerasTensors, given those that they are computed from; None for what cannot be taken."""
         nodes = nodes_between(known, outputs)
         for node in nodes:
             operation = node.operation
@@ -265,10 +241,6 @@ class LiveReader:
                 found = self._outputs(node, known, where)
             found = found or list(map(placeholder_of, node.outputs))
             known.update({id(t): (t, value) for t, value in zip(node.outputs, found, strict=True)})
-        if forget:
-            for node in nodes:
-                if node in node.operation._inbound_nodes:
-                    node.operation._inbound_nodes.remove(node)
         return [known[id(tensor)][1] for tensor in outputs]
 
     def _outputs(self, node: Any, known: Mapping[int, tuple[Any, Value | None]], where: str) -> list[Any]:
@@ -285,12 +257,13 @@ class LiveReader:
         if isinstance(leaf, keras.KerasTensor):
             return known[id(leaf)][1]
         if isinstance(leaf, keras.Variable):
-            return self._parameter(leaf).value
+            return self.parameter(leaf).value
         if keras.ops.is_tensor(leaf):
-            return np.asarray(keras.ops.convert_to_numpy(leaf))
+            return array_of_tensor(leaf)
         return leaf
 
-    def _parameter(self, variable: Any) -> Parameter:
+    def parameter(self, variable: Any) -> Parameter:
+        """The weight that a variable is, the same each time."""
         _, made, place = self._owners.get(id(variable), (None, None, 0))
         if made is not None and place < len(made.weights):  # a weight of a layer that was taken already
             return made.weights[place]
@@ -299,3 +272,8 @@ class LiveReader:
             weight = Parameter(variable.path, type, array=array_of(variable), trainable=variable.trainable)
             self._parameters[id(variable)] = variable, weight
         return self._parameters[id(variable)][1]
+
+
+def _blank(leaf: Any) -> Any:
+    """A tensor that Keras builds a layer with."""
+    return keras.KerasTensor(leaf.shape, dtype=str(leaf.dtype)) if isinstance(leaf, Value) else leaf

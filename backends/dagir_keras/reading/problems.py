@@ -28,9 +28,15 @@ class Problem:
 class Refused(Exception):
     """Raised where a layer cannot be taken, caught where its path is known."""
 
+    _keras_call_info_injected = True  # else Keras raises a copy, which has lost its remedy
+
     def __init__(self, reason: str, remedy: str | None = None, unsafe: bool = False) -> None:
         super().__init__(reason)
         self.reason, self.remedy, self.unsafe = reason, remedy, unsafe
+
+
+class Untraceable(Refused):
+    """Raised in the call of a layer, where it asks a tensor or a size for what they have at run time only."""
 
 
 class Problems:
@@ -53,6 +59,21 @@ class Problems:
         except Exception as error:  # a configuration that is not what Keras writes breaks a layer in any way it likes
             text = str(error).splitlines()[0] if str(error) else "no more is known"
             self._found.append(Problem(path, kind, f"{type(error).__name__}: {text[:200]}"))
+
+    def note(self, problem: Problem) -> None:
+        """Add one that was found elsewhere."""
+        self._found.append(problem)
+
+    @property
+    def found(self) -> tuple[Problem, ...]:
+        """All of them."""
+        return tuple(self._found)
+
+    def as_refusal(self) -> Refused:
+        """The first as what refuses the layer around it."""
+        first = self._found[0] if self._found else Problem("", "", "a layer inside it cannot be taken")
+        where = f"{first.path} ({first.kind}): " if first.path else ""
+        return Refused(f"{where}{first.reason}", first.remedy, first.unsafe)
 
     @property
     def count(self) -> int:

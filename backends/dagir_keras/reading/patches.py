@@ -1,0 +1,156 @@
+"""What Keras does otherwise while a call is traced: operations on traced tensors are taken, state stays as it is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, Protocol
+
+import keras
+from keras.src import backend
+from keras.src.backend.common.variables import Variable
+from keras.src.layers import layer as keras_layer
+from keras.src.ops.operation import Operation
+
+from dagir.structure import flatten
+from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.symbols import Traced
+
+_WITHOUT_TENSORS = ("zeros", "ones", "empty", "full", "eye", "identity", "tri", "broadcast_to", "tile", "repeat")
+
+
+class Tracer(Protocol):
+    """Who takes what a call does."""
+
+    def operation(self, operation: Any, spec: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """The outputs of an operation or layer. spec: what Keras says of them."""
+
+    def function(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """The output of a function of keras.ops that was given sizes, and no traced tensor."""
+
+
+_tracer: ContextVar[Tracer | None] = ContextVar("_tracer", default=None)
+_lock = threading.Lock()
+_at_work: list[Tracer] = []  # in all threads
+_undo: list[Callable[[], None]] = []
+
+
+@contextmanager
+def tracing(tracer: Tracer) -> Iterator[None]:
+    """Within it, and in this thread, what is done with traced tensors goes to the tracer."""
+    with _lock:
+        if not _at_work:
+            _install()
+        _at_work.append(tracer)
+    token = _tracer.set(tracer)
+    try:
+        yield
+    finally:
+        _tracer.reset(token)
+        with _lock:
+            _at_work.remove(tracer)
+            while _undo and not _at_work:
+                _undo.pop()()
+
+
+def _install() -> None:
+    _replace(Operation, "symbolic_call", _taken)
+    _replace(keras.layers.Layer, "symbolic_call", _taken)
+    _replace(keras_layer, "Node", lambda node: _unless(lambda *_, **options: _holds(Traced, options), node))
+    _replace(keras.layers.Layer, "add_loss", lambda old: _unless(lambda *_: _tracer.get() is not None, old))
+    _replace(keras.DTypePolicy, "convert_input", _not_converted)
+    _replace(Variable, "assign", _not_assigned)
+    _replace(keras.random.SeedGenerator, "next", _not_drawn)
+    with suppress(TypeError):  # classes written in C take no other method
+        _replace(_tensor_class(), "__getitem__", _with_sizes("__getitem__"))
+    _replace(Variable, "__getitem__", _with_sizes("__getitem__"))
+    _replace(backend.core, "slice", _with_sizes("slice"))
+    for name in _WITHOUT_TENSORS:
+        _replace(backend.numpy, name, _with_sizes(name))
+
+
+def _tensor_class() -> type:
+    """The class of the backend's tensors that defines indexing."""
+    found = type(keras.ops.zeros(()))
+    return next(cls for cls in found.__mro__ if "__getitem__" in vars(cls))
+
+
+def _replace(owner: Any, name: str, around: Callable[[Any], Any]) -> None:
+    old = vars(owner)[name]
+    setattr(owner, name, around(old))
+    _undo.append(lambda: setattr(owner, name, old))
+
+
+def _holds(kind: type, *things: Any) -> bool:
+    return any(isinstance(leaf, kind) for leaf in _leaves(things))
+
+
+def _leaves(things: Any) -> Iterator[Any]:
+    for leaf in flatten(list(things)):
+        if isinstance(leaf, slice):
+            yield from (leaf.start, leaf.stop, leaf.step)
+        else:
+            yield leaf
+
+
+def _unless(when: Callable[..., bool], old: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which does nothing where `when` holds for its arguments."""
+    return lambda *args, **kwargs: None if when(*args, **kwargs) else old(*args, **kwargs)
+
+
+def _taken(old: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(old)
+    def symbolic_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        tracer = _tracer.get()
+        if tracer is None or not _holds(Traced, args, kwargs):
+            return old(self, *args, **kwargs)
+        return tracer.operation(self, lambda *args, **kwargs: old(self, *args, **kwargs), args, kwargs)
+
+    return symbolic_call
+
+
+def _with_sizes(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return lambda old: _given_sizes(name, old)
+
+
+def _given_sizes(name: str, old: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(old)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        tracer = _tracer.get()
+        if tracer is None or not _holds(Traced, args, kwargs):
+            return old(*args, **kwargs)
+        return tracer.function(name, old, args, kwargs)
+
+    return function
+
+
+def _not_converted(old: Callable[..., Any]) -> Callable[..., Any]:
+    """dagir's layers cast what they are given; mixed precision is no matter to them."""
+    return lambda self, x, *args, **kwargs: x if isinstance(x, Traced) else old(self, x, *args, **kwargs)
+
+
+def _not_assigned(old: Callable[..., Any]) -> Callable[..., Any]:
+    def assign(self: Any, value: Any) -> Any:
+        if _tracer.get() is None:
+            return old(self, value)
+        raise Refused(
+            f"its call assigns the weight {self.path!r} at inference, and a graph holds no state",
+            "assign under `if training:` only, or take the state as an input and give the new one as an output",
+        )
+
+    return assign
+
+
+def _not_drawn(old: Callable[..., Any]) -> Callable[..., Any]:
+    def next(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _tracer.get() is None:
+            return old(self, *args, **kwargs)
+        raise Refused(
+            "its call draws random numbers at inference, and a graph gives the same answer each time",
+            "draw under `if training:` only, or take the numbers as an input",
+        )
+
+    return next

@@ -1,0 +1,174 @@
+"""What the call of a Keras layer computes with while it is traced: tensors that know their value, and sizes of axes.
+
+A size that is known at run time only is a `Size`, for Keras a scalar tensor, which it is in a compiled function too.
+Sums and products of sizes are sizes; where a number of Python is needed, it says that there is none.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import keras
+import numpy as np
+
+from dagir.dims import Dim, SymbolicDim, provably_equal
+from dagir.graph import Value
+from dagir.ops import convert_to_tensor
+from dagir_keras.reading.problems import Untraceable
+
+_KERAS = "keras.src."
+_OF_SHAPE = ("keras.src.ops.core", "shape")  # the function that hands sizes to a call
+
+
+class Traced(keras.KerasTensor):
+    """A tensor of Keras that stands for a value of the graph."""
+
+    def __init__(self, value: Value) -> None:
+        super().__init__(value.shape, dtype=str(value.dtype))
+        self._value = value
+
+    @property
+    def value(self) -> Value:
+        """The value that it stands for."""
+        return self._value
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The sizes, of which Keras's own code reads None where a traced call reads a Size."""
+        asking = sys._getframe(1)
+        where = asking.f_globals.get("__name__", "")
+        if where.startswith(_KERAS) and (where, asking.f_code.co_name) != _OF_SHAPE:
+            static: tuple[Any, ...] = self._shape
+            return static
+        return tuple(map(as_size, self._value.type.shape))
+
+    def _lacks(self, needed: str) -> Untraceable:
+        return Untraceable(
+            f"it needs {needed} of a tensor, which holds none before run time",
+            "compute with keras.ops, choose with keras.ops.where or keras.ops.cond",
+        )
+
+    def __bool__(self) -> bool:
+        raise self._lacks("a truth value (bool, if, and, or, not, min, max)")
+
+    def __int__(self) -> int:
+        raise self._lacks("a number (int)")
+
+    def __index__(self) -> int:
+        raise self._lacks("a number (range, a list, a NumPy array)")
+
+    def __float__(self) -> float:
+        raise self._lacks("a number (float)")
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise self._lacks("an array (NumPy)")
+
+    def __tf_tensor__(self, *_: Any, **__: Any) -> NoReturn:
+        raise self._lacks("a tensor of TensorFlow")
+
+
+class Size(Traced):
+    """The size of an axis that is known at run time only, or what was computed from such sizes."""
+
+    __array_ufunc__ = None  # NumPy's ints leave arithmetic to it
+
+    def __init__(self, dim: SymbolicDim) -> None:
+        keras.KerasTensor.__init__(self, (), dtype="int32")
+        self.dim = dim
+        self._measured: Value | None = None
+
+    @property
+    def value(self) -> Value:
+        """The size as an integer of the graph."""
+        if self._measured is None:
+            self._measured = convert_to_tensor(self.dim)
+        return self._measured
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """That of a scalar."""
+        return ()
+
+    def _lacks(self, needed: str) -> Untraceable:
+        return Untraceable(
+            f"it needs {needed} of the size {self.dim}, which is known at run time only",
+            "give the input a fixed size there, or compute with keras.ops, which take sizes from keras.ops.shape(x)",
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.dim)
+
+    def __eq__(self, other: object) -> bool:
+        if not is_size(other):
+            return False
+        mine, theirs = self.dim, dim_of(other)
+        if isinstance(theirs, int) and theirs < 0:
+            return False
+        same = provably_equal(mine, theirs)
+        if same is None:
+            raise self._lacks(f"to know whether it is {theirs}")
+        return same
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __neg__(self) -> Any:
+        return as_size(-self.dim)
+
+    def __add__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: a + b, super().__add__)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: b + a, super().__radd__)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: a - b, super().__sub__)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: b - a, super().__rsub__)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: a * b, super().__mul__)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: b * a, super().__rmul__)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: a // b, super().__floordiv__)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: b // a, super().__rfloordiv__)
+
+    def __mod__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: a - (a // b) * b, super().__mod__)
+
+    def __rmod__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: b - (b // a) * a, super().__rmod__)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def _computed(self, other: Any, on_sizes: Callable[[Any, Any], Dim], otherwise: Callable[[Any], Any]) -> Any:
+        return as_size(on_sizes(self.dim, dim_of(other))) if is_size(other) else otherwise(other)
+
+
+def as_size(dim: Any) -> Any:
+    """A Size for a size that is known at run time only; anything else as it is."""
+    return Size(dim) if isinstance(dim, SymbolicDim) else dim
+
+
+def is_size(thing: Any) -> bool:
+    """Whether a thing is a size: a Size, or an int."""
+    return isinstance(thing, (Size, int, np.integer)) and not isinstance(thing, bool)
+
+
+def dim_of(size: Any) -> Any:
+    """What a size is in a shape of dagir; anything else as it is."""
+    if isinstance(size, Size):
+        return size.dim
+    return int(size) if isinstance(size, np.integer) else size
