@@ -314,6 +314,10 @@ def as_value(operand: Any, *, like: Value | None = None) -> Value:
         diagnostics.refuse_lossy_scalar(operand, like)
         return Constant(np.asarray(operand, dtype=like.dtype.numpy)).value
     array = np.asarray(operand)
+    if array.dtype.kind == "O":
+        raise ArgumentError(
+            f"an op of dagir takes values of the graph, numbers and arrays, got {foreign.kind(operand)}"
+        )
     if isinstance(operand, (int, float, list, tuple)) and array.dtype.kind in "fi":
         dtype = DType.FLOAT32 if array.dtype.kind == "f" else DType.INT32
         array = array.astype(like.dtype.numpy if like is not None and like.dtype.is_float else dtype.numpy)

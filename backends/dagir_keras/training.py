@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
 import numpy as np
 
-from dagir.errors import FileError, UnsupportedOp
+from dagir.errors import ArgumentError, FileError, UnsupportedOp
 from dagir.model import Model
 from dagir.training import Trainer, TrainingState
 from dagir_keras.executable import KerasExecutable
@@ -35,7 +36,15 @@ class KerasTrainer(Trainer):
     def compiled(cls, model: Model, **options: Any) -> Self:
         """Compile with keras.Model.compile's arguments."""
         trainer = cls(model)
-        trainer.model.compile(**options)
+        try:
+            if isinstance(options.get("loss"), str):
+                keras.losses.get(options["loss"])  # else it fails in `fit`
+            trainer.model.compile(**options)
+        except (TypeError, ValueError) as error:
+            first = str(error).strip().partition("\n")[0].removeprefix("Trainer.compile() ")
+            raise ArgumentError(
+                f"model {model.name!r} cannot be compiled: {first}", remedy=_nearest(options)
+            ) from error
         return trainer
 
     @classmethod
@@ -85,6 +94,19 @@ class KerasTrainer(Trainer):
             raise FileError("the saved state of the optimizer is not that of this model's optimizer")
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
+
+
+_SHORT = ("mse", "mae", "mape", "msle", "kld")  # names of losses that keras.losses has as strings only
+
+
+def _nearest(options: dict[str, Any]) -> str | None:
+    """Which optimizer or loss may be meant, where what is named is none."""
+    for what, given in (("optimizers", options.get("optimizer")), ("losses", options.get("loss"))):
+        known = [*_SHORT, *(name.lower() for name in dir(getattr(keras, what)) if not name.startswith("_"))]
+        if isinstance(given, str) and given.lower() not in known:
+            near = difflib.get_close_matches(given.lower(), known, n=3)
+            return f"did you mean {' or '.join(near)}?" if near else f"keras.{what} lists them"
+    return None
 
 
 def _check(config: Any) -> None:

@@ -34,7 +34,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @cache
-def _by_name(cls: type) -> tuple[dict[str, Any], frozenset[str], bool]:
+def _by_name(cls: Any) -> tuple[dict[str, Any], frozenset[str], bool]:
     """The defaults of a constructor in order, the names that it needs, and whether it takes others as `kwargs`."""
     parameters = signature(cls).parameters.values()
     plain = [each for each in parameters if each.kind not in _VARIADIC]
@@ -61,12 +61,18 @@ def bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, 
     return {**defaults, **given, **bound.arguments.get(next(variadic, ""), {})}
 
 
-def unknown_argument(cls: type, name: str) -> ArgumentError:
+def unknown_argument(cls: Any, name: str) -> ArgumentError:
     """An error that names the nearest arguments."""
     known = list(_by_name(cls)[0])
     near = difflib.get_close_matches(name, known, n=3)
+    if name in _OF_INPUTS and name not in near[:1]:
+        remedy = "say what goes in with an Input, first of all: dagir.Sequential([dagir.Input(shape=(8,)), ...])"
+        return ArgumentError(f"{cls.__name__} takes no argument {name!r}", remedy=remedy)
     remedy = f"did you mean {' or '.join(near)}?" if near else f"its arguments are: {', '.join(known)}"
     return ArgumentError(f"{cls.__name__} takes no argument {name!r}", remedy=remedy)
+
+
+_OF_INPUTS = ("input_shape", "batch_input_shape", "input_dim", "input_length", "input_dtype")
 
 
 def dtype_of(policy: Any) -> DType:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from dagir import initializers
 from dagir.errors import ArgumentError, DagirError, DTypeError
 from dagir.graph import Parameter, Value, as_value, snake_case
@@ -103,7 +105,7 @@ class Layer:
         unknown = ignored.keys() - {"regularizer", "constraint", "autocast", "aggregation", "overwrite_with_gradient"}
         if unknown:
             raise ArgumentError(f"add_weight takes no argument {sorted(unknown)[0]!r}")
-        sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+        sizes = tuple(map(_size, shape if isinstance(shape, Iterable) else (shape,)))
         for axis, size in enumerate(sizes):
             if not isinstance(size, int) or isinstance(size, bool) or size < 0:
                 raise ArgumentError(
@@ -112,7 +114,7 @@ class Layer:
                 )
         scope = current_scope.get()
         path = scope.path if scope is not None and scope.layer is self else self._path
-        type = TensorType(self.dtype if dtype is None else DType.of(dtype), sizes)  # type: ignore[arg-type]
+        type = TensorType(self.dtype if dtype is None else DType.of(dtype), sizes)
         default = "glorot_uniform" if type.dtype.is_float else "zeros"
         if self._stored_weights is not None:
             return self._take_stored(type)
@@ -370,6 +372,10 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def _size(size: Any) -> Any:
+    return size.item() if isinstance(size, np.integer) else size
 
 
 _NO_LAYERS = {bool, int, float, str, DType, type(None)}

@@ -16,6 +16,8 @@ from dagir.errors import ArgumentError, DagirError, UnsupportedOp
 from dagir.foreign import framework_of, kind, refuse_foreign, remedy_for
 from dagir.graph import Value
 from dagir.layers.arguments import signature
+from dagir.layers.plain import are_plain, plain, plain_arguments
+from dagir.layers.training_names import check_training_names
 from dagir.origin import LayerCall
 from dagir.structure import flatten
 
@@ -36,8 +38,14 @@ def checked(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
         cls = type(self)
+        odd = not are_plain((*args, *kwargs.values()))
+        if odd:
+            args, kwargs = plain_arguments(init, args, kwargs)
         if not is_own(cls) or cls.__init__ is not wrapper:  # a class of the user's, or a base class at work
             return init(self, *args, **kwargs)
+        if odd:
+            self._init_arguments.update({name: plain(name, each) for name, each in self._init_arguments.items()})
+        check_training_names(cls, self._init_arguments)
         try:
             init(self, *args, **kwargs)
         except (DagirError, KeyboardInterrupt):

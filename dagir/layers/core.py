@@ -9,7 +9,7 @@ from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.graph import Value
 from dagir.layers import activation as activations
-from dagir.layers.arguments import dtype_of, not_taken
+from dagir.layers.arguments import dtype_of, not_taken, unknown_argument
 from dagir.layers.base import Layer
 from dagir.naming import auto_name
 from dagir.origin import LayerCall, caller
@@ -86,6 +86,7 @@ def Input(  # noqa: N802  # Keras's name
     name: str | None = None,
     tensor: Any = None,
     optional: bool = False,
+    **unknown: Any,
 ) -> Value:
     """A new input. shape: without the batch; a size may be an int, a name such as "time", or None (a fresh name).
 
@@ -93,6 +94,8 @@ def Input(  # noqa: N802  # Keras's name
     sparse, ragged, tensor and optional are Keras's, and refused. Returns a Value of dtype[batch, *shape].
     Raises ArgumentError.
     """
+    if unknown:
+        raise unknown_argument(Input, sorted(unknown)[0])
     _dense_only(sparse=sparse, ragged=ragged, tensor=tensor, optional=optional)
     named = name or auto_name("input_layer")
     layer = InputLayer(shape, batch_size, dtype, batch_shape=batch_shape, name=named)

@@ -36,6 +36,12 @@ class Bidirectional(Layer):
         **kwargs: Any,
     ) -> None:
         _check_layer("Bidirectional", "layer", layer)
+        for each in (layer, backward_layer):
+            if isinstance(each, Layer) and not hasattr(each, "return_sequences"):
+                raise ArgumentError(
+                    f"Bidirectional takes a recurrent layer, got the {type(each).__name__} {each.name!r}",
+                    remedy="give it an LSTM, GRU, SimpleRNN, RNN or ConvLSTM layer; others see all steps at once",
+                )
         if backward_layer is not None:
             _check_layer("Bidirectional", "backward_layer", backward_layer)
         if merge_mode not in ("sum", "mul", "ave", "concat", None):

@@ -251,7 +251,7 @@ def test_the_layer_given_is_left_as_it_was():
     ("make", "told"),
     [
         (lambda: layers.Bidirectional(layers.LSTM(2), merge_mode="add"), "merge_mode"),
-        (lambda: layers.Bidirectional(layers.Dense(2)), "has no go_backwards|refuses|go_backwards"),
+        (lambda: layers.Bidirectional(layers.Dense(2)), "takes a recurrent layer, got the Dense"),
         (lambda: layers.Bidirectional(3), "takes a layer"),
         (lambda: layers.Bidirectional(layers.LSTM(2), backward_layer=layers.LSTM(2)), "go_backwards=False"),
         (

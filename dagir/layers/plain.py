@@ -1,0 +1,54 @@
+"""Arguments of layers as plain numbers of Python: NumPy's are taken, as in Keras, and no configuration has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from dagir.layers.arguments import signature
+
+_ODD = (np.generic, np.ndarray, type, list, tuple)
+_COUNTS = frozenset(  # arguments that are whole numbers, or one for each axis: an array of them is a tuple
+    (
+        *("axes", "axis", "batch_shape", "cropping", "dilation_rate", "dims", "kernel_size", "noise_shape"),
+        *("output_padding", "output_shape", "output_size", "padding", "pool_size", "shape", "shared_axes", "size"),
+        *("strides", "target_shape"),
+    )
+)
+
+
+def are_plain(args: Iterable[Any]) -> bool:
+    """Whether none of these arguments needs to be looked at: most are not even tuples."""
+    return not any(map(_is_odd, args))
+
+
+def plain_arguments(
+    init: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What a constructor is given, with Python's numbers in place of NumPy's; arrays of numbers that are data stay."""
+    names = list(signature(init).parameters)[1 : len(args) + 1]
+    names += [""] * (len(args) - len(names))
+    return tuple(map(plain, names, args)), {name: plain(name, value) for name, value in kwargs.items()}
+
+
+def plain(name: str, value: Any) -> Any:
+    """One argument as a plain Python value; the class of an activation layer is a layer of it."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return _listed(value.tolist()) if name in _COUNTS and value.dtype.kind in "iu" else value
+    if type(value) in (list, tuple) and any(map(_is_odd, value)):
+        return type(value)(plain(name, part) for part in value)
+    if isinstance(value, type) and name.endswith("activation") and value.__module__.startswith("dagir.layers."):
+        return value()
+    return value
+
+
+def _is_odd(value: Any) -> bool:
+    return isinstance(value, _ODD)
+
+
+def _listed(numbers: Any) -> Any:
+    return tuple(map(_listed, numbers)) if isinstance(numbers, list) else numbers
