@@ -52,7 +52,7 @@ class KerasExecutable(Watched, Executable):
         """Copy the weights of the dagir model into the Keras model."""
         for parameter, variable in self.registry.weights():
             variable.assign(parameter.array)
-        for layer in self.registry.layers.values():
+        for _, layer in self.registry.made():
             if isinstance(layer, keras.layers.Normalization):  # it computes with a copy of its weights
                 layer.finalize_state()
 

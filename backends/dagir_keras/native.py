@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,9 +10,9 @@ import keras
 import numpy as np
 
 from dagir import initializers, layers, ops
-from dagir.dims import Dim
 from dagir.graph import Value
 from dagir.layers import Layer
+from dagir.layers.activation import name_of
 from dagir.model import Model
 from dagir.origin import LayerCall
 from dagir.structure import flatten, map_structure
@@ -39,13 +39,17 @@ def is_native(call: LayerCall) -> bool:
         return False
     if isinstance(layer, layers.Lambda):
         return False  # its function is of dagir; Keras gets what it computed
+    if computes_in(call) is DType.FLOAT64 and any(map(_rounds_to_float32, _with_held(layer))):
+        return False
     if isinstance(layer, (layers.Add, layers.Average)) and not _adds_right(call):
         return False
+    if isinstance(layer, layers.RandomCrop) and _first_value(call).dtype is not layer.dtype:
+        return False  # Keras declares the layer's dtype, and yields the images as they are
     if isinstance(layer, (layers.MultiHeadAttention, layers.GroupQueryAttention)) and not _attends_right(call):
         return False
     if isinstance(layer, (layers.IntegerLookup, layers.StringLookup)) and layer.output_mode != "int":
         return False  # Keras declares floats, and yields integers
-    if type(layer).__name__.startswith("Adaptive") and reaches_outside(layer, _first_shape(call)):
+    if type(layer).__name__.startswith("Adaptive") and reaches_outside(layer, _first_value(call).type.shape):
         return False
     dense = [each for each in (layer, *layer._sublayers) if isinstance(each, layers.EinsumDense)]
     return all(map(_has_plain_bias, dense)) and _has_keras_s(layer)
@@ -85,27 +89,72 @@ def _adds_right(call: LayerCall) -> bool:
     return right
 
 
-def _first_shape(call: LayerCall) -> Sequence[Dim]:
-    return next(value.type.shape for value in flatten([call.args, call.kwargs]) if isinstance(value, Value))
+def _first_value(call: LayerCall) -> Value:
+    return next(value for value in flatten([call.args, call.kwargs]) if isinstance(value, Value))
 
 
-def make_layer(layer: Layer, made: Callable[[Layer], keras.layers.Layer]) -> keras.layers.Layer:
-    """The Keras layer with the same configuration; its weights are filled once it is built.
+def _with_held(layer: Layer) -> Iterator[Layer]:
+    """The layer and those that it holds, but not what is in models, which are lowered on their own."""
+    pending = [layer]
+    while pending:
+        layer = pending.pop()
+        if not isinstance(layer, Model):
+            yield layer
+            pending.extend(layer._sublayers)
 
-    made: what gives the Keras layers of the layers that this one holds.
+
+def _rounds_to_float32(layer: Layer) -> bool:
+    """Whether Keras on TensorFlow computes in float64 with slopes, constants or weights of float32, or resizes so."""
+    if isinstance(layer, (layers.UpSampling2D, layers.Resizing)):
+        return layer.interpolation != "nearest"
+    if isinstance(layer, layers.ReLU):
+        return layer.negative_slope != 0
+    if isinstance(layer, layers.Normalization):
+        return not layer.weights
+    activations = [name_of(value) for key, value in vars(layer).items() if key.endswith("activation")]
+    own = isinstance(layer, (layers.LeakyReLU, layers.Rescaling, layers.MelSpectrogram))
+    return own or not {"gelu", "leaky_relu"}.isdisjoint(activations)
+
+
+def computes_in(call: LayerCall) -> DType:
+    """The dtype that Keras's layer of a call must have, for Keras casts what a layer is given to the layer's dtype.
+
+    Without weights, a layer of dagir computes in the dtype of its values: that of its result.
+    """
+    layer = call.layer
+    assert isinstance(layer, Layer)
+    results = [value.dtype for value in flatten(call.outputs) if isinstance(value, Value)]
+    return _with_own(layer, next((dtype for dtype in results if dtype.is_float), layer.dtype))
+
+
+def _with_own(layer: Layer, dtype: DType) -> DType:
+    return layer.dtype if layer._weights else dtype
+
+
+def make_layer(
+    layer: Layer, dtype: DType, made: Callable[[Layer, DType], keras.layers.Layer], name: str | None = None
+) -> keras.layers.Layer:
+    """The Keras layer with the same configuration, but for the dtype; its weights are filled once it is built.
+
+    made: what gives the Keras layers of the layers that this one holds. name: another name than the layer's.
     """
     config = _config(layer)
     assert config is not None
+    config |= {"dtype": str(dtype), "name": name or layer.name}
     cls = getattr(keras.layers, type(layer).__name__)
     if isinstance(layer, layers.Bidirectional):
         made = _unshared  # Keras copies them
-    if any(isinstance(leaf, Layer) for leaf in flatten(config)):
-        return cls(**map_structure(lambda leaf: made(leaf) if isinstance(leaf, Layer) else leaf, config))
-    return cls.from_config(config)
+    if not any(isinstance(leaf, Layer) for leaf in flatten(config)):
+        return cls.from_config(config)
+
+    def held(leaf: Any) -> Any:
+        return made(leaf, _with_own(leaf, dtype)) if isinstance(leaf, Layer) else leaf
+
+    return cls(**map_structure(held, config))
 
 
-def _unshared(layer: Layer) -> keras.layers.Layer:
-    return make_layer(layer, _unshared)
+def _unshared(layer: Layer, dtype: DType) -> keras.layers.Layer:
+    return make_layer(layer, dtype, _unshared)
 
 
 def held_by(layer: Layer, made: keras.layers.Layer) -> list[tuple[Layer, keras.layers.Layer]]:

@@ -24,9 +24,10 @@ from dagir.ops import Call
 from dagir.origin import LayerCall
 from dagir.passes import Outline
 from dagir.structure import flatten, flatten_like, map_structure, pack
+from dagir.types import DType
 from dagir_keras.conv import needs_layer
 from dagir_keras.names import distinguish
-from dagir_keras.native import building, held_by, is_native, make_layer
+from dagir_keras.native import building, computes_in, held_by, is_native, make_layer
 from dagir_keras.rules import rules
 from dagir_keras.sizes import sizes_to_compute, sources_among, with_sizes
 
@@ -37,25 +38,34 @@ Step: TypeAlias = Callable[[list[Any]], Sequence[Any]]
 
 
 class Registry:
-    """What is shared: one Keras layer for each dagir layer, one model for each model, one variable for each weight."""
+    """What is shared: one Keras layer for each dagir layer, one model for each model, one variable for each weight.
+
+    layers: by the dtype in which they compute, of which there is more than one where a layer without weights is shared
+    by values of several. owners: of weights, the layer that has them and its dtype.
+    """
 
     def __init__(self) -> None:
-        self.layers: dict[Layer, keras.layers.Layer] = {}
+        self.layers: dict[Layer, dict[DType, keras.layers.Layer]] = {}
         self.models: dict[Model, keras.Model] = {}
         self.variables: dict[Parameter, keras.Variable] = {}
-        self.owners: dict[Parameter, Layer] = {}
+        self.owners: dict[Parameter, tuple[Layer, DType]] = {}
         self.traced: list[tuple[Layer | None, TracedLayer]] = []
 
-    def layer(self, layer: Layer) -> keras.layers.Layer:
-        """The Keras layer of a layer, made at the first call."""
-        if layer not in self.layers:
-            self.layers[layer] = make_layer(layer, self._held)
-            for inner, made in held_by(layer, self.layers[layer]):
-                self.layers[inner] = made
-        return self.layers[layer]
+    def layer(self, layer: Layer, dtype: DType) -> keras.layers.Layer:
+        """The Keras layer of a layer, computing in this dtype, made at the first call."""
+        known = self.layers.setdefault(layer, {})
+        if dtype not in known:
+            known[dtype] = make_layer(layer, dtype, self._held, f"{layer.name}_{dtype}" if known else None)
+            for inner, made in held_by(layer, known[dtype]):
+                self.layers[inner] = {dtype: made}
+        return known[dtype]
 
-    def _held(self, layer: Layer) -> keras.layers.Layer:
-        return self.model(layer) if isinstance(layer, Model) else self.layer(layer)
+    def _held(self, layer: Layer, dtype: DType) -> keras.layers.Layer:
+        return self.model(layer) if isinstance(layer, Model) else self.layer(layer, dtype)
+
+    def made(self) -> list[tuple[Layer, keras.layers.Layer]]:
+        """Every layer beside each Keras layer that was made of it."""
+        return [(layer, made) for layer, known in self.layers.items() for made in known.values()]
 
     def model(self, model: Model) -> keras.Model:
         """The Keras model of a nested model, made at the first call."""
@@ -69,7 +79,7 @@ class Registry:
         """The Keras variable of a weight: the one of the native layer that owns it, else one of its own."""
         owner = self.owners.get(parameter)
         if owner is not None:
-            return self._owned(parameter, owner)
+            return self._owned(parameter, *owner)
         if parameter not in self.variables:
             self.variables[parameter] = keras.Variable(
                 parameter.array,
@@ -79,8 +89,8 @@ class Registry:
             )
         return self.variables[parameter]
 
-    def _owned(self, parameter: Parameter, owner: Layer) -> keras.Variable:
-        made = self.layer(owner)
+    def _owned(self, parameter: Parameter, owner: Layer, dtype: DType) -> keras.Variable:
+        made = self.layer(owner, dtype)
         if not made.built and owner._build_shapes is not None:
             with building(made):
                 _build(made, owner._build_shapes)
@@ -90,7 +100,7 @@ class Registry:
     def weights(self) -> list[tuple[Parameter, keras.Variable]]:
         """Every weight beside its Keras variable."""
         pairs = dict(self.variables)
-        for layer, made in self.layers.items():
+        for layer, made in self.made():
             pairs.update(zip(layer.weights, made.weights, strict=True))
         return list(pairs.items())
 
@@ -164,7 +174,7 @@ class Program:
             return self._owning_step(node, names)
         for parameter in parameters:
             owner = self.registry.owners.get(parameter)
-            self.tracked.append(self.registry.variable(parameter) if owner is None else self.registry.layer(owner))
+            self.tracked.append(self.registry.variable(parameter) if owner is None else self.registry.layer(*owner))
         rule = rules[type(node.op)]
         if names:
             return self._sized_step(node, rule, names)
@@ -175,7 +185,7 @@ class Program:
         call = node.scope
         if isinstance(node.op, Call) and call is not None and self._becomes_native(call, node.op.graph):
             assert isinstance(call.layer, Layer)
-            self.registry.owners.update(dict.fromkeys(call.layer.weights, call.layer))
+            self.registry.owners.update(dict.fromkeys(call.layer.weights, (call.layer, computes_in(call))))
 
     def _becomes_native(self, call: LayerCall, graph: Graph) -> bool:
         native = isinstance(call.layer, Layer) and not isinstance(call.layer, Model) and is_native(call)
@@ -208,7 +218,7 @@ class Program:
         return lambda operands: flatten_like(outputs, made(pack(inputs, operands), **options))
 
     def _native_step(self, call: LayerCall, layer: Layer, graph: Graph) -> Step:
-        made, training = self.registry.layer(layer), training_of(call)
+        made, training = self.registry.layer(layer, computes_in(call)), training_of(call)
         self.tracked.append(made)
 
         def step(operands: list[Any]) -> Sequence[Any]:
@@ -240,7 +250,7 @@ class Program:
         layer = call.layer if call is not None and isinstance(call.layer, Layer) else None
         made = self.registry.trace(Trace.of(graph, operands, call), layer, name)
         self.tracked.append(made)
-        return lambda operands: flatten(made([operands[place] for place in kept]))
+        return lambda operands: made.run([operands[place] for place in kept])
 
 
 def _build(made: keras.layers.Layer, shapes: dict[str, Any]) -> None:

@@ -8,10 +8,12 @@ from typing import Any, Self
 
 import keras
 
+from dagir.errors import DagirError
 from dagir.graph import Graph, Value
 from dagir.origin import LayerCall
 from dagir.rewriting import structurally_equal
 from dagir.serialization import describe_graph, restore_graph
+from dagir.structure import flatten
 from dagir_keras.program import Program, Registry
 
 
@@ -63,6 +65,7 @@ class TracedLayer(keras.layers.Layer):
         super().__init__(name=name)
         self.autocast = False  # the graph has its dtypes
         self.supports_masking = True
+        self.refusal: DagirError | None = None
         self._trace = trace
         self._program = Program(trace.results, registry, within=trace.within, inside=True)
         self._mask_program = None
@@ -83,8 +86,22 @@ class TracedLayer(keras.layers.Layer):
         for owner, found in zip(self._trace.owners, masks, strict=True):
             if found is not None:  # Keras's shape inference hands over bare tensors, and layers inside read this
                 tensors[owner]._keras_mask = found
-        outputs = self._program([*tensors, *masks])
+        try:
+            outputs = self._program([*tensors, *masks])
+        except DagirError as error:
+            self.refusal = error
+            raise
         return outputs[0] if len(outputs) == 1 else outputs
+
+    def run(self, tensors: Sequence[Any]) -> list[Any]:
+        """The outputs for tensors. Raises DagirError as it was, not in Keras's many words about it."""
+        try:
+            return flatten(self(list(tensors)))
+        except Exception:
+            refusal, self.refusal = self.refusal, None
+            if refusal is None:
+                raise
+            raise refusal from None
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The masks that the layer's outputs carry in dagir, and no other: what comes in need not go out."""

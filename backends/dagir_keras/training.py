@@ -29,7 +29,7 @@ class KerasTrainer(Trainer):
     def __init__(self, model: Model) -> None:
         self.executable = KerasExecutable(model)
         self.model = self.executable.artifact
-        for layer, made in self.executable.registry.layers.items():
+        for layer, made in self.executable.registry.made():
             made.trainable = layer.trainable
 
     @classmethod

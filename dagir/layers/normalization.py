@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -237,4 +238,5 @@ class UnitNormalization(Layer):
     def call(self, inputs: Value) -> Value:
         """x: f[*s] -> f[*s]; where the norm is 0 so is the result."""
         squares = ops.sum(ops.square(inputs), axis=self.axis, keepdims=True)
-        return inputs * ops.minimum(ops.rsqrt(squares), 1e12)
+        largest = inf if inputs.dtype is DType.FLOAT16 else 1e12  # which float16 rounds to infinity, in Keras too
+        return inputs * ops.minimum(ops.rsqrt(squares), largest)

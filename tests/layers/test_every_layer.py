@@ -10,8 +10,10 @@ import pytest
 from judging import at_three_sizes, randomize
 
 import dagir
+from dagir import layers
 from dagir.layers.refused import REFUSED
 from dagir.structure import flatten
+from dagir.testing import assert_equivalent
 from examples import AUGMENTATION, EXAMPLES, LAYERS
 
 # where the arguments of each layer are drawn by hypothesis, and its outputs held to Keras's own layer
@@ -105,3 +107,70 @@ def test_runs_at_three_sizes(name):
     at_three_sizes(model, k_model, feeds, ((1, 3), (3, 5), (2, 8)))
     for mine, theirs in zip(flatten(model.output), flatten(k_model.output), strict=True):
         assert mine.shape == theirs.shape
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+@pytest.mark.parametrize("name", [name for name in LAYERS if EXAMPLES[name].dtype == "float32"])
+def test_on_keras_computes_in_the_dtype_of_its_values(name, dtype):
+    """A layer without weights has no dtype of its own in dagir, and in Keras always one, to which it casts."""
+    example = EXAMPLES[name]
+    inputs = [dagir.Input(shape, dtype=dtype) for shape in example.shapes]
+    try:
+        model = dagir.Model(inputs, example.call(example.make(dagir, name), inputs))
+    except dagir.DTypeError:
+        return  # its weights are of float32
+    check_on_keras(model, name, dtype)
+
+
+OF_FLOAT64 = {
+    "gelu": lambda own: layers.Dense(3, activation="gelu", **own),
+    "leaky_relu": lambda own: layers.Activation("leaky_relu"),
+    "ReLU with a slope": lambda own: layers.ReLU(negative_slope=0.1),
+    "LeakyReLU inside": lambda own: layers.TimeDistributed(layers.LeakyReLU()),
+    "LeakyReLU as activation": lambda own: layers.Dense(3, activation=layers.LeakyReLU(), **own),
+    "Dense inside": lambda own: layers.TimeDistributed(layers.Dense(3, **own)),
+    "two cells": lambda own: layers.RNN([layers.GRUCell(3, **own), layers.LSTMCell(2, **own)]),
+    "Rescaling": lambda own: layers.Rescaling(1 / 255, 0.3, **own),
+    "Normalization": lambda own: layers.Normalization(mean=0.3, variance=2.0, **own),
+    "MelSpectrogram": lambda own: dagir.Sequential(
+        [layers.Flatten(), layers.MelSpectrogram(fft_length=4, sequence_stride=2, max_freq=8000, **own)]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_FLOAT64)
+def test_on_keras_has_the_digits_of_float64(name):
+    x = dagir.Input((5, 6), dtype="float64")
+    check_on_keras(dagir.Model(x, OF_FLOAT64[name]({"dtype": "float64"})(x)), name, "float64")
+
+
+def check_on_keras(model, name, dtype):
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(rng.uniform(0.2, 1, weight.shape).astype(weight.dtype.numpy))
+    feeds = [rng.uniform(-2, 2, (2, *(size or 3 for size in value.shape[1:]))).astype(dtype) for value in model.inputs]
+    try:
+        assert_equivalent(model, feeds, ("numpy", "keras"))
+    except dagir.BackendError as error:
+        assert "Pool" in name and "no kernel" in str(error)
+        return
+    again = dagir.from_keras(dagir.to_keras(model))
+    assert [value.dtype for value in again.outputs] == [value.dtype for value in model.outputs]
+
+
+def test_a_layer_shared_by_values_of_two_dtypes_is_two_layers_of_keras():
+    layer = layers.TimeDistributed(layers.Flatten(name="inner"), name="outer")
+    wide, narrow = dagir.Input((2, 3), dtype="float64"), dagir.Input((2, 3))
+    model = dagir.Model([wide, narrow], [layer(wide), layer(narrow)])
+    rng = np.random.default_rng(0)
+    assert_equivalent(model, [rng.normal(size=(2, 2, 3)), rng.normal(size=(2, 2, 3)).astype("float32")])
+    made = [each for each in dagir.to_keras(model).layers if isinstance(each, keras.layers.TimeDistributed)]
+    assert [(each.name, each.dtype) for each in made] == [("outer", "float64"), ("outer_float32", "float32")]
+
+
+def test_what_tensorflow_does_not_interpolate_is_one_error():
+    x = dagir.Input((4, 4, 2), dtype="float64")
+    model = dagir.Model(x, layers.UpSampling2D(interpolation="bilinear", name="grown")(x))
+    with pytest.raises(dagir.DagirError, match="TensorFlow interpolates no float64") as caught:
+        dagir.to_keras(model)
+    assert "TracedLayer" not in str(caught.value) and "grown" in str(caught.value)

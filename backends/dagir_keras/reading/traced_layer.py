@@ -21,7 +21,8 @@ class TracedKerasLayer(Layer):
     """A Keras layer whose `call` is traced: a layer of its name that does what it does, with its weights."""
 
     def __init__(self, source: Any, reader: LiveReader, path: str) -> None:
-        super().__init__(name=source.name, dtype=str(dtype_of(source)), trainable=source.trainable)
+        options = {"trainable": source.trainable, "autocast": source.autocast}
+        super().__init__(name=source.name, dtype=str(dtype_of(source)), **options)
         self.source, self.reader, self.where = source, reader, path
         self.supports_masking = bool(source.supports_masking)
 
