@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from dagir.backend import backend, graph_of
+from dagir.errors import ArgumentError
 from dagir.foreign import takes_a_model
 from dagir.graph import Graph
 from dagir.model import Model
@@ -29,6 +31,7 @@ def to_onnx(
     disable: Collection[str] = (),
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
+    **unknown: Any,
 ) -> Any:
     """The model as an onnx.ModelProto, or, with a path, written to a file whose path is returned.
 
@@ -42,6 +45,8 @@ def to_onnx(
     if path is not None:
         refuse_other_suffix(path, ONNX)
     warn_of(parameters_of(graph_of(model)))
+    if unknown:
+        raise _unknown_option(next(iter(unknown)))
     if input_shapes:
         from dagir.resizing import resize_inputs
 
@@ -50,6 +55,16 @@ def to_onnx(
     if path is None:
         return exe.artifact
     return exe.save(Path(path), external_data=external_data, overwrite=overwrite)
+
+
+def _unknown_option(name: str) -> ArgumentError:
+    if name == "dynamic_axes":
+        remedy = "sizes that are None in the model stay free; input_shapes={'x': ('batch', 224, 224, 3)} frees or fixes"
+    else:
+        known = ("opset", "target", "input_shapes", "external_data", "disable", "metadata", "overwrite")
+        near = difflib.get_close_matches(name, known, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known)}"
+    return ArgumentError(f"to_onnx has no argument {name!r}", remedy=remedy)
 
 
 def to_keras(model: Model) -> Any:

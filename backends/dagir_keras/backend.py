@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dagir.backend import Backend, Executable
 from dagir.errors import ArgumentError, BackendError
+from dagir.foreign import is_keras_layer
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.training import TrainingState
@@ -15,7 +15,7 @@ from dagir_keras.rules import rules
 
 if TYPE_CHECKING:
     from dagir_keras.executable import KerasExecutable
-    from dagir_keras.opened import KerasFile
+    from dagir_keras.opened import KerasModel
     from dagir_keras.training import KerasTrainer
 
 
@@ -73,14 +73,17 @@ class KerasBackend(Backend):
 
         return KerasTrainer.resumed(model, state)
 
-    def open(self, path: str | os.PathLike[str], model: Model, **unknown: Any) -> KerasFile:
-        """Run a .keras file as it stands. Raises FileError, and ArgumentError where its inputs are not the model's."""
+    def open(self, path: Any, model: Model, **unknown: Any) -> KerasModel:
+        """Run a .keras file, or a keras.Model, as it stands.
+
+        Raises FileError, and ArgumentError where its inputs or outputs are not as many as the model's.
+        """
         if unknown:
             raise ArgumentError(f"a Keras file has no option {sorted(unknown)[0]!r}", remedy="it takes none")
         _keras()
-        from dagir_keras.opened import KerasFile
+        from dagir_keras.opened import KerasFile, KerasModel
 
-        return KerasFile(path, model)
+        return KerasModel(path, model) if is_keras_layer(path) else KerasFile(path, model)
 
 
 def _keras() -> Any:

@@ -92,11 +92,14 @@ class Watched:
     def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
         """A functional model over the same layers, with further outputs."""
         tensors = [self._tensors()[name][1] for name in names]
-        return observe(self.artifact, tensors, self.signature.input_structure, arrays)
+        return observe(self.artifact, tensors, self._input_structure(), arrays)
+
+    def _input_structure(self) -> Any:
+        return self.signature.input_structure
 
     def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> KerasPart:
         """A functional model over the layers between the tensors."""
         names = [name for name, _ in self.signature.inputs]
-        tensors = dict(zip(names, flatten_like(self.signature.input_structure, self.artifact.input), strict=True))
+        tensors = dict(zip(names, flatten_like(self._input_structure(), self.artifact.input), strict=True))
         tensors.update({name: tensor for name, (_, tensor) in self._tensors().items()})
         return KerasPart(model, keras.Model([tensors[point] for point in inputs.values()], tensors[output]))

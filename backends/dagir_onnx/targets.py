@@ -8,6 +8,7 @@ from dagir import ops
 from dagir.errors import ArgumentError
 from dagir.graph import Graph, Op
 from dagir.ops.call import first_of
+from dagir.whole_numbers import whole
 
 OLDEST_OPSET, DEFAULT_OPSET, NEWEST_OPSET = 18, 21, 24
 IR_VERSIONS = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}
@@ -29,6 +30,7 @@ def choose_opset(opset: int | None = None, target: str | None = None, graph: Gra
     newest = NEWEST_OPSET if target is None else _newest_of(target)
     if opset is None:
         return min(DEFAULT_OPSET, newest, _fastest_of(graph))
+    opset = whole("opset", opset, 0)
     if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
         raise ArgumentError(f"opset {opset} is not offered", remedy=f"use {OLDEST_OPSET} to {NEWEST_OPSET}")
     if opset > newest:

@@ -15,10 +15,12 @@ from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.report import Report
 from dagir.equivalence.verification import first_accepted, verify
 from dagir.errors import BackendError, DagirError
+from dagir.foreign import takes_a_model
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.structure import flatten
 from dagir.types import Array
+from dagir.whole_numbers import whole
 
 Makers: TypeAlias = Mapping[str, Callable[[], Executable]]
 
@@ -69,6 +71,9 @@ def blame(
     An executor that raises is reported, not hidden. The report judges by the oracle; the vote asks who agrees with
     whom, so a fault of the oracle shows as well.
     """
+    if not isinstance(model, (Model, Graph)):
+        raise takes_a_model("blame", model, "a Model or a Graph")
+    samples, seed = whole("samples", samples, 2), whole("seed", seed, 0)
     ready: dict[str, Executable] = {}
     failed: dict[str, str] = {}
     oracle = Oracle(model, samples)

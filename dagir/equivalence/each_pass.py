@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dagir.backend import Executable, backend, signature
+from dagir.backend import Executable, backend, graph_of, signature
 from dagir.correspondence import Standing, recorded
 from dagir.equivalence.bisection import Divergence, bisect
 from dagir.equivalence.comparison import compare
@@ -17,11 +17,13 @@ from dagir.equivalence.oracle import Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.verification import first_accepted
 from dagir.errors import VerificationError
+from dagir.foreign import takes_a_model
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.passes import DEPLOY, Pipeline
 from dagir.probing import standing_in
 from dagir.types import Array, DType
+from dagir.whole_numbers import whole
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,12 @@ def verify_each_pass(
     A pass may round weights that it folds, so the error budget holds here too. Goes on after a guilty pass with the
     graph that it was given. progress: told of every pass. Raises what a pass raises.
     """
+    if not isinstance(model, (Model, Graph)):
+        raise takes_a_model("verify_each_pass", model, "a Model or a Graph")
+    samples, seed = whole("samples", samples, 2), whole("seed", seed, 0)
     meter = Meter(progress)
     meter.expect(len(pipeline))
-    graph = model.graph if isinstance(model, Model) else model
+    graph = graph_of(model)
     results = []
     for number, (step, reason) in enumerate(pipeline):
         meter.begin(f"pass {step.name}")

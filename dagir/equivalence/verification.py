@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from dagir.backend import Executable, graph_of, lower, signature
+from dagir.backend import Executable, graph_of, signature
 from dagir.equivalence.bisection import Divergence, Search, bisect
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import WIDE, Plan, draw, size_plans, table_rows
 from dagir.equivalence.oracle import MORE, Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Context, Report, Row
+from dagir.equivalence.sides import sides
 from dagir.errors import ArgumentError, DagirError, FileError
 from dagir.foreign import takes_a_model
 from dagir.graph import Graph
@@ -24,6 +25,7 @@ from dagir.model import Model
 from dagir.ops import Softmax
 from dagir.structure import flatten
 from dagir.types import Array
+from dagir.whole_numbers import whole
 
 BACKENDS = ("numpy", "onnx", "keras")
 _BARELY = 20.0
@@ -34,10 +36,10 @@ LISTENERS: list[Callable[[Report], None]] = []
 
 def verify(
     model: Model | Graph,
-    backends: str | Sequence[str] | Mapping[str, Executable] = BACKENDS,
+    backends: Any = BACKENDS,
     inputs: Any = None,
     *,
-    sizes: Sequence[Mapping[str, int]] | None = None,
+    sizes: Mapping[str, int] | Sequence[Mapping[str, int]] | None = None,
     samples: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -45,23 +47,23 @@ def verify(
 ) -> Report:
     """Run a model on backends, and compare each answer with that of the float64 interpreter on the graph as written.
 
-    backends: names, or executables by a name of your choice. inputs: what an executable takes, or an .npz file of it;
-    drawn from `seed` by default, at several choices of the named sizes and with edge values, or at each choice in
-    `sizes`. samples: evaluations from which the error budget is estimated, 6 by default, 3 for a large network, whose
-    many elements estimate it as well. progress: called with what is being done, and how many evaluations of how many
-    are done. Further arguments are options of one
-    backend: onnx={"device": "cuda"}.
+    backends: names, or what else may be equal to the model: another Model, an executable, a Keras model, the path of a
+    .dagir, .keras, .h5 or .onnx file; one, a list, or a dict of them by a name of your choice. inputs: what an
+    executable takes, or an .npz file of it; drawn from `seed` by default, at several choices of the named sizes and
+    with edge values, or at each choice in `sizes`. samples: evaluations from which the error budget is estimated, 6 by
+    default, 3 for a large network, whose many elements estimate it as well. progress: called with what is being done,
+    and how many evaluations of how many are done. Further arguments are options of one backend:
+    onnx={"device": "cuda"}.
 
     Returns a Report; `.ok` says whether rounding explains every difference. Raises ArgumentError, FeedError, and what
     lowering raises.
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("verify", model, "a Model or a Graph")
-    samples = _samples_for(model.graph if isinstance(model, Model) else model) if samples is None else samples
-    if samples < 2:
-        raise ArgumentError(f"samples must be 2 or more, got {samples}")
+    samples = _samples_for(graph_of(model)) if samples is None else whole("samples", samples, 2)
+    seed, sizes = whole("seed", seed, 0), _checked_sizes(sizes)
     start = time.perf_counter()
-    executables = _executables(model, backends, options)
+    executables = sides(model, backends, options)
     if not executables:
         raise ArgumentError("verify was given no backend to compare", remedy='name some: backends=("numpy", "onnx")')
     oracle = Oracle(model, samples, Meter(progress))
@@ -140,22 +142,17 @@ def _judge(
     return findings, expected
 
 
-def _executables(
-    model: Model | Graph, backends: str | Sequence[str] | Mapping[str, Executable], options: Mapping[str, Any]
-) -> dict[str, Executable]:
-    if isinstance(backends, Mapping):
-        known: list[str] = []
-        found = dict(backends)
-    else:
-        known = [backends] if isinstance(backends, str) else list(backends)
-        found = {}
-    for name, chosen in options.items():
-        if name not in known or not isinstance(chosen, Mapping):
-            raise ArgumentError(
-                f"verify has no argument {name!r}",
-                remedy=f"options of a backend are a dict under its name: {', '.join(known) or 'none is lowered here'}",
-            )
-    return found or {name: lower(model, name, **options.get(name, {})) for name in known}
+def _checked_sizes(given: Any) -> list[Mapping[str, int]] | None:
+    """The choices of sizes; a dict is the only one. Raises ArgumentError."""
+    if given is None:
+        return None
+    choices = [given] if isinstance(given, Mapping) else given
+    if not isinstance(choices, Sequence) or not choices or not all(isinstance(each, Mapping) for each in choices):
+        raise ArgumentError(
+            f"sizes takes one or more choices of the named sizes, got {given!r}",
+            remedy="sizes=[{'batch': 1, 'time': 16}, {'batch': 3, 'time': 5}], or leave it out",
+        )
+    return [{name: whole(f"size {name!r}", size, 0) for name, size in each.items()} for each in choices]
 
 
 def _first_divergence(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from dagir.backend import Executable, backend, graph_of
+from dagir.backend import backend, graph_of
 from dagir.equivalence import verify
+from dagir.equivalence.sides import is_side, sides
+from dagir.equivalence.verification import BACKENDS
 from dagir.errors import ArgumentError
 from dagir.graph import Graph
 from dagir.model import Model
@@ -37,22 +38,25 @@ def assert_close(actual: Array, expected: Array, what: str, dtype: DType = DType
 def assert_equivalent(
     model: Model | Graph,
     feeds: Any = None,
-    backends: Sequence[str] | Mapping[str, Executable] = ("numpy", "onnx", "keras"),
+    backends: Any = BACKENDS,
     *,
     seed: int = 0,
 ) -> None:
     """Every backend agrees with the float64 oracle; the assertion's message is the report, the first wrong node named.
 
     feeds: arrays on which a tolerance of 84 roundings of the oracle's scale holds; without them, dagir.verify draws
-    inputs and judges by the error budget of the graph.
+    inputs and judges by the error budget of the graph. backends: what dagir.verify takes; another model or an
+    executable may stand in the place of the feeds.
     """
+    if is_side(feeds):
+        feeds, backends = None, feeds
     if feeds is None:
         report = verify(model, backends, seed=seed)
         assert report.ok, f"the backends differ by more than rounding explains\n{report}"
         return
-    if not backends:
+    exes = sides(model, backends, {})
+    if not exes:
         raise ArgumentError("assert_equivalent was given no backend to compare")
-    exes = backends if isinstance(backends, Mapping) else {name: backend(name).lower(model) for name in backends}
     given = list(feeds) if isinstance(feeds, tuple) else feeds
     oracle = flatten(backend("numpy").lower(model, precision="float64")(given))
     types = [value.type for value in graph_of(model).outputs]

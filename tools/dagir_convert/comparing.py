@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import dagir
 from dagir.equivalence import Report
-from dagir_convert import sources, targets
+from dagir.equivalence.sides import opened, sides
+from dagir_convert import sources
 from dagir_convert.console import Output
-from dagir_convert.errors import UsageError
 
 Load = Callable[[sources.Source, Output], dagir.Model]
 
@@ -41,19 +40,10 @@ def _is_onnx(source: sources.Source) -> bool:
 
 
 def _executable(source: sources.Source, model: dagir.Model, load: Load, output: Output) -> dagir.Executable:
-    if _is_onnx(source):
-        return dagir.backend("onnx").open(source.path, model)
-    other = load(source, output)
-    if len(model.inputs) != len(other.inputs) or len(model.outputs) != len(other.outputs):
-        raise UsageError(f"{source} has other inputs and outputs: {other!r}", remedy=f"it is compared with {model!r}")
-    if not source.runs_code and source.path.suffix == ".keras" and _keras_is_here():
-        return targets.open_file(source.path, model)
-    return dagir.lower(other, "numpy")
-
-
-def _keras_is_here() -> bool:
-    """Whether a Keras file can be run by Keras itself; else it is read, and run by the interpreter."""
-    return all(find_spec(name) is not None for name in ("keras", "tensorflow"))
+    if source.runs_code:
+        return sides(model, {str(source): load(source, output)}, {})[str(source)]
+    with output.step(f"reading {source}"):
+        return opened(source.path, model)
 
 
 def show(report: Report, output: Output, as_json: bool, html: Path | None, reproduce: Path | None) -> None:
