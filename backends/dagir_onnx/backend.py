@@ -10,7 +10,7 @@ from typing import Any
 from dagir.backend import Backend, Executable, FileSummary, graph_of, signature
 from dagir.equivalence import Report
 from dagir.equivalence.progress import Progress
-from dagir.errors import ArgumentError
+from dagir.errors import ArgumentError, BackendError
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.passes import DEPLOY
@@ -65,6 +65,14 @@ class OnnxBackend(Backend):
         from dagir_onnx.variants import onnx_variants  # imports onnx.reference, which takes as long as reading a model
 
         return onnx_variants(self, model)
+
+    def read(self, source: Any, **options: Any) -> Model:
+        """Refused: of what was written for a runtime, layers and training are gone. Raises BackendError."""
+        raise BackendError(
+            "dagir does not read ONNX models as models yet",
+            remedy="read the .keras, .h5 or .dagir file that it was made from; dagir.verify(model, 'net.onnx') "
+            "compares a model with an .onnx file, and dagir-convert inspect net.onnx tells what is in it",
+        )
 
     def annotate(self, path: str | os.PathLike[str], entries: Mapping[str, str]) -> None:
         """Add metadata_props to an .onnx file. Raises FileError."""

@@ -9,6 +9,7 @@ from typing import Any
 import dagir
 from dagir.equivalence import Report
 from dagir.equivalence.sides import opened, sides
+from dagir.errors import DagirError
 from dagir_convert import sources
 from dagir_convert.console import Output
 
@@ -54,12 +55,21 @@ def show(report: Report, output: Output, as_json: bool, html: Path | None, repro
         output.show(report.table())
         if not report.judgement.startswith("against"):
             output.say(report.judgement)
+    try:
+        _write(report, output, html, reproduce)
+    except DagirError as error:
+        if report.ok:
+            raise
+        output.note(f"not written: {error}")  # that the two differ is the answer, and the exit code says it
+    report.require()
+
+
+def _write(report: Report, output: Output, html: Path | None, reproduce: Path | None) -> None:
     if html is not None:
         report.write_html(html)
         output.note(f"report: {html}")
-    if reproduce is not None and not report.ok and report.context is not None:
+    if reproduce is not None and not report.ok:
         output.note(f"reproduction: {report.write_reproduction(reproduce)}")
-    report.require()
 
 
 def check_passes(model: dagir.Model, output: Output) -> None:
