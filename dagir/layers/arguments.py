@@ -20,6 +20,16 @@ def signature(function: Any) -> inspect.Signature:
     return inspect.signature(function)
 
 
+def bound_arguments(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What the parameters of a method get, by name, in order, defaults included; `training` where it takes it."""
+    parameters = signature(call).parameters
+    given = kwargs if "training" in parameters else {key: part for key, part in kwargs.items() if key != "training"}
+    bound = signature(call).bind(None, *args, **given)
+    bound.apply_defaults()
+    _, *arguments = bound.arguments.items()
+    return dict(arguments)
+
+
 @cache
 def takes_alone(call: Any) -> str | None:
     """The name of the one argument that a method can be called with; None where it needs others, or takes any."""

@@ -12,7 +12,7 @@ from dagir.errors import ArgumentError, DagirError, DTypeError
 from dagir.graph import Parameter, Value, as_value, snake_case
 from dagir.layers.arguments import bind, dtype_of, signature, takes_alone, unknown_argument
 from dagir.layers.checking import alone, building, check_call, check_inputs, checked, is_own, refuse_training
-from dagir.layers.masks import attach_masks, given_mask
+from dagir.layers.masks import attach_masks, given_masks
 from dagir.naming import auto_name
 from dagir.ops.elementwise import identity
 from dagir.origin import LayerCall, Location, caller, current_scope
@@ -24,7 +24,8 @@ class Layer:
     """The base of all layers. Subclass it as one subclasses keras.Layer: `build`, `call`, `get_config`.
 
     name: unique default from the class. trainable: whether its weights train. dtype: of its weights, float32.
-    `call` receives Values; it may take `training` (None while traced) and `mask` (the mask of the first argument).
+    `call` receives Values; it may take `training` (None while traced) and, as in Keras, the mask of what it is called
+    on: as `mask` where one argument alone holds tensors, where several do as `<argument>_mask` for each.
     """
 
     supports_masking = False
@@ -292,14 +293,13 @@ class Layer:
             layer._build_from({first: input_shape})
             layer.built = True
 
+    def _called(self) -> Any:
+        """The function whose parameters the arguments of a call are bound to."""
+        return type(self).call
+
     def _context(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        parameters = signature(type(self).call).parameters
-        context = dict(kwargs)
-        if "mask" in parameters and context.get("mask") is None and args:
-            mask = given_mask(self, args, kwargs)
-            if any(leaf is not None for leaf in flatten(mask)):
-                context["mask"] = mask
-        if "training" not in parameters:
+        context = {**kwargs, **given_masks(self, args, kwargs)}
+        if "training" not in signature(self._called()).parameters:
             context.pop("training", None)
         return context
 

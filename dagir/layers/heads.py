@@ -140,12 +140,7 @@ class MultiHeadAttention(HeadAttention):
     ) -> Any:
         """query: f[n, *t, d], value and key: f[n, *s, d'] -> f[n, *t, d or output_shape], and the scores if asked."""
         source = value if key is None else key
-        masks = (
-            query.carried_mask,
-            _mask(value_mask, value),
-            _mask(key_mask, key),
-        )
-        kept = self._kept(masks, attention_mask)
+        kept = self._kept((query.carried_mask, value_mask, key_mask), attention_mask)  # whatever query_mask is
         gate = self.gate_dense(query) if self.use_gate else None
         q, k, v = self.query_dense(query), self.key_dense(source), self.value_dense(value)
         if return_attention_scores or self.dropout or q.ndim != 4:
@@ -255,8 +250,7 @@ class GroupQueryAttention(HeadAttention):
     ) -> Any:
         """query: f[n, t, d], value and key: f[n, s, d] -> f[n, t, d], and the scores f[n, heads, t, s] if asked."""
         source = value if key is None else key
-        masks = (_mask(query_mask, query), _mask(value_mask, value), _mask(key_mask, key))
-        kept = self._kept(masks, attention_mask)
+        kept = self._kept((query_mask, value_mask, key_mask), attention_mask)
         gate = self.gate_dense(query) if self.use_gate else None
         q, k, v = self.query_dense(query), self.key_dense(source), self.value_dense(value)
         if return_attention_scores or self.dropout:
@@ -291,12 +285,6 @@ def _expanded(mask: Value | None, rank: int, axis: int) -> Value | None:
     for _ in range(0 if mask is None else rank - mask.ndim):
         mask = ops.expand_dims(mask, axis)
     return mask
-
-
-def _mask(given: Any, value: Value | None) -> Value | None:
-    if given is not None:
-        return given  # type: ignore[no-any-return]
-    return None if value is None else value.carried_mask
 
 
 def _is_int(number: Any) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from dagir.graph import Value
-from dagir.layers.arguments import signature
+import numpy as np
+
+from dagir.graph import Parameter, Value
+from dagir.layers.arguments import bound_arguments, signature
 from dagir.origin import current_scope
 from dagir.structure import flatten, map_structure
 
@@ -24,17 +27,44 @@ def _keeps_written(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     outer = scope.parent if scope is not None else None
     written = outer is None or getattr(outer.layer, "is_graph", False)
     single = len(args) == 1 and not kwargs and isinstance(args[0], Value)
-    return written and single and "mask" in signature(type(layer).call).parameters
+    return written and single and "mask" in signature(layer._called()).parameters
 
 
-def given_mask(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The mask that `call` gets for its first argument."""
-    return map_structure(_mask_of if _keeps_written(layer, args, kwargs) else _carried_mask_of, args[0])
+def given_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The masks that a call takes, and gets although it was not given them, by the rule of Keras's Layer.__call__.
+
+    Where one argument alone holds tensors its masks are `mask`; where several do, those of each are `<argument>_mask`,
+    and `mask` is not filled.
+    """
+    call = layer._called()
+    if not _takes_masks(call):
+        return {}
+    bound = bound_arguments(call, args, kwargs)
+    tensors = {name: part for name, part in bound.items() if _is_tensor_argument(part)}
+    if len(tensors) == 1:
+        of = _mask_of if _keeps_written(layer, args, kwargs) else _carried_mask_of
+        wanted = {"mask": map_structure(of, next(iter(tensors.values())))}
+    else:
+        wanted = {f"{name}_mask": map_structure(_carried_mask_of, part) for name, part in tensors.items()}
+    return {name: mask for name, mask in wanted.items() if mask is not None and bound.get(name, mask) is None}
+
+
+@cache
+def _takes_masks(call: Any) -> bool:
+    return any(name.endswith("mask") for name in signature(call).parameters)
+
+
+def _is_tensor_argument(part: Any) -> bool:
+    """Whether Keras counts an argument among those that hold tensors: all of its leaves are tensors or None."""
+    if part is None or isinstance(part, (Value, Parameter, np.ndarray)):
+        return part is not None
+    nested = isinstance(part, (list, tuple, dict)) and len(part) > 0
+    return nested and all(leaf is None or isinstance(leaf, (Value, Parameter, np.ndarray)) for leaf in flatten(part))
 
 
 def attach_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
-    """Give the outputs of a call their masks."""
-    inputs = args[0] if args else next(iter(kwargs.values()))
+    """Give the outputs of a call their masks: from the mask of the call, or else that of the first argument."""
+    inputs = args[0] if args else _first(layer._called(), kwargs)
     mask = carried = kwargs.get("mask")
     if mask is None:
         mask = carried = map_structure(_mask_of, inputs)
@@ -49,6 +79,12 @@ def attach_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], ou
     for value, found, other in zip_longest(flatten(outputs), masks, run):
         if value is not None and found is not None and value.mask is None:
             value.attach_mask(found, other, taken=other is None)
+
+
+def _first(call: Any, kwargs: dict[str, Any]) -> Any:
+    """What the first parameter gets; the first that is given, for a call that names none of them."""
+    named = (kwargs[name] for name in signature(call).parameters if name in kwargs)
+    return next(named, next(iter(kwargs.values())))
 
 
 def _mask_of(value: Any) -> Value | None:

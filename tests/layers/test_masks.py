@@ -11,7 +11,7 @@ from judging import as_list, randomize
 
 import dagir
 from dagir import ops
-from dagir.testing import assert_equivalent
+from dagir.testing import assert_close, assert_equivalent
 from examples import EXAMPLES, LAYERS
 
 CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells")
@@ -98,3 +98,88 @@ def test_masks_of_embeddings_go_on(mask_zero):
     for batch, time in ((1, 3), (3, 5), (2, 1)):
         array = np.random.default_rng(time).integers(0, 7, (batch, time)).astype("int32")
         assert_equivalent(model, [array])
+
+
+STATEFUL = {
+    "LSTM": (2, lambda home: home.layers.LSTM(3, return_sequences=True)),
+    "GRU": (1, lambda home: home.layers.GRU(3, return_sequences=True)),
+    "SimpleRNN": (1, lambda home: home.layers.SimpleRNN(3)),
+    "Bidirectional": (4, lambda home: home.layers.Bidirectional(home.layers.LSTM(3, return_sequences=True))),
+}
+
+
+def agrees_with_keras(network, feeds, file=None):
+    """A network that dagir builds as Keras does, on all backends, and what dagir reads, with Keras's own model."""
+    mine, judge = dagir.Model(*network(dagir)), keras.Model(*network(keras))
+    for place, weight in enumerate(mine.weights):
+        weight.assign(np.random.default_rng(place).uniform(-1, 1, weight.shape))
+    judge.set_weights(mine.get_weights())
+    want = np.asarray(judge(feeds))
+    assert_close(want, dagir.lower(mine, "numpy", precision="float64")(feeds), "Keras's own layers")
+    for source in (judge, file):
+        if source is file is not None:
+            judge.save(file)
+        if source is not None:
+            read = dagir.lower(dagir.from_keras(source), "numpy", precision="float64")
+            assert_close(want, read(feeds), "as it was read")
+    assert_equivalent(mine, feeds)
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("name", STATEFUL)
+def test_a_layer_with_an_initial_state_gets_no_mask(name, later, tmp_path):
+    """Keras fills `mask` where one argument alone is a tensor; the output has the mask of the first all the same."""
+    count, make = STATEFUL[name]
+
+    def network(home):
+        ids, states = home.Input((4,), dtype="int32"), [home.Input((3,)) for _ in range(count)]
+        x = home.layers.Embedding(9, 5, mask_zero=True)(ids)
+        y = make(home)(x, initial_state=states)
+        return [ids, *states], home.layers.LSTM(2)(y) if later and len(y.shape) == 3 else y
+
+    ids = np.array([[0, 0, 3, 0], [1, 2, 3, 0], [0, 0, 0, 0]], "int32")
+    states = [np.full((3, 3), 0.2 * (place + 1), "float32") for place in range(count)]
+    agrees_with_keras(network, [ids, *states], tmp_path / "m.keras")
+
+
+def shown(home, y, mask):
+    return y if mask is None else y * home.ops.cast(home.ops.expand_dims(mask, -1), "float32")
+
+
+def layers_of_two(home):
+    class Decoder(home.layers.Layer):
+        def call(self, x, encoded, mask=None):
+            return shown(home, x + encoded, mask)
+
+    class Pair(home.layers.Layer):
+        def call(self, x, encoded=None, x_mask=None, encoded_mask=None):
+            return shown(home, x, x_mask) + (0.0 if encoded is None else shown(home, encoded, encoded_mask))
+
+    class Listed(home.layers.Layer):
+        def call(self, pair, mask=None):
+            return shown(home, pair[0], mask[1]) + shown(home, pair[1], mask[0])
+
+    class Named(home.layers.Layer):
+        def call(self, scale=None, x=None, mask=None):
+            return shown(home, x, mask)
+
+    return {
+        "two tensors": Decoder(),
+        "one by name": lambda x, y: Decoder()(x, encoded=y),
+        "masks by name": Pair(),
+        "a mask by name of one alone": lambda x, y: Pair()(x) + y,
+        "given": lambda x, y: Decoder()(x, y, mask=home.ops.equal(home.ops.sum(x, axis=-1), 0.0)),
+        "a list": lambda x, y: Listed()([x, y]),
+        "not the first": lambda x, y: Named()(x=x) + y,
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*does not support masking:UserWarning")
+@pytest.mark.parametrize("name", layers_of_two(dagir))
+def test_masks_of_a_call_of_several_tensors(name):
+    def network(home):
+        ids = [home.Input((4,), dtype="int32") for _ in range(2)]
+        table = home.layers.Embedding(9, 5, mask_zero=True)
+        return ids, layers_of_two(home)[name](*map(table, ids))
+
+    agrees_with_keras(network, [np.array([[3, 2, 0, 0]], "int32"), np.array([[1, 0, 2, 0]], "int32")])

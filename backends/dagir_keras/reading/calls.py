@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from dagir import layers, ops
 from dagir.graph import Value, as_value
 from dagir.layers import Layer
+from dagir.layers.arguments import signature
 from dagir.layers.resizing import ImageLayer
 from dagir.model import Model
 from dagir.structure import flatten, map_structure
@@ -41,7 +41,7 @@ def call_layer(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     if isinstance(layer, Model):
         options.pop("mask", None)  # the values carry theirs
         return layer(*_as_the_model_takes(layer, args), **options)
-    if "mask" in options and "mask" not in inspect.signature(layer.call).parameters:
+    if "mask" in options and "mask" not in signature(layer._called()).parameters:
         del options["mask"]
     cast_args, cast_options = (map_structure(lambda leaf: _cast(layer, leaf), part) for part in (list(args), options))
     if isinstance(layer, _MERGES):
@@ -67,7 +67,7 @@ def _cast(layer: Layer, leaf: Any) -> Any:
 def _masked_cast(value: Value, dtype: DType) -> Value:
     made = ops.cast(value, dtype)
     if value.mask is not None and made.mask is None:
-        made.attach_mask(value.mask)
+        made.attach_mask(value.mask, value.carried_mask, taken=value.carried_mask is None)
     return made
 
 

@@ -9,6 +9,7 @@ import keras
 from dagir.errors import UnsupportedLayer
 from dagir.graph import Value
 from dagir.layers import Layer
+from dagir.layers.masks import given_masks
 from dagir.structure import flatten
 from dagir_keras.reading.keras_objects import dtype_of
 from dagir_keras.reading.problems import Refused
@@ -50,12 +51,12 @@ class TracedKerasLayer(Layer):
     def _shapes_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         return {"input_shape": None}
 
+    def _called(self) -> Any:
+        return type(self.source).call
+
     def _context(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        context = {key: part for key, part in kwargs.items() if key != "training"}
-        first = args[0] if args else None
-        if self.source._call_has_mask_arg and context.get("mask") is None and isinstance(first, Value):
-            context.update({"mask": first.mask} if first.mask is not None else {})
-        return context
+        given = {key: part for key, part in kwargs.items() if key != "training"}
+        return {**given, **given_masks(self, args, given)}
 
     def _take_weights(self, outputs: Any) -> None:
         """The weights that it reads itself are its own; those of the layers inside are theirs."""
