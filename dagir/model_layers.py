@@ -1,18 +1,21 @@
-"""The order in which Keras lists a functional model's layers, so that weights come in the same order.
+"""The orders in which Keras lists a functional model's layers, and in which it runs their calls.
 
-Keras (keras.Function) gives every operation the depth of the longest way to an output, and lists operations from
-the deepest, those of one depth in the order in which a walk back from the outputs first meets them.
+Keras (keras.Function) gives every operation the depth of the longest way to an output. It lists operations from the
+deepest, those of one depth in the order in which a walk back from the outputs first meets them: so weights come. It
+runs calls from the deepest too, those of one depth in the order in which their depths were first found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
-from typing import Any, TypeAlias
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from dagir.graph import Graph, Node, Value
 from dagir.origin import LayerCall, Named
 from dagir.structure import flatten_sorted
 
+E = TypeVar("E", bound=Hashable)
 Event: TypeAlias = LayerCall | Node | Value
 Operation: TypeAlias = Any  # a layer, a node or an input value: whatever Keras counts as one operation
 
@@ -29,21 +32,39 @@ def layers_in_keras_order(graph: Graph, outputs: Sequence[Value] | None = None) 
 
 def operations_in_keras_order(graph: Graph, outputs: Sequence[Value] | None = None) -> list[Operation]:
     """The same, with the nodes that belong to no layer and the inputs that no layer made among them."""
-    parents = _event_parents(graph)
-    order = _post_order(graph, parents, graph.outputs if outputs is None else outputs)
-    first_met = {operation: place for place, operation in enumerate(dict.fromkeys(map(_operation, order.met)))}
-    depths: dict[Event, int] = {}
-    operation_depths: dict[Operation, int] = {}
-    for event in reversed(order.finished):
-        operation = _operation(event)
-        depth = max(depths.get(event, 0), operation_depths.get(operation, 0))
-        depths[event] = operation_depths[operation] = depth
-        for parent in parents[event]:
-            depths[parent] = max(depth + 1, depths.get(parent, 0))
+    parents, inputs = _event_parents(graph), set(graph.inputs)
+    ends = [event_of(value, inputs) for value in (graph.outputs if outputs is None else outputs)]
+    walk = _walk_back(parents, ends)
+    first_met = {operation: place for place, operation in enumerate(dict.fromkeys(map(_operation, walk.met)))}
+    _, depths = _depths(walk.finished, parents, _operation)
     for value in graph.inputs:
-        operation_depths.setdefault(_operation(value), 0)
+        depths.setdefault(_operation(value), 0)
         first_met.setdefault(_operation(value), -1)
-    return sorted(operation_depths, key=lambda op: (-operation_depths[op], first_met[op]))
+    return sorted(depths, key=lambda op: (-depths[op], first_met[op]))
+
+
+def run_order(parents: Mapping[E, Sequence[E]], outputs: Iterable[E], operation: Callable[[E], Operation]) -> list[E]:
+    """What `outputs` depend on, themselves among it, in the order in which Keras runs it.
+
+    parents: for each event those that it reads, in the order in which it does; operation: what an event is a call of.
+    """
+    depths, _ = _depths(_walk_back(parents, outputs).finished, parents, operation)
+    return sorted(depths, key=lambda event: -depths[event])
+
+
+def _depths(
+    finished: Sequence[E], parents: Mapping[E, Sequence[E]], operation: Callable[[E], Operation]
+) -> tuple[dict[E, int], dict[Operation, int]]:
+    """The depths of events, in the order in which each is first found, and of operations."""
+    depths: dict[E, int] = {}
+    of_operations: dict[Operation, int] = {}
+    for event in reversed(finished):
+        made_by = operation(event)
+        depth = max(depths.get(event, 0), of_operations.get(made_by, 0))
+        depths[event] = of_operations[made_by] = depth
+        for parent in parents.get(event, ()):
+            depths[parent] = max(depth + 1, depths.get(parent, 0))
+    return depths, of_operations
 
 
 def events_in_order(graph: Graph) -> dict[Event, Operation]:
@@ -57,18 +78,18 @@ def event_of(value: Value, inputs: Set[Value]) -> Event:
     return value if value in inputs or value.node is None else _top(value.node)
 
 
-class _Walk:
-    def __init__(self) -> None:
-        self.met: list[Event] = []
-        self.finished: list[Event] = []
+@dataclass(frozen=True)
+class _Walk(Generic[E]):
+    met: list[E]
+    finished: list[E]
 
 
-def _post_order(graph: Graph, parents: dict[Event, tuple[Event, ...]], outputs: Sequence[Value]) -> _Walk:
-    walk = _Walk()
-    done: set[Event] = set()
-    inputs = set(graph.inputs)
+def _walk_back(parents: Mapping[E, Sequence[E]], outputs: Iterable[E]) -> _Walk[E]:
+    """Depth first: events as they are met, and as all that they read is finished."""
+    walk: _Walk[E] = _Walk([], [])
+    done: set[E] = set()
     for output in outputs:
-        stack: list[tuple[Event, Iterable[Event] | None]] = [(event_of(output, inputs), None)]
+        stack: list[tuple[E, Iterator[E] | None]] = [(output, None)]
         while stack:
             event, rest = stack.pop()
             if rest is None:
@@ -77,7 +98,7 @@ def _post_order(graph: Graph, parents: dict[Event, tuple[Event, ...]], outputs: 
                 done.add(event)
                 walk.met.append(event)
                 rest = iter(parents.get(event, ()))
-            following = next(iter(rest), None)
+            following = next(rest, None)
             if following is None:
                 walk.finished.append(event)
                 continue

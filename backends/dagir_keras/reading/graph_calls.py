@@ -1,15 +1,15 @@
-"""The calls of a functional model, as its configuration lists them: who reads what, run in an order that works."""
+"""The calls of a functional model, as its configuration lists them: who reads what, run in the order of Keras."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from dagir.errors import FileError
 from dagir.graph import Value
 from dagir.layers.core import Input
+from dagir.model_layers import run_order
 from dagir.serialization.reading import shown
 from dagir.structure import flatten, flatten_sorted, map_structure
 from dagir.types import DType
@@ -42,7 +42,9 @@ class _Call:
     run: Callable[..., Any] | None
     args: Any
     kwargs: Any
-    waits: int = 0
+
+
+_Key: TypeAlias = tuple[str, int]  # a layer, and which of its calls
 
 
 class Calls:
@@ -51,7 +53,7 @@ class Calls:
     def __init__(self, source: str, path: str) -> None:
         self.source, self.path = source, path
         self.calls: dict[str, list[_Call]] = {}
-        self.outputs: dict[tuple[str, int], list[Value | None]] = {}
+        self.outputs: dict[_Key, list[Value | None]] = {}
         self._begins_with_one: set[str] = set()  # models: Keras counts their calls from 1 in places
         self._is_model: set[str] = set()
         self._placeholders: dict[_Reference, Value | None] = {}
@@ -126,35 +128,56 @@ class Calls:
 
     # ---- running
 
-    def run(self, problems: Problems) -> None:
-        """Run every call. Raises FileError where one reads what does not exist, or waits for itself."""
+    def run(self, problems: Problems, outputs: Any) -> None:
+        """Run every call, in the order in which Keras does: which layer finds a mask that another takes depends on it.
+
+        outputs: the output_layers of the configuration. Raises FileError where a call reads what does not exist, or
+        waits for itself.
+        """
         self._settle_models()
-        waiting: dict[tuple[str, int], list[tuple[str, int]]] = {}
-        ready: deque[tuple[str, int]] = deque()
-        for name, calls in self.calls.items():
-            for place, call in enumerate(calls):
-                needed = {self._checked(leaf, call) for leaf in _references([call.args, call.kwargs])}
-                needed |= {(name, place - 1)} if place else set()
-                needed -= self.outputs.keys()
-                call.waits = len(needed)
-                for key in needed:
-                    waiting.setdefault(key, []).append((name, place))
-                if not needed:
-                    ready.append((name, place))
-        done = 0
-        while ready:
-            key = ready.popleft()
-            done += 1
-            call = self.calls[key[0]][key[1]]
-            self.outputs[key] = self._outputs(call, problems)
-            for name, place in waiting.pop(key, ()):
-                later = self.calls[name][place]
-                later.waits -= 1
-                if not later.waits:
-                    ready.append((name, place))
-        if done != sum(map(len, self.calls.values())):
-            stuck = next(call.owner for calls in self.calls.values() for call in calls if call.waits)
+        reads = {
+            (name, place): [self._checked(leaf, call) for leaf in _references([call.args, call.kwargs])]
+            for name, calls in self.calls.items()
+            for place, call in enumerate(calls)
+        }
+        possible = self._possible_order(reads)
+        wanted = [key for key in self._output_calls(outputs) if key in reads]
+        for key in dict.fromkeys([*run_order(reads, wanted, operation=lambda call: call[0]), *possible]):
+            if key in reads:
+                self.outputs[key] = self._outputs(self.calls[key[0]][key[1]], problems)
+
+    def _possible_order(self, reads: Mapping[_Key, Sequence[_Key]]) -> list[_Key]:
+        """Every call after those that it reads. Raises FileError where there is no such order."""
+        waits = {key: set(read) - self.outputs.keys() for key, read in reads.items()}
+        waiting: dict[_Key, list[_Key]] = {}
+        for key, needed in waits.items():
+            for each in needed:
+                waiting.setdefault(each, []).append(key)
+        order = [key for key, needed in waits.items() if not needed]
+        for key in order:  # which grows
+            for later in waiting.pop(key, ()):
+                waits[later].discard(key)
+                if not waits[later]:
+                    order.append(later)
+        if len(order) != len(reads):
+            stuck = next(name for (name, _), needed in waits.items() if needed)
             raise self._damaged(f"has a cycle: layer {stuck!r} needs its own output")
+        return order
+
+    def _output_calls(self, data: Any) -> list[_Key]:
+        """The calls that the outputs come from, as far as they are well written: `structure` refuses the others."""
+        if isinstance(data, dict):
+            return [key for name in sorted(data) for key in self._output_calls(data[name])]
+        if not isinstance(data, list):
+            return []
+        if len(data) != 3 or not isinstance(data[0], str):
+            return [key for part in data for key in self._output_calls(part)]
+        return [self._output_key(self._reference(data, "outputs"))]
+
+    def _output_key(self, reference: _Reference, outer: bool = True) -> _Key:
+        """outer: the calls of nested models count from 1 there, since Keras counts a model's own graph as its first."""
+        shift = 1 if outer and reference.layer in self._is_model and reference.node else 0
+        return reference.layer, reference.node - shift
 
     def _settle_models(self) -> None:
         """Keras 2 counted the calls of a nested model from 1: found by a reference past its last call."""
@@ -164,7 +187,7 @@ class Calls:
                     if leaf.layer in self._is_model and leaf.node == len(self.calls[leaf.layer]):
                         self._begins_with_one.add(leaf.layer)
 
-    def _checked(self, reference: _Reference, call: _Call) -> tuple[str, int]:
+    def _checked(self, reference: _Reference, call: _Call) -> _Key:
         if reference.layer not in self.calls:
             raise self._damaged(f"says that layer {call.owner!r} reads layer {reference.layer!r}, which does not exist")
         node = reference.node - (reference.layer in self._begins_with_one)
@@ -207,10 +230,7 @@ class Calls:
         return _LOST if found is None else found
 
     def structure(self, data: Any, outer: bool = False) -> Any:
-        """The values of input_layers or output_layers, in their structure; None for a value that is missing.
-
-        outer: the calls of nested models count from 1 there, since Keras counts a model's own graph as its first.
-        """
+        """The values of input_layers or output_layers, in their structure; None for a value that is missing."""
         if isinstance(data, dict):
             return {key: self.structure(part, outer) for key, part in data.items()}
         if not isinstance(data, list):
@@ -218,8 +238,7 @@ class Calls:
         if len(data) != 3 or not isinstance(data[0], str):
             return [self.structure(part, outer) for part in data]
         reference = self._reference(data, "outputs")
-        shift = 1 if outer and reference.layer in self._is_model and reference.node else 0
-        found = self.outputs.get((reference.layer, reference.node - shift))
+        found = self.outputs.get(self._output_key(reference, outer))
         if found is None:
             raise self._damaged(f"names {shown(data)} among its inputs or outputs, which does not exist")
         return found[reference.tensor] if reference.tensor < len(found) else None
@@ -229,4 +248,5 @@ _LOST = object()
 
 
 def _references(structure: Any) -> list[_Reference]:
-    return [leaf for leaf in flatten(structure) if isinstance(leaf, _Reference)]
+    """As Keras orders them."""
+    return [leaf for leaf in flatten_sorted(structure) if isinstance(leaf, _Reference)]

@@ -117,6 +117,14 @@ def nodes_between(known: Mapping[int, Any], outputs: Iterable[Any]) -> list[Any]
     return order
 
 
+def in_order_of(model: Any, nodes: list[Any]) -> list[Any]:
+    """Nodes of a functional model in the order in which it runs them."""
+    by_depth = model._nodes_by_depth
+    ordered = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    places = {id(node): place for place, node in enumerate(ordered)}
+    return sorted(nodes, key=lambda node: places[id(node)])
+
+
 def map_shapes(shapes: Any, make: Any) -> Any:
     """A structure of shapes with something made of each: a shape is a list or tuple of sizes."""
     if isinstance(shapes, dict):

@@ -23,6 +23,7 @@ from dagir_keras.reading.keras_objects import (
     array_of,
     array_of_tensor,
     has_graph,
+    in_order_of,
     input_of,
     is_keras_class,
     is_traceable,
@@ -172,7 +173,8 @@ class LiveReader:
         inputs: dict[int, tuple[Any, Value | None]] = {
             id(tensor): (tensor, input_of(tensor, nested=bool(path))) for tensor in source.inputs
         }
-        found = self.evaluate(inputs, source.outputs, path)
+        nodes = in_order_of(source, nodes_between(inputs, source.outputs))
+        found = self.evaluate(inputs, nodes, source.outputs, path)
         by_id = {id(tensor): value for tensor, value in zip(source.outputs, found, strict=True)}
         outputs = map_structure(lambda tensor: by_id[id(tensor)], source._outputs_struct)
         made = Model.__new__(Model)
@@ -229,10 +231,9 @@ class LiveReader:
             return tracer.outputs(source.compute_mask(map_structure(traced, inputs), map_structure(traced, mask)))
 
     def evaluate(
-        self, known: dict[int, tuple[Any, Value | None]], outputs: Sequence[Any], path: str
+        self, known: dict[int, tuple[Any, Value | None]], nodes: Sequence[Any], outputs: Sequence[Any], path: str
     ) -> list[Value | None]:
         """The values of KerasTensors, given those that they are computed from; None for what cannot be taken."""
-        nodes = nodes_between(known, outputs)
         for node in nodes:
             operation = node.operation
             where = f"{path}/{operation.name}".lstrip("/")

@@ -1,4 +1,4 @@
-"""From the configuration of a Keras model to a model of dagir: layers are made, then called in an order that works."""
+"""From the configuration of a Keras model to a model of dagir: layers are made, then called in Keras's order."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class NetworkReader:
         calls = Calls(self.source, path)
         for record in config["layers"]:
             self._add(record, calls, made, path)
-        calls.run(self.problems)
+        calls.run(self.problems, config.get("output_layers"))
         inputs = calls.structure(config.get("input_layers"))
         outputs = calls.structure(config.get("output_layers"), outer=True)
         if self.problems.count or any(leaf is None for leaf in flatten([inputs, outputs])):
