@@ -77,10 +77,12 @@ def _batch_norm(op: ops.BatchNorm, operands: Operands) -> Affine | None:
     def wide(value: Value | None, default: float) -> Array:
         return np.full(1, default) if value is None else numbers(value)()
 
+    @np.errstate(all="ignore")
     def scale() -> Array:
         found: Array = wide(gamma, 1.0) / np.sqrt(wide(var, 1.0) + op.epsilon)
         return found
 
+    @np.errstate(all="ignore")
     def shift() -> Array:
         found: Array = wide(beta, 0.0) - wide(mean, 0.0) * scale()
         return found
@@ -96,8 +98,14 @@ def _with_leaf(op: object, x: Value, leaf: Value) -> Affine | None:
     if isinstance(op, ops.Multiply):
         return Affine(x, axis, given, None, (leaf,))
     if isinstance(op, ops.Divide):
-        return Affine(x, axis, lambda: 1 / given(), None, (leaf,))
+        return Affine(x, axis, lambda: _inverse(given()), None, (leaf,))
     return Affine(x, axis, None, (lambda: -given()) if isinstance(op, ops.Subtract) else given, (leaf,))
+
+
+@np.errstate(all="ignore")
+def _inverse(numbers: Array) -> Array:
+    found: Array = 1 / numbers
+    return found
 
 
 def _channel_axis(x: Value, leaf: Value) -> int | bool | None:

@@ -9,9 +9,10 @@ import numpy as np
 
 from dagir import ops
 from dagir.graph import Graph, Node, Parameter, Value
-from dagir.passes.affine import Affine, affine, is_leaf
+from dagir.passes.affine import Affine, Numbers, affine, is_leaf
 from dagir.passes.derived import Derived
 from dagir.passes.pipeline import Pass
+from dagir.passes.ranges import Ranges
 from dagir.passes.uses import count_uses
 from dagir.rewriting import Operands, emit, rebuild
 from dagir.types import Array, DType, TensorType
@@ -25,27 +26,27 @@ class FoldBatchNorm(Pass):
     Conv(x, w, b) * s + t                                =>   Conv(x, w * s, b * s + t)
 
     s = gamma / sqrt(var + epsilon), for each output channel; computed in float64. Also after ConvTranspose and Linear.
-    Only where nothing else reads the convolution. The weights are new ones of the same names: the old ones may belong
-    to other graphs too.
+    Only where nothing else reads the convolution, and where no product of weights leaves the normal range of its dtype.
+    The weights are new ones of the same names: the old ones may belong to other graphs too.
     """
 
     name = "fold-batchnorm"
 
     def __call__(self, graph: Graph) -> Graph:
         """One walk: what was folded once may be folded again."""
-        uses = count_uses(graph)
+        uses, ranges = count_uses(graph), Ranges()
 
         def fold(node: Node, operands: Operands) -> Sequence[Value] | None:
             found = affine(node, operands)
             if found is None or found.x.node is None:
                 return None
             source = node.inputs[operands.index(found.x)]
-            return _fold(found.x.node, found) if source is not None and uses[source] == 1 else None
+            return _fold(found.x.node, found, ranges) if source is not None and uses[source] == 1 else None
 
         return rebuild(graph, fold)
 
 
-def _fold(maker: Node, found: Affine) -> Sequence[Value] | None:
+def _fold(maker: Node, found: Affine, ranges: Ranges) -> Sequence[Value] | None:
     channel_axis = output_channels(maker)
     if channel_axis is None or found.axis not in (channel_axis, None):
         return None
@@ -55,21 +56,36 @@ def _fold(maker: Node, found: Affine) -> Sequence[Value] | None:
     axis = w.type.rank - (2 if isinstance(maker.op, ops.ConvTranspose) else 1)
     channels = TensorType(w.dtype, (w.type.shape[axis],))
 
-    def weights(shape: tuple[int, ...], dtype: DType) -> Array:
+    def factors() -> Array:
         assert found.scale is not None
-        factors = found.scale().reshape([-1 if i == axis else 1 for i in range(len(shape))])
-        return scaled(w, factors)
+        return found.scale().reshape([-1 if i == axis else 1 for i in range(w.type.rank)])
 
     def biases(shape: tuple[int, ...], dtype: DType) -> Array:
         bias = np.zeros(shape) if b is None else wide(b)
         scaled = bias if found.scale is None else bias * found.scale()
-        return np.broadcast_to(scaled + (0 if found.shift is None else found.shift()), shape).astype(dtype.numpy)
+        return rounded(np.broadcast_to(scaled + (0 if found.shift is None else found.shift()), shape), dtype)
 
-    kernel = w if found.scale is None else Derived(name_of(w, "kernel"), w.type, weights, (w, *found.sources)).value
+    kernel = w if found.scale is None else product(w, factors, found.sources, ranges)
+    if kernel is None:
+        return None
     if b is None and found.shift is None:
         return [emit(maker, maker.op, source, kernel)]
     name = name_of(b, "bias") if b is not None else sibling(name_of(w, "kernel"), "bias")
-    return [emit(maker, maker.op, source, kernel, Derived(name, channels, biases, (b, *found.sources)).value)]
+    bias = Derived(name, channels, biases, (b, *found.sources))
+    if not np.isfinite(bias.array).all():
+        return None
+    return [emit(maker, maker.op, source, kernel, bias.value)]
+
+
+def product(weight: Value, factors: Numbers, sources: Operands, ranges: Ranges) -> Value | None:
+    """A leaf times float64 factors, which come from `sources`; None where a product leaves the range of its dtype."""
+    found = ranges.product(weight, factors())
+    if found is None:
+        return None
+    name = name_of(weight, "kernel")
+    made = Derived(name, weight.type, lambda _, __: scaled(weight, factors()), (weight, *sources)).value
+    ranges.note(made, found)
+    return made
 
 
 def output_channels(maker: Node) -> int | None:
@@ -85,6 +101,12 @@ def wide(value: Value) -> Array:
     found: Array = array.astype(np.float64)
     release(array)
     return found
+
+
+def rounded(array: Array, dtype: DType) -> Array:
+    """Numbers of float64 in a dtype: infinite where they are too large for it."""
+    with np.errstate(over="ignore"):
+        return array.astype(dtype.numpy)
 
 
 def scaled(value: Value, factors: Array) -> Array:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
 
 from dagir import ops
 from dagir.graph import Graph, Node, Op, Value
 from dagir.passes.affine import Affine, affine, is_leaf
 from dagir.passes.derived import Derived
-from dagir.passes.fold_batchnorm import name_of, scaled, sibling, wide
+from dagir.passes.fold_batchnorm import name_of, product, rounded, sibling, wide
 from dagir.passes.pipeline import Pass
+from dagir.passes.ranges import Ranges, largest
 from dagir.passes.uses import count_uses
 from dagir.rewriting import Operands, emit, rebuild
-from dagir.types import Array, DType, TensorType
+from dagir.types import Array, DType, Shape, TensorType
 
 
 @dataclass(frozen=True)
@@ -22,14 +27,14 @@ class FoldScales(Pass):
 
     s and t are for each input channel; BatchNorm is such a scale and shift. Computed in float64; also for Linear and,
     if t is 0, ConvTranspose. A convolution that pads takes s alone: its border is 0, not t. Only where nothing else
-    reads the scaled value.
+    reads the scaled value, and where no product of weights leaves the normal range of its dtype.
     """
 
     name = "fold-scales"
 
     def __call__(self, graph: Graph) -> Graph:
         """One walk, in which each linear map takes in what lies directly before it, one op after the other."""
-        uses = count_uses(graph)
+        uses, ranges = count_uses(graph), Ranges()
 
         def fold(node: Node, operands: Operands) -> Sequence[Value] | None:
             if not isinstance(node.op, (ops.Conv, ops.ConvTranspose, ops.Linear)):
@@ -38,7 +43,7 @@ class FoldScales(Pass):
             kernel, bias = (*operands[1:], None)[:2]
             while old is not None and new is not None and new.node is not None and uses[old] == 1:
                 found = affine(new.node, new.node.inputs)
-                folded = None if found is None else _fold(node, found, kernel, bias)
+                folded = None if found is None else _fold(node, found, kernel, bias, ranges)
                 if found is None or folded is None or old.node is None:
                     break
                 old, new = old.node.inputs[new.node.inputs.index(found.x)], found.x
@@ -48,7 +53,9 @@ class FoldScales(Pass):
         return rebuild(graph, fold)
 
 
-def _fold(node: Node, found: Affine, w: Value | None, b: Value | None) -> tuple[Value, Value | None] | None:
+def _fold(
+    node: Node, found: Affine, w: Value | None, b: Value | None, ranges: Ranges
+) -> tuple[Value, Value | None] | None:
     """The weights that do the work of both; None where there are none."""
     op = node.op
     if w is None or not is_leaf(w) or (b is not None and not is_leaf(b)) or not _on_channels(node, found.axis):
@@ -57,7 +64,9 @@ def _fold(node: Node, found: Affine, w: Value | None, b: Value | None) -> tuple[
         return None
     rank = w.type.rank
 
-    def over_inputs(vector: Array, shape: tuple[int, ...]) -> Array:
+    shape: Any = w.type.shape
+
+    def over_inputs(vector: Array) -> Array:
         """One number for each input channel, as it meets the kernel."""
         if vector.size == 1:
             return vector.reshape([1] * rank)
@@ -67,21 +76,24 @@ def _fold(node: Node, found: Affine, w: Value | None, b: Value | None) -> tuple[
         axis = rank - (1 if isinstance(op, ops.ConvTranspose) else 2)
         return vector.reshape([-1 if i == axis else 1 for i in range(rank)])
 
-    def weights(shape: tuple[int, ...], dtype: DType) -> Array:
+    def factors() -> Array:
         assert found.scale is not None
-        return scaled(w, over_inputs(found.scale(), shape))
+        return over_inputs(found.scale())
 
-    def biases(shape: tuple[int, ...], dtype: DType) -> Array:
+    def biases(_: Shape, dtype: DType) -> Array:
         assert found.shift is not None
-        kernel = wide(w)
-        moved: Array = (kernel * over_inputs(found.shift(), kernel.shape)).reshape(-1, kernel.shape[-1]).sum(0)
-        return (moved if b is None else moved + wide(b)).astype(dtype.numpy)
+        moved: Array = (wide(w) * over_inputs(found.shift())).reshape(-1, shape[-1]).sum(0)
+        return rounded(moved if b is None else moved + wide(b), dtype)
 
-    kernel = w if found.scale is None else Derived(name_of(w, "kernel"), w.type, weights, (w, *found.sources)).value
-    if found.shift is None:
-        return kernel, b
+    kernel = w if found.scale is None else product(w, factors, found.sources, ranges)
+    if kernel is None or found.shift is None:
+        return None if kernel is None else (kernel, b)
     name = name_of(b, "bias") if b is not None else sibling(name_of(w, "kernel"), "bias")
-    return kernel, Derived(name, TensorType(w.dtype, w.type.shape[-1:]), biases, (w, b, *found.sources)).value
+    bias = Derived(name, TensorType(w.dtype, w.type.shape[-1:]), biases, (w, b, *found.sources))
+    largest_sum = ranges.of(w).most * float(np.abs(found.shift()).max()) * prod(shape)
+    if not largest_sum <= largest(w.dtype) / 2 and not np.isfinite(bias.array).all():
+        return None
+    return kernel, bias.value
 
 
 def _on_channels(node: Node, axis: int | None) -> bool:

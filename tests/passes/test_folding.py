@@ -168,6 +168,65 @@ def test_folding_holds_no_second_copy():
     assert kernel.array is not kernel.array
 
 
+def by(weight, scale, dtype="float32", before=False):
+    """The graph of a linear map whose weights are one number, times another; a border of zeros in the weights."""
+    x = dagir.Input((4,), name="x", dtype=dtype)
+    dense = layers.Dense(2, use_bias=False, dtype=dtype)
+    model = dagir.Model(x, dense(x * scale) if before else dense(x) * scale)
+    dense.set_weights([np.pad(np.full((3, 2), weight), ((0, 1), (0, 0)))])
+    return model.graph
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize(
+    ("weight", "scale", "dtype", "folds"),
+    [
+        (1e25, 1e25, "float32", False),
+        (1e-22, 1e-22, "float32", False),
+        (-1e-22, 1e-17, "float32", False),
+        (3.0, 1e38, "float32", True),
+        (4.0, 1e38, "float32", False),
+        (1e-40, 0.5, "float32", True),  # it was no normal number before
+        (1e-22, 0.0, "float32", True),
+        (1e25, 1e25, "float64", True),
+        (1e200, -1e200, "float64", False),
+        (300.0, 300.0, "float16", False),
+        (300.0, 300.0, "bfloat16", True),
+        (1.0, np.inf, "float32", False),
+    ],
+)
+def test_no_product_of_weights_leaves_the_numbers_of_its_dtype(weight, scale, dtype, folds, before):
+    graph = by(weight, scale, dtype, before)
+    after = (FoldScales() if before else FoldBatchNorm())(graph)
+    assert (len(after.nodes) == 1) is folds
+    assert folds or after is graph
+
+
+def test_a_norm_that_would_overflow_weights_or_biases_stays():
+    x = image()
+    conv, norm = layers.Conv2D(2, 3), layers.BatchNormalization(epsilon=0.0)
+    graph = dagir.Model(x, norm(conv(x))).graph
+    kernel, bias = np.full((3, 3, 3, 2), 2.0), np.zeros(2)
+    for scale, mean, variance, factor, folds in (
+        (1.0, 1.0, 1.0, 1.0, True),
+        (1e6, 0.0, 1e-20, 1e30, False),
+        (1e20, 1e30, 1.0, 1.0, False),  # the new bias
+        (1.0, 0.0, 0.0, 1.0, False),
+    ):
+        conv.set_weights([kernel * factor, bias])
+        norm.set_weights([np.full(2, number) for number in (scale, 0.0, mean, variance)])
+        assert (len(FoldBatchNorm()(graph).nodes) == 1) is folds
+
+
+def test_a_shift_that_would_overflow_a_bias_stays():
+    x = image()
+    for shift, folds in ((1e3, True), (1e38, False)):
+        conv = layers.Conv2D(2, 3)
+        graph = dagir.Model(x, conv(x + shift)).graph
+        conv.set_weights([np.full((3, 3, 3, 2), 10.0), np.zeros(2)])
+        assert (len(FoldScales()(graph).nodes) == 1) is folds
+
+
 def test_a_long_chain_of_folds_needs_no_deep_recursion():
     x = dagir.Input((3,), name="x")
     y = layers.Dense(3)(x)
