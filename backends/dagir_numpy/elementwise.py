@@ -7,7 +7,7 @@ from math import sqrt
 import numpy as np
 
 from dagir import ops
-from dagir.types import Array
+from dagir.types import Array, DType
 from dagir_numpy.rules import rules
 
 _UFUNCS = {
@@ -30,15 +30,30 @@ _UFUNCS = {
     ops.Subtract: np.subtract,
     ops.Multiply: np.multiply,
     ops.Divide: np.divide,
-    ops.FloorDivide: np.floor_divide,
     ops.Mod: np.mod,
-    ops.Power: np.power,
     ops.Maximum: np.maximum,
     ops.Minimum: np.minimum,
 }
 
 for _op, _ufunc in _UFUNCS.items():
     rules.rule(_op)(lambda op, *xs, ufunc=_ufunc: ufunc(*xs))
+
+
+@rules.rule(ops.FloorDivide)
+def floor_divide(op: ops.FloorDivide, x1: Array, x2: Array) -> Array:
+    """Of floats the quotient, rounded down; NumPy's own is NaN for infinities, which Keras's and ONNX's are not."""
+    if DType.of(x1.dtype).is_float:
+        return np.asarray(np.floor(np.divide(x1, x2)))
+    return np.asarray(np.floor_divide(x1, x2))
+
+
+@rules.rule(ops.Power)
+def power(op: ops.Power, x1: Array, x2: Array) -> Array:
+    """IEEE 754's pow; for one exponent 0.5 NumPy takes the square root, whose sign at -0 and -infinity is another."""
+    if (x2 == 0.5).any():
+        x1, x2 = np.broadcast_arrays(x1, x2)
+        x2 = x2.copy()
+    return np.asarray(np.power(x1, x2))
 
 
 @rules.rule(ops.Identity)

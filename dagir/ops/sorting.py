@@ -90,7 +90,11 @@ def _along(x: Any, axis: int | None) -> tuple[Value, int]:
 
 
 def sort(x: Any, axis: int | None = -1) -> Value:
-    """x ascending along the axis; flattened first where axis is None. NaN has no place of its own in the order."""
+    """x ascending along the axis; flattened first where axis is None.
+
+    NaN has no place of its own in the order: it is last in NumPy and onnxruntime, and anywhere in TensorFlow,
+    where the rest is out of order too.
+    """
     value, place = _along(x, axis)
     return apply(Sort(place), value)
 

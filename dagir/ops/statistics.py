@@ -13,7 +13,7 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Value, as_value
 from dagir.ops.elementwise import absolute, add, cast, divide, maximum, multiply, power, require, sqrt, square, subtract
 from dagir.ops.logic import isnan, logical_not, not_equal, where
-from dagir.ops.reduce import Axes, all, argmax, argmin, max, mean, min, prod, sum, var
+from dagir.ops.reduce import Axes, all, any, argmax, argmin, max, mean, min, prod, sum, var
 from dagir.ops.reduce import max as amax
 from dagir.ops.reduce import min as amin
 from dagir.ops.shape import expand_dims, reshape, squeeze, stack, take, transpose
@@ -101,7 +101,8 @@ def quantile(
 ) -> Value:
     """The value below which a share q of the elements along the axes lies; several q make a new first axis.
 
-    The axes have known sizes. method: what is between two elements: linear, lower, higher, midpoint or nearest.
+    NaN where there is one among them. The axes have known sizes. method: what is between two elements: linear, lower,
+    higher, midpoint or nearest.
     """
     value = _as_float(x)
     if method not in _METHODS:
@@ -111,7 +112,9 @@ def quantile(
         raise ArgumentError(f"a quantile is asked for at numbers from 0 to 1, got {q!r}")
     axes = normalize_axes(axis, value.ndim)
     ordered, count = _sorted_lanes(value, axes)
-    found = [_at(ordered, float(share) * (count - 1), method) for share in shares.reshape(-1)]
+    missing = any(isnan(ordered), axis=-1)
+    parts = [_at(ordered, float(share) * (count - 1), method) for share in shares.reshape(-1)]
+    found = [where(missing, nan, part) for part in parts]
     if keepdims:
         for place in axes:
             found = [expand_dims(part, place) for part in found]
@@ -148,7 +151,8 @@ def _at(ordered: Value, position: float, method: str) -> Value:
     if method == "nearest":
         return take(ordered, round(position), axis=-1)
     first, second = take(ordered, low, axis=-1), take(ordered, low + 1, axis=-1)
-    return add(first, multiply(subtract(second, first), 0.5 if method == "midpoint" else share))
+    weight = 0.5 if method == "midpoint" else share
+    return add(multiply(first, 1 - weight), multiply(second, weight))
 
 
 def _filled(x: Any, fill: float) -> tuple[Value, Value]:
