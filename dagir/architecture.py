@@ -66,6 +66,7 @@ class _Writer:
         self.layers: list[dict[str, Any]] = []
         self.numbers: dict[Layer, int] = {}
         self.kept: dict[str, Any] = {}
+        self._names: dict[int, str] = {}  # by identity: what is kept stays
         self._parameters: dict[Parameter, Any] = {}
 
     def layer(self, layer: Layer) -> int:
@@ -160,7 +161,7 @@ class _Writer:
         return Encoder(values, {}, self.numbers, self._keep)._encode(part, other)
 
     def _keep(self, thing: Any, _: str) -> Any:
-        name = next((name for name, known in self.kept.items() if known is thing), str(len(self.kept)))
+        name = self._names.setdefault(id(thing), str(len(self.kept)))
         self.kept[name] = thing
         return name if isinstance(thing, np.ndarray) else {"tensor": name}
 

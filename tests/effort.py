@@ -25,6 +25,24 @@ def steps(work: Callable[[], object]) -> int:
     return count
 
 
+def rounds(work: Callable[[], object]) -> int:
+    """How many lines of Python `work` runs on this thread, a line once more for each round of a loop on it."""
+    count = 0
+
+    def one_more(frame: FrameType, event: str, argument: object) -> Callable[..., object]:
+        nonlocal count
+        count += event == "line"
+        return one_more
+
+    before = sys.gettrace()
+    sys.settrace(one_more)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
 def allocated(work: Callable[[], object]) -> int:
     """How many bytes `work` holds at its peak, of Python and NumPy."""
     tracemalloc.start()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dagir.dims import Dim
 from dagir.graph import Graph, Node, Value
 from dagir.ops import Call
 from dagir.ops.call import bind_sizes
@@ -20,25 +21,55 @@ class Inline(Pass):
     name = "inline"
 
     def __call__(self, graph: Graph) -> Graph:
-        """Until no Call is left."""
-        while any(isinstance(node.op, Call) for node in graph.nodes):
-            graph = rebuild(graph, _inline)
-        return graph
+        """One walk, into calls within calls: each node is copied once, however deep it lies."""
+        return rebuild(graph, _inline)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A Call on the way of the walk, over operands of the outermost graph, and the steps that are left of it."""
+
+    call: Node
+    steps: Iterator[Node]
+    values: dict[Value | None, Value | None]
+    sizes: dict[str, Dim]
+    scope: LayerCall | None
+    scopes: dict[LayerCall, LayerCall]
+
+    @classmethod
+    def of(cls, call: Node, graph: Graph, operands: Operands, scope: LayerCall | None) -> _Frame:
+        given = [value.type for value in operands if value is not None]
+        sizes = bind_sizes(graph.name, [value.type for value in graph.inputs], given)
+        values: dict[Value | None, Value | None] = {None: None, **dict(zip(graph.inputs, operands, strict=True))}
+        return cls(call, iter(graph.nodes), values, sizes, scope, {})
 
 
 def _inline(node: Node, operands: Operands) -> Sequence[Value] | None:
     if not isinstance(node.op, Call):
         return None
-    inner = node.op.graph
-    scopes: dict[LayerCall, LayerCall] = {}
-    given = [value.type for value in operands if value is not None]
-    sizes = bind_sizes(inner.name, [value.type for value in inner.inputs], given)
-    values: dict[Value | None, Value | None] = {None: None, **dict(zip(inner.inputs, operands, strict=True))}
-    for step in inner.nodes:
-        operand = tuple([values.get(value, value) for value in step.inputs])
-        moved = copy_node(step, operand, step.op.substitute(sizes), scope=_below(step.scope, node.scope, scopes))
-        values.update(zip(step.outputs, moved.outputs, strict=True))
-    return [found for value in inner.outputs if (found := values.get(value, value)) is not None]
+    frames = [_Frame.of(node, node.op.graph, operands, node.scope)]
+    while True:
+        frame = frames[-1]
+        step = next(frame.steps, None)
+        if step is None:
+            made = _outputs(frames.pop())
+            if not frames:
+                return made
+            frames[-1].values.update(zip(frame.call.outputs, made, strict=True))
+            continue
+        inner = tuple([frame.values.get(value, value) for value in step.inputs])
+        scope = _below(step.scope, frame.scope, frame.scopes)
+        if isinstance(step.op, Call):
+            frames.append(_Frame.of(step, step.op.graph, inner, scope))
+            continue
+        moved = copy_node(step, inner, step.op.substitute(frame.sizes), scope=scope)
+        frame.values.update(zip(step.outputs, moved.outputs, strict=True))
+
+
+def _outputs(frame: _Frame) -> list[Value]:
+    assert isinstance(frame.call.op, Call)
+    outputs = frame.call.op.graph.outputs
+    return [found for value in outputs if (found := frame.values.get(value, value)) is not None]
 
 
 def _below(scope: LayerCall | None, parent: LayerCall | None, known: dict[LayerCall, LayerCall]) -> LayerCall | None:
