@@ -99,6 +99,10 @@ _ABSOLUTE: dict[type[Op] | tuple[type[Op], ...], Callable[[Array], Array | float
 function, (1 + erf x) x / 2, e^x - 1. Their error is a share of eps itself, not of the result."""
 
 
+_SHORT = (DType.FLOAT16,)
+"""Dtypes whose smallest normal number is so large that what networks compute lies below it."""
+
+
 class Noise:
     """Learns which nodes round, in a first evaluation (`learn`), then disturbs them (`disturb`).
 
@@ -199,8 +203,10 @@ class Noise:
         if not dtype.is_float:
             return array
         uniform = np.asarray(self._rng.random(array.shape, dtype=np.float32)) - np.float32(0.5)
-        noise = uniform * np.float32(sqrt(12) * units * dtype.eps)
-        return np.asarray(array * (1 + noise.astype(np.float64)))
+        noise = (uniform * np.float32(sqrt(12) * units * dtype.eps)).astype(np.float64)
+        # Below its smallest normal number float16 has fewer digits: what is squared soon gets there.
+        size = np.where(np.abs(array) < dtype.tiny, np.sign(array) * dtype.tiny, array) if dtype in _SHORT else array
+        return np.asarray(array + size * noise)
 
 
 def accumulation_length(node: Node, operands: Sequence[Array | None], results: Sequence[Array]) -> float:

@@ -97,3 +97,34 @@ def test_nothing_to_compare_is_not_ok(backends):
             call(model, backends=backends)
     with pytest.raises(ArgumentError, match="no backend"):
         testing.assert_equivalent(model, np.ones((2, 3), "int32"), backends)
+
+
+def test_squares_below_the_smallest_normal_float16_have_fewer_digits():
+    x = dagir.Input((4, 4, 2), dtype="float16", name="x")
+    model = dagir.Model(x, x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True)))
+    feed = np.linspace(5e-4, 8e-4, 32).reshape(1, 4, 4, 2).astype("float16")
+    report = dagir.verify(model, "numpy", inputs=feed)
+    assert report.ok
+    assert not dagir.verify(model, {"off": dagir.lower(dagir.Model(x, model.outputs[0] * 3), "numpy")}, feed).ok
+
+
+def test_whole_numbers_may_be_the_neighbours_that_rounding_gives():
+    """Of very many ties: each sample takes one of two neighbours, and few samples leave some of them out."""
+    x = dagir.Input((400,), name="x")
+    model = dagir.Model(x, ops.cast(ops.round(x * 0.1 * 5), "int32"))
+    other = dagir.Model(x, ops.cast(ops.round(x * 0.5 * 0.9999999), "int32"))
+    feed = np.arange(1, 801, 2, dtype="float32")[None]
+    assert dagir.verify(model, {"other": dagir.lower(other, "numpy")}, feed).ok
+    wrong = dagir.Model(x, ops.cast(ops.round(x * 0.5 + 1), "int32"))
+    assert not dagir.verify(model, {"wrong": dagir.lower(wrong, "numpy")}, feed + 0.2).ok
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rows", [0, 3])
+def test_special_values_and_empty_batches_warn_of_nothing(rows):
+    x = dagir.Input((3,), name="x")
+    model = dagir.Model(x, layers.Dense(3, activation="softmax")(layers.LayerNormalization()(x)))
+    feed = np.array([[np.nan, 1, 2], [np.inf, 1, 2], [-np.inf, np.inf, 2]], "float32")[:rows]
+    report = dagir.verify(model, ("numpy", "onnx"), inputs=feed)
+    assert report.ok
+    json.loads(report.to_json(), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))

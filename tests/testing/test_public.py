@@ -85,3 +85,21 @@ def test_wrong():
     assert [entry["ok"] for entry in summary] == [True, False]
     assert summary[1]["test"] == "test_it.py::test_wrong"
     assert (tmp_path / "kept" / summary[1]["page"]).read_text().startswith("<!doctype html>")
+
+
+def test_small_answers_are_judged_by_their_own_size():
+    x = dagir.Input((4,), name="x")
+    tiny, zero = dagir.Model(x, x * 1e-8), dagir.Model(x, x * 0.0)
+    with pytest.raises(AssertionError, match="rounding"):
+        testing.assert_equivalent(tiny, [np.ones((2, 4), "float32")], {"zero": dagir.lower(zero, "numpy")})
+    cancelling = dagir.Model(x, (x + 1) - x - 1)
+    feed = np.random.default_rng(0).normal(size=(2, 4)).astype("float32")
+    testing.assert_equivalent(cancelling, [feed], ("numpy", "onnx"))
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_feeds_are_what_an_executable_takes(rows):
+    x = dagir.Input((4,), name="x")
+    model, feed = dagir.Model(x, layers.Dense(3)(x)), np.ones((rows, 4), "float32")
+    for feeds in (feed, [feed], (feed,), {"x": feed}):
+        testing.assert_equivalent(model, feeds, ("numpy", "onnx"))
