@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +40,10 @@ class KerasExecutable(Watched, Executable):
         super().__init__(graph, signature(model))
         self.watched_graph = graph
         self.registry = Registry()
-        self.artifact: keras.Model = functional(graph, self.signature, model.name, self.registry)
+        try:
+            self.artifact: keras.Model = functional(graph, self.signature, model.name, self.registry)
+        except RecursionError:
+            raise _too_deep(graph) from None
         if isinstance(model, Model) and not model.trainable:
             self.artifact.trainable = False
         self.push()
@@ -95,6 +99,16 @@ class KerasExecutable(Watched, Executable):
     def _call(self, arrays: Sequence[Array]) -> Any:
         given = [_tensor(array) if array.dtype.kind == "T" else array for array in arrays]
         return self.artifact(pack(self.signature.input_structure, given), training=False)
+
+
+def _too_deep(graph: Graph) -> BackendError:
+    limit = sys.getrecursionlimit()
+    return BackendError(
+        f"Keras walks a model by recursion, and this one is deeper than Python's recursion limit of {limit}",
+        facts=[("model", f"{graph.name}, {len(graph.nodes)} nodes")],
+        remedy=f"raise it before lowering, as in sys.setrecursionlimit({max(100_000, 20 * len(graph.nodes))}), "
+        "or run on the numpy or onnx backend",
+    )
 
 
 class CompiledExecutable(KerasExecutable):

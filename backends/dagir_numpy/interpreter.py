@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from dagir.size_sources import size_sources
 from dagir.types import Array, DType
 from dagir_numpy.rules import rules
 
+Run: TypeAlias = Generator[tuple[Graph, list[Array]], Sequence[Array], list[Array]]
+
 
 def evaluate(
     graph: Graph, arrays: Sequence[Array], precision: DType | None = None, around: Around | None = None
@@ -25,6 +28,29 @@ def evaluate(
     precision: compute every float in this dtype in place of its own; float64 is the oracle. around: called for each
     node in place of its rule, with the rule at hand. Raises what a rule raises, with the node named.
     """
+    runs = [_run(graph, arrays, precision, around)]
+    go: Callable[[], tuple[Graph, list[Array]]] = runs[-1].__next__
+    while True:
+        try:
+            inner, given = go()
+        except StopIteration as done:
+            runs.pop()
+            if not runs:
+                found: list[Array] = done.value
+                return found
+            go = partial(runs[-1].send, done.value)
+        except Exception as error:
+            runs.pop()
+            if not runs:
+                raise
+            go = partial(runs[-1].throw, error)
+        else:
+            runs.append(_run(inner, given, precision, around))
+            go = runs[-1].__next__
+
+
+def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around: Around | None) -> Run:
+    """A graph, up to each Call in it, whose graph and inputs it yields: models in models need no deep recursion."""
     values = {value: _convert(array, precision) for value, array in zip(graph.inputs, arrays, strict=True)}
     given = set(graph.inputs)  # a weight among them is what the caller gives in its place
     sizes = _bind(graph, arrays)
@@ -37,8 +63,12 @@ def evaluate(
 
     for node in graph.nodes:
         operands = [None if value is None else read(value) for value in node.inputs]
+        results: Sequence[Array]
         try:
-            results = _run(node, operands, precision, sizes, around)
+            if isinstance(node.op, Call):
+                results = yield node.op.graph, [operand for operand in operands if operand is not None]
+            else:
+                results = _applied(node, operands, precision, sizes, around)
         except DagirError as error:
             raise at_node(error, node) from None
         except ValueError as error:
@@ -51,16 +81,13 @@ def evaluate(
     return [read(value) for value in graph.outputs]
 
 
-def _run(
+def _applied(
     node: Node,
     operands: Sequence[Array | None],
     precision: DType | None,
     sizes: dict[str, Dim],
     around: Around | None,
 ) -> tuple[Array, ...]:
-    if isinstance(node.op, Call):
-        arrays = [operand for operand in operands if operand is not None]
-        return tuple(evaluate(node.op.graph, arrays, precision, around))
     if around is None:
         return _apply(node, operands, precision, sizes)
     return around(node, operands, lambda operands, precision: _apply(node, operands, precision, sizes))
