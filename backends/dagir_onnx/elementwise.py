@@ -76,8 +76,13 @@ def expm1(op: ops.Expm1, emit: Emitter, x: Tensor) -> Tensor:
 def floor_divide(op: ops.FloorDivide, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
     if x1.type.dtype.is_float:
         return emit("Floor", emit("Div", x1, x2))
-    rest = emit("Mod", x1, x2)
-    return emit("Div", emit("Sub", x1, rest), x2)
+    toward_zero = emit("Div", x1, x2)
+    if x1.type.dtype.startswith("u"):
+        return toward_zero
+    zero = emit.constant(0, x1.type.dtype)
+    inexact = emit("Not", emit("Equal", emit("Mod", x1, x2), zero))
+    below_zero = emit("Xor", emit("Less", x1, zero), emit("Less", x2, zero))
+    return emit("Sub", toward_zero, emit("Cast", emit("And", inexact, below_zero), to=TO_ONNX[x1.type.dtype]))
 
 
 @rules.rule(ops.Mod)
