@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 
 from dagir.diagnostics import describe
 from dagir.dims import evaluate
-from dagir.errors import ArgumentError, BackendError, DagirError, ShapeError, UnsupportedOp
+from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, ShapeError, UnsupportedOp
 from dagir.feeds import apart, arrange, bind
 from dagir.foreign import takes_a_model
 from dagir.graph import Graph, Node, Op
@@ -223,11 +224,21 @@ class Executable(ABC):
 
     def arrange(self, feeds: tuple[Any, ...]) -> list[Array]:
         """What a call was given, as arrays in the order of the signature's inputs. Raises FeedError."""
-        return arrange(self.signature.inputs, feeds)
+        with self._named():
+            return arrange(self.signature.inputs, feeds)
 
     def bind(self, arrays: Sequence[Array]) -> dict[str, int]:
         """The number that each named size has in these arrays. Raises FeedError where they contradict."""
-        return bind(self.signature.inputs, arrays)
+        with self._named():
+            return bind(self.signature.inputs, arrays)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Name the model in what its feeds raise."""
+        try:
+            yield
+        except FeedError as error:
+            raise error.fact("model", self._graph.name) from None
 
 
 def signature(model: Model | Graph) -> Signature:

@@ -81,6 +81,8 @@ class InvalidGraph(DagirError):
 class FeedError(DagirError):
     """Arrays given to an executable that do not fit its inputs."""
 
+    located = True
+
 
 class UnsupportedOp(DagirError):
     """A backend has no rule for an op, and says what it has."""

@@ -26,20 +26,28 @@ def arrange(inputs: Inputs, feeds: tuple[Any, ...], *, cast: bool = False) -> li
     """
     given = feeds[0] if len(feeds) == 1 else list(feeds)
     if isinstance(given, Mapping):
-        parts = _by_name(inputs, given)
+        parts: Sequence[Any] = _by_name(inputs, given)
+    elif isinstance(given, (list, tuple)) and not _is_one(inputs, feeds):
+        parts = given
     else:
-        parts = [given] if len(inputs) == 1 and not isinstance(given, (list, tuple)) else given
-        if len(inputs) == 1 and isinstance(parts, (list, tuple)) and not _holds_arrays(parts):
-            parts = [parts]
-        if not isinstance(parts, (list, tuple)):
-            raise FeedError(f"{len(inputs)} inputs are needed, got one", remedy=_listed(inputs))
-        if len(parts) != len(inputs):
-            raise FeedError(f"{len(inputs)} inputs are needed, got {len(parts)}", remedy=_listed(inputs))
+        parts = [given]
+    if len(parts) != len(inputs):
+        needed = "1 input is" if len(inputs) == 1 else f"{len(inputs)} inputs are"
+        got: Any = len(parts) if isinstance(given, (list, tuple)) else "one"
+        raise FeedError(f"{needed} needed, got {got or 'none'}", remedy=_listed(inputs))
     return [_array(part, name, type, cast) for part, (name, type) in zip(parts, inputs, strict=True)]
 
 
-def _holds_arrays(parts: Sequence[Any]) -> bool:
-    return len(parts) == 1 and isinstance(parts[0], np.ndarray)
+def _is_one(inputs: Inputs, feeds: tuple[Any, ...]) -> bool:
+    """Whether a list or tuple is the only input itself: numbers, or rows of them."""
+    if len(inputs) != 1 or len(feeds) != 1:
+        return False
+    parts, rank = feeds[0], inputs[0][1].rank
+    if not parts:
+        return rank == 1
+    if len(parts) == 1:
+        return not hasattr(parts[0], "__array__") or getattr(parts[0], "ndim", rank) == rank - 1
+    return not all(getattr(part, "ndim", None) == rank for part in parts)
 
 
 def _by_name(inputs: Inputs, given: Mapping[str, Any]) -> list[Any]:

@@ -88,5 +88,5 @@ def from_keras(source: Any, *, custom_objects: Mapping[str, Any] | None = None, 
 
 
 def from_onnx(source: Any) -> Model:
-    """An onnx.ModelProto, or an .onnx file, as a Model. Raises BackendError, FileError, UnsupportedOp."""
+    """An onnx.ModelProto, or an .onnx file, as a Model. Not written yet: raises BackendError that says what to do."""
     return backend("onnx").read(source)

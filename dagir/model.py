@@ -215,7 +215,7 @@ class Model(Trainable, Layer):
         if isinstance(inputs, Mapping):
             missing = [name for name in self.input_names if name not in inputs]
             if missing:
-                raise ArgumentError(f"model {self.name!r} needs input {missing[0]!r}; it takes {self.input_names}")
+                raise self._without(missing[0], [name for name in inputs if name not in self.input_names])
             return [inputs[name] for name in self.input_names]
         values = flatten(inputs)
         if len(values) != len(self.graph.inputs):
@@ -224,6 +224,17 @@ class Model(Trainable, Layer):
                 remedy=f"its inputs are: {', '.join(self.input_names)}",
             )
         return values
+
+    def _without(self, missing: str, unknown: Sequence[str]) -> ArgumentError:
+        """The error for a dict that lacks an input, and has others perhaps in its place."""
+        remedy = f"its inputs are: {', '.join(self.input_names)}"
+        if not unknown:
+            return ArgumentError(f"model {self.name!r} needs input {missing!r}", remedy=remedy)
+        near = difflib.get_close_matches(str(unknown[0]), self.input_names, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return ArgumentError(
+            f"model {self.name!r} has no input {unknown[0]!r}, and needs {missing!r}", remedy=hint + remedy
+        )
 
     def save(self, path: str | PathLike[str], overwrite: bool = True) -> None:
         """Write the model, its weights included, to a .dagir file. Raises FileError. Read it with dagir.load."""

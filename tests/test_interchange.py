@@ -8,7 +8,7 @@ import pytest
 
 import dagir
 from dagir import layers
-from dagir.errors import ArgumentError, DagirError, FileError
+from dagir.errors import ArgumentError, BackendError, DagirError, FileError
 
 
 @pytest.fixture
@@ -49,3 +49,12 @@ def test_to_keras_gives_real_layers_with_the_same_weights(model):
     assert [layer.name for layer in made.layers] == ["img", "scores"]
     for ours, theirs in zip(model.weights, made.weights, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def test_from_onnx_says_what_to_do_instead(model, tmp_path):
+    path = dagir.to_onnx(model, tmp_path / "m.onnx")
+    with pytest.raises(
+        BackendError, match=r"does not read ONNX models[\s\S]*\.keras[\s\S]*dagir\.verify\(model, 'net\.onnx'\)"
+    ):
+        dagir.from_onnx(path)
+    assert dagir.verify(model, str(path)).ok
