@@ -496,9 +496,10 @@ def test_row_36_an_existing_file_is_kept_where_that_is_asked_for(tmp_path):
     before = path.read_bytes()
     with pytest.raises(dagir.FileError, match="exists"):
         dagir.to_onnx(small(), path, overwrite=False)
-    with pytest.raises(dagir.FileError, match="exists"):
-        small().save(path, overwrite=False)
     assert path.read_bytes() == before
+    small().save(tmp_path / "net.dagir")
+    with pytest.raises(dagir.FileError, match="exists"):
+        small().save(tmp_path / "net.dagir", overwrite=False)
 
 
 def test_row_22_from_python_names_each_weight_once(recwarn):
