@@ -27,8 +27,10 @@ from dagir.equivalence.oracle import Expected
 from dagir.equivalence.report import Case, Report, Row
 from dagir.equivalence.reproduction import versions
 from dagir.errors import FileError
+from dagir.feeds import as_strings
 from dagir.graph import Graph, Value
 from dagir.types import Array, DType, TensorType
+from dagir_onnx.executable import as_objects
 from dagir_onnx.kernels import REFUSALS, file_refusal
 
 KEY = "dagir.certificate"
@@ -94,7 +96,7 @@ def _sampled(expected: Expected) -> dict[str, Any]:
     flat = expected.array.reshape(-1)
     places = np.unique(np.linspace(0, max(flat.size - 1, 0), min(_KEPT, flat.size)).astype(int))
     budget = None if expected.budget is None else [float(each) for each in expected.budget.reshape(-1)[places]]
-    values = [float(each) for each in flat[places]]
+    values = [each if isinstance(each, str) else float(each) for each in flat[places]]
     return {"shape": list(expected.array.shape), "at": places.tolist(), "values": values, "budget": budget}
 
 
@@ -142,8 +144,8 @@ def recertify(path: str | os.PathLike[str]) -> Report:
         if [_digest(array) for array in arrays] != case["inputs"]:
             raise FileError(f"the inputs of {target} cannot be drawn again: this NumPy draws others")
         names = list(case["outputs"])
-        feeds = {value.name: array for value, array in zip(values, arrays, strict=True)}
-        for name, array in zip(names, session.run(names, feeds), strict=True):
+        feeds = {value.name: array for value, array in zip(values, as_objects(arrays), strict=True)}
+        for name, array in zip(names, map(as_strings, session.run(names, feeds)), strict=True):
             kinds[name] = TensorType(DType.of(array.dtype), tuple(case["outputs"][name]["shape"]))
             findings.setdefault(name, []).append(_judged(array, case["outputs"][name]))
         cases.append(Case(tuple(tuple(array.shape) for array in arrays), case["kind"], case["sizes"]))

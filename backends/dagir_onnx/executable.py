@@ -148,7 +148,7 @@ class OnnxExecutable(Executable):
         if self._loses_nan is not None:
             who = f"onnxruntime would make numbers of them in {describe(self._loses_nan)}"
             refuse_nan(self.signature.inputs, arrays, who)
-        arrays = _as_objects(arrays)
+        arrays = as_objects(arrays)
         try:
             if any(type.dtype is DType.BFLOAT16 for type in types):
                 return self._run_bound(dict(zip(names, arrays, strict=True)))
@@ -187,7 +187,7 @@ class OnnxExecutable(Executable):
     def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
         """A session of the same options with further outputs."""
         points = [self._points[name] for name in names]
-        feeds = dict(zip((name for name, _ in self.signature.inputs), _as_objects(arrays), strict=True))
+        feeds = dict(zip((name for name, _ in self.signature.inputs), as_objects(arrays), strict=True))
         found = self._watch()(feeds, [point.tensor for point in points])
         return [as_written(as_strings(array), point) for array, point in zip(found, points, strict=True)]
 
@@ -260,7 +260,7 @@ def _refuse_other_devices(session: Any) -> None:
         )
 
 
-def _as_objects(arrays: Sequence[Array]) -> list[Array]:
+def as_objects(arrays: Sequence[Array]) -> list[Array]:
     """onnxruntime takes text as Python's strings."""
     return [array.astype(object) if array.dtype.kind == "T" else array for array in arrays]
 

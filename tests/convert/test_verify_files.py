@@ -117,6 +117,15 @@ def test_the_certificate_is_run_again_and_a_changed_file_is_refused(folder):
     assert tool("verify", folder / "right.dagir").returncode == 2
 
 
+def test_a_certificate_holds_words(tmp_path):
+    place = dagir.Input((3,), dtype="int64", name="place")
+    dagir.Model(place, layers.StringLookup(vocabulary=["cat", "dog"], invert=True)(place)).save(tmp_path / "m.dagir")
+    made = tool("convert", tmp_path / "m.dagir", tmp_path / "m.onnx")
+    assert made.returncode == 0, made.stderr
+    again = tool("verify", tmp_path / "m.onnx")
+    assert again.returncode == 0, again.stderr
+
+
 def test_an_onnx_file_of_another_interface_is_refused(folder, tmp_path):
     x = dagir.Input((3,), name="x")
     dagir.to_onnx(dagir.Model(x, layers.Dense(2)(x)), tmp_path / "other.onnx")

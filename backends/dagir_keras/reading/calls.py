@@ -35,7 +35,7 @@ def call_layer(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     training = options.pop("training", None)
     if training and not isinstance(layer, ImageLayer):  # there Keras writes its default, True, into every call
         raise Refused(
-            "it is called with training=True, and would draw random numbers at inference",
+            f"it is called with training=True: {layer.training_effect or 'it would draw random numbers at inference'}",
             "build the model without training=True",
         )
     if isinstance(layer, Model):
@@ -43,19 +43,22 @@ def call_layer(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
         return layer(*_as_the_model_takes(layer, args), **options)
     if "mask" in options and "mask" not in signature(layer._called()).parameters:
         del options["mask"]
-    cast_args, cast_options = (map_structure(lambda leaf: _cast(layer, leaf), part) for part in (list(args), options))
+    ids = isinstance(layer, layers.Embedding) and not options.get("reverse")
+    cast_args, cast_options = (
+        map_structure(lambda leaf: _cast(layer, leaf, ids), part) for part in (list(args), options)
+    )
     if isinstance(layer, _MERGES):
         cast_args = _promoted(cast_args)
     return layer(*cast_args, **cast_options)
 
 
-def _cast(layer: Layer, leaf: Any) -> Any:
+def _cast(layer: Layer, leaf: Any, ids: bool) -> Any:
     """What Keras makes of an input: floats in the layer's own dtype, ids as integers."""
     if isinstance(leaf, np.ndarray):
         leaf = as_value(leaf)
     if not isinstance(leaf, Value):
         return leaf
-    if isinstance(layer, layers.Embedding):
+    if ids:
         return leaf if leaf.dtype.is_integer else ops.cast(leaf, DType.INT32)
     if leaf.dtype.is_float and layer.autocast and leaf.dtype is not layer.dtype:
         return _masked_cast(leaf, layer.dtype)

@@ -7,6 +7,9 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer import (
+    BaseImagePreprocessingLayer,
+)
 from keras.src.models.functional import Functional
 
 from dagir.graph import Value
@@ -28,6 +31,18 @@ def array_of_tensor(tensor: Any) -> Array:
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
+def merged_weights(source: Any) -> list[Any]:
+    """The variables of a layer; where it has LoRA adapters without them, and the weight that they adapt as it acts."""
+    if not getattr(source, "lora_enabled", False):
+        return list(source.weights)
+    adapted = {id(getattr(source, f"_{name}", None)): name for name in ("kernel", "embeddings")}
+    adapters = {
+        id(part) for name, part in vars(source).items() if name.startswith("lora_") and name[-2:] in ("_a", "_b")
+    }
+    kept = [variable for variable in source.weights if id(variable) not in adapters]
+    return [keras.Variable(getattr(source, adapted[id(v)]), name=v.name) if id(v) in adapted else v for v in kept]
+
+
 def has_graph(source: Any) -> bool:
     return isinstance(source, Functional) and type(source).call is Functional.call
 
@@ -37,7 +52,7 @@ def is_keras_class(cls: type) -> bool:
 
 
 def is_traceable(source: Any) -> bool:
-    return not isinstance(source, keras.layers.RNN)
+    return not isinstance(source, (keras.layers.RNN, BaseImagePreprocessingLayer))
 
 
 def record_of(source: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dagir.layers import Layer
 from dagir.layers.refused import REFUSED
 from dagir_keras.reading import applications, values
 from dagir_keras.reading.dtypes import policy
-from dagir_keras.reading.problems import REGISTER, Refused
+from dagir_keras.reading.problems import REGISTER, RULE, Refused
 
 Maker: TypeAlias = Callable[[dict[str, Any]], Layer]
 
@@ -31,6 +31,11 @@ _CODE = {
     "JaxLayer": "it holds a pickled JAX function, which is code",
     "FlaxLayer": "it holds a pickled Flax module, which is code",
 }
+_OF_TENSORFLOW = {
+    "TextVectorization",
+    "Hashing",
+    "HashedCrossing",
+}  # a live one runs TensorFlow, and has no trace either
 _OF_TRAINING = ("initializer", "regularizer", "constraint")
 _PARTS = ("layer", "backward_layer", "forward_layer", "cell", "cells", "layers")
 
@@ -65,6 +70,14 @@ def is_keras(module: Any) -> bool:
     return module is None or (isinstance(module, str) and (f"{module}.").startswith(("keras.layers.", "keras.src.")))
 
 
+def is_unregistered(record: Mapping[str, Any]) -> bool:
+    """Whether a record is that of a class of the user's own, whatever its name: to those Keras gives module null.
+
+    The older format, .h5, has no modules at all: there a class that bears the name of a layer of Keras is taken for it.
+    """
+    return "module" in record and record["module"] is None
+
+
 def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Callable[[Any, str], Layer]) -> Layer:
     """The layer of a record: class_name, module, config. inner: makes the layers inside. Raises Refused, DagirError."""
     name, config = record.get("class_name"), record.get("config")
@@ -75,7 +88,7 @@ def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Call
         return _custom(own, config, inner)
     if isinstance(vocabulary := config.get("vocabulary"), str):
         raise Refused(f"its vocabulary is the file {vocabulary!r}, which is not read", "give it as a list", unsafe=True)
-    _check_module(name, record.get("module"), record.get("registered_name"))
+    _check_module(name, record)
     cls = known_layers()[name]
     axis = config.get("axis")
     if record.get("module") is None and isinstance(axis, list) and len(axis) == 1:  # as Keras reads its older files
@@ -105,9 +118,12 @@ def _custom(maker: Any, config: dict[str, Any], inner: Callable[[Any, str], Laye
     return made
 
 
-def _check_module(name: str, module: Any, registered: Any) -> None:
+def _check_module(name: str, record: Mapping[str, Any]) -> None:
+    module, registered = record.get("module"), record.get("registered_name")
     if name in _CODE and is_keras(module):
         raise Refused(_CODE[name], values._NO_LAMBDA, unsafe=True)
+    if is_unregistered(record):
+        raise Refused(f"{name} is a class of its own, for which Keras wrote no module", REGISTER.format(name))
     if not is_keras(module):
         root = str(module).partition(".")[0]
         if root in sys.stdlib_module_names or root in ("builtins", "keras", "tensorflow", "numpy"):
@@ -120,9 +136,16 @@ def _check_module(name: str, module: Any, registered: Any) -> None:
     if registered not in (None, name):
         raise Refused(f"{registered} is a class of its own", REGISTER.format(registered))
     if name not in known_layers():
+        refuse_by_name(name)
         if name in REFUSED:
             raise Refused(f"{name} {REFUSED[name]}", REGISTER.format(name))
         raise Refused(f"dagir has no layer {name}", REGISTER.format(name))
+
+
+def refuse_by_name(name: str) -> None:
+    """Raise Refused for a layer of Keras that cannot be taken from a file, nor from memory."""
+    if name in _OF_TENSORFLOW:
+        raise Refused(f"{name} {REFUSED[name]}", f"begin the model behind it, or {RULE.format(name)}")
 
 
 def _arguments(config: dict[str, Any], inner: Callable[[Any, str], Layer]) -> dict[str, Any]:

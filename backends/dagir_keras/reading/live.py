@@ -28,12 +28,13 @@ from dagir_keras.reading.keras_objects import (
     is_keras_class,
     is_traceable,
     map_shapes,
+    merged_weights,
     nodes_between,
     part_of,
     placeholder_of,
     record_of,
 )
-from dagir_keras.reading.layers import known_layers, make_layer, own_rule
+from dagir_keras.reading.layers import known_layers, make_layer, own_rule, refuse_by_name
 from dagir_keras.reading.operations import make_operation
 from dagir_keras.reading.patches import tracing
 from dagir_keras.reading.problems import Problems, Refused, Untraceable
@@ -81,7 +82,7 @@ class LiveReader:
         if isinstance(made, TracedKerasLayer):
             return
         traced = {weight for _, weight in self._parameters.values()}  # have theirs, in an order of their own
-        variables = [variable for variable in source.weights if id(variable) not in self._parameters]
+        variables = [variable for variable in merged_weights(source) if id(variable) not in self._parameters]
         weights = [weight for weight in made.weights if weight not in traced]
         if [tuple(variable.shape) for variable in variables] != [weight.shape for weight in weights]:
             raise UnsupportedLayer(
@@ -115,6 +116,10 @@ class LiveReader:
                 return self._sequential(source, path)
             if has_graph(source):
                 return self._functional(source, path)
+            if source.quantization_mode is not None:
+                raise Refused("its weights are quantized", "read the model before model.quantize(...)")
+            if is_keras_class(type(source)):
+                refuse_by_name(type(source).__name__)
             if type(source).__name__ not in known_layers() or not is_keras_class(type(source)):
                 return TracedKerasLayer(source, self, path)
         try:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dagir.errors import FileError
+from dagir.errors import FileError, UnsupportedLayer
 from dagir.graph import Value
 from dagir.layers import Layer
 from dagir.layers.core import Input
@@ -15,9 +15,9 @@ from dagir.serialization.reading import shown
 from dagir.structure import flatten
 from dagir_keras.reading.calls import call_layer
 from dagir_keras.reading.graph_calls import Calls
-from dagir_keras.reading.layers import make_layer
+from dagir_keras.reading.layers import is_unregistered, make_layer
 from dagir_keras.reading.operations import is_operation, make_operation
-from dagir_keras.reading.problems import Problems, Refused
+from dagir_keras.reading.problems import LOAD, Problems, Refused
 
 Record = Mapping[str, Any]
 _MODELS = {"Functional", "Model", "Sequential"}
@@ -44,6 +44,11 @@ class NetworkReader:
         """The model of a record; None where it cannot be taken."""
         config, kind = record.get("config"), record.get("class_name")
         if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
+            if not path and isinstance(kind, str) and kind not in _MODELS:
+                raise UnsupportedLayer(
+                    f"{self.source}: {kind} is a subclass of keras.Model, and its file does not hold its call",
+                    remedy=LOAD,
+                )
             raise self._damaged(path, "is no model: its configuration has no layers")
         made = self._sequential(config, path) if kind == "Sequential" else self._functional(config, path)
         if made is None:
@@ -208,6 +213,8 @@ _BUILD = "call the model once, or begin it with an Input, before it is saved"
 def is_model(record: Record, custom: Mapping[str, Any]) -> bool:
     """Whether a record is that of a functional or Sequential model of Keras itself."""
     kind, module = str(record.get("class_name")), record.get("module")
+    if is_unregistered(record):
+        return False
     ours = module is None or str(module).split(".")[0] in ("keras", "tensorflow")
     return kind in _MODELS and ours and record.get("registered_name") in (None, kind) and kind not in custom
 

@@ -64,6 +64,8 @@ def is_operation(record: Mapping[str, Any]) -> bool:
     module = record.get("module")
     if isinstance(module, str):
         return module.startswith(("keras.src.ops.", "keras.ops"))
+    if "module" in record:  # null: a class of the user's own
+        return False
     config = record.get("config")
     return (  # the older format names no module; a layer's configuration says whether it trains
         isinstance(config, dict) and not config.keys() - {"name"} and str(record.get("class_name")) != "InputLayer"
@@ -73,7 +75,7 @@ def is_operation(record: Mapping[str, Any]) -> bool:
 @cache
 def _functions() -> dict[str, Callable[..., Any]]:
     found = {name: getattr(ops, name) for name in ops.__all__}
-    return {name: function for name, function in found.items() if not isinstance(function, type)}
+    return {name: function for name, function in found.items() if not isinstance(function, type)} | values.OTHERWISE
 
 
 def _function(class_name: str) -> Callable[..., Any] | None:

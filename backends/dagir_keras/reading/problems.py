@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from dagir.errors import DagirError, FileError, UnsafeFile, UnsupportedLayer
 
-REGISTER = (
-    "pass custom_objects={{{0!r}: a dagir Layer class}}, register one with dagir_keras.reading.rule({0!r}), or load "
-    "the file with keras.models.load_model and give dagir.from_keras the model, whose calls are then traced"
-)
+LOAD = "load the file with keras.models.load_model and give dagir.from_keras the model, whose calls are then traced"
+RULE = "pass custom_objects={{{0!r}: a dagir Layer class}}, register one with dagir_keras.reading.rule({0!r})"
+REGISTER = f"{RULE}, or {LOAD}"
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from dagir.graph import snake_case
+from dagir import ops
+from dagir.errors import ArgumentError
+from dagir.graph import Value, snake_case
 from dagir.layers import activation as activations
 from dagir.types import Array, DType
-from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.problems import LOAD, Refused
 
 _INITIALIZERS = {
     *("Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform"),
@@ -47,15 +49,35 @@ def training_object(kind: str, data: Any) -> Any:
     return {"module": _MODULES[kind], "class_name": name, "config": dict(config), "registered_name": None}
 
 
+def sparsemax(x: Any, axis: int = -1) -> Value:
+    """What Keras 3.15 computes by this name, which is no projection on probabilities: it sums cumulative sums."""
+    ordered = ops.flip(ops.sort(x, axis), axis)
+    sums = ops.cumsum(ordered, axis)
+    places = ops.cumsum(ops.ones_like(ordered), axis)
+    kept = ordered - (sums - 1.0) / places > 0.0
+    count = ops.sum(ops.cast(kept, sums.dtype), axis, keepdims=True)
+    threshold = (ops.sum(ops.where(kept, sums, 0.0), axis, keepdims=True) - 1.0) / count
+    return ops.relu(x - threshold)
+
+
+OTHERWISE = {"sparsemax": sparsemax}
+"""Functions that are something else in Keras than the function of their name in dagir, which is right."""
+
+
 def activation(data: Any) -> Any:
-    """The name of an activation that dagir has. Raises Refused."""
+    """The name of an activation that dagir has, or a function where Keras means another by it. Raises Refused."""
     if is_object(data) and data["class_name"] == "function":
         if data.get("module") not in (None, "builtins", "keras.activations", "keras.ops", "keras.src.activations"):
-            raise Refused(f"its activation is the function {data['config']!r} of {data.get('module')!r}")
+            raise Refused(f"its activation is the function {data['config']!r} of {data.get('module')!r}", LOAD)
         data = data["config"]
     if data is not None and not isinstance(data, str):
         raise Refused(f"its activation is no name: {str(data)[:60]}")
-    activations.get(data)
+    if data in OTHERWISE:
+        return OTHERWISE[data]
+    try:
+        activations.get(data)
+    except ArgumentError:
+        raise Refused(f"its activation {data!r} is a function of its own, which no file holds", LOAD) from None
     return data
 
 
