@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,19 @@ if TYPE_CHECKING:
     from dagir.layers.base import Layer
 
 
+_running: ContextVar[bool] = ContextVar("running", default=False)
+
+
+@contextmanager
+def as_it_runs() -> Iterator[None]:
+    """Within it, calls find the masks that a model of Keras finds that is no graph, and is never written as one."""
+    token = _running.set(True)
+    try:
+        yield
+    finally:
+        _running.reset(token)
+
+
 def _keeps_written(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a functional Keras model keeps, for this call, the mask from when it was written.
 
@@ -25,7 +41,7 @@ def _keeps_written(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     """
     scope = current_scope.get()
     outer = scope.parent if scope is not None else None
-    written = outer is None or getattr(outer.layer, "is_graph", False)
+    written = not _running.get() if outer is None else getattr(outer.layer, "is_graph", False)
     single = len(args) == 1 and not kwargs and isinstance(args[0], Value)
     return written and single and "mask" in signature(layer._called()).parameters
 

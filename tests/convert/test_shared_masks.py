@@ -105,3 +105,22 @@ def test_the_order_of_a_call_of_ones_own():
     randomize(made)
     found = dagir.lower(dagir.from_keras(made), "numpy")(IDS)
     np.testing.assert_allclose(found, made.predict(IDS, verbose=0), atol=1e-5)
+
+
+class Reader(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.table, self.heads, self.memory = L.Embedding(10, 8, mask_zero=True), heads(), L.LSTM(3)
+
+    def call(self, ids):
+        x = self.table(ids)
+        found = keras.ops.mean(self.heads(x, x), axis=1)
+        return keras.ops.concatenate([found, self.memory(x)], axis=-1)  # the memory finds no mask any more
+
+
+def test_the_order_of_a_subclassed_model():
+    made = Reader()
+    made(IDS[0])
+    randomize(made)
+    read = dagir.from_keras(made, inputs=dagir.Input((6,), dtype="int32"))
+    np.testing.assert_allclose(dagir.lower(read, "numpy")(IDS[0]), made.predict(IDS[0], verbose=0), atol=1e-5)

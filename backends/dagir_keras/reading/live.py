@@ -15,6 +15,7 @@ from dagir.errors import DagirError, UnsupportedLayer
 from dagir.graph import Parameter, Value
 from dagir.layers import Layer
 from dagir.layers.core import Input
+from dagir.layers.masks import as_it_runs
 from dagir.model import Model, Sequential
 from dagir.structure import flatten_sorted, map_structure
 from dagir.types import DType, TensorType
@@ -201,7 +202,8 @@ class LiveReader:
                     "call the model once before, or give dagir.from_keras(model, inputs=dagir.Input(...))",
                 )
             inputs = map_shapes(shapes[0], lambda shape: Input(batch_shape=[None, *shape[1:]]))
-        outputs = self.trace(source, source.name, [inputs], {})
+        with as_it_runs():
+            outputs = self.trace(source, source.name, [inputs], {})
         made = Model.__new__(Model)
         Layer.__init__(made, name=source.name)
         made._set_graph(inputs, outputs, unused_inputs=True)

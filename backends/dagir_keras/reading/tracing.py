@@ -82,6 +82,8 @@ class CallTracer:
         if isinstance(operation, keras.layers.Layer):
             layer = self.reader.layer(operation, where)
             given, options = (map_structure(self._value, part) for part in (list(args), dict(kwargs)))
+            if isinstance(operation, keras.layers.MultiHeadAttention):
+                _take_masks([*args[:3], *(kwargs.get(name) for name in ("query", "value", "key"))])
             return None if layer is None else call_layer(layer, given, options)
         kind = type(operation).__name__
         of_sizes = _of_sizes(kind, operation, args, kwargs)
@@ -199,3 +201,10 @@ def _line_of(error: Exception) -> str:
     ]
     own = [line for module, line in lines if module.partition(".")[0] not in _NOT_THE_USERS]
     return f", at {own[-1]}" if own else ""
+
+
+def _take_masks(tensors: list[Any]) -> None:
+    """What the call of MultiHeadAttention does as it runs, and does not where Keras asks for shapes alone."""
+    for tensor in tensors:
+        if getattr(tensor, "_keras_mask", None) is not None:
+            tensor._keras_mask = None
