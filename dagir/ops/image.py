@@ -10,14 +10,15 @@ import numpy as np
 from dagir.dims import Dim, max_dim, min_dim
 from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Value, apply, as_value
-from dagir.ops.creation import full
+from dagir.ops.conv import conv
+from dagir.ops.creation import eye, full
 from dagir.ops.elementwise import cast, multiply
 from dagir.ops.reduce import sum as sum_of
 from dagir.ops.resize import Resize, window
-from dagir.ops.shape import concatenate, expand_dims, pad, squeeze
+from dagir.ops.shape import concatenate, expand_dims, pad, reshape, squeeze, transpose
 from dagir.types import DType
 
-__all__ = ["crop_images", "pad_images", "resize", "rgb_to_grayscale"]
+__all__ = ["crop_images", "extract_patches", "pad_images", "resize", "rgb_to_grayscale"]
 
 
 def resize(
@@ -173,3 +174,54 @@ def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Value:
     weights = np.asarray([0.2989, 0.5870, 0.1140], dtype.numpy).reshape([-1] + [1] * (value.ndim - 1 - axis))
     grey = sum_of(multiply(cast(value, dtype), as_value(weights)), axis=axis, keepdims=True)
     return cast(grey, value.dtype)
+
+
+def extract_patches(
+    images: Any,
+    size: int | Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> Value:
+    """Windows of images [n, h, w, c], or one [h, w, c], each as one vector.  keras.ops.image.extract_patches.
+
+    Shapes: [n, h, w, c] -> [n, rows, columns, high * wide * c]. strides: the size of a window by default.
+    """
+    value = as_value(images)
+    _spatial_axes(data_format, value.ndim)
+    high, wide = _pair(size, "size")
+    steps = (high, wide) if not strides else _pair(strides, "strides")
+    first = data_format == "channels_first"
+    apart = steps == (high, wide) and _pair(dilation_rate, "dilation_rate") == (1, 1) and padding == "valid"
+
+    def cut(batch: Value) -> Value:
+        if apart and not first:
+            return _tiles(batch, high, wide)
+        channels = batch.type.shape[1 if first else 3]
+        if not isinstance(channels, int):
+            raise ShapeError(
+                "extract_patches takes images whose channels are a known size", marks={0: [1 if first else 3]}
+            )
+        count = high * wide * channels
+        kernel = reshape(eye(count, dtype=batch.dtype), (high, wide, channels, count))
+        return conv(batch, kernel, steps, padding, data_format, dilation_rate)
+
+    return _batched(value, cut)
+
+
+def _pair(given: int | Sequence[int], what: str) -> tuple[int, int]:
+    pair = (given, given) if isinstance(given, int) else tuple(given)
+    if len(pair) != 2:
+        raise ArgumentError(f"extract_patches takes a {what} of (height, width), got {given!r}")
+    return pair[0], pair[1]
+
+
+def _tiles(images: Value, high: int, wide: int) -> Value:
+    """Windows side by side: only moved, and what does not fill one is left out."""
+    batch, height, width, channels = images.type.shape
+    rows, columns = height // high, width // wide
+    if (rows * high, columns * wide) != (height, width):
+        images = window(images, (1, 2), (0, 0), (rows * high, columns * wide))
+    apart = transpose(reshape(images, (batch, rows, high, columns, wide, channels)), (0, 1, 3, 2, 4, 5))
+    return reshape(apart, (batch, rows, columns, high * wide * channels))

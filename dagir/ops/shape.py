@@ -279,10 +279,17 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Value:
     return apply(Transpose(tuple(order)), value)
 
 
-def expand_dims(x: Any, axis: int) -> Value:
-    """A new axis of size 1 at `axis` of the result."""
+def expand_dims(x: Any, axis: int | Sequence[int]) -> Value:
+    """A new axis of size 1 at `axis` of the result, or at each of several."""
     value = as_value(x)
-    return apply(ExpandDims(normalize_axis(axis, value.ndim + 1)), value)
+    axes: Sequence[Any] = axis if isinstance(axis, (list, tuple)) else [axis]
+    rank = value.ndim + len(axes)
+    places = sorted(normalize_axis(each, rank) for each in axes)
+    if len(set(places)) < len(places):
+        raise ArgumentError(f"expand_dims takes different axes, got {axis}")
+    for place in places:
+        value = apply(ExpandDims(place), value)
+    return value
 
 
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Value:

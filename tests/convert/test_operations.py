@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import inspect
 
+import keras
+import numpy as np
 import pytest
+from keras import ops as K
 from keras.src.ops import core, image, linalg, math, nn, numpy
 from keras.src.ops.operation import Operation
 
+import dagir
+from dagir import ops
 from dagir_keras.reading import operations
+from dagir_keras.reading.problems import Refused
 
 CLASSES = {
     name: value
@@ -39,6 +45,52 @@ def test_fields_and_arguments_are_those_of_the_function(name):
     else:
         assert list(by_name) == called
         assert set(by_name) <= set(mine)
+
+
+def test_every_class_of_a_function_that_dagir_has_is_found():
+    theirs = {name.replace("_", "") for module in (numpy, nn, image) for name in dir(module)}
+    names = {name.lower(): name for name in CLASSES if name.lower() in theirs}
+    mine = {name.replace("_", ""): name for home in (ops, ops.image) for name in home.__all__}
+    lost = [mine[folded] for folded, name in names.items() if folded in mine and operations._function(name) is None]
+    assert lost == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("RGBToHSV", r"dagir has no keras\.ops\.image\.rgb_to_hsv"),
+        ("RFFT", r"dagir has no keras\.ops\.rfft: Fourier transforms, not written yet"),
+        ("Cond", r"dagir has no keras\.ops\.cond: control flow over a Python function"),
+        ("CTCLoss", r"dagir has no keras\.ops\.ctc_loss: losses"),
+    ],
+)
+def test_a_function_that_dagir_has_not_is_called_as_keras_calls_it(kind, said):
+    with pytest.raises(Refused, match=said):
+        operations.operation(kind, {}, "x")
+
+
+RAW = {
+    "isin": lambda x: K.isin(K.cast(x, "int32"), [0, 1]),
+    "searchsorted": lambda x: K.searchsorted(K.array([-1.0, 0.0, 1.0]), x[0, 0]),
+    "expand_dims": lambda x: K.expand_dims(x, (1, 3)),
+    "resize": lambda x: K.image.resize(x[..., None], (12, 9)),
+    "extract_patches": lambda x: K.image.extract_patches(x[..., None], (3, 5)),
+    "extract_patches, overlapping": lambda x: K.image.extract_patches(x[..., None], 3, strides=1, padding="same"),
+    "pad_images": lambda x: K.image.pad_images(x[..., None], 1, 2, target_height=9, target_width=9),
+    "crop_images": lambda x: K.image.crop_images(x[..., None], 1, 2, target_height=3, target_width=2),
+    "rgb_to_grayscale": lambda x: K.image.rgb_to_grayscale(K.stack([x, x * 2, -x], -1)),
+}
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_a_raw_operation_gives_what_keras_gives(name, tmp_path):
+    x = keras.Input((6, 5), name="x")
+    made = keras.Model(x, RAW[name](x))
+    made.save(tmp_path / "m.keras")
+    array = np.random.default_rng(0).normal(size=(2, 6, 5)).astype("float32")
+    for source in (made, tmp_path / "m.keras"):
+        found = dagir.lower(dagir.from_keras(source))(array)
+        np.testing.assert_allclose(found, np.asarray(made(array)), atol=1e-6)
 
 
 def test_most_operations_are_known():

@@ -179,6 +179,11 @@ def test_functions_of_images(data_format, batched):
         ("crop_images", {"bottom_cropping": 1, "right_cropping": 2, "target_height": 3, "target_width": 4}),
         ("crop_images", {"top_cropping": 1, "left_cropping": 2, "bottom_cropping": 1, "right_cropping": 0}),
         ("rgb_to_grayscale", {}),
+        ("extract_patches", {"size": 2}),
+        ("extract_patches", {"size": (5, 7)}),
+        ("extract_patches", {"size": (2, 3), "strides": 1}),
+        ("extract_patches", {"size": (3, 2), "strides": (1, 2), "padding": "same"}),
+        ("extract_patches", {"size": 2, "strides": 1, "dilation_rate": 2}),
     ]
     for name, kwargs in calls:
         model = dagir.Model(x, getattr(ops.image, name)(x, **kwargs, data_format=data_format))
@@ -207,7 +212,7 @@ def test_signature_is_keras_s(name):
     ]
 
 
-@pytest.mark.parametrize("name", ["resize", "pad_images", "crop_images", "rgb_to_grayscale"])
+@pytest.mark.parametrize("name", ["resize", "pad_images", "crop_images", "rgb_to_grayscale", "extract_patches"])
 def test_function_s_signature_is_keras_s(name):
     mine, theirs = (inspect.signature(getattr(home, name)) for home in (ops.image, keras.ops.image))
     assert [(p.name, p.default) for p in mine.parameters.values()] == [

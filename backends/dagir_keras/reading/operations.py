@@ -15,6 +15,7 @@ import numpy as np
 from dagir import ops
 from dagir.errors import ArgumentError
 from dagir.graph import Node, Parameter, Value, as_value, snake_case
+from dagir.ops.not_offered import REASONS
 from dagir.structure import flatten, map_structure
 from dagir.types import DType
 from dagir_keras.reading import values
@@ -22,6 +23,10 @@ from dagir_keras.reading.dtypes import promoted
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.values import MAX_CONSTANT
 
+_NOT_OF_IMAGES = (  # functions of keras.ops.image that dagir has not
+    *("affine_transform", "elastic_transform", "gaussian_blur", "hsv_to_rgb", "map_coordinates"),
+    *("perspective_transform", "rgb_to_hsv", "scale_and_translate", "sobel_edges", "ssim"),
+)
 _FAMILIES = ("numpy", "nn", "math", "core", "linalg", "image", "einops")
 _RENAMED = {
     "batch_norm": "batch_normalization",
@@ -74,13 +79,31 @@ def is_operation(record: Mapping[str, Any]) -> bool:
 
 @cache
 def _functions() -> dict[str, Callable[..., Any]]:
+    """By their names without underscores: Keras's class SearchSorted is the function searchsorted."""
     found = {name: getattr(ops, name) for name in ops.__all__}
-    return {name: function for name, function in found.items() if not isinstance(function, type)} | values.OTHERWISE
+    found |= {name: getattr(ops.image, name) for name in ops.image.__all__} | values.OTHERWISE
+    return {_folded(name): function for name, function in found.items() if not isinstance(function, type)}
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _function(class_name: str) -> Callable[..., Any] | None:
-    name = snake_case(class_name)
-    return _functions().get(_RENAMED.get(name, name))
+    return _functions().get(_folded(_RENAMED.get(snake_case(class_name), class_name)))
+
+
+@cache
+def _names() -> dict[str, str]:
+    """The functions that are not offered, as Keras writes them."""
+    known = {name: name for name in REASONS} | {name: f"image.{name}" for name in _NOT_OF_IMAGES}
+    return {_folded(name): written for name, written in known.items()}
+
+
+def _not_offered(class_name: str) -> Refused:
+    name = _names().get(_folded(class_name), snake_case(class_name))
+    reason = f": {REASONS[name]}" if name in REASONS else ""
+    return Refused(f"dagir has no keras.ops.{name}{reason}", "compute it with other operations")
 
 
 def make_operation(record: Mapping[str, Any]) -> Callable[..., Any]:
@@ -103,7 +126,7 @@ def operation(class_name: str, options: Mapping[str, Any], name: str) -> Callabl
         return lambda x, key: _named(as_value(x)[_index(key)], name)
     function = _function(class_name)
     if function is None:
-        raise Refused(f"dagir has no keras.ops.{snake_case(class_name)}", "compute it with other operations")
+        raise _not_offered(class_name)
     kind = function.__name__
 
     def run(*args: Any, **kwargs: Any) -> Any:
