@@ -84,6 +84,12 @@ def part_of(source: Any, key: str) -> Any:
     return found[int(place.rstrip("]"))] if place and found is not None else found
 
 
+def variables_of(source: Any) -> list[Any]:
+    """The weights that are a layer's own, not those of layers inside it."""
+    own = set(map(id, [*source._trainable_variables, *source._non_trainable_variables]))
+    return [variable for variable in source.weights if id(variable) in own]
+
+
 def dtype_of(source: Any) -> DType:
     name = source.compute_dtype or "float32"
     return DType.of(source.variable_dtype if source.dtype_policy.name.startswith("mixed_") else name)

@@ -6,7 +6,7 @@ that it applies are taken instead. Weights are not copied: the arrays are those 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -34,12 +34,13 @@ from dagir_keras.reading.keras_objects import (
     part_of,
     placeholder_of,
     record_of,
+    variables_of,
 )
 from dagir_keras.reading.layers import known_layers, make_layer, own_rule, refuse_by_name
 from dagir_keras.reading.operations import make_operation
 from dagir_keras.reading.patches import tracing
 from dagir_keras.reading.problems import Problems, Refused, Untraceable
-from dagir_keras.reading.traced_layer import TracedKerasLayer
+from dagir_keras.reading.traced_layer import TracedKerasLayer, stand_in
 from dagir_keras.reading.tracing import CallTracer, traced, untraceable
 
 
@@ -62,6 +63,7 @@ class LiveReader:
         self._layers: dict[int, tuple[Any, Layer | None]] = {}
         self._parameters: dict[int, tuple[Any, Parameter]] = {}
         self._owners: dict[int, tuple[Any, Layer, int]] = {}
+        self._traced: set[int] = set()  # the variables of layers that are traced, and of those inside
 
     def top(self, source: Any, inputs: Any) -> Any:
         """What stands for the outermost model, or for a layer on its own."""
@@ -83,8 +85,10 @@ class LiveReader:
         if isinstance(made, TracedKerasLayer):
             return
         traced = {weight for _, weight in self._parameters.values()}  # have theirs, in an order of their own
-        variables = [variable for variable in merged_weights(source) if id(variable) not in self._parameters]
-        weights = [weight for weight in made.weights if weight not in traced]
+        apart = self._holds_traced(source)  # then the layers inside have their weights, and come to them as they run
+        held, own = (variables_of(source), made._weights) if apart else (merged_weights(source), made.weights)
+        variables = [variable for variable in held if id(variable) not in self._parameters]
+        weights = [weight for weight in own if weight not in traced]
         if [tuple(variable.shape) for variable in variables] != [weight.shape for weight in weights]:
             raise UnsupportedLayer(
                 f"layer {source.name!r} ({type(source).__name__}) has other weights in Keras than in dagir",
@@ -96,6 +100,9 @@ class LiveReader:
         for variable, weight in zip(variables, weights, strict=True):
             weight.assign(array_of(variable))
 
+    def _holds_traced(self, source: Any) -> bool:
+        return any(id(variable) in self._traced for variable in source.weights)
+
     # ---- layers
 
     def layer(self, source: Any, path: str) -> Layer | None:
@@ -105,7 +112,9 @@ class LiveReader:
             with self.problems.at(path or source.name, type(source).__name__):
                 made = self._make(source, path)
             self._layers[id(source)] = source, made
-            if made is not None and not isinstance(made, (TracedKerasLayer, Model)):
+            if isinstance(made, TracedKerasLayer):
+                self._traced.update(map(id, source.weights))
+            elif made is not None and not isinstance(made, Model) and not self._holds_traced(source):
                 for place, variable in enumerate(source.weights):
                     self._owners.setdefault(id(variable), (variable, made, place))
         return self._layers[id(source)][1]
@@ -122,13 +131,13 @@ class LiveReader:
             if is_keras_class(type(source)):
                 refuse_by_name(type(source).__name__)
             if type(source).__name__ not in known_layers() or not is_keras_class(type(source)):
-                return TracedKerasLayer(source, self, path)
+                return stand_in(source, self, path)
         try:
             made = make_layer(record, self.custom, lambda part, key: self._inner(source, key, path))
         except (Refused, DagirError):  # an argument that dagir's layer does not take; perhaps the call says more
             if own_rule(record, self.custom) is not None or not is_traceable(source):
                 raise
-            return TracedKerasLayer(source, self, path)
+            return stand_in(source, self, path)
         made.trainable = source.trainable
         return made
 
@@ -215,13 +224,20 @@ class LiveReader:
         """Run the call of a Keras layer on traced tensors, and do with these values what it does. Raises Refused."""
         if not source.built:
             source(*map_structure(_blank, list(args)), **map_structure(_blank, dict(kwargs)))
-        given, options = map_structure(traced, list(args)), map_structure(traced, dict(kwargs))
+        options = dict(kwargs)
         if source._call_has_training_arg:
             options["training"] = False
+        return self.run(source, path, source.call, args, options)
+
+    def run(
+        self, source: Any, path: str, method: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """What a method of a Keras layer gives for these values: its call, its compute_mask. Raises Refused."""
         tracer = CallTracer(self, path)
+        given, options = map_structure(traced, list(args)), map_structure(traced, dict(kwargs))
         try:
             with tracing(tracer):
-                return tracer.outputs(source.call(*given, **options))
+                return tracer.outputs(method(*given, **options))
         except Untraceable as error:
             raise untraceable(source, error, error.reason, error.remedy) from None
         except (Refused, DagirError):
@@ -230,12 +246,6 @@ class LiveReader:
             text = str(error).splitlines()[0] if str(error) else ""
             remedy = "write the call with keras.ops, without shapes that are known at run time only"
             raise untraceable(source, error, f"{type(error).__name__}: {text[:160]}", remedy) from None
-
-    def mask(self, source: Any, path: str, inputs: Any, mask: Any) -> Any:
-        """What the compute_mask of a Keras layer gives for these values. Raises Refused."""
-        tracer = CallTracer(self, path)
-        with tracing(tracer):
-            return tracer.outputs(source.compute_mask(map_structure(traced, inputs), map_structure(traced, mask)))
 
     def evaluate(
         self, known: dict[int, tuple[Any, Value | None]], nodes: Sequence[Any], outputs: Sequence[Any], path: str

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from dagir import ops
 from dagir.errors import UnsupportedLayer
 from dagir.graph import Value
 from dagir.layers import Layer
@@ -73,4 +74,40 @@ class TracedKerasLayer(Layer):
         """What the Keras layer says of masks; a compute_mask of its own is traced."""
         if type(self.source).compute_mask is keras.layers.Layer.compute_mask:
             return mask if self.supports_masking else None
-        return self.reader.mask(self.source, self.where or self.name, inputs, mask)
+        return self.reader.run(self.source, self.where or self.name, self.source.compute_mask, [inputs, mask], {})
+
+
+class TracedCell(TracedKerasLayer):
+    """A cell of the user's own, for dagir's RNN to run."""
+
+    @property
+    def state_size(self) -> Any:
+        """The size of the state, or a list of those of each."""
+        return _plain(self.source.state_size)
+
+    @property
+    def output_size(self) -> int | None:
+        """The size of the output, where the cell says it."""
+        found: int | None = getattr(self.source, "output_size", None)
+        return found
+
+    def get_initial_state(self, batch_size: Any = None) -> Any:
+        """What the cell begins with: zeros, unless it says otherwise."""
+        make = getattr(self.source, "get_initial_state", None)
+        if make is None:
+            return [ops.zeros((batch_size, size), self.dtype) for size in flatten(self.state_size)]
+        try:
+            return self.reader.run(self.source, self.where or self.name, make, [], {"batch_size": batch_size})
+        except Refused as refused:
+            raise UnsupportedLayer(refused.reason, remedy=refused.remedy) from None
+
+
+def _plain(size: Any) -> Any:
+    """Keras keeps lists of its own."""
+    return [_plain(part) for part in size] if isinstance(size, (list, tuple)) else size
+
+
+def stand_in(source: Any, reader: LiveReader, path: str) -> TracedKerasLayer:
+    """What is traced for a Keras layer: a cell for what says the size of a state."""
+    cell = getattr(source, "state_size", None) is not None and not isinstance(source, keras.layers.RNN)
+    return (TracedCell if cell else TracedKerasLayer)(source, reader, path)
