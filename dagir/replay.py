@@ -63,7 +63,11 @@ class Replay:
             outputs = self._expanded(call, layer, args, kwargs)
         else:
             outputs = self.by.get(call, layer)(*args, **kwargs)
-        self.values.update(zip(flatten(call.outputs), flatten(outputs), strict=True))
+        pairs = list(zip(flatten(call.outputs), flatten(outputs), strict=True))
+        self.values.update(pairs)
+        for old, new in pairs:
+            if old.mask is not None and new.mask is not None:
+                self.values[old.mask] = new.mask
 
     def _expanded(self, call: LayerCall, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.nested:
@@ -100,7 +104,7 @@ def _cut_calls(graph: Graph) -> set[LayerCall]:
         if maker in given and maker is not by and value not in outputs[maker]:
             cut.add(maker)
 
-    outputs = {call: set(flatten(call.outputs)) for call in calls}
+    outputs = {call: {v for made in flatten(call.outputs) for v in (made, made.mask)} for call in calls}
     for node in graph.nodes:
         for value in node.inputs:
             read(value, _outermost(node))
