@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers as L
 from keras import ops as K
 
@@ -250,8 +251,21 @@ REFUSED = {
     "truth": (lambda self, x: x if x.shape[1] else -x, "truth value"),
     "min": (lambda self, x: x[:, : min(K.shape(x)[1], 3)], "truth value"),
     "NumPy": (lambda self, x: x + WAVES[: K.shape(x)[1]], "number (range, a list, a NumPy array)"),
+    "TensorFlow": (
+        lambda self, x: tf.reshape(x, (tf.shape(x)[0], -1)),
+        "use the function of the same name in keras.ops",
+    ),
     "NumPy's zeros": (lambda self, x: x + np.zeros((K.shape(x)[1], 1), "float32"), "number (range"),
 }
+
+
+def test_an_operation_that_takes_numbers_only_is_named():
+    x = keras.Input((None, WIDTH), name="x")
+    made = keras.Model(x, own(lambda self, x: K.roll(x, K.shape(x)[1] // 2, axis=1))(x))
+    with pytest.raises(
+        UnsupportedLayer, match=r"own/roll.*the Roll in its call takes a number, and got the size x_dim1//2"
+    ):
+        dagir.from_keras(made)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -264,7 +278,7 @@ def test_a_call_that_needs_a_number_of_python_is_refused(name):
     with pytest.raises(UnsupportedLayer) as caught:
         dagir.from_keras(made)
     text = str(caught.value)
-    assert "layer 'own' (Own) cannot be taken: its call cannot be traced: it needs " in text
+    assert "layer 'own' (Own) cannot be taken: its call cannot be traced: it " in text
     assert needed in text
     assert "test_dynamic_sizes.py:" in text
     assert "remedy: " in text

@@ -66,7 +66,10 @@ class Traced(keras.KerasTensor):
         raise self._lacks("an array (NumPy)")
 
     def __tf_tensor__(self, *_: Any, **__: Any) -> NoReturn:
-        raise self._lacks("a tensor of TensorFlow")
+        raise Untraceable(
+            "it calls a function of TensorFlow on a tensor that holds no numbers before run time",
+            "use the function of the same name in keras.ops, and keras.ops.shape(x) for sizes",
+        )
 
 
 class Size(Traced):

@@ -93,7 +93,16 @@ class CallTracer:
             return self._both_branches(*args, **kwargs)
         read = self._with_dims if kind in _SIZES_STAY else self._value
         given, options = (map_structure(read, part) for part in (list(args), dict(kwargs)))
-        return _function_of(operation, kind)(*given, **options)
+        try:
+            return _function_of(operation, kind)(*given, **options)
+        except TypeError:
+            sizes = [leaf for leaf in flatten([_fields(operation), args, kwargs]) if isinstance(leaf, Size)]
+            if not sizes:
+                raise
+            raise Refused(
+                f"the {kind} in its call takes a number, and got the size {sizes[0].dim}, known at run time only",
+                "give the input a fixed size there, or compute it with other operations",
+            ) from None
 
     def _both_branches(self, pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
         """What cond gives: both branches are computed, and the predicate selects."""
