@@ -63,7 +63,6 @@ class LiveReader:
         self._layers: dict[int, tuple[Any, Layer | None]] = {}
         self._parameters: dict[int, tuple[Any, Parameter]] = {}
         self._owners: dict[int, tuple[Any, Layer, int]] = {}
-        self._traced: set[int] = set()  # the variables of layers that are traced, and of those inside
 
     def top(self, source: Any, inputs: Any) -> Any:
         """What stands for the outermost model, or for a layer on its own."""
@@ -101,7 +100,8 @@ class LiveReader:
             weight.assign(array_of(variable))
 
     def _holds_traced(self, source: Any) -> bool:
-        return any(id(variable) in self._traced for variable in source.weights)
+        inside = (self._layers.get(id(inner), (None, None))[1] for inner in source._flatten_layers(include_self=False))
+        return any(isinstance(made, TracedKerasLayer) for made in inside)
 
     # ---- layers
 
@@ -112,9 +112,7 @@ class LiveReader:
             with self.problems.at(path or source.name, type(source).__name__):
                 made = self._make(source, path)
             self._layers[id(source)] = source, made
-            if isinstance(made, TracedKerasLayer):
-                self._traced.update(map(id, source.weights))
-            elif made is not None and not isinstance(made, Model) and not self._holds_traced(source):
+            if not (made is None or isinstance(made, (TracedKerasLayer, Model)) or self._holds_traced(source)):
                 for place, variable in enumerate(source.weights):
                     self._owners.setdefault(id(variable), (variable, made, place))
         return self._layers[id(source)][1]
