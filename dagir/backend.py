@@ -135,8 +135,11 @@ class Backend(ABC):
         """Compile a model as it was, and go on where its training stopped. Raises BackendError, FileError."""
         raise BackendError(f"the {self.name} backend trains no models")
 
-    def open(self, path: str | os.PathLike[str], model: Model, **options: Any) -> Executable:
-        """Run a file that was written from `model`, with its inputs and outputs. Raises BackendError, FileError."""
+    def open(self, path: Any, model: Model | Graph, **options: Any) -> Executable:
+        """Run a file, or a model of this framework, that has the inputs and outputs of `model`.
+
+        Raises BackendError, and FileError.
+        """
         raise BackendError(f"the {self.name} backend runs no files")
 
     def describe(self, path: str | os.PathLike[str]) -> FileSummary:

@@ -73,7 +73,7 @@ class KerasBackend(Backend):
 
         return KerasTrainer.resumed(model, state)
 
-    def open(self, path: Any, model: Model, **unknown: Any) -> KerasModel:
+    def open(self, path: Any, model: Model | Graph, **unknown: Any) -> KerasModel:
         """Run a .keras file, or a keras.Model, as it stands.
 
         Raises FileError, and ArgumentError where its inputs or outputs are not as many as the model's.

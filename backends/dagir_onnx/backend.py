@@ -80,8 +80,8 @@ class OnnxBackend(Backend):
 
     def open(
         self,
-        path: str | os.PathLike[str],
-        model: Model,
+        path: Any,
+        model: Model | Graph,
         *,
         device: str = "cpu",
         session_options: Any = None,

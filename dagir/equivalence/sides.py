@@ -73,7 +73,7 @@ def _opened(model: Model | Graph, name: str, side: Any) -> Executable:
     if isinstance(side, (str, PathLike)):
         return opened(Path(side), model)
     if is_keras_layer(side):
-        return backend("keras").open(side, model)  # type: ignore[arg-type]
+        return backend("keras").open(side, model)
     if isinstance(side, (Model, Graph)):
         side = lower(_alike(model, side, name), "numpy")
     if not isinstance(side, Executable):
@@ -90,7 +90,7 @@ def opened(path: Path, model: Model | Graph) -> Executable:
     if path.suffix not in _SUFFIXES:
         raise ArgumentError(f"{path} is no model that dagir knows", remedy=_TAKEN)
     if path.suffix == ".onnx":
-        return backend("onnx").open(path, model)  # type: ignore[arg-type]
+        return backend("onnx").open(path, model)
     if path.suffix == ".dagir":
         from dagir.serialization import load
 
@@ -98,7 +98,7 @@ def opened(path: Path, model: Model | Graph) -> Executable:
     else:
         other = _alike(model, backend("keras").read(path), str(path))
     if path.suffix == ".keras" and _keras_is_here():
-        return backend("keras").open(path, model)  # type: ignore[arg-type]
+        return backend("keras").open(path, model)
     return lower(other, "numpy")
 
 

@@ -45,6 +45,13 @@ class Derived(Parameter):
         return self._make(self.shape, self.dtype) if self._kept is None else self._kept
 
 
+def leaf_array(value: Value) -> Array:
+    """The numbers of a weight or constant."""
+    assert isinstance(value.source, (Parameter, Constant))
+    array: Array = value.source.array
+    return array
+
+
 def reshaped(value: Value, shape: Shape) -> Value:
     """A weight or constant in another shape: a view of its numbers."""
     source = value.source

@@ -10,7 +10,7 @@ import numpy as np
 from dagir import ops
 from dagir.graph import Graph, Node, Parameter, Value
 from dagir.passes.affine import Affine, Numbers, affine, is_leaf
-from dagir.passes.derived import Derived
+from dagir.passes.derived import Derived, leaf_array
 from dagir.passes.pipeline import Pass
 from dagir.passes.ranges import Ranges
 from dagir.passes.uses import count_uses
@@ -97,7 +97,7 @@ def output_channels(maker: Node) -> int | None:
 
 def wide(value: Value) -> Array:
     """The numbers of a leaf, in float64."""
-    array: Array = value.source.array  # type: ignore[union-attr]  # a leaf has an array
+    array = leaf_array(value)
     found: Array = array.astype(np.float64)
     release(array)
     return found
@@ -111,7 +111,7 @@ def rounded(array: Array, dtype: DType) -> Array:
 
 def scaled(value: Value, factors: Array) -> Array:
     """The numbers of a leaf times float64 factors, rounded once; no array of float64 is made on the way."""
-    array: Array = value.source.array  # type: ignore[union-attr]  # a leaf has an array
+    array = leaf_array(value)
     found: Array = np.empty(array.shape, array.dtype)
     np.multiply(array, factors, out=found, dtype=np.float64, casting="unsafe")
     release(array)

@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from dagir.graph import Value
+from dagir.passes.derived import leaf_array
 from dagir.types import Array, DType
 from dagir.weights import release
 
@@ -31,7 +32,7 @@ class Ranges:
     def of(self, weight: Value) -> Range:
         """The range of a leaf."""
         if weight not in self._known:
-            array: Array = weight.source.array  # type: ignore[union-attr]  # a leaf has an array
+            array = leaf_array(weight)
             self._known[weight] = _range(array)
             release(array)
         return self._known[weight]
@@ -46,7 +47,7 @@ class Ranges:
         least, most = (a * b for a, b in zip(self.of(weight), _range(factors), strict=True))
         if least >= weight.dtype.tiny and most <= largest(weight.dtype):
             return Range(least, most)
-        array: Array = weight.source.array  # type: ignore[union-attr]
+        array = leaf_array(weight)
         stays = _stays(array, factors, weight.dtype)
         release(array)
         return Range(least, min(most, largest(weight.dtype))) if stays else None

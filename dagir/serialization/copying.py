@@ -90,8 +90,8 @@ def layer_of_parts(make: Any, config: Any, inputs: Any, state: State) -> Layer:
 
 def _making(layer: Layer) -> tuple[Any, dict[str, Any]]:
     cls = type(layer)
-    if cls is Sequential:
-        return cls, {"layers": list(layer._stack), "name": layer.name}  # type: ignore[attr-defined]
+    if isinstance(layer, Sequential) and cls is Sequential:
+        return cls, {"layers": list(layer._stack), "name": layer.name}
     if cls.get_config in (Layer.get_config, Model.get_config):
         return cls, {**layer._init_arguments, "name": layer.name}
     return cls.from_config, layer.get_config()
