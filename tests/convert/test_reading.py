@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 import warnings
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,6 +14,7 @@ import pytest
 import dagir
 from convert.zoo import ZOO, build, feeds
 from dagir.weights import release
+from resident import needs_proc, printed
 
 
 @pytest.fixture(scope="module")
@@ -108,26 +108,22 @@ def test_weights_are_parts_of_the_mapped_file(saved):
 
 MEMORY = """
 import sys, dagir, dagir_keras.reading.hdf5, dagir_onnx
-def status(key):
-    return next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith(key))
-open("/proc/self/clear_refs", "w").write("5")
-start = status("VmRSS")
+from resident import forget_peak, resident
+start = forget_peak()
 model = dagir.from_keras(sys.argv[1])
 dagir.to_onnx(model, sys.argv[2])
-print((status("VmHWM") - start) / sum(weight.array.nbytes for weight in model.weights))
+print((resident("VmHWM") - start) / sum(weight.array.nbytes for weight in model.weights))
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads the peak from Linux's /proc")
+@needs_proc
 def test_a_file_is_converted_in_less_memory_than_its_weights(tmp_path):
     x = keras.Input((16, 16, 256))
     y = x
     for _ in range(24):
         y = keras.layers.BatchNormalization()(keras.layers.Conv2D(256, 3, padding="same", kernel_initializer="ones")(y))
     keras.Model(x, y).save(tmp_path / "net.keras")
-    command = [sys.executable, "-c", MEMORY, tmp_path / "net.keras", tmp_path / "net.onnx"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert float(done.stdout) < 0.8
+    assert float(printed(MEMORY, tmp_path / "net.keras", tmp_path / "net.onnx")) < 0.8
 
 
 def test_what_is_let_go_of_comes_back(tmp_path):

@@ -21,6 +21,7 @@ from dagir.types import DType
 from dagir_onnx import weights
 from dagir_onnx.file import add_metadata
 from dagir_onnx.skimming import skim
+from resident import needs_proc, printed
 
 
 def model(dtype="float32"):
@@ -158,8 +159,7 @@ def test_nothing_is_left_where_writing_fails(tmp_path, monkeypatch):
 MEMORY = """
 import sys, numpy as np, dagir, dagir_onnx, onnxruntime
 from dagir import layers
-def status(key):
-    return next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith(key))
+from resident import forget_peak, resident
 x = dagir.Input((1024,), name="x")
 y = layers.Reshape((32, 32, 1))(x)
 for _ in range(4):
@@ -171,21 +171,17 @@ m = dagir.Model(x, y)
 for w in m.weights:
     w.assign(np.full(w.shape, 0.01, "float32"))
 size = sum(w.array.nbytes for w in m.weights)
-open("/proc/self/clear_refs", "w").write("5")
-start = status("VmRSS")
+start = forget_peak()
 dagir.to_onnx(m, sys.argv[1])
-print((status("VmHWM") - start) / size)
+print((resident("VmHWM") - start) / size)
 exe = dagir.lower(m, "onnx")
 exe(np.ones((1, 1024), "float32"))
-print((status("VmHWM") - start) / size)
+print((resident("VmHWM") - start) / size)
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads the peak from Linux's /proc")
+@needs_proc
 def test_memory_beyond_the_models_own(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", MEMORY, tmp_path / "net.onnx"], check=True, capture_output=True, text=True
-    )
-    written, run = map(float, done.stdout.split())
+    written, run = map(float, printed(MEMORY, tmp_path / "net.onnx").split())
     assert written < 0.4
     assert run < 1.5  # one copy, which onnxruntime packs for its kernels, and the activations

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
-from pathlib import Path
+
+from resident import forget_peak, resident
 
 
 def build(K, L):
@@ -18,17 +18,6 @@ def build(K, L):
     x = L.Dense(4096, activation="relu", name="fc1")(x)
     x = L.Dense(4096, activation="relu", name="fc2")(x)
     return K.Model(image, L.Dense(1000, activation="softmax", name="predictions")(x), name="vgg19")
-
-
-def resident(field="VmRSS"):
-    """Bytes of this process: resident now (VmRSS), or at most since `forget_peak` (VmHWM)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
-
-
-def forget_peak():
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 def measure():
@@ -46,8 +35,7 @@ def measure():
     picture = np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype("float32")
     wanted, found = None, {"layers": len(model.layers), "outputs": len(features.outputs), "bytes": size}
     for name in ("numpy", "onnx", "keras"):
-        forget_peak()
-        before = resident()
+        before = forget_peak()
         answers = dagir.lower(features, name)(picture)
         peak = (resident("VmHWM") - before) / size
         wanted = wanted or answers
