@@ -10,13 +10,16 @@ from dagir.equivalence import Report
 from dagir_convert import sources
 from dagir_convert.console import Output
 from dagir_convert.errors import UsageError
+from dagir_convert.witness import confirmation, of_the_file
 
 
 def write(path: Path, report: Report, source: sources.Source) -> None:
     """Write what was verified into the file. Only .onnx has room for it."""
     if path.suffix == ".onnx":
         onnx: Any = dagir.backend("onnx")
-        onnx.certify(path, report, source.path.name)
+        confirmed = confirmation(report)
+        text = f"{source.path.name}, which {confirmed} confirms" if confirmed else source.path.name
+        onnx.certify(path, of_the_file(report), text)
 
 
 def run_again(source: sources.Source, output: Output) -> Report:

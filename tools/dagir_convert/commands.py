@@ -18,9 +18,11 @@ from dagir.weights import not_finite
 from dagir_convert import certified, comparing, sources, targets
 from dagir_convert.console import Output, counts_table, entries_table, human_size
 from dagir_convert.errors import UsageError
+from dagir_convert.greetings import import_keras
+from dagir_convert.witness import NAME, require, witness
 
 
-def load(source: sources.Source, output: Output) -> dagir.Model:
+def load(source: sources.Source, output: Output) -> sources.Loaded:
     """Load a source, and say so where that runs a file."""
     if source.runs_code:
         output.note(f"running {source.path}, which is code, for {source.name}")
@@ -35,6 +37,7 @@ def convert(
     *,
     change: Callable[[dagir.Model], dagir.Model] = lambda model: model,
     verify: bool,
+    with_keras: bool | None = None,
     force: bool,
     strict: bool = False,
     output: Output,
@@ -42,11 +45,15 @@ def convert(
 ) -> None:
     """Read, write beside the target, verify what was written, rename. Raises VerificationError and leaves nothing.
 
-    change: what is done to the model that was read.
+    change: what is done to the model that was read. with_keras: whether Keras runs the source too, and is compared;
+    None: where the source is a Keras model in memory.
     """
     start = time.perf_counter()
     targets.check_target(target, source, options, force)
-    model = change(load(source, output))
+    loaded = load(source, output)
+    model = change(loaded.model)
+    if target.suffix == ".keras" or with_keras:
+        import_keras()
     report = None
     facts: dict[str, Any] = {"source": str(source), "target": str(target), "ok": None}
     facts["warnings"] = _warn(model, source, strict, output)
@@ -54,15 +61,19 @@ def convert(
         with output.step(f"writing {target.name}"):
             targets.write(model, staged, replace(options, source=source.path.name))
         if verify:
+            tested = {target.suffix[1:]: targets.open_file(staged, model)}
+            with output.step(f"opening {source} in Keras"):
+                original = witness(loaded, model, with_keras)
+            if original is not None:
+                tested[NAME] = original
             with output.bar(f"verifying {target.name}") as progress:
-                tested = {target.suffix[1:]: targets.open_file(staged, model)}
                 report = dagir.verify(model, tested, progress=progress)
             facts.update(report.to_dict())
             if not as_json:
                 output.show(report.table())
             if not report.ok and as_json:
                 print(json.dumps(facts, indent=2))
-            report.require()
+            require(report)
             certified.write(staged, report, source)
         targets.annotate(staged, report)
         summary = _summary(staged, model)
@@ -125,7 +136,7 @@ def inspect(source: sources.Source, output: Output, as_json: bool) -> None:
     if sources.MODEL_FILES.get(source.path.suffix) == "onnx":
         summary = dagir.backend("onnx").describe(source.path)
     else:
-        summary = summarize(load(source, output))
+        summary = summarize(load(source, output).model)
     if as_json:
         data = {
             "inputs": dict(summary.inputs),
@@ -149,7 +160,7 @@ def plot(source: sources.Source, target: Path, *, shapes: bool, nested: bool, fo
     """Draw a model into a .png, .svg, .pdf or .dot file. Raises UsageError, BackendError, FileError."""
     if target.exists() and not force:
         raise UsageError(f"{target} exists", remedy="use --force to replace it, or give another name")
-    model = load(source, output)
+    model = load(source, output).model
     with output.step(f"drawing {target.name}"):
         dagir.plot(model, target, show_shapes=shapes, expand_nested=nested)
     output.say(f"{target}, {human_size(target.stat().st_size)}")

@@ -12,8 +12,9 @@ from dagir.equivalence.sides import opened, sides
 from dagir.errors import DagirError
 from dagir_convert import sources
 from dagir_convert.console import Output
+from dagir_convert.greetings import import_keras
 
-Load = Callable[[sources.Source, Output], dagir.Model]
+Load = Callable[[sources.Source, Output], sources.Loaded]
 
 
 def compare(
@@ -30,7 +31,7 @@ def compare(
             return onnx.compare(first.path, second.path, seed=seed, progress=progress), None
     if _is_onnx(first):
         first, second = second, first
-    model = load(first, output)
+    model = load(first, output).model
     exe = _executable(second, model, load, output)
     with output.bar(f"verifying {second}") as progress:
         return dagir.verify(model, {second.path.name: exe}, seed=seed, progress=progress), model
@@ -42,7 +43,10 @@ def _is_onnx(source: sources.Source) -> bool:
 
 def _executable(source: sources.Source, model: dagir.Model, load: Load, output: Output) -> dagir.Executable:
     if source.runs_code:
-        return sides(model, {str(source): load(source, output)}, {})[str(source)]
+        loaded = load(source, output)
+        return sides(model, {str(source): loaded.original or loaded.model}, {})[str(source)]
+    if source.path.suffix == ".keras":
+        import_keras()
     with output.step(f"reading {source}"):
         return opened(source.path, model)
 

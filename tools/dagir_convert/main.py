@@ -18,6 +18,7 @@ from dagir.errors import DagirError, NonFiniteWarning
 from dagir.resizing import resize_inputs
 from dagir_convert import commands, sources, targets
 from dagir_convert.console import Output, print_error
+from dagir_convert.errors import UsageError
 
 _HELP = """Convert a neural network, and check that what was written computes the same.
 
@@ -43,9 +44,9 @@ Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported,
 
 _CONVERT = """Convert SOURCE to TARGET. The word "convert" may be left out.
 
-SOURCE is file.py:name, or a .keras, .h5 or .dagir file. name is a dagir.Model, or a
-function without arguments that returns one; only for such a source is
-code run. TARGET is a .onnx, .keras or .dagir file.
+SOURCE is file.py:name, or a .keras, .h5 or .dagir file. name is a dagir.Model, a
+keras.Model, or a function without arguments that returns one; only for such a
+source is code run. TARGET is a .onnx, .keras or .dagir file.
 
 The file that was written is read back, run on several inputs, and
 compared with the model in float64. Where rounding does not explain a
@@ -57,6 +58,7 @@ difference, the exit code is 3, and no file has the target's name.
   dagir-convert model.py:build model.onnx --target onnxruntime==1.17
   dagir-convert model.py:build model.onnx --input image=1,224,224,3
   dagir-convert model.py:build model.onnx --external-data
+  dagir-convert net.keras net.onnx --with-keras
   dagir-convert model.py:build model.onnx --json | jq .outputs
 """
 
@@ -105,6 +107,9 @@ def _group(
 _Source = Annotated[str, typer.Argument(metavar="SOURCE", help="file.py:name, or a .keras, .h5 or .dagir file.")]
 _Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
 _Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
+_WithKeras = Annotated[
+    bool, typer.Option("--with-keras", help="Run SOURCE by Keras itself too, and compare: nothing was misread.")
+]
 _Opset = Annotated[int | None, typer.Option(help="Of the ai.onnx domain, 18 to 24.", metavar="N")]
 _Runtime = Annotated[
     str | None, typer.Option("--target", help="What shall run it: onnxruntime==1.17.", metavar="RUNTIME")
@@ -124,6 +129,7 @@ def convert(
     source: _Source,
     target: _Target,
     verify: _Verify = True,
+    with_keras: _WithKeras = False,
     opset: _Opset = None,
     runtime: _Runtime = None,
     sizes: _Sizes = None,
@@ -142,8 +148,10 @@ def convert(
     def change(model: dagir.Model) -> dagir.Model:
         return resize_inputs(model, shapes) if shapes else model
 
-    how = {"verify": verify, "force": force, "strict": strict, "as_json": as_json}
-    commands.convert(found, target, options, change=change, output=output, **how)
+    how: dict[str, Any] = {"verify": verify, "force": force, "strict": strict, "as_json": as_json}
+    if with_keras and not verify:
+        raise UsageError("--with-keras compares, and --no-verify says not to", remedy="leave one of them out")
+    commands.convert(found, target, options, change=change, output=output, with_keras=with_keras or None, **how)
 
 
 @app.command()
@@ -173,6 +181,7 @@ def extract(
         targets.Options(opset, runtime),
         change=change,
         verify=verify,
+        with_keras=False,
         force=force,
         output=Output(quiet=quiet, plain=as_json),
         as_json=as_json,

@@ -15,6 +15,7 @@ from typing import Any
 
 import dagir
 from dagir.errors import DagirError, FileError
+from dagir.foreign import is_keras_layer
 from dagir.serialization import load as load_dagir
 from dagir_convert.errors import UsageError
 
@@ -37,6 +38,14 @@ class Source:
         return self.name is not None
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A model, and what Keras itself can run of its source: a Keras model, or the path of a file; else None."""
+
+    model: dagir.Model
+    original: Any = None
+
+
 def parse(text: str) -> Source:
     """Read SOURCE. Raises UsageError for what is missing or unknown."""
     head, colon, name = text.rpartition(":")
@@ -57,16 +66,24 @@ def parse(text: str) -> Source:
     return source
 
 
-def load(source: Source) -> dagir.Model:
+def load(source: Source) -> Loaded:
     """The model. Raises UsageError, FileError, and BackendError where the format cannot be read."""
     if source.name is not None:
-        return _run(source.path, source.name)
+        return _taken(_run(source.path, source.name))
     if MODEL_FILES[source.path.suffix] == "dagir":
-        return load_dagir(source.path)
-    return dagir.backend(MODEL_FILES[source.path.suffix]).read(source.path)
+        return Loaded(load_dagir(source.path))
+    return Loaded(dagir.backend(MODEL_FILES[source.path.suffix]).read(source.path), source.path)
 
 
-def _run(path: Path, name: str) -> dagir.Model:
+def _taken(found: Any) -> Loaded:
+    return Loaded(found) if isinstance(found, dagir.Model) else Loaded(dagir.from_keras(found), found)
+
+
+def _is_model(thing: Any) -> bool:
+    return isinstance(thing, dagir.Model) or is_keras_layer(thing)
+
+
+def _run(path: Path, name: str) -> Any:
     """Execute a Python file, and take the model that it calls `name`."""
     spec = importlib.util.spec_from_file_location(f"dagir_convert_{path.stem}", path)
     if spec is None or spec.loader is None:
@@ -78,15 +95,15 @@ def _run(path: Path, name: str) -> dagir.Model:
     if not hasattr(module, name):
         raise UsageError(f"{path} defines no {name!r}", remedy=_names_remedy(path))
     found = getattr(module, name)
-    if isinstance(found, dagir.Model):
+    if _is_model(found):
         return found
     if inspect.isclass(found) or not callable(found) or _needs_arguments(found):
         what = "takes arguments" if callable(found) else f"is of type {type(found).__name__}"
         raise UsageError(f"{name} in {path} {what}", remedy="name a Model, or a function without arguments")
     with _importable(path.resolve().parent), _failures_named(path):
         model = found()
-    if not isinstance(model, dagir.Model):
-        raise UsageError(f"{name}() in {path} returned {type(model).__name__}, which is no dagir.Model")
+    if not _is_model(model):
+        raise UsageError(f"{name}() in {path} returned {type(model).__name__}, which is no model of dagir or Keras")
     return model
 
 

@@ -17,6 +17,7 @@ from dagir import serialization
 from dagir.errors import FileError
 from dagir_convert.errors import UsageError
 from dagir_convert.sources import Source
+from dagir_convert.witness import confirmation
 
 FORMATS = {".onnx": "onnx", ".keras": "keras", ".dagir": "numpy"}
 """Suffixes of targets, and the backend that runs such a file."""
@@ -114,6 +115,8 @@ def annotate(path: Path, report: dagir.Report | None) -> None:
     if report is not None:
         version = importlib.metadata.version("onnxruntime")
         text = f"by onnxruntime {version} against float64, {len(report.cases)} cases, seed {report.seed}"
+        confirmed = confirmation(report)
+        text += f"; the source by {confirmed}" if confirmed else ""
     dagir.backend("onnx").annotate(path, {"dagir.verified": text})  # type: ignore[attr-defined]
 
 
