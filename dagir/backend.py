@@ -19,7 +19,8 @@ from dagir.feeds import apart, arrange, bind
 from dagir.foreign import takes_a_model
 from dagir.graph import Graph, Node, Op
 from dagir.indices import IndexGuard
-from dagir.model import Model, Signature, signature_of
+from dagir.model import Model
+from dagir.signatures import Signature, signature_of
 from dagir.structure import pack
 from dagir.training import Trainer, TrainingState
 from dagir.types import Array, DType

@@ -6,9 +6,8 @@ graph cannot hold a cycle, and the order in which nodes were made is a topologic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import count
-from operator import attrgetter
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -21,6 +20,7 @@ from dagir.op import Immutable, Op, Types, snake_case
 from dagir.origin import LayerCall, Location, caller, current_scope
 from dagir.snapshots import snapshot_of
 from dagir.types import Array, DType, Equation, TensorType, take_equations, type_of
+from dagir.walking import walk_back
 
 Initializer: TypeAlias = Callable[[tuple[int, ...], DType], Array]
 
@@ -37,7 +37,6 @@ __all__ = [
     "apply_node",
     "as_value",
     "snake_case",
-    "walk_back",
 ]
 
 _serial = count()
@@ -383,30 +382,3 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<Graph {self.name}: {len(self.inputs)} in, {len(self.nodes)} nodes, {len(self.outputs)} out>"
-
-
-def walk_back(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Node, ...]:
-    """The nodes between `inputs` and `outputs`, each after the nodes it reads. Raises InvalidGraph."""
-    cut = set(inputs)
-    if len(cut) != len(inputs):
-        twice = next(value for place, value in enumerate(inputs) if value in inputs[:place])
-        raise InvalidGraph(f"input {twice.name!r} is listed twice", remedy="list each input once")
-    found: dict[Node, None] = {}
-    seen: set[Value] = set(cut)
-    pending = [value for value in outputs if value not in cut]
-    while pending:
-        value = pending.pop()
-        if value in seen:
-            continue
-        seen.add(value)
-        try:
-            node = value.source
-        except AttributeError:
-            raise diagnostics.not_a_value(value, found) from None
-        if isinstance(node, Node):
-            if node not in found:
-                found[node] = None
-                pending.extend(operand for operand in node.inputs if operand is not None and operand not in seen)
-        elif value.is_input:
-            raise diagnostics.missing_input(value, inputs, found)
-    return tuple(sorted(found, key=attrgetter("serial")))

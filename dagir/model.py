@@ -5,36 +5,24 @@ from __future__ import annotations
 import copy
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from typing import Any
 
 from dagir.errors import ArgumentError
 from dagir.foreign import framework_of, kind, remedy_for
-from dagir.graph import Graph, Node, Value
+from dagir.graph import Graph, Value
 from dagir.layers.base import Layer
 from dagir.layers.core import Input
 from dagir.model_layers import layers_in_keras_order
-from dagir.naming import Namer
 from dagir.ops.call import call as call_graph
 from dagir.origin import current_scope
 from dagir.replay import replay
-from dagir.structure import flatten, flatten_sorted, map_structure, pack
+from dagir.signatures import Signature, signature_of
+from dagir.structure import flatten, flatten_sorted, pack
 from dagir.subclassing import trace
 from dagir.training import Trainable
-from dagir.types import TensorType
 from dagir.validation import check
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What goes into and out of a model: names, types, and the structures that hold them."""
-
-    inputs: tuple[tuple[str, TensorType], ...]
-    outputs: tuple[tuple[str, TensorType], ...]
-    input_structure: Any
-    output_structure: Any
 
 
 class _NoGraph(ArgumentError, AttributeError):
@@ -375,33 +363,3 @@ def _functional_name() -> str:
     from dagir.naming import auto_name
 
     return auto_name("functional")
-
-
-def signature_of(graph: Graph, input_structure: Any, output_structure: Any) -> Signature:
-    """The signature of a graph whose values stand in these structures."""
-    inputs = [name or value.name for name, value in _named(input_structure, graph.inputs)]
-    namer = Namer(inputs)  # an output may be an input: ONNX needs a name of its own
-    outputs = [namer(name or output_name(value)) for name, value in _named(output_structure, graph.outputs)]
-    return Signature(
-        tuple((name, value.type) for name, value in zip(inputs, graph.inputs, strict=True)),
-        tuple((name, value.type) for name, value in zip(outputs, graph.outputs, strict=True)),
-        map_structure(lambda _: None, input_structure),
-        map_structure(lambda _: None, output_structure),
-    )
-
-
-def _named(structure: Any, values: Sequence[Value]) -> list[tuple[str | None, Value]]:
-    if isinstance(structure, dict) and not any(isinstance(part, (dict, list, tuple)) for part in structure.values()):
-        return list(zip(map(str, structure), values, strict=True))
-    return [(None, value) for value in values]
-
-
-def output_name(value: Value) -> str:
-    """The user's name of a value, else that of the outermost layer that made it."""
-    node: Node | None = value.node
-    if value.explicit_name or node is None:
-        return value.name
-    scope = node.scope
-    while scope is not None and scope.parent is not None:
-        scope = scope.parent
-    return scope.layer.name if scope is not None else node.op.op_name

@@ -14,7 +14,7 @@ from dagir.structure import flatten, pack
 from dagir.types import Array
 
 if TYPE_CHECKING:
-    from dagir.model import Signature
+    from dagir.signatures import Signature
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from dagir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.layers import Layer
 from dagir.layers.arguments import signature
 from dagir.layers.checking import training_of
-from dagir.model import Model, Signature
+from dagir.model import Model
 from dagir.ops import Call
 from dagir.origin import LayerCall
 from dagir.passes import Outline
+from dagir.signatures import Signature
 from dagir.structure import flatten, flatten_like, map_structure, pack
 from dagir.types import DType
 from dagir_keras.conv import needs_layer

@@ -23,8 +23,9 @@ from dagir.diagnostics import describe
 from dagir.errors import ArgumentError, BackendError, DagirError, FeedError
 from dagir.feeds import as_strings, refuse_nan
 from dagir.graph import Graph, Node
-from dagir.model import Model, Signature
+from dagir.model import Model
 from dagir.ops.call import first_of, parameters_of
+from dagir.signatures import Signature
 from dagir.snapshots import Snapshot
 from dagir.types import Array, DType
 from dagir_onnx.dtypes import TO_ONNX

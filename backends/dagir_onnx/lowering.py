@@ -10,8 +10,8 @@ from onnx import ModelProto, NodeProto, OperatorSetIdProto, helper
 from dagir.backend import at_node
 from dagir.errors import DagirError
 from dagir.graph import Constant, Graph, Parameter, Value
-from dagir.model import Signature
 from dagir.naming import value_names
+from dagir.signatures import Signature
 from dagir.types import TensorType
 from dagir_onnx.dtypes import value_info
 from dagir_onnx.emitter import Emitter, Tensor

@@ -18,8 +18,9 @@ from onnx import ModelProto, NodeProto, StringStringEntryProto, ValueInfoProto, 
 from dagir.correspondence import Standing
 from dagir.errors import DagirError
 from dagir.graph import Graph
-from dagir.model import Model, Signature
+from dagir.model import Model
 from dagir.naming import value_names
+from dagir.signatures import Signature
 from dagir.types import Array
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.kernels import REFUSALS
