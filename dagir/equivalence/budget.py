@@ -43,6 +43,7 @@ from dagir.ops import (
     Linear,
     LogSoftmax,
     MatMul,
+    Power,
     Resize,
     RMSNorm,
     Selu,
@@ -135,7 +136,9 @@ class Noise:
             None if value is None or operand is None else self._blur(operand, value.dtype, units)
             for value, operand in zip(node.inputs, operands, strict=True)
         ]
-        results = apply(noisy, DType.FLOAT64)
+        if isinstance(node.op, Power):
+            noisy[1] = _kept_where_negative(noisy[0], operands[1], noisy[1])
+        results = _within_the_domain(apply(noisy, DType.FLOAT64), operands, apply)
         blurred = [self._blur(r, value.dtype, units + within) for value, r in zip(node.outputs, results, strict=True)]
         size = next((amount for kind, amount in _ABSOLUTE.items() if isinstance(node.op, kind)), None)
         if size is not None and noisy[0] is not None:
@@ -207,6 +210,27 @@ class Noise:
         # Below its smallest normal number float16 has fewer digits: what is squared soon gets there.
         size = np.where(np.abs(array) < dtype.tiny, np.sign(array) * dtype.tiny, array) if dtype in _SHORT else array
         return np.asarray(array + size * noise)
+
+
+def _kept_where_negative(base: Array | None, exponent: Array | None, noisy: Array | None) -> Array:
+    """A negative number has whole powers alone."""
+    assert base is not None
+    return np.where(base < 0, exponent, noisy)
+
+
+def _within_the_domain(results: Sequence[Array], operands: Sequence[Array | None], apply: Apply) -> Sequence[Array]:
+    """The results; where noise took the operands out of what a function is defined for, as arccos at 1, those without.
+
+    Else the samples there would all be left out, as if nothing could round.
+    """
+    lost = [result.dtype.kind == "f" and not np.isfinite(result).all() for result in results]
+    if not any(lost):
+        return results
+    clean = apply(operands, DType.FLOAT64)
+    return [
+        np.where(np.isfinite(result), result, kept) if is_lost else result
+        for result, kept, is_lost in zip(results, clean, lost, strict=True)
+    ]
 
 
 def accumulation_length(node: Node, operands: Sequence[Array | None], results: Sequence[Array]) -> float:

@@ -91,6 +91,9 @@ def binary_strategy(op: type[Any]) -> None:
         low, high = (0.5, 3.0) if op is ops.Power else (-3.0, 3.0)
         x1 = draw(arrays(first, dtype, low, high))
         x2 = draw(arrays(second, dtype))
+        if op is ops.Power and draw(st.booleans()):  # a negative number has whole powers alone
+            x1 = np.where(draw(arrays(first, "bool")), -x1, x1)
+            x2 = np.round(x2).astype(x2.dtype)
         if op in (ops.Divide, ops.FloorDivide, ops.Mod):
             x1, x2 = _exact_quotients(x1), np.where(np.abs(x2) < 1, 2, x2).astype(x2.dtype)
             x2 = _exact_quotients(x2)

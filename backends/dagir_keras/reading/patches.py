@@ -17,8 +17,27 @@ from keras.src.ops.operation import Operation
 
 from dagir.structure import flatten
 from dagir_keras.reading.problems import Refused
-from dagir_keras.reading.symbols import Traced
+from dagir_keras.reading.symbols import Traced, both, either, one_of
 
+_OPERATORS = {
+    "__add__": keras.ops.add,
+    "__sub__": keras.ops.subtract,
+    "__mul__": keras.ops.multiply,
+    "__truediv__": keras.ops.true_divide,
+    "__floordiv__": keras.ops.floor_divide,
+    "__mod__": keras.ops.mod,
+    "__pow__": keras.ops.power,
+    "__matmul__": keras.ops.matmul,
+    "__and__": both,
+    "__or__": either,
+    "__xor__": one_of,
+    "__eq__": keras.ops.equal,
+    "__ne__": keras.ops.not_equal,
+    "__lt__": keras.ops.less,
+    "__le__": keras.ops.less_equal,
+    "__gt__": keras.ops.greater,
+    "__ge__": keras.ops.greater_equal,
+}
 _WITHOUT_TENSORS = ("zeros", "ones", "empty", "full", "eye", "identity", "tri", "broadcast_to", "tile", "repeat")
 
 
@@ -64,9 +83,11 @@ def _install() -> None:
     _replace(keras.DTypePolicy, "convert_input", _not_converted)
     _replace(Variable, "assign", _not_assigned)
     _replace(keras.random.SeedGenerator, "next", _not_drawn)
-    with suppress(TypeError):  # classes written in C take no other method
-        _replace(_tensor_class(), "__getitem__", _with_sizes("__getitem__"))
-    _replace(Variable, "__getitem__", _with_sizes("__getitem__"))
+    for cls in (Variable, _tensor_class()):
+        with suppress(TypeError):  # classes written in C take no other method
+            _replace(cls, "__getitem__", _with_sizes("__getitem__"))
+            for name, function in _OPERATORS.items():
+                _replace(cls, name, _with_traced(function))
     _replace(backend.core, "slice", _with_sizes("slice"))
     for name in _WITHOUT_TENSORS:
         _replace(backend.numpy, name, _with_sizes(name))
@@ -125,6 +146,19 @@ def _given_sizes(name: str, old: Callable[..., Any]) -> Callable[..., Any]:
         return tracer.function(name, old, args, kwargs)
 
     return function
+
+
+def _with_traced(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    """An operator between a weight, or a tensor that holds numbers, and a traced tensor on its right."""
+
+    def around(old: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(old)
+        def operator(self: Any, other: Any) -> Any:
+            return function(self, other) if isinstance(other, Traced) else old(self, other)
+
+        return operator
+
+    return around
 
 
 def _not_converted(old: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 
-from dagir.dims import Dim, SymbolicDim, provably_equal
+from dagir.dims import Dim, SymbolicDim, min_dim, provably_equal
 from dagir.graph import Value
 from dagir.ops import convert_to_tensor
 from dagir_keras.reading.problems import Untraceable
@@ -24,6 +24,9 @@ _OF_SHAPE = ("keras.src.ops.core", "shape")  # the function that hands sizes to 
 
 class Traced(keras.KerasTensor):
     """A tensor of Keras that stands for a value of the graph."""
+
+    __array_priority__ = 100  # NumPy's arrays leave arithmetic to it, as they do to TensorFlow's tensors
+    __hash__ = object.__hash__
 
     def __init__(self, value: Value) -> None:
         super().__init__(value.shape, dtype=str(value.dtype))
@@ -43,6 +46,26 @@ class Traced(keras.KerasTensor):
             static: tuple[Any, ...] = self._shape
             return static
         return tuple(map(as_size, self._value.type.shape))
+
+    def __eq__(self, other: object) -> Any:
+        return keras.ops.equal(self, other) if _is_numeric(other) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return keras.ops.not_equal(self, other) if _is_numeric(other) else NotImplemented
+
+    def __and__(self, other: Any) -> Any:
+        return both(self, other)
+
+    def __or__(self, other: Any) -> Any:
+        return either(self, other)
+
+    def __xor__(self, other: Any) -> Any:
+        return one_of(self, other)
+
+    def __invert__(self) -> Any:
+        return keras.ops.logical_not(self) if self.dtype == "bool" else keras.ops.bitwise_not(self)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def _lacks(self, needed: str) -> Untraceable:
         return Untraceable(
@@ -103,19 +126,26 @@ class Size(Traced):
     def __hash__(self) -> int:
         return hash(self.dim)
 
-    def __eq__(self, other: object) -> bool:
+    def __eq__(self, other: object) -> Any:
         if not is_size(other):
-            return False
-        mine, theirs = self.dim, dim_of(other)
-        if isinstance(theirs, int) and theirs < 0:
-            return False
-        same = provably_equal(mine, theirs)
-        if same is None:
-            raise self._lacks(f"to know whether it is {theirs}")
-        return same
+            return super().__eq__(other)
+        same = self._is_known_to_be(dim_of(other))
+        return self._asked(super().__eq__(other), other) if same is None else same
 
-    def __ne__(self, other: object) -> bool:
-        return not self == other
+    def __ne__(self, other: object) -> Any:
+        if not is_size(other):
+            return super().__ne__(other)
+        same = self._is_known_to_be(dim_of(other))
+        return self._asked(super().__ne__(other), other) if same is None else not same
+
+    def _is_known_to_be(self, other: Dim) -> bool | None:
+        """Whether it is the same size; None where run time can tell."""
+        never_negative = min_dim(self.dim, 0) == 0
+        return False if never_negative and isinstance(other, int) and other < 0 else provably_equal(self.dim, other)
+
+    def _asked(self, answer: Any, other: object) -> Any:
+        """A truth value of the graph, that says what it is where Python wants it at once."""
+        return _Asked(answer.value, self._lacks(f"to know whether it is {dim_of(other)}"))
 
     def __pos__(self) -> Any:
         return self
@@ -158,6 +188,33 @@ class Size(Traced):
 
     def _computed(self, other: Any, on_sizes: Callable[[Any, Any], Dim], otherwise: Callable[[Any], Any]) -> Any:
         return as_size(on_sizes(self.dim, dim_of(other))) if is_size(other) else otherwise(other)
+
+
+class _Asked(Traced):
+    """Whether a size is another one."""
+
+    def __init__(self, value: Value, error: Untraceable) -> None:
+        super().__init__(value)
+        self._error = error
+
+    def __bool__(self) -> bool:
+        raise self._error
+
+
+def _of_bits(logical: Callable[..., Any], bitwise: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    """An operator on truth values, or on the bits of integers: Keras's symbolic tensors know the first alone."""
+    return lambda left, right: (logical if keras.backend.standardize_dtype(left.dtype) == "bool" else bitwise)(
+        left, right
+    )
+
+
+both = _of_bits(keras.ops.logical_and, keras.ops.bitwise_and)
+either = _of_bits(keras.ops.logical_or, keras.ops.bitwise_or)
+one_of = _of_bits(keras.ops.logical_xor, keras.ops.bitwise_xor)
+
+
+def _is_numeric(thing: Any) -> bool:
+    return isinstance(thing, (int, float, np.ndarray, np.generic, keras.KerasTensor)) or keras.ops.is_tensor(thing)
 
 
 def as_size(dim: Any) -> Any:

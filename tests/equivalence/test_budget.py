@@ -1,0 +1,48 @@
+"""The budget at the borders of what functions are defined for, where noise on what they read would leave them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dagir
+from dagir import layers, ops
+
+SIGNED = np.array([[-2.5, -1.0, -0.75, -0.3, 0.2, 0.5, 1.0, 3.0]], "float32")
+INSIDE = np.clip(SIGNED, -1, 1)
+EDGES = np.sign(SIGNED)
+FUNCTIONS = {  # a function, and what it is fed
+    "a square": (lambda x: ops.power(x, 2.0), SIGNED),
+    "an inverse": (lambda x: ops.power(x, -1.0), SIGNED),
+    "powers": (lambda x: ops.power(x, np.array([2, 3, 4, -2, 1, 0, -3, 5], "float32")), SIGNED),
+    "a root of what may be negative": (lambda x: ops.power(ops.abs(x), 0.5), SIGNED),
+    "of a number": (lambda x: ops.power(2.5, x), SIGNED),
+    "arccos": (ops.arccos, INSIDE),
+    "arccos of ones alone": (ops.arccos, EDGES),
+    "arcsin of ones alone": (ops.arcsin, EDGES),
+    "arccosh": (lambda x: ops.arccosh(ops.maximum(ops.abs(x), 1.0)), SIGNED),
+    "arctanh": (lambda x: ops.arctanh(x * 0.9999999), INSIDE),
+    "a logarithm": (lambda x: ops.log(ops.relu(x) + 1e-6), SIGNED),
+    "log1p": (lambda x: ops.log1p(ops.maximum(x, -0.9999999)), SIGNED),
+    "sqrt": (lambda x: ops.sqrt(ops.relu(x)), SIGNED),
+    "a quotient": (lambda x: x / ops.flip(x, axis=1), SIGNED),
+    "a remainder": (lambda x: ops.mod(x, 0.4), SIGNED),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_a_function_feeds_has_a_budget_at_the_border_too(name):
+    function, numbers = FUNCTIONS[name]
+    x = dagir.Input((8,))
+    model = dagir.Model(x, [y := function(x), layers.Dense(3)(y)])
+    for place, weight in enumerate(model.weights):
+        weight.assign(np.random.default_rng(place).normal(size=weight.shape))
+    report = dagir.verify(model, ("numpy", "onnx"), inputs=[numbers])
+    assert report.ok, str(report)
+
+
+def test_a_square_that_is_off_is_found_all_the_same():
+    x = dagir.Input((8,))
+    right, wrong = (dagir.Model(x, ops.power(x, 2.0) * factor) for factor in (1.0, 1.00001))
+    assert not dagir.verify(right, {"wrong": wrong}, inputs=[SIGNED]).ok
