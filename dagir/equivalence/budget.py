@@ -18,6 +18,7 @@ bit) every backend computes the same, and it gets no noise; this also keeps step
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from math import sqrt
 
 import numpy as np
@@ -79,6 +80,7 @@ _COMPOUND: tuple[type[Op], ...] = (
     Softmax,
     LogSoftmax,
     Attention,
+    Power,
 )
 """Ops whose formula differs from target to target: that the result is exact at some inputs is chance."""
 
@@ -99,6 +101,12 @@ _ABSOLUTE: dict[type[Op] | tuple[type[Op], ...], Callable[[Array], Array | float
 """Where a node's small results are what is left of numbers of size 1 (or x): 1 / (1 + e^-x) as 0.5 + a rational
 function, (1 + erf x) x / 2, e^x - 1. Their error is a share of eps itself, not of the result."""
 
+
+_APPROXIMATED = tuple(
+    chain.from_iterable(kinds if isinstance(kinds, tuple) else (kinds,) for kinds in (*_WITHIN, *_ABSOLUTE))
+)
+"""Where they are saturated, so that the result looks exact, another formula may be off, or right where this one is not:
+(1 + erf x) x / 2 is 0 below -6, and x erfc(-x) / 2 is not."""
 
 _SHORT = (DType.FLOAT16,)
 """Dtypes whose smallest normal number is so large that what networks compute lies below it."""
@@ -215,6 +223,8 @@ class Noise:
 def _kept_where_negative(base: Array | None, exponent: Array | None, noisy: Array | None) -> Array:
     """A negative number has whole powers alone."""
     assert base is not None
+    assert exponent is not None
+    assert noisy is not None
     return np.where(base < 0, exponent, noisy)
 
 
@@ -271,7 +281,7 @@ def _named(term: str, array: Array) -> list[tuple[str, int]]:
 def _is_exact(node: Node, operands: Sequence[Array | None], apply: Apply) -> bool:
     """Whether the node, on operands rounded to their own dtypes, gives the same bits there as in float64."""
     between = isinstance(node.op, (Resize, UpSample)) and node.op.interpolation != "nearest"
-    if between or isinstance(node.op, _COMPOUND):
+    if between or isinstance(node.op, (*_COMPOUND, *_APPROXIMATED)):
         return False
     values = [value for value in (*node.inputs, *node.outputs) if value is not None]
     precision = DType.FLOAT32 if any(value.dtype is DType.FLOAT64 for value in values) else None

@@ -42,6 +42,15 @@ def test_what_a_function_feeds_has_a_budget_at_the_border_too(name):
     assert report.ok, str(report)
 
 
+@pytest.mark.parametrize("name", ["gelu", "silu", "sigmoid", "tanh", "elu", "selu", "softplus", "erf", "exp"])
+def test_a_function_that_is_saturated_everywhere_may_be_off_by_a_little(name):
+    """Keras has a gelu of -12 that is not 0."""
+    x = dagir.Input((3,))
+    model = dagir.Model(x, getattr(ops, name)(x))
+    for numbers in ([-12.0, -13.0, -40.0], [12.0, 20.0, 40.0]):
+        assert dagir.verify(model, inputs=[np.array([numbers], "float32")]).ok
+
+
 def test_a_square_that_is_off_is_found_all_the_same():
     x = dagir.Input((8,))
     right, wrong = (dagir.Model(x, ops.power(x, 2.0) * factor) for factor in (1.0, 1.00001))
