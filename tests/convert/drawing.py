@@ -330,22 +330,22 @@ def _step(draw: Draw, x: Any, others: Sequence[Any]) -> Any:
     return made if None not in made.shape[2:] and 0 not in made.shape else x
 
 
-def _source(draw: Draw) -> tuple[Any, Any]:
+def _source(draw: Draw, name: str) -> tuple[Any, Any]:
     """An input, and the float tensor that is made of it."""
     kind = _one(draw, "words", "steps", "image", "vector")
     time = _one(draw, None, 4)
     if kind == "words":
-        words = keras.Input((time,), dtype=_one(draw, "int32", "int64"))
+        words = keras.Input((time,), dtype=_one(draw, "int32", "int64"), name=name)
         return words, L.Embedding(VOCABULARY, _one(draw, 2, 3), mask_zero=_yes(draw))(words)
     shape = {"steps": (time, _one(draw, 2, 3)), "image": (5, 6, _one(draw, 1, 2)), "vector": (_one(draw, 2, 3),)}[kind]
-    given = keras.Input(shape)
+    given = keras.Input(shape, name=name)
     return given, given
 
 
 def drawn_model(draw: Draw, most: int = 8) -> keras.Model:
     """A functional model of 1 to `most` steps, its weights drawn. Inputs and outputs alone, in a list or a dict."""
     keras.utils.clear_session()
-    sources = [_source(draw) for _ in range(draw(st.integers(1, 3)))]
+    sources = [_source(draw, f"in_{place}") for place in range(draw(st.integers(1, 3)))]
     tensors = [tensor for _, tensor in sources]
     for _ in range(draw(st.integers(1, most))):
         tensors.append(_step(draw, draw(st.sampled_from(tensors[-3:])), tensors))
