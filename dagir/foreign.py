@@ -26,6 +26,11 @@ def is_keras_layer(thing: Any) -> bool:
     return _has_base(thing, "Layer")
 
 
+def is_keras_model(thing: Any) -> bool:
+    """Whether an object is a model of Keras, or of a class that inherits from one."""
+    return _has_base(thing, "Layer") and _has_base(thing, "Model")
+
+
 def is_keras_tensor(thing: Any) -> bool:
     """Whether an object is a symbolic tensor of Keras: what keras.Input returns."""
     return _has_base(thing, "KerasTensor")
@@ -41,7 +46,7 @@ def kind(thing: Any) -> str:
     name, cls = getattr(thing, "name", None), type(thing).__name__
     named = f" {name!r}" if isinstance(name, str) else ""
     if is_keras_layer(thing):
-        what = "model" if _has_base(thing, "Model") else "layer"
+        what = "model" if is_keras_model(thing) else "layer"
         return f"the Keras {what}{named} ({cls})"
     if is_keras_tensor(thing):
         return f"the KerasTensor{named}"

@@ -35,6 +35,7 @@ def folder(tmp_path_factory):
     """The source, and its model as .keras, .h5 and .dagir."""
     folder = tmp_path_factory.mktemp("sources")
     (folder / "model.py").write_text(SOURCE)
+    (folder / "layer.py").write_text("import keras\n\nalone = keras.layers.Dense(3)\n")
     scope: dict[str, object] = {}
     exec(SOURCE, scope)
     for suffix in ("keras", "h5"):
@@ -107,6 +108,8 @@ def test_a_misreading_is_told_as_such(run, source, monkeypatch):
     [
         (("net.dagir", "--with-keras"), 2, "--with-keras is for what Keras runs"),
         (("net.keras", "--with-keras", "--no-verify"), 2, "--no-verify says not to"),
+        (("model.py:wide",), 2, "is of type KerasTensor"),
+        (("layer.py:alone",), 2, "is the Keras layer"),
         (("net.keras", "--with-keras", "--input", "steps=2,7,4"), 0, ""),
         (("model.py:net", "--input", "steps=batch,7,4"), 0, ""),
     ],

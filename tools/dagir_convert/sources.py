@@ -15,7 +15,7 @@ from typing import Any
 
 import dagir
 from dagir.errors import DagirError, FileError
-from dagir.foreign import is_keras_layer
+from dagir.foreign import is_keras_layer, is_keras_model, kind
 from dagir.serialization import load as load_dagir
 from dagir_convert.errors import UsageError
 
@@ -80,7 +80,7 @@ def _taken(found: Any) -> Loaded:
 
 
 def _is_model(thing: Any) -> bool:
-    return isinstance(thing, dagir.Model) or is_keras_layer(thing)
+    return isinstance(thing, dagir.Model) or is_keras_model(thing)
 
 
 def _run(path: Path, name: str) -> Any:
@@ -97,6 +97,10 @@ def _run(path: Path, name: str) -> Any:
     found = getattr(module, name)
     if _is_model(found):
         return found
+    if is_keras_layer(found):
+        raise UsageError(
+            f"{name} in {path} is {kind(found)}", remedy="name a model that holds it: keras.Model(x, layer(x))"
+        )
     if inspect.isclass(found) or not callable(found) or _needs_arguments(found):
         what = "takes arguments" if callable(found) else f"is of type {type(found).__name__}"
         raise UsageError(f"{name} in {path} {what}", remedy="name a Model, or a function without arguments")
