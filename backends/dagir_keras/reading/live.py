@@ -6,7 +6,8 @@ that it applies are taken instead. Weights are not copied: the arrays are those 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -277,6 +278,16 @@ class LiveReader:
         if keras.ops.is_tensor(leaf):
             return array_of_tensor(leaf)
         return leaf
+
+    @contextmanager
+    def weights_kept_if_read(self) -> Iterator[None]:
+        """Forget the weights that were met within it, if it fails."""
+        before = dict(self._parameters)
+        try:
+            yield
+        except Exception:
+            self._parameters = before
+            raise
 
     def parameter(self, variable: Any) -> Parameter:
         """The weight that a variable is, the same each time."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Protocol
 
 import keras
@@ -38,6 +39,12 @@ _OPERATORS = {
     "__gt__": keras.ops.greater,
     "__ge__": keras.ops.greater_equal,
 }
+_REFLECTED = {
+    f"__r{name.strip('_')}__": function
+    for name, function in _OPERATORS.items()
+    if name not in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
+}
+_ALONE = {"__neg__": keras.ops.negative, "__abs__": keras.ops.absolute}
 _WITHOUT_TENSORS = ("zeros", "ones", "empty", "full", "eye", "identity", "tri", "broadcast_to", "tile", "repeat")
 
 
@@ -46,6 +53,9 @@ class Tracer(Protocol):
 
     def operation(self, operation: Any, spec: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The outputs of an operation or layer. spec: what Keras says of them."""
+
+    def of_weights(self, operation: Any, args: Any, kwargs: Any) -> Any:
+        """The outputs of an operation on weights alone; None where dagir has no such operation."""
 
     def function(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The output of a function of keras.ops that was given sizes, and no traced tensor."""
@@ -88,6 +98,14 @@ def _install() -> None:
             _replace(cls, "__getitem__", _with_sizes("__getitem__"))
             for name, function in _OPERATORS.items():
                 _replace(cls, name, _with_traced(function))
+    for name, function in _REFLECTED.items():
+        _replace(Variable, name, _with_traced(lambda left, right, function=function: function(right, left)))
+    for name, function in _ALONE.items():
+        _replace(Variable, name, _of_a_weight(function))
+    for module in [module for name, module in sys.modules.items() if name.startswith("keras.src.ops.")]:
+        if "any_symbolic_tensors" in vars(module):
+            _replace(module, "any_symbolic_tensors", _or_weights)
+    _replace(keras.layers.Layer, "_maybe_build", _untraced)
     _replace(backend.core, "slice", _with_sizes("slice"))
     for name in _WITHOUT_TENSORS:
         _replace(backend.numpy, name, _with_sizes(name))
@@ -105,7 +123,7 @@ def _replace(owner: Any, name: str, around: Callable[[Any], Any]) -> None:
     _undo.append(lambda: setattr(owner, name, old))
 
 
-def _holds(kind: type, *things: Any) -> bool:
+def _holds(kind: type | tuple[type, ...], *things: Any) -> bool:
     return any(isinstance(leaf, kind) for leaf in _leaves(things))
 
 
@@ -126,11 +144,38 @@ def _taken(old: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(old)
     def symbolic_call(self: Any, *args: Any, **kwargs: Any) -> Any:
         tracer = _tracer.get()
-        if tracer is None or not _holds(Traced, args, kwargs):
+        if tracer is None or not _holds((Traced, Variable), args, kwargs):
             return old(self, *args, **kwargs)
-        return tracer.operation(self, lambda *args, **kwargs: old(self, *args, **kwargs), args, kwargs)
+        if _holds(Traced, args, kwargs) or isinstance(self, keras.layers.Layer):
+            return tracer.operation(self, partial(_untraced(old), self), args, kwargs)
+        made = tracer.of_weights(self, args, kwargs)
+        return self.call(*args, **kwargs) if made is None else made  # what Keras computes of weights is a constant
 
     return symbolic_call
+
+
+def _or_weights(old: Callable[..., bool]) -> Callable[..., bool]:
+    """Weights are symbolic in a traced call: what is computed of them follows them."""
+
+    @wraps(old)
+    def any_symbolic_tensors(args: Any = None, kwargs: Any = None) -> bool:
+        return old(args, kwargs) or (_tracer.get() is not None and _holds(Variable, args or (), kwargs or {}))
+
+    return any_symbolic_tensors
+
+
+def _untraced(old: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, within which Keras does what it always does: it builds a layer, or asks for shapes."""
+
+    @wraps(old)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        token = _tracer.set(None)
+        try:
+            return old(*args, **kwargs)
+        finally:
+            _tracer.reset(token)
+
+    return function
 
 
 def _with_sizes(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -138,10 +183,12 @@ def _with_sizes(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def _given_sizes(name: str, old: Callable[..., Any]) -> Callable[..., Any]:
+    kinds = (Traced, Variable) if name == "__getitem__" else Traced
+
     @wraps(old)
     def function(*args: Any, **kwargs: Any) -> Any:
         tracer = _tracer.get()
-        if tracer is None or not _holds(Traced, args, kwargs):
+        if tracer is None or not _holds(kinds, args, kwargs):
             return old(*args, **kwargs)
         return tracer.function(name, old, args, kwargs)
 
@@ -154,11 +201,16 @@ def _with_traced(function: Callable[..., Any]) -> Callable[[Any], Any]:
     def around(old: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(old)
         def operator(self: Any, other: Any) -> Any:
-            return function(self, other) if isinstance(other, Traced) else old(self, other)
+            of_a_weight = isinstance(self, Variable) and _tracer.get() is not None
+            return function(self, other) if isinstance(other, Traced) or of_a_weight else old(self, other)
 
         return operator
 
     return around
+
+
+def _of_a_weight(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    return lambda old: wraps(old)(lambda self: old(self) if _tracer.get() is None else function(self))
 
 
 def _not_converted(old: Callable[..., Any]) -> Callable[..., Any]:

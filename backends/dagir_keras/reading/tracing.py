@@ -57,6 +57,11 @@ class CallTracer:
             return map_structure(traced, made)
         return self._placeholders(operation, spec, args, kwargs, noted)
 
+    def of_weights(self, operation: Any, args: Any, kwargs: Any) -> Any:
+        """The outputs of an operation on weights alone; None where it is refused, and then they are no weights."""
+        with Problems().at(self.path, type(operation).__name__), self.reader.weights_kept_if_read():
+            return map_structure(traced, self._made(operation, self.path, args, kwargs))
+
     def function(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The output of a function of Keras that was given sizes, beside weights and tensors that hold numbers."""
         if name == "__getitem__":
