@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ import dagir
 from dagir import layers
 from dagir.errors import ArgumentError, ShapeError
 from dagir.resizing import resize_inputs
-from dagir_convert import main as tool
 from dagir_onnx.targets import choose_opset
 
 SOURCE = """
@@ -34,21 +32,11 @@ for place, weight in enumerate(net.weights):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path, monkeypatch, called):
+    """The tool, beside a model."""
     (tmp_path / "model.py").write_text(SOURCE)
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["dagir-convert", *map(str, arguments)])
-        try:
-            tool.main()
-            code = 0
-        except SystemExit as error:
-            code = error.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
+    return called
 
 
 def test_the_opset_follows_from_the_runtime():

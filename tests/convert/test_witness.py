@@ -11,7 +11,6 @@ import onnx
 import pytest
 
 import dagir
-from dagir_convert import main as tool
 from dagir_convert.greetings import import_keras
 
 SOURCE = """
@@ -45,18 +44,12 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def run(folder, tmp_path, monkeypatch, capsys):
+def run(folder, tmp_path, monkeypatch, called):
     """Call the tool in an empty folder with a source; returns the exit code, its JSON or None, and stderr."""
     monkeypatch.chdir(tmp_path)
 
     def call(source, *options):
-        monkeypatch.setattr(sys, "argv", ["dagir-convert", str(folder / source), "net.onnx", "--json", *options])
-        try:
-            tool.main()
-            code = 0
-        except SystemExit as error:
-            code = error.code or 0
-        out, err = capsys.readouterr()
+        code, out, err = called(folder / source, "net.onnx", "--json", *options)
         return code, json.loads(out) if out else None, err
 
     return call
@@ -144,13 +137,11 @@ net = keras.Model(image, keras.layers.Conv2D(2, 3)(image))
     assert "--input frees sizes that the model in Keras has fixed" in err
 
 
-def test_verify_runs_the_keras_model_itself(folder, monkeypatch, capsys):
+def test_verify_runs_the_keras_model_itself(folder, called, monkeypatch):
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["dagir-convert", "verify", "net.dagir", "model.py:net", "--json"])
-    with pytest.raises(SystemExit) as ended:
-        tool.main()
-    assert not ended.value.code
-    assert json.loads(capsys.readouterr().out)["ok"]
+    code, out, _ = called("verify", "net.dagir", "model.py:net", "--json")
+    assert code == 0
+    assert json.loads(out)["ok"]
 
 
 @pytest.mark.parametrize(("body", "shown"), [("", ""), ("raise RuntimeError('broken')", "a greeting")])
