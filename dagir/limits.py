@@ -1,0 +1,72 @@
+"""What reading one file may cost: one budget that every reader draws on.
+
+A file is a stranger's. While one is read, whatever grows with what it says (nodes, elements of arrays, JSON, names)
+is spent from the budget of that file before it is made. Outside of `reading` nothing is limited: a user's own program
+may ask for what the machine has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from dagir.errors import UnsafeFile
+
+Resource = Literal["nodes", "elements", "json bytes", "tensor bytes", "names", "terms"]
+
+LIMITS: Mapping[Resource, int] = MappingProxyType(
+    {
+        "nodes": 2_000_000,  # of the graph, inlined calls included: the largest published networks have some 100,000
+        "elements": 1 << 26,  # of arrays that ops make from sizes alone (Eye, OneHot, windows), in all
+        "json bytes": 256 << 20,  # a thousand layers take a few MiB
+        "tensor bytes": 64 << 30,  # declared by the file, read or not
+        "names": 1 << 20,  # members, groups, links, attributes
+        "terms": 1_000_000,  # of symbolic sizes
+    }
+)
+
+
+@dataclass
+class Budget:
+    """What is left of each resource while one file is read."""
+
+    source: str
+    left: dict[Resource, int] = field(default_factory=lambda: dict(LIMITS))
+
+    def spend(self, resource: Resource, amount: int, what: str) -> None:
+        """Take `amount` off; `what` names the thing that asks for it. Raises UnsafeFile where less is left."""
+        self.left[resource] -= amount
+        if self.left[resource] < 0:
+            raise UnsafeFile(
+                f"{self.source}: {what} asks for too much: a file may hold {LIMITS[resource]:,} {resource} in all",
+                remedy="check where the file comes from: no network needs as much",
+            )
+
+
+_ACTIVE: ContextVar[Budget | None] = ContextVar("dagir_reading_budget", default=None)
+
+
+@contextmanager
+def reading(source: str) -> Iterator[Budget]:
+    """Draw on one budget while a file is read; readers called within draw on the same one."""
+    active = _ACTIVE.get()
+    if active is not None:
+        yield active
+        return
+    budget = Budget(source)
+    token = _ACTIVE.set(budget)
+    try:
+        yield budget
+    finally:
+        _ACTIVE.reset(token)
+
+
+def spend(resource: Resource, amount: int, what: str) -> None:
+    """Draw on the budget of the file that is being read; without effect where none is. Raises UnsafeFile."""
+    budget = _ACTIVE.get()
+    if budget is not None:
+        budget.spend(resource, amount, what)
