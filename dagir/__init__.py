@@ -25,6 +25,7 @@ from dagir.interchange import from_keras, from_onnx, to_keras, to_onnx
 from dagir.layers import Input, Layer
 from dagir.model import Model, Sequential
 from dagir.naming import clear_session
+from dagir.printing import print_graph as _print_graph
 from dagir.serialization import load, save
 from dagir.suggestions import unknown_name
 from dagir.types import DType, TensorType
@@ -78,6 +79,8 @@ __all__ = [
     "to_onnx",
     "verify",
 ]
+
+Graph.printer = _print_graph  # the graph stands below what prints it
 
 if not TYPE_CHECKING:  # for a type checker, a name that is not there stays an error
 

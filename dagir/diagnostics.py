@@ -79,16 +79,15 @@ def marked(type: TensorType, axes: Sequence[int]) -> str:
 
 def origin_text(value: Value) -> str:
     """Where a value's size came from, in words; empty where nothing is known."""
-    from dagir.graph import Node, Parameter
-
-    source = value.source
-    if isinstance(source, Node):
-        made_by = f"layer {source.scope.path}" if source.scope else source.op.op_name
-        where = f" at {source.location}" if source.location else ""
+    node = value.node
+    if node is not None:
+        made_by = f"layer {node.scope.path}" if node.scope else node.op.op_name
+        where = f" at {node.location}" if node.location else ""
         return f"made by {made_by}{where}"
-    if isinstance(source, Parameter):
-        return f"weight {source.name}"
-    return f"input {value.name}" if value.is_input else ""
+    if value.is_input:
+        return f"input {value.name}"
+    weight = getattr(value.source, "name", None)  # a constant has no name
+    return f"weight {weight}" if weight is not None else ""
 
 
 def describe(node: Node) -> str:
