@@ -25,12 +25,12 @@ from dagir.interchange import from_keras, from_onnx, to_keras, to_onnx
 from dagir.layers import Input, Layer
 from dagir.model import Model, Sequential
 from dagir.naming import clear_session
-from dagir.printing import print_graph as _print_graph
 from dagir.serialization import load, save
 from dagir.suggestions import unknown_name
 from dagir.types import DType, TensorType
 from dagir.validation import check
 from dagir.weight_files import model_from_json
+from dagir.wiring import bind_services as _bind_services
 
 __all__ = [
     "ArgumentError",
@@ -80,7 +80,7 @@ __all__ = [
     "verify",
 ]
 
-Graph.printer = _print_graph  # the graph stands below what prints it
+_bind_services()
 
 if not TYPE_CHECKING:  # for a type checker, a name that is not there stays an error
 

@@ -9,12 +9,15 @@ from functools import cached_property
 from os import PathLike
 from typing import Any
 
+from dagir import model_services as services
 from dagir.errors import ArgumentError
 from dagir.foreign import framework_of, kind, remedy_for
 from dagir.graph import Graph, Value
+from dagir.layers import services as layer_services
 from dagir.layers.base import Layer
 from dagir.layers.core import Input
 from dagir.model_layers import layers_in_keras_order
+from dagir.naming import auto_name
 from dagir.ops.call import call as call_graph
 from dagir.origin import current_scope
 from dagir.replay import replay
@@ -147,22 +150,15 @@ class Model(Trainable, Layer):
         positions: where the columns end, as shares of the line or in characters. print_fn: takes each line in place of
         stdout. layer_range: the first and the last layer to show, by name or pattern. Raises ArgumentError.
         """
-        from dagir.summaries import print_summary
-
-        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+        services.print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
     def _repr_svg_(self) -> str | None:
         """The picture that a notebook shows; none where pygraphviz is missing or the model is big."""
-        from dagir.drawing import notebook_svg
-
-        return notebook_svg(self)
+        return services.notebook_svg(self)
 
     def _repr_html_(self) -> str | None:
         """The table that a notebook shows where there is no picture."""
-        from dagir.drawing import notebook_svg
-        from dagir.summaries import summary_html
-
-        return None if notebook_svg(self) is not None else summary_html(self)
+        return None if services.notebook_svg(self) is not None else services.summary_html(self)
 
     # ---- as a layer
 
@@ -189,7 +185,7 @@ class Model(Trainable, Layer):
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self._is_subclassed():
             return super()._trace(args, kwargs)
-        found = trace(self, args, kwargs)
+        found = trace(self, args, kwargs, Model)
         if found is self:
             return Model.call(self, args[0])
         scope = current_scope.get()
@@ -226,54 +222,39 @@ class Model(Trainable, Layer):
 
     def save(self, path: str | PathLike[str], overwrite: bool = True) -> None:
         """Write the model, its weights included, to a .dagir file. Raises FileError. Read it with dagir.load."""
-        from dagir.serialization import save
-
-        save(self, path, overwrite=overwrite)
+        services.save(self, path, overwrite=overwrite)
 
     def save_weights(self, path: str | PathLike[str], overwrite: bool = True) -> None:
         """Write the weights alone to a .safetensors file. Raises FileError."""
-        from dagir.weight_files import save_weights
-
-        save_weights(self, path, overwrite=overwrite)
+        services.save_weights(self, path, overwrite=overwrite)
 
     def load_weights(self, path: str | PathLike[str]) -> None:
         """Read weights that save_weights wrote, by name or in order. Raises FileError before anything is changed."""
-        from dagir.weight_files import load_weights
-
-        load_weights(self, path)
+        services.load_weights(self, path)
 
     def to_json(self, **options: Any) -> str:
         """The architecture as JSON text, for dagir.model_from_json. options: json.dumps's. Raises ArgumentError."""
-        from dagir.weight_files import to_json
-
-        return to_json(self, **options)
+        return services.to_json(self, **options)
 
     def get_config(self) -> dict[str, Any]:
         """The layers' configurations and their connections as plain data. Raises ArgumentError."""
-        from dagir.architecture import architecture
-
-        return super().get_config() if self._is_subclassed() else architecture(self)
+        return super().get_config() if self._is_subclassed() else services.architecture(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, type[Layer]] | None = None) -> Any:
         """The model that get_config describes, with new weights. custom_objects: classes of custom layers by name."""
-        from dagir.architecture import from_architecture
-
-        return from_architecture(config, custom_objects) if "layers" in config else cls(**config)
+        return services.from_architecture(config, custom_objects) if "layers" in config else cls(**config)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """A model of its own, its weights copied too, what was shared shared; a Lambda is its graph, as in a file."""
-        from dagir.serialization.copying import copied_model, layer_of_parts, parts_of_layer
-
         if self._is_document():
-            return copied_model(self, memo)
-        return layer_of_parts(*copy.deepcopy(parts_of_layer(self), memo))
+            return services.copied_model(self, memo)
+        make, parts = layer_services.reduced_layer(self)
+        return make(*copy.deepcopy(parts, memo))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For copy and pickle: the document of a .dagir file, and the arrays."""
-        from dagir.serialization.copying import model_of_parts, parts_of_model
-
-        return (model_of_parts, parts_of_model(self)) if self._is_document() else super().__reduce__()
+        return services.reduced_model(self) if self._is_document() else super().__reduce__()
 
     def _is_document(self) -> bool:
         return "graph" in vars(self) and not self._is_subclassed()
@@ -360,6 +341,4 @@ def _input_of(layer: Layer) -> Any:
 
 
 def _functional_name() -> str:
-    from dagir.naming import auto_name
-
     return auto_name("functional")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dagir.dims import SymbolicDim
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from dagir.model import Model
 
 
-def trace(model: Model, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Model:
+def trace(model: Model, args: tuple[Any, ...], kwargs: dict[str, Any], make: Callable[..., Model]) -> Model:
     """The model whose graph is `model.call` for arguments like these: `model` itself the first time.
 
     Called on other ranks, sizes, dtypes or structures, or with another `training`, `call` runs again: that gives a
@@ -33,9 +34,7 @@ def trace(model: Model, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Model:
         found = model
         found._set_graph(inputs, outputs)
     else:
-        from dagir.model import Model
-
-        found = Model(inputs, outputs, name=f"{model.name}_call_{len(traces) + 1}", trainable=model.trainable)
+        found = make(inputs, outputs, name=f"{model.name}_call_{len(traces) + 1}", trainable=model.trainable)
     traces.append((training, found))
     return found
 

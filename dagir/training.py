@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
+from dagir import model_services as services
 from dagir.errors import ArgumentError
-from dagir.feeds import arrange
-from dagir.structure import flatten, pack
+from dagir.signatures import Signature
 from dagir.types import Array
-
-if TYPE_CHECKING:
-    from dagir.signatures import Signature
 
 
 @dataclass(frozen=True)
@@ -58,9 +53,7 @@ class Trainable:
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **options: Any) -> None:
         """Choose optimizer, loss, metrics, loss_weights, ... as keras.Model.compile does."""
-        from dagir.backend import backend
-
-        self._trainer: Trainer = backend("keras").trainer(self, optimizer=optimizer, loss=loss, **options)
+        self._trainer: Trainer = services.backend("keras").trainer(self, optimizer=optimizer, loss=loss, **options)
         self._training_state: TrainingState | None = None
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
@@ -87,28 +80,15 @@ class Trainable:
         batch_size: 32 by default. steps: how many batches, all by default. verbose: Keras's; nothing is printed.
         options: the backend's. Returns arrays in the structure of the model's outputs. Raises FeedError, ArgumentError.
         """
-        from dagir.backend import lower
-
-        size = _positive("batch_size", 32 if batch_size is None else batch_size)
         if callbacks:
             raise ArgumentError("predict takes no callbacks", remedy="dagir.to_keras(model).predict(x, callbacks=...)")
-        executable = lower(self, backend, **options)  # type: ignore[arg-type]
-        arrays = arrange(self.signature.inputs, (x,), cast=True)
-        executable.bind(arrays)
-        starts = range(0, max(len(arrays[0]), 1), size)
-        if steps is not None:
-            starts = starts[: _positive("steps", steps)]
-        parts = [flatten(executable([array[start : start + size] for array in arrays])) for start in starts]
-        joined = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
-        return pack(self.signature.output_structure, joined)
+        return services.predict(self, x, 32 if batch_size is None else batch_size, steps, backend, options)
 
     def _compiled(self) -> Trainer:
         trainer: Trainer | None = getattr(self, "_trainer", None)
         saved: TrainingState | None = getattr(self, "_training_state", None)
         if trainer is None and saved is not None:
-            from dagir.backend import backend
-
-            self._trainer = trainer = backend(saved.backend).resume(self, saved)
+            self._trainer = trainer = services.backend(saved.backend).resume(self, saved)
         if trainer is None:
             raise ArgumentError(
                 f"model {self.name!r} is not compiled", remedy="call model.compile(optimizer, loss) first"
@@ -124,9 +104,3 @@ class Trainable:
     def restore_training(self, state: TrainingState) -> None:
         """Let the next `fit` go on from a saved state; nothing is loaded before that."""
         self._training_state = state
-
-
-def _positive(name: str, given: Any) -> int:
-    if isinstance(given, (int, np.integer)) and not isinstance(given, bool) and given > 0:
-        return int(given)
-    raise ArgumentError(f"predict takes a positive int for {name}, got {given!r}")

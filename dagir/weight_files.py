@@ -6,18 +6,17 @@ import difflib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dagir.architecture import architecture, from_architecture
 from dagir.errors import ArgumentError, DagirError, FileError
 from dagir.graph import Parameter
+from dagir.layers import Layer
+from dagir.model import Model
 from dagir.naming import Namer
 from dagir.serialization import container
 from dagir.serialization.reading import Place, parse_json
 from dagir.types import Array, type_of
-
-if TYPE_CHECKING:
-    from dagir.layers import Layer
-    from dagir.model import Model
 
 _ORDER = "dagir.weights"  # the names in the order of model.weights, for a model whose layers have other default names
 
@@ -96,8 +95,6 @@ def _unlike(file: str, named: Mapping[str, Parameter], tensors: Mapping[str, Arr
 
 def to_json(model: Model, **options: Any) -> str:
     """The architecture as JSON text, without weights. options: those of json.dumps. Raises ArgumentError."""
-    from dagir.architecture import architecture
-
     return json.dumps(architecture(model), **options)
 
 
@@ -106,8 +103,6 @@ def model_from_json(text: str, custom_objects: Mapping[str, type[Layer]] | None 
 
     custom_objects: classes of custom layers by name; nothing is imported by name. Raises ArgumentError.
     """
-    from dagir.architecture import from_architecture
-
     try:
         config = parse_json(text, Place("JSON"))
         if not isinstance(config, dict):

@@ -10,6 +10,7 @@ import numpy as np
 from dagir import initializers
 from dagir.errors import ArgumentError, DagirError, DTypeError
 from dagir.graph import Parameter, Value, as_value, snake_case
+from dagir.layers import services
 from dagir.layers.arguments import bind, dtype_of, signature, takes_alone, unknown_argument
 from dagir.layers.checking import alone, building, check_call, check_inputs, checked, is_own, refuse_training
 from dagir.layers.masks import attach_masks, given_masks
@@ -214,6 +215,11 @@ class Layer:
         """The mask of the outputs: that of the inputs where the layer supports masking, else none."""
         return mask if self.supports_masking else None
 
+    @classmethod
+    def has_mask_rule(cls) -> bool:
+        """Whether the class computes the mask of its outputs itself, so that it may make one where none came in."""
+        return cls.compute_mask is not Layer.compute_mask
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Trace the layer on Values. Errors name this call's line, the layer and the shapes."""
         values = [leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)]
@@ -366,9 +372,7 @@ class Layer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For copy and pickle: the class, the configuration, and the weights. Calls are not part of a layer's copy."""
-        from dagir.serialization.copying import layer_of_parts, parts_of_layer
-
-        return layer_of_parts, parts_of_layer(self)
+        return services.reduced_layer(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"

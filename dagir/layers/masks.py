@@ -86,7 +86,7 @@ def attach_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], ou
         mask = carried = map_structure(_mask_of, inputs)
         if not _keeps_written(layer, args, kwargs):
             carried = map_structure(_carried_mask_of, inputs)
-    if not any(leaf is not None for leaf in flatten(mask)) and not _makes_masks(type(layer)):
+    if not any(leaf is not None for leaf in flatten(mask)) and not layer.has_mask_rule():
         return
     masks = flatten(layer.compute_mask(inputs, mask))
     same = all(one is other for one, other in zip(flatten(mask), flatten(carried), strict=True))
@@ -109,9 +109,3 @@ def _mask_of(value: Any) -> Value | None:
 
 def _carried_mask_of(value: Any) -> Value | None:
     return value.carried_mask if isinstance(value, Value) else None
-
-
-def _makes_masks(cls: type[Layer]) -> bool:
-    from dagir.layers.base import Layer
-
-    return cls.compute_mask is not Layer.compute_mask

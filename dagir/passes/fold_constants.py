@@ -18,6 +18,7 @@ from dagir.ops import (
     Squeeze,
     Transpose,
 )
+from dagir.passes import services
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
 from dagir.rewriting import Operands, rebuild
@@ -69,12 +70,8 @@ class FoldConstants(Pass):
 
 def _evaluate(node: Node, operands: Operands) -> list[Array]:
     """The node's outputs, by the NumPy interpreter, which is what the ops mean."""
-    from dagir.backend import backend
-
-    fixed = [value if value is None else Constant(value.source.array).value for value in operands]  # type: ignore[union-attr]
-    alone = Node(node.op, tuple(fixed), tuple(value.type for value in node.outputs))
-    found: list[Array] = backend("numpy").lower(Graph((), alone.outputs))([])
-    return [frozen(array) for array in found]
+    arrays = [None if value is None else value.source.array for value in operands]  # type: ignore[union-attr]
+    return [frozen(array) for array in services.evaluate_node(node, arrays)]
 
 
 def _weight(weight: Parameter, value: Value, array: Array) -> Value:

@@ -38,13 +38,13 @@ def copied_model(model: Model, memo: dict[int, Any]) -> Model:
     return found
 
 
-def parts_of_model(model: Model) -> Parts:
-    """The document of a model, its arrays, and the classes of its custom layers. Raises FileError."""
-    return _parts_of(model)[1]
+def reduced_model(model: Model) -> tuple[Any, Parts]:
+    """For pickle: what makes a model again of its document, its arrays and its custom layers' classes. FileError."""
+    return model_of_parts, _parts_of(model)[1]
 
 
 def model_of_parts(text: str, tensors: Mapping[str, Array], classes: Mapping[str, type[Layer]]) -> Model:
-    """The model that `parts_of_model` took apart."""
+    """The model that `reduced_model` took apart."""
     return _reader(text, {name: frozen(array) for name, array in tensors.items()}, classes).model()
 
 
@@ -68,19 +68,19 @@ def _reader(text: str, tensors: dict[str, Array], classes: Mapping[str, type[Lay
 # ---- layers that stand alone, and models that are a class of the user's own
 
 
-def parts_of_layer(layer: Layer) -> tuple[Any, ...]:
-    """What makes a layer, its configuration, what a model was called on, and its state. Raises ArgumentError."""
+def reduced_layer(layer: Layer) -> tuple[Any, tuple[Any, ...]]:
+    """For pickle: what makes a layer again, of its configuration, inputs and state. Raises ArgumentError."""
     if isinstance(layer, OpaqueLayer):
         raise ArgumentError(
             f"layer {layer.name!r} was loaded without its class {layer.class_name}, so it cannot be copied alone",
             remedy=f"copy the model, or dagir.load(path, custom_objects={{{layer.class_name!r}: {layer.class_name}}})",
         )
     inputs = map_structure(_spec, layer.input) if isinstance(layer, Model) and layer.built else None
-    return *_making(layer), inputs, _state_of(layer)
+    return layer_of_parts, (*_making(layer), inputs, _state_of(layer))
 
 
 def layer_of_parts(make: Any, config: Any, inputs: Any, state: State) -> Layer:
-    """The layer that `parts_of_layer` took apart."""
+    """The layer that `reduced_layer` took apart."""
     made: Layer = make(config) if inspect.ismethod(make) else make(**config)
     if inputs is not None:
         made(map_structure(lambda spec: Input(**spec.arguments), inputs))

@@ -1,0 +1,9 @@
+"""What layers call of the floors above: `dagir/wiring.py` binds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagir.support.late_binding import LateBound
+
+reduced_layer: LateBound[[Any], tuple[Any, ...]] = LateBound("reduced_layer")

@@ -1,0 +1,38 @@
+"""Binds what lower floors call to the functions of higher floors that do it."""
+
+from __future__ import annotations
+
+from dagir import model_services
+from dagir.architecture import architecture, from_architecture
+from dagir.backend import backend
+from dagir.drawing import notebook_svg
+from dagir.graph import Graph
+from dagir.layers import services as layer_services
+from dagir.node_evaluation import evaluate_node
+from dagir.passes import services as pass_services
+from dagir.prediction import predict
+from dagir.printing import print_graph
+from dagir.serialization import save
+from dagir.serialization.copying import copied_model, reduced_layer, reduced_model
+from dagir.summaries import print_summary, summary_html
+from dagir.weight_files import load_weights, save_weights, to_json
+
+
+def bind_services() -> None:
+    """Called once, when dagir is imported."""
+    Graph.printer = print_graph
+    layer_services.reduced_layer.bind(reduced_layer)
+    pass_services.evaluate_node.bind(evaluate_node)
+    model_services.print_summary.bind(print_summary)
+    model_services.summary_html.bind(summary_html)
+    model_services.notebook_svg.bind(notebook_svg)
+    model_services.save.bind(save)
+    model_services.save_weights.bind(save_weights)
+    model_services.load_weights.bind(load_weights)
+    model_services.to_json.bind(to_json)
+    model_services.architecture.bind(architecture)
+    model_services.from_architecture.bind(from_architecture)
+    model_services.copied_model.bind(copied_model)
+    model_services.reduced_model.bind(reduced_model)
+    model_services.backend.bind(backend)
+    model_services.predict.bind(predict)
