@@ -7,13 +7,12 @@ import os
 import threading
 from importlib.util import find_spec
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dagir.dot import Show, dot_text, part_remedy
 from dagir.errors import ArgumentError, BackendError, FileError
 from dagir.foreign import takes_a_model
-
-if TYPE_CHECKING:
-    from dagir.model import Model
+from dagir.model import Model
 
 SUFFIXES = (".png", ".svg", ".pdf", ".dot")
 MOST_PIXELS_A_SIDE = 32_000
@@ -44,9 +43,6 @@ def plot(
     expand_nested: draw what is inside nested models. A .dot file needs no pygraphviz.
     Raises ArgumentError, BackendError where pygraphviz is missing, FileError.
     """
-    from dagir.dot import Show, dot_text
-    from dagir.model import Model
-
     if not isinstance(model, Model):
         raise takes_a_model("plot", model)
     if rankdir not in _RANKDIRS:
@@ -72,8 +68,6 @@ def notebook_svg(model: Model) -> str | None:
     """The picture of a model for a notebook; None where there is no pygraphviz, or no graph, or it is a big one."""
     if "graph" not in vars(model) or len(model.layers) > NOTEBOOK_PARTS or find_spec("pygraphviz") is None:
         return None
-    from dagir.dot import Show, dot_text
-
     text, parts = dot_text(model, Show(shapes=True))
     return None if parts > NOTEBOOK_PARTS else _draw(text, "svg", 96, "", False).decode()
 
@@ -103,8 +97,6 @@ def _fitting_dpi(box: str, dpi: float, what: str, nested: bool) -> float:
     width, height = (right - left) / 72 + 1, (top - bottom) / 72 + 1
     fitting: float = min(dpi, MOST_PIXELS_A_SIDE / max(width, height), (MOST_PIXELS / (width * height)) ** 0.5)
     if fitting < min(dpi, LEAST_DPI):
-        from dagir.dot import part_remedy
-
         raise ArgumentError(
             f"{what} is too big for a PNG: {width * dpi:,.0f} x {height * dpi:,.0f} pixels",
             remedy=f"draw it as .svg or .pdf, or {part_remedy(nested)}",

@@ -15,6 +15,7 @@ from dagir.graph import Graph
 from dagir.model import Model
 from dagir.model_files import ONNX, refuse_other_suffix
 from dagir.ops.call import parameters_of
+from dagir.resizing import resize_inputs
 from dagir.weights import warn_of
 
 Sizes: TypeAlias = Sequence[int | str | None]
@@ -48,8 +49,6 @@ def to_onnx(
     if unknown:
         raise _unknown_option(next(iter(unknown)))
     if input_shapes:
-        from dagir.resizing import resize_inputs
-
         model = resize_inputs(model, input_shapes)
     exe: Any = backend("onnx").lower(model, opset=opset, target=target, metadata=metadata, disable=disable)
     if path is None:

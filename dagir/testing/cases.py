@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from hypothesis import strategies as st
 
+from dagir.dims import symbol
 from dagir.errors import ArgumentError
 from dagir.graph import Graph, Op, Parameter, Value, apply_node
 from dagir.types import Array, DType, TensorType, type_of
@@ -45,8 +46,6 @@ class OpCase:
 
 
 def _type(array: Array, place: int, dynamic: tuple[tuple[int, int], ...]) -> TensorType:
-    from dagir.dims import symbol
-
     shape = tuple(
         symbol(f"d{place}_{axis}") if (place, axis) in dynamic else size for axis, size in enumerate(array.shape)
     )
