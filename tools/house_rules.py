@@ -83,6 +83,7 @@ def branching(package: str) -> Iterator[tuple[int, str, str]]:
                 inner = [each for each in ast.walk(node) if each is not node]
                 count = sum(isinstance(each, _BRANCHES) for each in inner)
                 count += sum(len(each.values) - 1 for each in inner if isinstance(each, ast.BoolOp))
+                count += sum(len(each.ifs) for each in inner if isinstance(each, ast.comprehension))
                 yield count, name, node.name
 
 
