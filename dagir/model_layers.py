@@ -115,15 +115,17 @@ def _event_parents(graph: Graph) -> dict[Event, tuple[Event, ...]]:
         event = _top(node)
         if isinstance(event, LayerCall) and event not in parents:
             arguments = [leaf for leaf in flatten_sorted([event.args, event.kwargs]) if isinstance(leaf, Value)]
-            sources = [event_of(leaf, inputs) for leaf in arguments if leaf.node is not None or leaf in inputs]
-            parents[event] = dict.fromkeys(source for source in sources if source is not event)
+            parents[event] = dict.fromkeys(each for each in _events_of(arguments, inputs) if each is not event)
         elif isinstance(event, Node):
-            sources = [
-                event_of(v, inputs) for v in node.inputs if v is not None and (v.node is not None or v in inputs)
-            ]
-            parents[event] = dict.fromkeys(sources)
+            parents[event] = dict.fromkeys(_events_of(node.inputs, inputs))
     present = parents.keys()
     return {event: tuple(p for p in found if p in present) for event, found in parents.items()}
+
+
+def _events_of(values: Iterable[Value | None], inputs: set[Value]) -> list[Event]:
+    """The events that made these values; weights and constants come from none."""
+    made = [value for value in values if value is not None and (value.node is not None or value in inputs)]
+    return [event_of(value, inputs) for value in made]
 
 
 def _top(node: Node) -> LayerCall | Node:

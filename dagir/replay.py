@@ -96,12 +96,11 @@ def _cut_calls(graph: Graph) -> set[LayerCall]:
     """The layer calls of which the graph holds a part only: it begins or ends within them."""
     known = {value for node in graph.nodes for value in node.outputs} | set(graph.inputs)
     calls = dict.fromkeys(call for node in graph.nodes if (call := _outermost(node)) is not None)
-    given = {call: {v for v in flatten([call.args, call.kwargs]) if isinstance(v, Value)} for call in calls}
-    cut = {c for c, values in given.items() if any(not _is_leaf(value) for value in values - known)}
+    cut = {call for call in calls if any(not _is_leaf(value) for value in _arguments(call) - known)}
 
     def read(value: Value | None, by: LayerCall | None) -> None:
         maker = _outermost(value.node) if value is not None and value.node is not None else None
-        if maker in given and maker is not by and value not in outputs[maker]:
+        if maker in calls and maker is not by and value not in outputs[maker]:
             cut.add(maker)
 
     outputs = {call: {v for made in flatten(call.outputs) for v in (made, made.mask)} for call in calls}
@@ -111,6 +110,10 @@ def _cut_calls(graph: Graph) -> set[LayerCall]:
     for value in graph.outputs:
         read(value, None)
     return cut
+
+
+def _arguments(call: LayerCall) -> set[Value]:
+    return {value for value in flatten([call.args, call.kwargs]) if isinstance(value, Value)}
 
 
 def _is_leaf(value: Value) -> bool:

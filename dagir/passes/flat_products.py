@@ -77,12 +77,12 @@ def _on_rows(node: Node, operands: Operands, rows: dict[Value, Value], computed:
     last = (node.output.type.rank - 1,)
     if isinstance(op, (ops.LayerNorm, ops.RMSNorm, ops.Softmax)):
         return replace(op, axes=(1,)) if op.axes == last else None
-    if isinstance(op, Binary):
-        fits = all(
-            value is not None and (_is_whole(value, node.output) or _row(value) is not None) for value in operands
-        )
-        return op if fits else None
-    return None
+    return op if isinstance(op, Binary) and _has_rows(operands, node.output) else None
+
+
+def _has_rows(operands: Operands, result: Value) -> bool:
+    """Whether each operand has every row of the result, or one row that all meet."""
+    return all(value is not None and (_is_whole(value, result) or _row(value) is not None) for value in operands)
 
 
 def _is_worth_it(shape: Shape) -> bool:

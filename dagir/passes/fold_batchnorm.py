@@ -60,21 +60,25 @@ def _fold(maker: Node, found: Affine, ranges: Ranges) -> Sequence[Value] | None:
         assert found.scale is not None
         return found.scale().reshape([-1 if i == axis else 1 for i in range(w.type.rank)])
 
-    def biases(shape: tuple[int, ...], dtype: DType) -> Array:
-        bias = np.zeros(shape) if b is None else wide(b)
-        scaled = bias if found.scale is None else bias * found.scale()
-        return rounded(np.broadcast_to(scaled + (0 if found.shift is None else found.shift()), shape), dtype)
-
     kernel = w if found.scale is None else product(w, factors, found.sources, ranges)
     if kernel is None:
         return None
     if b is None and found.shift is None:
         return [emit(maker, maker.op, source, kernel)]
     name = name_of(b, "bias") if b is not None else sibling(name_of(w, "kernel"), "bias")
-    bias = Derived(name, channels, biases, (b, *found.sources))
-    if not np.isfinite(bias.array).all():
-        return None
-    return [emit(maker, maker.op, source, kernel, bias.value)]
+    bias = _scaled_bias(name, channels, found, b)
+    return [emit(maker, maker.op, source, kernel, bias.value)] if np.isfinite(bias.array).all() else None
+
+
+def _scaled_bias(name: str, channels: TensorType, found: Affine, b: Value | None) -> Derived:
+    """b * scale + shift, where a bias or a part of the scale and shift that is absent does nothing."""
+
+    def biases(shape: tuple[int, ...], dtype: DType) -> Array:
+        bias = np.zeros(shape) if b is None else wide(b)
+        scaled = bias if found.scale is None else bias * found.scale()
+        return rounded(np.broadcast_to(scaled + (0 if found.shift is None else found.shift()), shape), dtype)
+
+    return Derived(name, channels, biases, (b, *found.sources))
 
 
 def product(weight: Value, factors: Numbers, sources: Operands, ranges: Ranges) -> Value | None:

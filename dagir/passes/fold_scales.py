@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import cast
 
 import numpy as np
 
 from dagir import ops
 from dagir.graph import Graph, Node, Op, Value
-from dagir.passes.affine import Affine, affine, is_leaf
+from dagir.passes.affine import Affine, Numbers, affine, is_leaf
 from dagir.passes.derived import Derived
 from dagir.passes.fold_batchnorm import name_of, product, rounded, sibling, wide
 from dagir.passes.pipeline import Pass
@@ -62,38 +62,44 @@ def _fold(
         return None
     if found.shift is not None and not _reads_nothing_else(op):
         return None
-    rank = w.type.rank
-
-    shape: Any = w.type.shape
-
-    def over_inputs(vector: Array) -> Array:
-        """One number for each input channel, as it meets the kernel."""
-        if vector.size == 1:
-            return vector.reshape([1] * rank)
-        if isinstance(op, ops.Conv) and op.groups > 1:  # a filter of group g reads the channels of g
-            grouped: Array = vector.reshape(op.groups, shape[-2]).repeat(shape[-1] // op.groups, axis=0).T
-            return grouped
-        axis = rank - (1 if isinstance(op, ops.ConvTranspose) else 2)
-        return vector.reshape([-1 if i == axis else 1 for i in range(rank)])
 
     def factors() -> Array:
         assert found.scale is not None
-        return over_inputs(found.scale())
-
-    def biases(_: Shape, dtype: DType) -> Array:
-        assert found.shift is not None
-        moved: Array = (wide(w) * over_inputs(found.shift())).reshape(-1, shape[-1]).sum(0)
-        return rounded(moved if b is None else moved + wide(b), dtype)
+        return _over_inputs(op, w.type, found.scale())
 
     kernel = w if found.scale is None else product(w, factors, found.sources, ranges)
     if kernel is None or found.shift is None:
         return None if kernel is None else (kernel, b)
+    bias = _moved_bias(op, found, found.shift, w, b, ranges)
+    return None if bias is None else (kernel, bias)
+
+
+def _over_inputs(op: Op, kernel: TensorType, vector: Array) -> Array:
+    """One number for each input channel, as it meets the kernel."""
+    rank, shape = kernel.rank, cast(tuple[int, ...], kernel.shape)
+    if vector.size == 1:
+        return vector.reshape([1] * rank)
+    if isinstance(op, ops.Conv) and op.groups > 1:  # a filter of group g reads the channels of g
+        grouped: Array = vector.reshape(op.groups, shape[-2]).repeat(shape[-1] // op.groups, axis=0).T
+        return grouped
+    axis = rank - (1 if isinstance(op, ops.ConvTranspose) else 2)
+    return vector.reshape([-1 if i == axis else 1 for i in range(rank)])
+
+
+def _moved_bias(op: Op, found: Affine, shift: Numbers, w: Value, b: Value | None, ranges: Ranges) -> Value | None:
+    """The bias with what the shift adds; None where it leaves the range of its dtype."""
+    shape = cast(tuple[int, ...], w.type.shape)
+
+    def biases(_: Shape, dtype: DType) -> Array:
+        moved: Array = (wide(w) * _over_inputs(op, w.type, shift())).reshape(-1, shape[-1]).sum(0)
+        return rounded(moved if b is None else moved + wide(b), dtype)
+
     name = name_of(b, "bias") if b is not None else sibling(name_of(w, "kernel"), "bias")
-    bias = Derived(name, TensorType(w.dtype, w.type.shape[-1:]), biases, (w, b, *found.sources))
-    largest_sum = ranges.of(w).most * float(np.abs(found.shift()).max()) * prod(shape)
+    bias = Derived(name, TensorType(w.dtype, shape[-1:]), biases, (w, b, *found.sources))
+    largest_sum = ranges.of(w).most * float(np.abs(shift()).max()) * prod(shape)
     if not largest_sum <= largest(w.dtype) / 2 and not np.isfinite(bias.array).all():
         return None
-    return kernel, bias.value
+    return bias.value
 
 
 def _on_channels(node: Node, axis: int | None) -> bool:

@@ -54,17 +54,11 @@ def _matmul(node: Node, operands: Operands) -> Sequence[Value] | None:
 
 
 def _einsum(node: Node, op: ops.Einsum, operands: Operands, split: dict[Value, Value]) -> Sequence[Value] | None:
-    left, result = op.equation.split("->")
-    if len(operands) != 2 or "." in left or not node.output.dtype.is_float:
+    letters = _linear_letters(op.equation) if len(operands) == 2 and node.output.dtype.is_float else None
+    if letters is None:
         return None
-    (data, kernel), (x, w) = left.split(","), operands
+    (kept, summed, free), (x, w) = letters, operands
     if x is None or w is None or not is_leaf(w) or is_leaf(x):
-        return None
-    summed = "".join(letter for letter in kernel if letter in data)
-    kept, free = data[: len(data) - len(summed)], kernel[len(summed) :]
-    if not summed or data != kept + summed or kernel != summed + free or result != kept + free or not free:
-        return None
-    if len(set(data)) != len(data) or len(set(kernel)) != len(kernel):
         return None
     sizes = [int(size) for size in w.type.shape if isinstance(size, int)]
     batch = x.type.shape[: len(kept)]
@@ -76,6 +70,20 @@ def _einsum(node: Node, op: ops.Einsum, operands: Operands, split: dict[Value, V
     found = emit(node, ops.Reshape((*batch, *sizes[len(summed) :])), product)
     split[found] = product
     return [found]
+
+
+def _linear_letters(equation: str) -> tuple[str, str, str] | None:
+    """The kept, summed and free axes of "kept summed, summed free -> kept free"; None for any other equation."""
+    left, result = equation.split("->")
+    if "." in left:
+        return None
+    data, kernel = left.split(",")
+    summed = "".join(letter for letter in kernel if letter in data)
+    kept, free = data[: len(data) - len(summed)], kernel[len(summed) :]
+    if not summed or not free or (data, kernel, result) != (kept + summed, summed + free, kept + free):
+        return None
+    once = len(set(data)) == len(data) and len(set(kernel)) == len(kernel)
+    return (kept, summed, free) if once else None
 
 
 def _biased(node: Node, made: Value, product: Value, bias: Value) -> Sequence[Value] | None:
