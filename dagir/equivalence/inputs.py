@@ -66,25 +66,37 @@ def size_plans(graph: Graph) -> list[Plan]:
     Where inputs are not small, the rows of the batch of 3 are of different scales, so that large numbers (what a ReLU6
     cuts off) are among them. Two other sizes differ at first, and are equal where that is refused.
     """
-    shapes = [value.type.shape for value in graph.inputs]
-    names = list(dict.fromkeys(name for shape in shapes for size in shape for name in sorted(symbols(size))))
-    batches = [name for name in names if any(shape and symbols(shape[0]) == {name} for shape in shapes)]
-    others = [name for name in names if name not in batches]
-    if not names:
+    batches, others = _free_sizes(graph)
+    if not batches and not others:
         scaled = any(value.dtype.is_float for value in graph.inputs)
         return [Plan(({},)), *[Plan(({},), "scales")] * scaled, *_if_small(graph, [Plan(({},), "edges")])]
-    plans = []
-    for case, (batch, kind) in enumerate(_BATCHES if batches else _BATCHES[:2]):
-        steps = [
-            {name: size + i * apart for i, name in enumerate(others)}
-            for size in _LADDERS[case % 2]
-            for apart in (1 if size % 8 else 8, 0)  # whole eights, as networks want that halve their images
-        ]
-        tried = [{**dict.fromkeys(batches, batch), **step} for step in (steps if others else [{}])]
-        plans.append(Plan(tuple(sizes for place, sizes in enumerate(tried) if sizes not in tried[:place]), kind))
+    cases = _BATCHES if batches else _BATCHES[:2]
+    plans = [
+        Plan(_tried(dict.fromkeys(batches, batch), others, _LADDERS[case % 2]), kind)
+        for case, (batch, kind) in enumerate(cases)
+    ]
     more = [_reading_tables(graph, plan, batches) for plan in _if_small(graph, plans[2:])]
     has_edges = any(plan.kind == "edges" for plan in more)
     return [plans[0], plans[1] if has_edges else replace(plans[1], kind="scales"), *more]
+
+
+def _free_sizes(graph: Graph) -> tuple[list[str], list[str]]:
+    """The named sizes of the inputs: those that are a first axis, and the others."""
+    shapes = [value.type.shape for value in graph.inputs]
+    names = list(dict.fromkeys(name for shape in shapes for size in shape for name in sorted(symbols(size))))
+    first = [symbols(shape[0]) for shape in shapes if shape]
+    batches = [name for name in names if {name} in first]
+    return batches, [name for name in names if name not in batches]
+
+
+def _tried(batch: Mapping[str, int], others: Sequence[str], ladder: Sequence[int]) -> tuple[dict[str, int], ...]:
+    """The sizes to try, in order: a step of the ladder for all other sizes, which differ at first."""
+    tried: list[dict[str, int]] = []
+    for size in ladder if others else ladder[:1]:
+        for apart in (1 if size % 8 else 8, 0):  # whole eights, as networks want that halve their images
+            sizes = {**batch, **{name: size + place * apart for place, name in enumerate(others)}}
+            tried += [sizes] * (sizes not in tried)
+    return tuple(tried)
 
 
 def _if_small(graph: Graph, plans: Sequence[Plan]) -> list[Plan]:
