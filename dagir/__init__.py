@@ -1,6 +1,7 @@
 """dagir: a framework-neutral graph IR for neural networks, lowered to tf.keras, ONNX and NumPy, and compared."""
 
-from typing import TYPE_CHECKING, NoReturn
+from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from dagir import layers, ops
 from dagir.architecture import clone
@@ -82,7 +83,11 @@ __all__ = [
 
 _bind_services()
 
+__version__: str
+
 if not TYPE_CHECKING:  # for a type checker, a name that is not there stays an error
 
-    def __getattr__(name: str) -> NoReturn:
+    def __getattr__(name: str) -> str:
+        if name == "__version__":
+            return version("dagir")  # read where it is asked for: it takes longer than the import of a module
         raise unknown_name(__name__, name, __all__)
