@@ -148,18 +148,26 @@ class Noise:
             noisy[1] = _kept_where_negative(noisy[0], operands[1], noisy[1])
         results = _within_the_domain(apply(noisy, DType.FLOAT64), operands, apply)
         blurred = [self._blur(r, value.dtype, units + within) for value, r in zip(node.outputs, results, strict=True)]
+        return tuple(self._as_kernels_round(node, noisy, blurred, apply))
+
+    def _as_kernels_round(
+        self, node: Node, noisy: Sequence[Array | None], results: list[Array], apply: Apply
+    ) -> list[Array]:
+        """With the errors that noise on operands and results does not bring out, for the ops that have such."""
+        if noisy[0] is None:
+            return results
+        eps = node.outputs[0].dtype.eps
         size = next((amount for kind, amount in _ABSOLUTE.items() if isinstance(node.op, kind)), None)
-        if size is not None and noisy[0] is not None:
+        if size is not None:
             scales = size(noisy[0])
-            eps = node.outputs[0].dtype.eps
-            blurred = [r + eps * scales * (self._rng.random(r.shape) - 0.5) * sqrt(12) for r in blurred]
+            results = [r + eps * scales * (self._rng.random(r.shape) - 0.5) * sqrt(12) for r in results]
         if isinstance(node.op, LayerNorm):
-            blurred = [self._rearranged(node.op, node.outputs[0].dtype.eps, noisy, blurred[0])]
+            results = [self._rearranged(node.op, eps, noisy, results[0])]
         if isinstance(node.op, (LayerNorm, GroupNorm)):
-            blurred = [self._off_centre(node, noisy, blurred[0])]
-        if isinstance(node.op, (Resize, UpSample)) and noisy[0] is not None:
-            blurred = [self._displaced(node, noisy[0], blurred[0], apply)]
-        return tuple(blurred)
+            results = [self._off_centre(node, noisy, results[0])]
+        if isinstance(node.op, (Resize, UpSample)):
+            results = [self._displaced(node, noisy[0], results[0], apply)]
+        return results
 
     def _off_centre(self, node: Node, operands: Sequence[Array | None], y: Array) -> Array:
         """As with a mean and a variance that are off: sums of K terms round, and are off by the same for all of them.
