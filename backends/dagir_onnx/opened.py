@@ -46,8 +46,8 @@ class OnnxFile(OnnxExecutable):
         return read_proto(self.path)
 
     @contextlib.contextmanager
-    def _source(self, options: Any) -> Iterator[str]:
-        yield str(self.path)
+    def _source(self, options: Any) -> Iterator[tuple[str, None]]:
+        yield str(self.path), None
 
     def _model_for_points(self) -> ModelProto:
         return self.artifact
