@@ -200,6 +200,9 @@ class Writer:
 
     def _config(self, layer: Layer) -> Any:
         """The configuration; None where it holds what a file cannot: then the layer loads as its graph alone."""
+        if isinstance(layer, OpaqueLayer):
+            config = layer.saved_config
+            return None if config is None else self.encode.strict(config)
         try:
             config = layer.get_config()
             kept = {key: _without_initializer(key, value) for key, value in config.items()}
