@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from dagir import layers as layer_classes
-from dagir.dims import SymbolicDim
 from dagir.call_order import places_of, restore_order
+from dagir.dims import SymbolicDim
 from dagir.errors import ArgumentError, FileError
 from dagir.foreign import takes_a_model
 from dagir.graph import Constant, Graph, Node, Parameter, Value, apply_node

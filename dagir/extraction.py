@@ -31,9 +31,9 @@ def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = N
     """A model over the same nodes and weights, from other inputs to other outputs.
 
     outputs, inputs: Values, layers, names of values or layers ("dense_1", or "encoder/conv2d" inside a nested model
-    or layer; "dense:1" is the second call of a shared layer), or structures of them. A layer with several outputs stands
-    for all of them, as `layer.output` has them; as inputs, for those that the outputs need. What is inside a nested
-    model is computed as it is there, from this model's inputs. Raises ArgumentError with the nearest names.
+    or layer; "dense:1" is the second call of a shared layer), or structures of them. A layer with several outputs
+    stands for all of them, as `layer.output` has them; as inputs, for those that the outputs need. What is inside a
+    nested model is computed as it is there, from this model's inputs. Raises ArgumentError with the nearest names.
     """
     _check(model, "extract")
     wanted = map_structure(lambda leaf: resolve(model, leaf), outputs)
