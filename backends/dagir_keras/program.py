@@ -135,6 +135,10 @@ class Program:
         self.derived = set() if inside else _derived(self.graph)
         dynamic = [node for node in self.graph.nodes if not self.derived.issuperset(node.outputs)]
         self.steps = [(node, self._prepare(node)) for node in dynamic]
+        self.fixed = {} if inside else self._fixed_outputs()
+        for value in self.graph.outputs if inside else ():
+            if isinstance(value.source, Parameter):
+                self._track(value.source)
 
     def __call__(self, tensors: Sequence[Any]) -> list[Any]:
         """Run on one tensor per input of the graph."""
@@ -147,7 +151,21 @@ class Program:
             except DagirError as error:
                 raise at_node(error, node) from None
             values.update(zip(node.outputs, results, strict=True))
-        return [self._read(value, values) for value in self.graph.outputs]
+        found = {value: layer.run(tensors[:1])[0] for value, layer in self.fixed.items()}
+        return [found[value] if value in found else self._result(value, values) for value in self.graph.outputs]
+
+    def _fixed_outputs(self) -> dict[Value, TracedLayer]:
+        """For each output that hangs on no input a layer that gives it: a Keras model yields what layers made."""
+        from dagir_keras.traced import Trace
+
+        read = self.graph.inputs[:1]
+        fixed = [v for v in self.graph.outputs if v in self.derived or isinstance(v.source, (Constant, Parameter))]
+        graphs = {value: Graph(read, [value], "fixed") for value in fixed if value not in self.graph.inputs}
+        return {v: self.registry.trace(Trace.of(graph, len(read), None), None, None) for v, graph in graphs.items()}
+
+    def _result(self, value: Value, values: dict[Value | None, Any]) -> Any:
+        found = self._read(value, values)
+        return keras.ops.convert_to_tensor(found) if isinstance(found, keras.Variable) else found
 
     def _read(self, value: Value | None, values: dict[Value | None, Any]) -> Any:
         source = value.source if value is not None else None
@@ -174,12 +192,15 @@ class Program:
         if owning and not self.inside:
             return self._owning_step(node, names)
         for parameter in parameters:
-            owner = self.registry.owners.get(parameter)
-            self.tracked.append(self.registry.variable(parameter) if owner is None else self.registry.layer(*owner))
+            self._track(parameter)
         rule = rules[type(node.op)]
         if names:
             return self._sized_step(node, rule, names)
         return lambda operands: _as_tuple(rule(node.op, *operands))
+
+    def _track(self, parameter: Parameter) -> None:
+        owner = self.registry.owners.get(parameter)
+        self.tracked.append(self.registry.variable(parameter) if owner is None else self.registry.layer(*owner))
 
     def _note_owner(self, node: Node) -> None:
         """A weight of a native layer may be read elsewhere too: it stays one variable, the layer's."""
