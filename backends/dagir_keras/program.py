@@ -26,6 +26,7 @@ from dagir.passes import Outline
 from dagir.signatures import Signature
 from dagir.structure import flatten, flatten_like, map_structure, pack
 from dagir.types import DType
+from dagir_keras.arguments import are_among, with_arguments
 from dagir_keras.conv import needs_layer
 from dagir_keras.names import distinguish
 from dagir_keras.native import building, computes_in, held_by, is_native, make_layer
@@ -129,7 +130,8 @@ class Program:
         self.registry, self.within, self.inside = registry, within, inside
         self.tracked: list[Any] = []
         self.size_sources: dict[Node, tuple[Value, ...]] = {}
-        self.graph = Outline(native=is_native, within=within)(graph)
+        self.outputs = len(graph.outputs)
+        self.graph = Outline(native=is_native, within=within)(with_arguments(graph, is_native, within))
         for node in self.graph.nodes:
             self._note_owner(node)
         self.derived = set() if inside else _derived(self.graph)
@@ -152,14 +154,14 @@ class Program:
                 raise at_node(error, node) from None
             values.update(zip(node.outputs, results, strict=True))
         found = {value: layer.run(tensors[:1])[0] for value, layer in self.fixed.items()}
-        return [found[value] if value in found else self._result(value, values) for value in self.graph.outputs]
+        return [found[value] if value in found else self._result(value, values) for value in self.graph.outputs[: self.outputs]]
 
     def _fixed_outputs(self) -> dict[Value, TracedLayer]:
         """For each output that hangs on no input a layer that gives it: a Keras model yields what layers made."""
         from dagir_keras.traced import Trace
 
         read = self.graph.inputs[:1]
-        fixed = [v for v in self.graph.outputs if v in self.derived or isinstance(v.source, (Constant, Parameter))]
+        fixed = [v for v in self.graph.outputs[: self.outputs] if v in self.derived or isinstance(v.source, (Constant, Parameter))]
         graphs = {value: Graph(read, [value], "fixed") for value in fixed if value not in self.graph.inputs}
         return {v: self.registry.trace(Trace.of(graph, len(read), None), None, None) for v, graph in graphs.items()}
 
@@ -211,7 +213,7 @@ class Program:
 
     def _becomes_native(self, call: LayerCall, graph: Graph) -> bool:
         native = isinstance(call.layer, Layer) and not isinstance(call.layer, Model) and is_native(call)
-        return native and _is_whole(call, graph)
+        return native and _is_whole(call, graph) and are_among(call, graph.inputs)
 
     def _owning_step(self, node: Node, names: set[str]) -> Step:
         """A layer around one op: it has weights, or reads sizes, which are numbers within a layer only."""
