@@ -61,6 +61,7 @@ class Writer:
         self._names: dict[Any, str] = {}
         self._namer = Namer(["__metadata__"])
         parts = self.parts
+        self._cut = {value: name for model in parts.layers if isinstance(model, Model) for value, name in _cut(model)}
         self.encode = Encoder(parts.values, parts.parameters, parts.layers, self._tensor)
 
     def document(self) -> dict[str, Any]:
@@ -105,7 +106,7 @@ class Writer:
         return record if weight.trainable else {**record, "trainable": False}
 
     def _free(self, value: Value) -> dict[str, Any]:
-        record = {"name": value.name, **encode_type(value.type)}
+        record = {"name": self._cut.get(value, value.name), **encode_type(value.type)}
         if isinstance(value.source, LayerCall) and type(value.source.layer) is InputLayer:
             record["layer"] = self.parts.layers[value.source.layer]
             record |= self._at(value.source.location)
@@ -200,12 +201,21 @@ class Writer:
 
     def _config(self, layer: Layer) -> Any:
         """The configuration; None where it holds what a file cannot: then the layer loads as its graph alone."""
+        if isinstance(layer, OpaqueLayer):
+            config = layer.saved_config
+            return None if config is None else self.encode.strict(config)
         try:
             config = layer.get_config()
             kept = {key: _without_initializer(key, value) for key, value in config.items()}
             return self.encode.strict(kept)
         except (NotPlain, NotImplementedError):
             return None
+
+
+def _cut(model: Model) -> list[tuple[Value, str]]:
+    """The values at which a model was cut out of another one, by the names that tell them apart."""
+    names = zip(model.inputs, model.input_names, strict=True)
+    return [(value, name) for value, name in names if value.node is not None]
 
 
 def _without_initializer(key: str, value: Any) -> Any:

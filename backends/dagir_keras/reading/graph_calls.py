@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from dagir.call_order import call_behind, restore_order
 from dagir.errors import FileError
 from dagir.graph import Value
 from dagir.layers.core import Input
 from dagir.model_layers import run_order
+from dagir.origin import LayerCall
 from dagir.serialization.reading import shown
 from dagir.structure import flatten, flatten_sorted, map_structure
 from dagir.types import DType
@@ -142,9 +144,13 @@ class Calls:
         }
         possible = self._possible_order(reads)
         wanted = [key for key in self._output_calls(outputs) if key in reads]
+        made: list[tuple[LayerCall, int]] = []
         for key in dict.fromkeys([*run_order(reads, wanted, operation=lambda call: call[0]), *possible]):
             if key in reads:
                 self.outputs[key] = self._outputs(self.calls[key[0]][key[1]], problems)
+                call = call_behind(self.outputs[key])
+                made += [] if call is None else [(call, key[1])]
+        restore_order(made)
 
     def _possible_order(self, reads: Mapping[_Key, Sequence[_Key]]) -> list[_Key]:
         """Every call after those that it reads. Raises FileError where there is no such order."""

@@ -15,7 +15,7 @@ from keras.src.models.functional import Functional
 from dagir.graph import Value
 from dagir.layers.core import Input
 from dagir.types import Array, DType
-from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.problems import Refused, refuse_input
 
 
 def array_of(variable: Any) -> Array:
@@ -96,7 +96,14 @@ def dtype_of(source: Any) -> DType:
 
 
 def input_of(tensor: Any, nested: bool) -> Value:
-    """An input like Keras's. A nested model takes any batch, as in Keras, whatever it was built with."""
+    """An input like Keras's. A nested model takes any batch, as in Keras, whatever it was built with.
+
+    Raises Refused where it may be sparse, ragged or left out.
+    """
+    operation = tensor._keras_history.operation
+    for option in ("sparse", "ragged", "optional"):
+        if getattr(tensor, option, False) or getattr(operation, option, False):
+            refuse_input(_input_name(tensor), option)
     shape = list(tensor.shape)
     if nested and shape:
         shape[0] = None

@@ -12,12 +12,14 @@ from typing import Any
 
 import keras
 
+from dagir.call_order import call_behind, restore_order
 from dagir.errors import DagirError, UnsupportedLayer
 from dagir.graph import Parameter, Value
 from dagir.layers import Layer
 from dagir.layers.core import Input
 from dagir.layers.masks import as_it_runs
 from dagir.model import Model, Sequential
+from dagir.origin import LayerCall
 from dagir.structure import flatten_sorted, map_structure
 from dagir.types import DType, TensorType
 from dagir_keras.reading.calls import call_layer
@@ -250,14 +252,18 @@ class LiveReader:
         self, known: dict[int, tuple[Any, Value | None]], nodes: Sequence[Any], outputs: Sequence[Any], path: str
     ) -> list[Value | None]:
         """The values of KerasTensors, given those that they are computed from; None for what cannot be taken."""
+        made: list[tuple[LayerCall, int]] = []
         for node in nodes:
             operation = node.operation
             where = f"{path}/{operation.name}".lstrip("/")
             found: list[Any] = []
             with self.problems.at(where, type(operation).__name__):
                 found = self._outputs(node, known, where)
+            call = call_behind(found)
+            made += [] if call is None else [(call, node.outputs[0]._keras_history.node_index)]
             found = found or list(map(placeholder_of, node.outputs))
             known.update({id(t): (t, value) for t, value in zip(node.outputs, found, strict=True)})
+        restore_order(made)
         return [known[id(tensor)][1] for tensor in outputs]
 
     def _outputs(self, node: Any, known: Mapping[int, tuple[Any, Value | None]], where: str) -> list[Any]:

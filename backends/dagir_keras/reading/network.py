@@ -17,7 +17,7 @@ from dagir_keras.reading.calls import call_layer
 from dagir_keras.reading.graph_calls import Calls
 from dagir_keras.reading.layers import is_unregistered, make_layer
 from dagir_keras.reading.operations import is_operation, make_operation
-from dagir_keras.reading.problems import LOAD, Problems, Refused
+from dagir_keras.reading.problems import LOAD, Problems, Refused, refuse_input
 
 Record = Mapping[str, Any]
 _MODELS = {"Functional", "Model", "Sequential"}
@@ -108,8 +108,10 @@ class NetworkReader:
         complete = True
         for place, record in enumerate(config["layers"]):
             if isinstance(record, dict) and record.get("class_name") == "InputLayer" and place == 0:
-                source = self._input(record["config"], path, nested=bool(path))
-                continue
+                with self.problems.at(path or name, "Sequential"):
+                    source = self._input(record["config"], path, nested=bool(path))
+                    continue
+                return None
             layer = self._layer(record, f"{path}/{_name_of(record)}".lstrip("/"), made)
             complete = complete and layer is not None
             if layer is not None:
@@ -201,7 +203,7 @@ class NetworkReader:
             shape = [None, *shape[1:]] if shape else shape
         for option in ("sparse", "ragged", "optional"):
             if config.get(option):
-                raise Refused(f"it is a {option} input", "dagir's inputs are dense, and each is fed")
+                refuse_input(str(config.get("name")), option)
         dtype = config.get("dtype")
         name = config.get("name")
         return Input(batch_shape=shape, dtype=dtype if isinstance(dtype, str) else None, name=name)

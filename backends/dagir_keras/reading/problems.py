@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 from dagir.errors import DagirError, FileError, UnsafeFile, UnsupportedLayer
 
@@ -95,3 +96,11 @@ class Problems:
         remedies = dict.fromkeys(problem.remedy for problem in worst or self._found if problem.remedy)
         kind = UnsafeFile if worst else UnsupportedLayer
         return kind(f"{source}: {what}", facts=facts if count > 1 else (), remedy="; ".join(remedies) or None)
+
+
+def refuse_input(name: str, option: str) -> NoReturn:
+    """Raise Refused for an input that is not a dense tensor, given in every call."""
+    raise Refused(
+        f"its input {name!r} has {option}=True, and dagir's inputs are dense, and each is fed",
+        f"build the model with Input(...) without {option}=True, and call it on dense arrays",
+    )
