@@ -16,18 +16,24 @@ from dagir.errors import DagirError, UnsupportedLayer
 from dagir.graph import Parameter, Value
 from dagir.layers import Layer
 from dagir.layers.core import Input
-from dagir.layers.masks import as_it_runs
+from dagir.layers.masks import as_it_is_written, as_it_runs
 from dagir.model import Model, Sequential
+from dagir.origin import current_scope
 from dagir.structure import flatten_sorted, map_structure
 from dagir.types import DType, TensorType
+from dagir_keras.reading import values
 from dagir_keras.reading.calls import call_layer
+from dagir_keras.reading.functions import TracedFunction, known_name
 from dagir_keras.reading.keras_objects import (
     array_of,
     array_of_tensor,
+    has_call_of,
     has_graph,
     in_order_of,
     input_of,
     is_keras_class,
+    is_keras_operation,
+    is_keras_s,
     is_traceable,
     map_shapes,
     merged_weights,
@@ -36,6 +42,7 @@ from dagir_keras.reading.keras_objects import (
     placeholder_of,
     record_of,
     variables_of,
+    with_functions,
 )
 from dagir_keras.reading.layers import known_layers, make_layer, own_rule, refuse_by_name
 from dagir_keras.reading.operations import make_operation
@@ -53,6 +60,7 @@ def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any
         made = reader.top(source, inputs)
     problems.require_none(f"{type(source).__name__} {source.name!r}")
     reader.assign()
+    reader.done = True
     return made
 
 
@@ -60,7 +68,7 @@ class LiveReader:
     """What was made of each layer, model and variable so far."""
 
     def __init__(self, custom: Mapping[str, Any], problems: Problems) -> None:
-        self.custom, self.problems = custom, problems
+        self.custom, self.problems, self.done = custom, problems, False
         self._layers: dict[int, tuple[Any, Layer | None]] = {}
         self._parameters: dict[int, tuple[Any, Parameter]] = {}
         self._owners: dict[int, tuple[Any, Layer, int]] = {}
@@ -110,7 +118,7 @@ class LiveReader:
         """What stands for a Keras layer, the same at every call; None where it cannot be taken."""
         if id(source) not in self._layers:
             made = None
-            with self.problems.at(path or source.name, type(source).__name__):
+            with self.problems.at(path or source.name, type(source).__name__), _apart():
                 made = self._make(source, path)
             self._layers[id(source)] = source, made
             if not (made is None or isinstance(made, (TracedKerasLayer, Model)) or self._holds_traced(source)):
@@ -121,7 +129,7 @@ class LiveReader:
     def _make(self, source: Any, path: str) -> Layer | None:
         record = record_of(source)
         if own_rule(record, self.custom) is None:
-            if isinstance(source, keras.Sequential) and type(source).call is keras.Sequential.call:
+            if isinstance(source, keras.Sequential) and has_call_of(source, keras.Sequential):
                 return self._sequential(source, path)
             if has_graph(source):
                 return self._functional(source, path)
@@ -129,16 +137,24 @@ class LiveReader:
                 raise Refused("its weights are quantized", "read the model before model.quantize(...)")
             if is_keras_class(type(source)):
                 refuse_by_name(type(source).__name__)
-            if type(source).__name__ not in known_layers() or not is_keras_class(type(source)):
+            if type(source).__name__ not in known_layers() or not is_keras_s(source):
                 return stand_in(source, self, path)
+            record = with_functions(record, source)
         try:
-            made = make_layer(record, self.custom, lambda part, key: self._inner(source, key, path))
+            made = make_layer(record, self.custom, lambda part, key: self._part(part, source, key, path))
         except (Refused, DagirError):  # an argument that dagir's layer does not take; perhaps the call says more
             if own_rule(record, self.custom) is not None or not is_traceable(source):
                 raise
             return stand_in(source, self, path)
         made.trainable = source.trainable
         return made
+
+    def _part(self, part: Any, source: Any, key: str, path: str) -> Any:
+        """The layer that a layer holds under a key, or the function."""
+        if not callable(part) or isinstance(part, keras.layers.Layer):
+            return self._inner(source, key, path)
+        name = known_name(part)
+        return TracedFunction(part, self, source, path or source.name) if name is None else values.activation(name)
 
     def _inner(self, source: Any, key: str, path: str) -> Layer:
         found = part_of(source, key)
@@ -268,6 +284,8 @@ class LiveReader:
         if isinstance(node.operation, keras.layers.Layer):
             layer = self.layer(node.operation, where)
             return [] if layer is None else flatten_sorted(call_layer(layer, args, kwargs))
+        if not is_keras_operation(type(node.operation)):  # a subclass of keras.Operation, whatever its name
+            return flatten_sorted(self.run(node.operation, where, node.operation.call, args, kwargs))
         return flatten_sorted(make_operation(record_of(node.operation))(*args, **kwargs))
 
     def _leaf(self, leaf: Any, known: Mapping[int, tuple[Any, Value | None]]) -> Any:
@@ -299,6 +317,17 @@ class LiveReader:
             weight = Parameter(variable.path, type, array=array_of(variable), trainable=variable.trainable)
             self._parameters[id(variable)] = variable, weight
         return self._parameters[id(variable)][1]
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """What is made within it is no part of the call that met it: a model that a call uses is a graph of its own."""
+    token = current_scope.set(None)
+    try:
+        with as_it_is_written():
+            yield
+    finally:
+        current_scope.reset(token)
 
 
 def _blank(leaf: Any) -> Any:
