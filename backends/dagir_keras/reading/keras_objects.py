@@ -117,8 +117,10 @@ def _linear(source: Any) -> Any:
     for name, part in vars(source).items():
         if name.endswith("activation"):
             vars(alike)[name] = keras.activations.linear
-        elif name == "cell" and is_keras_class(type(part)):
+        elif name in ("cell", "layer", "forward_layer", "backward_layer") and is_keras_class(type(part)):
             vars(alike)[name] = _linear(part)
+        elif name == "cells":
+            vars(alike)[name] = [_linear(cell) if is_keras_class(type(cell)) else cell for cell in part]
     return alike
 
 
@@ -136,12 +138,6 @@ def part_of(source: Any, key: str) -> Any:
         name = "forward_layer"
     found = getattr(source, name, None)
     return found[int(place.rstrip("]"))] if place and found is not None else found
-
-
-def variables_of(source: Any) -> list[Any]:
-    """The weights that are a layer's own, not those of layers inside it."""
-    own = set(map(id, [*source._trainable_variables, *source._non_trainable_variables]))
-    return [variable for variable in source.weights if id(variable) in own]
 
 
 def dtype_of(source: Any) -> DType:

@@ -41,7 +41,6 @@ from dagir_keras.reading.keras_objects import (
     part_of,
     placeholder_of,
     record_of,
-    variables_of,
     with_functions,
 )
 from dagir_keras.reading.layers import known_layers, make_layer, own_rule, refuse_by_name
@@ -93,8 +92,9 @@ class LiveReader:
         if isinstance(made, TracedKerasLayer):
             return
         traced = {weight for _, weight in self._parameters.values()}  # have theirs, in an order of their own
-        apart = self._holds_traced(source)  # then the layers inside have their weights, and come to them as they run
-        held, own = (variables_of(source), made._weights) if apart else (merged_weights(source), made.weights)
+        held, own = merged_weights(source), made.weights
+        if self._holds_traced(source):  # then the layers inside come to their weights on their own, or as they run
+            held, own = self._not_of_layers_inside(source, held, own)
         variables = [variable for variable in held if id(variable) not in self._parameters]
         weights = [weight for weight in own if weight not in traced]
         if [tuple(variable.shape) for variable in variables] != [weight.shape for weight in weights]:
@@ -107,6 +107,14 @@ class LiveReader:
             )
         for variable, weight in zip(variables, weights, strict=True):
             weight.assign(array_of(variable))
+
+    def _not_of_layers_inside(self, source: Any, held: list[Any], own: list[Parameter]) -> tuple[list[Any], list[Any]]:
+        """Variables and weights without those of layers that were taken as such; the cell of an LSTM was not."""
+        found = [self._layers.get(id(inner), (inner, None)) for inner in source._flatten_layers(include_self=False)]
+        inside = [(inner, made) for inner, made in found if made is not None]
+        variables = {id(variable) for inner, _ in inside for variable in inner.weights}
+        weights = {weight for _, made in inside for weight in made.weights}
+        return [each for each in held if id(each) not in variables], [each for each in own if each not in weights]
 
     def _holds_traced(self, source: Any) -> bool:
         inside = (self._layers.get(id(inner), (None, None))[1] for inner in source._flatten_layers(include_self=False))
