@@ -78,7 +78,7 @@ def is_unregistered(record: Mapping[str, Any]) -> bool:
     return "module" in record and record["module"] is None
 
 
-def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Callable[[Any, str], Layer]) -> Layer:
+def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Callable[[Any, str], Any]) -> Layer:
     """The layer of a record: class_name, module, config. inner: makes the layers inside. Raises Refused, DagirError."""
     name, config = record.get("class_name"), record.get("config")
     if not isinstance(name, str) or not isinstance(config, dict):
@@ -106,7 +106,7 @@ def own_rule(record: Mapping[str, Any], custom: Mapping[str, Any]) -> Any:
     return None
 
 
-def _custom(maker: Any, config: dict[str, Any], inner: Callable[[Any, str], Layer]) -> Layer:
+def _custom(maker: Any, config: dict[str, Any], inner: Callable[[Any, str], Any]) -> Layer:
     if isinstance(maker, type) and issubclass(maker, Layer):
         made: Any = maker.from_config(_arguments(config, inner))
     else:
@@ -148,7 +148,7 @@ def refuse_by_name(name: str) -> None:
         raise Refused(f"{name} {REFUSED[name]}", f"begin the model behind it, or {RULE.format(name)}")
 
 
-def _arguments(config: dict[str, Any], inner: Callable[[Any, str], Layer]) -> dict[str, Any]:
+def _arguments(config: dict[str, Any], inner: Callable[[Any, str], Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, data in config.items():
         if key in _FORGOTTEN:
@@ -161,7 +161,7 @@ def _arguments(config: dict[str, Any], inner: Callable[[Any, str], Layer]) -> di
     return found
 
 
-def _argument(key: str, data: Any, inner: Callable[[Any, str], Layer]) -> Any:
+def _argument(key: str, data: Any, inner: Callable[[Any, str], Any]) -> Any:
     if key == "dtype":
         return policy(data)
     last = key.rpartition("_")[2]
@@ -172,6 +172,8 @@ def _argument(key: str, data: Any, inner: Callable[[Any, str], Layer]) -> Any:
     if key in _PARTS and isinstance(data, list) and data and all(map(values.is_object, data)):
         return [inner(part, f"{key}[{place}]") for place, part in enumerate(data)]
     if key.endswith("activation"):
+        if callable(data):  # of a layer in this process
+            return inner(data, key)
         is_layer = values.is_object(data) and data["class_name"] in known_layers()
         return inner(data, key) if is_layer else values.activation(data)
     return values.plain(data)
