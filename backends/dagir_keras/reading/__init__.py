@@ -15,6 +15,7 @@ from dagir.model import Model
 from dagir.model_files import format_of
 from dagir.origin import without_lines
 from dagir_keras.reading.archive import HDF5, MAX_COMPRESSED, MAX_CONFIG, ZIP, Archive, map_file, parse_config
+from dagir_keras.reading.keras2 import Writer, as_written_today, check_readable
 from dagir_keras.reading.layers import rule
 from dagir_keras.reading.network import Made, NetworkReader
 from dagir_keras.reading.problems import Problems
@@ -58,10 +59,11 @@ def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
     )
 
 
-def _made(record: Any, path: str, custom: Mapping[str, Any]) -> Made:
+def _made(record: Any, path: str, custom: Mapping[str, Any], writer: Writer) -> Made:
     problems = Problems()
+    check_readable(writer, path)
     try:
-        made = NetworkReader(path, custom, problems).model(record)
+        made = NetworkReader(path, custom, problems).model(as_written_today(record, writer))
     except RecursionError:
         raise FileError(f"{path}: models are nested too deep in it") from None
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
@@ -86,7 +88,8 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
             remedy="save the model with model.save('name.keras')",
         )
     fill_vocabularies(config, archive)
-    made = _made(config, archive.path, custom)
+    about = bytes(archive.member("metadata.json", MAX_CONFIG)) if "metadata.json" in archive.names else b""
+    made = _made(config, archive.path, custom, Writer.of_metadata(about, config))
     view = archive.member("model.weights.h5", MAX_COMPRESSED)
     stored = open_hdf5(view, f"{archive.path}: model.weights.h5")
     WeightsReader(archive.path, stored).read(made)
@@ -109,6 +112,7 @@ def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
     stored = root.group("model_weights")
     if stored is None:
         raise FileError(f"{path}: has no model_weights: the architecture is there, the weights are not")
-    made = _made(parse_config(config, f"{path}: model_config"), path, custom)
+    record = parse_config(config, f"{path}: model_config")
+    made = _made(record, path, custom, Writer.of(root.text("keras_version"), root.text("backend"), record))
     WeightsReader(path, stored).read_legacy(made)
     return made.model

@@ -15,6 +15,7 @@ from dagir.serialization.reading import shown
 from dagir.structure import flatten
 from dagir_keras.reading.calls import call_layer
 from dagir_keras.reading.graph_calls import Calls
+from dagir_keras.reading.keras2 import call_as_written, counts_from_zero
 from dagir_keras.reading.layers import is_unregistered, make_layer
 from dagir_keras.reading.operations import is_operation, make_operation
 from dagir_keras.reading.problems import LOAD, Problems, Refused
@@ -153,7 +154,7 @@ class NetworkReader:
 
     def _functional(self, config: dict[str, Any], path: str) -> Made | None:
         made = Made(config, Model.__new__(Model))
-        calls = Calls(self.source, path)
+        calls = Calls(self.source, path, outputs_from_one=not counts_from_zero(config))
         for record in config["layers"]:
             self._add(record, calls, made, path)
         calls.run(self.problems, config.get("output_layers"))
@@ -189,7 +190,7 @@ class NetworkReader:
                 run = make_operation({**record, "name": name})
         else:
             layer = self._layer(record, where, made)
-            run = None if layer is None else _calling(layer)
+            run = None if layer is None else _calling(layer, record)
         calls.add(name, where, kind, run, nodes, is_model(record, self.custom) and kind != "Sequential")
 
     def _input(self, config: Any, path: str, nested: bool) -> Value:
@@ -227,5 +228,6 @@ def _name_of(record: Any) -> str:
     return str(name or record.get("class_name"))
 
 
-def _calling(layer: Layer) -> Callable[..., Any]:
-    return lambda *args, **kwargs: call_layer(layer, args, kwargs)
+def _calling(layer: Layer, record: Record) -> Callable[..., Any]:
+    call = call_as_written(record)
+    return lambda *args, **kwargs: call(layer, args, kwargs)

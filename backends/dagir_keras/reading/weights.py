@@ -11,12 +11,16 @@ from dagir.layers import Layer
 from dagir.structure import flatten
 from dagir.weights import release
 from dagir_keras.reading.hdf5 import Dataset, Group, walk
+from dagir_keras.reading.keras2 import without_slash
 from dagir_keras.reading.network import Made
 from dagir_keras.reading.values import is_object
 
 _ORDERS = {  # of the layers inside, where Keras lists their weights in another order than their names have
     "Bidirectional": ("forward_layer", "backward_layer"),
-    "MultiHeadAttention": ("query_dense", "key_dense", "_gate_dense", "value_dense", "output_dense"),
+    "MultiHeadAttention": (  # with underscores in Keras 2
+        *("query_dense", "_query_dense", "key_dense", "_key_dense", "_gate_dense"),
+        *("value_dense", "_value_dense", "output_dense", "_output_dense"),
+    ),
     "GroupQueryAttention": ("_query_dense", "_key_dense", "_gate_dense", "_value_dense", "_output_dense"),
 }
 _CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}  # whose public name is another
@@ -44,9 +48,10 @@ class WeightsReader:
             raise FileError(
                 f"{self.source}: the file has weights of {len(stored)} layers, the model has {len(wanted)} with weights"
             )
-        known = set(stored) == {name for name, _ in wanted}
+        written = {without_slash(name): name for name in stored}  # Keras 2 has slashes in names
+        known = len(written) == len(stored) and written.keys() == {name for name, _ in wanted}
         for place, (name, layer) in enumerate(wanted):
-            self._assign(layer, _legacy_weights(layer), lists[name if known else stored[place]], name)
+            self._assign(layer, _legacy_weights(layer), lists[written[name] if known else stored[place]], name)
 
     def _legacy(self, name: str) -> list[Dataset]:
         group = self.stored.group(name)
