@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from dagir import limits
 from dagir.errors import ArgumentError, FileError
 from dagir.model import Model
 from dagir.model_files import format_of
@@ -31,7 +32,7 @@ def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: A
     FileError (a file that is missing or damaged), UnsafeFile, UnsupportedLayer (all layers that cannot be taken).
     """
     if isinstance(source, (str, os.PathLike)):
-        with without_lines():
+        with without_lines(), limits.reading(os.fspath(source)):
             return _read_file(os.fspath(source), custom_objects or {})
     keras = sys.modules.get("keras")  # who holds a layer of Keras has imported it
     if keras is not None and isinstance(source, keras.layers.Layer):

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dagir import limits
 from dagir.errors import FileError, UnsupportedLayer
-from dagir.graph import Value
+from dagir.graph import Graph, Value
 from dagir.layers import Layer
 from dagir.layers.core import Input
 from dagir.model import Model, Sequential
@@ -40,6 +41,7 @@ class NetworkReader:
     def __init__(self, source: str, custom: Mapping[str, Any], problems: Problems) -> None:
         self.source, self.custom, self.problems = source, custom, problems
         self._shared: dict[int, tuple[Layer, Made | None]] = {}
+        self._opened: dict[int, tuple[Graph, int]] = {}  # graphs by identity, each with how many nodes it stands for
 
     def model(self, record: Record, path: str = "") -> Made | None:
         """The model of a record; None where it cannot be taken."""
@@ -55,9 +57,21 @@ class NetworkReader:
         if made is None:
             return None
         made.record = record
+        self._spend(made.model, path)
         if config.get("trainable") is False:
             made.model.trainable = False
         return made
+
+    def _spend(self, model: Model, path: str) -> None:
+        """Draw on the budget for the nodes that a model stands for with those within it opened: calls double them."""
+        if "graph" not in vars(model):
+            return
+        graph = model.graph
+        inner = [getattr(node.op, "graph", None) for node in graph.nodes]
+        count = sum(self._opened.get(id(each), (None, 1))[1] for each in inner)
+        self._opened[id(graph)] = graph, count
+        if not path:
+            limits.spend("nodes", count, f"the model with {count:,} nodes")
 
     def _damaged(self, path: str, what: str) -> FileError:
         return FileError(f"{self.source}: model {path or '(the outermost)'} {what}")

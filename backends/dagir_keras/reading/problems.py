@@ -51,6 +51,8 @@ class Problems:
             yield
         except Refused as refused:
             self._found.append(Problem(path, kind, refused.reason, refused.remedy, refused.unsafe))
+        except UnsafeFile as error:
+            self._found.append(Problem(path, kind, error.summary, error.remedy, unsafe=True))
         except (FileError, RecursionError):
             raise
         except DagirError as error:

@@ -27,7 +27,6 @@ _OLDER = {  # other names of the same
     "regularizer": {"l1_l2"},
     "constraint": {"max_norm", "min_max_norm", "non_neg", "unit_norm"},
 }
-MAX_CONSTANT = 1 << 26  # elements of a constant that a file may ask for
 
 
 def is_object(data: Any) -> bool:
