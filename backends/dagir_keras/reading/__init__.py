@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from dagir import limits
@@ -60,17 +61,23 @@ def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
     )
 
 
+@contextmanager
+def _as_keras_writes(path: str, part: str) -> Iterator[None]:
+    """What breaks the reader of a part in a way that no check foresaw is damage of that part, and says so."""
+    try:
+        yield
+    except RecursionError:
+        raise FileError(f"{path}: models are nested too deep in it") from None
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
+        text = f"{type(error).__name__}: {str(error)[:120]}"
+        raise FileError(f"{path}: its {part} is not what Keras writes: {text}") from error
+
+
 def _made(record: Any, path: str, custom: Mapping[str, Any], writer: Writer) -> Made:
     problems = Problems()
     check_readable(writer, path)
-    try:
+    with _as_keras_writes(path, "configuration"):
         made = NetworkReader(path, custom, problems).model(as_written_today(record, writer))
-    except RecursionError:
-        raise FileError(f"{path}: models are nested too deep in it") from None
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
-        raise FileError(
-            f"{path}: its configuration is not what Keras writes: {type(error).__name__}: {str(error)[:120]}"
-        ) from error
     problems.require_none(path)
     if made is None:
         raise FileError(f"{path}: holds no model")
@@ -88,12 +95,14 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
             f"{archive.path}: has no model.weights.h5: the architecture is there, the weights are not",
             remedy="save the model with model.save('name.keras')",
         )
-    fill_vocabularies(config, archive)
+    with _as_keras_writes(archive.path, "configuration"):
+        fill_vocabularies(config, archive)
     about = bytes(archive.member("metadata.json", MAX_CONFIG)) if "metadata.json" in archive.names else b""
     made = _made(config, archive.path, custom, Writer.of_metadata(about, config))
     view = archive.member("model.weights.h5", MAX_COMPRESSED)
     stored = open_hdf5(view, f"{archive.path}: model.weights.h5")
-    WeightsReader(archive.path, stored).read(made)
+    with _as_keras_writes(archive.path, "model.weights.h5"):
+        WeightsReader(archive.path, stored).read(made)
     return made.model
 
 
@@ -115,5 +124,6 @@ def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
         raise FileError(f"{path}: has no model_weights: the architecture is there, the weights are not")
     record = parse_config(config, f"{path}: model_config")
     made = _made(record, path, custom, Writer.of(root.text("keras_version"), root.text("backend"), record))
-    WeightsReader(path, stored).read_legacy(made)
+    with _as_keras_writes(path, "model_weights"):
+        WeightsReader(path, stored).read_legacy(made)
     return made.model

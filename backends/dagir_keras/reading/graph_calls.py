@@ -82,7 +82,10 @@ class Calls:
 
     def _arguments(self, node: Any, path: str) -> tuple[Any, Any]:
         if isinstance(node, dict):
-            return self._decode(node.get("args", []), path), self._decode(node.get("kwargs", {}), path)
+            args, kwargs = node.get("args", []), node.get("kwargs", {})
+            if not isinstance(args, list) or not isinstance(kwargs, dict) or values.is_object(kwargs):
+                raise self._damaged(f"says that layer {path!r} is called on {shown(node)}")
+            return self._decode(args, path), self._decode(kwargs, path)
         if not isinstance(node, list):
             raise self._damaged(f"says that layer {path!r} is called on {shown(node)}")
         if node and isinstance(node[0], str):
@@ -115,6 +118,8 @@ class Calls:
             return values.plain(data)
         except Refused as refused:
             return refused
+        except (TypeError, ValueError, ArithmeticError) as error:  # numbers that make no array of their dtype
+            return Refused(f"it is called on {shown(data)}: {type(error).__name__}")
 
     def _reference(self, data: Any, path: str) -> _Reference:
         if (

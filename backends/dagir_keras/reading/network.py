@@ -123,23 +123,26 @@ class NetworkReader:
         complete = True
         for place, record in enumerate(config["layers"]):
             if isinstance(record, dict) and record.get("class_name") == "InputLayer" and place == 0:
-                source = self._input(record["config"], path, nested=bool(path))
+                with self.problems.at(f"{path}/{_name_of(record)}".lstrip("/"), "InputLayer"):
+                    source = self._input(record.get("config"), path, nested=bool(path))
+                    continue
+                complete = False
                 continue
             layer = self._layer(record, f"{path}/{_name_of(record)}".lstrip("/"), made)
             complete = complete and layer is not None
             if layer is not None:
                 stack.append(layer)
-        if source is None:
-            source = self._unnamed_input(config, name, stack)
         if not complete:
             return None
+        if source is None:
+            source = self._unnamed_input(config, name, stack)
         return self._stacked(made, source, stack, path)
 
     def _unnamed_input(self, config: dict[str, Any], name: str, stack: Sequence[Layer]) -> Value | None:
-        first = config["layers"][0].get("config", {}) if config["layers"] and stack else {}
+        first = config["layers"][0]["config"] if config["layers"] and stack else {}
         shape = config.get("build_input_shape") or first.get("batch_input_shape")
-        if not isinstance(shape, list):
-            return None
+        if not _is_shape(shape):
+            return _input_like(stack[0], name) if stack else None
         dtype = first.get("dtype") if "batch_input_shape" in first else None
         return Input(batch_shape=shape, dtype=dtype if isinstance(dtype, str) else stack[0].dtype, name=f"{name}_input")
 
@@ -209,8 +212,10 @@ class NetworkReader:
 
     def _input(self, config: Any, path: str, nested: bool) -> Value:
         """An input of the outermost model, or of a nested one, which in Keras takes any batch."""
+        if not isinstance(config, dict):
+            raise self._damaged(path, f"has an input whose config is {shown(config)}")
         shape = config.get("batch_shape", config.get("batch_input_shape"))
-        if not isinstance(shape, list):
+        if not _is_shape(shape):
             raise self._damaged(path, f"has an input of shape {shown(shape)}")
         if nested:
             shape = [None, *shape[1:]] if shape else shape
@@ -220,6 +225,18 @@ class NetworkReader:
         dtype = config.get("dtype")
         name = config.get("name")
         return Input(batch_shape=shape, dtype=dtype if isinstance(dtype, str) else None, name=name)
+
+
+def _is_shape(data: Any) -> bool:
+    return isinstance(data, list) and all(size is None or (type(size) is int and size >= 0) for size in data)
+
+
+def _input_like(layer: Layer, name: str) -> Value | None:
+    """An input as a model takes it, which in Keras 2 is what goes into a Sequential that begins with it."""
+    if not isinstance(layer, Model) or "graph" not in vars(layer) or len(layer.graph.inputs) != 1:
+        return None
+    own = layer.graph.inputs[0]
+    return Input(batch_shape=[None, *own.type.shape[1:]], dtype=own.dtype, name=f"{name}_input")
 
 
 _BUILD = "call the model once, or begin it with an Input, before it is saved"

@@ -70,10 +70,10 @@ def is_operation(record: Mapping[str, Any]) -> bool:
         return module.startswith(("keras.src.ops.", "keras.ops"))
     if "module" in record:  # null: a class of the user's own
         return False
-    config = record.get("config")
+    config, kind = record.get("config"), str(record.get("class_name"))
     return (  # the older format names no module; a layer's configuration says whether it trains
-        isinstance(config, dict) and not config.keys() - {"name"} and str(record.get("class_name")) != "InputLayer"
-    ) or (isinstance(config, dict) and "trainable" not in config and _function(str(record["class_name"])) is not None)
+        isinstance(config, dict) and not config.keys() - {"name"} and kind != "InputLayer"
+    ) or (isinstance(config, dict) and "trainable" not in config and _function(kind) is not None)
 
 
 @cache

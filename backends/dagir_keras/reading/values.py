@@ -45,7 +45,7 @@ def training_object(kind: str, data: Any) -> Any:
     plain = isinstance(config, dict) and all(
         part is None or isinstance(part, (bool, int, float, str, list)) for part in config.values()
     )
-    if name not in _KNOWN[kind] or not plain:
+    if not isinstance(name, str) or name not in _KNOWN[kind] or not plain:
         return None
     if all(part is None for part in config.values()) or (name == "Orthogonal" and config.get("gain") == 1.0):
         config = {}
@@ -96,7 +96,8 @@ def activation(data: Any) -> Any:
         return OTHERWISE[data]
     if data == HARD_SIGMOID:
         return hard_sigmoid
-    data = _OF_TENSORFLOW.get(data, data)
+    if data is not None:
+        data = _OF_TENSORFLOW.get(data, data)
     try:
         activations.get(data)
     except ArgumentError:

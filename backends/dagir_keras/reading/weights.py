@@ -130,7 +130,12 @@ def _file_name(class_name: str) -> str:
 
 
 def _name(record: Mapping[str, Any]) -> str:
-    return str(record.get("name") or record.get("config", {}).get("name"))
+    return str(record.get("name") or _config(record).get("name"))
+
+
+def _config(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = record.get("config")
+    return found if isinstance(found, Mapping) else {}
 
 
 def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
@@ -138,10 +143,11 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
     own = group.group("vars")
     if own is not None:
         yield from (data for data in map(own.get, sorted(own.names, key=_number)) if isinstance(data, Dataset))
-    config = record.get("config", {})
+    config = _config(record)
     if record.get("class_name") == "SpectralNormalization":  # the kernel of the layer inside is among its own
         inner = group.group("layer")
-        yield from [] if inner is None else list(_arrays(config.get("layer", {}), inner))[1:]
+        part = config.get("layer")
+        yield from [] if inner is None else list(_arrays(part if is_object(part) else {}, inner))[1:]
         return
     if isinstance(config.get("layers"), list):
         records = [inner for inner in config["layers"] if isinstance(inner, dict)]
@@ -168,7 +174,7 @@ def _listed(records: Sequence[Mapping[str, Any]], group: Group, name: str) -> It
 
 
 def _number(name: str) -> tuple[int, str]:
-    return (int(name), "") if name.isdigit() else (1 << 31, name)
+    return (int(name), "") if name.isascii() and name.isdigit() and len(name) < 10 else (1 << 31, name)
 
 
 def _private_last(name: str) -> tuple[bool, str]:

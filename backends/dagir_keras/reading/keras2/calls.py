@@ -80,9 +80,9 @@ class _Adapter:
             return node  # of another form, or damaged: the reader tells
         first = self._first_argument(node)
         first = first[0] if isinstance(first, list) and len(first) == 1 else first
-        options = next((entry[3] for entry in reversed(entries) if len(entry) == 4), {})
+        options: dict[str, Any] = next((entry[3] for entry in reversed(entries) if len(entry) == 4), {})
         kwargs = {key: self._option(part) for key, part in options.items()}
-        if record.get("class_name") in _TAKES_STATES and isinstance(first, list):
+        if str(record.get("class_name")) in _TAKES_STATES and isinstance(first, list):
             first, *states = first
             kwargs["initial_state"] = states
         return {"args": [first], "kwargs": kwargs}

@@ -9,7 +9,11 @@ from dagir.graph import Value
 from dagir_keras.reading.keras2.writer import Writer
 
 HARD_SIGMOID = "hard_sigmoid of Keras 2"
-_SINCE = {"swish": (2, 4), "gelu": (2, 4), "mish": (2, 13)}  # where Keras had none, a function of the user's had the name
+_SINCE = {
+    "swish": (2, 4),
+    "gelu": (2, 4),
+    "mish": (2, 13),
+}  # where Keras had none, a function of the user's had the name
 _ALWAYS = {
     *("softmax", "elu", "selu", "softplus", "softsign", "relu", "tanh", "sigmoid", "exponential", "linear"),
     *("softmax_v2", "log_softmax_v2", "relu6"),  # TensorFlow's own, which nobody else's are

@@ -9,7 +9,6 @@ from dagir import ops
 from dagir.graph import Value
 from dagir.layers import Layer
 from dagir.structure import flatten, map_structure
-from dagir.types import DType
 from dagir_keras.reading.calls import call_layer
 from dagir_keras.reading.keras2.writer import Writer
 from dagir_keras.reading.problems import Refused
@@ -66,7 +65,7 @@ def _causal(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
 
 def noted(record: dict[str, Any], config: Mapping[str, Any], writer: Writer) -> dict[str, Any]:
     """The record, with how its layer is called where that is not as today."""
-    kind = record.get("class_name")
+    kind = str(record.get("class_name"))
     how: Any = None
     if writer.is_keras_2 and kind in _MERGES:
         axis = config.get("axis", -1) if kind == "Concatenate" else None
