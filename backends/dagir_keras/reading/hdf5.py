@@ -126,6 +126,10 @@ class Group:
 
     def _texts(self, name: str) -> list[str]:
         found = self._attribute(name, scalar=False)
+        if not isinstance(found, (list, tuple, np.ndarray)) or not all(
+            isinstance(each, (bytes, str)) for each in found
+        ):
+            raise FileError(f"{self.where}: attribute {name} is no list of names")
         return [each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each) for each in found]
 
     def _attribute(self, name: str, scalar: bool) -> Any:

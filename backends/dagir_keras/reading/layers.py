@@ -12,16 +12,18 @@ from typing import Any, TypeAlias
 
 from dagir import layers
 from dagir.layers import Layer
+from dagir.layers.arguments import takes
 from dagir.layers.refused import REFUSED
 from dagir_keras.reading import applications, values
 from dagir_keras.reading.dtypes import policy
+from dagir_keras.reading.keras2.refusals import refuse_if_marked
 from dagir_keras.reading.problems import REGISTER, RULE, Refused
 
 Maker: TypeAlias = Callable[[dict[str, Any]], Layer]
 
 _rules: dict[str, Any] = {}
 _FORGOTTEN = {  # of older files, or without meaning for what the layer computes
-    *("activity_regularizer", "batch_input_shape", "input_shape", "implementation", "input_length", "time_major"),
+    *("activity_regularizer", "batch_input_shape", "input_shape", "implementation", "input_length"),
     *("lora_rank", "lora_alpha", "experimental_autocast", "synchronized", "sparse", "ragged"),
 }
 _CODE = {
@@ -84,6 +86,8 @@ def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Call
     if not isinstance(name, str) or not isinstance(config, dict):
         raise Refused("its configuration has no class_name, or no config")
     own = own_rule(record, custom)
+    if own is None:
+        refuse_if_marked(record)
     if own is not None:
         return _custom(own, config, inner)
     if isinstance(vocabulary := config.get("vocabulary"), str):
@@ -93,7 +97,10 @@ def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Call
     axis = config.get("axis")
     if record.get("module") is None and isinstance(axis, list) and len(axis) == 1:  # as Keras reads its older files
         config = {**config, "axis": axis[0]}
-    return cls.from_config(_arguments(config, inner))
+    arguments = _arguments(config, inner)
+    if "trainable" in arguments and not takes(cls, "trainable"):
+        del arguments["trainable"]  # of a layer that has no weights
+    return cls.from_config(arguments)
 
 
 def own_rule(record: Mapping[str, Any], custom: Mapping[str, Any]) -> Any:
