@@ -133,7 +133,8 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
     own = group.group("vars")
     if own is not None:
         yield from (data for data in map(own.get, sorted(own.names, key=_number)) if isinstance(data, Dataset))
-    config = record.get("config", {})
+    said = record.get("config")
+    config: Mapping[str, Any] = said if isinstance(said, dict) else {}
     if record.get("class_name") == "SpectralNormalization":  # the kernel of the layer inside is among its own
         inner = group.group("layer")
         yield from [] if inner is None else list(_arrays(config.get("layer", {}), inner))[1:]
@@ -148,7 +149,7 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
         inner = None if name in ("vars", "seed_generator") else group.group(name)
         if inner is None:
             continue
-        part = config.get(_CONFIGURED.get(name, name))
+        part: Any = config.get(_CONFIGURED.get(name, name))
         if isinstance(part, list) and part and all(map(is_object, part)):
             yield from _listed(part, group, name)
         else:
@@ -163,7 +164,7 @@ def _listed(records: Sequence[Mapping[str, Any]], group: Group, name: str) -> It
 
 
 def _number(name: str) -> tuple[int, str]:
-    return (int(name), "") if name.isdigit() else (1 << 31, name)
+    return (int(name), "") if name.isascii() and name.isdigit() and len(name) < 10 else (1 << 31, name)
 
 
 def _private_last(name: str) -> tuple[bool, str]:
