@@ -16,13 +16,14 @@ from typing import Literal
 
 from dagir.errors import UnsafeFile
 
-Resource = Literal["nodes", "elements", "json bytes", "tensor bytes", "names", "terms"]
+Resource = Literal["nodes", "elements", "json bytes", "json values", "tensor bytes", "names", "terms"]
 
 LIMITS: Mapping[Resource, int] = MappingProxyType(
     {
         "nodes": 2_000_000,  # of the graph, inlined calls included: the largest published networks have some 100,000
         "elements": 1 << 26,  # of arrays that ops make from sizes alone (Eye, OneHot, windows), in all
         "json bytes": 256 << 20,  # a thousand layers take a few MiB
+        "json values": 1 << 22,  # and lines of vocabularies: a value takes many times the memory of its text
         "tensor bytes": 64 << 30,  # declared by the file, read or not
         "names": 1 << 20,  # members, groups, links, attributes
         "terms": 1_000_000,  # of symbolic sizes

@@ -16,7 +16,7 @@ from dagir.errors import ArgumentError, FileError
 from dagir.model import Model
 from dagir.model_files import format_of
 from dagir.origin import without_lines
-from dagir_keras.reading.archive import HDF5, MAX_COMPRESSED, MAX_CONFIG, ZIP, Archive, map_file, parse_config
+from dagir_keras.reading.archive import HDF5, ZIP, Archive, map_file, parse_config
 from dagir_keras.reading.keras2 import Writer, as_written_today, check_readable
 from dagir_keras.reading.layers import rule
 from dagir_keras.reading.network import Made, NetworkReader
@@ -33,8 +33,9 @@ def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: A
     FileError (a file that is missing or damaged), UnsafeFile, UnsupportedLayer (all layers that cannot be taken).
     """
     if isinstance(source, (str, os.PathLike)):
-        with without_lines(), limits.reading(os.fspath(source)):
-            return _read_file(os.fspath(source), custom_objects or {})
+        path = os.fspath(source)
+        with without_lines(), limits.reading(path):
+            return _read_file(path, custom_objects or {})
     keras = sys.modules.get("keras")  # who holds a layer of Keras has imported it
     if keras is not None and isinstance(source, keras.layers.Layer):
         from dagir_keras.reading.live import read_live
@@ -97,9 +98,9 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
         )
     with _as_keras_writes(archive.path, "configuration"):
         fill_vocabularies(config, archive)
-    about = bytes(archive.member("metadata.json", MAX_CONFIG)) if "metadata.json" in archive.names else b""
+    about = bytes(archive.text("metadata.json")) if "metadata.json" in archive.names else b""
     made = _made(config, archive.path, custom, Writer.of_metadata(about, config))
-    view = archive.member("model.weights.h5", MAX_COMPRESSED)
+    view = archive.member("model.weights.h5")
     stored = open_hdf5(view, f"{archive.path}: model.weights.h5")
     with _as_keras_writes(archive.path, "model.weights.h5"):
         WeightsReader(archive.path, stored).read(made)
@@ -117,8 +118,6 @@ def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
             f"{path}: has no model_config: these are weights without an architecture",
             remedy="save the model with model.save('name.keras')",
         )
-    if len(config) > MAX_CONFIG:
-        raise FileError(f"{path}: model_config has {len(config)} characters, more than the {MAX_CONFIG} that are read")
     stored = root.group("model_weights")
     if stored is None:
         raise FileError(f"{path}: has no model_weights: the architecture is there, the weights are not")

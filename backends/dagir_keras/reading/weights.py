@@ -146,8 +146,8 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
     config = _config(record)
     if record.get("class_name") == "SpectralNormalization":  # the kernel of the layer inside is among its own
         inner = group.group("layer")
-        part = config.get("layer")
-        yield from [] if inner is None else list(_arrays(part if is_object(part) else {}, inner))[1:]
+        layer: Any = config.get("layer")
+        yield from [] if inner is None else list(_arrays(layer if is_object(layer) else {}, inner))[1:]
         return
     if isinstance(config.get("layers"), list):
         records = [inner for inner in config["layers"] if isinstance(inner, dict)]
@@ -159,7 +159,7 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
         inner = None if name in ("vars", "seed_generator") else group.group(name)
         if inner is None:
             continue
-        part = config.get(_CONFIGURED.get(name, name))
+        part: Any = config.get(_CONFIGURED.get(name, name))
         if isinstance(part, list) and part and all(map(is_object, part)):
             yield from _listed(part, group, name)
         else:
