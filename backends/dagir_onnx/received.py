@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from dagir import limits
 from dagir.errors import FileError, UnsafeFile
@@ -23,7 +23,7 @@ from dagir.types import Array
 MAX_NESTING = 100  # of subgraphs, and of functions that call functions
 _MANY, _RATIO = 5_000, 200  # nodes once functions are opened, and how many times those that are written
 _LARGEST = 1 << 56  # elements of one tensor
-_KNOWN = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
+_KNOWN = frozenset(helper.get_all_tensor_dtypes()) - {TensorProto.UNDEFINED}
 
 
 def require_file(path: Path) -> None:
@@ -95,15 +95,24 @@ def check(model: ModelProto, path: Path) -> None:
 
 
 def _check_text(model: ModelProto, path: Path) -> None:
-    """Raise FileError where a name is no text: some versions of protobuf let such bytes pass, and fail on them later."""
+    """Raise FileError where a name is no text: protobuf lets such bytes pass, and those who read them fail later."""
+    pending: list[Any] = [model]
+    while pending:
+        for field, value in pending.pop().ListFields():
+            if field.type == field.TYPE_MESSAGE:
+                pending.extend(value if hasattr(value, "add") else (value,))
+            elif field.type == field.TYPE_STRING:
+                for text in [value] if isinstance(value, (str, bytes)) else value:
+                    if isinstance(text, bytes) or (not text.isascii() and _halves(text)):
+                        raise FileError(f"{path} is not an ONNX model, or is damaged: its {field.name} is no text")
+
+
+def _halves(text: str) -> bool:
     try:
-        for part in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
-            for field, value in part.ListFields():
-                if field.type == field.TYPE_STRING:
-                    for text in [value] if isinstance(value, str) else value:
-                        text.encode()
-    except UnicodeError:
-        raise FileError(f"{path} is not an ONNX model, or is damaged: a name is no text") from None
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def nodes(body: Any, path: Path) -> Iterator[NodeProto]:
@@ -162,14 +171,15 @@ def _tensors(model: ModelProto, bodies: list[list[NodeProto]]) -> Iterator[Tenso
             yield from (sparse.values, sparse.indices)
     for body in bodies:
         for attribute in (each for node in body for each in node.attribute):
-            yield from (attribute.t, *attribute.tensors)
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield from attribute.tensors
+            if attribute.HasField("t"):
+                yield attribute.t
+            sparse_ones = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
+            for sparse in (*sparse_ones, *attribute.sparse_tensors):
                 yield from (sparse.values, sparse.indices)
 
 
 def _check_tensor(tensor: TensorProto, path: Path) -> None:
-    if not tensor.ByteSize():
-        return
     if tensor.data_type not in _KNOWN:
         raise FileError(f"{path}: the tensor {tensor.name!r} has the unknown dtype {tensor.data_type}")
     if any(size < 0 for size in tensor.dims) or prod(size or 1 for size in tensor.dims) > _LARGEST:
