@@ -38,7 +38,7 @@ class Budget:
     source: str
     left: dict[Resource, int] = field(default_factory=lambda: dict(LIMITS))
 
-    def spend(self, resource: Resource, amount: int, what: str) -> None:
+    def spend(self, resource: Resource, amount: int, what: object) -> None:
         """Take `amount` off; `what` names the thing that asks for it. Raises UnsafeFile where less is left."""
         self.left[resource] -= amount
         if self.left[resource] < 0:
@@ -66,7 +66,7 @@ def reading(source: str) -> Iterator[Budget]:
         _ACTIVE.reset(token)
 
 
-def spend(resource: Resource, amount: int, what: str) -> None:
+def spend(resource: Resource, amount: int, what: object) -> None:
     """Draw on the budget of the file that is being read; without effect where none is. Raises UnsafeFile."""
     budget = _ACTIVE.get()
     if budget is not None:

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
-from onnx import ModelProto, StringStringEntryProto, numpy_helper
+from onnx import ModelProto, StringStringEntryProto
 
 from dagir.dims import Dim, parse
 from dagir.equivalence.comparison import Finding, compare
@@ -30,6 +29,7 @@ from dagir.errors import FileError
 from dagir.feeds import as_strings
 from dagir.graph import Graph, Value
 from dagir.types import Array, DType, TensorType
+from dagir_onnx import received
 from dagir_onnx.executable import as_objects
 from dagir_onnx.kernels import REFUSALS, file_refusal
 
@@ -109,7 +109,7 @@ def hashes(path: Path) -> tuple[str, str]:
     proto = _read(path)
     weights = hashlib.sha256()
     for tensor in sorted(proto.graph.initializer, key=lambda each: each.name):
-        array = numpy_helper.to_array(tensor, str(path.parent))
+        array = received.array_of(tensor, path)
         weights.update(f"{tensor.name} {tensor.data_type} {list(tensor.dims)}".encode())
         weights.update(np.ascontiguousarray(array).tobytes())
     del proto.graph.initializer[:]
@@ -118,10 +118,7 @@ def hashes(path: Path) -> tuple[str, str]:
 
 
 def _read(path: Path) -> ModelProto:
-    try:
-        return onnx.load(path, load_external_data=False)
-    except Exception as error:
-        raise FileError(f"{path} is not an ONNX model, or is damaged") from error
+    return received.read(path)
 
 
 def recertify(path: str | os.PathLike[str]) -> Report:

@@ -20,6 +20,7 @@ from dagir.serialization.collecting import Collection
 from dagir.serialization.container import checksum, write
 from dagir.serialization.fields import OPS, encode, field_types
 from dagir.serialization.opaque import OpaqueLayer
+from dagir.serialization.reading import Place, refuse_halves
 from dagir.serialization.structures import Encoder, NotPlain, encode_type
 from dagir.types import Array
 
@@ -41,6 +42,7 @@ def save(model: Model, path: str | os.PathLike[str], overwrite: bool = True) -> 
     writer = Writer(Collection(model), name)
     training = writer.training(model)
     document = {"model": writer.parts.layers[model], **training, **writer.document()}
+    refuse_halves(document, Place(name))
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     metadata = {
         "format": FORMAT,
@@ -115,7 +117,8 @@ class Writer:
     def _at(self, location: Location | None) -> dict[str, int]:
         if location is None:
             return {}
-        return {"at": self.locations.setdefault(location.short, len(self.locations))}
+        text = location.short.encode("utf-8", "replace").decode()  # a file's name may be no text
+        return {"at": self.locations.setdefault(text, len(self.locations))}
 
     def _graph(self, graph: Graph) -> dict[str, Any]:
         values = self.parts.values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -251,6 +252,9 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """The entry point: a DagirError becomes its message and its exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets on stderr
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal of another encoding cannot show stands as an escape
+            stream.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _leave)
     try:
         warnings.simplefilter("ignore", NonFiniteWarning)  # the commands tell it themselves
