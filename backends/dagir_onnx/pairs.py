@@ -28,13 +28,12 @@ from dagir.equivalence.report import Case, Report, Row
 from dagir.errors import ArgumentError, DagirError, FileError
 from dagir.graph import Graph, Value
 from dagir.types import Array, DType, TensorType
-from dagir_onnx.dtypes import TO_ONNX
-from dagir_onnx.kernels import REFUSALS, file_refusal
+from dagir_onnx.dtypes import FROM_ONNX
+from dagir_onnx.kernels import REFUSALS, file_refusal, refuse_fatal
 from dagir_onnx.points import Watch
 
 JUDGEMENT = "no float64 oracle: judged by how far the first file's answers move when its inputs and weights are rounded"
 _CARRY_IDS = {"Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Where", "Clip", "Min", "Max", "Mod", "Add"}
-_FROM_ONNX = {code: dtype for dtype, code in TO_ONNX.items()}
 
 
 class Side:
@@ -54,6 +53,7 @@ class Side:
 
     def run(self, feeds: Mapping[str, Array], tensors: Sequence[str], proto: ModelProto | None = None) -> list[Array]:
         """The arrays of tensors, of this file or of a disturbed copy. Raises FileError, BackendError."""
+        refuse_fatal(self.proto, list(feeds.values()), self.path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         watch = Watch(proto or self.proto, options, ["CPUExecutionProvider"], None, self._refused)
@@ -137,7 +137,7 @@ def _type(info: Any) -> TensorType:
         name = size.dim_param if size.dim_param.isidentifier() else f"{info.name}_{axis}".replace("/", "_")
         name = name if name.isidentifier() else f"size_{axis}"
         shape.append(size.dim_value if size.HasField("dim_value") else symbol("batch" if axis == 0 else name))
-    return TensorType(_FROM_ONNX.get(tensor.elem_type, DType.FLOAT32), tuple(shape))
+    return TensorType(FROM_ONNX.get(tensor.elem_type, DType.FLOAT32), tuple(shape))
 
 
 def _disturbed(
