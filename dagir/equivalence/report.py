@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.table import Table
+    from rich.text import Text
 
     from dagir.backend import Executable
     from dagir.equivalence.bisection import Divergence, Search
@@ -163,6 +164,7 @@ class Report:
         """A rich table: backend, output, shape, dtype, max error, budget used, verdict."""
         from rich import box
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for title, justify in (*_COLUMNS, *_NUMBERS):
@@ -172,7 +174,7 @@ class Report:
             style = {"differs": "bold red", "exact": "green", "ok": "green"}[row.verdict]
             error, used = _number(row.max_error), _percent(row.used)
             table.add_row(
-                row.backend, row.output, _plain(row.shape), row.dtype, error, used, f"[{style}]{row.verdict}[/]"
+                *map(_plain, (row.backend, row.output, row.shape, row.dtype, error, used)), Text(row.verdict, style)
             )
         return table
 
@@ -198,9 +200,11 @@ class Report:
         return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
 
 
-def _plain(text: str) -> str:
-    """Brackets are markup to rich."""
-    return text.replace("[", "\\[")
+def _plain(text: str) -> Text:
+    """Text as it stands: brackets are markup to rich, and names may come from a file that commands the terminal."""
+    from rich.text import Text
+
+    return Text("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text))
 
 
 def _finite(number: float) -> float | None:
