@@ -19,6 +19,7 @@ from dagir.equivalence.report import Report
 from dagir.equivalence.reproduction import versions
 from dagir.errors import ArgumentError, BackendError, FileError
 from dagir.model import Model
+from dagir.replacing import check_free, put
 
 _MOST_DRAWN = 400
 _MOST_ATTACHED = 8 << 20
@@ -26,15 +27,17 @@ NOT_COMPARED = "#cbd5e1"
 """Grey: no colour of a share, however small."""
 
 
-def write_page(report: Report, path: str | os.PathLike[str]) -> Path:
+def write_page(report: Report, path: str | os.PathLike[str], overwrite: bool = True) -> Path:
     """Write the page and return its path. Raises ArgumentError where a report has no model, FileError."""
     if report.context is None:
         raise ArgumentError("a page is made of a report of a model", remedy="two .onnx files have no float64 oracle")
+    check_free(path, overwrite)
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(page(report), encoding="utf-8")
-        os.replace(temporary, target)
+        with tempfile.TemporaryDirectory(prefix=".page.", dir=target.parent) as folder:
+            staged = Path(folder) / "page.html"
+            staged.write_text(page(report), encoding="utf-8", errors="replace")
+            put([(staged, target)], overwrite=overwrite)
     except OSError as error:
         raise FileError(f"cannot write {target}: {error.strerror or error}") from error
     return target
