@@ -29,15 +29,13 @@ from dagir.errors import ArgumentError, DagirError, FileError, UnsafeFile
 from dagir.graph import Graph, Value
 from dagir.types import Array, DType, TensorType
 from dagir_onnx import received
-from dagir_onnx.dtypes import TO_ONNX
-from dagir_onnx.kernels import REFUSALS, file_refusal
+from dagir_onnx.dtypes import FROM_ONNX
+from dagir_onnx.kernels import REFUSALS, file_refusal, refuse_fatal
 from dagir_onnx.points import Watch
 
 JUDGEMENT = "no float64 oracle: judged by how far the first file's answers move when its inputs and weights are rounded"
 _MOST = 1 << 26  # elements of inputs, in all
-_RECURRENT = {"LSTM", "GRU", "RNN"}
 _CARRY_IDS = {"Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Where", "Clip", "Min", "Max", "Mod", "Add"}
-_FROM_ONNX = {code: dtype for dtype, code in TO_ONNX.items()}
 
 
 class Side:
@@ -54,7 +52,7 @@ class Side:
 
     def run(self, feeds: Mapping[str, Array], tensors: Sequence[str], proto: ModelProto | None = None) -> list[Array]:
         """The arrays of tensors, of this file or of a disturbed copy. Raises FileError, BackendError."""
-        self._refuse_fatal(feeds)
+        refuse_fatal(self.proto, list(feeds.values()), self.path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         watch = Watch(proto or self.proto, options, ["CPUExecutionProvider"], None, self._refused)
@@ -62,20 +60,6 @@ class Side:
             return watch(feeds, tensors)
         except (*REFUSALS, ValueError, TypeError, MemoryError) as error:
             raise self._refused(error) from None
-
-    def _refuse_fatal(self, feeds: Mapping[str, Array]) -> None:
-        """Raise FileError for an empty input where onnxruntime would not fail but end the process (1.32)."""
-        empty = next((name for name, array in feeds.items() if not array.size), None)
-        if empty is None:
-            return
-        for body in (self.proto.graph, *self.proto.functions):
-            for node in received.nodes(body, self.path):
-                if node.op_type in _RECURRENT:
-                    raise FileError(
-                        f"{self.path}: onnxruntime cannot run its {node.op_type}, node {node.name!r}, on no rows",
-                        facts=[("input", f"{empty!r} has a size of 0")],
-                        remedy="write the file with a batch of at least 1, or a named one",
-                    )
 
     def _refused(self, error: Exception) -> DagirError:
         return file_refusal(error, self.proto, "cpu", self.path)
@@ -152,7 +136,7 @@ def _check_inputs(side: Side) -> None:
     total = 0
     for info in side.inputs:
         tensor = info.type.tensor_type
-        if tensor.elem_type not in _FROM_ONNX:
+        if tensor.elem_type not in FROM_ONNX:
             raise FileError(f"{side.path}: the input {info.name!r} is no tensor of a dtype that dagir knows")
         total += prod(size.dim_value if size.HasField("dim_value") else 1 for size in tensor.shape.dim)
     if total > _MOST or any(len(info.type.tensor_type.shape.dim) > 32 for info in side.inputs):
@@ -166,7 +150,7 @@ def _type(info: Any) -> TensorType:
         name = size.dim_param if size.dim_param.isidentifier() else f"{info.name}_{axis}".replace("/", "_")
         name = name if name.isidentifier() else f"size_{axis}"
         shape.append(size.dim_value if size.HasField("dim_value") else symbol("batch" if axis == 0 else name))
-    return TensorType(_FROM_ONNX.get(tensor.elem_type, DType.FLOAT32), tuple(shape))
+    return TensorType(FROM_ONNX.get(tensor.elem_type, DType.FLOAT32), tuple(shape))
 
 
 def _disturbed(

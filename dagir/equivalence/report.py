@@ -141,24 +141,26 @@ class Report:
             facts=facts,
         )
 
-    def write_html(self, path: str | os.PathLike[str]) -> Path:
+    def write_html(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         """Write one page that needs no network: the graph coloured by budget used, every node, the errors' histograms.
 
+        What was not compared (fused layers, layers without a counterpart) has a colour and a word of its own.
         Raises ArgumentError for a report of two .onnx files, FileError.
         """
         from dagir.equivalence.page import write_page
 
-        return write_page(self, path)
+        return write_page(self, path, overwrite)
 
-    def write_reproduction(self, folder: str | os.PathLike[str]) -> Path:
+    def write_reproduction(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the smallest part of both sides that still shows the first divergence, with inputs and a script.
 
-        Where the other side cannot be cut, it is written whole. Raises ArgumentError where nothing differs, and for a
-        report of two .onnx files.
+        overwrite: whether files of these names that are in the folder are replaced. Where the other side cannot be
+        cut, it is written whole. Raises ArgumentError where nothing differs, and for a report of two .onnx files;
+        FileError.
         """
         from dagir.equivalence.reproduction import write_reproduction
 
-        return write_reproduction(folder, self)
+        return write_reproduction(folder, self, overwrite)
 
     def table(self) -> Table:
         """A rich table: backend, output, shape, dtype, max error, budget used, verdict."""

@@ -22,6 +22,7 @@ import numpy as np
 from dagir import limits
 from dagir.errors import FileError
 from dagir.model_files import DAGIR, format_of
+from dagir.replacing import check_free
 from dagir.serialization.reading import Place, Record, expect, parse_json, shown
 from dagir.types import Array, DType
 
@@ -57,8 +58,7 @@ def checksum(array: Array) -> int:
 def write(path: str, tensors: Mapping[str, Array], metadata: Mapping[str, str], *, overwrite: bool) -> None:
     """Write to a new file beside `path`, then rename it into place. Raises FileError, and leaves no half file."""
     target = os.path.realpath(path)
-    if os.path.isdir(target):
-        raise FileError(f"{path}: is a folder", remedy="give the name of a file")
+    check_free(path, overwrite=True)
     if not overwrite and os.path.lexists(target):
         raise FileError(f"{path}: exists already", remedy="pass overwrite=True to replace it")
     folder, name = os.path.split(target)
