@@ -42,5 +42,5 @@ def test_digits_have_one_accuracy_on_every_backend():
     correct = {name: int((found == labels[test]).sum()) for name, found in answers.items()}
     assert len(set(correct.values())) == 1, correct
     assert all(np.array_equal(found, answers["trained"]) for found in answers.values())
-    # It learns some 96 in 100, whatever the machine's kernels round to and from whatever weights: far above, no threshold.
+    # It learns some 96 in 100 from whatever weights, whatever the kernels round to: far above, and no threshold.
     assert correct["onnx"] / len(labels[test]) > 0.9, correct
