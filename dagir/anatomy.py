@@ -5,11 +5,13 @@ Summaries and drawings both show this.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+from dagir.call_order import in_call_order
 from dagir.errors import ArgumentError
 from dagir.graph import Graph, Node, Parameter, Value
 from dagir.layers.base import Layer
@@ -165,17 +167,25 @@ def _part(operation: Any, namer: Namer) -> Part:
 
 
 class _Reader:
-    """Finds the calls of the parts of one graph, in the order in which they were made."""
+    """Finds the calls of the parts of one graph, those of each part in the order of the layer's own calls."""
 
     def __init__(self, graph: Graph, parts: dict[Any, Part]) -> None:
         self._inputs = set(graph.inputs)
         self._places: dict[Any, tuple[Part, int, tuple[Value, ...]]] = {}
-        for event, operation in events_in_order(graph).items():
-            part = parts.get(operation)
+        found: list[tuple[Part, tuple[Value, ...], tuple[Value, ...]]] = []
+        numbers: Counter[Any] = Counter()
+        events = events_in_order(graph)
+        calls = in_call_order(event for event in events if isinstance(event, LayerCall))
+        others = [event for event in events if not isinstance(event, LayerCall)]
+        for event in (*others, *calls):
+            part = parts.get(events[event])
             if part is None:  # the input of a Sequential, which Keras does not list
                 continue
             values, outputs = _ends(event, part)
-            self._places[event] = (part, len(part.calls), outputs)
+            self._places[event] = (part, numbers[part], outputs)
+            numbers[part] += 1
+            found.append((part, values, outputs))
+        for part, values, outputs in found:  # once every call has its place: an earlier one may read a later one
             part.calls.append(PartCall(values, tuple(map(self.source, values)), outputs))
 
     def source(self, value: Value) -> Source | None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dagir import layers as layer_classes
+from dagir.call_order import places_of, restore_order
 from dagir.dims import SymbolicDim
 from dagir.errors import ArgumentError, FileError
 from dagir.foreign import takes_a_model
@@ -100,6 +101,7 @@ class _Writer:
         values = {value: number for number, value in enumerate(model.graph.inputs)}
         events: list[dict[str, Any]] = []
         done: set[LayerCall] = set()
+        places = places_of(node.scope for node in model.graph.nodes if node.scope is not None)
         for node in model.graph.nodes:
             call = node.scope.within(None) if node.scope is not None else None
             if call is None or not isinstance(call.layer, Layer):
@@ -107,7 +109,7 @@ class _Writer:
                 self._number(node.outputs, values)
             elif call not in done:
                 done.add(call)
-                events.append(self._call(call, call.layer, values, model))
+                events.append(self._call(call, call.layer, values, model, places.get(call, 0)))
                 self._number([v for v in flatten(call.outputs) if isinstance(v, Value)], values)
         return {
             "input_layers": [_input_config(value) for value in model.graph.inputs],
@@ -120,11 +122,13 @@ class _Writer:
         for value in made:
             values.setdefault(value, len(values))
 
-    def _call(self, call: LayerCall, layer: Layer, values: dict[Value, int], model: Model) -> dict[str, Any]:
+    def _call(
+        self, call: LayerCall, layer: Layer, values: dict[Value, int], model: Model, number: int
+    ) -> dict[str, Any]:
         record = {"layer": self.layer(layer), "args": self._encode(list(call.args), values, model, layer.name)}
         if call.kwargs:
             record["kwargs"] = self._encode(call.kwargs, values, model, layer.name)
-        return record
+        return {**record, "number": number} if number else record
 
     def _node(self, node: Node, values: dict[Value, int], model: Model) -> dict[str, Any]:
         op = type(node.op)
@@ -239,6 +243,7 @@ class _Reader:
     def _graph(self, record: Mapping[str, Any]) -> Model:
         values: list[Value] = [Input(**entry) for entry in record["input_layers"]]
         decoder = Decoder(values, [], self.layers, self.kept)
+        made: list[tuple[LayerCall, int]] = []
         for number, event in enumerate(record["calls"]):
             place = self.place / "calls" / number
             args = decoder(event["args"], place / "args")
@@ -246,8 +251,10 @@ class _Reader:
                 values.extend(self._op(event, place, args))
                 continue
             kwargs = decoder(event.get("kwargs", {"dict": []}), place / "kwargs")
-            outputs = self.layers[event["layer"]](*args, **kwargs)
-            values.extend(dict.fromkeys(flatten(outputs)))
+            layer = self.layers[event["layer"]]
+            values.extend(dict.fromkeys(flatten(layer(*args, **kwargs))))
+            made.append((layer._calls[-1], int(event.get("number", 0))))
+        restore_order(made)
         inputs = decoder(record["inputs"], self.place / "inputs")
         return Model(inputs, decoder(record["outputs"], self.place / "outputs"), name=record["name"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -161,6 +162,7 @@ class Executable(ABC):
         self.signature = signature
         self._checks = [(equation, node) for node in graph.nodes for equation in node.equations]
         self._graph = graph
+        self._lock = threading.RLock()  # held while something is made that every call uses
 
     def __reduce__(self) -> NoReturn:
         """Refuse copy and pickle: what a framework made of the model stays where it is."""
@@ -264,9 +266,17 @@ def at_node(error: DagirError, node: Node) -> DagirError:
     return error
 
 
-@cache
+_loading = threading.RLock()
+
+
 def backend(name: str) -> Backend:
     """A backend by name. Raises BackendError that lists those installed."""
+    with _loading:  # packages that import each other are seen half-made where two threads import them at once
+        return _loaded(name)
+
+
+@cache
+def _loaded(name: str) -> Backend:
     from importlib.metadata import distribution, entry_points  # costs 15 ms, and importing dagir needs no backend
 
     found = {entry.name: entry for entry in distribution("dagir").entry_points if entry.group == "dagir.backends"}

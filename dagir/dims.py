@@ -23,16 +23,22 @@ Monomial: TypeAlias = tuple[Atom, ...]
 Terms: TypeAlias = Mapping[Monomial, int]
 
 MAX_TERMS = 1000  # of a product: what layers make has a few, and text from a file could ask for any number
+MAX_DEGREE = 64  # sizes that one product multiplies: no array has so many axes
+MAX_WEIGHT = 5000  # names in one expression, those within divisions too
+MAX_COEFFICIENT = 1 << 127  # the product of two sizes of 63 bits, and no text of it is long
 
 
 class Application:
     """floordiv, min or max of two dims: an atom of the polynomial."""
 
-    __slots__ = ("_hash", "function", "left", "right")
+    __slots__ = ("_hash", "depth", "function", "left", "right", "weight")
 
     def __init__(self, function: str, left: Dim, right: Dim) -> None:
         self.function, self.left, self.right = function, left, right
         self._hash = hash((function, left, right))
+        self.weight, self.depth = weight_of(left) + weight_of(right), 1 + max(_depth_of(left), _depth_of(right))
+        if self.depth > MAX_DEGREE:
+            raise ArgumentError(f"a size is an expression with more than {MAX_DEGREE} divisions within each other")
 
     def __hash__(self) -> int:
         return self._hash
@@ -61,12 +67,20 @@ class Application:
 class SymbolicDim:
     """A size that is known at run time only. Immutable, hashable, canonical."""
 
-    __slots__ = ("_hash", "_text", "terms")
+    __slots__ = ("_hash", "_text", "depth", "terms", "weight")
 
     def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
         self.terms = terms
         self._hash = hash(terms)
         self._text: str | None = None
+        self.weight = self.depth = 0
+        for monomial, _ in terms:
+            self.weight += len(monomial)
+            for atom in monomial:
+                if isinstance(atom, Application):
+                    self.weight, self.depth = self.weight + atom.weight - 1, max(self.depth, atom.depth)
+        if self.weight > MAX_WEIGHT:
+            raise ArgumentError(f"a size is an expression of more than {MAX_WEIGHT} names")
 
     def __hash__(self) -> int:
         return self._hash
@@ -87,6 +101,8 @@ class SymbolicDim:
             raise ArgumentError(f"a product of sizes has more than {MAX_TERMS} terms")
         for left, a in self.terms:
             for right, b in factors:
+                if len(left) + len(right) > MAX_DEGREE:
+                    raise ArgumentError(f"a size is a product of more than {MAX_DEGREE} named sizes")
                 monomial = tuple(sorted(left + right, key=str))
                 terms[monomial] = terms.get(monomial, 0) + a * b
         return _canonical(terms)
@@ -145,6 +161,15 @@ def parse(text: str) -> Dim:
         return _read(ast.parse(text, mode="eval").body)
     except (SyntaxError, ValueError, RecursionError, MemoryError, ZeroDivisionError):
         raise ArgumentError(f"{text[:80]!r} is not a size: use an int, a name, or + - * // min max of them") from None
+
+
+def weight_of(dim: Dim) -> int:
+    """How many names the expression of a size holds: what handling it costs."""
+    return dim.weight if isinstance(dim, SymbolicDim) else 0
+
+
+def _depth_of(dim: Dim) -> int:
+    return dim.depth if isinstance(dim, SymbolicDim) else 0
 
 
 def symbols(dim: Dim) -> set[str]:
@@ -246,6 +271,8 @@ def _canonical(terms: Terms) -> Dim:
     kept = {monomial: coefficient for monomial, coefficient in terms.items() if coefficient}
     if not kept:
         return 0
+    if any(abs(coefficient) > MAX_COEFFICIENT for coefficient in kept.values()):
+        raise ArgumentError("a size is an expression with a number that no size of an array reaches")
     if len(kept) == 1 and () in kept:
         return kept[()]
     return SymbolicDim(tuple(sorted(kept.items(), key=lambda item: _order(item[0]))))
@@ -358,7 +385,7 @@ _BINARY: dict[type[ast.operator], Callable[[Dim, Dim], Dim]] = {
 
 
 def _read(node: ast.expr) -> Dim:
-    if isinstance(node, ast.Constant) and type(node.value) is int:
+    if isinstance(node, ast.Constant) and type(node.value) is int and node.value <= MAX_COEFFICIENT:
         return node.value
     if isinstance(node, ast.Name):
         return symbol(node.id)

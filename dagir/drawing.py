@@ -13,6 +13,7 @@ from dagir.dot import Show, dot_text, part_remedy
 from dagir.errors import ArgumentError, BackendError, FileError
 from dagir.foreign import takes_a_model
 from dagir.model import Model
+from dagir.replacing import check_free
 
 SUFFIXES = (".png", ".svg", ".pdf", ".dot")
 MOST_PIXELS_A_SIDE = 32_000
@@ -106,8 +107,7 @@ def _fitting_dpi(box: str, dpi: float, what: str, nested: bool) -> float:
 
 def _write(path: str, data: bytes) -> None:
     """Write beside `path`, then rename into place. Raises FileError."""
-    if os.path.isdir(path):
-        raise FileError(f"{path}: is a folder", remedy="give the name of a file")
+    check_free(path, overwrite=True)
     folder, name = os.path.split(os.path.realpath(path))
     temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
     try:

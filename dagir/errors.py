@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from dagir.origin import user_line
+from dagir.printable import printable
 
 
 class DagirError(Exception):
@@ -44,13 +45,13 @@ class DagirError(Exception):
         if self._location is not None and all(label != "called at" for label, _ in facts):
             facts = [*facts, ("called at", str(self._location))]
         width = max((len(label) for label, _ in facts), default=0)
-        lines = [self.summary]
+        lines = [printable(self.summary)]
         for label, text in facts:
-            first, *rest = text.split("\n")
-            lines.append(f"  {label.ljust(width)}  {first}".rstrip())
+            first, *rest = map(printable, text.split("\n"))
+            lines.append(f"  {printable(label.ljust(width))}  {first}".rstrip())
             lines.extend(f"  {' ' * width}  {line}".rstrip() for line in rest)
         if self.remedy:
-            lines.append(f"  remedy: {self.remedy}")
+            lines.append(f"  remedy: {printable(self.remedy)}")
         return "\n".join(lines)
 
 

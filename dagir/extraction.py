@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from dagir.call_order import in_call_order
 from dagir.errors import ArgumentError, InvalidGraph
 from dagir.foreign import takes_a_model
 from dagir.graph import Graph, Value
@@ -30,23 +31,24 @@ def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = N
     """A model over the same nodes and weights, from other inputs to other outputs.
 
     outputs, inputs: Values, layers, names of values or layers ("dense_1", or "encoder/conv2d" inside a nested model
-    or layer; "dense:1" is the second call of a shared layer), or structures of them. What is inside a nested model
-    is computed as it is there, from this model's inputs. Raises ArgumentError with the nearest names.
+    or layer; "dense:1" is the second call of a shared layer), or structures of them. A layer with several outputs
+    stands for all of them, as `layer.output` has them; as inputs, for those that the outputs need. What is inside a
+    nested model is computed as it is there, from this model's inputs. Raises ArgumentError with the nearest names.
     """
     _check(model, "extract")
     wanted = map_structure(lambda leaf: resolve(model, leaf), outputs)
-    sources = None if inputs is None else map_structure(lambda leaf: resolve(model, leaf), inputs)
+    sources, spare = (None, set()) if inputs is None else _sources(model, inputs)
     expand = {call for found in flatten([wanted, sources]) if found is not None for call in found.calls}
     label = name or f"{model.name}_features"
     if not expand:
-        return _between(model, Replay(), wanted, sources, label)
+        return _between(model, Replay(), wanted, sources, spare, label)
     try:
-        return _between(model, Replay(expand, nested=False), wanted, sources, label)
+        return _between(model, Replay(expand, nested=False), wanted, sources, spare, label)
     except InvalidGraph:  # names differ by the models' names only
-        return _between(model, Replay(expand), wanted, sources, label)
+        return _between(model, Replay(expand), wanted, sources, spare, label)
 
 
-def _between(model: Model, replay: Replay, wanted: Any, sources: Any, name: str) -> Model:
+def _between(model: Model, replay: Replay, wanted: Any, sources: Any, spare: set[Found], name: str) -> Model:
     if replay.expand:
         replay.run(model.graph, model.graph.inputs)
 
@@ -54,8 +56,30 @@ def _between(model: Model, replay: Replay, wanted: Any, sources: Any, name: str)
         return replay.values.get(found.value, found.value)
 
     outputs = map_structure(final, wanted)
-    inputs = _needed_inputs(model, flatten(outputs)) if sources is None else map_structure(final, sources)
-    return Model(inputs, outputs, name=name)
+    if sources is None:
+        return Model(_needed_inputs(model.input, flatten(outputs)), outputs, name=name)
+    inputs = map_structure(final, sources)
+    return Model(_needed_inputs(inputs, flatten(outputs), set(map(final, spare))), outputs, name=name)
+
+
+def _sources(model: Model, inputs: Any) -> tuple[Any, set[Found]]:
+    """Where a model shall begin, the outputs of a layer with several beside the others, and these outputs."""
+    several: set[Found] = set()
+
+    def read(leaf: Any) -> Any:
+        found = resolve(model, leaf)
+        if isinstance(found, Found):
+            return found
+        several.update(flatten(found))
+        return flatten(found)
+
+    if type(inputs) not in (list, tuple):
+        return map_structure(read, inputs), several
+    spliced: list[Any] = []
+    for part in inputs:
+        found = map_structure(read, part)
+        spliced += found if isinstance(found, list) and not isinstance(part, list) else [found]
+    return type(inputs)(spliced), several
 
 
 def replace(model: Model, parts: Mapping[Any, Any], name: str | None = None) -> Model:
@@ -67,7 +91,7 @@ def replace(model: Model, parts: Mapping[Any, Any], name: str | None = None) -> 
     _check(model, "replace")
     by: dict[Any, Callable[..., Any]] = {}
     for key, part in parts.items():
-        found = resolve(model, key)
+        found = flatten(resolve(model, key))[0]
         node = found.value.node
         if found.calls or node is None:
             raise ArgumentError(f"{key!r} is no layer of model {model.name!r} itself, so it is not replaced")
@@ -75,7 +99,7 @@ def replace(model: Model, parts: Mapping[Any, Any], name: str | None = None) -> 
     replay = Replay(by=by)
     replay.run(model.graph, model.graph.inputs)
     outputs = replay.moved(model.output)
-    return Model(_needed_inputs(model, flatten(outputs)), outputs, name=name or model.name)
+    return Model(_needed_inputs(model.input, flatten(outputs)), outputs, name=name or model.name)
 
 
 def _function(part: Any) -> Callable[..., Any]:
@@ -91,8 +115,11 @@ def _check(model: Any, what: str) -> None:
         raise takes_a_model(what, model)
 
 
-def resolve(model: Model, leaf: Any) -> Found:
-    """Where a Value, a layer or a name is in a model. Raises ArgumentError with the nearest names."""
+def resolve(model: Model, leaf: Any) -> Any:
+    """Where a Value, a layer or a name is in a model: a Found, or for a layer's several outputs a structure of these.
+
+    Raises ArgumentError with the nearest names.
+    """
     if isinstance(leaf, Value):
         return _by_value(model, leaf) or Found(leaf)
     if isinstance(leaf, Layer):
@@ -115,7 +142,7 @@ def _split(text: str) -> tuple[str, int | None]:
     return (name, int(number)) if colon and number.isdecimal() else (text, None)
 
 
-def _only(matches: Sequence[Found], name: str, place: int | None) -> Found:
+def _only(matches: Sequence[Any], name: str, place: int | None) -> Any:
     if place is None and len(matches) > 1:
         raise ArgumentError(
             f"{name!r} is called {len(matches)} times",
@@ -134,17 +161,16 @@ def _unknown(model: Model, name: str, known: Mapping[str, Any]) -> ArgumentError
     return ArgumentError(f"model {model.name!r} has no layer or value {name!r}", remedy=listed)
 
 
-def _names(model: Model, prefix: str = "", above: tuple[LayerCall, ...] = ()) -> dict[str, list[Found]]:
-    """Every name in a model, those of nested models with their path before them."""
-    names: dict[str, dict[Value, Found]] = {}
+def _names(model: Model, prefix: str = "", above: tuple[LayerCall, ...] = ()) -> dict[str, list[Any]]:
+    """Every name in a model, those of nested models with their path before them: what `resolve` gives, once each."""
+    names: dict[str, dict[tuple[Value, ...], Any]] = {}
     graph: Graph = model.graph
     calls = _calls(graph)
-    named = [(value.name, value) for value in graph.inputs]
+    named: list[tuple[str, Any]] = [(value.name, value) for value in graph.inputs]
     named += [(v.explicit_name, v) for node in graph.nodes for v in node.outputs if v.explicit_name is not None]
-    for call in calls:
-        named += [(call.path, value) for value in flatten(call.outputs)[:1] if isinstance(value, Value)]
-    for name, value in named:
-        names.setdefault(f"{prefix}{name}", {}).setdefault(value, Found(value, above))
+    named += [(call.path, call.outputs) for call in calls if _are_values(call.outputs)]
+    for name, outputs in named:
+        names.setdefault(f"{prefix}{name}", {}).setdefault(tuple(flatten(outputs)), _found(outputs, above))
     listed = {name: list(found.values()) for name, found in names.items()}
     for call in calls:
         if _is_nested(call):
@@ -154,15 +180,26 @@ def _names(model: Model, prefix: str = "", above: tuple[LayerCall, ...] = ()) ->
     return listed
 
 
+def _found(outputs: Any, above: tuple[LayerCall, ...]) -> Any:
+    """Outputs in their structure; the only one of a list alone."""
+    leaves = flatten(outputs)
+    return Found(leaves[0], above) if len(leaves) == 1 else map_structure(lambda value: Found(value, above), outputs)
+
+
+def _are_values(outputs: Any) -> bool:
+    leaves = flatten(outputs)
+    return bool(leaves) and all(isinstance(leaf, Value) for leaf in leaves)
+
+
 def _calls(graph: Graph) -> list[LayerCall]:
-    """Every layer call of a graph, those inside others too."""
+    """Every layer call of a graph, those inside others too; those of one layer in its own order."""
     calls: dict[LayerCall, None] = {}
     for node in graph.nodes:
         scope = node.scope
         while scope is not None and scope not in calls:
             calls[scope] = None
             scope = scope.parent
-    return list(calls)
+    return in_call_order(calls)
 
 
 def _is_nested(call: LayerCall) -> bool:
@@ -174,7 +211,7 @@ def _is_nested(call: LayerCall) -> bool:
 
 def _nested(model: Model) -> list[LayerCall]:
     calls = dict.fromkeys(node.scope for node in model.graph.nodes if node.scope is not None)
-    return [call for call in calls if _is_nested(call)]
+    return [call for call in in_call_order(calls) if _is_nested(call)]
 
 
 def _by_value(model: Model, value: Value, above: tuple[LayerCall, ...] = ()) -> Found | None:
@@ -188,22 +225,26 @@ def _by_value(model: Model, value: Value, above: tuple[LayerCall, ...] = ()) -> 
     return None
 
 
-def _by_layer(model: Model, layer: Layer, above: tuple[LayerCall, ...] = ()) -> list[Found]:
+def _by_layer(model: Model, layer: Layer, above: tuple[LayerCall, ...] = ()) -> list[Any]:
     if isinstance(layer, InputLayer):
         found = _by_value(model, layer.output)
         return [] if found is None else [found]
     calls = [call for call in _calls(model.graph) if call.layer is layer]
-    found_here = [Found(flatten(call.outputs)[0], above) for call in calls]
+    found_here = [_found(call.outputs, above) for call in calls]
     for call in _nested(model):
         found_here += _by_layer(call.layer, layer, (*above, call))  # type: ignore[arg-type]
     return found_here
 
 
-def _needed_inputs(model: Model, outputs: Sequence[Value]) -> Any:
-    needed = {value for node in Graph(model.inputs, outputs).nodes for value in node.inputs} | set(outputs)
-    if all(value in needed for value in model.inputs):
-        return model.input
-    if isinstance(model.input, dict):
-        return {key: value for key, value in model.input.items() if value in needed}
-    kept = [value for value in model.inputs if value in needed]
+def _needed_inputs(inputs: Any, outputs: Sequence[Value], spare: Set[Value] | None = None) -> Any:
+    """The inputs that the outputs need; of given ones only the spare may be left out."""
+    values = flatten(inputs)
+    needed = {value for node in Graph(values, outputs).nodes for value in node.inputs} | set(outputs)
+    if spare is not None:
+        needed |= set(values) - spare
+    if all(value in needed for value in values):
+        return inputs
+    if isinstance(inputs, dict):
+        return {key: value for key, value in inputs.items() if not isinstance(value, Value) or value in needed}
+    kept = [value for value in values if value in needed]
     return kept[0] if len(kept) == 1 else kept

@@ -16,6 +16,7 @@ from dagir import diagnostics, foreign, weights
 from dagir.arithmetic import Arithmetic
 from dagir.dims import SymbolicDim
 from dagir.errors import ArgumentError, DagirError, InvalidGraph, ShapeError
+from dagir.locking import making
 from dagir.op import Immutable, Op, Types, snake_case
 from dagir.origin import LayerCall, Location, caller, current_scope
 from dagir.snapshots import snapshot_of
@@ -189,11 +190,16 @@ class Parameter(Arithmetic):
         if held is not None:
             return held
         if self._array is None:
-            if self._initializer is None:
-                raise ArgumentError(f"parameter {self.name!r} has neither an array nor an initializer")
-            self.assign(self._initializer(self.shape, self.dtype))
+            self._initialize()
         assert self._array is not None
         return self._array
+
+    def _initialize(self) -> None:
+        with making:  # or two threads get other numbers for the same weight
+            if self._array is None:
+                if self._initializer is None:
+                    raise ArgumentError(f"parameter {self.name!r} has neither an array nor an initializer")
+                self.assign(self._initializer(self.shape, self.dtype))
 
     @property
     def shape(self) -> tuple[int, ...]:

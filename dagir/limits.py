@@ -16,13 +16,14 @@ from typing import Literal
 
 from dagir.errors import UnsafeFile
 
-Resource = Literal["nodes", "elements", "json bytes", "tensor bytes", "names", "terms"]
+Resource = Literal["nodes", "elements", "json bytes", "json values", "tensor bytes", "names", "terms"]
 
 LIMITS: Mapping[Resource, int] = MappingProxyType(
     {
         "nodes": 2_000_000,  # of the graph, inlined calls included: the largest published networks have some 100,000
         "elements": 1 << 26,  # of arrays that ops make from sizes alone (Eye, OneHot, windows), in all
         "json bytes": 256 << 20,  # a thousand layers take a few MiB
+        "json values": 1 << 22,  # and lines of vocabularies: a value takes many times the memory of its text
         "tensor bytes": 64 << 30,  # declared by the file, read or not
         "names": 1 << 20,  # members, groups, links, attributes
         "terms": 1_000_000,  # of symbolic sizes
@@ -37,7 +38,7 @@ class Budget:
     source: str
     left: dict[Resource, int] = field(default_factory=lambda: dict(LIMITS))
 
-    def spend(self, resource: Resource, amount: int, what: str) -> None:
+    def spend(self, resource: Resource, amount: int, what: object) -> None:
         """Take `amount` off; `what` names the thing that asks for it. Raises UnsafeFile where less is left."""
         self.left[resource] -= amount
         if self.left[resource] < 0:
@@ -65,7 +66,7 @@ def reading(source: str) -> Iterator[Budget]:
         _ACTIVE.reset(token)
 
 
-def spend(resource: Resource, amount: int, what: str) -> None:
+def spend(resource: Resource, amount: int, what: object) -> None:
     """Draw on the budget of the file that is being read; without effect where none is. Raises UnsafeFile."""
     budget = _ACTIVE.get()
     if budget is not None:

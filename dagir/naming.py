@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from dagir.locking import making
+
 if TYPE_CHECKING:
     from dagir.graph import Graph, Value
 
@@ -14,8 +16,9 @@ _used: Counter[str] = Counter()
 
 def auto_name(prefix: str) -> str:
     """The next default name: "dense", then "dense_1", ... as Keras numbers them."""
-    number = _used[prefix]
-    _used[prefix] += 1
+    with making:  # or two threads get one name
+        number = _used[prefix]
+        _used[prefix] += 1
     return f"{prefix}_{number}" if number else prefix
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dagir.diagnostics import op_text
 from dagir.graph import Graph, Node, Value
 from dagir.naming import value_names
+from dagir.printable import printable
 
 
 def print_graph(graph: Graph) -> str:
@@ -15,7 +16,7 @@ def print_graph(graph: Graph) -> str:
     lines.extend(f"  {_node_line(node, names)}" for node in graph.nodes)
     lines.append(f"  return {', '.join(names[value] for value in graph.outputs)}")
     lines.append("}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _node_line(node: Node, names: dict[Value, str]) -> str:

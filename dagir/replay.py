@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from dagir.call_order import places_of, restore_order
 from dagir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.layers.base import Layer
 from dagir.origin import LayerCall, current_scope
@@ -30,11 +31,20 @@ class Replay:
     ) -> None:
         self.expand, self.by, self.nested = expand, by or {}, nested
         self.values: dict[Value, Value] = {}
+        self._made: list[tuple[LayerCall, tuple[int, ...]]] = []
+        self._places: dict[LayerCall, int] = {}
+        self._above: tuple[int, ...] = ()  # which calls of the models that are expanded
 
     def run(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
         """The outputs of the graph over `inputs`, each outermost layer called anew, nodes of no layer copied."""
+        outputs = self._run(graph, inputs)
+        restore_order(self._made)
+        return outputs
+
+    def _run(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
         self.values.update(zip(graph.inputs, inputs, strict=True))
         cut = _cut_calls(graph)
+        self._places |= places_of(call for node in graph.nodes if (call := _outermost(node)) is not None)
         called: set[LayerCall] = set()
         for node in graph.nodes:
             call = _outermost(node)
@@ -62,7 +72,10 @@ class Replay:
         if call in self.expand:
             outputs = self._expanded(call, layer, args, kwargs)
         else:
-            outputs = self.by.get(call, layer)(*args, **kwargs)
+            part = self.by.get(call, layer)
+            outputs = part(*args, **kwargs)
+            if isinstance(part, Layer):
+                self._made.append((part._calls[-1], (*self._above, self._places.get(call, 0))))
         pairs = list(zip(flatten(call.outputs), flatten(outputs), strict=True))
         self.values.update(pairs)
         for old, new in pairs:
@@ -70,15 +83,20 @@ class Replay:
                 self.values[old.mask] = new.mask
 
     def _expanded(self, call: LayerCall, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not self.nested:
-            return pack(model.output, self.run(model.graph, model._arrange(args[0])))
-        made = LayerCall(model, current_scope.get(), call.location, args, kwargs)
-        token = current_scope.set(made)
+        above, self._above = self._above, (*self._above, self._places.get(call, 0))
         try:
-            made.outputs = pack(model.output, self.run(model.graph, model._arrange(args[0])))
+            if not self.nested:
+                return pack(model.output, self._run(model.graph, model._arrange(args[0])))
+            made = LayerCall(model, current_scope.get(), call.location, args, kwargs)
+            token = current_scope.set(made)
+            try:
+                made.outputs = pack(model.output, self._run(model.graph, model._arrange(args[0])))
+            finally:
+                current_scope.reset(token)
         finally:
-            current_scope.reset(token)
+            self._above = above
         model._calls.append(made)
+        self._made.append((made, (*self._above, self._places.get(call, 0))))
         return made.outputs
 
 

@@ -24,7 +24,7 @@ class Signature:
 
 def signature_of(graph: Graph, input_structure: Any, output_structure: Any) -> Signature:
     """The signature of a graph whose values stand in these structures."""
-    inputs = [name or value.name for name, value in _named(input_structure, graph.inputs)]
+    inputs = _input_names(_named(input_structure, graph.inputs))
     namer = Namer(inputs)  # an output may be an input: ONNX needs a name of its own
     outputs = [namer(name or output_name(value)) for name, value in _named(output_structure, graph.outputs)]
     return Signature(
@@ -33,6 +33,15 @@ def signature_of(graph: Graph, input_structure: Any, output_structure: Any) -> S
         map_structure(lambda _: None, input_structure),
         map_structure(lambda _: None, output_structure),
     )
+
+
+def _input_names(named: Sequence[tuple[str | None, Value]]) -> list[str]:
+    """Inputs have their own names, and dicts their keys; values at which a model was cut get names that are free."""
+    cut = [name is None and value.node is not None and value.explicit_name is None for name, value in named]
+    namer = Namer(name or value.name for (name, value), is_cut in zip(named, cut, strict=True) if not is_cut)
+    return [
+        namer(value.name) if is_cut else name or value.name for (name, value), is_cut in zip(named, cut, strict=True)
+    ]
 
 
 def _named(structure: Any, values: Sequence[Value]) -> list[tuple[str | None, Value]]:

@@ -14,6 +14,7 @@ from dagir.anatomy import Anatomy, Part, anatomy, count, size
 from dagir.errors import ArgumentError
 from dagir.layers.base import Layer
 from dagir.model import Model
+from dagir.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -208,7 +209,7 @@ def _render(found: Sheet, console: Console, line_length: int | None, positions: 
     from rich.text import Text
 
     corner = "`- " if console.options.ascii_only else "└ "
-    console.print(Text(f'Model: "{found.name}"', "bold"))
+    console.print(Text(printable(f'Model: "{found.name}"'), "bold"))
     console.print(_table(found, corner, line_length, positions))
     for label, number, taken in found.totals:
         line = Text.assemble((f" {label} params: ", "bold"), (f"{number:,}", "green"), f" ({readable_bytes(taken)})")
@@ -233,9 +234,9 @@ def _cell(row: Row, heading: str, corner: str) -> Any:
 
     if heading == "Layer (type)":
         prefix = "   " * row.depth + corner if row.depth else ""
-        return Text.assemble(prefix, row.name, " (", (row.kind, "blue"), ")")
+        return Text.assemble(prefix, printable(row.name), " (", (printable(row.kind), "blue"), ")")
     style = {"Param #": "green", "Trainable": "bold"}.get(heading, "")
-    return Text(row.cell(heading), style)
+    return Text(printable_lines(row.cell(heading)), style)
 
 
 def _column_widths(

@@ -73,7 +73,8 @@ def _check_names(graph: Graph) -> None:
     values: dict[str, Any] = {}
     layers: dict[str, Any] = {}
     for value in graph.inputs:
-        _refuse_twice(value.name, value, values, "input", "give each input its own name")
+        if value.node is None or value.explicit_name is not None:  # others, where a model was cut, are named apart
+            _refuse_twice(value.name, value, values, "input", "give each input its own name")
         if isinstance(value.source, LayerCall):
             layers[value.source.layer.name] = value.source.layer
     seen: set[LayerCall] = set()

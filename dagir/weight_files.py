@@ -59,7 +59,7 @@ def _named(model: Model) -> dict[str, Parameter]:
 def _order(metadata: Mapping[str, str], tensors: Mapping[str, Array]) -> list[str]:
     try:
         order = json.loads(metadata.get(_ORDER, "[]"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     whole = isinstance(order, list) and all(isinstance(name, str) for name in order)
     return order if whole and len(order) == len(set(order)) and set(order) == tensors.keys() else []

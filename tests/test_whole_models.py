@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import dagir
@@ -30,17 +30,21 @@ def test_drawn_models_are_sound(model):
 
 
 def test_a_wrong_answer_is_found_and_shrinks_to_its_op(monkeypatch):
-    """Break one rule on purpose: the property must go red, and the model that shows it must be small."""
+    """Break one rule on purpose: the property must go red, and the model that shows it must be small.
+
+    The rule is of an op that no layer is made of, so that there is nothing larger to shrink to; one drawn model in some
+    150 shows it, so that 3,000 do, whatever the seed.
+    """
     from dagir import ops
     from dagir_numpy.rules import rules
 
-    right = rules[ops.Softplus]
+    right = rules[ops.Sin]
     smallest = []
 
     def wrong(op, x):
         return right(op, x) * (1 + 1e-3) if x.dtype == "float32" else right(op, x)
 
-    monkeypatch.setitem(rules._rules, ops.Softplus, wrong)
+    monkeypatch.setitem(rules._rules, ops.Sin, wrong)
 
     @given(models(), sizes)
     def agrees(model, named):
@@ -51,5 +55,8 @@ def test_a_wrong_answer_is_found_and_shrinks_to_its_op(monkeypatch):
             raise
 
     with pytest.raises(AssertionError):
-        settings(max_examples=300, database=None, report_multiple_bugs=False)(agrees)()
+        found = settings(
+            max_examples=3000, database=None, report_multiple_bugs=False, phases=[Phase.generate, Phase.shrink]
+        )
+        found(agrees)()
     assert min(smallest) <= 2

@@ -22,6 +22,7 @@ from dagir.feeds import as_strings, refuse_nan
 from dagir.graph import Graph, Node
 from dagir.model import Model
 from dagir.ops.call import first_of
+from dagir.replacing import check_free
 from dagir.structure import flatten_like, pack
 from dagir.types import Array
 from dagir_keras.kernels import reason, refusal
@@ -67,8 +68,7 @@ class KerasExecutable(Watched, Executable):
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         """Write a .keras file and return its path. Raises FileError, BackendError for what Keras cannot save."""
-        if Path(path).exists() and not overwrite:
-            raise FileError(f"{path} exists", remedy="choose another path, or pass overwrite=True")
+        check_free(path, overwrite, "choose another path, or pass overwrite=True")
         check_savable(self.artifact)
         target = Path(os.path.realpath(path))
         temporary = target.with_name(f".{os.urandom(4).hex()}.{target.name}")  # Keras goes by the suffix

@@ -19,7 +19,7 @@ from dagir.model import Model
 from dagir.structure import flatten, flatten_like, pack
 from dagir.types import Array
 from dagir_keras.executable import refused, to_numpy
-from dagir_keras.points import Watched
+from dagir_keras.points import Watched, input_of
 from dagir_keras.saving import KEPT, keep, kept
 
 
@@ -62,7 +62,7 @@ class KerasModel(Watched, Executable):
 
     def _input_structure(self) -> Any:
         """Its own; dicts, which Keras sorts, in the order of the signature."""
-        own = self.artifact.input if self._has_graph() else None
+        own = input_of(self.artifact) if self._has_graph() else None
         return self.signature.input_structure if own is None or isinstance(own, dict) else own
 
 

@@ -19,6 +19,16 @@ from dagir.types import Array
 from dagir_keras.saving import keep
 
 
+def input_of(model: keras.Model) -> Any:
+    """The KerasTensors that go into a model, in its structure.
+
+    A Sequential has no `input` until it is called within another model, and then it is that model's.
+    """
+    if not isinstance(model, keras.Sequential):
+        return model.input
+    return model.inputs[0] if len(model.inputs) == 1 else model.inputs
+
+
 def layer_points(model: keras.Model, graph: Graph) -> dict[str, tuple[str, Any]]:
     """For each point that is the result of one call of one layer: the layer's name, and its KerasTensor."""
     where = points_of(graph).where
@@ -51,7 +61,9 @@ def _outer_calls(graph: Graph) -> list[LayerCall]:
 
 def observe(model: keras.Model, tensors: Sequence[Any], structure: Any, arrays: Sequence[Array]) -> list[Array]:
     """The arrays of KerasTensors inside a functional model."""
-    inside = keras.Model(model.input, [*tensors, *model.outputs])  # with its outputs, for Keras wants every input used
+    inside = keras.Model(
+        input_of(model), [*tensors, *model.outputs]
+    )  # with its outputs, for Keras wants every input used
     found = keras.tree.flatten(inside(pack(structure, arrays), training=False))
     return [np.asarray(keras.ops.convert_to_numpy(array)) for array in found[: len(tensors)]]
 
@@ -100,6 +112,6 @@ class Watched:
     def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> KerasPart:
         """A functional model over the layers between the tensors."""
         names = [name for name, _ in self.signature.inputs]
-        tensors = dict(zip(names, flatten_like(self._input_structure(), self.artifact.input), strict=True))
+        tensors = dict(zip(names, flatten_like(self._input_structure(), input_of(self.artifact)), strict=True))
         tensors.update({name: tensor for name, (_, tensor) in self._tensors().items()})
         return KerasPart(model, keras.Model([tensors[point] for point in inputs.values()], tensors[output]))

@@ -26,6 +26,7 @@ from dagir.passes import Outline
 from dagir.signatures import Signature
 from dagir.structure import flatten, flatten_like, map_structure, pack
 from dagir.types import DType
+from dagir_keras.arguments import are_among, with_arguments
 from dagir_keras.conv import needs_layer
 from dagir_keras.names import distinguish
 from dagir_keras.native import building, computes_in, held_by, is_native, make_layer
@@ -129,12 +130,17 @@ class Program:
         self.registry, self.within, self.inside = registry, within, inside
         self.tracked: list[Any] = []
         self.size_sources: dict[Node, tuple[Value, ...]] = {}
-        self.graph = Outline(native=is_native, within=within)(graph)
+        self.outputs = len(graph.outputs)
+        self.graph = Outline(native=is_native, within=within)(with_arguments(graph, is_native, within))
         for node in self.graph.nodes:
             self._note_owner(node)
         self.derived = set() if inside else _derived(self.graph)
         dynamic = [node for node in self.graph.nodes if not self.derived.issuperset(node.outputs)]
         self.steps = [(node, self._prepare(node)) for node in dynamic]
+        self.fixed = {} if inside else self._fixed_outputs()
+        for value in self.graph.outputs if inside else ():
+            if isinstance(value.source, Parameter):
+                self._track(value.source)
 
     def __call__(self, tensors: Sequence[Any]) -> list[Any]:
         """Run on one tensor per input of the graph."""
@@ -147,7 +153,28 @@ class Program:
             except DagirError as error:
                 raise at_node(error, node) from None
             values.update(zip(node.outputs, results, strict=True))
-        return [self._read(value, values) for value in self.graph.outputs]
+        found = {value: layer.run(tensors[:1])[0] for value, layer in self.fixed.items()}
+        return [
+            found[value] if value in found else self._result(value, values)
+            for value in self.graph.outputs[: self.outputs]
+        ]
+
+    def _fixed_outputs(self) -> dict[Value, TracedLayer]:
+        """For each output that hangs on no input a layer that gives it: a Keras model yields what layers made."""
+        from dagir_keras.traced import Trace
+
+        read = self.graph.inputs[:1]
+        fixed = [
+            v
+            for v in self.graph.outputs[: self.outputs]
+            if v in self.derived or isinstance(v.source, (Constant, Parameter))
+        ]
+        graphs = {value: Graph(read, [value], "fixed") for value in fixed if value not in self.graph.inputs}
+        return {v: self.registry.trace(Trace.of(graph, len(read), None), None, None) for v, graph in graphs.items()}
+
+    def _result(self, value: Value, values: dict[Value | None, Any]) -> Any:
+        found = self._read(value, values)
+        return keras.ops.convert_to_tensor(found) if isinstance(found, keras.Variable) else found
 
     def _read(self, value: Value | None, values: dict[Value | None, Any]) -> Any:
         source = value.source if value is not None else None
@@ -174,12 +201,15 @@ class Program:
         if owning and not self.inside:
             return self._owning_step(node, names)
         for parameter in parameters:
-            owner = self.registry.owners.get(parameter)
-            self.tracked.append(self.registry.variable(parameter) if owner is None else self.registry.layer(*owner))
+            self._track(parameter)
         rule = rules[type(node.op)]
         if names:
             return self._sized_step(node, rule, names)
         return lambda operands: _as_tuple(rule(node.op, *operands))
+
+    def _track(self, parameter: Parameter) -> None:
+        owner = self.registry.owners.get(parameter)
+        self.tracked.append(self.registry.variable(parameter) if owner is None else self.registry.layer(*owner))
 
     def _note_owner(self, node: Node) -> None:
         """A weight of a native layer may be read elsewhere too: it stays one variable, the layer's."""
@@ -190,7 +220,7 @@ class Program:
 
     def _becomes_native(self, call: LayerCall, graph: Graph) -> bool:
         native = isinstance(call.layer, Layer) and not isinstance(call.layer, Model) and is_native(call)
-        return native and _is_whole(call, graph)
+        return native and _is_whole(call, graph) and are_among(call, graph.inputs)
 
     def _owning_step(self, node: Node, names: set[str]) -> Step:
         """A layer around one op: it has weights, or reads sizes, which are numbers within a layer only."""

@@ -102,9 +102,12 @@ class OnnxBackend(Backend):
         """Two .onnx files against each other, without a float64 oracle; `report.judgement` says how."""
         return compare_files(Path(first), Path(second), seed=seed, progress=progress)
 
-    def certify(self, path: str | os.PathLike[str], report: Report, source: str) -> None:
-        """Write into a file what was verified of it, so that `recertify` can run it again. Raises FileError."""
-        certify(Path(path), report, source)
+    def certify(self, path: str | os.PathLike[str], report: Report, source: str) -> str:
+        """Write into a file what was verified of it, so that `recertify` can run it again. Raises FileError.
+
+        Returns why that was not done, or nothing: of an output without elements, nothing is proven.
+        """
+        return certify(Path(path), report, source)
 
     def recertify(self, path: str | os.PathLike[str]) -> Report:
         """Run the certificate in a file again, without its source. Raises FileError."""

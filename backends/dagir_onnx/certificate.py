@@ -9,45 +9,51 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
-from onnx import ModelProto, StringStringEntryProto, numpy_helper
+from onnx import ModelProto, ValueInfoProto
 
-from dagir.dims import Dim, parse
+from dagir import limits
 from dagir.equivalence.comparison import Finding, compare
-from dagir.equivalence.inputs import Limits, draw, index_limits
+from dagir.equivalence.inputs import draw, index_limits
 from dagir.equivalence.oracle import Expected
 from dagir.equivalence.report import Case, Report, Row
 from dagir.equivalence.reproduction import versions
-from dagir.errors import FileError
+from dagir.errors import DagirError, FileError
 from dagir.feeds import as_strings
 from dagir.graph import Graph, Value
+from dagir.printable import printable
 from dagir.types import Array, DType, TensorType
+from dagir_onnx import received
+from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.executable import as_objects
-from dagir_onnx.kernels import REFUSALS, file_refusal
+from dagir_onnx.file import add_metadata
+from dagir_onnx.held import VERSION, Answer, Held, HeldCase, places, read_held
+from dagir_onnx.kernels import REFUSALS, file_refusal, refuse_fatal
 
 KEY = "dagir.certificate"
-_VERSION = 2  # raised when the same seed draws other inputs
-_KEPT = 32  # elements of each answer
 JUDGEMENT = "against the float64 answers in the file's certificate"
 
 
-def certify(path: Path, report: Report, source: str) -> None:
-    """Append the certificate of a report to the file that it is about. Raises FileError."""
+def certify(path: Path, report: Report, source: str) -> str:
+    """Append the certificate of a report to the file that it is about. Raises FileError.
+
+    Returns why none was written, or nothing: a report that holds no output to a budget proves nothing when run again.
+    """
     if report.context is None or not report.ok:
         raise FileError(f"{path} gets no certificate: it was not verified")
     weights, graph = hashes(path)
     data = {
-        "version": _VERSION,
+        "version": VERSION,
         "compared": "this file on onnxruntime",  # by whatever name: a second conversion gives the same bytes
-        "with": f"the float64 evaluation of {source}",
+        "with": f"the float64 evaluation of {printable(source)}",
         "cases_run": len(report.cases),
         "seed": report.seed,
         "samples": report.samples,
@@ -58,22 +64,27 @@ def certify(path: Path, report: Report, source: str) -> None:
         "cases": _cases(report),
         "versions": versions(),
     }
-    entry = StringStringEntryProto(key=KEY, value=json.dumps(data, separators=(",", ":")))
-    with path.open("ab") as file:
-        file.write(ModelProto(metadata_props=[entry]).SerializeToString())
+    text = json.dumps(data, separators=(",", ":"))
+    try:
+        with limits.reading(str(path)):
+            read_held(text, path)  # none is written that would not be read
+    except FileError as refused:
+        return refused.summary
+    add_metadata(path, {KEY: text})
+    return ""
 
 
 def _interface(report: Report) -> list[dict[str, Any]]:
     assert report.context is not None
     model = report.context.model
-    limits = index_limits(model.graph)
+    known = index_limits(model.graph)
     names = [name for name, _ in model.signature.inputs]
     return [
         {
             "name": name,
             "dtype": str(value.dtype),
             "shape": [size if isinstance(size, int) else str(size) for size in value.type.shape],
-            "below": [size if isinstance(size, int) else str(size) for size in limits.get(value, [])],
+            "below": [size if isinstance(size, int) else str(size) for size in known.get(value, [])],
         }
         for name, value in zip(names, model.graph.inputs, strict=True)
     ]
@@ -84,7 +95,7 @@ def _cases(report: Report) -> list[dict[str, Any]]:
     names = [name for name, _ in report.context.model.signature.outputs]
     found = []
     for number, (case, (arrays, expected)) in enumerate(zip(report.cases, report.context.runs, strict=True)):
-        if case.kind != "given":
+        if case.kind != "given" and all(case.sizes.values()):  # none of a batch of 0: nothing is compared there
             answers = {name: _sampled(each) for name, each in zip(names, expected, strict=True)}
             inputs = [_digest(array) for array in arrays]
             case_facts = {"number": number, "kind": case.kind, "sizes": dict(case.sizes)}
@@ -94,109 +105,159 @@ def _cases(report: Report) -> list[dict[str, Any]]:
 
 def _sampled(expected: Expected) -> dict[str, Any]:
     flat = expected.array.reshape(-1)
-    places = np.unique(np.linspace(0, max(flat.size - 1, 0), min(_KEPT, flat.size)).astype(int))
-    budget = None if expected.budget is None else [float(each) for each in expected.budget.reshape(-1)[places]]
-    values = [each if isinstance(each, str) else float(each) for each in flat[places]]
-    return {"shape": list(expected.array.shape), "at": places.tolist(), "values": values, "budget": budget}
+    at = places(flat.size)
+    budget = None if expected.budget is None else [_held_to(each) for each in expected.budget.reshape(-1)[at]]
+    values = [_plain(each) for each in flat[at]]
+    return {"shape": list(expected.array.shape), "at": at, "values": values, "budget": budget}
+
+
+def _plain(value: Any) -> str | int | float:
+    """Of integers, all digits: float64 has not those past 2**53."""
+    if isinstance(value, str):
+        return value
+    return int(value) if isinstance(value, np.integer) else float(value)
+
+
+def _held_to(budget: Any) -> float:
+    """A budget as it is judged by: what is no number lets everything pass."""
+    return math.inf if math.isnan(budget) else float(budget)
 
 
 def _digest(array: Array) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 
-def hashes(path: Path) -> tuple[str, str]:
-    """SHA-256 of the weights (names, dtypes, shapes, numbers, wherever they lie) and of all else in the graph."""
-    proto = _read(path)
+def hashes(path: Path, proto: ModelProto | None = None) -> tuple[str, str]:
+    """SHA-256 of the weights (names, dtypes, shapes, numbers, wherever they lie) and of all else in the graph.
+
+    Raises FileError.
+    """
+    whole = ModelProto()
+    whole.CopyFrom(proto or received.read(path))
     weights = hashlib.sha256()
-    for tensor in sorted(proto.graph.initializer, key=lambda each: each.name):
-        array = numpy_helper.to_array(tensor, str(path.parent))
+    for tensor in sorted(whole.graph.initializer, key=lambda each: each.name):
+        array = received.array_of(tensor, path)
         weights.update(f"{tensor.name} {tensor.data_type} {list(tensor.dims)}".encode())
         weights.update(np.ascontiguousarray(array).tobytes())
-    del proto.graph.initializer[:]
-    text = proto.graph.SerializeToString(deterministic=True)
+    del whole.graph.initializer[:]
+    text = whole.graph.SerializeToString(deterministic=True)
     return weights.hexdigest(), hashlib.sha256(text).hexdigest()
 
 
-def _read(path: Path) -> ModelProto:
-    try:
-        return onnx.load(path, load_external_data=False)
-    except Exception as error:
-        raise FileError(f"{path} is not an ONNX model, or is damaged") from error
-
-
 def recertify(path: str | os.PathLike[str]) -> Report:
-    """Run the certificate of a file again. Raises FileError where it has none, or was changed since."""
+    """Run the certificate of a file again. Raises FileError where it has none, proves nothing, or was changed since."""
     start = time.perf_counter()
     target = Path(path)
-    held = _held(target)
-    weights, graph = hashes(target)
-    for what, found in (("weights", weights), ("graph", graph)):
-        if held[f"{what}_sha256"] != found:
-            raise FileError(f"the {what} of {target} are not those that were verified: the file was changed")
-    values, limits = _values(held["inputs"])
-    session = _session(target)
-    findings: dict[str, list[Finding]] = {}
-    kinds: dict[str, TensorType] = {}
-    cases = []
-    for case in held["cases"]:
-        rng = np.random.default_rng([held["seed"], case["number"]])
-        arrays = draw(Graph(values, list(values), "interface"), case["sizes"], rng, case["kind"], limits)
-        if [_digest(array) for array in arrays] != case["inputs"]:
-            raise FileError(f"the inputs of {target} cannot be drawn again: this NumPy draws others")
-        names = list(case["outputs"])
-        feeds = {value.name: array for value, array in zip(values, as_objects(arrays), strict=True)}
-        for name, array in zip(names, map(as_strings, session.run(names, feeds)), strict=True):
-            kinds[name] = TensorType(DType.of(array.dtype), tuple(case["outputs"][name]["shape"]))
-            findings.setdefault(name, []).append(_judged(array, case["outputs"][name]))
-        cases.append(Case(tuple(tuple(array.shape) for array in arrays), case["kind"], case["sizes"]))
+    with limits.reading(str(target)):
+        proto = received.read(target)
+        held = _held(target, proto)
+        for what, found in zip(("weights", "graph"), hashes(target, proto), strict=True):
+            if held.hashes[what] != found:
+                raise FileError(f"the {what} of {target} are not those that were verified: the file was changed")
+        _check_interface(held, proto, target)
+        session = _session(target, proto)
+        findings: dict[str, list[Finding]] = {}
+        kinds: dict[str, TensorType] = {}
+        cases = []
+        for case in held.cases:
+            arrays = _drawn(held, case, target)
+            for name, array in _answers(session, held, case, arrays, proto, target).items():
+                kinds[name] = TensorType(DType.of(array.dtype), case.outputs[name].shape)
+                findings.setdefault(name, []).append(_judged(array, case.outputs[name], f"{target}, output {name!r}"))
+            cases.append(Case(tuple(tuple(array.shape) for array in arrays), case.kind, case.sizes))
     rows = [_row(target.name, name, kinds[name], found) for name, found in findings.items()]
     seconds = time.perf_counter() - start
-    judgement = f"{JUDGEMENT}: {held['with']}"
-    return Report(tuple(rows), tuple(cases), held["seed"], held["samples"], seconds, judgement=judgement)
+    judgement = f"{JUDGEMENT}: {held.source}"
+    return Report(tuple(rows), tuple(cases), held.seed, held.samples, seconds, judgement=judgement)
 
 
-def _session(path: Path) -> Any:
+def _drawn(held: Held, case: HeldCase, path: Path) -> list[Array]:
+    rng = np.random.default_rng([held.seed, case.number])
     try:
-        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        arrays = draw(Graph(held.inputs, list(held.inputs), "interface"), case.sizes, rng, case.kind, held.limits)
+    except (DagirError, ArithmeticError, ValueError) as error:
+        raise FileError(f"the inputs of {path} cannot be drawn: {printable(str(error))}") from None
+    if [_digest(array) for array in arrays] != list(case.digests):
+        raise FileError(f"the inputs of {path} cannot be drawn again: this NumPy draws others")
+    return arrays
+
+
+def _answers(
+    session: Any, held: Held, case: HeldCase, arrays: Sequence[Array], proto: ModelProto, path: Path
+) -> dict[str, Array]:
+    refuse_fatal(proto, arrays, path)
+    names = list(case.outputs)
+    feeds = {value.name: array for value, array in zip(held.inputs, as_objects(arrays), strict=True)}
+    try:
+        found = {
+            name: as_strings(np.asarray(each)) for name, each in zip(names, session.run(names, feeds), strict=True)
+        }
+        for array in found.values():
+            DType.of(array.dtype)
     except REFUSALS as error:
-        raise file_refusal(error, _read(path), "cpu", path) from None
+        raise file_refusal(error, proto, "cpu", path) from None
+    except (ValueError, TypeError, DagirError) as error:
+        raise FileError(f"{path} does not give arrays: {printable(str(error).splitlines()[0])}") from None
+    return found
 
 
-def _held(path: Path) -> dict[str, Any]:
-    texts = [entry.value for entry in _read(path).metadata_props if entry.key == KEY]
+def _check_interface(held: Held, proto: ModelProto, path: Path) -> None:
+    """The certificate must be of this file's inputs and of all its outputs. Raises FileError."""
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    has = {info.name: info for info in proto.graph.input if info.name not in weights}
+    names = [value.name for value in held.inputs]
+    outputs = [info.name for info in proto.graph.output]
+    for what, said, own in (("inputs", names, list(has)), ("outputs", list(held.cases[0].outputs), outputs)):
+        if sorted(map(str, said)) != sorted(own):
+            facts = [("certificate", ", ".join(map(str, said))), ("file", printable(", ".join(own)))]
+            raise FileError(f"the certificate of {path} is of other {what} than the file's", facts=facts)
+    for value in held.inputs:
+        if not _same_type(value, has[str(value.name)]):
+            raise FileError(f"the certificate of {path} has input {value.name!r} as {value.type}, the file has not")
+
+
+def _same_type(value: Value, info: ValueInfoProto) -> bool:
+    """The same dtype, and the same numbers where the file has numbers."""
+    tensor = info.type.tensor_type
+    fixed = [size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim]
+    if TO_ONNX.get(value.dtype) != tensor.elem_type or len(fixed) != value.ndim:
+        return False
+    return all(
+        size == has if has is not None else not isinstance(size, int)
+        for size, has in zip(value.type.shape, fixed, strict=True)
+    )
+
+
+def _session(path: Path, proto: ModelProto) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what it would log is raised
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except REFUSALS as error:
+        raise file_refusal(error, proto, "cpu", path) from None
+
+
+def _held(path: Path, proto: ModelProto) -> Held:
+    texts = [entry.value for entry in proto.metadata_props if entry.key == KEY]
     if not texts:
         raise FileError(f"{path} has no certificate", remedy="compare it with its source: dagir-convert verify A B")
+    return read_held(texts[-1], path)
+
+
+def _judged(array: Array, held: Answer, where: str) -> Finding:
+    if array.shape != held.shape:
+        note = f"shape {list(array.shape)}, the certificate has {list(held.shape)}"
+        return Finding(float("inf"), float("inf"), note)
+    found = array.reshape(-1)[list(held.at)]
+    dtype = DType.of(array.dtype)
+    if dtype.is_float is (held.budget is None):
+        raise FileError(f"the certificate of {where}, is of another dtype than the file's {dtype}")
     try:
-        held: dict[str, Any] = json.loads(texts[-1])
-    except ValueError as error:
-        raise FileError(f"the certificate of {path} is damaged") from error
-    if held.get("version") != _VERSION:
-        raise FileError(f"the certificate of {path} is of version {held.get('version')}, this dagir reads {_VERSION}")
-    return held
-
-
-def _values(inputs: Sequence[Mapping[str, Any]]) -> tuple[list[Value], Limits]:
-    values: list[Value] = []
-    limits: Limits = {}
-    for each in inputs:
-        shape: list[Dim] = [size if isinstance(size, int) else parse(size) for size in each["shape"]]
-        value = Value(TensorType(DType(each["dtype"]), tuple(shape)), name=each["name"])
-        values.append(value)
-        if each["below"]:
-            limits[value] = [size if isinstance(size, int) else parse(size) for size in each["below"]]
-    return values, limits
-
-
-def _judged(array: Array, held: Mapping[str, Any]) -> Finding:
-    if list(array.shape) != held["shape"]:
-        return Finding(float("inf"), float("inf"), f"shape {list(array.shape)}, the certificate has {held['shape']}")
-    found = array.reshape(-1)[held["at"]]
-    wanted = np.asarray(held["values"])
-    if held["budget"] is None:
-        expected = Expected(wanted.astype(array.dtype), None)
-    else:
-        expected = Expected(wanted, np.asarray(held["budget"]))
-    return compare(found, expected, TensorType(DType.of(array.dtype), tuple(found.shape)))
+        wanted = np.asarray(held.values, np.float64 if dtype.is_float else array.dtype).reshape(found.shape)
+    except (ValueError, TypeError, OverflowError):
+        raise FileError(f"the certificate of {where}, holds what is no {dtype}") from None
+    expected = Expected(wanted, None if held.budget is None else np.asarray(held.budget, np.float64))
+    return compare(found, expected, TensorType(dtype, tuple(found.shape)))
 
 
 def _row(backend: str, name: str, type: TensorType, findings: Sequence[Finding]) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -58,14 +58,17 @@ def _attribute(key: str, value: Any) -> AttributeProto:
 
 
 class Emitter:
-    """Collects nodes and initializers. An initializer is written when a node first reads it."""
+    """Collects nodes and initializers. An initializer is written when a node first reads it.
 
-    def __init__(self, opset: int, names: Mapping[Value, str], device: str = "cpu") -> None:
+    names: of values; taken: further names that nothing may bear, those of outputs that no node makes.
+    """
+
+    def __init__(self, opset: int, names: Mapping[Value, str], device: str = "cpu", taken: Iterable[str] = ()) -> None:
         self.opset, self.device = opset, device
         self.nodes: list[NodeProto] = []
         self.initializers: dict[str, Tensor] = {}
         self._names = names
-        self._namer = Namer(names.values())
+        self._namer = Namer([*names.values(), *taken])
         self._node_namer = Namer()
         self._derived: dict[tuple[Callable[[], Array], str], Tensor] = {}
         self._owners: dict[str, Callable[[], Array]] = {}

@@ -77,7 +77,6 @@ class OnnxExecutable(Executable):
         self._options = session_options
         self._artifact: ModelProto | None = None
         self._session: Any = None
-        self._lent: Any = None
         self._weights = Snapshot(parameters_of(graph))
 
     @property
@@ -85,12 +84,13 @@ class OnnxExecutable(Executable):
         """The ONNX model, its weights inside. Raises BackendError past 2 GiB: save it in place of that."""
         if size_of(self._initializers) > EMBEDDED_LIMIT:
             raise BackendError("the weights exceed 2 GiB, the limit of one protobuf message", remedy="use save(path)")
-        if self._artifact is None:
-            whole = ModelProto()
-            whole.CopyFrom(self._model)
-            with self._weights.seen():
-                self._artifact = embed(whole, self._initializers)
-        return self._artifact
+        with self._lock:
+            if self._artifact is None:
+                whole = ModelProto()
+                whole.CopyFrom(self._model)
+                with self._weights.seen():
+                    self._artifact = embed(whole, self._initializers)
+            return self._artifact
 
     def save(self, path: str | os.PathLike[str], *, external_data: bool | None = None, overwrite: bool = True) -> Path:
         """Write the model; weights go beside it in `<name>.data` past 2 GiB, or where external_data is True.
@@ -104,7 +104,9 @@ class OnnxExecutable(Executable):
     def session(self) -> Any:
         """The onnxruntime.InferenceSession. Raises BackendError where the device does not take the model."""
         if self._session is None:
-            self._session = self._open()
+            with self._lock:
+                if self._session is None:
+                    self._session = self._open()
         return self._session
 
     def _open(self) -> Any:
@@ -113,12 +115,13 @@ class OnnxExecutable(Executable):
             options.log_severity_level = 4  # what it would log is raised
         if self.device == "cuda":
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        with self._source(options) as source:
+        with self._source(options) as (source, lent):
             providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
             try:
                 session = onnxruntime.InferenceSession(source, options, providers=providers)
             except REFUSALS as error:
                 raise self._refused(error) from None
+        session.lent = lent  # it reads this memory as long as it lives, which may be longer than the executable
         if self.device == "cuda":
             _refuse_other_devices(session)
         return session
@@ -127,17 +130,20 @@ class OnnxExecutable(Executable):
         return refusal(error, self._model_for_points(), self.device)
 
     @contextlib.contextmanager
-    def _source(self, options: Any) -> Iterator[str | bytes]:
-        """The bytes of a model whose weights the options hold, or a path: a user's own options stay as they are."""
+    def _source(self, options: Any) -> Iterator[tuple[str | bytes, Any]]:
+        """The bytes of a model whose weights the options hold, or a path: a user's own options stay as they are.
+
+        And what must live as long as the session.
+        """
         try:
             with tempfile.TemporaryDirectory(prefix="dagir-", ignore_cleanup_errors=True) as folder:
                 if self._options is None:
                     share = self.device == "cpu"
                     with self._weights.seen():
-                        source, self._lent = lend(self._model, self._initializers, options, Path(folder), share)
-                    yield source
+                        found = lend(self._model, self._initializers, options, Path(folder), share)
+                    yield found
                 else:
-                    yield str(self.save(Path(folder) / "model.onnx", external_data=True))
+                    yield str(self.save(Path(folder) / "model.onnx", external_data=True)), None
         except OSError as error:
             raise BackendError(f"no room for the weights: {error.strerror or error}") from error
 

@@ -5,7 +5,6 @@ The file is written field by field, as protobuf lays it out, so that no weight i
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import BinaryIO
 from onnx import GraphProto, ModelProto, StringStringEntryProto, TensorProto
 
 from dagir.errors import FileError
+from dagir.replacing import check_free, put
 from dagir_onnx.weights import SMALL, Initializers, bytes_of, header, size_of, write_data, write_numbers
 
 EMBEDDED_LIMIT = 2**31 - 2**24  # protobuf ends at 2 GiB; the graph needs some of it
@@ -29,17 +29,14 @@ def write(
     outside = size_of(initializers) > EMBEDDED_LIMIT if external_data is None else external_data
     data_path = path.with_name(path.name + ".data")
     for target in [path, *([data_path] if outside else [])]:
-        if target.exists() and not overwrite:
-            raise FileError(f"{target} exists", remedy="choose another path, or pass overwrite=True")
+        check_free(target, overwrite, "choose another path, or pass overwrite=True")
     large = {name: tensor for name, tensor in initializers.items() if outside and bytes_of(tensor) > SMALL}
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             staged, data = Path(folder) / path.name, Path(folder) / data_path.name
             with staged.open("wb") as file:
                 _write_model(model, initializers, write_data(large, data) if outside else {}, file)
-            if outside:
-                os.replace(data, data_path)
-            os.replace(staged, path)
+            put([*([(data, data_path)] if outside else []), (staged, path)], overwrite=overwrite)
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}") from error
     return path

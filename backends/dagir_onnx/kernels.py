@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import onnxruntime
@@ -11,11 +11,13 @@ from onnx import ModelProto, NodeProto
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from dagir.errors import BackendError, DagirError, FileError
+from dagir.types import Array
 
 REFUSALS = (
     *(states.Fail, states.InvalidArgument, states.NoSuchFile, states.NoModel, states.RuntimeException),
     *(states.InvalidProtobuf, states.NotImplemented, states.InvalidGraph, states.EPFail, RuntimeError),
 )
+_FATAL_WHEN_EMPTY = ("LSTM", "GRU", "RNN")
 _NODE = re.compile(r"""node with name '([^']*)'|[Nn]ode \(([^)]*)\)|In Node, \("([^"]*)"|node\. Name:'([^']*)'""")
 _INPUT = re.compile(r"Node input '([^']*)'|initializer: (\S+)\. ")
 _MISSING = re.compile(r"implementation for (\w+)\(")
@@ -70,13 +72,25 @@ def _node(error: Exception, model: ModelProto) -> NodeProto | None:
     return found
 
 
+def refuse_fatal(model: ModelProto, arrays: Sequence[Array], path: Path) -> None:
+    """Raise FileError for empty arrays where they would not fail but end the process (onnxruntime 1.32)."""
+    if all(array.size for array in arrays):
+        return
+    node = next((node for node in _nodes(model) if node.op_type in _FATAL_WHEN_EMPTY), None)
+    if node is not None:
+        raise FileError(
+            f"{path}: onnxruntime cannot run its {node.op_type}, node {node.name!r}, on an empty batch",
+            remedy="feed at least one row and one time step",
+        )
+
+
 def _nodes(model: ModelProto) -> Iterator[NodeProto]:
-    """Every node, those in subgraphs too."""
-    pending = [model.graph]
+    """Every node, those in subgraphs and functions too."""
+    pending = [model.graph.node, *(function.node for function in model.functions)]
     while pending:
-        for node in pending.pop().node:
+        for node in pending.pop():
             yield node
-            pending.extend(attribute.g for attribute in node.attribute if attribute.HasField("g"))
+            pending.extend(attribute.g.node for attribute in node.attribute if attribute.HasField("g"))
 
 
 def _facts(text: str, node: NodeProto | None) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ def emit_graph(graph: Graph, signature: Signature, opset: int, device: str = "cp
     """Lower every node. Raises UnsupportedOp and whatever a rule raises, with the node named."""
     names = value_names(graph, [name for name, _ in signature.outputs])
     names.update({value: name for value, (name, _) in zip(graph.inputs, signature.inputs, strict=True)})
-    emit = Emitter(opset, names, device)
+    emit = Emitter(opset, names, device, [name for name, _ in signature.outputs])
     tensors = dict(zip(graph.inputs, emit.declare_inputs(graph.inputs), strict=True))
     outputs = set(graph.outputs)
 

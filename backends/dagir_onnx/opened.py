@@ -18,6 +18,7 @@ from dagir.backend import Executable, FileSummary, graph_of, signature
 from dagir.errors import ArgumentError, DagirError, FileError
 from dagir.graph import Graph
 from dagir.model import Model
+from dagir_onnx import received
 from dagir_onnx.executable import OnnxExecutable, OnnxPart, check_device
 from dagir_onnx.kernels import file_refusal
 from dagir_onnx.points import Watch, cut_out
@@ -36,18 +37,19 @@ class OnnxFile(OnnxExecutable):
         self.device = device
         self._options = session_options
         self._session = None
-        if not self.path.is_file():
+        if not self.path.exists():
             raise FileError(f"there is no file {self.path}")
+        received.check(skim(self.path), self.path)  # before onnxruntime, which trusts it, opens it
         self._check_names()
 
     @property
     def artifact(self) -> ModelProto:
         """The ONNX model, read anew; its external weights stay outside."""
-        return read_proto(self.path)
+        return received.read(self.path)
 
     @contextlib.contextmanager
-    def _source(self, options: Any) -> Iterator[str]:
-        yield str(self.path)
+    def _source(self, options: Any) -> Iterator[tuple[str, None]]:
+        yield str(self.path), None
 
     def _model_for_points(self) -> ModelProto:
         return self.artifact
@@ -55,14 +57,16 @@ class OnnxFile(OnnxExecutable):
     def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> OnnxExecutable:
         """The nodes of the file between these points, with the file's own weights, brought in from outside."""
         known = {point: self._points[point] for point in (*inputs.values(), output) if point in self._points}
-        proto = cut_out(onnx.load(self.path), model, inputs, output, known)
+        proto = cut_out(received.read_whole(self.path), model, inputs, output, known)
         return OnnxPart(model.graph, model.signature, proto, {}, self.device, self._options)
 
     def _keep(self, path: Path) -> None:
         """A copy, with the weights that lie outside brought beside it."""
         weights = self.artifact.graph.initializer
         if any(tensor.data_location == TensorProto.EXTERNAL for tensor in weights):
-            onnx.save_model(onnx.load(self.path), path, save_as_external_data=True, location=f"{path.name}.data")
+            onnx.save_model(
+                received.read_whole(self.path), path, save_as_external_data=True, location=f"{path.name}.data"
+            )
         else:
             shutil.copyfile(self.path, path)
 
@@ -85,22 +89,10 @@ class OnnxFile(OnnxExecutable):
                 )
 
 
-def read_proto(path: Path) -> ModelProto:
-    """The model in a file, without its external weights. Raises FileError."""
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}") from error
-    except Exception as error:  # protobuf has errors of its own
-        raise FileError(f"{path} is not an ONNX model, or is damaged") from error
-    if not model.graph.output:
-        raise FileError(f"{path} is not an ONNX model: it has no outputs")
-    return model
-
-
 def describe_file(path: str | os.PathLike[str]) -> FileSummary:
     """Inputs, outputs, how often each op occurs, and the weights. Raises FileError."""
     model = skim(Path(path))
+    received.check(model, Path(path))
     weights = {tensor.name for tensor in model.graph.initializer}
     opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
     return FileSummary(
@@ -121,4 +113,6 @@ def _bytes(tensor: TensorProto) -> int:
 def _entry(info: ValueInfoProto) -> tuple[str, str]:
     tensor = info.type.tensor_type
     dims = [str(size.dim_value) if size.HasField("dim_value") else size.dim_param or "?" for size in tensor.shape.dim]
+    if not info.type.HasField("tensor_type"):
+        return info.name, (info.type.WhichOneof("value") or "undefined").removesuffix("_type")
     return info.name, f"{TensorProto.DataType.Name(tensor.elem_type).lower()}[{', '.join(dims)}]"

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 from onnx import ModelProto, NodeProto, numpy_helper
 
@@ -25,16 +25,17 @@ from dagir.equivalence.inputs import Limits, draw, size_plans
 from dagir.equivalence.oracle import Expected
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Report, Row
-from dagir.errors import ArgumentError, DagirError, FileError
+from dagir.errors import ArgumentError, DagirError, FileError, UnsafeFile
 from dagir.graph import Graph, Value
 from dagir.types import Array, DType, TensorType
-from dagir_onnx.dtypes import TO_ONNX
-from dagir_onnx.kernels import REFUSALS, file_refusal
+from dagir_onnx import received
+from dagir_onnx.dtypes import FROM_ONNX
+from dagir_onnx.kernels import REFUSALS, file_refusal, refuse_fatal
 from dagir_onnx.points import Watch
 
 JUDGEMENT = "no float64 oracle: judged by how far the first file's answers move when its inputs and weights are rounded"
+_MOST = 1 << 26  # elements of inputs, in all
 _CARRY_IDS = {"Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Where", "Clip", "Min", "Max", "Mod", "Add"}
-_FROM_ONNX = {code: dtype for dtype, code in TO_ONNX.items()}
 
 
 class Side:
@@ -42,10 +43,7 @@ class Side:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self.proto: ModelProto = onnx.load(path)
-        except Exception as error:
-            raise FileError(f"{path} is not an ONNX model, or is damaged") from error
+        self.proto: ModelProto = received.read_whole(path)
         weights = {tensor.name for tensor in self.proto.graph.initializer}
         self.inputs = [info for info in self.proto.graph.input if info.name not in weights]
         self.outputs = [info.name for info in self.proto.graph.output]
@@ -54,12 +52,13 @@ class Side:
 
     def run(self, feeds: Mapping[str, Array], tensors: Sequence[str], proto: ModelProto | None = None) -> list[Array]:
         """The arrays of tensors, of this file or of a disturbed copy. Raises FileError, BackendError."""
+        refuse_fatal(self.proto, list(feeds.values()), self.path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         watch = Watch(proto or self.proto, options, ["CPUExecutionProvider"], None, self._refused)
         try:
             return watch(feeds, tensors)
-        except REFUSALS as error:
+        except (*REFUSALS, ValueError, TypeError, MemoryError) as error:
             raise self._refused(error) from None
 
     def _refused(self, error: Exception) -> DagirError:
@@ -116,18 +115,32 @@ def _check_interfaces(left: Side, right: Side) -> None:
 
 def _as_graph(side: Side) -> tuple[Graph, Limits]:
     """A graph of the same inputs, for drawing, and the sizes that bound those which index a weight."""
+    _check_inputs(side)
     values = {info.name: Value(_type(info), name=info.name) for info in side.inputs}
     shapes = {tensor.name: tuple(tensor.dims) for tensor in side.proto.graph.initializer}
     origin = {name: name for name in values}
     limits: Limits = {}
     for node in side.proto.graph.node:
         sources = [origin[name] for name in node.input if name in origin]
-        if sources and node.op_type in _CARRY_IDS:
+        if sources and node.output and node.op_type in _CARRY_IDS:
             origin[node.output[0]] = sources[0]
-        if node.op_type == "Gather" and node.input[1] in origin and node.input[0] in shapes:
-            axis = next((entry.i for entry in node.attribute if entry.name == "axis"), 0)
-            limits.setdefault(values[origin[node.input[1]]], []).append(shapes[node.input[0]][axis])
+        if node.op_type == "Gather" and len(node.input) == 2 and node.input[1] in origin and node.input[0] in shapes:
+            axis, shape = next((entry.i for entry in node.attribute if entry.name == "axis"), 0), shapes[node.input[0]]
+            if -len(shape) <= axis < len(shape) and shape[axis] > 0:
+                limits.setdefault(values[origin[node.input[1]]], []).append(shape[axis])
     return Graph(values.values(), list(values.values()), "interface"), limits
+
+
+def _check_inputs(side: Side) -> None:
+    """Raise FileError for inputs that nothing can be drawn for."""
+    total = 0
+    for info in side.inputs:
+        tensor = info.type.tensor_type
+        if tensor.elem_type not in FROM_ONNX:
+            raise FileError(f"{side.path}: the input {info.name!r} is no tensor of a dtype that dagir knows")
+        total += prod(size.dim_value if size.HasField("dim_value") else 1 for size in tensor.shape.dim)
+    if total > _MOST or any(len(info.type.tensor_type.shape.dim) > 32 for info in side.inputs):
+        raise UnsafeFile(f"{side.path}: its inputs hold {total:,} elements, more than can be drawn and compared")
 
 
 def _type(info: Any) -> TensorType:
@@ -137,7 +150,7 @@ def _type(info: Any) -> TensorType:
         name = size.dim_param if size.dim_param.isidentifier() else f"{info.name}_{axis}".replace("/", "_")
         name = name if name.isidentifier() else f"size_{axis}"
         shape.append(size.dim_value if size.HasField("dim_value") else symbol("batch" if axis == 0 else name))
-    return TensorType(_FROM_ONNX.get(tensor.elem_type, DType.FLOAT32), tuple(shape))
+    return TensorType(FROM_ONNX.get(tensor.elem_type, DType.FLOAT32), tuple(shape))
 
 
 def _disturbed(
@@ -153,7 +166,7 @@ def _disturbed(
         proto = ModelProto()
         proto.CopyFrom(side.proto)
         for tensor in proto.graph.initializer:
-            array = numpy_helper.to_array(tensor)
+            array = received.array_of(tensor, side.path)
             if array.dtype.kind == "f" and array.ndim:
                 tensor.CopyFrom(numpy_helper.from_array(_rounded(array, rng), tensor.name))
         moved = {name: _rounded(array, rng) for name, array in feeds.items()}

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from onnx import ModelProto, NodeProto, StringStringEntryProto, ValueInfoProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, StringStringEntryProto, ValueInfoProto, helper
 
 from dagir.correspondence import Standing
 from dagir.errors import DagirError
@@ -99,23 +99,20 @@ class Watch:
 
     def __call__(self, feeds: Mapping[str, Array], tensors: Sequence[str]) -> list[Array]:
         """The arrays of the tensors; the model's own outputs are computed too, as they are without a watch."""
-        kept = list(self._proto.graph.output)
-        known = {info.name for info in kept}
+        known = {info.name for info in self._proto.graph.output}
+        extra = [ValueInfoProto(name=name) for name in dict.fromkeys(tensors) if name not in known]
         try:
-            extra = [ValueInfoProto(name=name) for name in dict.fromkeys(tensors) if name not in known]
-            self._proto.graph.output.extend(extra)
-            session = onnxruntime.InferenceSession(self._source(), self._options, providers=self._providers)
+            session = onnxruntime.InferenceSession(self._source(extra), self._options, providers=self._providers)
         except REFUSALS as error:
             raise self._refused(error) from None
-        finally:
-            del self._proto.graph.output[:]
-            self._proto.graph.output.extend(kept)
         return [np.asarray(array) for array in session.run(list(tensors), dict(feeds))]
 
-    def _source(self) -> bytes:
+    def _source(self, extra: Sequence[ValueInfoProto]) -> bytes:
+        """The model with more outputs. Messages of protobuf that follow each other are one; nothing is changed."""
         if self._folder is not None:  # where external weights are looked for
             self._options.add_session_config_entry("session.model_external_initializers_file_folder_path", self._folder)
-        return self._proto.SerializeToString()
+        more = ModelProto(graph=GraphProto(output=extra))
+        return self._proto.SerializeToString() + more.SerializeToString()
 
 
 def as_written(array: Array, point: Point) -> Array:

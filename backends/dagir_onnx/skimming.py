@@ -10,17 +10,21 @@ from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, TensorProto
 
 from dagir.errors import FileError
+from dagir_onnx.received import require_file
 
 _FIXED = {1: 8, 5: 4}
 _TOLD = (
     TensorProto.DIMS_FIELD_NUMBER,
     TensorProto.DATA_TYPE_FIELD_NUMBER,
     TensorProto.NAME_FIELD_NUMBER,
+    TensorProto.DATA_LOCATION_FIELD_NUMBER,
+    TensorProto.EXTERNAL_DATA_FIELD_NUMBER,
 )
 
 
 def skim(path: Path) -> ModelProto:
     """The model in a file, its initializers without numbers. Raises FileError."""
+    require_file(path)
     try:
         with path.open("rb") as file:  # the map goes with the last view of it
             return _skim(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))

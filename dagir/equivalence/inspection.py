@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dagir.backend import Executable
 from dagir.diagnostics import op_text
 from dagir.equivalence.bisection import judge
 from dagir.equivalence.comparison import Finding
 from dagir.equivalence.oracle import Expected
 from dagir.equivalence.report import Context
+from dagir.structure import flatten
 from dagir.types import Array
 
 BINS = tuple(2.0**power for power in range(-12, 5))
@@ -32,13 +34,16 @@ class NodeRow:
     counts: tuple[int, ...] = field(default=())
 
     @property
-    def used(self) -> float:
-        """The largest share of the budget over all backends."""
-        return max((finding.used for finding in self.findings.values()), default=0.0)
+    def used(self) -> float | None:
+        """The largest share of the budget over all backends that were compared here; None where none was."""
+        return max((finding.used for finding in self.findings.values()), default=None)
 
 
 def node_rows(context: Context, seed: int) -> list[NodeRow]:
-    """A row for each node, in the order of the graph; where a backend cannot be watched it has no entry."""
+    """A row for each node, in the order of the graph; where a backend cannot be watched it has no entry.
+
+    What a backend has fused, or has no counterpart of, is not compared; an output always is.
+    """
     values = context.oracle.points.values
     inside = context.oracle.inside(context.arrays, np.random.default_rng(seed))
     seen: dict[str, dict[str, Array]] = {}
@@ -47,7 +52,7 @@ def node_rows(context: Context, seed: int) -> list[NodeRow]:
         titles[backend] = exe.points()
         names = [name for name in titles[backend] if name in inside]
         arrays = exe.observe(context.arrays, names) if names else []
-        seen[backend] = dict(zip(names, arrays, strict=True))
+        seen[backend] = {**_outputs(context, exe), **dict(zip(names, arrays, strict=True))}
     rows = []
     for name, value in values.items():
         node = value.node
@@ -62,11 +67,20 @@ def node_rows(context: Context, seed: int) -> list[NodeRow]:
                 f"{value.dtype}{list(inside[name].array.shape)}",
                 node.location.short if node.location is not None else "",
                 found,
-                {backend: titles[backend][name] for backend in found},
+                {backend: titles[backend].get(name, "an output") for backend in found},
                 histogram(seen[worst][name], inside[name]) if worst is not None else (),
             )
         )
     return rows
+
+
+def _outputs(context: Context, exe: Executable) -> dict[str, Array]:
+    """The answers themselves, by the points that make them."""
+    names = {value: name for name, value in context.oracle.points.values.items()}
+    with np.errstate(all="ignore"):
+        answers = flatten(exe(list(context.arrays)))
+    made = zip(context.oracle.points.graph.outputs, answers, strict=True)
+    return {names[value]: np.asarray(array) for value, array in made if value in names}
 
 
 def histogram(array: Array, expected: Expected) -> tuple[int, ...]:

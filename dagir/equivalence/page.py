@@ -9,8 +9,8 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Collection, Mapping, Sequence
+from html import escape, unescape
 from importlib import resources
 from pathlib import Path
 
@@ -19,20 +19,25 @@ from dagir.equivalence.report import Report
 from dagir.equivalence.reproduction import versions
 from dagir.errors import ArgumentError, BackendError, FileError
 from dagir.model import Model
+from dagir.replacing import check_free, put
 
 _MOST_DRAWN = 400
 _MOST_ATTACHED = 8 << 20
+NOT_COMPARED = "#cbd5e1"
+"""Grey: no colour of a share, however small."""
 
 
-def write_page(report: Report, path: str | os.PathLike[str]) -> Path:
+def write_page(report: Report, path: str | os.PathLike[str], overwrite: bool = True) -> Path:
     """Write the page and return its path. Raises ArgumentError where a report has no model, FileError."""
     if report.context is None:
         raise ArgumentError("a page is made of a report of a model", remedy="two .onnx files have no float64 oracle")
+    check_free(path, overwrite)
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(page(report), encoding="utf-8")
-        os.replace(temporary, target)
+        with tempfile.TemporaryDirectory(prefix=".page.", dir=target.parent) as folder:
+            staged = Path(folder) / "page.html"
+            staged.write_text(page(report), encoding="utf-8", errors="replace")
+            put([(staged, target)], overwrite=overwrite)
     except OSError as error:
         raise FileError(f"cannot write {target}: {error.strerror or error}") from error
     return target
@@ -108,9 +113,7 @@ def _nodes(report: Report, rows: Sequence[NodeRow]) -> str:
     head = ("#", "layer", "op", "array", "source", *backends, "errors")
     body = []
     for number, row in enumerate(rows):
-        cells = "".join(
-            _used(row.findings[b].used) if b in row.findings else "<td class=n data-v=-1>" for b in backends
-        )
+        cells = "".join(_used(row.findings[b].used if b in row.findings else None) for b in backends)
         name = escape(row.layer or row.name)
         titles = escape("; ".join(f"{b}: {title}" for b, title in row.titles.items()))
         body.append(
@@ -126,7 +129,9 @@ def _table(head: Sequence[str], body: Sequence[str]) -> str:
     return f"<div class=wide><table><thead><tr>{titles}</thead><tbody>{lines}</tbody></table></div>"
 
 
-def _used(share: float) -> str:
+def _used(share: float | None) -> str:
+    if share is None:
+        return f"<td class=n data-v=-1 style='background:{NOT_COMPARED}'>not compared"
     text = "exact" if share == 0 else "all" if not math.isfinite(share) else f"{100 * share:.3g} %"
     return f"<td class=n data-v={_sortable(share)} style='background:{colour(share)}'>{text}"
 
@@ -135,9 +140,11 @@ def _sortable(number: float) -> str:
     return f"{number:.6g}" if math.isfinite(number) else "1e300"
 
 
-def colour(share: float) -> str:
-    """From white over yellow to orange as the budget is used up, red beyond it."""
-    if share > 1:
+def colour(share: float | None) -> str:
+    """From white over yellow to orange as the budget is used up, red beyond it; grey where nothing was compared."""
+    if share is None:
+        return NOT_COMPARED
+    if not share <= 1:
         return "#f87171"
     if share == 0:
         return "#f8fafc"
@@ -148,7 +155,9 @@ def colour(share: float) -> str:
 
 
 def _legend() -> str:
+    steps: tuple[tuple[float | None, str], ...]
     steps = ((0.0, "exact"), (0.01, "1 %"), (0.25, "25 %"), (0.5, "50 %"), (1.0, "100 %"), (2.0, "beyond its budget"))
+    steps = (*steps, (None, "not compared: fused with its neighbours, or without a counterpart"))
     spans = "".join(f"<span style='background:{colour(share)}'>{text}</span>" for share, text in steps)
     return f"<p class=legend>Largest share of the error budget used in a layer: {spans}</p>"
 
@@ -182,20 +191,26 @@ def _graph(model: object, rows: Sequence[NodeRow]) -> str:
         drawn = plot(model, show_shapes=True).decode()
     except BackendError as error:
         return f"<p>{escape(error.summary)}: see the nodes below</p>"
-    used: dict[str, float] = {}
+    used: dict[str, float | None] = {}
     for row in rows:
         top = row.layer.split("/", maxsplit=1)[0] or row.name
-        used[top] = max(used.get(top, 0.0), row.used)
+        shares = [share for share in (used.get(top), row.used) if share is not None]
+        used[top] = max(shares, default=None)
+    given = {name for name, _ in model.signature.inputs}
     text = drawn[drawn.index("<svg") :]
     box = r'<g id="node\d+" class="node">.*?</g>\n(?=<!|<g|</g>)'
-    return re.sub(box, lambda found: _coloured(found[0], used), text, flags=re.S)
+    return re.sub(box, lambda found: _coloured(found[0], used, given), text, flags=re.S)
 
 
-def _coloured(box: str, used: dict[str, float]) -> str:
+def _coloured(box: str, used: Mapping[str, float | None], given: Collection[str]) -> str:
+    """A box in the colour of its layer; an input, which nothing computes, as it was drawn."""
     title = re.search(r"<title>(.*?)</title>", box, flags=re.S)
-    share = used.get(title[1]) if title is not None else None
-    if share is None:
+    name = unescape(title[1]) if title is not None else ""
+    if name in given and name not in used:
         return box
+    share = used.get(name)
+    if share is None and title is not None:
+        box = box.replace(title[0], f"<title>{title[1]}: not compared</title>", 1)
     return re.sub(r'fill="#[0-9a-f]{6}"', f'fill="{colour(share)}"', box, count=1)
 
 

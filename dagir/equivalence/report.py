@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dagir.errors import VerificationError
+from dagir.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     import os
@@ -140,29 +141,32 @@ class Report:
             facts=facts,
         )
 
-    def write_html(self, path: str | os.PathLike[str]) -> Path:
+    def write_html(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         """Write one page that needs no network: the graph coloured by budget used, every node, the errors' histograms.
 
+        What was not compared (fused layers, layers without a counterpart) has a colour and a word of its own.
         Raises ArgumentError for a report of two .onnx files, FileError.
         """
         from dagir.equivalence.page import write_page
 
-        return write_page(self, path)
+        return write_page(self, path, overwrite)
 
-    def write_reproduction(self, folder: str | os.PathLike[str]) -> Path:
+    def write_reproduction(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the smallest part of both sides that still shows the first divergence, with inputs and a script.
 
-        Where the other side cannot be cut, it is written whole. Raises ArgumentError where nothing differs, and for a
-        report of two .onnx files.
+        overwrite: whether files of these names that are in the folder are replaced. Where the other side cannot be
+        cut, it is written whole. Raises ArgumentError where nothing differs, and for a report of two .onnx files;
+        FileError.
         """
         from dagir.equivalence.reproduction import write_reproduction
 
-        return write_reproduction(folder, self)
+        return write_reproduction(folder, self, overwrite)
 
     def table(self) -> Table:
         """A rich table: backend, output, shape, dtype, max error, budget used, verdict."""
         from rich import box
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for title, justify in (*_COLUMNS, *_NUMBERS):
@@ -171,9 +175,8 @@ class Report:
         for row in self.rows:
             style = {"differs": "bold red", "exact": "green", "ok": "green"}[row.verdict]
             error, used = _number(row.max_error), _percent(row.used)
-            table.add_row(
-                row.backend, row.output, _plain(row.shape), row.dtype, error, used, f"[{style}]{row.verdict}[/]"
-            )
+            names = (Text(printable(name)) for name in (row.backend, row.output, row.shape, row.dtype))
+            table.add_row(*names, error, used, Text(row.verdict, style))
         return table
 
     def __str__(self) -> str:
@@ -185,22 +188,18 @@ class Report:
         console.print(self.table())
         for row in self.rows:
             if row.note:
-                console.print(f"{row.backend}, {row.output}: {row.note}", markup=False, highlight=False)
+                console.print(printable(f"{row.backend}, {row.output}: {row.note}"), markup=False, highlight=False)
         for name, (read, rows) in self.rows_read.items():
             if read < rows:
                 share = f"{100 * read / rows:.2g} %"
-                console.print(
+                line = (
                     f"{name} read {read} of the {rows} rows of its table, {share}: a wrong row may be among the others"
                 )
+                console.print(printable(line), markup=False, highlight=False)
         if not self.ok:
-            console.print(str(self.first_divergence or UNKNOWN), markup=False, highlight=False)
+            console.print(printable_lines(str(self.first_divergence or UNKNOWN)), markup=False, highlight=False)
         text: str = console.file.getvalue()  # type: ignore[attr-defined]
         return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
-
-
-def _plain(text: str) -> str:
-    """Brackets are markup to rich."""
-    return text.replace("[", "\\[")
 
 
 def _finite(number: float) -> float | None:

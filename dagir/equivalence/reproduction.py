@@ -6,9 +6,11 @@ be written either, its answer.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,14 +24,16 @@ from dagir.backend import Executable, Kept, lower
 from dagir.equivalence.comparison import compare
 from dagir.equivalence.reduction import smallest
 from dagir.equivalence.report import Context, Report
-from dagir.errors import ArgumentError
+from dagir.errors import ArgumentError, FileError
 from dagir.graph import Value
 from dagir.model import Model
+from dagir.replacing import check_free, put
 from dagir.structure import flatten
 from dagir.types import Array, DType
 
 _PACKAGES = ("dagir", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "keras", "tensorflow")
 
+_FILES = ("model.dagir", "inputs.npz", "reproduce.py", "versions.json")  # and the other side, by its format
 _SCRIPT = '''"""{title}"""
 {imports}
 
@@ -63,7 +67,16 @@ class Shown:
         return right, np.asarray(flatten(self.exe(arrays))[self.place])
 
 
-def write_reproduction(folder: str | os.PathLike[str], report: Report) -> Path:
+def check_folder(folder: str | os.PathLike[str], overwrite: bool, remedy: str = "pass overwrite=True") -> None:
+    """Raise FileError where a reproduction has no place: a file of that name, or a folder that holds such files."""
+    target = Path(folder)
+    if os.path.lexists(target) and not target.is_dir():
+        raise FileError(f"{target}: is no folder", remedy="give the name of a folder")
+    for name in _FILES:
+        check_free(target / name, overwrite, f"give another folder, or {remedy} to replace it")
+
+
+def write_reproduction(folder: str | os.PathLike[str], report: Report, overwrite: bool = False) -> Path:
     """Write model.dagir, inputs.npz, the other side in its own format, reproduce.py and versions.json."""
     if report.ok:
         raise ArgumentError(
@@ -74,10 +87,22 @@ def write_reproduction(folder: str | os.PathLike[str], report: Report) -> Path:
             "a reproduction is made of a report of a model",
             remedy="two .onnx files have no float64 oracle; compare one with a .dagir, .keras or .h5 file",
         )
+    check_folder(folder, overwrite)
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    with report.context.oracle.weights.seen():
-        _write(report, report.context, target)
+    made = not target.exists()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".reproduction.", dir=target) as staged:
+            with report.context.oracle.weights.seen():
+                _write(report, report.context, Path(staged))
+            files = sorted(Path(staged).iterdir())
+            put([(file, target / file.name) for file in files], overwrite=overwrite)
+    except OSError as error:
+        raise FileError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        if made:
+            with contextlib.suppress(OSError):  # where something is in it
+                target.rmdir()
     return target
 
 
@@ -194,4 +219,4 @@ def versions() -> dict[str, str]:
     return found
 
 
-__all__ = ["versions", "write_reproduction"]
+__all__ = ["check_folder", "versions", "write_reproduction"]

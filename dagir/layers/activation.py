@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -38,9 +39,8 @@ def get(activation: Any) -> ActivationFunction:
     if isinstance(activation, Mapping):
         return _from_config(activation)
     if callable(activation):
-        name = getattr(activation, "__name__", "")
-        of_keras = getattr(activation, "__module__", "").startswith("keras.") and not isinstance(activation, Layer)
-        if of_keras and name in _BY_NAME:
+        name = name_of_keras(activation)
+        if name is not None:
             return _BY_NAME[name]
         refuse_function(activation, "an activation of dagir is", "name it, as in activation='relu', or use dagir.ops")
         return activation  # type: ignore[no-any-return]
@@ -53,6 +53,19 @@ def get(activation: Any) -> ActivationFunction:
         )
     near = difflib.get_close_matches(str(activation), _BY_NAME, n=3) or list(_BY_NAME)
     raise ArgumentError(f"unknown activation {activation!r}", remedy=f"did you mean {' or '.join(near)}?")
+
+
+def name_of_keras(function: Any) -> str | None:
+    """The name of a function that is Keras's own; None for any other, whatever it is called.
+
+    keras.activations and keras.ops are one but for gelu, which is the tanh form in keras.ops.
+    """
+    for module in ("keras.activations", "keras.ops"):
+        known = vars(sys.modules[module]) if module in sys.modules else {}
+        name = next((name for name in _BY_NAME if known.get(name) is function), None)
+        if name is not None:
+            return None if (module, name) == ("keras.ops", "gelu") else name
+    return None
 
 
 def _from_config(config: Mapping[str, Any]) -> ActivationFunction:

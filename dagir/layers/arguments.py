@@ -53,6 +53,12 @@ def _by_name(cls: Any) -> tuple[dict[str, Any], frozenset[str], bool]:
     return {each.name: each.default for each in plain}, needed, others
 
 
+def takes(cls: type, name: str) -> bool:
+    """Whether a constructor has an argument of this name, or hands any on."""
+    defaults, _, others = _by_name(cls)
+    return others or name in defaults
+
+
 def bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a constructor by name, defaults included. Raises ArgumentError that lists them."""
     defaults, needed, others = _by_name(cls)

@@ -14,6 +14,7 @@ from dagir.layers import services
 from dagir.layers.arguments import bind, dtype_of, signature, takes_alone, unknown_argument
 from dagir.layers.checking import alone, building, check_call, check_inputs, checked, is_own, refuse_training
 from dagir.layers.masks import attach_masks, given_masks
+from dagir.locking import making
 from dagir.naming import auto_name
 from dagir.ops.elementwise import identity
 from dagir.origin import LayerCall, Location, caller, current_scope
@@ -228,7 +229,9 @@ class Layer:
         token = current_scope.set(call)
         try:
             refuse_training(self, call)
-            self._build_once(args, kwargs)
+            if not self.built:
+                with making:
+                    self._build_once(args, kwargs)
             self.check_dtype(args[0] if args else None)
             outputs = self._trace(args, kwargs)
             call.outputs = map_structure(lambda out: self._own(out, values), outputs)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from dagir import ops
+from dagir import limits, ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.graph import Value, as_value
 from dagir.layers.base import Layer
@@ -25,6 +25,7 @@ def encode(ids: Value, mode: str, depth: int, dtype: DType, weights: Value | Non
         ids = ops.expand_dims(ids, 0)
     if mode == "one_hot" and ids.ndim > 1 and ids.type.shape[-1] == 1:
         ids = ops.squeeze(ids, -1)
+    limits.spend("elements", depth, f"an encoding of {depth:,} categories")
     same = ops.equal(ops.expand_dims(ids, ids.ndim), as_value(np.arange(depth, dtype=ids.dtype.numpy)))
     hot = ops.cast(same, dtype)
     if mode == "one_hot":

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from dagir import ops
+from dagir import limits, ops
 from dagir.errors import ArgumentError, DTypeError
 from dagir.graph import Value, as_value
 from dagir.layers.base import Layer
@@ -94,6 +94,7 @@ class _Lookup(Layer):
         """What is not known weighs the average; what fills up to max_tokens weighs nothing."""
         if weights.shape != (terms,):
             raise ArgumentError(f"idf_weights needs one number for each of {terms} terms, got {list(weights.shape)}")
+        limits.spend("elements", self.depth, f"idf_weights of {self.depth:,} terms")
         after = self.depth - before - terms if self.pad_to_max_tokens else 0
         self.idf_weights = [*[float(np.average(weights))] * before, *weights.tolist(), *[0.0] * after]
 

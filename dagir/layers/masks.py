@@ -26,7 +26,17 @@ _running: ContextVar[bool] = ContextVar("running", default=False)
 @contextmanager
 def as_it_runs() -> Iterator[None]:
     """Within it, calls find the masks that a model of Keras finds that is no graph, and is never written as one."""
-    token = _running.set(True)
+    yield from _set_running(True)
+
+
+@contextmanager
+def as_it_is_written() -> Iterator[None]:
+    """Within it, calls find the masks that a functional model of Keras finds, whatever model runs it."""
+    yield from _set_running(False)
+
+
+def _set_running(whether: bool) -> Iterator[None]:
+    token = _running.set(whether)
     try:
         yield
     finally:

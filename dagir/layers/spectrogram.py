@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dagir import ops
+from dagir import limits, ops
 from dagir.dims import Dim
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.graph import Initializer, Parameter, Value, as_value
@@ -40,6 +40,7 @@ def window_of(window: Any, length: int, periodic: bool) -> Array:
                 f"unknown window {window!r}",
                 remedy=f"use one of {', '.join(_COSINES)}, or give its numbers: scipy.signal.get_window(...)",
             )
+        limits.spend("elements", length, f"a window of {length:,} steps")
         steps = max(length if periodic else length - 1, 1)
         turns = 2 * np.pi * np.arange(length) / steps
         signs = np.array([(-1.0) ** k for k in range(len(_COSINES[window]))])
@@ -228,6 +229,7 @@ class MelSpectrogram(Layer):
     def _waves(self) -> Array:
         """[fft_length, 1, 2 * bins]: the window times cosines, then times sines."""
         length, bins = self.fft_length, self.fft_length // 2 + 1
+        limits.spend("elements", 2 * length * bins, f"a spectrum of fft_length={length:,}")
         weights = np.ones(length)  # without a window Keras reads the whole frame, whatever sequence_length says
         if self.window is not None:
             before = (length - self.sequence_length) // 2
@@ -246,6 +248,7 @@ class MelSpectrogram(Layer):
             return np.asarray(kind(1127.0) * np.log(kind(1.0) + hertz / kind(700.0)))
 
         bins = self.fft_length // 2 + 1
+        limits.spend("elements", bins * self.num_mel_bins, f"num_mel_bins={self.num_mel_bins:,}")
         places = mel(np.linspace(0, kind(self.sampling_rate / 2), bins, dtype=kind)[1:])[:, None]
         ends = mel(np.array([self.min_freq, self.max_freq], kind))
         edges = np.linspace(ends[0], ends[1], self.num_mel_bins + 2, dtype=kind)

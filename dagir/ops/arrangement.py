@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dagir import limits
 from dagir.dims import Dim, SymbolicDim
 from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Value, apply, as_value
@@ -53,6 +54,9 @@ __all__ = [
     "vsplit",
     "vstack",
 ]
+
+
+_NODES_OF_A_PART = 32  # that each costs of the budget of a file: a few parts are asked for, not half a million
 
 
 def ndim(x: Any) -> int:
@@ -167,7 +171,9 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
             remedy="use ops.array_split for parts that may differ by one",
         )
     if isinstance(length, int):
+        _spend_parts(count)
         return _cut(value, [length // count * i for i in range(1, count)], place)
+    _spend_parts(count)
     shape = value.type.shape
     parts = reshape(value, (*shape[:place], count, length // count, *shape[place + 1 :]))
     return [parts[(*(slice(None),) * place, i)] for i in range(count)]
@@ -182,11 +188,18 @@ def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0)
     length, count = value.type.shape[place], indices_or_sections
     if not isinstance(length, int) or count < 1:
         raise ShapeError(f"array_split cuts an axis of known size into 1 or more parts, axis {place} has {length}")
+    _spend_parts(count)
     longer = length % count
     return _cut(value, [length // count * i + min(i, longer) for i in range(1, count)], place)
 
 
+def _spend_parts(count: int) -> None:
+    """Draw the nodes of as many parts on the budget of the file that asks for them, before any is made."""
+    limits.spend("nodes", _NODES_OF_A_PART * max(count, 0), f"cutting into {count:,} parts")
+
+
 def _cut(value: Value, indices: Sequence[int], axis: int) -> list[Value]:
+    _spend_parts(len(indices) + 1)
     bounds = [0, *indices, None]
     return [apply(Slice((axis,), (start or 0,), (stop,), (1,)), value) for start, stop in pairwise(bounds)]
 
@@ -213,6 +226,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Value]:
     length = value.type.shape[place] if num is None else num
     if not isinstance(length, int):
         raise ShapeError(f"axis {place} has the unknown size {length}", remedy="say how many entries: num=...")
+    _spend_parts(length)
     return [value[(*(slice(None),) * place, i)] for i in range(length)]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from dagir import limits
 from dagir.dims import Dim, SymbolicDim, max_dim
 from dagir.errors import ArgumentError
 from dagir.graph import Constant, Value, apply, as_value
@@ -15,6 +17,11 @@ from dagir.ops.logic import equal, greater_equal
 from dagir.ops.shape import broadcast_to, expand_dims
 from dagir.ops.sizes import counted, measured
 from dagir.types import DType
+
+
+def spend_elements(what: str, *sizes: Any) -> None:
+    """Draw the elements of an array that is made from sizes alone on the budget of the file that asks for it."""
+    limits.spend("elements", math.prod(max(int(size), 0) for size in sizes), what)
 
 
 def full(shape: int | Sequence[Any], fill_value: Any, dtype: Any = None) -> Value:
@@ -29,6 +36,7 @@ def full(shape: int | Sequence[Any], fill_value: Any, dtype: Any = None) -> Valu
         return broadcast_to(cast(fill_value, DType.FLOAT32 if dtype is None else dtype), sizes)
     value = np.asarray(fill_value, (DType.FLOAT32 if dtype is None else DType.of(dtype)).numpy)
     if all(isinstance(size, (int, np.integer)) for size in sizes):
+        spend_elements("full", *sizes)
         return Constant(np.full([int(size) for size in sizes], value)).value
     return broadcast_to(Constant(value).value, sizes)
 
@@ -95,6 +103,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     first, last = (0, start) if stop is None else (start, stop)
     stride = 1 if step is None else step
     if not isinstance(first, SymbolicDim) and not isinstance(last, SymbolicDim):
+        if stride and math.isfinite(length := (last - first) / stride):
+            spend_elements("arange", math.ceil(length))
         made = np.arange(first, last, stride)
         default = DType.FLOAT32 if made.dtype.kind == "f" else DType.INT32
         return Constant(made.astype((default if dtype is None else DType.of(dtype)).numpy)).value
@@ -122,6 +132,7 @@ def linspace(
     axis: int = 0,
 ) -> Any:
     """num numbers from start to stop in equal steps; with retstep the step too. start and stop are numbers or lists."""
+    spend_elements("linspace", num, *np.shape(start))
     made, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)
     return (_made(made, dtype), float(step)) if retstep else _made(made, dtype)
 
@@ -130,6 +141,7 @@ def logspace(
     start: float, stop: float, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None, axis: int = 0
 ) -> Value:
     """num numbers from base**start to base**stop whose logarithms have equal steps."""
+    spend_elements("logspace", num, *np.shape(start))
     return _made(np.logspace(start, stop, num, endpoint=endpoint, base=base, axis=axis), dtype)
 
 
@@ -137,6 +149,7 @@ def geomspace(
     start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Value:
     """num numbers from start to stop, each the same multiple of the one before."""
+    spend_elements("geomspace", num, *np.shape(start))
     return _made(np.geomspace(start, stop, num, endpoint=endpoint, axis=axis), dtype)
 
 
@@ -144,6 +157,7 @@ def eye(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  
     """[N, M] with 1 on the k-th diagonal above the main one, 0 elsewhere; float32. Sizes may be named."""
     if isinstance(N, SymbolicDim) or isinstance(M, SymbolicDim):
         return cast(equal(*_places(N, M, k)), DType.FLOAT32 if dtype is None else dtype)
+    spend_elements("eye", N, N if M is None else M)
     return _made(np.eye(N, M, k), dtype)
 
 
@@ -151,6 +165,7 @@ def tri(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  
     """[N, M] with 1 up to the k-th diagonal above the main one, 0 beyond; float32. Sizes may be named."""
     if isinstance(N, SymbolicDim) or isinstance(M, SymbolicDim):
         return cast(greater_equal(*_places(N, M, k)), DType.FLOAT32 if dtype is None else dtype)
+    spend_elements("tri", N, N if M is None else M)
     return _made(np.tri(N, M, k), dtype)
 
 
@@ -161,24 +176,29 @@ def _places(rows: Dim, columns: Dim | None, k: int) -> tuple[Value, Value]:
 
 def bartlett(x: int) -> Value:
     """The triangular window of x points."""
+    spend_elements("bartlett", x)
     return _made(np.bartlett(x), None)
 
 
 def blackman(x: int) -> Value:
     """Blackman's window of x points."""
+    spend_elements("blackman", x)
     return _made(np.blackman(x), None)
 
 
 def hamming(x: int) -> Value:
     """Hamming's window of x points."""
+    spend_elements("hamming", x)
     return _made(np.hamming(x), None)
 
 
 def hanning(x: int) -> Value:
     """Hann's window of x points."""
+    spend_elements("hanning", x)
     return _made(np.hanning(x), None)
 
 
 def kaiser(x: int, beta: float) -> Value:
     """Kaiser's window of x points."""
+    spend_elements("kaiser", x)
     return _made(np.kaiser(x, beta), None)

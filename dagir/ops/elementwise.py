@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from dagir import limits
 from dagir.errors import ArgumentError, DTypeError
 from dagir.graph import Op, Types, Value, apply, as_value
 from dagir.types import DType, TensorType, broadcast
@@ -333,6 +334,7 @@ def round(x: Any, decimals: int = 0) -> Value:
 def identity(x: Any, dtype: Any = None) -> Value:
     """x itself, as a node of its own; of an int n the [n, n] identity matrix, as keras.ops.identity."""
     if isinstance(x, int):
+        limits.spend("elements", max(x, 0) ** 2, "identity")
         return as_value(np.eye(x, dtype=DType.of(dtype or "float32").numpy))
     return unary(Identity(), x)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any
 
+from dagir.call_order import in_call_order
 from dagir.errors import FileError
 from dagir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.layers import InputLayer, Layer
@@ -153,6 +154,7 @@ class Collection:
     def _number(self) -> None:
         self.nodes = {node: i for i, node in enumerate(sorted(self.nodes, key=attrgetter("serial")))}
         self.layers = {layer: i for i, layer in enumerate(self._inner_first())}
+        self.calls = {call: i for i, call in enumerate(in_call_order(self.calls))}
         made = {value for node in self.nodes for value in node.outputs}
         mentioned = [value for graph in self.graphs for value in (*graph.inputs, *graph.outputs)]
         mentioned += [value for node in self.nodes for value in node.inputs if value is not None]

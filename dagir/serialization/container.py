@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from dagir import limits
 from dagir.errors import FileError
 from dagir.model_files import DAGIR, format_of
+from dagir.replacing import check_free
 from dagir.serialization.reading import Place, Record, expect, parse_json, shown
 from dagir.types import Array, DType
 
@@ -56,8 +58,7 @@ def checksum(array: Array) -> int:
 def write(path: str, tensors: Mapping[str, Array], metadata: Mapping[str, str], *, overwrite: bool) -> None:
     """Write to a new file beside `path`, then rename it into place. Raises FileError, and leaves no half file."""
     target = os.path.realpath(path)
-    if os.path.isdir(target):
-        raise FileError(f"{path}: is a folder", remedy="give the name of a file")
+    check_free(path, overwrite=True)
     if not overwrite and os.path.lexists(target):
         raise FileError(f"{path}: exists already", remedy="pass overwrite=True to replace it")
     folder, name = os.path.split(target)
@@ -145,6 +146,7 @@ def _parse_header(header: bytes, place: Place) -> dict[str, Any]:
 def _tensors(entries: dict[str, Any], data: Array, place: Place) -> dict[str, Array]:
     spans: list[tuple[int, int, str]] = []
     tensors: dict[str, Array] = {}
+    limits.spend("names", len(entries), "the header")
     for name, entry in entries.items():
         begin, end, dtype, shape = _entry(Record(entry, place / name))
         if end > data.size:
@@ -176,6 +178,8 @@ def _entry(record: Record) -> tuple[int, int, DType, tuple[int, ...]]:
         raise place.error(f"has the shape {shown(shape)}")
     if len(offsets) != 2 or not 0 <= offsets[0] <= offsets[1]:
         raise place.error(f"has the offsets {shown(offsets)}")
+    if math.prod(size or 1 for size in shape) >= 2**56:  # sizes of 0 hide the others, and NumPy counts them
+        raise place.error(f"has the shape {shown(shape)}, which is larger than any array")
     declared = math.prod(shape) * _DTYPES[code].numpy.itemsize
     if declared != offsets[1] - offsets[0]:
         raise place.error(f"declares {declared} bytes by its shape and {offsets[1] - offsets[0]} by its offsets")

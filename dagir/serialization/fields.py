@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -57,7 +57,7 @@ def decode_float(data: Any, place: Place) -> int | float:
     raise place.error(f"must be a number, got {shown(data)}")
 
 
-@cache
+@lru_cache(maxsize=4096)  # the texts are those of files, and a process may read many
 def _parse_dim(text: str) -> dims.Dim:
     return dims.parse(text)
 

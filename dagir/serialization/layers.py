@@ -167,7 +167,10 @@ class Layers:
         self._adopt(number, made)
 
     def _config(self, record: LayerRecord) -> dict[str, Any]:
-        return expect_dict(self.decoder(record.config, record.place / "config"), record.place / "config")
+        data, place = self.decoder(record.config, record.place / "config"), record.place / "config"
+        if data == {} and record.kind == "custom":  # its class is not at hand, so nothing is made of it
+            return {}
+        return expect_dict(data, place)
 
     def _opaque(self, record: LayerRecord) -> Layer:
         if record.kind == "input":

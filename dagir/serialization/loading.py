@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dagir import limits
 from dagir.errors import DagirError
 from dagir.graph import Constant, Parameter, Value
 from dagir.layers import InputLayer, Layer
@@ -34,12 +35,13 @@ def load(
     """
     name = os.fspath(path)
     place = Place(name)
-    tensors, metadata = read(name)
-    document = Record(_document(metadata, place), place)
-    try:
-        return Reader(document, tensors, custom_objects or {}, checksums).model()
-    except RecursionError:
-        raise place.error("is nested too deep") from None
+    with limits.reading(name):
+        tensors, metadata = read(name)
+        document = Record(_document(metadata, place), place)
+        try:
+            return Reader(document, tensors, custom_objects or {}, checksums).model()
+        except RecursionError:
+            raise place.error("is nested too deep") from None
 
 
 def _document(metadata: Mapping[str, str], place: Place) -> Any:

@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dagir.dims import MAX_TERMS, SymbolicDim
+from dagir import limits
+from dagir.dims import MAX_TERMS, SymbolicDim, weight_of
 from dagir.errors import DagirError, InvalidGraph
 from dagir.graph import Graph, Node, Op, Value
 from dagir.origin import LayerCall, Location
@@ -31,6 +32,7 @@ class Nodes:
         self.values, self.calls, self.location = values, calls, location
         self._sides = [_sides(record) for record in graphs]
         self._graphs: dict[int, Graph] = {}
+        self._inlined: dict[Graph, int] = {}
 
     def make(self, records: Sequence[Record]) -> None:
         """Every node. Raises FileError."""
@@ -48,6 +50,7 @@ class Nodes:
                 )
             except InvalidGraph as error:
                 raise where.error(error.summary) from None
+            limits.spend("nodes", len(self._graphs[number].nodes), where)  # many graphs may lie over the same nodes
         return self._graphs[number]
 
     def _listed(self, numbers: list[Any], place: Place) -> list[Value]:
@@ -67,8 +70,18 @@ class Nodes:
             expect(name, str, record.place / "name")
         location = self.location(record)
         record.done()
+        limits.spend("nodes", self._count(op), record.place)
         types = _infer(op, operands, record.place)
         return Node(op, tuple(operands), types, scope=scope, location=location, equations=take_equations(), name=name)
+
+    def _count(self, op: Op) -> int:
+        """The nodes that stand for a node once calls within calls are opened: graphs that call graphs double them."""
+        graph = getattr(op, "graph", None)
+        if not isinstance(graph, Graph):
+            return 1
+        if graph not in self._inlined:  # the graphs that it calls were counted when its nodes were made
+            self._inlined[graph] = sum(self._count(node.op) for node in graph.nodes)
+        return self._inlined[graph]
 
     def _op(self, record: Record) -> Op:
         name = record.take("op", str)
@@ -105,6 +118,7 @@ def _infer(op: Op, operands: Sequence[Value | None], place: Place) -> tuple[Tens
         raise place.error(f"{type(op).__name__} refuses its operands: {_reason(error)}") from None
     for type_ in types:
         check_sizes(type_.shape, place)
+        limits.spend("terms", sum(max(weight_of(size) - 1, 0) for size in type_.shape), place)
         if any(isinstance(size, SymbolicDim) and len(size.terms) > MAX_TERMS for size in type_.shape):
             raise place.error("has a size that is an expression of too many terms")
     return types

@@ -15,7 +15,8 @@ from dagir.types import DType
 class OpaqueLayer(Layer):
     """What stands for a custom layer after loading, unless `custom_objects` had its class.
 
-    class_name: what the class was called. get_config gives the configuration that was saved. A call repeats the graph
+    class_name: what the class was called. saved_config: the configuration of the file, None where it holds none, which
+    get_config gives as an empty one. A call repeats the graph
     of the first call on other values; sizes that the layer's code read as numbers stay as they were.
     """
 
@@ -25,7 +26,7 @@ class OpaqueLayer(Layer):
         self, class_name: str, config: dict[str, Any] | None, name: str, dtype: DType, weights: list[Parameter]
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.class_name, self._config = class_name, config
+        self.class_name, self.saved_config = class_name, config
         self._weights = weights
         self.built = True
 
@@ -47,7 +48,7 @@ class OpaqueLayer(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The configuration as it was saved; empty where the layer had none that a file can hold."""
-        return dict(self._config or {})
+        return dict(self.saved_config or {})
 
     def __repr__(self) -> str:
         return f"<{self.class_name} name={self.name}, loaded without its class>"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, TypeVar
 
+from dagir import limits
 from dagir.errors import FileError
 
 T = TypeVar("T")
 MAX_DEPTH = 64  # of structures: far above what a model needs, far below Python's recursion limit
 _REQUIRED: Any = object()
+_HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")  # of a surrogate pair, as an escape or raw
 _KINDS = {bool: "true or false", int: "an int", str: "a string", list: "a list", dict: "an object"}
 
 
@@ -24,17 +27,23 @@ class Place:
     def __truediv__(self, step: str | int) -> Place:
         return Place(step, self)
 
+    def __str__(self) -> str:
+        return self._text()[1] or "the file"
+
     def error(self, problem: str, remedy: str | None = None) -> FileError:
         """The error about what stands here."""
+        file, key = self._text()
+        return FileError(f"{file}: {key}: {problem}" if key else f"{file}: {problem}", remedy=remedy)
+
+    def _text(self) -> tuple[str, str]:
         steps: list[str | int] = []
         place: Place | None = self
         while place is not None:
             steps.append(place._step)
             place = place._parent
         file = str(steps.pop())
-        key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in reversed(steps)).lstrip(".")
-        where = f"{file}: {key}" if key else file
-        return FileError(f"{where}: {problem}", remedy=remedy)
+        keys = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in reversed(steps)]
+        return file, "".join(keys).lstrip(".")
 
 
 class Record:
@@ -98,17 +107,39 @@ def parse_json(text: str | bytes, place: Place) -> Any:
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(found)
         if len(result) != len(found):
-            keys = [key for key, _ in found]
-            twice = next(key for key in keys if keys.count(key) > 1)
+            seen: set[str] = set()
+            twice = next(key for key, _ in found if key in seen or seen.add(key))  # type: ignore[func-returns-value]
             raise place.error(f"the key {shown(twice)} stands twice in one object")
         return result
 
     def constant(name: str) -> Any:
         raise place.error(f"{name} is no JSON")
 
+    limits.spend("json bytes", len(text), place)
     try:
-        return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+        if isinstance(text, bytes):
+            text = text.decode(json.detect_encoding(text))
+        data = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+        if _HALF.search(text):
+            refuse_halves(data, place)
+        return data
     except RecursionError:
         raise place.error("the JSON is nested too deep") from None
     except ValueError as error:
         raise place.error(f"is no valid JSON: {str(error)[:80]}") from None
+
+
+def refuse_halves(data: Any, place: Place) -> None:
+    """Raise FileError for half a surrogate pair alone: it is no text, and nothing could print or write it."""
+    pending = [data]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            pending.extend((*part, *part.values()))
+        elif isinstance(part, list):
+            pending.extend(part)
+        elif isinstance(part, str) and not part.isascii():
+            try:
+                part.encode()
+            except UnicodeEncodeError:
+                raise place.error(f"holds the text {shown(part)}, which is no Unicode") from None

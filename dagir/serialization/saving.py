@@ -20,6 +20,7 @@ from dagir.serialization.collecting import Collection
 from dagir.serialization.container import checksum, write
 from dagir.serialization.fields import OPS, encode, field_types
 from dagir.serialization.opaque import OpaqueLayer
+from dagir.serialization.reading import Place, refuse_halves
 from dagir.serialization.structures import Encoder, NotPlain, encode_type
 from dagir.types import Array
 
@@ -41,6 +42,7 @@ def save(model: Model, path: str | os.PathLike[str], overwrite: bool = True) -> 
     writer = Writer(Collection(model), name)
     training = writer.training(model)
     document = {"model": writer.parts.layers[model], **training, **writer.document()}
+    refuse_halves(document, Place(name))
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     metadata = {
         "format": FORMAT,
@@ -61,6 +63,7 @@ class Writer:
         self._names: dict[Any, str] = {}
         self._namer = Namer(["__metadata__"])
         parts = self.parts
+        self._cut = {value: name for model in parts.layers if isinstance(model, Model) for value, name in _cut(model)}
         self.encode = Encoder(parts.values, parts.parameters, parts.layers, self._tensor)
 
     def document(self) -> dict[str, Any]:
@@ -105,7 +108,7 @@ class Writer:
         return record if weight.trainable else {**record, "trainable": False}
 
     def _free(self, value: Value) -> dict[str, Any]:
-        record = {"name": value.name, **encode_type(value.type)}
+        record = {"name": self._cut.get(value, value.name), **encode_type(value.type)}
         if isinstance(value.source, LayerCall) and type(value.source.layer) is InputLayer:
             record["layer"] = self.parts.layers[value.source.layer]
             record |= self._at(value.source.location)
@@ -114,7 +117,8 @@ class Writer:
     def _at(self, location: Location | None) -> dict[str, int]:
         if location is None:
             return {}
-        return {"at": self.locations.setdefault(location.short, len(self.locations))}
+        text = location.short.encode("utf-8", "replace").decode()  # a file's name may be no text
+        return {"at": self.locations.setdefault(text, len(self.locations))}
 
     def _graph(self, graph: Graph) -> dict[str, Any]:
         values = self.parts.values
@@ -200,12 +204,21 @@ class Writer:
 
     def _config(self, layer: Layer) -> Any:
         """The configuration; None where it holds what a file cannot: then the layer loads as its graph alone."""
+        if isinstance(layer, OpaqueLayer):
+            config = layer.saved_config
+            return None if config is None else self.encode.strict(config)
         try:
             config = layer.get_config()
             kept = {key: _without_initializer(key, value) for key, value in config.items()}
             return self.encode.strict(kept)
         except (NotPlain, NotImplementedError):
             return None
+
+
+def _cut(model: Model) -> list[tuple[Value, str]]:
+    """The values at which a model was cut out of another one, by the names that tell them apart."""
+    names = zip(model.inputs, model.input_names, strict=True)
+    return [(value, name) for value, name in names if value.node is not None]
 
 
 def _without_initializer(key: str, value: Any) -> Any:

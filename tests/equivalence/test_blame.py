@@ -13,6 +13,9 @@ import dagir
 from dagir import layers, ops
 from dagir.equivalence import blame, executors, verify_each_pass
 from dagir.equivalence.each_pass import require
+from dagir.equivalence.inspection import node_rows
+from dagir.equivalence.page import NOT_COMPARED, colour, page
+from dagir.equivalence.report import Report, Row
 from dagir.errors import VerificationError
 from dagir.graph import Graph
 from dagir.passes import DEPLOY
@@ -117,6 +120,58 @@ def test_a_report_is_one_page_without_network(right, tmp_path):
     assert ("reproduction.zip" in text) is not right
     drawn = re.findall(r'<g id="node\d+" class="node">.*?</g>\n', text, flags=re.S)
     assert any("#f87171" in box for box in drawn) is not right
+
+
+def colours(text):
+    """The colour of each box of the drawing, by its name."""
+    boxes = re.findall(r'<g id="node\d+" class="node">.*?</g>\n', text, flags=re.S)
+    return {
+        re.search(r"<title>(.*?)(?:: not compared)?</title>", box)[1]: re.search(r'fill="(#\w+)"', box)[1]
+        for box in boxes
+    }
+
+
+def test_a_page_says_where_nothing_was_compared(tmp_path):
+    """A convolution whose normalization is folded into it makes no value of its own in the file."""
+    image = dagir.Input((8, 8, 3), name="image")
+    x = layers.BatchNormalization(name="a->b")(layers.Conv2D(4, 3, use_bias=False, name="fused")(image))
+    model = dagir.Model(image, layers.GlobalAveragePooling2D(name="pool")(x))
+    for backends, compared in ((["onnx"], False), (["numpy", "onnx"], True)):
+        report = dagir.verify(model, backends)
+        rows = {row.layer: row for row in node_rows(report.context, 0)}
+        assert "onnx" not in rows["fused"].findings
+        text = page(report)
+        drawn = colours(text)
+        assert (drawn["fused"] == NOT_COMPARED) is not compared
+        assert drawn["a&#45;&gt;b"] not in (NOT_COMPARED, colour(0.0)) and drawn["pool"] != NOT_COMPARED
+        assert text.count("'>not compared<") == 1 and (f"background:{NOT_COMPARED}'>not compared:" in text)
+    assert NOT_COMPARED not in {colour(share / 1000) for share in range(1100)}
+
+
+class Blind(dagir.Executable):
+    """Of someone else's: nothing inside can be watched."""
+
+    def __init__(self, exe):
+        super().__init__(exe._graph, exe.signature)
+        self.exe = exe
+
+    def _run(self, arrays):
+        return dagir.structure.flatten(self.exe(list(arrays)))
+
+
+def test_what_cannot_be_watched_is_compared_at_its_outputs():
+    model = chain(2)
+    report = dagir.verify(model, {"other": Blind(dagir.lower(model, "numpy"))})
+    used = [row.used for row in node_rows(report.context, 0)]
+    assert used[:-1] == [None] * (len(used) - 1) and used[-1] is not None
+    drawn = list(colours(page(report)).values())
+    assert drawn.count(NOT_COMPARED) == len(drawn) - 2  # the input, which nothing computes, and the output
+
+
+def test_names_of_a_file_are_no_markup_of_the_table():
+    row = Row("a[red]b", "[/]\x1b[31m", "[1]", "float32", 0.0, 0.0)
+    text = str(Report((row,), (), 0, 2, 0.0))
+    assert "a[red]b" in text and "[/]" in text and "\x1b" not in text
 
 
 def test_user_samples_come_as_arrays_or_as_a_file(tmp_path):

@@ -81,10 +81,12 @@ def test_wrong():
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "dagir: 2 reports in kept, 1 not ok" in done.stdout
-    summary = json.loads((tmp_path / "kept" / "summary.json").read_text())
-    assert [entry["ok"] for entry in summary] == [True, False]
-    assert summary[1]["test"] == "test_it.py::test_wrong"
-    assert (tmp_path / "kept" / summary[1]["page"]).read_text().startswith("<!doctype html>")
+    summary = {entry["test"]: entry for entry in json.loads((tmp_path / "kept" / "summary.json").read_text())}
+    assert {test: entry["ok"] for test, entry in summary.items()} == {
+        "test_it.py::test_right": True,
+        "test_it.py::test_wrong": False,
+    }
+    assert (tmp_path / "kept" / summary["test_it.py::test_wrong"]["page"]).read_text().startswith("<!doctype html>")
 
 
 def test_small_answers_are_judged_by_their_own_size():

@@ -17,7 +17,6 @@ from dagir.ops.call import Call, graphs_of, parameters_of
 from dagir.weights import not_finite
 from dagir_convert import certified, comparing, sources, targets
 from dagir_convert.console import Output, counts_table, entries_table, human_size
-from dagir_convert.errors import UsageError
 from dagir_convert.greetings import import_keras
 from dagir_convert.witness import NAME, require, witness
 
@@ -158,8 +157,7 @@ def inspect(source: sources.Source, output: Output, as_json: bool) -> None:
 
 def plot(source: sources.Source, target: Path, *, shapes: bool, nested: bool, force: bool, output: Output) -> None:
     """Draw a model into a .png, .svg, .pdf or .dot file. Raises UsageError, BackendError, FileError."""
-    if target.exists() and not force:
-        raise UsageError(f"{target} exists", remedy="use --force to replace it, or give another name")
+    targets.refuse_existing(target, force)
     model = load(source, output).model
     with output.step(f"drawing {target.name}"):
         dagir.plot(model, target, show_shapes=shapes, expand_nested=nested)
@@ -176,12 +174,14 @@ def verify(
     reproduce: Path | None = None,
     each_pass: bool = False,
     seed: int = 0,
+    force: bool = False,
 ) -> None:
     """Compare two models, or run the certificate of one file again. Raises VerificationError where they differ."""
+    comparing.check_ends(html, reproduce, force)
     if second is None:
         report = certified.run_again(first, output)
     else:
         report, model = comparing.compare(first, second, load, output, seed=seed)
         if each_pass and model is not None:
             comparing.check_passes(model, output)
-    comparing.show(report, output, as_json, html, reproduce)
+    comparing.show(report, output, as_json, html, reproduce, force)

@@ -8,11 +8,14 @@ from typing import Any
 
 import dagir
 from dagir.equivalence import Report
+from dagir.equivalence.reproduction import check_folder
 from dagir.equivalence.sides import opened, sides
-from dagir.errors import DagirError
+from dagir.errors import DagirError, FileError
 from dagir_convert import sources
 from dagir_convert.console import Output
+from dagir_convert.errors import UsageError
 from dagir_convert.greetings import import_keras
+from dagir_convert.targets import refuse_existing
 
 Load = Callable[[sources.Source, Output], sources.Loaded]
 
@@ -51,7 +54,18 @@ def _executable(source: sources.Source, model: dagir.Model, load: Load, output: 
         return opened(source.path, model)
 
 
-def show(report: Report, output: Output, as_json: bool, html: Path | None, reproduce: Path | None) -> None:
+def check_ends(html: Path | None, reproduce: Path | None, force: bool) -> None:
+    """Refuse, before any work is done, to write over what is there. Raises UsageError, FileError."""
+    if html is not None:
+        refuse_existing(html, force)
+    if reproduce is not None:
+        try:
+            check_folder(reproduce, force, "use --force")
+        except FileError as error:
+            raise UsageError(error.summary, remedy=error.remedy) from None
+
+
+def show(report: Report, output: Output, as_json: bool, html: Path | None, reproduce: Path | None, force: bool) -> None:
     """Print the report, and write what was asked for. Raises VerificationError where it is not ok."""
     if as_json:
         print(report.to_json())
@@ -60,7 +74,7 @@ def show(report: Report, output: Output, as_json: bool, html: Path | None, repro
         if not report.judgement.startswith("against"):
             output.say(report.judgement)
     try:
-        _write(report, output, html, reproduce)
+        _write(report, output, html, reproduce, force)
     except DagirError as error:
         if report.ok:
             raise
@@ -68,12 +82,12 @@ def show(report: Report, output: Output, as_json: bool, html: Path | None, repro
     report.require()
 
 
-def _write(report: Report, output: Output, html: Path | None, reproduce: Path | None) -> None:
+def _write(report: Report, output: Output, html: Path | None, reproduce: Path | None, force: bool) -> None:
     if html is not None:
-        report.write_html(html)
+        report.write_html(html, overwrite=force)
         output.note(f"report: {html}")
     if reproduce is not None and not report.ok:
-        output.note(f"reproduction: {report.write_reproduction(reproduce)}")
+        output.note(f"reproduction: {report.write_reproduction(reproduce, overwrite=force)}")
 
 
 def check_passes(model: dagir.Model, output: Output) -> None:

@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.status import Status
 from rich.table import Table
+from rich.text import Text
 
 from dagir.errors import DagirError
+from dagir.printable import printable, printable_lines
 
 PATIENCE = 1.0
 """A step that takes longer, in seconds, shows that it is at work."""
@@ -30,12 +32,12 @@ class Output:
     def note(self, text: str) -> None:
         """A remark to stderr, unless quiet."""
         if not self.quiet:
-            self.err.print(text, style="dim", markup=False, highlight=False)
+            self.err.print(printable_lines(text), style="dim", markup=False, highlight=False)
 
     def say(self, text: str) -> None:
         """A line of the result, unless quiet."""
         if not self.quiet:
-            self.out.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.out.print(printable_lines(text), markup=False, highlight=False, soft_wrap=True)
 
     def show(self, table: Table) -> None:
         """A table, unless quiet."""
@@ -48,7 +50,7 @@ class Output:
         if not self._animate:
             yield
             return
-        with _after_a_while(self.err.status(what)):
+        with _after_a_while(self.err.status(Text(printable(what)))):
             yield
 
     @contextlib.contextmanager
@@ -64,10 +66,10 @@ class Output:
             TimeElapsedColumn(),
         )
         progress = Progress(*columns, console=self.err, transient=True)
-        task = progress.add_task(what, total=None)
+        task = progress.add_task(printable(what), total=None)
 
         def tell(stage: str, done: int, total: int) -> None:
-            progress.update(task, description=f"{what}: {stage}", completed=done, total=total)
+            progress.update(task, description=printable(f"{what}: {stage}"), completed=done, total=total)
 
         with _after_a_while(progress):
             yield tell
@@ -105,7 +107,7 @@ def counts_table(title: str, counts: Mapping[str, int]) -> Table:
     table.add_column(title)
     table.add_column("count", justify="right")
     for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        table.add_row(name, str(count))
+        table.add_row(_cell(name), str(count))
     return table
 
 
@@ -116,8 +118,13 @@ def entries_table(inputs: Sequence[tuple[str, str]], outputs: Sequence[tuple[str
         table.add_column(title)
     for what, entries in (("input", inputs), ("output", outputs)):
         for name, kind in entries:
-            table.add_row(what, name, kind.replace("[", "\\["))
+            table.add_row(what, _cell(name), _cell(kind))
     return table
+
+
+def _cell(text: str) -> Text:
+    """Text of a file, in which brackets are no markup and nothing commands the terminal."""
+    return Text(printable(text))
 
 
 def human_size(size: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -228,6 +229,7 @@ def verify(
         bool, typer.Option("--verify-each-pass", help="Check each pass of the conversion to ONNX too.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the inputs that are drawn.", metavar="N")] = 0,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
@@ -238,9 +240,8 @@ def verify(
     """
     output = Output(quiet=quiet, plain=as_json)
     other = None if second is None else sources.parse(second)
-    commands.verify(
-        sources.parse(first), other, output, as_json, html=html, reproduce=reproduce, each_pass=each_pass, seed=seed
-    )
+    ends: dict[str, Any] = {"html": html, "reproduce": reproduce, "force": force}
+    commands.verify(sources.parse(first), other, output, as_json, each_pass=each_pass, seed=seed, **ends)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -251,6 +252,9 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """The entry point: a DagirError becomes its message and its exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets on stderr
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal of another encoding cannot show stands as an escape
+            stream.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _leave)
     try:
         warnings.simplefilter("ignore", NonFiniteWarning)  # the commands tell it themselves

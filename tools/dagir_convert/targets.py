@@ -15,6 +15,7 @@ from typing import Any
 import dagir
 from dagir import serialization
 from dagir.errors import FileError
+from dagir.replacing import check_free, put
 from dagir_convert.errors import UsageError
 from dagir_convert.sources import Source
 from dagir_convert.witness import confirmation
@@ -56,13 +57,19 @@ def check_target(target: Path, source: Source, options: Options, force: bool) ->
     if target.is_dir():
         raise UsageError(f"{target} is a directory")
     for path in [target, *([_data_of(target)] if options.external_data else [])]:
-        if path.exists() and not force:
-            raise UsageError(f"{path} exists", remedy="use --force to replace it, or give another name")
+        refuse_existing(path, force)
     folder = target.parent
     if not folder.is_dir():
         raise UsageError(f"there is no directory {folder}", remedy="make it first, or give another path")
     if not os.access(folder, os.W_OK):
         raise FileError(f"the directory {folder} is not writable")
+
+
+def refuse_existing(path: Path, force: bool) -> None:
+    """Raise UsageError for a file that shall stay, FileError for what is none, and is never replaced."""
+    if not force and (path.is_file() or path.is_symlink()):
+        raise UsageError(f"{path} exists", remedy="use --force to replace it, or give another name")
+    check_free(path, force)
 
 
 def _data_of(target: Path) -> Path:
@@ -139,10 +146,5 @@ def publish(staged: Path, target: Path, force: bool) -> None:
     data = _data_of(staged)
     pairs = [(data, _data_of(target)), (staged, target)] if data.exists() else [(staged, target)]
     for _, end in pairs:
-        if end.exists() and not force:
-            raise UsageError(f"{end} exists", remedy="use --force to replace it, or give another name")
-    try:
-        for start, end in pairs:
-            os.replace(start, end)
-    except OSError as error:
-        raise FileError(f"cannot write {target}: {error.strerror or error}") from error
+        refuse_existing(end, force)
+    put(pairs, overwrite=force)

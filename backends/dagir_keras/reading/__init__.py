@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from dagir import limits
 from dagir.errors import ArgumentError, FileError
 from dagir.model import Model
 from dagir.model_files import format_of
 from dagir.origin import without_lines
-from dagir_keras.reading.archive import HDF5, MAX_COMPRESSED, MAX_CONFIG, ZIP, Archive, map_file, parse_config
+from dagir_keras.reading.archive import HDF5, ZIP, Archive, map_file, parse_config
+from dagir_keras.reading.keras2 import Writer, as_written_today, check_readable
 from dagir_keras.reading.layers import rule
 from dagir_keras.reading.network import Made, NetworkReader
 from dagir_keras.reading.problems import Problems
@@ -30,8 +33,9 @@ def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: A
     FileError (a file that is missing or damaged), UnsafeFile, UnsupportedLayer (all layers that cannot be taken).
     """
     if isinstance(source, (str, os.PathLike)):
-        with without_lines():
-            return _read_file(os.fspath(source), custom_objects or {})
+        path = os.fspath(source)
+        with without_lines(), limits.reading(path):
+            return _read_file(path, custom_objects or {})
     keras = sys.modules.get("keras")  # who holds a layer of Keras has imported it
     if keras is not None and isinstance(source, keras.layers.Layer):
         from dagir_keras.reading.live import read_live
@@ -58,16 +62,23 @@ def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
     )
 
 
-def _made(record: Any, path: str, custom: Mapping[str, Any]) -> Made:
-    problems = Problems()
+@contextmanager
+def _as_keras_writes(path: str, part: str) -> Iterator[None]:
+    """What breaks the reader of a part in a way that no check foresaw is damage of that part, and says so."""
     try:
-        made = NetworkReader(path, custom, problems).model(record)
+        yield
     except RecursionError:
         raise FileError(f"{path}: models are nested too deep in it") from None
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
-        raise FileError(
-            f"{path}: its configuration is not what Keras writes: {type(error).__name__}: {str(error)[:120]}"
-        ) from error
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
+        text = f"{type(error).__name__}: {str(error)[:120]}"
+        raise FileError(f"{path}: its {part} is not what Keras writes: {text}") from error
+
+
+def _made(record: Any, path: str, custom: Mapping[str, Any], writer: Writer) -> Made:
+    problems = Problems()
+    check_readable(writer, path)
+    with _as_keras_writes(path, "configuration"):
+        made = NetworkReader(path, custom, problems).model(as_written_today(record, writer))
     problems.require_none(path)
     if made is None:
         raise FileError(f"{path}: holds no model")
@@ -85,11 +96,14 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
             f"{archive.path}: has no model.weights.h5: the architecture is there, the weights are not",
             remedy="save the model with model.save('name.keras')",
         )
-    fill_vocabularies(config, archive)
-    made = _made(config, archive.path, custom)
-    view = archive.member("model.weights.h5", MAX_COMPRESSED)
+    with _as_keras_writes(archive.path, "configuration"):
+        fill_vocabularies(config, archive)
+    about = bytes(archive.text("metadata.json")) if "metadata.json" in archive.names else b""
+    made = _made(config, archive.path, custom, Writer.of_metadata(about, config))
+    view = archive.member("model.weights.h5")
     stored = open_hdf5(view, f"{archive.path}: model.weights.h5")
-    WeightsReader(archive.path, stored).read(made)
+    with _as_keras_writes(archive.path, "model.weights.h5"):
+        WeightsReader(archive.path, stored).read(made)
     return made.model
 
 
@@ -104,11 +118,11 @@ def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
             f"{path}: has no model_config: these are weights without an architecture",
             remedy="save the model with model.save('name.keras')",
         )
-    if len(config) > MAX_CONFIG:
-        raise FileError(f"{path}: model_config has {len(config)} characters, more than the {MAX_CONFIG} that are read")
     stored = root.group("model_weights")
     if stored is None:
         raise FileError(f"{path}: has no model_weights: the architecture is there, the weights are not")
-    made = _made(parse_config(config, f"{path}: model_config"), path, custom)
-    WeightsReader(path, stored).read_legacy(made)
+    record = parse_config(config, f"{path}: model_config")
+    made = _made(record, path, custom, Writer.of(root.text("keras_version"), root.text("backend"), record))
+    with _as_keras_writes(path, "model_weights"):
+        WeightsReader(path, stored).read_legacy(made)
     return made.model

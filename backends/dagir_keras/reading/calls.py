@@ -47,6 +47,8 @@ def call_layer(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     cast_args, cast_options = (
         map_structure(lambda leaf: _cast(layer, leaf, ids), part) for part in (list(args), options)
     )
+    if isinstance(options.get("mask"), Value) and not options["mask"].dtype.is_float:
+        cast_options["mask"] = options["mask"]  # Keras casts the inputs
     if isinstance(layer, _MERGES):
         cast_args = _promoted(cast_args)
     return layer(*cast_args, **cast_options)

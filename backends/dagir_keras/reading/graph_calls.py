@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from dagir.call_order import call_behind, restore_order
 from dagir.errors import FileError
 from dagir.graph import Value
 from dagir.layers.core import Input
 from dagir.model_layers import run_order
+from dagir.origin import LayerCall
 from dagir.serialization.reading import shown
 from dagir.structure import flatten, flatten_sorted, map_structure
 from dagir.types import DType
@@ -50,11 +52,11 @@ _Key: TypeAlias = tuple[str, int]  # a layer, and which of its calls
 class Calls:
     """The calls of one functional model, run as soon as what they read is there."""
 
-    def __init__(self, source: str, path: str) -> None:
+    def __init__(self, source: str, path: str, outputs_from_one: bool = True) -> None:
         self.source, self.path = source, path
+        self._outputs_from_one = outputs_from_one  # calls of models among the outputs, as Keras 3 counts them
         self.calls: dict[str, list[_Call]] = {}
         self.outputs: dict[_Key, list[Value | None]] = {}
-        self._begins_with_one: set[str] = set()  # models: Keras counts their calls from 1 in places
         self._is_model: set[str] = set()
         self._placeholders: dict[_Reference, Value | None] = {}
 
@@ -82,7 +84,10 @@ class Calls:
 
     def _arguments(self, node: Any, path: str) -> tuple[Any, Any]:
         if isinstance(node, dict):
-            return self._decode(node.get("args", []), path), self._decode(node.get("kwargs", {}), path)
+            args, kwargs = node.get("args", []), node.get("kwargs", {})
+            if not isinstance(args, list) or not isinstance(kwargs, dict) or values.is_object(kwargs):
+                raise self._damaged(f"says that layer {path!r} is called on {shown(node)}")
+            return self._decode(args, path), self._decode(kwargs, path)
         if not isinstance(node, list):
             raise self._damaged(f"says that layer {path!r} is called on {shown(node)}")
         if node and isinstance(node[0], str):
@@ -115,6 +120,8 @@ class Calls:
             return values.plain(data)
         except Refused as refused:
             return refused
+        except (TypeError, ValueError, ArithmeticError) as error:  # numbers that make no array of their dtype
+            return Refused(f"it is called on {shown(data)}: {type(error).__name__}")
 
     def _reference(self, data: Any, path: str) -> _Reference:
         if (
@@ -134,7 +141,6 @@ class Calls:
         outputs: the output_layers of the configuration. Raises FileError where a call reads what does not exist, or
         waits for itself.
         """
-        self._settle_models()
         reads = {
             (name, place): [self._checked(leaf, call) for leaf in _references([call.args, call.kwargs])]
             for name, calls in self.calls.items()
@@ -142,9 +148,13 @@ class Calls:
         }
         possible = self._possible_order(reads)
         wanted = [key for key in self._output_calls(outputs) if key in reads]
+        made: list[tuple[LayerCall, int]] = []
         for key in dict.fromkeys([*run_order(reads, wanted, operation=lambda call: call[0]), *possible]):
             if key in reads:
                 self.outputs[key] = self._outputs(self.calls[key[0]][key[1]], problems)
+                call = call_behind(self.outputs[key])
+                made += [] if call is None else [(call, key[1])]
+        restore_order(made)
 
     def _possible_order(self, reads: Mapping[_Key, Sequence[_Key]]) -> list[_Key]:
         """Every call after those that it reads. Raises FileError where there is no such order."""
@@ -176,23 +186,15 @@ class Calls:
 
     def _output_key(self, reference: _Reference, outer: bool = True) -> _Key:
         """outer: the calls of nested models count from 1 there, since Keras counts a model's own graph as its first."""
-        shift = 1 if outer and reference.layer in self._is_model and reference.node else 0
+        counted = outer and self._outputs_from_one and reference.layer in self._is_model
+        shift = 1 if counted and reference.node else 0
         return reference.layer, reference.node - shift
-
-    def _settle_models(self) -> None:
-        """Keras 2 counted the calls of a nested model from 1: found by a reference past its last call."""
-        for calls in self.calls.values():
-            for call in calls:
-                for leaf in _references([call.args, call.kwargs]):
-                    if leaf.layer in self._is_model and leaf.node == len(self.calls[leaf.layer]):
-                        self._begins_with_one.add(leaf.layer)
 
     def _checked(self, reference: _Reference, call: _Call) -> _Key:
         if reference.layer not in self.calls:
             raise self._damaged(f"says that layer {call.owner!r} reads layer {reference.layer!r}, which does not exist")
-        node = reference.node - (reference.layer in self._begins_with_one)
-        key = (reference.layer, node)
-        if key not in self.outputs and not 0 <= node < len(self.calls[reference.layer]):
+        key = (reference.layer, reference.node)
+        if key not in self.outputs and not 0 <= reference.node < len(self.calls[reference.layer]):
             raise self._damaged(
                 f"says that layer {call.owner!r} reads call {reference.node} of layer {reference.layer!r}, "
                 f"which is called {len(self.calls[reference.layer])} times"

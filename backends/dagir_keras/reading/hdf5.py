@@ -1,71 +1,137 @@
-"""HDF5, guarded. h5py follows links into other files and allocates what a file declares; this refuses both.
+"""HDF5 as Keras writes it, read from the bytes alone: no library of C parses what a stranger wrote.
 
-Arrays are views of the mapped file where their bytes lie there as they are, which is how Keras writes them. Groups and
-datasets are asked through h5py's own low level, which does not resolve a link to know of it, and takes half the time.
+Links into other files are not followed, nothing is allocated that the file does not hold, and no object is reached by
+two ways. Arrays are views of the mapped file where their bytes lie there as they are, which is how Keras writes them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-import h5py
 import ml_dtypes
 import numpy as np
-from h5py import h5d, h5g, h5l, h5o
 
+from dagir import limits
 from dagir.errors import FileError, UnsafeFile
 from dagir.types import Array
 from dagir.weights import frozen
-from dagir_keras.reading.archive import MAX_COMPRESSED, MAX_RATIO, SMALL, Window
+from dagir_keras.reading.archive import MAX_COMPRESSED, MAX_RATIO, SMALL, plain
+from dagir_keras.reading.hdf5_blocks import Blocks, Damaged, Kind, Message, NotRead
+from dagir_keras.reading.hdf5_chunks import (
+    FILTERS,
+    VIRTUAL,
+    Chunk,
+    Layout,
+    assemble,
+    chunks_of,
+    external_file,
+    filters_of,
+    layout_of,
+)
+from dagir_keras.reading.hdf5_heaps import GlobalHeap
+from dagir_keras.reading.hdf5_links import Link, is_group, links_of
+from dagir_keras.reading.hdf5_values import Attribute, Datatype, attributes, datatype, shape_of
 
-_FILTERS = {1, 2, 3}  # deflate, shuffle, fletcher32: part of HDF5 itself, no plug-in is loaded
-MAX_NAMES = 1 << 20
-_BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError)  # what h5py raises on damage
+_ANEW = "save the model anew with Keras, by model.save(...)"
+_BROKEN = (Damaged, struct.error, zlib.error, ValueError, OverflowError)
 
 
 def open_hdf5(view: memoryview, where: str) -> Group:
     """The root group of an HDF5 file that lies in `view`. Raises FileError."""
     try:
-        file = h5py.File(Window(view), "r")
+        blocks = Blocks(view)
+        messages = blocks.messages(blocks.root)
+    except NotRead as error:
+        raise FileError(f"{where}: {error}", remedy=_ANEW) from None
     except _BROKEN as error:
-        raise FileError(f"{where}: is truncated, or is no HDF5 file: {_first_line(error)}") from None
-    return Group(file["/"].id, view, where, "")
+        raise FileError(f"{where}: is truncated, or is no HDF5 file: {error}") from None
+    return Group(_File(blocks, where), messages, "")
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip("'\"").splitlines()[0][:120] if str(error) else type(error).__name__
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Say of what is wrong with bytes where in the file it is."""
+    try:
+        yield
+    except NotRead as error:
+        raise FileError(f"{where}: {error}", remedy=_ANEW) from None
+    except _BROKEN as error:
+        raise FileError(f"{where} is damaged: {error}") from None
+
+
+class _File:
+    """What all objects of one file share: its bytes, and how much of them was asked for."""
+
+    def __init__(self, blocks: Blocks, name: str) -> None:
+        self.blocks, self.name = blocks, name
+        self.heap = GlobalHeap(blocks)
+        self.opened = {blocks.root: "/"}
+        self._plain = self._unpacked = self._packed = 0
+
+    def open(self, link: Link, path: str) -> Group | Dataset:
+        """The object behind a link."""
+        if link.refused:
+            raise UnsafeFile(f"{self.name}: {plain(path)} is {link.refused}; links are not followed")
+        first = self.opened.setdefault(link.address, path)
+        if first != path:
+            raise UnsafeFile(f"{self.name}: {plain(path)} is {plain(first)} by another name; links are not followed")
+        where = f"{self.name}: {plain(path)}"
+        with _told(where):
+            messages = self.blocks.messages(link.address)
+        if is_group(messages):
+            return Group(self, messages, path)
+        if any(message.kind == Kind.LAYOUT for message in messages):
+            return Dataset(self, messages, where)
+        raise FileError(f"{where} is neither a group nor a dataset")
+
+    def declare(self, size: int) -> bool:
+        """Count bytes that lie in the file as they are; whether there can be so many, overlaps left out."""
+        self._plain += size
+        return self._plain <= len(self.blocks.view)
+
+    def unpack(self, size: int, packed: int) -> bool:
+        """Count bytes that are to be unpacked from `packed`; whether that is still in proportion."""
+        self._unpacked += size
+        self._packed += packed
+        most = max(SMALL, MAX_RATIO * min(self._packed, len(self.blocks.view)))
+        return self._unpacked <= min(most, MAX_COMPRESSED)
 
 
 class Group:
     """A group whose links all stay within the file."""
 
-    def __init__(self, group: h5g.GroupID, view: memoryview, file: str, path: str) -> None:
-        self._group, self._view, self.file, self.path = group, view, file, path
+    def __init__(self, file: _File, messages: Sequence[Message], path: str) -> None:
+        self._file, self._messages, self.path = file, messages, path
+        self._opened: dict[str, Group | Dataset] = {}
 
     @property
     def where(self) -> str:
         """The file and the path in it, for messages."""
-        return f"{self.file}: {self.path or '/'}"
+        return f"{self._file.name}: {plain(self.path) or '/'}"
 
     @property
     def names(self) -> list[str]:
         """The names of the members."""
-        found: list[bytes] = []
-        try:
-            self._group.links.iterate(found.append)
-        except _BROKEN as error:
-            raise FileError(f"{self.where}: is damaged: {_first_line(error)}") from None
-        return [name.decode("utf-8", "surrogateescape") for name in found]
+        return list(self._links)
 
     @cached_property
-    def _attributes(self) -> h5py.AttributeManager:
-        return h5py.Group(self._group).attrs
+    def _links(self) -> dict[str, Link]:
+        with _told(f"{self.where}:"):
+            return links_of(self._file.blocks, self._messages)
+
+    @cached_property
+    def _attributes(self) -> dict[str, Attribute]:
+        with _told(f"{self.where}: its list of attributes"):
+            return attributes(self._file.blocks, self._messages)
 
     def __contains__(self, name: str) -> bool:
-        return self._step(name) is not None if "/" not in name else self.get(name) is not None
+        return self.get(name) is not None
 
     def get(self, path: str) -> Group | Dataset | None:
         """The member at a path; None where there is none. Raises UnsafeFile for a link that is not a hard one."""
@@ -82,36 +148,22 @@ class Group:
         return found if isinstance(found, Group) else None
 
     def _step(self, name: str) -> Group | Dataset | None:
-        path, encoded = f"{self.path}/{name}", name.encode("utf-8", "surrogateescape")
-        try:
-            if not self._group.links.exists(encoded):
-                return None
-            link = self._group.links.get_info(encoded).type
-            if link != h5l.TYPE_HARD:
-                raise UnsafeFile(f"{self.file}: {path} is {self._link(encoded, link)}; links are not followed")
-            found = h5o.open(self._group, encoded)
-            if isinstance(found, h5g.GroupID):
-                return Group(found, self._view, self.file, path)
-            if isinstance(found, h5d.DatasetID):
-                return Dataset(found, self._view, f"{self.file}: {path}")
-        except _BROKEN as error:
-            raise FileError(f"{self.file}: {path} is damaged: {_first_line(error)}") from None
-        raise FileError(f"{self.file}: {path} is neither a group nor a dataset")
-
-    def _link(self, name: bytes, link: int) -> str:
-        if link not in (h5l.TYPE_EXTERNAL, h5l.TYPE_SOFT):
-            return "a link of a kind of its own"
-        target = self._group.links.get_val(name)
-        if link == h5l.TYPE_SOFT:
-            return f"a soft link to {target.decode('utf-8', 'replace')!r}"
-        return f"a link to another file, {target[0].decode('utf-8', 'replace')!r}"
+        link = self._links.get(name)
+        if link is None:
+            return None
+        if name not in self._opened:
+            self._opened[name] = self._file.open(link, f"{self.path}/{name}")
+        return self._opened[name]
 
     def text(self, name: str) -> str | None:
         """A text attribute; None where there is none."""
-        found = self._attribute(name, scalar=True)
-        if isinstance(found, bytes):
-            found = found.decode("utf-8", "replace")
-        return found if isinstance(found, str) else None
+        found = self._attributes.get(name)
+        if found is None or not found.count:
+            return None
+        where = f"{self.where}: attribute {name}"
+        if found.count != 1:
+            raise FileError(f"{where} holds {found.count} texts, one is expected")
+        return self._texts(name)[0]
 
     def texts(self, name: str) -> list[str] | None:
         """A list of texts, which Keras splits over name0, name1, ... where it is long; None where there is none."""
@@ -125,109 +177,92 @@ class Group:
         return parts if place else None
 
     def _texts(self, name: str) -> list[str]:
-        found = self._attribute(name, scalar=False)
-        return [each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each) for each in found]
-
-    def _attribute(self, name: str, scalar: bool) -> Any:
-        where = f"{self.where}: attribute {name}"
-        if name not in self._attributes:
-            return None
-        try:
-            found = self._attributes.get_id(name)
-            count = math.prod(found.shape)
-            if not count:  # HDF5 cannot tell the size of nothing
-                return []
-            size = found.get_storage_size()
-            if count > min(MAX_NAMES, 1 if scalar else len(self._view)) or size > len(self._view):
-                raise UnsafeFile(f"{where} declares {count} elements and {size} bytes")
-            return self._attributes[name]
-        except _BROKEN as error:
-            raise FileError(f"{where} is damaged: {_first_line(error)}") from None
+        with _told(f"{self.where}: attribute {name}"):
+            return self._attributes[name].texts(self._file.heap)
 
 
 class Dataset:
     """A dataset whose numbers lie in the file itself."""
 
-    def __init__(self, dataset: h5d.DatasetID, view: memoryview, where: str) -> None:
-        self._dataset, self._view, self.where = dataset, view, where
-        self.shape: tuple[int, ...] = tuple(dataset.shape or ())  # that it declares
+    def __init__(self, file: _File, messages: Sequence[Message], where: str) -> None:
+        self._file, self._messages, self.where = file, messages, where
+        with _told(where):
+            shape = self._message(Kind.DATASPACE).cursor()
+            self.shape: tuple[int, ...] = shape_of(shape) or ()  # that it declares
 
-    @property
-    def _stored(self) -> np.dtype[Any]:
-        """The dtype as the file has it, the order of the bytes included."""
-        try:
-            found: np.dtype[Any] = self._dataset.dtype
-        except _BROKEN as error:
-            raise FileError(f"{self.where} is damaged: {_first_line(error)}") from None
-        return found
+    def _message(self, kind: Kind) -> Message:
+        found = self._messages_of(kind)
+        if len(found) != 1:
+            raise Damaged(f"it has {len(found)} messages of kind {kind.name}")
+        return found[0]
 
-    def _dtype(self, found: np.dtype[Any]) -> np.dtype[Any]:
-        """The dtype of the elements, stored as `found`. Raises FileError for what is no number."""
-        if found.itemsize == 2 and self._says_bfloat16():
+    def _messages_of(self, kind: Kind) -> list[Message]:
+        return [message for message in self._messages if message.kind == kind]
+
+    def _dtype(self, found: Datatype) -> np.dtype[Any]:
+        """The dtype of the elements. Raises FileError for what is no number."""
+        if found.opaque and found.size == 2 and self._says_bfloat16():
             return np.dtype(ml_dtypes.bfloat16)
-        if found.kind not in "fiub" or found.itemsize > 8:
-            kind = "text" if found.kind in "SUO" else str(found)
-            raise FileError(f"{self.where} holds {kind}, a weight holds numbers")
-        return found
+        if found.dtype is None:
+            raise FileError(f"{self.where} holds {found.what}, a weight holds numbers")
+        return found.dtype
 
     def _says_bfloat16(self) -> bool:
         """Whether Keras noted beside two bytes without a meaning in HDF5 that they are bfloat16."""
-        try:
-            said = h5py.Dataset(self._dataset).attrs.get("dtype")
-        except _BROKEN as error:
-            raise FileError(f"{self.where} is damaged: {_first_line(error)}") from None
-        return said in ("bfloat16", b"bfloat16")
+        said = attributes(self._file.blocks, self._messages).get("dtype")
+        return said is not None and said.texts(self._file.heap) == ["bfloat16"]
 
     def array(self) -> Array:
         """The numbers: a view of the file where they lie in it as they are, else read once.
 
         Raises UnsafeFile before anything is allocated where they lie elsewhere, or are more than the file can hold.
         """
-        stored = self._stored
+        with _told(self.where):
+            return frozen(self._array())
+
+    def _array(self) -> Array:
+        layout = self._layout()
+        stored = datatype(self._message(Kind.DATATYPE).cursor())
         dtype = self._dtype(stored)
         declared = math.prod(self.shape) * dtype.itemsize
-        try:
-            return self._array(dtype, stored, declared)
-        except _BROKEN as error:
-            raise FileError(f"{self.where} is damaged: {_first_line(error)}") from None
+        if layout.data is None:
+            found = self._chunked(layout, dtype, declared)
+        else:
+            if declared > len(layout.data) or not self._file.declare(declared):
+                raise self._too_much(declared, len(layout.data))
+            found = np.frombuffer(layout.data, dtype, math.prod(self.shape)).reshape(self.shape)
+        limits.spend("tensor bytes", declared, self.where.rsplit(": ", 1)[-1])
+        if stored.truth:
+            return found.view(np.uint8) != 0
+        return found.astype(dtype.newbyteorder("="), copy=False) if not dtype.isnative else found
 
-    def _array(self, dtype: np.dtype[Any], stored: np.dtype[Any], declared: int) -> Array:
-        shape = self.shape
-        plist = self._dataset.get_create_plist()
-        self._check_within(plist)
-        held, layout = self._dataset.get_storage_size(), plist.get_layout()
-        if layout == h5d.CHUNKED:
-            if declared > max(SMALL, MAX_RATIO * held) or declared > MAX_COMPRESSED:
-                raise self._too_much(declared, held)
-            return self._read(dtype, shape)
-        if declared > held:
-            raise self._too_much(declared, held)
-        start = self._dataset.get_offset()
-        if layout != h5d.CONTIGUOUS or start is None or start + declared > len(self._view):
-            return self._read(dtype, shape)
-        if not stored.isnative and dtype == stored:
-            return self._read(dtype, shape)  # big-endian
-        return np.frombuffer(self._view, dtype, math.prod(shape), start).reshape(shape)
-
-    def _check_within(self, plist: h5py.h5p.PropDCID) -> None:
-        if plist.get_external_count():
-            file = plist.get_external(0)[0].decode("utf-8", "replace")
+    def _layout(self) -> Layout:
+        for message in self._messages_of(Kind.EXTERNAL):
+            file = external_file(self._file.blocks, message)[:200]
             raise UnsafeFile(f"{self.where} keeps its numbers in another file, {file!r}")
-        if plist.get_layout() == h5d.VIRTUAL:
+        layout = layout_of(self._file.blocks, self._message(Kind.LAYOUT))
+        if layout.kind == VIRTUAL:
             raise UnsafeFile(f"{self.where} is a virtual dataset, made of other files")
-        for place in range(plist.get_nfilters()):
-            if plist.get_filter(place)[0] not in _FILTERS:
-                raise UnsafeFile(f"{self.where} is packed by filter {plist.get_filter(place)[0]}, a plug-in")
+        return layout
+
+    def _chunked(self, layout: Layout, dtype: np.dtype[Any], declared: int) -> Array:
+        filters = [each for message in self._messages_of(Kind.FILTERS) for each in filters_of(message)]
+        for number, _ in filters:
+            if number not in FILTERS:
+                raise UnsafeFile(f"{self.where} is packed by filter {number}, a plug-in")
+        if len(layout.chunk) != len(self.shape) or layout.size != dtype.itemsize:
+            raise Damaged("its chunks do not fit its shape")
+        chunks: list[Chunk] = chunks_of(self._file.blocks, layout, self.shape)
+        held = sum(chunk.size for chunk in chunks)
+        opened = max(declared, len(chunks) * math.prod(layout.chunk) * layout.size)
+        if not self._file.unpack(opened, held):
+            raise self._too_much(declared, held)
+        return assemble(self._file.blocks, layout, chunks, filters, dtype, self.shape)
 
     def _too_much(self, declared: int, held: int) -> UnsafeFile:
         return UnsafeFile(
             f"{self.where} declares {declared} bytes by its shape {list(self.shape)}, and the file holds {held} of them"
         )
-
-    def _read(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-        read = np.asarray(h5py.Dataset(self._dataset)[()])
-        native = read.astype(read.dtype.newbyteorder("="), copy=False)
-        return frozen(native.view(dtype).reshape(shape) if native.dtype != dtype and dtype.kind == "V" else native)
 
 
 def walk(group: Group) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import keras
@@ -15,7 +17,7 @@ from keras.src.models.functional import Functional
 from dagir.graph import Value
 from dagir.layers.core import Input
 from dagir.types import Array, DType
-from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.problems import Refused, refuse_input
 
 
 def array_of(variable: Any) -> Array:
@@ -44,11 +46,34 @@ def merged_weights(source: Any) -> list[Any]:
 
 
 def has_graph(source: Any) -> bool:
-    return isinstance(source, Functional) and type(source).call is Functional.call
+    return isinstance(source, Functional) and has_call_of(source, Functional)
 
 
+def has_call_of(source: Any, cls: Any) -> bool:
+    """Whether a layer computes what the class does: it has neither a call of its class's, nor one of its own."""
+    return type(source).call is cls.call and "call" not in vars(source)
+
+
+def is_keras_s(source: Any) -> bool:
+    """Whether a layer is one of Keras's own, with the call of its class."""
+    return is_keras_class(type(source)) and "call" not in vars(source)
+
+
+@cache
 def is_keras_class(cls: type) -> bool:
-    return cls.__module__.startswith(("keras.src.layers.", "keras.src.applications."))
+    return _is_of(cls, "keras.src.layers.", "keras.src.applications.")
+
+
+@cache
+def is_keras_operation(cls: type) -> bool:
+    """Whether a class of operations is one of keras.ops."""
+    return _is_of(cls, "keras.src.ops.")
+
+
+def _is_of(cls: type, *packages: str) -> bool:
+    """Whether a class is what a module of these packages has by its name: what a class says of itself proves nothing."""
+    module = str(cls.__module__)
+    return module.startswith(packages) and getattr(sys.modules.get(module), cls.__name__, None) is cls
 
 
 def is_traceable(source: Any) -> bool:
@@ -61,7 +86,7 @@ def record_of(source: Any) -> dict[str, Any]:
     registered = keras.saving.get_registered_name(cls)
     module = "keras.layers" if is_keras_class(cls) else cls.__module__
     try:
-        config = source.get_config()
+        config = _config_of(source)
     except Exception:  # a layer of the user's without one
         config = {"name": source.name}
     if "vocabulary" in config and config["vocabulary"] is None and hasattr(source, "get_vocabulary"):
@@ -75,6 +100,37 @@ def record_of(source: Any) -> dict[str, Any]:
     }
 
 
+def _config_of(source: Any) -> Any:
+    """The configuration; of a layer of Keras that was given a function which has none, as if it were linear."""
+    try:
+        return source.get_config()
+    except Exception:
+        if not is_keras_class(type(source)):
+            raise
+        return _linear(source).get_config()
+
+
+def _linear(source: Any) -> Any:
+    """A look-alike without activations, to ask for the configuration: it shares everything else, and is never run."""
+    alike = object.__new__(type(source))
+    vars(alike).update(vars(source))
+    for name, part in vars(source).items():
+        if name.endswith("activation"):
+            vars(alike)[name] = keras.activations.linear
+        elif name in ("cell", "layer", "forward_layer", "backward_layer") and is_keras_class(type(part)):
+            vars(alike)[name] = _linear(part)
+        elif name == "cells":
+            vars(alike)[name] = [_linear(cell) if is_keras_class(type(cell)) else cell for cell in part]
+    return alike
+
+
+def with_functions(record: dict[str, Any], source: Any) -> dict[str, Any]:
+    """The record of a layer of Keras with the activations that it has, where a file would have their names."""
+    config = record["config"]
+    found = {key: getattr(source, key, config[key]) for key in config if key.endswith("activation")}
+    return {**record, "config": {**config, **found}}
+
+
 def part_of(source: Any, key: str) -> Any:
     """The layer that a configuration has under this key."""
     name, _, place = key.partition("[")
@@ -84,19 +140,20 @@ def part_of(source: Any, key: str) -> Any:
     return found[int(place.rstrip("]"))] if place and found is not None else found
 
 
-def variables_of(source: Any) -> list[Any]:
-    """The weights that are a layer's own, not those of layers inside it."""
-    own = set(map(id, [*source._trainable_variables, *source._non_trainable_variables]))
-    return [variable for variable in source.weights if id(variable) in own]
-
-
 def dtype_of(source: Any) -> DType:
     name = source.compute_dtype or "float32"
     return DType.of(source.variable_dtype if source.dtype_policy.name.startswith("mixed_") else name)
 
 
 def input_of(tensor: Any, nested: bool) -> Value:
-    """An input like Keras's. A nested model takes any batch, as in Keras, whatever it was built with."""
+    """An input like Keras's. A nested model takes any batch, as in Keras, whatever it was built with.
+
+    Raises Refused where it may be sparse, ragged or left out.
+    """
+    operation = tensor._keras_history.operation
+    for option in ("sparse", "ragged", "optional"):
+        if getattr(tensor, option, False) or getattr(operation, option, False):
+            refuse_input(_input_name(tensor), option)
     shape = list(tensor.shape)
     if nested and shape:
         shape[0] = None

@@ -12,16 +12,18 @@ from typing import Any, TypeAlias
 
 from dagir import layers
 from dagir.layers import Layer
+from dagir.layers.arguments import takes
 from dagir.layers.refused import REFUSED
 from dagir_keras.reading import applications, values
 from dagir_keras.reading.dtypes import policy
+from dagir_keras.reading.keras2.refusals import refuse_if_marked
 from dagir_keras.reading.problems import REGISTER, RULE, Refused
 
 Maker: TypeAlias = Callable[[dict[str, Any]], Layer]
 
 _rules: dict[str, Any] = {}
 _FORGOTTEN = {  # of older files, or without meaning for what the layer computes
-    *("activity_regularizer", "batch_input_shape", "input_shape", "implementation", "input_length", "time_major"),
+    *("activity_regularizer", "batch_input_shape", "input_shape", "implementation", "input_length"),
     *("lora_rank", "lora_alpha", "experimental_autocast", "synchronized", "sparse", "ragged"),
 }
 _CODE = {
@@ -78,12 +80,14 @@ def is_unregistered(record: Mapping[str, Any]) -> bool:
     return "module" in record and record["module"] is None
 
 
-def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Callable[[Any, str], Layer]) -> Layer:
+def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Callable[[Any, str], Any]) -> Layer:
     """The layer of a record: class_name, module, config. inner: makes the layers inside. Raises Refused, DagirError."""
     name, config = record.get("class_name"), record.get("config")
     if not isinstance(name, str) or not isinstance(config, dict):
         raise Refused("its configuration has no class_name, or no config")
     own = own_rule(record, custom)
+    if own is None:
+        refuse_if_marked(record)
     if own is not None:
         return _custom(own, config, inner)
     if isinstance(vocabulary := config.get("vocabulary"), str):
@@ -93,7 +97,10 @@ def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Call
     axis = config.get("axis")
     if record.get("module") is None and isinstance(axis, list) and len(axis) == 1:  # as Keras reads its older files
         config = {**config, "axis": axis[0]}
-    return cls.from_config(_arguments(config, inner))
+    arguments = _arguments(config, inner)
+    if "trainable" in arguments and not takes(cls, "trainable"):
+        del arguments["trainable"]  # of a layer that has no weights
+    return cls.from_config(arguments)
 
 
 def own_rule(record: Mapping[str, Any], custom: Mapping[str, Any]) -> Any:
@@ -106,7 +113,7 @@ def own_rule(record: Mapping[str, Any], custom: Mapping[str, Any]) -> Any:
     return None
 
 
-def _custom(maker: Any, config: dict[str, Any], inner: Callable[[Any, str], Layer]) -> Layer:
+def _custom(maker: Any, config: dict[str, Any], inner: Callable[[Any, str], Any]) -> Layer:
     if isinstance(maker, type) and issubclass(maker, Layer):
         made: Any = maker.from_config(_arguments(config, inner))
     else:
@@ -148,7 +155,7 @@ def refuse_by_name(name: str) -> None:
         raise Refused(f"{name} {REFUSED[name]}", f"begin the model behind it, or {RULE.format(name)}")
 
 
-def _arguments(config: dict[str, Any], inner: Callable[[Any, str], Layer]) -> dict[str, Any]:
+def _arguments(config: dict[str, Any], inner: Callable[[Any, str], Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, data in config.items():
         if key in _FORGOTTEN:
@@ -161,7 +168,7 @@ def _arguments(config: dict[str, Any], inner: Callable[[Any, str], Layer]) -> di
     return found
 
 
-def _argument(key: str, data: Any, inner: Callable[[Any, str], Layer]) -> Any:
+def _argument(key: str, data: Any, inner: Callable[[Any, str], Any]) -> Any:
     if key == "dtype":
         return policy(data)
     last = key.rpartition("_")[2]
@@ -172,6 +179,8 @@ def _argument(key: str, data: Any, inner: Callable[[Any, str], Layer]) -> Any:
     if key in _PARTS and isinstance(data, list) and data and all(map(values.is_object, data)):
         return [inner(part, f"{key}[{place}]") for place, part in enumerate(data)]
     if key.endswith("activation"):
+        if callable(data):  # of a layer in this process
+            return inner(data, key)
         is_layer = values.is_object(data) and data["class_name"] in known_layers()
         return inner(data, key) if is_layer else values.activation(data)
     return values.plain(data)

@@ -12,22 +12,29 @@ from typing import Any
 
 import keras
 
+from dagir.call_order import call_behind, restore_order
 from dagir.errors import DagirError, UnsupportedLayer
 from dagir.graph import Parameter, Value
 from dagir.layers import Layer
 from dagir.layers.core import Input
-from dagir.layers.masks import as_it_runs
+from dagir.layers.masks import as_it_is_written, as_it_runs
 from dagir.model import Model, Sequential
+from dagir.origin import LayerCall, current_scope
 from dagir.structure import flatten_sorted, map_structure
 from dagir.types import DType, TensorType
+from dagir_keras.reading import values
 from dagir_keras.reading.calls import call_layer
+from dagir_keras.reading.functions import TracedFunction, known_name
 from dagir_keras.reading.keras_objects import (
     array_of,
     array_of_tensor,
+    has_call_of,
     has_graph,
     in_order_of,
     input_of,
     is_keras_class,
+    is_keras_operation,
+    is_keras_s,
     is_traceable,
     map_shapes,
     merged_weights,
@@ -35,7 +42,7 @@ from dagir_keras.reading.keras_objects import (
     part_of,
     placeholder_of,
     record_of,
-    variables_of,
+    with_functions,
 )
 from dagir_keras.reading.layers import known_layers, make_layer, own_rule, refuse_by_name
 from dagir_keras.reading.operations import make_operation
@@ -53,6 +60,7 @@ def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any
         made = reader.top(source, inputs)
     problems.require_none(f"{type(source).__name__} {source.name!r}")
     reader.assign()
+    reader.done = True
     return made
 
 
@@ -60,7 +68,7 @@ class LiveReader:
     """What was made of each layer, model and variable so far."""
 
     def __init__(self, custom: Mapping[str, Any], problems: Problems) -> None:
-        self.custom, self.problems = custom, problems
+        self.custom, self.problems, self.done = custom, problems, False
         self._layers: dict[int, tuple[Any, Layer | None]] = {}
         self._parameters: dict[int, tuple[Any, Parameter]] = {}
         self._owners: dict[int, tuple[Any, Layer, int]] = {}
@@ -85,8 +93,9 @@ class LiveReader:
         if isinstance(made, TracedKerasLayer):
             return
         traced = {weight for _, weight in self._parameters.values()}  # have theirs, in an order of their own
-        apart = self._holds_traced(source)  # then the layers inside have their weights, and come to them as they run
-        held, own = (variables_of(source), made._weights) if apart else (merged_weights(source), made.weights)
+        held, own = merged_weights(source), made.weights
+        if self._holds_traced(source):  # then the layers inside come to their weights on their own, or as they run
+            held, own = self._not_of_layers_inside(source, held, own)
         variables = [variable for variable in held if id(variable) not in self._parameters]
         weights = [weight for weight in own if weight not in traced]
         if [tuple(variable.shape) for variable in variables] != [weight.shape for weight in weights]:
@@ -100,6 +109,14 @@ class LiveReader:
         for variable, weight in zip(variables, weights, strict=True):
             weight.assign(array_of(variable))
 
+    def _not_of_layers_inside(self, source: Any, held: list[Any], own: list[Parameter]) -> tuple[list[Any], list[Any]]:
+        """Variables and weights without those of layers that were taken as such; the cell of an LSTM was not."""
+        found = [self._layers.get(id(inner), (inner, None)) for inner in source._flatten_layers(include_self=False)]
+        inside = [(inner, made) for inner, made in found if made is not None]
+        variables = {id(variable) for inner, _ in inside for variable in inner.weights}
+        weights = {weight for _, made in inside for weight in made.weights}
+        return [each for each in held if id(each) not in variables], [each for each in own if each not in weights]
+
     def _holds_traced(self, source: Any) -> bool:
         inside = (self._layers.get(id(inner), (None, None))[1] for inner in source._flatten_layers(include_self=False))
         return any(isinstance(made, TracedKerasLayer) for made in inside)
@@ -110,7 +127,7 @@ class LiveReader:
         """What stands for a Keras layer, the same at every call; None where it cannot be taken."""
         if id(source) not in self._layers:
             made = None
-            with self.problems.at(path or source.name, type(source).__name__):
+            with self.problems.at(path or source.name, type(source).__name__), _apart():
                 made = self._make(source, path)
             self._layers[id(source)] = source, made
             if not (made is None or isinstance(made, (TracedKerasLayer, Model)) or self._holds_traced(source)):
@@ -121,7 +138,7 @@ class LiveReader:
     def _make(self, source: Any, path: str) -> Layer | None:
         record = record_of(source)
         if own_rule(record, self.custom) is None:
-            if isinstance(source, keras.Sequential) and type(source).call is keras.Sequential.call:
+            if isinstance(source, keras.Sequential) and has_call_of(source, keras.Sequential):
                 return self._sequential(source, path)
             if has_graph(source):
                 return self._functional(source, path)
@@ -129,16 +146,24 @@ class LiveReader:
                 raise Refused("its weights are quantized", "read the model before model.quantize(...)")
             if is_keras_class(type(source)):
                 refuse_by_name(type(source).__name__)
-            if type(source).__name__ not in known_layers() or not is_keras_class(type(source)):
+            if type(source).__name__ not in known_layers() or not is_keras_s(source):
                 return stand_in(source, self, path)
+            record = with_functions(record, source)
         try:
-            made = make_layer(record, self.custom, lambda part, key: self._inner(source, key, path))
+            made = make_layer(record, self.custom, lambda part, key: self._part(part, source, key, path))
         except (Refused, DagirError):  # an argument that dagir's layer does not take; perhaps the call says more
             if own_rule(record, self.custom) is not None or not is_traceable(source):
                 raise
             return stand_in(source, self, path)
         made.trainable = source.trainable
         return made
+
+    def _part(self, part: Any, source: Any, key: str, path: str) -> Any:
+        """The layer that a layer holds under a key, or the function."""
+        if not callable(part) or isinstance(part, keras.layers.Layer):
+            return self._inner(source, key, path)
+        name = known_name(part)
+        return TracedFunction(part, self, source, path or source.name) if name is None else values.activation(name)
 
     def _inner(self, source: Any, key: str, path: str) -> Layer:
         found = part_of(source, key)
@@ -250,14 +275,18 @@ class LiveReader:
         self, known: dict[int, tuple[Any, Value | None]], nodes: Sequence[Any], outputs: Sequence[Any], path: str
     ) -> list[Value | None]:
         """The values of KerasTensors, given those that they are computed from; None for what cannot be taken."""
+        made: list[tuple[LayerCall, int]] = []
         for node in nodes:
             operation = node.operation
             where = f"{path}/{operation.name}".lstrip("/")
             found: list[Any] = []
             with self.problems.at(where, type(operation).__name__):
                 found = self._outputs(node, known, where)
+            call = call_behind(found)
+            made += [] if call is None else [(call, node.outputs[0]._keras_history.node_index)]
             found = found or list(map(placeholder_of, node.outputs))
             known.update({id(t): (t, value) for t, value in zip(node.outputs, found, strict=True)})
+        restore_order(made)
         return [known[id(tensor)][1] for tensor in outputs]
 
     def _outputs(self, node: Any, known: Mapping[int, tuple[Any, Value | None]], where: str) -> list[Any]:
@@ -268,6 +297,8 @@ class LiveReader:
         if isinstance(node.operation, keras.layers.Layer):
             layer = self.layer(node.operation, where)
             return [] if layer is None else flatten_sorted(call_layer(layer, args, kwargs))
+        if not is_keras_operation(type(node.operation)):  # a subclass of keras.Operation, whatever its name
+            return flatten_sorted(self.run(node.operation, where, node.operation.call, args, kwargs))
         return flatten_sorted(make_operation(record_of(node.operation))(*args, **kwargs))
 
     def _leaf(self, leaf: Any, known: Mapping[int, tuple[Any, Value | None]]) -> Any:
@@ -299,6 +330,17 @@ class LiveReader:
             weight = Parameter(variable.path, type, array=array_of(variable), trainable=variable.trainable)
             self._parameters[id(variable)] = variable, weight
         return self._parameters[id(variable)][1]
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """What is made within it is no part of the call that met it: a model that a call uses is a graph of its own."""
+    token = current_scope.set(None)
+    try:
+        with as_it_is_written():
+            yield
+    finally:
+        current_scope.reset(token)
 
 
 def _blank(leaf: Any) -> Any:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dagir import limits
 from dagir.errors import FileError, UnsupportedLayer
-from dagir.graph import Value
+from dagir.graph import Graph, Value
 from dagir.layers import Layer
 from dagir.layers.core import Input
 from dagir.model import Model, Sequential
@@ -15,9 +16,10 @@ from dagir.serialization.reading import shown
 from dagir.structure import flatten
 from dagir_keras.reading.calls import call_layer
 from dagir_keras.reading.graph_calls import Calls
+from dagir_keras.reading.keras2 import call_as_written, counts_from_zero
 from dagir_keras.reading.layers import is_unregistered, make_layer
 from dagir_keras.reading.operations import is_operation, make_operation
-from dagir_keras.reading.problems import LOAD, Problems, Refused
+from dagir_keras.reading.problems import LOAD, Problems, Refused, refuse_input
 
 Record = Mapping[str, Any]
 _MODELS = {"Functional", "Model", "Sequential"}
@@ -39,6 +41,7 @@ class NetworkReader:
     def __init__(self, source: str, custom: Mapping[str, Any], problems: Problems) -> None:
         self.source, self.custom, self.problems = source, custom, problems
         self._shared: dict[int, tuple[Layer, Made | None]] = {}
+        self._opened: dict[int, tuple[Graph, int]] = {}  # graphs by identity, each with how many nodes it stands for
 
     def model(self, record: Record, path: str = "") -> Made | None:
         """The model of a record; None where it cannot be taken."""
@@ -54,9 +57,21 @@ class NetworkReader:
         if made is None:
             return None
         made.record = record
+        self._spend(made.model, path)
         if config.get("trainable") is False:
             made.model.trainable = False
         return made
+
+    def _spend(self, model: Model, path: str) -> None:
+        """Draw on the budget for the nodes that a model stands for with those within it opened: calls double them."""
+        if "graph" not in vars(model):
+            return
+        graph = model.graph
+        inner = [getattr(node.op, "graph", None) for node in graph.nodes]
+        count = sum(self._opened.get(id(each), (None, 1))[1] for each in inner)
+        self._opened[id(graph)] = graph, count
+        if not path:
+            limits.spend("nodes", count, f"the model with {count:,} nodes")
 
     def _damaged(self, path: str, what: str) -> FileError:
         return FileError(f"{self.source}: model {path or '(the outermost)'} {what}")
@@ -108,23 +123,26 @@ class NetworkReader:
         complete = True
         for place, record in enumerate(config["layers"]):
             if isinstance(record, dict) and record.get("class_name") == "InputLayer" and place == 0:
-                source = self._input(record["config"], path, nested=bool(path))
+                with self.problems.at(f"{path}/{_name_of(record)}".lstrip("/"), "InputLayer"):
+                    source = self._input(record.get("config"), path, nested=bool(path))
+                    continue
+                complete = False
                 continue
             layer = self._layer(record, f"{path}/{_name_of(record)}".lstrip("/"), made)
             complete = complete and layer is not None
             if layer is not None:
                 stack.append(layer)
-        if source is None:
-            source = self._unnamed_input(config, name, stack)
         if not complete:
             return None
+        if source is None:
+            source = self._unnamed_input(config, name, stack)
         return self._stacked(made, source, stack, path)
 
     def _unnamed_input(self, config: dict[str, Any], name: str, stack: Sequence[Layer]) -> Value | None:
-        first = config["layers"][0].get("config", {}) if config["layers"] and stack else {}
+        first = config["layers"][0]["config"] if config["layers"] and stack else {}
         shape = config.get("build_input_shape") or first.get("batch_input_shape")
-        if not isinstance(shape, list):
-            return None
+        if not _is_shape(shape):
+            return _input_like(stack[0], name) if stack else None
         dtype = first.get("dtype") if "batch_input_shape" in first else None
         return Input(batch_shape=shape, dtype=dtype if isinstance(dtype, str) else stack[0].dtype, name=f"{name}_input")
 
@@ -153,7 +171,7 @@ class NetworkReader:
 
     def _functional(self, config: dict[str, Any], path: str) -> Made | None:
         made = Made(config, Model.__new__(Model))
-        calls = Calls(self.source, path)
+        calls = Calls(self.source, path, outputs_from_one=not counts_from_zero(config))
         for record in config["layers"]:
             self._add(record, calls, made, path)
         calls.run(self.problems, config.get("output_layers"))
@@ -189,22 +207,36 @@ class NetworkReader:
                 run = make_operation({**record, "name": name})
         else:
             layer = self._layer(record, where, made)
-            run = None if layer is None else _calling(layer)
+            run = None if layer is None else _calling(layer, record)
         calls.add(name, where, kind, run, nodes, is_model(record, self.custom) and kind != "Sequential")
 
     def _input(self, config: Any, path: str, nested: bool) -> Value:
         """An input of the outermost model, or of a nested one, which in Keras takes any batch."""
+        if not isinstance(config, dict):
+            raise self._damaged(path, f"has an input whose config is {shown(config)}")
         shape = config.get("batch_shape", config.get("batch_input_shape"))
-        if not isinstance(shape, list):
+        if not _is_shape(shape):
             raise self._damaged(path, f"has an input of shape {shown(shape)}")
         if nested:
             shape = [None, *shape[1:]] if shape else shape
         for option in ("sparse", "ragged", "optional"):
             if config.get(option):
-                raise Refused(f"it is a {option} input", "dagir's inputs are dense, and each is fed")
+                refuse_input(str(config.get("name")), option)
         dtype = config.get("dtype")
         name = config.get("name")
         return Input(batch_shape=shape, dtype=dtype if isinstance(dtype, str) else None, name=name)
+
+
+def _is_shape(data: Any) -> bool:
+    return isinstance(data, list) and all(size is None or (type(size) is int and size >= 0) for size in data)
+
+
+def _input_like(layer: Layer, name: str) -> Value | None:
+    """An input as a model takes it, which in Keras 2 is what goes into a Sequential that begins with it."""
+    if not isinstance(layer, Model) or "graph" not in vars(layer) or len(layer.graph.inputs) != 1:
+        return None
+    own = layer.graph.inputs[0]
+    return Input(batch_shape=[None, *own.type.shape[1:]], dtype=own.dtype, name=f"{name}_input")
 
 
 _BUILD = "call the model once, or begin it with an Input, before it is saved"
@@ -227,5 +259,6 @@ def _name_of(record: Any) -> str:
     return str(name or record.get("class_name"))
 
 
-def _calling(layer: Layer) -> Callable[..., Any]:
-    return lambda *args, **kwargs: call_layer(layer, args, kwargs)
+def _calling(layer: Layer, record: Record) -> Callable[..., Any]:
+    call = call_as_written(record)
+    return lambda *args, **kwargs: call(layer, args, kwargs)

@@ -21,7 +21,6 @@ from dagir.types import DType
 from dagir_keras.reading import values
 from dagir_keras.reading.dtypes import promoted
 from dagir_keras.reading.problems import Refused
-from dagir_keras.reading.values import MAX_CONSTANT
 
 _NOT_OF_IMAGES = (  # functions of keras.ops.image that dagir has not
     *("affine_transform", "elastic_transform", "gaussian_blur", "hsv_to_rgb", "map_coordinates"),
@@ -71,10 +70,10 @@ def is_operation(record: Mapping[str, Any]) -> bool:
         return module.startswith(("keras.src.ops.", "keras.ops"))
     if "module" in record:  # null: a class of the user's own
         return False
-    config = record.get("config")
+    config, kind = record.get("config"), str(record.get("class_name"))
     return (  # the older format names no module; a layer's configuration says whether it trains
-        isinstance(config, dict) and not config.keys() - {"name"} and str(record.get("class_name")) != "InputLayer"
-    ) or (isinstance(config, dict) and "trainable" not in config and _function(str(record["class_name"])) is not None)
+        isinstance(config, dict) and not config.keys() - {"name"} and kind != "InputLayer"
+    ) or (isinstance(config, dict) and "trainable" not in config and _function(kind) is not None)
 
 
 @cache
@@ -135,7 +134,6 @@ def operation(class_name: str, options: Mapping[str, Any], name: str) -> Callabl
         given = _as_keras_promotes(kind, list(args))
         if kind == "einsum":
             return _named(ops.einsum(options["subscripts"], *given), name)
-        _check_size(kind, options)
         return _named(_call(function, given, {**options, **kwargs}), name)
 
     return run
@@ -159,13 +157,6 @@ def _settled(part: Any) -> Any:
 
 def _index(key: Any) -> Any:
     return tuple(key) if isinstance(key, list) else key
-
-
-def _check_size(kind: str, options: Mapping[str, Any]) -> None:
-    if kind in ("zeros", "ones", "full", "eye", "arange", "linspace"):
-        sizes = [size for size in flatten(list(options.values())) if isinstance(size, int)]
-        if sizes and int(np.prod([max(1, abs(size)) for size in sizes], dtype=object)) > MAX_CONSTANT:
-            raise Refused(f"it makes a constant of more than {MAX_CONSTANT} elements", unsafe=True)
 
 
 def _as_keras_promotes(kind: str, args: list[Any]) -> list[Any]:

@@ -17,33 +17,11 @@ from keras.src.layers import layer as keras_layer
 from keras.src.ops.operation import Operation
 
 from dagir.structure import flatten
+from dagir_keras.reading.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
 from dagir_keras.reading.problems import Refused
-from dagir_keras.reading.symbols import Traced, both, either, one_of
+from dagir_keras.reading.symbols import Traced
 
-_OPERATORS = {
-    "__add__": keras.ops.add,
-    "__sub__": keras.ops.subtract,
-    "__mul__": keras.ops.multiply,
-    "__truediv__": keras.ops.true_divide,
-    "__floordiv__": keras.ops.floor_divide,
-    "__mod__": keras.ops.mod,
-    "__pow__": keras.ops.power,
-    "__matmul__": keras.ops.matmul,
-    "__and__": both,
-    "__or__": either,
-    "__xor__": one_of,
-    "__eq__": keras.ops.equal,
-    "__ne__": keras.ops.not_equal,
-    "__lt__": keras.ops.less,
-    "__le__": keras.ops.less_equal,
-    "__gt__": keras.ops.greater,
-    "__ge__": keras.ops.greater_equal,
-}
-_REFLECTED = {
-    f"__r{name.strip('_')}__": function
-    for name, function in _OPERATORS.items()
-    if name not in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
-}
+_REFLECTED = {reflected(name): function for name, function in FUNCTIONS.items() if name not in COMPARISONS}
 _ALONE = {"__neg__": keras.ops.negative, "__abs__": keras.ops.absolute}
 _WITHOUT_TENSORS = ("zeros", "ones", "empty", "full", "eye", "identity", "tri", "broadcast_to", "tile", "repeat")
 
@@ -96,8 +74,8 @@ def _install() -> None:
     for cls in (Variable, _tensor_class()):
         with suppress(TypeError):  # classes written in C take no other method
             _replace(cls, "__getitem__", _with_sizes("__getitem__"))
-            for name, function in _OPERATORS.items():
-                _replace(cls, name, _with_traced(function))
+            for name, function in FUNCTIONS.items():
+                _replace(cls, name, _with_traced(function if cls is Variable else of_tensors(name)))
     for name, function in _REFLECTED.items():
         _replace(Variable, name, _with_traced(lambda left, right, function=function: function(right, left)))
     for name, function in _ALONE.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 from dagir.errors import DagirError, FileError, UnsafeFile, UnsupportedLayer
 
@@ -38,6 +39,9 @@ class Untraceable(Refused):
     """Raised in the call of a layer, where it asks a tensor or a size for what they have at run time only."""
 
 
+_ODD = "its configuration is not what Keras writes"
+
+
 class Problems:
     """All that was refused so far."""
 
@@ -51,13 +55,15 @@ class Problems:
             yield
         except Refused as refused:
             self._found.append(Problem(path, kind, refused.reason, refused.remedy, refused.unsafe))
+        except UnsafeFile as error:
+            self._found.append(Problem(path, kind, error.summary, error.remedy, unsafe=True))
         except (FileError, RecursionError):
             raise
         except DagirError as error:
             self._found.append(Problem(path, kind, error.summary, error.remedy))
         except Exception as error:  # a configuration that is not what Keras writes breaks a layer in any way it likes
             text = str(error).splitlines()[0] if str(error) else "no more is known"
-            self._found.append(Problem(path, kind, f"{type(error).__name__}: {text[:200]}"))
+            self._found.append(Problem(path, kind, f"{_ODD}: {type(error).__name__}: {text[:200]}"))
 
     def note(self, problem: Problem) -> None:
         """Add one that was found elsewhere."""
@@ -95,3 +101,11 @@ class Problems:
         remedies = dict.fromkeys(problem.remedy for problem in worst or self._found if problem.remedy)
         kind = UnsafeFile if worst else UnsupportedLayer
         return kind(f"{source}: {what}", facts=facts if count > 1 else (), remedy="; ".join(remedies) or None)
+
+
+def refuse_input(name: str, option: str) -> NoReturn:
+    """Raise Refused for an input that is not a dense tensor, given in every call."""
+    raise Refused(
+        f"its input {name!r} has {option}=True, and dagir's inputs are dense, and each is fed",
+        f"build the model with Input(...) without {option}=True, and call it on dense arrays",
+    )

@@ -16,6 +16,7 @@ import numpy as np
 from dagir.dims import Dim, SymbolicDim, min_dim, provably_equal
 from dagir.graph import Value
 from dagir.ops import convert_to_tensor
+from dagir_keras.reading.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
 from dagir_keras.reading.problems import Untraceable
 
 _KERAS = "keras.src."
@@ -48,24 +49,13 @@ class Traced(keras.KerasTensor):
         return tuple(map(as_size, self._value.type.shape))
 
     def __eq__(self, other: object) -> Any:
-        return keras.ops.equal(self, other) if _is_numeric(other) else NotImplemented
+        return _equal(self, other) if _is_numeric(other) else NotImplemented
 
     def __ne__(self, other: object) -> Any:
-        return keras.ops.not_equal(self, other) if _is_numeric(other) else NotImplemented
-
-    def __and__(self, other: Any) -> Any:
-        return both(self, other)
-
-    def __or__(self, other: Any) -> Any:
-        return either(self, other)
-
-    def __xor__(self, other: Any) -> Any:
-        return one_of(self, other)
+        return _unequal(self, other) if _is_numeric(other) else NotImplemented
 
     def __invert__(self) -> Any:
         return keras.ops.logical_not(self) if self.dtype == "bool" else keras.ops.bitwise_not(self)
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def _lacks(self, needed: str) -> Untraceable:
         return Untraceable(
@@ -93,6 +83,21 @@ class Traced(keras.KerasTensor):
             "it calls a function of TensorFlow on a tensor that holds no numbers before run time",
             "use the function of the same name in keras.ops, and keras.ops.shape(x) for sizes",
         )
+
+
+_equal, _unequal = of_tensors("__eq__"), of_tensors("__ne__")
+
+
+def _install_operators() -> None:
+    """Give traced tensors the operators of the backend's tensors, where KerasTensor has those of keras.ops."""
+    for name in FUNCTIONS.keys() - {"__eq__", "__ne__"}:
+        operator = of_tensors(name)
+        setattr(Traced, name, lambda self, other, operator=operator: operator(self, other))
+        if name not in COMPARISONS:
+            setattr(Traced, reflected(name), lambda self, other, operator=operator: operator(other, self))
+
+
+_install_operators()
 
 
 class Size(Traced):
@@ -199,18 +204,6 @@ class _Asked(Traced):
 
     def __bool__(self) -> bool:
         raise self._error
-
-
-def _of_bits(logical: Callable[..., Any], bitwise: Callable[..., Any]) -> Callable[[Any, Any], Any]:
-    """An operator on truth values, or on the bits of integers: Keras's symbolic tensors know the first alone."""
-    return lambda left, right: (logical if keras.backend.standardize_dtype(left.dtype) == "bool" else bitwise)(
-        left, right
-    )
-
-
-both = _of_bits(keras.ops.logical_and, keras.ops.bitwise_and)
-either = _of_bits(keras.ops.logical_or, keras.ops.bitwise_or)
-one_of = _of_bits(keras.ops.logical_xor, keras.ops.bitwise_xor)
 
 
 def _is_numeric(thing: Any) -> bool:

@@ -17,7 +17,7 @@ from dagir.origin import Location
 from dagir.structure import flatten, map_structure
 from dagir.types import TensorType
 from dagir_keras.reading.calls import call_layer
-from dagir_keras.reading.keras_objects import array_of_tensor, placeholder_of, record_of
+from dagir_keras.reading.keras_objects import array_of_tensor, is_keras_operation, placeholder_of, record_of
 from dagir_keras.reading.operations import make_operation, operation
 from dagir_keras.reading.problems import Problem, Problems, Refused
 from dagir_keras.reading.symbols import Size, Traced, as_size, dim_of, is_size
@@ -90,6 +90,9 @@ class CallTracer:
             if isinstance(operation, keras.layers.MultiHeadAttention):
                 _take_masks([*args[:3], *(kwargs.get(name) for name in ("query", "value", "key"))])
             return None if layer is None else call_layer(layer, given, options)
+        if not is_keras_operation(type(operation)):  # a subclass of keras.Operation, whatever its name
+            given, options = (map_structure(self._value, part) for part in (list(args), dict(kwargs)))
+            return self.reader.run(operation, where, operation.call, given, options)
         kind = type(operation).__name__
         of_sizes = _of_sizes(kind, operation, args, kwargs)
         if of_sizes is not None:

@@ -11,6 +11,7 @@ from dagir.errors import ArgumentError
 from dagir.graph import Value, snake_case
 from dagir.layers import activation as activations
 from dagir.types import Array, DType
+from dagir_keras.reading.keras2.functions import HARD_SIGMOID, hard_sigmoid
 from dagir_keras.reading.problems import LOAD, Refused
 
 _INITIALIZERS = {
@@ -21,7 +22,11 @@ _REGULARIZERS = {"L1", "L2", "L1L2", "OrthogonalRegularizer"}
 _CONSTRAINTS = {"MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"}
 _MODULES = {"initializer": "keras.initializers", "regularizer": "keras.regularizers", "constraint": "keras.constraints"}
 _KNOWN = {"initializer": _INITIALIZERS, "regularizer": _REGULARIZERS, "constraint": _CONSTRAINTS}
-MAX_CONSTANT = 1 << 26  # elements of a constant that a file may ask for
+_OLDER = {  # other names of the same
+    "initializer": {"zero", "one", "normal", "uniform"},
+    "regularizer": {"l1_l2"},
+    "constraint": {"max_norm", "min_max_norm", "non_neg", "unit_norm"},
+}
 
 
 def is_object(data: Any) -> bool:
@@ -35,18 +40,28 @@ def training_object(kind: str, data: Any) -> Any:
     They matter to training alone, and weights are read, not drawn: what is not Keras's own is left out.
     """
     if not is_object(data):
-        return data if data is None or isinstance(data, str) else None
+        return _named(kind, data) if isinstance(data, str) else None
     name, config = data["class_name"], data["config"]
     plain = isinstance(config, dict) and all(
         part is None or isinstance(part, (bool, int, float, str, list)) for part in config.values()
     )
-    if name not in _KNOWN[kind] or not plain:
+    if not isinstance(name, str) or name not in _KNOWN[kind] or not plain:
         return None
     if all(part is None for part in config.values()) or (name == "Orthogonal" and config.get("gain") == 1.0):
         config = {}
     if not config and kind == "initializer":
         return snake_case(name)
     return {"module": _MODULES[kind], "class_name": name, "config": dict(config), "registered_name": None}
+
+
+def _named(kind: str, name: str) -> str | None:
+    """A name as older files have it; None for that of a function of the user's."""
+    known = _KNOWN[kind] | _OLDER[kind]
+    return name if _folded(name) in {_folded(each) for each in known} else None
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def sparsemax(x: Any, axis: int = -1) -> Value:
@@ -63,17 +78,26 @@ def sparsemax(x: Any, axis: int = -1) -> Value:
 OTHERWISE = {"sparsemax": sparsemax}
 """Functions that are something else in Keras than the function of their name in dagir, which is right."""
 
+_OF_TENSORFLOW = {"softmax_v2": "softmax", "log_softmax_v2": "log_softmax"}  # __name__ of tf.nn.softmax
+
 
 def activation(data: Any) -> Any:
     """The name of an activation that dagir has, or a function where Keras means another by it. Raises Refused."""
     if is_object(data) and data["class_name"] == "function":
         if data.get("module") not in (None, "builtins", "keras.activations", "keras.ops", "keras.src.activations"):
             raise Refused(f"its activation is the function {data['config']!r} of {data.get('module')!r}", LOAD)
+        own = data.get("module") in (None, "builtins") and data["config"] not in _OF_TENSORFLOW
+        if own:  # Keras names its own functions, and puts every other into an object
+            raise Refused(f"its activation {data['config']!r} is a function of its own, which no file holds", LOAD)
         data = data["config"]
     if data is not None and not isinstance(data, str):
         raise Refused(f"its activation is no name: {str(data)[:60]}")
     if data in OTHERWISE:
         return OTHERWISE[data]
+    if data == HARD_SIGMOID:
+        return hard_sigmoid
+    if data is not None:
+        data = _OF_TENSORFLOW.get(data, data)
     try:
         activations.get(data)
     except ArgumentError:

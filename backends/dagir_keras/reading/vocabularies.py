@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dagir import limits
 from dagir.errors import FileError
-from dagir_keras.reading.archive import MAX_CONFIG, Archive
+from dagir.serialization.reading import shown
+from dagir_keras.reading.archive import Archive
 from dagir_keras.reading.weights import places
 
 _LOOKUPS = {"StringLookup": str, "IntegerLookup": int}
@@ -36,9 +38,14 @@ def _is_operation(record: Mapping[str, Any]) -> bool:
 def _vocabulary(record: Mapping[str, Any], options: Mapping[str, Any], archive: Archive, name: str) -> list[Any] | None:
     if name not in archive.names:
         return None
-    lines = bytes(archive.member(name, MAX_CONFIG)).decode("utf-8", "replace").split("\n")
+    places = options.get("num_oov_indices", 1)
+    if type(places) is not int or not 0 <= places < 1 << 31:
+        raise FileError(f"{archive.path}: num_oov_indices of layer {shown(record.get('name'))} is {shown(places)}")
+    text = archive.text(name)
+    limits.spend("json values", text.count(b"\n"), f"member {shown(name)}")
+    lines = text.decode("utf-8", "replace").split("\n")
     special = int(options.get("mask_token") is not None and options.get("output_mode", "int") == "int")
-    tokens = lines[special + int(options.get("num_oov_indices", 1)) :]
+    tokens = lines[special + places :]
     try:
         return [_LOOKUPS[str(record["class_name"])](token) for token in tokens]
     except ValueError:

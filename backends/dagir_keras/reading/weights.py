@@ -11,12 +11,16 @@ from dagir.layers import Layer
 from dagir.structure import flatten
 from dagir.weights import release
 from dagir_keras.reading.hdf5 import Dataset, Group, walk
+from dagir_keras.reading.keras2 import without_slash
 from dagir_keras.reading.network import Made
 from dagir_keras.reading.values import is_object
 
 _ORDERS = {  # of the layers inside, where Keras lists their weights in another order than their names have
     "Bidirectional": ("forward_layer", "backward_layer"),
-    "MultiHeadAttention": ("query_dense", "key_dense", "_gate_dense", "value_dense", "output_dense"),
+    "MultiHeadAttention": (  # with underscores in Keras 2
+        *("query_dense", "_query_dense", "key_dense", "_key_dense", "_gate_dense"),
+        *("value_dense", "_value_dense", "output_dense", "_output_dense"),
+    ),
     "GroupQueryAttention": ("_query_dense", "_key_dense", "_gate_dense", "_value_dense", "_output_dense"),
 }
 _CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}  # whose public name is another
@@ -44,9 +48,10 @@ class WeightsReader:
             raise FileError(
                 f"{self.source}: the file has weights of {len(stored)} layers, the model has {len(wanted)} with weights"
             )
-        known = set(stored) == {name for name, _ in wanted}
+        written = {without_slash(name): name for name in stored}  # Keras 2 has slashes in names
+        known = len(written) == len(stored) and written.keys() == {name for name, _ in wanted}
         for place, (name, layer) in enumerate(wanted):
-            self._assign(layer, _legacy_weights(layer), lists[name if known else stored[place]], name)
+            self._assign(layer, _legacy_weights(layer), lists[written[name] if known else stored[place]], name)
 
     def _legacy(self, name: str) -> list[Dataset]:
         group = self.stored.group(name)
@@ -125,7 +130,12 @@ def _file_name(class_name: str) -> str:
 
 
 def _name(record: Mapping[str, Any]) -> str:
-    return str(record.get("name") or record.get("config", {}).get("name"))
+    return str(record.get("name") or _config(record).get("name"))
+
+
+def _config(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = record.get("config")
+    return found if isinstance(found, Mapping) else {}
 
 
 def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
@@ -133,10 +143,11 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
     own = group.group("vars")
     if own is not None:
         yield from (data for data in map(own.get, sorted(own.names, key=_number)) if isinstance(data, Dataset))
-    config = record.get("config", {})
+    config = _config(record)
     if record.get("class_name") == "SpectralNormalization":  # the kernel of the layer inside is among its own
         inner = group.group("layer")
-        yield from [] if inner is None else list(_arrays(config.get("layer", {}), inner))[1:]
+        layer: Any = config.get("layer")
+        yield from [] if inner is None else list(_arrays(layer if is_object(layer) else {}, inner))[1:]
         return
     if isinstance(config.get("layers"), list):
         records = [inner for inner in config["layers"] if isinstance(inner, dict)]
@@ -148,7 +159,7 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
         inner = None if name in ("vars", "seed_generator") else group.group(name)
         if inner is None:
             continue
-        part = config.get(_CONFIGURED.get(name, name))
+        part: Any = config.get(_CONFIGURED.get(name, name))
         if isinstance(part, list) and part and all(map(is_object, part)):
             yield from _listed(part, group, name)
         else:
@@ -163,7 +174,7 @@ def _listed(records: Sequence[Mapping[str, Any]], group: Group, name: str) -> It
 
 
 def _number(name: str) -> tuple[int, str]:
-    return (int(name), "") if name.isdigit() else (1 << 31, name)
+    return (int(name), "") if name.isascii() and name.isdigit() and len(name) < 10 else (1 << 31, name)
 
 
 def _private_last(name: str) -> tuple[bool, str]:

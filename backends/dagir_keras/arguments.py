@@ -1,0 +1,47 @@
+"""What Keras's layers are called on, and inference does not read: the mask of a BatchNormalization, above all.
+
+A graph holds what its outputs need. A layer of Keras is called as the user called the layer, and trains by all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dagir.graph import Constant, Graph, Parameter, Value
+from dagir.origin import LayerCall
+from dagir.passes.outline import arguments
+
+
+def with_arguments(graph: Graph, native: Callable[[LayerCall], bool], within: LayerCall | None) -> Graph:
+    """The graph with further outputs: what layers of Keras are called on, where the graph's inputs tell it."""
+    while True:
+        known = {value for node in graph.nodes for value in node.outputs} | set(graph.inputs)
+        calls = dict.fromkeys(node.scope.within(within) for node in graph.nodes if node.scope is not None)
+        read = [value for call in calls if call is not None and native(call) for value in arguments(call)]
+        missing = [value for value in dict.fromkeys(read) if value not in known and _follows(value, known)]
+        if not missing:
+            return graph
+        graph = Graph(graph.inputs, [*graph.outputs, *missing], graph.name)  # may hold further calls
+
+
+def are_among(call: LayerCall, given: tuple[Value, ...]) -> bool:
+    """Whether all that a layer was called on is among the values, or needs no computing."""
+    known = set(given)
+    return all(value in known or isinstance(value.source, (Parameter, Constant)) for value in arguments(call))
+
+
+def _follows(value: Value, known: set[Value]) -> bool:
+    """Whether a value that a node makes can be computed from what is known."""
+    if value.node is None:
+        return False
+    seen: set[Value] = set()
+    pending = [value]
+    while pending:
+        found = pending.pop()
+        if found in known or found in seen or isinstance(found.source, (Parameter, Constant)):
+            continue
+        if found.node is None:
+            return False
+        seen.add(found)
+        pending.extend(operand for operand in found.node.inputs if operand is not None)
+    return True

@@ -1,0 +1,93 @@
+"""Who wrote a file: the version of Keras that its attributes or its metadata name, or that its words betray."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from dagir.serialization.reading import shown
+
+CURRENT = (3, 11)  # from here on nothing that a file says has changed its meaning
+_CORRELATING = (None, "tensorflow", "cntk")  # backends of Keras 2 that do not turn the kernels of convolutions round
+_UNKNOWN_2 = (2, -1)  # older than any test for a version is
+
+
+@dataclass(frozen=True)
+class Writer:
+    """version: major and minor, None where the file says none. tensorflow: tf.keras, not the Keras of its own."""
+
+    version: tuple[int, int] | None
+    tensorflow: bool = False
+    backend: str | None = None
+    said: str = ""
+
+    @staticmethod
+    def of(version: Any, backend: Any = None, record: Any = None) -> Writer:
+        """By the text of `keras_version`; without one by the words of the configuration, whose age shows."""
+        backend = backend if isinstance(backend, str) else None
+        found = re.match(r"(\d{1,4})\.(\d{1,4})(?:\.|-|$)", version) if isinstance(version, str) else None
+        if found is None:
+            return Writer(_UNKNOWN_2 if _is_of_keras_2(record) else None, False, backend, "Keras 2 of unknown version")
+        number = (int(found[1]), int(found[2]))
+        tensorflow = str(version).endswith("-tf") or number >= (2, 4)
+        return Writer(number, tensorflow, backend, f"Keras {shown(version)[1:-1]}")
+
+    @staticmethod
+    def of_metadata(text: bytes, record: Any) -> Writer:
+        """By metadata.json of a .keras file; what is wrong with it leaves the configuration to tell."""
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            data = None
+        return Writer.of(data.get("keras_version") if isinstance(data, dict) else None, None, record)
+
+    @property
+    def is_keras_1(self) -> bool:
+        """Whether its layers have the arguments of Keras 1."""
+        return self.version is not None and self.version[0] < 2
+
+    @property
+    def is_keras_2(self) -> bool:
+        """Whether it is any of Keras 2, tf.keras before TensorFlow 2.16 and tf_keras included."""
+        return self.version is not None and self.version[0] == 2
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its words mean what they mean today."""
+        return self.version is None or self.version >= CURRENT
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is of Keras 2 and does not say of which."""
+        return self.version == _UNKNOWN_2
+
+    def before(self, major: int, minor: int) -> bool:
+        """Whether it is older than this version, or may be."""
+        return self.version is not None and self.version < (major, minor)
+
+    @cached_property
+    def turns_kernels(self) -> bool:
+        """Whether its convolutions turn their kernels round, as Theano's did."""
+        return self.is_keras_2 and self.backend not in _CORRELATING
+
+    @cached_property
+    def resizes_on_corners(self) -> bool:
+        """Whether bilinear resizing may have been TensorFlow 1's, which does not sample at the centers of pixels."""
+        return self.is_keras_2 and (self.before(2, 3) or not self.tensorflow)
+
+
+def _is_of_keras_2(record: Any) -> bool:
+    """Whether a configuration has what Keras 3 writes otherwise: batch_input_shape, modules of tf_keras."""
+    waiting = [record]
+    for part in waiting:  # which grows
+        if isinstance(part, list):
+            waiting += [inner for inner in part if isinstance(inner, (dict, list))]
+        elif isinstance(part, dict):
+            module = part.get("module")
+            if "batch_input_shape" in part or str(module).startswith(("tf_keras.", "keras.src.engine.")):
+                return True
+            waiting += [inner for inner in part.values() if isinstance(inner, (dict, list))]
+    return False
