@@ -13,6 +13,14 @@ from dagir.ops.elementwise import require, same_dtype
 from dagir.ops.shape import transpose
 from dagir.types import DType, Shape, TensorType, equate
 
+__all__ = [
+    "Attention",
+    "Band",
+    "attention",
+    "band",
+    "dot_product_attention",
+]
+
 
 @dataclass(frozen=True)
 class Attention(Op):

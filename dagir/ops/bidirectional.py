@@ -11,6 +11,10 @@ from dagir.graph import Op, Types
 from dagir.ops.rnn import GRU, LSTM, SimpleRNN
 from dagir.types import TensorType
 
+__all__ = [
+    "Bidirectional",
+]
+
 T = TypeVar("T")
 _KINDS: dict[str, type[LSTM | GRU | SimpleRNN]] = {"LSTM": LSTM, "GRU": GRU, "SimpleRNN": SimpleRNN}
 

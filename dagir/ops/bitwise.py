@@ -7,6 +7,24 @@ from typing import Any
 from dagir.graph import Value
 from dagir.ops.elementwise import Binary, Unary, binary, unary
 
+__all__ = [
+    "BitwiseAnd",
+    "BitwiseNot",
+    "BitwiseOr",
+    "BitwiseXor",
+    "LeftShift",
+    "RightShift",
+    "bitwise_and",
+    "bitwise_invert",
+    "bitwise_left_shift",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
+    "left_shift",
+    "right_shift",
+]
+
 
 class BitwiseNot(Unary):
     """Every bit turned over: -x - 1 for a signed integer.  ONNX BitwiseNot-18."""

@@ -11,6 +11,10 @@ from dagir.graph import Graph, Node, Op, Parameter, Types, Value, apply_node
 from dagir.size_sources import size_sources
 from dagir.types import TensorType, equate
 
+__all__ = [
+    "Call",
+]
+
 
 @dataclass(frozen=True)
 class Call(Op):

@@ -15,7 +15,14 @@ from dagir.types import Shape, TensorType, equate
 
 Padding: TypeAlias = str | tuple[tuple[int, int], ...]
 
-__all__ = ["Conv", "ConvTranspose", "conv", "conv_transpose", "depthwise_conv", "separable_conv"]
+__all__ = [
+    "Conv",
+    "ConvTranspose",
+    "conv",
+    "conv_transpose",
+    "depthwise_conv",
+    "separable_conv",
+]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,31 @@ from dagir.ops.shape import broadcast_to, expand_dims
 from dagir.ops.sizes import counted, measured
 from dagir.types import DType
 
+__all__ = [
+    "arange",
+    "array",
+    "bartlett",
+    "blackman",
+    "convert_to_tensor",
+    "copy",
+    "empty",
+    "empty_like",
+    "eye",
+    "full",
+    "full_like",
+    "geomspace",
+    "hamming",
+    "hanning",
+    "kaiser",
+    "linspace",
+    "logspace",
+    "ones",
+    "ones_like",
+    "tri",
+    "zeros",
+    "zeros_like",
+]
+
 
 def spend_elements(what: str, *sizes: Any) -> None:
     """Draw the elements of an array that is made from sizes alone on the budget of the file that asks for it."""

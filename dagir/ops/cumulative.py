@@ -13,7 +13,16 @@ from dagir.ops.reduce import sum as reduce_sum
 from dagir.ops.shape import reshape
 from dagir.types import DType, TensorType, normalize_axis
 
-__all__ = ["CumProd", "CumSum", "cumprod", "cumsum", "diff", "nancumprod", "nancumsum", "trapezoid"]
+__all__ = [
+    "CumProd",
+    "CumSum",
+    "cumprod",
+    "cumsum",
+    "diff",
+    "nancumprod",
+    "nancumsum",
+    "trapezoid",
+]
 
 
 @dataclass(frozen=True)

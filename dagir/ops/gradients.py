@@ -7,6 +7,11 @@ from typing import Any
 from dagir.graph import Value
 from dagir.ops.elementwise import Unary, unary
 
+__all__ = [
+    "StopGradient",
+    "stop_gradient",
+]
+
 
 class StopGradient(Unary):
     """x, through which no gradient flows back in training.  keras.ops.stop_gradient."""

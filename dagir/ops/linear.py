@@ -11,6 +11,17 @@ from dagir.graph import Op, Types, Value, apply, as_value
 from dagir.ops.elementwise import require, same_dtype
 from dagir.types import TensorType, broadcast, equate
 
+__all__ = [
+    "Einsum",
+    "Embedding",
+    "Linear",
+    "MatMul",
+    "einsum",
+    "embedding",
+    "linear",
+    "matmul",
+]
+
 
 class Linear(Op):
     """x: f[*d, i], w: f[i, o], b: f[o]? -> f[*d, o]: x @ w + b on the last axis.  keras.layers.Dense; ONNX Gemm-13."""

@@ -23,6 +23,39 @@ from dagir.ops.elementwise import (
 )
 from dagir.types import DType, TensorType, broadcast
 
+__all__ = [
+    "Equal",
+    "Greater",
+    "GreaterEqual",
+    "IsNan",
+    "Less",
+    "LessEqual",
+    "LogicalAnd",
+    "LogicalNot",
+    "LogicalOr",
+    "LogicalXor",
+    "NotEqual",
+    "Where",
+    "equal",
+    "greater",
+    "greater_equal",
+    "isclose",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
+    "less",
+    "less_equal",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "not_equal",
+    "signbit",
+    "where",
+]
+
 
 class LogicalNot(Unary):
     """x: bool[*s] -> bool[*s].  ONNX Not-1."""

@@ -9,7 +9,10 @@ from dagir.errors import ArgumentError, DTypeError
 from dagir.graph import Op, Types, Value, apply, as_value
 from dagir.types import DType, TensorType
 
-__all__ = ["Lookup", "lookup"]
+__all__ = [
+    "Lookup",
+    "lookup",
+]
 
 Entries = tuple[int, ...] | tuple[str, ...]
 

@@ -12,6 +12,17 @@ from dagir.graph import Op, Types, Value, apply, as_value
 from dagir.ops.elementwise import require, same_dtype
 from dagir.types import Shape, TensorType, equate, normalize_axes, normalize_axis
 
+__all__ = [
+    "BatchNorm",
+    "GroupNorm",
+    "LayerNorm",
+    "RMSNorm",
+    "batch_normalization",
+    "group_normalization",
+    "layer_normalization",
+    "rms_normalization",
+]
+
 _BATCH_NORM_VECTORS = ("gamma", "beta", "mean", "var")
 
 

@@ -10,6 +10,14 @@ from dagir.graph import Op, Types, Value, apply, as_value
 from dagir.ops.elementwise import require
 from dagir.types import TensorType
 
+__all__ = [
+    "AlphaDropout",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "dropout",
+]
+
 
 class _Noise(Op):
     """x: f[*s] -> f[*s]."""

@@ -13,7 +13,13 @@ from dagir.ops.elementwise import require
 from dagir.ops.interpolation import RADII
 from dagir.types import Shape, TensorType
 
-__all__ = ["Resize", "UpSample", "Window", "upsample", "window"]
+__all__ = [
+    "Resize",
+    "UpSample",
+    "Window",
+    "upsample",
+    "window",
+]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,15 @@ from dagir.ops import activation as act
 from dagir.ops.elementwise import Clip, Exp, Identity, require, same_dtype
 from dagir.types import Shape, TensorType, equate
 
+__all__ = [
+    "GRU",
+    "LSTM",
+    "SimpleRNN",
+    "gru",
+    "lstm",
+    "simple_rnn",
+]
+
 # What the names in the fields stand for, on the [n, u] values of one step; the names are those of keras.activations.
 ACTIVATIONS: dict[str, Op] = {
     "linear": Identity(),

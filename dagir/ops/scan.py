@@ -13,6 +13,10 @@ from dagir.graph import Constant, Graph, Node, Op, Types, Value, apply_node, as_
 from dagir.ops.call import bind_sizes, substitute_type
 from dagir.types import TensorType, equate
 
+__all__ = [
+    "Scan",
+]
+
 
 @dataclass(frozen=True)
 class Scan(Op):

@@ -15,6 +15,31 @@ from dagir.graph import Constant, Op, Types, Value, apply, as_value
 from dagir.ops.elementwise import same_dtype
 from dagir.types import Shape, TensorType, broadcast, equate, normalize_axes, normalize_axis
 
+__all__ = [
+    "BroadcastTo",
+    "Concatenate",
+    "ExpandDims",
+    "Gather",
+    "Pad",
+    "Reshape",
+    "Slice",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "broadcast_to",
+    "concatenate",
+    "expand_dims",
+    "flip",
+    "pad",
+    "reshape",
+    "shape",
+    "squeeze",
+    "stack",
+    "take",
+    "tile",
+    "transpose",
+]
+
 
 @dataclass(frozen=True)
 class Reshape(Op):

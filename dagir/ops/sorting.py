@@ -13,7 +13,18 @@ from dagir.ops.reduce import any as reduce_any
 from dagir.ops.shape import expand_dims, reshape
 from dagir.types import DType, TensorType, normalize_axis
 
-__all__ = ["ArgSort", "SearchSorted", "Sort", "TopK", "argsort", "digitize", "isin", "searchsorted", "sort", "top_k"]
+__all__ = [
+    "ArgSort",
+    "SearchSorted",
+    "Sort",
+    "TopK",
+    "argsort",
+    "digitize",
+    "isin",
+    "searchsorted",
+    "sort",
+    "top_k",
+]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,31 @@ from dagir.ops.elementwise import (
 )
 from dagir.ops.logic import equal, logical_or, where
 
+__all__ = [
+    "Arccos",
+    "Arccosh",
+    "Arcsin",
+    "Arcsinh",
+    "Arctan",
+    "Arctan2",
+    "Arctanh",
+    "Cosh",
+    "Sinh",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "cosh",
+    "deg2rad",
+    "hypot",
+    "rad2deg",
+    "sinc",
+    "sinh",
+]
+
 
 class Arcsin(Unary):
     """The angle in [-pi/2, pi/2] whose sine is x, for |x| <= 1.  ONNX Asin-7."""
