@@ -1,347 +1,89 @@
-"""Keras-style layers: names, arguments and defaults are Keras 3's."""
+"""Keras-style layers: names, arguments and defaults are Keras 3's.
+
+Each family says in its `__all__` what it offers; nothing is listed a second time here.
+"""
 
 from typing import TYPE_CHECKING, NoReturn
 
-from dagir.layers.activation import (
-    ELU,
-    Activation,
-    LeakyReLU,
-    PReLU,
-    ReLU,
-    Softmax,
-)
-from dagir.layers.adaptive_pooling import (
-    AdaptiveAveragePooling1D,
-    AdaptiveAveragePooling2D,
-    AdaptiveAveragePooling3D,
-    AdaptiveMaxPooling1D,
-    AdaptiveMaxPooling2D,
-    AdaptiveMaxPooling3D,
-)
-from dagir.layers.attention import AdditiveAttention, Attention
-from dagir.layers.augmentation import (
-    AugMix,
-    CutMix,
-    MixUp,
-    RandAugment,
-    RandomBrightness,
-    RandomColorDegeneration,
-    RandomColorJitter,
-    RandomContrast,
-    RandomCrop,
-    RandomElasticTransform,
-    RandomErasing,
-    RandomFlip,
-    RandomGaussianBlur,
-    RandomGrayscale,
-    RandomHue,
-    RandomInvert,
-    RandomPerspective,
-    RandomPosterization,
-    RandomRotation,
-    RandomSaturation,
-    RandomSharpness,
-    RandomShear,
-    RandomTranslation,
-    RandomZoom,
-    Solarization,
-)
-from dagir.layers.base import (
-    Layer,
-)
-from dagir.layers.categorical import CategoryEncoding, Discretization
-from dagir.layers.cells import (
-    GRUCell,
-    LSTMCell,
-    SimpleRNNCell,
-    StackedRNNCells,
-)
-from dagir.layers.conv import (
-    Conv1D,
-    Conv1DTranspose,
-    Conv2D,
-    Conv2DTranspose,
-    Conv3D,
-    Conv3DTranspose,
-    DepthwiseConv1D,
-    DepthwiseConv2D,
-    SeparableConv1D,
-    SeparableConv2D,
-)
-from dagir.layers.convlstm import (
-    ConvLSTM1D,
-    ConvLSTM2D,
-    ConvLSTM3D,
-)
-from dagir.layers.core import (
-    Dense,
-    Embedding,
-    Identity,
-    Input,
-    InputLayer,
-    ReversibleEmbedding,
-)
-from dagir.layers.einsum_dense import EinsumDense
-from dagir.layers.heads import GroupQueryAttention, MultiHeadAttention
-from dagir.layers.lookups import IntegerLookup, StringLookup
-from dagir.layers.masking import (
-    Masking,
-)
-from dagir.layers.merging import (
-    Add,
-    Average,
-    Concatenate,
-    Dot,
-    Maximum,
-    Minimum,
-    Multiply,
-    Subtract,
-    add,
-    average,
-    concatenate,
-    dot,
-    maximum,
-    minimum,
-    multiply,
-    subtract,
-)
-from dagir.layers.normalization import (
-    BatchNormalization,
-    GroupNormalization,
-    LayerNormalization,
-    RMSNormalization,
-    UnitNormalization,
-)
-from dagir.layers.pooling import (
-    AveragePooling1D,
-    AveragePooling2D,
-    AveragePooling3D,
-    AvgPool1D,
-    AvgPool2D,
-    AvgPool3D,
-    GlobalAveragePooling1D,
-    GlobalAveragePooling2D,
-    GlobalAveragePooling3D,
-    GlobalAvgPool1D,
-    GlobalAvgPool2D,
-    GlobalAvgPool3D,
-    GlobalMaxPool1D,
-    GlobalMaxPool2D,
-    GlobalMaxPool3D,
-    GlobalMaxPooling1D,
-    GlobalMaxPooling2D,
-    GlobalMaxPooling3D,
-    MaxPool1D,
-    MaxPool2D,
-    MaxPool3D,
-    MaxPooling1D,
-    MaxPooling2D,
-    MaxPooling3D,
-)
-from dagir.layers.preprocessing import (
-    Normalization,
-    Rescaling,
-)
+import dagir.layers.activation as _activation
+import dagir.layers.adaptive_pooling as _adaptive_pooling
+import dagir.layers.attention as _attention
+import dagir.layers.augmentation as _augmentation
+import dagir.layers.base as _base
+import dagir.layers.categorical as _categorical
+import dagir.layers.cells as _cells
+import dagir.layers.conv as _conv
+import dagir.layers.convlstm as _convlstm
+import dagir.layers.core as _core
+import dagir.layers.einsum_dense as _einsum_dense
+import dagir.layers.heads as _heads
+import dagir.layers.lookups as _lookups
+import dagir.layers.masking as _masking
+import dagir.layers.merging as _merging
+import dagir.layers.normalization as _normalization
+import dagir.layers.pooling as _pooling
+import dagir.layers.preprocessing as _preprocessing
+import dagir.layers.regularization as _regularization
+import dagir.layers.reshaping as _reshaping
+import dagir.layers.resizing as _resizing
+import dagir.layers.rnn as _rnn
+import dagir.layers.spectrogram as _spectrogram
+import dagir.layers.wrappers as _wrappers
+import dagir.layers.wrapping as _wrapping
+from dagir.layers.activation import *
+from dagir.layers.adaptive_pooling import *
+from dagir.layers.attention import *
+from dagir.layers.augmentation import *
+from dagir.layers.base import *
+from dagir.layers.categorical import *
+from dagir.layers.cells import *
+from dagir.layers.conv import *
+from dagir.layers.convlstm import *
+from dagir.layers.core import *
+from dagir.layers.einsum_dense import *
+from dagir.layers.heads import *
+from dagir.layers.lookups import *
+from dagir.layers.masking import *
+from dagir.layers.merging import *
+from dagir.layers.normalization import *
+from dagir.layers.pooling import *
+from dagir.layers.preprocessing import *
+from dagir.layers.regularization import *
+from dagir.layers.reshaping import *
+from dagir.layers.resizing import *
+from dagir.layers.rnn import *
+from dagir.layers.spectrogram import *
+from dagir.layers.wrappers import *
+from dagir.layers.wrapping import *
 from dagir.layers.refused import refusal
-from dagir.layers.regularization import (
-    ActivityRegularization,
-    AlphaDropout,
-    Dropout,
-    GaussianDropout,
-    GaussianNoise,
-    SpatialDropout1D,
-    SpatialDropout2D,
-    SpatialDropout3D,
-)
-from dagir.layers.reshaping import (
-    Cropping1D,
-    Cropping2D,
-    Cropping3D,
-    Flatten,
-    Permute,
-    RepeatVector,
-    Reshape,
-    UpSampling1D,
-    UpSampling2D,
-    UpSampling3D,
-    ZeroPadding1D,
-    ZeroPadding2D,
-    ZeroPadding3D,
-)
-from dagir.layers.resizing import (
-    AutoContrast,
-    CenterCrop,
-    Resizing,
-)
-from dagir.layers.rnn import (
-    GRU,
-    LSTM,
-    RNN,
-    SimpleRNN,
-)
-from dagir.layers.spectrogram import MelSpectrogram, STFTSpectrogram
-from dagir.layers.wrappers import (
-    Bidirectional,
-    TimeDistributed,
-)
-from dagir.layers.wrapping import Lambda, SpectralNormalization, Wrapper
 from dagir.suggestions import unknown_name
 
-__all__ = [
-    "ELU",
-    "GRU",
-    "LSTM",
-    "RNN",
-    "Activation",
-    "ActivityRegularization",
-    "AdaptiveAveragePooling1D",
-    "AdaptiveAveragePooling2D",
-    "AdaptiveAveragePooling3D",
-    "AdaptiveMaxPooling1D",
-    "AdaptiveMaxPooling2D",
-    "AdaptiveMaxPooling3D",
-    "Add",
-    "AdditiveAttention",
-    "AlphaDropout",
-    "Attention",
-    "AugMix",
-    "AutoContrast",
-    "Average",
-    "AveragePooling1D",
-    "AveragePooling2D",
-    "AveragePooling3D",
-    "AvgPool1D",
-    "AvgPool2D",
-    "AvgPool3D",
-    "BatchNormalization",
-    "Bidirectional",
-    "CategoryEncoding",
-    "CenterCrop",
-    "Concatenate",
-    "Conv1D",
-    "Conv1DTranspose",
-    "Conv2D",
-    "Conv2DTranspose",
-    "Conv3D",
-    "Conv3DTranspose",
-    "ConvLSTM1D",
-    "ConvLSTM2D",
-    "ConvLSTM3D",
-    "Cropping1D",
-    "Cropping2D",
-    "Cropping3D",
-    "CutMix",
-    "Dense",
-    "DepthwiseConv1D",
-    "DepthwiseConv2D",
-    "Discretization",
-    "Dot",
-    "Dropout",
-    "EinsumDense",
-    "Embedding",
-    "Flatten",
-    "GRUCell",
-    "GaussianDropout",
-    "GaussianNoise",
-    "GlobalAveragePooling1D",
-    "GlobalAveragePooling2D",
-    "GlobalAveragePooling3D",
-    "GlobalAvgPool1D",
-    "GlobalAvgPool2D",
-    "GlobalAvgPool3D",
-    "GlobalMaxPool1D",
-    "GlobalMaxPool2D",
-    "GlobalMaxPool3D",
-    "GlobalMaxPooling1D",
-    "GlobalMaxPooling2D",
-    "GlobalMaxPooling3D",
-    "GroupNormalization",
-    "GroupQueryAttention",
-    "Identity",
-    "Input",
-    "InputLayer",
-    "IntegerLookup",
-    "LSTMCell",
-    "Lambda",
-    "Layer",
-    "LayerNormalization",
-    "LeakyReLU",
-    "Masking",
-    "MaxPool1D",
-    "MaxPool2D",
-    "MaxPool3D",
-    "MaxPooling1D",
-    "MaxPooling2D",
-    "MaxPooling3D",
-    "Maximum",
-    "MelSpectrogram",
-    "Minimum",
-    "MixUp",
-    "MultiHeadAttention",
-    "Multiply",
-    "Normalization",
-    "PReLU",
-    "Permute",
-    "RMSNormalization",
-    "RandAugment",
-    "RandomBrightness",
-    "RandomColorDegeneration",
-    "RandomColorJitter",
-    "RandomContrast",
-    "RandomCrop",
-    "RandomElasticTransform",
-    "RandomErasing",
-    "RandomFlip",
-    "RandomGaussianBlur",
-    "RandomGrayscale",
-    "RandomHue",
-    "RandomInvert",
-    "RandomPerspective",
-    "RandomPosterization",
-    "RandomRotation",
-    "RandomSaturation",
-    "RandomSharpness",
-    "RandomShear",
-    "RandomTranslation",
-    "RandomZoom",
-    "ReLU",
-    "RepeatVector",
-    "Rescaling",
-    "Reshape",
-    "Resizing",
-    "ReversibleEmbedding",
-    "STFTSpectrogram",
-    "SeparableConv1D",
-    "SeparableConv2D",
-    "SimpleRNN",
-    "SimpleRNNCell",
-    "Softmax",
-    "Solarization",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "SpatialDropout3D",
-    "SpectralNormalization",
-    "StackedRNNCells",
-    "StringLookup",
-    "Subtract",
-    "TimeDistributed",
-    "UnitNormalization",
-    "UpSampling1D",
-    "UpSampling2D",
-    "UpSampling3D",
-    "Wrapper",
-    "ZeroPadding1D",
-    "ZeroPadding2D",
-    "ZeroPadding3D",
-    "add",
-    "average",
-    "concatenate",
-    "dot",
-    "maximum",
-    "minimum",
-    "multiply",
-    "subtract",
-]
+__all__: list[str] = []
+__all__ += _activation.__all__
+__all__ += _adaptive_pooling.__all__
+__all__ += _attention.__all__
+__all__ += _augmentation.__all__
+__all__ += _base.__all__
+__all__ += _categorical.__all__
+__all__ += _cells.__all__
+__all__ += _conv.__all__
+__all__ += _convlstm.__all__
+__all__ += _core.__all__
+__all__ += _einsum_dense.__all__
+__all__ += _heads.__all__
+__all__ += _lookups.__all__
+__all__ += _masking.__all__
+__all__ += _merging.__all__
+__all__ += _normalization.__all__
+__all__ += _pooling.__all__
+__all__ += _preprocessing.__all__
+__all__ += _regularization.__all__
+__all__ += _reshaping.__all__
+__all__ += _resizing.__all__
+__all__ += _rnn.__all__
+__all__ += _spectrogram.__all__
+__all__ += _wrappers.__all__
+__all__ += _wrapping.__all__
 
 if not TYPE_CHECKING:  # for a type checker, a name that is not there stays an error
 

@@ -13,6 +13,15 @@ from dagir.foreign import refuse_function
 from dagir.graph import Value, as_value
 from dagir.layers.base import Layer
 
+__all__ = [
+    "Activation",
+    "ELU",
+    "LeakyReLU",
+    "PReLU",
+    "ReLU",
+    "Softmax",
+]
+
 ActivationFunction: TypeAlias = Callable[[Value], Value]
 
 _SAME = (  # those that dagir.ops has under the same name, with the same defaults

@@ -9,6 +9,15 @@ from dagir.graph import Value, apply
 from dagir.layers.base import Layer
 from dagir.layers.pooling import check_rank, checked_data_format, checked_ints
 
+__all__ = [
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D",
+]
+
 
 class _AdaptivePooling(Layer):
     """Window i runs from floor(i * size / number) to ceil((i + 1) * size / number). Sizes must be known."""

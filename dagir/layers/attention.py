@@ -11,6 +11,11 @@ from dagir.errors import ArgumentError
 from dagir.graph import Value
 from dagir.layers.base import Layer
 
+__all__ = [
+    "AdditiveAttention",
+    "Attention",
+]
+
 
 class Attention(Layer):
     """softmax(query @ key.T) @ value, on a list [query, value] or [query, value, key].  keras.layers.Attention.

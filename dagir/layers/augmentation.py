@@ -10,6 +10,34 @@ from dagir.graph import Value
 from dagir.layers.pooling import checked_data_format
 from dagir.layers.resizing import ImageLayer
 
+__all__ = [
+    "AugMix",
+    "CutMix",
+    "MixUp",
+    "RandAugment",
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomElasticTransform",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomPosterization",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
+    "Solarization",
+]
+
 
 class _Augmentation(ImageLayer):
     """Images as they are, cast to the layer's dtype. The arguments matter to training, which Keras does."""

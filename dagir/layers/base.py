@@ -21,6 +21,10 @@ from dagir.origin import LayerCall, Location, caller, current_scope
 from dagir.structure import flatten, map_structure
 from dagir.types import DType, TensorType
 
+__all__ = [
+    "Layer",
+]
+
 
 class Layer:
     """The base of all layers. Subclass it as one subclasses keras.Layer: `build`, `call`, `get_config`.

@@ -14,6 +14,11 @@ from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.types import Array, DType
 
+__all__ = [
+    "CategoryEncoding",
+    "Discretization",
+]
+
 
 def encode(ids: Value, mode: str, depth: int, dtype: DType, weights: Value | None = None) -> Value:
     """Integer ids: each on an axis of its own (one_hot), or which there are (multi_hot), or how many (count).

@@ -19,6 +19,13 @@ from dagir.structure import flatten
 from dagir.types import Array, DType
 from dagir.weights import frozen
 
+__all__ = [
+    "GRUCell",
+    "LSTMCell",
+    "SimpleRNNCell",
+    "StackedRNNCells",
+]
+
 
 class _Cell(Layer):
     """What the cells share: kernel, recurrent_kernel, bias, and the op that stands for all their steps."""

@@ -11,6 +11,19 @@ from dagir.layers import activation as activations
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 
+__all__ = [
+    "Conv1D",
+    "Conv1DTranspose",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "SeparableConv1D",
+    "SeparableConv2D",
+]
+
 
 class _BaseConv(Layer):
     """What all convolution layers share: the arguments, their checks, and the last step of the call."""

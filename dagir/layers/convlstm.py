@@ -15,6 +15,12 @@ from dagir.layers.core import positive_int
 from dagir.layers.rnn import RNN
 from dagir.ops.scan import scan
 
+__all__ = [
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
+]
+
 
 class ConvLSTMCell(Layer):
     """The weights of a ConvLSTM and one step of it; gates in the order input, forget, cell, output."""

@@ -15,6 +15,15 @@ from dagir.naming import auto_name
 from dagir.origin import LayerCall, caller
 from dagir.types import DType, TensorType, shape_from_user
 
+__all__ = [
+    "Dense",
+    "Embedding",
+    "Identity",
+    "Input",
+    "InputLayer",
+    "ReversibleEmbedding",
+]
+
 
 class InputLayer(Layer):
     """The layer that stands for an input of a model.  keras.layers.InputLayer."""

@@ -14,6 +14,10 @@ from dagir.layers import activation as activations
 from dagir.layers.arguments import not_taken
 from dagir.layers.base import Layer
 
+__all__ = [
+    "EinsumDense",
+]
+
 _FORMS = (r"([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]+)", r"0([a-zA-Z]+),([a-zA-Z]+)->0([a-zA-Z]+)",
           r"([a-zA-Z]{2,})0,([a-zA-Z]+)->([a-zA-Z]+)0")  # fmt: skip
 

@@ -13,6 +13,11 @@ from dagir.layers.attention import both, rate
 from dagir.layers.base import Layer
 from dagir.layers.einsum_dense import EinsumDense
 
+__all__ = [
+    "GroupQueryAttention",
+    "MultiHeadAttention",
+]
+
 
 class HeadAttention(Layer):
     """What attention of several heads shares: its masks, and the way from projections to a result."""

@@ -13,6 +13,11 @@ from dagir.layers.base import Layer
 from dagir.layers.categorical import check_summed_rank, checked_mode, encode, refuse_sparse
 from dagir.types import DType
 
+__all__ = [
+    "IntegerLookup",
+    "StringLookup",
+]
+
 _MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 
 

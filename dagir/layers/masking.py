@@ -9,6 +9,10 @@ from dagir.errors import ArgumentError
 from dagir.graph import Value
 from dagir.layers.base import Layer
 
+__all__ = [
+    "Masking",
+]
+
 
 class Masking(Layer):
     """Make a mask: a step whose features all equal mask_value is masked, and set to 0.  keras.layers.Masking."""

@@ -12,6 +12,25 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Value
 from dagir.layers.base import Layer
 
+__all__ = [
+    "Add",
+    "Average",
+    "Concatenate",
+    "Dot",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Subtract",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
+]
+
 _EPSILON = 1e-7  # keras.config.epsilon()
 
 

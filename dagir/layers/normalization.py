@@ -14,6 +14,14 @@ from dagir.graph import Initializer, Parameter, Value, apply, as_value
 from dagir.layers.base import Layer
 from dagir.types import Array, DType, normalize_axis
 
+__all__ = [
+    "BatchNormalization",
+    "GroupNormalization",
+    "LayerNormalization",
+    "RMSNormalization",
+    "UnitNormalization",
+]
+
 
 def _epsilon(layer: str, epsilon: Any) -> float:
     if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not epsilon >= 0:

@@ -13,6 +13,11 @@ from dagir.graph import Value, as_value
 from dagir.layers.base import Layer
 from dagir.types import Array, DType, normalize_axis
 
+__all__ = [
+    "Normalization",
+    "Rescaling",
+]
+
 _EPSILON = 1e-7  # keras.config.epsilon()
 
 

@@ -10,6 +10,17 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Op, Value, apply
 from dagir.layers.base import Layer
 
+__all__ = [
+    "ActivityRegularization",
+    "AlphaDropout",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+]
+
 
 def _share(layer: str, name: str, number: Any) -> float:
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= 1:

@@ -13,6 +13,22 @@ from dagir.layers.core import positive_int
 from dagir.layers.pooling import check_rank, checked_data_format, checked_ints
 from dagir.layers.resizing import checked_interpolation
 
+__all__ = [
+    "Cropping1D",
+    "Cropping2D",
+    "Cropping3D",
+    "Flatten",
+    "Permute",
+    "RepeatVector",
+    "Reshape",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
+]
+
 
 class Flatten(Layer):
     """Everything behind the batch on one axis; channels_first moves the channels last before.  keras.layers.Flatten."""

@@ -17,6 +17,12 @@ from dagir.ops.image import ratio_window
 from dagir.ops.interpolation import RADII
 from dagir.types import DType
 
+__all__ = [
+    "AutoContrast",
+    "CenterCrop",
+    "Resizing",
+]
+
 
 class ImageLayer(Layer):
     """What layers of images share: a batch of rank 4, or one image of rank 3, and its layout."""

@@ -23,6 +23,13 @@ from dagir.ops.scan import scan
 from dagir.structure import flatten, map_structure, pack
 from dagir.types import DType
 
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "SimpleRNN",
+]
+
 _NATIVE = (LSTMCell, GRUCell, SimpleRNNCell)
 
 

@@ -17,6 +17,11 @@ from dagir.layers.core import positive_int
 from dagir.layers.pooling import check_rank, checked_data_format
 from dagir.types import Array, DType
 
+__all__ = [
+    "MelSpectrogram",
+    "STFTSpectrogram",
+]
+
 _EPSILON = 1e-7  # keras.config.epsilon()
 _COSINES = {
     "boxcar": (1.0,),

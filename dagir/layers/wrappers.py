@@ -13,6 +13,11 @@ from dagir.layers.wrapping import Wrapper
 from dagir.ops.scan import scan
 from dagir.structure import flatten, map_structure
 
+__all__ = [
+    "Bidirectional",
+    "TimeDistributed",
+]
+
 
 def _check_layer(kind: str, argument: str, layer: Any) -> None:
     if not isinstance(layer, Layer):

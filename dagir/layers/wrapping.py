@@ -12,6 +12,12 @@ from dagir.graph import Parameter, Value
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 
+__all__ = [
+    "Lambda",
+    "SpectralNormalization",
+    "Wrapper",
+]
+
 
 class Wrapper(Layer):
     """A layer around another one, `layer`: the base of layers that change one.  keras.layers.Wrapper."""
