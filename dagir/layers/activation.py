@@ -14,8 +14,8 @@ from dagir.graph import Value, as_value
 from dagir.layers.base import Layer
 
 __all__ = [
-    "Activation",
     "ELU",
+    "Activation",
     "LeakyReLU",
     "PReLU",
     "ReLU",
