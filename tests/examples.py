@@ -123,7 +123,7 @@ _AUGMENTING = {  # the identity at inference, whatever the arguments
     **{f"Random{kind}": {"factor": 0.2} for kind in ("Rotation", "Contrast", "Brightness", "Hue")},
     **{f"Random{kind}": {"factor": 0.2} for kind in ("ColorDegeneration", "Saturation", "Sharpness")},
 }
-AUGMENTATION = [name for name in LAYERS if getattr(layers, name).__module__ == "dagir.layers.augmentation"]
+AUGMENTATION = [name for name in LAYERS if getattr(layers, name).__module__.endswith("augmentation")]
 for _name in AUGMENTATION:
     EXAMPLES[_name] = _one(6, 5, 3, **_AUGMENTING.get(_name, {}))
 EXAMPLES["AutoContrast"] = _one(6, 5, 3)

@@ -12,6 +12,7 @@ import dagir.layers.augmentation as _augmentation
 import dagir.layers.base as _base
 import dagir.layers.categorical as _categorical
 import dagir.layers.cells as _cells
+import dagir.layers.color_augmentation as _color_augmentation
 import dagir.layers.conv as _conv
 import dagir.layers.convlstm as _convlstm
 import dagir.layers.core as _core
@@ -37,6 +38,7 @@ from dagir.layers.augmentation import *
 from dagir.layers.base import *
 from dagir.layers.categorical import *
 from dagir.layers.cells import *
+from dagir.layers.color_augmentation import *
 from dagir.layers.conv import *
 from dagir.layers.convlstm import *
 from dagir.layers.core import *
@@ -66,6 +68,7 @@ __all__ += _augmentation.__all__
 __all__ += _base.__all__
 __all__ += _categorical.__all__
 __all__ += _cells.__all__
+__all__ += _color_augmentation.__all__
 __all__ += _conv.__all__
 __all__ += _convlstm.__all__
 __all__ += _core.__all__

@@ -13,33 +13,22 @@ from dagir.layers.resizing import ImageLayer
 __all__ = [
     "AugMix",
     "CutMix",
-    "MixUp",
     "RandAugment",
-    "RandomBrightness",
-    "RandomColorDegeneration",
-    "RandomColorJitter",
-    "RandomContrast",
     "RandomCrop",
     "RandomElasticTransform",
     "RandomErasing",
     "RandomFlip",
     "RandomGaussianBlur",
-    "RandomGrayscale",
-    "RandomHue",
-    "RandomInvert",
     "RandomPerspective",
-    "RandomPosterization",
     "RandomRotation",
-    "RandomSaturation",
     "RandomSharpness",
     "RandomShear",
     "RandomTranslation",
     "RandomZoom",
-    "Solarization",
 ]
 
 
-class _Augmentation(ImageLayer):
+class Augmentation(ImageLayer):
     """Images as they are, cast to the layer's dtype. The arguments matter to training, which Keras does."""
 
     def __init__(
@@ -54,7 +43,7 @@ class _Augmentation(ImageLayer):
         return ops.identity(ops.cast(data, self.dtype))
 
 
-class _OfFloats(_Augmentation):
+class FloatAugmentation(Augmentation):
     """For integers Keras 3.15 declares floats, and gives the integers back."""
 
     def check_dtype(self, inputs: Any) -> None:
@@ -66,7 +55,7 @@ class _OfFloats(_Augmentation):
             )
 
 
-class RandomFlip(_Augmentation):
+class RandomFlip(Augmentation):
     """Mirrors images, across or upside down.  keras.layers.RandomFlip."""
 
     def __init__(
@@ -79,7 +68,7 @@ class RandomFlip(_Augmentation):
         super().__init__(data_format=data_format, **kwargs)
 
 
-class RandomRotation(_Augmentation):
+class RandomRotation(Augmentation):
     """Turns images by a random part of a full turn.  keras.layers.RandomRotation."""
 
     def __init__(
@@ -95,7 +84,7 @@ class RandomRotation(_Augmentation):
         super().__init__(data_format=data_format, **kwargs)
 
 
-class RandomZoom(_Augmentation):
+class RandomZoom(Augmentation):
     """Zooms into images or out of them.  keras.layers.RandomZoom."""
 
     def __init__(
@@ -112,7 +101,7 @@ class RandomZoom(_Augmentation):
         super().__init__(data_format=data_format, **kwargs)
 
 
-class RandomTranslation(_Augmentation):
+class RandomTranslation(Augmentation):
     """Moves images.  keras.layers.RandomTranslation."""
 
     def __init__(
@@ -129,7 +118,7 @@ class RandomTranslation(_Augmentation):
         super().__init__(data_format=data_format, **kwargs)
 
 
-class RandomShear(_Augmentation):
+class RandomShear(Augmentation):
     """Slants images.  keras.layers.RandomShear."""
 
     def __init__(
@@ -146,7 +135,7 @@ class RandomShear(_Augmentation):
         super().__init__(data_format=data_format, **kwargs)
 
 
-class RandomPerspective(_Augmentation):
+class RandomPerspective(Augmentation):
     """Looks at images from another side.  keras.layers.RandomPerspective."""
 
     def __init__(
@@ -162,7 +151,7 @@ class RandomPerspective(_Augmentation):
         super().__init__(data_format=data_format, **kwargs)
 
 
-class RandomElasticTransform(_Augmentation):
+class RandomElasticTransform(Augmentation):
     """Bends images.  keras.layers.RandomElasticTransform."""
 
     def __init__(
@@ -180,7 +169,7 @@ class RandomElasticTransform(_Augmentation):
         super().__init__(data_format=data_format, **kwargs)
 
 
-class RandomGaussianBlur(_Augmentation):
+class RandomGaussianBlur(Augmentation):
     """Blurs images.  keras.layers.RandomGaussianBlur."""
 
     def __init__(
@@ -196,7 +185,7 @@ class RandomGaussianBlur(_Augmentation):
         super().__init__(data_format=data_format, **kwargs)
 
 
-class RandomSharpness(_Augmentation):
+class RandomSharpness(Augmentation):
     """Sharpens images or blurs them.  keras.layers.RandomSharpness."""
 
     def __init__(
@@ -210,7 +199,7 @@ class RandomSharpness(_Augmentation):
         super().__init__(data_format=data_format, **kwargs)
 
 
-class RandomErasing(_Augmentation):
+class RandomErasing(Augmentation):
     """Puts rectangles over images.  keras.layers.RandomErasing."""
 
     def __init__(
@@ -226,7 +215,7 @@ class RandomErasing(_Augmentation):
         super().__init__(data_format=data_format, **kwargs)
 
 
-class CutMix(_Augmentation):
+class CutMix(Augmentation):
     """Puts parts of images into others.  keras.layers.CutMix."""
 
     def __init__(
@@ -235,7 +224,7 @@ class CutMix(_Augmentation):
         super().__init__(data_format=data_format, **kwargs)
 
 
-class AugMix(_Augmentation):
+class AugMix(Augmentation):
     """Mixes images with chains of augmentations of them.  keras.layers.AugMix."""
 
     def __init__(
@@ -254,7 +243,7 @@ class AugMix(_Augmentation):
         super().__init__(data_format=data_format, **kwargs)
 
 
-class RandAugment(_Augmentation):
+class RandAugment(Augmentation):
     """Applies random augmentations.  keras.layers.RandAugment."""
 
     def __init__(
@@ -270,145 +259,7 @@ class RandAugment(_Augmentation):
         super().__init__(data_format=data_format, **kwargs)
 
 
-class Solarization(_Augmentation):
-    """Adds to the values of images, and inverts those above a threshold.  keras.layers.Solarization."""
-
-    def __init__(
-        self,
-        addition_factor: Any = 0.0,
-        threshold_factor: Any = 0.0,
-        value_range: Any = (0, 255),
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-
-
-class RandomBrightness(_OfFloats):
-    """Makes images lighter or darker.  keras.layers.RandomBrightness."""
-
-    def __init__(self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-
-
-class RandomContrast(_OfFloats):
-    """Changes the contrast of images.  keras.layers.RandomContrast."""
-
-    def __init__(self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-
-
-class RandomColorDegeneration(_OfFloats):
-    """Takes colour out of images.  keras.layers.RandomColorDegeneration."""
-
-    def __init__(
-        self,
-        factor: Any,
-        value_range: Any = (0, 255),
-        data_format: str | None = None,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(data_format=data_format, **kwargs)
-
-
-class RandomColorJitter(_OfFloats):
-    """Changes brightness, contrast, saturation and hue.  keras.layers.RandomColorJitter."""
-
-    def __init__(
-        self,
-        value_range: Any = (0, 255),
-        brightness_factor: Any = None,
-        contrast_factor: Any = None,
-        saturation_factor: Any = None,
-        hue_factor: Any = None,
-        seed: int | None = None,
-        data_format: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(data_format=data_format, **kwargs)
-
-
-class RandomHue(_OfFloats):
-    """Turns the hues of images.  keras.layers.RandomHue."""
-
-    def __init__(
-        self,
-        factor: Any,
-        value_range: Any = (0, 255),
-        data_format: str | None = None,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(data_format=data_format, **kwargs)
-
-
-class RandomSaturation(_OfFloats):
-    """Changes the saturation of images.  keras.layers.RandomSaturation."""
-
-    def __init__(
-        self,
-        factor: Any,
-        value_range: Any = (0, 255),
-        data_format: str | None = None,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(data_format=data_format, **kwargs)
-
-
-class RandomInvert(_OfFloats):
-    """Inverts images.  keras.layers.RandomInvert."""
-
-    def __init__(
-        self,
-        factor: Any = 1.0,
-        value_range: Any = (0, 255),
-        seed: int | None = None,
-        data_format: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(data_format=data_format, **kwargs)
-
-
-class RandomPosterization(_OfFloats):
-    """Leaves fewer bits to the values of images.  keras.layers.RandomPosterization."""
-
-    def __init__(
-        self,
-        factor: Any,
-        value_range: Any = (0, 255),
-        data_format: str | None = None,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(data_format=data_format, **kwargs)
-
-
-class MixUp(_OfFloats):
-    """Blends images with others of the batch.  keras.layers.MixUp."""
-
-    def __init__(
-        self, alpha: Any = 0.2, data_format: str | None = None, seed: int | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(data_format=data_format, **kwargs)
-
-
-class RandomGrayscale(_Augmentation):
-    """Makes images grey.  keras.layers.RandomGrayscale."""
-
-    def __init__(
-        self, factor: Any = 0.5, data_format: str | None = None, seed: int | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(data_format=data_format, **kwargs)
-
-    def call(self, data: Value, training: Any = None) -> Value:
-        """x: number[n, h, w, c] -> the same values and dtype."""
-        self.spatial_axes(data)
-        return ops.identity(ops.cast(data, self.dtype) if data.dtype.is_float else data)
-
-
-class RandomCrop(_OfFloats):
+class RandomCrop(FloatAugmentation):
     """A part of images, of a given size; images that have it already.  keras.layers.RandomCrop.
 
     Keras 3.15 crops in training and leaves images as they are at inference, though it declares the size for both.

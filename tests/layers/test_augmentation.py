@@ -14,7 +14,6 @@ import pytest
 
 import dagir
 from dagir import layers
-from dagir.layers import augmentation
 from dagir.testing import assert_close, assert_equivalent
 
 ARGUMENTS = {
@@ -25,7 +24,7 @@ ARGUMENTS = {
     **{f"Random{kind}": {"factor": 0.2, "seed": 3} for kind in ("Rotation", "Contrast", "Brightness", "Hue")},
     **{f"Random{kind}": {"factor": 0.2} for kind in ("ColorDegeneration", "Saturation", "Sharpness")},
 }
-RANDOM = sorted(name for name in layers.__all__ if getattr(layers, name).__module__ == augmentation.__name__)
+RANDOM = sorted(name for name in layers.__all__ if getattr(layers, name).__module__.endswith("augmentation"))
 CASTS = [name for name in RANDOM if not issubclass(getattr(layers, name), augmentation._OfFloats)]
 
 
