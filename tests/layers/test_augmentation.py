@@ -14,6 +14,7 @@ import pytest
 
 import dagir
 from dagir import layers
+from dagir.layers.augmentation import FloatAugmentation
 from dagir.testing import assert_close, assert_equivalent
 
 ARGUMENTS = {
@@ -25,7 +26,7 @@ ARGUMENTS = {
     **{f"Random{kind}": {"factor": 0.2} for kind in ("ColorDegeneration", "Saturation", "Sharpness")},
 }
 RANDOM = sorted(name for name in layers.__all__ if getattr(layers, name).__module__.endswith("augmentation"))
-CASTS = [name for name in RANDOM if not issubclass(getattr(layers, name), augmentation._OfFloats)]
+CASTS = [name for name in RANDOM if not issubclass(getattr(layers, name), FloatAugmentation)]
 
 
 def images(dtype="float32"):
