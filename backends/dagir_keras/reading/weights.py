@@ -147,7 +147,7 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
     if record.get("class_name") == "SpectralNormalization":  # the kernel of the layer inside is among its own
         inner = group.group("layer")
         part = config.get("layer")
-        yield from [] if inner is None else list(_arrays(part if is_object(part) else {}, inner))[1:]
+        yield from [] if inner is None else list(_arrays(part if isinstance(part, Mapping) else {}, inner))[1:]
         return
     if isinstance(config.get("layers"), list):
         records = [inner for inner in config["layers"] if isinstance(inner, dict)]
@@ -163,7 +163,7 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
         if isinstance(part, list) and part and all(map(is_object, part)):
             yield from _listed(part, group, name)
         else:
-            yield from _arrays(part if is_object(part) else {}, inner)
+            yield from _arrays(part if isinstance(part, Mapping) else {}, inner)
 
 
 def _listed(records: Sequence[Mapping[str, Any]], group: Group, name: str) -> Iterator[Dataset]:
