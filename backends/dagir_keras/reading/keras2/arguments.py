@@ -106,6 +106,8 @@ def _check(kind: str, config: Config, writer: Writer) -> None:
             "which did not sample at the centers of pixels",
             "resize to the nearest, or write the model anew in a later Keras, if its numbers may change",
         )
+    if kind == "StackedRNNCells" and writer.before(2, 2):
+        raise Refused(f"{kind} of {writer.said} ordered its states from the last cell to the first", RESAVE)
     if kind in _GATED and "recurrent_activation" not in config:
         raise Refused("it does not say its recurrent_activation, whose default is not the same in all of Keras 2")
 
