@@ -40,8 +40,7 @@ def _input_names(named: Sequence[tuple[str | None, Value]]) -> list[str]:
     cut = [name is None and value.node is not None and value.explicit_name is None for name, value in named]
     namer = Namer(name or value.name for (name, value), is_cut in zip(named, cut, strict=True) if not is_cut)
     return [
-        namer(value.name) if is_cut else name or value.name
-        for (name, value), is_cut in zip(named, cut, strict=True)
+        namer(value.name) if is_cut else name or value.name for (name, value), is_cut in zip(named, cut, strict=True)
     ]
 
 

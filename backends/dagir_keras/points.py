@@ -61,7 +61,9 @@ def _outer_calls(graph: Graph) -> list[LayerCall]:
 
 def observe(model: keras.Model, tensors: Sequence[Any], structure: Any, arrays: Sequence[Array]) -> list[Array]:
     """The arrays of KerasTensors inside a functional model."""
-    inside = keras.Model(input_of(model), [*tensors, *model.outputs])  # with its outputs, for Keras wants every input used
+    inside = keras.Model(
+        input_of(model), [*tensors, *model.outputs]
+    )  # with its outputs, for Keras wants every input used
     found = keras.tree.flatten(inside(pack(structure, arrays), training=False))
     return [np.asarray(keras.ops.convert_to_numpy(array)) for array in found[: len(tensors)]]
 

@@ -154,14 +154,21 @@ class Program:
                 raise at_node(error, node) from None
             values.update(zip(node.outputs, results, strict=True))
         found = {value: layer.run(tensors[:1])[0] for value, layer in self.fixed.items()}
-        return [found[value] if value in found else self._result(value, values) for value in self.graph.outputs[: self.outputs]]
+        return [
+            found[value] if value in found else self._result(value, values)
+            for value in self.graph.outputs[: self.outputs]
+        ]
 
     def _fixed_outputs(self) -> dict[Value, TracedLayer]:
         """For each output that hangs on no input a layer that gives it: a Keras model yields what layers made."""
         from dagir_keras.traced import Trace
 
         read = self.graph.inputs[:1]
-        fixed = [v for v in self.graph.outputs[: self.outputs] if v in self.derived or isinstance(v.source, (Constant, Parameter))]
+        fixed = [
+            v
+            for v in self.graph.outputs[: self.outputs]
+            if v in self.derived or isinstance(v.source, (Constant, Parameter))
+        ]
         graphs = {value: Graph(read, [value], "fixed") for value in fixed if value not in self.graph.inputs}
         return {v: self.registry.trace(Trace.of(graph, len(read), None), None, None) for v, graph in graphs.items()}
 

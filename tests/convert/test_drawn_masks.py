@@ -12,7 +12,7 @@ from keras import layers as kl
 import dagir
 
 LAYERS = {
-    "masking": lambda: kl.Masking(),
+    "masking": kl.Masking,
     "norm": lambda: kl.BatchNormalization(momentum=0.5),
     "each_step": lambda: kl.TimeDistributed(kl.Dense(4)),
     "each_step_norm": lambda: kl.TimeDistributed(kl.LayerNormalization()),
@@ -20,7 +20,7 @@ LAYERS = {
     "both_ways": lambda: kl.Bidirectional(kl.GRU(2, return_sequences=True)),
     "dense": lambda: kl.Dense(4, activation="tanh"),
     "dropout": lambda: kl.Dropout(0.3),
-    "layer_norm": lambda: kl.LayerNormalization(),
+    "layer_norm": kl.LayerNormalization,
     "activation": lambda: kl.Activation("tanh"),
     "conv": lambda: kl.Conv1D(4, 2, padding="same"),
 }
@@ -28,7 +28,7 @@ MERGES = {"add": kl.Add, "multiply": kl.Multiply, "average": kl.Average, "maximu
 ENDS = {
     "steps": None,
     "last": lambda: kl.GRU(3),
-    "mean": lambda: kl.GlobalAveragePooling1D(),
+    "mean": kl.GlobalAveragePooling1D,
 }
 
 
