@@ -125,7 +125,7 @@ def test_a_layer_of_ones_own_around_a_masked_normalization():
             self.norm = dagir.layers.BatchNormalization()
 
         def call(self, x):
-            return self.norm(x, mask=dagir.ops.any(x != 0, axis=-1))
+            return self.norm(x, mask=dagir.ops.any(dagir.ops.not_equal(x, 0), axis=-1))
 
     x = dagir.Input((None, 4), name="x")
     model = dagir.Model(x, dagir.layers.Dense(2)(Block()(x)))
