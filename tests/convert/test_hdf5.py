@@ -25,7 +25,9 @@ def drawn(random: Random, version: str | None) -> bytes:
         groups = [file]
         for number in range(random.choice([1, 4, 12])):
             ordered = random.choice([None, True])
-            groups.append(random.choice(groups).create_group(f"g{number}é" * random.choice([1, 6]), track_order=ordered))
+            groups.append(
+                random.choice(groups).create_group(f"g{number}é" * random.choice([1, 6]), track_order=ordered)
+            )
         for group in groups:
             for number in range(random.choice([0, 1, 10, 40])):
                 dataset(random, group, f"d{number}", version in (None, "v108"))

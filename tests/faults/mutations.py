@@ -116,4 +116,3 @@ def in_child(seeds: Path, scratch: Path, first: int, count: int, timeout: float)
 
 def _last(text: str) -> str:
     return "\n".join(text.splitlines()[-12:])
-
