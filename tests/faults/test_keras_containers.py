@@ -15,6 +15,7 @@ import pytest
 
 import dagir
 from dagir.errors import DagirError, FileError, UnsafeFile
+from dagir_keras.reading import check
 from faults.keras_files import BIAS, KERNEL, Weights, call, dense, functional, input_layer, layer, tensor, write
 from faults.mutations import in_child
 from faults.test_keras_files import refused
@@ -240,3 +241,21 @@ def test_a_member_of_a_name_that_a_terminal_obeys(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("../\x1b[2J", b"")
     assert "\x1b" not in refused(path, UnsafeFile, "points outside the archive")
+
+
+@SUFFIXES
+def test_what_keras_is_to_load_is_looked_through_first(tmp_path, suffix):
+    """Its own loader reads HDF5 by the library that one byte sends round for ever."""
+    path = write(tmp_path / f"m{suffix}")
+    model = dagir.from_keras(path)
+    check(path)
+    weights = Weights(suffix == ".h5").set()
+    weights.file.create_group("elsewhere").attrs["note"] = "a text that dagir does not need"
+    data = bytearray(weights.bytes())
+    data[data.rindex(b"SNOD")] ^= 1
+    if suffix == ".keras":
+        write(Path(path), None, bytes(data))
+    else:
+        Path(path).write_bytes(data)
+    with pytest.raises(FileError, match="a node of members is not where the file says"):
+        dagir.backend("keras").open(path, model)
