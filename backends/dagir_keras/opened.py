@@ -20,6 +20,7 @@ from dagir.structure import flatten, flatten_like, pack
 from dagir.types import Array
 from dagir_keras.executable import refused, to_numpy
 from dagir_keras.points import Watched, input_of
+from dagir_keras.reading import check
 from dagir_keras.saving import KEPT, keep, kept
 
 
@@ -73,6 +74,7 @@ class KerasFile(KerasModel):
         self.path = Path(path)
         if not self.path.is_file():
             raise FileError(f"there is no file {self.path}")
+        check(str(self.path))
         try:
             artifact = keras.models.load_model(self.path, compile=False)
         except Exception as error:  # Keras raises whatever its layers raise
