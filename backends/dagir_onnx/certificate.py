@@ -154,7 +154,7 @@ def recertify(path: str | os.PathLike[str]) -> Report:
 
 def _session(path: Path) -> Any:
     try:
-        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"], enable_fallback=0)
     except REFUSALS as error:
         raise file_refusal(error, _read(path), "cpu", path) from None
 

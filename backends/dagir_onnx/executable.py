@@ -116,7 +116,7 @@ class OnnxExecutable(Executable):
         with self._source(options) as source:
             providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
             try:
-                session = onnxruntime.InferenceSession(source, options, providers=providers)
+                session = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
             except REFUSALS as error:
                 raise self._refused(error) from None
         if self.device == "cuda":

@@ -15,6 +15,7 @@ from dagir.errors import BackendError, DagirError, FileError
 REFUSALS = (
     *(states.Fail, states.InvalidArgument, states.NoSuchFile, states.NoModel, states.RuntimeException),
     *(states.InvalidProtobuf, states.NotImplemented, states.InvalidGraph, states.EPFail, RuntimeError),
+    UnicodeDecodeError,  # it tells of bytes in the file that are no text
 )
 _NODE = re.compile(r"""node with name '([^']*)'|[Nn]ode \(([^)]*)\)|In Node, \("([^"]*)"|node\. Name:'([^']*)'""")
 _INPUT = re.compile(r"Node input '([^']*)'|initializer: (\S+)\. ")

@@ -104,7 +104,9 @@ class Watch:
         try:
             extra = [ValueInfoProto(name=name) for name in dict.fromkeys(tensors) if name not in known]
             self._proto.graph.output.extend(extra)
-            session = onnxruntime.InferenceSession(self._source(), self._options, providers=self._providers)
+            session = onnxruntime.InferenceSession(
+                self._source(), self._options, providers=self._providers, enable_fallback=0
+            )
         except REFUSALS as error:
             raise self._refused(error) from None
         finally:
