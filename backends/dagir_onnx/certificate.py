@@ -232,7 +232,7 @@ def _session(path: Path, proto: ModelProto) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what it would log is raised
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except REFUSALS as error:
         raise file_refusal(error, proto, "cpu", path) from None
 

@@ -118,7 +118,7 @@ class OnnxExecutable(Executable):
         with self._source(options) as (source, lent):
             providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
             try:
-                session = onnxruntime.InferenceSession(source, options, providers=providers)
+                session = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
             except REFUSALS as error:
                 raise self._refused(error) from None
         session.lent = lent  # it reads this memory as long as it lives, which may be longer than the executable
