@@ -52,7 +52,7 @@ def test_only_plain_files_are_replaced(end, write, tmp_path, monkeypatch, differ
         "keras": lambda: dagir.lower(net(), "keras").save(path),
         "plot": lambda: dagir.plot(net(), path),
     }
-    with pytest.raises(FileError, match="is no plain file|is a folder"):
+    with pytest.raises(FileError, match=r"is no plain file|is a folder"):
         writers[write]()
     after = os.stat(path)
     assert (after.st_mode, after.st_ino) == (before.st_mode, before.st_ino)
