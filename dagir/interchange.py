@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -51,22 +52,23 @@ def to_onnx(
     warn_of(parameters_of(graph_of(model)))
     if unknown:
         raise _unknown_option(next(iter(unknown)))
-    given = model
-    if input_shapes:
-        from dagir.resizing import resize_inputs
-
-        model = resize_inputs(model, input_shapes)
     _check_verify(verify, path)
-    exe: Any = backend("onnx").lower(model, opset=opset, target=target, metadata=metadata, disable=disable)
+    resized = _resized(model, input_shapes)
+    exe: Any = backend("onnx").lower(resized, opset=opset, target=target, metadata=metadata, disable=disable)
     if path is None:
         return exe.artifact
-
-    def write(to: Path) -> Any:
-        return exe.save(to, external_data=external_data, overwrite=overwrite)
-
+    write = partial(exe.save, external_data=external_data, overwrite=overwrite)
     if verify is False:
         return write(Path(path))
-    return _verified(given, model, Path(path), write, verify, metadata.get("dagir.source", model.name), overwrite)
+    return _verified(model, resized, Path(path), write, verify, metadata.get("dagir.source", model.name), overwrite)
+
+
+def _resized(model: Model, input_shapes: Mapping[str, Sizes] | None) -> Model:
+    if not input_shapes:
+        return model
+    from dagir.resizing import resize_inputs
+
+    return resize_inputs(model, input_shapes)
 
 
 def _check_verify(verify: Any, path: Any) -> None:
