@@ -32,7 +32,7 @@ class Output:
     def note(self, text: str) -> None:
         """A remark to stderr, unless quiet."""
         if not self.quiet:
-            self.err.print(printable_lines(text), style="dim", markup=False, highlight=False)
+            self.err.print(printable_lines(text), style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """A line of the result, unless quiet."""

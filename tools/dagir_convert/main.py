@@ -109,7 +109,12 @@ _Source = Annotated[str, typer.Argument(metavar="SOURCE", help="file.py:name, or
 _Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
 _Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
 _WithKeras = Annotated[
-    bool, typer.Option("--with-keras", help="Run SOURCE by Keras itself too, and compare: nothing was misread.")
+    bool | None,
+    typer.Option(
+        "--with-keras/--without-keras",
+        help="Run SOURCE by Keras itself too, and compare: nothing was misread. By default for a model in memory.",
+        show_default=False,
+    ),
 ]
 _Opset = Annotated[int | None, typer.Option(help="Of the ai.onnx domain, 18 to 24.", metavar="N")]
 _Runtime = Annotated[
@@ -130,7 +135,7 @@ def convert(
     source: _Source,
     target: _Target,
     verify: _Verify = True,
-    with_keras: _WithKeras = False,
+    with_keras: _WithKeras = None,
     opset: _Opset = None,
     runtime: _Runtime = None,
     sizes: _Sizes = None,
@@ -152,7 +157,7 @@ def convert(
     how: dict[str, Any] = {"verify": verify, "force": force, "strict": strict, "as_json": as_json}
     if with_keras and not verify:
         raise UsageError("--with-keras compares, and --no-verify says not to", remedy="leave one of them out")
-    commands.convert(found, target, options, change=change, output=output, with_keras=with_keras or None, **how)
+    commands.convert(found, target, options, change=change, output=output, with_keras=with_keras, **how)
 
 
 @app.command()
@@ -182,7 +187,7 @@ def extract(
         targets.Options(opset, runtime),
         change=change,
         verify=verify,
-        with_keras=False,
+        is_part=True,
         force=force,
         output=Output(quiet=quiet, plain=as_json),
         as_json=as_json,
