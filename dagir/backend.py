@@ -15,6 +15,7 @@ import numpy as np
 
 from dagir.diagnostics import describe
 from dagir.dims import evaluate
+from dagir.emptiness import EmptinessGuard
 from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, ShapeError, UnsupportedOp
 from dagir.feeds import apart, arrange, bind
 from dagir.foreign import takes_a_model
@@ -175,6 +176,10 @@ class Executable(ABC):
     def _guard(self) -> IndexGuard:
         return IndexGuard(self._graph)
 
+    @cached_property
+    def _emptiness(self) -> EmptinessGuard:
+        return EmptinessGuard(self._graph)
+
     def __call__(self, *feeds: Any) -> Any:
         """Run. feeds: one array, a list, a dict by input name, or one array per input.
 
@@ -189,7 +194,11 @@ class Executable(ABC):
                     f"sizes that had to be equal at run time are not: {equation}",
                     facts=[("node", describe(node)), ("sizes", ", ".join(f"{k}={v}" for k, v in sizes.items()))],
                 )
-        return pack(self.signature.output_structure, self._empty(sizes) or apart(self._run(arrays), arrays))
+        found = self._empty(sizes)
+        if not found:
+            self._emptiness(sizes)
+            found = apart(self._run(arrays), arrays)
+        return pack(self.signature.output_structure, found)
 
     def _empty(self, sizes: Mapping[str, int]) -> list[Array]:
         """The outputs, where their sizes say that they hold nothing: frameworks fail on a batch of 0 here and there."""

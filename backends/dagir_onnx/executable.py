@@ -173,7 +173,7 @@ class OnnxExecutable(Executable):
 
     def _refuse_fatal(self, arrays: Sequence[Array]) -> None:
         """Raise FeedError for a batch of 0 where it would not fail but end the process (onnxruntime 1.32)."""
-        node = None if all(array.size for array in arrays) else first_of(self._graph, (ops.LSTM, ops.GRU))
+        node = None if all(array.size for array in arrays) else first_of(self._graph, (ops.LSTM, ops.GRU, ops.Scan))
         if node is not None:
             raise FeedError(
                 f"onnxruntime cannot run {describe(node)} on an empty batch",
