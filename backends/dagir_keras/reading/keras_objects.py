@@ -71,7 +71,7 @@ def is_keras_operation(cls: type) -> bool:
 
 
 def _is_of(cls: type, *packages: str) -> bool:
-    """Whether a class is what a module of these packages has by its name: what a class says of itself proves nothing."""
+    """Whether a class is what a module of these packages has by its name: what it says of itself proves nothing."""
     module = str(cls.__module__)
     return module.startswith(packages) and getattr(sys.modules.get(module), cls.__name__, None) is cls
 

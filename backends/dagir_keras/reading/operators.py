@@ -96,7 +96,8 @@ def _beside(name: str, operand: Any, tensor: Any) -> Any:
     import tensorflow as tf
 
     try:
-        return array_of_tensor(tf.convert_to_tensor(operand, dtype=dtype))
+        array = np.asarray(operand) if isinstance(operand, np.generic) else operand  # TensorFlow's cache of scalars
+        return np.asarray(tf.convert_to_tensor(array, dtype=dtype).numpy())  # ends the process at some of ml_dtypes's
     except (TypeError, ValueError, OverflowError):
         raise _refused(name, operand, dtype) from None
 
