@@ -28,9 +28,9 @@ def _functional(body):
 
 MODELS = {
     "operations": lambda: _functional(lambda x: K.relu(L.Dense(4)(x)) + x),
-    "layers": lambda: _functional(lambda x: L.Dense(4, activation="relu")(x)),
-    "a layer of one's own": lambda: _functional(lambda x: Inner()(x)),
-    "a model": lambda: _functional(lambda x: MODELS["operations"]()(x)),
+    "layers": lambda: _functional(L.Dense(4, activation="relu")),
+    "a layer of one's own": lambda: _functional(Inner()),
+    "a model": lambda: _functional(_functional(Inner())),
     "a stack": lambda: keras.Sequential([keras.Input((4,)), L.Dense(4), Inner()]),
 }
 CALLS = {

@@ -28,7 +28,7 @@ BODIES = {
     "of another": lambda x: K.gelu(x) + keras.activations.gelu(x),
 }
 SEQUENCES = {
-    "Activation": lambda f: L.Activation(f),
+    "Activation": L.Activation,
     "Conv1D": lambda f: L.Conv1D(8, 2, activation=f),
     "SeparableConv1D": lambda f: L.SeparableConv1D(8, 2, activation=f),
     "EinsumDense": lambda f: L.EinsumDense("abc,cd->abd", (4, 8), activation=f),

@@ -91,8 +91,6 @@ def _beside(name: str, operand: Any, tensor: Any) -> Any:
     dtype = _dtype(tensor)
     if dtype == "bool" and name not in (*_BITS, *COMPARISONS):
         raise _refused(name, operand, dtype)
-    if DType.of(dtype).is_float and not of_numpy:
-        return operand
     import tensorflow as tf
 
     try:
