@@ -191,7 +191,7 @@ def test_operations_and_layers_that_pretend_to_be_keras_s():
 def test_a_call_that_one_layer_alone_was_given():
     layer = L.Dense(3, use_bias=False)
     layer.build((None, 4, 4))
-    layer.call = lambda x: K.matmul(x, layer.kernel) * 3.0
+    layer.call = lambda x, training=None: K.matmul(x, layer.kernel) * 3.0
     judged(layer)
 
 
