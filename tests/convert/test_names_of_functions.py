@@ -189,7 +189,14 @@ def test_operations_and_layers_that_pretend_to_be_keras_s():
 
 
 def test_a_call_that_one_layer_alone_was_given():
-    layer = L.Dense(3)
+    layer = L.Dense(3, use_bias=False)
     layer.build((None, 4, 4))
-    layer.call = lambda x: K.matmul(x, layer.kernel) * 3.0
+    layer.call = lambda x, training=None: K.matmul(x, layer.kernel) * 3.0
     judged(layer)
+
+
+@pytest.mark.parametrize("module", ["own.layers", "keras.layers"])
+def test_a_configuration_of_an_activation_of_one_s_own_is_refused(module):
+    config = {"module": module, "class_name": "ReLU", "config": {}, "registered_name": "own>ReLU"}
+    with pytest.raises(ArgumentError, match="own>ReLU"):
+        dagir.layers.Dense(3, activation=config)

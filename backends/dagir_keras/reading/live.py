@@ -249,7 +249,7 @@ class LiveReader:
         if not source.built:
             source(*map_structure(_blank, list(args)), **map_structure(_blank, dict(kwargs)))
         options = dict(kwargs)
-        if source._call_has_training_arg and has_call_of(source, type(source)):
+        if source._call_has_training_arg:
             options["training"] = False
         return self.run(source, path, source.call, args, options)
 
