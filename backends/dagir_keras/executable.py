@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -22,6 +23,7 @@ from dagir.feeds import as_strings, refuse_nan
 from dagir.graph import Graph, Node
 from dagir.model import Model
 from dagir.ops.call import first_of
+from dagir.paths import checked
 from dagir.structure import flatten_like, pack
 from dagir.types import Array
 from dagir_keras.kernels import reason, refusal
@@ -67,6 +69,7 @@ class KerasExecutable(Watched, Executable):
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         """Write a .keras file and return its path. Raises FileError, BackendError for what Keras cannot save."""
+        checked(path)
         if Path(path).exists() and not overwrite:
             raise FileError(f"{path} exists", remedy="choose another path, or pass overwrite=True")
         check_savable(self.artifact)
@@ -78,7 +81,8 @@ class KerasExecutable(Watched, Executable):
         except OSError as error:
             raise FileError(f"cannot write {path}: {error.strerror or error}") from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
         return Path(path)
 
     def keep(self, folder: Path) -> Kept | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import math
 import os
@@ -19,6 +20,7 @@ from dagir.equivalence.report import Report
 from dagir.equivalence.reproduction import versions
 from dagir.errors import ArgumentError, BackendError, FileError
 from dagir.model import Model
+from dagir.paths import checked
 
 _MOST_DRAWN = 400
 _MOST_ATTACHED = 8 << 20
@@ -29,12 +31,16 @@ def write_page(report: Report, path: str | os.PathLike[str]) -> Path:
     if report.context is None:
         raise ArgumentError("a page is made of a report of a model", remedy="two .onnx files have no float64 oracle")
     target = Path(path)
+    checked(target)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(page(report), encoding="utf-8")
         os.replace(temporary, target)
     except OSError as error:
         raise FileError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return target
 
 

@@ -17,6 +17,7 @@ import zlib
 from typing import Any
 
 from dagir.errors import FileError, UnsafeFile
+from dagir.paths import checked
 from dagir.serialization.reading import shown
 
 ZIP = b"PK\x03\x04"
@@ -31,6 +32,7 @@ MAX_DEPTH = 600  # of JSON; each nested model takes six
 
 def map_file(path: str) -> mmap.mmap:
     """The bytes of a file, mapped. Raises FileError for one that is missing, empty, or no regular file."""
+    checked(path)
     try:
         found = os.stat(path)
         if stat.S_ISDIR(found.st_mode):
