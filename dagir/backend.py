@@ -17,6 +17,7 @@ from dagir.diagnostics import describe
 from dagir.dims import evaluate
 from dagir.emptiness import EmptinessGuard
 from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, ShapeError, UnsupportedOp
+from dagir.extras import MissingExtra, needed
 from dagir.feeds import apart, arrange, bind
 from dagir.foreign import takes_a_model
 from dagir.graph import Graph, Node, Op
@@ -294,7 +295,10 @@ def _loaded(name: str) -> Backend:
     if name not in found:
         raise BackendError(f"there is no backend {name!r}", remedy=f"installed: {', '.join(sorted(found))}")
     try:
-        loaded = found[name].load()
+        with needed(f"backend {name!r}"):
+            loaded = found[name].load()
+    except MissingExtra:
+        raise
     except ImportError as error:
         raise BackendError(
             f"backend {name!r} needs a package that is not installed: {error.name}",

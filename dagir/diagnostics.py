@@ -169,8 +169,9 @@ def refuse_lossy_scalar(number: float, like: Value) -> None:
     if isinstance(number, int) and like.dtype.is_float and number.bit_length() > 1024:
         exact = False  # no float at all, where one that is too large for the dtype is infinity
     if not exact:
+        shown = repr(number) if abs(number) < 1e30 else f"{repr(number)[:20]}..."
         raise DTypeError(
-            f"the number {number if abs(number) < 1e30 else f'{str(number)[:20]}...'!r} does not fit a value of dtype {like.dtype}",
+            f"the number {shown} does not fit a value of dtype {like.dtype}",
             facts=[("value", f"{like.name} {like.type}")],
             remedy="cast the value first: ops.cast(x, 'float32')",
         )

@@ -87,7 +87,7 @@ def cast(op: ops.Cast, x: Any) -> Any:
 
 
 def _rounded_in(x: Any, dtype: DType) -> Any:
-    """A float as an integer within the integer's ends, NaN as 0: TensorFlow's answer hangs on the length of the array."""
+    """A float as an integer within its ends, NaN as 0: TensorFlow's own answer hangs on the length of the array."""
     x = K.cast(x, "float32") if backend.standardize_dtype(x.dtype).endswith("float16") else x
     ends = np.iinfo(dtype.numpy)
     low, high = float(ends.min), float(ends.max)
@@ -98,8 +98,10 @@ def _rounded_in(x: Any, dtype: DType) -> Any:
         return K.cast(K.minimum(K.cast(K.clip(x, low, high), "int64"), int(ends.max)), str(dtype))
     above = x >= high
     found = K.cast(K.maximum(K.where(above, K.zeros_like(x), x), low), str(dtype))
-    return K.bitwise_or(found, K.cast(K.where(above, -1, 0), str(dtype))) if dtype is DType.UINT64 else K.where(
-        above, K.full_like(found, int(ends.max)), found
+    return (
+        K.bitwise_or(found, K.cast(K.where(above, -1, 0), str(dtype)))
+        if dtype is DType.UINT64
+        else K.where(above, K.full_like(found, int(ends.max)), found)
     )
 
 

@@ -16,6 +16,7 @@ from dagir.backend import Executable, Kept, graph_of, signature
 from dagir.errors import ArgumentError, FileError
 from dagir.graph import Graph
 from dagir.model import Model
+from dagir.paths import checked
 from dagir.structure import flatten, flatten_like, pack
 from dagir.types import Array
 from dagir_keras.executable import refused, to_numpy
@@ -72,6 +73,7 @@ class KerasFile(KerasModel):
 
     def __init__(self, path: str | os.PathLike[str], model: Model | Graph) -> None:
         self.path = Path(path)
+        checked(self.path)
         if not self.path.is_file():
             raise FileError(f"there is no file {self.path}")
         check(str(self.path))

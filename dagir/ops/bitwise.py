@@ -33,9 +33,9 @@ class BitwiseXor(Binary):
 
 
 class LeftShift(Binary):
-    """x1's bits moved up by x2 places, those beyond the width are lost.  NumPy left_shift, but x2 held within 0 and width - 1.
+    """x1's bits moved up by x2 places, those beyond the width are lost.  NumPy left_shift.
 
-    That is what TensorFlow does on a CPU.
+    x2 is held within 0 and width - 1, as TensorFlow does on a CPU.
     """
 
     accepts = "integer"

@@ -184,7 +184,7 @@ class Divide(Binary):
 
 
 class FloorDivide(Binary):
-    """floor(x1 / x2); integers by 0 are an error, as in TensorFlow, and the least by -1 is itself.  NumPy floor_divide."""
+    """floor(x1 / x2); integers by 0 are an error, as in TensorFlow; the least by -1 is itself.  NumPy floor_divide."""
 
 
 class Mod(Binary):

@@ -35,9 +35,9 @@ def test_a_whole_number_alone_is_an_int32_or_refused():
         ops.add([2**40], [1])
 
 
-@pytest.mark.parametrize("function", [lambda x: x // 0, lambda x: x % 0, lambda x: x ** -1, lambda x: x // np.int32(0)])
+@pytest.mark.parametrize("function", [lambda x: x // 0, lambda x: x % 0, lambda x: x**-1, lambda x: x // np.int32(0)])
 def test_a_constant_without_an_answer_is_refused_at_the_call(function):
-    with pytest.raises(ArgumentError, match="divides integers by 0|negative power"):
+    with pytest.raises(ArgumentError, match=r"divides integers by 0|negative power"):
         function(dagir.Input((2,), dtype="int32"))
 
 

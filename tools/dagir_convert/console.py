@@ -101,6 +101,11 @@ def print_error(error: DagirError) -> None:
     Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
 
 
+def print_line(text: str) -> None:
+    """A line to stderr."""
+    Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False)
+
+
 def counts_table(title: str, counts: Mapping[str, int]) -> Table:
     """Names and how often they occur, most frequent first."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

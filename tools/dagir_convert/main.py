@@ -9,17 +9,18 @@ import sys
 import warnings
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 import dagir
-from dagir.errors import DagirError, NonFiniteWarning
+from dagir.errors import DagirError, FileError, NonFiniteWarning
+from dagir.extras import missing
 from dagir.resizing import resize_inputs
 from dagir_convert import commands, sources, targets
-from dagir_convert.console import Output, print_error
-from dagir_convert.errors import UsageError
+from dagir_convert.console import Output, print_error, print_line
+from dagir_convert.errors import UsageError, of_a_path
 
 _HELP = """Convert a neural network, and check that what was written computes the same.
 
@@ -73,6 +74,13 @@ class ConvertByDefault(TyperGroup):
         if args and args[0] not in own and not args[0].startswith(("--install-completion", "--show-completion")):
             args = ["convert", *args]
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an interrupt is one line, where typer says nothing."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _interrupted()
 
 
 app = typer.Typer(
@@ -249,6 +257,11 @@ def verify(
     commands.verify(sources.parse(first), other, output, as_json, each_pass=each_pass, seed=seed, **ends)
 
 
+def _interrupted() -> NoReturn:
+    print_line("interrupted")
+    sys.exit(128 + signal.SIGINT)
+
+
 def _leave(number: int, frame: FrameType | None) -> None:
     """Unwind, so that temporary files are removed."""
     sys.exit(128 + number)
@@ -267,8 +280,17 @@ def main() -> None:
     except DagirError as error:
         print_error(error)
         sys.exit(error.exit_code)
+    except ImportError as error:
+        told = missing(error, "this")
+        if told is None:
+            raise
+        print_error(told)
+        sys.exit(told.exit_code)
+    except OSError as error:  # of a path that nothing can be at, or a disk that is full
+        print_error(of_a_path(error))
+        sys.exit(FileError.exit_code)
     except KeyboardInterrupt:
-        sys.exit(130)
+        _interrupted()
     finally:
         signal.signal(signal.SIGTERM, before)
 
