@@ -12,7 +12,6 @@ _EXTRAS = {
     "onnxruntime": "onnx",
     "keras": "keras",
     "tensorflow": "keras",
-    "h5py": "keras",
     "pygraphviz": "plot",
     "hypothesis": "testing",
 }

@@ -58,6 +58,7 @@ def checksum(array: Array) -> int:
 
 def write(path: str, tensors: Mapping[str, Array], metadata: Mapping[str, str], *, overwrite: bool) -> None:
     """Write to a new file beside `path`, then rename it into place. Raises FileError, and leaves no half file."""
+    checked(path)
     target = os.path.realpath(path)
     check_free(path, overwrite=True)
     if not overwrite and os.path.lexists(target):
