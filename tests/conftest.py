@@ -31,7 +31,7 @@ if not {"DEFAULT", "ALL", "BF16", "AMX", "FP16"} & set(_LIMIT.upper().split("_")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]  # TensorFlow's first call of an op takes seconds
-_EXAMPLES = {"dev": 5, "ci": 25, "deep": 150}
+_EXAMPLES = {"dev": 5, "ci": 25, "deep": 300}
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
 
 for _name, _count in _EXAMPLES.items():
