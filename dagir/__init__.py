@@ -8,6 +8,7 @@ from dagir.architecture import clone
 from dagir.backend import Backend, Executable, Rules, backend, lower
 from dagir.drawing import plot
 from dagir.equivalence import Report, verify
+from dagir.equivalence.certifying import verified
 from dagir.errors import (
     ArgumentError,
     BackendError,
@@ -78,6 +79,7 @@ __all__ = [
     "save",
     "to_keras",
     "to_onnx",
+    "verified",
     "verify",
 ]
 

@@ -210,7 +210,8 @@ def _ends(event: Any, part: Part) -> tuple[tuple[Value, ...], tuple[Value, ...]]
     if isinstance(part.inner, Model) and "graph" in vars(part.inner):
         given = event.args[0] if event.args else event.kwargs.get("inputs")
         try:
-            values = part.inner._arrange(given)
+            arranged = part.inner._arrange(given)
+            values = arranged if all(isinstance(value, Value) for value in arranged) else values
         except (ArgumentError, KeyError):  # traced again for another structure: the order is as written
             return tuple(values), outputs
     return tuple(values), outputs

@@ -15,7 +15,9 @@ import numpy as np
 
 from dagir.diagnostics import describe
 from dagir.dims import evaluate
+from dagir.emptiness import EmptinessGuard
 from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, ShapeError, UnsupportedOp
+from dagir.extras import MissingExtra, needed
 from dagir.feeds import apart, arrange, bind
 from dagir.foreign import takes_a_model
 from dagir.graph import Graph, Node, Op
@@ -175,6 +177,10 @@ class Executable(ABC):
     def _guard(self) -> IndexGuard:
         return IndexGuard(self._graph)
 
+    @cached_property
+    def _emptiness(self) -> EmptinessGuard:
+        return EmptinessGuard(self._graph)
+
     def __call__(self, *feeds: Any) -> Any:
         """Run. feeds: one array, a list, a dict by input name, or one array per input.
 
@@ -189,7 +195,11 @@ class Executable(ABC):
                     f"sizes that had to be equal at run time are not: {equation}",
                     facts=[("node", describe(node)), ("sizes", ", ".join(f"{k}={v}" for k, v in sizes.items()))],
                 )
-        return pack(self.signature.output_structure, self._empty(sizes) or apart(self._run(arrays), arrays))
+        found = self._empty(sizes)
+        if not found:
+            self._emptiness(sizes)
+            found = apart(self._run(arrays), arrays)
+        return pack(self.signature.output_structure, found)
 
     def _empty(self, sizes: Mapping[str, int]) -> list[Array]:
         """The outputs, where their sizes say that they hold nothing: frameworks fail on a batch of 0 here and there."""
@@ -285,7 +295,10 @@ def _loaded(name: str) -> Backend:
     if name not in found:
         raise BackendError(f"there is no backend {name!r}", remedy=f"installed: {', '.join(sorted(found))}")
     try:
-        loaded = found[name].load()
+        with needed(f"backend {name!r}"):
+            loaded = found[name].load()
+    except MissingExtra:
+        raise
     except ImportError as error:
         raise BackendError(
             f"backend {name!r} needs a package that is not installed: {error.name}",

@@ -8,12 +8,14 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dagir.errors import DagirError, DTypeError, InvalidGraph
 
 if TYPE_CHECKING:
     from dagir.graph import Node, Op, Value
     from dagir.origin import LayerCall, Location
-    from dagir.types import TensorType
+    from dagir.types import Array, TensorType
 
 
 def explain(
@@ -120,9 +122,11 @@ def input_text(value: Value) -> str:
 
 def maker_text(thing: Any) -> str:
     """A value, a node or a layer in one line, with the line of its first call."""
-    if hasattr(thing, "op"):
+    from dagir.graph import Node, Value  # which report their errors through this module
+
+    if isinstance(thing, Node):  # by class: a layer may well have attributes `op` and `source`
         return describe(thing)
-    if hasattr(thing, "source"):
+    if isinstance(thing, Value):
         return input_text(thing)
     location = thing._calls[0].location if getattr(thing, "_calls", None) else None
     return type(thing).__name__ + (f", called at {location}" if location else "")
@@ -158,9 +162,26 @@ def refuse_lossy_scalar(number: float, like: Value) -> None:
     exact = like.dtype.is_float or isinstance(number, bool) or (like.dtype.is_integer and isinstance(number, int))
     if like.dtype == "bool" and not isinstance(number, bool):
         exact = False
+    if isinstance(number, int) and not isinstance(number, bool) and like.dtype.is_integer:
+        ends = np.iinfo(like.dtype.numpy)
+        exact = int(ends.min) <= number <= int(ends.max)
+    if isinstance(number, int) and like.dtype.is_float and number.bit_length() > 1024:
+        exact = False  # no float at all, where one that is too large for the dtype is infinity
     if not exact:
+        shown = repr(number) if abs(number) < 1e30 else f"{repr(number)[:20]}..."
         raise DTypeError(
-            f"the number {number!r} does not fit a value of dtype {like.dtype}",
+            f"the number {shown} does not fit a value of dtype {like.dtype}",
             facts=[("value", f"{like.name} {like.type}")],
             remedy="cast the value first: ops.cast(x, 'float32')",
+        )
+
+
+def refuse_above_32_bits(array: Array) -> None:
+    """Raise DTypeError where a whole number of Python, which is an int32 by itself, is none."""
+    ends = np.iinfo(np.int32)
+    if array.size and not (ends.min <= array.min() and array.max() <= ends.max):
+        worst = array.max() if array.max() > ends.max else array.min()
+        raise DTypeError(
+            f"the number {worst} does not fit int32, which whole numbers of Python are here",
+            remedy="give an array of another dtype: numpy.int64(...)",
         )

@@ -13,6 +13,7 @@ from dagir.dot import Show, dot_text, part_remedy
 from dagir.errors import ArgumentError, BackendError, FileError
 from dagir.foreign import takes_a_model
 from dagir.model import Model
+from dagir.paths import checked
 from dagir.replacing import check_free
 
 SUFFIXES = (".png", ".svg", ".pdf", ".dot")
@@ -53,6 +54,8 @@ def plot(
     suffix = ".svg" if path is None else os.path.splitext(os.fspath(path))[1].lower()
     if suffix not in SUFFIXES:
         raise ArgumentError(f"{path}: a picture is one of {', '.join(SUFFIXES)}", remedy="give one of these suffixes")
+    if path is not None:
+        checked(path)
     show = Show(show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable, expand_nested)
     text, parts = dot_text(model, show, rankdir)
     if suffix == ".dot":

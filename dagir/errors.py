@@ -44,11 +44,12 @@ class DagirError(Exception):
         facts = self.facts
         if self._location is not None and all(label != "called at" for label, _ in facts):
             facts = [*facts, ("called at", str(self._location))]
+        facts = [(printable(label), text) for label, text in facts]
         width = max((len(label) for label, _ in facts), default=0)
         lines = [printable(self.summary)]
         for label, text in facts:
             first, *rest = map(printable, text.split("\n"))
-            lines.append(f"  {printable(label.ljust(width))}  {first}".rstrip())
+            lines.append(f"  {label.ljust(width)}  {first}".rstrip())
             lines.extend(f"  {' ' * width}  {line}".rstrip() for line in rest)
         if self.remedy:
             lines.append(f"  remedy: {printable(self.remedy)}")

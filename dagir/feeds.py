@@ -68,18 +68,32 @@ def _listed(inputs: Inputs) -> str:
 
 
 def _array(given: Any, name: str, type: TensorType, cast: bool) -> Array:
+    if isinstance(given, np.ma.MaskedArray):
+        raise FeedError(f"input {name!r} takes {type}, got a masked array", remedy="fill it: x.filled(0)")
     try:
-        array: Array = given if isinstance(given, np.ndarray) else np.asarray(given)
+        array: Array = np.asarray(given)
     except (ValueError, TypeError):
         raise FeedError(f"input {name!r} takes {type}, got rows of different lengths") from None
+    except Exception as error:  # whatever an object says that was asked for its numbers
+        raise FeedError(f"input {name!r} takes {type}, got {_shown(given)}, of which no array is made") from error
     if type.dtype is DType.STRING:
-        array = as_strings(array)
+        try:
+            array = as_strings(array)
+        except UnicodeDecodeError:
+            raise FeedError(f"input {name!r} takes text, got bytes that are no UTF-8") from None
     if array.dtype != type.dtype.numpy:
         array = _as_declared(given, array, name, type, cast)
     if array.ndim != type.rank:
         remedy = "add the batch axis: x[None]" if array.ndim == type.rank - 1 else None
         raise FeedError(f"input {name!r} takes {type}, got an array of shape {array.shape}", remedy=remedy)
     return array
+
+
+def _shown(given: Any) -> str:
+    try:
+        return f"{given!r}"[:60]
+    except Exception:  # it has a repr of its own
+        return f"a {given.__class__.__name__}"
 
 
 def _as_declared(given: Any, array: Array, name: str, type: TensorType, cast: bool) -> Array:
@@ -90,7 +104,7 @@ def _as_declared(given: Any, array: Array, name: str, type: TensorType, cast: bo
     plain = isinstance(given, (list, tuple, bool, int, float))
     if plain and numbers and not text and _holds(type.dtype, array):
         return array.astype(type.dtype.numpy)
-    what = f"an array of {array.dtype}" if numbers or isinstance(given, np.ndarray) else f"{given!r}"[:60]
+    what = f"an array of {array.dtype}" if numbers or isinstance(given, np.ndarray) else _shown(given)
     remedy = f"convert it: x.astype({str(type.dtype)!r})" if numbers else "give an array of numbers"
     if text:
         remedy = "give an array of text: np.array(['a', 'b'])"

@@ -325,6 +325,8 @@ def as_value(operand: Any, *, like: Value | None = None) -> Value:
         )
     if isinstance(operand, (int, float, list, tuple)) and array.dtype.kind in "fi":
         dtype = DType.FLOAT32 if array.dtype.kind == "f" else DType.INT32
+        if dtype is DType.INT32 and not (like is not None and like.dtype.is_float):
+            diagnostics.refuse_above_32_bits(array)
         array = array.astype(like.dtype.numpy if like is not None and like.dtype.is_float else dtype.numpy)
     return Constant(array).value
 

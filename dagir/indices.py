@@ -3,6 +3,8 @@
 NumPy and onnxruntime's CPU kernels raise, TensorFlow raises on a CPU and gives zeros on a GPU, as onnxruntime's CUDA
 does, and Keras's Embedding reads an id below 0 from the end. So the ids are looked at before the run, wherever they
 are inputs, or are computed from inputs by a few nodes without weights. Other ids are left to the backend.
+
+So are the divisors and the powers of integers: see dagir.ops.partial.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from dagir.diagnostics import describe
 from dagir.dims import evaluate
 from dagir.errors import FeedError
 from dagir.graph import Graph, Node, Parameter, Value
-from dagir.ops import Embedding, Gather
-from dagir.ops.call import first_of
+from dagir.ops import Embedding, FloorDivide, Gather, Mod, Power
+from dagir.ops.call import graphs_of
+from dagir.ops.partial import refuse
 from dagir.types import Array
 
 if TYPE_CHECKING:
@@ -23,21 +26,23 @@ if TYPE_CHECKING:
 
 
 _MOST_NODES = 64
+_PLACES = {Embedding: 0, Gather: 1, FloorDivide: 1, Mod: 1, Power: 1}
+"""Ops whose answer is not there for every number, and the operand that it hangs on."""
 
 
 class IndexGuard:
-    """Looks at the indices of a graph before it runs."""
+    """Looks at the indices, divisors and powers of a graph before it runs."""
 
     def __init__(self, graph: Graph) -> None:
         from dagir.backend import backend
         from dagir.passes import Inline
 
         self._nodes: list[tuple[Node, Value]] = []
-        if first_of(graph, (Embedding, Gather)) is None:
+        if not any(_watched(node) is not None for inner in graphs_of(graph) for node in inner.nodes):
             return
         flat = Inline()(graph)
         inputs = set(flat.inputs)
-        found = [(node, _indices(node)) for node in flat.nodes if isinstance(node.op, (Embedding, Gather))]
+        found = [(node, ids) for node in flat.nodes if (ids := _watched(node)) is not None]
         self._nodes = [(node, ids) for node, ids in found if _is_cheap(ids, inputs)]
         wanted = dict.fromkeys(ids for _, ids in self._nodes)
         self._places = {ids: place for place, ids in enumerate(wanted)}
@@ -51,10 +56,11 @@ class IndexGuard:
                 _check(node, found[self._places[ids]], sizes)
 
 
-def _indices(node: Node) -> Value:
-    ids = node.inputs[0 if isinstance(node.op, Embedding) else 1]
-    assert ids is not None
-    return ids
+def _watched(node: Node) -> Value | None:
+    """The operand of integers that the answer of a node hangs on."""
+    place = _PLACES.get(type(node.op))
+    value = None if place is None else node.inputs[place]
+    return value if value is not None and value.dtype.is_integer else None
 
 
 def _is_cheap(ids: Value, inputs: set[Value]) -> bool:
@@ -75,6 +81,11 @@ def _is_cheap(ids: Value, inputs: set[Value]) -> bool:
 
 
 def _check(node: Node, ids: Array, sizes: dict[str, int]) -> None:
+    if isinstance(node.op, (FloorDivide, Mod, Power)):
+        try:
+            return refuse(node.op, ids)
+        except FeedError as error:
+            raise error.fact("node", describe(node)) from None
     place, axis = (1, 0) if isinstance(node.op, Embedding) else (0, node.op.axis)  # type: ignore[attr-defined]
     source = node.inputs[place]
     assert source is not None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from dagir.backend import backend, graph_of
+from dagir.equivalence.certifying import origin_of, takes_the_sizes, was_read, written
 from dagir.errors import ArgumentError
-from dagir.foreign import takes_a_model
+from dagir.foreign import is_keras_model, kind, takes_a_model
 from dagir.graph import Graph
 from dagir.model import Model
 from dagir.model_files import ONNX, refuse_other_suffix
@@ -32,6 +34,7 @@ def to_onnx(
     disable: Collection[str] = (),
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
+    verify: Any = False,
     **unknown: Any,
 ) -> Any:
     """The model as an onnx.ModelProto, or, with a path, written to a file whose path is returned.
@@ -39,7 +42,10 @@ def to_onnx(
     opset: of the ai.onnx domain. target: the runtime that shall read it, "onnxruntime==1.17". input_shapes: sizes by
     input name that are fixed (a number) or freed (a name, or None). external_data: weights in `<path>.data`; by default
     only past 2 GiB. disable: passes by name. metadata: metadata_props, next to the version of dagir.
-    Raises ArgumentError, UnsupportedOp, FileError.
+    verify: True runs what was written and compares it with the model in float64, before the file has its name; its
+    certificate is in the file, and `dagir.verified(path)` runs it again. A model that came from a Keras model that is
+    in memory is compared with that too, and so is a Keras model, or the path of its file, given in place of True.
+    Raises ArgumentError, UnsupportedOp, FileError, and VerificationError, after which nothing has been written.
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("to_onnx", model, "a Model or a Graph")
@@ -48,19 +54,44 @@ def to_onnx(
     warn_of(parameters_of(graph_of(model)))
     if unknown:
         raise _unknown_option(next(iter(unknown)))
-    if input_shapes:
-        model = resize_inputs(model, input_shapes)
-    exe: Any = backend("onnx").lower(model, opset=opset, target=target, metadata=metadata, disable=disable)
+    _check_verify(verify, path)
+    resized = _resized(model, input_shapes)
+    exe: Any = backend("onnx").lower(resized, opset=opset, target=target, metadata=metadata, disable=disable)
     if path is None:
         return exe.artifact
-    return exe.save(Path(path), external_data=external_data, overwrite=overwrite)
+    write = partial(exe.save, external_data=external_data, overwrite=overwrite)
+    if verify is False:
+        return write(Path(path))
+    return _verified(model, resized, Path(path), write, verify, metadata.get("dagir.source", model.name), overwrite)
+
+
+def _resized(model: Model, input_shapes: Mapping[str, Sizes] | None) -> Model:
+    return resize_inputs(model, input_shapes) if input_shapes else model
+
+
+def _check_verify(verify: Any, path: Any) -> None:
+    if not isinstance(verify, (bool, str, os.PathLike)) and not is_keras_model(verify):
+        raise ArgumentError(f"verify is True, False, a Keras model or the path of its file, got {kind(verify)}")
+    if verify is not False and path is None:
+        raise ArgumentError("verify=True compares the file that is written", remedy="give a path: to_onnx(model, path)")
+
+
+def _verified(
+    given: Any, model: Any, path: Path, write: Callable[[Path], Any], verify: Any, source: str, overwrite: bool
+) -> Path:
+    """given: the model before `input_shapes`, which may ask for sizes that Keras cannot run."""
+    witness = None if verify is True else verify
+    if verify is True and was_read(given) and takes_the_sizes(given, model):
+        witness = origin_of(given)
+    from_keras = witness is not None or was_read(given)
+    return written(model, path, write, witness=witness, from_keras=from_keras, source=source, overwrite=overwrite)
 
 
 def _unknown_option(name: str) -> ArgumentError:
     if name == "dynamic_axes":
         remedy = "sizes that are None in the model stay free; input_shapes={'x': ('batch', 224, 224, 3)} frees or fixes"
     else:
-        known = ("opset", "target", "input_shapes", "external_data", "disable", "metadata", "overwrite")
+        known = ("opset", "target", "input_shapes", "external_data", "disable", "metadata", "overwrite", "verify")
         near = difflib.get_close_matches(name, known, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known)}"
     return ArgumentError(f"to_onnx has no argument {name!r}", remedy=remedy)
@@ -83,7 +114,13 @@ def from_keras(source: Any, *, custom_objects: Mapping[str, Any] | None = None, 
     BackendError, FileError (UnsafeFile), UnsupportedLayer, which names every layer that cannot be taken.
     """
     options = {"custom_objects": custom_objects, "inputs": inputs}
-    return backend("keras").read(source, **{key: part for key, part in options.items() if part is not None})
+    options = {key: part for key, part in options.items() if part is not None}
+    model = backend("keras").read(source, **options)
+    if isinstance(model, Model):
+        from dagir.equivalence.certifying import remember
+
+        remember(model, source if is_keras_model(source) else None, options)
+    return model
 
 
 def from_onnx(source: Any) -> Model:

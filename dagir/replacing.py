@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dagir.errors import FileError
+from dagir.paths import checked
 
 
 def check_free(
     path: str | os.PathLike[str], overwrite: bool, remedy: str = "pass overwrite=True to replace it"
 ) -> None:
     """Raise FileError for what is no plain file (a folder, a device, a pipe), and for a file that shall stay."""
+    checked(path)
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:

@@ -126,7 +126,7 @@ def child(task: Task, indices: range, folder: Path, state: mmap.mmap, pipe: int)
         room = size + (6 if task.format in ANSWERS else 1) * GB
         resource.setrlimit(resource.RLIMIT_AS, (room, room))
         for index in indices:
-            struct.pack_into("<qd", state, 0, index, time.monotonic())
+            state[:] = struct.pack("<qd", index, time.monotonic())  # at once: the parent reads it at any time
             outcome = drive(task, index, folder)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
             if peak > GB:
@@ -146,7 +146,7 @@ class Child:
         for source in task.seeds[0].parent.glob("*.data"):
             shutil.copy(source, folder)
         self.state = mmap.mmap(-1, 16)
-        struct.pack_into("<qd", self.state, 0, indices.start, time.monotonic())
+        self.state[:] = struct.pack("<qd", indices.start, time.monotonic())
         self.pipe, end = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -194,7 +194,8 @@ class Pool:
         self.task, self.options, self.folder, self.deadline = task, options, folder, deadline
         self.tally = Tally()
         self.selector = selectors.DefaultSelector()
-        self.hung: set[int] = set()
+        self.hung: set[int] = set()  # children
+        self.slow: set[int] = set()  # inputs that are read again, as the machine may have stood still
 
     def run(self) -> Tally:
         """Read the inputs, until they or the time are used up."""
@@ -226,6 +227,10 @@ class Pool:
         self.selector.unregister(made.pipe)
         code = made.end()
         index, _ = made.at()
+        if made.pid in self.hung and index not in self.slow:
+            self.slow.add(index)
+            self._start(indices[indices.index(index) :], number)
+            return
         if code != 0 and time.monotonic() < self.deadline:
             said = (made.folder / "stderr").read_text(encoding="utf-8", errors="replace")[-4000:]
             kind = "hang above 10 s" if made.pid in self.hung else f"ended by {_signal(code)}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagir.backend import Backend, Executable
 from dagir.errors import ArgumentError, BackendError
+from dagir.extras import needed
 from dagir.foreign import is_keras_layer
 from dagir.graph import Graph
 from dagir.model import Model
@@ -55,9 +56,10 @@ class KerasBackend(Backend):
 
     def read(self, source: Any, **options: Any) -> Any:
         """A Keras model or layer, or a .keras or .h5 file, read without Keras: see dagir_keras.reading.read."""
-        from dagir_keras.reading import read
+        with needed("reading a Keras model"):
+            from dagir_keras.reading import read
 
-        return read(source, **options)
+            return read(source, **options)
 
     def trainer(self, model: Model, **options: Any) -> KerasTrainer:
         """The model compiled with keras.Model.compile's arguments."""
@@ -87,11 +89,7 @@ class KerasBackend(Backend):
 
 
 def _keras() -> Any:
-    try:
+    with needed("backend 'keras'"):
         import keras
-    except ImportError as error:
-        raise BackendError(
-            f"backend 'keras' needs a package that is not installed: {error.name}",
-            remedy="pip install 'dagir[keras]'",
-        ) from error
-    return keras
+
+        return keras

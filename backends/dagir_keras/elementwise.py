@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from keras import backend
 from keras import ops as K
 
 from dagir import ops
+from dagir.types import DType
 from dagir_keras.rules import rules
 
 for _op, _function in {
     ops.Negative: K.negative,
     ops.Absolute: K.absolute,
-    ops.Sign: K.sign,
     ops.Exp: K.exp,
     ops.Log: K.log,
     ops.Log1p: K.log1p,
@@ -35,7 +36,6 @@ for _op, _function in {
     ops.Divide: K.divide,
     ops.FloorDivide: K.floor_divide,
     ops.Mod: K.mod,
-    ops.Power: K.power,
     ops.Maximum: K.maximum,
     ops.Minimum: K.minimum,
 }.items():
@@ -58,6 +58,22 @@ def is_read_as_bias(first: Sequence[Any], second: Sequence[Any]) -> bool:
     return len(second) <= len(first) and isinstance(last, int) and last > 1 and first[-1] == last
 
 
+@rules.rule(ops.Sign)
+def sign(op: ops.Sign, x: Any) -> Any:
+    """TensorFlow takes a large uint32 for a negative number."""
+    if backend.standardize_dtype(x.dtype) != "uint32":
+        return K.sign(x)
+    return K.cast(K.cast(x, "bool"), "uint32")
+
+
+@rules.rule(ops.Power)
+def power(op: ops.Power, x1: Any, x2: Any) -> Any:
+    """TensorFlow takes a large uint32 for a negative number."""
+    if backend.standardize_dtype(x2.dtype) != "uint32":
+        return K.power(x1, x2)
+    return K.cast(K.power(K.cast(x1, "int64"), K.cast(x2, "int64")), "uint32")
+
+
 @rules.rule(ops.Identity)
 def identity(op: ops.Identity, x: Any) -> Any:
     return x
@@ -65,7 +81,28 @@ def identity(op: ops.Identity, x: Any) -> Any:
 
 @rules.rule(ops.Cast)
 def cast(op: ops.Cast, x: Any) -> Any:
+    if op.dtype.is_integer and "float" in backend.standardize_dtype(x.dtype):
+        return _rounded_in(x, op.dtype)
     return K.cast(x, str(op.dtype))
+
+
+def _rounded_in(x: Any, dtype: DType) -> Any:
+    """A float as an integer within its ends, NaN as 0: TensorFlow's own answer hangs on the length of the array."""
+    x = K.cast(x, "float32") if backend.standardize_dtype(x.dtype).endswith("float16") else x
+    ends = np.iinfo(dtype.numpy)
+    low, high = float(ends.min), float(ends.max)
+    x = K.where(K.isnan(x), K.zeros_like(x), x)
+    if ends.bits < 24:
+        return K.cast(K.clip(x, low, high), str(dtype))
+    if ends.bits < 64:
+        return K.cast(K.minimum(K.cast(K.clip(x, low, high), "int64"), int(ends.max)), str(dtype))
+    above = x >= high
+    found = K.cast(K.maximum(K.where(above, K.zeros_like(x), x), low), str(dtype))
+    return (
+        K.bitwise_or(found, K.cast(K.where(above, -1, 0), str(dtype)))
+        if dtype is DType.UINT64
+        else K.where(above, K.full_like(found, int(ends.max)), found)
+    )
 
 
 @rules.rule(ops.Clip)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -78,7 +79,8 @@ class KerasExecutable(Watched, Executable):
         except OSError as error:
             raise FileError(f"cannot write {path}: {error.strerror or error}") from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
         return Path(path)
 
     def keep(self, folder: Path) -> Kept | None:

@@ -35,7 +35,7 @@ def is_native(call: LayerCall) -> bool:
     layer = call.layer
     if isinstance(layer, Model):
         return True
-    if not isinstance(layer, Layer) or not type(layer).__module__.startswith("dagir.layers"):
+    if not isinstance(layer, Layer) or not _is_dagir_s(layer):
         return False
     if isinstance(layer, layers.Lambda):
         return False  # its function is of dagir; Keras gets what it computed
@@ -224,8 +224,12 @@ def _has_keras_s(layer: Layer) -> bool:
     """Whether Keras has this layer, and all that its configuration says."""
     if isinstance(layer, Model):
         return True
-    own = type(layer).__module__.startswith("dagir.layers")
-    return own and hasattr(keras.layers, type(layer).__name__) and _config(layer) is not None
+    return _is_dagir_s(layer) and hasattr(keras.layers, type(layer).__name__) and _config(layer) is not None
+
+
+def _is_dagir_s(layer: Layer) -> bool:
+    """Whether a layer's class is one of dagir's, and none that bears such a name."""
+    return vars(layers).get(type(layer).__name__) is type(layer)
 
 
 def _plain(value: Any) -> Any:

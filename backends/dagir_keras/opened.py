@@ -16,10 +16,12 @@ from dagir.backend import Executable, Kept, graph_of, signature
 from dagir.errors import ArgumentError, FileError
 from dagir.graph import Graph
 from dagir.model import Model
+from dagir.paths import checked
 from dagir.structure import flatten, flatten_like, pack
 from dagir.types import Array
 from dagir_keras.executable import refused, to_numpy
 from dagir_keras.points import Watched, input_of
+from dagir_keras.reading import check
 from dagir_keras.saving import KEPT, keep, kept
 
 
@@ -71,8 +73,10 @@ class KerasFile(KerasModel):
 
     def __init__(self, path: str | os.PathLike[str], model: Model | Graph) -> None:
         self.path = Path(path)
+        checked(self.path)
         if not self.path.is_file():
             raise FileError(f"there is no file {self.path}")
+        check(str(self.path))
         try:
             artifact = keras.models.load_model(self.path, compile=False)
         except Exception as error:  # Keras raises whatever its layers raise

@@ -14,7 +14,7 @@ import keras
 
 from dagir.backend import at_node
 from dagir.dims import SymbolicDim
-from dagir.errors import DagirError
+from dagir.errors import BackendError, DagirError
 from dagir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.layers import Layer
 from dagir.layers.arguments import signature
@@ -152,6 +152,7 @@ class Program:
                 results = step(operands)
             except DagirError as error:
                 raise at_node(error, node) from None
+            _refuse_narrowed(node, results)
             values.update(zip(node.outputs, results, strict=True))
         found = {value: layer.run(tensors[:1])[0] for value, layer in self.fixed.items()}
         return [
@@ -325,3 +326,13 @@ def _input(name: str, value: Value) -> Any:
 
 def _as_tuple(found: Any) -> tuple[Any, ...]:
     return found if isinstance(found, tuple) else (found,)
+
+
+def _refuse_narrowed(node: Node, results: Sequence[Any]) -> None:
+    """Raise BackendError where Keras computes with uint32 in place of uint64, as many of its functions do."""
+    for value, result in zip(node.outputs, results, strict=False):
+        if value.dtype is DType.UINT64 and keras.backend.standardize_dtype(result.dtype) != "uint64":
+            error = BackendError(
+                f"Keras computes {node.op.op_name} of uint64 with 32 bits", remedy="cast to int64 first, or use numpy"
+            )
+            raise at_node(error, node)

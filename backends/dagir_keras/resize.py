@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import backend
 from keras import ops as K
 
@@ -31,11 +32,23 @@ def upsample(op: ops.UpSample, x: Any) -> Any:
 def resize(op: ops.Resize, x: Any) -> Any:
     dtype = backend.standardize_dtype(x.dtype)
     if op.interpolation == "nearest":
-        return K.image.resize(x, op.size, "nearest", data_format=op.data_format)
+        return _resized(op, x)
     if dtype == "float64":
         raise UnsupportedOp("TensorFlow interpolates no float64", remedy="cast the input to float32 before resizing")
-    y = K.image.resize(K.cast(x, "float32"), op.size, op.interpolation, op.antialias, data_format=op.data_format)
-    return K.cast(y, dtype)
+    return K.cast(_resized(op, K.cast(x, "float32")), dtype)
+
+
+def _resized(op: ops.Resize, x: Any) -> Any:
+    """keras.ops.image.resize compares the sizes with 0, so sizes known at run time only go past it."""
+    antialias = op.antialias and op.interpolation != "nearest"
+    if all(isinstance(size, int) for size in op.size):
+        return K.image.resize(x, op.size, op.interpolation, antialias, data_format=op.data_format)
+    first = op.data_format == "channels_first"
+    images = K.transpose(x, (0, 2, 3, 1)) if first else x
+    y = tf.image.resize(
+        images, tf.stack([tf.cast(size, tf.int32) for size in op.size]), op.interpolation, antialias=antialias
+    )
+    return K.transpose(y, (0, 3, 1, 2)) if first else y
 
 
 @rules.rule(ops.Window)

@@ -103,13 +103,13 @@ def gelu(op: ops.Gelu, x: Array) -> Array:
 
 @rules.rule(ops.Softmax)
 def softmax(op: ops.Softmax, x: Array) -> Array:
-    powers = np.exp(x - x.max(axis=op.axes, keepdims=True))
+    powers = np.exp(x - x.max(axis=op.axes, keepdims=True, initial=-np.inf))
     return powers / powers.sum(axis=op.axes, keepdims=True)
 
 
 @rules.rule(ops.LogSoftmax)
 def log_softmax(op: ops.LogSoftmax, x: Array) -> Array:
-    shifted = x - x.max(axis=op.axes, keepdims=True)
+    shifted = x - x.max(axis=op.axes, keepdims=True, initial=-np.inf)
     return shifted - np.log(np.exp(shifted).sum(axis=op.axes, keepdims=True))
 
 

@@ -7,6 +7,7 @@ from math import sqrt
 import numpy as np
 
 from dagir import ops
+from dagir.ops.partial import refuse
 from dagir.types import Array, DType
 from dagir_numpy.rules import rules
 
@@ -30,7 +31,6 @@ _UFUNCS = {
     ops.Subtract: np.subtract,
     ops.Multiply: np.multiply,
     ops.Divide: np.divide,
-    ops.Mod: np.mod,
     ops.Maximum: np.maximum,
     ops.Minimum: np.minimum,
 }
@@ -44,12 +44,20 @@ def floor_divide(op: ops.FloorDivide, x1: Array, x2: Array) -> Array:
     """Of floats the quotient, rounded down; NumPy's own is NaN for infinities, which Keras's and ONNX's are not."""
     if DType.of(x1.dtype).is_float:
         return np.asarray(np.floor(np.divide(x1, x2)))
+    refuse(op, x2)
     return np.asarray(np.floor_divide(x1, x2))
+
+
+@rules.rule(ops.Mod)
+def mod(op: ops.Mod, x1: Array, x2: Array) -> Array:
+    refuse(op, x2)
+    return np.asarray(np.mod(x1, x2))
 
 
 @rules.rule(ops.Power)
 def power(op: ops.Power, x1: Array, x2: Array) -> Array:
     """IEEE 754's pow; for one exponent 0.5 NumPy takes the square root, whose sign at -0 and -infinity is another."""
+    refuse(op, x2)
     if (x2 == 0.5).any():
         x1, x2 = np.broadcast_arrays(x1, x2)
         x2 = x2.copy()
@@ -78,7 +86,13 @@ def erf_rule(op: ops.Erf, x: Array) -> Array:
 
 @rules.rule(ops.Cast)
 def cast(op: ops.Cast, x: Array) -> Array:
-    return x.astype(op.dtype.numpy)
+    if not op.dtype.is_integer or not DType.of(x.dtype).is_float:
+        return x.astype(op.dtype.numpy)
+    ends = np.iinfo(op.dtype.numpy)
+    wide = x.astype(np.float32) if x.dtype.itemsize < 4 else x
+    below, above = wide < float(ends.min), wide >= float(ends.max)  # a float next to the end is that power of two
+    found = np.where(below | above | np.isnan(wide), 0, wide).astype(op.dtype.numpy)
+    return np.where(above, ends.max, np.where(below, ends.min, found)).astype(op.dtype.numpy)
 
 
 @rules.rule(ops.Clip)

@@ -24,7 +24,7 @@ for _op, _function in {
 @rules.rule(ops.ReduceLogSumExp)
 def log_sum_exp(op: ops.ReduceLogSumExp, x: Array) -> Array:
     """Shifted by the largest, so that no power overflows; not where that is infinite, for inf - inf is NaN."""
-    largest = np.max(x, axis=op.axes, keepdims=True)
+    largest = np.max(x, axis=op.axes, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(largest), largest, x.dtype.type(0))
     found = np.log(np.sum(np.exp(x - shift), axis=op.axes, keepdims=True)) + shift
     return found if op.keepdims else np.squeeze(found, op.axes)

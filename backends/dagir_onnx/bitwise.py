@@ -6,6 +6,7 @@ from dagir import ops
 from dagir.types import DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.integers import shift_amount
 from dagir_onnx.rules import rules
 
 for _op, _op_type in {
@@ -20,7 +21,7 @@ for _op, _op_type in {
 @rules.rule(ops.LeftShift)
 def left_shift(op: ops.LeftShift, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
     """ONNX shifts unsigned integers; a signed one has the same bits."""
-    return _signed(emit, _shifted(emit, _unsigned(emit, x1), _unsigned(emit, x2), "LEFT"), x1)
+    return _signed(emit, _shifted(emit, _unsigned(emit, x1), x2, "LEFT"), x1)
 
 
 @rules.rule(ops.RightShift)
@@ -32,12 +33,14 @@ def right_shift(op: ops.RightShift, emit: Emitter, x1: Tensor, x2: Tensor) -> Te
     is_negative = emit("Less", x1, emit.constant(0, dtype))
     turn = emit("Neg", emit("Cast", is_negative, to=TO_ONNX[dtype], type=x1.type))
     positive = _unsigned(emit, emit("BitwiseXor", x1, turn))
-    shifted = _signed(emit, _shifted(emit, positive, _unsigned(emit, x2), "RIGHT"), x1)
+    shifted = _signed(emit, _shifted(emit, positive, x2, "RIGHT"), x1)
     return emit("BitwiseXor", shifted, turn)
 
 
 def _shifted(emit: Emitter, x1: Tensor, x2: Tensor, direction: str) -> Tensor:
-    return emit("BitShift", x1, x2, direction=direction)
+    amount = _unsigned(emit, shift_amount(emit, x2))
+    found: Tensor = emit("BitShift", x1, amount, direction=direction)
+    return found
 
 
 def _unsigned(emit: Emitter, x: Tensor) -> Tensor:

@@ -130,10 +130,9 @@ def _digest(array: Array) -> str:
 def hashes(path: Path, proto: ModelProto | None = None) -> tuple[str, str]:
     """SHA-256 of the weights (names, dtypes, shapes, numbers, wherever they lie) and of all else in the graph.
 
-    Raises FileError.
+    proto: what stands in the file, of which the weights are taken out: they may be large. Raises FileError.
     """
-    whole = ModelProto()
-    whole.CopyFrom(proto or received.read(path))
+    whole = proto or received.read(path)
     weights = hashlib.sha256()
     for tensor in sorted(whole.graph.initializer, key=lambda each: each.name):
         array = received.array_of(tensor, path)
@@ -151,10 +150,10 @@ def recertify(path: str | os.PathLike[str]) -> Report:
     with limits.reading(str(target)):
         proto = received.read(target)
         held = _held(target, proto)
+        _check_interface(held, proto, target)
         for what, found in zip(("weights", "graph"), hashes(target, proto), strict=True):
             if held.hashes[what] != found:
                 raise FileError(f"the {what} of {target} are not those that were verified: the file was changed")
-        _check_interface(held, proto, target)
         session = _session(target, proto)
         findings: dict[str, list[Finding]] = {}
         kinds: dict[str, TensorType] = {}
@@ -232,7 +231,7 @@ def _session(path: Path, proto: ModelProto) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what it would log is raised
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except REFUSALS as error:
         raise file_refusal(error, proto, "cpu", path) from None
 

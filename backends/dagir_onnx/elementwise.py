@@ -6,6 +6,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.types import DType
+from dagir_onnx import integers
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
@@ -30,7 +31,6 @@ _SAME_NAME = {
     ops.Subtract: "Sub",
     ops.Multiply: "Mul",
     ops.Divide: "Div",
-    ops.Power: "Pow",
     ops.Maximum: "Max",
     ops.Minimum: "Min",
 }
@@ -76,19 +76,24 @@ def expm1(op: ops.Expm1, emit: Emitter, x: Tensor) -> Tensor:
 def floor_divide(op: ops.FloorDivide, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
     if x1.type.dtype.is_float:
         return emit("Floor", emit("Div", x1, x2))
-    toward_zero = emit("Div", x1, x2)
+    return integers.divided(emit, x1, x2, _floor_divided)
+
+
+def _floor_divided(emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
+    toward_zero: Tensor = emit("Div", x1, x2)
     if x1.type.dtype.startswith("u"):
         return toward_zero
     zero = emit.constant(0, x1.type.dtype)
     inexact = emit("Not", emit("Equal", emit("Mod", x1, x2), zero))
     below_zero = emit("Xor", emit("Less", x1, zero), emit("Less", x2, zero))
-    return emit("Sub", toward_zero, emit("Cast", emit("And", inexact, below_zero), to=TO_ONNX[x1.type.dtype]))
+    less: Tensor = emit("Sub", toward_zero, emit("Cast", emit("And", inexact, below_zero), to=TO_ONNX[x1.type.dtype]))
+    return less
 
 
 @rules.rule(ops.Mod)
 def mod(op: ops.Mod, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
     if not x1.type.dtype.is_float:
-        return emit("Mod", x1, x2)
+        return integers.divided(emit, x1, x2, lambda emit, x1, x2: emit("Mod", x1, x2))
     rest = emit("Mod", x1, x2, fmod=1)  # the sign of x1; NumPy's is the sign of x2
     zero = emit.constant(0, x1.type.dtype)
     differ = emit("Less", emit("Mul", emit("Sign", rest), emit("Sign", x2)), zero)
@@ -97,7 +102,16 @@ def mod(op: ops.Mod, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
 
 @rules.rule(ops.Cast)
 def cast(op: ops.Cast, emit: Emitter, x: Tensor) -> Tensor:
+    if op.dtype.is_integer and x.type.dtype.is_float:
+        return integers.rounded_in(emit, x, op.dtype)
     return emit("Cast", x, to=TO_ONNX[op.dtype])
+
+
+@rules.rule(ops.Power)
+def power(op: ops.Power, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
+    if x1.type.dtype.is_float:
+        return emit("Pow", x1, x2)
+    return integers.power(emit, x1, x2)
 
 
 @rules.rule(ops.Clip)

@@ -118,7 +118,7 @@ class OnnxExecutable(Executable):
         with self._source(options) as (source, lent):
             providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
             try:
-                session = onnxruntime.InferenceSession(source, options, providers=providers)
+                session = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
             except REFUSALS as error:
                 raise self._refused(error) from None
         session.lent = lent  # it reads this memory as long as it lives, which may be longer than the executable
@@ -173,7 +173,7 @@ class OnnxExecutable(Executable):
 
     def _refuse_fatal(self, arrays: Sequence[Array]) -> None:
         """Raise FeedError for a batch of 0 where it would not fail but end the process (onnxruntime 1.32)."""
-        node = None if all(array.size for array in arrays) else first_of(self._graph, (ops.LSTM, ops.GRU))
+        node = None if all(array.size for array in arrays) else first_of(self._graph, (ops.LSTM, ops.GRU, ops.Scan))
         if node is not None:
             raise FeedError(
                 f"onnxruntime cannot run {describe(node)} on an empty batch",

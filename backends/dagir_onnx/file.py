@@ -13,6 +13,7 @@ from typing import BinaryIO
 from onnx import GraphProto, ModelProto, StringStringEntryProto, TensorProto
 
 from dagir.errors import FileError
+from dagir.paths import checked
 from dagir.replacing import check_free, put
 from dagir_onnx.weights import SMALL, Initializers, bytes_of, header, size_of, write_data, write_numbers
 
@@ -26,6 +27,9 @@ def write(
 
     Raises FileError where the file cannot be written or would replace another.
     """
+    checked(path, as_text=True)
+    if path.is_dir():
+        raise FileError(f"{path} is a folder", remedy="give the name of a file")
     outside = size_of(initializers) > EMBEDDED_LIMIT if external_data is None else external_data
     data_path = path.with_name(path.name + ".data")
     for target in [path, *([data_path] if outside else [])]:

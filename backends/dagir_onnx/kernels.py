@@ -16,6 +16,7 @@ from dagir.types import Array
 REFUSALS = (
     *(states.Fail, states.InvalidArgument, states.NoSuchFile, states.NoModel, states.RuntimeException),
     *(states.InvalidProtobuf, states.NotImplemented, states.InvalidGraph, states.EPFail, RuntimeError),
+    UnicodeDecodeError,  # it tells of bytes in the file that are no text
 )
 _FATAL_WHEN_EMPTY = ("LSTM", "GRU", "RNN")
 _NODE = re.compile(r"""node with name '([^']*)'|[Nn]ode \(([^)]*)\)|In Node, \("([^"]*)"|node\. Name:'([^']*)'""")

@@ -18,6 +18,7 @@ from dagir.backend import Executable, FileSummary, graph_of, signature
 from dagir.errors import ArgumentError, DagirError, FileError
 from dagir.graph import Graph
 from dagir.model import Model
+from dagir.paths import checked
 from dagir_onnx import received
 from dagir_onnx.executable import OnnxExecutable, OnnxPart, check_device
 from dagir_onnx.kernels import file_refusal
@@ -37,6 +38,7 @@ class OnnxFile(OnnxExecutable):
         self.device = device
         self._options = session_options
         self._session = None
+        checked(self.path, as_text=True)
         if not self.path.exists():
             raise FileError(f"there is no file {self.path}")
         received.check(skim(self.path), self.path)  # before onnxruntime, which trusts it, opens it

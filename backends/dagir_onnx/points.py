@@ -102,7 +102,9 @@ class Watch:
         known = {info.name for info in self._proto.graph.output}
         extra = [ValueInfoProto(name=name) for name in dict.fromkeys(tensors) if name not in known]
         try:
-            session = onnxruntime.InferenceSession(self._source(extra), self._options, providers=self._providers)
+            session = onnxruntime.InferenceSession(
+                self._source(extra), self._options, providers=self._providers, enable_fallback=0
+            )
         except REFUSALS as error:
             raise self._refused(error) from None
         return [np.asarray(array) for array in session.run(list(tensors), dict(feeds))]

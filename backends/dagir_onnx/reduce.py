@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dagir import ops
 from dagir.ops.reduce import Reduce
-from dagir.types import DType
+from dagir.types import DType, normalize_axes
+from dagir_onnx import integers
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 
 _NARROW = (DType.INT8, DType.INT16, DType.UINT8, DType.UINT16)  # ONNX reduces none of these throughout
 _OP_TYPES = {
-    ops.ReduceSum: "ReduceSum",
     ops.ReduceMax: "ReduceMax",
     ops.ReduceMin: "ReduceMin",
-    ops.ReduceProd: "ReduceProd",
     ops.ReduceLogSumExp: "ReduceLogSumExp",
-    ops.ReduceAny: "ReduceMax",
     ops.ReduceAll: "ReduceMin",
 }
 
@@ -46,6 +44,40 @@ def mean(op: ops.ReduceMean, emit: Emitter, x: Tensor) -> Tensor:
     kept = x.type.with_shape((*x.type.shape[:2], *[1] * len(spatial)))
     pooled: Tensor = emit("GlobalAveragePool", x, type=kept)
     return pooled if op.keepdims else emit("Squeeze", pooled, emit.ints(*spatial))
+
+
+@rules.rule(ops.ReduceSum)
+def total(op: ops.ReduceSum, emit: Emitter, x: Tensor) -> Tensor:
+    """Of integers by way of int64: onnxruntime adds doubles, and stops at the ends in place of wrapping."""
+    dtype = x.type.dtype
+    if dtype.is_float or dtype is DType.UINT64 or not op.axes:
+        return _reduce("ReduceSum", op, emit, x)
+    wide = integers.cast(emit, x, DType.INT64)
+    if dtype is DType.INT64:
+        return integers.summed(emit, wide, lambda part: _reduce("ReduceSum", op, emit, part))
+    summed = _reduce("ReduceSum", op, emit, wide)
+    found: Tensor = emit("Cast", summed, to=TO_ONNX[dtype])
+    return found
+
+
+@rules.rule(ops.ReduceProd)
+def product(op: ops.ReduceProd, emit: Emitter, x: Tensor) -> Tensor:
+    """Of integers by a Scan over each axis: ReduceProd multiplies doubles."""
+    dtype = x.type.dtype
+    if dtype.is_float or not op.axes:
+        return _reduce("ReduceProd", op, emit, x)
+    wide = DType.INT32 if dtype in _NARROW else DType.INT64
+    found = integers.cast(emit, x, wide)
+    for axis in reversed(normalize_axes(op.axes, x.type.rank)):
+        found = integers.multiplied(emit, found, axis)
+    found = emit("Unsqueeze", found, emit.ints(*op.axes), type=emit.outputs[0].type) if op.keepdims else found
+    return integers.cast(emit, Tensor(found.name, found.type.with_dtype(wide)), dtype)
+
+
+@rules.rule(ops.ReduceAny)
+def any_true(op: ops.ReduceAny, emit: Emitter, x: Tensor) -> Tensor:
+    """How many are true: the largest of none would be true."""
+    return _as_reducible("ReduceSum", op, emit, x)
 
 
 for _op, _op_type in _OP_TYPES.items():

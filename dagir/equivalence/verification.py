@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -243,12 +244,25 @@ def _cases(
 def _given(oracle: Oracle, inputs: Any) -> Iterator[list[Array]]:
     """The user's samples: a feed, or the path of an .npz file with an array for each input."""
     if isinstance(inputs, (str, PathLike)):
-        try:
-            with np.load(inputs, allow_pickle=False) as file:
-                inputs = dict(file)
-        except (OSError, ValueError) as error:
-            raise FileError(f"{inputs} cannot be read as .npz: {error}") from error
+        inputs = _read_npz(inputs)
     yield oracle.arrange(inputs)
+
+
+def _read_npz(path: str | PathLike[str]) -> dict[str, Any]:
+    """The arrays of a file; a pipe is not waited for. Raises FileError."""
+    remedy = "np.savez(path, **arrays) writes such a file"
+    try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise FileError(f"{path}: is no plain file", remedy=remedy)
+        with open(path, "rb") as stream:  # np.load leaves a file open that it cannot read
+            found = np.load(stream, allow_pickle=False)
+            if not isinstance(found, np.ndarray):
+                return dict(found)
+        raise FileError(f"{path} holds one array, without the name of an input", remedy=remedy)
+    except FileError:
+        raise
+    except Exception as error:  # zip files and arrays each have errors of their own
+        raise FileError(f"{path!s:.200} cannot be read as .npz: {error!s:.200}", remedy=remedy) from error
 
 
 def first_accepted(

@@ -80,6 +80,12 @@ def name_of_keras(function: Any) -> str | None:
 def _from_config(config: Mapping[str, Any]) -> ActivationFunction:
     """A function by its name, or a layer that is an activation, with its arguments."""
     kind, content = config.get("class_name"), config.get("config")
+    module, registered = str(config.get("module") or "keras"), config.get("registered_name")
+    if module.partition(".")[0] not in ("keras", "builtins") or registered not in (None, kind):
+        raise ArgumentError(
+            f"the activation {registered or kind!r} of {module!r} is of its own, whatever its name",
+            remedy="give the function itself, or a layer of dagir",
+        )
     if kind == "function" or isinstance(content, str):
         return get(content)
     if isinstance(kind, str) and kind in _LAYERS and isinstance(content, Mapping):

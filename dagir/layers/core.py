@@ -176,6 +176,8 @@ class Identity(Layer):
 class Embedding(Layer):
     """Row `id` of a table for each id. With mask_zero, id 0 is padding and makes a mask.  keras.layers.Embedding."""
 
+    takes_floats = False  # what reads a model of Keras says so, whose layer takes any: 0.3 is row 0, yet no padding
+
     def __init__(
         self,
         input_dim: int,
@@ -207,7 +209,7 @@ class Embedding(Layer):
 
     def check_dtype(self, inputs: Any) -> None:
         """Only integers are ids."""
-        if isinstance(inputs, Value) and not inputs.dtype.is_integer:
+        if isinstance(inputs, Value) and not inputs.dtype.is_integer and not self.takes_floats:
             raise DTypeError(
                 f"Embedding takes integer ids, got {inputs.dtype}",
                 remedy="give the input an integer dtype: dagir.Input(shape=(None,), dtype='int32')",
@@ -215,7 +217,8 @@ class Embedding(Layer):
 
     def call(self, inputs: Value) -> Value:
         """ids: int[*s] -> f[*s, output_dim]."""
-        return ops.embedding(inputs, self.embeddings)
+        ids = ops.cast(inputs, "int32") if inputs.dtype.is_float else inputs
+        return ops.embedding(ids, self.embeddings)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """ids != 0, where mask_zero."""

@@ -26,6 +26,7 @@ class _Lookup(Layer):
 
     term: ClassVar[type]
     term_dtype: ClassVar[DType]
+    counts_in: DType | None = None  # the dtype of what is one_hot, multi_hot, count; None: that of the layer
 
     def _configure(
         self,
@@ -147,7 +148,9 @@ class _Lookup(Layer):
         found = self._places(x, dict(zip(self.tokens, places, strict=True)))
         if self.output_mode == "int":
             return found
-        hot = encode(found, "count" if self.output_mode == "tf_idf" else self.output_mode, self.depth, self.dtype)
+        weighed = self.output_mode == "tf_idf"
+        dtype = self.dtype if weighed or self.counts_in is None else self.counts_in
+        hot = encode(found, "count" if weighed else self.output_mode, self.depth, dtype)
         return hot if self.output_mode != "tf_idf" else hot * as_value(np.asarray(self.idf_weights, self.dtype.numpy))
 
     def _places(self, x: Value, table: dict[Any, int]) -> Value:

@@ -12,6 +12,7 @@ from dagir import limits
 from dagir.dims import Dim, SymbolicDim
 from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Value, apply, as_value
+from dagir.ops.counts import count_from
 from dagir.ops.creation import arange, full
 from dagir.ops.elementwise import floor_divide, mod, subtract
 from dagir.ops.reduce import sum as reduce_sum
@@ -237,7 +238,7 @@ def repeat(x: Any, repeats: Dim | Sequence[int], axis: int | None = None) -> Val
     length = value.type.shape[place]
     if isinstance(repeats, SymbolicDim):
         return _repeated(value, repeats, place)
-    counts = [int(n) for n in np.asarray(repeats).reshape(-1)]
+    counts = [int(count_from("repeat", "repeats", n)) for n in np.asarray(repeats).reshape(-1)]  # type: ignore[arg-type]
     if len(counts) > 1:
         if length != len(counts):
             raise ShapeError(f"repeat takes a count for each of the {length} entries of axis {place}, or one for all")

@@ -51,13 +51,16 @@ class BitwiseXor(Binary):
 
 
 class LeftShift(Binary):
-    """x1's bits moved up by x2 places, 0 <= x2 < width; those beyond the width are lost.  NumPy left_shift."""
+    """x1's bits moved up by x2 places, those beyond the width are lost.  NumPy left_shift.
+
+    x2 is held within 0 and width - 1, as TensorFlow does on a CPU.
+    """
 
     accepts = "integer"
 
 
 class RightShift(Binary):
-    """x1's bits moved down by x2 places, 0 <= x2 < width: floor(x1 / 2**x2).  NumPy right_shift."""
+    """floor(x1 / 2**x2).  NumPy right_shift, but x2 held within 0 and width - 1, as TensorFlow does on a CPU."""
 
     accepts = "integer"
 

@@ -12,6 +12,7 @@ from dagir import limits
 from dagir.dims import Dim, SymbolicDim, max_dim
 from dagir.errors import ArgumentError
 from dagir.graph import Constant, Value, apply, as_value
+from dagir.ops.counts import count_from
 from dagir.ops.elementwise import Identity, cast
 from dagir.ops.logic import equal, greater_equal
 from dagir.ops.shape import broadcast_to, expand_dims
@@ -125,6 +126,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
 
     start and stop may be named sizes, as ops.shape(x) gives them.
     """
+    if start is None:
+        count_from("arange", "start", start)
     first, last = (0, start) if stop is None else (start, stop)
     stride = 1 if step is None else step
     if not isinstance(first, SymbolicDim) and not isinstance(last, SymbolicDim):
@@ -180,6 +183,7 @@ def geomspace(
 
 def eye(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
     """[N, M] with 1 on the k-th diagonal above the main one, 0 elsewhere; float32. Sizes may be named."""
+    count_from("eye", "N", N)
     if isinstance(N, SymbolicDim) or isinstance(M, SymbolicDim):
         return cast(equal(*_places(N, M, k)), DType.FLOAT32 if dtype is None else dtype)
     spend_elements("eye", N, N if M is None else M)
@@ -188,6 +192,7 @@ def eye(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  
 
 def tri(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
     """[N, M] with 1 up to the k-th diagonal above the main one, 0 beyond; float32. Sizes may be named."""
+    count_from("tri", "N", N)
     if isinstance(N, SymbolicDim) or isinstance(M, SymbolicDim):
         return cast(greater_equal(*_places(N, M, k)), DType.FLOAT32 if dtype is None else dtype)
     spend_elements("tri", N, N if M is None else M)

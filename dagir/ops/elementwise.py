@@ -10,6 +10,7 @@ import numpy as np
 from dagir import limits
 from dagir.errors import ArgumentError, DTypeError
 from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ops.partial import refuse_constant
 from dagir.types import DType, TensorType, broadcast
 
 __all__ = [
@@ -198,7 +199,11 @@ class Identity(Unary):
 
 @dataclass(frozen=True)
 class Cast(Op):
-    """x: t[*s] -> dtype[*s]. Floats to integers truncate towards zero.  ONNX Cast-13."""
+    """x: t[*s] -> dtype[*s]. Floats to integers truncate towards zero.  ONNX Cast-13.
+
+    A float that the integer cannot hold has no answer in ONNX, and TensorFlow's changes with the length of the array.
+    Here NaN becomes 0, and any other the integer's nearer end.
+    """
 
     dtype: DType
 
@@ -242,15 +247,15 @@ class Divide(Binary):
 
 
 class FloorDivide(Binary):
-    """floor(x1 / x2).  NumPy floor_divide."""
+    """floor(x1 / x2); integers by 0 are an error, as in TensorFlow; the least by -1 is itself.  NumPy floor_divide."""
 
 
 class Mod(Binary):
-    """The remainder with the sign of x2.  NumPy mod."""
+    """The remainder with the sign of x2; integers by 0 are an error, as in TensorFlow.  NumPy mod."""
 
 
 class Power(Binary):
-    """x1 ** x2.  ONNX Pow-15."""
+    """x1 ** x2; of integers modulo 2**bits, and a negative x2 is an error, as in TensorFlow.  ONNX Pow-15."""
 
 
 class Maximum(Binary):
@@ -275,6 +280,14 @@ class Clip(Op):
     def infer(self, x: TensorType) -> Types:
         """The type of x."""
         require("number", x)
+        if x.dtype.is_integer:
+            ends = np.iinfo(x.dtype.numpy)
+            for bound in (self.minimum, self.maximum):
+                if not ends.min <= bound <= ends.max:
+                    raise DTypeError(
+                        f"clip has the bound {bound}, which is no {x.dtype}",
+                        remedy=f"take one from {ends.min} to {ends.max}, or cast the value first",
+                    )
         return (x,)
 
 
@@ -289,6 +302,7 @@ def binary(op: Op, x1: Any, x2: Any) -> Value:
         x1 = as_value(x1, like=None if isinstance(x1, Value) else reference(x2))
     if not isinstance(x2, Value):
         x2 = as_value(x2, like=x1)
+    refuse_constant(op, x1, x2)
     return apply(op, x1, x2)
 
 

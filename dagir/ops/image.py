@@ -11,6 +11,7 @@ from dagir.dims import Dim, max_dim, min_dim
 from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Value, apply, as_value
 from dagir.ops.conv import conv
+from dagir.ops.counts import count_from
 from dagir.ops.creation import eye, full
 from dagir.ops.elementwise import cast, multiply
 from dagir.ops.reduce import sum as sum_of
@@ -41,9 +42,11 @@ def resize(
         raise ArgumentError(f"resize takes fill_mode 'constant' only, got {fill_mode!r}")
     if crop_to_aspect_ratio and pad_to_aspect_ratio:
         raise ArgumentError("resize takes one of crop_to_aspect_ratio and pad_to_aspect_ratio, not both")
-    target = tuple(size)
+    target = tuple(size) if isinstance(size, (list, tuple, np.ndarray)) else ()
     if len(target) != 2:
         raise ArgumentError(f"resize takes a size of (height, width), got {size!r}")
+    high, wide = (count_from("resize", what, each) for what, each in zip(("height", "width"), target, strict=True))
+    target = (high, wide)
     values = as_value(images)
     if interpolation != "nearest" and not values.dtype.is_float:
         values = cast(values, DType.FLOAT32)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dagir.dims import Dim
+from dagir.dims import Dim, SymbolicDim
 from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Op, Types, Value, apply, as_value
 from dagir.ops.elementwise import require
@@ -103,7 +103,8 @@ class Resize(Op):
             raise ArgumentError(f"data_format is 'channels_last' or 'channels_first', got {self.data_format!r}")
         if x.rank != 4:
             raise ShapeError(f"Resize takes x of rank 4, got {x.rank}")
-        if len(self.size) != 2 or any(isinstance(size, int) and size < 1 for size in self.size):
+        numbers = [size for size in self.size if not isinstance(size, SymbolicDim)]
+        if len(self.size) != 2 or any(not isinstance(size, int) or size < 1 for size in numbers):
             raise ArgumentError(f"Resize takes a height and a width of at least 1, got {self.size}")
         shape = list(x.shape)
         for axis, size in zip(self.spatial_axes, self.size, strict=True):

@@ -12,6 +12,7 @@ from dagir.dims import Dim, SymbolicDim
 from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Op, Types, Value, apply, as_value
 from dagir.ops.arrangement import meshgrid
+from dagir.ops.counts import count_from
 from dagir.ops.creation import arange, full
 from dagir.ops.elementwise import add, cast, same_dtype
 from dagir.ops.indexing import getitem
@@ -209,7 +210,7 @@ def one_hot(x: Any, num_classes: Dim, axis: int = -1, dtype: Any = None) -> Valu
     """1 at the class of each element on a new axis, 0 elsewhere; all 0 for a class that there is not; float32."""
     value = as_value(x)
     place = normalize_axis(axis, value.ndim + 1)
-    count = num_classes if isinstance(num_classes, SymbolicDim) else int(num_classes)
+    count = count_from("one_hot", "num_classes", num_classes)
     classes = reshape(arange(count, dtype=value.dtype), (-1, *(1,) * (value.ndim - place)))
     return cast(equal(expand_dims(value, place), classes), dtype or DType.FLOAT32)
 

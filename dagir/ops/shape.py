@@ -12,6 +12,7 @@ import numpy as np
 from dagir.dims import Dim, SymbolicDim, max_dim, min_dim
 from dagir.errors import ArgumentError, ShapeError
 from dagir.graph import Constant, Op, Types, Value, apply, as_value
+from dagir.ops.counts import count_from
 from dagir.ops.elementwise import same_dtype
 from dagir.types import Shape, TensorType, broadcast, equate, normalize_axes, normalize_axis
 
@@ -358,7 +359,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float |
         value, widths = _pad_named(value, widths, float(constant_values or 0.0))
     if named and not any(map(any, widths)):
         return value
-    pairs = tuple((int(before), int(after)) for before, after in widths)
+    counts = [[count_from("pad", "pad_width", width) for width in pair] for pair in widths]
+    pairs = tuple((int(before), int(after)) for before, after in counts)  # type: ignore[arg-type]
     if mode not in ("constant", "reflect", "symmetric", "edge"):
         raise ArgumentError(f"unknown pad mode {mode!r}", remedy="use constant, reflect, symmetric or edge")
     return apply(Pad(pairs, mode, float(constant_values or 0.0)), value)
@@ -382,7 +384,7 @@ def tile(x: Any, repeats: Dim | Sequence[Dim]) -> Value:
     """x repeated along each axis, as numpy.tile; counts may be named sizes."""
     value = as_value(x)
     given = [repeats] if isinstance(repeats, (int, SymbolicDim)) else list(repeats)
-    counts = [1] * (value.ndim - len(given)) + [n if isinstance(n, SymbolicDim) else int(n) for n in given]
+    counts = [1] * (value.ndim - len(given)) + [count_from("tile", "repeats", n) for n in given]
     for _ in range(len(counts) - value.ndim):
         value = expand_dims(value, 0)
     if any(isinstance(n, SymbolicDim) for n in counts):

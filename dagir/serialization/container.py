@@ -22,6 +22,7 @@ import numpy as np
 from dagir import limits
 from dagir.errors import FileError
 from dagir.model_files import DAGIR, format_of
+from dagir.paths import checked
 from dagir.replacing import check_free
 from dagir.serialization.reading import Place, Record, expect, parse_json, shown
 from dagir.types import Array, DType
@@ -57,6 +58,7 @@ def checksum(array: Array) -> int:
 
 def write(path: str, tensors: Mapping[str, Array], metadata: Mapping[str, str], *, overwrite: bool) -> None:
     """Write to a new file beside `path`, then rename it into place. Raises FileError, and leaves no half file."""
+    checked(path)
     target = os.path.realpath(path)
     check_free(path, overwrite=True)
     if not overwrite and os.path.lexists(target):
@@ -98,6 +100,7 @@ def _header(tensors: Mapping[str, Array], metadata: Mapping[str, str], path: str
 def read(path: str) -> tuple[dict[str, Array], dict[str, str]]:
     """The tensors, mapped and read-only, and the metadata. Raises FileError on all that is not as it should be."""
     place = Place(path)
+    checked(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # before open, which would wait for ever on a pipe
             raise place.error("is a folder or a device, not a file")

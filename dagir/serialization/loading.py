@@ -19,6 +19,7 @@ from dagir.serialization.nodes import Nodes
 from dagir.serialization.reading import Place, Record, expect, index, parse_json, shown
 from dagir.serialization.saving import FORMAT, VERSION
 from dagir.serialization.structures import Decoder, decode_type
+from dagir.structure import flatten
 from dagir.training import TrainingState
 from dagir.types import Array, DType, type_of
 
@@ -192,6 +193,8 @@ class Reader:
                 raise (record.place / "kwargs").error("must be a dict with names as keys")
             call.kwargs = kwargs or {}
             call.outputs = self.decoder(record.raw("outputs"), record.place / "outputs")
+            if not all(leaf is None or isinstance(leaf, Value) for leaf in flatten(call.outputs)):
+                raise (record.place / "outputs").error("holds what is no value of the graph")
             record.done()
 
     def _attach_masks(self, masks: Sequence[Any]) -> None:

@@ -1,5 +1,12 @@
 """For tests, ours and others': hypothesis strategies of ops and graphs, and assertions. Needs hypothesis."""
 
+import importlib
+
+from dagir.extras import needed
+
+with needed("dagir.testing"):
+    importlib.import_module("hypothesis")
+
 from dagir.testing import (
     activation,
     attention,

@@ -94,6 +94,18 @@ def shapes(
 
 
 @st.composite
+def whole_numbers(draw: st.DrawFn, shape: Any, dtype: str, low: int = -3, high: int = 3) -> Array:
+    """Integers from low to high that the dtype has, and in half of the arrays its ends, next to which sums overflow."""
+    ends = np.iinfo(dtype)
+    numbers = draw(arrays(shape, dtype, max(low, int(ends.min)), min(high, int(ends.max))))
+    flat = numbers.reshape(-1)
+    if draw(st.booleans()):
+        for number in (ends.min, ends.max, ends.max - 1)[: flat.size]:
+            flat[draw(st.integers(0, flat.size - 1))] = number
+    return numbers
+
+
+@st.composite
 def arrays(draw: st.DrawFn, shape: Any, dtype: str = "float32", low: float = -3.0, high: float = 3.0) -> Array:
     """An array with values in [low, high], from a drawn seed: negative values, and exact zeros among the floats."""
     sizes = draw(shape) if isinstance(shape, st.SearchStrategy) else tuple(shape)

@@ -8,11 +8,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from dagir import ops
-from dagir.testing.cases import OpCase, arrays, shapes, strategy_for
+from dagir.testing.cases import OpCase, arrays, shapes, strategy_for, whole_numbers
 from dagir.types import DType
 
 _FLOAT = ("float32",)
-_NUMBER = ("float32", "int32", "int64")
+_NUMBER = ("float32", "float32", "int32", "int64", "int8", "uint8", "uint32")
+_SIGNED = ("float32", "float32", "int32", "int64", "int16", "int8")
+_WHOLE = ("int32", "int64", "int16", "int8", "uint8", "uint16", "uint32")
 _DOMAIN: dict[type[Any], tuple[float, float]] = {
     ops.Log: (0.1, 5.0),
     ops.Log1p: (-0.9, 5.0),
@@ -29,8 +31,10 @@ def unary_strategy(op: type[Any], domain: tuple[float, float] | None = None) -> 
     @strategy_for(op)
     @st.composite
     def draw_case(draw: st.DrawFn) -> OpCase:
-        kinds = {"float": _FLOAT, "number": _NUMBER, "signed": _NUMBER, "bool": ("bool",), "any": (*_NUMBER, "bool")}
+        kinds = {"float": _FLOAT, "number": _NUMBER, "signed": _SIGNED, "bool": ("bool",), "any": (*_NUMBER, "bool")}
         dtype = draw(st.sampled_from(kinds[op.accepts]))
+        if "int" in dtype:
+            return OpCase(op(), (draw(whole_numbers(shapes(), dtype)),))
         low, high = domain or _DOMAIN.get(op, (-3.0, 3.0))
         return OpCase(op(), (draw(arrays(shapes(), dtype, low, high)),))
 
@@ -62,10 +66,16 @@ for _op in (
 @strategy_for(ops.Cast)
 @st.composite
 def cast(draw: st.DrawFn) -> OpCase:
-    """Between floats, integers and bools."""
-    source = draw(st.sampled_from(["float32", "float64", "int32", "int64", "bool"]))
-    target = draw(st.sampled_from(["float32", "float64", "int32", "int64", "bool"]))
-    return OpCase(ops.Cast(DType(target)), (draw(arrays(shapes(), source)),))
+    """Between floats, integers and bools; floats that no integer holds among them."""
+    source = draw(st.sampled_from(["float32", "float64", *_WHOLE, "bool"]))
+    target = draw(st.sampled_from(["float32", "float64", *_WHOLE, "bool"]))
+    if "int" in source:
+        return OpCase(ops.Cast(DType(target)), (draw(whole_numbers(shapes(), source)),))
+    x = draw(arrays(shapes(), source))
+    if "int" in target and "float" in source and draw(st.booleans()):
+        x = x * 10.0 ** draw(st.integers(1, 22))
+        x.reshape(-1)[:: max(1, x.size // 3)] = draw(st.sampled_from([np.nan, np.inf, -np.inf, 2.0**31, -(2.0**63)]))
+    return OpCase(ops.Cast(DType(target)), (x.astype(source),))
 
 
 @st.composite
@@ -86,8 +96,15 @@ def binary_strategy(op: type[Any]) -> None:
     @st.composite
     def draw_case(draw: st.DrawFn) -> OpCase:
         kinds = {"float": _FLOAT, "number": _NUMBER, "bool": ("bool",), "any": (*_NUMBER, "bool")}
-        dtype = draw(st.sampled_from(_FLOAT if op is ops.Power else kinds[op.accepts]))
+        dtype = draw(st.sampled_from(kinds[op.accepts]))
         first, second = draw(broadcastable(2))
+        if "int" in dtype:
+            x1, x2 = draw(whole_numbers(first, dtype)), draw(whole_numbers(second, dtype))
+            if op is ops.Power:
+                x2 = x2 & np.array(np.iinfo(dtype).max, dtype)  # no negative ones
+            elif op in (ops.FloorDivide, ops.Mod):
+                x2 = np.where(x2 == 0, draw(st.sampled_from([1, 2])), x2).astype(dtype)
+            return OpCase(op(), (x1, x2))
         low, high = (0.5, 3.0) if op is ops.Power else (-3.0, 3.0)
         x1 = draw(arrays(first, dtype, low, high))
         x2 = draw(arrays(second, dtype))

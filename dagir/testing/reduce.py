@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from dagir import ops
-from dagir.testing.cases import OpCase, arrays, shapes, strategy_for
+from dagir.testing.cases import SIZES, OpCase, arrays, shapes, strategy_for, whole_numbers
 
 _DTYPES = {
     "float": ("float32",),
@@ -16,14 +16,19 @@ _DTYPES = {
 }
 
 
+_OF_NOTHING = (ops.ReduceSum, ops.ReduceProd, ops.ReduceAny, ops.ReduceAll, ops.ReduceLogSumExp)
+_WITH_NONE = st.sampled_from([1, 2, 3, 5, 7, 0])
+
+
 def _reduction(op: type[Any]) -> None:
     @strategy_for(op)
     @st.composite
     def draw_case(draw: st.DrawFn) -> OpCase:
-        shape = draw(shapes())
+        shape = draw(shapes(sizes=_WITH_NONE if op in _OF_NOTHING else SIZES))
         axes = draw(st.sets(st.sampled_from(range(len(shape))))) if shape else set()
         low = -1.0 if op is ops.ReduceSum else -3.0  # a sum that cancels out is as far off as its largest parts
-        x = draw(arrays(shape, draw(st.sampled_from(_DTYPES[op.accepts])), low))
+        dtype = draw(st.sampled_from(_DTYPES[op.accepts]))
+        x = draw(whole_numbers(shape, dtype)) if "int" in dtype else draw(arrays(shape, dtype, low))
         return OpCase(op(tuple(sorted(axes)), draw(st.booleans())), (x,))
 
 
@@ -46,7 +51,8 @@ def _place(op: type[Any]) -> None:
     @st.composite
     def draw_case(draw: st.DrawFn) -> OpCase:
         shape = draw(shapes(1))
-        x = draw(arrays(shape, draw(st.sampled_from(_DTYPES["number"]))))
+        dtype = draw(st.sampled_from(_DTYPES["number"]))
+        x = draw(whole_numbers(shape, dtype)) if "int" in dtype else draw(arrays(shape, dtype))
         return OpCase(op(draw(st.integers(0, len(shape) - 1)), draw(st.booleans())), (x,))
 
 

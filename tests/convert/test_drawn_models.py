@@ -46,11 +46,13 @@ def test_its_file_is_read_as_it_is_in_memory(data, chosen):
 
 
 def _drawn(data, chosen):
-    """A model and inputs that Keras runs on it."""
+    """A model and inputs that Keras runs on it, and on longer ones: at one step alone, what must not broadcast does."""
     made = drawing.drawn_model(data.draw)
-    fed = drawing.drawn_feeds(made, *chosen)
+    batch, steps, seed = chosen
+    fed = drawing.drawn_feeds(made, batch, steps, seed)
     try:
         made(fed)
+        made(drawing.drawn_feeds(made, batch, 7, seed))
     except (ValueError, tf.errors.InvalidArgumentError):  # sizes that do not go together at run time
         assume(False)
     return made, fed

@@ -73,7 +73,30 @@ def test_a_model_in_memory_is_run_unasked(run, name):
 @pytest.mark.parametrize("asked", [False, True])
 def test_a_file_is_run_where_that_is_asked(run, suffix, asked):
     code, facts, err = run(f"net.{suffix}", *(["--with-keras"] if asked else []))
-    assert (code, rows(facts), err) == (0, [("onnx", True), *([(NAME, True)] if asked else [])], "")
+    assert (code, rows(facts)) == (0, [("onnx", True), *([(NAME, True)] if asked else [])])
+    assert len(err.splitlines()) == (0 if asked else 1)
+    assert asked or "is not confirmed by Keras: --with-keras has it run the file too" in " ".join(err.split())
+    assert facts["confirmed_by"] == (f"Keras {keras.__version__}" if asked else None)
+    held = {entry.key: entry.value for entry in onnx.load("net.onnx").metadata_props}
+    assert ("; the source not confirmed by Keras" in held["dagir.verified"]) is not asked
+    assert ("; the source by Keras " in held["dagir.verified"]) is asked
+
+
+def test_a_model_in_memory_is_not_run_where_that_is_not_wanted(run):
+    code, facts, err = run("model.py:net", "--without-keras")
+    assert (code, rows(facts), facts["confirmed_by"]) == (0, [("onnx", True)], None)
+    assert "confirmed" not in err
+
+
+def test_a_part_is_not_confirmed(folder, tmp_path, monkeypatch, called):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = called("extract", folder / "net.keras", "part.onnx", "--outputs", "memory")
+    assert code == 0 and "it runs whole models, and this is a part" in " ".join(err.split())
+
+
+def test_what_needs_no_witness_has_no_line(run):
+    code, facts, err = run("net.dagir")
+    assert (code, err, facts["confirmed_by"]) == (0, "", None)
 
 
 @pytest.mark.parametrize("source", ["model.py:net", "net.keras"])

@@ -128,10 +128,10 @@ def test_metadata_is_added_to_a_file_that_exists(tmp_path):
 @pytest.mark.parametrize("outside", [False, True])
 def test_a_file_is_described_without_its_weights(tmp_path, outside):
     path = dagir.to_onnx(model(), tmp_path / "net.onnx", external_data=outside)
-    whole = onnx.load(path)
+    whole = onnx.load(path, load_external_data=False)
     skimmed = skim(path)
     for tensor in whole.graph.initializer:
-        tensor.CopyFrom(onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims))
+        tensor.ClearField("raw_data")  # where weights lie outside is told: it is checked before they are read
     assert skimmed == whole
     data = path.read_bytes()
     for broken in (b"", data[:100], data[:-7], b"\x0b" + data, data[:40] + b"\xff" * 12 + data[40:]):

@@ -60,10 +60,10 @@ def sound() -> dict[str, Any]:
 class Weights:
     """An HDF5 file in the layout of .keras or .h5, under construction."""
 
-    def __init__(self, legacy: bool = False) -> None:
+    def __init__(self, legacy: bool = False, libver: str | None = None) -> None:
         self.legacy = legacy
         self.buffer = io.BytesIO()
-        self.file = h5py.File(self.buffer, "w")
+        self.file = h5py.File(self.buffer, "w", libver=libver, track_order=libver is not None)
         self.place = self.file.create_group("model_weights/dense" if legacy else "layers/dense/vars")
         self.names = ["dense/kernel", "dense/bias"] if legacy else ["0", "1"]
         if legacy:

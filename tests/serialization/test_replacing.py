@@ -14,7 +14,7 @@ import pytest
 import dagir
 from dagir import layers
 from dagir.errors import FileError
-from dagir.replacing import put
+from dagir.replacing import check_free, put
 
 
 def net(factor=1.0):
@@ -32,7 +32,7 @@ def differing():
     return dagir.verify(net(), {"other": net(2.0)})
 
 
-@pytest.mark.parametrize("end", ["/dev/null", "pipe", "folder"])
+@pytest.mark.parametrize("end", ["pipe", "link", "folder"])
 @pytest.mark.parametrize("write", ["html", "onnx", "dagir", "keras", "plot"])
 def test_only_plain_files_are_replaced(end, write, tmp_path, monkeypatch, differing):
     monkeypatch.chdir(tmp_path)
@@ -43,7 +43,8 @@ def test_only_plain_files_are_replaced(end, write, tmp_path, monkeypatch, differ
     elif end == "folder":
         path.mkdir()
     else:
-        path.symlink_to(end)
+        os.mkfifo("pipe")
+        path.symlink_to("pipe")
     before = os.stat(path)
     writers = {
         "html": lambda: differing.write_html(path),
@@ -52,11 +53,18 @@ def test_only_plain_files_are_replaced(end, write, tmp_path, monkeypatch, differ
         "keras": lambda: dagir.lower(net(), "keras").save(path),
         "plot": lambda: dagir.plot(net(), path),
     }
-    with pytest.raises(FileError, match="is no plain file|is a folder"):
+    with pytest.raises(FileError, match=r"is no plain file|is a folder"):
         writers[write]()
     after = os.stat(path)
     assert (after.st_mode, after.st_ino) == (before.st_mode, before.st_ino)
-    assert os.listdir() == [path.name]
+    assert sorted(os.listdir()) == [path.name, *(["pipe"] if end == "link" else [])]
+
+
+def test_a_device_is_no_plain_file():
+    """Asked of the check alone: a test that wrote there would take the device away, if it failed."""
+    for overwrite in (False, True):
+        with pytest.raises(FileError, match="is no plain file"):
+            check_free(os.devnull, overwrite)
 
 
 def test_a_reproduction_leaves_the_files_of_others_alone(tmp_path, differing):
@@ -77,7 +85,7 @@ def test_a_reproduction_leaves_the_files_of_others_alone(tmp_path, differing):
 
 def test_a_reproduction_has_a_folder_or_says_so(tmp_path, differing):
     (tmp_path / "file").write_text("mine")
-    for folder in (tmp_path / "file", "/dev/null", tmp_path / "file" / "within"):
+    for folder in (tmp_path / "file", tmp_path / "file" / "within"):
         with pytest.raises(FileError):
             differing.write_reproduction(folder)
     assert (tmp_path / "file").read_text() == "mine"
@@ -144,7 +152,7 @@ def test_the_tool_replaces_nothing_unasked(tmp_path):
     assert page.read_text() == (found / "reproduce.py").read_text() == "mine"
     assert tool("--html", page, "--reproduce", found, "--force").returncode == 3
     assert page.read_text() != "mine" and (found / "reproduce.py").read_text() != "mine"
-    null = os.stat("/dev/null")
-    done = tool("--html", "/dev/null", "--force")
+    os.mkfifo(tmp_path / "pipe")
+    done = tool("--html", "pipe", "--force")
     assert done.returncode == 5 and "is no plain file" in done.stderr
-    assert os.stat("/dev/null").st_rdev == null.st_rdev != 0
+    assert (tmp_path / "pipe").is_fifo()

@@ -7,19 +7,23 @@ from typing import Any
 
 import dagir
 from dagir.equivalence import Report
+from dagir.equivalence.certifying import certify
 from dagir_convert import sources
 from dagir_convert.console import Output
 from dagir_convert.errors import UsageError
-from dagir_convert.witness import confirmation, of_the_file
 
 
-def write(path: Path, report: Report, source: sources.Source) -> None:
-    """Write what was verified into the file. Only .onnx has room for it."""
-    if path.suffix == ".onnx":
+def write(path: Path, report: Report | None, source: sources.Source, from_keras: bool, output: Output) -> None:
+    """Write into an .onnx file what was verified, and how; other files have no room for it. Raises FileError."""
+    if path.suffix != ".onnx":
+        return
+    if report is None:
         onnx: Any = dagir.backend("onnx")
-        confirmed = confirmation(report)
-        text = f"{source.path.name}, which {confirmed} confirms" if confirmed else source.path.name
-        onnx.certify(path, of_the_file(report), text)
+        onnx.annotate(path, {"dagir.verified": "no"})
+        return
+    reason = certify(path, report, source.path.name, from_keras)
+    if reason:
+        output.note(f"no certificate: {reason}")
 
 
 def run_again(source: sources.Source, output: Output) -> Report:

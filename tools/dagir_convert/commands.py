@@ -18,7 +18,7 @@ from dagir.weights import not_finite
 from dagir_convert import certified, comparing, sources, targets
 from dagir_convert.console import Output, counts_table, entries_table, human_size
 from dagir_convert.greetings import import_keras
-from dagir_convert.witness import NAME, require, witness
+from dagir_convert.witness import NAME, confirmation, require, witness
 
 
 def load(source: sources.Source, output: Output) -> sources.Loaded:
@@ -37,6 +37,7 @@ def convert(
     change: Callable[[dagir.Model], dagir.Model] = lambda model: model,
     verify: bool,
     with_keras: bool | None = None,
+    is_part: bool = False,
     force: bool,
     strict: bool = False,
     output: Output,
@@ -45,7 +46,7 @@ def convert(
     """Read, write beside the target, verify what was written, rename. Raises VerificationError and leaves nothing.
 
     change: what is done to the model that was read. with_keras: whether Keras runs the source too, and is compared;
-    None: where the source is a Keras model in memory.
+    None: where the source is a Keras model in memory. is_part: `change` takes a part of it.
     """
     start = time.perf_counter()
     targets.check_target(target, source, options, force)
@@ -62,19 +63,20 @@ def convert(
         if verify:
             tested = {target.suffix[1:]: targets.open_file(staged, model)}
             with output.step(f"opening {source} in Keras"):
-                original = witness(loaded, model, with_keras)
-            if original is not None:
-                tested[NAME] = original
+                original = witness(loaded, model, with_keras, is_part)
+            if original.executable is not None:
+                tested[NAME] = original.executable
             with output.bar(f"verifying {target.name}") as progress:
                 report = dagir.verify(model, tested, progress=progress)
-            facts.update(report.to_dict())
+            facts.update(report.to_dict(), confirmed_by=confirmation(report) or None)
             if not as_json:
                 output.show(report.table())
             if not report.ok and as_json:
                 print(json.dumps(facts, indent=2))
             require(report)
-            certified.write(staged, report, source)
-        targets.annotate(staged, report)
+            if original.missing:
+                output.note(f"the reading of {source} is not confirmed by Keras: {original.missing}")
+        certified.write(staged, report, source, loaded.original is not None, output)
         summary = _summary(staged, model)
         facts["bytes"] = sum(path.stat().st_size for path in staged.parent.iterdir())
         targets.publish(staged, target, force)

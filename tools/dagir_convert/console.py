@@ -32,7 +32,7 @@ class Output:
     def note(self, text: str) -> None:
         """A remark to stderr, unless quiet."""
         if not self.quiet:
-            self.err.print(printable_lines(text), style="dim", markup=False, highlight=False)
+            self.err.print(printable_lines(text), style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """A line of the result, unless quiet."""
@@ -99,6 +99,11 @@ def _console(stderr: bool) -> Console:
 def print_error(error: DagirError) -> None:
     """The message to stderr, its first line marked."""
     Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
+
+
+def print_line(text: str) -> None:
+    """A line to stderr."""
+    Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False)
 
 
 def counts_table(title: str, counts: Mapping[str, int]) -> Table:

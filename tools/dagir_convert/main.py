@@ -9,17 +9,18 @@ import sys
 import warnings
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 import dagir
-from dagir.errors import DagirError, NonFiniteWarning
+from dagir.errors import DagirError, FileError, NonFiniteWarning
+from dagir.extras import missing
 from dagir.resizing import resize_inputs
 from dagir_convert import commands, sources, targets
-from dagir_convert.console import Output, print_error
-from dagir_convert.errors import UsageError
+from dagir_convert.console import Output, print_error, print_line
+from dagir_convert.errors import UsageError, of_a_path
 
 _HELP = """Convert a neural network, and check that what was written computes the same.
 
@@ -74,6 +75,13 @@ class ConvertByDefault(TyperGroup):
             args = ["convert", *args]
         return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an interrupt is one line, where typer says nothing."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _interrupted()
+
 
 app = typer.Typer(
     cls=ConvertByDefault,
@@ -109,7 +117,12 @@ _Source = Annotated[str, typer.Argument(metavar="SOURCE", help="file.py:name, or
 _Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
 _Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
 _WithKeras = Annotated[
-    bool, typer.Option("--with-keras", help="Run SOURCE by Keras itself too, and compare: nothing was misread.")
+    bool | None,
+    typer.Option(
+        "--with-keras/--without-keras",
+        help="Run SOURCE by Keras itself too, and compare: nothing was misread. By default for a model in memory.",
+        show_default=False,
+    ),
 ]
 _Opset = Annotated[int | None, typer.Option(help="Of the ai.onnx domain, 18 to 24.", metavar="N")]
 _Runtime = Annotated[
@@ -130,7 +143,7 @@ def convert(
     source: _Source,
     target: _Target,
     verify: _Verify = True,
-    with_keras: _WithKeras = False,
+    with_keras: _WithKeras = None,
     opset: _Opset = None,
     runtime: _Runtime = None,
     sizes: _Sizes = None,
@@ -152,7 +165,7 @@ def convert(
     how: dict[str, Any] = {"verify": verify, "force": force, "strict": strict, "as_json": as_json}
     if with_keras and not verify:
         raise UsageError("--with-keras compares, and --no-verify says not to", remedy="leave one of them out")
-    commands.convert(found, target, options, change=change, output=output, with_keras=with_keras or None, **how)
+    commands.convert(found, target, options, change=change, output=output, with_keras=with_keras, **how)
 
 
 @app.command()
@@ -182,7 +195,7 @@ def extract(
         targets.Options(opset, runtime),
         change=change,
         verify=verify,
-        with_keras=False,
+        is_part=True,
         force=force,
         output=Output(quiet=quiet, plain=as_json),
         as_json=as_json,
@@ -244,6 +257,11 @@ def verify(
     commands.verify(sources.parse(first), other, output, as_json, each_pass=each_pass, seed=seed, **ends)
 
 
+def _interrupted() -> NoReturn:
+    print_line("interrupted")
+    sys.exit(128 + signal.SIGINT)
+
+
 def _leave(number: int, frame: FrameType | None) -> None:
     """Unwind, so that temporary files are removed."""
     sys.exit(128 + number)
@@ -262,8 +280,17 @@ def main() -> None:
     except DagirError as error:
         print_error(error)
         sys.exit(error.exit_code)
+    except ImportError as error:
+        told = missing(error, "this")
+        if told is None:
+            raise
+        print_error(told)
+        sys.exit(told.exit_code)
+    except OSError as error:  # of a path that nothing can be at, or a disk that is full
+        print_error(of_a_path(error))
+        sys.exit(FileError.exit_code)
     except KeyboardInterrupt:
-        sys.exit(130)
+        _interrupted()
     finally:
         signal.signal(signal.SIGTERM, before)
 

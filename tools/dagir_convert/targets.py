@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import os
 import shutil
 import tempfile
@@ -18,7 +17,6 @@ from dagir.errors import FileError
 from dagir.replacing import check_free, put
 from dagir_convert.errors import UsageError
 from dagir_convert.sources import Source
-from dagir_convert.witness import confirmation
 
 FORMATS = {".onnx": "onnx", ".keras": "keras", ".dagir": "numpy"}
 """Suffixes of targets, and the backend that runs such a file."""
@@ -112,19 +110,6 @@ def open_file(path: Path, model: dagir.Model) -> dagir.Executable:
     if path.suffix == ".dagir":
         return dagir.lower(serialization.load(path), "numpy")
     return dagir.backend(FORMATS[path.suffix]).open(path, model)
-
-
-def annotate(path: Path, report: dagir.Report | None) -> None:
-    """Write into an .onnx file how it was verified. The text is the same for the same conversion. Raises FileError."""
-    if path.suffix != ".onnx":
-        return
-    text = "no"
-    if report is not None:
-        version = importlib.metadata.version("onnxruntime")
-        text = f"by onnxruntime {version} against float64, {len(report.cases)} cases, seed {report.seed}"
-        confirmed = confirmation(report)
-        text += f"; the source by {confirmed}" if confirmed else ""
-    dagir.backend("onnx").annotate(path, {"dagir.verified": text})  # type: ignore[attr-defined]
 
 
 def parse_sizes(given: Sequence[str]) -> dict[str, list[int | str]]:

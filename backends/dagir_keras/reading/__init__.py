@@ -22,7 +22,7 @@ from dagir_keras.reading.layers import rule
 from dagir_keras.reading.network import Made, NetworkReader
 from dagir_keras.reading.problems import Problems
 
-__all__ = ["read", "rule"]
+__all__ = ["check", "read", "rule"]
 
 
 def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: Any = None) -> Any:
@@ -43,6 +43,20 @@ def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: A
         with without_lines():
             return read_live(source, custom_objects or {}, inputs)
     raise ArgumentError(f"from_keras takes a keras.Model or the path of a .keras or .h5 file, got {source!r}")
+
+
+def check(path: str) -> None:
+    """Look through a Keras file that Keras is to load, whose HDF5 a library of C reads. Raises FileError."""
+    from dagir_keras.reading import hdf5
+
+    with limits.reading(path):
+        data = map_file(path)
+        if data[:4] == ZIP:
+            archive = Archive(path, data)
+            if "model.weights.h5" in archive.names:
+                hdf5.check(hdf5.open_hdf5(archive.member("model.weights.h5"), f"{path}: model.weights.h5"))
+        elif data[:8] == HDF5:
+            hdf5.check(hdf5.open_hdf5(memoryview(data), path))
 
 
 def _read_file(path: str, custom: Mapping[str, Any]) -> Model:

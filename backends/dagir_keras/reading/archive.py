@@ -18,6 +18,7 @@ from typing import Any
 
 from dagir import limits
 from dagir.errors import FileError, UnsafeFile
+from dagir.paths import checked
 from dagir.serialization.reading import shown
 
 ZIP = b"PK\x03\x04"
@@ -34,6 +35,7 @@ MAX_DEPTH = 600  # of JSON; each nested model takes six
 
 def map_file(path: str) -> mmap.mmap:
     """The bytes of a file, mapped. Raises FileError for one that is missing, empty, or no regular file."""
+    checked(path)
     try:
         found = os.stat(path)
         if stat.S_ISDIR(found.st_mode):

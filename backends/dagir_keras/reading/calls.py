@@ -23,6 +23,7 @@ _MERGES = (
     *(layers.Add, layers.Subtract, layers.Multiply, layers.Average, layers.Maximum, layers.Minimum),
     *(layers.Concatenate, layers.Dot),
 )
+_TAKES_IDS = (layers.CategoryEncoding, layers.IntegerLookup, layers.StringLookup)
 _CAST_INTEGERS = (
     *(layers.Dense, layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization),
     *(layers.RMSNormalization, layers.UnitNormalization),
@@ -44,6 +45,8 @@ def call_layer(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     if "mask" in options and "mask" not in signature(layer._called()).parameters:
         del options["mask"]
     ids = isinstance(layer, layers.Embedding) and not options.get("reverse")
+    if ids or isinstance(layer, _TAKES_IDS):
+        args = [map_structure(lambda leaf: _as_ids(layer, leaf), args[0]), *args[1:]] if args else args
     cast_args, cast_options = (
         map_structure(lambda leaf: _cast(layer, leaf, ids), part) for part in (list(args), options)
     )
@@ -61,12 +64,26 @@ def _cast(layer: Layer, leaf: Any, ids: bool) -> Any:
     if not isinstance(leaf, Value):
         return leaf
     if ids:
-        return leaf if leaf.dtype.is_integer else ops.cast(leaf, DType.INT32)
+        return leaf
     if leaf.dtype.is_float and layer.autocast and leaf.dtype is not layer.dtype:
         return _masked_cast(leaf, layer.dtype)
     if not leaf.dtype.is_float and isinstance(layer, _CAST_INTEGERS):
         return _masked_cast(leaf, layer.dtype)
     return leaf
+
+
+def _as_ids(layer: Layer, leaf: Any) -> Any:
+    """Ids as Keras takes them: any numbers, without their fractions; Embedding makes its mask of them as they are."""
+    if isinstance(leaf, np.ndarray):
+        leaf = as_value(leaf)
+    if isinstance(layer, (layers.IntegerLookup, layers.StringLookup)):
+        layer.counts_in = DType.INT64  # which Keras yields, whatever it declares
+    if not isinstance(leaf, Value) or leaf.dtype.is_integer or leaf.dtype is DType.STRING:
+        return leaf
+    if isinstance(layer, layers.Embedding) and leaf.dtype.is_float:
+        layer.takes_floats = True
+        return leaf
+    return ops.cast(leaf, DType.INT64 if isinstance(layer, layers.IntegerLookup) else DType.INT32)
 
 
 def _masked_cast(value: Value, dtype: DType) -> Value:

@@ -45,7 +45,7 @@ def promoted(kinds: Sequence[str]) -> DType:
     """The dtype to which Keras promotes values of these; "int" and "float" stand for bare Python numbers."""
     common = frozenset.intersection(*map(_bounds, kinds))
     least = next(name for name in common if common <= _bounds(name))
-    return DType.of({"int": "int32", "float": "float32"}.get(least, least))
+    return DType.of({"int": "int32", "float": "float32", "uint64": "uint32"}.get(least, least))  # uint64: as JAX does
 
 
 def policy(config: Any) -> DType | None:

@@ -176,6 +176,12 @@ class Group:
             place += 1
         return parts if place else None
 
+    def check(self) -> None:
+        """Read all attributes that are texts."""
+        for name, attribute in self._attributes.items():
+            if attribute.type.text:
+                self._texts(name)
+
     def _texts(self, name: str) -> list[str]:
         with _told(f"{self.where}: attribute {name}"):
             return self._attributes[name].texts(self._file.heap)
@@ -211,6 +217,17 @@ class Dataset:
         """Whether Keras noted beside two bytes without a meaning in HDF5 that they are bfloat16."""
         said = attributes(self._file.blocks, self._messages).get("dtype")
         return said is not None and said.texts(self._file.heap) == ["bfloat16"]
+
+    def check(self) -> None:
+        """Read where the numbers lie, and the attributes, without the numbers."""
+        with _told(self.where):
+            layout = self._layout()
+            datatype(self._message(Kind.DATATYPE).cursor())
+            for attribute in attributes(self._file.blocks, self._messages).values():
+                if attribute.type.text:
+                    attribute.texts(self._file.heap)
+            if layout.data is None and len(layout.chunk) == len(self.shape):
+                chunks_of(self._file.blocks, layout, self.shape)
 
     def array(self) -> Array:
         """The numbers: a view of the file where they lie in it as they are, else read once.
@@ -270,3 +287,13 @@ def walk(group: Group) -> Iterator[str]:
     for name in group.names:
         if isinstance(group.get(name), Group):
             yield name
+
+
+def check(root: Group) -> None:
+    """Read all groups, attributes and headers, before another reader is given the file. Raises FileError."""
+    todo: list[Group | Dataset] = [root]
+    while todo:
+        found = todo.pop()
+        found.check()
+        if isinstance(found, Group):
+            todo += [member for name in found.names if (member := found.get(name)) is not None]

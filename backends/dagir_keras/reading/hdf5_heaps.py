@@ -270,7 +270,9 @@ class GlobalHeap:
             number = whole.number(2)
             whole.take(6)
             size = whole.number()
-            if number == 0:  # what is free
+            if number == 0:  # what is free, up to the end
+                if size != whole.left + 16:
+                    raise Damaged("a collection of texts has a hole")
                 break
             if number in found:
                 raise Damaged("a collection of texts has two of one number")

@@ -108,6 +108,14 @@ def _padded_name(cursor: Cursor, version: int) -> bytes:
     return rest[:end]
 
 
+def _text(data: memoryview) -> str:
+    """A text without the zeros that fill it up. Others would cut it at a zero within, or guess at what is no UTF-8."""
+    found = bytes(data).rstrip(b"\0")
+    if b"\0" in found:
+        raise Damaged("a text has zeros in it")
+    return found.decode("utf-8")
+
+
 class Attribute:
     """One attribute of an object, decoded when it is asked for."""
 
@@ -143,8 +151,7 @@ class Attribute:
         data = Cursor(self._data.take(self.count * self.type.size))
         if self.type.text == "varying":
             return list(self._varying(data, heap))
-        parts = [bytes(data.take(self.type.size)).rstrip(b"\0") for _ in range(self.count)]
-        return [part.decode("utf-8", "replace") for part in parts]
+        return [_text(data.take(self.type.size)) for _ in range(self.count)]
 
     def _varying(self, data: Cursor, heap: GlobalHeap) -> Iterator[str]:
         for _ in range(self.count):
@@ -156,7 +163,7 @@ class Attribute:
             if length > len(found):
                 raise Damaged("a text is longer than what is kept of it")
             limits.spend("json bytes", length, f"attribute {self.name!a}")
-            yield bytes(found[:length]).rstrip(b"\0").decode("utf-8", "replace")
+            yield _text(found[:length])
 
 
 def attributes(blocks: Blocks, messages: Sequence[Message]) -> dict[str, Attribute]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
 import keras
@@ -59,19 +58,17 @@ def is_keras_s(source: Any) -> bool:
     return is_keras_class(type(source)) and "call" not in vars(source)
 
 
-@cache
 def is_keras_class(cls: type) -> bool:
     return _is_of(cls, "keras.src.layers.", "keras.src.applications.")
 
 
-@cache
 def is_keras_operation(cls: type) -> bool:
     """Whether a class of operations is one of keras.ops."""
     return _is_of(cls, "keras.src.ops.")
 
 
 def _is_of(cls: type, *packages: str) -> bool:
-    """Whether a class is what a module of these packages has by its name: what a class says of itself proves nothing."""
+    """Whether a class is what a module of these packages has by its name: what it says of itself proves nothing."""
     module = str(cls.__module__)
     return module.startswith(packages) and getattr(sys.modules.get(module), cls.__name__, None) is cls
 

@@ -16,6 +16,7 @@ from dagir.layers.arguments import takes
 from dagir.layers.refused import REFUSED
 from dagir_keras.reading import applications, values
 from dagir_keras.reading.dtypes import policy
+from dagir_keras.reading.keras2 import layers as keras2_layers
 from dagir_keras.reading.keras2.refusals import refuse_if_marked
 from dagir_keras.reading.problems import REGISTER, RULE, Refused
 
@@ -58,7 +59,7 @@ def rule(name: str) -> Callable[[Any], Any]:
 @cache
 def known_layers() -> dict[str, type[Layer]]:
     """Every layer class of dagir by its name, which is Keras's."""
-    found = {name: getattr(layers, name) for name in layers.__all__} | applications.LAYERS
+    found = {name: getattr(layers, name) for name in layers.__all__} | applications.LAYERS | keras2_layers.LAYERS
     found["GroupedQueryAttention"] = found.get("GroupQueryAttention")  # its class, which older files name
     return {
         name: cls

@@ -14,7 +14,6 @@ from dagir.layers.core import Input
 from dagir.model import Model, Sequential
 from dagir.serialization.reading import shown
 from dagir.structure import flatten
-from dagir_keras.reading.calls import call_layer
 from dagir_keras.reading.graph_calls import Calls
 from dagir_keras.reading.keras2 import call_as_written, counts_from_zero
 from dagir_keras.reading.layers import is_unregistered, make_layer
@@ -119,6 +118,7 @@ class NetworkReader:
         name = str(config.get("name", "sequential"))
         made = Made(config, Sequential(name=name))
         stack: list[Layer] = []
+        calls: list[Callable[..., Any]] = []
         source: Value | None = None
         complete = True
         for place, record in enumerate(config["layers"]):
@@ -132,11 +132,12 @@ class NetworkReader:
             complete = complete and layer is not None
             if layer is not None:
                 stack.append(layer)
+                calls.append(_calling(layer, record))
         if not complete:
             return None
         if source is None:
             source = self._unnamed_input(config, name, stack)
-        return self._stacked(made, source, stack, path)
+        return self._stacked(made, source, stack, calls, path)
 
     def _unnamed_input(self, config: dict[str, Any], name: str, stack: Sequence[Layer]) -> Value | None:
         first = config["layers"][0]["config"] if config["layers"] and stack else {}
@@ -146,7 +147,9 @@ class NetworkReader:
         dtype = first.get("dtype") if "batch_input_shape" in first else None
         return Input(batch_shape=shape, dtype=dtype if isinstance(dtype, str) else stack[0].dtype, name=f"{name}_input")
 
-    def _stacked(self, made: Made, source: Value | None, stack: Sequence[Layer], path: str) -> Made | None:
+    def _stacked(
+        self, made: Made, source: Value | None, stack: Sequence[Layer], calls: Sequence[Callable[..., Any]], path: str
+    ) -> Made | None:
         with self.problems.at(path or made.model.name, "Sequential"):
             assert isinstance(made.model, Sequential)
             if source is None and not path:
@@ -156,14 +159,14 @@ class NetworkReader:
             for layer in stack:
                 made.model.add(layer)
             if source is not None:
-                self._close(made.model, source, stack)
+                self._close(made.model, source, calls)
             return made
         return None
 
-    def _close(self, model: Sequential, source: Value, stack: Sequence[Layer]) -> None:
+    def _close(self, model: Sequential, source: Value, calls: Sequence[Callable[..., Any]]) -> None:
         value: Any = source
-        for layer in stack:
-            value = call_layer(layer, [value], {})
+        for call in calls:
+            value = call(value)
         model._source = source
         model._set_graph(source, value)
 

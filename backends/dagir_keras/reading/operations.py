@@ -60,6 +60,8 @@ _TO_FLOAT = {
     *("sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"),
     *("sigmoid", "softmax", "log_softmax", "softplus", "erf", "logsumexp", "arctan2", "logaddexp", "gelu", "silu"),
 }
+_WEAK = {"add", "subtract", "multiply", "divide", "floor_divide", "power", "maximum", "minimum", "where"}
+"""Functions beside whose tensors Keras takes bare numbers of Python as any; beside others they are int32, float32."""
 _TO_BOOL = {"logical_and", "logical_or", "logical_not", "logical_xor"}
 
 
@@ -165,20 +167,23 @@ def _as_keras_promotes(kind: str, args: list[Any]) -> list[Any]:
     if kind == "where" and len(args) == 3:
         return [cast(args[0], DType.BOOL), *_common(args[1:], [])]
     if kind in _PROMOTING:
-        return _common(args, ["float"] if kind in _TO_FLOAT else [])
+        return _common(args, ["float"] if kind in _TO_FLOAT else [], strong=kind not in _WEAK)
     if kind in _TO_FLOAT and args:
         return [*_common(args[:1], ["float"]), *args[1:]]
     return args
 
 
-def _common(args: list[Any], kinds: list[str]) -> list[Any]:
-    found = [_kind(leaf) for leaf in flatten(args)]
-    known = [kind for kind in [*found, *kinds] if kind is not None]
+def _common(args: list[Any], kinds: list[str], strong: bool = False) -> list[Any]:
+    found = [_STRONG.get(kind, kind) if strong else kind for kind in map(_kind, flatten(args)) if kind is not None]
+    known = [*found, *kinds]
     target = promoted(tuple(known)) if known else None
     return [
         arg if target is None else map_structure(lambda leaf: cast(leaf, target) if _kind(leaf) else leaf, arg)
         for arg in args
     ]
+
+
+_STRONG = {"int": "int32", "float": "float32"}
 
 
 def _kind(leaf: Any) -> str | None:

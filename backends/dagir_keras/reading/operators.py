@@ -91,12 +91,11 @@ def _beside(name: str, operand: Any, tensor: Any) -> Any:
     dtype = _dtype(tensor)
     if dtype == "bool" and name not in (*_BITS, *COMPARISONS):
         raise _refused(name, operand, dtype)
-    if DType.of(dtype).is_float and not of_numpy:
-        return operand
     import tensorflow as tf
 
     try:
-        return array_of_tensor(tf.convert_to_tensor(operand, dtype=dtype))
+        array = np.asarray(operand) if isinstance(operand, np.generic) else operand  # TensorFlow's cache of scalars
+        return np.asarray(tf.convert_to_tensor(array, dtype=dtype).numpy())  # ends the process at some of ml_dtypes's
     except (TypeError, ValueError, OverflowError):
         raise _refused(name, operand, dtype) from None
 

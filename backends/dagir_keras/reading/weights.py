@@ -163,7 +163,7 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
         if isinstance(part, list) and part and all(map(is_object, part)):
             yield from _listed(part, group, name)
         else:
-            yield from _arrays(part if is_object(part) else {}, inner)
+            yield from _arrays(part if isinstance(part, Mapping) else {}, inner)
 
 
 def _listed(records: Sequence[Mapping[str, Any]], group: Group, name: str) -> Iterator[Dataset]:

@@ -47,6 +47,7 @@ _NEUTRAL: Mapping[tuple[str, str], Any] = MappingProxyType(  # arguments that ar
         **{(kind, "time_major"): False for kind in _RECURRENT},
         **{(kind, "num_constants"): 0 for kind in (*_RECURRENT, "Bidirectional")},
         **{(kind, "data_format"): "channels_last" for kind in _SPATIAL},
+        ("MultiHeadAttention", "softmax_robust_masking"): False,
         ("BatchNormalization", "virtual_batch_size"): None,
         ("BatchNormalization", "renorm"): False,
         ("BatchNormalization", "adjustment"): None,
@@ -71,6 +72,8 @@ def adapt_arguments(kind: str, config: Config, writer: Writer) -> Config:
         return _without_value_range(kind, config)
     _check(kind, config, writer)
     dropped = _WITHOUT_EFFECT.get(kind, frozenset())
+    if kind.startswith("Random"):
+        dropped = dropped | {"rng_type"}  # of what is drawn in training
     found = {key: part for key, part in config.items() if key not in dropped and not _says_nothing(kind, key, part)}
     adapt = _ADAPTED.get(kind)
     return found if adapt is None else adapt(found)
@@ -103,6 +106,8 @@ def _check(kind: str, config: Config, writer: Writer) -> None:
             "which did not sample at the centers of pixels",
             "resize to the nearest, or write the model anew in a later Keras, if its numbers may change",
         )
+    if kind == "StackedRNNCells" and writer.before(2, 2):
+        raise Refused(f"{kind} of {writer.said} ordered its states from the last cell to the first", RESAVE)
     if kind in _GATED and "recurrent_activation" not in config:
         raise Refused("it does not say its recurrent_activation, whose default is not the same in all of Keras 2")
 

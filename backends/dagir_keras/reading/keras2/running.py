@@ -14,6 +14,7 @@ from dagir_keras.reading.keras2.writer import Writer
 from dagir_keras.reading.problems import Refused
 
 _KEY = "how it is called"
+_ENDS_MASKS = {"Rescaling", "Normalization", "Identity"}
 _MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
 
 
@@ -49,6 +50,11 @@ def _unmasked(leaf: Any) -> Any:
     return ops.identity(leaf) if isinstance(leaf, Value) and leaf.mask is not None else leaf
 
 
+def _ending_masks(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """A layer that hands masks on today, and ended them in Keras 2."""
+    return call_layer(layer, map_structure(_unmasked, list(args)), kwargs)
+
+
 def _without_masks(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     if any(isinstance(leaf, Value) and leaf.mask is not None for leaf in flatten([list(args), dict(kwargs)])):
         raise Refused(
@@ -70,6 +76,8 @@ def noted(record: dict[str, Any], config: Mapping[str, Any], writer: Writer) -> 
     if writer.is_keras_2 and kind in _MERGES:
         axis = config.get("axis", -1) if kind == "Concatenate" else None
         how = _AsKeras2Merges(axis if axis is None or type(axis) is int else -1)
+    elif kind in _ENDS_MASKS and writer.is_keras_2:
+        how = _ending_masks
     elif kind == "MultiHeadAttention" and writer.before(2, 10):
         how = _without_masks
     elif kind in ("Attention", "AdditiveAttention") and writer.is_keras_2 and config.get("causal"):

@@ -1,0 +1,166 @@
+"""A written .onnx file is run, compared, and told so in itself: the same from Python as from the command line.
+
+What it is compared with is the float64 evaluation of the model, and so of dagir's reading where the model came from
+Keras. A Keras model that is still in memory runs too: it is the witness that nothing was misread.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dagir.backend import Executable, backend, graph_of
+from dagir.equivalence.report import Report
+from dagir.equivalence.verification import verify
+from dagir.errors import FileError, VerificationError
+from dagir.graph import Graph
+from dagir.model import Model
+from dagir.ops.call import parameters_of
+from dagir.replacing import check_free, put
+
+WITNESS = "source, by Keras"
+"""What the rows of the source itself are called in a report."""
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where a model was read from: a Keras model in memory, as long as somebody else holds it; None for a file."""
+
+    source: weakref.ref[Any] | None
+    options: Mapping[str, Any]
+
+
+_ORIGINS: weakref.WeakKeyDictionary[Model, _Origin] = weakref.WeakKeyDictionary()
+
+
+def remember(model: Model, source: Any, options: Mapping[str, Any]) -> None:
+    """Keep in mind that `model` was read from the Keras model `source`, or, if that is None, from its file."""
+    _ORIGINS[model] = _Origin(None if source is None else weakref.ref(source), options)
+
+
+def origin_of(model: Any) -> Any:
+    """The Keras model that `model` was read from, if it is in memory still and neither has other weights since."""
+    origin = _ORIGINS.get(model) if isinstance(model, Model) else None
+    if origin is None or origin.source is None or (source := origin.source()) is None:
+        return None
+    again = backend("keras").read(source, **origin.options)
+    pairs = zip(parameters_of(graph_of(again)), parameters_of(graph_of(model)), strict=False)
+    same = all(np.array_equal(new.array, old.array, equal_nan=True) for new, old in pairs)
+    return source if same else None
+
+
+def was_read(model: Any) -> bool:
+    """Whether a model was read from a Keras model, in memory or in a file."""
+    return isinstance(model, Model) and model in _ORIGINS
+
+
+def takes_the_sizes(before: Model, model: Model) -> bool:
+    """Whether each size that was a number is the same number still: Keras cannot run its model at others."""
+    pairs = zip(before.inputs, model.inputs, strict=True)
+    return all(
+        old == new or not isinstance(old, int)
+        for first, second in pairs
+        for old, new in zip(first.type.shape, second.type.shape, strict=True)
+    )
+
+
+def require(report: Report) -> Report:
+    """The report if it is ok. Raises VerificationError; a reading that Keras does not confirm is told as such."""
+    if any(row.backend == WITNESS and not row.ok for row in report.rows):
+        facts: list[tuple[str, Any]] = [
+            (f"{row.backend}, {row.output}", row.note or f"max error {row.max_error:.3g}")
+            for row in report.rows
+            if not row.ok
+        ]
+        if report.first_divergence is not None:
+            facts.append(("first divergence", str(report.first_divergence)))
+        raise VerificationError(
+            "Keras computes something else from the source than dagir read in it",
+            facts=facts,
+            remedy="this is a fault of dagir's, or an op that has no one answer: please report the layer that is named",
+        )
+    return report.require()
+
+
+def of_the_file(report: Report) -> Report:
+    """The report without the rows of the source."""
+    return replace(report, rows=tuple(row for row in report.rows if row.backend != WITNESS))
+
+
+def confirmation(report: Report) -> str:
+    """Who has confirmed the reading: "Keras 3.15.1", or nothing."""
+    if all(row.backend != WITNESS for row in report.rows):
+        return ""
+    return f"Keras {importlib.metadata.version('keras')}"
+
+
+def certify(path: Path, report: Report, source: str, from_keras: bool) -> str:
+    """Write into an .onnx file its certificate, and in a line how it was verified. Raises FileError.
+
+    from_keras: whether the source is one that Keras could confirm. Returns why there is no certificate, or nothing.
+    """
+    onnx: Any = backend("onnx")
+    confirmed = confirmation(report)
+    told = f"{source}, which {confirmed} confirms" if confirmed else source
+    reason: str = onnx.certify(path, of_the_file(report), told)
+    version = importlib.metadata.version("onnxruntime")
+    text = f"by onnxruntime {version} against float64, {len(report.cases)} cases, seed {report.seed}"
+    if confirmed:
+        text += f"; the source by {confirmed}"
+    elif from_keras:
+        text += "; the source not confirmed by Keras"
+    onnx.annotate(path, {"dagir.verified": text})
+    return reason
+
+
+def written(
+    model: Model | Graph,
+    path: Path,
+    write: Callable[[Path], Any],
+    *,
+    witness: Any = None,
+    from_keras: bool = False,
+    source: str,
+    overwrite: bool,
+) -> Path:
+    """Write beside `path`, verify what was written as a file, certify it, and only then give it its name.
+
+    write: writes to the path that it is given. witness: a Keras model, or the path of its file, that runs too. Raises
+    VerificationError, and nothing has been written then; FileError.
+    """
+    check_free(path, overwrite, "choose another path, or pass overwrite=True")
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            staged = Path(folder) / path.name
+            write(staged)
+            tested: dict[str, Executable] = {"onnx": backend("onnx").open(staged, model)}
+            if witness is not None:
+                tested[WITNESS] = backend("keras").open(witness, model)
+            report = require(verify(model, tested))
+            reason = certify(staged, report, source, from_keras)
+            if reason:
+                raise VerificationError(f"{path}: {reason}", remedy="leave out verify=True: the file is written then")
+            files = sorted(Path(folder).iterdir(), key=lambda file: file.name == path.name)
+            put([(file, path.with_name(file.name)) for file in files], overwrite=overwrite)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def verified(path: str | os.PathLike[str]) -> Report:
+    """Run the certificate in an .onnx file again: the same inputs are drawn, its answers held to the same budgets.
+
+    dagir-convert writes one, and `to_onnx(..., verify=True)`. `str(report)` is a table, `report.judgement` says what
+    it was compared with. Raises FileError where there is none, where it proves nothing, or the file was changed.
+    """
+    onnx: Any = backend("onnx")
+    report: Report = onnx.recertify(path)
+    return report

@@ -1,0 +1,24 @@
+"""Counts and sizes that ops are given: an int, or a named size."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import Any
+
+from dagir.dims import Dim, SymbolicDim
+from dagir.errors import ArgumentError
+
+
+def count_from(function: str, what: str, given: Any) -> Dim:
+    """An int or a named size. Raises ArgumentError, for None above all: what `x.shape` says of a size of the run."""
+    if isinstance(given, SymbolicDim):
+        return given
+    if given is None:
+        raise ArgumentError(
+            f"{function} takes an int or a named size for {what}, got None",
+            remedy="x.shape has None for a size known at run time only, ops.shape(x) has its name: use that",
+        )
+    try:
+        return index(given) if not isinstance(given, float) or given != int(given) else int(given)
+    except (TypeError, ValueError, OverflowError):
+        raise ArgumentError(f"{function} takes an int or a named size for {what}, got {given!r}") from None

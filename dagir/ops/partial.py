@@ -1,0 +1,34 @@
+"""Where integers have no answer: divided by 0, raised to a negative power.
+
+Frameworks differ there: NumPy gives 0, TensorFlow raises, and onnxruntime ends the process. Here it is one error: at
+the call for a constant, before the run for what is computed from inputs by a few nodes, else when the node runs.
+"""
+
+from __future__ import annotations
+
+from dagir.errors import ArgumentError, FeedError
+from dagir.graph import Constant, Op, Value
+from dagir.types import Array, DType
+
+
+def problem(op: Op, x2: Array) -> tuple[str, str] | None:
+    """What is wrong with a second operand of integers, and the remedy; None where nothing is."""
+    if not DType.of(x2.dtype).is_integer or not x2.size:
+        return None
+    if op.op_name in ("floor_divide", "mod") and not x2.all():
+        return "divides integers by 0", "take ops.where(x2 == 0, 1, x2) as the divisor, or cast to floats first"
+    if op.op_name == "power" and x2.min() < 0:
+        return "raises integers to a negative power", "cast to floats first: ops.cast(x, 'float32')"
+    return None
+
+
+def refuse_constant(op: Op, x1: Value, x2: Value) -> None:
+    """Raise ArgumentError where a constant has no answer, whatever it is applied to."""
+    if isinstance(x2.source, Constant) and (found := problem(op, x2.source.array)) is not None:
+        raise ArgumentError(f"{op.op_name} {found[0]}", facts=[("x1", str(x1.type))], remedy=found[1])
+
+
+def refuse(op: Op, x2: Array) -> None:
+    """Raise FeedError where numbers that are fed, or computed, have no answer."""
+    if (found := problem(op, x2)) is not None:
+        raise FeedError(f"{op.op_name} {found[0]}", remedy=found[1])
