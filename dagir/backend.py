@@ -175,7 +175,7 @@ class Executable(ABC):
 
     @cached_property
     def _guard(self) -> IndexGuard:
-        return IndexGuard(self._graph)
+        return IndexGuard(self._graph, lambda graph: backend("numpy").lower(graph)._run)
 
     @cached_property
     def _emptiness(self) -> EmptinessGuard:

@@ -122,12 +122,9 @@ def input_text(value: Value) -> str:
 
 def maker_text(thing: Any) -> str:
     """A value, a node or a layer in one line, with the line of its first call."""
-    from dagir.graph import Node, Value  # which report their errors through this module
-
-    if isinstance(thing, Node):  # by class: a layer may well have attributes `op` and `source`
-        return describe(thing)
-    if isinstance(thing, Value):
-        return input_text(thing)
+    text = getattr(type(thing), "told_as", None)  # of the class: a layer may well have attributes `op` and `source`
+    if text is not None:
+        return str(text(thing))
     location = thing._calls[0].location if getattr(thing, "_calls", None) else None
     return type(thing).__name__ + (f", called at {location}" if location else "")
 

@@ -14,6 +14,7 @@ from dagir.errors import FeedError
 from dagir.graph import Graph, Node
 from dagir.ops import ArgMax, ArgMin, ReduceMax, ReduceMean, ReduceMin, Variance
 from dagir.ops.call import graphs_of
+from dagir.passes import Inline
 
 _WITHOUT_ANSWER = (ReduceMean, Variance, ReduceMax, ReduceMin, ArgMax, ArgMin)
 
@@ -22,8 +23,6 @@ class EmptinessGuard:
     """Looks at the sizes of a graph before it runs."""
 
     def __init__(self, graph: Graph) -> None:
-        from dagir.passes import Inline
-
         self._nodes: list[tuple[Node, list[Dim]]] = []
         if any(_open(node) for inner in graphs_of(graph) for node in inner.nodes):
             self._nodes = [(node, sizes) for node in Inline()(graph).nodes if (sizes := _open(node))]

@@ -156,6 +156,10 @@ class Value(Immutable, Arithmetic):
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         raise foreign.as_numbers(self.name)
 
+    def told_as(self) -> str:
+        """The value in one line, for errors."""
+        return diagnostics.input_text(self)
+
     def __repr__(self) -> str:
         return f"<Value {self.name} {self.type}>"
 
@@ -299,8 +303,12 @@ class Node(Immutable):
         (output,) = self.outputs
         return output
 
+    def told_as(self) -> str:
+        """The node in one line, for errors."""
+        return diagnostics.describe(self)
+
     def __repr__(self) -> str:
-        return f"<Node {diagnostics.describe(self)}>"
+        return f"<Node {self.told_as()}>"
 
 
 Operand: TypeAlias = Value | Parameter | Constant

@@ -9,8 +9,8 @@ So are the divisors and the powers of integers: see dagir.ops.partial.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from dagir.diagnostics import describe
 from dagir.dims import evaluate
@@ -19,11 +19,10 @@ from dagir.graph import Graph, Node, Parameter, Value
 from dagir.ops import Embedding, FloorDivide, Gather, Mod, Power
 from dagir.ops.call import graphs_of
 from dagir.ops.partial import refuse
+from dagir.passes import Inline
 from dagir.types import Array
 
-if TYPE_CHECKING:
-    from dagir.backend import Executable
-
+Evaluate: TypeAlias = Callable[[Sequence[Array]], Sequence[Array]]
 
 _MOST_NODES = 64
 _PLACES = {Embedding: 0, Gather: 1, FloorDivide: 1, Mod: 1, Power: 1}
@@ -33,10 +32,8 @@ _PLACES = {Embedding: 0, Gather: 1, FloorDivide: 1, Mod: 1, Power: 1}
 class IndexGuard:
     """Looks at the indices, divisors and powers of a graph before it runs."""
 
-    def __init__(self, graph: Graph) -> None:
-        from dagir.backend import backend
-        from dagir.passes import Inline
-
+    def __init__(self, graph: Graph, evaluator: Callable[[Graph], Evaluate]) -> None:
+        """evaluator: makes of a graph the function from arrays of its inputs to arrays of its outputs."""
         self._nodes: list[tuple[Node, Value]] = []
         if not any(_watched(node) is not None for inner in graphs_of(graph) for node in inner.nodes):
             return
@@ -46,12 +43,12 @@ class IndexGuard:
         self._nodes = [(node, ids) for node, ids in found if _is_cheap(ids, inputs)]
         wanted = dict.fromkeys(ids for _, ids in self._nodes)
         self._places = {ids: place for place, ids in enumerate(wanted)}
-        self._ids: Executable | None = backend("numpy").lower(Graph(flat.inputs, wanted, "ids")) if wanted else None
+        self._ids: Evaluate | None = evaluator(Graph(flat.inputs, wanted, "ids")) if wanted else None
 
     def __call__(self, arrays: Sequence[Array], sizes: dict[str, int]) -> None:
         """Raise FeedError that names the node and the range, where an index is outside of it."""
         if self._nodes and self._ids is not None:
-            found = self._ids._run(arrays)
+            found = self._ids(arrays)
             for node, ids in self._nodes:
                 _check(node, found[self._places[ids]], sizes)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from dagir.backend import backend, graph_of
-from dagir.equivalence.certifying import origin_of, takes_the_sizes, was_read, written
+from dagir.equivalence.certifying import origin_of, remember, takes_the_sizes, was_read, written
 from dagir.errors import ArgumentError
 from dagir.foreign import is_keras_model, kind, takes_a_model
 from dagir.graph import Graph
@@ -117,8 +117,6 @@ def from_keras(source: Any, *, custom_objects: Mapping[str, Any] | None = None, 
     options = {key: part for key, part in options.items() if part is not None}
     model = backend("keras").read(source, **options)
     if isinstance(model, Model):
-        from dagir.equivalence.certifying import remember
-
         remember(model, source if is_keras_model(source) else None, options)
     return model
 

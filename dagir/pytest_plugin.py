@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from dagir.equivalence import Report
+from dagir.equivalence import Report
+from dagir.equivalence.verification import LISTENERS
 
 
 class Keeper:
@@ -59,8 +59,6 @@ def pytest_configure(config: Any) -> None:
     """Listen where the option is given."""
     folder = config.getoption("--dagir-report")
     if folder:
-        from dagir.equivalence.verification import LISTENERS
-
         keeper = Keeper(Path(folder))
         LISTENERS.append(keeper)
         config.add_cleanup(lambda: LISTENERS.remove(keeper))

@@ -6,6 +6,9 @@ from dagir import model_services
 from dagir.architecture import architecture, from_architecture
 from dagir.backend import backend
 from dagir.drawing import notebook_svg
+from dagir.equivalence import services as report_services
+from dagir.equivalence.page import write_page
+from dagir.equivalence.reproduction import write_reproduction
 from dagir.graph import Graph
 from dagir.layers import services as layer_services
 from dagir.node_evaluation import evaluate_node
@@ -23,6 +26,8 @@ def bind_services() -> None:
     Graph.printer = print_graph
     layer_services.reduced_layer.bind(reduced_layer)
     pass_services.evaluate_node.bind(evaluate_node)
+    report_services.write_page.bind(write_page)
+    report_services.write_reproduction.bind(write_reproduction)
     model_services.print_summary.bind(print_summary)
     model_services.summary_html.bind(summary_html)
     model_services.notebook_svg.bind(notebook_svg)

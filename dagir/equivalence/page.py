@@ -14,6 +14,7 @@ from html import escape, unescape
 from importlib import resources
 from pathlib import Path
 
+from dagir.drawing import plot
 from dagir.equivalence.inspection import BINS, NodeRow, node_rows
 from dagir.equivalence.report import Report
 from dagir.equivalence.reproduction import versions
@@ -183,8 +184,6 @@ def _bars(counts: Sequence[int]) -> str:
 
 def _graph(model: object, rows: Sequence[NodeRow]) -> str:
     """The drawing of dagir.plot, its boxes coloured anew; a list where it cannot be drawn."""
-    from dagir.drawing import plot
-
     if not isinstance(model, Model) or len(model.layers) > _MOST_DRAWN:
         return "<p>too big to be drawn: see the nodes below</p>"
     try:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dagir.equivalence import services
 from dagir.errors import VerificationError
 from dagir.printable import printable, printable_lines
 
@@ -147,9 +148,7 @@ class Report:
         What was not compared (fused layers, layers without a counterpart) has a colour and a word of its own.
         Raises ArgumentError for a report of two .onnx files, FileError.
         """
-        from dagir.equivalence.page import write_page
-
-        return write_page(self, path, overwrite)
+        return services.write_page(self, path, overwrite)
 
     def write_reproduction(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the smallest part of both sides that still shows the first divergence, with inputs and a script.
@@ -158,9 +157,7 @@ class Report:
         cut, it is written whole. Raises ArgumentError where nothing differs, and for a report of two .onnx files;
         FileError.
         """
-        from dagir.equivalence.reproduction import write_reproduction
-
-        return write_reproduction(folder, self, overwrite)
+        return services.write_reproduction(folder, self, overwrite)
 
     def table(self) -> Table:
         """A rich table: backend, output, shape, dtype, max error, budget used, verdict."""

@@ -13,6 +13,7 @@ from dagir.errors import ArgumentError
 from dagir.foreign import is_keras_layer, kind
 from dagir.graph import Graph
 from dagir.model import Model
+from dagir.serialization import load
 
 _SUFFIXES = (".dagir", ".keras", ".h5", ".onnx")
 _TAKEN = (
@@ -92,8 +93,6 @@ def opened(path: Path, model: Model | Graph) -> Executable:
     if path.suffix == ".onnx":
         return backend("onnx").open(path, model)
     if path.suffix == ".dagir":
-        from dagir.serialization import load
-
         other = _alike(model, load(path), str(path))
     else:
         other = _alike(model, backend("keras").read(path), str(path))
