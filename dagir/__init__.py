@@ -4,9 +4,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from dagir import layers, ops
-from dagir.architecture import clone
-from dagir.backend import Backend, Executable, Rules, backend, lower
-from dagir.drawing import plot
+from dagir.display.graphviz import plot
 from dagir.equivalence import Report, verify
 from dagir.equivalence.certifying import verified
 from dagir.errors import (
@@ -21,17 +19,19 @@ from dagir.errors import (
     UnsupportedOp,
     VerificationError,
 )
-from dagir.extraction import extract, replace
-from dagir.graph import Constant, Graph, Node, Op, Parameter, Value, apply
 from dagir.interchange import from_keras, from_onnx, to_keras, to_onnx
+from dagir.ir.graph import Constant, Graph, Node, Op, Parameter, Value, apply
+from dagir.ir.naming import clear_session
+from dagir.ir.types import DType, TensorType
+from dagir.ir.verifier import check
 from dagir.layers import Input, Layer
-from dagir.model import Model, Sequential
-from dagir.naming import clear_session
+from dagir.modeling.extraction import extract, replace
+from dagir.modeling.model import Model, Sequential
+from dagir.runtime.backend import Backend, Executable, Rules, backend, lower
 from dagir.serialization import load, save
-from dagir.suggestions import unknown_name
-from dagir.types import DType, TensorType
-from dagir.validation import check
-from dagir.weight_files import model_from_json
+from dagir.serialization.config import clone
+from dagir.serialization.weight_files import model_from_json
+from dagir.support.did_you_mean import unknown_name
 from dagir.wiring import bind_services as _bind_services
 
 __all__ = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from dagir.origin import user_line
-from dagir.printable import printable
+from dagir.support.location import user_line
+from dagir.support.printable import printable
 
 
 class DagirError(Exception):

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dagir.errors import ArgumentError
-from dagir.graph import Initializer
-from dagir.types import Array, DType
-from dagir.weights import frozen, owned
+from dagir.ir.arrays import frozen, owned
+from dagir.ir.graph import Initializer
+from dagir.ir.types import Array, DType
 
 _generator = np.random.default_rng()
 

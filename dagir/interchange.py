@@ -9,16 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from dagir.backend import backend, graph_of
 from dagir.equivalence.certifying import origin_of, remember, takes_the_sizes, was_read, written
 from dagir.errors import ArgumentError
-from dagir.foreign import is_keras_model, kind, takes_a_model
-from dagir.graph import Graph
-from dagir.model import Model
-from dagir.model_files import ONNX, refuse_other_suffix
+from dagir.ir.arrays import warn_of
+from dagir.ir.graph import Graph
+from dagir.modeling.input_shapes import resize_inputs
+from dagir.modeling.model import Model
 from dagir.ops.call import parameters_of
-from dagir.resizing import resize_inputs
-from dagir.weights import warn_of
+from dagir.runtime.backend import backend, graph_of
+from dagir.serialization.formats import ONNX, refuse_other_suffix
+from dagir.support.frameworks import is_keras_model, kind, takes_a_model
 
 Sizes: TypeAlias = Sequence[int | str | None]
 

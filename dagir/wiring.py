@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dagir import model_services
-from dagir.architecture import architecture, from_architecture
-from dagir.backend import backend
-from dagir.drawing import notebook_svg
+from dagir.display.graphviz import notebook_svg
+from dagir.display.summary_table import print_summary, summary_html
 from dagir.equivalence import services as report_services
-from dagir.equivalence.page import write_page
+from dagir.equivalence.html_report import write_page
 from dagir.equivalence.reproduction import write_reproduction
-from dagir.graph import Graph
+from dagir.ir.graph import Graph
+from dagir.ir.printer import print_graph
 from dagir.layers import services as layer_services
-from dagir.node_evaluation import evaluate_node
+from dagir.modeling import services as model_services
 from dagir.passes import services as pass_services
-from dagir.prediction import predict
-from dagir.printing import print_graph
+from dagir.runtime.backend import backend
+from dagir.runtime.node_evaluation import evaluate_node
+from dagir.runtime.prediction import predict
 from dagir.serialization import save
+from dagir.serialization.config import architecture, from_architecture
 from dagir.serialization.copying import copied_model, reduced_layer, reduced_model
-from dagir.summaries import print_summary, summary_html
-from dagir.weight_files import load_weights, save_weights, to_json
+from dagir.serialization.weight_files import load_weights, save_weights, to_json
 
 
 def bind_services() -> None:

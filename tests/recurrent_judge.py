@@ -12,7 +12,7 @@ import numpy as np
 
 import dagir
 from dagir import layers
-from dagir.structure import flatten
+from dagir.ir.nest import flatten
 from dagir.testing import assert_close, assert_equivalent
 
 

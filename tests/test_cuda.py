@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 import dagir
-from dagir.structure import flatten
+from dagir.ir.nest import flatten
 from dagir.testing import assert_close
 from dagir_onnx.executable import HOST_OPS
 from guide import autoencoder, mnist, tickets, toy_resnet

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from dagir import dims
 from dagir.errors import ArgumentError
+from dagir.ir import dims
 
 NAMES = ("batch", "time", "n")
 SIZES = st.fixed_dictionaries({name: st.integers(0, 40) for name in NAMES})

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 import dagir
 from dagir import ops
 from dagir.errors import ArgumentError, DagirError, InvalidGraph, ShapeError
-from dagir.graph import Constant, Graph, Node, Op, Parameter, Value, apply, as_value, snake_case
-from dagir.rewriting import copy_node, rebuild, replace, structurally_equal
-from dagir.types import DType, TensorType
-from dagir.validation import check
+from dagir.ir.graph import Constant, Graph, Node, Op, Parameter, Value, apply, as_value, snake_case
+from dagir.ir.rewriter import copy_node, rebuild, replace, structurally_equal
+from dagir.ir.types import DType, TensorType
+from dagir.ir.verifier import check
 
 VECTOR = TensorType(DType.FLOAT32, (3,))
 LONG = 100_000
@@ -152,7 +152,7 @@ def test_values_are_not_numbers_yet():
         np.asarray(x)
     assert len(x) == 3
     with pytest.raises(ShapeError, match="has no length: its first axis is n"):
-        len(source(type=TensorType(DType.FLOAT32, (dagir.dims.symbol("n"),))))
+        len(source(type=TensorType(DType.FLOAT32, (dagir.ir.dims.symbol("n"),))))
     x.attach_mask(y := source("mask"))
     x.attach_mask(y)
     with pytest.raises(InvalidGraph, match="already carries another mask"):
@@ -182,7 +182,7 @@ def test_numbers_take_the_dtype_of_their_partner():
 
 
 def test_errors_of_an_op_leave_no_equation_behind():
-    n = dagir.dims.symbol("n")
+    n = dagir.ir.dims.symbol("n")
     x = source(type=TensorType(DType.FLOAT32, (n, 3)))
     w = source(type=TensorType(DType.FLOAT32, (4, 4)))
     with pytest.raises(ShapeError):

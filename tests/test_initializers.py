@@ -12,7 +12,7 @@ import pytest
 
 import dagir
 from dagir import initializers, layers
-from dagir.types import DType
+from dagir.ir.types import DType
 
 NAMES = sorted(
     {name for name in keras.src.initializers.ALL_OBJECTS_DICT if "nitializer" not in name or "O" in name}

@@ -9,9 +9,9 @@ import pytest
 
 import dagir
 from dagir import ops
-from dagir.backend import signature
+from dagir.ir.rewriter import structurally_equal
 from dagir.passes import DEPLOY, Inline, run
-from dagir.rewriting import structurally_equal
+from dagir.runtime.backend import signature
 from dagir_onnx.lowering import model_proto
 from effort import rounds
 

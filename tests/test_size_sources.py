@@ -7,9 +7,9 @@ import pytest
 
 import dagir
 from dagir import layers
-from dagir.dims import symbol
 from dagir.errors import FeedError, InvalidGraph
-from dagir.size_sources import SizeSource, size_sources
+from dagir.ir.dim_binding import SizeSource, size_sources
+from dagir.ir.dims import symbol
 
 time, batch = symbol("time"), symbol("batch")
 

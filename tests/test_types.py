@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagir import dims
 from dagir.errors import ArgumentError, ShapeError
-from dagir.types import (
+from dagir.ir import dims
+from dagir.ir.types import (
     DType,
     Equation,
     TensorType,

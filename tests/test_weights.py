@@ -7,9 +7,9 @@ import pytest
 
 import dagir
 from dagir import initializers, layers, ops
-from dagir.graph import Parameter
-from dagir.types import type_of
-from dagir.weights import not_finite
+from dagir.ir.arrays import not_finite
+from dagir.ir.graph import Parameter
+from dagir.ir.types import type_of
 from effort import allocated
 
 SIZE = 1 << 21

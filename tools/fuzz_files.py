@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import dagir
 from dagir.errors import DagirError
-from dagir.printable import printable_lines
+from dagir.support.printable import printable_lines
 from file_fuzzing.containers import MUTATIONS
 from file_fuzzing.entries import ENTRIES
 from file_fuzzing.mutations import mutate_bytes
@@ -293,7 +293,7 @@ def table(tallies: dict[str, Tally]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """The command. Returns 1 where there is a finding."""
     options = _options(arguments)
-    import dagir_onnx.pairs  # noqa: F401  warm, before children are forked
+    import dagir_onnx.compare_files  # noqa: F401  warm, before children are forked
 
     with tempfile.TemporaryDirectory(
         prefix="dagir-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dagir
 from dagir import layers, ops
-from dagir.graph import Op
+from dagir.ir.graph import Op
 from dagir.layers.refused import REFUSED
 from dagir.ops.not_offered import NOT_OFFERED
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dagir.graph import Constant, Graph, Parameter, Value
-from dagir.origin import LayerCall
+from dagir.ir.graph import Constant, Graph, Parameter, Value
 from dagir.passes.outline import arguments
+from dagir.support.location import LayerCall
 
 
 def with_arguments(graph: Graph, native: Callable[[LayerCall], bool], within: LayerCall | None) -> Graph:

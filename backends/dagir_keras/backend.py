@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from dagir.backend import Backend, Executable
 from dagir.errors import ArgumentError, BackendError
-from dagir.extras import needed
-from dagir.foreign import is_keras_layer
-from dagir.graph import Graph
-from dagir.model import Model
-from dagir.training import TrainingState
+from dagir.ir.graph import Graph
+from dagir.modeling.model import Model
+from dagir.modeling.training import TrainingState
+from dagir.runtime.backend import Backend, Executable
+from dagir.support.extras import needed
+from dagir.support.frameworks import is_keras_layer
 from dagir_keras.rules import rules
 
 if TYPE_CHECKING:
     from dagir_keras.executable import KerasExecutable
-    from dagir_keras.opened import KerasModel
+    from dagir_keras.external_model import KerasModel
     from dagir_keras.training import KerasTrainer
 
 
@@ -83,7 +83,7 @@ class KerasBackend(Backend):
         if unknown:
             raise ArgumentError(f"a Keras file has no option {sorted(unknown)[0]!r}", remedy="it takes none")
         _keras()
-        from dagir_keras.opened import KerasFile, KerasModel
+        from dagir_keras.external_model import KerasFile, KerasModel
 
         return KerasModel(path, model) if is_keras_layer(path) else KerasFile(path, model)
 

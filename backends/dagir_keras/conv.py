@@ -9,8 +9,8 @@ import keras
 from keras import ops as K
 
 from dagir import ops
-from dagir.dims import SymbolicDim, symbol
-from dagir.graph import Node
+from dagir.ir.dims import SymbolicDim, symbol
+from dagir.ir.graph import Node
 from dagir_keras.rules import rules
 from dagir_keras.sizes import number
 

@@ -10,7 +10,7 @@ from keras import backend
 from keras import ops as K
 
 from dagir import ops
-from dagir.types import DType
+from dagir.ir.types import DType
 from dagir_keras.rules import rules
 
 for _op, _function in {

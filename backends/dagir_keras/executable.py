@@ -16,19 +16,19 @@ import numpy as np
 import tensorflow as tf
 
 from dagir import ops
-from dagir.backend import Executable, Kept, graph_of, signature
-from dagir.diagnostics import describe
 from dagir.errors import BackendError, FeedError, FileError
-from dagir.feeds import as_strings, refuse_nan
-from dagir.graph import Graph, Node
-from dagir.model import Model
+from dagir.ir.diagnostics import describe
+from dagir.ir.graph import Graph, Node
+from dagir.ir.nest import flatten_like, pack
+from dagir.ir.types import Array
+from dagir.modeling.model import Model
 from dagir.ops.call import first_of
-from dagir.replacing import check_free
-from dagir.structure import flatten_like, pack
-from dagir.types import Array
-from dagir_keras.kernels import reason, refusal
+from dagir.runtime.backend import Executable, Kept, graph_of, signature
+from dagir.runtime.feeds import as_strings, refuse_nan
+from dagir.support.file_replacement import check_free
+from dagir_keras.builder import Registry, functional
 from dagir_keras.points import Watched
-from dagir_keras.program import Registry, functional
+from dagir_keras.runtime_errors import reason, refusal
 from dagir_keras.saving import check_savable, keep
 
 _BOLD = re.compile(r"\x1b\[1m(.+?)\x1b\[0m", re.DOTALL)  # how Keras sets off the reason

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from dagir.naming import Namer
+from dagir.ir.naming import Namer
 
 
 def distinguish(outputs: Iterable[Any]) -> None:

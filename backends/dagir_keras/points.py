@@ -9,13 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from dagir.backend import Executable, Kept
-from dagir.graph import Graph, Value
-from dagir.model import Model
-from dagir.origin import LayerCall
-from dagir.probing import points_of
-from dagir.structure import flatten, flatten_like, pack
-from dagir.types import Array
+from dagir.ir.graph import Graph, Value
+from dagir.ir.nest import flatten, flatten_like, pack
+from dagir.ir.types import Array
+from dagir.modeling.model import Model
+from dagir.runtime.backend import Executable, Kept
+from dagir.runtime.probes import points_of
+from dagir.support.location import LayerCall
 from dagir_keras.saving import keep
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dagir import ops
-from dagir.graph import Op
+from dagir.ir.graph import Op
 from dagir_keras.rules import rules
 
 

@@ -12,8 +12,8 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from dagir.backend import Rules
-from dagir.graph import Op
+from dagir.ir.graph import Op
+from dagir.runtime.backend import Rules
 
 
 class _FamilyRules(Rules[Callable[..., Any]]):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import keras
 
-from dagir.backend import Kept
 from dagir.errors import BackendError, FileError
+from dagir.runtime.backend import Kept
 from dagir_keras.traced import TracedLayer
 
 KEPT = "model.keras"

@@ -9,10 +9,10 @@ import keras
 from keras import ops as K
 
 from dagir import ops
-from dagir.dims import SymbolicDim
-from dagir.graph import Constant, Graph, Parameter, Value
+from dagir.ir.dim_binding import size_sources
+from dagir.ir.dims import SymbolicDim
+from dagir.ir.graph import Constant, Graph, Parameter, Value
 from dagir.passes import Inline
-from dagir.size_sources import size_sources
 from dagir_keras.rules import rules
 from dagir_keras.sizes import number, sizes_to_compute, with_numbers
 

@@ -8,7 +8,7 @@ from keras import backend
 from keras import ops as K
 
 from dagir import ops
-from dagir.dims import SymbolicDim
+from dagir.ir.dims import SymbolicDim
 from dagir_keras.rules import rules
 
 

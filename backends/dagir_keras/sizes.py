@@ -9,10 +9,10 @@ from typing import Any
 from keras import ops as K
 
 from dagir import ops
-from dagir.dims import Dim, SymbolicDim, symbols
 from dagir.errors import UnsupportedOp
-from dagir.graph import Op, Value
-from dagir.size_sources import SizeSource, size_sources
+from dagir.ir.dim_binding import SizeSource, size_sources
+from dagir.ir.dims import Dim, SymbolicDim, symbols
+from dagir.ir.graph import Op, Value
 
 
 def sizes_to_compute(op: Op) -> set[str]:

@@ -9,12 +9,12 @@ from typing import Any, Self
 import keras
 
 from dagir.errors import DagirError
-from dagir.graph import Graph, Value
-from dagir.origin import LayerCall
-from dagir.rewriting import structurally_equal
+from dagir.ir.graph import Graph, Value
+from dagir.ir.nest import flatten
+from dagir.ir.rewriter import structurally_equal
 from dagir.serialization import describe_graph, restore_graph
-from dagir.structure import flatten
-from dagir_keras.program import Program, Registry
+from dagir.support.location import LayerCall
+from dagir_keras.builder import Program, Registry
 
 
 @dataclass(frozen=True)

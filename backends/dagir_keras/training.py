@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from dagir.errors import ArgumentError, FileError, UnsupportedOp
-from dagir.model import Model
-from dagir.training import Trainer, TrainingState
+from dagir.modeling.model import Model
+from dagir.modeling.training import Trainer, TrainingState
 from dagir_keras.executable import KerasExecutable
 
 _MODULES = {

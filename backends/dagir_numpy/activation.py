@@ -7,7 +7,7 @@ from math import pi, sqrt
 import numpy as np
 
 from dagir import ops
-from dagir.types import Array
+from dagir.ir.types import Array
 from dagir_numpy.elementwise import erf
 from dagir_numpy.rules import rules
 

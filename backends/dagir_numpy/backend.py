@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from dagir.backend import Around, Backend, Executable, Kept, graph_of, signature
-from dagir.cutting import cut_out
 from dagir.errors import ArgumentError
-from dagir.graph import Graph
-from dagir.model import Model
+from dagir.ir.graph import Graph
+from dagir.ir.types import Array, DType
+from dagir.ir.weight_snapshot import Snapshot
+from dagir.modeling.model import Model
+from dagir.modeling.subgraph import cut_out
 from dagir.ops.call import parameters_of
 from dagir.passes import DEPLOY, run
-from dagir.probing import Points, points_of
+from dagir.runtime.backend import Around, Backend, Executable, Kept, graph_of, signature
+from dagir.runtime.probes import Points, points_of
 from dagir.serialization import save
-from dagir.snapshots import Snapshot
-from dagir.types import Array, DType
 from dagir_numpy.interpreter import evaluate
 from dagir_numpy.rules import rules
 

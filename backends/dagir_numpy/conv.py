@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from dagir import ops
 from dagir.errors import ShapeError
-from dagir.types import Array
+from dagir.ir.types import Array
 from dagir_numpy.rules import rules
 
 

@@ -7,8 +7,8 @@ from math import sqrt
 import numpy as np
 
 from dagir import ops
+from dagir.ir.types import Array, DType
 from dagir.ops.partial import refuse
-from dagir.types import Array, DType
 from dagir_numpy.rules import rules
 
 _UFUNCS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dagir import ops
-from dagir.types import Array
+from dagir.ir.types import Array
 from dagir_numpy.rules import rules
 
 

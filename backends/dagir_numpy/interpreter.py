@@ -8,13 +8,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dagir.backend import Around, at_node
-from dagir.dims import Dim
 from dagir.errors import DagirError, FeedError
-from dagir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.dim_binding import size_sources
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.types import Array, DType
 from dagir.ops import Call
-from dagir.size_sources import size_sources
-from dagir.types import Array, DType
+from dagir.runtime.backend import Around, at_node
 from dagir_numpy.rules import rules
 
 Run: TypeAlias = Generator[tuple[Graph, list[Array]], Sequence[Array], list[Array]]

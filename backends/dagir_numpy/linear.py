@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dagir import ops
-from dagir.indices import check_range
-from dagir.types import Array
+from dagir.ir.types import Array
+from dagir.runtime.index_guard import check_range
 from dagir_numpy.rules import rules
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dagir import ops
-from dagir.types import Array
+from dagir.ir.types import Array
 from dagir_numpy.rules import rules
 
 

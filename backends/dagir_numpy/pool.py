@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from dagir import ops
+from dagir.ir.types import Array
 from dagir.ops.pool import adaptive_windows
-from dagir.types import Array
 from dagir_numpy.rules import rules
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dagir import ops
-from dagir.graph import Op
-from dagir.types import Array
+from dagir.ir.graph import Op
+from dagir.ir.types import Array
 from dagir_numpy.rules import rules
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ShapeError
+from dagir.ir.types import Array
 from dagir.ops.interpolation import matrix, nearest
-from dagir.types import Array
 from dagir_numpy.rules import rules
 
 

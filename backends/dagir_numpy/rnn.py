@@ -8,8 +8,8 @@ from typing import TypeAlias
 import numpy as np
 
 from dagir import ops
+from dagir.ir.types import Array
 from dagir.ops.rnn import ACTIVATIONS
-from dagir.types import Array
 from dagir_numpy.rules import rules
 
 States: TypeAlias = tuple[Array, ...]

@@ -7,6 +7,6 @@ Rules work for any float dtype and never look beyond their own op.
 from collections.abc import Callable
 from typing import Any
 
-from dagir.backend import Rules
+from dagir.runtime.backend import Rules
 
 rules: Rules[Callable[..., Any]] = Rules("numpy")

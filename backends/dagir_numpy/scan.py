@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dagir import ops
-from dagir.types import Array, DType
+from dagir.ir.types import Array, DType
 from dagir_numpy.interpreter import evaluate
 from dagir_numpy.rules import rules
 

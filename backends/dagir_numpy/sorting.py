@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dagir import ops
-from dagir.types import Array
+from dagir.ir.types import Array
 from dagir_numpy.rules import rules
 
 

@@ -6,7 +6,7 @@ from math import pi, sqrt
 from typing import cast
 
 from dagir import ops
-from dagir.types import DType
+from dagir.ir.types import DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.elementwise import expm1, log1p
 from dagir_onnx.emitter import Emitter, Tensor

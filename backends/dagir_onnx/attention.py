@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from dagir import ops
-from dagir.types import DType, TensorType
+from dagir.ir.types import DType, TensorType
 from dagir_onnx.emitter import Emitter, Tensor
-from dagir_onnx.halves import narrowed, widened
+from dagir_onnx.half_precision import narrowed, widened
 from dagir_onnx.rules import rules
 
 _LOWEST = -0.7 * 3.38953e38  # what Keras sets a masked score to

@@ -7,20 +7,20 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from dagir.backend import Backend, Executable, FileSummary, graph_of, signature
 from dagir.equivalence import Report
 from dagir.equivalence.progress import Progress
 from dagir.errors import ArgumentError, BackendError
-from dagir.graph import Graph
-from dagir.model import Model
+from dagir.ir.graph import Graph
+from dagir.modeling.model import Model
 from dagir.passes import DEPLOY
-from dagir.probing import points_after, points_of
+from dagir.runtime.backend import Backend, Executable, FileSummary, graph_of, signature
+from dagir.runtime.probes import points_after, points_of
 from dagir_onnx.certificate import certify, recertify
+from dagir_onnx.compare_files import compare_files
 from dagir_onnx.executable import OnnxExecutable, check_device
 from dagir_onnx.file import add_metadata
 from dagir_onnx.lowering import model_proto
-from dagir_onnx.opened import OnnxFile, describe_file
-from dagir_onnx.pairs import compare_files
+from dagir_onnx.model_file import OnnxFile, describe_file
 from dagir_onnx.points import mark_points
 from dagir_onnx.rules import rules
 from dagir_onnx.targets import choose_opset
@@ -62,7 +62,9 @@ class OnnxBackend(Backend):
 
     def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
         """onnxruntime at each level of its own optimizer, on CUDA where it is, and onnx's reference evaluator."""
-        from dagir_onnx.variants import onnx_variants  # imports onnx.reference, which takes as long as reading a model
+        from dagir_onnx.execution_configs import (
+            onnx_variants,  # imports onnx.reference, which takes as long as reading a model
+        )
 
         return onnx_variants(self, model)
 

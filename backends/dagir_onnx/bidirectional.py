@@ -9,7 +9,7 @@ import numpy as np
 
 from dagir import ops
 from dagir_onnx.emitter import Emitter, Tensor
-from dagir_onnx.halves import narrowed, widened
+from dagir_onnx.half_precision import narrowed, widened
 from dagir_onnx.rnn import Counted, Recurrence, activations_of, bias_of, is_native, kernel_of, native_name, recurrence
 from dagir_onnx.rules import rules
 

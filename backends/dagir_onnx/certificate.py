@@ -20,23 +20,23 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto, ValueInfoProto
 
-from dagir import limits
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import draw, index_limits
 from dagir.equivalence.oracle import Expected
 from dagir.equivalence.report import Case, Report, Row
 from dagir.equivalence.reproduction import versions
 from dagir.errors import DagirError, FileError
-from dagir.feeds import as_strings
-from dagir.graph import Graph, Value
-from dagir.printable import printable
-from dagir.types import Array, DType, TensorType
-from dagir_onnx import received
+from dagir.ir.graph import Graph, Value
+from dagir.ir.types import Array, DType, TensorType
+from dagir.runtime.feeds import as_strings
+from dagir.support import limits
+from dagir.support.printable import printable
+from dagir_onnx import untrusted_proto as received
+from dagir_onnx.certificate_schema import VERSION, Answer, Held, HeldCase, places, read_held
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.executable import as_objects
 from dagir_onnx.file import add_metadata
-from dagir_onnx.held import VERSION, Answer, Held, HeldCase, places, read_held
-from dagir_onnx.kernels import REFUSALS, file_refusal, refuse_fatal
+from dagir_onnx.runtime_errors import REFUSALS, file_refusal, refuse_fatal
 
 KEY = "dagir.certificate"
 JUDGEMENT = "against the float64 answers in the file's certificate"

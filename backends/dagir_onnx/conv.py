@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dagir import ops
-from dagir.dims import Dim
-from dagir.types import TensorType
+from dagir.ir.dims import Dim
+from dagir.ir.types import TensorType
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnx import GraphProto, helper
 
 from dagir import ops
-from dagir.types import DType, TensorType
+from dagir.ir.types import DType, TensorType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import TensorProto, ValueInfoProto, helper
 
-from dagir.types import DType, TensorType
+from dagir.ir.types import DType, TensorType
 
 TO_ONNX: dict[DType, int] = {
     DType.FLOAT16: TensorProto.FLOAT16,

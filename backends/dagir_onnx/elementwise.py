@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dagir import ops
-from dagir.types import DType
+from dagir.ir.types import DType
 from dagir_onnx import integers
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor

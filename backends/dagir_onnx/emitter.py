@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto, StringStringEntryProto, helper
 
-from dagir.dims import Dim, SymbolicDim
-from dagir.graph import Constant, Node, Parameter, Value
-from dagir.naming import Namer
+from dagir.ir.dim_binding import SizeSource, size_sources
+from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.graph import Constant, Node, Parameter, Value
+from dagir.ir.naming import Namer
+from dagir.ir.types import Array, DType, TensorType, type_of
 from dagir.passes import Derived
-from dagir.size_sources import SizeSource, size_sources
-from dagir.types import Array, DType, TensorType, type_of
 from dagir_onnx.dtypes import value_info
 
 _FEW = 32

@@ -18,21 +18,21 @@ from onnx import ModelProto
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from dagir import ops
-from dagir.backend import Executable, Kept
-from dagir.diagnostics import describe
 from dagir.errors import ArgumentError, BackendError, DagirError, FeedError
-from dagir.feeds import as_strings, refuse_nan
-from dagir.graph import Graph, Node
-from dagir.model import Model
+from dagir.ir.diagnostics import describe
+from dagir.ir.graph import Graph, Node
+from dagir.ir.types import Array, DType
+from dagir.ir.weight_snapshot import Snapshot
+from dagir.modeling.model import Model
+from dagir.modeling.signature import Signature
 from dagir.ops.call import first_of, parameters_of
-from dagir.signatures import Signature
-from dagir.snapshots import Snapshot
-from dagir.types import Array, DType
+from dagir.runtime.backend import Executable, Kept
+from dagir.runtime.feeds import as_strings, refuse_nan
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
 from dagir_onnx.file import EMBEDDED_LIMIT, write
-from dagir_onnx.kernels import REFUSALS, refusal
 from dagir_onnx.points import Point, Watch, as_written, cut_out, marked_points
+from dagir_onnx.runtime_errors import REFUSALS, refusal
 from dagir_onnx.weights import embed, lend, size_of
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from onnx import GraphProto, ModelProto, StringStringEntryProto, TensorProto
 
 from dagir.errors import FileError
-from dagir.paths import checked
-from dagir.replacing import check_free, put
+from dagir.support.file_replacement import check_free, put
+from dagir.support.paths import checked
 from dagir_onnx.weights import SMALL, Initializers, bytes_of, header, size_of, write_data, write_numbers
 
 EMBEDDED_LIMIT = 2**31 - 2**24  # protobuf ends at 2 GiB; the graph needs some of it

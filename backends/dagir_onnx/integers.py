@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from dagir.types import DType, TensorType
+from dagir.ir.types import DType, TensorType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 

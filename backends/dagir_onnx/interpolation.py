@@ -7,9 +7,9 @@ from math import pi
 import numpy as np
 
 from dagir import ops
-from dagir.dims import Dim
+from dagir.ir.dims import Dim
+from dagir.ir.types import DType, TensorType
 from dagir.ops.interpolation import CUBIC_STEPS, RADII
-from dagir.types import DType, TensorType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dagir import ops
-from dagir.types import DType
+from dagir.ir.types import DType
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 

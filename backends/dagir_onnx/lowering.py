@@ -7,15 +7,15 @@ from importlib.metadata import version
 
 from onnx import ModelProto, NodeProto, OperatorSetIdProto, helper
 
-from dagir.backend import at_node
 from dagir.errors import DagirError
-from dagir.graph import Constant, Graph, Parameter, Value
-from dagir.naming import value_names
-from dagir.signatures import Signature
-from dagir.types import TensorType
+from dagir.ir.graph import Constant, Graph, Parameter, Value
+from dagir.ir.naming import value_names
+from dagir.ir.types import TensorType
+from dagir.modeling.signature import Signature
+from dagir.runtime.backend import at_node
 from dagir_onnx.dtypes import value_info
 from dagir_onnx.emitter import Emitter, Tensor
-from dagir_onnx.halves import apply_rule
+from dagir_onnx.half_precision import apply_rule
 from dagir_onnx.targets import IR_VERSIONS
 
 

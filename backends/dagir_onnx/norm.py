@@ -8,9 +8,9 @@ from typing import cast
 import numpy as np
 
 from dagir import ops
-from dagir.types import Array, DType, TensorType
+from dagir.ir.types import Array, DType, TensorType
 from dagir_onnx.emitter import Emitter, Tensor
-from dagir_onnx.halves import narrowed, widened
+from dagir_onnx.half_precision import narrowed, widened
 from dagir_onnx.rules import rules
 
 

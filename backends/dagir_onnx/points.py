@@ -15,15 +15,15 @@ import numpy as np
 import onnxruntime
 from onnx import GraphProto, ModelProto, NodeProto, StringStringEntryProto, ValueInfoProto, helper
 
-from dagir.correspondence import Standing
 from dagir.errors import DagirError
-from dagir.graph import Graph
-from dagir.model import Model
-from dagir.naming import value_names
-from dagir.signatures import Signature
-from dagir.types import Array
+from dagir.ir.graph import Graph
+from dagir.ir.naming import value_names
+from dagir.ir.types import Array
+from dagir.ir.value_map import Standing
+from dagir.modeling.model import Model
+from dagir.modeling.signature import Signature
 from dagir_onnx.dtypes import TO_ONNX
-from dagir_onnx.kernels import REFUSALS
+from dagir_onnx.runtime_errors import REFUSALS
 
 _VALUE = "dagir.value"
 

@@ -8,9 +8,9 @@ from math import inf
 import numpy as np
 
 from dagir import ops
-from dagir.dims import Dim
+from dagir.ir.dims import Dim
+from dagir.ir.types import Array, DType, TensorType
 from dagir.ops.pool import adaptive_windows
-from dagir.types import Array, DType, TensorType
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 

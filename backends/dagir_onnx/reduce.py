@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dagir import ops
+from dagir.ir.types import DType, normalize_axes
 from dagir.ops.reduce import Reduce
-from dagir.types import DType, normalize_axes
 from dagir_onnx import integers
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from dagir import ops
-from dagir.dims import Dim
 from dagir.errors import UnsupportedOp
+from dagir.ir.dims import Dim
+from dagir.ir.types import DType, TensorType
 from dagir.ops.interpolation import matrix, nearest
-from dagir.types import DType, TensorType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.interpolation import weights_at_run_time

@@ -14,11 +14,11 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from dagir import ops
+from dagir.ir.types import Array, DType, TensorType
 from dagir.ops.steps import as_scan
-from dagir.types import Array, DType, TensorType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
-from dagir_onnx.halves import narrowed, widened
+from dagir_onnx.half_precision import narrowed, widened
 from dagir_onnx.rules import rules
 from dagir_onnx.scan import lower_graph
 

@@ -7,6 +7,6 @@ a node; `emit.constant(array)` and `emit.derived(w, f)` write initializers. Rule
 from collections.abc import Callable
 from typing import Any
 
-from dagir.backend import Rules
+from dagir.runtime.backend import Rules
 
 rules: Rules[Callable[..., Any]] = Rules("onnx")

@@ -8,12 +8,12 @@ from typing import cast
 import numpy as np
 
 from dagir import ops
-from dagir.graph import Graph, Value
+from dagir.ir.graph import Graph, Value
+from dagir.ir.rewriter import copy_node, rebuild
+from dagir.ir.types import TensorType
 from dagir.ops.call import bind_sizes
-from dagir.rewriting import copy_node, rebuild
-from dagir.types import TensorType
 from dagir_onnx.emitter import Emitter, Tensor
-from dagir_onnx.halves import apply_rule, narrowed, widened
+from dagir_onnx.half_precision import apply_rule, narrowed, widened
 from dagir_onnx.rules import rules
 
 

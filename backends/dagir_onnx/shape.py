@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from dagir import ops
-from dagir.dims import SymbolicDim
+from dagir.ir.dims import SymbolicDim
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 

@@ -6,9 +6,9 @@ import re
 
 from dagir import ops
 from dagir.errors import ArgumentError
-from dagir.graph import Graph, Op
+from dagir.ir.graph import Graph, Op
 from dagir.ops.call import first_of
-from dagir.whole_numbers import whole
+from dagir.support.integers import whole
 
 OLDEST_OPSET, DEFAULT_OPSET, NEWEST_OPSET = 18, 21, 24
 IR_VERSIONS = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}

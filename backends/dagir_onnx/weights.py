@@ -15,8 +15,8 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto, StringStringEntryProto, TensorProto
 
-from dagir.types import Array, DType
-from dagir.weights import release
+from dagir.ir.arrays import release
+from dagir.ir.types import Array, DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
 

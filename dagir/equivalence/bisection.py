@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dagir.backend import Executable
-from dagir.diagnostics import op_text
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.oracle import Expected, Oracle
-from dagir.graph import Node, Value
-from dagir.probing import ancestors
-from dagir.types import Array
+from dagir.ir.diagnostics import op_text
+from dagir.ir.graph import Node, Value
+from dagir.ir.types import Array
+from dagir.runtime.backend import Executable
+from dagir.runtime.probes import ancestors
 
 _TRIED = 5  # candidates around the middle whose ancestors are counted
 

@@ -23,9 +23,9 @@ from math import sqrt
 
 import numpy as np
 
-from dagir.backend import Apply
-from dagir.dims import evaluate
-from dagir.graph import Node, Op, Parameter, Value
+from dagir.ir.dims import evaluate
+from dagir.ir.graph import Node, Op, Parameter, Value
+from dagir.ir.types import Array, DType
 from dagir.ops import (
     GRU,
     LSTM,
@@ -56,7 +56,7 @@ from dagir.ops import (
     Tanh,
     UpSample,
 )
-from dagir.types import Array, DType
+from dagir.runtime.backend import Apply
 
 WHOLE = 2.0
 """Of a tensor as a whole: by how much the root mean square of its errors may exceed the largest of the disturbed ones.

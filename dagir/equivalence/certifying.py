@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from dagir.backend import Executable, backend, graph_of
 from dagir.equivalence.report import Report
 from dagir.equivalence.verification import verify
 from dagir.errors import FileError, VerificationError
-from dagir.graph import Graph
-from dagir.model import Model
+from dagir.ir.graph import Graph
+from dagir.modeling.model import Model
 from dagir.ops.call import parameters_of
-from dagir.replacing import check_free, put
+from dagir.runtime.backend import Executable, backend, graph_of
+from dagir.support.file_replacement import check_free, put
 
 WITNESS = "source, by Keras"
 """What the rows of the source itself are called in a report."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dagir.equivalence.oracle import Expected
-from dagir.types import Array, DType, TensorType
+from dagir.ir.types import Array, DType, TensorType
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from math import prod
 
 import numpy as np
 
-from dagir.dims import Dim, evaluate, substitute, symbols
-from dagir.graph import Graph, Value
+from dagir.ir.dims import Dim, evaluate, substitute, symbols
+from dagir.ir.graph import Graph, Value
+from dagir.ir.types import Array, DType, TensorType
 from dagir.ops import (
     Call,
     Cast,
@@ -24,7 +25,6 @@ from dagir.ops import (
     Squeeze,
     Transpose,
 )
-from dagir.types import Array, DType, TensorType
 
 Limits = dict[Value, list[Dim]]
 

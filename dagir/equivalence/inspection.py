@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dagir.backend import Executable
-from dagir.diagnostics import op_text
 from dagir.equivalence.bisection import judge
 from dagir.equivalence.comparison import Finding
 from dagir.equivalence.oracle import Expected
 from dagir.equivalence.report import Context
-from dagir.structure import flatten
-from dagir.types import Array
+from dagir.ir.diagnostics import op_text
+from dagir.ir.nest import flatten
+from dagir.ir.types import Array
+from dagir.runtime.backend import Executable
 
 BINS = tuple(2.0**power for power in range(-12, 5))
 """Upper ends of the histogram's bins, as shares of an element's budget; the last bin has no end."""

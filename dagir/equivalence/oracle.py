@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from dagir.backend import Apply, backend, graph_of
 from dagir.equivalence.budget import Noise, Spread
 from dagir.equivalence.progress import Meter
-from dagir.graph import Graph, Node, Value
-from dagir.model import Model
+from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.types import Array
+from dagir.ir.weight_snapshot import Snapshot
+from dagir.modeling.model import Model
 from dagir.ops.call import parameters_of
-from dagir.probing import points_of
-from dagir.snapshots import Snapshot
-from dagir.types import Array
+from dagir.runtime.backend import Apply, backend, graph_of
+from dagir.runtime.probes import points_of
 
 MORE = 4
 """By how much the samples are multiplied where much hangs on the budget: before a verdict, and to find a node."""

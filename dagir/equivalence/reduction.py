@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dagir.backend import Executable
-from dagir.cutting import cut_out, nodes_between
 from dagir.equivalence.bisection import Search, judge
 from dagir.equivalence.oracle import Expected, Oracle
-from dagir.graph import Value
+from dagir.ir.graph import Value
+from dagir.ir.types import Array
 from dagir.layers import Input
-from dagir.model import Model
-from dagir.types import Array
+from dagir.modeling.model import Model
+from dagir.modeling.subgraph import cut_out, nodes_between
+from dagir.runtime.backend import Executable
 
 _SAME = 0.1
 """How far a part's error may be from what is seen in the whole, as a share of it, to be the same fault."""

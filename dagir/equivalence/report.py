@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagir.equivalence import services
 from dagir.errors import VerificationError
-from dagir.printable import printable, printable_lines
+from dagir.support.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     import os
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from dagir.backend import Executable
     from dagir.equivalence.bisection import Divergence, Search
     from dagir.equivalence.oracle import Expected, Oracle
-    from dagir.types import Array
+    from dagir.ir.types import Array
+    from dagir.runtime.backend import Executable
 
 _COLUMNS = (("backend", "left"), ("output", "left"), ("shape", "left"), ("dtype", "left"))
 _NUMBERS = (("max error", "right"), ("budget used", "right"), ("verdict", "left"))

@@ -20,16 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from dagir.backend import Executable, Kept, lower
 from dagir.equivalence.comparison import compare
 from dagir.equivalence.reduction import smallest
 from dagir.equivalence.report import Context, Report
 from dagir.errors import ArgumentError, FileError
-from dagir.graph import Value
-from dagir.model import Model
-from dagir.replacing import check_free, put
-from dagir.structure import flatten
-from dagir.types import Array, DType
+from dagir.ir.graph import Value
+from dagir.ir.nest import flatten
+from dagir.ir.types import Array, DType
+from dagir.modeling.model import Model
+from dagir.runtime.backend import Executable, Kept, lower
+from dagir.support.file_replacement import check_free, put
 
 _PACKAGES = ("dagir", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "keras", "tensorflow")
 
@@ -175,7 +175,7 @@ def _script(title: str, shown: Shown, kept: Kept) -> str:
     imports = ["import numpy as np", *(f"import {module}" for module in kept.imports)]
     picked = ""
     if not isinstance(shown.model.output, Value):
-        picked = f"right, found = (dagir.structure.flatten(each)[{shown.place}] for each in (right, found))\n"
+        picked = f"right, found = (dagir.ir.nest.flatten(each)[{shown.place}] for each in (right, found))\n"
     return _SCRIPT.format(
         title=title.replace("\\", "/").replace('"', "'"),
         imports="\n".join(imports),

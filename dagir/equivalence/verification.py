@@ -11,22 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from dagir.backend import Executable, graph_of, signature
 from dagir.equivalence.bisection import Divergence, Search, bisect
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import WIDE, Plan, draw, size_plans, table_rows
 from dagir.equivalence.oracle import MORE, Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Context, Report, Row
-from dagir.equivalence.sides import sides
+from dagir.equivalence.targets import sides
 from dagir.errors import ArgumentError, DagirError, FileError
-from dagir.foreign import takes_a_model
-from dagir.graph import Graph
-from dagir.model import Model
+from dagir.ir.graph import Graph
+from dagir.ir.nest import flatten
+from dagir.ir.types import Array
+from dagir.modeling.model import Model
 from dagir.ops import Softmax
-from dagir.structure import flatten
-from dagir.types import Array
-from dagir.whole_numbers import whole
+from dagir.runtime.backend import Executable, graph_of, signature
+from dagir.support.frameworks import takes_a_model
+from dagir.support.integers import whole
 
 BACKENDS = ("numpy", "onnx", "keras")
 _BARELY = 20.0

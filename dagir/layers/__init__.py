@@ -58,7 +58,7 @@ from dagir.layers.spectrogram import *
 from dagir.layers.wrappers import *
 from dagir.layers.wrapping import *
 from dagir.layers.refused import refusal
-from dagir.suggestions import unknown_name
+from dagir.support.did_you_mean import unknown_name
 
 __all__: list[str] = []
 __all__ += _activation.__all__

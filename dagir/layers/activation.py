@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 from dagir import ops
 from dagir.errors import ArgumentError
-from dagir.foreign import refuse_function
-from dagir.graph import Value, as_value
+from dagir.ir.graph import Value, as_value
 from dagir.layers.base import Layer
+from dagir.support.frameworks import refuse_function
 
 __all__ = [
     "ELU",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from dagir import ops
-from dagir.graph import Value, apply
+from dagir.ir.graph import Value, apply
 from dagir.layers.base import Layer
 from dagir.layers.pooling import check_rank, checked_data_format, checked_ints
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dagir.errors import ArgumentError
-from dagir.types import DType
+from dagir.ir.types import DType
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Any
 
 from dagir import ops
 from dagir.errors import DTypeError, ShapeError
-from dagir.graph import Value
+from dagir.ir.graph import Value
 from dagir.layers.pooling import checked_data_format
 from dagir.layers.resizing import ImageLayer
 

@@ -9,17 +9,17 @@ import numpy as np
 
 from dagir import initializers
 from dagir.errors import ArgumentError, DagirError, DTypeError
-from dagir.graph import Parameter, Value, as_value, snake_case
+from dagir.ir.graph import Parameter, Value, as_value, snake_case
+from dagir.ir.naming import auto_name
+from dagir.ir.nest import flatten, map_structure
+from dagir.ir.types import DType, TensorType
 from dagir.layers import services
 from dagir.layers.arguments import bind, dtype_of, signature, takes_alone, unknown_argument
 from dagir.layers.checking import alone, building, check_call, check_inputs, checked, is_own, refuse_training
 from dagir.layers.masks import attach_masks, given_masks
-from dagir.locking import making
-from dagir.naming import auto_name
 from dagir.ops.elementwise import identity
-from dagir.origin import LayerCall, Location, caller, current_scope
-from dagir.structure import flatten, map_structure
-from dagir.types import DType, TensorType
+from dagir.support.location import LayerCall, Location, caller, current_scope
+from dagir.support.locking import making
 
 __all__ = [
     "Layer",

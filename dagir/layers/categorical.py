@@ -7,12 +7,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from dagir import limits, ops
+from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
-from dagir.graph import Value, as_value
+from dagir.ir.graph import Value, as_value
+from dagir.ir.types import Array, DType
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
-from dagir.types import Array, DType
+from dagir.support import limits
 
 __all__ = [
     "CategoryEncoding",

@@ -9,15 +9,15 @@ import numpy as np
 
 from dagir import initializers, ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Initializer, Op, Value
+from dagir.ir.arrays import frozen
+from dagir.ir.graph import Initializer, Op, Value
+from dagir.ir.nest import flatten
+from dagir.ir.types import Array, DType
 from dagir.layers import activation as activations
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.ops.rnn import ACTIVATIONS
 from dagir.ops.steps import gru_step, lstm_step, simple_rnn_step
-from dagir.structure import flatten
-from dagir.types import Array, DType
-from dagir.weights import frozen
 
 __all__ = [
     "GRUCell",

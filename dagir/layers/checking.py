@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from dagir.errors import ArgumentError, DagirError, UnsupportedOp
-from dagir.foreign import framework_of, kind, refuse_foreign, remedy_for
-from dagir.graph import Value
+from dagir.ir.graph import Value
+from dagir.ir.nest import flatten
 from dagir.layers.arguments import signature
 from dagir.layers.plain import are_plain, plain, plain_arguments
 from dagir.layers.training_names import check_training_names
-from dagir.origin import LayerCall
-from dagir.structure import flatten
+from dagir.support.frameworks import framework_of, kind, refuse_foreign, remedy_for
+from dagir.support.location import LayerCall
 
 _BOOL, _INT, _NUMBER, _TEXT = "a bool", "an int", "a number", "a string"
 _ONE = "call it on each, or on what layers.Concatenate()(values) makes of them"

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Op, Parameter, Value, apply
+from dagir.ir.graph import Op, Parameter, Value, apply
 from dagir.layers import activation as activations
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int

@@ -6,7 +6,7 @@ from typing import Any
 
 from dagir import ops
 from dagir.errors import ShapeError
-from dagir.graph import Value, apply
+from dagir.ir.graph import Value, apply
 from dagir.layers import activation as activations
 from dagir.layers.base import Layer
 from dagir.layers.cells import forgetting, share

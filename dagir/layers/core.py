@@ -7,13 +7,13 @@ from typing import Any
 
 from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
-from dagir.graph import Value
+from dagir.ir.graph import Value
+from dagir.ir.naming import auto_name
+from dagir.ir.types import DType, TensorType, shape_from_user
 from dagir.layers import activation as activations
 from dagir.layers.arguments import dtype_of, not_taken, unknown_argument
 from dagir.layers.base import Layer
-from dagir.naming import auto_name
-from dagir.origin import LayerCall, caller
-from dagir.types import DType, TensorType, shape_from_user
+from dagir.support.location import LayerCall, caller
 
 __all__ = [
     "Dense",

@@ -9,7 +9,7 @@ from typing import Any
 
 from dagir import initializers, ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Value
+from dagir.ir.graph import Value
 from dagir.layers import activation as activations
 from dagir.layers.arguments import not_taken
 from dagir.layers.base import Layer

@@ -8,7 +8,7 @@ from typing import Any
 
 from dagir import ops
 from dagir.errors import ArgumentError
-from dagir.graph import Value
+from dagir.ir.graph import Value
 from dagir.layers.attention import both, rate
 from dagir.layers.base import Layer
 from dagir.layers.einsum_dense import EinsumDense

@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from dagir import limits, ops
+from dagir import ops
 from dagir.errors import ArgumentError, DTypeError
-from dagir.graph import Value, as_value
+from dagir.ir.graph import Value, as_value
+from dagir.ir.types import DType
 from dagir.layers.base import Layer
 from dagir.layers.categorical import check_summed_rank, checked_mode, encode, refuse_sparse
-from dagir.types import DType
+from dagir.support import limits
 
 __all__ = [
     "IntegerLookup",

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dagir.graph import Parameter, Value
+from dagir.ir.graph import Parameter, Value
+from dagir.ir.nest import flatten, map_structure
 from dagir.layers.arguments import bound_arguments, signature
-from dagir.origin import current_scope
-from dagir.structure import flatten, map_structure
+from dagir.support.location import current_scope
 
 if TYPE_CHECKING:
     from dagir.layers.base import Layer

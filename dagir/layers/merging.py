@@ -7,9 +7,9 @@ from functools import reduce
 from typing import Any
 
 from dagir import ops
-from dagir.dims import Dim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Value
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Value
 from dagir.layers.base import Layer
 
 __all__ = [

@@ -10,9 +10,9 @@ import numpy as np
 
 from dagir import initializers, ops
 from dagir.errors import ArgumentError
-from dagir.graph import Initializer, Parameter, Value, apply, as_value
+from dagir.ir.graph import Initializer, Parameter, Value, apply, as_value
+from dagir.ir.types import Array, DType, normalize_axis
 from dagir.layers.base import Layer
-from dagir.types import Array, DType, normalize_axis
 
 __all__ = [
     "BatchNormalization",

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Op, Value, apply
+from dagir.ir.graph import Op, Value, apply
 from dagir.layers.base import Layer
 
 __all__ = [

@@ -9,9 +9,9 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Value, as_value
+from dagir.ir.graph import Value, as_value
+from dagir.ir.types import Array, DType, normalize_axis
 from dagir.layers.base import Layer
-from dagir.types import Array, DType, normalize_axis
 
 __all__ = [
     "Normalization",

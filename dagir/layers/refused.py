@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dagir.suggestions import UnknownName
+from dagir.support.did_you_mean import UnknownName
 
 _FOREIGN = "holds a program of another framework, which has no graph of layers to take over"
 REFUSED: dict[str, str] = {

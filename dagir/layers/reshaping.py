@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Value
+from dagir.ir.graph import Value
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.layers.pooling import check_rank, checked_data_format, checked_ints

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from dagir import ops
-from dagir.dims import Dim, max_dim, min_dim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Value
+from dagir.ir.dims import Dim, max_dim, min_dim
+from dagir.ir.graph import Value
+from dagir.ir.types import DType
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.layers.pooling import checked_data_format
 from dagir.ops.image import ratio_window
 from dagir.ops.interpolation import RADII
-from dagir.types import DType
 
 __all__ = [
     "AutoContrast",

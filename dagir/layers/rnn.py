@@ -7,9 +7,11 @@ from inspect import signature
 from typing import Any
 
 from dagir import ops
-from dagir.dims import SymbolicDim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Value, apply_node, as_value
+from dagir.ir.dims import SymbolicDim
+from dagir.ir.graph import Value, apply_node, as_value
+from dagir.ir.nest import flatten, map_structure, pack
+from dagir.ir.types import DType
 from dagir.layers.base import Layer
 from dagir.layers.cells import (
     GRUCell,
@@ -20,8 +22,6 @@ from dagir.layers.cells import (
     initial_states,
 )
 from dagir.ops.scan import scan
-from dagir.structure import flatten, map_structure, pack
-from dagir.types import DType
 
 __all__ = [
     "GRU",

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from dagir import limits, ops
-from dagir.dims import Dim
+from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
-from dagir.graph import Initializer, Parameter, Value, as_value
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Initializer, Parameter, Value, as_value
+from dagir.ir.types import Array, DType
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.layers.pooling import check_rank, checked_data_format
-from dagir.types import Array, DType
+from dagir.support import limits
 
 __all__ = [
     "MelSpectrogram",

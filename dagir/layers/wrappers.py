@@ -7,11 +7,11 @@ from typing import Any
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Node, Value, as_value
+from dagir.ir.graph import Node, Value, as_value
+from dagir.ir.nest import flatten, map_structure
 from dagir.layers.base import Layer
 from dagir.layers.wrapping import Wrapper
 from dagir.ops.scan import scan
-from dagir.structure import flatten, map_structure
 
 __all__ = [
     "Bidirectional",

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from dagir import initializers, ops
 from dagir.errors import ArgumentError, FileError
-from dagir.graph import Parameter, Value
+from dagir.ir.graph import Parameter, Value
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 

@@ -5,7 +5,7 @@ Each family says in its `__all__` what it offers; nothing is listed a second tim
 
 from typing import TYPE_CHECKING, NoReturn
 
-from dagir.arithmetic import install as _install
+from dagir.ir.operators import install as _install
 import dagir.ops.activation as _activation
 import dagir.ops.arrangement as _arrangement
 import dagir.ops.attention as _attention
@@ -65,7 +65,7 @@ from dagir.ops.shape import *
 from dagir.ops.sorting import *
 from dagir.ops.statistics import *
 from dagir.ops.trigonometry import *
-from dagir.suggestions import unknown_name
+from dagir.support.did_you_mean import unknown_name
 
 __all__ = ["image"]
 __all__ += _activation.__all__

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import TensorType, broadcast, normalize_axes, normalize_axis
 from dagir.ops.creation import zeros_like
 from dagir.ops.elementwise import (
     Unary,
@@ -22,7 +23,6 @@ from dagir.ops.elementwise import (
     subtract,
 )
 from dagir.ops.logic import greater, less, less_equal, where
-from dagir.types import TensorType, broadcast, normalize_axes, normalize_axis
 
 __all__ = [
     "Celu",

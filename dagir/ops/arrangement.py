@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dagir import limits
-from dagir.dims import Dim, SymbolicDim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Value, apply, as_value
+from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.graph import Value, apply, as_value
+from dagir.ir.types import DType, normalize_axis
 from dagir.ops.counts import count_from
 from dagir.ops.creation import arange, full
 from dagir.ops.elementwise import floor_divide, mod, subtract
@@ -27,7 +27,7 @@ from dagir.ops.shape import (
     take,
     transpose,
 )
-from dagir.types import DType, normalize_axis
+from dagir.support import limits
 
 __all__ = [
     "append",

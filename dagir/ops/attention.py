@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from dagir.dims import Dim
 from dagir.errors import ArgumentError, DTypeError, ShapeError
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import DType, Shape, TensorType, equate
 from dagir.ops.elementwise import require, same_dtype
 from dagir.ops.shape import transpose
-from dagir.types import DType, Shape, TensorType, equate
 
 __all__ = [
     "Attention",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dagir.errors import ArgumentError
-from dagir.graph import Op, Types
+from dagir.ir.graph import Op, Types
+from dagir.ir.types import TensorType
 from dagir.ops.rnn import GRU, LSTM, SimpleRNN
-from dagir.types import TensorType
 
 __all__ = [
     "Bidirectional",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dagir.dims import Dim, SymbolicDim, evaluate, substitute
 from dagir.errors import DTypeError, ShapeError
-from dagir.graph import Graph, Node, Op, Parameter, Types, Value, apply_node
-from dagir.size_sources import size_sources
-from dagir.types import TensorType, equate
+from dagir.ir.dim_binding import size_sources
+from dagir.ir.dims import Dim, SymbolicDim, evaluate, substitute
+from dagir.ir.graph import Graph, Node, Op, Parameter, Types, Value, apply_node
+from dagir.ir.types import TensorType, equate
 
 __all__ = [
     "Call",

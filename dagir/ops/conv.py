@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from dagir.dims import Dim, ceil_div, max_dim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.dims import Dim, ceil_div, max_dim
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import Shape, TensorType, equate
 from dagir.ops.elementwise import require, same_dtype
 from dagir.ops.shape import reshape
-from dagir.types import Shape, TensorType, equate
 
 Padding: TypeAlias = str | tuple[tuple[int, int], ...]
 

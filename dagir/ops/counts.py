@@ -5,8 +5,8 @@ from __future__ import annotations
 from operator import index
 from typing import Any
 
-from dagir.dims import Dim, SymbolicDim
 from dagir.errors import ArgumentError
+from dagir.ir.dims import Dim, SymbolicDim
 
 
 def count_from(function: str, what: str, given: Any) -> Dim:

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from dagir import limits
-from dagir.dims import Dim, SymbolicDim, max_dim
 from dagir.errors import ArgumentError
-from dagir.graph import Constant, Value, apply, as_value
+from dagir.ir.dims import Dim, SymbolicDim, max_dim
+from dagir.ir.graph import Constant, Value, apply, as_value
+from dagir.ir.types import DType
 from dagir.ops.counts import count_from
 from dagir.ops.elementwise import Identity, cast
 from dagir.ops.logic import equal, greater_equal
 from dagir.ops.shape import broadcast_to, expand_dims
 from dagir.ops.sizes import counted, measured
-from dagir.types import DType
+from dagir.support import limits
 
 __all__ = [
     "arange",

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagir.errors import ArgumentError
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import DType, TensorType, normalize_axis
 from dagir.ops.elementwise import add, cast, multiply, require, subtract
 from dagir.ops.logic import isnan, not_equal, where
 from dagir.ops.reduce import sum as reduce_sum
 from dagir.ops.shape import reshape
-from dagir.types import DType, TensorType, normalize_axis
 
 __all__ = [
     "CumProd",

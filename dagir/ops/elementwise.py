@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from dagir import limits
 from dagir.errors import ArgumentError, DTypeError
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import DType, TensorType, broadcast
 from dagir.ops.partial import refuse_constant
-from dagir.types import DType, TensorType, broadcast
+from dagir.support import limits
 
 __all__ = [
     "Absolute",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagir.graph import Value
+from dagir.ir.graph import Value
 from dagir.ops.elementwise import Unary, unary
 
 __all__ = [

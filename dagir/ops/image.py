@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dagir.dims import Dim, max_dim, min_dim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Value, apply, as_value
+from dagir.ir.dims import Dim, max_dim, min_dim
+from dagir.ir.graph import Value, apply, as_value
+from dagir.ir.types import DType
 from dagir.ops.conv import conv
 from dagir.ops.counts import count_from
 from dagir.ops.creation import eye, full
@@ -17,7 +18,6 @@ from dagir.ops.elementwise import cast, multiply
 from dagir.ops.reduce import sum as sum_of
 from dagir.ops.resize import Resize, window
 from dagir.ops.shape import concatenate, expand_dims, pad, reshape, squeeze, transpose
-from dagir.types import DType
 
 __all__ = ["crop_images", "extract_patches", "pad_images", "resize", "rgb_to_grayscale"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dagir.types import Array
+from dagir.ir.types import Array
 
 RADII = {"bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
 """How far each kernel reaches, in pixels of the input."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dagir.dims import Dim
 from dagir.errors import ArgumentError, DTypeError, ShapeError
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import TensorType, broadcast, equate
 from dagir.ops.elementwise import require, same_dtype
-from dagir.types import TensorType, broadcast, equate
 
 __all__ = [
     "Einsum",

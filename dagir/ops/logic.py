@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import DType, TensorType, broadcast
 from dagir.ops.elementwise import (
     Binary,
     Unary,
@@ -21,7 +22,6 @@ from dagir.ops.elementwise import (
     subtract,
     unary,
 )
-from dagir.types import DType, TensorType, broadcast
 
 __all__ = [
     "Equal",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagir.errors import ArgumentError, DTypeError
-from dagir.graph import Op, Types, Value, apply, as_value
-from dagir.types import DType, TensorType
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import DType, TensorType
 
 __all__ = [
     "Lookup",

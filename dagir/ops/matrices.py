@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from string import ascii_letters
 from typing import Any
 
-from dagir.dims import Dim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import TensorType, normalize_axis
 from dagir.ops.arrangement import moveaxis, ravel
 from dagir.ops.creation import arange
 from dagir.ops.elementwise import add, multiply, reference, subtract
@@ -17,7 +18,6 @@ from dagir.ops.linear import einsum, matmul
 from dagir.ops.logic import equal, where
 from dagir.ops.reduce import sum as reduce_sum
 from dagir.ops.shape import expand_dims, pad, reshape, stack
-from dagir.types import TensorType, normalize_axis
 
 __all__ = [
     "Tril",

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dagir.dims import Dim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import Shape, TensorType, equate, normalize_axes, normalize_axis
 from dagir.ops.elementwise import require, same_dtype
-from dagir.types import Shape, TensorType, equate, normalize_axes, normalize_axis
 
 __all__ = [
     "BatchNorm",

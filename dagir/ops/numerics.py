@@ -8,7 +8,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from dagir.graph import Value, as_value
+from dagir.ir.graph import Value, as_value
+from dagir.ir.types import DType
 from dagir.ops.elementwise import (
     absolute,
     add,
@@ -31,7 +32,6 @@ from dagir.ops.elementwise import (
     subtract,
 )
 from dagir.ops.logic import equal, greater, isfinite, isnan, less, not_equal, where
-from dagir.types import DType
 
 abs = absolute
 true_divide = divide

@@ -7,8 +7,8 @@ the call for a constant, before the run for what is computed from inputs by a fe
 from __future__ import annotations
 
 from dagir.errors import ArgumentError, FeedError
-from dagir.graph import Constant, Op, Value
-from dagir.types import Array, DType
+from dagir.ir.graph import Constant, Op, Value
+from dagir.ir.types import Array, DType
 
 
 def problem(op: Op, x2: Array) -> tuple[str, str] | None:

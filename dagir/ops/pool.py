@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dagir.dims import Dim, ceil_div, max_dim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.dims import Dim, ceil_div, max_dim
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import TensorType
 from dagir.ops.elementwise import require
-from dagir.types import TensorType
 
 __all__ = [
     "AdaptiveAveragePool",

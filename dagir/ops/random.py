@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagir.errors import ArgumentError
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import TensorType
 from dagir.ops.elementwise import require
-from dagir.types import TensorType
 
 __all__ = [
     "AlphaDropout",

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import DType, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.elementwise import cast, maximum, minimum, require, sqrt
 from dagir.ops.shape import reshape
-from dagir.types import DType, Shape, TensorType, normalize_axes, normalize_axis
 
 Axes: TypeAlias = int | Sequence[int] | None
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dagir.dims import Dim, SymbolicDim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import Shape, TensorType
 from dagir.ops.elementwise import require
 from dagir.ops.interpolation import RADII
-from dagir.types import Shape, TensorType
 
 __all__ = [
     "Resize",

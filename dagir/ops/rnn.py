@@ -6,12 +6,12 @@ import difflib
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from dagir.dims import Dim
 from dagir.errors import ArgumentError, DTypeError, ShapeError
-from dagir.graph import Op, Types, Value, apply_node, as_value
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Op, Types, Value, apply_node, as_value
+from dagir.ir.types import Shape, TensorType, equate
 from dagir.ops import activation as act
 from dagir.ops.elementwise import Clip, Exp, Identity, require, same_dtype
-from dagir.types import Shape, TensorType, equate
 
 __all__ = [
     "GRU",

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
-from dagir.dims import substitute
 from dagir.errors import DTypeError, ShapeError
-from dagir.graph import Constant, Graph, Node, Op, Types, Value, apply_node, as_value
+from dagir.ir.dims import substitute
+from dagir.ir.graph import Constant, Graph, Node, Op, Types, Value, apply_node, as_value
+from dagir.ir.types import TensorType, equate
 from dagir.ops.call import bind_sizes, substitute_type
-from dagir.types import TensorType, equate
 
 __all__ = [
     "Scan",

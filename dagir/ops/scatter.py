@@ -8,9 +8,10 @@ from functools import reduce
 from math import inf
 from typing import Any
 
-from dagir.dims import Dim, SymbolicDim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.types import DType, TensorType, broadcast, equate, normalize_axis
 from dagir.ops.arrangement import meshgrid
 from dagir.ops.counts import count_from
 from dagir.ops.creation import arange, full
@@ -21,7 +22,6 @@ from dagir.ops.reduce import max as reduce_max
 from dagir.ops.reduce import sum as reduce_sum
 from dagir.ops.shape import Slice, broadcast_to, concatenate, expand_dims, reshape, stack, take
 from dagir.ops.sizes import counted
-from dagir.types import DType, TensorType, broadcast, equate, normalize_axis
 
 __all__ = [
     "GatherElements",

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from dagir.dims import Dim, SymbolicDim, max_dim, min_dim
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Constant, Op, Types, Value, apply, as_value
+from dagir.ir.dims import Dim, SymbolicDim, max_dim, min_dim
+from dagir.ir.graph import Constant, Op, Types, Value, apply, as_value
+from dagir.ir.types import Shape, TensorType, broadcast, equate, normalize_axes, normalize_axis
 from dagir.ops.counts import count_from
 from dagir.ops.elementwise import same_dtype
-from dagir.types import Shape, TensorType, broadcast, equate, normalize_axes, normalize_axis
 
 __all__ = [
     "BroadcastTo",

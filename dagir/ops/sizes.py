@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from dagir.dims import Application, Dim, SymbolicDim, max_dim, min_dim, symbol
 from dagir.errors import ArgumentError
-from dagir.graph import Constant, Value, apply, as_value
+from dagir.ir.dims import Application, Dim, SymbolicDim, max_dim, min_dim, symbol
+from dagir.ir.graph import Constant, Value, apply, as_value
+from dagir.ir.types import DType
 from dagir.ops.cumulative import CumSum
 from dagir.ops.elementwise import add, floor_divide, maximum, minimum, multiply
 from dagir.ops.reduce import sum as reduce_sum
 from dagir.ops.shape import broadcast_to, take
-from dagir.types import DType
 
 
 def measured(dim: Dim) -> Value:

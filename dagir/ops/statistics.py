@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Value, as_value
+from dagir.ir.graph import Value, as_value
+from dagir.ir.types import DType, normalize_axes, normalize_axis
 from dagir.ops.elementwise import absolute, add, cast, divide, maximum, multiply, power, require, sqrt, square, subtract
 from dagir.ops.logic import isnan, logical_not, not_equal, where
 from dagir.ops.reduce import Axes, all, any, argmax, argmin, max, mean, min, prod, sum, var
@@ -18,7 +19,6 @@ from dagir.ops.reduce import max as amax
 from dagir.ops.reduce import min as amin
 from dagir.ops.shape import expand_dims, reshape, squeeze, stack, take, transpose
 from dagir.ops.sorting import sort
-from dagir.types import DType, normalize_axes, normalize_axis
 
 __all__ = [
     "amax",

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
-from dagir.graph import Graph, Value, apply
+from dagir.ir.graph import Graph, Value, apply
+from dagir.ir.types import TensorType
 from dagir.ops.creation import zeros
 from dagir.ops.indexing import getitem
 from dagir.ops.linear import matmul
 from dagir.ops.rnn import ACTIVATIONS, GRU, LSTM, SimpleRNN, _Recurrence
 from dagir.ops.scan import scan
-from dagir.types import TensorType
 
 Activation: TypeAlias = Callable[[Value], Value]
 

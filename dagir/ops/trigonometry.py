@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, pi
 from typing import Any
 
-from dagir.graph import Value, as_value
+from dagir.ir.graph import Value, as_value
 from dagir.ops.elementwise import (
     Binary,
     Unary,

@@ -9,9 +9,9 @@ from typing import TypeAlias
 import numpy as np
 
 from dagir import ops
-from dagir.graph import Constant, Node, Parameter, Value
-from dagir.rewriting import Operands
-from dagir.types import Array
+from dagir.ir.graph import Constant, Node, Parameter, Value
+from dagir.ir.rewriter import Operands
+from dagir.ir.types import Array
 
 Numbers: TypeAlias = Callable[[], Array]
 

@@ -13,15 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dagir import ops
-from dagir.correspondence import record
-from dagir.graph import Constant, Graph, Node, Op, Parameter, Value
+from dagir.ir.arrays import frozen
+from dagir.ir.graph import Constant, Graph, Node, Op, Parameter, Value
+from dagir.ir.rewriter import Operands, copy_node, emit
+from dagir.ir.types import Array, DType, Shape
+from dagir.ir.value_map import record
 from dagir.passes.derived import Derived, reshaped
 from dagir.passes.layouts import Follow, follow, move_axes, to_first, to_last
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
-from dagir.rewriting import Operands, copy_node, emit
-from dagir.types import Array, DType, Shape
-from dagir.weights import frozen
 
 _BOUND = (
     ops.Conv,

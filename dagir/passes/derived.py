@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dagir.graph import Constant, Initializer, Parameter, Value
-from dagir.types import Array, DType, Shape, TensorType
-from dagir.weights import frozen
+from dagir.ir.arrays import frozen
+from dagir.ir.graph import Constant, Initializer, Parameter, Value
+from dagir.ir.types import Array, DType, Shape, TensorType
 
 _DEEPEST = 32
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from dagir import ops
-from dagir.graph import Constant, Graph, Node, Op, Value
+from dagir.ir.graph import Constant, Graph, Node, Op, Value
+from dagir.ir.rewriter import Operands, emit, rebuild
 from dagir.passes.pipeline import Pass
-from dagir.rewriting import Operands, emit, rebuild
 
 Rule: TypeAlias = Callable[..., Value | None]  # of the node, its op, and its operands
 _FEW = 1 << 12

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from dagir import ops
-from dagir.correspondence import record
-from dagir.graph import Graph, Node, Op, Value
+from dagir.ir.graph import Graph, Node, Op, Value
+from dagir.ir.rewriter import Operands, emit, rebuild
+from dagir.ir.types import Shape
+from dagir.ir.value_map import record
 from dagir.ops.elementwise import Binary, Unary
 from dagir.passes.affine import is_leaf
 from dagir.passes.derived import reshaped
 from dagir.passes.pipeline import Pass
-from dagir.rewriting import Operands, emit, rebuild
-from dagir.types import Shape
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from dagir import ops
-from dagir.graph import Graph, Node, Parameter, Value
+from dagir.ir.arrays import release
+from dagir.ir.graph import Graph, Node, Parameter, Value
+from dagir.ir.rewriter import Operands, emit, rebuild
+from dagir.ir.types import Array, DType, TensorType
 from dagir.passes.affine import Affine, Numbers, affine, is_leaf
 from dagir.passes.derived import Derived, leaf_array
 from dagir.passes.pipeline import Pass
 from dagir.passes.ranges import Ranges
 from dagir.passes.uses import count_uses
-from dagir.rewriting import Operands, emit, rebuild
-from dagir.types import Array, DType, TensorType
-from dagir.weights import release
 
 
 @dataclass(frozen=True)

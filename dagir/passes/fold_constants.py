@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from dagir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.arrays import frozen
+from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.rewriter import Operands, rebuild
+from dagir.ir.types import Array, DType
 from dagir.ops import (
     AlphaDropout,
     Call,
@@ -21,9 +24,6 @@ from dagir.ops import (
 from dagir.passes import services
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
-from dagir.rewriting import Operands, rebuild
-from dagir.types import Array, DType
-from dagir.weights import frozen
 
 _RANDOM = (Dropout, GaussianNoise, GaussianDropout, AlphaDropout)
 _REARRANGING = (Reshape, Transpose, ExpandDims, Squeeze)

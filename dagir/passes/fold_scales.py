@@ -10,15 +10,15 @@ from typing import cast
 import numpy as np
 
 from dagir import ops
-from dagir.graph import Graph, Node, Op, Value
+from dagir.ir.graph import Graph, Node, Op, Value
+from dagir.ir.rewriter import Operands, emit, rebuild
+from dagir.ir.types import Array, DType, Shape, TensorType
 from dagir.passes.affine import Affine, Numbers, affine, is_leaf
 from dagir.passes.derived import Derived
 from dagir.passes.fold_batchnorm import name_of, product, rounded, sibling, wide
 from dagir.passes.pipeline import Pass
 from dagir.passes.ranges import Ranges, largest
 from dagir.passes.uses import count_uses
-from dagir.rewriting import Operands, emit, rebuild
-from dagir.types import Array, DType, Shape, TensorType
 
 
 @dataclass(frozen=True)

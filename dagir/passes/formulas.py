@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isclose, isnan
 
 from dagir import ops
-from dagir.graph import Constant, Value
+from dagir.ir.graph import Constant, Value
 
 _MOST = 8  # factors or terms of a formula that is looked for
 

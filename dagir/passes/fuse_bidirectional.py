@@ -6,10 +6,10 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from dagir import ops
-from dagir.correspondence import record
-from dagir.graph import Graph, Node, Value
+from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.rewriter import Mapped, Operands, copy_node, emit
+from dagir.ir.value_map import record
 from dagir.passes.pipeline import Pass
-from dagir.rewriting import Mapped, Operands, copy_node, emit
 
 _Recurrence = ops.LSTM | ops.GRU | ops.SimpleRNN
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dagir.dims import Dim
-from dagir.graph import Graph, Node, Value
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.rewriter import Operands, copy_node, rebuild
 from dagir.ops import Call
 from dagir.ops.call import bind_sizes
-from dagir.origin import LayerCall
 from dagir.passes.pipeline import Pass
-from dagir.rewriting import Operands, copy_node, rebuild
+from dagir.support.location import LayerCall
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from dagir import ops
-from dagir.graph import Node, Op
+from dagir.ir.graph import Node, Op
+from dagir.ir.types import Shape
 from dagir.ops.activation import Softmax
 from dagir.ops.elementwise import Binary, Unary
 from dagir.ops.reduce import Reduce
-from dagir.types import Shape
 
 
 @dataclass(frozen=True)

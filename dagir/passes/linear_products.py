@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from math import prod
 
 from dagir import ops
-from dagir.graph import Graph, Node, Value
+from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.rewriter import Operands, emit, rebuild
 from dagir.passes.affine import is_leaf
 from dagir.passes.derived import reshaped
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
-from dagir.rewriting import Operands, emit, rebuild
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from math import inf
 from typing import TypeAlias
 
 from dagir import ops
-from dagir.graph import Graph, Node, Value
+from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.rewriter import Operands, emit, rebuild
 from dagir.passes.formulas import number
 from dagir.passes.pipeline import Pass
-from dagir.rewriting import Operands, emit, rebuild
 
 Limits: TypeAlias = tuple[float, float]
 

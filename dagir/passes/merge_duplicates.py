@@ -6,9 +6,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from dagir import ops
-from dagir.graph import Constant, Graph, Node, Value
+from dagir.ir.graph import Constant, Graph, Node, Value
+from dagir.ir.rewriter import Operands, copy_node, rebuild
 from dagir.passes.pipeline import Pass
-from dagir.rewriting import Operands, copy_node, rebuild
 
 _RANDOM = (ops.Dropout, ops.GaussianNoise, ops.GaussianDropout, ops.AlphaDropout)
 

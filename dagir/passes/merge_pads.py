@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from dagir import ops
-from dagir.graph import Graph, Node, Op, Value
+from dagir.ir.graph import Graph, Node, Op, Value
+from dagir.ir.rewriter import Operands, emit, rebuild
 from dagir.passes.pipeline import Pass
-from dagir.rewriting import Operands, emit, rebuild
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from dagir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.nest import flatten
+from dagir.ir.rewriter import copy_node
 from dagir.ops import Call
-from dagir.origin import LayerCall
 from dagir.passes.pipeline import Pass
-from dagir.rewriting import copy_node
-from dagir.structure import flatten
+from dagir.support.location import LayerCall
 
 Native = Callable[[LayerCall], bool]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from dagir.errors import ArgumentError
-from dagir.graph import Graph
+from dagir.ir.graph import Graph
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import ml_dtypes
 import numpy as np
 
-from dagir.graph import Value
+from dagir.ir.arrays import release
+from dagir.ir.graph import Value
+from dagir.ir.types import Array, DType
 from dagir.passes.derived import leaf_array
-from dagir.types import Array, DType
-from dagir.weights import release
 
 _PART = 1 << 16  # elements: copies of so many fit a cache
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from math import pi, sqrt
 
 from dagir import ops
-from dagir.graph import Graph, Node, Op, Value
+from dagir.ir.graph import Graph, Node, Op, Value
+from dagir.ir.rewriter import Operands, emit, rebuild
 from dagir.passes.affine import is_leaf
 from dagir.passes.formulas import close, number, product, total
 from dagir.passes.pipeline import Pass
-from dagir.rewriting import Operands, emit, rebuild
 
 
 @dataclass(frozen=True)

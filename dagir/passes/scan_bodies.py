@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dagir.graph import Graph, Node, Value
+from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.rewriter import Operands, copy_node, rebuild
 from dagir.ops import Scan
 from dagir.passes.pipeline import Pass, Pipeline, run
-from dagir.rewriting import Operands, copy_node, rebuild
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dagir.graph import Node
+from dagir.ir.graph import Node
+from dagir.ir.types import Array
 from dagir.support.late_binding import LateBound
-from dagir.types import Array
 
 evaluate_node: LateBound[[Node, Sequence[Array | None]], list[Array]] = LateBound("evaluate_node")

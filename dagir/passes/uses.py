@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from dagir.graph import Graph, Value
+from dagir.ir.graph import Graph, Value
 
 
 def count_uses(graph: Graph) -> Counter[Value]:

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any
 
-from dagir.call_order import in_call_order
 from dagir.errors import FileError
-from dagir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.nest import flatten
 from dagir.layers import InputLayer, Layer
-from dagir.model import Model
-from dagir.origin import LayerCall
+from dagir.modeling.call_order import in_call_order
+from dagir.modeling.model import Model
 from dagir.serialization.fields import field_types
-from dagir.structure import flatten
+from dagir.support.location import LayerCall
 
 
 class Collection:

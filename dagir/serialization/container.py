@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from dagir import limits
 from dagir.errors import FileError
-from dagir.model_files import DAGIR, format_of
-from dagir.paths import checked
-from dagir.replacing import check_free
+from dagir.ir.types import Array, DType
+from dagir.serialization.formats import DAGIR, format_of
 from dagir.serialization.reading import Place, Record, expect, parse_json, shown
-from dagir.types import Array, DType
+from dagir.support import limits
+from dagir.support.file_replacement import check_free
+from dagir.support.paths import checked
 
 MAX_HEADER = 100_000_000  # the library's own limit
 _CODES = {

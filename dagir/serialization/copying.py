@@ -9,20 +9,20 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from dagir.dims import SymbolicDim
 from dagir.errors import ArgumentError
-from dagir.graph import Value
+from dagir.ir.arrays import frozen
+from dagir.ir.dims import SymbolicDim
+from dagir.ir.graph import Value
+from dagir.ir.nest import map_structure
+from dagir.ir.types import Array
 from dagir.layers import Input, Layer
 from dagir.layers.checking import is_own
-from dagir.model import Model, Sequential
+from dagir.modeling.model import Model, Sequential
 from dagir.serialization.collecting import Collection
 from dagir.serialization.loading import Reader
 from dagir.serialization.opaque import OpaqueLayer
 from dagir.serialization.reading import Place, Record, parse_json
 from dagir.serialization.saving import Writer
-from dagir.structure import map_structure
-from dagir.types import Array
-from dagir.weights import frozen
 
 Parts: TypeAlias = tuple[str, dict[str, Array], dict[str, type[Layer]]]
 State: TypeAlias = tuple[str, bool, Any, list[tuple[str, bool, Array]], list[Any]]

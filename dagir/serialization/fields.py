@@ -12,10 +12,11 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from dagir import dims, ops
-from dagir.dims import SymbolicDim
+from dagir import ops
 from dagir.errors import ArgumentError, FileError
-from dagir.graph import Graph, Op
+from dagir.ir import dims
+from dagir.ir.dims import SymbolicDim
+from dagir.ir.graph import Graph, Op
 from dagir.serialization.reading import Place, expect, shown
 
 OPS: dict[str, type[Op]] = {

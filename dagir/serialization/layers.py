@@ -11,14 +11,14 @@ from typing import Any, TypeAlias
 
 from dagir import layers as layer_classes
 from dagir.errors import ArgumentError, DagirError
-from dagir.graph import Graph, Parameter
+from dagir.ir.graph import Graph, Parameter
+from dagir.ir.nest import flatten
 from dagir.layers import Layer
-from dagir.model import Model, Sequential
-from dagir.origin import LayerCall
+from dagir.modeling.model import Model, Sequential
 from dagir.serialization.opaque import OpaqueLayer
 from dagir.serialization.reading import Place, Record, index, shown
 from dagir.serialization.structures import Decoder, decode_dtype
-from dagir.structure import flatten
+from dagir.support.location import LayerCall
 
 GraphOf: TypeAlias = Callable[[int, Place], Graph]
 _FAILURES = (  # what a constructor or `build` may raise for arguments that make no sense

@@ -7,21 +7,21 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dagir import limits
 from dagir.errors import DagirError
-from dagir.graph import Constant, Parameter, Value
+from dagir.ir.graph import Constant, Parameter, Value
+from dagir.ir.nest import flatten
+from dagir.ir.types import Array, DType, type_of
 from dagir.layers import InputLayer, Layer
-from dagir.model import Model
-from dagir.origin import LayerCall, Location
+from dagir.modeling.model import Model
+from dagir.modeling.training import TrainingState
 from dagir.serialization.container import checksum, read
 from dagir.serialization.layers import LayerRecord, Layers
 from dagir.serialization.nodes import Nodes
 from dagir.serialization.reading import Place, Record, expect, index, parse_json, shown
 from dagir.serialization.saving import FORMAT, VERSION
 from dagir.serialization.structures import Decoder, decode_type
-from dagir.structure import flatten
-from dagir.training import TrainingState
-from dagir.types import Array, DType, type_of
+from dagir.support import limits
+from dagir.support.location import LayerCall, Location
 
 
 def load(

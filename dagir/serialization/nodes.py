@@ -6,15 +6,15 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dagir import limits
-from dagir.dims import MAX_TERMS, SymbolicDim, weight_of
 from dagir.errors import DagirError, InvalidGraph
-from dagir.graph import Graph, Node, Op, Value
-from dagir.origin import LayerCall, Location
+from dagir.ir.dims import MAX_TERMS, SymbolicDim, weight_of
+from dagir.ir.graph import Graph, Node, Op, Value
+from dagir.ir.types import TensorType, take_equations
 from dagir.serialization.fields import OPS, decode, field_types
 from dagir.serialization.reading import Place, Record, expect, index, shown
 from dagir.serialization.structures import check_sizes
-from dagir.types import TensorType, take_equations
+from dagir.support import limits
+from dagir.support.location import LayerCall, Location
 
 _RULE_FAILURES = (DagirError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 

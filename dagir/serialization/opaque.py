@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from dagir.errors import ArgumentError
-from dagir.graph import Graph, Parameter, Value
+from dagir.ir.graph import Graph, Parameter, Value
+from dagir.ir.nest import flatten, pack
+from dagir.ir.types import DType
 from dagir.layers import Layer
 from dagir.ops.call import call as call_graph
-from dagir.structure import flatten, pack
-from dagir.types import DType
 
 
 class OpaqueLayer(Layer):

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from dagir.graph import Graph
-from dagir.origin import LayerCall
+from dagir.ir.graph import Graph
+from dagir.ir.types import Array, DType
 from dagir.serialization.collecting import Collection
 from dagir.serialization.container import raw_bytes
 from dagir.serialization.loading import Reader
 from dagir.serialization.reading import Place, Record, expect, index
 from dagir.serialization.saving import FORMAT, VERSION, Writer
 from dagir.serialization.structures import decode_dtype
-from dagir.types import Array, DType
+from dagir.support.location import LayerCall
 
 
 def describe_graph(graph: Graph, within: LayerCall | None = None) -> dict[str, Any]:

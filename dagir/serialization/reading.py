@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any, TypeVar
 
-from dagir import limits
 from dagir.errors import FileError
+from dagir.support import limits
 
 T = TypeVar("T")
 MAX_DEPTH = 64  # of structures: far above what a model needs, far below Python's recursion limit

@@ -8,21 +8,21 @@ import zlib
 from typing import Any
 
 from dagir import layers as layer_classes
-from dagir.diagnostics import describe
 from dagir.errors import FileError
-from dagir.graph import Graph, Node, Op, Parameter, Value
+from dagir.ir.diagnostics import describe
+from dagir.ir.graph import Graph, Node, Op, Parameter, Value
+from dagir.ir.naming import Namer
+from dagir.ir.types import Array
 from dagir.layers import InputLayer, Layer
-from dagir.model import Model, Sequential
-from dagir.model_files import DAGIR, refuse_other_suffix
-from dagir.naming import Namer
-from dagir.origin import LayerCall, Location
+from dagir.modeling.model import Model, Sequential
 from dagir.serialization.collecting import Collection
 from dagir.serialization.container import checksum, write
 from dagir.serialization.fields import OPS, encode, field_types
+from dagir.serialization.formats import DAGIR, refuse_other_suffix
 from dagir.serialization.opaque import OpaqueLayer
 from dagir.serialization.reading import Place, refuse_halves
 from dagir.serialization.structures import Encoder, NotPlain, encode_type
-from dagir.types import Array
+from dagir.support.location import LayerCall, Location
 
 FORMAT, VERSION = "dagir", 1
 

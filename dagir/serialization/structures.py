@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from dagir import ops
-from dagir.dims import SymbolicDim
 from dagir.errors import ArgumentError
-from dagir.graph import Parameter, Value
+from dagir.ir.dims import SymbolicDim
+from dagir.ir.graph import Parameter, Value
+from dagir.ir.types import Array, DType, TensorType
 from dagir.layers import Layer
 from dagir.serialization.fields import decode_dim, decode_float, encode_dim, encode_number
 from dagir.serialization.reading import MAX_DEPTH, Place, Record, expect, index, shown
-from dagir.types import Array, DType, TensorType
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: function

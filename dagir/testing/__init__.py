@@ -2,7 +2,7 @@
 
 import importlib
 
-from dagir.extras import needed
+from dagir.support.extras import needed
 
 with needed("dagir.testing"):
     importlib.import_module("hypothesis")

@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from hypothesis import strategies as st
 
-from dagir.dims import symbol
 from dagir.errors import ArgumentError
-from dagir.graph import Graph, Op, Parameter, Value, apply_node
-from dagir.types import Array, DType, TensorType, type_of
+from dagir.ir.dims import symbol
+from dagir.ir.graph import Graph, Op, Parameter, Value, apply_node
+from dagir.ir.types import Array, DType, TensorType, type_of
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from dagir.backend import backend, graph_of
 from dagir.equivalence import verify
-from dagir.equivalence.sides import is_side, sides
+from dagir.equivalence.targets import is_side, sides
 from dagir.equivalence.verification import BACKENDS
 from dagir.errors import ArgumentError
-from dagir.graph import Graph
-from dagir.model import Model
-from dagir.structure import flatten
-from dagir.types import Array, DType
+from dagir.ir.graph import Graph
+from dagir.ir.nest import flatten
+from dagir.ir.types import Array, DType
+from dagir.modeling.model import Model
+from dagir.runtime.backend import backend, graph_of
 
 
 def assert_close(actual: Array, expected: Array, what: str, dtype: DType = DType.FLOAT32) -> None:

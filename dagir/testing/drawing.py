@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from dagir import layers
 from dagir import ops as K
-from dagir.dims import symbols
-from dagir.graph import Graph, Op, Value
+from dagir.ir.dim_binding import size_sources
+from dagir.ir.dims import symbols
+from dagir.ir.graph import Graph, Op, Value
+from dagir.ir.types import Array
 from dagir.layers import Input, Layer
-from dagir.model import Model
-from dagir.size_sources import size_sources
+from dagir.modeling.model import Model
 from dagir.testing.cases import OpCase, cases, covered
-from dagir.types import Array
 
 _ROWS = 11  # of every embedding table that is drawn
 

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from dagir import ops
+from dagir.ir.types import DType
 from dagir.testing.cases import OpCase, arrays, shapes, strategy_for, whole_numbers
-from dagir.types import DType
 
 _FLOAT = ("float32",)
 _NUMBER = ("float32", "float32", "int32", "int64", "int8", "uint8", "uint32")

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from dagir import ops
+from dagir.ir.types import DType
 from dagir.testing.cases import OpCase, shapes, strategy_for
-from dagir.types import DType
 
 
 @strategy_for(ops.Lookup)

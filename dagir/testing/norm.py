@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from dagir import ops
+from dagir.ir.types import Array
 from dagir.testing.cases import OpCase, arrays, shapes, strategy_for
-from dagir.types import Array
 
 _EPSILON = st.sampled_from([1e-2, 0.1])  # elements may lie close together, and a smaller one would measure rounding
 

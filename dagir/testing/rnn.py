@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from dagir import ops
-from dagir.graph import Graph, Value
+from dagir.ir.graph import Graph, Value
+from dagir.ir.types import Array, TensorType, type_of
 from dagir.ops.scan import trace_step
 from dagir.testing.cases import OpCase, arrays, strategy_for
-from dagir.types import Array, TensorType, type_of
 
 NATIVE_ACTIVATIONS = ("tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign", "softplus", "elu", "leaky_relu")
 """What ONNX's recurrences know too."""

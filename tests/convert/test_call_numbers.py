@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from keras import layers as kl
 
 import dagir
-from dagir.anatomy import anatomy
+from dagir.display.layer_graph import anatomy
 
 WIDTH = 3
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dagir.errors import FileError, UnsafeFile
-from dagir_keras.reading.hdf5 import Dataset, Group, open_hdf5
+from dagir_keras.reading.files.hdf5 import Dataset, Group, open_hdf5
 
 VERSIONS = [None, "v108", "v110", "latest"]
 DTYPES = ["f4", "f2", "f8", ">f4", "i4", "u1", "i8", ">i2", "?"]

@@ -11,7 +11,7 @@ import pytest
 
 import dagir
 from dagir.errors import UnsupportedLayer
-from dagir_keras.reading.keras2 import Writer
+from dagir_keras.reading.files.keras2 import Writer
 
 RNG = np.random.default_rng(4)
 

@@ -13,7 +13,7 @@ import pytest
 import dagir
 from dagir import layers
 from dagir.errors import ArgumentError, ShapeError
-from dagir.resizing import resize_inputs
+from dagir.modeling.input_shapes import resize_inputs
 from dagir_onnx.targets import choose_opset
 
 SOURCE = """

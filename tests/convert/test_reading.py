@@ -13,7 +13,7 @@ import pytest
 
 import dagir
 from convert.zoo import ZOO, build, feeds
-from dagir.weights import release
+from dagir.ir.arrays import release
 from resident import needs_proc, printed
 
 

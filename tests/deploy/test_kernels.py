@@ -8,8 +8,8 @@ import pytest
 import dagir
 from dagir import layers
 from dagir.errors import BackendError
+from dagir.ir.types import DType
 from dagir.testing import assert_close
-from dagir.types import DType
 
 LAYERS = {
     "dense": lambda dtype: layers.Dense(3, dtype=dtype, name="dense"),

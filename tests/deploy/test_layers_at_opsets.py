@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dagir
-from dagir.structure import flatten
+from dagir.ir.nest import flatten
 from dagir.testing import assert_close
 from examples import EXAMPLES, LAYERS
 

@@ -16,11 +16,11 @@ from onnx import numpy_helper
 import dagir
 from dagir import layers
 from dagir.errors import FileError
+from dagir.ir.types import DType
 from dagir.testing import assert_close
-from dagir.types import DType
 from dagir_onnx import weights
 from dagir_onnx.file import add_metadata
-from dagir_onnx.skimming import skim
+from dagir_onnx.metadata_reader import skim
 from resident import needs_proc, printed
 
 

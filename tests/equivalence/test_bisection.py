@@ -13,7 +13,7 @@ import dagir
 from dagir import layers, ops
 from dagir.equivalence.bisection import bisect
 from dagir.equivalence.oracle import Oracle
-from dagir.probing import points_after, points_of
+from dagir.runtime.probes import points_after, points_of
 from guide import toy_resnet
 
 

@@ -12,15 +12,15 @@ from test_bisection import chain, spoiled, steps
 import dagir
 from dagir import layers, ops
 from dagir.equivalence import blame, executors, verify_each_pass
-from dagir.equivalence.each_pass import require
+from dagir.equivalence.html_report import NOT_COMPARED, colour, page
 from dagir.equivalence.inspection import node_rows
-from dagir.equivalence.page import NOT_COMPARED, colour, page
+from dagir.equivalence.pass_validation import require
 from dagir.equivalence.report import Report, Row
 from dagir.errors import VerificationError
-from dagir.graph import Graph
+from dagir.ir.graph import Graph
+from dagir.ir.rewriter import emit, rebuild
 from dagir.passes import DEPLOY
 from dagir.passes.pipeline import Pass
-from dagir.rewriting import emit, rebuild
 
 
 def test_every_executor_agrees_on_a_right_model():
@@ -156,7 +156,7 @@ class Blind(dagir.Executable):
         self.exe = exe
 
     def _run(self, arrays):
-        return dagir.structure.flatten(self.exe(list(arrays)))
+        return dagir.ir.nest.flatten(self.exe(list(arrays)))
 
 
 def test_what_cannot_be_watched_is_compared_at_its_outputs():

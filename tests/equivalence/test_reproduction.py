@@ -53,7 +53,7 @@ class Blind(dagir.Executable):
         self.exe = exe
 
     def _run(self, arrays):
-        return dagir.structure.flatten(self.exe(list(arrays)))
+        return dagir.ir.nest.flatten(self.exe(list(arrays)))
 
 
 class Off(Blind):

@@ -17,8 +17,8 @@ from dagir.equivalence.comparison import compare
 from dagir.equivalence.inputs import draw, index_limits, size_plans
 from dagir.equivalence.oracle import Expected
 from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, VerificationError
-from dagir.graph import Op, apply_node
-from dagir.types import DType, TensorType
+from dagir.ir.graph import Op, apply_node
+from dagir.ir.types import DType, TensorType
 
 NO_KERAS = ("numpy", "onnx")
 DOMAINS = {

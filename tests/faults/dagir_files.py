@@ -11,7 +11,7 @@ import pytest
 import dagir
 from dagir import layers, ops
 from dagir.errors import FileError
-from dagir.model import Model
+from dagir.modeling.model import Model
 
 
 def model():

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 import dagir
-from dagir import dims, layers, limits, ops
+from dagir import layers, ops
 from dagir.errors import ArgumentError, FileError, UnsafeFile
-from dagir_onnx import received
-from dagir_onnx.pairs import compare_files
+from dagir.ir import dims
+from dagir.support import limits
+from dagir_onnx import untrusted_proto as received
+from dagir_onnx.compare_files import compare_files
 from faults.dagir_files import change_header, model, refused, rewrite
 
 

@@ -7,8 +7,8 @@ import pytest
 
 import dagir
 from dagir import layers, ops
-from dagir.graph import Graph, Node, Value
-from dagir.types import DType, TensorType
+from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.types import DType, TensorType
 from faults.messages import message_of
 
 VECTOR = TensorType(DType.FLOAT32, (3,))

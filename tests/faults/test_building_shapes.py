@@ -6,7 +6,7 @@ import pytest
 
 import dagir
 from dagir import layers, ops
-from dagir.types import DType, TensorType
+from dagir.ir.types import DType, TensorType
 from faults.messages import message_of
 
 VECTOR = TensorType(DType.FLOAT32, (3,))

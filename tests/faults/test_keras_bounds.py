@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import dagir
-from dagir import limits, ops
+from dagir import ops
 from dagir.errors import DagirError, FileError, UnsafeFile, UnsupportedLayer
+from dagir.support import limits
 from faults.keras_files import Weights, call, dense, functional, input_layer, layer, sound, tensor, write
 
 BIG = 1 << 28

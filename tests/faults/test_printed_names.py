@@ -16,7 +16,7 @@ import dagir
 from dagir import layers
 from dagir.equivalence.report import Case, Report, Row
 from dagir.errors import FileError
-from dagir.printable import printable, printable_lines
+from dagir.support.printable import printable, printable_lines
 from dagir_convert.console import Output, counts_table, entries_table
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07[bold]x[/y]\u202e\ud800\r\nerror: all is well"

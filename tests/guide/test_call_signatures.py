@@ -7,7 +7,7 @@ import pytest
 
 import dagir
 from dagir import layers
-from dagir.structure import flatten
+from dagir.ir.nest import flatten
 from dagir.testing import assert_close
 from guide import call_signatures as guide
 from guide.test_custom_layers import check_everywhere

@@ -14,7 +14,7 @@ import pytest
 import dagir
 from dagir import layers, ops
 from dagir.errors import ArgumentError, BackendError
-from dagir.structure import flatten
+from dagir.ir.nest import flatten
 from dagir.testing import assert_close
 from guide import custom_layers as guide
 from guide.test_networks import feeds, randomize

@@ -9,7 +9,7 @@ import pytest
 import dagir
 from dagir import ops
 from dagir.errors import InvalidGraph
-from dagir.structure import flatten
+from dagir.ir.nest import flatten
 
 BACKENDS = ("numpy", "onnx", "keras")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dagir
-from dagir.structure import flatten, flatten_like, flatten_sorted
+from dagir.ir.nest import flatten, flatten_like, flatten_sorted
 from dagir.testing import assert_close
 from guide import autoencoder, ensemble, frames, mnist, shared_embedding, tickets, toy_resnet
 

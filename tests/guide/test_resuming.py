@@ -12,7 +12,7 @@ import pytest
 
 import dagir
 from dagir import layers
-from dagir.training import TrainingState
+from dagir.modeling.training import TrainingState
 
 GO_ON = """
 import json, sys

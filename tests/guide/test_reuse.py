@@ -8,7 +8,7 @@ import pytest
 import dagir
 from dagir import layers, ops
 from dagir.errors import ArgumentError
-from dagir.structure import flatten
+from dagir.ir.nest import flatten
 from dagir.testing import assert_close
 from guide import autoencoder, ensemble, shared_embedding
 from guide.test_networks import feeds, randomize

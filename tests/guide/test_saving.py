@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 import dagir
 from dagir import layers
-from dagir.structure import flatten
+from dagir.ir.nest import flatten
 from guide import autoencoder, custom_layers, ensemble, mnist, shared_embedding, tickets, toy_resnet
 from guide.test_networks import feeds, randomize
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 import dagir
-from dagir.structure import flatten
+from dagir.ir.nest import flatten
 from dagir.testing import assert_close, assert_equivalent
 
 

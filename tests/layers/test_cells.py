@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import dagir
 from dagir import layers, ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.structure import flatten
+from dagir.ir.nest import flatten
 from dagir.testing import assert_close, assert_equivalent
 from dagir.testing.rnn import masks
 from recurrent_judge import compare, model_over, op_types, randomize, same_paths, survives

@@ -11,8 +11,8 @@ from judging import at_three_sizes, randomize
 
 import dagir
 from dagir import layers
+from dagir.ir.nest import flatten
 from dagir.layers.refused import REFUSED
-from dagir.structure import flatten
 from dagir.testing import assert_equivalent
 from examples import AUGMENTATION, EXAMPLES, LAYERS
 

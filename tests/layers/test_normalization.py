@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 import dagir
 from dagir import layers, ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.graph import Graph, Value
+from dagir.ir.graph import Graph, Value
+from dagir.ir.types import DType, TensorType
 from dagir.testing import assert_close, assert_equivalent
-from dagir.types import DType, TensorType
 
 ALL = ["BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization"]
 BATCH_NORM = ["gamma", "beta", "moving_mean", "moving_variance"]

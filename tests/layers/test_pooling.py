@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import dagir
 from dagir import layers
-from dagir.backend import signature
+from dagir.runtime.backend import signature
 from dagir.testing import assert_close, assert_equivalent
 from dagir_onnx.executable import OnnxExecutable
 from dagir_onnx.lowering import model_proto

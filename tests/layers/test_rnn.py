@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import dagir
 from dagir import layers, ops
 from dagir.errors import ArgumentError, DTypeError, FeedError, ShapeError
-from dagir.structure import flatten
+from dagir.ir.nest import flatten
 from dagir.testing import assert_close, assert_equivalent
 from dagir.testing.rnn import NATIVE_ACTIVATIONS, masks
 
@@ -347,7 +347,7 @@ def test_masks_are_the_same_everywhere_after(between):
     ids = dagir.Input(("time",), dtype="int32")
     x = nested_embedding()(ids) if between == "nested" else layers.Embedding(9, 4, mask_zero=True)(ids)
     if between == "linear":
-        x = ops.linear(x, dagir.graph.Parameter("w", x.type.with_shape((4, 4)), array=np.eye(4, dtype="f")))
+        x = ops.linear(x, dagir.ir.graph.Parameter("w", x.type.with_shape((4, 4)), array=np.eye(4, dtype="f")))
     elif isinstance(between, type):
         x = between()(x)
     outputs = layers.LSTM(3)(x)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import dagir
 from dagir import ops, testing
-from dagir.graph import Op
+from dagir.ir.graph import Op
 
 OPS = sorted(
     (cls for cls in vars(ops).values() if isinstance(cls, type) and issubclass(cls, Op) and cls is not ops.Call),

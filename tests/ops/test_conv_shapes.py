@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dagir
-from dagir import dims, ops
+from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
-from dagir.graph import Graph, Value, apply
+from dagir.ir import dims
+from dagir.ir.graph import Graph, Value, apply
+from dagir.ir.types import DType, TensorType
 from dagir.testing.conv import paddings, windows
-from dagir.types import DType, TensorType
 
 
 def value(*shape, dtype="float32", name="x"):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import dagir
 from dagir import ops, testing
 from dagir.errors import DagirError
-from dagir.graph import Graph
+from dagir.ir.graph import Graph
 
 MOVING = [
     *(ops.Transpose, ops.ExpandDims, ops.Squeeze, ops.Concatenate, ops.Pad, ops.Slice, ops.Tile, ops.Gather),

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import dagir
 from dagir import ops, testing
-from dagir.backend import backend
-from dagir.graph import Constant, Graph, Value
+from dagir.ir.graph import Constant, Graph, Value
+from dagir.ir.nest import flatten, map_structure
+from dagir.ir.types import DType
 from dagir.ops.not_offered import NOT_OFFERED, REASONS
-from dagir.structure import flatten, map_structure
-from dagir.types import DType
+from dagir.runtime.backend import backend
 from function_cases import FUNCTIONS
 
 EXAMPLES = max(2, settings.default.max_examples // 5)

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagir import ops, testing
-from dagir.backend import backend
 from dagir.errors import DagirError
-from dagir.graph import Op
-from dagir.types import take_equations, type_of
+from dagir.ir.graph import Op
+from dagir.ir.types import take_equations, type_of
+from dagir.runtime.backend import backend
 
 OPS = sorted(
     (cls for cls in vars(ops).values() if isinstance(cls, type) and issubclass(cls, Op) and cls is not ops.Call),

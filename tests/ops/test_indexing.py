@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import dagir
 from dagir import ops
-from dagir.backend import backend
-from dagir.graph import Graph
+from dagir.ir.graph import Graph
+from dagir.runtime.backend import backend
 
 BOUND = st.none() | st.integers(-7, 7)
 STEP = st.none() | st.sampled_from([1, 2, 3, -1, -2])
@@ -43,7 +43,7 @@ def check(shape, index, known, names=("numpy",)):
         assert found.shape == expected.shape
         assert np.array_equal(found, expected), name
     sizes = {f"s{axis}": size for axis, size in enumerate(shape)}
-    assert tuple(dagir.dims.evaluate(size, sizes) for size in y.type.shape) == expected.shape
+    assert tuple(dagir.ir.dims.evaluate(size, sizes) for size in y.type.shape) == expected.shape
 
 
 @settings(max_examples=200)

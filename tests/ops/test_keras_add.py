@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import dagir
-from dagir.backend import backend
-from dagir.graph import Graph
+from dagir.ir.graph import Graph
+from dagir.runtime.backend import backend
 
 
 @pytest.mark.parametrize("known", [True, False])

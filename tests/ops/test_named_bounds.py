@@ -11,8 +11,8 @@ import pytest
 
 import dagir
 from dagir import ops
-from dagir.dims import max_dim, min_dim
 from dagir.errors import ArgumentError
+from dagir.ir.dims import max_dim, min_dim
 
 TABLE = np.arange(20, dtype="float32").reshape(10, 2)
 

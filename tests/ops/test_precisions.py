@@ -14,11 +14,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from dagir import ops, testing
-from dagir.backend import backend
 from dagir.errors import BackendError, UnsupportedOp
-from dagir.graph import Constant, Op, Value
-from dagir.rewriting import copy_node, rebuild
-from dagir.types import DType
+from dagir.ir.graph import Constant, Op, Value
+from dagir.ir.rewriter import copy_node, rebuild
+from dagir.ir.types import DType
+from dagir.runtime.backend import backend
 
 OPS = sorted(
     (cls for cls in vars(ops).values() if isinstance(cls, type) and issubclass(cls, Op) and cls is not ops.Call),

@@ -7,7 +7,8 @@ import pytest
 
 import dagir
 from dagir import layers, ops
-from dagir.graph import Graph
+from dagir.ir.graph import Graph
+from dagir.ir.rewriter import structurally_equal
 from dagir.passes import (
     DEPLOY,
     ChannelsFirst,
@@ -19,7 +20,6 @@ from dagir.passes import (
     MergeDuplicates,
     run,
 )
-from dagir.rewriting import structurally_equal
 from dagir.testing.drawing import randomize
 
 
@@ -57,7 +57,7 @@ def both_ways(x, units=3, mask=None, **fields):
     shapes = [(x.shape[2], 4 * units), (units, 4 * units), (4 * units,)]
     weights = [
         [
-            dagir.graph.Parameter(f"w{way}{i}", dagir.types.TensorType(x.dtype, s), array=rng.normal(size=s))
+            dagir.ir.graph.Parameter(f"w{way}{i}", dagir.ir.types.TensorType(x.dtype, s), array=rng.normal(size=s))
             for i, s in enumerate(shapes)
         ]
         for way in (0, 1)
@@ -71,7 +71,7 @@ def test_fuse_bidirectional():
     weights, (y, *_), (back, *_) = both_ways(x)
     before = Graph([x], [ops.concatenate([y, ops.flip(back, 1)], axis=-1)])
     operands = (x, None, *(w.value for w in weights[0]), None, None, *(w.value for w in weights[1]))
-    expected = dagir.graph.apply_node(ops.Bidirectional("LSTM"), operands).outputs[0]
+    expected = dagir.ir.graph.apply_node(ops.Bidirectional("LSTM"), operands).outputs[0]
     check_pass(FuseBidirectional(), before, Graph([x], [expected]))
 
 

@@ -8,11 +8,11 @@ from test_each_pass import check_pass, kinds
 
 import dagir
 from dagir import layers, ops
-from dagir.correspondence import compose, recorded
-from dagir.equivalence.each_pass import verify_each_pass
-from dagir.graph import Graph
+from dagir.equivalence.pass_validation import verify_each_pass
+from dagir.ir.graph import Graph
+from dagir.ir.value_map import compose, recorded
 from dagir.passes import ChannelsFirst, FlatProducts, run
-from dagir.probing import points_after, points_of
+from dagir.runtime.probes import points_after, points_of
 from dagir.testing.drawing import randomize
 
 

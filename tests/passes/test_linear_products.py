@@ -8,7 +8,7 @@ from test_each_pass import check_pass, kinds
 
 import dagir
 from dagir import layers, ops
-from dagir.graph import Graph
+from dagir.ir.graph import Graph
 from dagir.passes import DEPLOY, LinearProducts, run
 from dagir.testing.drawing import randomize
 

@@ -10,7 +10,7 @@ from test_each_pass import check_pass, kinds
 
 import dagir
 from dagir import ops
-from dagir.graph import Graph
+from dagir.ir.graph import Graph
 from dagir.passes import DEPLOY, Recognize, run
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import dagir
 from dagir import ops
 from dagir.errors import FileError
-from dagir.model import Model
+from dagir.modeling.model import Model
 from effort import steps
 from faults.dagir_files import join, model, parts, refused, rewrite
 

@@ -14,7 +14,7 @@ import pytest
 import dagir
 from dagir import layers
 from dagir.errors import FileError
-from dagir.replacing import check_free, put
+from dagir.support.file_replacement import check_free, put
 
 
 def net(factor=1.0):

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 import dagir
 from dagir import layers, ops, testing
-from dagir.graph import Op
-from dagir.model import Model
-from dagir.rewriting import same_op
-from dagir.structure import flatten, map_structure
+from dagir.ir.graph import Op
+from dagir.ir.nest import flatten, map_structure
+from dagir.ir.rewriter import same_op
+from dagir.modeling.model import Model
 
 OPS = sorted(
     (cls for cls in vars(ops).values() if isinstance(cls, type) and issubclass(cls, Op) and cls is not ops.Call),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import dagir
 from dagir import ops
-from dagir.rewriting import structurally_equal
+from dagir.ir.rewriter import structurally_equal
 from dagir.serialization import OpaqueLayer
 
 

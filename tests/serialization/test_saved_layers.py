@@ -13,9 +13,9 @@ from test_round_trip import again, assert_same, described, feeds, run
 import dagir
 from dagir import layers, ops
 from dagir.errors import ArgumentError, FileError, ShapeError
-from dagir.model import Model
+from dagir.ir.nest import map_structure
+from dagir.modeling.model import Model
 from dagir.serialization import OpaqueLayer
-from dagir.structure import map_structure
 from examples import EXAMPLES, LAYERS
 
 CLASSES = sorted({getattr(layers, name) for name in LAYERS}, key=lambda cls: cls.__name__)

@@ -10,7 +10,7 @@ from test_damaged_files import model
 import dagir
 from dagir import layers
 from dagir.errors import FileError
-from dagir.model import Model
+from dagir.modeling.model import Model
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path):

@@ -13,7 +13,7 @@ from hypothesis import find, given, settings
 
 import dagir
 from dagir import layers, testing
-from dagir.graph import Graph
+from dagir.ir.graph import Graph
 
 
 @given(testing.models())

@@ -40,7 +40,7 @@ def convert_one(source: str, target: str) -> dict[str, Any]:
     from peers import unsettle
 
     import dagir
-    import dagir_keras.reading.hdf5  # noqa: F401  # before the clock starts, as the peers' imports are
+    import dagir_keras.reading.files.hdf5  # noqa: F401  # before the clock starts, as the peers' imports are
     import dagir_numpy  # noqa: F401
     import dagir_onnx  # noqa: F401
     from dagir import layers

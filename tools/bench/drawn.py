@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dagir import layers
 from dagir.layers import Input
-from dagir.model import Model
+from dagir.modeling.model import Model
 from dagir.testing import models, randomize
 
 

@@ -32,8 +32,8 @@ def best(function: Callable[[], Any], nodes: int, repeats: int = 3) -> float:
 def dagir_rows(kind: str, n: int) -> dict[str, float]:
     import dagir
     from dagir import ops
-    from dagir.backend import signature
     from dagir.passes import DEPLOY, run
+    from dagir.runtime.backend import signature
     from dagir_onnx.lowering import model_proto
 
     def build() -> dagir.Model:

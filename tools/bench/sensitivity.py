@@ -26,7 +26,7 @@ import dagir
 from dagir.equivalence.comparison import compare
 from dagir.equivalence.inputs import draw, size_plans
 from dagir.equivalence.oracle import Oracle
-from dagir.structure import flatten
+from dagir.ir.nest import flatten
 from faults import Fault, faults
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))

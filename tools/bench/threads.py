@@ -23,7 +23,7 @@ import numpy as np
 
 import dagir
 from dagir import layers
-from dagir.types import Array
+from dagir.ir.types import Array
 
 KINDS = ("numpy", "onnx", "keras", "build", "read", "verify")
 

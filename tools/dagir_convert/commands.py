@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import dagir
-from dagir.backend import FileSummary
 from dagir.errors import FileError
+from dagir.ir.arrays import not_finite
 from dagir.ops.call import Call, graphs_of, parameters_of
-from dagir.weights import not_finite
+from dagir.runtime.backend import FileSummary
 from dagir_convert import certified, comparing, sources, targets
 from dagir_convert.console import Output, counts_table, entries_table, human_size
 from dagir_convert.greetings import import_keras

@@ -9,7 +9,7 @@ from typing import Any
 import dagir
 from dagir.equivalence import Report
 from dagir.equivalence.reproduction import check_folder
-from dagir.equivalence.sides import opened, sides
+from dagir.equivalence.targets import opened, sides
 from dagir.errors import DagirError, FileError
 from dagir_convert import sources
 from dagir_convert.console import Output
@@ -92,7 +92,7 @@ def _write(report: Report, output: Output, html: Path | None, reproduce: Path | 
 
 def check_passes(model: dagir.Model, output: Output) -> None:
     """Validate each pass of the conversion. Raises VerificationError that names the guilty one."""
-    from dagir.equivalence.each_pass import require, verify_each_pass
+    from dagir.equivalence.pass_validation import require, verify_each_pass
 
     with output.bar("checking each pass") as progress:
         results = verify_each_pass(model, progress=progress)

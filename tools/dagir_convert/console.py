@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dagir.errors import DagirError
-from dagir.printable import printable, printable_lines
+from dagir.support.printable import printable, printable_lines
 
 PATIENCE = 1.0
 """A step that takes longer, in seconds, shows that it is at work."""

@@ -1,7 +1,7 @@
 """What is wrong with a command line."""
 
 from dagir.errors import DagirError, FileError
-from dagir.paths import shortened
+from dagir.support.paths import shortened
 
 
 class UsageError(DagirError):

@@ -16,8 +16,8 @@ from typer.core import TyperGroup
 
 import dagir
 from dagir.errors import DagirError, FileError, NonFiniteWarning
-from dagir.extras import missing
-from dagir.resizing import resize_inputs
+from dagir.modeling.input_shapes import resize_inputs
+from dagir.support.extras import missing
 from dagir_convert import commands, sources, targets
 from dagir_convert.console import Output, print_error, print_line
 from dagir_convert.errors import UsageError, of_a_path

@@ -14,7 +14,7 @@ from typing import Any
 import dagir
 from dagir import serialization
 from dagir.errors import FileError
-from dagir.replacing import check_free, put
+from dagir.support.file_replacement import check_free, put
 from dagir_convert.errors import UsageError
 from dagir_convert.sources import Source
 

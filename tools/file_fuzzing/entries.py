@@ -75,7 +75,7 @@ def _certificate(path: Path, seed: Path, number: int) -> None:
 
 
 def _pair(path: Path, seed: Path, number: int) -> None:
-    from dagir_onnx.pairs import compare_files
+    from dagir_onnx.compare_files import compare_files
 
     first, second = (seed, path) if number % 2 else (path, seed)
     str(compare_files(first, second, samples=1))

@@ -75,7 +75,7 @@ def models() -> dict[str, dagir.Model]:
     e = layers.Embedding(11, 5, mask_zero=True, name="emb")(ids)
     steps = dagir.Model(ids, layers.Bidirectional(layers.LSTM(3, name="lstm"), name="bi")(e), name="steps")
     made = {"net": net, "twice": twice, "steps": steps}
-    from dagir.training import TrainingState
+    from dagir.modeling.training import TrainingState
 
     for model in made.values():
         for weight in model.weights:

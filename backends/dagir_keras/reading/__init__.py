@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from dagir import limits
 from dagir.errors import ArgumentError, FileError
-from dagir.model import Model
-from dagir.model_files import format_of
-from dagir.origin import without_lines
-from dagir_keras.reading.archive import HDF5, ZIP, Archive, map_file, parse_config
-from dagir_keras.reading.keras2 import Writer, as_written_today, check_readable
+from dagir.modeling.model import Model
+from dagir.serialization.formats import format_of
+from dagir.support import limits
+from dagir.support.location import without_lines
+from dagir_keras.reading.files.archive import HDF5, ZIP, Archive, map_file, parse_config
+from dagir_keras.reading.files.keras2 import Writer, as_written_today, check_readable
+from dagir_keras.reading.files.model_config import Made, NetworkReader
 from dagir_keras.reading.layers import rule
-from dagir_keras.reading.network import Made, NetworkReader
 from dagir_keras.reading.problems import Problems
 
 __all__ = ["check", "read", "rule"]
@@ -38,7 +38,7 @@ def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: A
             return _read_file(path, custom_objects or {})
     keras = sys.modules.get("keras")  # who holds a layer of Keras has imported it
     if keras is not None and isinstance(source, keras.layers.Layer):
-        from dagir_keras.reading.live import read_live
+        from dagir_keras.reading.live.live_model import read_live
 
         with without_lines():
             return read_live(source, custom_objects or {}, inputs)
@@ -47,7 +47,7 @@ def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: A
 
 def check(path: str) -> None:
     """Look through a Keras file that Keras is to load, whose HDF5 a library of C reads. Raises FileError."""
-    from dagir_keras.reading import hdf5
+    from dagir_keras.reading.files import hdf5
 
     with limits.reading(path):
         data = map_file(path)
@@ -100,9 +100,9 @@ def _made(record: Any, path: str, custom: Mapping[str, Any], writer: Writer) -> 
 
 
 def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
-    from dagir_keras.reading.hdf5 import open_hdf5
-    from dagir_keras.reading.vocabularies import fill_vocabularies
-    from dagir_keras.reading.weights import WeightsReader
+    from dagir_keras.reading.files.hdf5 import open_hdf5
+    from dagir_keras.reading.files.vocabularies import fill_vocabularies
+    from dagir_keras.reading.files.weights import WeightsReader
 
     config = archive.config()
     if "model.weights.h5" not in archive.names:
@@ -122,8 +122,8 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
 
 
 def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
-    from dagir_keras.reading.hdf5 import open_hdf5
-    from dagir_keras.reading.weights import WeightsReader
+    from dagir_keras.reading.files.hdf5 import open_hdf5
+    from dagir_keras.reading.files.weights import WeightsReader
 
     root = open_hdf5(view, path)
     config = root.text("model_config")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dagir import ops
-from dagir.graph import Value, apply
+from dagir.ir.graph import Value, apply
 from dagir.layers import Layer
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from dagir.types import DType
+from dagir.ir.types import DType
 from dagir_keras.reading.problems import Refused
 
 _HIGHER: dict[str, tuple[str, ...]] = {  # keras.src.backend.common.dtypes, which has it from JAX

@@ -14,10 +14,10 @@ from dagir import layers
 from dagir.layers import Layer
 from dagir.layers.arguments import takes
 from dagir.layers.refused import REFUSED
-from dagir_keras.reading import applications, values
+from dagir_keras.reading import applications, config_values
 from dagir_keras.reading.dtypes import policy
-from dagir_keras.reading.keras2 import layers as keras2_layers
-from dagir_keras.reading.keras2.refusals import refuse_if_marked
+from dagir_keras.reading.files.keras2 import layers as keras2_layers
+from dagir_keras.reading.files.keras2.refusals import refuse_if_marked
 from dagir_keras.reading.problems import REGISTER, RULE, Refused
 
 Maker: TypeAlias = Callable[[dict[str, Any]], Layer]
@@ -129,7 +129,7 @@ def _custom(maker: Any, config: dict[str, Any], inner: Callable[[Any, str], Any]
 def _check_module(name: str, record: Mapping[str, Any]) -> None:
     module, registered = record.get("module"), record.get("registered_name")
     if name in _CODE and is_keras(module):
-        raise Refused(_CODE[name], values._NO_LAMBDA, unsafe=True)
+        raise Refused(_CODE[name], config_values._NO_LAMBDA, unsafe=True)
     if is_unregistered(record):
         raise Refused(f"{name} is a class of its own, for which Keras wrote no module", REGISTER.format(name))
     if not is_keras(module):
@@ -174,14 +174,14 @@ def _argument(key: str, data: Any, inner: Callable[[Any, str], Any]) -> Any:
         return policy(data)
     last = key.rpartition("_")[2]
     if last in _OF_TRAINING and last != key:
-        return values.training_object(last, data)
-    if key in _PARTS and values.is_object(data):
+        return config_values.training_object(last, data)
+    if key in _PARTS and config_values.is_object(data):
         return inner(data, key)
-    if key in _PARTS and isinstance(data, list) and data and all(map(values.is_object, data)):
+    if key in _PARTS and isinstance(data, list) and data and all(map(config_values.is_object, data)):
         return [inner(part, f"{key}[{place}]") for place, part in enumerate(data)]
     if key.endswith("activation"):
         if callable(data):  # of a layer in this process
             return inner(data, key)
-        is_layer = values.is_object(data) and data["class_name"] in known_layers()
-        return inner(data, key) if is_layer else values.activation(data)
-    return values.plain(data)
+        is_layer = config_values.is_object(data) and data["class_name"] in known_layers()
+        return inner(data, key) if is_layer else config_values.activation(data)
+    return config_values.plain(data)

@@ -14,11 +14,11 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError
-from dagir.graph import Node, Parameter, Value, as_value, snake_case
+from dagir.ir.graph import Node, Parameter, Value, as_value, snake_case
+from dagir.ir.nest import flatten, map_structure
+from dagir.ir.types import DType
 from dagir.ops.not_offered import REASONS
-from dagir.structure import flatten, map_structure
-from dagir.types import DType
-from dagir_keras.reading import values
+from dagir_keras.reading import config_values
 from dagir_keras.reading.dtypes import promoted
 from dagir_keras.reading.problems import Refused
 
@@ -82,7 +82,7 @@ def is_operation(record: Mapping[str, Any]) -> bool:
 def _functions() -> dict[str, Callable[..., Any]]:
     """By their names without underscores: Keras's class SearchSorted is the function searchsorted."""
     found = {name: getattr(ops, name) for name in ops.__all__}
-    found |= {name: getattr(ops.image, name) for name in ops.image.__all__} | values.OTHERWISE
+    found |= {name: getattr(ops.image, name) for name in ops.image.__all__} | config_values.OTHERWISE
     return {_folded(name): function for name, function in found.items() if not isinstance(function, type)}
 
 
@@ -114,7 +114,7 @@ def make_operation(record: Mapping[str, Any]) -> Callable[..., Any]:
     if module is not None and module.rpartition(".")[2] not in (*_FAMILIES, "ops"):
         raise Refused(f"{module}.{class_name} is no operation of keras.ops")
     options = (
-        {key: _settled(values.plain(part)) for key, part in config.items() if key != "name"}
+        {key: _settled(config_values.plain(part)) for key, part in config.items() if key != "name"}
         if isinstance(config, dict)
         else {}
     )

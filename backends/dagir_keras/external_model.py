@@ -1,0 +1,89 @@
+"""A keras.Model or a .keras file that exists: run it as it stands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+import dagir_keras.traced  # noqa: F401  # registers TracedLayer, which a file may hold
+from dagir.errors import ArgumentError, FileError
+from dagir.ir.graph import Graph
+from dagir.ir.nest import flatten, flatten_like, pack
+from dagir.ir.types import Array
+from dagir.modeling.model import Model
+from dagir.runtime.backend import Executable, Kept, graph_of, signature
+from dagir.support.paths import checked
+from dagir_keras.executable import refused, to_numpy
+from dagir_keras.points import Watched, input_of
+from dagir_keras.reading import check
+from dagir_keras.saving import KEPT, keep, kept
+
+
+class KerasModel(Watched, Executable):
+    """A keras.Model that exists, called with the inputs and outputs of the model that it is compared with."""
+
+    def __init__(self, artifact: keras.Model, model: Model | Graph, title: str = "the Keras model") -> None:
+        super().__init__(graph_of(model), signature(model))
+        self.watched_graph = graph_of(model)
+        self.artifact: keras.Model = artifact
+        if not self._has_graph():
+            return
+        for what, wanted, found in (
+            ("inputs", self.signature.inputs, artifact.inputs),
+            ("outputs", self.signature.outputs, artifact.outputs),
+        ):
+            if len(wanted) != len(found):
+                raise ArgumentError(f"{title} has {len(found)} {what}, the model has {len(wanted)}")
+
+    def _has_graph(self) -> bool:
+        """A model of a class of its own has none, nor has a Sequential that was never built."""
+        return bool(getattr(self.artifact, "inputs", None))
+
+    def points(self) -> Mapping[str, str]:
+        """None where there is no graph of layers."""
+        return super().points() if self._has_graph() else {}
+
+    def keep(self, folder: Path) -> Kept | None:
+        """A .keras file."""
+        return keep(self.artifact, folder)
+
+    def _run(self, arrays: Sequence[Array]) -> list[Array]:
+        try:
+            outputs = self.artifact(pack(self._input_structure(), arrays), training=False)
+        except tf.errors.OpError as error:
+            raise refused(error, self._graph) from error
+        structure = self.signature.output_structure
+        ordered = flatten_like(structure, outputs) if isinstance(structure, dict) else flatten(outputs)
+        return [to_numpy(output) for output in ordered]
+
+    def _input_structure(self) -> Any:
+        """Its own; dicts, which Keras sorts, in the order of the signature."""
+        own = input_of(self.artifact) if self._has_graph() else None
+        return self.signature.input_structure if own is None or isinstance(own, dict) else own
+
+
+class KerasFile(KerasModel):
+    """A keras.Model loaded from a file."""
+
+    def __init__(self, path: str | os.PathLike[str], model: Model | Graph) -> None:
+        self.path = Path(path)
+        checked(self.path)
+        if not self.path.is_file():
+            raise FileError(f"there is no file {self.path}")
+        check(str(self.path))
+        try:
+            artifact = keras.models.load_model(self.path, compile=False)
+        except Exception as error:  # Keras raises whatever its layers raise
+            raise FileError(f"Keras does not load {self.path}: {str(error).splitlines()[0]}") from error
+        super().__init__(artifact, model, str(self.path))
+
+    def keep(self, folder: Path) -> Kept | None:
+        """A copy of the file."""
+        shutil.copyfile(self.path, folder / KEPT)
+        return kept()

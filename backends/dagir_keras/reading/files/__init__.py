@@ -1,0 +1,1 @@
+"""Keras's files, read as JSON and HDF5, without Keras."""

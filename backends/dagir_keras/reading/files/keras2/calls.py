@@ -1,0 +1,152 @@
+"""The calls in a functional model: nested lists and calls of models counted from 1, in the form of today."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dagir_keras.reading.files.keras2.writer import Writer
+
+_FROM_ZERO = "calls are counted from 0"  # a key of a model's configuration: its value is the object below
+_SAID = object()
+_OWN = ("Functional", "Model", "Sequential")
+_CONSTANT = "_CONSTANT_VALUE"
+_TAKES_STATES = {
+    *("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
+    *("CuDNNLSTM", "CuDNNGRU"),
+}
+
+
+def counts_from_zero(config: Mapping[str, Any]) -> bool:
+    """Whether the outputs of this model name calls from 0, which no file can say of itself."""
+    return config.get(_FROM_ZERO) is _SAID
+
+
+def is_network(record: Any) -> bool:
+    """Whether a record is a model of layers: Keras's own, or of a class derived from it."""
+    config = record.get("config") if isinstance(record, dict) else None
+    if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
+        return False
+    return record.get("class_name") in _OWN or "input_layers" in config
+
+
+def adapt_calls(config: dict[str, Any], writer: Writer) -> dict[str, Any]:
+    """The configuration of a model with its calls as today's Keras writes them."""
+    if "input_layers" not in config:
+        return config
+    found = dict(config)
+    if not writer.is_unknown:  # which is not known to write one tensor as a list of one
+        for key in ("input_layers", "output_layers"):
+            found[key] = _alone(found.get(key))
+    return _Adapter(found, writer).adapted() if writer.is_keras_2 else found
+
+
+def _alone(data: Any) -> Any:
+    return data[0] if isinstance(data, list) and len(data) == 1 and isinstance(data[0], list) else data
+
+
+class _Adapter:
+    def __init__(self, config: dict[str, Any], writer: Writer) -> None:
+        self.config = config
+        self.records = {name: record for record in config["layers"] if (name := _name_of(record)) is not None}
+        found = [record for record in self.records.values() if is_network(record)]
+        self.first = {str(_name_of(record)): 1 for record in found}
+        if writer.is_unknown:
+            self._see_where_they_count_from()
+
+    def adapted(self) -> dict[str, Any]:
+        made = dict(self.config)
+        made["layers"] = [self._record(record) for record in self.config["layers"]]
+        for key in ("input_layers", "output_layers"):
+            made[key] = self._outer(made.get(key))
+        made[_FROM_ZERO] = _SAID
+        return made
+
+    def _see_where_they_count_from(self) -> None:
+        for record in self.records.values():
+            for entry in _entries(record.get("inbound_nodes")):
+                if entry[1] == 0 and without_slash(entry[0]) in self.first:
+                    self.first[without_slash(entry[0])] = 0
+
+    def _record(self, record: Any) -> Any:
+        nodes = record.get("inbound_nodes") if isinstance(record, dict) else None
+        if _name_of(record) is None or not isinstance(nodes, list):
+            return record
+        return {**record, "inbound_nodes": [self._node(node, record) for node in nodes]}
+
+    def _node(self, node: Any, record: Mapping[str, Any]) -> Any:
+        entries = list(_entries(node))
+        if not isinstance(node, (list, dict)) or not entries:
+            return node  # of another form, or damaged: the reader tells
+        first = self._first_argument(node)
+        first = first[0] if isinstance(first, list) and len(first) == 1 else first
+        options: dict[str, Any] = next((entry[3] for entry in reversed(entries) if len(entry) == 4), {})
+        kwargs = {key: self._option(part) for key, part in options.items()}
+        if str(record.get("class_name")) in _TAKES_STATES and isinstance(first, list):
+            first, *states = first
+            kwargs["initial_state"] = states
+        return {"args": [first], "kwargs": kwargs}
+
+    def _first_argument(self, part: Any) -> Any:
+        if _is_entry(part):
+            return part[2] if part[0] == _CONSTANT else self._tensor(part)
+        if isinstance(part, dict):
+            return {key: self._first_argument(inner) for key, inner in part.items()}
+        return [self._first_argument(inner) for inner in part] if isinstance(part, list) else part
+
+    def _option(self, part: Any) -> Any:
+        if isinstance(part, list) and len(part) == 3 and _is_entry(part) and without_slash(part[0]) in self.records:
+            return self._tensor(part)
+        if isinstance(part, dict):
+            return {key: self._option(inner) for key, inner in part.items()}
+        return [self._option(inner) for inner in part] if isinstance(part, list) else part
+
+    def _tensor(self, entry: list[Any]) -> dict[str, Any]:
+        return {"class_name": "__keras_tensor__", "config": {"keras_history": self._history(entry)}}
+
+    def _history(self, entry: list[Any]) -> list[Any]:
+        name = without_slash(entry[0])
+        return [name, entry[1] - self.first.get(name, 0), entry[2]]
+
+    def _outer(self, data: Any) -> Any:
+        if _is_entry(data) and len(data) == 3:
+            return self._history(data)
+        if isinstance(data, dict):
+            return {key: self._outer(part) for key, part in data.items()}
+        return [self._outer(part) for part in data] if isinstance(data, list) else data
+
+
+def _is_entry(part: Any) -> bool:
+    """Whether part is [layer, call, output], with the options of the call behind it or not."""
+    return (
+        isinstance(part, list)
+        and len(part) in (3, 4)
+        and isinstance(part[0], str)
+        and type(part[1]) is int
+        and (part[0] == _CONSTANT or type(part[2]) is int)
+        and (len(part) == 3 or isinstance(part[3], dict))
+    )
+
+
+def _entries(node: Any) -> Iterator[list[Any]]:
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        if _is_entry(part):
+            yield part
+        elif isinstance(part, dict):
+            waiting.extend(reversed(part.values()))
+        elif isinstance(part, list):
+            waiting.extend(reversed(part))
+
+
+def _name_of(record: Any) -> str | None:
+    if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
+        return None
+    name = record.get("name") or record["config"].get("name")
+    return name if isinstance(name, str) else None
+
+
+def without_slash(name: str) -> str:
+    """A name as Keras 3 allows it."""
+    return name.replace("/", "_")

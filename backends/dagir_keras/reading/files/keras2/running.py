@@ -1,0 +1,91 @@
+"""Calls whose masks older Kerases made otherwise: their layers are called without, and given the masks of then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dagir import ops
+from dagir.ir.graph import Value
+from dagir.ir.nest import flatten, map_structure
+from dagir.layers import Layer
+from dagir_keras.reading.files.keras2.writer import Writer
+from dagir_keras.reading.layer_calls import call_layer
+from dagir_keras.reading.problems import Refused
+
+_KEY = "how it is called"
+_ENDS_MASKS = {"Rescaling", "Normalization", "Identity"}
+_MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
+
+
+class _AsKeras2Merges:
+    """Masks of merged values: a position holds where all masks say so, today where any does."""
+
+    def __init__(self, axis: int | None) -> None:
+        self.axis = axis  # that a Concatenate joins
+
+    def __call__(self, layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        values = [leaf for leaf in flatten(list(args)) if isinstance(leaf, Value)]
+        masks = [value.mask for value in values if value.mask is not None]
+        if not masks:
+            return call_layer(layer, args, kwargs)
+        made = call_layer(layer, map_structure(_unmasked, list(args)), kwargs)
+        made.attach_mask(self._joined(values, masks, made.ndim))
+        return made
+
+    def _joined(self, values: Sequence[Value], masks: Sequence[Value], ndim: int) -> Value:
+        if any(mask.ndim != ndim - 1 for mask in masks):
+            raise Refused("it merges values whose masks are not of their steps")
+        if self.axis is not None and self.axis % ndim != ndim - 1:
+            if len(masks) != len(values):
+                raise Refused("it concatenates steps with masks to steps without")
+            return ops.concatenate(list(masks), axis=self.axis % ndim)
+        joined = masks[0]
+        for mask in masks[1:]:
+            joined = joined if mask is joined else ops.logical_and(joined, mask)
+        return joined
+
+
+def _unmasked(leaf: Any) -> Any:
+    return ops.identity(leaf) if isinstance(leaf, Value) and leaf.mask is not None else leaf
+
+
+def _ending_masks(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """A layer that hands masks on today, and ended them in Keras 2."""
+    return call_layer(layer, map_structure(_unmasked, list(args)), kwargs)
+
+
+def _without_masks(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    if any(isinstance(leaf, Value) and leaf.mask is not None for leaf in flatten([list(args), dict(kwargs)])):
+        raise Refused(
+            "its inputs carry masks, which Keras before 2.10 did not use here, and today's does",
+            "give it an attention_mask, or end the mask before it",
+        )
+    return call_layer(layer, args, kwargs)
+
+
+def _causal(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The layer itself said that it is causal, until 2.10."""
+    return call_layer(layer, args, {**kwargs, "use_causal_mask": True})
+
+
+def noted(record: dict[str, Any], config: Mapping[str, Any], writer: Writer) -> dict[str, Any]:
+    """The record, with how its layer is called where that is not as today."""
+    kind = str(record.get("class_name"))
+    how: Any = None
+    if writer.is_keras_2 and kind in _MERGES:
+        axis = config.get("axis", -1) if kind == "Concatenate" else None
+        how = _AsKeras2Merges(axis if axis is None or type(axis) is int else -1)
+    elif kind in _ENDS_MASKS and writer.is_keras_2:
+        how = _ending_masks
+    elif kind == "MultiHeadAttention" and writer.before(2, 10):
+        how = _without_masks
+    elif kind in ("Attention", "AdditiveAttention") and writer.is_keras_2 and config.get("causal"):
+        how = _causal
+    return record if how is None else {**record, _KEY: how}
+
+
+def call_as_written(record: Mapping[str, Any]) -> Callable[[Layer, Sequence[Any], Mapping[str, Any]], Any]:
+    """How the layer of a record is called: as today, or as its writer meant it."""
+    found = record.get(_KEY)
+    return found if callable(found) else call_layer

@@ -1,0 +1,267 @@
+"""From the configuration of a Keras model to a model of dagir: layers are made, then called in Keras's order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagir.errors import FileError, UnsupportedLayer
+from dagir.ir.graph import Graph, Value
+from dagir.ir.nest import flatten
+from dagir.layers import Layer
+from dagir.layers.core import Input
+from dagir.modeling.model import Model, Sequential
+from dagir.serialization.reading import shown
+from dagir.support import limits
+from dagir_keras.reading.files.graph_calls import Calls
+from dagir_keras.reading.files.keras2 import call_as_written, counts_from_zero
+from dagir_keras.reading.layers import is_unregistered, make_layer
+from dagir_keras.reading.operations import is_operation, make_operation
+from dagir_keras.reading.problems import LOAD, Problems, Refused, refuse_input
+
+Record = Mapping[str, Any]
+_MODELS = {"Functional", "Model", "Sequential"}
+
+
+@dataclass
+class Made:
+    """What was made of a model's record: its layers by name, and what was made of the models among them."""
+
+    record: Record
+    model: Model
+    layers: dict[str, Layer] = field(default_factory=dict)
+    nested: dict[str, Made] = field(default_factory=dict)
+
+
+class NetworkReader:
+    """Reads the records of one file. Raises FileError for what is damaged; the rest is noted in `problems`."""
+
+    def __init__(self, source: str, custom: Mapping[str, Any], problems: Problems) -> None:
+        self.source, self.custom, self.problems = source, custom, problems
+        self._shared: dict[int, tuple[Layer, Made | None]] = {}
+        self._opened: dict[int, tuple[Graph, int]] = {}  # graphs by identity, each with how many nodes it stands for
+
+    def model(self, record: Record, path: str = "") -> Made | None:
+        """The model of a record; None where it cannot be taken."""
+        config, kind = record.get("config"), record.get("class_name")
+        if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
+            if not path and isinstance(kind, str) and kind not in _MODELS:
+                raise UnsupportedLayer(
+                    f"{self.source}: {kind} is a subclass of keras.Model, and its file does not hold its call",
+                    remedy=LOAD,
+                )
+            raise self._damaged(path, "is no model: its configuration has no layers")
+        made = self._sequential(config, path) if kind == "Sequential" else self._functional(config, path)
+        if made is None:
+            return None
+        made.record = record
+        self._spend(made.model, path)
+        if config.get("trainable") is False:
+            made.model.trainable = False
+        return made
+
+    def _spend(self, model: Model, path: str) -> None:
+        """Draw on the budget for the nodes that a model stands for with those within it opened: calls double them."""
+        if "graph" not in vars(model):
+            return
+        graph = model.graph
+        inner = [getattr(node.op, "graph", None) for node in graph.nodes]
+        count = sum(self._opened.get(id(each), (None, 1))[1] for each in inner)
+        self._opened[id(graph)] = graph, count
+        if not path:
+            limits.spend("nodes", count, f"the model with {count:,} nodes")
+
+    def _damaged(self, path: str, what: str) -> FileError:
+        return FileError(f"{self.source}: model {path or '(the outermost)'} {what}")
+
+    # ---- layers
+
+    def _layer(self, record: Any, path: str, made: Made | None = None) -> Layer | None:
+        """The layer of a record, one for all records that say they share it; None where it cannot be taken."""
+        if not isinstance(record, dict):
+            raise self._damaged(path, f"holds {shown(record)} in place of a layer")
+        shared = record.get("shared_object_id")
+        if isinstance(shared, int) and shared in self._shared:
+            layer, inner = self._shared[shared]
+        else:
+            layer_or_none, inner = self._made(record, path)
+            if layer_or_none is None:
+                return None
+            layer = layer_or_none
+            if isinstance(shared, int):
+                self._shared[shared] = layer, inner
+        if made is not None:
+            made.layers[layer.name] = layer
+            if inner is not None:
+                made.nested[layer.name] = inner
+        return layer
+
+    def _made(self, record: dict[str, Any], path: str) -> tuple[Layer | None, Made | None]:
+        kind = str(record.get("class_name"))
+        if is_model(record, self.custom):
+            made = self.model(record, path)
+            return (None, None) if made is None else (made.model, made)
+        with self.problems.at(path, kind):
+            return make_layer(record, self.custom, lambda part, key: self._inner(part, f"{path}/{key}")), None
+        return None, None
+
+    def _inner(self, record: Any, path: str) -> Layer:
+        found = self._layer(record, path)
+        if found is None:
+            raise Refused("a layer inside it cannot be taken")
+        return found
+
+    # ---- Sequential
+
+    def _sequential(self, config: dict[str, Any], path: str) -> Made | None:
+        name = str(config.get("name", "sequential"))
+        made = Made(config, Sequential(name=name))
+        stack: list[Layer] = []
+        calls: list[Callable[..., Any]] = []
+        source: Value | None = None
+        complete = True
+        for place, record in enumerate(config["layers"]):
+            if isinstance(record, dict) and record.get("class_name") == "InputLayer" and place == 0:
+                with self.problems.at(f"{path}/{_name_of(record)}".lstrip("/"), "InputLayer"):
+                    source = self._input(record.get("config"), path, nested=bool(path))
+                    continue
+                complete = False
+                continue
+            layer = self._layer(record, f"{path}/{_name_of(record)}".lstrip("/"), made)
+            complete = complete and layer is not None
+            if layer is not None:
+                stack.append(layer)
+                calls.append(_calling(layer, record))
+        if not complete:
+            return None
+        if source is None:
+            source = self._unnamed_input(config, name, stack)
+        return self._stacked(made, source, stack, calls, path)
+
+    def _unnamed_input(self, config: dict[str, Any], name: str, stack: Sequence[Layer]) -> Value | None:
+        first = config["layers"][0]["config"] if config["layers"] and stack else {}
+        shape = config.get("build_input_shape") or first.get("batch_input_shape")
+        if not _is_shape(shape):
+            return _input_like(stack[0], name) if stack else None
+        dtype = first.get("dtype") if "batch_input_shape" in first else None
+        return Input(batch_shape=shape, dtype=dtype if isinstance(dtype, str) else stack[0].dtype, name=f"{name}_input")
+
+    def _stacked(
+        self, made: Made, source: Value | None, stack: Sequence[Layer], calls: Sequence[Callable[..., Any]], path: str
+    ) -> Made | None:
+        with self.problems.at(path or made.model.name, "Sequential"):
+            assert isinstance(made.model, Sequential)
+            if source is None and not path:
+                raise Refused("it was never built, so the shape of its input is not known", _BUILD)
+            if not stack:
+                raise Refused("it holds no layers")
+            for layer in stack:
+                made.model.add(layer)
+            if source is not None:
+                self._close(made.model, source, calls)
+            return made
+        return None
+
+    def _close(self, model: Sequential, source: Value, calls: Sequence[Callable[..., Any]]) -> None:
+        value: Any = source
+        for call in calls:
+            value = call(value)
+        model._source = source
+        model._set_graph(source, value)
+
+    # ---- functional models
+
+    def _functional(self, config: dict[str, Any], path: str) -> Made | None:
+        made = Made(config, Model.__new__(Model))
+        calls = Calls(self.source, path, outputs_from_one=not counts_from_zero(config))
+        for record in config["layers"]:
+            self._add(record, calls, made, path)
+        calls.run(self.problems, config.get("output_layers"))
+        inputs = calls.structure(config.get("input_layers"))
+        outputs = calls.structure(config.get("output_layers"), outer=True)
+        if self.problems.count or any(leaf is None for leaf in flatten([inputs, outputs])):
+            return None
+        with self.problems.at(path or str(config.get("name")), "Functional"):
+            Layer.__init__(made.model, name=str(config.get("name", "functional")))
+            made.model._set_graph(inputs, outputs, unused_inputs=True)
+            return made
+        return None
+
+    def _add(self, record: Any, calls: Calls, made: Made, path: str) -> None:
+        if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
+            raise self._damaged(path, f"holds {shown(record)} in place of a layer")
+        name = _name_of(record)
+        nodes = record.get("inbound_nodes", [])
+        if not isinstance(nodes, list):
+            raise self._damaged(path, f"says that layer {name!r} is called {shown(nodes)}")
+        where = f"{path}/{name}".lstrip("/")
+        kind = str(record.get("class_name"))
+        run: Callable[..., Any] | None = None
+        if kind == "InputLayer":
+            with self.problems.at(where, kind):
+                value = self._input({**record["config"], "name": name}, where, nested=bool(path))
+                calls.add_input(name, value)
+                return
+            calls.add_input(name, None)
+            return
+        if is_operation(record):
+            with self.problems.at(where, kind):
+                run = make_operation({**record, "name": name})
+        else:
+            layer = self._layer(record, where, made)
+            run = None if layer is None else _calling(layer, record)
+        calls.add(name, where, kind, run, nodes, is_model(record, self.custom) and kind != "Sequential")
+
+    def _input(self, config: Any, path: str, nested: bool) -> Value:
+        """An input of the outermost model, or of a nested one, which in Keras takes any batch."""
+        if not isinstance(config, dict):
+            raise self._damaged(path, f"has an input whose config is {shown(config)}")
+        shape = config.get("batch_shape", config.get("batch_input_shape"))
+        if not _is_shape(shape):
+            raise self._damaged(path, f"has an input of shape {shown(shape)}")
+        if nested:
+            shape = [None, *shape[1:]] if shape else shape
+        for option in ("sparse", "ragged", "optional"):
+            if config.get(option):
+                refuse_input(str(config.get("name")), option)
+        dtype = config.get("dtype")
+        name = config.get("name")
+        return Input(batch_shape=shape, dtype=dtype if isinstance(dtype, str) else None, name=name)
+
+
+def _is_shape(data: Any) -> bool:
+    return isinstance(data, list) and all(size is None or (type(size) is int and size >= 0) for size in data)
+
+
+def _input_like(layer: Layer, name: str) -> Value | None:
+    """An input as a model takes it, which in Keras 2 is what goes into a Sequential that begins with it."""
+    if not isinstance(layer, Model) or "graph" not in vars(layer) or len(layer.graph.inputs) != 1:
+        return None
+    own = layer.graph.inputs[0]
+    return Input(batch_shape=[None, *own.type.shape[1:]], dtype=own.dtype, name=f"{name}_input")
+
+
+_BUILD = "call the model once, or begin it with an Input, before it is saved"
+
+
+def is_model(record: Record, custom: Mapping[str, Any]) -> bool:
+    """Whether a record is that of a functional or Sequential model of Keras itself."""
+    kind, module = str(record.get("class_name")), record.get("module")
+    if is_unregistered(record):
+        return False
+    ours = module is None or str(module).split(".")[0] in ("keras", "tensorflow")
+    return kind in _MODELS and ours and record.get("registered_name") in (None, kind) and kind not in custom
+
+
+def _name_of(record: Any) -> str:
+    if not isinstance(record, dict):
+        return "?"
+    config = record.get("config")
+    name = record.get("name") or (config.get("name") if isinstance(config, dict) else None)
+    return str(name or record.get("class_name"))
+
+
+def _calling(layer: Layer, record: Record) -> Callable[..., Any]:
+    call = call_as_written(record)
+    return lambda *args, **kwargs: call(layer, args, kwargs)

@@ -1,0 +1,185 @@
+"""The weights of a Keras file, laid into the Parameters of a model, each once, without a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dagir.errors import FileError
+from dagir.ir.arrays import release
+from dagir.ir.graph import Parameter, snake_case
+from dagir.ir.nest import flatten
+from dagir.layers import Layer
+from dagir_keras.reading.config_values import is_object
+from dagir_keras.reading.files.hdf5 import Dataset, Group, walk
+from dagir_keras.reading.files.keras2 import without_slash
+from dagir_keras.reading.files.model_config import Made
+
+_ORDERS = {  # of the layers inside, where Keras lists their weights in another order than their names have
+    "Bidirectional": ("forward_layer", "backward_layer"),
+    "MultiHeadAttention": (  # with underscores in Keras 2
+        *("query_dense", "_query_dense", "key_dense", "_key_dense", "_gate_dense"),
+        *("value_dense", "_value_dense", "output_dense", "_output_dense"),
+    ),
+    "GroupQueryAttention": ("_query_dense", "_key_dense", "_gate_dense", "_value_dense", "_output_dense"),
+}
+_CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}  # whose public name is another
+_CONFIGURED = {"forward_layer": "layer"}  # where a configuration has another key than the file
+
+
+class WeightsReader:
+    """Assigns the arrays of a file. Raises FileError that names the layer, the weight and both shapes."""
+
+    def __init__(self, source: str, stored: Group) -> None:
+        self.source, self.stored = source, stored
+        self._assigned: set[Parameter] = set()
+
+    def read(self, made: Made) -> None:
+        """All weights of a model, from `layers/<class>/vars/<number>`."""
+        self._model(made, self.stored, "")
+
+    def read_legacy(self, made: Made) -> None:
+        """The same from an .h5 file: a group for each layer, which lists the names of its weights."""
+        names = self.stored.texts("layer_names") or list(walk(self.stored))
+        lists = {name: self._legacy(name) for name in names}
+        wanted = [(name, layer) for name, layer in made.layers.items() if _legacy_weights(layer)]
+        stored = [name for name in names if lists[name]]
+        if len(wanted) != len(stored):
+            raise FileError(
+                f"{self.source}: the file has weights of {len(stored)} layers, the model has {len(wanted)} with weights"
+            )
+        written = {without_slash(name): name for name in stored}  # Keras 2 has slashes in names
+        known = len(written) == len(stored) and written.keys() == {name for name, _ in wanted}
+        for place, (name, layer) in enumerate(wanted):
+            self._assign(layer, _legacy_weights(layer), lists[written[name] if known else stored[place]], name)
+
+    def _legacy(self, name: str) -> list[Dataset]:
+        group = self.stored.group(name)
+        if group is None:
+            raise FileError(f"{self.stored.where}: has no weights of layer {name!r}, which it lists")
+        found: list[Dataset] = []
+        for weight in group.texts("weight_names") or []:
+            data = group.get(weight)
+            if not isinstance(data, Dataset):
+                raise FileError(f"{group.where}: has no weight {weight!r}, which it lists")
+            found.append(data)
+        return found
+
+    # ---- the newer layout
+
+    def _model(self, made: Made, group: Group, path: str) -> None:
+        records = [record for record in made.record["config"]["layers"] if _name(record) in made.layers]
+        inputs = [record for record in made.record["config"]["layers"] if record.get("class_name") == "InputLayer"]
+        counted = records if made.record.get("class_name") == "Sequential" else _in_order(made, records, inputs)
+        stored = group.group("layers")
+        for record, place in zip(counted, places(counted), strict=True):
+            name = _name(record)
+            if name not in made.layers:
+                continue
+            weights = made.layers[name].weights
+            if not weights and name not in made.nested:
+                continue
+            inner = stored.group(place) if stored is not None else None
+            done = self._assigned.issuperset(weights)
+            where = f"{path}/{name}".lstrip("/")
+            if name in made.nested:
+                if inner is not None or not done:
+                    self._model(made.nested[name], self._there(inner, group, place, where), where)
+            elif not done:
+                found = self._there(inner, group, place, where)
+                self._assign(made.layers[name], weights, list(_arrays(record, found)), where)
+
+    def _there(self, found: Group | None, group: Group, place: str, path: str) -> Group:
+        if found is None:
+            raise FileError(f"{group.where}: has no layers/{place}, the weights of layer {path!r}")
+        return found
+
+    def _assign(self, layer: Layer, weights: Sequence[Parameter], stored: Sequence[Dataset], path: str) -> None:
+        if len(weights) != len(stored):
+            raise FileError(
+                f"{self.source}: layer {path!r} has {len(weights)} weights by its configuration, the file has "
+                f"{len(stored)} of them"
+            )
+        for place, (weight, data) in enumerate(zip(weights, stored, strict=True)):
+            if data.shape != weight.shape:
+                raise FileError(
+                    f"{data.where}: weight {place} of layer {path!r} is {list(weight.shape)} by its configuration, "
+                    f"the file has {list(data.shape)}"
+                )
+            weight.assign(data.array())  # of another dtype, it is cast: a float64 weight of a float32 layer
+            release(weight.array)
+            self._assigned.add(weight)
+
+
+def _in_order(made: Made, records: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    kept = {id(record) for record in (*records, *inputs)}
+    return [record for record in made.record["config"]["layers"] if id(record) in kept]
+
+
+def places(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The names under which Keras keeps a list of layers: by class, numbered."""
+    used: dict[str, int] = {}
+    for record in records:
+        name = _file_name(str(record.get("class_name")))
+        number = used[name] = used.get(name, -1) + 1
+        yield f"{name}_{number}" if number else name
+
+
+def _file_name(class_name: str) -> str:
+    return snake_case(_CLASS_NAMES.get(class_name, class_name))
+
+
+def _name(record: Mapping[str, Any]) -> str:
+    return str(record.get("name") or _config(record).get("name"))
+
+
+def _config(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = record.get("config")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
+    """The arrays of a layer in the order of its weights: its own, then those of the layers inside."""
+    own = group.group("vars")
+    if own is not None:
+        yield from (data for data in map(own.get, sorted(own.names, key=_number)) if isinstance(data, Dataset))
+    config = _config(record)
+    if record.get("class_name") == "SpectralNormalization":  # the kernel of the layer inside is among its own
+        inner = group.group("layer")
+        layer: Any = config.get("layer")
+        yield from [] if inner is None else list(_arrays(layer if is_object(layer) else {}, inner))[1:]
+        return
+    if isinstance(config.get("layers"), list):
+        records = [inner for inner in config["layers"] if isinstance(inner, dict)]
+        if record.get("class_name") == "Sequential":
+            records = [inner for inner in records if inner.get("class_name") != "InputLayer"]
+        yield from _listed(records, group, "layers")
+        return
+    for name in _ORDERS.get(str(record.get("class_name")), ()) or sorted(group.names, key=_private_last):
+        inner = None if name in ("vars", "seed_generator") else group.group(name)
+        if inner is None:
+            continue
+        part: Any = config.get(_CONFIGURED.get(name, name))
+        if isinstance(part, list) and part and all(map(is_object, part)):
+            yield from _listed(part, group, name)
+        else:
+            yield from _arrays(part if isinstance(part, Mapping) else {}, inner)
+
+
+def _listed(records: Sequence[Mapping[str, Any]], group: Group, name: str) -> Iterator[Dataset]:
+    for record, place in zip(records, places(records), strict=True):
+        inner = group.group(f"{name}/{place}")
+        if inner is not None:
+            yield from _arrays(record, inner)
+
+
+def _number(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isascii() and name.isdigit() and len(name) < 10 else (1 << 31, name)
+
+
+def _private_last(name: str) -> tuple[bool, str]:
+    return name.startswith("_"), name
+
+
+def _legacy_weights(layer: Layer) -> list[Parameter]:
+    return list(flatten([*layer.trainable_weights, *layer.non_trainable_weights]))

@@ -1,0 +1,69 @@
+"""Functions that a Keras layer of this process was given, as an activation: known by what they are, or traced.
+
+A name proves nothing: a function of the user's may be called relu, and keras.ops.gelu is not keras.activations.gelu.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from dagir.errors import UnsupportedLayer
+from dagir.ir.graph import Value
+from dagir.layers.activation import name_of_keras
+from dagir_keras.reading.problems import Refused
+
+if TYPE_CHECKING:
+    from dagir_keras.reading.live.live_model import LiveReader
+
+_OF_TENSORFLOW = {  # functions of TensorFlow that are, with their defaults, what Keras has under the same name
+    "tensorflow": ("tanh", "sigmoid"),
+    "tensorflow.math": ("log_sigmoid", "softplus"),
+    "tensorflow.nn": (
+        *("elu", "gelu", "leaky_relu", "log_softmax", "relu", "relu6", "selu", "sigmoid", "silu", "softmax"),
+        *("softplus", "softsign", "swish", "tanh"),
+    ),
+}
+
+
+def known_name(function: Any) -> str | None:
+    """The name that dagir has for what a function computes; None for one that must be traced."""
+    if function is None:
+        return "linear"
+    return name_of_keras(function) or next((name for name, known in _of_tensorflow() if known is function), None)
+
+
+@cache
+def _of_tensorflow() -> list[tuple[str, Any]]:
+    """None where TensorFlow is not at work: nothing is imported for it."""
+    found = []
+    for path, names in _OF_TENSORFLOW.items():
+        root, _, inner = path.partition(".")
+        module = sys.modules.get(root)
+        module = getattr(module, inner, None) if inner else module
+        found += [(name, getattr(module, name)) for name in names if hasattr(module, name)]
+    return found
+
+
+class TracedFunction:
+    """A function on tensors of Keras, as one on values: each call is traced, with the weights that it reads."""
+
+    def __init__(self, function: Callable[..., Any], reader: LiveReader, owner: Any, path: str) -> None:
+        self.function, self.reader, self.owner, self.where = function, reader, owner, path
+        self.__name__ = str(getattr(function, "__name__", type(function).__name__))
+
+    def __call__(self, x: Value) -> Any:
+        """What the function computes of a value."""
+        reader = self.reader
+        before = reader.problems.count
+        try:
+            found = reader.run(self.owner, self.where, self.function, [x], {})
+        except Refused as refused:
+            raise UnsupportedLayer(refused.reason, remedy=refused.remedy) from None
+        if reader.done and reader.problems.count > before:  # called by the user, after everything was read
+            reader.problems.require_none(f"the function {self.__name__!r}")
+        if not isinstance(found, Value):
+            raise UnsupportedLayer(f"the function {self.__name__!r} returns {type(found).__name__}, no tensor")
+        return found

@@ -1,0 +1,209 @@
+"""What can be asked of the layers, operations, tensors and variables of Keras that live in this process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer import (
+    BaseImagePreprocessingLayer,
+)
+from keras.src.models.functional import Functional
+
+from dagir.ir.graph import Value
+from dagir.ir.types import Array, DType
+from dagir.layers.core import Input
+from dagir_keras.reading.problems import Refused, refuse_input
+
+
+def array_of(variable: Any) -> Array:
+    """The numbers of a Keras variable: the memory that it stands on, which an assignment to it leaves as it is."""
+    try:
+        return np.asarray(memoryview(variable.value.read_value()))
+    except (AttributeError, TypeError, ValueError, BufferError):  # bfloat16, or another backend of Keras
+        return np.asarray(keras.ops.convert_to_numpy(variable))
+
+
+def array_of_tensor(tensor: Any) -> Array:
+    """The numbers of a tensor of Keras's backend."""
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+def merged_weights(source: Any) -> list[Any]:
+    """The variables of a layer; where it has LoRA adapters without them, and the weight that they adapt as it acts."""
+    if not getattr(source, "lora_enabled", False):
+        return list(source.weights)
+    adapted = {id(getattr(source, f"_{name}", None)): name for name in ("kernel", "embeddings")}
+    adapters = {
+        id(part) for name, part in vars(source).items() if name.startswith("lora_") and name[-2:] in ("_a", "_b")
+    }
+    kept = [variable for variable in source.weights if id(variable) not in adapters]
+    return [keras.Variable(getattr(source, adapted[id(v)]), name=v.name) if id(v) in adapted else v for v in kept]
+
+
+def has_graph(source: Any) -> bool:
+    return isinstance(source, Functional) and has_call_of(source, Functional)
+
+
+def has_call_of(source: Any, cls: Any) -> bool:
+    """Whether a layer computes what the class does: it has neither a call of its class's, nor one of its own."""
+    return type(source).call is cls.call and "call" not in vars(source)
+
+
+def is_keras_s(source: Any) -> bool:
+    """Whether a layer is one of Keras's own, with the call of its class."""
+    return is_keras_class(type(source)) and "call" not in vars(source)
+
+
+def is_keras_class(cls: type) -> bool:
+    return _is_of(cls, "keras.src.layers.", "keras.src.applications.")
+
+
+def is_keras_operation(cls: type) -> bool:
+    """Whether a class of operations is one of keras.ops."""
+    return _is_of(cls, "keras.src.ops.")
+
+
+def _is_of(cls: type, *packages: str) -> bool:
+    """Whether a class is what a module of these packages has by its name: what it says of itself proves nothing."""
+    module = str(cls.__module__)
+    return module.startswith(packages) and getattr(sys.modules.get(module), cls.__name__, None) is cls
+
+
+def is_traceable(source: Any) -> bool:
+    return not isinstance(source, (keras.layers.RNN, BaseImagePreprocessingLayer))
+
+
+def record_of(source: Any) -> dict[str, Any]:
+    """What a file would say of a layer or an operation."""
+    cls = type(source)
+    registered = keras.saving.get_registered_name(cls)
+    module = "keras.layers" if is_keras_class(cls) else cls.__module__
+    try:
+        config = _config_of(source)
+    except Exception:  # a layer of the user's without one
+        config = {"name": source.name}
+    if "vocabulary" in config and config["vocabulary"] is None and hasattr(source, "get_vocabulary"):
+        config["vocabulary"] = source.get_vocabulary(include_special_tokens=False)
+    return {
+        "module": module,
+        "class_name": cls.__name__,
+        "config": config,
+        "name": source.name,
+        "registered_name": None if registered == cls.__name__ else registered,
+    }
+
+
+def _config_of(source: Any) -> Any:
+    """The configuration; of a layer of Keras that was given a function which has none, as if it were linear."""
+    try:
+        return source.get_config()
+    except Exception:
+        if not is_keras_class(type(source)):
+            raise
+        return _linear(source).get_config()
+
+
+def _linear(source: Any) -> Any:
+    """A look-alike without activations, to ask for the configuration: it shares everything else, and is never run."""
+    alike = object.__new__(type(source))
+    vars(alike).update(vars(source))
+    for name, part in vars(source).items():
+        if name.endswith("activation"):
+            vars(alike)[name] = keras.activations.linear
+        elif name in ("cell", "layer", "forward_layer", "backward_layer") and is_keras_class(type(part)):
+            vars(alike)[name] = _linear(part)
+        elif name == "cells":
+            vars(alike)[name] = [_linear(cell) if is_keras_class(type(cell)) else cell for cell in part]
+    return alike
+
+
+def with_functions(record: dict[str, Any], source: Any) -> dict[str, Any]:
+    """The record of a layer of Keras with the activations that it has, where a file would have their names."""
+    config = record["config"]
+    found = {key: getattr(source, key, config[key]) for key in config if key.endswith("activation")}
+    return {**record, "config": {**config, **found}}
+
+
+def part_of(source: Any, key: str) -> Any:
+    """The layer that a configuration has under this key."""
+    name, _, place = key.partition("[")
+    if isinstance(source, keras.layers.Bidirectional) and name == "layer":
+        name = "forward_layer"
+    found = getattr(source, name, None)
+    return found[int(place.rstrip("]"))] if place and found is not None else found
+
+
+def dtype_of(source: Any) -> DType:
+    name = source.compute_dtype or "float32"
+    return DType.of(source.variable_dtype if source.dtype_policy.name.startswith("mixed_") else name)
+
+
+def input_of(tensor: Any, nested: bool) -> Value:
+    """An input like Keras's. A nested model takes any batch, as in Keras, whatever it was built with.
+
+    Raises Refused where it may be sparse, ragged or left out.
+    """
+    operation = tensor._keras_history.operation
+    for option in ("sparse", "ragged", "optional"):
+        if getattr(tensor, option, False) or getattr(operation, option, False):
+            refuse_input(_input_name(tensor), option)
+    shape = list(tensor.shape)
+    if nested and shape:
+        shape[0] = None
+    return Input(batch_shape=shape, dtype=tensor.dtype, name=_input_name(tensor))
+
+
+def placeholder_of(tensor: Any) -> Value:
+    """A value for what could not be taken, so that what reads it is tried too, and all problems are told at once."""
+    return Input(batch_shape=list(tensor.shape), dtype=tensor.dtype)
+
+
+def _input_name(tensor: Any) -> str:
+    operation = tensor._keras_history.operation
+    return str(operation.name if operation is not None else tensor.name).replace("/", "_")
+
+
+def nodes_between(known: Mapping[int, Any], outputs: Iterable[Any]) -> list[Any]:
+    """The nodes between known tensors and outputs, each after those it reads."""
+    order: list[Any] = []
+    seen: set[int] = set()
+    for output in outputs:
+        stack = [(output, False)]
+        while stack:
+            tensor, finished = stack.pop()
+            if id(tensor) in known:
+                continue
+            operation, place, _ = tensor._keras_history
+            if operation is None:
+                raise Refused("it uses a tensor that belongs to another graph")
+            node = operation._inbound_nodes[place]
+            if finished:
+                if id(node) not in seen:
+                    seen.add(id(node))
+                    order.append(node)
+                continue
+            if id(node) not in seen:
+                stack.append((tensor, True))
+                stack.extend((read, False) for read in node.input_tensors)
+    return order
+
+
+def in_order_of(model: Any, nodes: list[Any]) -> list[Any]:
+    """Nodes of a functional model in the order in which it runs them."""
+    by_depth = model._nodes_by_depth
+    ordered = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    places = {id(node): place for place, node in enumerate(ordered)}
+    return sorted(nodes, key=lambda node: places[id(node)])
+
+
+def map_shapes(shapes: Any, make: Any) -> Any:
+    """A structure of shapes with something made of each: a shape is a list or tuple of sizes."""
+    if isinstance(shapes, dict):
+        return {key: map_shapes(part, make) for key, part in shapes.items()}
+    if all(size is None or isinstance(size, int) for size in shapes):
+        return make(list(shapes))
+    return [map_shapes(part, make) for part in shapes]

@@ -1,0 +1,220 @@
+"""What Keras does otherwise while a call is traced: operations on traced tensors are taken, state stays as it is."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import partial, wraps
+from typing import Any, Protocol
+
+import keras
+from keras.src import backend
+from keras.src.backend.common.variables import Variable
+from keras.src.layers import layer as keras_layer
+from keras.src.ops.operation import Operation
+
+from dagir.ir.nest import flatten
+from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
+from dagir_keras.reading.live.traced_tensors import Traced
+from dagir_keras.reading.problems import Refused
+
+_REFLECTED = {reflected(name): function for name, function in FUNCTIONS.items() if name not in COMPARISONS}
+_ALONE = {"__neg__": keras.ops.negative, "__abs__": keras.ops.absolute}
+_WITHOUT_TENSORS = ("zeros", "ones", "empty", "full", "eye", "identity", "tri", "broadcast_to", "tile", "repeat")
+
+
+class Tracer(Protocol):
+    """Who takes what a call does."""
+
+    def operation(self, operation: Any, spec: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """The outputs of an operation or layer. spec: what Keras says of them."""
+
+    def of_weights(self, operation: Any, args: Any, kwargs: Any) -> Any:
+        """The outputs of an operation on weights alone; None where dagir has no such operation."""
+
+    def function(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """The output of a function of keras.ops that was given sizes, and no traced tensor."""
+
+
+_tracer: ContextVar[Tracer | None] = ContextVar("_tracer", default=None)
+_lock = threading.Lock()
+_at_work: list[Tracer] = []  # in all threads
+_undo: list[Callable[[], None]] = []
+
+
+@contextmanager
+def tracing(tracer: Tracer) -> Iterator[None]:
+    """Within it, and in this thread, what is done with traced tensors goes to the tracer."""
+    with _lock:
+        if not _at_work:
+            _install()
+        _at_work.append(tracer)
+    token = _tracer.set(tracer)
+    try:
+        yield
+    finally:
+        _tracer.reset(token)
+        with _lock:
+            _at_work.remove(tracer)
+            while _undo and not _at_work:
+                _undo.pop()()
+
+
+def _install() -> None:
+    _replace(Operation, "symbolic_call", _taken)
+    _replace(keras.layers.Layer, "symbolic_call", _taken)
+    _replace(keras_layer, "Node", lambda node: _unless(lambda *_, **options: _holds(Traced, options), node))
+    _replace(keras.layers.Layer, "add_loss", lambda old: _unless(lambda *_: _tracer.get() is not None, old))
+    _replace(keras.DTypePolicy, "convert_input", _not_converted)
+    _replace(Variable, "assign", _not_assigned)
+    _replace(keras.random.SeedGenerator, "next", _not_drawn)
+    for cls in (Variable, _tensor_class()):
+        with suppress(TypeError):  # classes written in C take no other method
+            _replace(cls, "__getitem__", _with_sizes("__getitem__"))
+            for name, function in FUNCTIONS.items():
+                _replace(cls, name, _with_traced(function if cls is Variable else of_tensors(name)))
+    for name, function in _REFLECTED.items():
+        _replace(Variable, name, _with_traced(lambda left, right, function=function: function(right, left)))
+    for name, function in _ALONE.items():
+        _replace(Variable, name, _of_a_weight(function))
+    for module in [module for name, module in sys.modules.items() if name.startswith("keras.src.ops.")]:
+        if "any_symbolic_tensors" in vars(module):
+            _replace(module, "any_symbolic_tensors", _or_weights)
+    _replace(keras.layers.Layer, "_maybe_build", _untraced)
+    _replace(backend.core, "slice", _with_sizes("slice"))
+    for name in _WITHOUT_TENSORS:
+        _replace(backend.numpy, name, _with_sizes(name))
+
+
+def _tensor_class() -> type:
+    """The class of the backend's tensors that defines indexing."""
+    found = type(keras.ops.zeros(()))
+    return next(cls for cls in found.__mro__ if "__getitem__" in vars(cls))
+
+
+def _replace(owner: Any, name: str, around: Callable[[Any], Any]) -> None:
+    old = vars(owner)[name]
+    setattr(owner, name, around(old))
+    _undo.append(lambda: setattr(owner, name, old))
+
+
+def _holds(kind: type | tuple[type, ...], *things: Any) -> bool:
+    return any(isinstance(leaf, kind) for leaf in _leaves(things))
+
+
+def _leaves(things: Any) -> Iterator[Any]:
+    for leaf in flatten(list(things)):
+        if isinstance(leaf, slice):
+            yield from (leaf.start, leaf.stop, leaf.step)
+        else:
+            yield leaf
+
+
+def _unless(when: Callable[..., bool], old: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which does nothing where `when` holds for its arguments."""
+    return lambda *args, **kwargs: None if when(*args, **kwargs) else old(*args, **kwargs)
+
+
+def _taken(old: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(old)
+    def symbolic_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        tracer = _tracer.get()
+        if tracer is None or not _holds((Traced, Variable), args, kwargs):
+            return old(self, *args, **kwargs)
+        if _holds(Traced, args, kwargs) or isinstance(self, keras.layers.Layer):
+            return tracer.operation(self, partial(_untraced(old), self), args, kwargs)
+        made = tracer.of_weights(self, args, kwargs)
+        return self.call(*args, **kwargs) if made is None else made  # what Keras computes of weights is a constant
+
+    return symbolic_call
+
+
+def _or_weights(old: Callable[..., bool]) -> Callable[..., bool]:
+    """Weights are symbolic in a traced call: what is computed of them follows them."""
+
+    @wraps(old)
+    def any_symbolic_tensors(args: Any = None, kwargs: Any = None) -> bool:
+        return old(args, kwargs) or (_tracer.get() is not None and _holds(Variable, args or (), kwargs or {}))
+
+    return any_symbolic_tensors
+
+
+def _untraced(old: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, within which Keras does what it always does: it builds a layer, or asks for shapes."""
+
+    @wraps(old)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        token = _tracer.set(None)
+        try:
+            return old(*args, **kwargs)
+        finally:
+            _tracer.reset(token)
+
+    return function
+
+
+def _with_sizes(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return lambda old: _given_sizes(name, old)
+
+
+def _given_sizes(name: str, old: Callable[..., Any]) -> Callable[..., Any]:
+    kinds = (Traced, Variable) if name == "__getitem__" else Traced
+
+    @wraps(old)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        tracer = _tracer.get()
+        if tracer is None or not _holds(kinds, args, kwargs):
+            return old(*args, **kwargs)
+        return tracer.function(name, old, args, kwargs)
+
+    return function
+
+
+def _with_traced(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    """An operator between a weight, or a tensor that holds numbers, and a traced tensor on its right."""
+
+    def around(old: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(old)
+        def operator(self: Any, other: Any) -> Any:
+            of_a_weight = isinstance(self, Variable) and _tracer.get() is not None
+            return function(self, other) if isinstance(other, Traced) or of_a_weight else old(self, other)
+
+        return operator
+
+    return around
+
+
+def _of_a_weight(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    return lambda old: wraps(old)(lambda self: old(self) if _tracer.get() is None else function(self))
+
+
+def _not_converted(old: Callable[..., Any]) -> Callable[..., Any]:
+    """dagir's layers cast what they are given; mixed precision is no matter to them."""
+    return lambda self, x, *args, **kwargs: x if isinstance(x, Traced) else old(self, x, *args, **kwargs)
+
+
+def _not_assigned(old: Callable[..., Any]) -> Callable[..., Any]:
+    def assign(self: Any, value: Any) -> Any:
+        if _tracer.get() is None:
+            return old(self, value)
+        raise Refused(
+            f"its call assigns the weight {self.path!r} at inference, and a graph holds no state",
+            "assign under `if training:` only, or take the state as an input and give the new one as an output",
+        )
+
+    return assign
+
+
+def _not_drawn(old: Callable[..., Any]) -> Callable[..., Any]:
+    def next(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _tracer.get() is None:
+            return old(self, *args, **kwargs)
+        raise Refused(
+            "its call draws random numbers at inference, and a graph gives the same answer each time",
+            "draw under `if training:` only, or take the numbers as an input",
+        )
+
+    return next

@@ -1,0 +1,350 @@
+"""A Keras model or layer that lives in this process: the same table, the nodes of Keras's own graph, the same weights.
+
+A layer that the table has not, a user's own above all, is traced: its `call` runs on KerasTensors, and the operations
+that it applies are taken instead. Weights are not copied: the arrays are those of the variables as they stand now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+
+from dagir.errors import DagirError, UnsupportedLayer
+from dagir.ir.graph import Parameter, Value
+from dagir.ir.nest import flatten_sorted, map_structure
+from dagir.ir.types import DType, TensorType
+from dagir.layers import Layer
+from dagir.layers.core import Input
+from dagir.layers.masks import as_it_is_written, as_it_runs
+from dagir.modeling.call_order import call_behind, restore_order
+from dagir.modeling.model import Model, Sequential
+from dagir.support.location import LayerCall, current_scope
+from dagir_keras.reading import config_values
+from dagir_keras.reading.layer_calls import call_layer
+from dagir_keras.reading.layers import known_layers, make_layer, own_rule, refuse_by_name
+from dagir_keras.reading.live.functions import TracedFunction, known_name
+from dagir_keras.reading.live.introspection import (
+    array_of,
+    array_of_tensor,
+    has_call_of,
+    has_graph,
+    in_order_of,
+    input_of,
+    is_keras_class,
+    is_keras_operation,
+    is_keras_s,
+    is_traceable,
+    map_shapes,
+    merged_weights,
+    nodes_between,
+    part_of,
+    placeholder_of,
+    record_of,
+    with_functions,
+)
+from dagir_keras.reading.live.keras_patches import tracing
+from dagir_keras.reading.live.traced_layer import TracedKerasLayer, stand_in
+from dagir_keras.reading.live.tracing import CallTracer, traced, untraceable
+from dagir_keras.reading.operations import make_operation
+from dagir_keras.reading.problems import Problems, Refused, Untraceable
+
+
+def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any:
+    """The Model of a keras.Model, the Layer of a keras.Layer. Raises UnsupportedLayer with all that cannot be taken."""
+    problems = Problems()
+    reader = LiveReader(custom, problems)
+    with problems.at(source.name, type(source).__name__):
+        made = reader.top(source, inputs)
+    problems.require_none(f"{type(source).__name__} {source.name!r}")
+    reader.assign()
+    reader.done = True
+    return made
+
+
+class LiveReader:
+    """What was made of each layer, model and variable so far."""
+
+    def __init__(self, custom: Mapping[str, Any], problems: Problems) -> None:
+        self.custom, self.problems, self.done = custom, problems, False
+        self._layers: dict[int, tuple[Any, Layer | None]] = {}
+        self._parameters: dict[int, tuple[Any, Parameter]] = {}
+        self._owners: dict[int, tuple[Any, Layer, int]] = {}
+
+    def top(self, source: Any, inputs: Any) -> Any:
+        """What stands for the outermost model, or for a layer on its own."""
+        if isinstance(source, keras.Model) and not has_graph(source) and not isinstance(source, keras.Sequential):
+            return self._subclassed(source, inputs)
+        made = self.layer(source, "")
+        if made is not None and not isinstance(source, keras.Model) and source.built:
+            self._build(made, source)
+        return made
+
+    def assign(self) -> None:
+        """Give every weight of every layer its array. Raises UnsupportedLayer where they do not fit."""
+        for source, made in self._layers.values():
+            if made is None or isinstance(made, Model) or not source.weights or not made.weights:
+                continue
+            self._assign(source, made)
+
+    def _assign(self, source: Any, made: Layer) -> None:
+        if isinstance(made, TracedKerasLayer):
+            return
+        traced = {weight for _, weight in self._parameters.values()}  # have theirs, in an order of their own
+        held, own = merged_weights(source), made.weights
+        if self._holds_traced(source):  # then the layers inside come to their weights on their own, or as they run
+            held, own = self._not_of_layers_inside(source, held, own)
+        variables = [variable for variable in held if id(variable) not in self._parameters]
+        weights = [weight for weight in own if weight not in traced]
+        if [tuple(variable.shape) for variable in variables] != [weight.shape for weight in weights]:
+            raise UnsupportedLayer(
+                f"layer {source.name!r} ({type(source).__name__}) has other weights in Keras than in dagir",
+                facts=[
+                    ("Keras", ", ".join(f"{v.path} {list(v.shape)}" for v in source.weights)),
+                    ("dagir", ", ".join(f"{weight.name} {list(weight.shape)}" for weight in made.weights)),
+                ],
+            )
+        for variable, weight in zip(variables, weights, strict=True):
+            weight.assign(array_of(variable))
+
+    def _not_of_layers_inside(self, source: Any, held: list[Any], own: list[Parameter]) -> tuple[list[Any], list[Any]]:
+        """Variables and weights without those of layers that were taken as such; the cell of an LSTM was not."""
+        found = [self._layers.get(id(inner), (inner, None)) for inner in source._flatten_layers(include_self=False)]
+        inside = [(inner, made) for inner, made in found if made is not None]
+        variables = {id(variable) for inner, _ in inside for variable in inner.weights}
+        weights = {weight for _, made in inside for weight in made.weights}
+        return [each for each in held if id(each) not in variables], [each for each in own if each not in weights]
+
+    def _holds_traced(self, source: Any) -> bool:
+        inside = (self._layers.get(id(inner), (None, None))[1] for inner in source._flatten_layers(include_self=False))
+        return any(isinstance(made, TracedKerasLayer) for made in inside)
+
+    # ---- layers
+
+    def layer(self, source: Any, path: str) -> Layer | None:
+        """What stands for a Keras layer, the same at every call; None where it cannot be taken."""
+        if id(source) not in self._layers:
+            made = None
+            with self.problems.at(path or source.name, type(source).__name__), _apart():
+                made = self._make(source, path)
+            self._layers[id(source)] = source, made
+            if not (made is None or isinstance(made, (TracedKerasLayer, Model)) or self._holds_traced(source)):
+                for place, variable in enumerate(source.weights):
+                    self._owners.setdefault(id(variable), (variable, made, place))
+        return self._layers[id(source)][1]
+
+    def _make(self, source: Any, path: str) -> Layer | None:
+        record = record_of(source)
+        if own_rule(record, self.custom) is None:
+            if isinstance(source, keras.Sequential) and has_call_of(source, keras.Sequential):
+                return self._sequential(source, path)
+            if has_graph(source):
+                return self._functional(source, path)
+            if source.quantization_mode is not None:
+                raise Refused("its weights are quantized", "read the model before model.quantize(...)")
+            if is_keras_class(type(source)):
+                refuse_by_name(type(source).__name__)
+            if type(source).__name__ not in known_layers() or not is_keras_s(source):
+                return stand_in(source, self, path)
+            record = with_functions(record, source)
+        try:
+            made = make_layer(record, self.custom, lambda part, key: self._part(part, source, key, path))
+        except (Refused, DagirError):  # an argument that dagir's layer does not take; perhaps the call says more
+            if own_rule(record, self.custom) is not None or not is_traceable(source):
+                raise
+            return stand_in(source, self, path)
+        made.trainable = source.trainable
+        return made
+
+    def _part(self, part: Any, source: Any, key: str, path: str) -> Any:
+        """The layer that a layer holds under a key, or the function."""
+        if not callable(part) or isinstance(part, keras.layers.Layer):
+            return self._inner(source, key, path)
+        name = known_name(part)
+        if name is not None:
+            return config_values.activation(name)
+        return TracedFunction(part, self, source, path or source.name)
+
+    def _inner(self, source: Any, key: str, path: str) -> Layer:
+        found = part_of(source, key)
+        made = self.layer(found, f"{path}/{key}".lstrip("/")) if isinstance(found, keras.layers.Layer) else None
+        if made is None:
+            raise Refused(f"its {key} cannot be taken")
+        return made
+
+    def _build(self, made: Layer, source: Any) -> None:
+        """Call a layer once, so that its weights are there, and forget the call."""
+        shapes = dict(source._build_shapes_dict or {})
+        if isinstance(made, (TracedKerasLayer, Model)) or not shapes:
+            return
+        dtype = "int32" if isinstance(source, keras.layers.Embedding) else source.compute_dtype
+        values = [map_shapes(shape, lambda s: Input(batch_shape=s, dtype=dtype)) for shape in shapes.values()]
+        names = [name.removesuffix("_shape") for name in shapes]
+        made(values[0], **dict(zip(names[1:], values[1:], strict=True)))
+        made._calls.clear()
+
+    # ---- models
+
+    def _sequential(self, source: Any, path: str) -> Layer | None:
+        stack = [self.layer(inner, f"{path}/{inner.name}".lstrip("/")) for inner in source.layers]
+        if any(inner is None for inner in stack):
+            return None
+        made = Sequential(name=source.name)
+        for inner in stack:
+            made.add(inner)
+        if source._functional is None:
+            if not path:
+                raise Refused(
+                    "it was never built, so the shape of its input is not known",
+                    "call the model once, or begin it with an Input",
+                )
+            return made
+        begin = value = input_of(source.inputs[0], nested=bool(path))
+        for inner in stack:
+            assert inner is not None
+            value = call_layer(inner, [value], {})
+        made._source = begin
+        made._set_graph(begin, value)
+        made._trainable = bool(source.trainable)
+        return made
+
+    def _functional(self, source: Any, path: str) -> Layer | None:
+        inputs: dict[int, tuple[Any, Value | None]] = {
+            id(tensor): (tensor, input_of(tensor, nested=bool(path))) for tensor in source.inputs
+        }
+        nodes = in_order_of(source, nodes_between(inputs, source.outputs))
+        found = self.evaluate(inputs, nodes, source.outputs, path)
+        by_id = {id(tensor): value for tensor, value in zip(source.outputs, found, strict=True)}
+        outputs = map_structure(lambda tensor: by_id[id(tensor)], source._outputs_struct)
+        made = Model.__new__(Model)
+        Layer.__init__(made, name=source.name)
+        if self.problems.count:  # the graph may hold placeholders
+            return None
+        made._set_graph(
+            map_structure(lambda tensor: inputs[id(tensor)][1], source._inputs_struct), outputs, unused_inputs=True
+        )
+        made._trainable = bool(source.trainable)
+        return made
+
+    def _subclassed(self, source: Any, inputs: Any) -> Model:
+        if inputs is None:
+            shapes = [shape for name, shape in (source._build_shapes_dict or {}).items() if name != "mask_shape"]
+            if len(shapes) != 1:
+                raise Refused(
+                    "it is a subclass of keras.Model, and the shapes of its inputs are not known",
+                    "call the model once before, or give dagir.from_keras(model, inputs=dagir.Input(...))",
+                )
+            inputs = map_shapes(shapes[0], lambda shape: Input(batch_shape=[None, *shape[1:]]))
+        with as_it_runs():
+            outputs = self.trace(source, source.name, [inputs], {})
+        made = Model.__new__(Model)
+        Layer.__init__(made, name=source.name)
+        made._set_graph(inputs, outputs, unused_inputs=True)
+        return made
+
+    # ---- the graph of Keras
+
+    def trace(self, source: Any, path: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run the call of a Keras layer on traced tensors, and do with these values what it does. Raises Refused."""
+        if not source.built:
+            source(*map_structure(_blank, list(args)), **map_structure(_blank, dict(kwargs)))
+        options = dict(kwargs)
+        if source._call_has_training_arg:
+            options["training"] = False
+        return self.run(source, path, source.call, args, options)
+
+    def run(
+        self, source: Any, path: str, method: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """What a method of a Keras layer gives for these values: its call, its compute_mask. Raises Refused."""
+        tracer = CallTracer(self, path)
+        given, options = map_structure(traced, list(args)), map_structure(traced, dict(kwargs))
+        try:
+            with tracing(tracer):
+                return tracer.outputs(method(*given, **options))
+        except Untraceable as error:
+            raise untraceable(source, error, error.reason, error.remedy) from None
+        except (Refused, DagirError):
+            raise
+        except Exception as error:  # whatever a user's call raises
+            text = str(error).splitlines()[0] if str(error) else ""
+            remedy = "write the call with keras.ops, without shapes that are known at run time only"
+            raise untraceable(source, error, f"{type(error).__name__}: {text[:160]}", remedy) from None
+
+    def evaluate(
+        self, known: dict[int, tuple[Any, Value | None]], nodes: Sequence[Any], outputs: Sequence[Any], path: str
+    ) -> list[Value | None]:
+        """The values of KerasTensors, given those that they are computed from; None for what cannot be taken."""
+        made: list[tuple[LayerCall, int]] = []
+        for node in nodes:
+            operation = node.operation
+            where = f"{path}/{operation.name}".lstrip("/")
+            found: list[Any] = []
+            with self.problems.at(where, type(operation).__name__):
+                found = self._outputs(node, known, where)
+            call = call_behind(found)
+            made += [] if call is None else [(call, node.outputs[0]._keras_history.node_index)]
+            found = found or list(map(placeholder_of, node.outputs))
+            known.update({id(t): (t, value) for t, value in zip(node.outputs, found, strict=True)})
+        restore_order(made)
+        return [known[id(tensor)][1] for tensor in outputs]
+
+    def _outputs(self, node: Any, known: Mapping[int, tuple[Any, Value | None]], where: str) -> list[Any]:
+        args, kwargs = (
+            map_structure(lambda leaf: self._leaf(leaf, known), part)
+            for part in (list(node.arguments.args), dict(node.arguments.kwargs))
+        )
+        if isinstance(node.operation, keras.layers.Layer):
+            layer = self.layer(node.operation, where)
+            return [] if layer is None else flatten_sorted(call_layer(layer, args, kwargs))
+        if not is_keras_operation(type(node.operation)):  # a subclass of keras.Operation, whatever its name
+            return flatten_sorted(self.run(node.operation, where, node.operation.call, args, kwargs))
+        return flatten_sorted(make_operation(record_of(node.operation))(*args, **kwargs))
+
+    def _leaf(self, leaf: Any, known: Mapping[int, tuple[Any, Value | None]]) -> Any:
+        if isinstance(leaf, keras.KerasTensor):
+            return known[id(leaf)][1]
+        if isinstance(leaf, keras.Variable):
+            return self.parameter(leaf).value
+        if keras.ops.is_tensor(leaf):
+            return array_of_tensor(leaf)
+        return leaf
+
+    @contextmanager
+    def weights_kept_if_read(self) -> Iterator[None]:
+        """Forget the weights that were met within it, if it fails."""
+        before = dict(self._parameters)
+        try:
+            yield
+        except Exception:
+            self._parameters = before
+            raise
+
+    def parameter(self, variable: Any) -> Parameter:
+        """The weight that a variable is, the same each time."""
+        _, made, place = self._owners.get(id(variable), (None, None, 0))
+        if made is not None and place < len(made.weights):  # a weight of a layer that was taken already
+            return made.weights[place]
+        if id(variable) not in self._parameters:
+            type = TensorType(DType.of(variable.dtype), tuple(variable.shape))
+            weight = Parameter(variable.path, type, array=array_of(variable), trainable=variable.trainable)
+            self._parameters[id(variable)] = variable, weight
+        return self._parameters[id(variable)][1]
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """What is made within it is no part of the call that met it: a model that a call uses is a graph of its own."""
+    token = current_scope.set(None)
+    try:
+        with as_it_is_written():
+            yield
+    finally:
+        current_scope.reset(token)
+
+
+def _blank(leaf: Any) -> Any:
+    """A tensor that Keras builds a layer with."""
+    return keras.KerasTensor(leaf.shape, dtype=str(leaf.dtype)) if isinstance(leaf, Value) else leaf

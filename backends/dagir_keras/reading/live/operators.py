@@ -1,0 +1,108 @@
+"""Python's operators beside a tensor: there the tensors of Keras's backend decide, and not keras.ops.
+
+A tensor of TensorFlow takes numbers and arrays of NumPy in its own dtype, or refuses them, where keras.ops promotes
+both; and integers over integers are float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from dagir.ir.types import DType
+from dagir_keras.reading.live.introspection import array_of_tensor
+from dagir_keras.reading.problems import Untraceable
+
+
+def _of_bits(logical: Callable[..., Any], bitwise: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    """An operator on truth values, or on the bits of integers: Keras's symbolic tensors know the first alone."""
+    return lambda left, right: (logical if _dtype(left, right) == "bool" else bitwise)(left, right)
+
+
+FUNCTIONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "__add__": keras.ops.add,
+    "__sub__": keras.ops.subtract,
+    "__mul__": keras.ops.multiply,
+    "__truediv__": keras.ops.true_divide,
+    "__floordiv__": keras.ops.floor_divide,
+    "__mod__": keras.ops.mod,
+    "__pow__": keras.ops.power,
+    "__matmul__": keras.ops.matmul,
+    "__and__": _of_bits(keras.ops.logical_and, keras.ops.bitwise_and),
+    "__or__": _of_bits(keras.ops.logical_or, keras.ops.bitwise_or),
+    "__xor__": _of_bits(keras.ops.logical_xor, keras.ops.bitwise_xor),
+    "__eq__": keras.ops.equal,
+    "__ne__": keras.ops.not_equal,
+    "__lt__": keras.ops.less,
+    "__le__": keras.ops.less_equal,
+    "__gt__": keras.ops.greater,
+    "__ge__": keras.ops.greater_equal,
+}
+COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
+_BITS = ("__and__", "__or__", "__xor__")
+_NARROW = ("uint8", "int8", "uint16", "int16")  # integers whose quotients are float32 in TensorFlow
+_NUMBERS = (bool, int, float, np.generic, np.ndarray, list, tuple)
+
+
+def of_tensors(name: str) -> Callable[[Any, Any], Any]:
+    """What an operator gives for two operands of which one at least is a tensor."""
+    function = FUNCTIONS[name]
+
+    def operator(left: Any, right: Any) -> Any:
+        left, right = _beside(name, left, right), _beside(name, right, left)
+        if name == "__truediv__" and _on_tensorflow() and (wide := _quotients(_dtype(left, right))):
+            left, right = keras.ops.cast(left, wide), keras.ops.cast(right, wide)
+        return function(left, right)
+
+    return operator
+
+
+def reflected(name: str) -> str:
+    """__radd__ for __add__."""
+    return f"__r{name.strip('_')}__"
+
+
+def _on_tensorflow() -> bool:
+    return str(keras.backend.backend()) == "tensorflow"
+
+
+def _dtype(*operands: Any) -> str:
+    """The dtype of the first that is a tensor."""
+    found = next((each for each in operands if not isinstance(each, _NUMBERS)), operands[0])
+    return str(keras.backend.standardize_dtype(found.dtype))
+
+
+def _quotients(dtype: str) -> str | None:
+    if not DType.of(dtype).is_integer:
+        return None
+    return "float32" if dtype in _NARROW else "float64"
+
+
+def _beside(name: str, operand: Any, tensor: Any) -> Any:
+    """An operand as the backend takes it beside a tensor: numbers in the tensor's dtype."""
+    if not isinstance(operand, _NUMBERS) or isinstance(tensor, _NUMBERS):
+        return operand
+    of_numpy = isinstance(operand, (np.generic, np.ndarray, list, tuple))
+    if not _on_tensorflow():
+        return array_of_tensor(keras.ops.convert_to_tensor(operand)) if of_numpy else operand
+    dtype = _dtype(tensor)
+    if dtype == "bool" and name not in (*_BITS, *COMPARISONS):
+        raise _refused(name, operand, dtype)
+    import tensorflow as tf
+
+    try:
+        array = np.asarray(operand) if isinstance(operand, np.generic) else operand  # TensorFlow's cache of scalars
+        return np.asarray(tf.convert_to_tensor(array, dtype=dtype).numpy())  # ends the process at some of ml_dtypes's
+    except (TypeError, ValueError, OverflowError):
+        raise _refused(name, operand, dtype) from None
+
+
+def _refused(name: str, operand: Any, dtype: str) -> Untraceable:
+    kind = f"{operand.dtype}{list(operand.shape)}" if isinstance(operand, np.ndarray) else f"{operand!r:.60}"
+    return Untraceable(
+        f"{name} of a tensor of {dtype} takes no {type(operand).__name__} {kind} in TensorFlow",
+        "cast the tensor with keras.ops.cast, or compute with the function of keras.ops, which promotes",
+    )

@@ -1,0 +1,113 @@
+"""TracedKerasLayer: what stands for a layer of Keras that dagir has not, a user's own above all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from dagir import ops
+from dagir.errors import UnsupportedLayer
+from dagir.ir.graph import Value
+from dagir.ir.nest import flatten
+from dagir.layers import Layer
+from dagir.layers.masks import given_masks
+from dagir_keras.reading.live.introspection import dtype_of
+from dagir_keras.reading.problems import Refused
+
+if TYPE_CHECKING:
+    from dagir_keras.reading.live.live_model import LiveReader
+
+
+class TracedKerasLayer(Layer):
+    """A Keras layer whose `call` is traced: a layer of its name that does what it does, with its weights."""
+
+    def __init__(self, source: Any, reader: LiveReader, path: str) -> None:
+        options = {"trainable": source.trainable, "autocast": source.autocast}
+        super().__init__(name=source.name, dtype=str(dtype_of(source)), **options)
+        self.source, self.reader, self.where = source, reader, path
+        self.supports_masking = bool(source.supports_masking)
+
+    def check_dtype(self, inputs: Any) -> None:
+        """What its call does with them decides."""
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """What the Keras layer's call does with values of these types."""
+        reader = self.reader
+        before = reader.problems.count
+        try:
+            outputs = reader.trace(self.source, self.where or self.name, args, kwargs)
+        except Refused as refused:
+            raise UnsupportedLayer(refused.reason, remedy=refused.remedy) from None
+        if not self.where and reader.problems.count > before:  # called by the user, after everything was read
+            reader.problems.require_none(f"layer {self.name!r}")
+        for leaf in flatten(outputs):
+            if not isinstance(leaf, Value):
+                raise UnsupportedLayer(f"its call returns {type(leaf).__name__}, no tensor")
+        if not self.where:
+            reader.assign()
+        self._take_weights(outputs)
+        return outputs
+
+    def _shapes_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        return {"input_shape": None}
+
+    def _called(self) -> Any:
+        return type(self.source).call
+
+    def _context(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        given = {key: part for key, part in kwargs.items() if key != "training"}
+        return {**given, **given_masks(self, args, given)}
+
+    def _take_weights(self, outputs: Any) -> None:
+        """The weights that it reads itself are its own; those of the layers inside are theirs."""
+        mine = {id(variable) for variable in self.source.variables}
+        for variable, weight in self.reader._parameters.values():
+            if id(variable) in mine and all(weight is not known for known in self._weights):
+                self._weights.append(weight)
+        for inner in self.source._flatten_layers(include_self=False, recursive=False):
+            found = self.reader._layers.get(id(inner))
+            if found is not None and found[1] is not None:
+                self._track(found[1])
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """What the Keras layer says of masks; a compute_mask of its own is traced."""
+        if type(self.source).compute_mask is keras.layers.Layer.compute_mask:
+            return mask if self.supports_masking else None
+        return self.reader.run(self.source, self.where or self.name, self.source.compute_mask, [inputs, mask], {})
+
+
+class TracedCell(TracedKerasLayer):
+    """A cell of the user's own, for dagir's RNN to run."""
+
+    @property
+    def state_size(self) -> Any:
+        """The size of the state, or a list of those of each."""
+        return _plain(self.source.state_size)
+
+    @property
+    def output_size(self) -> int | None:
+        """The size of the output, where the cell says it."""
+        found: int | None = getattr(self.source, "output_size", None)
+        return found
+
+    def get_initial_state(self, batch_size: Any = None) -> Any:
+        """What the cell begins with: zeros, unless it says otherwise."""
+        make = getattr(self.source, "get_initial_state", None)
+        if make is None:
+            return [ops.zeros((batch_size, size), self.dtype) for size in flatten(self.state_size)]
+        try:
+            return self.reader.run(self.source, self.where or self.name, make, [], {"batch_size": batch_size})
+        except Refused as refused:
+            raise UnsupportedLayer(refused.reason, remedy=refused.remedy) from None
+
+
+def _plain(size: Any) -> Any:
+    """Keras keeps lists of its own."""
+    return [_plain(part) for part in size] if isinstance(size, (list, tuple)) else size
+
+
+def stand_in(source: Any, reader: LiveReader, path: str) -> TracedKerasLayer:
+    """What is traced for a Keras layer: a cell for what says the size of a state."""
+    cell = getattr(source, "state_size", None) is not None and not isinstance(source, keras.layers.RNN)
+    return (TracedCell if cell else TracedKerasLayer)(source, reader, path)

@@ -1,0 +1,227 @@
+"""What the call of a Keras layer computes with while it is traced: tensors that know their value, and sizes of axes.
+
+A size that is known at run time only is a `Size`, for Keras a scalar tensor, which it is in a compiled function too.
+Sums and products of sizes are sizes; where a number of Python is needed, it says that there is none.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import keras
+import numpy as np
+
+from dagir.ir.dims import Dim, SymbolicDim, min_dim, provably_equal
+from dagir.ir.graph import Value
+from dagir.ops import convert_to_tensor
+from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
+from dagir_keras.reading.problems import Untraceable
+
+_KERAS = "keras.src."
+_OF_SHAPE = ("keras.src.ops.core", "shape")  # the function that hands sizes to a call
+
+
+class Traced(keras.KerasTensor):
+    """A tensor of Keras that stands for a value of the graph."""
+
+    __array_priority__ = 100  # NumPy's arrays leave arithmetic to it, as they do to TensorFlow's tensors
+    __hash__ = object.__hash__
+
+    def __init__(self, value: Value) -> None:
+        super().__init__(value.shape, dtype=str(value.dtype))
+        self._value = value
+
+    @property
+    def value(self) -> Value:
+        """The value that it stands for."""
+        return self._value
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The sizes, of which Keras's own code reads None where a traced call reads a Size."""
+        asking = sys._getframe(1)
+        where = asking.f_globals.get("__name__", "")
+        if where.startswith(_KERAS) and (where, asking.f_code.co_name) != _OF_SHAPE:
+            static: tuple[Any, ...] = self._shape
+            return static
+        return tuple(map(as_size, self._value.type.shape))
+
+    def __eq__(self, other: object) -> Any:
+        return _equal(self, other) if _is_numeric(other) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return _unequal(self, other) if _is_numeric(other) else NotImplemented
+
+    def __invert__(self) -> Any:
+        return keras.ops.logical_not(self) if self.dtype == "bool" else keras.ops.bitwise_not(self)
+
+    def _lacks(self, needed: str) -> Untraceable:
+        return Untraceable(
+            f"it needs {needed} of a tensor, which holds none before run time",
+            "compute with keras.ops, choose with keras.ops.where or keras.ops.cond",
+        )
+
+    def __bool__(self) -> bool:
+        raise self._lacks("a truth value (bool, if, and, or, not, min, max)")
+
+    def __int__(self) -> int:
+        raise self._lacks("a number (int)")
+
+    def __index__(self) -> int:
+        raise self._lacks("a number (range, a list, a NumPy array)")
+
+    def __float__(self) -> float:
+        raise self._lacks("a number (float)")
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise self._lacks("an array (NumPy)")
+
+    def __tf_tensor__(self, *_: Any, **__: Any) -> NoReturn:
+        raise Untraceable(
+            "it calls a function of TensorFlow on a tensor that holds no numbers before run time",
+            "use the function of the same name in keras.ops, and keras.ops.shape(x) for sizes",
+        )
+
+
+_equal, _unequal = of_tensors("__eq__"), of_tensors("__ne__")
+
+
+def _install_operators() -> None:
+    """Give traced tensors the operators of the backend's tensors, where KerasTensor has those of keras.ops."""
+    for name in FUNCTIONS.keys() - {"__eq__", "__ne__"}:
+        operator = of_tensors(name)
+        setattr(Traced, name, lambda self, other, operator=operator: operator(self, other))
+        if name not in COMPARISONS:
+            setattr(Traced, reflected(name), lambda self, other, operator=operator: operator(other, self))
+
+
+_install_operators()
+
+
+class Size(Traced):
+    """The size of an axis that is known at run time only, or what was computed from such sizes."""
+
+    __array_ufunc__ = None  # NumPy's ints leave arithmetic to it
+
+    def __init__(self, dim: SymbolicDim) -> None:
+        keras.KerasTensor.__init__(self, (), dtype="int32")
+        self.dim = dim
+        self._measured: Value | None = None
+
+    @property
+    def value(self) -> Value:
+        """The size as an integer of the graph."""
+        if self._measured is None:
+            self._measured = convert_to_tensor(self.dim)
+        return self._measured
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """That of a scalar."""
+        return ()
+
+    def _lacks(self, needed: str) -> Untraceable:
+        return Untraceable(
+            f"it needs {needed} of the size {self.dim}, which is known at run time only",
+            "give the input a fixed size there, or compute with keras.ops, which take sizes from keras.ops.shape(x)",
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.dim)
+
+    def __eq__(self, other: object) -> Any:
+        if not is_size(other):
+            return super().__eq__(other)
+        same = self._is_known_to_be(dim_of(other))
+        return self._asked(super().__eq__(other), other) if same is None else same
+
+    def __ne__(self, other: object) -> Any:
+        if not is_size(other):
+            return super().__ne__(other)
+        same = self._is_known_to_be(dim_of(other))
+        return self._asked(super().__ne__(other), other) if same is None else not same
+
+    def _is_known_to_be(self, other: Dim) -> bool | None:
+        """Whether it is the same size; None where run time can tell."""
+        never_negative = min_dim(self.dim, 0) == 0
+        return False if never_negative and isinstance(other, int) and other < 0 else provably_equal(self.dim, other)
+
+    def _asked(self, answer: Any, other: object) -> Any:
+        """A truth value of the graph, that says what it is where Python wants it at once."""
+        return _Asked(answer.value, self._lacks(f"to know whether it is {dim_of(other)}"))
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __neg__(self) -> Any:
+        return as_size(-self.dim)
+
+    def __add__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: a + b, super().__add__)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: b + a, super().__radd__)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: a - b, super().__sub__)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: b - a, super().__rsub__)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: a * b, super().__mul__)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: b * a, super().__rmul__)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: a // b, super().__floordiv__)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: b // a, super().__rfloordiv__)
+
+    def __mod__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: a - (a // b) * b, super().__mod__)
+
+    def __rmod__(self, other: Any) -> Any:
+        return self._computed(other, lambda a, b: b - (b // a) * a, super().__rmod__)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def _computed(self, other: Any, on_sizes: Callable[[Any, Any], Dim], otherwise: Callable[[Any], Any]) -> Any:
+        return as_size(on_sizes(self.dim, dim_of(other))) if is_size(other) else otherwise(other)
+
+
+class _Asked(Traced):
+    """Whether a size is another one."""
+
+    def __init__(self, value: Value, error: Untraceable) -> None:
+        super().__init__(value)
+        self._error = error
+
+    def __bool__(self) -> bool:
+        raise self._error
+
+
+def _is_numeric(thing: Any) -> bool:
+    return isinstance(thing, (int, float, np.ndarray, np.generic, keras.KerasTensor)) or keras.ops.is_tensor(thing)
+
+
+def as_size(dim: Any) -> Any:
+    """A Size for a size that is known at run time only; anything else as it is."""
+    return Size(dim) if isinstance(dim, SymbolicDim) else dim
+
+
+def is_size(thing: Any) -> bool:
+    """Whether a thing is a size: a Size, or an int."""
+    return isinstance(thing, (Size, int, np.integer)) and not isinstance(thing, bool)
+
+
+def dim_of(size: Any) -> Any:
+    """What a size is in a shape of dagir; anything else as it is."""
+    if isinstance(size, Size):
+        return size.dim
+    return int(size) if isinstance(size, np.integer) else size

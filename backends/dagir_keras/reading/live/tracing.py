@@ -1,0 +1,227 @@
+"""The call of a Keras layer on traced tensors: each operation becomes nodes of the graph at once."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Mapping
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from dagir import ops
+from dagir.ir.dims import max_dim, min_dim, provably_equal
+from dagir.ir.graph import Value, as_value
+from dagir.ir.nest import flatten, map_structure
+from dagir.ir.types import TensorType
+from dagir.support.location import Location
+from dagir_keras.reading.layer_calls import call_layer
+from dagir_keras.reading.live.introspection import array_of_tensor, is_keras_operation, placeholder_of, record_of
+from dagir_keras.reading.live.traced_tensors import Size, Traced, as_size, dim_of, is_size
+from dagir_keras.reading.operations import make_operation, operation
+from dagir_keras.reading.problems import Problem, Problems, Refused
+
+if TYPE_CHECKING:
+    from dagir_keras.reading.live.live_model import LiveReader
+
+_OF_SIZES: dict[str, Callable[..., Any]] = {  # what gives a size, where it is given sizes only
+    "Add": operator.add,
+    "Subtract": operator.sub,
+    "Multiply": operator.mul,
+    "FloorDivide": operator.floordiv,
+    "Mod": operator.mod,
+    "Negative": operator.neg,
+    "Minimum": min_dim,
+    "Maximum": max_dim,
+}
+_NOT_THE_USERS = {"keras", "tensorflow", "numpy", "optree", "dagir", "dagir_keras"}
+_SIZES_STAY = {"Arange", "GetItem", "Slice"}  # operations whose arguments may be sizes, not only their fields
+
+
+class CallTracer:
+    """Takes what one call does, in the name of the layer at `path`."""
+
+    def __init__(self, reader: LiveReader, path: str) -> None:
+        self.reader, self.path = reader, path
+        self._failures: dict[Value, tuple[Problem, ...]] = {}
+
+    def operation(self, operation: Any, spec: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """The outputs of an operation or layer, as traced tensors and sizes; of one that is refused, placeholders."""
+        where = f"{self.path}/{operation.name}".lstrip("/")
+        noted = Problems()
+        made = None
+        with noted.at(where, type(operation).__name__):
+            made = self._made(operation, where, args, kwargs)
+        if made is not None:
+            return map_structure(traced, made)
+        return self._placeholders(operation, spec, args, kwargs, noted)
+
+    def of_weights(self, operation: Any, args: Any, kwargs: Any) -> Any:
+        """The outputs of an operation on weights alone; None where it is refused, and then they are no weights."""
+        with Problems().at(self.path, type(operation).__name__), self.reader.weights_kept_if_read():
+            return map_structure(traced, self._made(operation, self.path, args, kwargs))
+
+    def function(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """The output of a function of Keras that was given sizes, beside weights and tensors that hold numbers."""
+        if name == "__getitem__":
+            subject, key = (map_structure(self._with_dims, part) for part in args)
+            return traced(as_value(subject)[key])
+        given = inspect.signature(function).bind(*args, **kwargs).arguments
+        found = {key: map_structure(self._with_dims, part) for key, part in given.items() if part is not None}
+        if name == "identity":
+            name, found["N"] = "eye", found.pop("n")
+        made: Callable[..., Any] = getattr(ops, name)
+        return traced(made(**found))
+
+    def outputs(self, result: Any) -> Any:
+        """The values of what the call returned. What it needs and could not be taken becomes a problem."""
+        values = map_structure(self._value, result)
+        for problem in self._needed([leaf for leaf in flatten(values) if isinstance(leaf, Value)]):
+            self.reader.problems.note(problem)
+        return values
+
+    # ---- operations
+
+    def _made(self, operation: Any, where: str, args: Any, kwargs: Any) -> Any:
+        if isinstance(operation, keras.layers.Layer):
+            layer = self.reader.layer(operation, where)
+            given, options = (map_structure(self._value, part) for part in (list(args), dict(kwargs)))
+            if isinstance(operation, keras.layers.MultiHeadAttention):
+                _take_masks([*args[:3], *(kwargs.get(name) for name in ("query", "value", "key"))])
+            return None if layer is None else call_layer(layer, given, options)
+        if not is_keras_operation(type(operation)):  # a subclass of keras.Operation, whatever its name
+            given, options = (map_structure(self._value, part) for part in (list(args), dict(kwargs)))
+            return self.reader.run(operation, where, operation.call, given, options)
+        kind = type(operation).__name__
+        of_sizes = _of_sizes(kind, operation, args, kwargs)
+        if of_sizes is not None:
+            return of_sizes
+        if kind == "Cond":
+            return self._both_branches(*args, **kwargs)
+        read = self._with_dims if kind in _SIZES_STAY else self._value
+        given, options = (map_structure(read, part) for part in (list(args), dict(kwargs)))
+        try:
+            return _function_of(operation, kind)(*given, **options)
+        except TypeError:
+            sizes = [leaf for leaf in flatten([_fields(operation), args, kwargs]) if isinstance(leaf, Size)]
+            if not sizes:
+                raise
+            raise Refused(
+                f"the {kind} in its call takes a number, and got the size {sizes[0].dim}, known at run time only",
+                "give the input a fixed size there, or compute it with other operations",
+            ) from None
+
+    def _both_branches(self, pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
+        """What cond gives: both branches are computed, and the predicate selects."""
+        chosen = ops.cast(as_value(self._value(pred)), "bool")
+        if chosen.ndim:
+            raise Refused(f"the predicate of its cond is no scalar: {chosen.type}")
+        held, otherwise = (map_structure(self._value, branch()) for branch in (true_fn, false_fn))
+        pairs = list(zip(map(as_value, flatten(held)), map(as_value, flatten(otherwise)), strict=True))
+        if any(not _may_be_equal(one.type, other.type) for one, other in pairs):
+            raise Refused("the branches of its cond give tensors of different shapes or dtypes")
+        found = iter([ops.where(chosen, one, other) for one, other in pairs])
+        return map_structure(lambda _: next(found), held)
+
+    def _placeholders(self, operation: Any, spec: Callable[..., Any], args: Any, kwargs: Any, noted: Problems) -> Any:
+        """Values in place of what could not be taken, so that what reads them is tried too."""
+        try:
+            outputs = spec(*args, **kwargs)
+        except Exception:  # Keras cannot tell their shapes where they follow from sizes
+            outputs = None
+        if outputs is None or not all(isinstance(leaf, keras.KerasTensor) for leaf in flatten(outputs)):
+            raise noted.as_refusal()
+
+        def placeholder(tensor: Any) -> Traced:
+            made = placeholder_of(tensor)
+            self._failures[made] = noted.found
+            return Traced(made)
+
+        return map_structure(placeholder, outputs)
+
+    def _needed(self, outputs: list[Value]) -> list[Problem]:
+        """The problems of the placeholders that outputs are computed from: dead code is no matter."""
+        seen: set[Value] = set()
+        pending = outputs if self._failures else []
+        while pending:
+            value = pending.pop()
+            if value not in seen:
+                seen.add(value)
+                pending.extend(read for read in (value.node.inputs if value.node else ()) if read is not None)
+        found = {id(noted): noted for value, noted in self._failures.items() if value in seen}
+        return [problem for noted in found.values() for problem in noted]
+
+    # ---- arguments
+
+    def _value(self, leaf: Any) -> Any:
+        if isinstance(leaf, Traced):
+            return leaf.value
+        if isinstance(leaf, keras.KerasTensor):
+            raise Refused("it uses a tensor that belongs to another graph")
+        if isinstance(leaf, keras.Variable):
+            return self.reader.parameter(leaf).value
+        return array_of_tensor(leaf) if keras.ops.is_tensor(leaf) else leaf
+
+    def _with_dims(self, leaf: Any) -> Any:
+        """The same, sizes as sizes."""
+        if isinstance(leaf, slice):
+            return slice(*map(self._with_dims, (leaf.start, leaf.stop, leaf.step)))
+        return dim_of(leaf) if is_size(leaf) else self._value(leaf)
+
+
+def traced(made: Any) -> Any:
+    """What stands in a call for a value or a size of dagir."""
+    return Traced(made) if isinstance(made, Value) else as_size(made)
+
+
+def _of_sizes(kind: str, operation: Any, args: Any, kwargs: Any) -> Any:
+    """The size that an operation on sizes alone gives; None where it is another."""
+    if kwargs or not args or not all(map(is_size, args)):
+        return None
+    if kind in _OF_SIZES:
+        return _OF_SIZES[kind](*map(dim_of, args))
+    keeps = kind in ("Cast", "ConvertToTensor") and operation.dtype in (None, "int32", "int64")
+    return dim_of(args[0]) if keeps else None
+
+
+def _may_be_equal(left: TensorType, right: TensorType) -> bool:
+    if left.dtype is not right.dtype or left.rank != right.rank:
+        return False
+    return all(provably_equal(*sizes) is not False for sizes in zip(left.shape, right.shape, strict=True))
+
+
+def _function_of(source: Any, kind: str) -> Callable[..., Any]:
+    fields = _fields(source)
+    if not any(isinstance(leaf, Size) for leaf in flatten(fields)):
+        return make_operation(record_of(source))
+    return operation(kind, map_structure(dim_of, fields), source.name)
+
+
+def _fields(source: Any) -> Mapping[str, Any]:
+    """The arguments of an operation's constructor, which Keras keeps under their names."""
+    names = list(inspect.signature(type(source).__init__).parameters)[1:]
+    return {name: getattr(source, name) for name in names if name != "name" and hasattr(source, name)}
+
+
+def untraceable(source: Any, error: Exception, reason: str, remedy: str | None) -> Refused:
+    """What refuses a layer whose call raised an error: at which line of the call, and that a rule would help."""
+    rule = f"give a rule: custom_objects={{{type(source).__name__!r}: a dagir Layer class}}"
+    return Refused(f"its call cannot be traced: {reason}{_line_of(error)}", f"{remedy}; or {rule}" if remedy else rule)
+
+
+def _line_of(error: Exception) -> str:
+    """The innermost line outside dagir and the frameworks that the error went through."""
+    lines = [
+        (frame.f_globals.get("__name__", ""), Location(frame.f_code.co_filename, line))
+        for frame, line in walk_tb(error.__traceback__)
+    ]
+    own = [line for module, line in lines if module.partition(".")[0] not in _NOT_THE_USERS]
+    return f", at {own[-1]}" if own else ""
+
+
+def _take_masks(tensors: list[Any]) -> None:
+    """What the call of MultiHeadAttention does as it runs, and does not where Keras asks for shapes alone."""
+    for tensor in tensors:
+        if getattr(tensor, "_keras_mask", None) is not None:
+            tensor._keras_mask = None

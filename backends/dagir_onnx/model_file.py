@@ -1,0 +1,120 @@
+"""An .onnx file that exists: run it as it stands, or tell what it holds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+
+from dagir.errors import ArgumentError, DagirError, FileError
+from dagir.ir.graph import Graph
+from dagir.modeling.model import Model
+from dagir.runtime.backend import Executable, FileSummary, graph_of, signature
+from dagir.support.paths import checked
+from dagir_onnx import untrusted_proto as received
+from dagir_onnx.executable import OnnxExecutable, OnnxPart, check_device
+from dagir_onnx.metadata_reader import skim
+from dagir_onnx.points import Watch, cut_out
+from dagir_onnx.runtime_errors import file_refusal
+
+
+class OnnxFile(OnnxExecutable):
+    """An onnxruntime session over a file, called with the inputs and outputs of the model it was made from."""
+
+    def __init__(
+        self, path: str | os.PathLike[str], model: Model | Graph, device: str = "cpu", session_options: Any = None
+    ) -> None:
+        check_device(device)
+        Executable.__init__(self, graph_of(model), signature(model))
+        self.path = Path(path)
+        self.device = device
+        self._options = session_options
+        self._session = None
+        checked(self.path, as_text=True)
+        if not self.path.exists():
+            raise FileError(f"there is no file {self.path}")
+        received.check(skim(self.path), self.path)  # before onnxruntime, which trusts it, opens it
+        self._check_names()
+
+    @property
+    def artifact(self) -> ModelProto:
+        """The ONNX model, read anew; its external weights stay outside."""
+        return received.read(self.path)
+
+    @contextlib.contextmanager
+    def _source(self, options: Any) -> Iterator[tuple[str, None]]:
+        yield str(self.path), None
+
+    def _model_for_points(self) -> ModelProto:
+        return self.artifact
+
+    def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> OnnxExecutable:
+        """The nodes of the file between these points, with the file's own weights, brought in from outside."""
+        known = {point: self._points[point] for point in (*inputs.values(), output) if point in self._points}
+        proto = cut_out(received.read_whole(self.path), model, inputs, output, known)
+        return OnnxPart(model.graph, model.signature, proto, {}, self.device, self._options)
+
+    def _keep(self, path: Path) -> None:
+        """A copy, with the weights that lie outside brought beside it."""
+        weights = self.artifact.graph.initializer
+        if any(tensor.data_location == TensorProto.EXTERNAL for tensor in weights):
+            onnx.save_model(
+                received.read_whole(self.path), path, save_as_external_data=True, location=f"{path.name}.data"
+            )
+        else:
+            shutil.copyfile(self.path, path)
+
+    def _watch(self, folder: str | None = None) -> Watch:
+        return super()._watch(str(self.path.resolve().parent))
+
+    def _refused(self, error: Exception) -> DagirError:
+        return file_refusal(error, self._model_for_points(), self.device, self.path)
+
+    def _check_names(self) -> None:
+        for what, wanted, found in (
+            ("inputs", self.signature.inputs, self.session.get_inputs()),
+            ("outputs", self.signature.outputs, self.session.get_outputs()),
+        ):
+            names, has = [name for name, _ in wanted], [entry.name for entry in found]
+            if sorted(names) != sorted(has):
+                raise ArgumentError(
+                    f"the {what} of {self.path} are not the model's",
+                    facts=[("file", ", ".join(has)), ("model", ", ".join(names))],
+                )
+
+
+def describe_file(path: str | os.PathLike[str]) -> FileSummary:
+    """Inputs, outputs, how often each op occurs, and the weights. Raises FileError."""
+    model = skim(Path(path))
+    received.check(model, Path(path))
+    weights = {tensor.name for tensor in model.graph.initializer}
+    opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
+    return FileSummary(
+        tuple(_entry(info) for info in model.graph.input if info.name not in weights),
+        tuple(_entry(info) for info in model.graph.output),
+        dict(Counter(node.op_type for node in model.graph.node).most_common()),
+        len(weights),
+        sum(_bytes(tensor) for tensor in model.graph.initializer),
+        (("opset", opsets), ("IR version", str(model.ir_version)), ("producer", model.producer_name or "unknown")),
+    )
+
+
+def _bytes(tensor: TensorProto) -> int:
+    size = int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    return size * prod(tensor.dims)
+
+
+def _entry(info: ValueInfoProto) -> tuple[str, str]:
+    tensor = info.type.tensor_type
+    dims = [str(size.dim_value) if size.HasField("dim_value") else size.dim_param or "?" for size in tensor.shape.dim]
+    if not info.type.HasField("tensor_type"):
+        return info.name, (info.type.WhichOneof("value") or "undefined").removesuffix("_type")
+    return info.name, f"{TensorProto.DataType.Name(tensor.elem_type).lower()}[{', '.join(dims)}]"

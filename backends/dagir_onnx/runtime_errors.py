@@ -1,0 +1,103 @@
+"""What onnxruntime says of a model that it does not take, as an error that names the node."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import onnxruntime
+from onnx import ModelProto, NodeProto
+from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+from dagir.errors import BackendError, DagirError, FileError
+from dagir.ir.types import Array
+
+REFUSALS = (
+    *(states.Fail, states.InvalidArgument, states.NoSuchFile, states.NoModel, states.RuntimeException),
+    *(states.InvalidProtobuf, states.NotImplemented, states.InvalidGraph, states.EPFail, RuntimeError),
+    UnicodeDecodeError,  # it tells of bytes in the file that are no text
+)
+_FATAL_WHEN_EMPTY = ("LSTM", "GRU", "RNN")
+_NODE = re.compile(r"""node with name '([^']*)'|[Nn]ode \(([^)]*)\)|In Node, \("([^"]*)"|node\. Name:'([^']*)'""")
+_INPUT = re.compile(r"Node input '([^']*)'|initializer: (\S+)\. ")
+_MISSING = re.compile(r"implementation for (\w+)\(")
+_DTYPE = re.compile(r"tensor\((\w+)\)")
+
+
+def refusal(error: Exception, model: ModelProto, device: str) -> BackendError:
+    """The error of a session that could not be made, with the node, its layer and the dtypes of its inputs."""
+    text, node = _first_line(error), _node(error, model)
+    facts = _facts(text, node)
+    if node is None:
+        missing = _MISSING.search(text)
+        what = f"has no {device} kernel for {missing[1]}" if missing else "does not take this model"
+        return BackendError(f"onnxruntime {what}", facts=facts, remedy=_REMEDY)
+    dtype = _DTYPE.search(text)
+    what = f"{node.op_type} of {dtype[1]}" if dtype else f"{node.op_type} of these dtypes"
+    return BackendError(
+        f"onnxruntime has no {device} kernel for {what}, node {node.name!r}", facts=facts, remedy=_REMEDY
+    )
+
+
+def file_refusal(error: Exception, model: ModelProto, device: str, path: Path) -> DagirError:
+    """The same of a file: a BackendError where a kernel or the device fails, a FileError where the file is at fault."""
+    if isinstance(error, (states.NotImplemented, states.EPFail)):
+        return refusal(error, model, device).fact("file", str(path))
+    node = _node(error, model)
+    where = "" if node is None else f" for its {node.op_type}, node {node.name!r}"
+    return FileError(
+        f"onnxruntime does not take {path}{where}",
+        facts=_facts(_first_line(error), node),
+        remedy="write the file anew, or use an onnxruntime that takes it",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]
+
+
+def _node(error: Exception, model: ModelProto) -> NodeProto | None:
+    """The node that the first line of an error is about: it has its name, or one of its inputs."""
+    text = _first_line(error)
+    named, read, missing = _NODE.search(text), _INPUT.search(text), _MISSING.search(text)
+    found = None
+    if named is not None:
+        name = next(filter(None, named.groups()), "")
+        found = next((node for node in _nodes(model) if name and node.name == name), None)
+    elif read is not None:
+        tensor = next(filter(None, read.groups()), "")
+        return next((node for node in _nodes(model) if tensor in node.input), None)
+    if found is None and missing is not None:  # the optimizer has renamed the node
+        return next((node for node in _nodes(model) if node.op_type == missing[1]), None)
+    return found
+
+
+def refuse_fatal(model: ModelProto, arrays: Sequence[Array], path: Path) -> None:
+    """Raise FileError for empty arrays where they would not fail but end the process (onnxruntime 1.32)."""
+    if all(array.size for array in arrays):
+        return
+    node = next((node for node in _nodes(model) if node.op_type in _FATAL_WHEN_EMPTY), None)
+    if node is not None:
+        raise FileError(
+            f"{path}: onnxruntime cannot run its {node.op_type}, node {node.name!r}, on an empty batch",
+            remedy="feed at least one row and one time step",
+        )
+
+
+def _nodes(model: ModelProto) -> Iterator[NodeProto]:
+    """Every node, those in subgraphs and functions too."""
+    pending = [model.graph.node, *(function.node for function in model.functions)]
+    while pending:
+        for node in pending.pop():
+            yield node
+            pending.extend(attribute.g.node for attribute in node.attribute if attribute.HasField("g"))
+
+
+def _facts(text: str, node: NodeProto | None) -> list[tuple[str, str]]:
+    props = () if node is None else node.metadata_props
+    layer = [("layer", prop.value) for prop in props if prop.key == "dagir.layer"]
+    return [*layer, ("onnxruntime", onnxruntime.__version__), ("it says", text)]
+
+
+_REMEDY = "make the layers with dtype='float32', or run on the numpy backend; to_onnx still writes the file"

@@ -1,0 +1,127 @@
+"""What a model is compared with: backends by name, models, executables, models of Keras, files of any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from dagir.errors import ArgumentError
+from dagir.ir.graph import Graph
+from dagir.modeling.model import Model
+from dagir.runtime.backend import Executable, backend, graph_of, lower
+from dagir.serialization import load
+from dagir.support.frameworks import is_keras_layer, kind
+
+_SUFFIXES = (".dagir", ".keras", ".h5", ".onnx")
+_TAKEN = (
+    "give backends by name ('onnx'), a Model, an executable, a Keras model, the path of a "
+    f"{', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]} file, a list of these, or a dict of them by a name of your choice"
+)
+
+
+def sides(model: Model | Graph, given: Any, options: Mapping[str, Any]) -> dict[str, Executable]:
+    """Executables by name. options: of the backends that are lowered here, by the backend's name.
+
+    Raises ArgumentError for what has other inputs or outputs than the model, and for what cannot be compared with it.
+    """
+    named = list(_named(given))
+    known = [side for _, side in named if _is_backend(side)] if not isinstance(given, Mapping) else []
+    for name, chosen in options.items():
+        if name not in known or not isinstance(chosen, Mapping):
+            raise ArgumentError(
+                f"verify has no argument {name!r}",
+                remedy=f"options of a backend are a dict under its name: {', '.join(known) or 'none is lowered here'}",
+            )
+    found: dict[str, Executable] = {}
+    for name, side in named:
+        if name in found:
+            raise ArgumentError(f"two sides are called {name!r}", remedy="give a dict, with names of your choice")
+        found[name] = lower(model, side, **options.get(side, {})) if _is_backend(side) else _opened(model, name, side)
+    return found
+
+
+def is_side(thing: Any) -> bool:
+    """Whether something is a model, an executable or a model of Keras, which a model can be compared with."""
+    return isinstance(thing, (Executable, Model, Graph)) or is_keras_layer(thing)
+
+
+def _named(given: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(given, Mapping):
+        yield from given.items()
+        return
+    for side in given if isinstance(given, Sequence) and not isinstance(given, str) else [given]:
+        if isinstance(side, (str, PathLike)):
+            yield str(side) if _is_backend(side) else Path(side).name, side
+        elif is_side(side):
+            yield ("other" if isinstance(side, Executable) else side.name), side
+        else:
+            raise _refused(side)
+
+
+def _is_backend(side: Any) -> bool:
+    """Whether it is a name, and not the path of a file."""
+    return isinstance(side, str) and Path(side).suffix not in _SUFFIXES
+
+
+def _refused(side: Any) -> ArgumentError:
+    return ArgumentError(f"a model is not compared with {kind(side)} {side!r:.60}", remedy=_TAKEN)
+
+
+def _opened(model: Model | Graph, name: str, side: Any) -> Executable:
+    if isinstance(side, (str, PathLike)):
+        return opened(Path(side), model)
+    if is_keras_layer(side):
+        return backend("keras").open(side, model)
+    if isinstance(side, (Model, Graph)):
+        side = lower(_alike(model, side, name), "numpy")
+    if not isinstance(side, Executable):
+        raise _refused(side)
+    _check_counts(model, len(side.signature.inputs), len(side.signature.outputs), name)
+    return side
+
+
+def opened(path: Path, model: Model | Graph) -> Executable:
+    """What runs a file: onnxruntime, Keras where it is installed and reads it, else the interpreter.
+
+    Raises ArgumentError for a file of other inputs and outputs, FileError.
+    """
+    if path.suffix not in _SUFFIXES:
+        raise ArgumentError(f"{path} is no model that dagir knows", remedy=_TAKEN)
+    if path.suffix == ".onnx":
+        return backend("onnx").open(path, model)
+    if path.suffix == ".dagir":
+        other = _alike(model, load(path), str(path))
+    else:
+        other = _alike(model, backend("keras").read(path), str(path))
+    if path.suffix == ".keras" and _keras_is_here():
+        return backend("keras").open(path, model)
+    return lower(other, "numpy")
+
+
+def _keras_is_here() -> bool:
+    """Whether a Keras file can be run by Keras itself; else it is read, and run by the interpreter."""
+    return all(find_spec(name) is not None for name in ("keras", "tensorflow"))
+
+
+def _alike(model: Model | Graph, other: Model | Graph, name: str) -> Model | Graph:
+    """The other model, if it has as many inputs and outputs."""
+    graph = graph_of(other)
+    _check_counts(model, len(graph.inputs), len(graph.outputs), name)
+    return other
+
+
+def _check_counts(model: Model | Graph, inputs: int, outputs: int, name: str) -> None:
+    graph = graph_of(model)
+    if (inputs, outputs) != (len(graph.inputs), len(graph.outputs)):
+        raise ArgumentError(
+            f"{name} has other inputs and outputs than the model: {_counted(inputs, outputs)}",
+            facts=[("the model", _counted(len(graph.inputs), len(graph.outputs)))],
+            remedy="take the outputs that both have: dagir.extract(model, outputs=[...])",
+        )
+
+
+def _counted(inputs: int, outputs: int) -> str:
+    return f"{inputs} input{'s' if inputs != 1 else ''}, {outputs} output{'s' if outputs != 1 else ''}"

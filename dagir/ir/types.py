@@ -1,0 +1,226 @@
+"""The types of values: DType, Shape, TensorType, and broadcasting."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import ml_dtypes
+import numpy as np
+
+from dagir.errors import ArgumentError, ShapeError
+from dagir.ir import dims
+from dagir.ir.dims import Dim, SymbolicDim
+
+Shape: TypeAlias = tuple[Dim, ...]
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+
+class DType(StrEnum):
+    """The dtype of an element. A member equals its own name: `DType.FLOAT32 == "float32"`."""
+
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+    INT8 = "int8"
+    INT16 = "int16"
+    INT32 = "int32"
+    INT64 = "int64"
+    UINT8 = "uint8"
+    UINT16 = "uint16"
+    UINT32 = "uint32"
+    UINT64 = "uint64"
+    BOOL = "bool"
+    STRING = "string"
+
+    @cached_property
+    def numpy(self) -> np.dtype[Any]:
+        """The NumPy dtype."""
+        if self is DType.STRING:
+            return np.dtypes.StringDType()
+        return np.dtype(ml_dtypes.bfloat16 if self is DType.BFLOAT16 else self.value)
+
+    @cached_property
+    def is_float(self) -> bool:
+        """Whether this is a floating-point dtype."""
+        return "float" in self.value
+
+    @cached_property
+    def is_integer(self) -> bool:
+        """Whether this is an integer dtype (bool is not)."""
+        return "int" in self.value
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The words by which ops accept dtypes: any, number, signed, float, integer, bool, string."""
+        kinds = {"any", str(self) if self in (DType.BOOL, DType.STRING) else "number"}
+        if self.is_float:
+            kinds |= {"float", "signed"}
+        elif self.is_integer:
+            kinds |= {"integer"} | (set() if self.value.startswith("u") else {"signed"})
+        return frozenset(kinds)
+
+    @cached_property
+    def eps(self) -> float:
+        """The distance from 1 to the next float."""
+        return float(ml_dtypes.finfo(self.numpy).eps)
+
+    @cached_property
+    def tiny(self) -> float:
+        """The smallest normal float."""
+        return float(ml_dtypes.finfo(self.numpy).smallest_normal)
+
+    @classmethod
+    def of(cls, value: object) -> DType:
+        """The DType for a name, a NumPy dtype or a DType. Raises ArgumentError that lists the names."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, np.dtypes.StringDType):
+            return cls.STRING
+        try:
+            return cls(value if isinstance(value, str) else np.dtype(value).name)  # type: ignore[call-overload]
+        except (ValueError, TypeError):
+            known = ", ".join(cls)
+            raise ArgumentError(f"{value!r} is not a dtype", remedy=f"use one of {known}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """A dtype and a shape; what is known of a value before it is computed."""
+
+    dtype: DType
+    shape: Shape
+
+    @property
+    def rank(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    def with_shape(self, shape: Shape) -> TensorType:
+        """The same dtype with another shape."""
+        return TensorType(self.dtype, shape)
+
+    def with_dtype(self, dtype: DType) -> TensorType:
+        """The same shape with another dtype."""
+        return TensorType(dtype, self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def type_of(array: Array) -> TensorType:
+    """The type of a NumPy array."""
+    return TensorType(DType.of(array.dtype), tuple(array.shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """Two sizes that must be equal at run time, because build time could not tell."""
+
+    left: Dim
+    right: Dim
+
+    def __str__(self) -> str:
+        return f"{self.left} == {self.right}"
+
+
+class _Pending(threading.local):
+    def __init__(self) -> None:
+        self.equations: list[Equation] = []
+
+
+_pending = _Pending()
+
+
+def take_equations() -> tuple[Equation, ...]:
+    """The equations recorded since the last call: they belong to the node whose types were just inferred."""
+    if not _pending.equations:
+        return ()
+    taken = tuple(_pending.equations)
+    _pending.equations.clear()
+    return taken
+
+
+def equate(left: Dim, right: Dim) -> Dim | None:
+    """The one size that both must be; None if they differ for certain. What is undecided is checked at run time."""
+    if left == right:
+        return left
+    if dims.provably_equal(left, right) is False:
+        return None
+    _pending.equations.append(Equation(left, right))
+    return left if isinstance(left, int) else right
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """The shape that NumPy's broadcasting gives. Raises ShapeError with the offending axes marked."""
+    first = shapes[0]
+    if all(shape is first or shape == first for shape in shapes):
+        return first
+    rank = max(map(len, shapes))
+    result: list[Dim] = []
+    for axis in range(-rank, 0):
+        sizes = [(index, shape[axis]) for index, shape in enumerate(shapes) if len(shape) >= -axis]
+        result.append(_broadcast_axis(axis, sizes, shapes))
+    return tuple(result)
+
+
+def _broadcast_axis(axis: int, sizes: Sequence[tuple[int, Dim]], shapes: Sequence[Shape]) -> Dim:
+    merged: Dim = 1
+    owner = -1
+    for index, size in sizes:
+        if size == 1:
+            continue
+        agreed = size if merged == 1 else equate(merged, size)
+        if agreed is None:
+            raise ShapeError(
+                f"shapes do not broadcast: {merged} against {size} on axis {axis}",
+                marks={owner: [len(shapes[owner]) + axis], index: [len(shapes[index]) + axis]},
+                remedy="make the two sizes equal, or one of them 1",
+            )
+        merged, owner = agreed, index
+    return merged
+
+
+def normalize_axis(axis: int, rank: int, what: str = "axis") -> int:
+    """`axis` counted from the front. Raises ArgumentError that gives the valid range."""
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise ArgumentError(f"{what} must be an int, got {axis!r}")
+    if not -rank <= axis < rank:
+        valid = f"from {-rank} to {rank - 1}" if rank else "none: the value is a scalar"
+        raise ArgumentError(f"{what} {axis} is out of range for rank {rank}", remedy=f"valid axes: {valid}")
+    return int(axis) % rank
+
+
+def normalize_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """Axes counted from the front, in order; None is all of them. Raises ArgumentError."""
+    if axes is None:
+        return tuple(range(rank))
+    listed: list[Any] = list(axes) if isinstance(axes, (list, tuple, range, np.ndarray)) else [axes]
+    found = sorted(normalize_axis(axis, rank) for axis in listed)
+    if len(set(found)) != len(found):
+        raise ArgumentError(f"axes {tuple(listed)} name an axis twice")
+    return tuple(found)
+
+
+def shape_from_user(shape: Sequence[object], name: str) -> Shape:
+    """Read a shape as a user writes it: ints, names, expressions, None for a fresh name. Raises ArgumentError."""
+    if isinstance(shape, (str, int)) or not isinstance(shape, Iterable):
+        raise ArgumentError(f"a shape is a tuple, got {shape!r}", remedy=f"write ({shape!r},)")
+    return tuple(_dim_from_user(size, f"{name}_dim{axis}") for axis, size in enumerate(shape))
+
+
+def _dim_from_user(size: object, fresh: str) -> Dim:
+    if size is None:
+        return dims.symbol(fresh if fresh.isidentifier() else "dim" + "".join(c if c.isalnum() else "_" for c in fresh))
+    if isinstance(size, SymbolicDim):
+        return size
+    if isinstance(size, str):
+        return dims.parse(size)
+    if isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size >= 0:
+        return int(size)
+    raise ArgumentError(f"{size!r} is not a size", remedy="use an int of at least 0, a name such as 'time', or None")

@@ -1,0 +1,161 @@
+"""Layers that change the colors of images at random while a network trains, and are the identity at inference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagir import ops
+from dagir.ir.graph import Value
+from dagir.layers.augmentation import Augmentation, FloatAugmentation
+
+__all__ = [
+    "MixUp",
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
+    "RandomContrast",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPosterization",
+    "RandomSaturation",
+    "Solarization",
+]
+
+
+class Solarization(Augmentation):
+    """Adds to the values of images, and inverts those above a threshold.  keras.layers.Solarization."""
+
+    def __init__(
+        self,
+        addition_factor: Any = 0.0,
+        threshold_factor: Any = 0.0,
+        value_range: Any = (0, 255),
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+
+
+class RandomBrightness(FloatAugmentation):
+    """Makes images lighter or darker.  keras.layers.RandomBrightness."""
+
+    def __init__(self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+
+class RandomContrast(FloatAugmentation):
+    """Changes the contrast of images.  keras.layers.RandomContrast."""
+
+    def __init__(self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+
+class RandomColorDegeneration(FloatAugmentation):
+    """Takes colour out of images.  keras.layers.RandomColorDegeneration."""
+
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomColorJitter(FloatAugmentation):
+    """Changes brightness, contrast, saturation and hue.  keras.layers.RandomColorJitter."""
+
+    def __init__(
+        self,
+        value_range: Any = (0, 255),
+        brightness_factor: Any = None,
+        contrast_factor: Any = None,
+        saturation_factor: Any = None,
+        hue_factor: Any = None,
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomHue(FloatAugmentation):
+    """Turns the hues of images.  keras.layers.RandomHue."""
+
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomSaturation(FloatAugmentation):
+    """Changes the saturation of images.  keras.layers.RandomSaturation."""
+
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomInvert(FloatAugmentation):
+    """Inverts images.  keras.layers.RandomInvert."""
+
+    def __init__(
+        self,
+        factor: Any = 1.0,
+        value_range: Any = (0, 255),
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomPosterization(FloatAugmentation):
+    """Leaves fewer bits to the values of images.  keras.layers.RandomPosterization."""
+
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class MixUp(FloatAugmentation):
+    """Blends images with others of the batch.  keras.layers.MixUp."""
+
+    def __init__(
+        self, alpha: Any = 0.2, data_format: str | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+
+class RandomGrayscale(Augmentation):
+    """Makes images grey.  keras.layers.RandomGrayscale."""
+
+    def __init__(
+        self, factor: Any = 0.5, data_format: str | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+
+    def call(self, data: Value, training: Any = None) -> Value:
+        """x: number[n, h, w, c] -> the same values and dtype."""
+        self.spatial_axes(data)
+        return ops.identity(ops.cast(data, self.dtype) if data.dtype.is_float else data)

@@ -1,0 +1,1 @@
+"""Model, and what is done with one: training, extraction, subclassing, calls made again."""

@@ -1,0 +1,250 @@
+"""Taking models apart: a model from other inputs to other outputs, and a part of a model replaced."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+from dagir.errors import ArgumentError, InvalidGraph
+from dagir.ir.graph import Graph, Value
+from dagir.ir.nest import flatten, map_structure
+from dagir.layers import InputLayer, Layer
+from dagir.modeling.call_order import in_call_order
+from dagir.modeling.model import Model
+from dagir.modeling.retracing import Replay, _outermost
+from dagir.ops import Call
+from dagir.support.frameworks import takes_a_model
+from dagir.support.location import LayerCall
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value of a model, and the calls of nested models, outermost first, in whose graph it is."""
+
+    value: Value
+    calls: tuple[LayerCall, ...] = ()
+
+
+def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = None) -> Model:
+    """A model over the same nodes and weights, from other inputs to other outputs.
+
+    outputs, inputs: Values, layers, names of values or layers ("dense_1", or "encoder/conv2d" inside a nested model
+    or layer; "dense:1" is the second call of a shared layer), or structures of them. A layer with several outputs
+    stands for all of them, as `layer.output` has them; as inputs, for those that the outputs need. What is inside a
+    nested model is computed as it is there, from this model's inputs. Raises ArgumentError with the nearest names.
+    """
+    _check(model, "extract")
+    wanted = map_structure(lambda leaf: resolve(model, leaf), outputs)
+    sources, spare = (None, set()) if inputs is None else _sources(model, inputs)
+    expand = {call for found in flatten([wanted, sources]) if found is not None for call in found.calls}
+    label = name or f"{model.name}_features"
+    if not expand:
+        return _between(model, Replay(), wanted, sources, spare, label)
+    try:
+        return _between(model, Replay(expand, nested=False), wanted, sources, spare, label)
+    except InvalidGraph:  # names differ by the models' names only
+        return _between(model, Replay(expand), wanted, sources, spare, label)
+
+
+def _between(model: Model, replay: Replay, wanted: Any, sources: Any, spare: set[Found], name: str) -> Model:
+    if replay.expand:
+        replay.run(model.graph, model.graph.inputs)
+
+    def final(found: Found) -> Value:
+        return replay.values.get(found.value, found.value)
+
+    outputs = map_structure(final, wanted)
+    if sources is None:
+        return Model(_needed_inputs(model.input, flatten(outputs)), outputs, name=name)
+    inputs = map_structure(final, sources)
+    return Model(_needed_inputs(inputs, flatten(outputs), set(map(final, spare))), outputs, name=name)
+
+
+def _sources(model: Model, inputs: Any) -> tuple[Any, set[Found]]:
+    """Where a model shall begin, the outputs of a layer with several beside the others, and these outputs."""
+    several: set[Found] = set()
+
+    def read(leaf: Any) -> Any:
+        found = resolve(model, leaf)
+        if isinstance(found, Found):
+            return found
+        several.update(flatten(found))
+        return flatten(found)
+
+    if type(inputs) not in (list, tuple):
+        return map_structure(read, inputs), several
+    spliced: list[Any] = []
+    for part in inputs:
+        found = map_structure(read, part)
+        spliced += found if isinstance(found, list) and not isinstance(part, list) else [found]
+    return type(inputs)(spliced), several
+
+
+def replace(model: Model, parts: Mapping[Any, Any], name: str | None = None) -> Model:
+    """A model in which some layers are others; all else is the same layers, called again, with the same weights.
+
+    parts: what is replaced (a layer, its name, or a Value that it returned), and what comes in its place: a layer,
+    a model or a function, called on what the old layer was called on, or a Value. Raises ArgumentError.
+    """
+    _check(model, "replace")
+    by: dict[Any, Callable[..., Any]] = {}
+    for key, part in parts.items():
+        found = flatten(resolve(model, key))[0]
+        node = found.value.node
+        if found.calls or node is None:
+            raise ArgumentError(f"{key!r} is no layer of model {model.name!r} itself, so it is not replaced")
+        by[_outermost(node) or node] = _function(part)
+    replay = Replay(by=by)
+    replay.run(model.graph, model.graph.inputs)
+    outputs = replay.moved(model.output)
+    return Model(_needed_inputs(model.input, flatten(outputs)), outputs, name=name or model.name)
+
+
+def _function(part: Any) -> Callable[..., Any]:
+    if isinstance(part, Value):
+        return lambda *_, **__: part
+    if not callable(part):
+        raise ArgumentError(f"a layer is replaced by a layer, a model, a function or a Value, got {part!r}")
+    return part  # type: ignore[no-any-return]
+
+
+def _check(model: Any, what: str) -> None:
+    if not isinstance(model, Model):
+        raise takes_a_model(what, model)
+
+
+def resolve(model: Model, leaf: Any) -> Any:
+    """Where a Value, a layer or a name is in a model: a Found, or for a layer's several outputs a structure of these.
+
+    Raises ArgumentError with the nearest names.
+    """
+    if isinstance(leaf, Value):
+        return _by_value(model, leaf) or Found(leaf)
+    if isinstance(leaf, Layer):
+        matches = _by_layer(model, leaf)
+        if not matches:
+            raise ArgumentError(f"layer {leaf.name!r} is not called in model {model.name!r}")
+        return _only(matches, leaf.name, None)
+    if not isinstance(leaf, str):
+        raise ArgumentError(f"a part of a model is given as a Value, a layer or a name, got {leaf!r}")
+    name, place = _split(leaf)
+    known = _names(model)
+    matches = known.get(leaf, []) or known.get(name, [])
+    if not matches:
+        raise _unknown(model, name, known)
+    return _only(matches, name, None if leaf in known else place)
+
+
+def _split(text: str) -> tuple[str, int | None]:
+    name, colon, number = text.rpartition(":")
+    return (name, int(number)) if colon and number.isdecimal() else (text, None)
+
+
+def _only(matches: Sequence[Any], name: str, place: int | None) -> Any:
+    if place is None and len(matches) > 1:
+        raise ArgumentError(
+            f"{name!r} is called {len(matches)} times",
+            remedy=f"say which call: {name}:0 to {name}:{len(matches) - 1}, or give the Value",
+        )
+    if place is not None and place >= len(matches):
+        raise ArgumentError(f"{name!r} is called {len(matches)} times, there is no call {place}")
+    return matches[place or 0]
+
+
+def _unknown(model: Model, name: str, known: Mapping[str, Any]) -> ArgumentError:
+    near = difflib.get_close_matches(name, known, n=3)
+    if not near:  # the end of a path is what people remember
+        near = [full for full in known if full.rsplit("/", 1)[-1] == name.rsplit("/", 1)[-1]][:3]
+    listed = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(list(known)[:8])}"
+    return ArgumentError(f"model {model.name!r} has no layer or value {name!r}", remedy=listed)
+
+
+def _names(model: Model, prefix: str = "", above: tuple[LayerCall, ...] = ()) -> dict[str, list[Any]]:
+    """Every name in a model, those of nested models with their path before them: what `resolve` gives, once each."""
+    names: dict[str, dict[tuple[Value, ...], Any]] = {}
+    graph: Graph = model.graph
+    calls = _calls(graph)
+    named: list[tuple[str, Any]] = [(value.name, value) for value in graph.inputs]
+    named += [(v.explicit_name, v) for node in graph.nodes for v in node.outputs if v.explicit_name is not None]
+    named += [(call.path, call.outputs) for call in calls if _are_values(call.outputs)]
+    for name, outputs in named:
+        names.setdefault(f"{prefix}{name}", {}).setdefault(tuple(flatten(outputs)), _found(outputs, above))
+    listed = {name: list(found.values()) for name, found in names.items()}
+    for call in calls:
+        if _is_nested(call):
+            inner = _names(call.layer, f"{prefix}{call.path}/", (*above, call))  # type: ignore[arg-type]
+            for name, found in inner.items():
+                listed.setdefault(name, []).extend(found)
+    return listed
+
+
+def _found(outputs: Any, above: tuple[LayerCall, ...]) -> Any:
+    """Outputs in their structure; the only one of a list alone."""
+    leaves = flatten(outputs)
+    return Found(leaves[0], above) if len(leaves) == 1 else map_structure(lambda value: Found(value, above), outputs)
+
+
+def _are_values(outputs: Any) -> bool:
+    leaves = flatten(outputs)
+    return bool(leaves) and all(isinstance(leaf, Value) for leaf in leaves)
+
+
+def _calls(graph: Graph) -> list[LayerCall]:
+    """Every layer call of a graph, those inside others too; those of one layer in its own order."""
+    calls: dict[LayerCall, None] = {}
+    for node in graph.nodes:
+        scope = node.scope
+        while scope is not None and scope not in calls:
+            calls[scope] = None
+            scope = scope.parent
+    return in_call_order(calls)
+
+
+def _is_nested(call: LayerCall) -> bool:
+    """Whether a call is that of a model whose graph stands behind one Call node, so that it can be expanded."""
+    first = next((value for value in flatten(call.outputs) if isinstance(value, Value)), None)
+    node = first.node if first is not None else None
+    return isinstance(call.layer, Model) and call.parent is None and node is not None and isinstance(node.op, Call)
+
+
+def _nested(model: Model) -> list[LayerCall]:
+    calls = dict.fromkeys(node.scope for node in model.graph.nodes if node.scope is not None)
+    return [call for call in in_call_order(calls) if _is_nested(call)]
+
+
+def _by_value(model: Model, value: Value, above: tuple[LayerCall, ...] = ()) -> Found | None:
+    graph = model.graph
+    if value in graph.inputs or (value.node is not None and value.node in set(graph.nodes)):
+        return Found(value, above)
+    for call in _nested(model):
+        found = _by_value(call.layer, value, (*above, call))  # type: ignore[arg-type]
+        if found is not None:
+            return found
+    return None
+
+
+def _by_layer(model: Model, layer: Layer, above: tuple[LayerCall, ...] = ()) -> list[Any]:
+    if isinstance(layer, InputLayer):
+        found = _by_value(model, layer.output)
+        return [] if found is None else [found]
+    calls = [call for call in _calls(model.graph) if call.layer is layer]
+    found_here = [_found(call.outputs, above) for call in calls]
+    for call in _nested(model):
+        found_here += _by_layer(call.layer, layer, (*above, call))  # type: ignore[arg-type]
+    return found_here
+
+
+def _needed_inputs(inputs: Any, outputs: Sequence[Value], spare: Set[Value] | None = None) -> Any:
+    """The inputs that the outputs need; of given ones only the spare may be left out."""
+    values = flatten(inputs)
+    needed = {value for node in Graph(values, outputs).nodes for value in node.inputs} | set(outputs)
+    if spare is not None:
+        needed |= set(values) - spare
+    if all(value in needed for value in values):
+        return inputs
+    if isinstance(inputs, dict):
+        return {key: value for key, value in inputs.items() if not isinstance(value, Value) or value in needed}
+    kept = [value for value in values if value in needed]
+    return kept[0] if len(kept) == 1 else kept

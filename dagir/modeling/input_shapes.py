@@ -1,0 +1,87 @@
+"""A model with other sizes at its inputs: the same layers and weights, its ops inferred anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from dagir.errors import ArgumentError, DagirError
+from dagir.ir import dims
+from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.graph import Node, Value
+from dagir.ir.nest import pack
+from dagir.ir.rewriter import Operands, copy_node, rebuild
+from dagir.ir.types import Shape
+from dagir.layers import Input
+from dagir.modeling.model import Model
+
+Sizes: TypeAlias = Sequence[int | str | None]
+
+
+def resize_inputs(model: Model, shapes: Mapping[str, Sizes]) -> Model:
+    """The model for inputs of these shapes: a number fixes a size, a name or None frees it.
+
+    shapes: by input name, the batch size included; inputs that are not named stay. Raises ArgumentError for another
+    rank, an unknown name, or a free size where the layers take one number alone; ShapeError where they do not take the
+    sizes.
+    """
+    resized = _resized(model, shapes)
+    _check_free(resized, model)
+    return resized
+
+
+def _resized(model: Model, shapes: Mapping[str, Sizes]) -> Model:
+    names = [name for name, _ in model.signature.inputs]
+    for name in shapes:
+        if name not in names:
+            raise ArgumentError(f"there is no input {name!r}", remedy=f"inputs: {', '.join(names)}")
+    sizes: dict[str, Dim] = {}
+    wanted = {
+        value: _wanted(value, name, shapes[name], sizes)
+        for value, name in zip(model.inputs, names, strict=True)
+        if name in shapes
+    }
+    inputs = []
+    for value, name in zip(model.inputs, names, strict=True):
+        shape = wanted.get(value) or tuple(dims.substitute(size, sizes) for size in value.type.shape)
+        inputs.append(Input(batch_shape=shape, dtype=str(value.dtype), name=name))
+
+    def again(node: Node, operands: Operands) -> Sequence[Value]:
+        return copy_node(node, operands, node.op.substitute(sizes)).outputs
+
+    graph = rebuild(model.graph, again, inputs=inputs)
+    return Model(pack(model.input, graph.inputs), pack(model.output, graph.outputs), name=model.name)
+
+
+def _check_free(resized: Model, model: Model) -> None:
+    """What was fixed and is free now must take another number: no shape rule can tell of a size without one."""
+    for (name, free), before in zip(resized.signature.inputs, model.inputs, strict=True):
+        for axis, (size, number) in enumerate(zip(free.shape, before.type.shape, strict=True)):
+            if not isinstance(number, int) or isinstance(size, int):
+                continue
+            other = [
+                2 * number if place == axis else each if isinstance(each, int) else str(each)
+                for place, each in enumerate(free.shape)
+            ]
+            try:
+                _resized(resized, {name: other})
+            except DagirError as error:
+                raise ArgumentError(
+                    f"axis {axis} of input {name!r} cannot be {size!s}: the layers want {number} there "
+                    f"({error.summary})",
+                    remedy=f"leave it at {number}",
+                ) from None
+
+
+def _wanted(value: Value, name: str, shape: Sizes, sizes: dict[str, Dim]) -> Shape:
+    """The new shape of an input; `sizes` learns what becomes of the named sizes of the old one."""
+    old = value.type.shape
+    if len(shape) != len(old):
+        raise ArgumentError(f"input {name!r} has {len(old)} axes, got {len(shape)} sizes: {list(shape)}")
+    found = Input(batch_shape=shape, dtype=str(value.dtype), name=name).type.shape
+    for before, after in zip(old, found, strict=True):
+        if isinstance(before, SymbolicDim) and dims.symbols(before) == {str(before)}:
+            known = sizes.setdefault(str(before), after)
+            if known != after:
+                raise ArgumentError(f"size {before} cannot be both {known} and {after}", remedy="fix it everywhere")
+    return found

@@ -1,0 +1,344 @@
+"""Model: inputs and outputs over a graph, itself a layer. Sequential. Extraction by name or value."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+from dagir.errors import ArgumentError
+from dagir.ir.graph import Graph, Value
+from dagir.ir.naming import auto_name
+from dagir.ir.nest import flatten, flatten_sorted, pack
+from dagir.ir.verifier import check
+from dagir.layers import services as layer_services
+from dagir.layers.base import Layer
+from dagir.layers.core import Input
+from dagir.modeling import services
+from dagir.modeling.keras_order import layers_in_keras_order
+from dagir.modeling.retracing import replay
+from dagir.modeling.signature import Signature, signature_of
+from dagir.modeling.subclassing import trace
+from dagir.modeling.training import Trainable
+from dagir.ops.call import call as call_graph
+from dagir.support.frameworks import framework_of, kind, remedy_for
+from dagir.support.location import current_scope
+
+
+class _NoGraph(ArgumentError, AttributeError):
+    """A model was asked for its graph before it had one."""
+
+
+class _Graph:
+    """Stands for `Model.graph` until an instance has its own."""
+
+    def __get__(self, model: Model | None, owner: type[Model]) -> Graph:
+        if model is None:
+            raise AttributeError("graph")
+        raise _NoGraph(f"model {model.name!r} has no graph yet", remedy="call it on an Input first")
+
+
+class Model(Trainable, Layer):
+    """A network: `inputs` to `outputs`, each one Value, a list or a dict of them.  keras.Model.
+
+    The graph is what the outputs need; a model can be called as a layer. Raises InvalidGraph.
+    A subclass with layers and a `call` of its own is a model too: its first call on a Value gives it its graph.
+    """
+
+    supports_masking = True
+    is_graph = True  # its layers are called as they are when a model is written
+    graph = _Graph()
+
+    def __init__(
+        self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True, **kwargs: Any
+    ) -> None:
+        if name is None and type(self) is Model:
+            name = _functional_name()
+        super().__init__(trainable=True, name=name, **kwargs)
+        if inputs is None and outputs is None and self._is_subclassed():
+            self._trainable = bool(trainable)
+            return
+        if inputs is None or outputs is None:
+            raise ArgumentError("Model takes inputs= and outputs=", remedy="dagir.Model(inputs=x, outputs=y)")
+        self._set_graph(inputs, outputs)
+        if not trainable:
+            self.trainable = False
+
+    def _set_graph(self, inputs: Any, outputs: Any, graph: Graph | None = None, *, unused_inputs: bool = False) -> None:
+        for what, structure in (("inputs", inputs), ("outputs", outputs)):
+            for leaf in flatten(structure):
+                if not isinstance(leaf, Value):
+                    remedy = remedy_for(leaf) if framework_of(leaf) else None
+                    raise ArgumentError(f"{what} of model {self.name!r} hold {_shown(leaf)}, no Value", remedy=remedy)
+        self._input_structure, self._output_structure = inputs, outputs
+        graph = graph or Graph(flatten(inputs), flatten(outputs), self.name)
+        self.__dict__["graph"] = check(graph, unused_inputs=unused_inputs)
+        for layer in self.layers:
+            self._track(layer)
+        self.built = True
+
+    # ---- looking
+
+    @property
+    def inputs(self) -> list[Value]:
+        """The input values."""
+        return list(self.graph.inputs)
+
+    @property
+    def outputs(self) -> list[Value]:
+        """The output values."""
+        return list(self.graph.outputs)
+
+    @property
+    def input(self) -> Any:
+        """The inputs in the structure in which they were given."""
+        return self._input_structure
+
+    @property
+    def output(self) -> Any:
+        """The outputs in the structure in which they were given."""
+        return self._output_structure
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs: those of their Input calls, or the keys of the dict."""
+        return [name for name, _ in self.signature.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs: the dict's keys, or the layers that made them, made unique."""
+        return [name for name, _ in self.signature.outputs]
+
+    @cached_property
+    def signature(self) -> Signature:
+        """Names and types of inputs and outputs."""
+        return signature_of(self.graph, self._input_structure, self._output_structure)
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """Every layer once, in Keras's order: by depth from the outputs."""
+        order = flatten_sorted(self._output_structure)
+        return [layer for layer in layers_in_keras_order(self.graph, order) if isinstance(layer, Layer)]
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by its name or its place. Raises ArgumentError with the nearest names."""
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ArgumentError(f"model {self.name!r} has {len(self.layers)} layers, no layer {index}")
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        names = [layer.name for layer in self.layers]
+        near = difflib.get_close_matches(str(name), names, n=3) or names[:8]
+        raise ArgumentError(f"model {self.name!r} has no layer {name!r}", remedy=f"did you mean {' or '.join(near)}?")
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+    ) -> None:
+        """Print a table of the layers, what they are connected to, and the counts of the weights.
+
+        positions: where the columns end, as shares of the line or in characters. print_fn: takes each line in place of
+        stdout. layer_range: the first and the last layer to show, by name or pattern. Raises ArgumentError.
+        """
+        services.print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    def _repr_svg_(self) -> str | None:
+        """The picture that a notebook shows; none where pygraphviz is missing or the model is big."""
+        return services.notebook_svg(self)
+
+    def _repr_html_(self) -> str | None:
+        """The table that a notebook shows where there is no picture."""
+        return None if services.notebook_svg(self) is not None else services.summary_html(self)
+
+    # ---- as a layer
+
+    def build(self, input_shape: Any) -> None:
+        """Nothing: the layers inside are built."""
+
+    def check_dtype(self, inputs: Any) -> None:
+        """The graph's own inputs decide."""
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """The outputs for other inputs, in the structure of this model's outputs."""
+        given = self._arrange(inputs)
+        masked = any(value.mask is not None for value in (*given, *self.graph.outputs))
+        if masked:  # its layers must see the masks, and what is outside must see theirs, so they are called again
+            return pack(self._output_structure, replay(self.graph, given))
+        return pack(self._output_structure, call_graph(self.graph, given))
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """None: the layers inside, called again, have given the outputs their masks."""
+
+    def _is_subclassed(self) -> bool:
+        return type(self).call not in (Model.call, Sequential.call)
+
+    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self._is_subclassed():
+            return super()._trace(args, kwargs)
+        found = trace(self, args, kwargs, Model)
+        if found is self:
+            return Model.call(self, args[0])
+        scope = current_scope.get()
+        token = current_scope.set(scope.parent if scope is not None else None)  # a model beside this one, not in it
+        try:
+            return found(args[0])
+        finally:
+            current_scope.reset(token)
+
+    def _arrange(self, inputs: Any) -> list[Value]:
+        if isinstance(inputs, Mapping):
+            missing = [name for name in self.input_names if name not in inputs]
+            if missing:
+                raise self._without(missing[0], [name for name in inputs if name not in self.input_names])
+            return [inputs[name] for name in self.input_names]
+        values = flatten(inputs)
+        if len(values) != len(self.graph.inputs):
+            raise ArgumentError(
+                f"model {self.name!r} takes {len(self.graph.inputs)} inputs, got {len(values)}",
+                remedy=f"its inputs are: {', '.join(self.input_names)}",
+            )
+        return values
+
+    def _without(self, missing: str, unknown: Sequence[str]) -> ArgumentError:
+        """The error for a dict that lacks an input, and has others perhaps in its place."""
+        remedy = f"its inputs are: {', '.join(self.input_names)}"
+        if not unknown:
+            return ArgumentError(f"model {self.name!r} needs input {missing!r}", remedy=remedy)
+        near = difflib.get_close_matches(str(unknown[0]), self.input_names, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return ArgumentError(
+            f"model {self.name!r} has no input {unknown[0]!r}, and needs {missing!r}", remedy=hint + remedy
+        )
+
+    def save(self, path: str | PathLike[str], overwrite: bool = True) -> None:
+        """Write the model, its weights included, to a .dagir file. Raises FileError. Read it with dagir.load."""
+        services.save(self, path, overwrite=overwrite)
+
+    def save_weights(self, path: str | PathLike[str], overwrite: bool = True) -> None:
+        """Write the weights alone to a .safetensors file. Raises FileError."""
+        services.save_weights(self, path, overwrite=overwrite)
+
+    def load_weights(self, path: str | PathLike[str]) -> None:
+        """Read weights that save_weights wrote, by name or in order. Raises FileError before anything is changed."""
+        services.load_weights(self, path)
+
+    def to_json(self, **options: Any) -> str:
+        """The architecture as JSON text, for dagir.model_from_json. options: json.dumps's. Raises ArgumentError."""
+        return services.to_json(self, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layers' configurations and their connections as plain data. Raises ArgumentError."""
+        return super().get_config() if self._is_subclassed() else services.architecture(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, type[Layer]] | None = None) -> Any:
+        """The model that get_config describes, with new weights. custom_objects: classes of custom layers by name."""
+        return services.from_architecture(config, custom_objects) if "layers" in config else cls(**config)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A model of its own, its weights copied too, what was shared shared; a Lambda is its graph, as in a file."""
+        if self._is_document():
+            return services.copied_model(self, memo)
+        make, parts = layer_services.reduced_layer(self)
+        return make(*copy.deepcopy(parts, memo))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For copy and pickle: the document of a .dagir file, and the arrays."""
+        return services.reduced_model(self) if self._is_document() else super().__reduce__()
+
+    def _is_document(self) -> bool:
+        return "graph" in vars(self) and not self._is_subclassed()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: {', '.join(self.input_names)} -> {', '.join(self.output_names)}>"
+
+
+class Sequential(Model):
+    """A stack of layers, built at once if it starts with an input, else at its first call.  keras.Sequential."""
+
+    def __init__(self, layers: Sequence[Any] = (), trainable: bool = True, name: str | None = None) -> None:
+        Layer.__init__(self, trainable=True, name=name)
+        self._stack: list[Layer] = []
+        self._source: Value | None = None
+        for layer in layers:
+            self.add(layer)
+        if not trainable:
+            self.trainable = False
+
+    def add(self, layer: Any) -> None:
+        """Put a layer, or first of all an Input, on top. Raises ArgumentError."""
+        self.__dict__.pop("layers", None)
+        self.__dict__.pop("signature", None)
+        source = layer if isinstance(layer, Value) else getattr(layer, "_calls", None) and _input_of(layer)
+        if isinstance(source, Value) and source.is_input and not self._stack:
+            self._source = source
+        elif isinstance(layer, Layer):
+            self._stack.append(layer)
+            self._track(layer)
+        else:
+            remedy = remedy_for(layer) if framework_of(layer) else None
+            raise ArgumentError(f"Sequential takes layers, and an Input first; got {_shown(layer)}", remedy=remedy)
+        if self._source is not None and self._stack:
+            self._close()
+
+    def pop(self) -> None:
+        """Take the top layer off."""
+        if not self._stack:
+            raise ArgumentError(f"model {self.name!r} has no layer to pop")
+        self._sublayers.pop(self._stack.pop(), None)
+        self.__dict__.pop("layers", None)
+        self.__dict__.pop("signature", None)
+        if self._source is not None and self._stack:
+            self._close()
+
+    def _close(self) -> None:
+        """Call the layers: the graph is the model's own, wherever the model is called, and so are new weights."""
+        assert self._source is not None
+        value: Any = self._source
+        scope = current_scope.get()
+        known = {weight for layer in self._stack for weight in layer.weights}
+        token = current_scope.set(None)
+        try:
+            for layer in self._stack:
+                value = layer(value)
+        finally:
+            current_scope.reset(token)
+        for weight in dict.fromkeys(weight for layer in self._stack for weight in layer.weights):
+            if weight not in known:
+                weight.name = f"{self.name if scope is None else scope.path}/{weight.name}"
+        self._set_graph(self._source, value)
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """The layers, bottom first, without the input."""
+        return list(self._stack)
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """Build on the first call, then as any model."""
+        if self._source is None:
+            (value,) = flatten(inputs)
+            self._source = Input(batch_shape=("batch", *value.shape[1:]), dtype=value.dtype, name=f"{self.name}_input")
+            self._close()
+        return super().call(inputs, training, mask)
+
+
+def _shown(thing: Any) -> str:
+    return kind(thing) if framework_of(thing) else repr(thing)
+
+
+def _input_of(layer: Layer) -> Any:
+    return layer.output if type(layer).__name__ == "InputLayer" else None
+
+
+def _functional_name() -> str:
+    return auto_name("functional")

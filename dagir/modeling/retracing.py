@@ -1,0 +1,138 @@
+"""Replay: call the layers of a graph again, on other values, so that masks travel through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.nest import flatten, map_structure, pack
+from dagir.ir.rewriter import copy_node
+from dagir.layers.base import Layer
+from dagir.modeling.call_order import places_of, restore_order
+from dagir.support.location import LayerCall, current_scope
+
+By = Callable[..., Any]
+
+
+class Replay:
+    """Runs graphs anew. `values` holds for each value of theirs the new one.
+
+    expand: calls of models that become the calls within them, as parts of the model's call if `nested`, else beside
+    the others. by: what stands in for a layer call, or for a node of
+    no layer: a function of the same arguments.
+    """
+
+    def __init__(
+        self,
+        expand: Collection[LayerCall] = (),
+        by: Mapping[LayerCall | Node, By] | None = None,
+        nested: bool = True,
+    ) -> None:
+        self.expand, self.by, self.nested = expand, by or {}, nested
+        self.values: dict[Value, Value] = {}
+        self._made: list[tuple[LayerCall, tuple[int, ...]]] = []
+        self._places: dict[LayerCall, int] = {}
+        self._above: tuple[int, ...] = ()  # which calls of the models that are expanded
+
+    def run(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
+        """The outputs of the graph over `inputs`, each outermost layer called anew, nodes of no layer copied."""
+        outputs = self._run(graph, inputs)
+        restore_order(self._made)
+        return outputs
+
+    def _run(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
+        self.values.update(zip(graph.inputs, inputs, strict=True))
+        cut = _cut_calls(graph)
+        self._places |= places_of(call for node in graph.nodes if (call := _outermost(node)) is not None)
+        called: set[LayerCall] = set()
+        for node in graph.nodes:
+            call = _outermost(node)
+            if call is None or call in cut:
+                self._copy(node)
+            elif call not in called:
+                called.add(call)
+                self._call_again(call, call.layer)
+        return [self.values.get(value, value) for value in graph.outputs]
+
+    def moved(self, structure: Any) -> Any:
+        """The structure with the new values in place of the old ones."""
+        return map_structure(lambda leaf: self.values.get(leaf, leaf) if isinstance(leaf, Value) else leaf, structure)
+
+    def _copy(self, node: Node) -> None:
+        operands = self.moved(node.inputs)
+        if node in self.by:
+            made = flatten(self.by[node](*operands))
+        else:
+            made = list(copy_node(node, operands, scope=current_scope.get()).outputs)
+        self.values.update(zip(node.outputs, made, strict=True))
+
+    def _call_again(self, call: LayerCall, layer: Any) -> None:
+        args, kwargs = self.moved(call.args), self.moved(call.kwargs)
+        if call in self.expand:
+            outputs = self._expanded(call, layer, args, kwargs)
+        else:
+            part = self.by.get(call, layer)
+            outputs = part(*args, **kwargs)
+            if isinstance(part, Layer):
+                self._made.append((part._calls[-1], (*self._above, self._places.get(call, 0))))
+        pairs = list(zip(flatten(call.outputs), flatten(outputs), strict=True))
+        self.values.update(pairs)
+        for old, new in pairs:
+            if old.mask is not None and new.mask is not None:
+                self.values[old.mask] = new.mask
+
+    def _expanded(self, call: LayerCall, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        above, self._above = self._above, (*self._above, self._places.get(call, 0))
+        try:
+            if not self.nested:
+                return pack(model.output, self._run(model.graph, model._arrange(args[0])))
+            made = LayerCall(model, current_scope.get(), call.location, args, kwargs)
+            token = current_scope.set(made)
+            try:
+                made.outputs = pack(model.output, self._run(model.graph, model._arrange(args[0])))
+            finally:
+                current_scope.reset(token)
+        finally:
+            self._above = above
+        model._calls.append(made)
+        self._made.append((made, (*self._above, self._places.get(call, 0))))
+        return made.outputs
+
+
+def replay(graph: Graph, inputs: Sequence[Value]) -> list[Value]:
+    """The outputs of the graph over `inputs`, each outermost layer called anew, nodes of no layer copied."""
+    return Replay().run(graph, inputs)
+
+
+def _outermost(node: Node) -> LayerCall | None:
+    call = node.scope.within(None) if node.scope is not None else None
+    return call if call is not None and isinstance(call.layer, Layer) else None
+
+
+def _cut_calls(graph: Graph) -> set[LayerCall]:
+    """The layer calls of which the graph holds a part only: it begins or ends within them."""
+    known = {value for node in graph.nodes for value in node.outputs} | set(graph.inputs)
+    calls = dict.fromkeys(call for node in graph.nodes if (call := _outermost(node)) is not None)
+    cut = {call for call in calls if any(not _is_leaf(value) for value in _arguments(call) - known)}
+
+    def read(value: Value | None, by: LayerCall | None) -> None:
+        maker = _outermost(value.node) if value is not None and value.node is not None else None
+        if maker in calls and maker is not by and value not in outputs[maker]:
+            cut.add(maker)
+
+    outputs = {call: {v for made in flatten(call.outputs) for v in (made, made.mask)} for call in calls}
+    for node in graph.nodes:
+        for value in node.inputs:
+            read(value, _outermost(node))
+    for value in graph.outputs:
+        read(value, None)
+    return cut
+
+
+def _arguments(call: LayerCall) -> set[Value]:
+    return {value for value in flatten([call.args, call.kwargs]) if isinstance(value, Value)}
+
+
+def _is_leaf(value: Value) -> bool:
+    return isinstance(value.source, (Parameter, Constant))

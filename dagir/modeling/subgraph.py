@@ -1,0 +1,43 @@
+"""Cutting: what a graph computes between some of its values, as a model of its own, all sizes known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from dagir.ir.graph import Node, Value
+from dagir.ir.types import take_equations
+from dagir.modeling.model import Model
+
+
+def cut_out(inputs: Mapping[Value, Value], output: Value, sizes: Mapping[str, int]) -> Model:
+    """The nodes from some values to another, over the same weights. Raises InvalidGraph where that needs more.
+
+    inputs: for each value that is cut off, the Input that takes its place. sizes: the number of each named size.
+    """
+    replaced: dict[Value | None, Value | None] = {None: None}
+    replaced.update(inputs.items())
+    for node in nodes_between(inputs, output):
+        copied = _copied(node, replaced, sizes)
+        replaced.update(zip(node.outputs, copied.outputs, strict=True))
+    return Model(list(inputs.values()), replaced.get(output, output), name="minimal")
+
+
+def _copied(node: Node, replaced: Mapping[Value | None, Value | None], sizes: Mapping[str, int]) -> Node:
+    """The node without its layer, whose call was of values that are not in the part."""
+    operands = tuple([replaced.get(value, value) for value in node.inputs])
+    op = node.op.substitute(dict(sizes))
+    types = op.infer(*[None if value is None else value.type for value in operands])
+    return Node(op, operands, types, location=node.location, equations=take_equations())
+
+
+def nodes_between(stops: Collection[Value], output: Value) -> list[Node]:
+    """The nodes that a value depends on, up to the stops, in the order of the graph."""
+    found: dict[Node, None] = {}
+    pending = [output]
+    while pending:
+        value = pending.pop()
+        node = value.node
+        if value not in stops and node is not None and node not in found:
+            found[node] = None
+            pending.extend(operand for operand in node.inputs if operand is not None)
+    return sorted(found, key=lambda node: node.serial)

@@ -1,0 +1,1 @@
+"""From a model to arrays: backends, feeds, guards, and the doors to other frameworks."""

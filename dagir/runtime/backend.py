@@ -1,0 +1,320 @@
+"""Backends: a table of rules, a way to lower, and the executable that comes out. Found by entry point."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeAlias, TypeVar
+
+import numpy as np
+
+from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, ShapeError, UnsupportedOp
+from dagir.ir.diagnostics import describe
+from dagir.ir.dims import evaluate
+from dagir.ir.graph import Graph, Node, Op
+from dagir.ir.nest import pack
+from dagir.ir.types import Array, DType
+from dagir.modeling.model import Model
+from dagir.modeling.signature import Signature, signature_of
+from dagir.modeling.training import Trainer, TrainingState
+from dagir.runtime.emptiness_guard import EmptinessGuard
+from dagir.runtime.feeds import apart, arrange, bind
+from dagir.runtime.index_guard import IndexGuard
+from dagir.support.extras import MissingExtra, needed
+from dagir.support.frameworks import takes_a_model
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+RuleT = TypeVar("RuleT", bound=Callable[..., Any])
+Apply: TypeAlias = Callable[[Sequence[Array | None], DType | None], tuple[Array, ...]]
+Around: TypeAlias = Callable[[Node, Sequence[Array | None], Apply], tuple[Array, ...]]
+
+
+class Rules(Generic[RuleT]):
+    """The rules of one backend, keyed by op class. A second rule for an op is refused."""
+
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+        self._rules: dict[type[Op], RuleT] = {}
+        self._gaps: dict[type[Op], str] = {}
+
+    def rule(self, *ops: type[Op]) -> Callable[[RuleT], RuleT]:
+        """Decorate the rule for one or more ops."""
+
+        def register(function: RuleT) -> RuleT:
+            for op in ops:
+                if op in self._rules or op in self._gaps:
+                    raise ArgumentError(f"{self.backend} has a rule for {op.__name__} already")
+                self._rules[op] = function
+            return function
+
+        return register
+
+    def gap(self, op: type[Op], reason: str) -> None:
+        """Declare that the target truly lacks an op, and why."""
+        if op in self._rules or op in self._gaps:
+            raise ArgumentError(f"{self.backend} has a rule for {op.__name__} already")
+        self._gaps[op] = reason
+
+    def __getitem__(self, op: type[Op]) -> RuleT:
+        try:
+            return self._rules[op]
+        except KeyError:
+            raise self._missing(op) from None
+
+    def __contains__(self, op: type[Op]) -> bool:
+        return op in self._rules
+
+    def __iter__(self) -> Iterator[type[Op]]:
+        return iter(self._rules)
+
+    @property
+    def gaps(self) -> Mapping[type[Op], str]:
+        """The declared gaps with their reasons."""
+        return dict(self._gaps)
+
+    def _missing(self, op: type[Op]) -> UnsupportedOp:
+        reason = self._gaps.get(op)
+        names = {known.__name__: known for known in self._rules}
+        near = difflib.get_close_matches(op.__name__, names, n=3)
+        return UnsupportedOp(
+            f"{self.backend} has no rule for {op.__name__}" + (f": {reason}" if reason else ""),
+            remedy=f"add one with @rules.rule({op.__name__})" + (f"; it has {', '.join(near)}" if near else ""),
+        )
+
+
+@dataclass(frozen=True)
+class FileSummary:
+    """What a model file holds: `op_counts` by the format's own op names, `facts` such as its opset."""
+
+    inputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str], ...]
+    op_counts: Mapping[str, int]
+    weights: int
+    weight_bytes: int
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How to run what was written into a folder: an expression of Python over `model` and `feeds`, a dict of arrays.
+
+    model: the model that the executable was made for, or the part of it. imports: modules that the expression needs.
+    """
+
+    expression: str
+    imports: tuple[str, ...] = ()
+
+
+class Backend(ABC):
+    """A target. Subclasses set `name` and `rules`."""
+
+    name: str
+    rules: Rules[Any]
+
+    @abstractmethod
+    def lower(self, model: Model | Graph, **options: Any) -> Executable:
+        """Turn a model into something that runs."""
+
+    def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
+        """The ways to run a model here that may give different answers, by name."""
+        return {self.name: lambda: self.lower(model)}
+
+    def read(self, source: Any, **options: Any) -> Model:
+        """Read a model of this backend's framework. Raises BackendError where the backend cannot."""
+        raise BackendError(f"the {self.name} backend reads no models")
+
+    def trainer(self, model: Any, **options: Any) -> Trainer:
+        """Compile a model for training. Raises BackendError where the backend cannot train."""
+        raise BackendError(f"the {self.name} backend trains no models")
+
+    def resume(self, model: Any, state: TrainingState) -> Trainer:
+        """Compile a model as it was, and go on where its training stopped. Raises BackendError, FileError."""
+        raise BackendError(f"the {self.name} backend trains no models")
+
+    def open(self, path: Any, model: Model | Graph, **options: Any) -> Executable:
+        """Run a file, or a model of this framework, that has the inputs and outputs of `model`.
+
+        Raises BackendError, and FileError.
+        """
+        raise BackendError(f"the {self.name} backend runs no files")
+
+    def describe(self, path: str | os.PathLike[str]) -> FileSummary:
+        """What a file of this backend's framework holds. Raises BackendError, FileError."""
+        raise BackendError(f"the {self.name} backend describes no files")
+
+
+class Executable(ABC):
+    """Arrays in, arrays out, in the structures of the model. `.artifact` is the native thing.
+
+    It computes with the weights that the model had when it was lowered, as a file would: lower again after `assign`,
+    `set_weights` or `fit`. What comes out shares no memory with what went in.
+    """
+
+    artifact: Any
+
+    def __init__(self, graph: Graph, signature: Signature) -> None:
+        self.signature = signature
+        self._checks = [(equation, node) for node in graph.nodes for equation in node.equations]
+        self._graph = graph
+        self._lock = threading.RLock()  # held while something is made that every call uses
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse copy and pickle: what a framework made of the model stays where it is."""
+        raise BackendError(
+            f"a {type(self).__name__} cannot be copied or pickled: it holds what runs in this process",
+            remedy="copy or pickle the model, and lower it there",
+        )
+
+    @cached_property
+    def _guard(self) -> IndexGuard:
+        return IndexGuard(self._graph, lambda graph: backend("numpy").lower(graph)._run)
+
+    @cached_property
+    def _emptiness(self) -> EmptinessGuard:
+        return EmptinessGuard(self._graph)
+
+    def __call__(self, *feeds: Any) -> Any:
+        """Run. feeds: one array, a list, a dict by input name, or one array per input.
+
+        Returns NumPy arrays in the structure of the model's outputs. Raises FeedError, ShapeError.
+        """
+        arrays = self.arrange(feeds)
+        sizes = self.bind(arrays)
+        self._guard(arrays, sizes)
+        for equation, node in self._checks:
+            if evaluate(equation.left, sizes) != evaluate(equation.right, sizes):
+                raise ShapeError(
+                    f"sizes that had to be equal at run time are not: {equation}",
+                    facts=[("node", describe(node)), ("sizes", ", ".join(f"{k}={v}" for k, v in sizes.items()))],
+                )
+        found = self._empty(sizes)
+        if not found:
+            self._emptiness(sizes)
+            found = apart(self._run(arrays), arrays)
+        return pack(self.signature.output_structure, found)
+
+    def _empty(self, sizes: Mapping[str, int]) -> list[Array]:
+        """The outputs, where their sizes say that they hold nothing: frameworks fail on a batch of 0 here and there."""
+        if all(sizes.values()):
+            return []
+        shapes = [[evaluate(size, sizes) for size in type.shape] for _, type in self.signature.outputs]
+        if not all(0 in shape for shape in shapes):
+            return []
+        return [np.zeros(shape, t.dtype.numpy) for shape, (_, t) in zip(shapes, self.signature.outputs, strict=True)]
+
+    @abstractmethod
+    def _run(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        """Run on arrays in the order of the signature's inputs."""
+
+    def points(self) -> Mapping[str, str]:
+        """The values that `observe` can show: names of `dagir.runtime.probes.points_of`, and what they are called here.
+
+        None where the target cannot be watched.
+        """
+        return {}
+
+    def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
+        """Run, and return the arrays of points, as the model as written has them."""
+        raise BackendError(f"{type(self).__name__} cannot be watched while it runs")
+
+    def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> Executable | None:
+        """What this does between points, with the weights that this has, as an executable of its own.
+
+        model: the same part as a model of one output, all sizes known. inputs: for each of its inputs, the point or
+        the input that it takes the place of. sizes: the numbers of this executable's named sizes. None where that
+        cannot be cut out.
+        """
+        return None
+
+    def keep(self, folder: Path) -> Kept | None:
+        """Write what this runs into a folder, so that others can run it there. None where it cannot be written."""
+        return None
+
+    def arrange(self, feeds: tuple[Any, ...]) -> list[Array]:
+        """What a call was given, as arrays in the order of the signature's inputs. Raises FeedError."""
+        with self._named():
+            return arrange(self.signature.inputs, feeds)
+
+    def bind(self, arrays: Sequence[Array]) -> dict[str, int]:
+        """The number that each named size has in these arrays. Raises FeedError where they contradict."""
+        with self._named():
+            return bind(self.signature.inputs, arrays)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Name the model in what its feeds raise."""
+        try:
+            yield
+        except FeedError as error:
+            raise error.fact("model", self._graph.name) from None
+
+
+def signature(model: Model | Graph) -> Signature:
+    """The signature of a model, or of a bare graph as lists."""
+    if isinstance(model, Model):
+        return model.signature
+    return signature_of(model, list(model.inputs), list(model.outputs))
+
+
+def graph_of(model: Model | Graph) -> Graph:
+    """The graph of a model, or the graph itself."""
+    return model.graph if isinstance(model, Model) else model
+
+
+def at_node(error: DagirError, node: Node) -> DagirError:
+    """The error with the node named, unless it is named already."""
+    if all(label != "node" for label, _ in error.facts):
+        error.fact("node", describe(node))
+    return error
+
+
+_loading = threading.RLock()
+
+
+def backend(name: str) -> Backend:
+    """A backend by name. Raises BackendError that lists those installed."""
+    with _loading:  # packages that import each other are seen half-made where two threads import them at once
+        return _loaded(name)
+
+
+@cache
+def _loaded(name: str) -> Backend:
+    from importlib.metadata import distribution, entry_points  # costs 15 ms, and importing dagir needs no backend
+
+    found = {entry.name: entry for entry in distribution("dagir").entry_points if entry.group == "dagir.backends"}
+    if name not in found:  # a third party's: found by looking at all that is installed
+        found = {entry.name: entry for entry in entry_points(group="dagir.backends")}
+    if name not in found:
+        raise BackendError(f"there is no backend {name!r}", remedy=f"installed: {', '.join(sorted(found))}")
+    try:
+        with needed(f"backend {name!r}"):
+            loaded = found[name].load()
+    except MissingExtra:
+        raise
+    except ImportError as error:
+        raise BackendError(
+            f"backend {name!r} needs a package that is not installed: {error.name}",
+            remedy=f"pip install 'dagir[{name}]'",
+        ) from error
+    return loaded() if not isinstance(loaded, Backend) else loaded
+
+
+def lower(model: Model | Graph, backend_name: str = "numpy", **options: Any) -> Executable:
+    """Compile a model for a backend: "numpy", "onnx", "keras". Options are the backend's (onnx: device, opset).
+
+    The executable keeps the weights as they are now: it does not follow what is assigned later.
+    """
+    if not isinstance(model, (Model, Graph)):
+        raise takes_a_model("lower", model, "a Model or a Graph")
+    return backend(backend_name).lower(model, **options)
+
+
+__all__ = ["Backend", "DType", "Executable", "Kept", "Rules", "at_node", "backend", "graph_of", "lower", "signature"]

@@ -1,0 +1,76 @@
+"""Points: the values inside a model that can be watched while it runs somewhere, and their names.
+
+A point is a value of the model's graph with nested models opened up, by its name in `value_names`. A backend says which
+points still exist after its passes, under which names of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.naming import value_names
+from dagir.ir.value_map import Standing, compose, recorded
+from dagir.modeling.model import Model
+from dagir.passes import DEPLOY, Inline, run
+from dagir.passes.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Points:
+    """graph: nested models opened up. values: its points by name, in the order of the nodes.
+
+    where: the names of the values of the graph that was given, nested models closed.
+    """
+
+    graph: Graph
+    values: Mapping[str, Value]
+    where: Mapping[Value, str]
+
+    @property
+    def names(self) -> dict[Value, str]:
+        """The name of each point."""
+        return {value: name for name, value in self.values.items()}
+
+
+def points_of(model: Model | Graph) -> Points:
+    """The points of a model: every value that a node makes."""
+    given = model.graph if isinstance(model, Model) else model
+    with recorded() as steps:
+        graph = Inline()(given)
+    named = value_names(graph)
+    values = {named[value]: value for node in graph.nodes for value in node.outputs}
+    outer = compose([value for node in given.nodes for value in node.outputs], steps)
+    where = {value: named[standing.value] for value, standing in outer.items() if standing.value in named}
+    return Points(graph, values, where)
+
+
+def points_after(points: Points, pipeline: Pipeline = DEPLOY, disable: Any = ()) -> tuple[Graph, dict[str, Standing]]:
+    """The graph after a pipeline, and what stands there for each point that still exists."""
+    with recorded() as steps:
+        graph = run(points.graph, pipeline, disable)
+    return graph, standing_in(points, graph, steps)
+
+
+def standing_in(points: Points, graph: Graph, steps: Sequence[Mapping[Value, Standing]]) -> dict[str, Standing]:
+    """The points that exist in a graph which passes made of theirs."""
+    alive = {value for node in graph.nodes for value in node.outputs}
+    standings = compose(list(points.values.values()), steps)
+    found = {name: standings[value] for name, value in points.values.items()}
+    return {name: standing for name, standing in found.items() if standing.value in alive}
+
+
+def ancestors(node: Node) -> Iterator[Node]:
+    """The nodes that a node depends on, itself first, each once."""
+    seen = {node}
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        yield current
+        for value in current.inputs:
+            maker = value.node if value is not None else None
+            if maker is not None and maker not in seen:
+                seen.add(maker)
+                pending.append(maker)
