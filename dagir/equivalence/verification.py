@@ -13,7 +13,7 @@ import numpy as np
 
 from dagir.equivalence.bisection import Divergence, Search, bisect
 from dagir.equivalence.comparison import Finding, compare
-from dagir.equivalence.inputs import WIDE, Plan, draw, size_plans, table_rows
+from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial_sources, size_plans, table_rows
 from dagir.equivalence.oracle import MORE, Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Context, Report, Row
@@ -270,14 +270,16 @@ def first_accepted(
 ) -> tuple[list[Array], list[Expected], dict[str, int]]:
     """The first sizes that the graph takes, and that leave something to compare. Raises ArgumentError.
 
+    Where integers are divided by what is drawn, or raised to it, calmer numbers are tried.
     overflow: where large numbers leave the range of the model's dtypes, judge nothing.
     """
     refusal: Exception | None = None
     empty: tuple[list[Array], list[Expected], dict[str, int]] | None = None
-    for sizes in plan.tried:
+    places = partial_sources(oracle.points.graph)
+    for sizes, step in ((sizes, step) for sizes in plan.tried for step in range(CALM_STEPS if places else 1)):
         rng = np.random.default_rng(list(seed))
         try:
-            arrays = draw(oracle.graph, sizes, rng, plan.kind)
+            arrays = calm(draw(oracle.graph, sizes, rng, plan.kind), places, step)
             expected = oracle(arrays, rng, overflow=overflow and plan.kind in WIDE)
         except KeyError as error:
             raise ArgumentError(f"no size is given for {error}", remedy="name every size of the inputs") from None
