@@ -33,6 +33,7 @@ Limits = dict[Value, list[Dim]]
 _CARRIES = (Cast, Concatenate, ExpandDims, Identity, Reshape, Slice, Squeeze, Transpose)
 _BATCHES = ((1, "normal"), (3, "normal"), (17, "spread"), (8, "edges"))
 _MOST_ELEMENTS = 1 << 14
+_MOST_DRAWN = 1 << 30  # elements: 8 GiB in float64, of which verifying needs several
 _MOST_PRODUCTS = 300_000_000  # of ids with weights, in the case that reads tables
 _MOST_READ = 1 << 23  # numbers out of a table at once: 64 MiB in float64
 _LARGEST_SCALE = 256.0
@@ -139,8 +140,10 @@ def draw(
     """An array for each input. Floats are normal with some zeros; ids lie within the tables that they index.
 
     kind: "spread" and "scales" for rows of different sizes, somewhat and widely; "edges" for rows of zeros, ones,
-    large numbers and such. limits: of inputs that index something, found in the graph by default.
+    large numbers and such. limits: of inputs that index something, found in the graph by default. Raises MemoryError.
     """
+    if sum(_elements(graph, sizes).values()) > _MOST_DRAWN:  # the system may end the process, in place of an error
+        raise MemoryError
     known = index_limits(graph) if limits is None else limits
     words = _words(graph)
     return [
