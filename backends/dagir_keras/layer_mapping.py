@@ -187,6 +187,8 @@ def _config(layer: Layer) -> dict[str, Any] | None:
     """The layer's configuration as Keras takes it; None where it holds a function that Keras has no name for."""
     config: dict[str, Any] = {}
     for key, value in layer.get_config().items():
+        if key in layer.set_by_readers:  # what Keras's layer does anyway
+            continue
         if key.endswith("activation") and not _activates_right(getattr(layer, key, value)):
             return None
         held = [leaf for leaf in flatten(value) if isinstance(leaf, Layer)]

@@ -23,6 +23,8 @@ from dagir.support import limits
 MAX_NESTING = 100  # of subgraphs, and of functions that call functions
 _MANY, _RATIO = 5_000, 200  # nodes once functions are opened, and how many times those that are written
 _LARGEST = 1 << 56  # elements of one tensor
+_MOST_AXES = 64
+_AXES = frozenset(("axis", "axes", "batch_axis", "batch_dims", "perm", "time_axis"))  # attributes that name axes
 _KNOWN = frozenset(helper.get_all_tensor_dtypes()) - {TensorProto.UNDEFINED}
 
 
@@ -88,6 +90,8 @@ def check(model: ModelProto, path: Path) -> None:
                 f"{path}: its {written} nodes are {opened} once its functions are opened",
                 remedy="check where the file comes from: no network needs as much",
             )
+        for node in (node for body in bodies for node in body):
+            _check_node(node, path)
         for info in (*model.graph.input, *model.graph.output):
             _check_type(info, path)
         for tensor in _tensors(model, bodies):
@@ -153,6 +157,18 @@ def _opened(bodies: list[list[NodeProto]], names: dict[tuple[str, str, str], int
             stack.append(wanted)
             within.add(wanted)
     return sizes[0]
+
+
+def _check_node(node: NodeProto, path: Path) -> None:
+    """Raise FileError for numbers that onnxruntime uses as places in memory before it looks at them (1.32)."""
+    for attribute in node.attribute:
+        if attribute.name in _AXES and any(abs(axis) > _MOST_AXES for axis in (attribute.i, *attribute.ints)):
+            raise FileError(f"{path}: {attribute.name} of its {node.op_type}, node {node.name!r}, is no axis")
+        counted = (node.op_type, attribute.name) == ("Split", "num_outputs") and not attribute.ref_attr_name
+        if counted and attribute.i != len(node.output):
+            raise FileError(
+                f"{path}: its Split, node {node.name!r}, is said to have {attribute.i} outputs, has {len(node.output)}"
+            )
 
 
 def _check_type(info: ValueInfoProto, path: Path) -> None:

@@ -154,7 +154,7 @@ class Noise:
         self, node: Node, noisy: Sequence[Array | None], results: list[Array], apply: Apply
     ) -> list[Array]:
         """With the errors that noise on operands and results does not bring out, for the ops that have such."""
-        if noisy[0] is None:
+        if noisy[0] is None or not node.outputs[0].dtype.is_float:
             return results
         eps = node.outputs[0].dtype.eps
         size = next((amount for kind, amount in _ABSOLUTE.items() if isinstance(node.op, kind)), None)

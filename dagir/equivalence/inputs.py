@@ -25,12 +25,15 @@ from dagir.ops import (
     Squeeze,
     Transpose,
 )
+from dagir.ops.call import graphs_of
+from dagir.ops.partial import operand
 
 Limits = dict[Value, list[Dim]]
 
 _CARRIES = (Cast, Concatenate, ExpandDims, Identity, Reshape, Slice, Squeeze, Transpose)
 _BATCHES = ((1, "normal"), (3, "normal"), (17, "spread"), (8, "edges"))
 _MOST_ELEMENTS = 1 << 14
+_MOST_DRAWN = 1 << 30  # elements: 8 GiB in float64, of which verifying needs several
 _MOST_PRODUCTS = 300_000_000  # of ids with weights, in the case that reads tables
 _MOST_READ = 1 << 23  # numbers out of a table at once: 64 MiB in float64
 _LARGEST_SCALE = 256.0
@@ -137,8 +140,10 @@ def draw(
     """An array for each input. Floats are normal with some zeros; ids lie within the tables that they index.
 
     kind: "spread" and "scales" for rows of different sizes, somewhat and widely; "edges" for rows of zeros, ones,
-    large numbers and such. limits: of inputs that index something, found in the graph by default.
+    large numbers and such. limits: of inputs that index something, found in the graph by default. Raises MemoryError.
     """
+    if sum(_elements(graph, sizes).values()) > _MOST_DRAWN:  # the system may end the process, in place of an error
+        raise MemoryError
     known = index_limits(graph) if limits is None else limits
     words = _words(graph)
     return [
@@ -228,6 +233,52 @@ def _words(graph: Graph) -> list[str]:
 def _text(type: TensorType, sizes: Mapping[str, int], words: Sequence[str], rng: np.random.Generator) -> Array:
     shape = tuple(evaluate(size, sizes) for size in type.shape)
     return np.asarray(rng.choice(words, shape), type.dtype.numpy)
+
+
+def partial_sources(graph: Graph) -> list[int]:
+    """The places of the inputs that divisors and powers of integers are computed from, which have numbers to avoid."""
+    inner = [each for each in graphs_of(graph) if each is not graph]
+    if any(operand(node) is not None for each in inner for node in each.nodes):
+        return [place for place, value in enumerate(graph.inputs) if value.dtype is not DType.STRING]
+    pending = [value for node in graph.nodes if (value := operand(node)) is not None]
+    seen: set[Value] = set()
+    while pending:
+        value = pending.pop()
+        if value not in seen:
+            seen.add(value)
+            pending.extend(source for source in (value.node.inputs if value.node else ()) if source is not None)
+    return [place for place, value in enumerate(graph.inputs) if value in seen and value.dtype is not DType.STRING]
+
+
+def calm(arrays: Sequence[Array], places: Sequence[int], step: int) -> list[Array]:
+    """Drawn arrays, those at some places made so that fewer numbers computed from them are zero or negative.
+
+    step: how far to go, below CALM_STEPS: 0 not at all, then no zeros, no negative numbers, small ones, one alone.
+    """
+    found = list(arrays)
+    for place in places if step else ():
+        given = arrays[place]
+        numbers = given if given.dtype.kind == "f" else given.astype(np.int64)
+        if step < len(_CALMER):
+            numbers = _CALMER[step](numbers)
+        else:
+            numbers = np.full_like(numbers, step - len(_CALMER) + 1 + place)
+        if given.dtype.kind == "f":  # far from where rounding makes another integer of it
+            numbers = np.trunc(numbers) + np.copysign(0.5, numbers)
+        ends = None if given.dtype.kind not in "iu" else np.iinfo(given.dtype)
+        numbers = numbers if ends is None else np.clip(numbers, int(ends.min), min(int(ends.max), 2**63 - 1))
+        found[place] = numbers.astype(given.dtype)
+    return found
+
+
+_CALMER: tuple[Callable[[Array], Array], ...] = (
+    lambda numbers: numbers,
+    lambda numbers: np.where(np.abs(numbers) < 1, 1, numbers),
+    lambda numbers: np.maximum(np.abs(numbers), 1),
+    lambda numbers: 1 + np.abs(numbers) % 9,
+    lambda numbers: 4 + np.abs(numbers) % 9,
+)
+CALM_STEPS = len(_CALMER) + 5
 
 
 def table_rows(graph: Graph) -> dict[Value, int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from dagir.errors import ArgumentError
+
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being done, and how many evaluations of how many are done."""
 
@@ -13,6 +15,11 @@ class Meter:
     """Counts evaluations. The total grows where more turn out to be needed."""
 
     def __init__(self, listener: Progress | None = None) -> None:
+        if listener is not None and not callable(listener):
+            raise ArgumentError(
+                f"progress takes a function, got a {type(listener).__name__}",
+                remedy="progress=lambda stage, done, total: print(stage, done, total)",
+            )
         self._listener = listener
         self._stage, self._done, self._total = "", 0, 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
@@ -13,7 +14,7 @@ import numpy as np
 
 from dagir.equivalence.bisection import Divergence, Search, bisect
 from dagir.equivalence.comparison import Finding, compare
-from dagir.equivalence.inputs import WIDE, Plan, draw, size_plans, table_rows
+from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial_sources, size_plans, table_rows
 from dagir.equivalence.oracle import MORE, Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Context, Report, Row
@@ -63,21 +64,21 @@ def verify(
         raise takes_a_model("verify", model, "a Model or a Graph")
     samples = _samples_for(graph_of(model)) if samples is None else whole("samples", samples, 2)
     seed, sizes = whole("seed", seed, 0), _checked_sizes(sizes)
-    start = time.perf_counter()
+    meter, start = Meter(progress), time.perf_counter()
     executables = sides(model, backends, options)
     if not executables:
         raise ArgumentError("verify was given no backend to compare", remedy='name some: backends=("numpy", "onnx")')
-    oracle = Oracle(model, samples, Meter(progress))
+    oracle = Oracle(model, samples, meter)
     findings: dict[tuple[str, int], list[Finding]] = {}
     cases: list[Case] = []
     failing: dict[tuple[str, int], list[Array]] = {}
     runs: list[tuple[list[Array], list[Expected]]] = []
     for arrays, first_expected, case in _cases(oracle, inputs, sizes, seed):
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), _enough_memory(case.sizes):
             answers = {name: flatten(exe(list(arrays))) for name, exe in executables.items()}
-        oracle.meter.tick()
-        wide = case.kind in WIDE
-        judged, expected = _judge(oracle, arrays, first_expected, answers, wide, [seed, len(cases), 1])
+            oracle.meter.tick()
+            wide = case.kind in WIDE
+            judged, expected = _judge(oracle, arrays, first_expected, answers, wide, [seed, len(cases), 1])
         cases.append(case)
         runs.append((arrays, expected))
         for key, finding in judged.items():
@@ -107,6 +108,23 @@ def verify(
     for listener in LISTENERS:
         listener(report)
     return report
+
+
+class _TooLarge(ArgumentError):
+    """The machine has not the memory for what is verified."""
+
+
+@contextlib.contextmanager
+def _enough_memory(sizes: Mapping[str, int]) -> Iterator[None]:
+    """Say in one line where memory does not suffice."""
+    try:
+        yield
+    except MemoryError as error:
+        chosen = ", ".join(f"{name}={size}" for name, size in sizes.items())
+        raise _TooLarge(
+            f"there is not enough memory to verify at {chosen or 'the given inputs'}",
+            remedy="verify at smaller sizes: verify(model, sizes={'batch': 3}), or give fewer samples in inputs=",
+        ) from error
 
 
 def _samples_for(graph: Graph) -> int:
@@ -231,7 +249,9 @@ def _cases(
             oracle.meter.expect(2 + oracle.samples)
             oracle.meter.begin("the given inputs")
             shapes = tuple(tuple(array.shape) for array in arrays)
-            yield arrays, oracle(arrays, np.random.default_rng(seed)), Case(shapes, "given")
+            with _enough_memory({}):
+                expected = oracle(arrays, np.random.default_rng(seed))
+            yield arrays, expected, Case(shapes, "given")
         return
     plans = size_plans(oracle.graph) if sizes is None else [Plan((dict(chosen),)) for chosen in sizes]
     oracle.meter.expect(len(plans) * (2 + oracle.samples))  # undisturbed, disturbed, and what is tested
@@ -270,15 +290,20 @@ def first_accepted(
 ) -> tuple[list[Array], list[Expected], dict[str, int]]:
     """The first sizes that the graph takes, and that leave something to compare. Raises ArgumentError.
 
+    Where integers are divided by what is drawn, or raised to it, calmer numbers are tried.
     overflow: where large numbers leave the range of the model's dtypes, judge nothing.
     """
     refusal: Exception | None = None
     empty: tuple[list[Array], list[Expected], dict[str, int]] | None = None
-    for sizes in plan.tried:
+    places = partial_sources(oracle.points.graph)
+    for sizes, step in ((sizes, step) for sizes in plan.tried for step in range(CALM_STEPS if places else 1)):
         rng = np.random.default_rng(list(seed))
         try:
-            arrays = draw(oracle.graph, sizes, rng, plan.kind)
-            expected = oracle(arrays, rng, overflow=overflow and plan.kind in WIDE)
+            with _enough_memory(sizes):
+                arrays = calm(draw(oracle.graph, sizes, rng, plan.kind), places, step)
+                expected = oracle(arrays, rng, overflow=overflow and plan.kind in WIDE)
+        except _TooLarge:
+            raise
         except KeyError as error:
             raise ArgumentError(f"no size is given for {error}", remedy="name every size of the inputs") from None
         except (DagirError, ValueError, IndexError) as error:

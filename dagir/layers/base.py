@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -36,6 +36,8 @@ class Layer:
 
     supports_masking = False
     _init_arguments: dict[str, Any]  # what `__init__` was given
+    set_by_readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+    """Attributes that a reader of other models sets, beyond Keras's arguments; the configuration keeps them."""
     training_effect: ClassVar[str] = ""  # how the output of the layer is another in training, if it is
     _build_shapes: dict[str, Any] | None = None  # what `build` was given
     _stored_weights: Sequence[Parameter] | None = None  # weights of a file, for add_weight to hand out
@@ -365,7 +367,8 @@ class Layer:
         A subclass that overrides it and calls this one gets name, trainable and dtype, as in Keras.
         """
         config = {"name": self.name, "trainable": self.trainable, "dtype": str(self.dtype)}
-        return {**config, **{k: v for k, v in self._arguments().items() if k not in config}}
+        given = {k: v for k, v in self._arguments().items() if k not in config}
+        return {**config, **given, **{name: vars(self)[name] for name in self.set_by_readers if name in vars(self)}}
 
     def _arguments(self) -> dict[str, Any]:
         arguments: dict[str, Any] = getattr(self, "_init_arguments", {})
@@ -375,7 +378,11 @@ class Layer:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Make a layer from what get_config gave."""
-        return cls(**config)
+        beyond = [name for name in cls.set_by_readers if name in config]
+        layer = cls(**{key: value for key, value in config.items() if key not in beyond})
+        for name in beyond:
+            setattr(layer, name, cls.set_by_readers[name](config[name]))
+        return layer
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For copy and pickle: the class, the configuration, and the weights. Calls are not part of a layer's copy."""

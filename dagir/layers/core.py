@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
@@ -177,6 +177,7 @@ class Embedding(Layer):
     """Row `id` of a table for each id. With mask_zero, id 0 is padding and makes a mask.  keras.layers.Embedding."""
 
     takes_floats = False  # what reads a model of Keras says so, whose layer takes any: 0.3 is row 0, yet no padding
+    set_by_readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"takes_floats": bool}
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,6 +29,7 @@ class _Lookup(Layer):
     term: ClassVar[type]
     term_dtype: ClassVar[DType]
     counts_in: DType | None = None  # the dtype of what is one_hot, multi_hot, count; None: that of the layer
+    set_by_readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"counts_in": DType.of}
 
     def _configure(
         self,

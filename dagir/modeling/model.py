@@ -16,7 +16,7 @@ from dagir.ir.nest import flatten, flatten_sorted, pack
 from dagir.ir.verifier import check
 from dagir.layers import services as layer_services
 from dagir.layers.base import Layer
-from dagir.layers.core import Input
+from dagir.layers.core import Input, InputLayer
 from dagir.modeling import services
 from dagir.modeling.keras_order import layers_in_keras_order
 from dagir.modeling.retracing import replay
@@ -337,7 +337,7 @@ def _shown(thing: Any) -> str:
 
 
 def _input_of(layer: Layer) -> Any:
-    return layer.output if type(layer).__name__ == "InputLayer" else None
+    return layer.output if isinstance(layer, InputLayer) else None
 
 
 def _functional_name() -> str:

@@ -7,8 +7,14 @@ the call for a constant, before the run for what is computed from inputs by a fe
 from __future__ import annotations
 
 from dagir.errors import ArgumentError, FeedError
-from dagir.ir.graph import Constant, Op, Value
+from dagir.ir.graph import Constant, Node, Op, Value
 from dagir.ir.types import Array, DType
+
+
+def operand(node: Node) -> Value | None:
+    """The operand of a node that the answer hangs on, if its op is one of these, on integers."""
+    value = node.inputs[1] if node.op.op_name in ("floor_divide", "mod", "power") else None
+    return value if value is not None and value.dtype.is_integer else None
 
 
 def problem(op: Op, x2: Array) -> tuple[str, str] | None:

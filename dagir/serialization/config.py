@@ -20,6 +20,7 @@ from dagir.ir.types import Array, DType
 from dagir.layers import Input, Layer
 from dagir.modeling.call_order import places_of, restore_order
 from dagir.modeling.model import Model, Sequential
+from dagir.serialization.class_names import class_names, given_class
 from dagir.serialization.fields import OPS, decode, encode, field_types
 from dagir.serialization.opaque import OpaqueLayer
 from dagir.serialization.reading import Place
@@ -32,6 +33,7 @@ def architecture(model: Model) -> dict[str, Any]:
     """The layers of a model and their connections, as JSON data. Raises ArgumentError for what is no plain data."""
     writer = _Writer()
     root = writer.layer(model)
+    writer.name_classes()
     return {"name": model.name, "trainable": model.trainable, "layers": writer.layers, "model": root} | (
         {"arrays": {name: _listed(array) for name, array in writer.kept.items()}} if writer.kept else {}
     )
@@ -50,7 +52,7 @@ def clone(model: Model, custom_objects: Mapping[str, type[Layer]] | None = None)
         raise takes_a_model("clone", model)
     writer = _Writer(keep_objects=True)
     root = writer.layer(model)
-    known = {type(layer).__name__: type(layer) for layer in writer.numbers}
+    known = {name: cls for cls, name in writer.name_classes().items()}
     return _Reader(writer.layers, writer.kept, {**known, **(custom_objects or {})}).model(root)
 
 
@@ -77,6 +79,14 @@ class _Writer:
             self.numbers[layer] = len(self.layers)
             self.layers.append(record)
         return self.numbers[layer]
+
+    def name_classes(self) -> dict[type, str]:
+        """Write the classes of custom layers by names that tell them apart, from those of dagir too."""
+        names = class_names(self.numbers, taken=layer_classes.__all__)
+        for layer, number in self.numbers.items():
+            if self.layers[number]["class"] == type(layer).__name__:  # not one that is written as a plain model
+                self.layers[number]["class"] = names.get(type(layer), type(layer).__name__)
+        return names
 
     def _record(self, layer: Layer) -> dict[str, Any]:
         if isinstance(layer, OpaqueLayer):
@@ -230,7 +240,8 @@ class _Reader:
             ) from error
 
     def _class(self, name: str, layer: str) -> type[Layer]:
-        found = self.custom.get(name) or getattr(layer_classes, name, None)
+        found = given_class(name, self.custom, {record["class"] for record in self.records})
+        found = found or getattr(layer_classes, name, None)
         if isinstance(found, type) and issubclass(found, Layer):
             return found
         near = difflib.get_close_matches(name, [*self.custom, *layer_classes.__all__], n=3)

@@ -53,7 +53,7 @@ def _parts_of(model: Model) -> tuple[Collection, Parts]:
     writer = Writer(parts, f"the copy of model {model.name!r}")
     document = {"model": parts.layers[model], **writer.training(model), **writer.document()}
     custom = {
-        type(layer).__name__: type(layer)
+        writer.class_names[type(layer)]: type(layer)
         for layer, record in zip(parts.layers, document["layers"], strict=True)
         if record["kind"] == "custom" and record.get("config") is not None and not is_own(type(layer))
     }
@@ -92,7 +92,7 @@ def _making(layer: Layer) -> tuple[Any, dict[str, Any]]:
     cls = type(layer)
     if isinstance(layer, Sequential) and cls is Sequential:
         return cls, {"layers": list(layer._stack), "name": layer.name}
-    if cls.get_config in (Layer.get_config, Model.get_config):
+    if cls.get_config in (Layer.get_config, Model.get_config) and not cls.set_by_readers:
         return cls, {**layer._init_arguments, "name": layer.name}
     return cls.from_config, layer.get_config()
 

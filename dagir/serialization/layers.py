@@ -6,7 +6,7 @@ new ones after comparing their types; no attribute is ever set by a name from th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, TypeAlias
 
 from dagir import layers as layer_classes
@@ -15,6 +15,7 @@ from dagir.ir.graph import Graph, Parameter
 from dagir.ir.nest import flatten
 from dagir.layers import Layer
 from dagir.modeling.model import Model, Sequential
+from dagir.serialization.class_names import given_class, is_named
 from dagir.serialization.opaque import OpaqueLayer
 from dagir.serialization.reading import Place, Record, index, shown
 from dagir.serialization.structures import Decoder, decode_dtype
@@ -83,7 +84,9 @@ class Layers:
     def __init__(self, records: Sequence[LayerRecord], custom: Mapping[str, type[Layer]]) -> None:
         self.records = records
         self.made: list[Layer | None] = [None] * len(records)
-        self._classes = [self._class(record, custom) for record in records]
+        names = {record.class_name for record in records if record.kind == "custom"}
+        self._classes = [self._class(record, custom, names) for record in records]
+        self._leave_opaque()
         self._remade: dict[int, list[Parameter]] = {}
 
     def make(self, decoder: Decoder, graph: GraphOf, calls: Sequence[LayerCall]) -> None:
@@ -103,13 +106,13 @@ class Layers:
             self._enter(number, by_record)
             self._finish(number, record)
 
-    def _class(self, record: LayerRecord, custom: Mapping[str, type[Layer]]) -> type[Layer] | None:
+    def _class(self, record: LayerRecord, custom: Mapping[str, type[Layer]], names: Set[str]) -> type[Layer] | None:
         """What makes the layer again from its configuration; None where its graph has to do."""
         if record.kind == "layer":
             if record.class_name not in _BUILT_IN:
                 raise (record.place / "class").error(f"names the unknown layer {shown(record.class_name)}")
             return _BUILT_IN[record.class_name]
-        found = custom.get(record.class_name) if record.kind == "custom" else None
+        found = given_class(record.class_name, custom, names) if record.kind == "custom" else None
         if found is None:
             return None
         if not isinstance(found, type) or not issubclass(found, Layer):
@@ -122,6 +125,16 @@ class Layers:
                 f"leave {record.class_name!r} out of custom_objects: its graph is in the file",
             )
         return found
+
+    def _leave_opaque(self) -> None:
+        """A layer that is given one without its class cannot be made, nor can what it would make inside itself."""
+        for number, record in enumerate(self.records):
+            if any(self._is_opaque(inner) for inner in record.config_layers()):
+                self._classes[number] = None
+
+    def _is_opaque(self, number: int) -> bool:
+        known = 0 <= number < len(self.records)
+        return known and self._classes[number] is None and self.records[number].kind in ("layer", "custom")
 
     def _calls_of(self, calls: Sequence[LayerCall]) -> dict[Any, list[LayerCall]]:
         found: dict[Any, list[LayerCall]] = {}
@@ -190,7 +203,8 @@ class Layers:
             record = self.records[number]
             if self.made[number] is layer or self.made[number] is not None or not isinstance(layer, Layer):
                 continue
-            if type(layer).__name__ != record.class_name:
+            wanted = self._classes[number]
+            if type(layer) is not wanted and (record.kind != "custom" or not is_named(type(layer), record.class_name)):
                 raise record.place.error(f"is a {record.class_name}, its configuration makes a {type(layer).__name__}")
             layer.name = record.name
             self.made[number] = layer

@@ -7,7 +7,6 @@ import os
 import zlib
 from typing import Any
 
-from dagir import layers as layer_classes
 from dagir.errors import FileError
 from dagir.ir.diagnostics import describe
 from dagir.ir.graph import Graph, Node, Op, Parameter, Value
@@ -15,6 +14,7 @@ from dagir.ir.naming import Namer
 from dagir.ir.types import Array
 from dagir.layers import InputLayer, Layer
 from dagir.modeling.model import Model, Sequential
+from dagir.serialization.class_names import class_names, is_exported
 from dagir.serialization.collecting import Collection
 from dagir.serialization.container import checksum, write
 from dagir.serialization.fields import OPS, encode, field_types
@@ -64,6 +64,7 @@ class Writer:
         self._namer = Namer(["__metadata__"])
         parts = self.parts
         self._cut = {value: name for model in parts.layers if isinstance(model, Model) for value, name in _cut(model)}
+        self.class_names = class_names(parts.layers)
         self.encode = Encoder(parts.values, parts.parameters, parts.layers, self._tensor)
 
     def document(self) -> dict[str, Any]:
@@ -173,7 +174,12 @@ class Writer:
     # ---- layers
 
     def _layer(self, layer: Any) -> dict[str, Any]:
-        record: dict[str, Any] = {"kind": "custom", "class": type(layer).__name__, "name": layer.name}
+        cls = type(layer)
+        record: dict[str, Any] = {
+            "kind": "custom",
+            "class": self.class_names.get(cls, cls.__name__),
+            "name": layer.name,
+        }
         if not isinstance(layer, Layer):
             return record
         record["weights"] = [self.parts.parameters[weight] for weight in layer._weights]
@@ -189,8 +195,7 @@ class Writer:
         shapes = _build_shapes(layer)
         if shapes is not None:
             record["build"] = self.encode.lenient(shapes)
-        built_in = getattr(layer_classes, type(layer).__name__, None) is type(layer)
-        if built_in and record["config"] is not None:
+        if is_exported(cls) and record["config"] is not None:
             record["kind"] = "layer"
         return record
 

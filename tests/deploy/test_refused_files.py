@@ -120,6 +120,27 @@ def test_a_certified_file_that_is_refused(model, tmp_path):
         backend.recertify(path)
 
 
+FATAL = {  # onnxruntime 1.32 takes these numbers for places in memory, and ends the process
+    "Split": (["x"], ["y", "z"], {"axis": 0, "num_outputs": 1}, "node 'n', is said to have 1 outputs, has 2"),
+    "GatherND": (["x", "ids"], ["y"], {"batch_dims": -(2**31)}, "batch_dims of its GatherND, node 'n', is no axis"),
+    "Gather": (["x", "ids"], ["y"], {"axis": 2**31}, "axis of its Gather, node 'n', is no axis"),
+    "Transpose": (["x"], ["y"], {"perm": [0, 2**62]}, "perm of its Transpose, node 'n', is no axis"),
+}
+
+
+@pytest.mark.parametrize("op", FATAL)
+def test_numbers_that_would_end_the_process(op, tmp_path):
+    inputs, outputs, numbers, reason = FATAL[op]
+    node = helper.make_node(op, inputs, outputs, name="n", **numbers)
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [4, 4])
+    ids = helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, [4, 1])
+    results = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in outputs]
+    path = tmp_path / "net.onnx"
+    path.write_bytes(helper.make_model(helper.make_graph([node], "g", [x, ids], results)).SerializeToString())
+    with pytest.raises(FileError, match=reason):
+        dagir.backend("onnx").compare(path, path)
+
+
 def test_two_files_tell_which_is_refused(model, tmp_path):
     right = dagir.to_onnx(model, tmp_path / "right.onnx")
     wrong = written(model, tmp_path / "wrong.onnx", _attribute)

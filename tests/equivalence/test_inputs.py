@@ -9,7 +9,7 @@ import pytest
 
 import dagir
 from dagir import layers, ops, testing
-from dagir.equivalence.inputs import draw, size_plans
+from dagir.equivalence.inputs import CALM_STEPS, calm, draw, partial_sources, size_plans
 from dagir.errors import ArgumentError
 
 
@@ -128,3 +128,56 @@ def test_special_values_and_empty_batches_warn_of_nothing(rows):
     report = dagir.verify(model, ("numpy", "onnx"), inputs=feed)
     assert report.ok
     json.loads(report.to_json(), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
+
+# ---- divisors and powers of integers, which may not be everything
+
+
+PARTIAL = {
+    "quotient": ops.floor_divide,
+    "rest": ops.mod,
+    "power": ops.power,
+    "shifted divisor": lambda x, y: ops.floor_divide(x, y - 3),
+    "shifted power": lambda x, y: ops.power(x, y - 3),
+    "difference": lambda x, y: ops.mod(x, x - y),
+    "divisor of few values": lambda x, y: ops.floor_divide(x, ops.mod(y, 2)),
+    "by way of floats": lambda x, y: ops.floor_divide(x, ops.cast(ops.cast(y, "float32") * 0.3, x.dtype)),
+    "once more": lambda x, y: ops.floor_divide(ops.floor_divide(x, y), ops.maximum(x, 1)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64"])
+@pytest.mark.parametrize("function", PARTIAL.values(), ids=PARTIAL)
+def test_divisors_and_powers_are_drawn_away_from_what_is_refused(function, dtype):
+    for seed in range(3):
+        x, y = (dagir.Input((3,), dtype=dtype, name=name) for name in "xy")
+        report = dagir.verify(dagir.Model([x, y], function(x, y)), ["numpy", "onnx"], seed=seed, samples=2)
+        assert report.ok
+        assert len(report.cases) > 1
+
+
+def test_a_divisor_of_floats_within_a_nested_model():
+    x, y = dagir.Input((3,), name="x"), dagir.Input((3,), dtype="int32", name="y")
+    inner = dagir.Model([x, y], ops.floor_divide(y, ops.cast(x, "int32")), name="inner")
+    assert dagir.verify(dagir.Model([x, y], inner([x, y])), ["numpy", "onnx"], samples=2).ok
+    assert dagir.verify(inner, ["numpy"], sizes={"batch": 5}, samples=2).ok
+
+
+def test_a_wrong_quotient_is_found():
+    def model(shift):
+        x, y = (dagir.Input((3,), dtype="int32", name=name) for name in "xy")
+        return dagir.Model([x, y], ops.floor_divide(x + shift, y))
+
+    report = dagir.verify(model(0), {"right": model(0), "wrong": model(1)}, samples=2)
+    assert [row.ok for row in report.rows] == [True, False]
+
+
+def test_drawn_inputs_are_as_they_were_where_nothing_is_divided():
+    x = dagir.Input((3,), dtype="int32", name="x")
+    arrays = [np.array([[0, -1, 5]], "int32")]
+    assert partial_sources(dagir.Model(x, x + ops.floor_divide(x, 3)).graph) == []
+    assert partial_sources(dagir.Model(x, x + ops.floor_divide(3, x)).graph) == [0]
+    assert calm(arrays, [0], 0)[0] is arrays[0]
+    for step in range(1, CALM_STEPS):
+        assert calm(arrays, [0], step)[0].all()
+        assert calm([np.array([-128, 127], "int8"), np.array([0.0, -0.2])], [0, 1], step)[0].dtype == "int8"

@@ -399,3 +399,23 @@ def test_progress_is_told_and_ends_where_it_said():
     assert list(dict.fromkeys(stages)) == [f"case {n} of {len(report.cases)}" for n in range(1, len(report.cases) + 1)]
     assert list(done) == sorted(done)
     assert done[-1] == totals[-1] == len(report.cases) * (2 + report.samples)
+
+
+def test_sizes_that_no_memory_holds():
+    x = dagir.Input((4,), name="x")
+    model = dagir.Model(x, layers.Dense(2)(x))
+    for batch in (10**9, 10**12, 10**30):
+        with pytest.raises(ArgumentError, match=f"not enough memory to verify at batch={batch}"):
+            dagir.verify(model, ["numpy"], sizes={"batch": batch})
+    times = dagir.Model(x, ops.exp(ops.broadcast_to(ops.expand_dims(x, -1), (*ops.shape(x), 1 << 40))))
+    with pytest.raises(ArgumentError, match="not enough memory to verify at batch=1"):
+        dagir.verify(times, ["numpy"])
+    with pytest.raises(ArgumentError, match="not enough memory to verify at the given inputs"):
+        dagir.verify(times, ["numpy"], inputs=np.ones((1, 4), "float32"))
+
+
+@pytest.mark.parametrize("progress", [3, "print", [print], object()])
+def test_progress_that_cannot_be_called(progress):
+    x = dagir.Input((4,), name="x")
+    with pytest.raises(ArgumentError, match=r"progress takes a function, got a \w+"):
+        dagir.verify(dagir.Model(x, x * 2), ["numpy"], progress=progress)

@@ -10,7 +10,6 @@ import pytest
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "fuzz_files.py"
 COUNT = 150
-OPEN = pytest.mark.xfail(reason="its reader still raises raw errors of malformed content", strict=True)
 
 
 def fuzz(*arguments):
@@ -29,12 +28,12 @@ def told():
 @pytest.mark.parametrize(
     "format",
     [
-        pytest.param("keras", marks=OPEN),
-        pytest.param("h5", marks=OPEN),
+        "keras",
+        "h5",
         "dagir",
         "weights",
         "onnx",
-        pytest.param("certificate", marks=OPEN),
+        "certificate",
         "pair",
     ],
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from dagir import ops
-from dagir.errors import UnsupportedLayer
+from dagir.errors import ArgumentError, UnsupportedLayer
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten
 from dagir.layers import Layer
@@ -48,6 +48,14 @@ class TracedKerasLayer(Layer):
             reader.assign()
         self._take_weights(outputs)
         return outputs
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Raises ArgumentError: the layer of Keras whose call is traced is part of no configuration."""
+        raise ArgumentError(
+            f"layer {config.get('name')!r} is traced from one of Keras, and cannot be made anew from a configuration",
+            remedy="copy.deepcopy(model) keeps what it computes, and so does model.save(path)",
+        )
 
     def _shapes_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         return {"input_shape": None}
