@@ -66,7 +66,13 @@ def array_of(tensor: TensorProto, path: Path) -> Array:
     """The numbers of a tensor, wherever they lie. Raises FileError where they do not fit its shape and dtype."""
     try:
         found: Array = numpy_helper.to_array(tensor, str(path.parent))
-    except Exception as error:
+    except Exception as error:  # onnx tells with any error what it cannot read, or must not
+        if tensor.data_location == TensorProto.EXTERNAL:
+            raise FileError(
+                f"{path}: weight {tensor.name!r} cannot be read",
+                facts=[("onnx says", next(iter(str(error).splitlines()), type(error).__name__))],
+                remedy="keep the file beside the one that holds its weights, or write it anew",
+            ) from None
         raise FileError(f"{path}: the tensor {tensor.name!r} does not hold what its shape and dtype say") from error
     return found
 

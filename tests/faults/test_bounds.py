@@ -269,5 +269,5 @@ def test_a_pair_on_no_rows_does_not_end_the_process(tmp_path, op):
     proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 0
     path = tmp_path / "m.onnx"
     onnx.save(proto, path)
-    with pytest.raises(FileError, match=f"{op}, node .* on no rows"):
+    with pytest.raises(FileError, match=f"{op}, node .* on an empty batch"):
         compare_files(path, path)
