@@ -252,7 +252,8 @@ def _by_layer(model: Model, layer: Layer, above: tuple[LayerCall, ...] = ()) -> 
 def _needed_inputs(inputs: Any, outputs: Sequence[Value], spare: Set[Value] | None = None) -> Any:
     """The inputs that the outputs need; of given ones only the spare may be left out."""
     values = flatten(inputs)
-    needed = {value for node in Graph(values, outputs).nodes for value in node.inputs} | set(outputs)
+    nodes = Graph(values, outputs).nodes
+    needed = {value for node in nodes for value in node.inputs if value is not None} | set(outputs)
     if spare is not None:
         needed |= set(values) - spare
     return _pruned(inputs, needed, outermost=True)
