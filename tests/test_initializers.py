@@ -112,3 +112,12 @@ def test_wrong_initializers_are_refused(wrong, message):
         initializers.get("identity")((3,), DType.FLOAT32)
     with pytest.raises(dagir.ArgumentError, match="two axes or more"):
         initializers.get("orthogonal")((3,), DType.FLOAT32)
+
+
+def test_a_subclass_is_not_written_as_what_bears_its_name():
+    class Ones(initializers.Zeros):
+        def __call__(self, shape, dtype=None):
+            return super().__call__(shape, dtype) + 3
+
+    assert initializers.serialize(initializers.Ones()) == {"class_name": "Ones", "config": {}}
+    assert initializers.serialize(Ones()) is None

@@ -76,7 +76,7 @@ def expm1(op: ops.Expm1, emit: Emitter, x: Tensor) -> Tensor:
 def floor_divide(op: ops.FloorDivide, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
     if x1.type.dtype.is_float:
         return emit("Floor", emit("Div", x1, x2))
-    return integers.divided(emit, x1, x2, _floor_divided)
+    return integers.divided(emit, x1, x2, _floor_divided, op.op_name)
 
 
 def _floor_divided(emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def _floor_divided(emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
 @rules.rule(ops.Mod)
 def mod(op: ops.Mod, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
     if not x1.type.dtype.is_float:
-        return integers.divided(emit, x1, x2, lambda emit, x1, x2: emit("Mod", x1, x2))
+        return integers.divided(emit, x1, x2, lambda emit, x1, x2: emit("Mod", x1, x2), op.op_name)
     rest = emit("Mod", x1, x2, fmod=1)  # the sign of x1; NumPy's is the sign of x2
     zero = emit.constant(0, x1.type.dtype)
     differ = emit("Less", emit("Mul", emit("Sign", rest), emit("Sign", x2)), zero)

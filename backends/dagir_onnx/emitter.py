@@ -91,16 +91,18 @@ class Emitter:
         outputs: int = 1,
         type: TensorType | None = None,
         domain: str = "",
+        title: str | None = None,
         **attributes: Any,
     ) -> Any:
         """Write a node; returns its output Tensor, or a tuple for several. None is an absent input.
 
         type: of the output where a later step of the rule asks for it; by default that of the first input.
+        title: what the node is called, in place of its op.
         """
         names = [self._use(tensor) for tensor in inputs]
         while names and not names[-1]:
             names.pop()
-        title = self._node_namer(f"{self._prefix}{op_type}")
+        title = self._node_namer(f"{self._prefix}{title or op_type}")
         made = [self._namer(title if outputs == 1 else f"{title}:{i}") for i in range(outputs)]
         proto = NodeProto(op_type=op_type, input=names, output=made, name=title, domain=domain)
         for key, value in attributes.items():

@@ -32,7 +32,7 @@ from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
 from dagir_onnx.file import EMBEDDED_LIMIT, write
 from dagir_onnx.points import Point, Watch, as_written, cut_out, marked_points
-from dagir_onnx.runtime_errors import REFUSALS, refusal
+from dagir_onnx.runtime_errors import REFUSALS, failed_run, refusal
 from dagir_onnx.weights import embed, lend, size_of
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -161,7 +161,7 @@ class OnnxExecutable(Executable):
                 return self._run_bound(dict(zip(names, arrays, strict=True)))
             found: Sequence[Array] = self.session.run(outputs, dict(zip(names, arrays, strict=True)))
         except states.InvalidArgument as error:
-            raise FeedError(f"onnxruntime refuses these inputs: {_first_line(error)}") from error
+            raise failed_run(error) from error
         except (states.RuntimeException, states.Fail) as error:
             raise FeedError(f"onnxruntime failed: {_first_line(error)}") from error
         return [as_strings(array) for array in found]

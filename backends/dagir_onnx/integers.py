@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -20,6 +21,8 @@ _WIDER = {
 """Where few kernels take a dtype: the one to compute in. Integers wrap, so a cast back gives what it would have."""
 
 
+_CHECK = "_has_an_answer"
+_REFUSED = re.compile(rf"Name:'(?:(?P<layer>[^']*)/)?(?P<op>floor_divide|mod|power){_CHECK}(?:_\d+)?'")
 _NARROW = (DType.INT16, DType.UINT16)
 
 
@@ -31,14 +34,14 @@ def cast(emit: Emitter, x: Tensor, dtype: DType) -> Tensor:
     return found
 
 
-def divided(emit: Emitter, x1: Tensor, x2: Tensor, divide: Division) -> Tensor:
+def divided(emit: Emitter, x1: Tensor, x2: Tensor, divide: Division, op_name: str) -> Tensor:
     """A division of integers, or its rest. By 0 it is an error, and the least one by -1 is no overflow: both trap."""
     dtype = x1.type.dtype
     if x2.is_initializer and x2.array.all() and not (np.iinfo(dtype.numpy).min and (x2.array == -1).any()):
         return divide(emit, x1, x2)
     wide = _WIDER.get(dtype, dtype)
     x1, x2 = cast(emit, x1, wide), cast(emit, x2, wide)
-    x2 = _checked(emit, x2, emit("Not", cast(emit, x2, DType.BOOL)))
+    x2 = _checked(emit, x2, emit("Not", cast(emit, x2, DType.BOOL)), op_name)
     if wide is not dtype or dtype is DType.UINT64:  # no end of these is an end of the wider ones
         return cast(emit, divide(emit, x1, x2), dtype)
     one = emit.constant(1, dtype)
@@ -60,7 +63,8 @@ def power(emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
     rest, one = cast(emit, x2, wide), emit.constant(1, wide)
     if not dtype.startswith("u"):
         bits -= 1
-        rest = _checked(emit, rest, emit("Less", rest, emit.constant(0, wide), type=x2.type.with_dtype(DType.BOOL)))
+        is_negative = emit("Less", rest, emit.constant(0, wide), type=x2.type.with_dtype(DType.BOOL))
+        rest = _checked(emit, rest, is_negative, "power")
     if x2.is_initializer:
         bits = int(x2.array.max(initial=1)).bit_length()
     found = one
@@ -145,10 +149,19 @@ def summed(emit: Emitter, x: Tensor, reduce: Callable[[Tensor], Tensor]) -> Tens
     return found
 
 
-def _checked(emit: Emitter, x: Tensor, wrong: Tensor) -> Tensor:
-    """The tensor, which fails where any of it is wrong: no op raises, but Gather does past the end of one zero."""
+def refused_op(text: str) -> tuple[str, str] | None:
+    """The op that has no answer for its operands, and the layer it is in, by what onnxruntime says of a run."""
+    found = _REFUSED.search(text)
+    return None if found is None else (found["op"], found["layer"] or "")
+
+
+def _checked(emit: Emitter, x: Tensor, wrong: Tensor, op_name: str) -> Tensor:
+    """The tensor, which fails where any of it is wrong: no op raises, but Gather does past the end of one zero.
+
+    op_name: whose operand it is, by which the node is called, so that the error can be told.
+    """
     count = emit("ReduceSum", cast(emit, wrong, DType.INT64), keepdims=0, type=TensorType(DType.INT64, ()))
     is_any = cast(emit, cast(emit, count, DType.BOOL), DType.INT64)
-    zero = emit("Gather", emit.constant([0], x.type.dtype), is_any, axis=0)
+    zero = emit("Gather", emit.constant([0], x.type.dtype), is_any, axis=0, title=f"{op_name}{_CHECK}")
     found: Tensor = emit("Add", x, zero)
     return found

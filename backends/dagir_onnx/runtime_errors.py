@@ -10,8 +10,10 @@ import onnxruntime
 from onnx import ModelProto, NodeProto
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-from dagir.errors import BackendError, DagirError, FileError
+from dagir.errors import BackendError, DagirError, FeedError, FileError
 from dagir.ir.types import Array
+from dagir.ops.partial import PROBLEMS
+from dagir_onnx.integers import refused_op
 
 REFUSALS = (
     *(states.Fail, states.InvalidArgument, states.NoSuchFile, states.NoModel, states.RuntimeException),
@@ -51,6 +53,17 @@ def file_refusal(error: Exception, model: ModelProto, device: str, path: Path) -
         facts=_facts(_first_line(error), node),
         remedy="write the file anew, or use an onnxruntime that takes it",
     )
+
+
+def failed_run(error: Exception) -> FeedError:
+    """The error of a session that refuses its inputs: a check of dagir's own is told as what it stands for."""
+    text = _first_line(error)
+    refused = refused_op(text)
+    if refused is None:
+        return FeedError(f"onnxruntime refuses these inputs: {text}")
+    op_name, layer = refused
+    problem, remedy = PROBLEMS[op_name]
+    return FeedError(f"{op_name} {problem}", facts=[("layer", layer)] if layer else [], remedy=remedy)
 
 
 def _first_line(error: Exception) -> str:

@@ -31,7 +31,8 @@ def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = N
     """A model over the same nodes and weights, from other inputs to other outputs.
 
     outputs, inputs: Values, layers, names of values or layers ("dense_1", or "encoder/conv2d" inside a nested model
-    or layer; "dense:1" is the second call of a shared layer), or structures of them. A layer with several outputs
+    or layer; "dense:1" is the second call of a shared layer), names of inputs and outputs as models show them ("enc_1"
+    is the second output of a layer enc, where no layer is called so), or structures of them. A layer of several outputs
     stands for all of them, as `layer.output` has them; as inputs, for those that the outputs need. What is inside a
     nested model is computed as it is there, from this model's inputs. Raises ArgumentError with the nearest names.
     """
@@ -166,11 +167,17 @@ def _names(model: Model, prefix: str = "", above: tuple[LayerCall, ...] = ()) ->
     names: dict[str, dict[tuple[Value, ...], Any]] = {}
     graph: Graph = model.graph
     calls = _calls(graph)
-    named: list[tuple[str, Any]] = [(value.name, value) for value in graph.inputs]
+    inputs = list(zip(model.input_names, graph.inputs, strict=True))
+    named: list[tuple[str, Any]] = [*inputs, *((value.name, value) for value in graph.inputs if value.is_input)]
     named += [(v.explicit_name, v) for node in graph.nodes for v in node.outputs if v.explicit_name is not None]
     named += [(call.path, call.outputs) for call in calls if _are_values(call.outputs)]
     for name, outputs in named:
         names.setdefault(f"{prefix}{name}", {}).setdefault(tuple(flatten(outputs)), _found(outputs, above))
+    for shown in (list(zip(model.output_names, graph.outputs, strict=True)), _numbered(calls)):
+        known = set(names)  # what has a name of its own is not taken for the output of something else
+        for name, value in shown:
+            if f"{prefix}{name}" not in known:
+                names.setdefault(f"{prefix}{name}", {}).setdefault((value,), Found(value, above))
     listed = {name: list(found.values()) for name, found in names.items()}
     for call in calls:
         if _is_nested(call):
@@ -178,6 +185,12 @@ def _names(model: Model, prefix: str = "", above: tuple[LayerCall, ...] = ()) ->
             for name, found in inner.items():
                 listed.setdefault(name, []).extend(found)
     return listed
+
+
+def _numbered(calls: Sequence[LayerCall]) -> list[tuple[str, Value]]:
+    """The outputs of layers with several, but for the first, as a model that has them all shows them: "enc_1"."""
+    several = [(call.path, flatten(call.outputs)) for call in calls if _are_values(call.outputs)]
+    return [(f"{path}_{place}", value) for path, values in several for place, value in enumerate(values) if place]
 
 
 def _found(outputs: Any, above: tuple[LayerCall, ...]) -> Any:
@@ -239,12 +252,28 @@ def _by_layer(model: Model, layer: Layer, above: tuple[LayerCall, ...] = ()) -> 
 def _needed_inputs(inputs: Any, outputs: Sequence[Value], spare: Set[Value] | None = None) -> Any:
     """The inputs that the outputs need; of given ones only the spare may be left out."""
     values = flatten(inputs)
-    needed = {value for node in Graph(values, outputs).nodes for value in node.inputs} | set(outputs)
+    nodes = Graph(values, outputs).nodes
+    needed = {value for node in nodes for value in node.inputs if value is not None} | set(outputs)
     if spare is not None:
         needed |= set(values) - spare
-    if all(value in needed for value in values):
-        return inputs
-    if isinstance(inputs, dict):
-        return {key: value for key, value in inputs.items() if not isinstance(value, Value) or value in needed}
-    kept = [value for value in values if value in needed]
-    return kept[0] if len(kept) == 1 else kept
+    return _pruned(inputs, needed, outermost=True)
+
+
+def _pruned(part: Any, needed: Set[Value], outermost: bool = False) -> Any:
+    """A structure without the values that nobody needs, and without what is empty then; the only one of a list alone.
+
+    An empty list where nothing is left.
+    """
+    values = flatten(part)
+    if all(value in needed or not isinstance(value, Value) for value in values):
+        return part
+    if not isinstance(part, (dict, list, tuple)):
+        return []
+    if isinstance(part, dict):
+        kept = {key: _pruned(inner, needed) for key, inner in part.items()}
+        return {key: inner for key, inner in kept.items() if inner != []}
+    if outermost:
+        left = [value for value in values if value in needed]
+    else:
+        left = [inner for inner in (_pruned(each, needed) for each in part) if inner != []]
+    return left[0] if len(left) == 1 else left

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from dagir.errors import ArgumentError
 from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.nest import flatten, map_structure, pack
 from dagir.ir.rewriter import copy_node
@@ -62,7 +63,7 @@ class Replay:
     def _copy(self, node: Node) -> None:
         operands = self.moved(node.inputs)
         if node in self.by:
-            made = flatten(self.by[node](*operands))
+            made = _in_place_of(node.outputs, self.by[node](*operands), node.op.op_name)
         else:
             made = list(copy_node(node, operands, scope=current_scope.get()).outputs)
         self.values.update(zip(node.outputs, made, strict=True))
@@ -76,10 +77,11 @@ class Replay:
             outputs = part(*args, **kwargs)
             if isinstance(part, Layer):
                 self._made.append((part._calls[-1], (*self._above, self._places.get(call, 0))))
-        pairs = list(zip(flatten(call.outputs), flatten(outputs), strict=True))
+        olds = flatten(call.outputs)
+        pairs = list(zip(olds, _in_place_of(olds, outputs, f"layer {layer.name!r}"), strict=True))
         self.values.update(pairs)
         for old, new in pairs:
-            if old.mask is not None and new.mask is not None:
+            if old.mask is not None and isinstance(new, Value) and new.mask is not None:
                 self.values[old.mask] = new.mask
 
     def _expanded(self, call: LayerCall, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -103,6 +105,17 @@ class Replay:
 def replay(graph: Graph, inputs: Sequence[Value]) -> list[Value]:
     """The outputs of the graph over `inputs`, each outermost layer called anew, nodes of no layer copied."""
     return Replay().run(graph, inputs)
+
+
+def _in_place_of(olds: Sequence[Value], outputs: Any, what: str) -> list[Value]:
+    """What comes in place of some values. Raises ArgumentError where it is more or less."""
+    found = flatten(outputs)
+    if len(found) != len(olds):
+        raise ArgumentError(
+            f"what stands in the place of {what} must return {len(olds)} value(s), it returned {len(found)}",
+            remedy="return as many values as what it replaces",
+        )
+    return found
 
 
 def _outermost(node: Node) -> LayerCall | None:

@@ -10,10 +10,18 @@ from dagir.errors import ArgumentError, FeedError
 from dagir.ir.graph import Constant, Node, Op, Value
 from dagir.ir.types import Array, DType
 
+_DIVIDES = "divides integers by 0", "take ops.where(x2 == 0, 1, x2) as the divisor, or cast to floats first"
+PROBLEMS = {
+    "floor_divide": _DIVIDES,
+    "mod": _DIVIDES,
+    "power": ("raises integers to a negative power", "cast to floats first: ops.cast(x, 'float32')"),
+}
+"""What is wrong where an op has no answer, and the remedy."""
+
 
 def operand(node: Node) -> Value | None:
     """The operand of a node that the answer hangs on, if its op is one of these, on integers."""
-    value = node.inputs[1] if node.op.op_name in ("floor_divide", "mod", "power") else None
+    value = node.inputs[1] if node.op.op_name in PROBLEMS else None
     return value if value is not None and value.dtype.is_integer else None
 
 
@@ -21,11 +29,8 @@ def problem(op: Op, x2: Array) -> tuple[str, str] | None:
     """What is wrong with a second operand of integers, and the remedy; None where nothing is."""
     if not DType.of(x2.dtype).is_integer or not x2.size:
         return None
-    if op.op_name in ("floor_divide", "mod") and not x2.all():
-        return "divides integers by 0", "take ops.where(x2 == 0, 1, x2) as the divisor, or cast to floats first"
-    if op.op_name == "power" and x2.min() < 0:
-        return "raises integers to a negative power", "cast to floats first: ops.cast(x, 'float32')"
-    return None
+    is_wrong = x2.min() < 0 if op.op_name == "power" else not x2.all()
+    return PROBLEMS[op.op_name] if op.op_name in PROBLEMS and is_wrong else None
 
 
 def refuse_constant(op: Op, x1: Value, x2: Value) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import dagir
 from dagir import ops
-from dagir.errors import InvalidGraph
+from dagir.errors import ArgumentError, InvalidGraph
 from dagir.ir.nest import flatten
 
 BACKENDS = ("numpy", "onnx", "keras")
@@ -82,3 +82,87 @@ def test_an_input_that_nobody_needs_is_still_refused():
     model = translator()
     with pytest.raises(InvalidGraph, match="needed by no output"):
         dagir.extract(model, "probs", inputs=["source", "target", model.get_layer("enc").output[0]])
+
+
+class Several(dagir.Layer):
+    """Three outputs of one input."""
+
+    def call(self, x):
+        return ops.relu(x), ops.tanh(x), ops.exp(x)
+
+
+def several():
+    x = dagir.Input((4,), name="x")
+    a, b, c = Several(name="enc")(x)
+    head = dagir.layers.Dense(3, name="head")(a + b)
+    return dagir.Model(x, [head, a, b, c], name="m"), [a, b, c]
+
+
+ROW = np.random.default_rng(0).normal(size=(2, 4)).astype("float32")
+
+
+@pytest.mark.parametrize("inputs", ["enc", ["enc"], {"key": "enc"}, {"key": ["enc"]}, {"key": ("enc",)}], ids=str)
+def test_outputs_that_are_not_needed_are_left_out_in_every_structure(inputs):
+    model, _ = several()
+    wanted, a, b, _ = dagir.lower(model)(ROW)
+    part = dagir.extract(model, "head", inputs=inputs)
+    assert part.input_names == ["enc", "enc_1"]
+    np.testing.assert_allclose(dagir.lower(part)({"enc": a, "enc_1": b}), wanted, atol=1e-6)
+
+
+def test_what_is_left_alone_has_the_key():
+    model, (a, b, c) = several()
+    part = dagir.extract(model, ops.sqrt(c), inputs={"key": "enc"})
+    assert part.input_names == ["key"]
+    np.testing.assert_allclose(dagir.lower(part)({"key": ROW * ROW}), np.abs(ROW), atol=1e-6)
+    with pytest.raises(InvalidGraph, match=r"'enc' .* is needed by no output"):
+        dagir.extract(model, "head", inputs={"a": a, "b": b, "c": c})
+
+
+def test_one_output_of_several_by_the_name_that_models_show():
+    model, outputs = several()
+    answers = dict(zip(model.output_names, dagir.lower(model)(ROW), strict=True))
+    assert list(answers) == ["head", "enc", "enc_1", "enc_2"]
+    inner = dagir.extract(model, "head")
+    for name, output in (("enc_1", outputs[1]), ("enc_2", outputs[2])):
+        for given in (model, dagir.Model(model.input, [model.output[0], output])):
+            part = dagir.extract(given, name if given is model else "enc")
+            found = part.predict(ROW)
+            np.testing.assert_array_equal(found if given is model else found[int(name[-1])], answers[name])
+    np.testing.assert_array_equal(dagir.extract(inner, "enc_1").predict(ROW), answers["enc_1"])
+    part = dagir.extract(model, "head", inputs=["enc"])
+    again = dagir.extract(part, "head", inputs=part.input_names)
+    assert again.inputs == part.inputs
+    assert dagir.extract(part, "enc_1").inputs == [part.inputs[1]]
+    x = dagir.Input((4,), name="x")
+    outer = dagir.Model(x, model(x)[0], name="outer")
+    np.testing.assert_array_equal(dagir.extract(outer, "m/enc_1").predict(ROW), answers["enc_1"])
+
+
+def test_a_layer_has_its_name_before_an_output_of_another():
+    x = dagir.Input((4,), name="x")
+    a, _, c = Several(name="enc")(x)
+    model = dagir.Model(x, [dagir.layers.Dense(2, name="enc_1")(a), c])
+    assert model.output_names == ["enc_1", "enc"]
+    assert dagir.extract(model, "enc_1").outputs == [model.outputs[0]]
+    assert len(dagir.extract(model, "enc").outputs) == 3
+    with pytest.raises(ArgumentError, match="has no layer or value 'enc_3'"):
+        dagir.extract(model, "enc_3")
+
+
+def test_outputs_of_a_shared_layer_are_told_by_the_call():
+    x, y = dagir.Input((4,), name="x"), dagir.Input((4,), name="y")
+    shared = Several(name="enc")
+    first, second = shared(x), shared(y)
+    model = dagir.Model([x, y], first[1] + second[2])
+    with pytest.raises(ArgumentError, match="'enc_1' is called 2 times"):
+        dagir.extract(model, "enc_1")
+    assert dagir.extract(model, "enc_1:1").outputs == [second[1]]
+
+
+def test_a_replacement_returns_as_many_values():
+    model, _ = several()
+    with pytest.raises(ArgumentError, match=r"in the place of layer 'enc' must return 3 value\(s\), it returned 1"):
+        dagir.replace(model, {"enc": lambda x: x})
+    with pytest.raises(ArgumentError, match=r"in the place of add must return 1 value\(s\), it returned 2"):
+        dagir.replace(model, {model.get_layer("head").input: lambda a, b: (a, b)})

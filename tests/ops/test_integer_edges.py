@@ -54,9 +54,44 @@ def test_a_number_without_an_answer_is_an_error_when_it_runs(function, backend, 
     same = layers.Dense(1, use_bias=False, kernel_initializer="ones")
     divisor = ops.cast(same(ops.cast(y, "float32")), "int32") if deep else y
     executable = dagir.lower(dagir.Model([x, y], function(x, divisor)), backend)
-    with pytest.raises(FeedError):
+    said = "(?i)integer" if backend == "keras" else r"divides integers by 0|raises integers to a negative power"
+    with pytest.raises(FeedError, match=said):
         executable([np.array([[7]], np.int32), np.array([[0]], np.int32)])
     assert executable([np.array([[7]], np.int32), np.array([[1]], np.int32)]) == (function(7, 1))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("function", [ops.floor_divide, ops.mod, ops.power])
+def test_a_division_deep_in_a_layer_is_told_as_such_from_a_file_too(function, dtype, tmp_path):
+    class Inner(layers.Layer):
+        def call(self, x):
+            divisor = ops.cast(ops.cumsum(ops.cast(x, "float64"), axis=1), dtype)
+            for _ in range(70):  # more than is looked at before a run
+                divisor = divisor * 1
+            return function(x, divisor)
+
+    x = dagir.Input((2,), dtype=dtype)
+    model = dagir.Model(x, Inner(name="inner")(x))
+    feed = np.array([[1, -3]] if function is ops.power else [[0, 1]]).astype(dtype)
+    path = dagir.to_onnx(model, tmp_path / "m.onnx")
+    if function is ops.power and dtype.startswith("u"):
+        return
+    for executable in (dagir.lower(model, "onnx"), dagir.backend("onnx").open(path, model)):
+        with pytest.raises(FeedError, match=f"^{function.__name__} (divides|raises) integers") as told:
+            executable(feed)
+        assert dict(told.value.facts)["layer"] == "inner"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64"])
+def test_shifts_by_negative_numbers_are_none(dtype, backend):
+    x, by = np.array([1, 100, -5], dtype), np.array([-2, -1, np.iinfo(dtype).min], dtype)
+    for function in (ops.bitwise_left_shift, ops.bitwise_right_shift):
+        assert run(backend, function, x, by).tolist() == x.tolist()
+        assert run(backend, lambda x, function=function: function(x, -2), x).tolist() == x.tolist()
+        ones = np.ones(3, dtype)
+        shifted = run(backend, lambda x, function=function, ones=ones: x * 0 + function(ones, -2), x)
+        assert shifted.tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
