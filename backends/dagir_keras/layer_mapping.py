@@ -39,6 +39,16 @@ def is_native(call: LayerCall) -> bool:
         return False
     if isinstance(layer, layers.Lambda):
         return False  # its function is of dagir; Keras gets what it computed
+    if not _computes_right(call):
+        return False
+    dense = [each for each in (layer, *layer._sublayers) if isinstance(each, layers.EinsumDense)]
+    return all(map(_has_plain_bias, dense)) and _has_keras_s(layer)
+
+
+def _computes_right(call: LayerCall) -> bool:
+    """Whether Keras's layer of that name gives the values and dtypes of a call; the exceptions are faults of Keras."""
+    layer = call.layer
+    assert isinstance(layer, Layer)
     if computes_in(call) is DType.FLOAT64 and any(map(_rounds_to_float32, _with_held(layer))):
         return False
     if isinstance(layer, (layers.Add, layers.Average)) and not _adds_right(call):
@@ -49,10 +59,8 @@ def is_native(call: LayerCall) -> bool:
         return False
     if isinstance(layer, (layers.IntegerLookup, layers.StringLookup)) and layer.output_mode != "int":
         return False  # Keras declares floats, and yields integers
-    if type(layer).__name__.startswith("Adaptive") and reaches_outside(layer, _first_value(call).type.shape):
-        return False
-    dense = [each for each in (layer, *layer._sublayers) if isinstance(each, layers.EinsumDense)]
-    return all(map(_has_plain_bias, dense)) and _has_keras_s(layer)
+    adaptive = type(layer).__name__.startswith("Adaptive")
+    return not (adaptive and reaches_outside(layer, _first_value(call).type.shape))
 
 
 def _attends_right(call: LayerCall) -> bool:

@@ -1,7 +1,7 @@
 """The IR: Op, Value, Parameter, Constant, Node, Graph, and `apply`, which makes a node.
 
-Everything but the array inside a Parameter is immutable. A node is made from values that exist already, so a
-graph cannot hold a cycle, and the order in which nodes were made is a topological order.
+Everything but the array inside a Parameter is immutable. A node is made from values that exist already, so a graph
+holds no cycle, and the order in which nodes were made is a topological order.
 """
 
 from __future__ import annotations

@@ -155,6 +155,14 @@ class Collection:
         self.nodes = {node: i for i, node in enumerate(sorted(self.nodes, key=attrgetter("serial")))}
         self.layers = {layer: i for i, layer in enumerate(self._inner_first())}
         self.calls = {call: i for i, call in enumerate(in_call_order(self.calls))}
+        self._add_free()
+        leaves: list[Value] = [*self.free, *(weight.value for weight in self.parameters)]
+        leaves += [constant.value for constant in self.constants]
+        leaves += [value for node in self.nodes for value in node.outputs]
+        self.values = {value: i for i, value in enumerate(leaves)}
+
+    def _add_free(self) -> None:
+        """The values that graphs, nodes and calls mention, and that nothing here produces."""
         made = {value for node in self.nodes for value in node.outputs}
         mentioned = [value for graph in self.graphs for value in (*graph.inputs, *graph.outputs)]
         mentioned += [value for node in self.nodes for value in node.inputs if value is not None]
@@ -163,10 +171,6 @@ class Collection:
         for value in mentioned:
             if value not in made and not isinstance(value.source, (Parameter, Constant)):
                 self.free.setdefault(value, 0)
-        leaves: list[Value] = [*self.free, *(weight.value for weight in self.parameters)]
-        leaves += [constant.value for constant in self.constants]
-        leaves += [value for node in self.nodes for value in node.outputs]
-        self.values = {value: i for i, value in enumerate(leaves)}
 
     def _inner_first(self) -> list[Any]:
         """The layers, each after those inside it. Raises FileError where one is inside itself."""
