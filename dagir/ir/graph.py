@@ -312,7 +312,6 @@ class Node(Immutable):
         return f"<Node {self.told_as()}>"
 
 
-Operand: TypeAlias = Value | Parameter | Constant
 _NUMBERS = (bool, int, float, np.ndarray, np.generic, list, tuple)
 
 

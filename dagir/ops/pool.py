@@ -10,7 +10,7 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.types import TensorType
-from dagir.ops.elementwise import require
+from dagir.ops.operands import require
 
 __all__ = [
     "AdaptiveAveragePool",

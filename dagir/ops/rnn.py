@@ -11,7 +11,8 @@ from dagir.ir.dims import Dim
 from dagir.ir.graph import Op, Types, Value, apply_node, as_value
 from dagir.ir.types import Shape, TensorType, equate
 from dagir.ops import activation as act
-from dagir.ops.elementwise import Clip, Exp, Identity, require, same_dtype
+from dagir.ops.elementwise import Clip, Exp, Identity
+from dagir.ops.operands import require, same_dtype
 
 __all__ = [
     "GRU",
