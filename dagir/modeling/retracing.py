@@ -9,6 +9,7 @@ from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.nest import flatten, map_structure, pack
 from dagir.ir.rewriter import copy_node
 from dagir.layers.base import Layer
+from dagir.layers.internals import calls_of
 from dagir.modeling.call_order import places_of, restore_order
 from dagir.support.location import LayerCall, current_scope
 
@@ -75,7 +76,7 @@ class Replay:
             part = self.by.get(call, layer)
             outputs = part(*args, **kwargs)
             if isinstance(part, Layer):
-                self._made.append((part._calls[-1], (*self._above, self._places.get(call, 0))))
+                self._made.append((calls_of(part)[-1], (*self._above, self._places.get(call, 0))))
         pairs = list(zip(flatten(call.outputs), flatten(outputs), strict=True))
         self.values.update(pairs)
         for old, new in pairs:
@@ -86,16 +87,16 @@ class Replay:
         above, self._above = self._above, (*self._above, self._places.get(call, 0))
         try:
             if not self.nested:
-                return pack(model.output, self._run(model.graph, model._arrange(args[0])))
+                return pack(model.output, self._run(model.graph, model.arrange_inputs(args[0])))
             made = LayerCall(model, current_scope.get(), call.location, args, kwargs)
             token = current_scope.set(made)
             try:
-                made.outputs = pack(model.output, self._run(model.graph, model._arrange(args[0])))
+                made.outputs = pack(model.output, self._run(model.graph, model.arrange_inputs(args[0])))
             finally:
                 current_scope.reset(token)
         finally:
             self._above = above
-        model._calls.append(made)
+        calls_of(model).append(made)
         self._made.append((made, (*self._above, self._places.get(call, 0))))
         return made.outputs
 

@@ -9,7 +9,7 @@ from typing import Any
 from dagir.errors import FileError
 from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.nest import flatten
-from dagir.layers import InputLayer, Layer
+from dagir.layers import InputLayer, Layer, internals
 from dagir.modeling.call_order import in_call_order
 from dagir.modeling.model import Model
 from dagir.serialization.fields import field_types
@@ -103,13 +103,13 @@ class Collection:
 
     def _add_layer(self, layer: Any) -> None:
         self.layers[layer] = 0
-        for weight in getattr(layer, "_weights", ()):
+        for weight in internals.own_weights(layer) if isinstance(layer, Layer) else ():
             self.parameters.setdefault(weight, len(self.parameters))
         self._pending.extend(parts_of(layer))
         if type(layer) is InputLayer:
             self.free.setdefault(layer.output, 0)
         if isinstance(layer, Model):
-            if not hasattr(layer, "graph"):
+            if not layer.has_graph:
                 raise FileError(f"model {layer.name!r} has no graph yet", remedy="call it on an Input first")
             self._pending.append(layer.graph)
 
@@ -195,8 +195,10 @@ class Collection:
 
 def parts_of(layer: Any) -> list[Layer]:
     """The layers inside a layer: those it tracks, and those in its configuration."""
-    inner = list(getattr(layer, "_sublayers", ()))
-    arguments = list(getattr(layer, "_init_arguments", {}).values()) if not isinstance(layer, Model) else []
+    if not isinstance(layer, Layer):
+        return []
+    inner = internals.parts_of(layer)
+    arguments = [] if isinstance(layer, Model) else list(internals.arguments_of(layer).values())
     inner += [leaf for leaf in flatten(arguments) if isinstance(leaf, Layer)]
     return list(dict.fromkeys(inner))
 

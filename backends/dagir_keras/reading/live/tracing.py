@@ -18,6 +18,7 @@ from dagir.ir.types import TensorType
 from dagir.support.location import Location
 from dagir_keras.reading.layer_calls import call_layer
 from dagir_keras.reading.live.introspection import array_of_tensor, is_keras_operation, placeholder_of, record_of
+from dagir_keras.reading.live.keras_internals import forget_mask
 from dagir_keras.reading.live.traced_tensors import Size, Traced, as_size, dim_of, is_size
 from dagir_keras.reading.operations import make_operation, operation
 from dagir_keras.reading.problems import Problem, Problems, Refused
@@ -223,5 +224,4 @@ def _line_of(error: Exception) -> str:
 def _take_masks(tensors: list[Any]) -> None:
     """What the call of MultiHeadAttention does as it runs, and does not where Keras asks for shapes alone."""
     for tensor in tensors:
-        if getattr(tensor, "_keras_mask", None) is not None:
-            tensor._keras_mask = None
+        forget_mask(tensor)
