@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
@@ -24,6 +23,7 @@ from dagir.modeling.signature import Signature, signature_of
 from dagir.modeling.subclassing import trace
 from dagir.modeling.training import Trainable
 from dagir.ops.call import call as call_graph
+from dagir.support.did_you_mean import did_you_mean
 from dagir.support.frameworks import framework_of, kind, remedy_for
 from dagir.support.location import current_scope
 
@@ -165,8 +165,8 @@ class Model(Trainable, Layer):
             if layer.name == name:
                 return layer
         names = [layer.name for layer in self.layers]
-        near = difflib.get_close_matches(str(name), names, n=3) or names[:8]
-        raise ArgumentError(f"model {self.name!r} has no layer {name!r}", remedy=f"did you mean {' or '.join(near)}?")
+        remedy = did_you_mean(name, names, instead=names[:8])
+        raise ArgumentError(f"model {self.name!r} has no layer {name!r}", remedy=remedy)
 
     def summary(
         self,
@@ -247,10 +247,9 @@ class Model(Trainable, Layer):
         remedy = f"its inputs are: {', '.join(self.input_names)}"
         if not unknown:
             return ArgumentError(f"model {self.name!r} needs input {missing!r}", remedy=remedy)
-        near = difflib.get_close_matches(str(unknown[0]), self.input_names, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        remedies = filter(None, (did_you_mean(unknown[0], self.input_names, 1), remedy))
         return ArgumentError(
-            f"model {self.name!r} has no input {unknown[0]!r}, and needs {missing!r}", remedy=hint + remedy
+            f"model {self.name!r} has no input {unknown[0]!r}, and needs {missing!r}", remedy=" ".join(remedies)
         )
 
     def save(self, path: str | PathLike[str], overwrite: bool = True) -> None:

@@ -5,7 +5,6 @@ The data holds each layer's class and configuration once, and the calls that con
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +25,7 @@ from dagir.serialization.fields import OPS, decode, encode, field_types
 from dagir.serialization.opaque import OpaqueLayer
 from dagir.serialization.reading import Place
 from dagir.serialization.structures import Decoder, Encoder
+from dagir.support.did_you_mean import nearest
 from dagir.support.frameworks import takes_a_model
 from dagir.support.location import LayerCall
 
@@ -236,7 +236,7 @@ class _Reader:
         found = self.custom.get(name) or getattr(layer_classes, name, None)
         if isinstance(found, type) and issubclass(found, Layer):
             return found
-        near = difflib.get_close_matches(name, [*self.custom, *layer_classes.__all__], n=3)
+        near = nearest(name, [*self.custom, *layer_classes.__all__])
         hint = f", or is {' or '.join(near)} meant?" if near else ""
         raise ArgumentError(
             f"layer {layer!r} is of the class {name}, which is not known",
