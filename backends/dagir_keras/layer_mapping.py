@@ -12,9 +12,11 @@ import numpy as np
 from dagir import initializers, layers, ops
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, map_structure
+from dagir.ir.traversal import reached
 from dagir.ir.types import DType, broadcast, take_equations
 from dagir.layers import Layer
 from dagir.layers.activation import name_of
+from dagir.layers.internals import parts_of
 from dagir.modeling.model import Model
 from dagir.support.location import LayerCall
 from dagir_keras.elementwise import is_read_as_bias
@@ -103,12 +105,8 @@ def _first_value(call: LayerCall) -> Value:
 
 def _with_held(layer: Layer) -> Iterator[Layer]:
     """The layer and those that it holds, but not what is in models, which are lowered on their own."""
-    pending = [layer]
-    while pending:
-        layer = pending.pop()
-        if not isinstance(layer, Model):
-            yield layer
-            pending.extend(layer._sublayers)
+    found = reached([layer], lambda each: [] if isinstance(each, Model) else parts_of(each))
+    return (each for each in found if not isinstance(each, Model))
 
 
 def _rounds_to_float32(layer: Layer) -> bool:

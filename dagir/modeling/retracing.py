@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.leaves import is_leaf
 from dagir.ir.nest import flatten, map_structure, pack
 from dagir.ir.rewriter import copy_node
 from dagir.layers.base import Layer
@@ -115,7 +116,7 @@ def _cut_calls(graph: Graph) -> set[LayerCall]:
     """The layer calls of which the graph holds a part only: it begins or ends within them."""
     known = {value for node in graph.nodes for value in node.outputs} | set(graph.inputs)
     calls = dict.fromkeys(call for node in graph.nodes if (call := _outermost(node)) is not None)
-    cut = {call for call in calls if any(not _is_leaf(value) for value in _arguments(call) - known)}
+    cut = {call for call in calls if any(not is_leaf(value) for value in _arguments(call) - known)}
 
     def read(value: Value | None, by: LayerCall | None) -> None:
         maker = _outermost(value.node) if value is not None and value.node is not None else None
@@ -133,7 +134,3 @@ def _cut_calls(graph: Graph) -> set[LayerCall]:
 
 def _arguments(call: LayerCall) -> set[Value]:
     return {value for value in flatten([call.args, call.kwargs]) if isinstance(value, Value)}
-
-
-def _is_leaf(value: Value) -> bool:
-    return isinstance(value.source, (Parameter, Constant))

@@ -8,6 +8,7 @@ from typing import Any
 
 from dagir.errors import FileError
 from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.leaves import is_leaf
 from dagir.ir.nest import flatten
 from dagir.layers import InputLayer, Layer, internals
 from dagir.modeling.call_order import in_call_order
@@ -169,7 +170,7 @@ class Collection:
         for call in self.calls:
             mentioned += _values_in([call.args, call.kwargs, call.outputs])
         for value in mentioned:
-            if value not in made and not isinstance(value.source, (Parameter, Constant)):
+            if value not in made and not is_leaf(value):
                 self.free.setdefault(value, 0)
 
     def _inner_first(self) -> list[Any]:

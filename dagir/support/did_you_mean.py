@@ -14,7 +14,7 @@ def nearest(name: object, known: Iterable[str], most: int = 3) -> list[str]:
 
 
 def did_you_mean(name: object, known: Iterable[str], most: int = 3, *, instead: Sequence[str] = ()) -> str | None:
-    """The question of a remedy, as in: did you mean conv_1 or conv_2? None where no name is near. instead: named then."""
+    """For a remedy: did you mean conv_1 or conv_2? None where no name is near. instead: named then."""
     names = nearest(name, known, most) or instead
     return f"did you mean {' or '.join(names)}?" if names else None
 

@@ -14,6 +14,7 @@ from dagir import ops
 from dagir.ir.dims import max_dim, min_dim, provably_equal
 from dagir.ir.graph import Value, as_value
 from dagir.ir.nest import flatten, map_structure
+from dagir.ir.traversal import values_behind
 from dagir.ir.types import TensorType
 from dagir.support.location import Location
 from dagir_keras.reading.layer_calls import call_layer
@@ -143,13 +144,7 @@ class CallTracer:
 
     def _needed(self, outputs: list[Value]) -> list[Problem]:
         """The problems of the placeholders that outputs are computed from: dead code is no matter."""
-        seen: set[Value] = set()
-        pending = outputs if self._failures else []
-        while pending:
-            value = pending.pop()
-            if value not in seen:
-                seen.add(value)
-                pending.extend(read for read in (value.node.inputs if value.node else ()) if read is not None)
+        seen = set(values_behind(outputs)) if self._failures else set()
         found = {id(noted): noted for value, noted in self._failures.items() if value in seen}
         return [problem for noted in found.values() for problem in noted]
 
