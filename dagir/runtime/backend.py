@@ -21,6 +21,7 @@ from dagir.ir.types import Array, DType
 from dagir.modeling.model import Model
 from dagir.modeling.signature import Signature, signature_of
 from dagir.modeling.training import Trainer, TrainingState
+from dagir.passes.pipeline import Pipeline
 from dagir.runtime.emptiness_guard import EmptinessGuard
 from dagir.runtime.feeds import apart, arrange, bind
 from dagir.runtime.index_guard import IndexGuard
@@ -113,10 +114,12 @@ class Kept:
 
 
 class Backend(ABC):
-    """A target. Subclasses set `name` and `rules`."""
+    """A target. Subclasses set `name` and `rules`, and `pipeline` where passes go before the lowering."""
 
     name: str
     rules: Rules[Any]
+    pipeline: Pipeline = ()
+    """The passes that a graph goes through before it is lowered here, each with its reason."""
 
     @abstractmethod
     def lower(self, model: Model | Graph, **options: Any) -> Executable:

@@ -6,9 +6,8 @@ points still exist after its passes, under which names of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.ir.graph import Graph, Value
 from dagir.ir.naming import value_names
@@ -47,7 +46,9 @@ def points_of(model: Model | Graph) -> Points:
     return Points(graph, values, where)
 
 
-def points_after(points: Points, pipeline: Pipeline = DEPLOY, disable: Any = ()) -> tuple[Graph, dict[str, Standing]]:
+def points_after(
+    points: Points, pipeline: Pipeline = DEPLOY, disable: Collection[str] = ()
+) -> tuple[Graph, dict[str, Standing]]:
     """The graph after a pipeline, and what stands there for each point that still exists."""
     with recorded() as steps:
         graph = run(points.graph, pipeline, disable)
