@@ -26,7 +26,8 @@ from dagir.ir.types import DType, TensorType
 from dagir.ir.verifier import check
 from dagir.layers import Input, Layer
 from dagir.modeling.extraction import extract, replace
-from dagir.modeling.model import Model, Sequential
+from dagir.modeling.model import Model
+from dagir.modeling.sequential import Sequential
 from dagir.runtime.backend import Backend, Executable, Rules, backend, lower
 from dagir.serialization import load, save
 from dagir.serialization.config import clone

@@ -5,7 +5,6 @@ The numbers that a seed gives are NumPy's, not TensorFlow's: the same distributi
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from dagir.errors import ArgumentError
 from dagir.ir.arrays import frozen, owned
 from dagir.ir.graph import Initializer
 from dagir.ir.types import Array, DType
+from dagir.support.did_you_mean import did_you_mean
 
 _generator = np.random.default_rng()
 
@@ -289,9 +289,8 @@ def get(initializer: Any) -> Initializer:
         return _given(owned(initializer))
     found = _BY_NAME.get(initializer) if isinstance(initializer, str) else None
     if found is None:
-        near = difflib.get_close_matches(str(initializer), _BY_NAME, n=3)
-        words = f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(sorted(_CLASSES))}"
-        raise ArgumentError(f"unknown initializer {initializer!r}", remedy=words)
+        remedy = did_you_mean(initializer, _BY_NAME) or f"use one of {', '.join(sorted(_CLASSES))}"
+        raise ArgumentError(f"unknown initializer {initializer!r}", remedy=remedy)
     return found()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ from dagir.modeling.model import Model
 from dagir.ops.call import parameters_of
 from dagir.runtime.backend import backend, graph_of
 from dagir.serialization.formats import ONNX, refuse_other_suffix
+from dagir.support.did_you_mean import did_you_mean
 from dagir.support.frameworks import is_keras_model, kind, takes_a_model
 
 Sizes: TypeAlias = Sequence[int | str | None]
@@ -92,8 +92,7 @@ def _unknown_option(name: str) -> ArgumentError:
         remedy = "sizes that are None in the model stay free; input_shapes={'x': ('batch', 224, 224, 3)} frees or fixes"
     else:
         known = ("opset", "target", "input_shapes", "external_data", "disable", "metadata", "overwrite", "verify")
-        near = difflib.get_close_matches(name, known, n=1)
-        remedy = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known)}"
+        remedy = did_you_mean(name, known, 1) or f"it has: {', '.join(known)}"
     return ArgumentError(f"to_onnx has no argument {name!r}", remedy=remedy)
 
 

@@ -22,6 +22,9 @@ from hypothesis.internal.conjecture import providers
 
 import dagir
 from dagir import initializers
+from dagir.passes.pipeline import check_between_passes
+
+check_between_passes()
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 _LIMIT = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "DEFAULT"))

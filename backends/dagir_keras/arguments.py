@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dagir.ir.graph import Constant, Graph, Parameter, Value
+from dagir.ir.graph import Graph, Value
+from dagir.ir.leaves import is_leaf
 from dagir.passes.outline import arguments
 from dagir.support.location import LayerCall
 
@@ -27,7 +28,7 @@ def with_arguments(graph: Graph, native: Callable[[LayerCall], bool], within: La
 def are_among(call: LayerCall, given: tuple[Value, ...]) -> bool:
     """Whether all that a layer was called on is among the values, or needs no computing."""
     known = set(given)
-    return all(value in known or isinstance(value.source, (Parameter, Constant)) for value in arguments(call))
+    return all(value in known or is_leaf(value) for value in arguments(call))
 
 
 def _follows(value: Value, known: set[Value]) -> bool:
@@ -38,7 +39,7 @@ def _follows(value: Value, known: set[Value]) -> bool:
     pending = [value]
     while pending:
         found = pending.pop()
-        if found in known or found in seen or isinstance(found.source, (Parameter, Constant)):
+        if found in known or found in seen or is_leaf(found):
             continue
         if found.node is None:
             return False

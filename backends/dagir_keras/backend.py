@@ -9,6 +9,7 @@ from dagir.errors import ArgumentError, BackendError
 from dagir.ir.graph import Graph
 from dagir.modeling.model import Model
 from dagir.modeling.training import TrainingState
+from dagir.passes import TRAIN
 from dagir.runtime.backend import Backend, Executable
 from dagir.support.extras import needed
 from dagir.support.frameworks import is_keras_layer
@@ -25,6 +26,7 @@ class KerasBackend(Backend):
 
     name = "keras"
     rules = rules
+    pipeline = TRAIN
 
     def lower(self, model: Model | Graph, **unknown: Any) -> KerasExecutable:
         """A functional keras.Model over the same layers, with the same weights. Raises UnsupportedOp."""

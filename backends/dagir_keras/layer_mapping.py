@@ -12,9 +12,11 @@ import numpy as np
 from dagir import initializers, layers, ops
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, map_structure
+from dagir.ir.traversal import reached
 from dagir.ir.types import DType, broadcast, take_equations
 from dagir.layers import Layer
 from dagir.layers.activation import name_of
+from dagir.layers.internals import parts_of
 from dagir.modeling.model import Model
 from dagir.support.location import LayerCall
 from dagir_keras.elementwise import is_read_as_bias
@@ -39,6 +41,16 @@ def is_native(call: LayerCall) -> bool:
         return False
     if isinstance(layer, layers.Lambda):
         return False  # its function is of dagir; Keras gets what it computed
+    if not _computes_right(call):
+        return False
+    dense = [each for each in (layer, *layer._sublayers) if isinstance(each, layers.EinsumDense)]
+    return all(map(_has_plain_bias, dense)) and _has_keras_s(layer)
+
+
+def _computes_right(call: LayerCall) -> bool:
+    """Whether Keras's layer of that name gives the values and dtypes of a call; the exceptions are faults of Keras."""
+    layer = call.layer
+    assert isinstance(layer, Layer)
     if computes_in(call) is DType.FLOAT64 and any(map(_rounds_to_float32, _with_held(layer))):
         return False
     if isinstance(layer, (layers.Add, layers.Average)) and not _adds_right(call):
@@ -49,10 +61,8 @@ def is_native(call: LayerCall) -> bool:
         return False
     if isinstance(layer, (layers.IntegerLookup, layers.StringLookup)) and layer.output_mode != "int":
         return False  # Keras declares floats, and yields integers
-    if type(layer).__name__.startswith("Adaptive") and reaches_outside(layer, _first_value(call).type.shape):
-        return False
-    dense = [each for each in (layer, *layer._sublayers) if isinstance(each, layers.EinsumDense)]
-    return all(map(_has_plain_bias, dense)) and _has_keras_s(layer)
+    adaptive = type(layer).__name__.startswith("Adaptive")
+    return not (adaptive and reaches_outside(layer, _first_value(call).type.shape))
 
 
 def _attends_right(call: LayerCall) -> bool:
@@ -95,12 +105,8 @@ def _first_value(call: LayerCall) -> Value:
 
 def _with_held(layer: Layer) -> Iterator[Layer]:
     """The layer and those that it holds, but not what is in models, which are lowered on their own."""
-    pending = [layer]
-    while pending:
-        layer = pending.pop()
-        if not isinstance(layer, Model):
-            yield layer
-            pending.extend(layer._sublayers)
+    found = reached([layer], lambda each: [] if isinstance(each, Model) else parts_of(each))
+    return (each for each in found if not isinstance(each, Model))
 
 
 def _rounds_to_float32(layer: Layer) -> bool:

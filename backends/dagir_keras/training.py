@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -12,6 +11,7 @@ import numpy as np
 from dagir.errors import ArgumentError, FileError, UnsupportedOp
 from dagir.modeling.model import Model
 from dagir.modeling.training import Trainer, TrainingState
+from dagir.support.did_you_mean import did_you_mean
 from dagir_keras.executable import KerasExecutable
 
 _MODULES = {
@@ -104,8 +104,7 @@ def _nearest(options: dict[str, Any]) -> str | None:
     for what, given in (("optimizers", options.get("optimizer")), ("losses", options.get("loss"))):
         known = [*_SHORT, *(name.lower() for name in dir(getattr(keras, what)) if not name.startswith("_"))]
         if isinstance(given, str) and given.lower() not in known:
-            near = difflib.get_close_matches(given.lower(), known, n=3)
-            return f"did you mean {' or '.join(near)}?" if near else f"keras.{what} lists them"
+            return did_you_mean(given.lower(), known) or f"keras.{what} lists them"
     return None
 
 

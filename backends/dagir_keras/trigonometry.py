@@ -8,6 +8,9 @@ from dagir import ops
 from dagir_keras.rules import rules
 
 for _op, _function in {
+    ops.Sin: K.sin,
+    ops.Cos: K.cos,
+    ops.Tan: K.tan,
     ops.Arcsin: K.arcsin,
     ops.Arccos: K.arccos,
     ops.Arctan: K.arctan,

@@ -8,6 +8,9 @@ from dagir import ops
 from dagir_numpy.rules import rules
 
 for _op, _ufunc in {
+    ops.Sin: np.sin,
+    ops.Cos: np.cos,
+    ops.Tan: np.tan,
     ops.Arcsin: np.arcsin,
     ops.Arccos: np.arccos,
     ops.Arctan: np.arctan,

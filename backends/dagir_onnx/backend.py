@@ -31,6 +31,7 @@ class OnnxBackend(Backend):
 
     name = "onnx"
     rules = rules
+    pipeline = DEPLOY
 
     def lower(
         self,
@@ -55,7 +56,7 @@ class OnnxBackend(Backend):
             raise ArgumentError(f"the onnx backend has no option {sorted(unknown)[0]!r}", remedy=f"it has: {known}")
         check_device(device)
         interface = signature(model)
-        graph, standings = points_after(points_of(model), DEPLOY, disable)
+        graph, standings = points_after(points_of(model), self.pipeline, disable)
         proto, initializers = model_proto(graph, interface, choose_opset(opset, target, graph), metadata, device)
         mark_points(proto, graph, interface, standings)
         return OnnxExecutable(graph_of(model), interface, proto, initializers, device, session_options)

@@ -8,6 +8,7 @@ from dagir import ops
 from dagir.ir.dims import Dim
 from dagir.ir.types import TensorType
 from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.layout import channels_back, channels_first
 from dagir_onnx.rules import rules
 
 
@@ -15,7 +16,7 @@ from dagir_onnx.rules import rules
 def conv(op: ops.Conv, emit: Emitter, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     """Pads are always written out: onnxruntime refuses auto_pad with dilations."""
     kernel = _kernel(op, w)
-    x = _channels_first(op, emit, x)
+    x = channels_first(op, emit, x)
     pads = op.pads(x.type.shape[2:], kernel)
     fixed = [size for pair in pads for size in pair if isinstance(size, int)]
     if len(fixed) < 2 * op.rank:
@@ -32,7 +33,7 @@ def conv(op: ops.Conv, emit: Emitter, x: Tensor, w: Tensor, b: Tensor | None = N
         group=op.groups if op.groups != 1 else None,
         pads=_unless_all(0, [*fixed[::2], *fixed[1::2]]),
     )
-    return _back(op, emit, y)
+    return channels_back(op, emit, y)
 
 
 @rules.rule(ops.ConvTranspose)
@@ -43,7 +44,7 @@ def conv_transpose(op: ops.ConvTranspose, emit: Emitter, x: Tensor, w: Tensor, b
     extra = [max(-high, 0) for _, high in crops]
     y = emit(
         "ConvTranspose",
-        _channels_first(op, emit, x),
+        channels_first(op, emit, x),
         emit.transposed(w, (op.rank + 1, op.rank, *range(op.rank))),
         b,
         type=_output_type(op, emit),
@@ -53,7 +54,7 @@ def conv_transpose(op: ops.ConvTranspose, emit: Emitter, x: Tensor, w: Tensor, b
         pads=_unless_all(0, [low for low, _ in crops] + [max(high, 0) for _, high in crops]),
         output_padding=extra if any(extra) else None,
     )
-    return _back(op, emit, y)
+    return channels_back(op, emit, y)
 
 
 def _unless_all(default: int, numbers: Sequence[int]) -> Sequence[int] | None:
@@ -63,18 +64,6 @@ def _unless_all(default: int, numbers: Sequence[int]) -> Sequence[int] | None:
 
 def _kernel(op: ops.Conv | ops.ConvTranspose, w: Tensor) -> tuple[int, ...]:
     return w.type.shape[: op.rank]  # type: ignore[return-value]
-
-
-def _channels_first(op: ops.Conv | ops.ConvTranspose, emit: Emitter, x: Tensor) -> Tensor:
-    if op.data_format == "channels_first":
-        return x
-    return emit.transposed(x, (0, op.rank + 1, *range(1, op.rank + 1)))
-
-
-def _back(op: ops.Conv | ops.ConvTranspose, emit: Emitter, y: Tensor) -> Tensor:
-    if op.data_format == "channels_first":
-        return y
-    return emit.transposed(y, (0, *range(2, op.rank + 2), 1))
 
 
 def _output_type(op: ops.Conv | ops.ConvTranspose, emit: Emitter) -> TensorType:

@@ -26,17 +26,16 @@ def onnx_variants(backend: Backend, model: Model | Graph) -> dict[str, Callable[
     found: dict[str, Callable[[], Executable]] = {"onnx": lambda: backend.lower(model)}
     for name, level in LEVELS.items():
         found[f"onnx, optimizer {name}"] = lambda level=level: backend.lower(model, session_options=_options(level))  # type: ignore[misc]
-    found["onnx, no passes"] = lambda: backend.lower(model, disable=_passes())
+    found["onnx, no passes"] = lambda: backend.lower(model, disable=_passes(backend))
     found["onnx reference"] = lambda: Reference(backend, model)
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         found["onnx, cuda"] = lambda: backend.lower(model, device="cuda")
     return found
 
 
-def _passes() -> tuple[str, ...]:
-    from dagir.passes import DEPLOY
-
-    return tuple({step.name for step, _ in DEPLOY} - {"inline"})
+def _passes(backend: Backend) -> tuple[str, ...]:
+    """Those that may be left out: ONNX has no calls, so models are inlined in any case."""
+    return tuple({step.name for step, _ in backend.pipeline} - {"inline"})
 
 
 def _options(level: str) -> Any:

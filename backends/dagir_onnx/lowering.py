@@ -8,7 +8,8 @@ from importlib.metadata import version
 from onnx import ModelProto, NodeProto, OperatorSetIdProto, helper
 
 from dagir.errors import DagirError
-from dagir.ir.graph import Constant, Graph, Parameter, Value
+from dagir.ir.graph import Graph, Value
+from dagir.ir.leaves import is_leaf
 from dagir.ir.naming import value_names
 from dagir.ir.types import TensorType
 from dagir.modeling.signature import Signature
@@ -106,7 +107,7 @@ def _final_outputs(graph: Graph, signature: Signature, emit: Emitter) -> list[tu
     seen: set[str] = set()
     for value, (name, type) in zip(graph.outputs, signature.outputs, strict=True):
         if name not in made or name in seen:
-            source = emit.leaf(value) if isinstance(value.source, (Parameter, Constant)) else None
+            source = emit.leaf(value) if is_leaf(value) else None
             first = graph.outputs.index(value)
             known = signature.outputs[first][0] if first < len(signature.outputs) and value.node else value.name
             emit("Identity", source or Tensor(known, type))

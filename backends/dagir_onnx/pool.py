@@ -12,22 +12,23 @@ from dagir.ir.dims import Dim
 from dagir.ir.types import Array, DType, TensorType
 from dagir.ops.pool import adaptive_windows
 from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.layout import channels_back, channels_first
 from dagir_onnx.rules import rules
 
 
 @rules.rule(ops.MaxPool)
 def max_pool(op: ops.MaxPool, emit: Emitter, x: Tensor) -> Tensor:
-    x = _channels_first(op, emit, x)
+    x = channels_first(op, emit, x)
     pads = _pads(op, x)
     if not _known(pads):
         x, pads = _padded(emit, x, pads, -inf), ()
     y = emit("MaxPool", x, kernel_shape=op.pool_size, strides=op.strides, pads=pads or None)
-    return _restored(op, emit, y)
+    return channels_back(op, emit, y)
 
 
 @rules.rule(ops.AveragePool)
 def average_pool(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
-    x = _channels_first(op, emit, x)
+    x = channels_first(op, emit, x)
     pads = _pads(op, x)
     if x.type.dtype is DType.FLOAT64:
         y = _average_of_sums(op, emit, x, pads)
@@ -35,7 +36,7 @@ def average_pool(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
         y = emit("AveragePool", x, kernel_shape=op.pool_size, strides=op.strides, pads=pads or None)
     else:  # the mean with zeros, over the share that is inside
         y = emit("Div", _mean(op, emit, _padded(emit, x, pads, 0)), _mean(op, emit, _inside(emit, x, pads)))
-    return _restored(op, emit, y)
+    return channels_back(op, emit, y)
 
 
 def _is_wrong_there(emit: Emitter, pads: Sequence[Dim]) -> bool:
@@ -94,16 +95,6 @@ def _inside(emit: Emitter, x: Tensor, pads: Sequence[Dim]) -> Tensor:
     return _padded(emit, ones, pads, 0)
 
 
-def _channels_first(op: ops.MaxPool | ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
-    if op.data_format == "channels_first":
-        return x
-    return emit.transposed(x, (0, op.rank + 1, *range(1, op.rank + 1)))
-
-
-def _restored(op: ops.MaxPool | ops.AveragePool, emit: Emitter, y: Tensor) -> Tensor:
-    return y if op.data_format == "channels_first" else emit.transposed(y, (0, *range(2, op.rank + 2), 1))
-
-
 @rules.rule(ops.AdaptiveMaxPool)
 def adaptive_max_pool(op: ops.AdaptiveMaxPool, emit: Emitter, x: Tensor) -> Tensor:
     if all(size % number == 0 for size, number in _shares(op, x)):
@@ -135,7 +126,7 @@ def _shares(op: ops.AdaptiveMaxPool | ops.AdaptiveAveragePool, x: Tensor) -> lis
 def _even_windows(op: ops.AdaptiveMaxPool | ops.AdaptiveAveragePool, emit: Emitter, x: Tensor, kind: str) -> Tensor:
     window = tuple(size // number for size, number in _shares(op, x))
     pool = ops.MaxPool(window, window, "valid", op.data_format)
-    return _restored(pool, emit, emit(kind, _channels_first(pool, emit, x), kernel_shape=window, strides=window))
+    return channels_back(pool, emit, emit(kind, channels_first(pool, emit, x), kernel_shape=window, strides=window))
 
 
 def _without(x: Tensor, axis: int) -> TensorType:

@@ -14,6 +14,7 @@ from dagir.ops.interpolation import matrix, nearest
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.interpolation import weights_at_run_time
+from dagir_onnx.layout import channels_back, channels_first
 from dagir_onnx.rules import rules
 
 _RESIZED = (DType.FLOAT32, DType.FLOAT16, DType.INT32, DType.INT8, DType.UINT8)  # what onnxruntime has kernels for
@@ -120,7 +121,7 @@ def _centres(emit: Emitter, size: Dim, target: Dim) -> Tensor:
 
 def _products(op: ops.Resize, emit: Emitter, x: Tensor) -> Tensor:
     """rows[h', h] @ x[n, c, h, w] @ columns[w, w']."""
-    y = _channels_first(op, emit, x)
+    y = channels_first(op, emit, x)
     rows, columns = (_weights(op, emit, x, place) for place in range(2))
     if columns is not None:
         y = emit(
@@ -128,7 +129,7 @@ def _products(op: ops.Resize, emit: Emitter, x: Tensor) -> Tensor:
         )
     if rows is not None:
         y = emit("MatMul", rows, y, type=x.type)
-    return _back(op, emit, y)
+    return channels_back(op, emit, y)
 
 
 def _flipped(emit: Emitter, weights: Tensor) -> Tensor:
@@ -143,14 +144,6 @@ def _weights(op: ops.Resize, emit: Emitter, x: Tensor, place: int) -> Tensor | N
     if isinstance(size, int) and isinstance(target, int):
         return emit.constant(matrix(size, target, op.interpolation, op.antialias), dtype)
     return weights_at_run_time(emit, op, size, target, _centres(emit, size, target), dtype)
-
-
-def _channels_first(op: ops.Resize, emit: Emitter, x: Tensor) -> Tensor:
-    return x if op.data_format == "channels_first" else emit.transposed(x, (0, 3, 1, 2))
-
-
-def _back(op: ops.Resize, emit: Emitter, y: Tensor) -> Tensor:
-    return y if op.data_format == "channels_first" else emit.transposed(y, (0, 2, 3, 1))
 
 
 @rules.rule(ops.Window)

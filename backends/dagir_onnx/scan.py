@@ -35,10 +35,9 @@ def scan(op: ops.Scan, emit: Emitter, *xs: Tensor) -> tuple[Tensor, ...]:
     def write() -> list[Tensor]:
         results = lower_graph(emit, body, [*before, *steps, *rest])
         outs, new = results[: op.outputs], results[op.outputs :]
-        if mask is not None:
+        if taken:
             kept = outs_before or [emit.constant(0, kind.dtype) for kind in kinds]
-            outs = [_chosen(emit, taken[0], *pair) for pair in zip(outs, kept, strict=True)]
-            new = [_chosen(emit, taken[0], *pair) for pair in zip(new, before, strict=True)]
+            outs, new = _all_chosen(emit, taken[0], outs, kept), _all_chosen(emit, taken[0], new, before)
         return [*new, *(outs if repeats else []), *outs]
 
     graph = emit.subgraph(op.body.name, [*before, *outs_before, *steps, *taken], write)
@@ -98,6 +97,10 @@ def _zeros(emit: Emitter, kind: TensorType) -> Tensor:
     if all(isinstance(size, int) for size in kind.shape):
         return emit.constant(np.zeros(kind.shape, kind.dtype.numpy))
     return cast(Tensor, emit("Expand", emit.constant(0, kind.dtype), emit.shape_tensor(kind.shape), type=kind))
+
+
+def _all_chosen(emit: Emitter, taken: Tensor, new: Sequence[Tensor], old: Sequence[Tensor]) -> list[Tensor]:
+    return [_chosen(emit, taken, *pair) for pair in zip(new, old, strict=True)]
 
 
 def _chosen(emit: Emitter, taken: Tensor, new: Tensor, old: Tensor) -> Tensor:

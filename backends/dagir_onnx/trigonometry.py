@@ -9,6 +9,9 @@ from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 
 for _op, _op_type in {
+    ops.Sin: "Sin",
+    ops.Cos: "Cos",
+    ops.Tan: "Tan",
     ops.Arcsin: "Asin",
     ops.Arccos: "Acos",
     ops.Arctan: "Atan",

@@ -216,7 +216,7 @@ def kind_of(part: Part) -> str:
 
 
 def _opens(part: Part) -> bool:
-    return isinstance(part.inner, Graph) or (isinstance(part.inner, Model) and "graph" in vars(part.inner))
+    return isinstance(part.inner, Graph) or (isinstance(part.inner, Model) and part.inner.has_graph)
 
 
 def _activation(part: Part) -> str:

@@ -17,9 +17,11 @@ from dagir.ir.naming import Namer
 from dagir.ir.nest import flatten, flatten_sorted
 from dagir.ir.types import TensorType
 from dagir.layers.base import Layer
+from dagir.layers.internals import parts_of
 from dagir.modeling.call_order import in_call_order
 from dagir.modeling.keras_order import event_of, events_in_order, operations_in_keras_order
-from dagir.modeling.model import Model, Sequential
+from dagir.modeling.model import Model
+from dagir.modeling.sequential import Sequential
 from dagir.ops.call import Call
 from dagir.support.location import LayerCall
 
@@ -124,10 +126,9 @@ class Anatomy:
 
 def anatomy(subject: Model | Graph) -> Anatomy:
     """The parts of a model. A model that has no graph yet has parts without calls."""
-    graph = subject if isinstance(subject, Graph) else vars(subject).get("graph")
-    if graph is None:
-        assert isinstance(subject, Model)
+    if isinstance(subject, Model) and not subject.has_graph:
         return Anatomy(subject.name, tuple(_part(layer, Namer()) for layer in _inside(subject)))
+    graph = subject if isinstance(subject, Graph) else subject.graph
     operations: Sequence[Any]
     if isinstance(subject, Sequential):
         operations = subject.layers
@@ -152,7 +153,7 @@ def size(weights: Iterable[Parameter]) -> int:
 
 
 def _inside(model: Model) -> list[Layer]:
-    return model.layers if isinstance(model, Sequential) else list(model._sublayers)
+    return model.layers if isinstance(model, Sequential) else parts_of(model)
 
 
 def _part(operation: Any, namer: Namer) -> Part:
@@ -207,10 +208,10 @@ def _ends(event: Any, part: Part) -> tuple[tuple[Value, ...], tuple[Value, ...]]
     assert isinstance(event, LayerCall)
     values = [leaf for leaf in flatten([event.args, event.kwargs]) if isinstance(leaf, Value)]
     outputs = tuple(leaf for leaf in flatten(event.outputs) if isinstance(leaf, Value))
-    if isinstance(part.inner, Model) and "graph" in vars(part.inner):
+    if isinstance(part.inner, Model) and part.inner.has_graph:
         given = event.args[0] if event.args else event.kwargs.get("inputs")
         try:
-            arranged = part.inner._arrange(given)
+            arranged = part.inner.arrange_inputs(given)
             values = arranged if all(isinstance(value, Value) for value in arranged) else values
         except (ArgumentError, KeyError):  # traced again for another structure: the order is as written
             return tuple(values), outputs

@@ -16,9 +16,9 @@ from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.ir.diagnostics import op_text
 from dagir.ir.graph import Node, Value
+from dagir.ir.traversal import ancestors, makers, reached
 from dagir.ir.types import Array
 from dagir.runtime.backend import Executable
-from dagir.runtime.probes import ancestors
 
 _TRIED = 5  # candidates around the middle whose ancestors are counted
 
@@ -141,15 +141,7 @@ class Search:
 
     def _between(self, name: str) -> list[Node]:
         """The node of a point, and those before it whose values cannot be watched."""
-        found: dict[Node, None] = {self._node(name): None}
-        pending = list(found)
-        while pending:
-            for value in pending.pop().inputs:
-                maker = value.node if value is not None else None
-                if maker is not None and maker not in self.names and maker not in found:
-                    found[maker] = None
-                    pending.append(maker)
-        return list(found)
+        return list(reached([self._node(name)], lambda node: [each for each in makers(node) if each not in self.names]))
 
     def _watchable(self, node: Node) -> list[Node]:
         return sorted((each for each in ancestors(node) if each in self.names), key=lambda each: each.serial)

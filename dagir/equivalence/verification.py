@@ -64,47 +64,13 @@ def verify(
         raise takes_a_model("verify", model, "a Model or a Graph")
     samples = _samples_for(graph_of(model)) if samples is None else whole("samples", samples, 2)
     seed, sizes = whole("seed", seed, 0), _checked_sizes(sizes)
-    meter, start = Meter(progress), time.perf_counter()
+    meter, start = Meter(progress), time.perf_counter()  # a progress that cannot be called is refused first
     executables = sides(model, backends, options)
     if not executables:
         raise ArgumentError("verify was given no backend to compare", remedy='name some: backends=("numpy", "onnx")')
-    oracle = Oracle(model, samples, meter)
-    findings: dict[tuple[str, int], list[Finding]] = {}
-    cases: list[Case] = []
-    failing: dict[tuple[str, int], list[Array]] = {}
-    runs: list[tuple[list[Array], list[Expected]]] = []
-    for arrays, first_expected, case in _cases(oracle, inputs, sizes, seed):
-        with np.errstate(all="ignore"), _enough_memory(case.sizes):
-            answers = {name: flatten(exe(list(arrays))) for name, exe in executables.items()}
-            oracle.meter.tick()
-            wide = case.kind in WIDE
-            judged, expected = _judge(oracle, arrays, first_expected, answers, wide, [seed, len(cases), 1])
-        cases.append(case)
-        runs.append((arrays, expected))
-        for key, finding in judged.items():
-            findings.setdefault(key, []).append(finding)
-            if not finding.ok:
-                failing.setdefault(key, arrays)
-    found = _first_divergence(executables, oracle, failing, seed)
-    outputs = signature(model).outputs
-    rows = [_row(name, *outputs[place], found) for (name, place), found in findings.items()]
-    seconds = time.perf_counter() - start
-    divergence, search = found or (None, None)
-    context = Context(model, oracle, executables, tuple(runs), next(iter(failing.values()), runs[-1][0]))
-    agreement = _agreement(executables, runs, oracle)
-    read = _rows_read(model, runs)
-    report = Report(
-        tuple(rows),
-        tuple(cases),
-        seed,
-        samples,
-        seconds,
-        divergence,
-        search=search,
-        context=context,
-        top_1=agreement,
-        rows_read=read,
-    )
+    verification = Verification(model, Oracle(model, samples, meter), executables, seed)
+    verification.run(inputs, sizes)
+    report = verification.report(start)
     for listener in LISTENERS:
         listener(report)
     return report
@@ -127,43 +93,125 @@ def _enough_memory(sizes: Mapping[str, int]) -> Iterator[None]:
         ) from error
 
 
-def _samples_for(graph: Graph) -> int:
-    """Few where a network is large: the budget is pooled over the elements of a tensor."""
-    weights = sum(prod(parameter.shape) for parameter in graph.parameters)
-    return 3 if weights > _LARGE else 6
+class Verification:
+    """A comparison in its stages: every case is run and judged, then it is asked where a failure begins, and told."""
 
+    def __init__(
+        self, model: Model | Graph, oracle: Oracle, executables: Mapping[str, Executable], seed: int = 0
+    ) -> None:
+        self.model, self.oracle, self.executables, self.seed = model, oracle, executables, seed
+        self.cases: list[Case] = []
+        self.runs: list[tuple[list[Array], list[Expected]]] = []
+        self.findings: dict[tuple[str, int], list[Finding]] = {}  # by executable and output
+        self.failing: dict[tuple[str, int], list[Array]] = {}  # what each was fed when it failed first
 
-def _judge(
-    oracle: Oracle,
-    arrays: list[Array],
-    expected: list[Expected],
-    answers: Mapping[str, Sequence[Array]],
-    overflow: bool,
-    seed: Sequence[int],
-) -> tuple[dict[tuple[str, int], Finding], list[Expected]]:
-    """A finding for each executable and output. A budget that is barely exceeded is estimated anew, and better.
+    def run(self, inputs: Any, sizes: Sequence[Mapping[str, int]] | None) -> None:
+        """Run and judge every case: the given inputs, or drawn ones at the sizes."""
+        for arrays, expected, case in _cases(self.oracle, inputs, sizes, self.seed):
+            with np.errstate(all="ignore"), _enough_memory(case.sizes):
+                answers = {name: self._answer(exe, arrays) for name, exe in self.executables.items()}
+                self.oracle.meter.tick()
+                self._judge(arrays, expected, case, answers)
 
-    So is what else rounding may make of integers: of many that hang on ties, few samples miss some.
-    overflow: only where something fails is it asked what leaves the range of the model's dtypes.
-    """
-    types = [value.type for value in oracle.graph.outputs]
+    def report(self, start: float) -> Report:
+        """What was found. start: when the verification began, on the clock of time.perf_counter."""
+        found = self._first_divergence()
+        outputs = signature(self.model).outputs
+        rows = [_row(name, *outputs[place], findings) for (name, place), findings in self.findings.items()]
+        seconds = time.perf_counter() - start
+        divergence, search = found or (None, None)
+        first_failing = next(iter(self.failing.values()), self.runs[-1][0])
+        return Report(
+            tuple(rows),
+            tuple(self.cases),
+            self.seed,
+            self.oracle.samples,
+            seconds,
+            divergence,
+            search=search,
+            context=Context(self.model, self.oracle, self.executables, tuple(self.runs), first_failing),
+            top_1=self._agreement(),
+            rows_read=_rows_read(self.model, self.runs),
+        )
 
-    def judged() -> dict[tuple[str, int], Finding]:
+    def _answer(self, exe: Executable, arrays: Sequence[Array]) -> list[Array]:
+        with np.errstate(all="ignore"):
+            return flatten(exe(list(arrays)))
+
+    def _judge(
+        self, arrays: list[Array], expected: list[Expected], case: Case, answers: Mapping[str, Sequence[Array]]
+    ) -> None:
+        """A finding for each executable and output. A budget that is barely exceeded is estimated anew, and better.
+
+        So is what else rounding may make of integers: of many that hang on ties, few samples miss some. Only where
+        something fails is it asked what leaves the range of the model's dtypes.
+        """
+        findings = self._compared(answers, expected)
+        barely = any(
+            1 < finding.used < _BARELY or (not finding.ok and expected[place].budget is None)
+            for (_, place), finding in findings.items()
+        )
+        wide = case.kind in WIDE
+        if barely or (wide and any(not finding.ok for finding in findings.values())):
+            rng = np.random.default_rng([self.seed, len(self.cases), 1])
+            expected = self.oracle(arrays, rng, wide, MORE * 2 if barely else 1)
+            findings = self._compared(answers, expected)
+        self.cases.append(case)
+        self.runs.append((arrays, expected))
+        for key, finding in findings.items():
+            self.findings.setdefault(key, []).append(finding)
+            if not finding.ok:
+                self.failing.setdefault(key, arrays)
+
+    def _compared(
+        self, answers: Mapping[str, Sequence[Array]], expected: Sequence[Expected]
+    ) -> dict[tuple[str, int], Finding]:
+        types = [value.type for value in self.oracle.graph.outputs]
         return {
             (name, place): compare(answer, wanted, type)
             for name, found in answers.items()
             for place, (answer, wanted, type) in enumerate(zip(found, expected, types, strict=True))
         }
 
-    findings = judged()
-    barely = any(
-        1 < finding.used < _BARELY or (not finding.ok and expected[place].budget is None)
-        for (_, place), finding in findings.items()
-    )
-    if barely or (overflow and any(not finding.ok for finding in findings.values())):
-        expected = oracle(arrays, np.random.default_rng(list(seed)), overflow, MORE * 2 if barely else 1)
-        findings = judged()
-    return findings, expected
+    def _first_divergence(self) -> tuple[Divergence, Search] | None:
+        """Of the first executable that fails and can be watched."""
+        for (name, place), arrays in self.failing.items():
+            exe = self.executables[name]
+            if not exe.points():
+                continue
+            self.oracle.meter.begin("looking for the node that diverges")
+            inside = self.oracle.inside(arrays, np.random.default_rng(self.seed), exe.points())
+            try:
+                found = bisect(name, exe, self.oracle, arrays, inside, [place])
+            except (DagirError, RuntimeError, ValueError, KeyError):  # what differs may not bear to be watched
+                continue
+            if found is not None:
+                return found
+        return None
+
+    def _agreement(self) -> dict[str, float]:
+        """For outputs that are classes (a softmax over the last axis): how often the largest is the oracle's."""
+        places = [
+            place
+            for place, value in enumerate(self.oracle.points.graph.outputs)
+            if value.node is not None and isinstance(value.node.op, Softmax) and value.ndim == 2
+        ]
+        found: dict[str, float] = {}
+        for name, exe in self.executables.items() if places else ():
+            same: list[Array] = []
+            for arrays, expected in self.runs:
+                answers = self._answer(exe, arrays)
+                same += [answers[at].argmax(-1) == expected[at].array.argmax(-1) for at in places]
+            together = np.concatenate([each.ravel() for each in same]) if same else np.zeros(0)
+            if together.size:
+                found[name] = float(together.mean())
+        return found
+
+
+def _samples_for(graph: Graph) -> int:
+    """Few where a network is large: the budget is pooled over the elements of a tensor."""
+    weights = sum(prod(parameter.shape) for parameter in graph.parameters)
+    return 3 if weights > _LARGE else 6
 
 
 def _checked_sizes(given: Any) -> list[Mapping[str, int]] | None:
@@ -177,50 +225,6 @@ def _checked_sizes(given: Any) -> list[Mapping[str, int]] | None:
             remedy="sizes=[{'batch': 1, 'time': 16}, {'batch': 3, 'time': 5}], or leave it out",
         )
     return [{name: whole(f"size {name!r}", size, 0) for name, size in each.items()} for each in choices]
-
-
-def _first_divergence(
-    executables: Mapping[str, Executable],
-    oracle: Oracle,
-    failing: Mapping[tuple[str, int], list[Array]],
-    seed: int,
-) -> tuple[Divergence, Search] | None:
-    """Of the first executable that fails and can be watched."""
-    for name, place in failing:
-        exe, arrays = executables[name], failing[name, place]
-        if not exe.points():
-            continue
-        oracle.meter.begin("looking for the node that diverges")
-        inside = oracle.inside(arrays, np.random.default_rng(seed), exe.points())
-        try:
-            found = bisect(name, exe, oracle, arrays, inside, [place])
-        except (DagirError, RuntimeError, ValueError, KeyError):  # what differs may not bear to be watched
-            continue
-        if found is not None:
-            return found
-    return None
-
-
-def _agreement(
-    executables: Mapping[str, Executable], runs: Sequence[tuple[list[Array], list[Expected]]], oracle: Oracle
-) -> dict[str, float]:
-    """For outputs that are classes (a softmax over the last axis): how often the largest is the oracle's."""
-    places = [
-        place
-        for place, value in enumerate(oracle.points.graph.outputs)
-        if value.node is not None and isinstance(value.node.op, Softmax) and value.ndim == 2
-    ]
-    found: dict[str, float] = {}
-    for name, exe in executables.items() if places else ():
-        same: list[Array] = []
-        for arrays, expected in runs:
-            with np.errstate(all="ignore"):
-                answers = flatten(exe(list(arrays)))
-            same += [answers[at].argmax(-1) == expected[at].array.argmax(-1) for at in places]
-        together = np.concatenate([each.ravel() for each in same]) if same else np.zeros(0)
-        if together.size:
-            found[name] = float(together.mean())
-    return found
 
 
 def _rows_read(model: Model | Graph, runs: Sequence[tuple[list[Array], list[Expected]]]) -> dict[str, tuple[int, int]]:

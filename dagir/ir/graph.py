@@ -1,7 +1,7 @@
 """The IR: Op, Value, Parameter, Constant, Node, Graph, and `apply`, which makes a node.
 
-Everything but the array inside a Parameter is immutable. A node is made from values that exist already, so a
-graph cannot hold a cycle, and the order in which nodes were made is a topological order.
+Everything but the array inside a Parameter is immutable. A node is made from values that exist already, so a graph
+holds no cycle, and the order in which nodes were made is a topological order.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class Parameter(Arithmetic):
     into it: an array that its owner could write to is copied.
     """
 
-    __slots__ = ("_array", "_initializer", "_is_finite", "name", "trainable", "type", "value")
+    __slots__ = ("_array", "_is_finite", "initializer", "name", "trainable", "type", "value")
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ class Parameter(Arithmetic):
         trainable: bool = True,
     ) -> None:
         self.name, self.type, self.trainable = name, type, trainable
-        self._initializer, self._is_finite = initializer, False
+        self.initializer, self._is_finite = initializer, False
         self._array = None if array is None else arrays.fitting(name, type, array)
         self.value = Value(type, self)
 
@@ -202,9 +202,9 @@ class Parameter(Arithmetic):
     def _initialize(self) -> None:
         with making:  # or two threads get other numbers for the same weight
             if self._array is None:
-                if self._initializer is None:
+                if self.initializer is None:
                     raise ArgumentError(f"parameter {self.name!r} has neither an array nor an initializer")
-                self.assign(self._initializer(self.shape, self.dtype))
+                self.assign(self.initializer(self.shape, self.dtype))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -312,7 +312,6 @@ class Node(Immutable):
         return f"<Node {self.told_as()}>"
 
 
-Operand: TypeAlias = Value | Parameter | Constant
 _NUMBERS = (bool, int, float, np.ndarray, np.generic, list, tuple)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -13,6 +12,7 @@ from dagir.errors import ArgumentError
 from dagir.ir import dims
 from dagir.ir.dims import Dim
 from dagir.ir.types import TensorType
+from dagir.support.did_you_mean import did_you_mean
 
 Types: TypeAlias = tuple[TensorType, ...]
 
@@ -53,8 +53,7 @@ class _OpType(type):
                 raise ArgumentError(
                     f"{cls.__name__}: {str(error).partition('() ')[2] or error}", remedy=listed
                 ) from None
-            near = difflib.get_close_matches(unknown, known, n=3)
-            remedy = f"did you mean {' or '.join(near)}?" if near else listed
+            remedy = did_you_mean(unknown, known) or listed
             raise ArgumentError(f"{cls.__name__} has no attribute {unknown!r}", remedy=remedy) from None
 
 

@@ -1,16 +1,46 @@
-"""From the outputs of a graph back to its inputs."""
+"""Walks over what is reached step by step, from the outputs of a graph back to its inputs; none of them recurses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dagir.errors import InvalidGraph
 from dagir.ir import diagnostics
 
 if TYPE_CHECKING:
     from dagir.ir.graph import Node, Value
+
+T = TypeVar("T", bound=Hashable)
+
+
+def reached(starts: Iterable[T], following: Callable[[T], Iterable[T]]) -> Iterator[T]:
+    """All that `starts` lead to, themselves first, each once. following: the next ones of one."""
+    pending = list(dict.fromkeys(starts))
+    seen = set(pending)
+    while pending:
+        current = pending.pop()
+        yield current
+        for each in following(current):
+            if each not in seen:
+                seen.add(each)
+                pending.append(each)
+
+
+def makers(node: Node) -> list[Node]:
+    """The nodes that make what a node reads."""
+    return [value.node for value in node.inputs if value is not None and value.node is not None]
+
+
+def ancestors(node: Node) -> Iterator[Node]:
+    """The nodes that a node depends on, itself first, each once."""
+    return reached([node], makers)
+
+
+def values_behind(outputs: Iterable[Value]) -> Iterator[Value]:
+    """The values that outputs are computed from, themselves first, each once."""
+    return reached(outputs, lambda value: [x for x in value.node.inputs if x is not None] if value.node else [])
 
 
 def walk_back(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Node, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -11,6 +10,7 @@ from dagir import ops
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Value, as_value
 from dagir.layers.base import Layer
+from dagir.support.did_you_mean import did_you_mean
 from dagir.support.frameworks import refuse_function
 
 __all__ = [
@@ -60,8 +60,8 @@ def get(activation: Any) -> ActivationFunction:
             "the activation 'threshold' needs two numbers, which a name has no place for",
             remedy="activation=lambda x: dagir.ops.threshold(x, threshold, default_value)",
         )
-    near = difflib.get_close_matches(str(activation), _BY_NAME, n=3) or list(_BY_NAME)
-    raise ArgumentError(f"unknown activation {activation!r}", remedy=f"did you mean {' or '.join(near)}?")
+    remedy = did_you_mean(activation, _BY_NAME, instead=list(_BY_NAME))
+    raise ArgumentError(f"unknown activation {activation!r}", remedy=remedy)
 
 
 def name_of_keras(function: Any) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from functools import cache
@@ -12,6 +11,7 @@ import numpy as np
 
 from dagir.errors import ArgumentError
 from dagir.ir.types import DType
+from dagir.support.did_you_mean import did_you_mean, nearest
 
 
 @cache
@@ -80,11 +80,10 @@ def bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, 
 def unknown_argument(cls: Any, name: str) -> ArgumentError:
     """An error that names the nearest arguments."""
     known = list(_by_name(cls)[0])
-    near = difflib.get_close_matches(name, known, n=3)
-    if name in _OF_INPUTS and name not in near[:1]:
+    if name in _OF_INPUTS and name not in nearest(name, known, 1):
         remedy = "say what goes in with an Input, first of all: dagir.Sequential([dagir.Input(shape=(8,)), ...])"
         return ArgumentError(f"{cls.__name__} takes no argument {name!r}", remedy=remedy)
-    remedy = f"did you mean {' or '.join(near)}?" if near else f"its arguments are: {', '.join(known)}"
+    remedy = did_you_mean(name, known) or f"its arguments are: {', '.join(known)}"
     return ArgumentError(f"{cls.__name__} takes no argument {name!r}", remedy=remedy)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from dagir.errors import ArgumentError
 from dagir.layers.arguments import signature
+from dagir.support.did_you_mean import did_you_mean
 
 _KNOWN = {
     "regularizer": ("l1", "l2", "l1l2", "orthogonal_regularizer", "L1", "L2", "L1L2", "OrthogonalRegularizer"),
@@ -34,10 +34,9 @@ def check_training_names(cls: type, arguments: Mapping[str, Any]) -> None:
             continue
         if isinstance(value, str) and (value in known or ">" in value):  # "package>Name": a registered class
             continue
-        near = difflib.get_close_matches(str(value), known, n=3) or known[:4]
         raise ArgumentError(
             f"{_named(cls, arguments)} takes no {name} {value!r}",
-            remedy=f"did you mean {' or '.join(near)}? An object of keras.{kind}s is taken too",
+            remedy=f"{did_you_mean(value, known, instead=known[:4])} An object of keras.{kind}s is taken too",
         )
 
 

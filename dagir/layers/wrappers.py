@@ -218,7 +218,7 @@ def _merged_axes(x: Value) -> Value:
     return ops.reshape(x, (shape[0] * shape[1], *shape[2:]))
 
 
-_ELEMENTWISE = ("dagir.ops.elementwise", "dagir.ops.activation", "dagir.ops.logic", "dagir.ops.random")
+_ELEMENTWISE = {f"dagir.ops.{family}" for family in ("elementwise", "activation", "logic", "random", "trigonometry")}
 
 
 def treats_samples_alone(layer: Any) -> bool:

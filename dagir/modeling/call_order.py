@@ -11,6 +11,8 @@ from typing import Any
 
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten
+from dagir.layers.base import Layer
+from dagir.layers.internals import calls_of
 from dagir.support.location import LayerCall, current_scope
 
 
@@ -45,7 +47,7 @@ def places_of(calls: Iterable[LayerCall]) -> dict[LayerCall, int]:
         while scope is not None:
             layers[scope.layer] = None
             scope = scope.parent
-    return {call: place for layer in layers for place, call in enumerate(getattr(layer, "_calls", ()))}
+    return {call: place for layer in layers for place, call in enumerate(_calls_of(layer))}
 
 
 def call_behind(outputs: Any) -> LayerCall | None:
@@ -56,13 +58,17 @@ def call_behind(outputs: Any) -> LayerCall | None:
     return None
 
 
+def _calls_of(layer: Any) -> list[LayerCall]:
+    return calls_of(layer) if isinstance(layer, Layer) else []
+
+
 def restore_order(made: Iterable[tuple[LayerCall, Any]]) -> None:
     """Put calls that were made again into the order of their keys; each layer's take the places that they have."""
     keys: dict[Any, dict[LayerCall, Any]] = {}
     for call, key in made:
         keys.setdefault(call.layer, {})[call] = key
     for layer, known in keys.items():
-        calls = layer._calls
+        calls = calls_of(layer)
         places = [place for place, call in enumerate(calls) if call in known]
         for place, call in zip(places, sorted((calls[place] for place in places), key=known.__getitem__), strict=True):
             calls[place] = call

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from dagir.modeling.call_order import in_call_order
 from dagir.modeling.model import Model
 from dagir.modeling.retracing import Replay, _outermost
 from dagir.ops import Call
+from dagir.support.did_you_mean import did_you_mean
 from dagir.support.frameworks import takes_a_model
 from dagir.support.location import LayerCall
 
@@ -155,10 +155,8 @@ def _only(matches: Sequence[Any], name: str, place: int | None) -> Any:
 
 
 def _unknown(model: Model, name: str, known: Mapping[str, Any]) -> ArgumentError:
-    near = difflib.get_close_matches(name, known, n=3)
-    if not near:  # the end of a path is what people remember
-        near = [full for full in known if full.rsplit("/", 1)[-1] == name.rsplit("/", 1)[-1]][:3]
-    listed = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(list(known)[:8])}"
+    alike = [full for full in known if full.rsplit("/", 1)[-1] == name.rsplit("/", 1)[-1]]  # what people remember
+    listed = did_you_mean(name, known, instead=alike[:3]) or f"it has {', '.join(list(known)[:8])}"
     return ArgumentError(f"model {model.name!r} has no layer or value {name!r}", remedy=listed)
 
 

@@ -1,13 +1,12 @@
-"""Model: inputs and outputs over a graph, itself a layer. Sequential. Extraction by name or value."""
+"""Model: inputs and outputs over a graph, itself a layer."""
 
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph, Value
@@ -16,7 +15,7 @@ from dagir.ir.nest import flatten, flatten_sorted, pack
 from dagir.ir.verifier import check
 from dagir.layers import services as layer_services
 from dagir.layers.base import Layer
-from dagir.layers.core import Input, InputLayer
+from dagir.layers.internals import set_own_trainable
 from dagir.modeling import services
 from dagir.modeling.keras_order import layers_in_keras_order
 from dagir.modeling.retracing import replay
@@ -24,6 +23,7 @@ from dagir.modeling.signature import Signature, signature_of
 from dagir.modeling.subclassing import trace
 from dagir.modeling.training import Trainable
 from dagir.ops.call import call as call_graph
+from dagir.support.did_you_mean import did_you_mean
 from dagir.support.frameworks import framework_of, kind, remedy_for
 from dagir.support.location import current_scope
 
@@ -63,16 +63,48 @@ class Model(Trainable, Layer):
             return
         if inputs is None or outputs is None:
             raise ArgumentError("Model takes inputs= and outputs=", remedy="dagir.Model(inputs=x, outputs=y)")
-        self._set_graph(inputs, outputs)
+        self.set_graph(inputs, outputs)
         if not trainable:
             self.trainable = False
 
-    def _set_graph(self, inputs: Any, outputs: Any, graph: Graph | None = None, *, unused_inputs: bool = False) -> None:
+    @classmethod
+    def from_graph(
+        cls,
+        inputs: Any,
+        outputs: Any,
+        graph: Graph | None = None,
+        *,
+        name: str,
+        trainable: bool = True,
+        unused_inputs: bool = False,
+    ) -> Self:
+        """A model over values that are there, without the constructor of a subclass. Raises what `set_graph` raises.
+
+        trainable: of the model itself; the layers inside keep theirs.
+        """
+        model = cls.__new__(cls)
+        Layer.__init__(model, name=name)
+        model.set_graph(inputs, outputs, graph, unused_inputs=unused_inputs)
+        set_own_trainable(model, trainable)
+        return model
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether the model has its graph: a subclassed one gets it by its first call, a Sequential by its input."""
+        return "graph" in vars(self)
+
+    def set_graph(self, inputs: Any, outputs: Any, graph: Graph | None = None, *, unused_inputs: bool = False) -> None:
+        """Give the model its graph: `graph`, or what `outputs` need. Raises InvalidGraph, ArgumentError.
+
+        unused_inputs: whether inputs that no output needs are accepted.
+        """
         for what, structure in (("inputs", inputs), ("outputs", outputs)):
             for leaf in flatten(structure):
                 if not isinstance(leaf, Value):
                     remedy = remedy_for(leaf) if framework_of(leaf) else None
-                    raise ArgumentError(f"{what} of model {self.name!r} hold {_shown(leaf)}, no Value", remedy=remedy)
+                    raise ArgumentError(
+                        f"{what} of model {self.name!r} hold {shown_text(leaf)}, no Value", remedy=remedy
+                    )
         self._input_structure, self._output_structure = inputs, outputs
         graph = graph or Graph(flatten(inputs), flatten(outputs), self.name)
         self.__dict__["graph"] = check(graph, unused_inputs=unused_inputs)
@@ -133,8 +165,8 @@ class Model(Trainable, Layer):
             if layer.name == name:
                 return layer
         names = [layer.name for layer in self.layers]
-        near = difflib.get_close_matches(str(name), names, n=3) or names[:8]
-        raise ArgumentError(f"model {self.name!r} has no layer {name!r}", remedy=f"did you mean {' or '.join(near)}?")
+        remedy = did_you_mean(name, names, instead=names[:8])
+        raise ArgumentError(f"model {self.name!r} has no layer {name!r}", remedy=remedy)
 
     def summary(
         self,
@@ -170,7 +202,7 @@ class Model(Trainable, Layer):
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """The outputs for other inputs, in the structure of this model's outputs."""
-        given = self._arrange(inputs)
+        given = self.arrange_inputs(inputs)
         masked = any(value.mask is not None for value in (*given, *self.graph.outputs))
         if masked:  # its layers must see the masks, and what is outside must see theirs, so they are called again
             return pack(self._output_structure, replay(self.graph, given))
@@ -180,7 +212,7 @@ class Model(Trainable, Layer):
         """None: the layers inside, called again, have given the outputs their masks."""
 
     def _is_subclassed(self) -> bool:
-        return type(self).call not in (Model.call, Sequential.call)
+        return type(self).call is not Model.call
 
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self._is_subclassed():
@@ -195,7 +227,8 @@ class Model(Trainable, Layer):
         finally:
             current_scope.reset(token)
 
-    def _arrange(self, inputs: Any) -> list[Value]:
+    def arrange_inputs(self, inputs: Any) -> list[Value]:
+        """What the model is called on, in the order of its inputs. Raises ArgumentError."""
         if isinstance(inputs, Mapping):
             missing = [name for name in self.input_names if name not in inputs]
             if missing:
@@ -214,10 +247,9 @@ class Model(Trainable, Layer):
         remedy = f"its inputs are: {', '.join(self.input_names)}"
         if not unknown:
             return ArgumentError(f"model {self.name!r} needs input {missing!r}", remedy=remedy)
-        near = difflib.get_close_matches(str(unknown[0]), self.input_names, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        remedies = filter(None, (did_you_mean(unknown[0], self.input_names, 1), remedy))
         return ArgumentError(
-            f"model {self.name!r} has no input {unknown[0]!r}, and needs {missing!r}", remedy=hint + remedy
+            f"model {self.name!r} has no input {unknown[0]!r}, and needs {missing!r}", remedy=" ".join(remedies)
         )
 
     def save(self, path: str | PathLike[str], overwrite: bool = True) -> None:
@@ -257,87 +289,15 @@ class Model(Trainable, Layer):
         return services.reduced_model(self) if self._is_document() else super().__reduce__()
 
     def _is_document(self) -> bool:
-        return "graph" in vars(self) and not self._is_subclassed()
+        return self.has_graph and not self._is_subclassed()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {', '.join(self.input_names)} -> {', '.join(self.output_names)}>"
 
 
-class Sequential(Model):
-    """A stack of layers, built at once if it starts with an input, else at its first call.  keras.Sequential."""
-
-    def __init__(self, layers: Sequence[Any] = (), trainable: bool = True, name: str | None = None) -> None:
-        Layer.__init__(self, trainable=True, name=name)
-        self._stack: list[Layer] = []
-        self._source: Value | None = None
-        for layer in layers:
-            self.add(layer)
-        if not trainable:
-            self.trainable = False
-
-    def add(self, layer: Any) -> None:
-        """Put a layer, or first of all an Input, on top. Raises ArgumentError."""
-        self.__dict__.pop("layers", None)
-        self.__dict__.pop("signature", None)
-        source = layer if isinstance(layer, Value) else getattr(layer, "_calls", None) and _input_of(layer)
-        if isinstance(source, Value) and source.is_input and not self._stack:
-            self._source = source
-        elif isinstance(layer, Layer):
-            self._stack.append(layer)
-            self._track(layer)
-        else:
-            remedy = remedy_for(layer) if framework_of(layer) else None
-            raise ArgumentError(f"Sequential takes layers, and an Input first; got {_shown(layer)}", remedy=remedy)
-        if self._source is not None and self._stack:
-            self._close()
-
-    def pop(self) -> None:
-        """Take the top layer off."""
-        if not self._stack:
-            raise ArgumentError(f"model {self.name!r} has no layer to pop")
-        self._sublayers.pop(self._stack.pop(), None)
-        self.__dict__.pop("layers", None)
-        self.__dict__.pop("signature", None)
-        if self._source is not None and self._stack:
-            self._close()
-
-    def _close(self) -> None:
-        """Call the layers: the graph is the model's own, wherever the model is called, and so are new weights."""
-        assert self._source is not None
-        value: Any = self._source
-        scope = current_scope.get()
-        known = {weight for layer in self._stack for weight in layer.weights}
-        token = current_scope.set(None)
-        try:
-            for layer in self._stack:
-                value = layer(value)
-        finally:
-            current_scope.reset(token)
-        for weight in dict.fromkeys(weight for layer in self._stack for weight in layer.weights):
-            if weight not in known:
-                weight.name = f"{self.name if scope is None else scope.path}/{weight.name}"
-        self._set_graph(self._source, value)
-
-    @cached_property
-    def layers(self) -> list[Layer]:
-        """The layers, bottom first, without the input."""
-        return list(self._stack)
-
-    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        """Build on the first call, then as any model."""
-        if self._source is None:
-            (value,) = flatten(inputs)
-            self._source = Input(batch_shape=("batch", *value.shape[1:]), dtype=value.dtype, name=f"{self.name}_input")
-            self._close()
-        return super().call(inputs, training, mask)
-
-
-def _shown(thing: Any) -> str:
+def shown_text(thing: Any) -> str:
+    """What is not a Value or a layer, for errors: of another framework's object its kind alone."""
     return kind(thing) if framework_of(thing) else repr(thing)
-
-
-def _input_of(layer: Layer) -> Any:
-    return layer.output if isinstance(layer, InputLayer) else None
 
 
 def _functional_name() -> str:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.leaves import is_leaf
 from dagir.ir.nest import flatten, map_structure, pack
 from dagir.ir.rewriter import copy_node
 from dagir.layers.base import Layer
+from dagir.layers.internals import calls_of
 from dagir.modeling.call_order import places_of, restore_order
 from dagir.support.location import LayerCall, current_scope
 
@@ -76,7 +78,7 @@ class Replay:
             part = self.by.get(call, layer)
             outputs = part(*args, **kwargs)
             if isinstance(part, Layer):
-                self._made.append((part._calls[-1], (*self._above, self._places.get(call, 0))))
+                self._made.append((calls_of(part)[-1], (*self._above, self._places.get(call, 0))))
         olds = flatten(call.outputs)
         pairs = list(zip(olds, _in_place_of(olds, outputs, f"layer {layer.name!r}"), strict=True))
         self.values.update(pairs)
@@ -88,16 +90,16 @@ class Replay:
         above, self._above = self._above, (*self._above, self._places.get(call, 0))
         try:
             if not self.nested:
-                return pack(model.output, self._run(model.graph, model._arrange(args[0])))
+                return pack(model.output, self._run(model.graph, model.arrange_inputs(args[0])))
             made = LayerCall(model, current_scope.get(), call.location, args, kwargs)
             token = current_scope.set(made)
             try:
-                made.outputs = pack(model.output, self._run(model.graph, model._arrange(args[0])))
+                made.outputs = pack(model.output, self._run(model.graph, model.arrange_inputs(args[0])))
             finally:
                 current_scope.reset(token)
         finally:
             self._above = above
-        model._calls.append(made)
+        calls_of(model).append(made)
         self._made.append((made, (*self._above, self._places.get(call, 0))))
         return made.outputs
 
@@ -127,7 +129,7 @@ def _cut_calls(graph: Graph) -> set[LayerCall]:
     """The layer calls of which the graph holds a part only: it begins or ends within them."""
     known = {value for node in graph.nodes for value in node.outputs} | set(graph.inputs)
     calls = dict.fromkeys(call for node in graph.nodes if (call := _outermost(node)) is not None)
-    cut = {call for call in calls if any(not _is_leaf(value) for value in _arguments(call) - known)}
+    cut = {call for call in calls if any(not is_leaf(value) for value in _arguments(call) - known)}
 
     def read(value: Value | None, by: LayerCall | None) -> None:
         maker = _outermost(value.node) if value is not None and value.node is not None else None
@@ -145,7 +147,3 @@ def _cut_calls(graph: Graph) -> set[LayerCall]:
 
 def _arguments(call: LayerCall) -> set[Value]:
     return {value for value in flatten([call.args, call.kwargs]) if isinstance(value, Value)}
-
-
-def _is_leaf(value: Value) -> bool:
-    return isinstance(value.source, (Parameter, Constant))

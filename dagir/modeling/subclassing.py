@@ -32,7 +32,7 @@ def trace(model: Model, args: tuple[Any, ...], kwargs: dict[str, Any], make: Cal
     inputs, outputs = _run(model, args[0], {} if training is None else {"training": training})
     if not traces:
         found = model
-        found._set_graph(inputs, outputs)
+        found.set_graph(inputs, outputs)
     else:
         found = make(inputs, outputs, name=f"{model.name}_call_{len(traces) + 1}", trainable=model.trainable)
     traces.append((training, found))

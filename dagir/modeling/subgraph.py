@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from dagir.ir.graph import Node, Value
+from dagir.ir.traversal import reached
 from dagir.ir.types import take_equations
 from dagir.modeling.model import Model
 
@@ -32,12 +33,8 @@ def _copied(node: Node, replaced: Mapping[Value | None, Value | None], sizes: Ma
 
 def nodes_between(stops: Collection[Value], output: Value) -> list[Node]:
     """The nodes that a value depends on, up to the stops, in the order of the graph."""
-    found: dict[Node, None] = {}
-    pending = [output]
-    while pending:
-        value = pending.pop()
-        node = value.node
-        if value not in stops and node is not None and node not in found:
-            found[node] = None
-            pending.extend(operand for operand in node.inputs if operand is not None)
-    return sorted(found, key=lambda node: node.serial)
+
+    def makers(values: Iterable[Value | None]) -> list[Node]:
+        return [x.node for x in values if x is not None and x.node is not None and x not in stops]
+
+    return sorted(reached(makers([output]), lambda node: makers(node.inputs)), key=lambda node: node.serial)

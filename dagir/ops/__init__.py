@@ -23,6 +23,7 @@ import dagir.ops.lookup as _lookup
 import dagir.ops.matrices as _matrices
 import dagir.ops.norm as _norm
 import dagir.ops.numerics as _numerics
+import dagir.ops.padding as _padding
 import dagir.ops.pool as _pool
 import dagir.ops.random as _random
 import dagir.ops.reduce as _reduce
@@ -54,6 +55,7 @@ from dagir.ops.matrices import *
 from dagir.ops.norm import *
 from dagir.ops.not_offered import REASONS
 from dagir.ops.numerics import *
+from dagir.ops.padding import *
 from dagir.ops.pool import *
 from dagir.ops.random import *
 from dagir.ops.reduce import *
@@ -85,6 +87,7 @@ __all__ += _lookup.__all__
 __all__ += _matrices.__all__
 __all__ += _norm.__all__
 __all__ += _numerics.__all__
+__all__ += _padding.__all__
 __all__ += _pool.__all__
 __all__ += _random.__all__
 __all__ += _reduce.__all__

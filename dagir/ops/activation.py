@@ -9,20 +9,9 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.types import TensorType, broadcast, normalize_axes, normalize_axis
 from dagir.ops.creation import zeros_like
-from dagir.ops.elementwise import (
-    Unary,
-    add,
-    clip,
-    divide,
-    multiply,
-    negative,
-    require,
-    same_dtype,
-    sqrt,
-    square,
-    subtract,
-)
+from dagir.ops.elementwise import add, clip, divide, multiply, negative, sqrt, square, subtract
 from dagir.ops.logic import greater, less, less_equal, where
+from dagir.ops.operands import Unary, require, same_dtype
 
 __all__ = [
     "Celu",

@@ -10,7 +10,7 @@ from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.types import DType, Shape, TensorType, equate
-from dagir.ops.elementwise import require, same_dtype
+from dagir.ops.operands import require, same_dtype
 from dagir.ops.shape import transpose
 
 __all__ = [

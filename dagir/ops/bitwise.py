@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dagir.ir.graph import Value
-from dagir.ops.elementwise import Binary, Unary, binary, unary
+from dagir.ops.operands import Binary, Unary, binary, unary
 
 __all__ = [
     "BitwiseAnd",

@@ -9,6 +9,7 @@ from dagir.errors import DTypeError, ShapeError
 from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import Dim, SymbolicDim, evaluate, substitute
 from dagir.ir.graph import Graph, Node, Op, Parameter, Types, Value, apply_node
+from dagir.ir.traversal import reached
 from dagir.ir.types import TensorType, equate
 
 __all__ = [
@@ -75,13 +76,7 @@ def call(graph: Graph, inputs: Sequence[Value]) -> tuple[Value, ...]:
 
 def graphs_of(graph: Graph) -> Iterator[Graph]:
     """The graph, and those that it calls, each once."""
-    pending, seen = [graph], {graph}
-    while pending:
-        found = pending.pop()
-        yield found
-        inner = [node.op.graph for node in found.nodes if isinstance(node.op, Call) and node.op.graph not in seen]
-        seen.update(inner)
-        pending.extend(dict.fromkeys(inner))
+    return reached([graph], lambda each: [node.op.graph for node in each.nodes if isinstance(node.op, Call)])
 
 
 def parameters_of(graph: Graph) -> list[Parameter]:

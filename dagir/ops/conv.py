@@ -10,8 +10,9 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.types import Shape, TensorType, equate
-from dagir.ops.elementwise import require, same_dtype
+from dagir.ops.operands import require, same_dtype
 from dagir.ops.shape import reshape
+from dagir.support.integers import ints_per_axis
 
 Padding: TypeAlias = str | tuple[tuple[int, int], ...]
 
@@ -236,14 +237,6 @@ def _channel_remedy(op: _Convolution, x: TensorType, takes: int) -> str:
     return f"give x {takes} channels, or make a new layer for this input"
 
 
-def _numbers(name: str, value: Any, rank: int) -> tuple[int, ...]:
-    """An int for all axes, or one for each. Raises ArgumentError."""
-    numbers = (value,) * rank if isinstance(value, int) else tuple(value)
-    if len(numbers) != rank or not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
-        raise ArgumentError(f"{name} is an int or {rank} ints, got {value!r}")
-    return numbers
-
-
 def _padding(padding: Any) -> Padding:
     if isinstance(padding, str):
         return padding.lower()
@@ -280,7 +273,7 @@ def conv(
 
 def _conv_op(w: Value, strides: Any, padding: Any, data_format: str | None, dilation_rate: Any) -> Conv:
     rank = _spatial_rank(w)
-    strides, dilations = _numbers("strides", strides, rank), _numbers("dilation_rate", dilation_rate, rank)
+    strides, dilations = ints_per_axis("strides", strides, rank), ints_per_axis("dilation_rate", dilation_rate, rank)
     return Conv(strides, _padding(padding), dilations, 1, data_format or "channels_last")
 
 
@@ -300,8 +293,8 @@ def conv_transpose(
     """
     x, w = as_value(inputs), as_value(kernel)
     rank = _spatial_rank(w)
-    strides, dilations = _numbers("strides", strides, rank), _numbers("dilation_rate", dilation_rate, rank)
-    extra = None if output_padding is None else _numbers("output_padding", output_padding, rank)
+    strides, dilations = ints_per_axis("strides", strides, rank), ints_per_axis("dilation_rate", dilation_rate, rank)
+    extra = None if output_padding is None else ints_per_axis("output_padding", output_padding, rank)
     layout = data_format or "channels_last"
     return apply(ConvTranspose(strides, _padding(padding), dilations, 1, layout, extra), x, w)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from dagir.errors import ArgumentError, DTypeError
 from dagir.ir.graph import Op, Types, Value, apply, as_value
-from dagir.ir.types import DType, TensorType, broadcast
-from dagir.ops.partial import refuse_constant
+from dagir.ir.types import DType, TensorType
+from dagir.ops.operands import Binary, Unary, binary, require, unary
 from dagir.support import limits
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "Cast",
     "Ceil",
     "Clip",
-    "Cos",
     "Divide",
     "Erf",
     "Exp",
@@ -39,17 +38,14 @@ __all__ = [
     "Round",
     "Rsqrt",
     "Sign",
-    "Sin",
     "Sqrt",
     "Square",
     "Subtract",
-    "Tan",
     "absolute",
     "add",
     "cast",
     "ceil",
     "clip",
-    "cos",
     "divide",
     "erf",
     "exp",
@@ -69,46 +65,10 @@ __all__ = [
     "round",
     "rsqrt",
     "sign",
-    "sin",
     "sqrt",
     "square",
     "subtract",
-    "tan",
 ]
-
-
-class Unary(Op):
-    """x: t[*s] -> t[*s], for floats; subclasses widen `accepts`."""
-
-    accepts: ClassVar[str] = "float"
-
-    def infer(self, x: TensorType) -> Types:
-        """The type of x."""
-        require(self.accepts, x)
-        return (x,)
-
-
-def require(accepts: str, *types: TensorType) -> None:
-    """Raise DTypeError unless each dtype is of the kind: any, number, signed, float, integer, bool."""
-    for index, type in enumerate(types):
-        if accepts not in type.dtype.kinds:
-            raise DTypeError(
-                f"the op takes {accepts} values, operand {index} is {type.dtype}",
-                remedy=f"cast it first: ops.cast(x, {'bool' if accepts == 'bool' else 'float32'!r})",
-            )
-
-
-def same_dtype(*types: TensorType) -> DType:
-    """The one dtype of all operands. Raises DTypeError: dagir never casts in silence."""
-    first = types[0].dtype
-    for type in types:
-        if type.dtype is not first:
-            wider = next((dtype for dtype in (first, type.dtype) if dtype.is_float), first)
-            raise DTypeError(
-                f"operands have different dtypes: {first} and {type.dtype}",
-                remedy=f"cast one of them: ops.cast(x, {str(wider)!r})",
-            )
-    return first
 
 
 class Negative(Unary):
@@ -163,18 +123,6 @@ class Reciprocal(Unary):
     """1 / x.  ONNX Reciprocal-13."""
 
 
-class Sin(Unary):
-    """Sine of radians.  ONNX Sin-7."""
-
-
-class Cos(Unary):
-    """Cosine of radians.  ONNX Cos-7."""
-
-
-class Tan(Unary):
-    """Tangent of radians.  ONNX Tan-7."""
-
-
 class Erf(Unary):
     """The error function.  ONNX Erf-13."""
 
@@ -210,22 +158,6 @@ class Cast(Op):
     def infer(self, x: TensorType) -> Types:
         """The shape of x with the new dtype."""
         return (x.with_dtype(self.dtype),)
-
-
-class Binary(Op):
-    """x1, x2: t[*s1], t[*s2] -> t[*broadcast(s1, s2)]; dtypes must be equal."""
-
-    operands = ("x1", "x2")
-    accepts: ClassVar[str] = "number"
-    result: ClassVar[DType | None] = None
-
-    def infer(self, x1: TensorType, x2: TensorType) -> Types:
-        """The broadcast shape."""
-        dtype = same_dtype(x1, x2)
-        require(self.accepts, x1, x2)
-        if x1.shape == x2.shape and self.result is None:
-            return (x1,)
-        return (TensorType(self.result or dtype, broadcast(x1.shape, x2.shape)),)
 
 
 class Add(Binary):
@@ -291,29 +223,6 @@ class Clip(Op):
         return (x,)
 
 
-def unary(op: Op, x: Any) -> Value:
-    """Apply an op of one operand."""
-    return apply(op, as_value(x))
-
-
-def binary(op: Op, x1: Any, x2: Any) -> Value:
-    """Apply an op of two operands; a Python number takes the dtype of the other."""
-    if not isinstance(x1, Value):
-        x1 = as_value(x1, like=None if isinstance(x1, Value) else reference(x2))
-    if not isinstance(x2, Value):
-        x2 = as_value(x2, like=x1)
-    refuse_constant(op, x1, x2)
-    return apply(op, x1, x2)
-
-
-def reference(operand: Any) -> Value | None:
-    """The value that lends a bare number its dtype; None for a number."""
-    try:
-        return as_value(operand) if not isinstance(operand, (bool, int, float)) else None
-    except (TypeError, ValueError):
-        return None
-
-
 def negative(x: Any) -> Value:
     """-x, elementwise."""
     return unary(Negative(), x)
@@ -367,21 +276,6 @@ def square(x: Any) -> Value:
 def reciprocal(x: Any) -> Value:
     """1 / x, elementwise."""
     return unary(Reciprocal(), x)
-
-
-def sin(x: Any) -> Value:
-    """Sine, elementwise."""
-    return unary(Sin(), x)
-
-
-def cos(x: Any) -> Value:
-    """Cosine, elementwise."""
-    return unary(Cos(), x)
-
-
-def tan(x: Any) -> Value:
-    """Tangent, elementwise."""
-    return unary(Tan(), x)
 
 
 def erf(x: Any) -> Value:

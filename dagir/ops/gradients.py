@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dagir.ir.graph import Value
-from dagir.ops.elementwise import Unary, unary
+from dagir.ops.operands import Unary, unary
 
 __all__ = [
     "StopGradient",

@@ -15,9 +15,10 @@ from dagir.ops.conv import conv
 from dagir.ops.counts import count_from
 from dagir.ops.creation import eye, full
 from dagir.ops.elementwise import cast, multiply
+from dagir.ops.padding import pad
 from dagir.ops.reduce import sum as sum_of
 from dagir.ops.resize import Resize, window
-from dagir.ops.shape import concatenate, expand_dims, pad, reshape, squeeze, transpose
+from dagir.ops.shape import concatenate, expand_dims, reshape, squeeze, transpose
 
 __all__ = ["crop_images", "extract_patches", "pad_images", "resize", "rgb_to_grayscale"]
 

@@ -9,7 +9,7 @@ from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.types import TensorType, broadcast, equate
-from dagir.ops.elementwise import require, same_dtype
+from dagir.ops.operands import require, same_dtype
 
 __all__ = [
     "Einsum",

@@ -7,21 +7,8 @@ from typing import Any
 
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.types import DType, TensorType, broadcast
-from dagir.ops.elementwise import (
-    Binary,
-    Unary,
-    absolute,
-    add,
-    binary,
-    cast,
-    multiply,
-    reciprocal,
-    reference,
-    require,
-    same_dtype,
-    subtract,
-    unary,
-)
+from dagir.ops.elementwise import absolute, add, cast, multiply, reciprocal, subtract
+from dagir.ops.operands import Binary, Unary, binary, reference, require, same_dtype, unary
 
 __all__ = [
     "Equal",

@@ -13,11 +13,13 @@ from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.types import TensorType, normalize_axis
 from dagir.ops.arrangement import moveaxis, ravel
 from dagir.ops.creation import arange
-from dagir.ops.elementwise import add, multiply, reference, subtract
+from dagir.ops.elementwise import add, multiply, subtract
 from dagir.ops.linear import einsum, matmul
 from dagir.ops.logic import equal, where
+from dagir.ops.operands import reference
+from dagir.ops.padding import pad
 from dagir.ops.reduce import sum as reduce_sum
-from dagir.ops.shape import expand_dims, pad, reshape, stack
+from dagir.ops.shape import expand_dims, reshape, stack
 
 __all__ = [
     "Tril",

@@ -26,12 +26,11 @@ from dagir.ops.elementwise import (
     multiply,
     negative,
     power,
-    reference,
-    require,
     sign,
     subtract,
 )
 from dagir.ops.logic import equal, greater, isfinite, isnan, less, not_equal, where
+from dagir.ops.operands import reference, require
 
 abs = absolute
 true_divide = divide

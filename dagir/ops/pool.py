@@ -10,7 +10,8 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.types import TensorType
-from dagir.ops.elementwise import require
+from dagir.ops.operands import require
+from dagir.support.integers import ints_per_axis
 
 __all__ = [
     "AdaptiveAveragePool",
@@ -123,19 +124,11 @@ def _check_fields(op: _Pool) -> None:
         raise ArgumentError(f"data_format is 'channels_last' or 'channels_first', got {op.data_format!r}")
 
 
-def _numbers(name: str, value: Any, rank: int) -> tuple[int, ...]:
-    """An int for all axes, or one for each. Raises ArgumentError."""
-    numbers = (value,) * rank if isinstance(value, int) else tuple(value)
-    if len(numbers) != rank or not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
-        raise ArgumentError(f"{name} is an int or {rank} ints, got {value!r}")
-    return numbers
-
-
 def _pool(cls: type[_Pool], inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: str | None) -> Value:
     value = as_value(inputs)
     rank = value.ndim - 2
-    window = _numbers("pool_size", pool_size, rank)
-    steps = window if strides is None else _numbers("strides", strides, rank)
+    window = ints_per_axis("pool_size", pool_size, rank)
+    steps = window if strides is None else ints_per_axis("strides", strides, rank)
     return apply(cls(window, steps, padding, data_format or "channels_last"), value)
 
 
@@ -205,7 +198,7 @@ class AdaptiveAveragePool(_AdaptivePool):
 
 def _adaptive_pool(cls: type[_AdaptivePool], inputs: Any, output_size: Any, data_format: str | None) -> Value:
     value = as_value(inputs)
-    return apply(cls(_numbers("output_size", output_size, value.ndim - 2), data_format or "channels_last"), value)
+    return apply(cls(ints_per_axis("output_size", output_size, value.ndim - 2), data_format or "channels_last"), value)
 
 
 def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Value:

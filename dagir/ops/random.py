@@ -8,7 +8,7 @@ from typing import Any
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.types import TensorType
-from dagir.ops.elementwise import require
+from dagir.ops.operands import require
 
 __all__ = [
     "AlphaDropout",

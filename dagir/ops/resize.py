@@ -10,8 +10,8 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.types import Shape, TensorType
-from dagir.ops.elementwise import require
 from dagir.ops.interpolation import RADII
+from dagir.ops.operands import require
 
 __all__ = [
     "Resize",

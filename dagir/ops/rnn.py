@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +10,9 @@ from dagir.ir.dims import Dim
 from dagir.ir.graph import Op, Types, Value, apply_node, as_value
 from dagir.ir.types import Shape, TensorType, equate
 from dagir.ops import activation as act
-from dagir.ops.elementwise import Clip, Exp, Identity, require, same_dtype
+from dagir.ops.elementwise import Clip, Exp, Identity
+from dagir.ops.operands import require, same_dtype
+from dagir.support.did_you_mean import nearest
 
 __all__ = [
     "GRU",
@@ -82,7 +83,7 @@ class _Recurrence(Op):
     def _check_activations(self) -> None:
         for name in (self.activation, getattr(self, "recurrent_activation", "linear")):
             if name not in ACTIVATIONS:
-                near = difflib.get_close_matches(str(name), ACTIVATIONS, n=3) or ACTIVATIONS
+                near = nearest(name, ACTIVATIONS) or ACTIVATIONS
                 raise ArgumentError(f"unknown activation {name!r}", remedy=f"use {' or '.join(near)}")
 
     def _check_weights(self, x: TensorType, w: TensorType, r: TensorType, b: TensorType | None) -> Dim:

@@ -9,7 +9,8 @@ from typing import Any
 
 from dagir.errors import DTypeError, ShapeError
 from dagir.ir.dims import substitute
-from dagir.ir.graph import Constant, Graph, Node, Op, Types, Value, apply_node, as_value
+from dagir.ir.graph import Constant, Graph, Op, Types, Value, apply_node, as_value
+from dagir.ir.traversal import makers, reached
 from dagir.ir.types import TensorType, equate
 from dagir.ops.call import bind_sizes, substitute_type
 
@@ -157,13 +158,7 @@ def trace_step(step: Step, states: Sequence[TensorType], steps: Sequence[TensorT
 
 def _captured(inputs: Sequence[Value], outputs: Sequence[Value]) -> list[Value]:
     """The values from outside that are outputs, or that nodes read which depend on the inputs."""
-    nodes: set[Node] = set()
-    pending = [value.node for value in outputs if value.node is not None]
-    while pending:
-        node = pending.pop()
-        if node not in nodes:
-            nodes.add(node)
-            pending.extend(value.node for value in node.inputs if value is not None and value.node is not None)
+    nodes = reached([value.node for value in outputs if value.node is not None], makers)
     inside: set[Value] = set(inputs)
     captured: dict[Value, None] = {}
     for node in sorted(nodes, key=attrgetter("serial")):

@@ -15,9 +15,10 @@ from dagir.ir.types import DType, TensorType, broadcast, equate, normalize_axis
 from dagir.ops.arrangement import meshgrid
 from dagir.ops.counts import count_from
 from dagir.ops.creation import arange, full
-from dagir.ops.elementwise import add, cast, same_dtype
+from dagir.ops.elementwise import add, cast
 from dagir.ops.indexing import getitem
 from dagir.ops.logic import equal, greater, less, where
+from dagir.ops.operands import same_dtype
 from dagir.ops.reduce import max as reduce_max
 from dagir.ops.reduce import sum as reduce_sum
 from dagir.ops.shape import Slice, broadcast_to, concatenate, expand_dims, reshape, stack, take

@@ -8,8 +8,9 @@ from typing import Any
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Op, Types, Value, apply, apply_node, as_value
 from dagir.ir.types import DType, TensorType, normalize_axis
-from dagir.ops.elementwise import cast, reference, require, same_dtype
+from dagir.ops.elementwise import cast
 from dagir.ops.logic import equal, logical_not
+from dagir.ops.operands import reference, require, same_dtype
 from dagir.ops.reduce import any as reduce_any
 from dagir.ops.shape import expand_dims, reshape
 

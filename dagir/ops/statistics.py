@@ -12,8 +12,9 @@ import numpy as np
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Value, as_value
 from dagir.ir.types import DType, normalize_axes, normalize_axis
-from dagir.ops.elementwise import absolute, add, cast, divide, maximum, multiply, power, require, sqrt, square, subtract
+from dagir.ops.elementwise import absolute, add, cast, divide, maximum, multiply, power, sqrt, square, subtract
 from dagir.ops.logic import isnan, logical_not, not_equal, where
+from dagir.ops.operands import require
 from dagir.ops.reduce import Axes, all, any, argmax, argmin, max, mean, min, prod, sum, var
 from dagir.ops.reduce import max as amax
 from dagir.ops.reduce import min as amin

@@ -6,21 +6,9 @@ from math import inf, pi
 from typing import Any
 
 from dagir.ir.graph import Value, as_value
-from dagir.ops.elementwise import (
-    Binary,
-    Unary,
-    absolute,
-    binary,
-    divide,
-    maximum,
-    minimum,
-    multiply,
-    sin,
-    sqrt,
-    square,
-    unary,
-)
+from dagir.ops.elementwise import absolute, divide, maximum, minimum, multiply, sqrt, square
 from dagir.ops.logic import equal, logical_or, where
+from dagir.ops.operands import Binary, Unary, binary, unary
 
 __all__ = [
     "Arccos",
@@ -30,8 +18,11 @@ __all__ = [
     "Arctan",
     "Arctan2",
     "Arctanh",
+    "Cos",
     "Cosh",
+    "Sin",
     "Sinh",
+    "Tan",
     "arccos",
     "arccosh",
     "arcsin",
@@ -39,13 +30,28 @@ __all__ = [
     "arctan",
     "arctan2",
     "arctanh",
+    "cos",
     "cosh",
     "deg2rad",
     "hypot",
     "rad2deg",
+    "sin",
     "sinc",
     "sinh",
+    "tan",
 ]
+
+
+class Sin(Unary):
+    """Sine of radians.  ONNX Sin-7."""
+
+
+class Cos(Unary):
+    """Cosine of radians.  ONNX Cos-7."""
+
+
+class Tan(Unary):
+    """Tangent of radians.  ONNX Tan-7."""
 
 
 class Arcsin(Unary):
@@ -84,6 +90,21 @@ class Arctan2(Binary):
     """The angle in [-pi, pi] of the point (x2, x1), signed zeros minded.  NumPy arctan2."""
 
     accepts = "float"
+
+
+def sin(x: Any) -> Value:
+    """Sine, elementwise."""
+    return unary(Sin(), x)
+
+
+def cos(x: Any) -> Value:
+    """Cosine, elementwise."""
+    return unary(Cos(), x)
+
+
+def tan(x: Any) -> Value:
+    """Tangent, elementwise."""
+    return unary(Tan(), x)
 
 
 def arcsin(x: Any) -> Value:

@@ -10,6 +10,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.ir.graph import Constant, Node, Parameter, Value
+from dagir.ir.leaves import is_leaf
 from dagir.ir.rewriter import Operands
 from dagir.ir.types import Array
 
@@ -53,11 +54,6 @@ def affine(node: Node, operands: Operands) -> Affine | None:
             return Affine(right, found.axis, lambda: np.full(1, -1.0), numbers(left), (left,))
         return found
     return None
-
-
-def is_leaf(value: Value) -> bool:
-    """Whether the numbers of a value are known when a pass runs."""
-    return isinstance(value.source, (Parameter, Constant))
 
 
 def numbers(value: Value) -> Numbers:

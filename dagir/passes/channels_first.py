@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from dagir import ops
 from dagir.ir.arrays import frozen
 from dagir.ir.graph import Constant, Graph, Node, Op, Parameter, Value
+from dagir.ir.leaves import is_leaf
 from dagir.ir.rewriter import Operands, copy_node, emit
 from dagir.ir.types import Array, DType, Shape
 from dagir.ir.value_map import record
@@ -66,7 +67,7 @@ class _Layouts:
         self._made_first: list[Value] = []
 
     def only_first(self, value: Value | None) -> bool:
-        return value is not None and value in self._first and value not in self._last and not _is_leaf(value)
+        return value is not None and value in self._first and value not in self._last and not is_leaf(value)
 
     def record(self) -> None:
         """Say which version stands for each value: the one that was computed, not its transpose."""
@@ -97,10 +98,6 @@ class _Layouts:
         return self._first[value]
 
 
-def _is_leaf(value: Value) -> bool:
-    return isinstance(value.source, (Parameter, Constant))
-
-
 def _is_bound(op: Op) -> bool:
     return isinstance(op, _BOUND) and op.data_format == "channels_last"
 
@@ -113,7 +110,7 @@ def _pulled(graph: Graph) -> set[Node]:
     uses, wanted = count_uses(graph), Counter[Value]()
     found: set[Node] = set()
     for node in reversed(graph.nodes):
-        data = [value for value in node.inputs if value is not None and not _is_leaf(value)]
+        data = [value for value in node.inputs if value is not None and not is_leaf(value)]
         if _is_bound(node.op):
             wanted.update(node.inputs[:1])  # type: ignore[arg-type]  # x is never absent
         elif len(data) == len(node.outputs) == 1 and 0 < wanted[node.output] == uses[node.output]:
@@ -156,7 +153,7 @@ def _rewrite_linear(node: Node, layouts: _Layouts) -> bool:
     x, w, b = (*node.inputs, None)[:3]
     assert x is not None
     rank = x.type.rank - 2
-    if w is None or not _is_leaf(w) or not 1 <= rank <= 3:
+    if w is None or not is_leaf(w) or not 1 <= rank <= 3:
         return False
     op = ops.Conv((1,) * rank, "valid", (1,) * rank, 1, "channels_first")
     kernel = reshaped(w, (1,) * rank + w.type.shape)
@@ -171,7 +168,7 @@ def _rewrite_layer_norm(node: Node, layouts: _Layouts) -> bool:
     assert x is not None
     rank = x.type.rank
     vectors = [value for value in node.inputs[1:] if value is not None]
-    if op.axes != (rank - 1,) or not all(_is_leaf(value) for value in vectors):
+    if op.axes != (rank - 1,) or not all(is_leaf(value) for value in vectors):
         return False
     y = emit(node, replace(op, axes=(1,)), layouts.first(x, node))
     for value, combine in zip(node.inputs[1:], (ops.Multiply(), ops.Add()), strict=False):
@@ -197,10 +194,10 @@ def _aligned(value: Value, rank: int, node: Node, layouts: _Layouts) -> Value:
     """An operand with `rank` axes in the first layout: one of lower rank broadcasts from the end, so it is grown."""
     if value.type.rank == 0:
         return value
-    if value.type.rank == rank and not _is_leaf(value):
+    if value.type.rank == rank and not is_leaf(value):
         return layouts.first(value, node)
     full: Shape = (1,) * (rank - value.type.rank) + value.type.shape
-    if _is_leaf(value):
+    if is_leaf(value):
         return _moved_leaf(value, full)
     grown = value if len(full) == value.type.rank else emit(node, ops.Reshape(full), layouts.last(value, node))
     return _permute(node, grown, to_first(rank))

@@ -8,11 +8,11 @@ from math import prod
 
 from dagir import ops
 from dagir.ir.graph import Graph, Node, Op, Value
+from dagir.ir.leaves import is_leaf
 from dagir.ir.rewriter import Operands, emit, rebuild
 from dagir.ir.types import Shape
 from dagir.ir.value_map import record
-from dagir.ops.elementwise import Binary, Unary
-from dagir.passes.affine import is_leaf
+from dagir.ops.operands import Binary, Unary
 from dagir.passes.derived import reshaped
 from dagir.passes.pipeline import Pass
 

@@ -10,9 +10,10 @@ import numpy as np
 from dagir import ops
 from dagir.ir.arrays import release
 from dagir.ir.graph import Graph, Node, Parameter, Value
+from dagir.ir.leaves import is_leaf
 from dagir.ir.rewriter import Operands, emit, rebuild
 from dagir.ir.types import Array, DType, TensorType
-from dagir.passes.affine import Affine, Numbers, affine, is_leaf
+from dagir.passes.affine import Affine, Numbers, affine
 from dagir.passes.derived import Derived, leaf_array
 from dagir.passes.pipeline import Pass
 from dagir.passes.ranges import Ranges

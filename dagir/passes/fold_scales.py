@@ -11,9 +11,10 @@ import numpy as np
 
 from dagir import ops
 from dagir.ir.graph import Graph, Node, Op, Value
+from dagir.ir.leaves import is_leaf
 from dagir.ir.rewriter import Operands, emit, rebuild
 from dagir.ir.types import Array, DType, Shape, TensorType
-from dagir.passes.affine import Affine, Numbers, affine, is_leaf
+from dagir.passes.affine import Affine, Numbers, affine
 from dagir.passes.derived import Derived
 from dagir.passes.fold_batchnorm import name_of, product, rounded, sibling, wide
 from dagir.passes.pipeline import Pass

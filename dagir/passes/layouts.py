@@ -10,7 +10,7 @@ from dagir import ops
 from dagir.ir.graph import Node, Op
 from dagir.ir.types import Shape
 from dagir.ops.activation import Softmax
-from dagir.ops.elementwise import Binary, Unary
+from dagir.ops.operands import Binary, Unary
 from dagir.ops.reduce import Reduce
 
 

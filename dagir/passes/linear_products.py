@@ -8,8 +8,8 @@ from math import prod
 
 from dagir import ops
 from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.leaves import is_leaf
 from dagir.ir.rewriter import Operands, emit, rebuild
-from dagir.passes.affine import is_leaf
 from dagir.passes.derived import reshaped
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses

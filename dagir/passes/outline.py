@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.leaves import is_leaf
 from dagir.ir.nest import flatten
 from dagir.ir.rewriter import copy_node
 from dagir.ops import Call
@@ -61,7 +62,7 @@ def arguments(call: LayerCall) -> list[Value]:
 
 def _arguments_available(call: LayerCall, known: set[Value]) -> bool:
     """Whether the graph has all that the layer was called on: it may have been cut inside the layer."""
-    return all(value in known or isinstance(value.source, (Parameter, Constant)) for value in arguments(call))
+    return all(value in known or is_leaf(value) for value in arguments(call))
 
 
 GroupOf = Callable[[Node], LayerCall | None]

@@ -1,13 +1,15 @@
-"""What a pass is, how a pipeline runs, and the pipelines, each step with its reason."""
+"""What a pass is, and how a pipeline of them runs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from dagir.errors import ArgumentError
+from dagir.errors import ArgumentError, DagirError
 from dagir.ir.graph import Graph
+from dagir.ir.verifier import check
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,45 @@ Pipeline: TypeAlias = Sequence[tuple[Pass, str]]
 
 
 def run(graph: Graph, pipeline: Pipeline, disable: Collection[str] = ()) -> Graph:
-    """The graph after every pass of the pipeline, those named in `disable` left out. Raises ArgumentError."""
+    """The graph after every pass of the pipeline, those named in `disable` left out. Raises ArgumentError.
+
+    What a pass raises names the pass, and those that ran before it.
+    """
     names = [step.name for step, _ in pipeline]
     for name in disable:
         if name not in names:
             raise ArgumentError(f"there is no pass {name!r}", remedy=f"passes: {', '.join(dict.fromkeys(names))}")
+    done: list[str] = []
     for step, _ in pipeline:
         if step.name not in disable:
-            graph = step(graph)
+            with _named(step, done):
+                after = step(graph)
+                if _between_passes and after is not graph:
+                    check(after, unused_inputs=True)
+            graph = after
+            done.append(step.name)
     return graph
+
+
+_between_passes = False
+
+
+def check_between_passes(wanted: bool = True) -> None:
+    """Whether `run` checks every graph that a pass made: the tests of the project have it on."""
+    global _between_passes  # noqa: PLW0603  # one switch for the process, as an interpreter's -X dev
+    _between_passes = wanted
+
+
+@contextmanager
+def _named(step: Pass, done: Sequence[str]) -> Iterator[None]:
+    """Name in what is raised within it the pass, and those that ran before."""
+    before = ", ".join(done) or "none"
+    try:
+        yield
+    except DagirError as error:
+        if all(label != "pass" for label, _ in error.facts):  # else a pass of a body within this one is named
+            error.fact("pass", step.name).fact("passes before", before)
+        raise
+    except Exception as error:  # a fault of the pass: the traceback says where, this says which
+        error.add_note(f"in pass {step.name}; passes before: {before}")
+        raise

@@ -8,8 +8,8 @@ from math import pi, sqrt
 
 from dagir import ops
 from dagir.ir.graph import Graph, Node, Op, Value
+from dagir.ir.leaves import is_leaf
 from dagir.ir.rewriter import Operands, emit, rebuild
-from dagir.passes.affine import is_leaf
 from dagir.passes.formulas import close, number, product, total
 from dagir.passes.pipeline import Pass
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,9 +21,11 @@ from dagir.ir.types import Array, DType
 from dagir.modeling.model import Model
 from dagir.modeling.signature import Signature, signature_of
 from dagir.modeling.training import Trainer, TrainingState
+from dagir.passes.pipeline import Pipeline
 from dagir.runtime.emptiness_guard import EmptinessGuard
 from dagir.runtime.feeds import apart, arrange, bind
 from dagir.runtime.index_guard import IndexGuard
+from dagir.support.did_you_mean import nearest
 from dagir.support.extras import MissingExtra, needed
 from dagir.support.frameworks import takes_a_model
 
@@ -82,8 +83,7 @@ class Rules(Generic[RuleT]):
 
     def _missing(self, op: type[Op]) -> UnsupportedOp:
         reason = self._gaps.get(op)
-        names = {known.__name__: known for known in self._rules}
-        near = difflib.get_close_matches(op.__name__, names, n=3)
+        near = nearest(op.__name__, (known.__name__ for known in self._rules))
         return UnsupportedOp(
             f"{self.backend} has no rule for {op.__name__}" + (f": {reason}" if reason else ""),
             remedy=f"add one with @rules.rule({op.__name__})" + (f"; it has {', '.join(near)}" if near else ""),
@@ -114,10 +114,12 @@ class Kept:
 
 
 class Backend(ABC):
-    """A target. Subclasses set `name` and `rules`."""
+    """A target. Subclasses set `name` and `rules`, and `pipeline` where passes go before the lowering."""
 
     name: str
     rules: Rules[Any]
+    pipeline: Pipeline = ()
+    """The passes that a graph goes through before it is lowered here, each with its reason."""
 
     @abstractmethod
     def lower(self, model: Model | Graph, **options: Any) -> Executable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -13,6 +12,7 @@ from dagir.errors import DagirError, FeedError
 from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import evaluate
 from dagir.ir.types import Array, DType, TensorType
+from dagir.support.did_you_mean import did_you_mean
 
 Inputs: TypeAlias = Sequence[tuple[str, TensorType]]
 _ORDER = "biuf"  # each kind of number fits those after it
@@ -54,9 +54,8 @@ def _by_name(inputs: Inputs, given: Mapping[str, Any]) -> list[Any]:
     names = [name for name, _ in inputs]
     for name in given:
         if name not in names:
-            near = difflib.get_close_matches(str(name), names, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise FeedError(f"there is no input {name!r}", remedy=hint + _listed(inputs))
+            remedies = filter(None, (did_you_mean(name, names, 1), _listed(inputs)))
+            raise FeedError(f"there is no input {name!r}", remedy=" ".join(remedies))
     for name, type in inputs:
         if name not in given:
             raise FeedError(f"input {name!r} is missing", facts=[("declared", str(type))], remedy=_listed(inputs))

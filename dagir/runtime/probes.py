@@ -6,11 +6,10 @@ points still exist after its passes, under which names of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.graph import Graph, Value
 from dagir.ir.naming import value_names
 from dagir.ir.value_map import Standing, compose, recorded
 from dagir.modeling.model import Model
@@ -47,7 +46,9 @@ def points_of(model: Model | Graph) -> Points:
     return Points(graph, values, where)
 
 
-def points_after(points: Points, pipeline: Pipeline = DEPLOY, disable: Any = ()) -> tuple[Graph, dict[str, Standing]]:
+def points_after(
+    points: Points, pipeline: Pipeline = DEPLOY, disable: Collection[str] = ()
+) -> tuple[Graph, dict[str, Standing]]:
     """The graph after a pipeline, and what stands there for each point that still exists."""
     with recorded() as steps:
         graph = run(points.graph, pipeline, disable)
@@ -60,17 +61,3 @@ def standing_in(points: Points, graph: Graph, steps: Sequence[Mapping[Value, Sta
     standings = compose(list(points.values.values()), steps)
     found = {name: standings[value] for name, value in points.values.items()}
     return {name: standing for name, standing in found.items() if standing.value in alive}
-
-
-def ancestors(node: Node) -> Iterator[Node]:
-    """The nodes that a node depends on, itself first, each once."""
-    seen = {node}
-    pending = [node]
-    while pending:
-        current = pending.pop()
-        yield current
-        for value in current.inputs:
-            maker = value.node if value is not None else None
-            if maker is not None and maker not in seen:
-                seen.add(maker)
-                pending.append(maker)

@@ -8,8 +8,9 @@ from typing import Any
 
 from dagir.errors import FileError
 from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
+from dagir.ir.leaves import is_leaf
 from dagir.ir.nest import flatten
-from dagir.layers import InputLayer, Layer
+from dagir.layers import InputLayer, Layer, internals
 from dagir.modeling.call_order import in_call_order
 from dagir.modeling.model import Model
 from dagir.serialization.fields import field_types
@@ -103,13 +104,13 @@ class Collection:
 
     def _add_layer(self, layer: Any) -> None:
         self.layers[layer] = 0
-        for weight in getattr(layer, "_weights", ()):
+        for weight in internals.own_weights(layer) if isinstance(layer, Layer) else ():
             self.parameters.setdefault(weight, len(self.parameters))
         self._pending.extend(parts_of(layer))
         if type(layer) is InputLayer:
             self.free.setdefault(layer.output, 0)
         if isinstance(layer, Model):
-            if not hasattr(layer, "graph"):
+            if not layer.has_graph:
                 raise FileError(f"model {layer.name!r} has no graph yet", remedy="call it on an Input first")
             self._pending.append(layer.graph)
 
@@ -155,18 +156,22 @@ class Collection:
         self.nodes = {node: i for i, node in enumerate(sorted(self.nodes, key=attrgetter("serial")))}
         self.layers = {layer: i for i, layer in enumerate(self._inner_first())}
         self.calls = {call: i for i, call in enumerate(in_call_order(self.calls))}
+        self._add_free()
+        leaves: list[Value] = [*self.free, *(weight.value for weight in self.parameters)]
+        leaves += [constant.value for constant in self.constants]
+        leaves += [value for node in self.nodes for value in node.outputs]
+        self.values = {value: i for i, value in enumerate(leaves)}
+
+    def _add_free(self) -> None:
+        """The values that graphs, nodes and calls mention, and that nothing here produces."""
         made = {value for node in self.nodes for value in node.outputs}
         mentioned = [value for graph in self.graphs for value in (*graph.inputs, *graph.outputs)]
         mentioned += [value for node in self.nodes for value in node.inputs if value is not None]
         for call in self.calls:
             mentioned += _values_in([call.args, call.kwargs, call.outputs])
         for value in mentioned:
-            if value not in made and not isinstance(value.source, (Parameter, Constant)):
+            if value not in made and not is_leaf(value):
                 self.free.setdefault(value, 0)
-        leaves: list[Value] = [*self.free, *(weight.value for weight in self.parameters)]
-        leaves += [constant.value for constant in self.constants]
-        leaves += [value for node in self.nodes for value in node.outputs]
-        self.values = {value: i for i, value in enumerate(leaves)}
 
     def _inner_first(self) -> list[Any]:
         """The layers, each after those inside it. Raises FileError where one is inside itself."""
@@ -191,8 +196,10 @@ class Collection:
 
 def parts_of(layer: Any) -> list[Layer]:
     """The layers inside a layer: those it tracks, and those in its configuration."""
-    inner = list(getattr(layer, "_sublayers", ()))
-    arguments = list(getattr(layer, "_init_arguments", {}).values()) if not isinstance(layer, Model) else []
+    if not isinstance(layer, Layer):
+        return []
+    inner = internals.parts_of(layer)
+    arguments = [] if isinstance(layer, Model) else list(internals.arguments_of(layer).values())
     inner += [leaf for leaf in flatten(arguments) if isinstance(leaf, Layer)]
     return list(dict.fromkeys(inner))
 

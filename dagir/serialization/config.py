@@ -5,7 +5,6 @@ The data holds each layer's class and configuration once, and the calls that con
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,13 +17,16 @@ from dagir.ir.graph import Constant, Graph, Node, Parameter, Value, apply_node
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array, DType
 from dagir.layers import Input, Layer
+from dagir.layers.internals import calls_of
 from dagir.modeling.call_order import places_of, restore_order
-from dagir.modeling.model import Model, Sequential
+from dagir.modeling.model import Model
+from dagir.modeling.sequential import Sequential
 from dagir.serialization.class_names import class_names, given_class
 from dagir.serialization.fields import OPS, decode, encode, field_types
 from dagir.serialization.opaque import OpaqueLayer
 from dagir.serialization.reading import Place
 from dagir.serialization.structures import Decoder, Encoder
+from dagir.support.did_you_mean import nearest
 from dagir.support.frameworks import takes_a_model
 from dagir.support.location import LayerCall
 
@@ -96,8 +98,9 @@ class _Writer:
             )
         base = {"class": type(layer).__name__, "name": layer.name, "trainable": layer.trainable}
         if isinstance(layer, Sequential):
-            source = None if layer._source is None else _input_config(layer._source)
-            return base | {"input": source, "stack": [self.layer(inner) for inner in layer._stack]}
+            begin = layer.input_value
+            source = None if begin is None else _input_config(begin)
+            return base | {"input": source, "stack": [self.layer(inner) for inner in layer.layers]}
         if isinstance(layer, Model) and type(layer).call is Model.call:
             return base | {"class": "Model"} | self._graph(layer)
         config = layer.get_config()
@@ -172,7 +175,7 @@ class _Writer:
                 )
             return self._keep(leaf, what)
 
-        return Encoder(values, {}, self.numbers, self._keep)._encode(part, other)
+        return Encoder(values, {}, self.numbers, self._keep).encode(part, other)
 
     def _keep(self, thing: Any, _: str) -> Any:
         name = self._names.setdefault(id(thing), str(len(self.kept)))
@@ -181,8 +184,8 @@ class _Writer:
 
 
 def _anew(weight: Parameter) -> Parameter:
-    array = None if weight._initializer is not None else weight.array
-    return Parameter(weight.name, weight.type, weight._initializer, array=array, trainable=weight.trainable)
+    array = None if weight.initializer is not None else weight.array
+    return Parameter(weight.name, weight.type, weight.initializer, array=array, trainable=weight.trainable)
 
 
 def _no_graph(graph: Graph) -> int:
@@ -244,7 +247,7 @@ class _Reader:
         found = found or getattr(layer_classes, name, None)
         if isinstance(found, type) and issubclass(found, Layer):
             return found
-        near = difflib.get_close_matches(name, [*self.custom, *layer_classes.__all__], n=3)
+        near = nearest(name, [*self.custom, *layer_classes.__all__])
         hint = f", or is {' or '.join(near)} meant?" if near else ""
         raise ArgumentError(
             f"layer {layer!r} is of the class {name}, which is not known",
@@ -264,7 +267,7 @@ class _Reader:
             kwargs = decoder(event.get("kwargs", {"dict": []}), place / "kwargs")
             layer = self.layers[event["layer"]]
             values.extend(dict.fromkeys(flatten(layer(*args, **kwargs))))
-            made.append((layer._calls[-1], int(event.get("number", 0))))
+            made.append((calls_of(layer)[-1], int(event.get("number", 0))))
         restore_order(made)
         inputs = decoder(record["inputs"], self.place / "inputs")
         return Model(inputs, decoder(record["outputs"], self.place / "outputs"), name=record["name"])

@@ -17,7 +17,16 @@ from dagir.ir.nest import map_structure
 from dagir.ir.types import Array
 from dagir.layers import Input, Layer
 from dagir.layers.checking import is_own
-from dagir.modeling.model import Model, Sequential
+from dagir.layers.internals import (
+    arguments_of,
+    build_from,
+    given_build_shapes,
+    own_weights,
+    parts_of,
+    set_own_trainable,
+)
+from dagir.modeling.model import Model
+from dagir.modeling.sequential import Sequential
 from dagir.serialization.collecting import Collection
 from dagir.serialization.loading import Reader
 from dagir.serialization.opaque import OpaqueLayer
@@ -91,9 +100,9 @@ def layer_of_parts(make: Any, config: Any, inputs: Any, state: State) -> Layer:
 def _making(layer: Layer) -> tuple[Any, dict[str, Any]]:
     cls = type(layer)
     if isinstance(layer, Sequential) and cls is Sequential:
-        return cls, {"layers": list(layer._stack), "name": layer.name}
+        return cls, {"layers": layer.layers, "name": layer.name}
     if cls.get_config in (Layer.get_config, Model.get_config) and not cls.set_by_readers:
-        return cls, {**layer._init_arguments, "name": layer.name}
+        return cls, {**arguments_of(layer), "name": layer.name}
     return cls.from_config, layer.get_config()
 
 
@@ -110,26 +119,28 @@ def _spec(value: Value) -> _Spec:
 
 
 def _state_of(layer: Layer) -> State:
-    weights = [(weight.name, weight.trainable, weight.array) for weight in layer._weights]
-    build = layer._build_shapes if layer.built else None
-    return layer.name, layer._trainable, build, weights, [_state_of(inner) for inner in layer._sublayers]
+    weights = [(weight.name, weight.trainable, weight.array) for weight in own_weights(layer)]
+    build = given_build_shapes(layer)
+    return layer.name, layer.trainable, build, weights, [_state_of(inner) for inner in parts_of(layer)]
 
 
 def _restore(layer: Layer, state: State) -> None:
     name, trainable, build, weights, inner = state
     if build is not None and not layer.built:
-        layer._build_from(build)
+        build_from(layer, build)
         layer.built = True
-    if len(layer._weights) != len(weights) or len(layer._sublayers) != len(inner):
+    own_parts = parts_of(layer)
+    if len(own_weights(layer)) != len(weights) or len(own_parts) != len(inner):
         raise ArgumentError(
             f"layer {name!r} cannot be copied: {type(layer).__name__} made from its configuration has "
-            f"{len(layer._weights)} weights and {len(layer._sublayers)} layers inside, it had {len(weights)} and "
+            f"{len(own_weights(layer))} weights and {len(own_parts)} layers inside, it had {len(weights)} and "
             f"{len(inner)}",
             remedy="make weights in build, and let get_config return every argument of __init__",
         )
-    layer.name, layer._trainable = name, trainable
-    for weight, (own, trains, array) in zip(layer._weights, weights, strict=True):
+    layer.name = name
+    set_own_trainable(layer, trainable)
+    for weight, (own, trains, array) in zip(own_weights(layer), weights, strict=True):
         weight.name, weight.trainable = own, trains
         weight.assign(array)
-    for each, known in zip(layer._sublayers, inner, strict=True):
+    for each, known in zip(own_parts, inner, strict=True):
         _restore(each, known)

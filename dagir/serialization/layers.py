@@ -14,7 +14,18 @@ from dagir.errors import ArgumentError, DagirError
 from dagir.ir.graph import Graph, Parameter
 from dagir.ir.nest import flatten
 from dagir.layers import Layer
-from dagir.modeling.model import Model, Sequential
+from dagir.layers.internals import (
+    build_from,
+    calls_of,
+    forget_parts,
+    lend_weights,
+    own_weights,
+    parts_of,
+    set_own_trainable,
+    track,
+)
+from dagir.modeling.model import Model
+from dagir.modeling.sequential import Sequential
 from dagir.serialization.class_names import given_class, is_named
 from dagir.serialization.opaque import OpaqueLayer
 from dagir.serialization.reading import Place, Record, index, shown
@@ -148,7 +159,7 @@ class Layers:
         if layer is not None:
             for call in by_record.pop(self.records[number], ()):
                 call.layer = layer
-                layer._calls.append(call)
+                calls_of(layer).append(call)
 
     def _owned(self) -> set[int]:
         """The layers that another one makes in its constructor or `build`: they are found in it, not made here."""
@@ -208,24 +219,25 @@ class Layers:
                 raise record.place.error(f"is a {record.class_name}, its configuration makes a {type(layer).__name__}")
             layer.name = record.name
             self.made[number] = layer
-            self._remade[number] = layer._stored_weights = self._weights(record)
-            pending.extend(zip(record.layers, layer._sublayers, strict=False))
+            self._remade[number] = self._weights(record)
+            lend_weights(layer, self._remade[number])
+            pending.extend(zip(record.layers, parts_of(layer), strict=False))
 
     def _build(self, number: int) -> None:
         layer, record = self.made[number], self.records[number]
         if number not in self._remade or layer is None:
             return
-        if not layer.built and not layer._weights and record.build is not None:
+        if not layer.built and not own_weights(layer) and record.build is not None:
             shapes = expect_dict(self.decoder(record.build, record.place / "build"), record.place / "build")
             arrays = [(weight, weight.array) for weight in self._remade[number]]
             try:
-                layer._build_from(shapes)
+                build_from(layer, shapes)
             except _FAILURES as error:
                 raise record.place.error(f"{record.class_name} cannot be built again: {error}") from None
             for weight, array in arrays:  # a build may set weights; those of the file count
                 weight.assign(array)
         layer.built = layer.built or record.build is not None
-        for inner, found in zip(record.layers, layer._sublayers, strict=False):
+        for inner, found in zip(record.layers, parts_of(layer), strict=False):
             if self.made[inner] is None:
                 self._adopt(inner, found)
 
@@ -237,18 +249,15 @@ class Layers:
                 "leave the class of that layer out of custom_objects" if record.kind == "custom" else None,
             )
         if number in self._remade:
-            layer._stored_weights = None
-            if layer._weights != self._remade[number]:
+            lend_weights(layer, None)
+            if own_weights(layer) != self._remade[number]:
                 raise (record.place / "weights").error(
-                    f"{record.class_name} {record.name!r} makes {len(layer._weights)} weights again, "
+                    f"{record.class_name} {record.name!r} makes {len(own_weights(layer))} weights again, "
                     f"stored are {len(record.weights)}"
                 )
         elif record.kind != "input":
-            for inner in record.layers:
-                found = self.made[inner]
-                if found is not None:
-                    layer._track(found)
-        layer._trainable = record.trainable
+            track(layer, (found for inner in record.layers if (found := self.made[inner]) is not None))
+        set_own_trainable(layer, record.trainable)
         layer.__dict__.pop("layers", None)
 
     # ---- models
@@ -260,15 +269,15 @@ class Layers:
         if [*graph.inputs] != flatten(inputs) or [*graph.outputs] != flatten(outputs):
             raise record.place.error("its inputs or outputs are not those of its graph")
         try:
-            model: Model = Sequential.__new__(Sequential) if record.kind == "sequential" else Model.__new__(Model)
-            Layer.__init__(model, name=record.name)
-            if isinstance(model, Sequential):
-                model._stack = [self._inner(i, record) for i in record.stack]
-                model._source = inputs
-            model._set_graph(inputs, outputs, graph, unused_inputs=True)
+            how: dict[str, Any] = {"name": record.name, "unused_inputs": True}
+            if record.kind == "sequential":
+                stack = [self._inner(i, record) for i in record.stack]
+                model: Model = Sequential.from_graph(inputs, outputs, graph, stack=stack, **how)
+            else:
+                model = Model.from_graph(inputs, outputs, graph, **how)
         except DagirError as error:
             raise record.place.error(f"is no sound model: {error}") from None
-        model._sublayers = {}
+        forget_parts(model)
         return model
 
     def _inner(self, number: int, record: LayerRecord) -> Layer:

@@ -12,6 +12,7 @@ from dagir.ir.graph import Constant, Parameter, Value
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array, DType, type_of
 from dagir.layers import InputLayer, Layer
+from dagir.layers.internals import calls_of
 from dagir.modeling.model import Model
 from dagir.modeling.training import TrainingState
 from dagir.serialization.container import checksum, read
@@ -171,7 +172,7 @@ class Reader:
         except DagirError as error:
             raise record.place.error(error.summary) from None
         self.layers.made[number] = layer
-        layer._calls[0].location = location
+        calls_of(layer)[0].location = location
         value: Value = layer.output
         return value
 

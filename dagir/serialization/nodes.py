@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from dagir.serialization.fields import OPS, decode, field_types
 from dagir.serialization.reading import Place, Record, expect, index, shown
 from dagir.serialization.structures import check_sizes
 from dagir.support import limits
+from dagir.support.did_you_mean import did_you_mean
 from dagir.support.location import LayerCall, Location
 
 _RULE_FAILURES = (DagirError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
@@ -86,9 +86,7 @@ class Nodes:
     def _op(self, record: Record) -> Op:
         name = record.take("op", str)
         if name not in OPS:
-            near = difflib.get_close_matches(name, OPS, n=3)
-            remedy = f"did you mean {' or '.join(near)}?" if near else None
-            raise (record.place / "op").error(f"names the unknown op {shown(name)}", remedy)
+            raise (record.place / "op").error(f"names the unknown op {shown(name)}", did_you_mean(name, OPS))
         given = Record(record.take("fields", dict, {}), record.place / "fields")
         fields: dict[str, Any] = {}
         for field, (hint, optional) in field_types(OPS[name]).items():

@@ -19,10 +19,10 @@ _KINDS = {bool: "true or false", int: "an int", str: "a string", list: "a list",
 class Place:
     """Where in a file something stands: "nodes[3].fields.axis"."""
 
-    __slots__ = ("_parent", "_step")
+    __slots__ = ("parent", "step")
 
     def __init__(self, step: str | int, parent: Place | None = None) -> None:
-        self._step, self._parent = step, parent
+        self.step, self.parent = step, parent
 
     def __truediv__(self, step: str | int) -> Place:
         return Place(step, self)
@@ -39,8 +39,8 @@ class Place:
         steps: list[str | int] = []
         place: Place | None = self
         while place is not None:
-            steps.append(place._step)
-            place = place._parent
+            steps.append(place.step)
+            place = place.parent
         file = str(steps.pop())
         keys = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in reversed(steps)]
         return file, "".join(keys).lstrip(".")

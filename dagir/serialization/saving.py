@@ -13,7 +13,9 @@ from dagir.ir.graph import Graph, Node, Op, Parameter, Value
 from dagir.ir.naming import Namer
 from dagir.ir.types import Array
 from dagir.layers import InputLayer, Layer
-from dagir.modeling.model import Model, Sequential
+from dagir.layers.internals import build_shapes, own_weights, parts_of
+from dagir.modeling.model import Model
+from dagir.modeling.sequential import Sequential
 from dagir.serialization.class_names import class_names, is_exported
 from dagir.serialization.collecting import Collection
 from dagir.serialization.container import checksum, write
@@ -182,8 +184,8 @@ class Writer:
         }
         if not isinstance(layer, Layer):
             return record
-        record["weights"] = [self.parts.parameters[weight] for weight in layer._weights]
-        record["layers"] = [self.parts.layers[inner] for inner in layer._sublayers]
+        record["weights"] = [self.parts.parameters[weight] for weight in own_weights(layer)]
+        record["layers"] = [self.parts.layers[inner] for inner in parts_of(layer)]
         record["trainable"], record["dtype"] = layer.trainable, str(layer.dtype)
         if isinstance(layer, Model):
             return record | self._model(layer)
@@ -192,7 +194,7 @@ class Writer:
         record["config"] = self._config(layer)
         if isinstance(layer, OpaqueLayer):
             return record | {"class": layer.class_name}
-        shapes = _build_shapes(layer)
+        shapes = build_shapes(layer)
         if shapes is not None:
             record["build"] = self.encode.lenient(shapes)
         if is_exported(cls) and record["config"] is not None:
@@ -203,7 +205,7 @@ class Writer:
         record: dict[str, Any] = {"kind": "model", "graph": self.parts.graphs[model.graph]}
         record["inputs"], record["outputs"] = self.encode.strict(model.input), self.encode.strict(model.output)
         if isinstance(model, Sequential):
-            stack = [self.parts.layers[layer] for layer in model._stack]
+            stack = [self.parts.layers[layer] for layer in model.layers]
             record |= {"kind": "sequential", "stack": stack}
         return record
 
@@ -229,12 +231,3 @@ def _cut(model: Model) -> list[tuple[Value, str]]:
 def _without_initializer(key: str, value: Any) -> Any:
     """The weights are in the file, so a function that once made them need not be."""
     return None if key.endswith("initializer") and callable(value) else value
-
-
-def _build_shapes(layer: Layer) -> dict[str, Any] | None:
-    if layer._build_shapes is not None:
-        return layer._build_shapes
-    if not layer.built or not layer._calls:
-        return None
-    call = layer._calls[0]
-    return layer._shapes_of(call.args, call.kwargs)

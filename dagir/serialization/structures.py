@@ -7,7 +7,7 @@ that says what it is: {"tuple": [...]}, {"dict": [[key, value], ...]}, {"value":
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Encoder:
 
     def lenient(self, structure: Any) -> Any:
         """A structure in which what cannot be written is marked as lost: the arguments of a call."""
-        return self._encode(structure, lambda leaf: {"lost": type(leaf).__name__})
+        return self.encode(structure, lambda leaf: {"lost": type(leaf).__name__})
 
     def strict(self, structure: Any) -> Any:
         """A structure that is written whole. Raises NotPlain."""
@@ -54,16 +54,17 @@ class Encoder:
         def refuse(leaf: Any) -> Any:
             raise NotPlain(type(leaf).__name__)
 
-        return self._encode(structure, refuse)
+        return self.encode(structure, refuse)
 
-    def _encode(self, part: Any, other: Callable[[Any], Any]) -> Any:
+    def encode(self, part: Any, other: Callable[[Any], Any]) -> Any:
+        """A structure; other: what is written for a leaf that a file cannot hold."""
         if isinstance(part, list):
-            return [self._encode(item, other) for item in part]
+            return [self.encode(item, other) for item in part]
         if isinstance(part, tuple):
-            return {"tuple": [self._encode(item, other) for item in part]}
+            return {"tuple": [self.encode(item, other) for item in part]}
         if isinstance(part, dict):
             items = part.items()
-            return {"dict": [[self._encode(key, other), self._encode(item, other)] for key, item in items]}
+            return {"dict": [[self.encode(key, other), self.encode(item, other)] for key, item in items]}
         found = self._scalar(part)
         return other(part) if found is NotPlain else found
 
@@ -118,7 +119,7 @@ class Decoder:
         if len(data) != 1:
             raise place.error(f"must be an object of one key, got {shown(list(data))}")
         ((kind, content),) = data.items()
-        read = _READERS.get(kind)
+        read = self._readers.get(kind)
         if read is None:
             raise place.error(f"has the unknown kind {shown(kind)}")
         return read(self, content, place / kind, depth)
@@ -175,20 +176,19 @@ class Decoder:
         """A value that nothing produces: what reads it cannot be a layer of the target, so its nodes are lowered."""
         return Value(TensorType(DType.FLOAT32, ()), name=f"lost {expect(content, str, place)}")
 
-
-_READERS: dict[str, Callable[[Decoder, Any, Place, int], Any]] = {
-    "tuple": Decoder._tuple,
-    "dict": Decoder._dict,
-    "value": Decoder._value,
-    "parameter": Decoder._parameter,
-    "layer": Decoder._layer,
-    "tensor": Decoder._tensor,
-    "function": Decoder._function,
-    "dtype": Decoder._dtype,
-    "float": Decoder._float,
-    "size": Decoder._size,
-    "lost": Decoder._lost,
-}
+    _readers: ClassVar[dict[str, Callable[[Decoder, Any, Place, int], Any]]] = {
+        "tuple": _tuple,
+        "dict": _dict,
+        "value": _value,
+        "parameter": _parameter,
+        "layer": _layer,
+        "tensor": _tensor,
+        "function": _function,
+        "dtype": _dtype,
+        "float": _float,
+        "size": _size,
+        "lost": _lost,
+    }
 
 
 def encode_type(type: TensorType) -> dict[str, Any]:

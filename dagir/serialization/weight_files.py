@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from dagir.modeling.model import Model
 from dagir.serialization import container
 from dagir.serialization.config import architecture, from_architecture
 from dagir.serialization.reading import Place, parse_json
+from dagir.support.did_you_mean import nearest
 
 _ORDER = "dagir.weights"  # the names in the order of model.weights, for a model whose layers have other default names
 
@@ -84,7 +84,7 @@ def _matched(
 def _unlike(file: str, named: Mapping[str, Parameter], tensors: Mapping[str, Array]) -> DagirError:
     missing, surplus = [n for n in named if n not in tensors], [n for n in tensors if n not in named]
     facts = [("missing", ", ".join(missing[:5])), ("not in the model", ", ".join(surplus[:5]))]
-    near = difflib.get_close_matches(missing[0], surplus, n=1) if missing else []
+    near = nearest(missing[0], surplus, 1) if missing else []
     summary = f"has no weight {missing[0]!r}" if missing else f"holds {surplus[0]!r}, which is no weight of the model"
     return FileError(
         f"{file}: {summary}",

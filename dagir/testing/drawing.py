@@ -18,6 +18,7 @@ from dagir import ops as K
 from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import symbols
 from dagir.ir.graph import Graph, Op, Value
+from dagir.ir.traversal import values_behind
 from dagir.ir.types import Array
 from dagir.layers import Input, Layer
 from dagir.modeling.model import Model
@@ -334,19 +335,7 @@ def ops(*kinds: type[Op]) -> st.SearchStrategy[OpCase]:
 
 
 def _inputs_of(outputs: Sequence[Value]) -> list[Value]:
-    found: dict[Value, None] = {}
-    seen: set[Value] = set()
-    pending = list(outputs)
-    while pending:
-        value = pending.pop()
-        if value in seen:
-            continue
-        seen.add(value)
-        if value.is_input:
-            found[value] = None
-        elif value.node is not None:
-            pending.extend(operand for operand in value.node.inputs if operand is not None)
-    return sorted(found, key=lambda value: value.name)
+    return sorted((value for value in values_behind(outputs) if value.is_input), key=lambda value: value.name)
 
 
 def randomize(model: Layer, seed: int) -> None:

@@ -10,6 +10,9 @@ from dagir.testing.cases import OpCase, arrays, strategy_for
 from dagir.testing.elementwise import broadcastable, unary_strategy
 
 for _op, _domain in {
+    ops.Sin: (-3.0, 3.0),
+    ops.Cos: (-3.0, 3.0),
+    ops.Tan: (-1.2, 1.2),
     ops.Arcsin: (-0.95, 0.95),
     ops.Arccos: (-0.95, 0.95),
     ops.Arctan: (-30.0, 30.0),

@@ -78,7 +78,19 @@ def _plain(found):
 
 FAMILIES = {
     *("activation", "arrangement", "bitwise", "conv", "creation", "cumulative", "elementwise", "gradients", "linear"),
-    *("logic", "matrices", "norm", "numerics", "pool", "reduce", "scatter", "shape", "sorting", "statistics"),
+    *(
+        "logic",
+        "matrices",
+        "norm",
+        "numerics",
+        "padding",
+        "pool",
+        "reduce",
+        "scatter",
+        "shape",
+        "sorting",
+        "statistics",
+    ),
     "trigonometry",
 }
 ELSEWHERE = {  # judged by their layers

@@ -3,133 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import dagir
-from dagir.errors import FileError
-from dagir.ir.arrays import not_finite
-from dagir.ops.call import Call, graphs_of, parameters_of
-from dagir.runtime.backend import FileSummary
 from dagir_convert import certified, comparing, sources, targets
 from dagir_convert.console import Output, counts_table, entries_table, human_size
-from dagir_convert.greetings import import_keras
-from dagir_convert.witness import NAME, confirmation, require, witness
-
-
-def load(source: sources.Source, output: Output) -> sources.Loaded:
-    """Load a source, and say so where that runs a file."""
-    if source.runs_code:
-        output.note(f"running {source.path}, which is code, for {source.name}")
-    with output.step(f"reading {source}"):
-        return sources.load(source)
-
-
-def convert(
-    source: sources.Source,
-    target: Path,
-    options: targets.Options,
-    *,
-    change: Callable[[dagir.Model], dagir.Model] = lambda model: model,
-    verify: bool,
-    with_keras: bool | None = None,
-    is_part: bool = False,
-    force: bool,
-    strict: bool = False,
-    output: Output,
-    as_json: bool,
-) -> None:
-    """Read, write beside the target, verify what was written, rename. Raises VerificationError and leaves nothing.
-
-    change: what is done to the model that was read. with_keras: whether Keras runs the source too, and is compared;
-    None: where the source is a Keras model in memory. is_part: `change` takes a part of it.
-    """
-    start = time.perf_counter()
-    targets.check_target(target, source, options, force)
-    loaded = load(source, output)
-    model = change(loaded.model)
-    if target.suffix == ".keras" or with_keras:
-        import_keras()
-    report = None
-    facts: dict[str, Any] = {"source": str(source), "target": str(target), "ok": None}
-    facts["warnings"] = _warn(model, source, strict, output)
-    with targets.staging(target) as staged:
-        with output.step(f"writing {target.name}"):
-            targets.write(model, staged, replace(options, source=source.path.name))
-        if verify:
-            tested = {target.suffix[1:]: targets.open_file(staged, model)}
-            with output.step(f"opening {source} in Keras"):
-                original = witness(loaded, model, with_keras, is_part)
-            if original.executable is not None:
-                tested[NAME] = original.executable
-            with output.bar(f"verifying {target.name}") as progress:
-                report = dagir.verify(model, tested, progress=progress)
-            facts.update(report.to_dict(), confirmed_by=confirmation(report) or None)
-            if not as_json:
-                output.show(report.table())
-            if not report.ok and as_json:
-                print(json.dumps(facts, indent=2))
-            require(report)
-            if original.missing:
-                output.note(f"the reading of {source} is not confirmed by Keras: {original.missing}")
-        certified.write(staged, report, source, loaded.original is not None, output)
-        summary = _summary(staged, model)
-        facts["bytes"] = sum(path.stat().st_size for path in staged.parent.iterdir())
-        targets.publish(staged, target, force)
-    facts.update(nodes=sum(summary.op_counts.values()), **{k.replace(" ", "_").lower(): v for k, v in summary.facts})
-    facts["total_seconds"] = round(time.perf_counter() - start, 2)
-    if as_json:
-        print(json.dumps(facts, indent=2))
-        return
-    parts = [str(target), human_size(facts["bytes"]), f"{facts['nodes']} nodes"]
-    parts += [f"opset {value.removeprefix('ai.onnx ')}" for name, value in summary.facts if name == "opset"]
-    if report is not None:
-        parts.append(f"max error {max((row.max_error for row in report.rows), default=0):.1e}")
-    output.say(", ".join([*parts, f"{facts['total_seconds']:.1f} s", *([] if verify else ["not verified"])]))
-
-
-def _warn(model: dagir.Model, source: sources.Source, strict: bool, output: Output) -> list[str]:
-    """What is odd about a model, told on stderr. Raises FileError where `strict` is asked for."""
-    pairs = [(weight.name, not_finite(weight.array)) for weight in parameters_of(model.graph)]
-    found = [f"weight {name!r} holds {problem}" for name, problem in pairs if problem]
-    if found and strict:
-        more = [("others", ", ".join(found[1:4]))] if found[1:] else []
-        raise FileError(f"{source}: {found[0]}", facts=more, remedy="leave out --strict to convert it all the same")
-    for line in found:
-        output.note(f"warning: {line}")
-    return found
-
-
-def _summary(path: Path, model: dagir.Model) -> FileSummary:
-    if path.suffix == ".onnx":
-        return dagir.backend("onnx").describe(path)
-    return summarize(model)
-
-
-def summarize(model: dagir.Model) -> FileSummary:
-    """What a model of ours holds, nested models opened up."""
-    counts: Counter[str] = Counter()
-    parameters = parameters_of(model.graph)
-    for graph in graphs_of(model.graph):
-        counts.update(type(node.op).__name__ for node in graph.nodes if not isinstance(node.op, Call))
-    inputs, outputs = ([(name, str(type)) for name, type in side] for side in _sides(model))
-    sizes = [parameter.dtype.numpy.itemsize * _count(parameter.shape) for parameter in parameters]
-    return FileSummary(tuple(inputs), tuple(outputs), dict(counts), len(parameters), sum(sizes))
-
-
-def _sides(model: dagir.Model) -> tuple[Any, Any]:
-    return model.signature.inputs, model.signature.outputs
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count
+from dagir_convert.conversion import load
+from dagir_convert.summary import summarize
 
 
 def inspect(source: sources.Source, output: Output, as_json: bool) -> None:

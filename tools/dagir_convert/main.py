@@ -20,6 +20,7 @@ from dagir.modeling.input_shapes import resize_inputs
 from dagir.support.extras import missing
 from dagir_convert import commands, sources, targets
 from dagir_convert.console import Output, print_error, print_line
+from dagir_convert.conversion import Conversion
 from dagir_convert.errors import UsageError, of_a_path
 
 _HELP = """Convert a neural network, and check that what was written computes the same.
@@ -165,7 +166,7 @@ def convert(
     how: dict[str, Any] = {"verify": verify, "force": force, "strict": strict, "as_json": as_json}
     if with_keras and not verify:
         raise UsageError("--with-keras compares, and --no-verify says not to", remedy="leave one of them out")
-    commands.convert(found, target, options, change=change, output=output, with_keras=with_keras, **how)
+    Conversion(found, target, options, output, change, with_keras=with_keras, **how).run()
 
 
 @app.command()
@@ -189,17 +190,11 @@ def extract(
     def change(model: dagir.Model) -> dagir.Model:
         return dagir.extract(model, ends, starts)
 
-    commands.convert(
-        sources.parse(source),
-        target,
-        targets.Options(opset, runtime),
-        change=change,
-        verify=verify,
-        is_part=True,
-        force=force,
-        output=Output(quiet=quiet, plain=as_json),
-        as_json=as_json,
-    )
+    output = Output(quiet=quiet, plain=as_json)
+    how: dict[str, Any] = {"verify": verify, "force": force, "as_json": as_json}
+    Conversion(
+        sources.parse(source), target, targets.Options(opset, runtime), output, change, is_part=True, **how
+    ).run()
 
 
 def _names(text: str) -> str | list[str]:

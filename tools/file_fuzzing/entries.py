@@ -11,6 +11,7 @@ from typing import Any
 import dagir
 from dagir_convert import commands, sources
 from dagir_convert.console import Output
+from dagir_convert.summary import summarize
 
 Entry = Callable[[Path, Path, int], None]
 
@@ -31,7 +32,7 @@ def _model(read: Callable[[Path], Any]) -> Entry:
             str(model.graph)
             model.summary(print_fn=str)
         else:
-            commands.summarize(model)
+            summarize(model)
 
     return drive
 

@@ -13,6 +13,7 @@ from dagir.ir.nest import flatten, map_structure
 from dagir.ir.types import DType
 from dagir.layers import Layer
 from dagir.layers.arguments import signature
+from dagir.layers.internals import called_function
 from dagir.layers.resizing import ImageLayer
 from dagir.modeling.model import Model
 from dagir_keras.reading.dtypes import promoted
@@ -42,7 +43,7 @@ def call_layer(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     if isinstance(layer, Model):
         options.pop("mask", None)  # the values carry theirs
         return layer(*_as_the_model_takes(layer, args), **options)
-    if "mask" in options and "mask" not in signature(layer._called()).parameters:
+    if "mask" in options and "mask" not in signature(called_function(layer)).parameters:
         del options["mask"]
     ids = isinstance(layer, layers.Embedding) and not options.get("reverse")
     if ids or isinstance(layer, _TAKES_IDS):

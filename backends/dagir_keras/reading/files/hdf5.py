@@ -139,7 +139,7 @@ class Group:
         for step in filter(None, path.split("/")):
             if not isinstance(found, Group):
                 return None
-            found = found._step(step)
+            found = found.member(step)
         return found
 
     def group(self, path: str) -> Group | None:
@@ -147,7 +147,8 @@ class Group:
         found = self.get(path)
         return found if isinstance(found, Group) else None
 
-    def _step(self, name: str) -> Group | Dataset | None:
+    def member(self, name: str) -> Group | Dataset | None:
+        """The member of a name; None where there is none. Raises UnsafeFile for a link that is not a hard one."""
         link = self._links.get(name)
         if link is None:
             return None

@@ -11,7 +11,8 @@ from dagir.ir.graph import Graph, Value
 from dagir.ir.nest import flatten
 from dagir.layers import Layer
 from dagir.layers.core import Input
-from dagir.modeling.model import Model, Sequential
+from dagir.modeling.model import Model
+from dagir.modeling.sequential import Sequential
 from dagir.serialization.reading import shown
 from dagir.support import limits
 from dagir_keras.reading.files.graph_calls import Calls
@@ -22,6 +23,14 @@ from dagir_keras.reading.problems import LOAD, Problems, Refused, refuse_input
 
 Record = Mapping[str, Any]
 _MODELS = {"Functional", "Model", "Sequential"}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The layers of a model by name, and what was made of the models among them."""
+
+    layers: dict[str, Layer] = field(default_factory=dict)
+    nested: dict[str, Made] = field(default_factory=dict)
 
 
 @dataclass
@@ -77,7 +86,7 @@ class NetworkReader:
 
     # ---- layers
 
-    def _layer(self, record: Any, path: str, made: Made | None = None) -> Layer | None:
+    def _layer(self, record: Any, path: str, into: Parts | Made | None = None) -> Layer | None:
         """The layer of a record, one for all records that say they share it; None where it cannot be taken."""
         if not isinstance(record, dict):
             raise self._damaged(path, f"holds {shown(record)} in place of a layer")
@@ -91,10 +100,10 @@ class NetworkReader:
             layer = layer_or_none
             if isinstance(shared, int):
                 self._shared[shared] = layer, inner
-        if made is not None:
-            made.layers[layer.name] = layer
+        if into is not None:
+            into.layers[layer.name] = layer
             if inner is not None:
-                made.nested[layer.name] = inner
+                into.nested[layer.name] = inner
         return layer
 
     def _made(self, record: dict[str, Any], path: str) -> tuple[Layer | None, Made | None]:
@@ -167,28 +176,27 @@ class NetworkReader:
         value: Any = source
         for call in calls:
             value = call(value)
-        model._source = source
-        model._set_graph(source, value)
+        model.set_graph(source, value)
 
     # ---- functional models
 
     def _functional(self, config: dict[str, Any], path: str) -> Made | None:
-        made = Made(config, Model.__new__(Model))
+        parts = Parts()
         calls = Calls(self.source, path, outputs_from_one=not counts_from_zero(config))
         for record in config["layers"]:
-            self._add(record, calls, made, path)
+            self._add(record, calls, parts, path)
         calls.run(self.problems, config.get("output_layers"))
         inputs = calls.structure(config.get("input_layers"))
         outputs = calls.structure(config.get("output_layers"), outer=True)
         if self.problems.count or any(leaf is None for leaf in flatten([inputs, outputs])):
             return None
         with self.problems.at(path or str(config.get("name")), "Functional"):
-            Layer.__init__(made.model, name=str(config.get("name", "functional")))
-            made.model._set_graph(inputs, outputs, unused_inputs=True)
-            return made
+            name = str(config.get("name", "functional"))
+            model = Model.from_graph(inputs, outputs, name=name, unused_inputs=True)
+            return Made(config, model, parts.layers, parts.nested)
         return None
 
-    def _add(self, record: Any, calls: Calls, made: Made, path: str) -> None:
+    def _add(self, record: Any, calls: Calls, into: Parts, path: str) -> None:
         if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
             raise self._damaged(path, f"holds {shown(record)} in place of a layer")
         name = _name_of(record)
@@ -209,7 +217,7 @@ class NetworkReader:
             with self.problems.at(where, kind):
                 run = make_operation({**record, "name": name})
         else:
-            layer = self._layer(record, where, made)
+            layer = self._layer(record, where, into)
             run = None if layer is None else _calling(layer, record)
         calls.add(name, where, kind, run, nodes, is_model(record, self.custom) and kind != "Sequential")
 

@@ -143,18 +143,27 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
     own = group.group("vars")
     if own is not None:
         yield from (data for data in map(own.get, sorted(own.names, key=_number)) if isinstance(data, Dataset))
-    config = _config(record)
     if record.get("class_name") == "SpectralNormalization":  # the kernel of the layer inside is among its own
         inner = group.group("layer")
-        layer: Any = config.get("layer")
+        layer: Any = _config(record).get("layer")
         yield from [] if inner is None else list(_arrays(layer if is_object(layer) else {}, inner))[1:]
-        return
-    if isinstance(config.get("layers"), list):
-        records = [inner for inner in config["layers"] if isinstance(inner, dict)]
-        if record.get("class_name") == "Sequential":
-            records = [inner for inner in records if inner.get("class_name") != "InputLayer"]
-        yield from _listed(records, group, "layers")
-        return
+    elif isinstance(_config(record).get("layers"), list):
+        yield from _listed(_stacked(record), group, "layers")
+    else:
+        yield from _arrays_inside(record, group)
+
+
+def _stacked(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The records of a model's layers; the input of a Sequential is none."""
+    records = [inner for inner in _config(record)["layers"] if isinstance(inner, dict)]
+    if record.get("class_name") == "Sequential":
+        return [inner for inner in records if inner.get("class_name") != "InputLayer"]
+    return records
+
+
+def _arrays_inside(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
+    """The arrays of the layers that a layer holds as attributes."""
+    config = _config(record)
     for name in _ORDERS.get(str(record.get("class_name")), ()) or sorted(group.names, key=_private_last):
         inner = None if name in ("vars", "seed_generator") else group.group(name)
         if inner is None:

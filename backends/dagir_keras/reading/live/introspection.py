@@ -16,6 +16,7 @@ from keras.src.models.functional import Functional
 from dagir.ir.graph import Value
 from dagir.ir.types import Array, DType
 from dagir.layers.core import Input
+from dagir_keras.reading.live.keras_internals import history_of, inbound_node, nodes_by_depth
 from dagir_keras.reading.problems import Refused, refuse_input
 
 
@@ -147,7 +148,7 @@ def input_of(tensor: Any, nested: bool) -> Value:
 
     Raises Refused where it may be sparse, ragged or left out.
     """
-    operation = tensor._keras_history.operation
+    operation = history_of(tensor)[0]
     for option in ("sparse", "ragged", "optional"):
         if getattr(tensor, option, False) or getattr(operation, option, False):
             refuse_input(_input_name(tensor), option)
@@ -163,7 +164,7 @@ def placeholder_of(tensor: Any) -> Value:
 
 
 def _input_name(tensor: Any) -> str:
-    operation = tensor._keras_history.operation
+    operation = history_of(tensor)[0]
     return str(operation.name if operation is not None else tensor.name).replace("/", "_")
 
 
@@ -177,10 +178,10 @@ def nodes_between(known: Mapping[int, Any], outputs: Iterable[Any]) -> list[Any]
             tensor, finished = stack.pop()
             if id(tensor) in known:
                 continue
-            operation, place, _ = tensor._keras_history
+            operation, place = history_of(tensor)
             if operation is None:
                 raise Refused("it uses a tensor that belongs to another graph")
-            node = operation._inbound_nodes[place]
+            node = inbound_node(operation, place)
             if finished:
                 if id(node) not in seen:
                     seen.add(id(node))
@@ -194,7 +195,7 @@ def nodes_between(known: Mapping[int, Any], outputs: Iterable[Any]) -> list[Any]
 
 def in_order_of(model: Any, nodes: list[Any]) -> list[Any]:
     """Nodes of a functional model in the order in which it runs them."""
-    by_depth = model._nodes_by_depth
+    by_depth = nodes_by_depth(model)
     ordered = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
     places = {id(node): place for place, node in enumerate(ordered)}
     return sorted(nodes, key=lambda node: places[id(node)])

@@ -18,9 +18,11 @@ from dagir.ir.nest import flatten_sorted, map_structure
 from dagir.ir.types import DType, TensorType
 from dagir.layers import Layer
 from dagir.layers.core import Input
+from dagir.layers.internals import calls_of, set_own_trainable
 from dagir.layers.masks import as_it_is_written, as_it_runs
 from dagir.modeling.call_order import call_behind, restore_order
-from dagir.modeling.model import Model, Sequential
+from dagir.modeling.model import Model
+from dagir.modeling.sequential import Sequential
 from dagir.support.location import LayerCall, current_scope
 from dagir_keras.reading import config_values
 from dagir_keras.reading.layer_calls import call_layer
@@ -44,6 +46,14 @@ from dagir_keras.reading.live.introspection import (
     placeholder_of,
     record_of,
     with_functions,
+)
+from dagir_keras.reading.live.keras_internals import (
+    build_shapes_of,
+    input_structure,
+    layers_inside,
+    output_structure,
+    takes_training,
+    was_built,
 )
 from dagir_keras.reading.live.keras_patches import tracing
 from dagir_keras.reading.live.traced_layer import TracedKerasLayer, stand_in
@@ -70,7 +80,7 @@ class LiveReader:
     def __init__(self, custom: Mapping[str, Any], problems: Problems) -> None:
         self.custom, self.problems, self.done = custom, problems, False
         self._layers: dict[int, tuple[Any, Layer | None]] = {}
-        self._parameters: dict[int, tuple[Any, Parameter]] = {}
+        self.parameters: dict[int, tuple[Any, Parameter]] = {}
         self._owners: dict[int, tuple[Any, Layer, int]] = {}
 
     def top(self, source: Any, inputs: Any) -> Any:
@@ -92,11 +102,11 @@ class LiveReader:
     def _assign(self, source: Any, made: Layer) -> None:
         if isinstance(made, TracedKerasLayer):
             return
-        traced = {weight for _, weight in self._parameters.values()}  # have theirs, in an order of their own
+        traced = {weight for _, weight in self.parameters.values()}  # have theirs, in an order of their own
         held, own = merged_weights(source), made.weights
         if self._holds_traced(source):  # then the layers inside come to their weights on their own, or as they run
             held, own = self._not_of_layers_inside(source, held, own)
-        variables = [variable for variable in held if id(variable) not in self._parameters]
+        variables = [variable for variable in held if id(variable) not in self.parameters]
         weights = [weight for weight in own if weight not in traced]
         if [tuple(variable.shape) for variable in variables] != [weight.shape for weight in weights]:
             raise UnsupportedLayer(
@@ -111,17 +121,21 @@ class LiveReader:
 
     def _not_of_layers_inside(self, source: Any, held: list[Any], own: list[Parameter]) -> tuple[list[Any], list[Any]]:
         """Variables and weights without those of layers that were taken as such; the cell of an LSTM was not."""
-        found = [self._layers.get(id(inner), (inner, None)) for inner in source._flatten_layers(include_self=False)]
+        found = [(inner, self.taken(inner)) for inner in layers_inside(source)]
         inside = [(inner, made) for inner, made in found if made is not None]
         variables = {id(variable) for inner, _ in inside for variable in inner.weights}
         weights = {weight for _, made in inside for weight in made.weights}
         return [each for each in held if id(each) not in variables], [each for each in own if each not in weights]
 
     def _holds_traced(self, source: Any) -> bool:
-        inside = (self._layers.get(id(inner), (None, None))[1] for inner in source._flatten_layers(include_self=False))
+        inside = (self.taken(inner) for inner in layers_inside(source))
         return any(isinstance(made, TracedKerasLayer) for made in inside)
 
     # ---- layers
+
+    def taken(self, source: Any) -> Layer | None:
+        """What already stands for a Keras layer; None where nothing does."""
+        return self._layers.get(id(source), (None, None))[1]
 
     def layer(self, source: Any, path: str) -> Layer | None:
         """What stands for a Keras layer, the same at every call; None where it cannot be taken."""
@@ -176,14 +190,14 @@ class LiveReader:
 
     def _build(self, made: Layer, source: Any) -> None:
         """Call a layer once, so that its weights are there, and forget the call."""
-        shapes = dict(source._build_shapes_dict or {})
+        shapes = build_shapes_of(source)
         if isinstance(made, (TracedKerasLayer, Model)) or not shapes:
             return
         dtype = "int32" if isinstance(source, keras.layers.Embedding) else source.compute_dtype
         values = [map_shapes(shape, lambda s: Input(batch_shape=s, dtype=dtype)) for shape in shapes.values()]
         names = [name.removesuffix("_shape") for name in shapes]
         made(values[0], **dict(zip(names[1:], values[1:], strict=True)))
-        made._calls.clear()
+        calls_of(made).clear()
 
     # ---- models
 
@@ -194,7 +208,7 @@ class LiveReader:
         made = Sequential(name=source.name)
         for inner in stack:
             made.add(inner)
-        if source._functional is None:
+        if not was_built(source):
             if not path:
                 raise Refused(
                     "it was never built, so the shape of its input is not known",
@@ -205,9 +219,8 @@ class LiveReader:
         for inner in stack:
             assert inner is not None
             value = call_layer(inner, [value], {})
-        made._source = begin
-        made._set_graph(begin, value)
-        made._trainable = bool(source.trainable)
+        made.set_graph(begin, value)
+        set_own_trainable(made, bool(source.trainable))
         return made
 
     def _functional(self, source: Any, path: str) -> Layer | None:
@@ -217,20 +230,16 @@ class LiveReader:
         nodes = in_order_of(source, nodes_between(inputs, source.outputs))
         found = self.evaluate(inputs, nodes, source.outputs, path)
         by_id = {id(tensor): value for tensor, value in zip(source.outputs, found, strict=True)}
-        outputs = map_structure(lambda tensor: by_id[id(tensor)], source._outputs_struct)
-        made = Model.__new__(Model)
-        Layer.__init__(made, name=source.name)
+        outputs = map_structure(lambda tensor: by_id[id(tensor)], output_structure(source))
         if self.problems.count:  # the graph may hold placeholders
             return None
-        made._set_graph(
-            map_structure(lambda tensor: inputs[id(tensor)][1], source._inputs_struct), outputs, unused_inputs=True
-        )
-        made._trainable = bool(source.trainable)
-        return made
+        begin = map_structure(lambda tensor: inputs[id(tensor)][1], input_structure(source))
+        how: dict[str, Any] = {"name": source.name, "trainable": bool(source.trainable), "unused_inputs": True}
+        return Model.from_graph(begin, outputs, **how)
 
     def _subclassed(self, source: Any, inputs: Any) -> Model:
         if inputs is None:
-            shapes = [shape for name, shape in (source._build_shapes_dict or {}).items() if name != "mask_shape"]
+            shapes = [shape for name, shape in build_shapes_of(source).items() if name != "mask_shape"]
             if len(shapes) != 1:
                 raise Refused(
                     "it is a subclass of keras.Model, and the shapes of its inputs are not known",
@@ -239,10 +248,7 @@ class LiveReader:
             inputs = map_shapes(shapes[0], lambda shape: Input(batch_shape=[None, *shape[1:]]))
         with as_it_runs():
             outputs = self.trace(source, source.name, [inputs], {})
-        made = Model.__new__(Model)
-        Layer.__init__(made, name=source.name)
-        made._set_graph(inputs, outputs, unused_inputs=True)
-        return made
+        return Model.from_graph(inputs, outputs, name=source.name, unused_inputs=True)
 
     # ---- the graph of Keras
 
@@ -251,7 +257,7 @@ class LiveReader:
         if not source.built:
             source(*map_structure(_blank, list(args)), **map_structure(_blank, dict(kwargs)))
         options = dict(kwargs)
-        if source._call_has_training_arg:
+        if takes_training(source):
             options["training"] = False
         return self.run(source, path, source.call, args, options)
 
@@ -315,11 +321,11 @@ class LiveReader:
     @contextmanager
     def weights_kept_if_read(self) -> Iterator[None]:
         """Forget the weights that were met within it, if it fails."""
-        before = dict(self._parameters)
+        before = dict(self.parameters)
         try:
             yield
         except Exception:
-            self._parameters = before
+            self.parameters = before
             raise
 
     def parameter(self, variable: Any) -> Parameter:
@@ -327,11 +333,11 @@ class LiveReader:
         _, made, place = self._owners.get(id(variable), (None, None, 0))
         if made is not None and place < len(made.weights):  # a weight of a layer that was taken already
             return made.weights[place]
-        if id(variable) not in self._parameters:
+        if id(variable) not in self.parameters:
             type = TensorType(DType.of(variable.dtype), tuple(variable.shape))
             weight = Parameter(variable.path, type, array=array_of(variable), trainable=variable.trainable)
-            self._parameters[id(variable)] = variable, weight
-        return self._parameters[id(variable)][1]
+            self.parameters[id(variable)] = variable, weight
+        return self.parameters[id(variable)][1]
 
 
 @contextmanager

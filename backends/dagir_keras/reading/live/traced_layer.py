@@ -13,6 +13,7 @@ from dagir.ir.nest import flatten
 from dagir.layers import Layer
 from dagir.layers.masks import given_masks
 from dagir_keras.reading.live.introspection import dtype_of
+from dagir_keras.reading.live.keras_internals import layers_inside
 from dagir_keras.reading.problems import Refused
 
 if TYPE_CHECKING:
@@ -70,13 +71,13 @@ class TracedKerasLayer(Layer):
     def _take_weights(self, outputs: Any) -> None:
         """The weights that it reads itself are its own; those of the layers inside are theirs."""
         mine = {id(variable) for variable in self.source.variables}
-        for variable, weight in self.reader._parameters.values():
+        for variable, weight in self.reader.parameters.values():
             if id(variable) in mine and all(weight is not known for known in self._weights):
                 self._weights.append(weight)
-        for inner in self.source._flatten_layers(include_self=False, recursive=False):
-            found = self.reader._layers.get(id(inner))
-            if found is not None and found[1] is not None:
-                self._track(found[1])
+        for inner in layers_inside(self.source, nested=False):
+            found = self.reader.taken(inner)
+            if found is not None:
+                self._track(found)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """What the Keras layer says of masks; a compute_mask of its own is traced."""

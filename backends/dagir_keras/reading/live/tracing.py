@@ -14,10 +14,12 @@ from dagir import ops
 from dagir.ir.dims import max_dim, min_dim, provably_equal
 from dagir.ir.graph import Value, as_value
 from dagir.ir.nest import flatten, map_structure
+from dagir.ir.traversal import values_behind
 from dagir.ir.types import TensorType
 from dagir.support.location import Location
 from dagir_keras.reading.layer_calls import call_layer
 from dagir_keras.reading.live.introspection import array_of_tensor, is_keras_operation, placeholder_of, record_of
+from dagir_keras.reading.live.keras_internals import forget_mask
 from dagir_keras.reading.live.traced_tensors import Size, Traced, as_size, dim_of, is_size
 from dagir_keras.reading.operations import make_operation, operation
 from dagir_keras.reading.problems import Problem, Problems, Refused
@@ -142,13 +144,7 @@ class CallTracer:
 
     def _needed(self, outputs: list[Value]) -> list[Problem]:
         """The problems of the placeholders that outputs are computed from: dead code is no matter."""
-        seen: set[Value] = set()
-        pending = outputs if self._failures else []
-        while pending:
-            value = pending.pop()
-            if value not in seen:
-                seen.add(value)
-                pending.extend(read for read in (value.node.inputs if value.node else ()) if read is not None)
+        seen = set(values_behind(outputs)) if self._failures else set()
         found = {id(noted): noted for value, noted in self._failures.items() if value in seen}
         return [problem for noted in found.values() for problem in noted]
 
@@ -223,5 +219,4 @@ def _line_of(error: Exception) -> str:
 def _take_masks(tensors: list[Any]) -> None:
     """What the call of MultiHeadAttention does as it runs, and does not where Keras asks for shapes alone."""
     for tensor in tensors:
-        if getattr(tensor, "_keras_mask", None) is not None:
-            tensor._keras_mask = None
+        forget_mask(tensor)

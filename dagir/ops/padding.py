@@ -1,0 +1,92 @@
+"""Pad: a value grown, or cropped, at the ends of its axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dagir.errors import ArgumentError, ShapeError
+from dagir.ir.dims import SymbolicDim
+from dagir.ir.graph import Constant, Op, Types, Value, apply, as_value
+from dagir.ir.types import TensorType
+from dagir.ops.counts import count_from
+from dagir.ops.shape import broadcast_to, concatenate
+
+__all__ = [
+    "Pad",
+    "pad",
+]
+
+
+@dataclass(frozen=True)
+class Pad(Op):
+    """x: t[*s] -> t[s + before + after]; `mode` is constant, reflect, symmetric or edge.  NumPy pad; ONNX Pad-19.
+
+    Negative pads crop, in constant mode, where `value` fills.
+    """
+
+    pads: tuple[tuple[int, int], ...]
+    mode: str = "constant"
+    value: float = 0.0
+
+    def infer(self, x: TensorType) -> Types:
+        """Each size grown by its pads."""
+        if len(self.pads) != x.rank:
+            raise ShapeError(f"pad takes a pair for each axis: {x.rank} axes, {len(self.pads)} pairs")
+        if self.mode != "constant":
+            self._check_mirrored(x)
+        shape = tuple(size + before + after for size, (before, after) in zip(x.shape, self.pads, strict=True))
+        for axis, size in enumerate(shape):
+            if isinstance(size, int) and size < 0:
+                raise ShapeError(f"cropping leaves axis {axis} with size {size}", marks={0: [axis]})
+        return (x.with_shape(shape),)
+
+    def _check_mirrored(self, x: TensorType) -> None:
+        """Elements are copied from x itself: it must have as many, and there is nothing to crop."""
+        for axis, (pair, size) in enumerate(zip(self.pads, x.shape, strict=True)):
+            if min(pair) < 0:
+                raise ArgumentError(f"pads below 0 crop in constant mode only, got {pair} on axis {axis}")
+            spare = {"reflect": size - 1, "symmetric": size}.get(self.mode)
+            if isinstance(spare, int) and max(pair) > spare:
+                raise ShapeError(
+                    f"{self.mode} mode pads at most {spare} on axis {axis}, got {max(pair)}",
+                    marks={0: [axis]},
+                    remedy="pad less, or use mode='edge'",
+                )
+
+
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Value:
+    """x grown on each side of each axis, as numpy.pad; where it is filled with a constant, by named sizes too."""
+    value = as_value(x)
+    if isinstance(pad_width, (int, SymbolicDim)):
+        pad_width = ((pad_width, pad_width),) * value.ndim
+    widths = [tuple(pair) for pair in pad_width]
+    if len(widths) == 1:
+        widths *= value.ndim
+    named = mode == "constant" and any(isinstance(width, SymbolicDim) for pair in widths for width in pair)
+    if named:
+        value, widths = _pad_named(value, widths, float(constant_values or 0.0))
+    if named and not any(map(any, widths)):
+        return value
+    counts = [[count_from("pad", "pad_width", width) for width in pair] for pair in widths]
+    pairs = tuple((int(before), int(after)) for before, after in counts)  # type: ignore[arg-type]
+    if mode not in ("constant", "reflect", "symmetric", "edge"):
+        raise ArgumentError(f"unknown pad mode {mode!r}", remedy="use constant, reflect, symmetric or edge")
+    return apply(Pad(pairs, mode, float(constant_values or 0.0)), value)
+
+
+def _pad_named(value: Value, widths: Sequence[Any], filling: float) -> tuple[Value, list[Any]]:
+    """The value with the pads that are named sizes put beside it, and the widths that are left."""
+    left = [list(pair) for pair in widths]
+    constant = Constant(np.asarray(filling, value.dtype.numpy)).value
+    for axis, pair in enumerate(widths):
+        for side, width in enumerate(pair):
+            if isinstance(width, SymbolicDim):
+                shape = value.type.shape
+                border = broadcast_to(constant, (*shape[:axis], width, *shape[axis + 1 :]))
+                value = concatenate([value, border] if side else [border, value], axis)
+                left[axis][side] = 0
+    return value, left

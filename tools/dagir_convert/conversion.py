@@ -1,0 +1,123 @@
+"""A conversion, stage by stage: read, write beside the target, verify what was written, publish, and tell."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import dagir
+from dagir.equivalence import Report
+from dagir.errors import FileError
+from dagir.ir.arrays import not_finite
+from dagir.ops.call import parameters_of
+from dagir.runtime.backend import FileSummary
+from dagir_convert import certified, sources, targets
+from dagir_convert.console import Output, human_size
+from dagir_convert.greetings import import_keras
+from dagir_convert.summary import summary_of_target
+from dagir_convert.witness import NAME, confirmation, require, witness
+
+
+def load(source: sources.Source, output: Output) -> sources.Loaded:
+    """Load a source, and say so where that runs a file."""
+    if source.runs_code:
+        output.note(f"running {source.path}, which is code, for {source.name}")
+    with output.step(f"reading {source}"):
+        return sources.load(source)
+
+
+def _whole(model: dagir.Model) -> dagir.Model:
+    return model
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What is asked for; `run` does it.
+
+    change: what is done to the model that was read. with_keras: whether Keras runs the source too, and is compared;
+    None: where the source is a Keras model in memory. is_part: `change` takes a part of it.
+    """
+
+    source: sources.Source
+    target: Path
+    options: targets.Options
+    output: Output
+    change: Callable[[dagir.Model], dagir.Model] = _whole
+    verify: bool = True
+    with_keras: bool | None = None
+    is_part: bool = False
+    force: bool = False
+    strict: bool = False
+    as_json: bool = False
+
+    def run(self) -> None:
+        """Convert. Raises VerificationError and leaves nothing where the target does not compute the same."""
+        start = time.perf_counter()
+        targets.check_target(self.target, self.source, self.options, self.force)
+        loaded = load(self.source, self.output)
+        model = self.change(loaded.model)
+        if self.target.suffix == ".keras" or self.with_keras:
+            import_keras()
+        facts: dict[str, Any] = {"source": str(self.source), "target": str(self.target), "ok": None}
+        facts["warnings"] = self._warn(model)
+        with targets.staging(self.target) as staged:
+            self._write(model, staged)
+            report = self._verify(loaded, model, staged, facts) if self.verify else None
+            certified.write(staged, report, self.source, loaded.original is not None, self.output)
+            summary = summary_of_target(staged, model)
+            facts["bytes"] = sum(path.stat().st_size for path in staged.parent.iterdir())
+            targets.publish(staged, self.target, self.force)
+        labels = {label.replace(" ", "_").lower(): text for label, text in summary.facts}
+        facts.update(nodes=sum(summary.op_counts.values()), **labels)
+        facts["total_seconds"] = round(time.perf_counter() - start, 2)
+        self._tell(facts, summary, report)
+
+    def _warn(self, model: dagir.Model) -> list[str]:
+        """What is odd about a model, told on stderr. Raises FileError where `strict` is asked for."""
+        pairs = [(weight.name, not_finite(weight.array)) for weight in parameters_of(model.graph)]
+        found = [f"weight {name!r} holds {problem}" for name, problem in pairs if problem]
+        if found and self.strict:
+            more = [("others", ", ".join(found[1:4]))] if found[1:] else []
+            remedy = "leave out --strict to convert it all the same"
+            raise FileError(f"{self.source}: {found[0]}", facts=more, remedy=remedy)
+        for line in found:
+            self.output.note(f"warning: {line}")
+        return found
+
+    def _write(self, model: dagir.Model, staged: Path) -> None:
+        with self.output.step(f"writing {self.target.name}"):
+            targets.write(model, staged, replace(self.options, source=self.source.path.name))
+
+    def _verify(self, loaded: sources.Loaded, model: dagir.Model, staged: Path, facts: dict[str, Any]) -> Report:
+        """Compare what was written, and the source in Keras, with the model. Raises VerificationError."""
+        tested = {self.target.suffix[1:]: targets.open_file(staged, model)}
+        with self.output.step(f"opening {self.source} in Keras"):
+            original = witness(loaded, model, self.with_keras, self.is_part)
+        if original.executable is not None:
+            tested[NAME] = original.executable
+        with self.output.bar(f"verifying {self.target.name}") as progress:
+            report = dagir.verify(model, tested, progress=progress)
+        facts.update(report.to_dict(), confirmed_by=confirmation(report) or None)
+        if not self.as_json:
+            self.output.show(report.table())
+        elif not report.ok:
+            print(json.dumps(facts, indent=2))
+        require(report)
+        if original.missing:
+            self.output.note(f"the reading of {self.source} is not confirmed by Keras: {original.missing}")
+        return report
+
+    def _tell(self, facts: dict[str, Any], summary: FileSummary, report: Report | None) -> None:
+        if self.as_json:
+            print(json.dumps(facts, indent=2))
+            return
+        parts = [str(self.target), human_size(facts["bytes"]), f"{facts['nodes']} nodes"]
+        parts += [f"opset {value.removeprefix('ai.onnx ')}" for name, value in summary.facts if name == "opset"]
+        if report is not None:
+            parts.append(f"max error {max((row.max_error for row in report.rows), default=0):.1e}")
+        parts += [f"{facts['total_seconds']:.1f} s", *([] if self.verify else ["not verified"])]
+        self.output.say(", ".join(parts))

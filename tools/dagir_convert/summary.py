@@ -1,0 +1,31 @@
+"""What a model or a file holds: inputs, outputs, counts of ops and weights."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import prod
+from pathlib import Path
+
+import dagir
+from dagir.ops.call import Call, graphs_of, parameters_of
+from dagir.runtime.backend import FileSummary
+
+
+def summary_of_target(path: Path, model: dagir.Model) -> FileSummary:
+    """What was written: an .onnx file says itself what it holds, others hold what the model has."""
+    if path.suffix == ".onnx":
+        return dagir.backend("onnx").describe(path)
+    return summarize(model)
+
+
+def summarize(model: dagir.Model) -> FileSummary:
+    """What a model of ours holds, nested models opened up."""
+    counts: Counter[str] = Counter()
+    parameters = parameters_of(model.graph)
+    for graph in graphs_of(model.graph):
+        counts.update(type(node.op).__name__ for node in graph.nodes if not isinstance(node.op, Call))
+    inputs, outputs = (
+        tuple((name, str(type)) for name, type in side) for side in (model.signature.inputs, model.signature.outputs)
+    )
+    sizes = [parameter.dtype.numpy.itemsize * prod(parameter.shape) for parameter in parameters]
+    return FileSummary(inputs, outputs, dict(counts), len(parameters), sum(sizes))
