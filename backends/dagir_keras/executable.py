@@ -26,10 +26,11 @@ from dagir.ops.call import first_of
 from dagir.runtime.backend import Executable, Kept, graph_of, signature
 from dagir.runtime.feeds import as_strings, refuse_nan
 from dagir.support.file_replacement import check_free
-from dagir_keras.builder import Registry, functional
+from dagir_keras.builder import functional
 from dagir_keras.points import Watched
 from dagir_keras.runtime_errors import reason, refusal
 from dagir_keras.saving import check_savable, keep
+from dagir_keras.traced import new_registry
 
 _BOLD = re.compile(r"\x1b\[1m(.+?)\x1b\[0m", re.DOTALL)  # how Keras sets off the reason
 
@@ -41,7 +42,7 @@ class KerasExecutable(Watched, Executable):
         graph = graph_of(model)
         super().__init__(graph, signature(model))
         self.watched_graph = graph
-        self.registry = Registry()
+        self.registry = new_registry()
         try:
             self.artifact: keras.Model = functional(graph, self.signature, model.name, self.registry)
         except RecursionError:
@@ -56,15 +57,15 @@ class KerasExecutable(Watched, Executable):
 
     def push(self) -> None:
         """Copy the weights of the dagir model into the Keras model."""
-        for parameter, variable in self.registry.weights():
+        for parameter, variable in self.registry.weight_pairs():
             variable.assign(parameter.array)
-        for _, layer in self.registry.made():
+        for _, layer in self.registry.layer_pairs():
             if isinstance(layer, keras.layers.Normalization):  # it computes with a copy of its weights
                 layer.finalize_state()
 
     def pull(self) -> None:
         """Copy the weights of the Keras model, trained perhaps, into the dagir model."""
-        for parameter, variable in self.registry.weights():
+        for parameter, variable in self.registry.weight_pairs():
             parameter.assign(np.asarray(variable))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,16 +36,9 @@ def sources_among(names: set[str], inputs: Sequence[Value]) -> dict[str, tuple[V
     return found
 
 
-def with_sizes(
-    op: Op, rule: Callable[..., Any], places: Mapping[str, tuple[int, SizeSource]], count: int
-) -> Callable[..., Any]:
-    """The rule on the first `count` tensors, the op's sizes computed from the shapes of the tensors."""
-
-    def run(tensors: Sequence[Any]) -> Any:
-        sizes = {name: source.solve(K.shape(tensors[place])[source.axis]) for name, (place, source) in places.items()}
-        return rule(with_numbers(op, sizes), *tensors[:count])
-
-    return run
+def solve_sizes(sources: Mapping[str, tuple[int, SizeSource]], tensors: Sequence[Any]) -> dict[str, Any]:
+    """The number of each named size, computed from the shape of the tensor at its place."""
+    return {name: source.solve(K.shape(tensors[place])[source.axis]) for name, (place, source) in sources.items()}
 
 
 def with_numbers(op: Op, sizes: Mapping[str, Any]) -> Op:

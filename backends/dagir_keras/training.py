@@ -29,8 +29,8 @@ class KerasTrainer(Trainer):
     def __init__(self, model: Model) -> None:
         self.executable = KerasExecutable(model)
         self.model = self.executable.artifact
-        for layer, made in self.executable.registry.made():
-            made.trainable = layer.trainable
+        for layer, keras_layer in self.executable.registry.layer_pairs():
+            keras_layer.trainable = layer.trainable
 
     @classmethod
     def compiled(cls, model: Model, **options: Any) -> Self:
