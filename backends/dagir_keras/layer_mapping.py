@@ -109,7 +109,7 @@ def _with_sublayers(layer: Layer) -> Iterator[Layer]:
 
 
 def _rounds_to_float32(layer: Layer) -> bool:
-    """Whether Keras on TensorFlow gives a float64 layer slopes, constants or weights of float32, or resizes in float32."""
+    """Whether Keras on TensorFlow computes a float64 layer with some numbers in float32, or resizes in float32."""
     if isinstance(layer, (layers.UpSampling2D, layers.Resizing)):
         return layer.interpolation != "nearest"
     if isinstance(layer, layers.ReLU):

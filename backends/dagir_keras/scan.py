@@ -121,14 +121,17 @@ def evaluate(graph: Graph, tensors: Sequence[Any], sizes: dict[str, Any]) -> lis
     values: dict[Value, Any] = dict(zip(graph.inputs, tensors, strict=True))
 
     def read(value: Value) -> Any:
-        if value not in values:
-            assert isinstance(value.source, (Constant, Parameter))
-            values[value] = K.convert_to_tensor(value.source.array, dtype=str(value.dtype))
-        return values[value]
+        return values[value] if value in values else _leaf(value)
 
     for node in graph.nodes:
         operands = [None if value is None else read(value) for value in node.inputs]
         op = with_numbers(node.op, sizes) if sizes_to_compute(node.op) else node.op
-        found = rules[type(op)](op, *operands)
-        values.update(zip(node.outputs, found if isinstance(found, tuple) else (found,), strict=True))
+        results = rules[type(op)](op, *operands)
+        values.update(zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True))
     return [read(value) for value in graph.outputs]
+
+
+def _leaf(value: Value) -> Any:
+    """The tensor of a parameter or constant."""
+    assert isinstance(value.source, (Constant, Parameter))
+    return K.convert_to_tensor(value.source.array, dtype=str(value.dtype))

@@ -41,16 +41,15 @@ _WITH_BFLOAT16: frozenset[type[Op]] = frozenset(
 
 
 def apply_rule(node: Node, emit: Emitter, operands: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
-    """What the rule of a node writes, on float32 in place of halves where the CPU has no kernel for these."""
-    rule = rules[type(node.op)]
+    """The results of a node by its rule, in float32 in place of halves where the CPU has no kernel for these."""
     if emit.device != "cpu" or not _lacks_a_kernel(node):
-        found = rule(node.op, emit, *operands)
-        return found if isinstance(found, tuple) else (found,)
+        results = rules[type(node.op)](node.op, emit, *operands)
+        return results if isinstance(results, tuple) else (results,)
     wide = [widened(emit, tensor) for tensor in operands]
     with emit.at(copy_node(node, tuple(_wide(value) for value in node.inputs))):
-        found = rule(node.op, emit, *wide)
-    results = found if isinstance(found, tuple) else (found,)
-    return tuple(narrowed(emit, tensor, value.dtype) for tensor, value in zip(results, node.outputs, strict=True))
+        results = rules[type(node.op)](node.op, emit, *wide)
+    pairs = zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True)
+    return tuple(narrowed(emit, result, value.dtype) for value, result in pairs)
 
 
 def _lacks_a_kernel(node: Node) -> bool:

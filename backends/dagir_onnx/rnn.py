@@ -19,8 +19,8 @@ from dagir.ops.steps import as_scan
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.half_precision import narrowed, widened
+from dagir_onnx.lowering import emit_subgraph
 from dagir_onnx.rules import rules
-from dagir_onnx.scan import lower_graph
 
 Recurrence: TypeAlias = ops.LSTM | ops.GRU | ops.SimpleRNN
 
@@ -47,7 +47,7 @@ def recurrence(op: Recurrence, emit: Emitter, *operands: Tensor | None) -> tuple
     dtype = emit.outputs[0].dtype
     if not is_native(op, dtype):
         graph = as_scan(op, [None if tensor is None else tensor.type for tensor in operands])
-        return tuple(lower_graph(emit, graph, [tensor for tensor in operands if tensor is not None]))
+        return tuple(emit_subgraph(emit, graph, [tensor for tensor in operands if tensor is not None]))
     mask = operands[4 + op.states] if len(operands) == 5 + op.states else None
     wide = [widened(emit, tensor) for tensor in operands[: 4 + op.states]]
     wide += [None] * (4 + op.states - len(wide))
