@@ -8,15 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dagir.errors import UnsupportedLayer
 from dagir.ir.graph import Value
 from dagir.layers.activation import name_of_keras
+from dagir_keras.reading.live.reader import Reader
 from dagir_keras.reading.problems import Refused
-
-if TYPE_CHECKING:
-    from dagir_keras.reading.live.live_model import LiveReader
 
 _OF_TENSORFLOW = {  # functions of TensorFlow that are, with their defaults, what Keras has under the same name
     "tensorflow": ("tanh", "sigmoid"),
@@ -50,7 +48,7 @@ def _of_tensorflow() -> list[tuple[str, Any]]:
 class TracedFunction:
     """A function on tensors of Keras, as one on values: each call is traced, with the weights that it reads."""
 
-    def __init__(self, function: Callable[..., Any], reader: LiveReader, owner: Any, path: str) -> None:
+    def __init__(self, function: Callable[..., Any], reader: Reader, owner: Any, path: str) -> None:
         self.function, self.reader, self.owner, self.where = function, reader, owner, path
         self.__name__ = str(getattr(function, "__name__", type(function).__name__))
 

@@ -6,7 +6,7 @@ that it applies are taken instead. Weights are not copied: the arrays are those 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -134,6 +134,10 @@ class LiveReader:
                 for place, variable in enumerate(source.weights):
                     self._owners.setdefault(id(variable), (variable, made, place))
         return self._layers[id(source)][1]
+
+    def layer_so_far(self, source: Any) -> Layer | None:
+        """The layer for a Keras layer that was read already, else None."""
+        return self._layers.get(id(source), (source, None))[1]
 
     def _make(self, source: Any, path: str) -> Layer | None:
         record = record_of(source)
@@ -313,8 +317,8 @@ class LiveReader:
         return leaf
 
     @contextmanager
-    def weights_kept_if_read(self) -> Iterator[None]:
-        """Forget the weights that were met within it, if it fails."""
+    def forgets_on_failure(self) -> Iterator[None]:
+        """Within it, if it fails, the weights that were read are forgotten."""
         before = dict(self._parameters)
         try:
             yield
@@ -322,8 +326,13 @@ class LiveReader:
             self._parameters = before
             raise
 
+    def traced_weights(self, variables: Iterable[Any]) -> list[Parameter]:
+        """The weights that traced calls have read, of those for the variables, in the order in which they were read."""
+        wanted = {id(variable) for variable in variables}
+        return [weight for variable, weight in self._parameters.values() if id(variable) in wanted]
+
     def parameter(self, variable: Any) -> Parameter:
-        """The weight that a variable is, the same each time."""
+        """The weight for a variable, the same each time."""
         _, made, place = self._owners.get(id(variable), (None, None, 0))
         if made is not None and place < len(made.weights):  # a weight of a layer that was taken already
             return made.weights[place]

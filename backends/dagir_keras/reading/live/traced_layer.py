@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
@@ -13,16 +13,14 @@ from dagir.ir.nest import flatten
 from dagir.layers import Layer
 from dagir.layers.masks import given_masks
 from dagir_keras.reading.live.introspection import dtype_of
+from dagir_keras.reading.live.reader import Reader
 from dagir_keras.reading.problems import Refused
-
-if TYPE_CHECKING:
-    from dagir_keras.reading.live.live_model import LiveReader
 
 
 class TracedKerasLayer(Layer):
     """A Keras layer whose `call` is traced: a layer of its name that does what it does, with its weights."""
 
-    def __init__(self, source: Any, reader: LiveReader, path: str) -> None:
+    def __init__(self, source: Any, reader: Reader, path: str) -> None:
         options = {"trainable": source.trainable, "autocast": source.autocast}
         super().__init__(name=source.name, dtype=str(dtype_of(source)), **options)
         self.source, self.reader, self.where = source, reader, path
@@ -60,15 +58,14 @@ class TracedKerasLayer(Layer):
         return {**given, **given_masks(self, args, given)}
 
     def _take_weights(self, outputs: Any) -> None:
-        """The weights that it reads itself are its own; those of the layers inside are theirs."""
-        mine = {id(variable) for variable in self.source.variables}
-        for variable, weight in self.reader._parameters.values():
-            if id(variable) in mine and all(weight is not known for known in self._weights):
+        """Own the weights that the call itself read; those of layers inside belong to these layers."""
+        for weight in self.reader.traced_weights(self.source.variables):
+            if all(weight is not known for known in self._weights):
                 self._weights.append(weight)
         for inner in self.source._flatten_layers(include_self=False, recursive=False):
-            found = self.reader._layers.get(id(inner))
-            if found is not None and found[1] is not None:
-                self._track(found[1])
+            layer = self.reader.layer_so_far(inner)
+            if layer is not None:
+                self._track(layer)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """What the Keras layer says of masks; a compute_mask of its own is traced."""
@@ -107,7 +104,7 @@ def _plain(size: Any) -> Any:
     return [_plain(part) for part in size] if isinstance(size, (list, tuple)) else size
 
 
-def stand_in(source: Any, reader: LiveReader, path: str) -> TracedKerasLayer:
+def stand_in(source: Any, reader: Reader, path: str) -> TracedKerasLayer:
     """What is traced for a Keras layer: a cell for what says the size of a state."""
     cell = getattr(source, "state_size", None) is not None and not isinstance(source, keras.layers.RNN)
     return (TracedCell if cell else TracedKerasLayer)(source, reader, path)

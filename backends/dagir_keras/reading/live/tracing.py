@@ -6,7 +6,7 @@ import inspect
 import operator
 from collections.abc import Callable, Mapping
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
@@ -18,12 +18,10 @@ from dagir.ir.types import TensorType
 from dagir.support.location import Location
 from dagir_keras.reading.layer_calls import call_layer
 from dagir_keras.reading.live.introspection import array_of_tensor, is_keras_operation, placeholder_of, record_of
+from dagir_keras.reading.live.reader import Reader
 from dagir_keras.reading.live.traced_tensors import Size, Traced, as_size, dim_of, is_size
 from dagir_keras.reading.operations import make_operation, operation
 from dagir_keras.reading.problems import Problem, Problems, Refused
-
-if TYPE_CHECKING:
-    from dagir_keras.reading.live.live_model import LiveReader
 
 _OF_SIZES: dict[str, Callable[..., Any]] = {  # what gives a size, where it is given sizes only
     "Add": operator.add,
@@ -42,7 +40,7 @@ _SIZES_STAY = {"Arange", "GetItem", "Slice"}  # operations whose arguments may b
 class CallTracer:
     """Takes what one call does, in the name of the layer at `path`."""
 
-    def __init__(self, reader: LiveReader, path: str) -> None:
+    def __init__(self, reader: Reader, path: str) -> None:
         self.reader, self.path = reader, path
         self._failures: dict[Value, tuple[Problem, ...]] = {}
 
@@ -59,7 +57,7 @@ class CallTracer:
 
     def of_weights(self, operation: Any, args: Any, kwargs: Any) -> Any:
         """The outputs of an operation on weights alone; None where it is refused, and then they are no weights."""
-        with Problems().at(self.path, type(operation).__name__), self.reader.weights_kept_if_read():
+        with Problems().at(self.path, type(operation).__name__), self.reader.forgets_on_failure():
             return map_structure(traced, self._made(operation, self.path, args, kwargs))
 
     def function(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
