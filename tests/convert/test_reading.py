@@ -107,7 +107,7 @@ def test_weights_are_parts_of_the_mapped_file(saved):
 
 
 MEMORY = """
-import sys, dagir, dagir_keras.reading.hdf5, dagir_onnx
+import sys, dagir, dagir_keras.reading.files.hdf5, dagir_onnx
 from resident import forget_peak, resident
 start = forget_peak()
 model = dagir.from_keras(sys.argv[1])

@@ -17,8 +17,12 @@ from dagir.serialization.formats import format_of
 from dagir.support import limits
 from dagir.support.location import without_lines
 from dagir_keras.reading.files.archive import HDF5, ZIP, Archive, map_file, parse_config
+from dagir_keras.reading.files.hdf5 import check as check_hdf5
+from dagir_keras.reading.files.hdf5 import open_hdf5
 from dagir_keras.reading.files.keras2 import Writer, as_written_today, check_readable
 from dagir_keras.reading.files.model_config import Made, NetworkReader
+from dagir_keras.reading.files.vocabularies import fill_vocabularies
+from dagir_keras.reading.files.weights import WeightsReader
 from dagir_keras.reading.layers import rule
 from dagir_keras.reading.problems import Problems
 
@@ -36,9 +40,9 @@ def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: A
         path = os.fspath(source)
         with without_lines(), limits.reading(path):
             return _read_file(path, custom_objects or {})
-    keras = sys.modules.get("keras")  # who holds a layer of Keras has imported it
+    keras = sys.modules.get("keras")  # who has a layer of Keras has imported it
     if keras is not None and isinstance(source, keras.layers.Layer):
-        from dagir_keras.reading.live.live_model import read_live
+        from dagir_keras.reading.live.live_model import read_live  # imports keras, which reading a file must not
 
         with without_lines():
             return read_live(source, custom_objects or {}, inputs)
@@ -47,16 +51,14 @@ def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: A
 
 def check(path: str) -> None:
     """Look through a Keras file that Keras is to load, whose HDF5 a library of C reads. Raises FileError."""
-    from dagir_keras.reading.files import hdf5
-
     with limits.reading(path):
         data = map_file(path)
         if data[:4] == ZIP:
             archive = Archive(path, data)
             if "model.weights.h5" in archive.names:
-                hdf5.check(hdf5.open_hdf5(archive.member("model.weights.h5"), f"{path}: model.weights.h5"))
+                check_hdf5(open_hdf5(archive.member("model.weights.h5"), f"{path}: model.weights.h5"))
         elif data[:8] == HDF5:
-            hdf5.check(hdf5.open_hdf5(memoryview(data), path))
+            check_hdf5(open_hdf5(memoryview(data), path))
 
 
 def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
@@ -100,10 +102,6 @@ def _made(record: Any, path: str, custom: Mapping[str, Any], writer: Writer) -> 
 
 
 def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
-    from dagir_keras.reading.files.hdf5 import open_hdf5
-    from dagir_keras.reading.files.vocabularies import fill_vocabularies
-    from dagir_keras.reading.files.weights import WeightsReader
-
     config = archive.config()
     if "model.weights.h5" not in archive.names:
         raise FileError(
@@ -122,9 +120,6 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
 
 
 def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
-    from dagir_keras.reading.files.hdf5 import open_hdf5
-    from dagir_keras.reading.files.weights import WeightsReader
-
     root = open_hdf5(view, path)
     config = root.text("model_config")
     if config is None:
