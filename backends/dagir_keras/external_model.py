@@ -22,7 +22,7 @@ from dagir.support.paths import checked
 from dagir_keras.executable import refused, to_numpy
 from dagir_keras.points import Watched, input_of
 from dagir_keras.reading import check
-from dagir_keras.saving import KEPT, keep, kept
+from dagir_keras.saving import MODEL_FILE, how_to_run, keep
 
 
 class KerasModel(Watched, Executable):
@@ -85,5 +85,5 @@ class KerasFile(KerasModel):
 
     def keep(self, folder: Path) -> Kept | None:
         """A copy of the file."""
-        shutil.copyfile(self.path, folder / KEPT)
-        return kept()
+        shutil.copyfile(self.path, folder / MODEL_FILE)
+        return how_to_run()

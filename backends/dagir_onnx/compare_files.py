@@ -28,7 +28,7 @@ from dagir.errors import ArgumentError, DagirError, FileError, UnsafeFile
 from dagir.ir.dims import symbol
 from dagir.ir.graph import Graph, Value
 from dagir.ir.types import Array, DType, TensorType
-from dagir_onnx import untrusted_proto as received
+from dagir_onnx import untrusted_proto
 from dagir_onnx.dtypes import FROM_ONNX
 from dagir_onnx.points import Watch
 from dagir_onnx.runtime_errors import REFUSALS, file_refusal, refuse_fatal
@@ -43,7 +43,7 @@ class Side:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.proto: ModelProto = received.read_whole(path)
+        self.proto: ModelProto = untrusted_proto.read_whole(path)
         weights = {tensor.name for tensor in self.proto.graph.initializer}
         self.inputs = [info for info in self.proto.graph.input if info.name not in weights]
         self.outputs = [info.name for info in self.proto.graph.output]
@@ -166,7 +166,7 @@ def _disturbed(
         proto = ModelProto()
         proto.CopyFrom(side.proto)
         for tensor in proto.graph.initializer:
-            array = received.array_of(tensor, side.path)
+            array = untrusted_proto.array_of(tensor, side.path)
             if array.dtype.kind == "f" and array.ndim:
                 tensor.CopyFrom(numpy_helper.from_array(_rounded(array, rng), tensor.name))
         moved = {name: _rounded(array, rng) for name, array in feeds.items()}

@@ -38,7 +38,7 @@ from dagir_onnx.weights import embed, lend, size_of
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 # TF32 would keep ten bits of a float32's mantissa, and the answers would not be those of the other backends.
 _PROVIDER_OPTIONS: dict[str, dict[str, str]] = {"cpu": {}, "cuda": {"use_tf32": "0"}}
-KEPT = "model.onnx"
+MODEL_FILE = "model.onnx"
 # Arithmetic on a few sizes: onnxruntime keeps it on the host, where shapes are needed.
 HOST_OPS = frozenset(
     {"Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "Slice", "Cast", "Add", "Sub", "Mul", "Div", "Min", "Max"}
@@ -206,14 +206,14 @@ class OnnxExecutable(Executable):
 
     def keep(self, folder: Path) -> Kept | None:
         """An .onnx file, run by onnxruntime itself where NumPy has all dtypes of its interface."""
-        self._keep(folder / KEPT)
+        self._keep(folder / MODEL_FILE)
         outputs = [name for name, _ in self.signature.outputs]
         if any(type.dtype is DType.BFLOAT16 for _, type in (*self.signature.inputs, *self.signature.outputs)):
-            return Kept(f'dagir.backend("onnx").open("{KEPT}", model)(feeds)')
+            return Kept(f'dagir.backend("onnx").open("{MODEL_FILE}", model)(feeds)')
         options = "" if self.device == "cpu" else f", providers={[_PROVIDERS[self.device]]}"
         one = len(outputs) == 1
         run = f"run({None if one else outputs}, feeds){'[0]' if one else ''}"
-        return Kept(f'onnxruntime.InferenceSession("{KEPT}"{options}).{run}', ("onnxruntime",))
+        return Kept(f'onnxruntime.InferenceSession("{MODEL_FILE}"{options}).{run}', ("onnxruntime",))
 
     def _keep(self, path: Path) -> None:
         self.save(path)

@@ -20,7 +20,7 @@ from dagir_keras.reading.files.archive import HDF5, ZIP, Archive, map_file, pars
 from dagir_keras.reading.files.hdf5 import check as check_hdf5
 from dagir_keras.reading.files.hdf5 import open_hdf5
 from dagir_keras.reading.files.keras2 import Writer, as_written_today, check_readable
-from dagir_keras.reading.files.model_config import Made, NetworkReader
+from dagir_keras.reading.files.model_config import NetworkReader, ReadModel
 from dagir_keras.reading.files.vocabularies import fill_vocabularies
 from dagir_keras.reading.files.weights import WeightsReader
 from dagir_keras.reading.layers import rule
@@ -90,7 +90,7 @@ def _as_keras_writes(path: str, part: str) -> Iterator[None]:
         raise FileError(f"{path}: its {part} is not what Keras writes: {text}") from error
 
 
-def _made(record: Any, path: str, custom: Mapping[str, Any], writer: Writer) -> Made:
+def _read_config(record: Any, path: str, custom: Mapping[str, Any], writer: Writer) -> ReadModel:
     problems = Problems()
     check_readable(writer, path)
     with _as_keras_writes(path, "configuration"):
@@ -111,7 +111,7 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
     with _as_keras_writes(archive.path, "configuration"):
         fill_vocabularies(config, archive)
     about = bytes(archive.text("metadata.json")) if "metadata.json" in archive.names else b""
-    made = _made(config, archive.path, custom, Writer.of_metadata(about, config))
+    made = _read_config(config, archive.path, custom, Writer.of_metadata(about, config))
     view = archive.member("model.weights.h5")
     stored = open_hdf5(view, f"{archive.path}: model.weights.h5")
     with _as_keras_writes(archive.path, "model.weights.h5"):
@@ -131,7 +131,7 @@ def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
     if stored is None:
         raise FileError(f"{path}: has no model_weights: the architecture is there, the weights are not")
     record = parse_config(config, f"{path}: model_config")
-    made = _made(record, path, custom, Writer.of(root.text("keras_version"), root.text("backend"), record))
+    made = _read_config(record, path, custom, Writer.of(root.text("keras_version"), root.text("backend"), record))
     with _as_keras_writes(path, "model_weights"):
         WeightsReader(path, stored).read_legacy(made)
     return made.model

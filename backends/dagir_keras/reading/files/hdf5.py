@@ -55,7 +55,7 @@ def open_hdf5(view: memoryview, where: str) -> Group:
 
 
 @contextmanager
-def _told(where: str) -> Iterator[None]:
+def _located(where: str) -> Iterator[None]:
     """Say of what is wrong with bytes where in the file it is."""
     try:
         yield
@@ -82,7 +82,7 @@ class _File:
         if first != path:
             raise UnsafeFile(f"{self.name}: {plain(path)} is {plain(first)} by another name; links are not followed")
         where = f"{self.name}: {plain(path)}"
-        with _told(where):
+        with _located(where):
             messages = self.blocks.messages(link.address)
         if is_group(messages):
             return Group(self, messages, path)
@@ -122,12 +122,12 @@ class Group:
 
     @cached_property
     def _links(self) -> dict[str, Link]:
-        with _told(f"{self.where}:"):
+        with _located(f"{self.where}:"):
             return links_of(self._file.blocks, self._messages)
 
     @cached_property
     def _attributes(self) -> dict[str, Attribute]:
-        with _told(f"{self.where}: its list of attributes"):
+        with _located(f"{self.where}: its list of attributes"):
             return attributes(self._file.blocks, self._messages)
 
     def __contains__(self, name: str) -> bool:
@@ -183,7 +183,7 @@ class Group:
                 self._texts(name)
 
     def _texts(self, name: str) -> list[str]:
-        with _told(f"{self.where}: attribute {name}"):
+        with _located(f"{self.where}: attribute {name}"):
             return self._attributes[name].texts(self._file.heap)
 
 
@@ -192,7 +192,7 @@ class Dataset:
 
     def __init__(self, file: _File, messages: Sequence[Message], where: str) -> None:
         self._file, self._messages, self.where = file, messages, where
-        with _told(where):
+        with _located(where):
             shape = self._message(Kind.DATASPACE).cursor()
             self.shape: tuple[int, ...] = shape_of(shape) or ()  # that it declares
 
@@ -220,7 +220,7 @@ class Dataset:
 
     def check(self) -> None:
         """Read where the numbers lie, and the attributes, without the numbers."""
-        with _told(self.where):
+        with _located(self.where):
             layout = self._layout()
             datatype(self._message(Kind.DATATYPE).cursor())
             for attribute in attributes(self._file.blocks, self._messages).values():
@@ -234,7 +234,7 @@ class Dataset:
 
         Raises UnsafeFile before anything is allocated where they lie elsewhere, or are more than the file can hold.
         """
-        with _told(self.where):
+        with _located(self.where):
             return frozen(self._array())
 
     def _array(self) -> Array:

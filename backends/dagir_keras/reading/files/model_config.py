@@ -25,13 +25,13 @@ _MODELS = {"Functional", "Model", "Sequential"}
 
 
 @dataclass
-class Made:
+class ReadModel:
     """What was made of a model's record: its layers by name, and what was made of the models among them."""
 
     record: Record
     model: Model
     layers: dict[str, Layer] = field(default_factory=dict)
-    nested: dict[str, Made] = field(default_factory=dict)
+    nested: dict[str, ReadModel] = field(default_factory=dict)
 
 
 class NetworkReader:
@@ -39,10 +39,10 @@ class NetworkReader:
 
     def __init__(self, source: str, custom: Mapping[str, Any], problems: Problems) -> None:
         self.source, self.custom, self.problems = source, custom, problems
-        self._shared: dict[int, tuple[Layer, Made | None]] = {}
+        self._shared: dict[int, tuple[Layer, ReadModel | None]] = {}
         self._opened: dict[int, tuple[Graph, int]] = {}  # graphs by identity, each with how many nodes it stands for
 
-    def model(self, record: Record, path: str = "") -> Made | None:
+    def model(self, record: Record, path: str = "") -> ReadModel | None:
         """The model of a record; None where it cannot be taken."""
         config, kind = record.get("config"), record.get("class_name")
         if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
@@ -77,7 +77,7 @@ class NetworkReader:
 
     # ---- layers
 
-    def _layer(self, record: Any, path: str, made: Made | None = None) -> Layer | None:
+    def _layer(self, record: Any, path: str, made: ReadModel | None = None) -> Layer | None:
         """The layer of a record, one for all records that say they share it; None where it cannot be taken."""
         if not isinstance(record, dict):
             raise self._damaged(path, f"holds {shown(record)} in place of a layer")
@@ -85,7 +85,7 @@ class NetworkReader:
         if isinstance(shared, int) and shared in self._shared:
             layer, inner = self._shared[shared]
         else:
-            layer_or_none, inner = self._made(record, path)
+            layer_or_none, inner = self._layer_or_model(record, path)
             if layer_or_none is None:
                 return None
             layer = layer_or_none
@@ -97,7 +97,7 @@ class NetworkReader:
                 made.nested[layer.name] = inner
         return layer
 
-    def _made(self, record: dict[str, Any], path: str) -> tuple[Layer | None, Made | None]:
+    def _layer_or_model(self, record: dict[str, Any], path: str) -> tuple[Layer | None, ReadModel | None]:
         kind = str(record.get("class_name"))
         if is_model(record, self.custom):
             made = self.model(record, path)
@@ -114,9 +114,9 @@ class NetworkReader:
 
     # ---- Sequential
 
-    def _sequential(self, config: dict[str, Any], path: str) -> Made | None:
+    def _sequential(self, config: dict[str, Any], path: str) -> ReadModel | None:
         name = str(config.get("name", "sequential"))
-        made = Made(config, Sequential(name=name))
+        made = ReadModel(config, Sequential(name=name))
         stack: list[Layer] = []
         calls: list[Callable[..., Any]] = []
         source: Value | None = None
@@ -148,8 +148,13 @@ class NetworkReader:
         return Input(batch_shape=shape, dtype=dtype if isinstance(dtype, str) else stack[0].dtype, name=f"{name}_input")
 
     def _stacked(
-        self, made: Made, source: Value | None, stack: Sequence[Layer], calls: Sequence[Callable[..., Any]], path: str
-    ) -> Made | None:
+        self,
+        made: ReadModel,
+        source: Value | None,
+        stack: Sequence[Layer],
+        calls: Sequence[Callable[..., Any]],
+        path: str,
+    ) -> ReadModel | None:
         with self.problems.at(path or made.model.name, "Sequential"):
             assert isinstance(made.model, Sequential)
             if source is None and not path:
@@ -172,8 +177,8 @@ class NetworkReader:
 
     # ---- functional models
 
-    def _functional(self, config: dict[str, Any], path: str) -> Made | None:
-        made = Made(config, Model.__new__(Model))
+    def _functional(self, config: dict[str, Any], path: str) -> ReadModel | None:
+        made = ReadModel(config, Model.__new__(Model))
         calls = Calls(self.source, path, outputs_from_one=not counts_from_zero(config))
         for record in config["layers"]:
             self._add(record, calls, made, path)
@@ -188,7 +193,7 @@ class NetworkReader:
             return made
         return None
 
-    def _add(self, record: Any, calls: Calls, made: Made, path: str) -> None:
+    def _add(self, record: Any, calls: Calls, made: ReadModel, path: str) -> None:
         if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
             raise self._damaged(path, f"holds {shown(record)} in place of a layer")
         name = _name_of(record)

@@ -13,7 +13,7 @@ from dagir.layers import Layer
 from dagir_keras.reading.config_values import is_object
 from dagir_keras.reading.files.hdf5 import Dataset, Group, walk
 from dagir_keras.reading.files.keras2 import without_slash
-from dagir_keras.reading.files.model_config import Made
+from dagir_keras.reading.files.model_config import ReadModel
 
 _ORDERS = {  # of the layers inside, where Keras lists their weights in another order than their names have
     "Bidirectional": ("forward_layer", "backward_layer"),
@@ -34,11 +34,11 @@ class WeightsReader:
         self.source, self.stored = source, stored
         self._assigned: set[Parameter] = set()
 
-    def read(self, made: Made) -> None:
+    def read(self, made: ReadModel) -> None:
         """All weights of a model, from `layers/<class>/vars/<number>`."""
         self._model(made, self.stored, "")
 
-    def read_legacy(self, made: Made) -> None:
+    def read_legacy(self, made: ReadModel) -> None:
         """The same from an .h5 file: a group for each layer, which lists the names of its weights."""
         names = self.stored.texts("layer_names") or list(walk(self.stored))
         lists = {name: self._legacy(name) for name in names}
@@ -67,7 +67,7 @@ class WeightsReader:
 
     # ---- the newer layout
 
-    def _model(self, made: Made, group: Group, path: str) -> None:
+    def _model(self, made: ReadModel, group: Group, path: str) -> None:
         records = [record for record in made.record["config"]["layers"] if _name(record) in made.layers]
         inputs = [record for record in made.record["config"]["layers"] if record.get("class_name") == "InputLayer"]
         counted = records if made.record.get("class_name") == "Sequential" else _in_order(made, records, inputs)
@@ -84,12 +84,12 @@ class WeightsReader:
             where = f"{path}/{name}".lstrip("/")
             if name in made.nested:
                 if inner is not None or not done:
-                    self._model(made.nested[name], self._there(inner, group, place, where), where)
+                    self._model(made.nested[name], self._required(inner, group, place, where), where)
             elif not done:
-                found = self._there(inner, group, place, where)
+                found = self._required(inner, group, place, where)
                 self._assign(made.layers[name], weights, list(_arrays(record, found)), where)
 
-    def _there(self, found: Group | None, group: Group, place: str, path: str) -> Group:
+    def _required(self, found: Group | None, group: Group, place: str, path: str) -> Group:
         if found is None:
             raise FileError(f"{group.where}: has no layers/{place}, the weights of layer {path!r}")
         return found
@@ -111,7 +111,7 @@ class WeightsReader:
             self._assigned.add(weight)
 
 
-def _in_order(made: Made, records: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+def _in_order(made: ReadModel, records: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
     kept = {id(record) for record in (*records, *inputs)}
     return [record for record in made.record["config"]["layers"] if id(record) in kept]
 

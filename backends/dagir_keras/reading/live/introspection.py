@@ -53,7 +53,7 @@ def has_call_of(source: Any, cls: Any) -> bool:
     return type(source).call is cls.call and "call" not in vars(source)
 
 
-def is_keras_s(source: Any) -> bool:
+def is_layer_of_keras(source: Any) -> bool:
     """Whether a layer is one of Keras's own, with the call of its class."""
     return is_keras_class(type(source)) and "call" not in vars(source)
 

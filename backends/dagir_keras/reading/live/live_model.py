@@ -35,7 +35,7 @@ from dagir_keras.reading.live.introspection import (
     input_of,
     is_keras_class,
     is_keras_operation,
-    is_keras_s,
+    is_layer_of_keras,
     is_traceable,
     map_shapes,
     merged_weights,
@@ -46,7 +46,7 @@ from dagir_keras.reading.live.introspection import (
     with_functions,
 )
 from dagir_keras.reading.live.keras_patches import tracing
-from dagir_keras.reading.live.traced_layer import TracedKerasLayer, stand_in
+from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer
 from dagir_keras.reading.live.tracing import CallTracer, traced, untraceable
 from dagir_keras.reading.operations import make_operation
 from dagir_keras.reading.problems import Problems, Refused, Untraceable
@@ -150,15 +150,15 @@ class LiveReader:
                 raise Refused("its weights are quantized", "read the model before model.quantize(...)")
             if is_keras_class(type(source)):
                 refuse_by_name(type(source).__name__)
-            if type(source).__name__ not in known_layers() or not is_keras_s(source):
-                return stand_in(source, self, path)
+            if type(source).__name__ not in known_layers() or not is_layer_of_keras(source):
+                return make_traced_layer(source, self, path)
             record = with_functions(record, source)
         try:
             made = make_layer(record, self.custom, lambda part, key: self._part(part, source, key, path))
         except (Refused, DagirError):  # an argument that dagir's layer does not take; perhaps the call says more
             if own_rule(record, self.custom) is not None or not is_traceable(source):
                 raise
-            return stand_in(source, self, path)
+            return make_traced_layer(source, self, path)
         made.trainable = source.trainable
         return made
 

@@ -104,7 +104,7 @@ def _plain(size: Any) -> Any:
     return [_plain(part) for part in size] if isinstance(size, (list, tuple)) else size
 
 
-def stand_in(source: Any, reader: Reader, path: str) -> TracedKerasLayer:
+def make_traced_layer(source: Any, reader: Reader, path: str) -> TracedKerasLayer:
     """What is traced for a Keras layer: a cell for what says the size of a state."""
     cell = getattr(source, "state_size", None) is not None and not isinstance(source, keras.layers.RNN)
     return (TracedCell if cell else TracedKerasLayer)(source, reader, path)

@@ -36,7 +36,7 @@ def _record(record: Any, writer: Writer) -> Any:
     except Refused as refused:
         found["config"] = config
         return marked(found, refused)
-    return running.noted(found, record["config"], writer)
+    return running.with_call_note(found, record["config"], writer)
 
 
 def _rename(found: dict[str, Any]) -> None:

@@ -69,7 +69,7 @@ def _causal(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
     return call_layer(layer, args, {**kwargs, "use_causal_mask": True})
 
 
-def noted(record: dict[str, Any], config: Mapping[str, Any], writer: Writer) -> dict[str, Any]:
+def with_call_note(record: dict[str, Any], config: Mapping[str, Any], writer: Writer) -> dict[str, Any]:
     """The record, with how its layer is called where that is not as today."""
     kind = str(record.get("class_name"))
     how: Any = None
