@@ -1,4 +1,4 @@
-"""Saving a keras.Model: what Keras could not read again, and what a reproduction holds of it."""
+"""Saving a keras.Model: checks that Keras can read it again, and writes it into reproductions."""
 
 from __future__ import annotations
 

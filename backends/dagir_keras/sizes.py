@@ -1,4 +1,4 @@
-"""Shapes that hold several sizes known at run time only: Keras reads one of them as -1, more must be computed."""
+"""Shapes with sizes that are known at run time only: Keras takes one of them as -1, further ones must be computed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dagir.ir.graph import Op, Value
 
 
 def sizes_to_compute(op: Op) -> set[str]:
-    """The named sizes without whose numbers Keras cannot run an op."""
+    """The named sizes whose numbers Keras needs to run an op."""
     unknown = [size for name in op.shape_fields for size in getattr(op, name) if isinstance(size, SymbolicDim)]
     if isinstance(op, ops.Reshape) and len(unknown) == 1 and -1 not in op.target:
         return set()
@@ -24,7 +24,7 @@ def sizes_to_compute(op: Op) -> set[str]:
 
 
 def sources_among(names: set[str], inputs: Sequence[Value]) -> dict[str, tuple[Value, SizeSource]]:
-    """An input that tells it for each name. Raises UnsupportedOp where no input does."""
+    """For each name the input that has it as an axis. Raises UnsupportedOp where no input has it."""
     known = size_sources([value.type.shape for value in inputs])
     found = {name: (inputs[source.place], source) for name, source in known.items() if name in names}
     missing = sorted(names - found.keys())
@@ -42,7 +42,7 @@ def solve_sizes(sources: Mapping[str, tuple[int, SizeSource]], tensors: Sequence
 
 
 def with_numbers(op: Op, sizes: Mapping[str, Any]) -> Op:
-    """The op with numbers, or integer tensors, for its named sizes."""
+    """The op with numbers, or integer tensors, in place of its named sizes."""
     fields = {name: tuple(number(size, sizes) for size in getattr(op, name)) for name in op.shape_fields}
     return replace(op, **fields)
 

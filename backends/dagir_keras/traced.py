@@ -18,7 +18,7 @@ from dagir_keras.trace import Trace
 
 @keras.saving.register_keras_serializable(package="dagir")
 class TracedLayer(keras.layers.Layer):
-    """Runs a Trace on a list of tensors; the variables and Keras layers that this takes are this layer's."""
+    """Runs a Trace on a list of tensors; owns the variables and Keras layers that the graph needs."""
 
     def __init__(self, trace: Trace, registry: Registry, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -76,7 +76,7 @@ class TracedLayer(keras.layers.Layer):
         return [None if masks is None else masks[owner] for owner in self._trace.owners]
 
     def get_config(self) -> dict[str, Any]:
-        """The graph as plain data; its weights are Keras's to save. Raises FileError for ops that are not dagir's."""
+        """The graph as plain data; Keras saves the weights. Raises FileError for ops that dagir does not define."""
         trace = self._trace
         return {
             "name": self.name,

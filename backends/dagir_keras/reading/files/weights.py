@@ -1,4 +1,4 @@
-"""The weights of a Keras file, laid into the Parameters of a model, each once, without a copy."""
+"""The weights of a Keras file, assigned to the Parameters of a model, each once, without a copy."""
 
 from __future__ import annotations
 
@@ -144,17 +144,26 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
     if own is not None:
         yield from (data for data in map(own.get, sorted(own.names, key=_number)) if isinstance(data, Dataset))
     config = _config(record)
-    if record.get("class_name") == "SpectralNormalization":  # the kernel of the layer inside is among its own
+    if record.get("class_name") == "SpectralNormalization":  # the kernel of the layer inside is one of its own arrays
         inner = group.group("layer")
         layer: Any = config.get("layer")
         yield from [] if inner is None else list(_arrays(layer if is_object(layer) else {}, inner))[1:]
-        return
-    if isinstance(config.get("layers"), list):
-        records = [inner for inner in config["layers"] if isinstance(inner, dict)]
-        if record.get("class_name") == "Sequential":
-            records = [inner for inner in records if inner.get("class_name") != "InputLayer"]
-        yield from _listed(records, group, "layers")
-        return
+    elif isinstance(config.get("layers"), list):
+        yield from _listed(_layer_records(record, config["layers"]), group, "layers")
+    else:
+        yield from _arrays_inside(record, config, group)
+
+
+def _layer_records(record: Mapping[str, Any], layers: Sequence[Any]) -> list[Mapping[str, Any]]:
+    """The records of the layers in a model; the file has no group for the InputLayer of a Sequential."""
+    records: list[Mapping[str, Any]] = [inner for inner in layers if isinstance(inner, dict)]
+    if record.get("class_name") == "Sequential":
+        return [inner for inner in records if inner.get("class_name") != "InputLayer"]
+    return records
+
+
+def _arrays_inside(record: Mapping[str, Any], config: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
+    """The arrays of the layers inside a layer, which are in groups with the names of its attributes."""
     for name in _ORDERS.get(str(record.get("class_name")), ()) or sorted(group.names, key=_private_last):
         inner = None if name in ("vars", "seed_generator") else group.group(name)
         if inner is None:
