@@ -26,7 +26,7 @@ def _pool(function: Any, op: ops.MaxPool | ops.AveragePool, x: Any) -> Any:
 
 
 def _padded(function: Any, op: ops.MaxPool | ops.AveragePool, x: Any) -> Any:
-    """Explicit padding, which Keras's pooling does not have: with -infinity for a maximum; a mean counts only elements inside."""
+    """Explicit padding, for Keras's pooling has none: -infinity for a maximum; a mean counts only elements inside."""
     pads: list[Any] = [(0, 0)] * (op.rank + 2)
     for axis, pair in zip(op.spatial_axes, op.pads(()), strict=True):
         pads[axis] = pair

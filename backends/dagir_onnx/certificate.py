@@ -1,8 +1,8 @@
 """The certificate in an .onnx file: what was compared, with what, on which inputs, and the answers it must give.
 
-It is JSON under the metadata key "dagir.certificate": the seed and the sizes from which the inputs are drawn again, for
-each output some elements of the float64 answer with their error budgets, and hashes of the weights and of the graph.
-It is appended to the file: in protobuf, what is read twice is merged, so no weight is written again.
+It is JSON under the metadata key "dagir.certificate": the seed and the sizes for drawing the inputs again, for each
+output some elements of the float64 answer with their error budgets, and hashes of the weights and of the graph. It is
+appended to the file: protobuf merges repeated parts, so no weight is written again.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ JUDGEMENT = "against the float64 answers in the file's certificate"
 def certify(path: Path, report: Report, source: str) -> str:
     """Append the certificate of a report to the file that it is about. Raises FileError.
 
-    Returns why none was written, or nothing: a report that holds no output to a budget proves nothing when run again.
+    Returns the reason why none was written, or an empty string: a report without budgets proves nothing when run again.
     """
     if report.context is None or not report.ok:
         raise FileError(f"{path} gets no certificate: it was not verified")
     weights, graph = hashes(path)
     data = {
         "version": VERSION,
-        "compared": "this file on onnxruntime",  # by whatever name: a second conversion gives the same bytes
+        "compared": "this file on onnxruntime",  # independent of the name: a second conversion gives the same bytes
         "with": f"the float64 evaluation of {printable(source)}",
         "cases_run": len(report.cases),
         "seed": report.seed,
@@ -95,7 +95,7 @@ def _cases(report: Report) -> list[dict[str, Any]]:
     names = [name for name, _ in report.context.model.signature.outputs]
     found = []
     for number, (case, (arrays, expected)) in enumerate(zip(report.cases, report.context.runs, strict=True)):
-        if case.kind != "given" and all(case.sizes.values()):  # none of a batch of 0: nothing is compared there
+        if case.kind != "given" and all(case.sizes.values()):  # not a batch of 0: it compares nothing
             answers = {name: _sampled(each) for name, each in zip(names, expected, strict=True)}
             inputs = [_digest(array) for array in arrays]
             case_facts = {"number": number, "kind": case.kind, "sizes": dict(case.sizes)}
@@ -112,14 +112,14 @@ def _sampled(expected: Expected) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> str | int | float:
-    """Of integers, all digits: float64 has not those past 2**53."""
+    """The numbers as JSON; integers with all digits, which float64 does not have past 2**53."""
     if isinstance(value, str):
         return value
     return int(value) if isinstance(value, np.integer) else float(value)
 
 
 def _effective_budget(budget: Any) -> float:
-    """A budget as it is judged by: what is no number lets everything pass."""
+    """The budget in effect: one that is not a number allows everything."""
     return math.inf if math.isnan(budget) else float(budget)
 
 
@@ -130,7 +130,7 @@ def _digest(array: Array) -> str:
 def hashes(path: Path, proto: ModelProto | None = None) -> tuple[str, str]:
     """SHA-256 of the weights (names, dtypes, shapes, numbers, wherever they lie) and of all else in the graph.
 
-    proto: what stands in the file, of which the weights are taken out: they may be large. Raises FileError.
+    proto: the model of the file; its weights are removed from it, for they may be large. Raises FileError.
     """
     whole = proto or untrusted_proto.read(path)
     weights = hashlib.sha256()
@@ -202,7 +202,7 @@ def _answers(
 
 
 def _check_interface(certificate: Certificate, proto: ModelProto, path: Path) -> None:
-    """The certificate must be of this file's inputs and of all its outputs. Raises FileError."""
+    """Raise FileError unless the certificate has the inputs and all outputs of this file."""
     weights = {tensor.name for tensor in proto.graph.initializer}
     has = {info.name: info for info in proto.graph.input if info.name not in weights}
     names = [value.name for value in certificate.inputs]
@@ -217,7 +217,7 @@ def _check_interface(certificate: Certificate, proto: ModelProto, path: Path) ->
 
 
 def _same_type(value: Value, info: ValueInfoProto) -> bool:
-    """The same dtype, and the same numbers where the file has numbers."""
+    """Whether the dtypes are the same, and the sizes where the file has numbers."""
     tensor = info.type.tensor_type
     fixed = [size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim]
     if TO_ONNX.get(value.dtype) != tensor.elem_type or len(fixed) != value.ndim:

@@ -1,7 +1,7 @@
-"""What stands in a certificate, checked whole before anything is done with it: it comes with a stranger's file.
+"""The fields of a certificate, all checked before any is used: the file may come from a stranger.
 
-A certificate that compares nothing is no certificate: each output needs an element that is held to a budget smaller
-than the answer itself, and each case must be drawn at the cost of a few samples.
+A certificate must compare something: each output needs an element with a budget smaller than the answer itself. And
+each case must be as cheap to draw as a few samples.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dagir.ir.graph import Value
 from dagir.ir.types import DType, TensorType
 from dagir.support import limits as budgets
 
-VERSION = 2  # raised when the same seed draws other inputs
+VERSION = 2  # increased when the same seed draws other inputs
 ELEMENTS_PER_ANSWER = 32  # elements of each answer
 KINDS = ("normal", "spread", "scales", "edges")
 _FACTS = ("version", "compared", "with", "cases_run", "seed", "samples", "worst_budget_used_percent", "weights_sha256")
@@ -36,7 +36,7 @@ _REMEDY = "write the file anew: dagir-convert SOURCE TARGET verifies it, or dagi
 
 @dataclass(frozen=True)
 class Answer:
-    """Some elements of one output in one case: where they stand, their float64 values, their budgets."""
+    """Some elements of one output in one case: their positions, float64 values and budgets."""
 
     shape: tuple[int, ...]
     at: tuple[int, ...]
@@ -45,7 +45,7 @@ class Answer:
 
     @property
     def compared(self) -> int:
-        """How many elements are held to something: a budget beyond the answer itself lets everything pass."""
+        """How many elements are really compared: a budget larger than the answer itself allows everything."""
         if self.budget is None:
             return len(self.at)
         finite = [abs(value) for value in self.values if math.isfinite(value)]
@@ -56,7 +56,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class CertifiedCase:
-    """One set of inputs, by what it is drawn from, and the answers to it."""
+    """One set of inputs, as the arguments for drawing it, and the answers."""
 
     number: int
     kind: str
@@ -101,7 +101,7 @@ def read_certificate(text: str, path: Path) -> Certificate:
 
 
 class _Wrong(Exception):
-    """What is wrong with a certificate, as the end of a sentence."""
+    """Raised with what is wrong with a certificate, as the end of a sentence."""
 
 
 def _wrong(where: str, what: str) -> NoReturn:
@@ -205,7 +205,7 @@ def _answer(given: Any, where: str) -> Answer:
 
 
 def _check_proof(certificate: Certificate) -> None:
-    """Each output must be compared somewhere, in the same outputs each time."""
+    """Raise unless all cases have the same outputs, and each output is compared in one of them."""
     if not certificate.cases:
         raise _Wrong("proves nothing: it holds no cases")
     names = list(certificate.cases[0].outputs)
@@ -220,7 +220,7 @@ def _check_proof(certificate: Certificate) -> None:
 
 
 def _check_cost(certificate: Certificate) -> None:
-    """A case costs a few samples, or few elements: sizes come from the file, and a run takes memory by them."""
+    """Raise unless a case has few samples or few elements: the file gives the sizes, and a run takes memory by them."""
     for place, case in enumerate(certificate.cases):
         counts = [_count(value, case.sizes) for value in certificate.inputs]
         for value, count in zip(certificate.inputs, counts, strict=True):

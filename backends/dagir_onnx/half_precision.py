@@ -1,7 +1,7 @@
 """float16 and bfloat16 where onnxruntime's CPU has no kernel for them: computed in float32, and rounded once.
 
-That is what the NumPy backend does with every half. onnxruntime puts such casts around float16 by itself, but not
-where ONNX's own list of types lacks it; around bfloat16 it puts none, and few of its kernels take it.
+The NumPy backend does so with every half. onnxruntime itself adds such casts around float16, unless ONNX does not list
+float16 for the operator. Around bfloat16 it adds none, and few of its kernels take it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _WITH_BFLOAT16: frozenset[type[Op]] = frozenset(
         ops.Transpose,
     }
 )
-"""Those that move numbers and do not compute: their CPU kernels take any dtype."""
+"""Ops that move numbers and do not compute: their CPU kernels take any dtype."""
 
 
 def apply_rule(node: Node, emit: Emitter, operands: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
@@ -66,7 +66,7 @@ def _wide(value: Value | None) -> Value | None:
 
 
 def widened(emit: Emitter, tensor: Tensor | None) -> Tensor | None:
-    """A half-precision tensor as float32: the CPU lacks kernels for halves, and sums want the bits."""
+    """A half-precision tensor as float32, for kernels that do not exist for halves, and for accurate sums."""
     if tensor is None or tensor.type.dtype not in _HALVES:
         return tensor
     wide = tensor.type.with_dtype(DType.FLOAT32)

@@ -1,4 +1,4 @@
-"""Integers where onnxruntime's own kernels end the process, go by way of floats, or are missing."""
+"""Integer arithmetic where onnxruntime's kernels end the process, compute with floats, or are missing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def cast(emit: Emitter, x: Tensor, dtype: DType) -> Tensor:
 
 
 def divided(emit: Emitter, x1: Tensor, x2: Tensor, divide: Division) -> Tensor:
-    """A division of integers, or its rest. By 0 it is an error, and the least one by -1 is no overflow: both trap."""
+    """The quotient of integers, or the remainder: an error for a division by 0; the least integer by -1 wraps around.
+
+    onnxruntime's kernel would end the process in both cases.
+    """
     dtype = x1.type.dtype
     if x2.is_initializer and x2.array.all() and not (np.iinfo(dtype.numpy).min and (x2.array == -1).any()):
         return divide(emit, x1, x2)
@@ -50,7 +53,7 @@ def divided(emit: Emitter, x1: Tensor, x2: Tensor, divide: Division) -> Tensor:
 
 
 def power(emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
-    """By squaring, for Pow goes by way of floats: it rounds, and stops at the ends in place of wrapping."""
+    """By squaring. Pow computes with floats: it rounds, and saturates in place of wrapping."""
     dtype = x1.type.dtype
     wide = DType.INT64 if dtype is DType.UINT64 else _WIDER.get(dtype, dtype)
     base, bits = cast(emit, x1, wide), dtype.numpy.itemsize * 8
@@ -86,7 +89,7 @@ def _to_the(emit: Emitter, base: Tensor, exponent: int, one: Tensor) -> Tensor:
 
 
 def rounded_in(emit: Emitter, x: Tensor, dtype: DType) -> Tensor:
-    """A float as an integer, towards zero, within the ends of the integer; NaN is 0."""
+    """A float as an integer, rounded towards zero, within the integer's range; NaN is 0."""
     x = cast(emit, x, DType.FLOAT32) if x.type.dtype.numpy.itemsize < 4 else x
     ends, kind = np.iinfo(dtype.numpy), x.type.dtype
     zero, low = emit.constant(0, kind), emit.constant(float(ends.min), kind)
@@ -106,10 +109,10 @@ def rounded_in(emit: Emitter, x: Tensor, dtype: DType) -> Tensor:
 
 
 def multiplied(emit: Emitter, x: Tensor, axis: int) -> Tensor:
-    """The product along an axis, which is gone then.
+    """The product along an axis, which is removed.
 
-    A one is put at its end, for a Scan takes no axis of size 0; and it is moved to the front, for along another axis
-    a Scan over no elements ends the process (onnxruntime 1.32).
+    A one is appended to the axis, for a Scan takes no axis of size 0. The axis is moved to the front: along another
+    axis, a Scan without elements ends the process (onnxruntime 1.32).
     """
     kept = x.type.with_shape((*x.type.shape[:axis], *x.type.shape[axis + 1 :]))
     pads = [0] * x.type.rank
@@ -129,7 +132,7 @@ def multiplied(emit: Emitter, x: Tensor, axis: int) -> Tensor:
 
 
 def shift_amount(emit: Emitter, x2: Tensor) -> Tensor:
-    """Places to shift by, held from 0 to the width less one."""
+    """How far to shift, limited to 0 and the width minus one."""
     dtype = x2.type.dtype
     wide = DType.INT32 if dtype in _NARROW else dtype
     ends = [emit.constant(number, wide) for number in (0, 8 * dtype.numpy.itemsize - 1)]
@@ -146,7 +149,7 @@ def summed(emit: Emitter, x: Tensor, reduce: Callable[[Tensor], Tensor]) -> Tens
 
 
 def _checked(emit: Emitter, x: Tensor, wrong: Tensor) -> Tensor:
-    """The tensor, which fails where any of it is wrong: no op raises, but Gather does past the end of one zero."""
+    """The tensor; the run fails where any of `wrong` is true, by a Gather past the end: no operator raises."""
     count = emit("ReduceSum", cast(emit, wrong, DType.INT64), keepdims=0, type=TensorType(DType.INT64, ()))
     is_any = cast(emit, cast(emit, count, DType.BOOL), DType.INT64)
     zero = emit("Gather", emit.constant([0], x.type.dtype), is_any, axis=0)

@@ -95,7 +95,7 @@ def _all_chosen(emit: Emitter, taken: Tensor, new: Sequence[Tensor], old: Sequen
 
 
 def _chosen(emit: Emitter, taken: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    """`new` in the rows that are taken, `old` in the others."""
+    """`new` in the rows where `taken` is true, `old` in the others."""
     axes = range(1, new.type.rank)
     rows = emit("Unsqueeze", taken, emit.ints(*axes)) if axes else taken
     chosen = cast(Tensor, emit("Where", rows, widened(emit, new), widened(emit, old), type=new.type))
