@@ -1,6 +1,6 @@
 """The Keras backend of dagir: builder, training, and the reader of Keras's files.
 
-Importing it imports no Keras: reading a file needs none, and what lowers and trains imports it when it is first used.
+Importing this package does not import keras or tensorflow: see dagir_keras.backend.
 """
 
 import os
@@ -17,9 +17,9 @@ __all__ = ["backend"]
 
 
 def __getattr__(name: str) -> Any:
-    """TracedLayer, which a .keras file of a custom layer names, without importing Keras before it is asked for."""
+    """TracedLayer, which keras.models.load_model needs for a .keras file with a custom layer of dagir."""
     if name == "TracedLayer":
-        from dagir_keras.traced import TracedLayer
+        from dagir_keras.traced import TracedLayer  # imports keras
 
         return TracedLayer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -46,7 +46,7 @@ def soft_shrink(op: ops.SoftShrink, x: Any) -> Any:
 
 @rules.rule(ops.Sparsemax)
 def sparsemax(op: ops.Sparsemax, x: Any) -> Any:
-    """Not K.sparsemax, whose probabilities do not add up to 1: it sums cumulative sums (Keras 3.15)."""
+    """Not K.sparsemax: its probabilities do not add up to 1, since it sums cumulative sums (Keras 3.15)."""
     ordered = K.flip(K.sort(x, axis=op.axis), axis=op.axis)
     places = K.cumsum(K.ones_like(x), axis=op.axis)
     kept = 1 + places * ordered > K.cumsum(ordered, axis=op.axis)

@@ -1,6 +1,6 @@
-"""What Keras's layers are called on, and inference does not read: the mask of a BatchNormalization, above all.
+"""Arguments of layer calls that inference does not read, such as the mask of a BatchNormalization.
 
-A graph holds what its outputs need. A layer of Keras is called as the user called the layer, and trains by all of it.
+A graph has only what its outputs need. A layer of Keras is called with all arguments, for training reads them too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dagir.support.location import LayerCall
 
 
 def with_arguments(graph: Graph, native: Callable[[LayerCall], bool], within: LayerCall | None) -> Graph:
-    """The graph with further outputs: what layers of Keras are called on, where the graph's inputs tell it."""
+    """The graph with more outputs: the arguments of calls that become layers of Keras, where its inputs give them."""
     while True:
         known = {value for node in graph.nodes for value in node.outputs} | set(graph.inputs)
         calls = dict.fromkeys(node.scope.within(within) for node in graph.nodes if node.scope is not None)
@@ -22,17 +22,17 @@ def with_arguments(graph: Graph, native: Callable[[LayerCall], bool], within: La
         missing = [value for value in dict.fromkeys(read) if value not in known and _follows(value, known)]
         if not missing:
             return graph
-        graph = Graph(graph.inputs, [*graph.outputs, *missing], graph.name)  # may hold further calls
+        graph = Graph(graph.inputs, [*graph.outputs, *missing], graph.name)  # the new outputs may add calls
 
 
 def are_among(call: LayerCall, given: tuple[Value, ...]) -> bool:
-    """Whether all that a layer was called on is among the values, or needs no computing."""
+    """Whether each argument of a layer call is one of the values, or a parameter or constant."""
     known = set(given)
     return all(value in known or is_leaf(value) for value in arguments(call))
 
 
 def _follows(value: Value, known: set[Value]) -> bool:
-    """Whether a value that a node makes can be computed from what is known."""
+    """Whether a result of a node can be computed from the known values."""
     if value.node is None:
         return False
     seen: set[Value] = set()

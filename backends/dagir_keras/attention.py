@@ -1,4 +1,4 @@
-"""Attention, written out: Keras's own dot_product_attention is the same sums, and takes no window."""
+"""Attention as single operations: keras.ops.dot_product_attention computes the same, but takes no window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The Keras backend: a keras.Model of real layers that trains and saves as a Keras user expects."""
+"""The Keras backend: a keras.Model of real layers that trains and saves as a Keras user expects.
+
+The modules that lower, train and run import keras and tensorflow, which takes seconds. So the methods below import
+them, each where it first needs one; `_keras` first says which package is missing, where one is. Reading needs neither.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from dagir.passes import TRAIN
 from dagir.runtime.backend import Backend, Executable
 from dagir.support.extras import needed
 from dagir.support.frameworks import is_keras_layer
+from dagir_keras.reading import read
 from dagir_keras.rules import rules
 
 if TYPE_CHECKING:
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class KerasBackend(Backend):
-    """Trains: real Keras layers, shared layers shared, nested models nested. Keras is imported by what needs it."""
+    """Trains: real Keras layers, shared layers shared, nested models nested."""
 
     name = "keras"
     rules = rules
@@ -59,8 +64,6 @@ class KerasBackend(Backend):
     def read(self, source: Any, **options: Any) -> Any:
         """A Keras model or layer, or a .keras or .h5 file, read without Keras: see dagir_keras.reading.read."""
         with needed("reading a Keras model"):
-            from dagir_keras.reading import read
-
             return read(source, **options)
 
     def trainer(self, model: Model, **options: Any) -> KerasTrainer:
@@ -71,7 +74,7 @@ class KerasBackend(Backend):
         return KerasTrainer.compiled(model, **options)
 
     def resume(self, model: Model, state: TrainingState) -> KerasTrainer:
-        """The model compiled as it was saved, optimizer and random generators where they stood."""
+        """The model compiled as it was saved, optimizer and random generators in the state they had."""
         _keras()
         from dagir_keras.training import KerasTrainer
 
@@ -91,6 +94,7 @@ class KerasBackend(Backend):
 
 
 def _keras() -> Any:
+    """The keras package. Raises MissingExtra where it is not installed."""
     with needed("backend 'keras'"):
         import keras
 

@@ -1,4 +1,4 @@
-"""Bidirectional: both recurrences, what the way back gives turned to the order of time."""
+"""Bidirectional: two recurrences; the outputs of the backward one are put into the order of time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolutions. TensorFlow's kernels for the CPU want channels last, and refuse strides beside dilations."""
+"""Convolutions. TensorFlow's CPU kernels need channels last, and refuse strides together with dilations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def conv(op: ops.Conv, x: Any, w: Any, b: Any = None) -> Any:
 
 @rules.rule(ops.ConvTranspose)
 def conv_transpose(op: ops.ConvTranspose, x: Any, w: Any, b: Any = None) -> Any:
-    """All that the kernels cover, cropped here: TensorFlow refuses some of the sizes that Keras's own rule gives."""
+    """The full result, cropped here: TensorFlow refuses some of the output sizes that Keras computes."""
     full = K.conv_transpose(_channels_last(op, x), _spread(op, w), op.strides, "valid", 0, "channels_last")
     crops = op.crops(tuple(w.shape[: op.rank]))
     y = full[(slice(None), *(slice(low, -high if high > 0 else None) for low, high in crops))]
@@ -44,7 +44,7 @@ def conv_transpose(op: ops.ConvTranspose, x: Any, w: Any, b: Any = None) -> Any:
 
 
 def _spread(op: ops.ConvTranspose, w: Any) -> Any:
-    """The kernel with its dilations written out as zeros: TensorFlow's transpose takes none on the CPU."""
+    """The kernel with zeros in place of dilations: TensorFlow's CPU kernel of the transpose takes no dilations."""
     for axis, dilation in enumerate(op.dilations):
         if dilation > 1:
             before, size, after = w.shape[:axis], w.shape[axis], w.shape[axis + 1 :]
@@ -64,20 +64,20 @@ def _back(op: ops.Conv | ops.ConvTranspose, y: Any) -> Any:
 
 
 def _convolve(op: ops.Conv, x: Any, w: Any, strides: Any, padding: str) -> Any:
-    """A depthwise convolution where it is one: TensorFlow compiles other grouped ones for every call."""
+    """A depthwise convolution where possible: TensorFlow compiles other grouped convolutions at every call."""
     depthwise = op.groups > 1 and w.shape[op.rank] == 1 and op.rank < 3
     if depthwise and (strides == 1 or len(set(strides)) == 1):
         multiplier = w.shape[-1] // op.groups
         kernel = K.reshape(w, (*w.shape[: op.rank], op.groups, multiplier))
         return K.depthwise_conv(x, kernel, strides, padding, "channels_last", op.dilations)
-    if op.groups > 1 and isinstance(x, keras.KerasTensor):  # Keras's own shape rule takes no groups
+    if op.groups > 1 and isinstance(x, keras.KerasTensor):  # Keras computes its shape without the groups
         parts = zip(K.split(x, op.groups, axis=-1), K.split(w, op.groups, axis=-1), strict=True)
         return K.concatenate([K.conv(a, b, strides, padding, "channels_last", op.dilations) for a, b in parts], axis=-1)
     return K.conv(x, w, strides, padding, "channels_last", op.dilations)
 
 
 def needs_layer(node: Node) -> bool:
-    """Whether the rule runs within a Keras layer only: it pads by a size, which a KerasTensor may not have."""
+    """Whether the rule can run only within a Keras layer: it pads by a size that a KerasTensor may not know."""
     if not isinstance(node.op, ops.Conv):
         return False
     x, w = (value.type.shape for value in node.inputs[:2] if value is not None)
@@ -86,12 +86,12 @@ def needs_layer(node: Node) -> bool:
 
 
 def _pads_itself(op: ops.Conv, kernel: Sequence[Any]) -> bool:
-    """Whether the rule must pad a "same" that TensorFlow does not compute, or not as it should."""
+    """Whether the rule must pad for "same" itself, because TensorFlow does not do it, or does it wrong."""
     return (max(op.strides) > 1 and max(op.dilations) > 1) or _misplaced(op, kernel)
 
 
 def _misplaced(op: ops.Conv, kernel: Sequence[Any]) -> bool:
-    """Whether TensorFlow's Conv3D on the CPU would not begin at 0 where "same" has nothing to pad."""
+    """Whether TensorFlow's Conv3D on the CPU starts its windows in the wrong place where "same" needs no padding."""
     return op.rank == 3 and any(s > k + 1 for s, k in zip(op.strides, op.extents(kernel), strict=True))
 
 

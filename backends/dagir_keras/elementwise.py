@@ -41,14 +41,14 @@ for _op, _function in {
 
 @rules.rule(ops.Add)
 def add(op: ops.Add, x1: Any, x2: Any) -> Any:
-    """Keras takes an x2 with one axis above 1 for a bias on x1's channels, though it broadcasts along another."""
+    """Keras adds an x2 with a single axis longer than 1 as a bias of x1's channels, even if that is another axis."""
     if is_read_as_bias(x1.shape, x2.shape) or backend.standardize_dtype(x2.dtype).startswith("uint"):
         return K.add(x1, x2)
     return K.subtract(x1, K.negative(x2))  # the same to the last bit
 
 
 def is_read_as_bias(first: Sequence[Any], second: Sequence[Any]) -> bool:
-    """Whether Keras reads an operand of the second shape right: a scalar, or one that adds along x1's last axis."""
+    """Whether Keras adds an operand of the second shape right: a scalar, or a vector along x1's last axis."""
     if len(second) == 0:
         return True
     last = second[-1]
@@ -57,7 +57,7 @@ def is_read_as_bias(first: Sequence[Any], second: Sequence[Any]) -> bool:
 
 @rules.rule(ops.Sign)
 def sign(op: ops.Sign, x: Any) -> Any:
-    """TensorFlow takes a large uint32 for a negative number."""
+    """TensorFlow treats a large uint32 as a negative number."""
     if backend.standardize_dtype(x.dtype) != "uint32":
         return K.sign(x)
     return K.cast(K.cast(x, "bool"), "uint32")
@@ -65,7 +65,7 @@ def sign(op: ops.Sign, x: Any) -> Any:
 
 @rules.rule(ops.Power)
 def power(op: ops.Power, x1: Any, x2: Any) -> Any:
-    """TensorFlow takes a large uint32 for a negative number."""
+    """TensorFlow treats a large uint32 as a negative number."""
     if backend.standardize_dtype(x2.dtype) != "uint32":
         return K.power(x1, x2)
     return K.cast(K.power(K.cast(x1, "int64"), K.cast(x2, "int64")), "uint32")
@@ -84,7 +84,7 @@ def cast(op: ops.Cast, x: Any) -> Any:
 
 
 def _rounded_in(x: Any, dtype: DType) -> Any:
-    """A float as an integer within its ends, NaN as 0: TensorFlow's own answer hangs on the length of the array."""
+    """A float as an integer within its range, NaN as 0: TensorFlow's own result depends on the length of the array."""
     x = K.cast(x, "float32") if backend.standardize_dtype(x.dtype).endswith("float16") else x
     ends = np.iinfo(dtype.numpy)
     low, high = float(ends.min), float(ends.max)

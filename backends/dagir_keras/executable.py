@@ -1,4 +1,4 @@
-"""KerasExecutable: the keras.Model of a dagir model, and the weights between the two."""
+"""KerasExecutable: the keras.Model of a dagir model; copies weights in both directions."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ from dagir.ops.call import first_of
 from dagir.runtime.backend import Executable, Kept, graph_of, signature
 from dagir.runtime.feeds import as_strings, refuse_nan
 from dagir.support.file_replacement import check_free
-from dagir_keras.builder import Registry, functional
+from dagir_keras.builder import functional
 from dagir_keras.points import Watched
 from dagir_keras.runtime_errors import reason, refusal
 from dagir_keras.saving import check_savable, keep
+from dagir_keras.traced import new_registry
 
-_BOLD = re.compile(r"\x1b\[1m(.+?)\x1b\[0m", re.DOTALL)  # how Keras sets off the reason
+_BOLD = re.compile(r"\x1b\[1m(.+?)\x1b\[0m", re.DOTALL)  # Keras prints the reason in bold
 
 
 class KerasExecutable(Watched, Executable):
-    """A keras.Model; `.artifact` is it. After training, `pull` brings the weights back into the dagir model."""
+    """A keras.Model, in `.artifact`. After training, `pull` copies its weights into the dagir model."""
 
     def __init__(self, model: Model | Graph) -> None:
         graph = graph_of(model)
         super().__init__(graph, signature(model))
         self.watched_graph = graph
-        self.registry = Registry()
+        self.registry = new_registry()
         try:
             self.artifact: keras.Model = functional(graph, self.signature, model.name, self.registry)
         except RecursionError:
@@ -56,15 +57,15 @@ class KerasExecutable(Watched, Executable):
 
     def push(self) -> None:
         """Copy the weights of the dagir model into the Keras model."""
-        for parameter, variable in self.registry.weights():
+        for parameter, variable in self.registry.weight_pairs():
             variable.assign(parameter.array)
-        for _, layer in self.registry.made():
+        for _, layer in self.registry.layer_pairs():
             if isinstance(layer, keras.layers.Normalization):  # it computes with a copy of its weights
                 layer.finalize_state()
 
     def pull(self) -> None:
-        """Copy the weights of the Keras model, trained perhaps, into the dagir model."""
-        for parameter, variable in self.registry.weights():
+        """Copy the weights of the Keras model into the dagir model, after training for example."""
+        for parameter, variable in self.registry.weight_pairs():
             parameter.assign(np.asarray(variable))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
@@ -72,7 +73,7 @@ class KerasExecutable(Watched, Executable):
         check_free(path, overwrite, "choose another path, or pass overwrite=True")
         check_savable(self.artifact)
         target = Path(os.path.realpath(path))
-        temporary = target.with_name(f".{os.urandom(4).hex()}.{target.name}")  # Keras goes by the suffix
+        temporary = target.with_name(f".{os.urandom(4).hex()}.{target.name}")  # Keras chooses the format by the suffix
         try:
             self.artifact.save(temporary)
             os.replace(temporary, target)
@@ -121,18 +122,18 @@ class CompiledExecutable(KerasExecutable):
         self._function = tf.function(lambda inputs: self.artifact(inputs, training=False), jit_compile=jit)
 
     def points(self) -> Mapping[str, str]:
-        """None: what is watched is not compiled with the rest."""
+        """None: a point would be computed outside of the compiled function."""
         return {}
 
     def keep(self, folder: Path) -> Kept | None:
-        """None: what a file holds is not compiled."""
+        """None: a file has no compiled function."""
         return None
 
     def _call(self, arrays: Sequence[Array]) -> Any:
         tensors = [_tensor(array) for array in arrays]
         try:
             return self._function(pack(self.signature.input_structure, tensors))
-        except (ValueError, TypeError) as error:  # while it is traced; many lines long
+        except (ValueError, TypeError) as error:  # raised while the function is traced; many lines long
             said = [line.strip() for line in _BOLD.findall(str(error)) or str(error).splitlines() if line.strip()]
             raise BackendError(f"tf.function cannot trace the model: {said[-1]}") from error
 
@@ -146,7 +147,7 @@ def refused(error: tf.errors.OpError, graph: Graph) -> Exception:
 
 
 def to_numpy(tensor: Any) -> Array:
-    """The numbers of a tensor. TensorFlow 2.21 gives NumPy a scalar of bfloat16 as something that is no array."""
+    """The numbers of a tensor. For a scalar of bfloat16, TensorFlow 2.21 does not give an array."""
     if tensor.dtype == tf.bfloat16 and not tensor.shape.rank:
         return np.asarray(tensor.numpy())
     return np.asarray(keras.ops.convert_to_numpy(tensor))

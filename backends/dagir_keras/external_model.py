@@ -1,4 +1,4 @@
-"""A keras.Model or a .keras file that exists: run it as it stands."""
+"""A given keras.Model or .keras file, run as it is."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from dagir.support.paths import checked
 from dagir_keras.executable import refused, to_numpy
 from dagir_keras.points import Watched, input_of
 from dagir_keras.reading import check
-from dagir_keras.saving import KEPT, keep, kept
+from dagir_keras.saving import MODEL_FILE, how_to_run, keep
 
 
 class KerasModel(Watched, Executable):
-    """A keras.Model that exists, called with the inputs and outputs of the model that it is compared with."""
+    """A given keras.Model, called with the inputs and outputs of the model that it is compared with."""
 
     def __init__(self, artifact: keras.Model, model: Model | Graph, title: str = "the Keras model") -> None:
         super().__init__(graph_of(model), signature(model))
@@ -42,7 +42,7 @@ class KerasModel(Watched, Executable):
                 raise ArgumentError(f"{title} has {len(found)} {what}, the model has {len(wanted)}")
 
     def _has_graph(self) -> bool:
-        """A model of a class of its own has none, nor has a Sequential that was never built."""
+        """A subclassed model has no graph, nor has a Sequential that was never built."""
         return bool(getattr(self.artifact, "inputs", None))
 
     def points(self) -> Mapping[str, str]:
@@ -63,7 +63,7 @@ class KerasModel(Watched, Executable):
         return [to_numpy(output) for output in ordered]
 
     def _input_structure(self) -> Any:
-        """Its own; dicts, which Keras sorts, in the order of the signature."""
+        """Its own structure; but a dict, which Keras sorts, in the order of the signature."""
         own = input_of(self.artifact) if self._has_graph() else None
         return self.signature.input_structure if own is None or isinstance(own, dict) else own
 
@@ -79,11 +79,11 @@ class KerasFile(KerasModel):
         check(str(self.path))
         try:
             artifact = keras.models.load_model(self.path, compile=False)
-        except Exception as error:  # Keras raises whatever its layers raise
+        except Exception as error:  # any kind: layers raise what they like
             raise FileError(f"Keras does not load {self.path}: {str(error).splitlines()[0]}") from error
         super().__init__(artifact, model, str(self.path))
 
     def keep(self, folder: Path) -> Kept | None:
         """A copy of the file."""
-        shutil.copyfile(self.path, folder / KEPT)
-        return kept()
+        shutil.copyfile(self.path, folder / MODEL_FILE)
+        return how_to_run()

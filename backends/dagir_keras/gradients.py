@@ -1,4 +1,4 @@
-"""What matters to training alone."""
+"""Ops that matter only in training."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -22,6 +22,8 @@ from dagir.support.location import LayerCall
 from dagir_keras.elementwise import is_read_as_bias
 from dagir_keras.pool import reaches_outside
 
+KerasLayerOf: TypeAlias = Callable[[Layer, DType], keras.layers.Layer]
+
 _ACTIVATION_NAMES = {
     getattr(ops, name): name
     for name in (
@@ -37,7 +39,7 @@ def is_native(call: LayerCall) -> bool:
     layer = call.layer
     if isinstance(layer, Model):
         return True
-    if not isinstance(layer, Layer) or not _is_dagir_s(layer):
+    if not isinstance(layer, Layer) or not _is_of_dagir(layer):
         return False
     if isinstance(layer, layers.Lambda):
         return False  # its function is of dagir; Keras gets what it computed
@@ -65,14 +67,12 @@ def _computes_right(call: LayerCall) -> bool:
     return not (adaptive and reaches_outside(layer, _first_value(call).type.shape))
 
 
-def _attends_right(call: LayerCall) -> bool:
-    """Whether Keras's layer gives the shapes and digits that it should.
+def _attends_right(call: LayerCall, layer: Layer) -> bool:
+    """Whether Keras's attention layer gives the shapes and digits that it should.
 
-    In float64 it scales by a float32 number; for the scores of MultiHeadAttention it declares as many steps of the key
-    as the query has.
+    In float64 it scales by a float32 number. For the scores of MultiHeadAttention it declares a shape with as many
+    steps of the key as the query has.
     """
-    layer = call.layer
-    assert isinstance(layer, Layer)
     if layer.dtype is DType.FLOAT64:
         return False
     outputs = flatten(call.outputs)
@@ -81,7 +81,7 @@ def _attends_right(call: LayerCall) -> bool:
 
 
 def _has_plain_bias(layer: layers.EinsumDense) -> bool:
-    """Whether keras.ops.add cannot take the bias for one of another axis: see dagir_keras.elementwise.add."""
+    """Whether keras.ops.add adds the bias along the right axis: see dagir_keras.elementwise.add."""
     shape = () if layer.bias is None else layer.bias.shape
     return len([size for size in shape if size > 1]) != 1 or shape[-1] > 1
 
@@ -110,7 +110,7 @@ def _with_held(layer: Layer) -> Iterator[Layer]:
 
 
 def _rounds_to_float32(layer: Layer) -> bool:
-    """Whether Keras on TensorFlow computes in float64 with slopes, constants or weights of float32, or resizes so."""
+    """Whether Keras on TensorFlow computes a float64 layer with some numbers in float32, or resizes in float32."""
     if isinstance(layer, (layers.UpSampling2D, layers.Resizing)):
         return layer.interpolation != "nearest"
     if isinstance(layer, layers.ReLU):
@@ -123,70 +123,70 @@ def _rounds_to_float32(layer: Layer) -> bool:
 
 
 def computes_in(call: LayerCall) -> DType:
-    """The dtype that Keras's layer of a call must have, for Keras casts what a layer is given to the layer's dtype.
+    """The dtype that the Keras layer of a call must have: Keras casts the inputs of a layer to its dtype.
 
-    Without weights, a layer of dagir computes in the dtype of its values: that of its result.
+    A layer of dagir without weights computes in the dtype of its values, so its result tells the dtype.
     """
     layer = call.layer
     assert isinstance(layer, Layer)
     results = [value.dtype for value in flatten(call.outputs) if isinstance(value, Value)]
-    return _with_own(layer, next((dtype for dtype in results if dtype.is_float), layer.dtype))
+    return _dtype_with(layer, next((dtype for dtype in results if dtype.is_float), layer.dtype))
 
 
-def _with_own(layer: Layer, dtype: DType) -> DType:
+def _dtype_with(layer: Layer, dtype: DType) -> DType:
     return layer.dtype if layer._weights else dtype
 
 
-def make_layer(
-    layer: Layer, dtype: DType, made: Callable[[Layer, DType], keras.layers.Layer], name: str | None = None
-) -> keras.layers.Layer:
-    """The Keras layer with the same configuration, but for the dtype; its weights are filled once it is built.
+def make_layer(layer: Layer, dtype: DType, keras_layer_of: KerasLayerOf, name: str | None = None) -> keras.layers.Layer:
+    """The Keras layer with the same configuration, but for the dtype; its weights are assigned once it is built.
 
-    made: what gives the Keras layers of the layers that this one holds. name: another name than the layer's.
+    keras_layer_of: gives the Keras layer of a layer that this one contains. name: in place of the layer's own.
     """
     config = _config(layer)
     assert config is not None
     config |= {"dtype": str(dtype), "name": name or layer.name}
     cls = getattr(keras.layers, type(layer).__name__)
     if isinstance(layer, layers.Bidirectional):
-        made = _unshared  # Keras copies them
+        keras_layer_of = _new_layer  # Keras copies them
     if not any(isinstance(leaf, Layer) for leaf in flatten(config)):
         return cls.from_config(config)
 
-    def held(leaf: Any) -> Any:
-        return made(leaf, _with_own(leaf, dtype)) if isinstance(leaf, Layer) else leaf
+    def inner_layer(leaf: Any) -> Any:
+        return keras_layer_of(leaf, _dtype_with(leaf, dtype)) if isinstance(leaf, Layer) else leaf
 
-    return cls(**map_structure(held, config))
-
-
-def _unshared(layer: Layer, dtype: DType) -> keras.layers.Layer:
-    return make_layer(layer, dtype, _unshared)
+    return cls(**map_structure(inner_layer, config))
 
 
-def held_by(layer: Layer, made: keras.layers.Layer) -> list[tuple[Layer, keras.layers.Layer]]:
-    """The layers that Keras copies when it makes a layer that holds them, beside the copies."""
+def _new_layer(layer: Layer, dtype: DType) -> keras.layers.Layer:
+    return make_layer(layer, dtype, _new_layer)
+
+
+def copied_layers(layer: Layer, keras_layer: keras.layers.Layer) -> list[tuple[Layer, keras.layers.Layer]]:
+    """The layers inside a layer that Keras copied when it made the Keras layer, each beside its copy."""
     if not isinstance(layer, layers.Bidirectional):
         return []
-    return [(layer.forward_layer, made.forward_layer), (layer.backward_layer, made.backward_layer)]
+    return [(layer.forward_layer, keras_layer.forward_layer), (layer.backward_layer, keras_layer.backward_layer)]
 
 
 @contextmanager
-def building(made: keras.layers.Layer) -> Iterator[None]:
-    """Within it, weights begin as zeros: their numbers are about to be assigned, and random ones would cost twice their
-    memory and most of the time."""
-    kept = [
-        (each, name, value)
-        for each in ([] if made.built else made._flatten_layers())
-        for name, value in vars(each).items()
-        if name.endswith("_initializer") and value is not None
+def initialized_with_zeros(layer: keras.layers.Layer) -> Iterator[None]:
+    """Within it, a layer that is built gets weights of zeros.
+
+    Their numbers are assigned afterwards; random ones would cost twice their memory, and most of the time.
+    """
+    initializers_before = [
+        (inner, name, initializer)
+        for inner in ([] if layer.built else layer._flatten_layers())
+        for name, initializer in vars(inner).items()
+        if name.endswith("_initializer") and initializer is not None
     ]
-    for each, name, _ in kept:
-        setattr(each, name, keras.initializers.Zeros())
+    for inner, name, _ in initializers_before:
+        setattr(inner, name, keras.initializers.Zeros())
     try:
         yield
     finally:
-        for each, name, value in kept:
-            setattr(each, name, value)
+        for inner, name, initializer in initializers_before:
+            setattr(inner, name, initializer)
 
 
 def _config(layer: Layer) -> dict[str, Any] | None:
@@ -197,16 +197,16 @@ def _config(layer: Layer) -> dict[str, Any] | None:
             continue
         if key.endswith("activation") and not _activates_right(getattr(layer, key, value)):
             return None
-        held = [leaf for leaf in flatten(value) if isinstance(leaf, Layer)]
-        if held:
-            if not all(map(_has_keras_s, held)):
+        inner_layers = [leaf for leaf in flatten(value) if isinstance(leaf, Layer)]
+        if inner_layers:
+            if not all(map(_keras_has, inner_layers)):
                 return None
             config[key] = value
         elif key.endswith("initializer") and callable(value):
             of_keras = isinstance(value, keras.initializers.Initializer)
-            made = value if of_keras else initializers.serialize(value)
-            if made is not None:  # else it is lost; the weights are copied, so how they began is no matter
-                config[key] = made
+            initializer = value if of_keras else initializers.serialize(value)
+            if initializer is not None:  # without it Keras uses its default; the weights are assigned anyway
+                config[key] = initializer
         elif key.endswith(("regularizer", "constraint")) or not callable(value):
             config[key] = _plain(value)
         elif value not in _ACTIVATION_NAMES:
@@ -217,10 +217,10 @@ def _config(layer: Layer) -> dict[str, Any] | None:
 
 
 def _activates_right(activation: Any) -> bool:
-    """Whether Keras computes an activation as it is meant, and finds its weights.
+    """Whether Keras computes an activation right, and tracks its weights.
 
-    Its sparsemax gives no probabilities (Keras 3.15), see dagir_keras.activation; a layer with weights in the place of
-    an activation is not among a layer's weights.
+    Keras's sparsemax does not give probabilities (Keras 3.15), see dagir_keras.activation. Keras does not track the
+    weights of a layer that is used as an activation.
     """
     if isinstance(activation, Layer):
         return not activation.weights
@@ -228,15 +228,15 @@ def _activates_right(activation: Any) -> bool:
     return name not in ("sparsemax", ops.sparsemax)
 
 
-def _has_keras_s(layer: Layer) -> bool:
-    """Whether Keras has this layer, and all that its configuration says."""
+def _keras_has(layer: Layer) -> bool:
+    """Whether Keras has a layer of this class that takes the whole configuration."""
     if isinstance(layer, Model):
         return True
-    return _is_dagir_s(layer) and hasattr(keras.layers, type(layer).__name__) and _config(layer) is not None
+    return _is_of_dagir(layer) and hasattr(keras.layers, type(layer).__name__) and _config(layer) is not None
 
 
-def _is_dagir_s(layer: Layer) -> bool:
-    """Whether a layer's class is one of dagir's, and none that bears such a name."""
+def _is_of_dagir(layer: Layer) -> bool:
+    """Whether a layer's class is one of dagir.layers, not only one of the same name."""
     return vars(layers).get(type(layer).__name__) is type(layer)
 
 

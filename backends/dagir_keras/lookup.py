@@ -1,4 +1,4 @@
-"""Tables. Where a lookup layer makes one, Keras's own layer does it."""
+"""Tables of keys and values. A lookup layer of dagir becomes the one of Keras, not this rule."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Search(keras.Operation):
 
 
 def _search(op: ops.Lookup, x: Any) -> Any:
-    """In the sorted keys; text, which TensorFlow does not order, is compared with every key."""
+    """Binary search in the sorted keys; text, which TensorFlow does not sort, is compared with every key."""
     if isinstance(op.keys[0], str):
         same = tf.equal(tf.expand_dims(x, -1), tf.constant(op.keys))
         found, place = tf.reduce_any(same, -1), tf.argmax(tf.cast(same, "int8"), -1)

@@ -21,7 +21,7 @@ def triu(op: ops.Triu, x: Any) -> Any:
 
 
 def _crosses(k: int, x: Any) -> bool:
-    """Whether the diagonal goes through the matrix for sure: TensorFlow fails where it lies outside."""
+    """Whether the diagonal surely passes through the matrix: TensorFlow fails where it lies outside."""
     rows, columns = x.shape[-2:]
     return rows is not None and columns is not None and -rows < k < columns
 

@@ -1,4 +1,4 @@
-"""Names of operations: Keras numbers raw operations by itself, and may give one the name of a layer of ours."""
+"""Names of operations: Keras names raw operations itself, and may give one the name of a layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dagir.ir.naming import Namer
 
 
 def distinguish(outputs: Iterable[Any]) -> None:
-    """Rename raw operations that bear the name of a layer, or of each other, in what leads to these KerasTensors."""
+    """Give raw operations that compute these KerasTensors names that no layer and no other operation has."""
     operations = _operations(outputs)
     layers = [operation for operation in operations if isinstance(operation, keras.layers.Layer)]
     namer = Namer(layer.name for layer in layers)
@@ -21,7 +21,7 @@ def distinguish(outputs: Iterable[Any]) -> None:
 
 
 def _operations(outputs: Iterable[Any]) -> list[Any]:
-    """Every operation once, those nearest to the outputs first."""
+    """Every operation once, beginning at the outputs."""
     found: dict[int, Any] = {}
     pending, seen = list(outputs), set()
     while pending:

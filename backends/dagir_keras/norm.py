@@ -1,4 +1,4 @@
-"""Normalizations, with the statistics that they are given."""
+"""Normalizations by given statistics."""
 
 from __future__ import annotations
 
@@ -53,4 +53,4 @@ def _along(vector: Any, axes: Sequence[int], x: Any) -> Any:
 
 def _scaled(y: Any, axes: Sequence[int], gamma: Any, beta: Any) -> Any:
     y = y if gamma is None else y * _along(gamma, axes, y)
-    return y if beta is None else y - K.negative(_along(beta, axes, y))  # K.add takes it for a bias of the last axis
+    return y if beta is None else y - K.negative(_along(beta, axes, y))  # K.add treats it as a bias of the last axis

@@ -1,4 +1,4 @@
-"""Watching a keras.Model: the outputs of its outermost layers, each by the value that the dagir layer returned."""
+"""Points in a keras.Model: the outputs of its outermost layers, each for the value that the dagir layer returned."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dagir_keras.saving import keep
 
 
 def input_of(model: keras.Model) -> Any:
-    """The KerasTensors that go into a model, in its structure.
+    """The input KerasTensors of a model, in its structure.
 
     A Sequential has no `input` until it is called within another model, and then it is that model's.
     """
@@ -39,7 +39,7 @@ def layer_points(model: keras.Model, graph: Graph) -> dict[str, tuple[str, Any]]
             continue
         try:
             layer = model.get_layer(call.layer.name)
-            if isinstance(layer, keras.Model):  # its outputs are those of its own inputs, not of this call
+            if isinstance(layer, keras.Model):  # its outputs belong to its own inputs, not to this call
                 continue
             tensor = flatten_like(call.outputs, layer.output)[0]
         except (AttributeError, ValueError, TypeError):  # no such layer here, or called more than once
@@ -63,7 +63,7 @@ def observe(model: keras.Model, tensors: Sequence[Any], structure: Any, arrays: 
     """The arrays of KerasTensors inside a functional model."""
     inside = keras.Model(
         input_of(model), [*tensors, *model.outputs]
-    )  # with its outputs, for Keras wants every input used
+    )  # with its outputs, for Keras needs every input to be used
     found = keras.tree.flatten(inside(pack(structure, arrays), training=False))
     return [np.asarray(keras.ops.convert_to_numpy(array)) for array in found[: len(tensors)]]
 
@@ -85,7 +85,7 @@ class KerasPart(Executable):
 
 
 class Watched:
-    """What both executables over a keras.Model share."""
+    """Points of an executable with a keras.Model."""
 
     artifact: keras.Model
     watched_graph: Graph

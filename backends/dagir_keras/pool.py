@@ -26,7 +26,7 @@ def _pool(function: Any, op: ops.MaxPool | ops.AveragePool, x: Any) -> Any:
 
 
 def _padded(function: Any, op: ops.MaxPool | ops.AveragePool, x: Any) -> Any:
-    """Keras pools without explicit padding: a maximum takes -infinity there, a mean is over the share inside."""
+    """Explicit padding, for Keras's pooling has none: -infinity for a maximum; a mean counts only elements inside."""
     pads: list[Any] = [(0, 0)] * (op.rank + 2)
     for axis, pair in zip(op.spatial_axes, op.pads(()), strict=True):
         pads[axis] = pair
@@ -63,7 +63,10 @@ def _by_windows(op: ops.AdaptiveMaxPool | ops.AdaptiveAveragePool, x: Any, reduc
 
 
 def reaches_outside(op: Any, shape: Sequence[Any]) -> bool:
-    """Whether an axis has one window or one element: there Keras 3.15 pools over more than there is. TensorFlow 2.21
-    refuses that when it is traced, and with oneDNN divides by zero and ends the process. op: an op or a layer."""
+    """Whether an axis has one window or one element: there the windows of Keras 3.15 reach outside.
+
+    TensorFlow 2.21 refuses that when it is traced; with oneDNN it divides by zero and ends the process. op: an op or a
+    layer.
+    """
     first = 1 if op.data_format == "channels_last" else 2
     return 1 in op.output_size or 1 in shape[first : first + len(op.output_size)]

@@ -1,4 +1,4 @@
-"""Dropout and noise: nothing at inference. Where training needs them, the layer that made them is a real one."""
+"""Dropout and noise: the identity at inference. For training, their layer becomes a layer of Keras."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def _reduce(function: Any, op: ops.ReduceSum, x: Any) -> Any:
 
 
 def _first_nan_or(function: Any, op: ops.ArgMax | ops.ArgMin, x: Any) -> Any:
-    """The first NaN where there is one, as in NumPy and ONNX; TensorFlow compares with it, which is always False."""
+    """The first NaN where there is one, as in NumPy and ONNX; TensorFlow passes over it."""
     found = function(x, axis=op.axis, keepdims=op.keepdims)
     if "float" not in backend.standardize_dtype(x.dtype):
         return found

@@ -16,7 +16,7 @@ from dagir_keras.rules import rules
 
 @rules.rule(ops.UpSample)
 def upsample(op: ops.UpSample, x: Any) -> Any:
-    if op.interpolation == "bilinear":  # the layer, because it works out sizes that are known at run time only
+    if op.interpolation == "bilinear":  # the layer: it computes sizes that are known at run time only
         dtype = backend.standardize_dtype(x.dtype)
         if dtype == "float64":
             remedy = "cast the input to float32 before upsampling"
@@ -39,7 +39,7 @@ def resize(op: ops.Resize, x: Any) -> Any:
 
 
 def _resized(op: ops.Resize, x: Any) -> Any:
-    """keras.ops.image.resize compares the sizes with 0, so sizes known at run time only go past it."""
+    """Not keras.ops.image.resize where a size is known at run time only: it compares the sizes with 0."""
     antialias = op.antialias and op.interpolation != "nearest"
     if all(isinstance(size, int) for size in op.size):
         return K.image.resize(x, op.size, op.interpolation, antialias, data_format=op.data_format)

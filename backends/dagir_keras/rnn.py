@@ -1,4 +1,4 @@
-"""Recurrences as a scan over time, for ops that no layer of Keras stands for."""
+"""Recurrences as a scan over time, for ops that are not lowered to a layer of Keras."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dagir_keras.rules import rules
 
 @rules.rule(ops.LSTM, ops.GRU, ops.SimpleRNN)
 def recurrence(op: Any, *operands: Any) -> Any:
-    """On KerasTensors an Operation, whose shapes need no trace: keras.ops.scan finds none for several sequences."""
+    """On KerasTensors an Operation with shapes of its own: keras.ops.scan cannot infer them for several sequences."""
     present = [place for place, operand in enumerate(operands) if operand is not None]
     given = [operands[place] for place in present]
     if any(isinstance(operand, keras.KerasTensor) for operand in given):
@@ -50,7 +50,7 @@ def _run(op: Any, tensors: dict[int, Any]) -> tuple[Any, ...]:
     xw = K.matmul(x, w)
     if bias is not None:
         xw = xw + (bias[0] if len(bias.shape) == 2 else bias)
-    if mask is not None:  # keras.ops.scan takes but one sequence of unknown length, so the mask is its last column
+    if mask is not None:  # keras.ops.scan takes only one sequence of unknown length: the mask becomes its last column
         xw = K.concatenate([xw, K.expand_dims(K.cast(mask, xw.dtype), -1)], axis=-1)
     if op.go_backwards:
         xw = K.flip(xw, axis=1)

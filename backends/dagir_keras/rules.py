@@ -2,7 +2,7 @@
 
 rule(op, *tensors) -> tensor, or a tuple of them. None stands for an absent operand. Tensors are KerasTensors while a
 functional model is built, and tensors of the backend inside a layer. Layers that Keras has are not lowered by these
-rules: `builder` makes the real layer.
+rules: they become layers of Keras, see `planner`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dagir.runtime.backend import Rules
 
 
 class _FamilyRules(Rules[Callable[..., Any]]):
-    """The rules of all family modules of this package, which are imported, and Keras with them, when one is needed."""
+    """The rules of all family modules of this package. The first look-up imports these modules, and Keras with them."""
 
     _complete = False
 

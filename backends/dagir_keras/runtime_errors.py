@@ -1,4 +1,4 @@
-"""What TensorFlow says of a dtype that it has no kernel for, as an error that names the node."""
+"""TensorFlow's errors about a missing kernel, as an error that names the node."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KERNEL = re.compile(r"{{(?:function_)?node ([\w/]+)}}")
 
 
 def refusal(error: tf.errors.OpError, graph: Graph) -> BackendError | None:
-    """The error of a kernel that is not there; None where TensorFlow complains of something else."""
+    """The error for a missing kernel; None for any other error of TensorFlow."""
     text = re.sub(r"\x1b\[\d*m", "", str(error))
     if not _ABSENT.search(text):
         return None
@@ -36,7 +36,7 @@ def refusal(error: tf.errors.OpError, graph: Graph) -> BackendError | None:
 
 
 def _named(graph: Graph, called: str) -> Node | None:
-    """The first node that became the layer or operation of this class, which is all that Keras tells."""
+    """The first node that became a layer or operation of this class: Keras tells nothing but the class."""
     for each in graphs_of(graph):
         for node in each.nodes:
             layer = None if node.scope is None else node.scope.layer
@@ -47,7 +47,7 @@ def _named(graph: Graph, called: str) -> Node | None:
 
 
 def reason(error: Exception) -> str:
-    """TensorFlow's own line, without what Keras wraps around it."""
+    """The line of TensorFlow, without the text that Keras adds."""
     plain = re.sub(r"\x1b\[\d*m|{{.*?}} ", "", str(error))
     lines = [line for line in plain.splitlines() if line.strip() and not line.startswith("Exception encountered")]
     return lines[0] if lines else plain

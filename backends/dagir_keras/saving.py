@@ -1,4 +1,4 @@
-"""Saving a keras.Model: what Keras could not read again, and what a reproduction holds of it."""
+"""Saving a keras.Model: checks that Keras can read it again, and writes it into reproductions."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from dagir.errors import BackendError, FileError
 from dagir.runtime.backend import Kept
 from dagir_keras.traced import TracedLayer
 
-KEPT = "model.keras"
+MODEL_FILE = "model.keras"
 
 
-def kept() -> Kept:
+def how_to_run() -> Kept:
     """How to run the file that a folder holds."""
-    return Kept(f'dagir.backend("keras").open("{KEPT}", model)(list(feeds.values()))')
+    return Kept(f'dagir.backend("keras").open("{MODEL_FILE}", model)(list(feeds.values()))')
 
 
 def keep(model: keras.Model, folder: Path) -> Kept:
     """Write a model into a folder. Raises BackendError for what Keras cannot save."""
     check_savable(model)
-    model.save(folder / KEPT)
-    return kept()
+    model.save(folder / MODEL_FILE)
+    return how_to_run()
 
 
 def check_savable(model: keras.Model) -> None:

@@ -19,7 +19,7 @@ from dagir_keras.sizes import number, sizes_to_compute, with_numbers
 
 @rules.rule(ops.Scan)
 def scan(op: ops.Scan, *xs: Any) -> Any:
-    """On KerasTensors an Operation, whose shapes need no trace."""
+    """On KerasTensors an Operation with shapes of its own."""
     if any(isinstance(x, keras.KerasTensor) for x in xs):
         return tuple(_Scan(op)(*xs))
     return _run(op, [K.convert_to_tensor(x) for x in xs])
@@ -64,7 +64,7 @@ def _run(op: ops.Scan, xs: Sequence[Any]) -> tuple[Any, ...]:
         if mask is not None:
             pairs = zip(new, [*(held or outs), *before], strict=True)
             new = [_chosen(parts[-1], now, old) for now, old in pairs]
-        return new, new  # keras.ops.scan takes what is kept to have the form of what is carried
+        return new, new  # keras.ops.scan needs outputs of the same structure as the carry
 
     final, ys = K.scan(advance, [*zeros, *states], packed)
     return (*(K.swapaxes(y, 0, 1) for y in ys[: op.outputs]), *final[op.outputs :])
@@ -75,9 +75,9 @@ def _chosen(taken: Any, new: Any, old: Any) -> Any:
 
 
 def _packed(sequences: Sequence[Any]) -> tuple[Any, Callable[[Any], list[Any]]]:
-    """Sequences [n, t, ...] as one [t, n, k], and what takes a step of it apart.
+    """Sequences [n, t, ...] as one [t, n, k], and a function that splits a step of it.
 
-    keras.ops.scan takes but one sequence of unknown length. float64 holds every bool, float32 and int32.
+    keras.ops.scan takes only one sequence of unknown length. float64 represents every bool, float32 and int32.
     """
     if len(sequences) == 1:
         return K.swapaxes(sequences[0], 0, 1), lambda step: [step]
@@ -117,18 +117,21 @@ def _sizes(op: ops.Scan, xs: Sequence[Any]) -> dict[str, Any]:
 
 
 def evaluate(graph: Graph, tensors: Sequence[Any], sizes: dict[str, Any]) -> list[Any]:
-    """The outputs of a graph that holds ops alone, on tensors."""
+    """The outputs of a graph of ops, without layer calls, for tensors. It keeps a tensor for each value."""
     values: dict[Value, Any] = dict(zip(graph.inputs, tensors, strict=True))
 
     def read(value: Value) -> Any:
-        if value not in values:
-            assert isinstance(value.source, (Constant, Parameter))
-            values[value] = K.convert_to_tensor(value.source.array, dtype=str(value.dtype))
-        return values[value]
+        return values[value] if value in values else _leaf(value)
 
     for node in graph.nodes:
         operands = [None if value is None else read(value) for value in node.inputs]
         op = with_numbers(node.op, sizes) if sizes_to_compute(node.op) else node.op
-        found = rules[type(op)](op, *operands)
-        values.update(zip(node.outputs, found if isinstance(found, tuple) else (found,), strict=True))
+        results = rules[type(op)](op, *operands)
+        values.update(zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True))
     return [read(value) for value in graph.outputs]
+
+
+def _leaf(value: Value) -> Any:
+    """The tensor of a parameter or constant."""
+    assert isinstance(value.source, (Constant, Parameter))
+    return K.convert_to_tensor(value.source.array, dtype=str(value.dtype))

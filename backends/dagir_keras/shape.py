@@ -18,7 +18,7 @@ def reshape(op: ops.Reshape, x: Any) -> Any:
 
 
 def _one_open(target: Any) -> tuple[Any, ...]:
-    """Keras knows no named sizes: one that is not known becomes -1."""
+    """Keras has no named sizes: one unknown size becomes -1."""
     return tuple(-1 if isinstance(size, SymbolicDim) else size for size in target)
 
 
@@ -35,7 +35,7 @@ def expand_dims(op: ops.ExpandDims, x: Any) -> Any:
 @rules.rule(ops.Squeeze)
 def squeeze(op: ops.Squeeze, x: Any) -> Any:
     if all(x.shape[axis] == 1 for axis in op.axes):
-        return K.squeeze(x, op.axes) if op.axes else x  # an empty tuple would mean all of size 1
+        return K.squeeze(x, op.axes) if op.axes else x  # an empty tuple would mean all axes of size 1
     # Keras does not see that a slice of an unknown axis has one element
     return x[tuple(0 if axis in op.axes else slice(None) for axis in range(len(x.shape)))]
 
@@ -62,7 +62,7 @@ def pad(op: ops.Pad, x: Any) -> Any:
 
 
 def _edge_padded(op: ops.Pad, x: Any) -> Any:
-    """TensorFlow has no such mode: the first and the last slice are repeated."""
+    """TensorFlow has no mode "edge": the first and the last slice are repeated."""
     for axis, (before, after) in enumerate(op.pads):
         lead = (slice(None),) * axis
         parts = [K.repeat(x[(*lead, slice(0, 1))], before, axis=axis)] if before else []

@@ -1,8 +1,8 @@
-"""Shapes that hold several sizes known at run time only: Keras reads one of them as -1, more must be computed."""
+"""Shapes with sizes that are known at run time only: Keras takes one of them as -1, further ones must be computed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from dagir.ir.graph import Op, Value
 
 
 def sizes_to_compute(op: Op) -> set[str]:
-    """The named sizes without whose numbers Keras cannot run an op."""
+    """The named sizes whose numbers Keras needs to run an op."""
     unknown = [size for name in op.shape_fields for size in getattr(op, name) if isinstance(size, SymbolicDim)]
     if isinstance(op, ops.Reshape) and len(unknown) == 1 and -1 not in op.target:
         return set()
@@ -24,7 +24,7 @@ def sizes_to_compute(op: Op) -> set[str]:
 
 
 def sources_among(names: set[str], inputs: Sequence[Value]) -> dict[str, tuple[Value, SizeSource]]:
-    """An input that tells it for each name. Raises UnsupportedOp where no input does."""
+    """For each name the input that has it as an axis. Raises UnsupportedOp where no input has it."""
     known = size_sources([value.type.shape for value in inputs])
     found = {name: (inputs[source.place], source) for name, source in known.items() if name in names}
     missing = sorted(names - found.keys())
@@ -36,20 +36,13 @@ def sources_among(names: set[str], inputs: Sequence[Value]) -> dict[str, tuple[V
     return found
 
 
-def with_sizes(
-    op: Op, rule: Callable[..., Any], places: Mapping[str, tuple[int, SizeSource]], count: int
-) -> Callable[..., Any]:
-    """The rule on the first `count` tensors, the op's sizes computed from the shapes of the tensors."""
-
-    def run(tensors: Sequence[Any]) -> Any:
-        sizes = {name: source.solve(K.shape(tensors[place])[source.axis]) for name, (place, source) in places.items()}
-        return rule(with_numbers(op, sizes), *tensors[:count])
-
-    return run
+def solve_sizes(sources: Mapping[str, tuple[int, SizeSource]], tensors: Sequence[Any]) -> dict[str, Any]:
+    """The number of each named size, computed from the shape of the tensor at its place."""
+    return {name: source.solve(K.shape(tensors[place])[source.axis]) for name, (place, source) in sources.items()}
 
 
 def with_numbers(op: Op, sizes: Mapping[str, Any]) -> Op:
-    """The op with numbers, or integer tensors, for its named sizes."""
+    """The op with numbers, or integer tensors, in place of its named sizes."""
     fields = {name: tuple(number(size, sizes) for size in getattr(op, name)) for name in op.shape_fields}
     return replace(op, **fields)
 

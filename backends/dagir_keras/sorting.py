@@ -1,4 +1,4 @@
-"""Order: sorting, the largest, and places within what is sorted."""
+"""Sorting, the largest elements, and search in sorted arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training: the lowered model, compiled by Keras; weights go there before, and come back after."""
+"""Training: the lowered model, compiled by Keras. Weights are copied there before, and back after."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _MODULES = {
 
 
 class KerasTrainer(Trainer):
-    """A keras.Model that stands for a dagir model while it trains. `.model` is it; the optimizer lives there."""
+    """Trains a dagir model as the keras.Model in `.model`, which has the optimizer."""
 
     def __init__(self, model: Model) -> None:
         self.executable = KerasExecutable(model)
         self.model = self.executable.artifact
-        for layer, made in self.executable.registry.made():
-            made.trainable = layer.trainable
+        for layer, keras_layer in self.executable.registry.layer_pairs():
+            keras_layer.trainable = layer.trainable
 
     @classmethod
     def compiled(cls, model: Model, **options: Any) -> Self:
@@ -49,7 +49,7 @@ class KerasTrainer(Trainer):
 
     @classmethod
     def resumed(cls, model: Model, state: TrainingState) -> Self:
-        """Compile as a saved state says. Raises FileError where it names anything that is not Keras's own."""
+        """Compile by a saved state. Raises FileError where it names a class or function that is not one of Keras."""
         _check(state.config)
         trainer = cls(model)
         trainer.model.compile_from_config(state.config)
@@ -59,7 +59,7 @@ class KerasTrainer(Trainer):
         return trainer
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
-        """keras.Model.fit; what was learned is kept even where it is interrupted."""
+        """keras.Model.fit; the weights are copied back even where it is interrupted."""
         self.executable.push()
         try:
             return self.model.fit(*args, **kwargs)
@@ -96,11 +96,11 @@ class KerasTrainer(Trainer):
             variable.assign(array)
 
 
-_SHORT = ("mse", "mae", "mape", "msle", "kld")  # names of losses that keras.losses has as strings only
+_SHORT = ("mse", "mae", "mape", "msle", "kld")  # names of losses that are no attributes of keras.losses
 
 
 def _nearest(options: dict[str, Any]) -> str | None:
-    """Which optimizer or loss may be meant, where what is named is none."""
+    """A hint at similar names, where no optimizer or loss has the given name."""
     for what, given in (("optimizers", options.get("optimizer")), ("losses", options.get("loss"))):
         known = [*_SHORT, *(name.lower() for name in dir(getattr(keras, what)) if not name.startswith("_"))]
         if isinstance(given, str) and given.lower() not in known:

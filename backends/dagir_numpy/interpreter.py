@@ -1,4 +1,7 @@
-"""The loop: walk the nodes in order, look up the rule, keep the result."""
+"""The NumPy lowering. It keeps an array for each value.
+
+`evaluate` runs a graph. The loop walks the nodes in order, looks up the rule of each, and keeps the results.
+"""
 
 from __future__ import annotations
 
@@ -26,40 +29,40 @@ def evaluate(
     """The outputs of a graph for input arrays.
 
     precision: compute every float in this dtype in place of its own; float64 is the oracle. around: called for each
-    node in place of its rule, with the rule at hand. Raises what a rule raises, with the node named.
+    node in place of its rule, with the rule as an argument. Raises what a rule raises, with the node named.
     """
-    runs = [_run(graph, arrays, precision, around)]
-    go: Callable[[], tuple[Graph, list[Array]]] = runs[-1].__next__
+    runs = [_run(graph, arrays, precision, around)]  # the innermost Call last
+    resume: Callable[[], tuple[Graph, list[Array]]] = runs[-1].__next__
     while True:
         try:
-            inner, given = go()
+            inner, operands = resume()
         except StopIteration as done:
             runs.pop()
+            results: list[Array] = done.value
             if not runs:
-                found: list[Array] = done.value
-                return found
-            go = partial(runs[-1].send, done.value)
+                return results
+            resume = partial(runs[-1].send, results)
         except Exception as error:
             runs.pop()
             if not runs:
                 raise
-            go = partial(runs[-1].throw, error)
+            resume = partial(runs[-1].throw, error)
         else:
-            runs.append(_run(inner, given, precision, around))
-            go = runs[-1].__next__
+            runs.append(_run(inner, operands, precision, around))
+            resume = runs[-1].__next__
 
 
 def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around: Around | None) -> Run:
-    """A graph, up to each Call in it, whose graph and inputs it yields: models in models need no deep recursion."""
+    """The loop. At a Call it yields the graph and its inputs, and is sent the results: nested models need no recursion.
+
+    A weight may be an input: then the array of the caller is used in its place.
+    """
     values = {value: _convert(array, precision) for value, array in zip(graph.inputs, arrays, strict=True)}
-    given = set(graph.inputs)  # a weight among them is what the caller gives in its place
-    sizes = _bind(graph, arrays)
-    last_use = _last_uses(graph)
+    sizes = _bind_sizes(graph, arrays)
+    last_read = _last_read(graph)
 
     def read(value: Value) -> Array:
-        if isinstance(value.source, (Parameter, Constant)) and value not in given:
-            return _convert(value.source.array, precision)
-        return values[value]
+        return values[value] if value in values else _convert(_leaf(value), precision)
 
     for node in graph.nodes:
         operands = [None if value is None else read(value) for value in node.inputs]
@@ -67,8 +70,10 @@ def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around:
         try:
             if isinstance(node.op, Call):
                 results = yield node.op.graph, [operand for operand in operands if operand is not None]
+            elif around is not None:
+                results = around(node, operands, partial(_apply_rule, node, sizes))
             else:
-                results = _applied(node, operands, precision, sizes, around)
+                results = _apply_rule(node, sizes, operands, precision)
         except DagirError as error:
             raise at_node(error, node) from None
         except ValueError as error:
@@ -76,33 +81,27 @@ def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around:
                 raise
             raise at_node(FeedError(f"{node.op.op_name} of no elements: {error}"), node) from error
         values.update(zip(node.outputs, results, strict=True))
-        for value in last_use.get(node, ()):
+        for value in last_read.get(node, ()):
             values.pop(value, None)
     return [read(value) for value in graph.outputs]
 
 
-def _applied(
-    node: Node,
-    operands: Sequence[Array | None],
-    precision: DType | None,
-    sizes: dict[str, Dim],
-    around: Around | None,
-) -> tuple[Array, ...]:
-    if around is None:
-        return _apply(node, operands, precision, sizes)
-    return around(node, operands, lambda operands, precision: _apply(node, operands, precision, sizes))
+def _leaf(value: Value) -> Array:
+    """The array of a parameter or constant."""
+    assert isinstance(value.source, (Parameter, Constant))
+    return value.source.array
 
 
-def _apply(
-    node: Node, operands: Sequence[Array | None], precision: DType | None, sizes: dict[str, Dim]
+def _apply_rule(
+    node: Node, sizes: dict[str, Dim], operands: Sequence[Array | None], precision: DType | None
 ) -> tuple[Array, ...]:
+    """The results of a node by its rule, in the dtypes of its outputs."""
     half = precision is None and any(value.dtype in (DType.FLOAT16, DType.BFLOAT16) for value in node.outputs)
     if half:  # halves are computed in float32 and rounded once, as accelerators do
-        operands = [_convert(operand, DType.FLOAT32) if operand is not None else None for operand in operands]
+        operands = [None if operand is None else _convert(operand, DType.FLOAT32) for operand in operands]
     with np.errstate(all="ignore"):
-        found = rules[type(node.op)](node.op.substitute(sizes), *operands)
-    results = found if isinstance(found, tuple) else (found,)
-    pairs = zip(node.outputs, results, strict=True)
+        results = rules[type(node.op)](node.op.substitute(sizes), *operands)
+    pairs = zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True)
     return tuple(np.asarray(result, dtype=_dtype(value.dtype, precision)) for value, result in pairs)
 
 
@@ -116,20 +115,21 @@ def _convert(array: Array, precision: DType | None) -> Array:
     return array.astype(precision.numpy, copy=False)
 
 
-def _bind(graph: Graph, arrays: Sequence[Array]) -> dict[str, Dim]:
+def _bind_sizes(graph: Graph, arrays: Sequence[Array]) -> dict[str, Dim]:
+    """The number of each named size, from the shapes of the input arrays."""
     sources = size_sources([value.type.shape for value in graph.inputs])
     return {name: source.solve(arrays[source.place].shape[source.axis]) for name, source in sources.items()}
 
 
-def _last_uses(graph: Graph) -> dict[Node, list[Value]]:
-    """The values that nobody reads after a node, so that memory follows what is alive."""
-    kept = set(graph.outputs)
+def _last_read(graph: Graph) -> dict[Node, list[Value]]:
+    """For each node the values that no later node reads: their arrays are freed after it."""
+    outputs = set(graph.outputs)
     last: dict[Value, Node] = {}
     for node in graph.nodes:
         for value in (*node.inputs, *node.outputs):
-            if value is not None and value not in kept:
+            if value is not None and value not in outputs:
                 last[value] = node
-    freed: dict[Node, list[Value]] = {}
+    values_of: dict[Node, list[Value]] = {}
     for value, node in last.items():
-        freed.setdefault(node, []).append(value)
-    return freed
+        values_of.setdefault(node, []).append(value)
+    return values_of

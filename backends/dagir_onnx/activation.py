@@ -166,7 +166,7 @@ def sparsemax(op: ops.Sparsemax, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.PRelu)
 def prelu(op: ops.PRelu, emit: Emitter, x: Tensor, slope: Tensor) -> Tensor:
-    if x.type.dtype is DType.FLOAT32:  # the one that onnxruntime has a kernel for
+    if x.type.dtype is DType.FLOAT32:  # onnxruntime has a kernel for this one
         return emit("PRelu", x, slope)
     positive = emit("Greater", x, emit.constant(0, x.type.dtype))
     return emit("Where", positive, x, emit("Mul", slope, x))

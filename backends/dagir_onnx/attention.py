@@ -1,7 +1,8 @@
-"""Attention: native from opset 23, where onnxruntime's kernel computes what is meant, else written out.
+"""Attention: ONNX's own from opset 23, where onnxruntime's kernel is right, else as single operations.
 
-Its boolean masks give another answer where a row is masked whole (microsoft/onnxruntime#29020), and its masks must have
-the full last two axes. So a mask goes in as numbers to be added, the lowest where a score does not count, at full size.
+With a boolean mask the kernel is wrong where all of a row is masked (microsoft/onnxruntime#29020), and a mask must have
+the full size of the last two axes. So a mask is given at full size, as numbers to add: the lowest number where a score
+does not count.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def _native(
     if q.type.rank == 4:
         y: Tensor = emit("Attention", q, k, v, bias, scale=op.scale, is_causal=int(causal))
         return y
-    # The leading axis is the batch; where k has fewer, they are its heads, and a bias [heads, t, s] is as it should be.
+    # The leading axis is the batch; if k has fewer axes, it is the heads, and a bias [heads, t, s] is right as it is.
     axis = 1 if op.groups(q.type.shape, k.type.shape) == 1 else 0
     q, k, v = (emit("Unsqueeze", tensor, emit.ints(axis), type=_lifted(tensor, axis)) for tensor in (q, k, v))
     if bias is not None and axis == 1:
@@ -89,7 +90,7 @@ def _number(emit: Emitter, number: float, like: Tensor) -> Tensor:
 
 
 def _steps(emit: Emitter, tensor: Tensor, axis: int = -2) -> Tensor:
-    """[1]: the size of an axis counted from the end."""
+    """The size of an axis, counted from the end, as a tensor [1]."""
     size = tensor.type.shape[axis]
     if isinstance(size, int):
         return emit.ints(size)
@@ -112,7 +113,7 @@ def band(op: ops.Band, emit: Emitter, x: Tensor) -> Tensor:
 
 
 def _band(op: ops.Band, emit: Emitter, rows: tuple[Tensor, int], columns: tuple[Tensor, int]) -> Tensor:
-    """A constant where both sizes are known, else computed; they are given as a tensor and its axis."""
+    """A constant where both sizes are known, else computed. Each size is given as a tensor and its axis."""
     m, n = (tensor.type.shape[axis] for tensor, axis in (rows, columns))
     if isinstance(m, int) and isinstance(n, int):
         return emit.constant(_inside(op, m, n))

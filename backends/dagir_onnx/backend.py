@@ -45,9 +45,9 @@ class OnnxBackend(Backend):
         session_options: Any = None,
         **unknown: Any,
     ) -> OnnxExecutable:
-        """device: "cpu" or "cuda", never another in silence. opset: of the ai.onnx domain. disable: passes by name.
+        """device: "cpu" or "cuda"; it is never replaced silently. opset: of the ai.onnx domain. disable: pass names.
 
-        target: the runtime that shall read it, "onnxruntime==1.17". metadata: metadata_props of the model.
+        target: the runtime that must read the model, as "onnxruntime==1.17". metadata: metadata_props of the model.
 
         Raises BackendError where the device is absent, UnsupportedOp where ONNX lacks an op.
         """
@@ -70,7 +70,7 @@ class OnnxBackend(Backend):
         return onnx_variants(self, model)
 
     def read(self, source: Any, **options: Any) -> Model:
-        """Refused: of what was written for a runtime, layers and training are gone. Raises BackendError."""
+        """Refused: a model for a runtime no longer has layers, or what training needs. Raises BackendError."""
         raise BackendError(
             "dagir does not read ONNX models as models yet",
             remedy="read the .keras, .h5 or .dagir file that it was made from; dagir.verify(model, 'net.onnx') "
@@ -90,7 +90,7 @@ class OnnxBackend(Backend):
         session_options: Any = None,
         **unknown: Any,
     ) -> OnnxFile:
-        """Run an .onnx file as it stands. Raises FileError, and ArgumentError where its names are not the model's."""
+        """Run an .onnx file as it is. Raises FileError, and ArgumentError where its names differ from the model's."""
         if unknown:
             raise ArgumentError(f"an ONNX file has no option {sorted(unknown)[0]!r}", remedy="device, session_options")
         return OnnxFile(path, model, device, session_options)
@@ -106,9 +106,9 @@ class OnnxBackend(Backend):
         return compare_files(Path(first), Path(second), seed=seed, progress=progress)
 
     def certify(self, path: str | os.PathLike[str], report: Report, source: str) -> str:
-        """Write into a file what was verified of it, so that `recertify` can run it again. Raises FileError.
+        """Write into a file how it was verified, so that `recertify` can run it again. Raises FileError.
 
-        Returns why that was not done, or nothing: of an output without elements, nothing is proven.
+        Returns the reason why nothing was written, or an empty string: an output without elements proves nothing.
         """
         return certify(Path(path), report, source)
 
@@ -117,5 +117,5 @@ class OnnxBackend(Backend):
         return recertify(path)
 
     def describe(self, path: str | os.PathLike[str]) -> FileSummary:
-        """What an .onnx file holds. Raises FileError."""
+        """What is in an .onnx file. Raises FileError."""
         return describe_file(path)

@@ -1,4 +1,4 @@
-"""Bidirectional as one LSTM, GRU or RNN node that goes both ways."""
+"""Bidirectional as one LSTM, GRU or RNN node for both directions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _both(
     weights: Sequence[Sequence[Tensor | None]],
     counted: Counted | None,
 ) -> tuple[Tensor, ...]:
-    """y [n, t, 2u] in the order of time, and the final states [n, u] of both ways."""
+    """y [n, t, 2u] in the order of time, and the final states [n, u] of both directions."""
     first, units = ways[0], cast(int, cast(Tensor, weights[0][1]).type.shape[0])
     made = [
         (
@@ -73,7 +73,7 @@ def _both(
 
 
 def _stacked(emit: Emitter, first: Tensor | None, second: Tensor | None) -> Tensor | None:
-    """[1, ...] of each way as [2, ...]; one weight in the file where both are weights."""
+    """The [1, ...] of each direction as [2, ...]; one weight in the file where both are weights."""
     if first is None or second is None:
         return None
     kind = first.type.with_shape((2, *first.type.shape[1:]))
@@ -92,7 +92,7 @@ def _states(emit: Emitter, first: Tensor | None, second: Tensor | None) -> Tenso
 
 
 def _apart(emit: Emitter, ways: Sequence[Recurrence], given: Sequence[Sequence[Any]]) -> tuple[Tensor, ...]:
-    """Where onnxruntime has no kernel: each way by itself."""
+    """Where onnxruntime has no kernel: each direction by itself."""
     (y, *states), (back, *others) = (recurrence(way, emit, *each) for way, each in zip(ways, given, strict=True))
     step = emit.ints(-1)
     turned = emit("Slice", back, step, emit.ints(np.iinfo(np.int64).min + 1), emit.ints(1), step)

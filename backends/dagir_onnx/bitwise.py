@@ -26,7 +26,7 @@ def left_shift(op: ops.LeftShift, emit: Emitter, x1: Tensor, x2: Tensor) -> Tens
 
 @rules.rule(ops.RightShift)
 def right_shift(op: ops.RightShift, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
-    """Of a number below 0 the bits are turned over before and after, so that ones come in from above."""
+    """For a negative number the bits are inverted before and after, so that ones are shifted in."""
     dtype = x1.type.dtype
     if dtype.value.startswith("u"):
         return _shifted(emit, x1, x2, "RIGHT")

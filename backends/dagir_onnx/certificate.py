@@ -1,8 +1,8 @@
 """The certificate in an .onnx file: what was compared, with what, on which inputs, and the answers it must give.
 
-It is JSON under the metadata key "dagir.certificate": the seed and the sizes from which the inputs are drawn again, for
-each output some elements of the float64 answer with their error budgets, and hashes of the weights and of the graph.
-It is appended to the file: in protobuf, what is read twice is merged, so no weight is written again.
+It is JSON under the metadata key "dagir.certificate": the seed and the sizes for drawing the inputs again, for each
+output some elements of the float64 answer with their error budgets, and hashes of the weights and of the graph. It is
+appended to the file: protobuf merges repeated parts, so no weight is written again.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from dagir.ir.types import Array, DType, TensorType
 from dagir.runtime.feeds import as_strings
 from dagir.support import limits
 from dagir.support.printable import printable
-from dagir_onnx import untrusted_proto as received
-from dagir_onnx.certificate_schema import VERSION, Answer, Held, HeldCase, places, read_held
+from dagir_onnx import untrusted_proto
+from dagir_onnx.certificate_schema import VERSION, Answer, Certificate, CertifiedCase, places, read_certificate
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.executable import as_objects
 from dagir_onnx.file import add_metadata
@@ -45,14 +45,14 @@ JUDGEMENT = "against the float64 answers in the file's certificate"
 def certify(path: Path, report: Report, source: str) -> str:
     """Append the certificate of a report to the file that it is about. Raises FileError.
 
-    Returns why none was written, or nothing: a report that holds no output to a budget proves nothing when run again.
+    Returns the reason why none was written, or an empty string: a report without budgets proves nothing when run again.
     """
     if report.context is None or not report.ok:
         raise FileError(f"{path} gets no certificate: it was not verified")
     weights, graph = hashes(path)
     data = {
         "version": VERSION,
-        "compared": "this file on onnxruntime",  # by whatever name: a second conversion gives the same bytes
+        "compared": "this file on onnxruntime",  # independent of the name: a second conversion gives the same bytes
         "with": f"the float64 evaluation of {printable(source)}",
         "cases_run": len(report.cases),
         "seed": report.seed,
@@ -67,7 +67,7 @@ def certify(path: Path, report: Report, source: str) -> str:
     text = json.dumps(data, separators=(",", ":"))
     try:
         with limits.reading(str(path)):
-            read_held(text, path)  # none is written that would not be read
+            read_certificate(text, path)  # none is written that would not be read
     except FileError as refused:
         return refused.summary
     add_metadata(path, {KEY: text})
@@ -95,7 +95,7 @@ def _cases(report: Report) -> list[dict[str, Any]]:
     names = [name for name, _ in report.context.model.signature.outputs]
     found = []
     for number, (case, (arrays, expected)) in enumerate(zip(report.cases, report.context.runs, strict=True)):
-        if case.kind != "given" and all(case.sizes.values()):  # none of a batch of 0: nothing is compared there
+        if case.kind != "given" and all(case.sizes.values()):  # not a batch of 0: it compares nothing
             answers = {name: _sampled(each) for name, each in zip(names, expected, strict=True)}
             inputs = [_digest(array) for array in arrays]
             case_facts = {"number": number, "kind": case.kind, "sizes": dict(case.sizes)}
@@ -106,20 +106,20 @@ def _cases(report: Report) -> list[dict[str, Any]]:
 def _sampled(expected: Expected) -> dict[str, Any]:
     flat = expected.array.reshape(-1)
     at = places(flat.size)
-    budget = None if expected.budget is None else [_held_to(each) for each in expected.budget.reshape(-1)[at]]
+    budget = None if expected.budget is None else [_effective_budget(each) for each in expected.budget.reshape(-1)[at]]
     values = [_plain(each) for each in flat[at]]
     return {"shape": list(expected.array.shape), "at": at, "values": values, "budget": budget}
 
 
 def _plain(value: Any) -> str | int | float:
-    """Of integers, all digits: float64 has not those past 2**53."""
+    """The numbers as JSON; integers with all digits, which float64 does not have past 2**53."""
     if isinstance(value, str):
         return value
     return int(value) if isinstance(value, np.integer) else float(value)
 
 
-def _held_to(budget: Any) -> float:
-    """A budget as it is judged by: what is no number lets everything pass."""
+def _effective_budget(budget: Any) -> float:
+    """The budget in effect: one that is not a number allows everything."""
     return math.inf if math.isnan(budget) else float(budget)
 
 
@@ -130,12 +130,12 @@ def _digest(array: Array) -> str:
 def hashes(path: Path, proto: ModelProto | None = None) -> tuple[str, str]:
     """SHA-256 of the weights (names, dtypes, shapes, numbers, wherever they lie) and of all else in the graph.
 
-    proto: what stands in the file, of which the weights are taken out: they may be large. Raises FileError.
+    proto: the model of the file; its weights are removed from it, for they may be large. Raises FileError.
     """
-    whole = proto or received.read(path)
+    whole = proto or untrusted_proto.read(path)
     weights = hashlib.sha256()
     for tensor in sorted(whole.graph.initializer, key=lambda each: each.name):
-        array = received.array_of(tensor, path)
+        array = untrusted_proto.array_of(tensor, path)
         weights.update(f"{tensor.name} {tensor.data_type} {list(tensor.dims)}".encode())
         weights.update(np.ascontiguousarray(array).tobytes())
     del whole.graph.initializer[:]
@@ -148,32 +148,33 @@ def recertify(path: str | os.PathLike[str]) -> Report:
     start = time.perf_counter()
     target = Path(path)
     with limits.reading(str(target)):
-        proto = received.read(target)
-        held = _held(target, proto)
-        _check_interface(held, proto, target)
+        proto = untrusted_proto.read(target)
+        certificate = _certificate_in(target, proto)
+        _check_interface(certificate, proto, target)
         for what, found in zip(("weights", "graph"), hashes(target, proto), strict=True):
-            if held.hashes[what] != found:
+            if certificate.hashes[what] != found:
                 raise FileError(f"the {what} of {target} are not those that were verified: the file was changed")
         session = _session(target, proto)
         findings: dict[str, list[Finding]] = {}
         kinds: dict[str, TensorType] = {}
         cases = []
-        for case in held.cases:
-            arrays = _drawn(held, case, target)
-            for name, array in _answers(session, held, case, arrays, proto, target).items():
+        for case in certificate.cases:
+            arrays = _drawn(certificate, case, target)
+            for name, array in _answers(session, certificate, case, arrays, proto, target).items():
                 kinds[name] = TensorType(DType.of(array.dtype), case.outputs[name].shape)
                 findings.setdefault(name, []).append(_judged(array, case.outputs[name], f"{target}, output {name!r}"))
             cases.append(Case(tuple(tuple(array.shape) for array in arrays), case.kind, case.sizes))
     rows = [_row(target.name, name, kinds[name], found) for name, found in findings.items()]
     seconds = time.perf_counter() - start
-    judgement = f"{JUDGEMENT}: {held.source}"
-    return Report(tuple(rows), tuple(cases), held.seed, held.samples, seconds, judgement=judgement)
+    judgement = f"{JUDGEMENT}: {certificate.source}"
+    return Report(tuple(rows), tuple(cases), certificate.seed, certificate.samples, seconds, judgement=judgement)
 
 
-def _drawn(held: Held, case: HeldCase, path: Path) -> list[Array]:
-    rng = np.random.default_rng([held.seed, case.number])
+def _drawn(certificate: Certificate, case: CertifiedCase, path: Path) -> list[Array]:
+    rng = np.random.default_rng([certificate.seed, case.number])
     try:
-        arrays = draw(Graph(held.inputs, list(held.inputs), "interface"), case.sizes, rng, case.kind, held.limits)
+        interface = Graph(certificate.inputs, list(certificate.inputs), "interface")
+        arrays = draw(interface, case.sizes, rng, case.kind, certificate.limits)
     except (DagirError, ArithmeticError, ValueError) as error:
         raise FileError(f"the inputs of {path} cannot be drawn: {printable(str(error))}") from None
     if [_digest(array) for array in arrays] != list(case.digests):
@@ -182,11 +183,11 @@ def _drawn(held: Held, case: HeldCase, path: Path) -> list[Array]:
 
 
 def _answers(
-    session: Any, held: Held, case: HeldCase, arrays: Sequence[Array], proto: ModelProto, path: Path
+    session: Any, certificate: Certificate, case: CertifiedCase, arrays: Sequence[Array], proto: ModelProto, path: Path
 ) -> dict[str, Array]:
     refuse_fatal(proto, arrays, path)
     names = list(case.outputs)
-    feeds = {value.name: array for value, array in zip(held.inputs, as_objects(arrays), strict=True)}
+    feeds = {value.name: array for value, array in zip(certificate.inputs, as_objects(arrays), strict=True)}
     try:
         found = {
             name: as_strings(np.asarray(each)) for name, each in zip(names, session.run(names, feeds), strict=True)
@@ -200,23 +201,23 @@ def _answers(
     return found
 
 
-def _check_interface(held: Held, proto: ModelProto, path: Path) -> None:
-    """The certificate must be of this file's inputs and of all its outputs. Raises FileError."""
+def _check_interface(certificate: Certificate, proto: ModelProto, path: Path) -> None:
+    """Raise FileError unless the certificate has the inputs and all outputs of this file."""
     weights = {tensor.name for tensor in proto.graph.initializer}
     has = {info.name: info for info in proto.graph.input if info.name not in weights}
-    names = [value.name for value in held.inputs]
+    names = [value.name for value in certificate.inputs]
     outputs = [info.name for info in proto.graph.output]
-    for what, said, own in (("inputs", names, list(has)), ("outputs", list(held.cases[0].outputs), outputs)):
+    for what, said, own in (("inputs", names, list(has)), ("outputs", list(certificate.cases[0].outputs), outputs)):
         if sorted(map(str, said)) != sorted(own):
             facts = [("certificate", ", ".join(map(str, said))), ("file", printable(", ".join(own)))]
             raise FileError(f"the certificate of {path} is of other {what} than the file's", facts=facts)
-    for value in held.inputs:
+    for value in certificate.inputs:
         if not _same_type(value, has[str(value.name)]):
             raise FileError(f"the certificate of {path} has input {value.name!r} as {value.type}, the file has not")
 
 
 def _same_type(value: Value, info: ValueInfoProto) -> bool:
-    """The same dtype, and the same numbers where the file has numbers."""
+    """Whether the dtypes are the same, and the sizes where the file has numbers."""
     tensor = info.type.tensor_type
     fixed = [size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim]
     if TO_ONNX.get(value.dtype) != tensor.elem_type or len(fixed) != value.ndim:
@@ -236,26 +237,26 @@ def _session(path: Path, proto: ModelProto) -> Any:
         raise file_refusal(error, proto, "cpu", path) from None
 
 
-def _held(path: Path, proto: ModelProto) -> Held:
+def _certificate_in(path: Path, proto: ModelProto) -> Certificate:
     texts = [entry.value for entry in proto.metadata_props if entry.key == KEY]
     if not texts:
         raise FileError(f"{path} has no certificate", remedy="compare it with its source: dagir-convert verify A B")
-    return read_held(texts[-1], path)
+    return read_certificate(texts[-1], path)
 
 
-def _judged(array: Array, held: Answer, where: str) -> Finding:
-    if array.shape != held.shape:
-        note = f"shape {list(array.shape)}, the certificate has {list(held.shape)}"
+def _judged(array: Array, answer: Answer, where: str) -> Finding:
+    if array.shape != answer.shape:
+        note = f"shape {list(array.shape)}, the certificate has {list(answer.shape)}"
         return Finding(float("inf"), float("inf"), note)
-    found = array.reshape(-1)[list(held.at)]
+    found = array.reshape(-1)[list(answer.at)]
     dtype = DType.of(array.dtype)
-    if dtype.is_float is (held.budget is None):
+    if dtype.is_float is (answer.budget is None):
         raise FileError(f"the certificate of {where}, is of another dtype than the file's {dtype}")
     try:
-        wanted = np.asarray(held.values, np.float64 if dtype.is_float else array.dtype).reshape(found.shape)
+        wanted = np.asarray(answer.values, np.float64 if dtype.is_float else array.dtype).reshape(found.shape)
     except (ValueError, TypeError, OverflowError):
         raise FileError(f"the certificate of {where}, holds what is no {dtype}") from None
-    expected = Expected(wanted, None if held.budget is None else np.asarray(held.budget, np.float64))
+    expected = Expected(wanted, None if answer.budget is None else np.asarray(answer.budget, np.float64))
     return compare(found, expected, TensorType(dtype, tuple(found.shape)))
 
 

@@ -1,7 +1,7 @@
-"""What stands in a certificate, checked whole before anything is done with it: it comes with a stranger's file.
+"""The fields of a certificate, all checked before any is used: the file may come from a stranger.
 
-A certificate that compares nothing is no certificate: each output needs an element that is held to a budget smaller
-than the answer itself, and each case must be drawn at the cost of a few samples.
+A certificate must compare something: each output needs an element with a budget smaller than the answer itself. And
+each case must be as cheap to draw as a few samples.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dagir.ir.graph import Value
 from dagir.ir.types import DType, TensorType
 from dagir.support import limits as budgets
 
-VERSION = 2  # raised when the same seed draws other inputs
-KEPT = 32  # elements of each answer
+VERSION = 2  # increased when the same seed draws other inputs
+ELEMENTS_PER_ANSWER = 32  # elements of each answer
 KINDS = ("normal", "spread", "scales", "edges")
 _FACTS = ("version", "compared", "with", "cases_run", "seed", "samples", "worst_budget_used_percent", "weights_sha256")
 _KEYS = (*_FACTS, "graph_sha256", "inputs", "cases", "versions")
@@ -36,7 +36,7 @@ _REMEDY = "write the file anew: dagir-convert SOURCE TARGET verifies it, or dagi
 
 @dataclass(frozen=True)
 class Answer:
-    """Some elements of one output in one case: where they stand, their float64 values, their budgets."""
+    """Some elements of one output in one case: their positions, float64 values and budgets."""
 
     shape: tuple[int, ...]
     at: tuple[int, ...]
@@ -45,7 +45,7 @@ class Answer:
 
     @property
     def compared(self) -> int:
-        """How many elements are held to something: a budget beyond the answer itself lets everything pass."""
+        """How many elements are really compared: a budget larger than the answer itself allows everything."""
         if self.budget is None:
             return len(self.at)
         finite = [abs(value) for value in self.values if math.isfinite(value)]
@@ -55,8 +55,8 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class HeldCase:
-    """One set of inputs, by what it is drawn from, and the answers to it."""
+class CertifiedCase:
+    """One set of inputs, as the arguments for drawing it, and the answers."""
 
     number: int
     kind: str
@@ -66,7 +66,7 @@ class HeldCase:
 
 
 @dataclass(frozen=True)
-class Held:
+class Certificate:
     """A certificate."""
 
     source: str
@@ -75,16 +75,16 @@ class Held:
     hashes: Mapping[str, str]
     inputs: tuple[Value, ...]
     limits: Limits
-    cases: tuple[HeldCase, ...]
+    cases: tuple[CertifiedCase, ...]
 
 
 def places(size: int) -> list[int]:
     """Which elements of an answer are kept."""
-    found: list[int] = np.unique(np.linspace(0, max(size - 1, 0), min(KEPT, size)).astype(int)).tolist()
+    found: list[int] = np.unique(np.linspace(0, max(size - 1, 0), min(ELEMENTS_PER_ANSWER, size)).astype(int)).tolist()
     return found
 
 
-def read_held(text: str, path: Path) -> Held:
+def read_certificate(text: str, path: Path) -> Certificate:
     """The certificate in `text`. Raises FileError that names the part that is wrong, UnsafeFile."""
     budgets.spend("json bytes", len(text), f"the certificate of {path}")
     try:
@@ -92,16 +92,16 @@ def read_held(text: str, path: Path) -> Held:
     except (ValueError, RecursionError) as error:
         raise FileError(f"the certificate of {path} is damaged: {error}", remedy=_REMEDY) from None
     try:
-        held = _held(data)
-        _check_proof(held)
-        _check_cost(held)
+        certificate = _certificate(data)
+        _check_proof(certificate)
+        _check_cost(certificate)
     except _Wrong as wrong:
         raise FileError(f"the certificate of {path} {wrong}", remedy=_REMEDY) from None
-    return held
+    return certificate
 
 
 class _Wrong(Exception):
-    """What is wrong with a certificate, as the end of a sentence."""
+    """Raised with what is wrong with a certificate, as the end of a sentence."""
 
 
 def _wrong(where: str, what: str) -> NoReturn:
@@ -115,7 +115,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _held(data: Any) -> Held:
+def _certificate(data: Any) -> Certificate:
     version = data.get("version") if isinstance(data, dict) else None
     if isinstance(version, (int, float, str)) and version != VERSION:
         raise _Wrong(f"is of version {str(version)[:20]!r}, this dagir reads {VERSION}")
@@ -131,7 +131,7 @@ def _held(data: Any) -> Held:
     numbers = [case.number for case in found]
     if len(set(numbers)) != len(numbers) or any(number >= run for number in numbers):
         _wrong("cases", f"have the numbers {numbers}, of {run} that were run")
-    return Held(
+    return Certificate(
         _text(data["with"], "with"),
         _whole(data["seed"], "seed", 0),
         _whole(data["samples"], "samples", 2),
@@ -161,7 +161,7 @@ def _inputs(given: Any) -> tuple[tuple[Value, ...], Limits]:
     return tuple(values), limits
 
 
-def _case(given: Any, where: str, inputs: Sequence[Value]) -> HeldCase:
+def _case(given: Any, where: str, inputs: Sequence[Value]) -> CertifiedCase:
     given = _keyed(given, where, ("number", "kind", "sizes", "inputs", "outputs"))
     if given["kind"] not in KINDS:
         _wrong(f"{where}, kind", f"is none of {', '.join(KINDS)}")
@@ -173,7 +173,7 @@ def _case(given: Any, where: str, inputs: Sequence[Value]) -> HeldCase:
     if len(digests) != len(inputs):
         _wrong(where, f"has {len(digests)} inputs of {len(inputs)}")
     outputs = _mapping(given["outputs"], f"{where}, outputs")
-    return HeldCase(
+    return CertifiedCase(
         _whole(given["number"], f"{where}, number", 0),
         given["kind"],
         sizes,
@@ -188,13 +188,15 @@ def _answer(given: Any, where: str) -> Answer:
     at = places(math.prod(shape))
     if given["at"] != at or any(isinstance(place, bool) for place in given["at"]):
         _wrong(f"{where}, at", "are not the elements that a certificate keeps of such a shape")
-    values = tuple(_listed(given["values"], f"{where}, values", KEPT))
+    values = tuple(_listed(given["values"], f"{where}, values", ELEMENTS_PER_ANSWER))
     texts = all(isinstance(value, str) for value in values)
     if not texts and not all(isinstance(value, (int, float)) for value in values):
         _wrong(f"{where}, values", "are neither numbers nor texts")
     budget = given["budget"]
     if budget is not None:
-        budget = tuple(_number(each, f"{where}, budget") for each in _listed(budget, f"{where}, budget", KEPT))
+        budget = tuple(
+            _number(each, f"{where}, budget") for each in _listed(budget, f"{where}, budget", ELEMENTS_PER_ANSWER)
+        )
         if texts and values:
             _wrong(f"{where}, budget", "is of texts, which have none")
     if len(values) != len(at) or (budget is not None and len(budget) != len(at)):
@@ -202,32 +204,32 @@ def _answer(given: Any, where: str) -> Answer:
     return Answer(shape, tuple(at), values, budget)
 
 
-def _check_proof(held: Held) -> None:
-    """Each output must be compared somewhere, in the same outputs each time."""
-    if not held.cases:
+def _check_proof(certificate: Certificate) -> None:
+    """Raise unless all cases have the same outputs, and each output is compared in one of them."""
+    if not certificate.cases:
         raise _Wrong("proves nothing: it holds no cases")
-    names = list(held.cases[0].outputs)
+    names = list(certificate.cases[0].outputs)
     if not names:
         raise _Wrong("proves nothing: it holds no outputs")
-    for place, case in enumerate(held.cases):
+    for place, case in enumerate(certificate.cases):
         if list(case.outputs) != names:
             _wrong(f"case {place}", "has other outputs than the first")
     for name in names:
-        if not sum(case.outputs[name].compared for case in held.cases):
+        if not sum(case.outputs[name].compared for case in certificate.cases):
             raise _Wrong(f"proves nothing of output {name!r}: no element of it is held to a budget below the answer")
 
 
-def _check_cost(held: Held) -> None:
-    """A case costs a few samples, or few elements: sizes come from the file, and a run takes memory by them."""
-    for place, case in enumerate(held.cases):
-        counts = [_count(value, case.sizes) for value in held.inputs]
-        for value, count in zip(held.inputs, counts, strict=True):
+def _check_cost(certificate: Certificate) -> None:
+    """Raise unless a case has few samples or few elements: the file gives the sizes, and a run takes memory by them."""
+    for place, case in enumerate(certificate.cases):
+        counts = [_count(value, case.sizes) for value in certificate.inputs]
+        for value, count in zip(certificate.inputs, counts, strict=True):
             budgets.spend("elements", count, f"case {place} of the certificate, input {value.name!r},")
-        batches = {str(value.type.shape[0]) for value in held.inputs if value.type.shape}
+        batches = {str(value.type.shape[0]) for value in certificate.inputs if value.type.shape}
         large = {n: size for n, size in case.sizes.items() if size > (_FEW if n in batches else _LARGEST_SIZE)}
         if large and sum(counts) > _MOST_ELEMENTS:
             raise _Wrong(f"asks for too much: case {place} is of sizes that no conversion draws, {large}")
-    for value, below in held.limits.items():
+    for value, below in certificate.limits.items():
         known = [limit for limit in below if isinstance(limit, int)]
         budgets.spend("elements", min(known, default=1), f"the rows that input {value.name!r} indexes")
 

@@ -1,8 +1,8 @@
-"""Two .onnx files compared as they stand, each node by its own name.
+"""Two .onnx files compared as they are, each node by its own name.
 
-There is no float64 oracle here: onnxruntime has no float64 kernels for much of what networks do. The first file is its
-own yardstick: it is run again with inputs and weights disturbed by half a unit in the last place, which is what
-rounding does to them (backward error), and the second may differ from it by as much as the budget of these answers.
+There is no float64 oracle here: onnxruntime has no float64 kernels for many operators. The first file gives the budget:
+it is run again with inputs and weights disturbed by half a unit in the last place, as rounding does (backward error).
+The second file may differ from the first by the budget of these answers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dagir.errors import ArgumentError, DagirError, FileError, UnsafeFile
 from dagir.ir.dims import symbol
 from dagir.ir.graph import Graph, Value
 from dagir.ir.types import Array, DType, TensorType
-from dagir_onnx import untrusted_proto as received
+from dagir_onnx import untrusted_proto
 from dagir_onnx.dtypes import FROM_ONNX
 from dagir_onnx.points import Watch
 from dagir_onnx.runtime_errors import REFUSALS, file_refusal, refuse_fatal
@@ -39,11 +39,11 @@ _CARRY_IDS = {"Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Where", "C
 
 
 class Side:
-    """One file: its interface, its nodes, and runs with further outputs."""
+    """One file: its interface, its nodes, and runs with more outputs."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.proto: ModelProto = received.read_whole(path)
+        self.proto: ModelProto = untrusted_proto.read_whole(path)
         weights = {tensor.name for tensor in self.proto.graph.initializer}
         self.inputs = [info for info in self.proto.graph.input if info.name not in weights]
         self.outputs = [info.name for info in self.proto.graph.output]
@@ -65,7 +65,7 @@ class Side:
         return file_refusal(error, self.proto, "cpu", self.path)
 
     def title(self, tensor: str) -> str:
-        """The name of the node that makes a tensor, as it stands in the file."""
+        """The name in the file of the node that makes a tensor."""
         node = self.makers[tensor]
         return str(node.name or f"{node.op_type} of {tensor}")
 
@@ -114,7 +114,7 @@ def _check_interfaces(left: Side, right: Side) -> None:
 
 
 def _as_graph(side: Side) -> tuple[Graph, Limits]:
-    """A graph of the same inputs, for drawing, and the sizes that bound those which index a weight."""
+    """A graph with the same inputs, for drawing, and limits for inputs that index a weight."""
     _check_inputs(side)
     values = {info.name: Value(_type(info), name=info.name) for info in side.inputs}
     shapes = {tensor.name: tuple(tensor.dims) for tensor in side.proto.graph.initializer}
@@ -132,7 +132,7 @@ def _as_graph(side: Side) -> tuple[Graph, Limits]:
 
 
 def _check_inputs(side: Side) -> None:
-    """Raise FileError for inputs that nothing can be drawn for."""
+    """Raise FileError for inputs whose arrays cannot be drawn."""
     total = 0
     for info in side.inputs:
         tensor = info.type.tensor_type
@@ -156,7 +156,7 @@ def _type(info: Any) -> TensorType:
 def _disturbed(
     side: Side, feeds: Mapping[str, Array], tensors: Sequence[str], samples: int, rng: np.random.Generator
 ) -> dict[str, Expected]:
-    """The answers of a file, and how far they move when what it reads is rounded otherwise."""
+    """The answers of a file, and how far they move when its inputs and weights are rounded otherwise."""
     answers = side.run(feeds, tensors)
     spreads = [
         Spread(array.astype(np.float64) if array.dtype.kind == "f" else array, DType.of(array.dtype))
@@ -166,7 +166,7 @@ def _disturbed(
         proto = ModelProto()
         proto.CopyFrom(side.proto)
         for tensor in proto.graph.initializer:
-            array = received.array_of(tensor, side.path)
+            array = untrusted_proto.array_of(tensor, side.path)
             if array.dtype.kind == "f" and array.ndim:
                 tensor.CopyFrom(numpy_helper.from_array(_rounded(array, rng), tensor.name))
         moved = {name: _rounded(array, rng) for name, array in feeds.items()}
@@ -197,7 +197,7 @@ def _judge(array: Array, expected: Expected) -> Finding:
 def _first_divergence(
     left: Side, right: Side, feeds: Mapping[str, Array], samples: int, rng: np.random.Generator
 ) -> Divergence | None:
-    """The first node, in the order of the second file, whose tensor the first has under the same name and otherwise."""
+    """The first node, in the order of the second file, whose tensor has the same name in the first but differs."""
     shared = [name for node in right.proto.graph.node for name in node.output if name in left.makers]
     expected = _disturbed(left, feeds, shared, samples, rng)
     for name, array in zip(shared, right.run(feeds, shared), strict=True):

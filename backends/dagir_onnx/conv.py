@@ -38,7 +38,7 @@ def conv(op: ops.Conv, emit: Emitter, x: Tensor, w: Tensor, b: Tensor | None = N
 
 @rules.rule(ops.ConvTranspose)
 def conv_transpose(op: ops.ConvTranspose, emit: Emitter, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
-    """A crop below 0 is output_padding: like the op's own it is below the stride, as ONNX wants it."""
+    """A crop below 0 becomes output_padding: it is less than the stride, as ONNX needs it."""
     kernel = _kernel(op, w)
     crops = op.crops(kernel)
     extra = [max(-high, 0) for _, high in crops]
@@ -58,7 +58,7 @@ def conv_transpose(op: ops.ConvTranspose, emit: Emitter, x: Tensor, w: Tensor, b
 
 
 def _unless_all(default: int, numbers: Sequence[int]) -> Sequence[int] | None:
-    """The attribute, or None where it is ONNX's default: a file of many small convolutions is smaller without it."""
+    """The attribute, or None where it is ONNX's default: a file with many small convolutions is smaller without it."""
     return None if all(number == default for number in numbers) else numbers
 
 
@@ -74,7 +74,7 @@ def _output_type(op: ops.Conv | ops.ConvTranspose, emit: Emitter) -> TensorType:
 
 
 def _padded_at_run_time(emit: Emitter, x: Tensor, pads: tuple[tuple[Dim, Dim], ...]) -> Tensor:
-    """How much a strided "same" pads depends on the size, which is not known when the file is written."""
+    """Padding computed at run time: that of a strided "same" depends on a size that is not known before."""
     amounts = emit.shape_tensor([0, 0, *(low for low, _ in pads), 0, 0, *(high for _, high in pads)])
     sizes = [size + low + high for size, (low, high) in zip(x.type.shape[2:], pads, strict=True)]
     padded: Tensor = emit("Pad", x, amounts, type=x.type.with_shape((*x.type.shape[:2], *sizes)))

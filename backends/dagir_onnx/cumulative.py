@@ -10,7 +10,7 @@ from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 
-# What the runtime adds up in another type: exact in each, for the low bits of a sum or product are the same.
+# Types that are added in another type: exact, for the low bits of a sum or product are the same in both.
 _WIDER = {
     **dict.fromkeys((DType.INT8, DType.INT16, DType.UINT8, DType.UINT16), DType.INT32),
     **dict.fromkeys((DType.UINT32, DType.UINT64), DType.INT64),

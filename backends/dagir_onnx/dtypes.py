@@ -1,4 +1,4 @@
-"""DType to and from ONNX's TensorProto.DataType, and types as ONNX writes them."""
+"""DType to and from ONNX's TensorProto.DataType, and types as ValueInfoProto."""
 
 from __future__ import annotations
 

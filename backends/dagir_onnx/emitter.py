@@ -26,7 +26,7 @@ _FEW = 32
 class Tensor:
     """A name in the ONNX graph with its type; `make` gives the numbers of an initializer.
 
-    is_derived: the numbers are made from others whenever they are asked for, and nobody else holds them.
+    is_derived: each call of `make` computes the numbers anew from those of another initializer.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Tensor:
 
 
 def _attribute(key: str, value: Any) -> AttributeProto:
-    """What helper.make_attribute gives, which looks longer at the common kinds of values."""
+    """The same as helper.make_attribute, but faster for the common kinds of values."""
     if type(value) is int:
         return AttributeProto(name=key, type=AttributeProto.INT, i=value)
     if type(value) is str:
@@ -60,7 +60,7 @@ def _attribute(key: str, value: Any) -> AttributeProto:
 class Emitter:
     """Collects nodes and initializers. An initializer is written when a node first reads it.
 
-    names: of values; taken: further names that nothing may bear, those of outputs that no node makes.
+    names: the names of values. taken: further names that must not be used, those of outputs that no node makes.
     """
 
     def __init__(self, opset: int, names: Mapping[Value, str], device: str = "cpu", taken: Iterable[str] = ()) -> None:
@@ -117,7 +117,7 @@ class Emitter:
         return tensors[0] if outputs == 1 else tensors
 
     def constant(self, value: Any, dtype: Any = None) -> Tensor:
-        """An initializer for an array or number, one for equal contents. dtype: a DType or a NumPy dtype."""
+        """The initializer for an array or number, the same one for equal contents. dtype: a DType or a NumPy dtype."""
         array = np.asarray(value, dtype=dtype.numpy if isinstance(dtype, DType) else dtype)
         key = (str(array.dtype), array.shape, array.tobytes())
         if key not in self._constants:
@@ -125,7 +125,7 @@ class Emitter:
         return self._constants[key]
 
     def filled(self, number: float, type: TensorType) -> Tensor:
-        """One number throughout, for a known shape: an Expand, made once, where the array would be longer than that."""
+        """A tensor of one number, for a known shape: an Expand, written once, where the array would be large."""
         sizes = [int(size) for size in type.shape if isinstance(size, int)]
         if prod(sizes) <= _FEW:
             return self.constant(np.full(sizes, number), type.dtype)
@@ -139,9 +139,9 @@ class Emitter:
         return self.constant(list(values), np.int64)
 
     def derived(self, tensor: Tensor, how: str, function: Callable[[Array], Array], type: TensorType) -> Tensor:
-        """An initializer made from another's array, computed when the file is written. `how` tells uses apart.
+        """An initializer computed from another one when the file is written. how: distinguishes several of one tensor.
 
-        The weight keeps its name where the original is not written too. Raises ValueError unless `tensor` is one.
+        It gets the name of the other, unless that is written too. Raises ValueError unless `tensor` is an initializer.
         """
         if tensor.make is None:
             raise ValueError(f"{tensor.name} is computed at run time")
@@ -184,13 +184,13 @@ class Emitter:
         return self._sizes[dim]
 
     def name(self, wanted: str) -> str:
-        """A name that nothing else in the graph and its subgraphs has."""
+        """A name that is unique in the graph and its subgraphs."""
         return self._namer(f"{self._prefix}{wanted}")
 
     def subgraph(self, name: str, inputs: Sequence[Tensor], write: Callable[[], Sequence[Tensor]]) -> GraphProto:
-        """What `write` writes, as a graph of its own; it may read whatever was made outside, weights among it."""
+        """What `write` writes, as a graph of its own; it may read tensors and weights of the graph around it."""
         outside, self.nodes = self.nodes, []
-        sizes, filled = dict(self._sizes), dict(self._filled)  # what is computed within cannot be read outside
+        sizes, filled = dict(self._sizes), dict(self._filled)  # what is computed inside cannot be read outside
         try:
             results = self._distinct(write())
             ends = [value_info(tensor.name, tensor.type) for tensor in results]
@@ -201,7 +201,7 @@ class Emitter:
         return helper.make_graph(nodes, name, starts, ends)
 
     def _distinct(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Outputs of a subgraph: each made by a node in it, and named once."""
+        """The outputs of a subgraph: each must come from a node in it, and all names must differ."""
         free = {name for proto in self.nodes for name in proto.output}
         found = []
         for tensor in tensors:
@@ -240,14 +240,14 @@ class Emitter:
         return self._leaves[value]
 
     def begin(self, node: Node) -> int:
-        """Start on a node: what is written from now on carries its layer and source line."""
+        """Start with a node: all that is written from now on gets its layer and source line."""
         self._current = node
         self._prefix, self._props = _marks(node)
         return len(self.nodes)
 
     @contextmanager
     def at(self, node: Node) -> Iterator[None]:
-        """Within a node that is being lowered: at a node of its body, which is of the same layer if of none."""
+        """Within it, a node in the current node's body is lowered; without a layer it gets that of the current node."""
         before = self._current, self._prefix, self._props
         self._current = node
         if node.scope is not None:
@@ -285,7 +285,7 @@ class Emitter:
         if make is None:
             return tensor.name
         name = tensor.name
-        if self._owners.setdefault(name, make) is not make:  # what was derived from it has taken its name
+        if self._owners.setdefault(name, make) is not make:  # an initializer derived from it has its name
             if make not in self._renamed:
                 self._renamed[make] = self._namer(f"{name}.original")
             name = self._renamed[make]
@@ -323,7 +323,7 @@ class Emitter:
 
 
 def _marks(node: Node) -> tuple[str, list[StringStringEntryProto]]:
-    """What stands before the names of what a node becomes, and the properties that say where it came from."""
+    """The prefix of names for a node, and the metadata that says which layer and source line it is from."""
     props = []
     if node.scope is not None:
         props.append(StringStringEntryProto(key="dagir.layer", value=node.scope.path))

@@ -1,4 +1,4 @@
-"""Running an ONNX model on onnxruntime, on the device that was asked for or not at all."""
+"""Runs an ONNX model on onnxruntime, on the requested device and on no other."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ from dagir_onnx.weights import embed, lend, size_of
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 # TF32 would keep ten bits of a float32's mantissa, and the answers would not be those of the other backends.
 _PROVIDER_OPTIONS: dict[str, dict[str, str]] = {"cpu": {}, "cuda": {"use_tf32": "0"}}
-KEPT = "model.onnx"
-# Arithmetic on a few sizes: onnxruntime keeps it on the host, where shapes are needed.
+MODEL_FILE = "model.onnx"
+# arithmetic on a few sizes: onnxruntime leaves it on the CPU, where shapes are needed
 HOST_OPS = frozenset(
     {"Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "Slice", "Cast", "Add", "Sub", "Mul", "Div", "Min", "Max"}
 )
 
 
 def check_device(device: str) -> None:
-    """Raise ArgumentError for an unknown device, BackendError for one that this onnxruntime has not."""
+    """Raise ArgumentError for an unknown device, BackendError for one that this onnxruntime does not have."""
     if device not in _PROVIDERS:
         raise ArgumentError(f"unknown device {device!r}", remedy="use device='cpu' or device='cuda'")
     available = onnxruntime.get_available_providers()
@@ -81,7 +81,7 @@ class OnnxExecutable(Executable):
 
     @property
     def artifact(self) -> ModelProto:
-        """The ONNX model, its weights inside. Raises BackendError past 2 GiB: save it in place of that."""
+        """The ONNX model, with its weights inside. Raises BackendError above 2 GiB: call `save` instead."""
         if size_of(self._initializers) > EMBEDDED_LIMIT:
             raise BackendError("the weights exceed 2 GiB, the limit of one protobuf message", remedy="use save(path)")
         with self._lock:
@@ -95,7 +95,7 @@ class OnnxExecutable(Executable):
     def save(self, path: str | os.PathLike[str], *, external_data: bool | None = None, overwrite: bool = True) -> Path:
         """Write the model; weights go beside it in `<name>.data` past 2 GiB, or where external_data is True.
 
-        Nothing half-written is left: a temporary file is renamed. Raises FileError.
+        A temporary file is renamed, so that no incomplete file remains. Raises FileError.
         """
         with self._weights.seen():
             return write(self._model, self._initializers, Path(path), external_data=external_data, overwrite=overwrite)
@@ -121,7 +121,7 @@ class OnnxExecutable(Executable):
                 session = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
             except REFUSALS as error:
                 raise self._refused(error) from None
-        session.lent = lent  # it reads this memory as long as it lives, which may be longer than the executable
+        session.lent = lent  # the session reads this memory, and may live longer than the executable
         if self.device == "cuda":
             _refuse_other_devices(session)
         return session
@@ -131,9 +131,9 @@ class OnnxExecutable(Executable):
 
     @contextlib.contextmanager
     def _source(self, options: Any) -> Iterator[tuple[str | bytes, Any]]:
-        """The bytes of a model whose weights the options hold, or a path: a user's own options stay as they are.
+        """The bytes of a model whose weights are in the options, or a path, for the user's own options are not changed.
 
-        And what must live as long as the session.
+        Then the objects that must live as long as the session.
         """
         try:
             with tempfile.TemporaryDirectory(prefix="dagir-", ignore_cleanup_errors=True) as folder:
@@ -168,11 +168,11 @@ class OnnxExecutable(Executable):
 
     @cached_property
     def _loses_nan(self) -> Node | None:
-        """A node whose CPU kernel does not keep NaN (onnxruntime 1.32): the answers would not be the model's."""
+        """A node whose CPU kernel drops NaN (onnxruntime 1.32), so that the answers would be wrong."""
         return first_of(self._graph, (ops.LSTM, ops.GRU, ops.MaxPool))
 
     def _refuse_fatal(self, arrays: Sequence[Array]) -> None:
-        """Raise FeedError for a batch of 0 where it would not fail but end the process (onnxruntime 1.32)."""
+        """Raise FeedError for a batch of 0 where onnxruntime 1.32 would end the process."""
         node = None if all(array.size for array in arrays) else first_of(self._graph, (ops.LSTM, ops.GRU, ops.Scan))
         if node is not None:
             raise FeedError(
@@ -188,11 +188,11 @@ class OnnxExecutable(Executable):
         return self._model
 
     def points(self) -> Mapping[str, str]:
-        """The values of the model that a node of the file makes, and the node's name."""
+        """The points that a node of the file makes, and the node's name."""
         return {name: point.node for name, point in self._points.items()}
 
     def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
-        """A session of the same options with further outputs."""
+        """A session with the same options and more outputs."""
         points = [self._points[name] for name in names]
         feeds = dict(zip((name for name, _ in self.signature.inputs), as_objects(arrays), strict=True))
         found = self._watch()(feeds, [point.tensor for point in points])
@@ -206,14 +206,14 @@ class OnnxExecutable(Executable):
 
     def keep(self, folder: Path) -> Kept | None:
         """An .onnx file, run by onnxruntime itself where NumPy has all dtypes of its interface."""
-        self._keep(folder / KEPT)
+        self._keep(folder / MODEL_FILE)
         outputs = [name for name, _ in self.signature.outputs]
         if any(type.dtype is DType.BFLOAT16 for _, type in (*self.signature.inputs, *self.signature.outputs)):
-            return Kept(f'dagir.backend("onnx").open("{KEPT}", model)(feeds)')
+            return Kept(f'dagir.backend("onnx").open("{MODEL_FILE}", model)(feeds)')
         options = "" if self.device == "cpu" else f", providers={[_PROVIDERS[self.device]]}"
         one = len(outputs) == 1
         run = f"run({None if one else outputs}, feeds){'[0]' if one else ''}"
-        return Kept(f'onnxruntime.InferenceSession("{KEPT}"{options}).{run}', ("onnxruntime",))
+        return Kept(f'onnxruntime.InferenceSession("{MODEL_FILE}"{options}).{run}', ("onnxruntime",))
 
     def _keep(self, path: Path) -> None:
         self.save(path)
@@ -225,7 +225,7 @@ class OnnxExecutable(Executable):
         return Watch(self.artifact, options, providers, folder, self._refused)
 
     def _run_bound(self, feeds: dict[str, Array]) -> list[Array]:
-        """NumPy has no bfloat16 of its own, so values cross as OrtValues over the same bytes."""
+        """With OrtValues over the bytes of the arrays, for NumPy itself has no bfloat16."""
         binding = self.session.io_binding()
         for name, array in feeds.items():
             contiguous = np.ascontiguousarray(array)
@@ -249,7 +249,7 @@ class OnnxPart(OnnxExecutable):
 
 
 def _refuse_other_devices(session: Any) -> None:
-    """Raise BackendError where CUDA did not start, or where a node that computes was put on the CPU in silence."""
+    """Raise BackendError where CUDA did not start, or where onnxruntime placed a computing node on the CPU."""
     if _PROVIDERS["cuda"] not in session.get_providers():
         raise BackendError(
             "device 'cuda' was asked for, and onnxruntime could not start it",
@@ -268,7 +268,7 @@ def _refuse_other_devices(session: Any) -> None:
 
 
 def as_objects(arrays: Sequence[Array]) -> list[Array]:
-    """onnxruntime takes text as Python's strings."""
+    """The arrays for onnxruntime, which takes text as Python strings."""
     return [array.astype(object) if array.dtype.kind == "T" else array for array in arrays]
 
 

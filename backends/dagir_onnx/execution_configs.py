@@ -46,7 +46,7 @@ def _options(level: str) -> Any:
 
 
 class Reference(Executable):
-    """onnx's own evaluator in Python, on the file as dagir writes it. Slow, and written by other people."""
+    """onnx's own evaluator in Python, on the file as dagir writes it. Slow, but independent of onnxruntime."""
 
     def __init__(self, backend: Backend, model: Model | Graph) -> None:
         super().__init__(graph_of(model), signature(model))
@@ -54,11 +54,11 @@ class Reference(Executable):
         self._evaluator = ReferenceEvaluator(self.artifact)
 
     def points(self) -> Mapping[str, str]:
-        """The values of the model that a node of the file makes, and the node's name."""
+        """The points that a node of the file makes, and the node's name."""
         return {name: point.node for name, point in marked_points(self.artifact).items()}
 
     def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
-        """The evaluator on the model with further outputs."""
+        """The evaluator on the model with more outputs."""
         points = marked_points(self.artifact)
         watched = ModelProto()
         watched.CopyFrom(self.artifact)

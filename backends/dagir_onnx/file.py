@@ -1,6 +1,6 @@
-"""Writing .onnx files: straight from the arrays, to a temporary file that is renamed.
+"""Writes .onnx files: directly from the arrays, to a temporary file that is renamed.
 
-The file is written field by field, as protobuf lays it out, so that no weight is ever copied into a message.
+The file is written field by field in protobuf's format, so that no weight is copied into a message.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from dagir.support.file_replacement import check_free, put
 from dagir.support.paths import checked
 from dagir_onnx.weights import SMALL, Initializers, bytes_of, header, size_of, write_data, write_numbers
 
-EMBEDDED_LIMIT = 2**31 - 2**24  # protobuf ends at 2 GiB; the graph needs some of it
+EMBEDDED_LIMIT = 2**31 - 2**24  # protobuf's limit is 2 GiB; the graph needs some of it
 
 
 def write(
     model: ModelProto, initializers: Initializers, path: Path, *, external_data: bool | None, overwrite: bool
 ) -> Path:
-    """Write the model, which holds no weights itself, and return the path. The same model gives the same bytes.
+    """Write the model and its weights, and return the path. The same model gives the same bytes.
 
     Raises FileError where the file cannot be written or would replace another.
     """

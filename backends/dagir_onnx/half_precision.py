@@ -1,7 +1,7 @@
 """float16 and bfloat16 where onnxruntime's CPU has no kernel for them: computed in float32, and rounded once.
 
-That is what the NumPy backend does with every half. onnxruntime puts such casts around float16 by itself, but not
-where ONNX's own list of types lacks it; around bfloat16 it puts none, and few of its kernels take it.
+The NumPy backend does so with every half. onnxruntime itself adds such casts around float16, unless ONNX does not list
+float16 for the operator. Around bfloat16 it adds none, and few of its kernels take it.
 """
 
 from __future__ import annotations
@@ -37,20 +37,19 @@ _WITH_BFLOAT16: frozenset[type[Op]] = frozenset(
         ops.Transpose,
     }
 )
-"""Those that move numbers and do not compute: their CPU kernels take any dtype."""
+"""Ops that move numbers and do not compute: their CPU kernels take any dtype."""
 
 
 def apply_rule(node: Node, emit: Emitter, operands: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
-    """What the rule of a node writes, on float32 in place of halves where the CPU has no kernel for these."""
-    rule = rules[type(node.op)]
+    """The results of a node by its rule, in float32 in place of halves where the CPU has no kernel for these."""
     if emit.device != "cpu" or not _lacks_a_kernel(node):
-        found = rule(node.op, emit, *operands)
-        return found if isinstance(found, tuple) else (found,)
+        results = rules[type(node.op)](node.op, emit, *operands)
+        return results if isinstance(results, tuple) else (results,)
     wide = [widened(emit, tensor) for tensor in operands]
     with emit.at(copy_node(node, tuple(_wide(value) for value in node.inputs))):
-        found = rule(node.op, emit, *wide)
-    results = found if isinstance(found, tuple) else (found,)
-    return tuple(narrowed(emit, tensor, value.dtype) for tensor, value in zip(results, node.outputs, strict=True))
+        results = rules[type(node.op)](node.op, emit, *wide)
+    pairs = zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True)
+    return tuple(narrowed(emit, result, value.dtype) for value, result in pairs)
 
 
 def _lacks_a_kernel(node: Node) -> bool:
@@ -67,7 +66,7 @@ def _wide(value: Value | None) -> Value | None:
 
 
 def widened(emit: Emitter, tensor: Tensor | None) -> Tensor | None:
-    """A half-precision tensor as float32: the CPU lacks kernels for halves, and sums want the bits."""
+    """A half-precision tensor as float32, for kernels that do not exist for halves, and for accurate sums."""
     if tensor is None or tensor.type.dtype not in _HALVES:
         return tensor
     wide = tensor.type.with_dtype(DType.FLOAT32)

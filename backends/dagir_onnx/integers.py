@@ -1,4 +1,4 @@
-"""Integers where onnxruntime's own kernels end the process, go by way of floats, or are missing."""
+"""Integer arithmetic where onnxruntime's kernels end the process, compute with floats, or are missing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def divided(emit: Emitter, x1: Tensor, x2: Tensor, divide: Division, op_name: st
 
 
 def power(emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
-    """By squaring, for Pow goes by way of floats: it rounds, and stops at the ends in place of wrapping."""
+    """By squaring. Pow computes with floats: it rounds, and saturates in place of wrapping."""
     dtype = x1.type.dtype
     wide = DType.INT64 if dtype is DType.UINT64 else _WIDER.get(dtype, dtype)
     base, bits = cast(emit, x1, wide), dtype.numpy.itemsize * 8
@@ -90,7 +90,7 @@ def _to_the(emit: Emitter, base: Tensor, exponent: int, one: Tensor) -> Tensor:
 
 
 def rounded_in(emit: Emitter, x: Tensor, dtype: DType) -> Tensor:
-    """A float as an integer, towards zero, within the ends of the integer; NaN is 0."""
+    """A float as an integer, rounded towards zero, within the integer's range; NaN is 0."""
     x = cast(emit, x, DType.FLOAT32) if x.type.dtype.numpy.itemsize < 4 else x
     ends, kind = np.iinfo(dtype.numpy), x.type.dtype
     zero, low = emit.constant(0, kind), emit.constant(float(ends.min), kind)
@@ -110,10 +110,10 @@ def rounded_in(emit: Emitter, x: Tensor, dtype: DType) -> Tensor:
 
 
 def multiplied(emit: Emitter, x: Tensor, axis: int) -> Tensor:
-    """The product along an axis, which is gone then.
+    """The product along an axis, which is removed.
 
-    A one is put at its end, for a Scan takes no axis of size 0; and it is moved to the front, for along another axis
-    a Scan over no elements ends the process (onnxruntime 1.32).
+    A one is appended to the axis, for a Scan takes no axis of size 0. The axis is moved to the front: along another
+    axis, a Scan without elements ends the process (onnxruntime 1.32).
     """
     kept = x.type.with_shape((*x.type.shape[:axis], *x.type.shape[axis + 1 :]))
     pads = [0] * x.type.rank
@@ -133,7 +133,7 @@ def multiplied(emit: Emitter, x: Tensor, axis: int) -> Tensor:
 
 
 def shift_amount(emit: Emitter, x2: Tensor) -> Tensor:
-    """Places to shift by, held from 0 to the width less one."""
+    """How far to shift, limited to 0 and the width minus one."""
     dtype = x2.type.dtype
     wide = DType.INT32 if dtype in _NARROW else dtype
     ends = [emit.constant(number, wide) for number in (0, 8 * dtype.numpy.itemsize - 1)]

@@ -26,7 +26,7 @@ class _Calculator:
         return found
 
     def choose(self, op_type: str, x: Tensor, bound: float, yes: Tensor | float, no: Tensor | float) -> Tensor:
-        """`yes` where x compares so with the bound, else `no`."""
+        """`yes` where the comparison of x with the bound is true, else `no`."""
         return self("Where", self(op_type, x, bound), yes, no)
 
     def polynomial(self, t: Tensor, *coefficients: float) -> Tensor:
@@ -38,7 +38,7 @@ class _Calculator:
 
 
 def weights_at_run_time(emit: Emitter, op: ops.Resize, size: Dim, target: Dim, centres: Tensor, dtype: DType) -> Tensor:
-    """f[target, size], every row summing to 1. centres: f[target], of the result's pixels on the input's axis."""
+    """f[target, size], with rows of sum 1. centres: f[target], the places of the result's pixels on the axis."""
     of = _Calculator(emit)
     places = of("Sub", centres, 0.5)
     if op.interpolation == "bicubic" and not op.antialias:

@@ -28,7 +28,7 @@ def einsum(op: ops.Einsum, emit: Emitter, *xs: Tensor) -> Tensor:
 
 @rules.rule(ops.Embedding)
 def embedding(op: ops.Embedding, emit: Emitter, ids: Tensor, table: Tensor) -> Tensor:
-    """An id below 0 would count from the end in Gather; sent past the end, it is the error that it is elsewhere."""
+    """Gather would count an id below 0 from the end. It is moved past the end, an error, as in the other backends."""
     rows = table.type.shape[0]
     if ids.type.dtype not in ("int32", "int64"):
         ids = emit("Cast", ids, to=7, type=ids.type.with_dtype(DType.INT64))

@@ -1,8 +1,12 @@
-"""The loop: walk the nodes in order, look up the rule, keep the tensor's name; then the ModelProto."""
+"""The ONNX lowering. It keeps a Tensor for each value: its name in the ONNX graph, and its type.
+
+`model_proto` lowers a graph to a ModelProto. The loop walks the nodes in order, looks up the rule of each, which writes
+ONNX nodes with the Emitter, and keeps the results.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 from onnx import ModelProto, NodeProto, OperatorSetIdProto, helper
@@ -11,7 +15,6 @@ from dagir.errors import DagirError
 from dagir.ir.graph import Graph, Value
 from dagir.ir.leaves import is_leaf
 from dagir.ir.naming import value_names
-from dagir.ir.types import TensorType
 from dagir.modeling.signature import Signature
 from dagir.runtime.backend import at_node
 from dagir_onnx.dtypes import value_info
@@ -20,18 +23,42 @@ from dagir_onnx.half_precision import apply_rule
 from dagir_onnx.targets import IR_VERSIONS
 
 
+def model_proto(
+    graph: Graph, signature: Signature, opset: int, metadata: Mapping[str, str] = {}, device: str = "cpu"
+) -> tuple[ModelProto, dict[str, Tensor]]:
+    """The ONNX model of a graph without its weights, and the initializers to put into it or beside it.
+
+    device: the device that runs the model; rules avoid kernels that are wrong there.
+    """
+    emit = emit_graph(graph, signature, opset, device)
+    inputs = [value_info(name, type) for name, type in signature.inputs]
+    _write_outputs(graph, signature, emit)
+    outputs = [value_info(name, type) for name, type in signature.outputs]
+    if any(len(node.outputs) > 1 for node in graph.nodes):
+        _drop_unread(emit, [name for name, _ in signature.outputs])
+    proto = helper.make_graph(emit.nodes, graph.name, inputs, outputs)
+    dagir_version = version("dagir")
+    model = helper.make_model(
+        proto,
+        opset_imports=_opsets(emit, opset),
+        ir_version=IR_VERSIONS[opset],
+        producer_name="dagir",
+        producer_version=dagir_version,
+    )
+    helper.set_model_props(model, {"dagir.version": dagir_version, **metadata})
+    return model, emit.initializers
+
+
 def emit_graph(graph: Graph, signature: Signature, opset: int, device: str = "cpu") -> Emitter:
-    """Lower every node. Raises UnsupportedOp and whatever a rule raises, with the node named."""
+    """The loop: write the nodes of a graph. Raises UnsupportedOp and whatever a rule raises, with the node named."""
     names = value_names(graph, [name for name, _ in signature.outputs])
     names.update({value: name for value, (name, _) in zip(graph.inputs, signature.inputs, strict=True)})
     emit = Emitter(opset, names, device, [name for name, _ in signature.outputs])
-    tensors = dict(zip(graph.inputs, emit.declare_inputs(graph.inputs), strict=True))
+    values = dict(zip(graph.inputs, emit.declare_inputs(graph.inputs), strict=True))
     outputs = set(graph.outputs)
 
     def read(value: Value) -> Tensor:
-        if value not in tensors:
-            tensors[value] = emit.leaf(value)
-        return tensors[value]
+        return values[value] if value in values else emit.leaf(value)
 
     for node in graph.nodes:
         operands = [None if value is None else read(value) for value in node.inputs]
@@ -40,58 +67,49 @@ def emit_graph(graph: Graph, signature: Signature, opset: int, device: str = "cp
             results = apply_rule(node, emit, operands)
         except DagirError as error:
             raise at_node(error, node) from None
-        for value, tensor in zip(node.outputs, results, strict=True):
-            tensors[value] = emit.finish(value, tensor, start, value in outputs)
+        for value, result in zip(node.outputs, results, strict=True):
+            values[value] = emit.finish(value, result, start, value in outputs)
     return emit
 
 
-def model_proto(
-    graph: Graph, signature: Signature, opset: int, metadata: Mapping[str, str] = {}, device: str = "cpu"
-) -> tuple[ModelProto, dict[str, Tensor]]:
-    """The model without its weights, and the initializers to put in or beside it.
+def emit_subgraph(emit: Emitter, graph: Graph, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The loop within a node: write the nodes of its body for these inputs, and return the outputs."""
+    values = dict(zip(graph.inputs, tensors, strict=True))
 
-    device: what it shall run on; rules go around kernels that are wrong there.
-    """
-    emit = emit_graph(graph, signature, opset, device)
-    inputs = [value_info(name, type) for name, type in signature.inputs]
-    outputs = [value_info(name, type) for name, type in _final_outputs(graph, signature, emit)]
-    if any(len(node.outputs) > 1 for node in graph.nodes):
-        _sweep(emit, [name for name, _ in signature.outputs])
-    made_by = version("dagir")
-    proto = helper.make_graph(emit.nodes, graph.name, inputs, outputs)
-    model = helper.make_model(
-        proto,
-        opset_imports=_opsets(emit, opset),
-        ir_version=IR_VERSIONS[opset],
-        producer_name="dagir",
-        producer_version=made_by,
-    )
-    helper.set_model_props(model, {"dagir.version": made_by, **metadata})
-    return model, emit.initializers
+    def read(value: Value) -> Tensor:
+        return values[value] if value in values else emit.leaf(value)
+
+    for node in graph.nodes:
+        operands = [None if value is None else read(value) for value in node.inputs]
+        with emit.at(node):
+            results = apply_rule(node, emit, operands)
+        for value, result in zip(node.outputs, results, strict=True):
+            values[value] = Tensor(result.name, value.type, result.make)
+    return [read(value) for value in graph.outputs]
 
 
 def _opsets(emit: Emitter, opset: int) -> list[OperatorSetIdProto]:
-    """The version of each domain that the nodes are from."""
-    found = [helper.make_opsetid("", opset)]
+    """The version of each operator domain that the nodes use."""
+    opsets = [helper.make_opsetid("", opset)]
     if any(proto.domain == "ai.onnx.ml" for proto in emit.nodes):
-        found.append(helper.make_opsetid("ai.onnx.ml", 3))
-    return found
+        opsets.append(helper.make_opsetid("ai.onnx.ml", 3))
+    return opsets
 
 
-def _sweep(emit: Emitter, outputs: list[str]) -> None:
-    """Drop what nobody reads: a rule lowers every output of its op, such as the sequence of an LSTM and its state."""
+def _drop_unread(emit: Emitter, outputs: list[str]) -> None:
+    """Drop nodes whose results are not read: a rule writes every output of its op, read or not."""
     needed = set(outputs)
-    kept = []
+    read = []
     for proto in reversed(emit.nodes):
         if not needed.isdisjoint(proto.output):
-            kept.append(proto)
+            read.append(proto)
             needed.update(_reads(proto))
-    emit.nodes = kept[::-1]
+    emit.nodes = read[::-1]
     emit.initializers = {name: tensor for name, tensor in emit.initializers.items() if name in needed}
 
 
 def _reads(proto: NodeProto) -> list[str]:
-    """The names that a node reads, those that its subgraphs read among them."""
+    """The names that a node and its subgraphs read."""
     names, pending = [], [proto]
     while pending:
         node = pending.pop()
@@ -101,16 +119,15 @@ def _reads(proto: NodeProto) -> list[str]:
     return names
 
 
-def _final_outputs(graph: Graph, signature: Signature, emit: Emitter) -> list[tuple[str, TensorType]]:
-    """Outputs that are inputs, weights, or one value twice need an Identity of their own."""
-    made = {name for proto in emit.nodes for name in proto.output}
+def _write_outputs(graph: Graph, signature: Signature, emit: Emitter) -> None:
+    """Write an Identity for each output that is an input, a weight, or the same value as another output."""
+    written = {name for proto in emit.nodes for name in proto.output}
     seen: set[str] = set()
     for value, (name, type) in zip(graph.outputs, signature.outputs, strict=True):
         if name not in made or name in seen:
             source = emit.leaf(value) if is_leaf(value) else None
             first = graph.outputs.index(value)
             known = signature.outputs[first][0] if first < len(signature.outputs) and value.node else value.name
-            emit("Identity", source or Tensor(known, type))
+            emit("Identity", leaf or Tensor(known, type))
             emit.nodes[-1].output[0] = name
         seen.add(name)
-    return list(signature.outputs)

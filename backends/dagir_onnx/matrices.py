@@ -13,7 +13,7 @@ _NARROW = (DType.INT8, DType.INT16, DType.UINT8, DType.UINT16)
 
 @rules.rule(ops.Tril, ops.Triu)
 def triangle(op: ops.Tril, emit: Emitter, x: Tensor) -> Tensor:
-    """The runtime cuts no integers but int32 and int64: the others go by way of those."""
+    """onnxruntime has Trilu for int32 and int64 only: other integers are cast to these."""
     dtype = x.type.dtype
     wide = DType.INT32 if dtype in _NARROW else DType.INT64 if dtype in (DType.UINT32, DType.UINT64) else dtype
     x = emit("Cast", x, to=TO_ONNX[wide]) if wide is not dtype else x

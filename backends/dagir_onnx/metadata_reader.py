@@ -1,4 +1,4 @@
-"""Reading what an .onnx file says of itself, without its weights: fields are walked in the mapped file, and skipped."""
+"""Reads an .onnx file without its weights: it walks the fields in the mapped file, and skips those of weights."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _TOLD = (
 
 
 def skim(path: Path) -> ModelProto:
-    """The model in a file, its initializers without numbers. Raises FileError."""
+    """The model in a file, with initializers that have no numbers. Raises FileError."""
     require_file(path)
     try:
-        with path.open("rb") as file:  # the map goes with the last view of it
+        with path.open("rb") as file:  # the map is closed with its last view
             return _skim(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error
@@ -59,7 +59,7 @@ def _skim_graph(view: memoryview, graph: GraphProto) -> None:
 
 
 def _fields(view: memoryview) -> Iterator[tuple[int, int, int, int]]:
-    """The number of each field, and where it, its value and what follows begin. Raises ValueError."""
+    """For each field its number, and where the field, its value and the next field begin. Raises ValueError."""
     at = 0
     while at < len(view):
         start = at

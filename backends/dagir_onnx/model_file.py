@@ -1,4 +1,4 @@
-"""An .onnx file that exists: run it as it stands, or tell what it holds."""
+"""A given .onnx file: runs it as it is, or describes it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dagir.ir.graph import Graph
 from dagir.modeling.model import Model
 from dagir.runtime.backend import Executable, FileSummary, graph_of, signature
 from dagir.support.paths import checked
-from dagir_onnx import untrusted_proto as received
+from dagir_onnx import untrusted_proto
 from dagir_onnx.executable import OnnxExecutable, OnnxPart, check_device
 from dagir_onnx.metadata_reader import skim
 from dagir_onnx.points import Watch, cut_out
@@ -41,13 +41,13 @@ class OnnxFile(OnnxExecutable):
         checked(self.path, as_text=True)
         if not self.path.exists():
             raise FileError(f"there is no file {self.path}")
-        received.check(skim(self.path), self.path)  # before onnxruntime, which trusts it, opens it
+        untrusted_proto.check(skim(self.path), self.path)  # onnxruntime opens it next, and trusts it
         self._check_names()
 
     @property
     def artifact(self) -> ModelProto:
-        """The ONNX model, read anew; its external weights stay outside."""
-        return received.read(self.path)
+        """The ONNX model, read again at each access; its external weights stay outside."""
+        return untrusted_proto.read(self.path)
 
     @contextlib.contextmanager
     def _source(self, options: Any) -> Iterator[tuple[str, None]]:
@@ -57,17 +57,17 @@ class OnnxFile(OnnxExecutable):
         return self.artifact
 
     def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> OnnxExecutable:
-        """The nodes of the file between these points, with the file's own weights, brought in from outside."""
+        """The nodes of the file between these points, with the file's weights, external ones included."""
         known = {point: self._points[point] for point in (*inputs.values(), output) if point in self._points}
-        proto = cut_out(received.read_whole(self.path), model, inputs, output, known)
+        proto = cut_out(untrusted_proto.read_whole(self.path), model, inputs, output, known)
         return OnnxPart(model.graph, model.signature, proto, {}, self.device, self._options)
 
     def _keep(self, path: Path) -> None:
-        """A copy, with the weights that lie outside brought beside it."""
+        """A copy, with a copy of its external weights beside it."""
         weights = self.artifact.graph.initializer
         if any(tensor.data_location == TensorProto.EXTERNAL for tensor in weights):
             onnx.save_model(
-                received.read_whole(self.path), path, save_as_external_data=True, location=f"{path.name}.data"
+                untrusted_proto.read_whole(self.path), path, save_as_external_data=True, location=f"{path.name}.data"
             )
         else:
             shutil.copyfile(self.path, path)
@@ -94,7 +94,7 @@ class OnnxFile(OnnxExecutable):
 def describe_file(path: str | os.PathLike[str]) -> FileSummary:
     """Inputs, outputs, how often each op occurs, and the weights. Raises FileError."""
     model = skim(Path(path))
-    received.check(model, Path(path))
+    untrusted_proto.check(model, Path(path))
     weights = {tensor.name for tensor in model.graph.initializer}
     opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
     return FileSummary(

@@ -1,4 +1,4 @@
-"""Normalizations: native where the axes are those that ONNX takes, else written out."""
+"""Normalizations: ONNX's own where it has these axes, else as single operations."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def _native(
 
 
 def _native_of_two(emit: Emitter, x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
-    """Two vectors instead of four, over a mean of 0 and a variance of 1.
+    """Two vectors instead of four, with a mean of 0 and a variance of 1.
 
-    Still the op, since onnxruntime keeps channels in blocks through it but not through Mul and Add, which made
-    DenseNet121 1.15 times as slow.
+    Still BatchNormalization: onnxruntime keeps channels in blocks through it, but not through Mul and Add. With these,
+    DenseNet121 took 1.15 times as long.
     """
     zeros, ones = (emit.filled(number, scale.type) for number in (0, 1))
     y: Tensor = emit("BatchNormalization", x, scale, offset, zeros, ones, epsilon=0.0)
@@ -56,7 +56,7 @@ def _native_of_two(emit: Emitter, x: Tensor, scale: Tensor, offset: Tensor) -> T
 
 
 def _holds_epsilon(dtype: DType) -> bool:
-    """Whether epsilon may be an attribute: those are float32, which moves a float64 answer."""
+    """Whether epsilon can be an attribute: attributes are float32, which changes a float64 answer."""
     return dtype is not DType.FLOAT64
 
 
@@ -73,7 +73,7 @@ def _folded(
     var: Tensor,
     kind: TensorType,
 ) -> tuple[Tensor, Tensor]:
-    """The scale and offset of x, both computed in float64 when the file is written, in a shape that meets its axis."""
+    """The scale and offset of x, computed in float64 when the file is written, with a shape that broadcasts."""
     how = f"of {'/'.join(tensor.name if tensor else '' for tensor in (gamma, beta, mean, var))} at {op.epsilon}"
 
     def wide(tensor: Tensor | None, default: float) -> Array:
@@ -122,7 +122,7 @@ def layer_norm(
 def group_norm(
     op: ops.GroupNorm, emit: Emitter, x: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None
 ) -> Tensor:
-    """Not GroupNormalization-21: its body takes the variance as mean(x**2) - mean(x)**2, which cancels."""
+    """Not GroupNormalization-21: it computes the variance as mean(x**2) - mean(x)**2, which cancels."""
     dtype, rank, shape = x.type.dtype, x.type.rank, x.type.shape
     x, gamma, beta = (widened(emit, tensor) for tensor in (x, gamma, beta))  # type: ignore[assignment]
     kind = x.type.with_shape(op.split(shape))

@@ -1,8 +1,9 @@
-"""Watching an ONNX model: which of its tensors are values of the model it was made from, and runs that show them.
+"""Points in an ONNX model: which of its tensors are values of the original model, and runs that return them.
 
-The file itself says so, in few bytes: a node's metadata ("dagir.value") has HOW:NAME for each value that it makes.
-NAME is the value's; empty where it is that of the tensor, and after "TENSOR=" where the node makes several. HOW is
-AXES or SHAPE;AXES: the reshape, then the transpose, that give the value as it was written. Each is empty where none is.
+The file itself says so, in few bytes: the metadata of a node ("dagir.value") has HOW:NAME for each value that it makes.
+NAME is the name of the value. It is empty where the tensor has the same name, and comes after "TENSOR=" where the node
+makes several. HOW is AXES or SHAPE;AXES: the reshape, then the transpose, that give the value of the original model;
+each is empty where none is needed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _VALUE = "dagir.value"
 
 @dataclass(frozen=True)
 class Point:
-    """A tensor of the file. shape, axes: what its array is reshaped to, then transposed by, to be the model's value."""
+    """A tensor of the file. Its array, reshaped to `shape` and then transposed by `axes`, is the value of the model."""
 
     tensor: str
     node: str
@@ -81,9 +82,9 @@ def _numbers(text: str) -> tuple[int, ...] | None:
 
 
 class Watch:
-    """Runs of a model that yield tensors from inside it. A session is made for each set of tensors.
+    """Runs of a model that return tensors inside it. There is a session for each set of tensors.
 
-    refused: the error for what onnxruntime says where it makes none.
+    refused: the error for a session that onnxruntime does not create.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Watch:
         self._refused = refused
 
     def __call__(self, feeds: Mapping[str, Array], tensors: Sequence[str]) -> list[Array]:
-        """The arrays of the tensors; the model's own outputs are computed too, as they are without a watch."""
+        """The arrays of the tensors. The model's own outputs are computed too, as in any other run."""
         known = {info.name for info in self._proto.graph.output}
         extra = [ValueInfoProto(name=name) for name in dict.fromkeys(tensors) if name not in known]
         try:
@@ -110,8 +111,8 @@ class Watch:
         return [np.asarray(array) for array in session.run(list(tensors), dict(feeds))]
 
     def _source(self, extra: Sequence[ValueInfoProto]) -> bytes:
-        """The model with more outputs. Messages of protobuf that follow each other are one; nothing is changed."""
-        if self._folder is not None:  # where external weights are looked for
+        """The bytes of the model with more outputs: protobuf merges messages that follow each other."""
+        if self._folder is not None:  # the folder of external weights
             self._options.add_session_config_entry("session.model_external_initializers_file_folder_path", self._folder)
         more = ModelProto(graph=GraphProto(output=extra))
         return self._proto.SerializeToString() + more.SerializeToString()
@@ -155,7 +156,7 @@ def _nodes_before(proto: ModelProto, tensor: str, stops: set[str]) -> list[NodeP
 
 
 def _taken(title: str, point: Point | None, name: str) -> list[NodeProto]:
-    """From an input of the part to the tensor whose place it takes."""
+    """The nodes from an input of the part to the tensor that it replaces."""
     if point is None:
         return _moved(title, name, f"input {title}")
     back = None if point.axes is None else tuple(point.axes.index(axis) for axis in range(len(point.axes)))

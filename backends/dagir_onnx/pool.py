@@ -40,7 +40,7 @@ def average_pool(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
 
 
 def _is_wrong_there(emit: Emitter, pads: Sequence[Dim]) -> bool:
-    """onnxruntime counts the padding on CUDA where it is not the same on both sides: microsoft/onnxruntime#29631."""
+    """On CUDA, onnxruntime counts padding that differs between the two sides: microsoft/onnxruntime#29631."""
     half = len(pads) // 2
     return emit.device == "cuda" and tuple(pads[:half]) != tuple(pads[half:])
 
@@ -70,7 +70,7 @@ def _sum(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
 
 
 def _pads(op: ops.MaxPool | ops.AveragePool, x: Tensor) -> tuple[Dim, ...]:
-    """All before, then all after, as ONNX lists them; () for none."""
+    """All pads at the start, then all at the end, as ONNX lists them; () for none."""
     pairs = op.pads(x.type.shape[2:])
     pads = (*(before for before, _ in pairs), *(after for _, after in pairs))
     return () if all(pad == 0 for pad in pads) else pads
@@ -134,7 +134,7 @@ def _without(x: Tensor, axis: int) -> TensorType:
 
 
 def _gathered(emit: Emitter, x: Tensor, axis: int, number: int) -> tuple[Tensor, Array]:
-    """The windows of an axis on two axes, [number, longest], and the share of each element in the mean of its window.
+    """The windows of an axis as two axes, [number, longest], and the share of each element in the mean of its window.
 
     A shorter window repeats its last element, with a share of 0.
     """

@@ -10,7 +10,7 @@ from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 
-_NARROW = (DType.INT8, DType.INT16, DType.UINT8, DType.UINT16)  # ONNX reduces none of these throughout
+_NARROW = (DType.INT8, DType.INT16, DType.UINT8, DType.UINT16)  # types that ONNX does not allow for every reduction
 _OP_TYPES = {
     ops.ReduceMax: "ReduceMax",
     ops.ReduceMin: "ReduceMin",
@@ -20,13 +20,13 @@ _OP_TYPES = {
 
 
 def _reduce(op_type: str, op: Reduce, emit: Emitter, x: Tensor) -> Tensor:
-    if not op.axes:  # an empty list would mean all of them
+    if not op.axes:  # an empty list would mean all axes
         return emit("Identity", x)
     return emit(op_type, x, emit.ints(*op.axes), keepdims=int(op.keepdims), type=emit.outputs[0].type)
 
 
 def _as_reducible(op_type: str, op: Reduce, emit: Emitter, x: Tensor) -> Tensor:
-    """Types that ONNX or the runtime does not reduce, by way of int32, or of int64."""
+    """The tensor in a type that ONNX and onnxruntime reduce: int32 or int64 for other integers."""
     dtype = x.type.dtype
     wide = DType.INT32 if dtype in _NARROW or dtype is DType.BOOL else DType.INT64 if dtype is DType.UINT32 else dtype
     if wide is dtype:
@@ -37,7 +37,7 @@ def _as_reducible(op_type: str, op: Reduce, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.ReduceMean)
 def mean(op: ops.ReduceMean, emit: Emitter, x: Tensor) -> Tensor:
-    """Over all axes but the first two it is a pool, which onnxruntime computes in the layout of its convolutions."""
+    """Over all axes but the first two, a global pool: onnxruntime computes it in the layout of its convolutions."""
     spatial = tuple(range(2, x.type.rank))
     if op.axes != spatial or x.type.rank not in (4, 5) or x.type.dtype is not DType.FLOAT32:
         return _as_reducible("ReduceMean", op, emit, x)
@@ -48,7 +48,7 @@ def mean(op: ops.ReduceMean, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.ReduceSum)
 def total(op: ops.ReduceSum, emit: Emitter, x: Tensor) -> Tensor:
-    """Of integers by way of int64: onnxruntime adds doubles, and stops at the ends in place of wrapping."""
+    """For integers in int64: onnxruntime adds doubles, and saturates in place of wrapping."""
     dtype = x.type.dtype
     if dtype.is_float or dtype is DType.UINT64 or not op.axes:
         return _reduce("ReduceSum", op, emit, x)
@@ -62,7 +62,7 @@ def total(op: ops.ReduceSum, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.ReduceProd)
 def product(op: ops.ReduceProd, emit: Emitter, x: Tensor) -> Tensor:
-    """Of integers by a Scan over each axis: ReduceProd multiplies doubles."""
+    """For integers a Scan over each axis: ReduceProd multiplies doubles."""
     dtype = x.type.dtype
     if dtype.is_float or not op.axes:
         return _reduce("ReduceProd", op, emit, x)
@@ -76,7 +76,7 @@ def product(op: ops.ReduceProd, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.ReduceAny)
 def any_true(op: ops.ReduceAny, emit: Emitter, x: Tensor) -> Tensor:
-    """How many are true: the largest of none would be true."""
+    """By counting the true ones: ReduceMax of no elements would be true."""
     return _as_reducible("ReduceSum", op, emit, x)
 
 

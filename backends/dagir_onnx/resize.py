@@ -17,7 +17,7 @@ from dagir_onnx.interpolation import weights_at_run_time
 from dagir_onnx.layout import channels_back, channels_first
 from dagir_onnx.rules import rules
 
-_RESIZED = (DType.FLOAT32, DType.FLOAT16, DType.INT32, DType.INT8, DType.UINT8)  # what onnxruntime has kernels for
+_RESIZED = (DType.FLOAT32, DType.FLOAT16, DType.INT32, DType.INT8, DType.UINT8)  # onnxruntime has kernels for these
 
 
 @rules.rule(ops.UpSample)
@@ -33,7 +33,7 @@ def upsample(op: ops.UpSample, emit: Emitter, x: Tensor) -> Tensor:
 
 
 def _repeated(op: ops.UpSample, emit: Emitter, x: Tensor) -> Tensor:
-    """Without Resize: a new axis behind each spatial one, tiled, and merged with it."""
+    """Without Resize: a new axis after each spatial axis, tiled, and merged with it."""
     if op.interpolation != "nearest":
         raise UnsupportedOp(
             f"onnxruntime interpolates no {x.type.dtype}", remedy="cast the input to float32 before upsampling"
@@ -49,9 +49,9 @@ def _repeated(op: ops.UpSample, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.Resize)
 def resize(op: ops.Resize, emit: Emitter, x: Tensor) -> Tensor:
-    """Resize where onnxruntime's is to the letter TensorFlow's; else a Gather, or products with the weights.
+    """Resize where onnxruntime computes the same as TensorFlow; else a Gather, or products with the weights.
 
-    onnxruntime 1.32 has a cubic Resize for channels-first alone, and moves a Transpose past it all the same.
+    onnxruntime 1.32 has a cubic Resize for channels-first only, but moves a Transpose past it anyway.
     """
     dtype = x.type.dtype
     if op.interpolation == "nearest":
@@ -74,7 +74,7 @@ def _resized(op: ops.Resize, emit: Emitter, x: Tensor, **attributes: Any) -> Ten
 
 
 def _nearest(op: ops.Resize, emit: Emitter, x: Tensor) -> Tensor:
-    """Resize may take the other pixel where a place, as TensorFlow reckons it in float32, is between two."""
+    """By Gather: between two pixels Resize may take another one than TensorFlow, which computes in float32."""
     old = [x.type.shape[axis] for axis in op.spatial_axes]
     if x.type.dtype in _RESIZED and all(_has_no_middle(*pair) for pair in zip(old, op.size, strict=True)):
         at = "half_pixel"
@@ -103,7 +103,7 @@ def _nearest_pixels(emit: Emitter, size: Dim, target: Dim) -> Tensor:
 
 
 def _centres(emit: Emitter, size: Dim, target: Dim) -> Tensor:
-    """f[target]: where the centre of each pixel of the result is on the axis of the input, in float32."""
+    """f[target]: the place of each pixel's centre on the axis of the input, in float32."""
     float32 = TensorType(DType.FLOAT32, (1,))
 
     def number(dim: Dim) -> Tensor:

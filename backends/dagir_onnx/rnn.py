@@ -1,8 +1,8 @@
 """Recurrences as ONNX's own LSTM, GRU and RNN, exact for any mask.
 
-ONNX runs a prefix of each row (sequence_lens), Keras skips masked steps wherever they are. So the steps that count
-are moved to the front of their row, the native op runs on as many as there are, and y is read back from there:
-y[t] is the output of the last counted step up to t, which is number cumsum(mask)[t] - 1.
+ONNX runs a prefix of each row (sequence_lens); Keras skips masked steps anywhere. So the steps that count are moved to
+the front of their row, and the operator runs on these. Then the outputs are moved back: y[t] is the output of the last
+counted step up to t, which has the number cumsum(mask)[t] - 1.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from dagir.ops.steps import as_scan
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.half_precision import narrowed, widened
+from dagir_onnx.lowering import emit_subgraph
 from dagir_onnx.rules import rules
-from dagir_onnx.scan import lower_graph
 
 Recurrence: TypeAlias = ops.LSTM | ops.GRU | ops.SimpleRNN
 
-_NATIVE: dict[type, tuple[str, tuple[int, ...]]] = {  # its name, and where each of its gates stands in Keras's order
+_NATIVE: dict[type, tuple[str, tuple[int, ...]]] = {  # its name, and the places of its gates in Keras's order
     ops.LSTM: ("LSTM", (0, 3, 1, 2)),
     ops.GRU: ("GRU", (0, 1, 2)),
     ops.SimpleRNN: ("RNN", (0,)),
@@ -47,7 +47,7 @@ def recurrence(op: Recurrence, emit: Emitter, *operands: Tensor | None) -> tuple
     dtype = emit.outputs[0].dtype
     if not is_native(op, dtype):
         graph = as_scan(op, [None if tensor is None else tensor.type for tensor in operands])
-        return tuple(lower_graph(emit, graph, [tensor for tensor in operands if tensor is not None]))
+        return tuple(emit_subgraph(emit, graph, [tensor for tensor in operands if tensor is not None]))
     mask = operands[4 + op.states] if len(operands) == 5 + op.states else None
     wide = [widened(emit, tensor) for tensor in operands[: 4 + op.states]]
     wide += [None] * (4 + op.states - len(wide))
@@ -103,12 +103,12 @@ def _native(
 
 
 def native_name(op: Recurrence) -> str:
-    """What ONNX calls it."""
+    """The name of the operator in ONNX."""
     return _NATIVE[type(op)][0]
 
 
 def is_native(op: Recurrence, dtype: DType) -> bool:
-    """Whether ONNX names its activations, and onnxruntime has a kernel: not for float64."""
+    """Whether ONNX has names for its activations, and onnxruntime a kernel, which it has not for float64."""
     return dtype is not DType.FLOAT64 and set(_names(op)) <= _ACTIVATIONS.keys()
 
 
@@ -119,7 +119,7 @@ def _names(op: Recurrence) -> list[str]:
 
 
 def activations_of(*ways: Recurrence) -> dict[str, Any]:
-    """The attributes that name the activations of one way or both; none where they are ONNX's own."""
+    """The attributes that name the activations of one or two directions; none for ONNX's defaults."""
     names = [name for op in ways for name in _names(op)]
     own = ["tanh"] if isinstance(ways[0], ops.SimpleRNN) else ["sigmoid", "tanh", "tanh"][: ways[0].states + 1]
     if names == own * len(ways):
@@ -171,7 +171,7 @@ def bias_of(op: Recurrence, emit: Emitter, bias: Tensor) -> Tensor:
             return both.reshape(2, op.gates, -1)[:, list(order)].reshape(1, -1)
 
         return emit.derived(bias, f"bias of {_NATIVE[type(op)][0]}", arranged, kind)
-    if bias.type.rank == 2:  # a GRU's, whose gates keep their order
+    if bias.type.rank == 2:  # those of a GRU; their order stays
         return cast(Tensor, emit("Reshape", bias, emit.ints(1, -1), type=kind))
     zeros = emit.constant(np.zeros(columns, bias.type.dtype.numpy))
     joined = emit("Concat", _reordered(op, emit, bias), zeros, axis=0)
@@ -180,8 +180,10 @@ def bias_of(op: Recurrence, emit: Emitter, bias: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Counted:
-    """The steps that a mask counts. Tensors: mask bool[n, t]; before, through int64[n, t], how many are counted
-    before a step, and with it; count int64[n, 1]; some bool[n, 1]; lengths int32[n], at least 1."""
+    """The steps that a mask counts.
+
+    Tensors: mask bool[n, t]; before, through int64[n, t], how many are counted before a step, and including it; count
+    int64[n, 1]; some bool[n, 1]; lengths int32[n], at least 1."""
 
     mask: Tensor
     before: Tensor
@@ -204,19 +206,19 @@ class Counted:
         return cls(mask, emit("Sub", through, ones), through, count, some, lengths)
 
     def first(self, emit: Emitter, x: Tensor) -> Tensor:
-        """The rows of x, their counted steps first and in order, the others behind them."""
+        """The rows of x, with the counted steps first and in order, then the others."""
         one = emit.constant(1, np.int64)
         others = emit("Not", self.mask)
         skipped = emit("Cast", others, to=TO_ONNX[DType.INT64], type=self.before.type)
         behind = emit("CumSum", skipped, emit.constant(1, np.int64))
-        here = emit("Sub", emit("Add", self.through, behind), one)  # each step's own number
+        here = emit("Sub", emit("Add", self.through, behind), one)  # the number of each step
         place = emit("Where", self.mask, self.before, emit("Add", self.count, emit("Sub", behind, one)))
         order = emit("ScatterElements", here, place, here, axis=1)
         return cast(Tensor, emit("GatherND", x, emit("Unsqueeze", order, emit.ints(-1)), batch_dims=1))
 
     def spread(self, op: Recurrence, emit: Emitter, y: Tensor) -> Tensor:
-        """y of the counted steps at all steps: zero where none was counted yet, or where masked if op says so."""
-        if op.go_backwards:  # what was counted yet lies behind a step
+        """y at all steps, from y of the counted steps: zero before the first, and at masked steps if the op says so."""
+        if op.go_backwards:  # the steps counted so far come after a step
             found = emit("Less", self.before, self.count, type=self.mask.type)
             place = self.before
         else:
@@ -233,6 +235,6 @@ class Counted:
         )
 
     def or_initial(self, emit: Emitter, final: Tensor, initial: Tensor | None) -> Tensor:
-        """The final state; the initial one in rows without a counted step, whose length had to be 1."""
+        """The final state; in rows without a counted step, which still need a length of 1, the initial state."""
         start = initial or emit.constant(0, final.type.dtype)
         return cast(Tensor, emit("Where", self.some, final, start, type=final.type))

@@ -1,4 +1,4 @@
-"""What onnxruntime says of a model that it does not take, as an error that names the node."""
+"""onnxruntime's errors about a model, as an error that names the node."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dagir_onnx.integers import refused_op
 REFUSALS = (
     *(states.Fail, states.InvalidArgument, states.NoSuchFile, states.NoModel, states.RuntimeException),
     *(states.InvalidProtobuf, states.NotImplemented, states.InvalidGraph, states.EPFail, RuntimeError),
-    UnicodeDecodeError,  # it tells of bytes in the file that are no text
+    UnicodeDecodeError,  # it quotes bytes of the file that are no text
 )
 _FATAL_WHEN_EMPTY = ("LSTM", "GRU", "RNN")
 _NODE = re.compile(r"""node with name '([^']*)'|[Nn]ode \(([^)]*)\)|In Node, \("([^"]*)"|node\. Name:'([^']*)'""")
@@ -28,7 +28,7 @@ _DTYPE = re.compile(r"tensor\((\w+)\)")
 
 
 def refusal(error: Exception, model: ModelProto, device: str) -> BackendError:
-    """The error of a session that could not be made, with the node, its layer and the dtypes of its inputs."""
+    """The error for a session that cannot be created, with the node, its layer and the dtypes of its inputs."""
     text, node = _first_line(error), _node(error, model)
     facts = _facts(text, node)
     if node is None:
@@ -43,7 +43,7 @@ def refusal(error: Exception, model: ModelProto, device: str) -> BackendError:
 
 
 def file_refusal(error: Exception, model: ModelProto, device: str, path: Path) -> DagirError:
-    """The same of a file: a BackendError where a kernel or the device fails, a FileError where the file is at fault."""
+    """The same for a file: a BackendError where a kernel or the device fails, a FileError where the file is wrong."""
     if isinstance(error, (states.NotImplemented, states.EPFail)):
         return refusal(error, model, device).fact("file", str(path))
     node = _node(error, model)
@@ -71,7 +71,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _node(error: Exception, model: ModelProto) -> NodeProto | None:
-    """The node that the first line of an error is about: it has its name, or one of its inputs."""
+    """The node of an error: its first line has the name of the node or of one of its inputs."""
     text = _first_line(error)
     named, read, missing = _NODE.search(text), _INPUT.search(text), _MISSING.search(text)
     found = None
@@ -87,7 +87,7 @@ def _node(error: Exception, model: ModelProto) -> NodeProto | None:
 
 
 def refuse_fatal(model: ModelProto, arrays: Sequence[Array], path: Path) -> None:
-    """Raise FileError for empty arrays where they would not fail but end the process (onnxruntime 1.32)."""
+    """Raise FileError for empty arrays where onnxruntime 1.32 would end the process."""
     if all(array.size for array in arrays):
         return
     node = next((node for node in _nodes(model) if node.op_type in _FATAL_WHEN_EMPTY), None)
@@ -99,7 +99,7 @@ def refuse_fatal(model: ModelProto, arrays: Sequence[Array], path: Path) -> None
 
 
 def _nodes(model: ModelProto) -> Iterator[NodeProto]:
-    """Every node, those in subgraphs and functions too."""
+    """Every node, including those in subgraphs and functions."""
     pending = [model.graph.node, *(function.node for function in model.functions)]
     while pending:
         for node in pending.pop():

@@ -1,4 +1,4 @@
-"""Reading and writing at places that values give."""
+"""Reading and writing at indices that are values."""
 
 from __future__ import annotations
 

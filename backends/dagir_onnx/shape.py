@@ -1,4 +1,4 @@
-"""Ops that move elements and compute none."""
+"""Ops that move elements and do not compute."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _Cut: TypeAlias = tuple[int, int | None, int]
 
 @rules.rule(ops.Reshape)
 def reshape(op: ops.Reshape, emit: Emitter, x: Tensor) -> Tensor:
-    """One size that is not known when the file is written becomes -1; more are computed when it runs."""
+    """One size that is not known when the file is written becomes -1; further ones are computed at run time."""
     target = list(emit.outputs[0].type.shape)
     unknown = [axis for axis, size in enumerate(target) if isinstance(size, SymbolicDim)]
-    if x.is_initializer and not unknown:  # a weight is reshaped now
+    if x.is_initializer and not unknown:  # a weight is reshaped when the file is written
         how = "reshaped" + "x".join(map(str, target))
         return emit.derived(x, how, lambda array: array.reshape(target), emit.outputs[0].type)
     if len(unknown) == 1 and 0 not in target:
@@ -40,7 +40,7 @@ def expand_dims(op: ops.ExpandDims, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.Squeeze)
 def squeeze(op: ops.Squeeze, emit: Emitter, x: Tensor) -> Tensor:
-    return emit("Squeeze", x, emit.ints(*op.axes)) if op.axes else x  # an empty list would mean all of size 1
+    return emit("Squeeze", x, emit.ints(*op.axes)) if op.axes else x  # an empty list would mean all axes of size 1
 
 
 @rules.rule(ops.BroadcastTo)
@@ -63,7 +63,7 @@ def pad(op: ops.Pad, emit: Emitter, x: Tensor) -> Tensor:
 
 
 def _symmetric(op: ops.Pad, emit: Emitter, x: Tensor) -> Tensor:
-    """ONNX has no mode that repeats the edge, so the mirrored borders are concatenated."""
+    """By concatenation of mirrored borders: ONNX has no mode that repeats the edge."""
     for axis, (before, after) in enumerate(op.pads):
         parts = [_mirrored(emit, x, axis, before - 1, -_END)] if before else []
         parts.append(x)
@@ -87,9 +87,9 @@ def slice_rule(op: ops.Slice, emit: Emitter, x: Tensor) -> Tensor:
 
 
 def _cut_before_stepping_back(op: ops.Slice, emit: Emitter, x: Tensor) -> tuple[Tensor, list[_Cut]]:
-    """ONNX moves a start before the beginning to 0, where Python steps back from it over nothing.
+    """A step below 0 from a start before the first element: ONNX moves it to 0, and Python takes no element.
 
-    So x[-3::-1] is x[:-2][::-1]: the end is cut off, and what is left is walked from its own end.
+    So x[-3::-1] becomes x[:-2][::-1]: the end is cut off, and the rest is read from its own end.
     """
     cuts: list[_Cut] = []
     for axis, start, stop, step in zip(op.axes, op.starts, op.stops, op.steps, strict=True):

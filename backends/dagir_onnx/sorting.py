@@ -1,4 +1,4 @@
-"""Order: sorting, the largest, and places within what is sorted."""
+"""Sorting, the largest elements, and search in sorted arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 
-_WIDER = {DType.UINT16: DType.INT32, DType.UINT32: DType.INT64}  # exact, and TopK of the runtime takes them
+_WIDER = {DType.UINT16: DType.INT32, DType.UINT32: DType.INT64}  # exact, and onnxruntime's TopK takes them
 
 
 def _widened(emit: Emitter, x: Tensor, dtype: DType) -> Tensor:
@@ -16,7 +16,7 @@ def _widened(emit: Emitter, x: Tensor, dtype: DType) -> Tensor:
 
 
 def _sorted(emit: Emitter, x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """All of the axis, ascending, and where it was."""
+    """The whole axis in ascending order, and the indices."""
     wide = _widened(emit, x, _WIDER.get(x.type.dtype, x.type.dtype))
     size = emit("Shape", wide, start=axis, end=axis + 1)
     values, places = emit("TopK", wide, size, outputs=2, axis=axis, largest=0)
@@ -42,7 +42,7 @@ def top_k(op: ops.TopK, emit: Emitter, x: Tensor) -> tuple[Tensor, Tensor]:
 
 @rules.rule(ops.SearchSorted)
 def search_sorted(op: ops.SearchSorted, emit: Emitter, sorted: Tensor, values: Tensor) -> Tensor:
-    """ONNX has no binary search: each value is compared with all, and those that it follows are counted."""
+    """By counting the elements before each value: ONNX has no binary search."""
     follows = emit(
         "Greater" if op.side == "left" else "GreaterOrEqual", emit("Unsqueeze", values, emit.ints(-1)), sorted
     )

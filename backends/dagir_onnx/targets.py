@@ -1,4 +1,4 @@
-"""Which opset a runtime takes."""
+"""The opsets that a runtime supports."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _ONNXRUNTIME = {(1, 14): 18, (1, 15): 19, (1, 17): 20, (1, 18): 21, (1, 21): 22,
 
 
 def choose_opset(opset: int | None = None, target: str | None = None, graph: Graph | None = None) -> int:
-    """The opset to write: the one asked for, or the default unless the target is too old or the graph slower with it.
+    """The opset to write: the requested one, or the default unless the target is too old or the graph slower with it.
 
-    target: "onnxruntime==1.17", or a later part of such a version. Raises ArgumentError that gives the range.
+    target: as "onnxruntime==1.17" or "onnxruntime==1.17.3". Raises ArgumentError with the range.
     """
     newest = NEWEST_OPSET if target is None else _newest_of(target)
     if opset is None:

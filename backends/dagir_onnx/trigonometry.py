@@ -38,6 +38,6 @@ def arctan2(op: ops.Arctan2, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
 
 
 def _is_negative(emit: Emitter, x: Tensor) -> Tensor:
-    """Below 0, or the zero that bears a minus."""
+    """Whether it is below 0, or negative zero."""
     zero = emit.constant(0, x.type.dtype)
     return emit("Or", emit("Less", x, zero), emit("Less", emit("Reciprocal", x), zero))

@@ -1,7 +1,7 @@
-"""An .onnx file that a stranger may have written: read, and held against what a model can be.
+"""Reads an .onnx file that may come from a stranger, and checks it.
 
-onnxruntime trusts what it is given: it opens functions within functions without end, and waits on a pipe that stands
-where weights should be. So all that is read from a file passes here first.
+onnxruntime trusts a file: it expands functions within functions without end, and waits for a pipe in place of a file of
+weights. So every file is read and checked here first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dagir.ir.types import Array
 from dagir.support import limits
 
 MAX_NESTING = 100  # of subgraphs, and of functions that call functions
-_MANY, _RATIO = 5_000, 200  # nodes once functions are opened, and how many times those that are written
+_MANY, _RATIO = 5_000, 200  # nodes after functions are expanded, and their ratio to the nodes in the file
 _LARGEST = 1 << 56  # elements of one tensor
 _MOST_AXES = 64
 _AXES = frozenset(("axis", "axes", "batch_axis", "batch_dims", "perm", "time_axis"))  # attributes that name axes
@@ -29,7 +29,7 @@ _KNOWN = frozenset(helper.get_all_tensor_dtypes()) - {TensorProto.UNDEFINED}
 
 
 def require_file(path: Path) -> None:
-    """Raise FileError for what is no regular file: opening a pipe would wait for ever."""
+    """Raise FileError unless it is a regular file: opening a pipe would wait forever."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:
@@ -52,18 +52,18 @@ def read(path: Path) -> ModelProto:
 
 
 def read_whole(path: Path) -> ModelProto:
-    """The same with its external weights brought in. Raises FileError."""
+    """The same, with its external weights loaded. Raises FileError."""
     model = read(path)
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
-    except Exception as error:  # onnx has several for a location that leads elsewhere
+    except Exception as error:  # onnx raises several for a location outside the folder
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise FileError(f"the weights beside {path} cannot be read", facts=[("onnx says", reason)]) from error
     return model
 
 
 def array_of(tensor: TensorProto, path: Path) -> Array:
-    """The numbers of a tensor, wherever they lie. Raises FileError where they do not fit its shape and dtype."""
+    """The numbers of a tensor, in the file or outside. Raises FileError where they do not fit its shape and dtype."""
     try:
         found: Array = numpy_helper.to_array(tensor, str(path.parent))
     except Exception as error:  # onnx tells with any error what it cannot read, or must not
@@ -105,7 +105,7 @@ def check(model: ModelProto, path: Path) -> None:
 
 
 def _check_text(model: ModelProto, path: Path) -> None:
-    """Raise FileError where a name is no text: protobuf lets such bytes pass, and those who read them fail later."""
+    """Raise FileError where a name is not valid text: protobuf accepts such bytes, and later readers fail."""
     pending: list[Any] = [model]
     while pending:
         for field, value in pending.pop().ListFields():
@@ -126,7 +126,7 @@ def _halves(text: str) -> bool:
 
 
 def nodes(body: Any, path: Path) -> Iterator[NodeProto]:
-    """The nodes of a graph or a function, those of subgraphs too. Raises UnsafeFile where they are nested too deep."""
+    """The nodes of a graph or a function and of its subgraphs. Raises UnsafeFile where they are nested too deep."""
     pending: list[tuple[Any, int]] = [(body, 0)]
     while pending:
         graph, depth = pending.pop()
@@ -138,7 +138,7 @@ def nodes(body: Any, path: Path) -> Iterator[NodeProto]:
 
 
 def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
-    """The graphs that a node holds: branches, bodies of loops."""
+    """The graphs in the attributes of a node: branches, bodies of loops."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g
@@ -146,7 +146,7 @@ def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
 
 
 def _opened(bodies: list[list[NodeProto]], names: dict[tuple[str, str, str], int], path: Path) -> int:
-    """How many nodes the main graph has once every call of a function is opened."""
+    """How many nodes the main graph has after every call of a function is expanded."""
     calls = [[names.get((n.domain, n.op_type, n.overload), 0) for n in body] for body in bodies]
     sizes: dict[int, int] = {}
     stack, within = [0], {0}
@@ -212,7 +212,7 @@ def _check_tensor(tensor: TensorProto, path: Path) -> None:
 
 
 def _check_outside(tensor: TensorProto, path: Path) -> None:
-    """Raise UnsafeFile where the weights are not said to lie in a regular file of the same folder."""
+    """Raise UnsafeFile unless external weights are in a regular file of the same folder."""
     said = {entry.key: entry.value for entry in tensor.external_data}
     location = said.get("location", "")
     parts = location.replace("\\", "/").split("/")

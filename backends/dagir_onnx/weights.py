@@ -1,7 +1,7 @@
-"""Initializers: their bytes, and how a model gets them without a second copy.
+"""Initializers: their bytes, and how a model gets them without a second copy of all.
 
 An ONNX model is emitted without its weights. They are put into a ModelProto, written to a file, or lent to an
-onnxruntime session; each is computed when its turn comes, and forgotten after that.
+onnxruntime session. Each derived one is computed when it is needed, and freed afterwards.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def little_endian(array: Array) -> Array:
 
 
 def chunks(array: Array) -> Iterator[memoryview]:
-    """The bytes in C order, in views where the array lies so, else in copies of a few MiB."""
+    """The bytes in C order: as views where the array is in C order, else as copies of a few MiB."""
     array = little_endian(array)
     if array.flags.c_contiguous:
         yield array.reshape(-1).view(np.uint8).data
@@ -67,7 +67,7 @@ def chunks(array: Array) -> Iterator[memoryview]:
 
 
 def contiguous(array: Array) -> Array:
-    """The array in C order. A copy is made strip by strip: whole, each element that is read would miss the cache."""
+    """The array in C order. It is copied in strips: in one piece, each read would miss the cache."""
     long = [axis for axis, size in enumerate(array.shape) if size > _STRIP]
     if array.flags.c_contiguous or not long:
         return np.ascontiguousarray(array)
@@ -79,7 +79,7 @@ def contiguous(array: Array) -> Array:
 
 
 def write_numbers(array: Array, file: BinaryIO) -> None:
-    """Write the bytes of an array, and let go of what was read for that."""
+    """Write the bytes of an array, and release the memory that was mapped for it."""
     for chunk in chunks(array):
         file.write(chunk)
     release(array)
@@ -95,7 +95,7 @@ def embed(model: ModelProto, initializers: Initializers) -> ModelProto:
 
 
 def write_data(initializers: Initializers, path: Path) -> dict[str, TensorProto]:
-    """Write weights to a file, each where a memory map can start; returns what stands for each in the model."""
+    """Write weights to a file, each where a memory map can start. Returns the initializers that refer to them."""
     outside = {}
     with path.open("wb") as file:
         for name, tensor in initializers.items():
@@ -106,7 +106,7 @@ def write_data(initializers: Initializers, path: Path) -> dict[str, TensorProto]
 
 
 def locate(proto: TensorProto, location: str, offset: int, length: int) -> TensorProto:
-    """Say where the numbers of an initializer are."""
+    """Set where the external numbers of an initializer are."""
     entries = {"location": location, "offset": str(offset), "length": str(length)}
     proto.data_location = TensorProto.EXTERNAL
     proto.external_data.extend(StringStringEntryProto(key=key, value=text) for key, text in entries.items())
@@ -116,12 +116,11 @@ def locate(proto: TensorProto, location: str, offset: int, length: int) -> Tenso
 def lend(
     model: ModelProto, initializers: Initializers, options: Any, folder: Path, share: bool
 ) -> tuple[bytes, list[Any]]:
-    """The bytes of a model for a session with `options`, and what must live as long as the session.
+    """The bytes of a model for a session with `options`, and the objects that must live as long as the session.
 
-    A weight that lies in memory as ONNX wants it is used there. Those that are derived go through a file that is
-    mapped: onnxruntime arranges most of them anew, and copies what it is given in any other way once more than that.
-    folder: for that file; it may go when the session is made. share: for sessions whose weights stay in host memory.
-    Raises OSError.
+    A weight in memory is used there if its layout is that of ONNX. Derived weights are written to a file and mapped:
+    onnxruntime rearranges most of them, and otherwise it would make one more copy. folder: for that file; it may be
+    deleted once the session exists. share: for sessions whose weights stay in host memory. Raises OSError.
     """
     skeleton = ModelProto()
     skeleton.CopyFrom(model)

@@ -1,4 +1,4 @@
-"""Reading Keras models: files as what they are, JSON and HDF5, and live models by the same table.
+"""Reads Keras models: files, which are JSON and HDF5, and models in memory. Both use the same table of layers.
 
 A file is read without Keras: nothing in it is executed, and nothing is imported by name.
 """
@@ -17,8 +17,12 @@ from dagir.serialization.formats import format_of
 from dagir.support import limits
 from dagir.support.location import without_lines
 from dagir_keras.reading.files.archive import HDF5, ZIP, Archive, map_file, parse_config
+from dagir_keras.reading.files.hdf5 import check as check_hdf5
+from dagir_keras.reading.files.hdf5 import open_hdf5
 from dagir_keras.reading.files.keras2 import Writer, as_written_today, check_readable
-from dagir_keras.reading.files.model_config import Made, NetworkReader
+from dagir_keras.reading.files.model_config import NetworkReader, ReadModel
+from dagir_keras.reading.files.vocabularies import fill_vocabularies
+from dagir_keras.reading.files.weights import WeightsReader
 from dagir_keras.reading.layers import rule
 from dagir_keras.reading.problems import Problems
 
@@ -29,16 +33,17 @@ def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: A
     """A Keras model, or a .keras or .h5 file, as a Model; a Keras layer as a Layer.
 
     custom_objects: for layers of your own, by class, registered name or layer name: a dagir Layer class that takes the
-    configuration, or f(config) -> Layer. inputs: dagir Inputs for a subclassed model, whose own are not known. Raises
-    FileError (a file that is missing or damaged), UnsafeFile, UnsupportedLayer (all layers that cannot be taken).
+    configuration, or f(config) -> Layer. inputs: dagir Inputs for a subclassed model, which does not tell its own.
+
+    Raises FileError (a file is missing or damaged), UnsafeFile, UnsupportedLayer (with all layers that cannot be read).
     """
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         with without_lines(), limits.reading(path):
             return _read_file(path, custom_objects or {})
-    keras = sys.modules.get("keras")  # who holds a layer of Keras has imported it
+    keras = sys.modules.get("keras")  # who has a layer of Keras has imported it
     if keras is not None and isinstance(source, keras.layers.Layer):
-        from dagir_keras.reading.live.live_model import read_live
+        from dagir_keras.reading.live.live_model import read_live  # imports keras, which reading a file must not
 
         with without_lines():
             return read_live(source, custom_objects or {}, inputs)
@@ -46,17 +51,15 @@ def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: A
 
 
 def check(path: str) -> None:
-    """Look through a Keras file that Keras is to load, whose HDF5 a library of C reads. Raises FileError."""
-    from dagir_keras.reading.files import hdf5
-
+    """Check a file before Keras loads it, which reads HDF5 with a C library. Raises FileError."""
     with limits.reading(path):
         data = map_file(path)
         if data[:4] == ZIP:
             archive = Archive(path, data)
             if "model.weights.h5" in archive.names:
-                hdf5.check(hdf5.open_hdf5(archive.member("model.weights.h5"), f"{path}: model.weights.h5"))
+                check_hdf5(open_hdf5(archive.member("model.weights.h5"), f"{path}: model.weights.h5"))
         elif data[:8] == HDF5:
-            hdf5.check(hdf5.open_hdf5(memoryview(data), path))
+            check_hdf5(open_hdf5(memoryview(data), path))
 
 
 def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
@@ -78,7 +81,7 @@ def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
 
 @contextmanager
 def _as_keras_writes(path: str, part: str) -> Iterator[None]:
-    """What breaks the reader of a part in a way that no check foresaw is damage of that part, and says so."""
+    """Within it, an unexpected error of the reader becomes a FileError: that part of the file is damaged."""
     try:
         yield
     except RecursionError:
@@ -88,7 +91,7 @@ def _as_keras_writes(path: str, part: str) -> Iterator[None]:
         raise FileError(f"{path}: its {part} is not what Keras writes: {text}") from error
 
 
-def _made(record: Any, path: str, custom: Mapping[str, Any], writer: Writer) -> Made:
+def _read_config(record: Any, path: str, custom: Mapping[str, Any], writer: Writer) -> ReadModel:
     problems = Problems()
     check_readable(writer, path)
     with _as_keras_writes(path, "configuration"):
@@ -100,10 +103,6 @@ def _made(record: Any, path: str, custom: Mapping[str, Any], writer: Writer) -> 
 
 
 def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
-    from dagir_keras.reading.files.hdf5 import open_hdf5
-    from dagir_keras.reading.files.vocabularies import fill_vocabularies
-    from dagir_keras.reading.files.weights import WeightsReader
-
     config = archive.config()
     if "model.weights.h5" not in archive.names:
         raise FileError(
@@ -113,7 +112,7 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
     with _as_keras_writes(archive.path, "configuration"):
         fill_vocabularies(config, archive)
     about = bytes(archive.text("metadata.json")) if "metadata.json" in archive.names else b""
-    made = _made(config, archive.path, custom, Writer.of_metadata(about, config))
+    made = _read_config(config, archive.path, custom, Writer.of_metadata(about, config))
     view = archive.member("model.weights.h5")
     stored = open_hdf5(view, f"{archive.path}: model.weights.h5")
     with _as_keras_writes(archive.path, "model.weights.h5"):
@@ -122,9 +121,6 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
 
 
 def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
-    from dagir_keras.reading.files.hdf5 import open_hdf5
-    from dagir_keras.reading.files.weights import WeightsReader
-
     root = open_hdf5(view, path)
     config = root.text("model_config")
     if config is None:
@@ -136,7 +132,7 @@ def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
     if stored is None:
         raise FileError(f"{path}: has no model_weights: the architecture is there, the weights are not")
     record = parse_config(config, f"{path}: model_config")
-    made = _made(record, path, custom, Writer.of(root.text("keras_version"), root.text("backend"), record))
+    made = _read_config(record, path, custom, Writer.of(root.text("keras_version"), root.text("backend"), record))
     with _as_keras_writes(path, "model_weights"):
         WeightsReader(path, stored).read_legacy(made)
     return made.model

@@ -34,25 +34,27 @@ class Parts:
 
 
 @dataclass
-class Made:
-    """What was made of a model's record: its layers by name, and what was made of the models among them."""
+class ReadModel:
+    """A model that was read: its record, its layers by name, and the models among these."""
 
     record: Record
     model: Model
     layers: dict[str, Layer] = field(default_factory=dict)
-    nested: dict[str, Made] = field(default_factory=dict)
+    nested: dict[str, ReadModel] = field(default_factory=dict)
 
 
 class NetworkReader:
-    """Reads the records of one file. Raises FileError for what is damaged; the rest is noted in `problems`."""
+    """Reads the records of one file. Raises FileError for damage; refused layers become `problems`."""
 
     def __init__(self, source: str, custom: Mapping[str, Any], problems: Problems) -> None:
         self.source, self.custom, self.problems = source, custom, problems
-        self._shared: dict[int, tuple[Layer, Made | None]] = {}
-        self._opened: dict[int, tuple[Graph, int]] = {}  # graphs by identity, each with how many nodes it stands for
+        self._shared: dict[int, tuple[Layer, ReadModel | None]] = {}
+        self._opened: dict[
+            int, tuple[Graph, int]
+        ] = {}  # graphs by identity, each with its number of nodes, nested models expanded
 
-    def model(self, record: Record, path: str = "") -> Made | None:
-        """The model of a record; None where it cannot be taken."""
+    def model(self, record: Record, path: str = "") -> ReadModel | None:
+        """The model of a record; None where it is refused."""
         config, kind = record.get("config"), record.get("class_name")
         if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
             if not path and isinstance(kind, str) and kind not in _MODELS:
@@ -71,7 +73,7 @@ class NetworkReader:
         return made
 
     def _spend(self, model: Model, path: str) -> None:
-        """Draw on the budget for the nodes that a model stands for with those within it opened: calls double them."""
+        """Count the nodes of a model against the budget: each call of a nested model repeats its nodes."""
         if "graph" not in vars(model):
             return
         graph = model.graph
@@ -94,7 +96,7 @@ class NetworkReader:
         if isinstance(shared, int) and shared in self._shared:
             layer, inner = self._shared[shared]
         else:
-            layer_or_none, inner = self._made(record, path)
+            layer_or_none, inner = self._layer_or_model(record, path)
             if layer_or_none is None:
                 return None
             layer = layer_or_none
@@ -106,7 +108,7 @@ class NetworkReader:
                 into.nested[layer.name] = inner
         return layer
 
-    def _made(self, record: dict[str, Any], path: str) -> tuple[Layer | None, Made | None]:
+    def _layer_or_model(self, record: dict[str, Any], path: str) -> tuple[Layer | None, ReadModel | None]:
         kind = str(record.get("class_name"))
         if is_model(record, self.custom):
             made = self.model(record, path)
@@ -123,9 +125,9 @@ class NetworkReader:
 
     # ---- Sequential
 
-    def _sequential(self, config: dict[str, Any], path: str) -> Made | None:
+    def _sequential(self, config: dict[str, Any], path: str) -> ReadModel | None:
         name = str(config.get("name", "sequential"))
-        made = Made(config, Sequential(name=name))
+        made = ReadModel(config, Sequential(name=name))
         stack: list[Layer] = []
         calls: list[Callable[..., Any]] = []
         source: Value | None = None
@@ -157,8 +159,13 @@ class NetworkReader:
         return Input(batch_shape=shape, dtype=dtype if isinstance(dtype, str) else stack[0].dtype, name=f"{name}_input")
 
     def _stacked(
-        self, made: Made, source: Value | None, stack: Sequence[Layer], calls: Sequence[Callable[..., Any]], path: str
-    ) -> Made | None:
+        self,
+        made: ReadModel,
+        source: Value | None,
+        stack: Sequence[Layer],
+        calls: Sequence[Callable[..., Any]],
+        path: str,
+    ) -> ReadModel | None:
         with self.problems.at(path or made.model.name, "Sequential"):
             assert isinstance(made.model, Sequential)
             if source is None and not path:
@@ -222,7 +229,7 @@ class NetworkReader:
         calls.add(name, where, kind, run, nodes, is_model(record, self.custom) and kind != "Sequential")
 
     def _input(self, config: Any, path: str, nested: bool) -> Value:
-        """An input of the outermost model, or of a nested one, which in Keras takes any batch."""
+        """An input of the outermost model, or of a nested one, which takes any batch size in Keras."""
         if not isinstance(config, dict):
             raise self._damaged(path, f"has an input whose config is {shown(config)}")
         shape = config.get("batch_shape", config.get("batch_input_shape"))
@@ -243,7 +250,7 @@ def _is_shape(data: Any) -> bool:
 
 
 def _input_like(layer: Layer, name: str) -> Value | None:
-    """An input as a model takes it, which in Keras 2 is what goes into a Sequential that begins with it."""
+    """An input like the inputs of a model: in Keras 2, a Sequential may begin with a model."""
     if not isinstance(layer, Model) or "graph" not in vars(layer) or len(layer.graph.inputs) != 1:
         return None
     own = layer.graph.inputs[0]

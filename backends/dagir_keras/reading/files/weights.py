@@ -1,4 +1,4 @@
-"""The weights of a Keras file, laid into the Parameters of a model, each once, without a copy."""
+"""The weights of a Keras file, assigned to the Parameters of a model, each once, without a copy."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dagir.layers import Layer
 from dagir_keras.reading.config_values import is_object
 from dagir_keras.reading.files.hdf5 import Dataset, Group, walk
 from dagir_keras.reading.files.keras2 import without_slash
-from dagir_keras.reading.files.model_config import Made
+from dagir_keras.reading.files.model_config import ReadModel
 
-_ORDERS = {  # of the layers inside, where Keras lists their weights in another order than their names have
+_ORDERS = {  # of inner layers whose weights Keras lists in another order than that of their names
     "Bidirectional": ("forward_layer", "backward_layer"),
     "MultiHeadAttention": (  # with underscores in Keras 2
         *("query_dense", "_query_dense", "key_dense", "_key_dense", "_gate_dense"),
@@ -24,7 +24,7 @@ _ORDERS = {  # of the layers inside, where Keras lists their weights in another 
     "GroupQueryAttention": ("_query_dense", "_key_dense", "_gate_dense", "_value_dense", "_output_dense"),
 }
 _CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}  # whose public name is another
-_CONFIGURED = {"forward_layer": "layer"}  # where a configuration has another key than the file
+_CONFIGURED = {"forward_layer": "layer"}  # configurations with another key than the file
 
 
 class WeightsReader:
@@ -34,11 +34,11 @@ class WeightsReader:
         self.source, self.stored = source, stored
         self._assigned: set[Parameter] = set()
 
-    def read(self, made: Made) -> None:
+    def read(self, made: ReadModel) -> None:
         """All weights of a model, from `layers/<class>/vars/<number>`."""
         self._model(made, self.stored, "")
 
-    def read_legacy(self, made: Made) -> None:
+    def read_legacy(self, made: ReadModel) -> None:
         """The same from an .h5 file: a group for each layer, which lists the names of its weights."""
         names = self.stored.texts("layer_names") or list(walk(self.stored))
         lists = {name: self._legacy(name) for name in names}
@@ -67,7 +67,7 @@ class WeightsReader:
 
     # ---- the newer layout
 
-    def _model(self, made: Made, group: Group, path: str) -> None:
+    def _model(self, made: ReadModel, group: Group, path: str) -> None:
         records = [record for record in made.record["config"]["layers"] if _name(record) in made.layers]
         inputs = [record for record in made.record["config"]["layers"] if record.get("class_name") == "InputLayer"]
         counted = records if made.record.get("class_name") == "Sequential" else _in_order(made, records, inputs)
@@ -84,12 +84,12 @@ class WeightsReader:
             where = f"{path}/{name}".lstrip("/")
             if name in made.nested:
                 if inner is not None or not done:
-                    self._model(made.nested[name], self._there(inner, group, place, where), where)
+                    self._model(made.nested[name], self._required(inner, group, place, where), where)
             elif not done:
-                found = self._there(inner, group, place, where)
+                found = self._required(inner, group, place, where)
                 self._assign(made.layers[name], weights, list(_arrays(record, found)), where)
 
-    def _there(self, found: Group | None, group: Group, place: str, path: str) -> Group:
+    def _required(self, found: Group | None, group: Group, place: str, path: str) -> Group:
         if found is None:
             raise FileError(f"{group.where}: has no layers/{place}, the weights of layer {path!r}")
         return found
@@ -106,18 +106,18 @@ class WeightsReader:
                     f"{data.where}: weight {place} of layer {path!r} is {list(weight.shape)} by its configuration, "
                     f"the file has {list(data.shape)}"
                 )
-            weight.assign(data.array())  # of another dtype, it is cast: a float64 weight of a float32 layer
+            weight.assign(data.array())  # cast if of another dtype, as a float64 weight of a float32 layer
             release(weight.array)
             self._assigned.add(weight)
 
 
-def _in_order(made: Made, records: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+def _in_order(made: ReadModel, records: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
     kept = {id(record) for record in (*records, *inputs)}
     return [record for record in made.record["config"]["layers"] if id(record) in kept]
 
 
 def places(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The names under which Keras keeps a list of layers: by class, numbered."""
+    """The names that Keras gives to a list of layers: by class, numbered."""
     used: dict[str, int] = {}
     for record in records:
         name = _file_name(str(record.get("class_name")))

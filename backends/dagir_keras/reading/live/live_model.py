@@ -1,12 +1,12 @@
-"""A Keras model or layer that lives in this process: the same table, the nodes of Keras's own graph, the same weights.
+"""Reads a Keras model or layer in memory: by the same table as files, along the nodes of Keras's graph.
 
-A layer that the table has not, a user's own above all, is traced: its `call` runs on KerasTensors, and the operations
-that it applies are taken instead. Weights are not copied: the arrays are those of the variables as they stand now.
+A layer that is not in the table, such as one that a user wrote, is traced: its `call` runs on traced tensors, and each
+operation in it becomes a node. Weights are not copied: the arrays are the memory of the variables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,7 +37,7 @@ from dagir_keras.reading.live.introspection import (
     input_of,
     is_keras_class,
     is_keras_operation,
-    is_keras_s,
+    is_layer_of_keras,
     is_traceable,
     map_shapes,
     merged_weights,
@@ -56,14 +56,14 @@ from dagir_keras.reading.live.keras_internals import (
     was_built,
 )
 from dagir_keras.reading.live.keras_patches import tracing
-from dagir_keras.reading.live.traced_layer import TracedKerasLayer, stand_in
+from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer
 from dagir_keras.reading.live.tracing import CallTracer, traced, untraceable
 from dagir_keras.reading.operations import make_operation
 from dagir_keras.reading.problems import Problems, Refused, Untraceable
 
 
 def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any:
-    """The Model of a keras.Model, the Layer of a keras.Layer. Raises UnsupportedLayer with all that cannot be taken."""
+    """The Model of a keras.Model, the Layer of a keras.Layer. Raises UnsupportedLayer with all refused layers."""
     problems = Problems()
     reader = LiveReader(custom, problems)
     with problems.at(source.name, type(source).__name__):
@@ -75,7 +75,7 @@ def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any
 
 
 class LiveReader:
-    """What was made of each layer, model and variable so far."""
+    """The layers, models and weights that were made so far, one for each of Keras. See `reader` for its methods."""
 
     def __init__(self, custom: Mapping[str, Any], problems: Problems) -> None:
         self.custom, self.problems, self.done = custom, problems, False
@@ -84,7 +84,7 @@ class LiveReader:
         self._owners: dict[int, tuple[Any, Layer, int]] = {}
 
     def top(self, source: Any, inputs: Any) -> Any:
-        """What stands for the outermost model, or for a layer on its own."""
+        """The model or layer for the outermost one of Keras."""
         if isinstance(source, keras.Model) and not has_graph(source) and not isinstance(source, keras.Sequential):
             return self._subclassed(source, inputs)
         made = self.layer(source, "")
@@ -104,7 +104,7 @@ class LiveReader:
             return
         traced = {weight for _, weight in self.parameters.values()}  # have theirs, in an order of their own
         held, own = merged_weights(source), made.weights
-        if self._holds_traced(source):  # then the layers inside come to their weights on their own, or as they run
+        if self._holds_traced(source):  # layers inside get their weights separately, or when they run
             held, own = self._not_of_layers_inside(source, held, own)
         variables = [variable for variable in held if id(variable) not in self.parameters]
         weights = [weight for weight in own if weight not in traced]
@@ -138,7 +138,7 @@ class LiveReader:
         return self._layers.get(id(source), (None, None))[1]
 
     def layer(self, source: Any, path: str) -> Layer | None:
-        """What stands for a Keras layer, the same at every call; None where it cannot be taken."""
+        """The layer for a Keras layer, the same at every call; None where it is refused."""
         if id(source) not in self._layers:
             made = None
             with self.problems.at(path or source.name, type(source).__name__), _apart():
@@ -148,6 +148,10 @@ class LiveReader:
                 for place, variable in enumerate(source.weights):
                     self._owners.setdefault(id(variable), (variable, made, place))
         return self._layers[id(source)][1]
+
+    def layer_so_far(self, source: Any) -> Layer | None:
+        """The layer for a Keras layer that was read already, else None."""
+        return self._layers.get(id(source), (source, None))[1]
 
     def _make(self, source: Any, path: str) -> Layer | None:
         record = record_of(source)
@@ -160,20 +164,20 @@ class LiveReader:
                 raise Refused("its weights are quantized", "read the model before model.quantize(...)")
             if is_keras_class(type(source)):
                 refuse_by_name(type(source).__name__)
-            if type(source).__name__ not in known_layers() or not is_keras_s(source):
-                return stand_in(source, self, path)
+            if type(source).__name__ not in known_layers() or not is_layer_of_keras(source):
+                return make_traced_layer(source, self, path)
             record = with_functions(record, source)
         try:
             made = make_layer(record, self.custom, lambda part, key: self._part(part, source, key, path))
-        except (Refused, DagirError):  # an argument that dagir's layer does not take; perhaps the call says more
+        except (Refused, DagirError):  # dagir's layer refuses an argument; perhaps the call can be traced
             if own_rule(record, self.custom) is not None or not is_traceable(source):
                 raise
-            return stand_in(source, self, path)
+            return make_traced_layer(source, self, path)
         made.trainable = source.trainable
         return made
 
     def _part(self, part: Any, source: Any, key: str, path: str) -> Any:
-        """The layer that a layer holds under a key, or the function."""
+        """The layer or function under a key of a layer's configuration."""
         if not callable(part) or isinstance(part, keras.layers.Layer):
             return self._inner(source, key, path)
         name = known_name(part)
@@ -253,7 +257,7 @@ class LiveReader:
     # ---- the graph of Keras
 
     def trace(self, source: Any, path: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Run the call of a Keras layer on traced tensors, and do with these values what it does. Raises Refused."""
+    """Within it, layers do not belong to the traced call: a model that a call uses has its own graph."""
         if not source.built:
             source(*map_structure(_blank, list(args)), **map_structure(_blank, dict(kwargs)))
         options = dict(kwargs)
@@ -264,7 +268,7 @@ class LiveReader:
     def run(
         self, source: Any, path: str, method: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
-        """What a method of a Keras layer gives for these values: its call, its compute_mask. Raises Refused."""
+        """The values that a method of a Keras layer, such as call or compute_mask, gives for these. Raises Refused."""
         tracer = CallTracer(self, path)
         given, options = map_structure(traced, list(args)), map_structure(traced, dict(kwargs))
         try:
@@ -282,7 +286,7 @@ class LiveReader:
     def evaluate(
         self, known: dict[int, tuple[Any, Value | None]], nodes: Sequence[Any], outputs: Sequence[Any], path: str
     ) -> list[Value | None]:
-        """The values of KerasTensors, given those that they are computed from; None for what cannot be taken."""
+        """The values of KerasTensors, computed from the known ones; None for a refused one."""
         made: list[tuple[LayerCall, int]] = []
         for node in nodes:
             operation = node.operation
@@ -328,10 +332,15 @@ class LiveReader:
             self.parameters = before
             raise
 
+    def traced_weights(self, variables: Iterable[Any]) -> list[Parameter]:
+        """The weights that traced calls have read, of those for the variables, in the order in which they were read."""
+        wanted = {id(variable) for variable in variables}
+        return [weight for variable, weight in self._parameters.values() if id(variable) in wanted]
+
     def parameter(self, variable: Any) -> Parameter:
-        """The weight that a variable is, the same each time."""
+        """The weight for a variable, the same each time."""
         _, made, place = self._owners.get(id(variable), (None, None, 0))
-        if made is not None and place < len(made.weights):  # a weight of a layer that was taken already
+        if made is not None and place < len(made.weights):  # a weight of a layer that was read already
             return made.weights[place]
         if id(variable) not in self.parameters:
             type = TensorType(DType.of(variable.dtype), tuple(variable.shape))
@@ -342,7 +351,7 @@ class LiveReader:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """What is made within it is no part of the call that met it: a model that a call uses is a graph of its own."""
+    """Within it, layers do not belong to the traced call: a model that a call uses has a graph of its own."""
     token = current_scope.set(None)
     try:
         with as_it_is_written():

@@ -1,4 +1,4 @@
-"""The records of layers and models, inside and outside of each other."""
+"""The records of layers and models, nested ones included."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RENAMED = {"SyncBatchNormalization": "BatchNormalization"}  # across machines i
 
 
 def as_written_today(record: Any, writer: Writer) -> Any:
-    """The record of a model as today's Keras would write what its writer meant. The given one is left as it is."""
+    """The record of a model as the current Keras would write it. The given one is not changed."""
     return record if writer.is_current else _record(record, writer)
 
 
@@ -36,7 +36,7 @@ def _record(record: Any, writer: Writer) -> Any:
     except Refused as refused:
         found["config"] = config
         return marked(found, refused)
-    return running.noted(found, record["config"], writer)
+    return running.with_call_note(found, record["config"], writer)
 
 
 def _rename(found: dict[str, Any]) -> None:

@@ -1,0 +1,128 @@
+"""The steps of the Keras lowering: one small dataclass for each way in which Keras runs a node.
+
+`planner` chooses the step of a node, and the loop of `builder` runs it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from dagir.ir.dim_binding import SizeSource
+from dagir.ir.graph import Graph, Op, Value
+from dagir.ir.nest import flatten, flatten_like, map_structure, pack
+from dagir.layers.arguments import signature
+from dagir.modeling.signature import Signature
+from dagir.support.location import LayerCall
+from dagir_keras.layer_mapping import initialized_with_zeros
+from dagir_keras.registry import Registry
+from dagir_keras.sizes import solve_sizes, with_numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Step(ABC):
+    """Runs one node.
+
+    reads: the values whose tensors `run` is given, in this order; None for an absent operand. tracks: the Keras layers,
+    models and variables that the step uses, for the Keras layer around it to track.
+    """
+
+    reads: tuple[Value | None, ...]
+    tracks: tuple[Any, ...]
+
+    @abstractmethod
+    def run(self, operands: Sequence[Any]) -> Sequence[Any]:
+        """The results of the node."""
+
+
+@dataclass(frozen=True, eq=False)
+class RuleStep(Step):
+    """Computes an op with keras.ops, by its rule."""
+
+    op: Op
+    rule: Callable[..., Any]
+
+    def run(self, operands: Sequence[Any]) -> Sequence[Any]:
+        """What the rule returns."""
+        results = self.rule(self.op, *operands)
+        return results if isinstance(results, tuple) else (results,)
+
+
+@dataclass(frozen=True, eq=False)
+class SizedRuleStep(RuleStep):
+    """Computes an op whose shape has sizes that are known at run time only.
+
+    The first `count` operands are those of the op. sizes: for each name the operand whose shape tells the size.
+    """
+
+    count: int
+    sizes: Mapping[str, tuple[int, SizeSource]]
+
+    def run(self, operands: Sequence[Any]) -> Sequence[Any]:
+        """What the rule returns for the op with these sizes."""
+        op = with_numbers(self.op, solve_sizes(self.sizes, operands))
+        results = self.rule(op, *operands[: self.count])
+        return results if isinstance(results, tuple) else (results,)
+
+
+@dataclass(frozen=True, eq=False)
+class NativeStep(Step):
+    """Calls a layer of Keras itself as the user called the layer of dagir.
+
+    graph: its first inputs are the values of the operands; its outputs are those of the results. training: the argument
+    of that name, or None.
+    """
+
+    layer: keras.layers.Layer
+    call: LayerCall
+    graph: Graph
+    registry: Registry
+    training: Any
+
+    def run(self, operands: Sequence[Any]) -> Sequence[Any]:
+        """What the layer returns."""
+        values: dict[Value, Any] = dict(zip(self.graph.inputs, operands, strict=False))
+
+        def read(leaf: Any) -> Any:
+            if not isinstance(leaf, Value):
+                return leaf
+            return values[leaf] if leaf in values else self.registry.leaf(leaf)
+
+        args, kwargs = map_structure(read, list(self.call.args)), map_structure(read, self.call.kwargs)
+        kwargs.pop("training", None)  # in a trace it is None, which to Keras would mean inference
+        if self.training is not None and "training" in signature(self.layer.call).parameters:
+            kwargs["training"] = self.training
+        with initialized_with_zeros(self.layer):
+            returned = flatten_like(self.call.outputs, self.layer(*args, **kwargs))
+        results = dict(zip(reversed(flatten(self.call.outputs)), reversed(returned), strict=True))
+        return [results[value] for value in self.graph.outputs]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelStep(Step):
+    """Calls the Keras model of a nested model, with inputs and outputs in the structures of its signature."""
+
+    model: keras.Model
+    signature: Signature
+    training: Any
+
+    def run(self, operands: Sequence[Any]) -> Sequence[Any]:
+        """What the model returns."""
+        options = {} if self.training is None else {"training": self.training}
+        outputs = self.model(pack(self.signature.input_structure, operands), **options)
+        return flatten_like(self.signature.output_structure, outputs)
+
+
+@dataclass(frozen=True, eq=False)
+class TracedStep(Step):
+    """Calls a TracedLayer: a layer that Keras does not have, or an op that Keras can run within a layer only."""
+
+    layer: keras.layers.Layer
+
+    def run(self, operands: Sequence[Any]) -> Sequence[Any]:
+        """What the graph of the layer yields."""
+        return self.layer.run(operands)
