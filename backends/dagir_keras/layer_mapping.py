@@ -46,7 +46,7 @@ def is_native(call: LayerCall) -> bool:
     if not _computes_right(call):
         return False
     dense = [each for each in (layer, *layer._sublayers) if isinstance(each, layers.EinsumDense)]
-    return all(map(_has_plain_bias, dense)) and _has_keras_s(layer)
+    return all(map(_has_plain_bias, dense)) and _keras_has(layer)
 
 
 def _computes_right(call: LayerCall) -> bool:
@@ -59,7 +59,7 @@ def _computes_right(call: LayerCall) -> bool:
         return False
     if isinstance(layer, layers.RandomCrop) and _first_value(call).dtype is not layer.dtype:
         return False  # Keras declares the layer's dtype, and yields the images as they are
-    if isinstance(layer, (layers.MultiHeadAttention, layers.GroupQueryAttention)) and not _attends_right(call):
+    if isinstance(layer, (layers.MultiHeadAttention, layers.GroupQueryAttention)) and not _attends_right(call, layer):
         return False
     if isinstance(layer, (layers.IntegerLookup, layers.StringLookup)) and layer.output_mode != "int":
         return False  # Keras declares floats, and yields integers

@@ -124,8 +124,8 @@ def _write_outputs(graph: Graph, signature: Signature, emit: Emitter) -> None:
     written = {name for proto in emit.nodes for name in proto.output}
     seen: set[str] = set()
     for value, (name, type) in zip(graph.outputs, signature.outputs, strict=True):
-        if name not in made or name in seen:
-            source = emit.leaf(value) if is_leaf(value) else None
+        if name not in written or name in seen:
+            leaf = emit.leaf(value) if is_leaf(value) else None
             first = graph.outputs.index(value)
             known = signature.outputs[first][0] if first < len(signature.outputs) and value.node else value.name
             emit("Identity", leaf or Tensor(known, type))

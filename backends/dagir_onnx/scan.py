@@ -38,7 +38,7 @@ def scan(op: ops.Scan, emit: Emitter, *xs: Tensor) -> tuple[Tensor, ...]:
         results = emit_subgraph(emit, body, [*before, *steps, *rest])
         outs, new = results[: op.outputs], results[op.outputs :]
         if taken:
-            kept = outs_before or [emit.constant(0, kind.dtype) for kind in kinds]
+            kept = outs_before or [emit.constant(0, type.dtype) for type in types]
             outs, new = _all_chosen(emit, taken[0], outs, kept), _all_chosen(emit, taken[0], new, before)
         return [*new, *(outs if repeats else []), *outs]
 

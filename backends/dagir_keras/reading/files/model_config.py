@@ -30,7 +30,7 @@ class Parts:
     """The layers of a model by name, and what was made of the models among them."""
 
     layers: dict[str, Layer] = field(default_factory=dict)
-    nested: dict[str, Made] = field(default_factory=dict)
+    nested: dict[str, ReadModel] = field(default_factory=dict)
 
 
 @dataclass
@@ -88,7 +88,7 @@ class NetworkReader:
 
     # ---- layers
 
-    def _layer(self, record: Any, path: str, into: Parts | Made | None = None) -> Layer | None:
+    def _layer(self, record: Any, path: str, into: Parts | ReadModel | None = None) -> Layer | None:
         """The layer of a record, one for all records that say they share it; None where it cannot be taken."""
         if not isinstance(record, dict):
             raise self._damaged(path, f"holds {shown(record)} in place of a layer")
@@ -187,7 +187,7 @@ class NetworkReader:
 
     # ---- functional models
 
-    def _functional(self, config: dict[str, Any], path: str) -> Made | None:
+    def _functional(self, config: dict[str, Any], path: str) -> ReadModel | None:
         parts = Parts()
         calls = Calls(self.source, path, outputs_from_one=not counts_from_zero(config))
         for record in config["layers"]:
@@ -200,7 +200,7 @@ class NetworkReader:
         with self.problems.at(path or str(config.get("name")), "Functional"):
             name = str(config.get("name", "functional"))
             model = Model.from_graph(inputs, outputs, name=name, unused_inputs=True)
-            return Made(config, model, parts.layers, parts.nested)
+            return ReadModel(config, model, parts.layers, parts.nested)
         return None
 
     def _add(self, record: Any, calls: Calls, into: Parts, path: str) -> None:

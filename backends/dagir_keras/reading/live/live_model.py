@@ -121,21 +121,17 @@ class LiveReader:
 
     def _not_of_layers_inside(self, source: Any, held: list[Any], own: list[Parameter]) -> tuple[list[Any], list[Any]]:
         """Variables and weights without those of layers that were taken as such; the cell of an LSTM was not."""
-        found = [(inner, self.taken(inner)) for inner in layers_inside(source)]
+        found = [(inner, self.layer_so_far(inner)) for inner in layers_inside(source)]
         inside = [(inner, made) for inner, made in found if made is not None]
         variables = {id(variable) for inner, _ in inside for variable in inner.weights}
         weights = {weight for _, made in inside for weight in made.weights}
         return [each for each in held if id(each) not in variables], [each for each in own if each not in weights]
 
     def _holds_traced(self, source: Any) -> bool:
-        inside = (self.taken(inner) for inner in layers_inside(source))
+        inside = (self.layer_so_far(inner) for inner in layers_inside(source))
         return any(isinstance(made, TracedKerasLayer) for made in inside)
 
     # ---- layers
-
-    def taken(self, source: Any) -> Layer | None:
-        """What already stands for a Keras layer; None where nothing does."""
-        return self._layers.get(id(source), (None, None))[1]
 
     def layer(self, source: Any, path: str) -> Layer | None:
         """The layer for a Keras layer, the same at every call; None where it is refused."""
@@ -257,7 +253,7 @@ class LiveReader:
     # ---- the graph of Keras
 
     def trace(self, source: Any, path: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Within it, layers do not belong to the traced call: a model that a call uses has its own graph."""
+        """The values that the call of a Keras layer gives for these, run on traced tensors. Raises Refused."""
         if not source.built:
             source(*map_structure(_blank, list(args)), **map_structure(_blank, dict(kwargs)))
         options = dict(kwargs)
@@ -323,7 +319,7 @@ class LiveReader:
         return leaf
 
     @contextmanager
-    def weights_kept_if_read(self) -> Iterator[None]:
+    def forgets_on_failure(self) -> Iterator[None]:
         """Forget the weights that were met within it, if it fails."""
         before = dict(self.parameters)
         try:
@@ -335,7 +331,7 @@ class LiveReader:
     def traced_weights(self, variables: Iterable[Any]) -> list[Parameter]:
         """The weights that traced calls have read, of those for the variables, in the order in which they were read."""
         wanted = {id(variable) for variable in variables}
-        return [weight for variable, weight in self._parameters.values() if id(variable) in wanted]
+        return [weight for variable, weight in self.parameters.values() if id(variable) in wanted]
 
     def parameter(self, variable: Any) -> Parameter:
         """The weight for a variable, the same each time."""

@@ -14,6 +14,7 @@ from dagir.layers import Layer
 from dagir.layers.masks import given_masks
 from dagir_keras.reading.live.introspection import dtype_of
 from dagir_keras.reading.live.keras_internals import layers_inside
+from dagir_keras.reading.live.reader import Reader
 from dagir_keras.reading.problems import Refused
 
 
@@ -67,14 +68,13 @@ class TracedKerasLayer(Layer):
 
     def _take_weights(self, outputs: Any) -> None:
         """The weights that it reads itself are its own; those of the layers inside are theirs."""
-        mine = {id(variable) for variable in self.source.variables}
-        for variable, weight in self.reader.parameters.values():
-            if id(variable) in mine and all(weight is not known for known in self._weights):
+        for weight in self.reader.traced_weights(self.source.variables):
+            if all(weight is not known for known in self._weights):
                 self._weights.append(weight)
         for inner in layers_inside(self.source, nested=False):
-            found = self.reader.taken(inner)
-            if found is not None:
-                self._track(found)
+            layer = self.reader.layer_so_far(inner)
+            if layer is not None:
+                self._track(layer)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask by the Keras layer; its compute_mask is traced where its class defines one."""

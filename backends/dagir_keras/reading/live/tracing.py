@@ -20,6 +20,7 @@ from dagir.support.location import Location
 from dagir_keras.reading.layer_calls import call_layer
 from dagir_keras.reading.live.introspection import array_of_tensor, is_keras_operation, placeholder_of, record_of
 from dagir_keras.reading.live.keras_internals import forget_mask
+from dagir_keras.reading.live.reader import Reader
 from dagir_keras.reading.live.traced_tensors import Size, Traced, as_size, dim_of, is_size
 from dagir_keras.reading.operations import make_operation, operation
 from dagir_keras.reading.problems import Problem, Problems, Refused
