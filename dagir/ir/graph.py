@@ -46,7 +46,14 @@ _set = object.__setattr__
 
 
 class Value(Immutable, Arithmetic):
-    """One tensor of a graph: an output of a node, an input, a parameter or a constant. Compared by identity."""
+    """One tensor of a graph: an output of a node, an input, a parameter or a constant. Compared by identity.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> x.shape
+    (None, 3)
+    >>> (x + 1).type.shape
+    (batch, 3)
+    """
 
     __slots__ = ("_carried", "_mask", "_name", "index", "source", "type")
 
@@ -170,6 +177,11 @@ class Parameter(Arithmetic):
 
     The array is made by the initializer when it is first asked for, or given; it may be memory-mapped. Nobody writes
     into it: an array that its owner could write to is copied.
+
+    >>> layer = layers.Embedding(5, 2, name="words")
+    >>> layer.build((None,))
+    >>> layer.weights
+    [<Parameter words/embeddings float32[5, 2]>]
     """
 
     __slots__ = ("_array", "_initializer", "_is_finite", "name", "trainable", "type", "value")
@@ -247,7 +259,11 @@ class Parameter(Arithmetic):
 
 
 class Constant:
-    """An array that is part of the graph and never trained; what its owner could write to is copied."""
+    """An array that is part of the graph and never trained; what its owner could write to is copied.
+
+    >>> ops.array([1.0, 2.0]).source
+    <Constant float32[2]>
+    """
 
     __slots__ = ("array", "value")
 
@@ -262,7 +278,11 @@ class Constant:
 
 
 class Node(Immutable):
-    """One call event: an op, its inputs (None where an optional operand is absent) and its outputs."""
+    """One call event: an op, its inputs (None where an optional operand is absent) and its outputs.
+
+    >>> ops.concatenate([dagir.Input((3,)), dagir.Input((3,))], axis=1).node.op
+    Concatenate(axis=1)
+    """
 
     __slots__ = ("equations", "inputs", "location", "name", "op", "outputs", "scope", "serial")
 
@@ -341,7 +361,11 @@ def as_value(operand: Any, *, like: Value | None = None) -> Value:
 
 
 def apply(op: Op, *inputs: Value | None, name: str | None = None) -> Value:
-    """Make a node of an op with one output, and return that output. Errors name the user's line."""
+    """Make a node of an op with one output, and return that output. Errors name the user's line.
+
+    >>> dagir.apply(ops.Tanh(), dagir.Input((3,)))
+    <Value tanh float32[batch, 3]>
+    """
     return apply_node(op, inputs, name).outputs[0]
 
 
@@ -367,6 +391,10 @@ class Graph:
     """What computes `outputs` from `inputs`: the nodes found by walking back, in a topological order.
 
     Raises InvalidGraph where an output needs an Input that is not listed, or an input is not an Input.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> dagir.Graph([x], [ops.tanh(x)], name="net")
+    <Graph net: 1 in, 1 nodes, 1 out>
     """
 
     __slots__ = ("__dict__", "inputs", "name", "nodes", "outputs")

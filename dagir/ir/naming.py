@@ -23,7 +23,12 @@ def auto_name(prefix: str) -> str:
 
 
 def clear_session() -> None:
-    """Start the default names again from the first, as keras.utils.clear_session does."""
+    """Start the default names again from the first, as keras.utils.clear_session does.
+
+    >>> dagir.clear_session()
+    >>> dagir.Input((3,)).name
+    'input_layer'
+    """
     _used.clear()
 
 

@@ -60,7 +60,13 @@ class _OpType(type):
 
 @dataclass(frozen=True)
 class Op(Immutable, metaclass=_OpType):
-    """What a node does. The fields of a subclass are its attributes; `infer` is its shape rule."""
+    """What a node does. The fields of a subclass are its attributes; `infer` is its shape rule.
+
+    >>> ops.Concatenate(axis=-1)
+    Concatenate(axis=-1)
+    >>> ops.Concatenate(axis=-1).axis
+    -1
+    """
 
     operands: ClassVar[tuple[str, ...]] = ("x",)
     shape_fields: ClassVar[tuple[str, ...]] = ()

@@ -21,7 +21,11 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 class DType(StrEnum):
-    """The dtype of an element. A member equals its own name: `DType.FLOAT32 == "float32"`."""
+    """The dtype of an element. A member equals its own name: `DType.FLOAT32 == "float32"`.
+
+    >>> dagir.DType.FLOAT32 == "float32", dagir.DType.FLOAT32.is_float
+    (True, True)
+    """
 
     FLOAT16 = "float16"
     BFLOAT16 = "bfloat16"
@@ -91,7 +95,13 @@ class DType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """A dtype and a shape; what is known of a value before it is computed."""
+    """A dtype and a shape; what is known of a value before it is computed.
+
+    >>> print(dagir.TensorType(dagir.DType.FLOAT32, (2, 3)))
+    float32[2, 3]
+    >>> dagir.Input(("time", 3)).type.shape
+    (batch, time, 3)
+    """
 
     dtype: DType
     shape: Shape

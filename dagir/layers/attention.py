@@ -23,6 +23,10 @@ class Attention(Layer):
     Masks come as a list too. A score counts where the mask of the value is True; a row of which none counts gives the
     mean of the value. Where the mask of the query is False the result is 0. score_mode "concat" takes the sum of
     tanh(query + key) for a score.
+
+    >>> query, value = dagir.Input(("queries", 16)), dagir.Input(("time", 16))
+    >>> layers.Attention()([query, value])
+    <Value attention float32[batch, queries, 16]>
     """
 
     def __init__(
@@ -97,7 +101,12 @@ class Attention(Layer):
 
 
 class AdditiveAttention(Attention):
-    """Attention whose score is the sum of scale * tanh(query + key), over d.  keras.layers.AdditiveAttention."""
+    """Attention whose score is the sum of scale * tanh(query + key), over d.  keras.layers.AdditiveAttention.
+
+    >>> query, value = dagir.Input(("queries", 16)), dagir.Input(("time", 16))
+    >>> layers.AdditiveAttention()([query, value])
+    <Value additive_attention float32[batch, queries, 16]>
+    """
 
     def __init__(self, use_scale: bool = True, dropout: float = 0.0, **kwargs: Any) -> None:
         if "score_mode" in kwargs:

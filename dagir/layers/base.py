@@ -32,6 +32,14 @@ class Layer:
     name: unique default from the class. trainable: whether its weights train. dtype: of its weights, float32.
     `call` receives Values; it may take `training` (None while traced) and, as in Keras, the mask of what it is called
     on: as `mask` where one argument alone holds tensors, where several do as `<argument>_mask` for each.
+
+    >>> class Scale(layers.Layer):
+    ...     def build(self, input_shape):
+    ...         self.scale = self.add_weight((input_shape[-1],), "ones", name="scale")
+    ...     def call(self, inputs):
+    ...         return inputs * self.scale
+    >>> Scale()(dagir.Input((4,)))
+    <Value scale float32[batch, 4]>
     """
 
     supports_masking = False

@@ -66,7 +66,11 @@ def check_summed_rank(layer: Layer, ids: Value, mode: str) -> None:
 
 
 class CategoryEncoding(Layer):
-    """Integer ids as one-hot or multi-hot vectors, or as counts.  keras.layers.CategoryEncoding."""
+    """Integer ids as one-hot or multi-hot vectors, or as counts.  keras.layers.CategoryEncoding.
+
+    >>> layers.CategoryEncoding(num_tokens=5)(dagir.Input((3,), dtype="int32"))
+    <Value category_encoding float32[batch, 5]>
+    """
 
     def __init__(
         self, num_tokens: int | None = None, output_mode: str = "multi_hot", sparse: bool = False, **kwargs: Any
@@ -95,6 +99,9 @@ class Discretization(Layer):
     """The number of the bin that each value lies in: how many boundaries are not above it.
 
     The boundaries are given, or quantiles that `adapt` computes.  keras.layers.Discretization.
+
+    >>> layers.Discretization([0.0, 1.0])(dagir.Input((3,)))
+    <Value discretization int32[batch, 3]>
     """
 
     def __init__(

@@ -114,6 +114,10 @@ class LSTMCell(_Cell):
     """One step of an LSTM: gates input, forget, cell, output.  keras.layers.LSTMCell.
 
     dropout and recurrent_dropout are for training, which Keras does.
+
+    >>> output, states = layers.LSTMCell(8)(dagir.Input((4,)), [dagir.Input((8,)), dagir.Input((8,))])
+    >>> output.shape, len(states)
+    ((None, 8), 2)
     """
 
     gates = 4
@@ -167,6 +171,9 @@ class GRUCell(_Cell):
     """One step of a GRU: gates update, reset, candidate.  keras.layers.GRUCell.
 
     reset_after: the reset gate scales the product with the state, not the state; there are two biases then.
+
+    >>> layers.RNN(layers.GRUCell(8))(dagir.Input(("time", 4)))
+    <Value rnn float32[batch, 8]>
     """
 
     gates = 3
@@ -215,7 +222,11 @@ class GRUCell(_Cell):
 
 
 class SimpleRNNCell(_Cell):
-    """One step of h = activation(x @ kernel + h @ recurrent_kernel + bias).  keras.layers.SimpleRNNCell."""
+    """One step of h = activation(x @ kernel + h @ recurrent_kernel + bias).  keras.layers.SimpleRNNCell.
+
+    >>> layers.RNN(layers.SimpleRNNCell(8))(dagir.Input(("time", 4)))
+    <Value rnn float32[batch, 8]>
+    """
 
     gates = 1
 
@@ -253,7 +264,12 @@ class SimpleRNNCell(_Cell):
 
 
 class StackedRNNCells(Layer):
-    """Cells on top of each other, as one cell: each takes what the one below gives.  keras.layers.StackedRNNCells."""
+    """Cells on top of each other, as one cell: each takes what the one below gives.  keras.layers.StackedRNNCells.
+
+    >>> cells = layers.StackedRNNCells([layers.GRUCell(8), layers.LSTMCell(6)])
+    >>> layers.RNN(cells)(dagir.Input(("time", 4)))
+    <Value rnn float32[batch, 6]>
+    """
 
     def __init__(self, cells: Sequence[Layer], **kwargs: Any) -> None:
         super().__init__(**kwargs)

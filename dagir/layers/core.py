@@ -26,7 +26,11 @@ __all__ = [
 
 
 class InputLayer(Layer):
-    """The layer that stands for an input of a model.  keras.layers.InputLayer."""
+    """The layer that stands for an input of a model.  keras.layers.InputLayer.
+
+    >>> layers.InputLayer(("time", 3), name="steps").output
+    <Value steps float32[batch, time, 3]>
+    """
 
     def __init__(
         self,
@@ -102,6 +106,9 @@ def Input(  # noqa: N802  # Keras's name
     The batch is the named size "batch" unless batch_size or batch_shape gives it. dtype: float32 by default.
     sparse, ragged, tensor and optional are Keras's, and refused. Returns a Value of dtype[batch, *shape].
     Raises ArgumentError.
+
+    >>> dagir.Input(("time", 3), name="steps")
+    <Value steps float32[batch, time, 3]>
     """
     if unknown:
         raise unknown_argument(Input, sorted(unknown)[0])
@@ -120,7 +127,11 @@ def positive_int(layer: str, name: str, number: Any) -> int:
 
 
 class Dense(Layer):
-    """activation(x @ kernel + bias) on the last axis.  keras.layers.Dense."""
+    """activation(x @ kernel + bias) on the last axis.  keras.layers.Dense.
+
+    >>> layers.Dense(3)(dagir.Input((4,)))
+    <Value dense float32[batch, 3]>
+    """
 
     supports_masking = True
 
@@ -161,7 +172,11 @@ class Dense(Layer):
 
 
 class Identity(Layer):
-    """x itself.  keras.layers.Identity."""
+    """x itself.  keras.layers.Identity.
+
+    >>> layers.Identity()(dagir.Input((4,)))
+    <Value identity float32[batch, 4]>
+    """
 
     supports_masking = True
 
@@ -174,7 +189,11 @@ class Identity(Layer):
 
 
 class Embedding(Layer):
-    """Row `id` of a table for each id. With mask_zero, id 0 is padding and makes a mask.  keras.layers.Embedding."""
+    """Row `id` of a table for each id. With mask_zero, id 0 is padding and makes a mask.  keras.layers.Embedding.
+
+    >>> layers.Embedding(1000, 16)(dagir.Input(("time",), dtype="int32"))
+    <Value embedding float32[batch, time, 16]>
+    """
 
     takes_floats = False  # what reads a model of Keras says so, whose layer takes any: 0.3 is row 0, yet no padding
 
@@ -229,6 +248,9 @@ class ReversibleEmbedding(Embedding):
     """Embedding that also goes back: called with reverse=True it projects from output_dim to input_dim.
 
     With tie_weights by the transposed table, else by a weight of its own. keras.layers.ReversibleEmbedding.
+
+    >>> layers.ReversibleEmbedding(1000, 16)(dagir.Input(("time",), dtype="int32"))
+    <Value reversible_embedding float32[batch, time, 16]>
     """
 
     def __init__(

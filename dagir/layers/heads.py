@@ -78,6 +78,10 @@ class MultiHeadAttention(HeadAttention):
     the sigmoid of one more projection of the query. A row of which nothing counts gives the mean of the values; where
     Keras computes the scores by themselves (dropout, return_attention_scores, inputs of other ranks than 3) it gives 0.
     As in Keras it takes the masks of what it is called on: layers called on the same values later find none.
+
+    >>> x = dagir.Input(("time", 16))
+    >>> layers.MultiHeadAttention(num_heads=2, key_dim=8)(x, x)
+    <Value multi_head_attention/attention_output float32[batch, time, 16]>
     """
 
     def __init__(
@@ -194,6 +198,10 @@ class GroupQueryAttention(HeadAttention):
     """MultiHeadAttention in which several heads of the query share a head of key and value.
 
     keras.layers.GroupQueryAttention.
+
+    >>> x = dagir.Input(("time", 16))
+    >>> layers.GroupQueryAttention(head_dim=8, num_query_heads=4, num_key_value_heads=2)(x, x)
+    <Value group_query_attention/attention_output float32[batch, time, 16]>
     """
 
     def __init__(

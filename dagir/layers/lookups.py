@@ -203,7 +203,11 @@ class _Lookup(Layer):
 
 
 class IntegerLookup(_Lookup):
-    """The place of each integer in a vocabulary.  keras.layers.IntegerLookup."""
+    """The place of each integer in a vocabulary.  keras.layers.IntegerLookup.
+
+    >>> layers.IntegerLookup(vocabulary=[7, 9])(dagir.Input(("time",), dtype="int64"))
+    <Value integer_lookup int64[batch, time]>
+    """
 
     term, term_dtype = int, DType.INT64
 
@@ -245,7 +249,11 @@ class IntegerLookup(_Lookup):
 
 
 class StringLookup(_Lookup):
-    """The place of each string in a vocabulary.  keras.layers.StringLookup."""
+    """The place of each string in a vocabulary.  keras.layers.StringLookup.
+
+    >>> layers.StringLookup(vocabulary=["red", "blue"])(dagir.Input(("time",), dtype="string"))
+    <Value string_lookup int64[batch, time]>
+    """
 
     term, term_dtype = str, DType.STRING
 

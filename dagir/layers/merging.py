@@ -102,14 +102,22 @@ def _merged_within_masks(function: Callable[[Any, Any], Value], values: list[Val
 
 
 class Add(_Merge):
-    """The sum.  keras.layers.Add."""
+    """The sum.  keras.layers.Add.
+
+    >>> layers.Add()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value add float32[batch, 4]>
+    """
 
     def _merge(self, values: list[Value]) -> Value:
         return reduce(ops.add, values)
 
 
 class Subtract(_Merge):
-    """The first less the second.  keras.layers.Subtract."""
+    """The first less the second.  keras.layers.Subtract.
+
+    >>> layers.Subtract()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value subtract float32[batch, 4]>
+    """
 
     def _merge(self, values: list[Value]) -> Value:
         first, second = self._listed(values, 2)
@@ -117,7 +125,11 @@ class Subtract(_Merge):
 
 
 class Multiply(_Merge):
-    """The product; a masked element counts as 1, and one masked everywhere gives 0.  keras.layers.Multiply."""
+    """The product; a masked element counts as 1, and one masked everywhere gives 0.  keras.layers.Multiply.
+
+    >>> layers.Multiply()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value multiply float32[batch, 4]>
+    """
 
     def _merge(self, values: list[Value]) -> Value:
         masks = [_spread(value.carried_mask, value) for value in values]
@@ -128,7 +140,11 @@ class Multiply(_Merge):
 
 
 class Average(_Merge):
-    """The mean.  keras.layers.Average."""
+    """The mean.  keras.layers.Average.
+
+    >>> layers.Average()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value average float32[batch, 4]>
+    """
 
     def _merge(self, values: list[Value]) -> Value:
         total = reduce(ops.add, values)
@@ -136,21 +152,33 @@ class Average(_Merge):
 
 
 class Maximum(_Merge):
-    """The largest, of those not masked.  keras.layers.Maximum."""
+    """The largest, of those not masked.  keras.layers.Maximum.
+
+    >>> layers.Maximum()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value maximum float32[batch, 4]>
+    """
 
     def _merge(self, values: list[Value]) -> Value:
         return _merged_within_masks(ops.maximum, values)
 
 
 class Minimum(_Merge):
-    """The smallest, of those not masked.  keras.layers.Minimum."""
+    """The smallest, of those not masked.  keras.layers.Minimum.
+
+    >>> layers.Minimum()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value minimum float32[batch, 4]>
+    """
 
     def _merge(self, values: list[Value]) -> Value:
         return _merged_within_masks(ops.minimum, values)
 
 
 class Concatenate(_Merge):
-    """The values joined along an axis.  keras.layers.Concatenate."""
+    """The values joined along an axis.  keras.layers.Concatenate.
+
+    >>> layers.Concatenate()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value concatenate float32[batch, 8]>
+    """
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -183,7 +211,11 @@ def _full_mask(value: Value, mask: Value | None) -> Value:
 
 
 class Dot(_Merge):
-    """Products summed along an axis of each, batch by batch; cosines with normalize.  keras.layers.Dot."""
+    """Products summed along an axis of each, batch by batch; cosines with normalize.  keras.layers.Dot.
+
+    >>> layers.Dot(axes=1)([dagir.Input((4,)), dagir.Input((4,))])
+    <Value dot float32[batch, 1]>
+    """
 
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -238,40 +270,72 @@ def _equation(rank1: int, rank2: int, axes: Sequence[int]) -> str:
 
 
 def add(inputs: Sequence[Value], **kwargs: Any) -> Value:
-    """The sum of a list of values, as a layer of its own."""
+    """The sum of a list of values, as a layer of its own.
+
+    >>> layers.add([dagir.Input((4,)), dagir.Input((4,))])
+    <Value add float32[batch, 4]>
+    """
     return Add(**kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def subtract(inputs: Sequence[Value], **kwargs: Any) -> Value:
-    """The first of two values less the second, as a layer of its own."""
+    """The first of two values less the second, as a layer of its own.
+
+    >>> layers.subtract([dagir.Input((4,)), dagir.Input((4,))])
+    <Value subtract float32[batch, 4]>
+    """
     return Subtract(**kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def multiply(inputs: Sequence[Value], **kwargs: Any) -> Value:
-    """The product of a list of values, as a layer of its own."""
+    """The product of a list of values, as a layer of its own.
+
+    >>> layers.multiply([dagir.Input((4,)), dagir.Input((4,))])
+    <Value multiply float32[batch, 4]>
+    """
     return Multiply(**kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def average(inputs: Sequence[Value], **kwargs: Any) -> Value:
-    """The mean of a list of values, as a layer of its own."""
+    """The mean of a list of values, as a layer of its own.
+
+    >>> layers.average([dagir.Input((4,)), dagir.Input((4,))])
+    <Value average float32[batch, 4]>
+    """
     return Average(**kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def maximum(inputs: Sequence[Value], **kwargs: Any) -> Value:
-    """The largest of a list of values, as a layer of its own."""
+    """The largest of a list of values, as a layer of its own.
+
+    >>> layers.maximum([dagir.Input((4,)), dagir.Input((4,))])
+    <Value maximum float32[batch, 4]>
+    """
     return Maximum(**kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def minimum(inputs: Sequence[Value], **kwargs: Any) -> Value:
-    """The smallest of a list of values, as a layer of its own."""
+    """The smallest of a list of values, as a layer of its own.
+
+    >>> layers.minimum([dagir.Input((4,)), dagir.Input((4,))])
+    <Value minimum float32[batch, 4]>
+    """
     return Minimum(**kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def concatenate(inputs: Sequence[Value], axis: int = -1, **kwargs: Any) -> Value:
-    """A list of values joined along an axis, as a layer of its own."""
+    """A list of values joined along an axis, as a layer of its own.
+
+    >>> layers.concatenate([dagir.Input((4,)), dagir.Input((4,))])
+    <Value concatenate float32[batch, 8]>
+    """
     return Concatenate(axis=axis, **kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def dot(inputs: Sequence[Value], axes: int | Sequence[int] = -1, **kwargs: Any) -> Value:
-    """Products of two values summed along an axis of each, as a layer of its own."""
+    """Products of two values summed along an axis of each, as a layer of its own.
+
+    >>> layers.dot([dagir.Input((4,)), dagir.Input((4,))], axes=1)
+    <Value dot float32[batch, 1]>
+    """
     return Dot(axes=axes, **kwargs)(inputs)  # type: ignore[no-any-return]

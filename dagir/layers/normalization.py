@@ -44,6 +44,9 @@ class BatchNormalization(Layer):
     """(x - moving_mean) / sqrt(moving_variance + epsilon) * gamma + beta, along `axis`.
 
     Training, which Keras does, normalizes by the statistics of the batch instead.  keras.layers.BatchNormalization.
+
+    >>> layers.BatchNormalization()(dagir.Input((4,)))
+    <Value batch_normalization float32[batch, 4]>
     """
 
     supports_masking = True
@@ -116,7 +119,11 @@ def _axes(layer: str, axis: Any) -> list[int]:
 
 
 class LayerNormalization(Layer):
-    """Zero mean and unit variance over `axis`, times gamma, plus beta.  keras.layers.LayerNormalization."""
+    """Zero mean and unit variance over `axis`, times gamma, plus beta.  keras.layers.LayerNormalization.
+
+    >>> layers.LayerNormalization()(dagir.Input((4,)))
+    <Value layer_normalization float32[batch, 4]>
+    """
 
     supports_masking = True
 
@@ -172,6 +179,9 @@ class GroupNormalization(Layer):
     """Mean 0 and variance 1 in each of `groups` parts of an axis (-1: one for each channel).
 
     keras.layers.GroupNormalization.
+
+    >>> layers.GroupNormalization(groups=2)(dagir.Input((4,)))
+    <Value group_normalization float32[batch, 4]>
     """
 
     supports_masking = True
@@ -213,7 +223,11 @@ class GroupNormalization(Layer):
 
 
 class RMSNormalization(Layer):
-    """x over its root mean square along `axis`, times scale.  keras.layers.RMSNormalization."""
+    """x over its root mean square along `axis`, times scale.  keras.layers.RMSNormalization.
+
+    >>> layers.RMSNormalization()(dagir.Input((4,)))
+    <Value rms_normalization float32[batch, 4]>
+    """
 
     def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -235,7 +249,11 @@ class RMSNormalization(Layer):
 
 
 class UnitNormalization(Layer):
-    """x over its Euclidean norm along `axis`.  keras.layers.UnitNormalization."""
+    """x over its Euclidean norm along `axis`.  keras.layers.UnitNormalization.
+
+    >>> layers.UnitNormalization()(dagir.Input((4,)))
+    <Value unit_normalization float32[batch, 4]>
+    """
 
     supports_masking = True
 

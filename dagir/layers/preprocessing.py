@@ -22,7 +22,11 @@ _EPSILON = 1e-7  # keras.config.epsilon()
 
 
 class Rescaling(Layer):
-    """x * scale + offset, each a number or an array that broadcasts, after a cast.  keras.layers.Rescaling."""
+    """x * scale + offset, each a number or an array that broadcasts, after a cast.  keras.layers.Rescaling.
+
+    >>> layers.Rescaling(1.0 / 255)(dagir.Input((28, 28, 3)))
+    <Value rescaling float32[batch, 28, 28, 3]>
+    """
 
     supports_masking = True
 
@@ -50,6 +54,9 @@ class Normalization(Layer):
 
     They are given, or weights that `adapt` computes. invert: mean + x * max(sqrt(variance), 1e-7).
     keras.layers.Normalization.
+
+    >>> layers.Normalization(mean=0.5, variance=4.0)(dagir.Input((3,)))
+    <Value normalization float32[batch, 3]>
     """
 
     supports_masking = True

@@ -58,7 +58,11 @@ def checked_interpolation(layer: str, interpolation: Any) -> str:
 
 
 class Resizing(ImageLayer):
-    """Images resized to (height, width), in their own dtype; whole numbers are rounded.  keras.layers.Resizing."""
+    """Images resized to (height, width), in their own dtype; whole numbers are rounded.  keras.layers.Resizing.
+
+    >>> layers.Resizing(24, 32)(dagir.Input((28, 28, 3)))
+    <Value resizing float32[batch, 24, 32, 3]>
+    """
 
     def __init__(
         self,
@@ -112,7 +116,11 @@ def saturating_cast(x: Value, dtype: DType) -> Value:
 
 
 class CenterCrop(ImageLayer):
-    """The middle of the images; smaller images are cut to its ratio and resized.  keras.layers.CenterCrop."""
+    """The middle of the images; smaller images are cut to its ratio and resized.  keras.layers.CenterCrop.
+
+    >>> layers.CenterCrop(24, 24)(dagir.Input((28, 28, 3)))
+    <Value center_crop float32[batch, 24, 24, 3]>
+    """
 
     def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -138,7 +146,11 @@ def center_crop(images: Value, target: tuple[int, int], axes: tuple[int, int], d
 
 
 class AutoContrast(ImageLayer):
-    """Each channel stretched to the whole value range, at inference too.  keras.layers.AutoContrast."""
+    """Each channel stretched to the whole value range, at inference too.  keras.layers.AutoContrast.
+
+    >>> layers.AutoContrast()(dagir.Input((28, 28, 3)))
+    <Value auto_contrast float32[batch, 28, 28, 3]>
+    """
 
     def __init__(self, value_range: Any = (0, 255), **kwargs: Any) -> None:
         data_format = kwargs.pop("data_format", None)

@@ -39,6 +39,9 @@ class RNN(Layer):
     cell: a Layer with state_size and call(inputs, states) -> output, new states; or a list of cells, which are stacked.
     return_sequences: every step's output, else the last. return_state: the final states too. go_backwards: from the
     last step to the first. Masked steps are skipped: the output repeats, or is zero with zero_output_for_mask.
+
+    >>> layers.RNN(layers.LSTMCell(8), return_sequences=True)(dagir.Input(("time", 4)))
+    <Value rnn float32[batch, time, 8]>
     """
 
     supports_masking = True
@@ -236,6 +239,9 @@ class LSTM(_Recurrent):
 
     return_sequences: every step's output, else the last. return_state: the final h and c too. go_backwards: from the
     last step to the first. Masked steps are skipped. dropout and recurrent_dropout are for training, which Keras does.
+
+    >>> layers.LSTM(8)(dagir.Input(("time", 4)))
+    <Value lstm float32[batch, 8]>
     """
 
     def __init__(
@@ -274,6 +280,9 @@ class GRU(_Recurrent):
 
     reset_after: the reset gate scales the product with the state, not the state; there are two biases then. The other
     arguments are those of LSTM.
+
+    >>> layers.GRU(8)(dagir.Input(("time", 4)))
+    <Value gru float32[batch, 8]>
     """
 
     def __init__(
@@ -308,7 +317,11 @@ class GRU(_Recurrent):
 
 
 class SimpleRNN(_Recurrent):
-    """h = activation(x @ kernel + h @ recurrent_kernel + bias).  keras.layers.SimpleRNN."""
+    """h = activation(x @ kernel + h @ recurrent_kernel + bias).  keras.layers.SimpleRNN.
+
+    >>> layers.SimpleRNN(8)(dagir.Input(("time", 4)))
+    <Value simple_rnn float32[batch, 8]>
+    """
 
     def __init__(
         self,

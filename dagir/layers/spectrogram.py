@@ -80,6 +80,9 @@ class STFTSpectrogram(Layer):
     """The short-time Fourier transform of signals, with kernels that train.  keras.layers.STFTSpectrogram.
 
     mode: log, magnitude, psd, real, imag, angle or stft (real and imaginary parts one after the other).
+
+    >>> layers.STFTSpectrogram()(dagir.Input((16000, 1)))
+    <Value stft_spectrogram float32[batch, 124, 129]>
     """
 
     MODES = ("log", "magnitude", "psd", "real", "imag", "angle", "stft")
@@ -171,7 +174,11 @@ class STFTSpectrogram(Layer):
 
 
 class MelSpectrogram(Layer):
-    """The power of signals in bands of the mel scale, in decibels.  keras.layers.MelSpectrogram."""
+    """The power of signals in bands of the mel scale, in decibels.  keras.layers.MelSpectrogram.
+
+    >>> layers.MelSpectrogram(num_mel_bins=80)(dagir.Input((16000,)))
+    <Value mel_spectrogram float32[batch, 80, 32]>
+    """
 
     def __init__(
         self,

@@ -28,6 +28,9 @@ class Bidirectional(Layer):
     """A recurrent layer from both ends, the outputs merged: "concat", "sum", "mul", "ave" or None for both.
 
     layer: is copied, forwards and backwards, unless backward_layer gives the latter.  keras.layers.Bidirectional.
+
+    >>> layers.Bidirectional(layers.LSTM(8))(dagir.Input(("time", 4)))
+    <Value bidirectional float32[batch, 16]>
     """
 
     supports_masking = True
@@ -166,6 +169,9 @@ class TimeDistributed(Wrapper):
 
     A layer that treats the samples of a batch by themselves runs once, on all steps as one batch; one of the user's
     own, or a model that holds such a layer or an op that may look across samples, runs step by step, as Keras does.
+
+    >>> layers.TimeDistributed(layers.Dense(8))(dagir.Input(("time", 4)))
+    <Value time_distributed float32[batch, time, 8]>
     """
 
     supports_masking = True

@@ -20,7 +20,14 @@ __all__ = [
 
 
 class Wrapper(Layer):
-    """A layer around another one, `layer`: the base of layers that change one.  keras.layers.Wrapper."""
+    """A layer around another one, `layer`: the base of layers that change one.  keras.layers.Wrapper.
+
+    >>> class Twice(layers.Wrapper):
+    ...     def call(self, inputs):
+    ...         return self.layer(self.layer(inputs))
+    >>> Twice(layers.Dense(4))(dagir.Input((4,)))
+    <Value twice/dense float32[batch, 4]>
+    """
 
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
         if not isinstance(layer, Layer):
@@ -38,6 +45,9 @@ class SpectralNormalization(Wrapper):
 
     At inference the kernel stands as training left it, so that this is the layer itself.
     keras.layers.SpectralNormalization.
+
+    >>> layers.SpectralNormalization(layers.Dense(8))(dagir.Input((4,)))
+    <Value spectral_normalization float32[batch, 8]>
     """
 
     def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:
@@ -69,6 +79,9 @@ class Lambda(Layer):
     No file keeps the function itself: a model is saved with what the function computed as its graph, and no file that
     names a Python function is loaded. output_shape is not needed, for shapes are inferred. mask: a Value, or
     f(inputs, mask); arguments: keyword arguments of the function.  keras.layers.Lambda.
+
+    >>> layers.Lambda(ops.square)(dagir.Input((4,)))
+    <Value lambda float32[batch, 4]>
     """
 
     def __init__(

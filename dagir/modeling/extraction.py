@@ -34,6 +34,11 @@ def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = N
     or layer; "dense:1" is the second call of a shared layer), or structures of them. A layer with several outputs
     stands for all of them, as `layer.output` has them; as inputs, for those that the outputs need. What is inside a
     nested model is computed as it is there, from this model's inputs. Raises ArgumentError with the nearest names.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> model = dagir.Model(x, ops.tanh(layers.Dense(2, name="head")(x)))
+    >>> dagir.extract(model, outputs="head")
+    <Model functional_features: x -> head>
     """
     _check(model, "extract")
     wanted = map_structure(lambda leaf: resolve(model, leaf), outputs)
@@ -87,6 +92,11 @@ def replace(model: Model, parts: Mapping[Any, Any], name: str | None = None) -> 
 
     parts: what is replaced (a layer, its name, or a Value that it returned), and what comes in its place: a layer,
     a model or a function, called on what the old layer was called on, or a Value. Raises ArgumentError.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> model = dagir.Model(x, layers.Dense(2, name="head")(x), name="net")
+    >>> dagir.replace(model, {"head": layers.Dense(5, name="wider")})
+    <Model net: x -> wider>
     """
     _check(model, "replace")
     by: dict[Any, Callable[..., Any]] = {}

@@ -46,6 +46,10 @@ class Model(Trainable, Layer):
 
     The graph is what the outputs need; a model can be called as a layer. Raises InvalidGraph.
     A subclass with layers and a `call` of its own is a model too: its first call on a Value gives it its graph.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> dagir.Model(x, layers.Dense(2, name="head")(x), name="net")
+    <Model net: x -> head>
     """
 
     supports_masking = True
@@ -264,7 +268,11 @@ class Model(Trainable, Layer):
 
 
 class Sequential(Model):
-    """A stack of layers, built at once if it starts with an input, else at its first call.  keras.Sequential."""
+    """A stack of layers, built at once if it starts with an input, else at its first call.  keras.Sequential.
+
+    >>> dagir.Sequential([dagir.Input((3,)), layers.Dense(2, name="head")], name="net").outputs
+    [<Value head float32[batch, 2]>]
+    """
 
     def __init__(self, layers: Sequence[Any] = (), trainable: bool = True, name: str | None = None) -> None:
         Layer.__init__(self, trainable=True, name=name)

@@ -1,6 +1,15 @@
 """The ops: a class for each, and a function with the name that keras.ops gives it.
 
 Each family says in its `__all__` what it offers; nothing is listed a second time here.
+
+The examples print numbers with this function, which runs a value on the NumPy backend:
+
+>>> def show(*values):
+...     for value in values:
+...         array = dagir.lower(dagir.Model([], value))()
+...         print((array.astype(float).round(4) + 0.0 if array.dtype.kind == "f" else array).tolist())
+>>> show(ops.sqrt([4.0, 9.0]))
+[2.0, 3.0]
 """
 
 from typing import TYPE_CHECKING, NoReturn

@@ -61,12 +61,20 @@ _NODES_OF_A_PART = 32  # that each costs of the budget of a file: a few parts ar
 
 
 def ndim(x: Any) -> int:
-    """The number of axes."""
+    """The number of axes.
+
+    >>> ops.ndim(dagir.Input((4, 3)))
+    3
+    """
     return as_value(x).ndim
 
 
 def size(x: Any) -> Dim:
-    """The number of elements: an int, or an expression of named sizes."""
+    """The number of elements: an int, or an expression of named sizes.
+
+    >>> ops.size(dagir.Input((4, 3)))
+    12*batch
+    """
     total: Dim = 1
     for length in as_value(x).type.shape:
         total = total * length
@@ -74,12 +82,20 @@ def size(x: Any) -> Dim:
 
 
 def ravel(x: Any) -> Value:
-    """All elements in one axis."""
+    """All elements in one axis.
+
+    >>> show(ops.ravel([[1, 2], [3, 4]]))
+    [1, 2, 3, 4]
+    """
     return reshape(x, (-1,))
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Value:
-    """Two axes exchanged."""
+    """Two axes exchanged.
+
+    >>> show(ops.swapaxes([[1, 2, 3]], 0, 1))
+    [[1], [2], [3]]
+    """
     value = as_value(x)
     order = list(range(value.ndim))
     first, second = normalize_axis(axis1, value.ndim), normalize_axis(axis2, value.ndim)
@@ -88,7 +104,11 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Value:
 
 
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Value:
-    """Axes moved to other places, the others staying in their order."""
+    """Axes moved to other places, the others staying in their order.
+
+    >>> ops.moveaxis(dagir.Input((4, 3, 2)), -1, 1)
+    <Value transpose float32[batch, 2, 4, 3]>
+    """
     value = as_value(x)
     pairs = [[axes] if isinstance(axes, int) else list(axes) for axes in (source, destination)]
     sources, targets = ([normalize_axis(axis, value.ndim) for axis in axes] for axes in pairs)
@@ -101,17 +121,29 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
 
 
 def fliplr(x: Any) -> Value:
-    """The second axis in reverse order."""
+    """The second axis in reverse order.
+
+    >>> show(ops.fliplr([[1, 2], [3, 4]]))
+    [[2, 1], [4, 3]]
+    """
     return flip(x, axis=1)
 
 
 def flipud(x: Any) -> Value:
-    """The first axis in reverse order."""
+    """The first axis in reverse order.
+
+    >>> show(ops.flipud([[1, 2], [3, 4]]))
+    [[3, 4], [1, 2]]
+    """
     return flip(x, axis=0)
 
 
 def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Value:
-    """Turned by k right angles, from the first of the axes towards the second."""
+    """Turned by k right angles, from the first of the axes towards the second.
+
+    >>> show(ops.rot90([[1, 2], [3, 4]]))
+    [[2, 4], [1, 3]]
+    """
     value = as_value(array)
     first, second = (normalize_axis(axis, value.ndim) for axis in axes)
     if first == second:
@@ -137,30 +169,51 @@ def _at_least(x: Any, rank: int) -> Value:
 
 
 def hstack(xs: Sequence[Any]) -> Value:
-    """Joined along the second axis; vectors along their only one."""
+    """Joined along the second axis; vectors along their only one.
+
+    >>> show(ops.hstack(([1, 2], [3])))
+    [1, 2, 3]
+    """
     values = [_at_least(x, 1) for x in xs]
     return concatenate(values, axis=0 if values[0].ndim == 1 else 1)
 
 
 def vstack(xs: Sequence[Any]) -> Value:
-    """Joined along the first axis, a vector being a row."""
+    """Joined along the first axis, a vector being a row.
+
+    >>> show(ops.vstack(([1, 2], [3, 4])))
+    [[1, 2], [3, 4]]
+    """
     return concatenate([_at_least(x, 2) for x in xs], axis=0)
 
 
 def dstack(xs: Sequence[Any]) -> Value:
-    """Joined along the third axis."""
+    """Joined along the third axis.
+
+    >>> show(ops.dstack(([1, 2], [3, 4])))
+    [[[1, 3], [2, 4]]]
+    """
     return concatenate([_at_least(x, 3) for x in xs], axis=2)
 
 
 def append(x1: Any, x2: Any, axis: int | None = None) -> Value:
-    """x2 after x1 along the axis; both flattened where axis is None."""
+    """x2 after x1 along the axis; both flattened where axis is None.
+
+    >>> show(ops.append([1, 2], [3]))
+    [1, 2, 3]
+    """
     if axis is None:
         return concatenate([ravel(x1), ravel(x2)], axis=0)
     return concatenate([x1, x2], axis=axis)
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
-    """Parts along the axis: as many equal ones as are asked for, or cut at the given places."""
+    """Parts along the axis: as many equal ones as are asked for, or cut at the given places.
+
+    >>> show(*ops.split([1, 2, 3, 4], 2))
+    [1, 2]
+    [3, 4]
+    """
     value = as_value(x)
     place = normalize_axis(axis, value.ndim)
     if not isinstance(indices_or_sections, int):
@@ -181,7 +234,12 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 
 
 def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
-    """Parts along the axis as `split`, but the first ones may be longer by one. The size is known."""
+    """Parts along the axis as `split`, but the first ones may be longer by one. The size is known.
+
+    >>> show(*ops.array_split([1, 2, 3], 2))
+    [1, 2]
+    [3]
+    """
     value = as_value(x)
     place = normalize_axis(axis, value.ndim)
     if not isinstance(indices_or_sections, int):
@@ -206,22 +264,42 @@ def _cut(value: Value, indices: Sequence[int], axis: int) -> list[Value]:
 
 
 def hsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
-    """Parts along the second axis; of a vector along its only one."""
+    """Parts along the second axis; of a vector along its only one.
+
+    >>> show(*ops.hsplit([[1, 2], [3, 4]], 2))
+    [[1], [3]]
+    [[2], [4]]
+    """
     return split(x, indices_or_sections, 0 if as_value(x).ndim == 1 else 1)
 
 
 def vsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
-    """Parts along the first axis."""
+    """Parts along the first axis.
+
+    >>> show(*ops.vsplit([[1, 2], [3, 4]], 2))
+    [[1, 2]]
+    [[3, 4]]
+    """
     return split(x, indices_or_sections, 0)
 
 
 def dsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
-    """Parts along the third axis."""
+    """Parts along the third axis.
+
+    >>> show(*ops.dsplit([[[1, 2], [3, 4]]], 2))
+    [[[1], [3]]]
+    [[[2], [4]]]
+    """
     return split(x, indices_or_sections, 2)
 
 
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Value]:
-    """The entries of an axis of known size, each without the axis."""
+    """The entries of an axis of known size, each without the axis.
+
+    >>> show(*ops.unstack([[1, 2], [3, 4]]))
+    [1, 2]
+    [3, 4]
+    """
     value = as_value(x)
     place = normalize_axis(axis, value.ndim)
     length = value.type.shape[place] if num is None else num
@@ -232,7 +310,11 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Value]:
 
 
 def repeat(x: Any, repeats: Dim | Sequence[int], axis: int | None = None) -> Value:
-    """Each entry of the axis several times in a row, a named size perhaps; of x flattened where axis is None."""
+    """Each entry of the axis several times in a row, a named size perhaps; of x flattened where axis is None.
+
+    >>> show(ops.repeat([1, 2], 3))
+    [1, 1, 1, 2, 2, 2]
+    """
     value = ravel(x) if axis is None else as_value(x)
     place = normalize_axis(axis or 0, value.ndim)
     length = value.type.shape[place]
@@ -256,7 +338,11 @@ def _repeated(value: Value, count: Dim, place: int) -> Value:
 
 
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Value:
-    """Entries moved on along the axis, the last ones coming first; through x flattened where axis is None."""
+    """Entries moved on along the axis, the last ones coming first; through x flattened where axis is None.
+
+    >>> show(ops.roll([1, 2, 3, 4], 1))
+    [4, 1, 2, 3]
+    """
     value = as_value(x)
     if axis is None:
         return reshape(_rolled(ravel(value), int(np.sum(shift)), 0), value.type.shape)
@@ -280,7 +366,12 @@ def _rolled(value: Value, shift: int, axis: int) -> Value:
 
 
 def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Value, ...]:
-    """For each place in a flattened array its index on each axis of the shape."""
+    """For each place in a flattened array its index on each axis of the shape.
+
+    >>> show(*ops.unravel_index([5], (2, 3)))
+    [1]
+    [2]
+    """
     rest = as_value(indices)
     found: list[Value] = []
     for length in reversed([int(n) for n in shape]):
@@ -290,7 +381,12 @@ def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Value, ...]:
 
 
 def meshgrid(*x: Any, indexing: str = "xy") -> list[Value]:
-    """Each vector along an axis of its own, repeated along the others'; "xy" exchanges the first two axes."""
+    """Each vector along an axis of its own, repeated along the others'; "xy" exchanges the first two axes.
+
+    >>> show(*ops.meshgrid([1, 2], [3, 4]))
+    [[1, 2], [1, 2]]
+    [[3, 3], [4, 4]]
+    """
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"indexing is 'xy' or 'ij', got {indexing!r}")
     values = [ravel(part) for part in x]
@@ -308,7 +404,11 @@ def meshgrid(*x: Any, indexing: str = "xy") -> list[Value]:
 
 
 def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Value:
-    """[n, h, w, b*b*c] -> [n, h*b, w*b, c]: channels laid out in blocks, the block's place before the channel."""
+    """[n, h, w, b*b*c] -> [n, h*b, w*b, c]: channels laid out in blocks, the block's place before the channel.
+
+    >>> ops.depth_to_space(dagir.Input((4, 4, 12)), 2)
+    <Value reshape float32[batch, 8, 8, 3]>
+    """
     value = moveaxis(x, 1, -1) if data_format == "channels_first" else as_value(x)
     batch, height, width, channels = value.type.shape
     b = int(block_size)
@@ -319,7 +419,11 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
 
 
 def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Value:
-    """[n, h, w, c] -> [n, h/b, w/b, b*b*c]: blocks laid into the channels, the block's place before the channel."""
+    """[n, h, w, c] -> [n, h/b, w/b, b*b*c]: blocks laid into the channels, the block's place before the channel.
+
+    >>> ops.space_to_depth(dagir.Input((8, 8, 3)), 2)
+    <Value reshape float32[batch, 4, 4, 12]>
+    """
     value = moveaxis(x, 1, -1) if data_format == "channels_first" else as_value(x)
     batch, height, width, channels = value.type.shape
     b = int(block_size)

@@ -125,6 +125,10 @@ def attention(
     """Attention with the heads before the steps. Shapes: q [*b, t, d], k [*b, s, d], v [*b, s, c] -> [*b, t, c].
 
     scale: 1 / sqrt(d) unless given. mask: True where a score counts.
+
+    >>> heads = dagir.Input((8, "time", 64))
+    >>> ops.attention(heads, heads, heads, causal=True)
+    <Value attention float32[batch, 8, time, 64]>
     """
     query, key, value = as_value(q), as_value(k), as_value(v)
     if scale is None:
@@ -137,7 +141,11 @@ def attention(
 
 
 def band(x: Any, below: int | None = None, above: int | None = None) -> Value:
-    """Which of the last two axes' positions (i, j) have -below <= j - i <= above. Shapes: [*s, m, n] -> bool [m, n]."""
+    """Which of the last two axes' positions (i, j) have -below <= j - i <= above. Shapes: [*s, m, n] -> bool [m, n].
+
+    >>> show(ops.band(np.zeros((3, 3)), below=0, above=1))
+    [[True, True, False], [False, True, True], [False, False, True]]
+    """
     return apply(Band(below, above), as_value(x))
 
 
@@ -156,6 +164,10 @@ def dot_product_attention(
 
     flash_attention chooses a kernel in Keras, and no meaning. attn_logits_soft_cap is refused, as in Keras on
     TensorFlow.
+
+    >>> heads = dagir.Input(("time", 8, 64))
+    >>> ops.dot_product_attention(heads, heads, heads)
+    <Value transpose float32[batch, time, 8, 64]>
     """
     if attn_logits_soft_cap is not None:
         raise ArgumentError(

@@ -66,32 +66,56 @@ class RightShift(Binary):
 
 
 def bitwise_not(x: Any) -> Value:
-    """Every bit turned over, elementwise."""
+    """Every bit turned over, elementwise.
+
+    >>> show(ops.bitwise_not([6]))
+    [-7]
+    """
     return unary(BitwiseNot(), x)
 
 
 def bitwise_and(x: Any, y: Any) -> Value:
-    """The bits set in both, broadcast."""
+    """The bits set in both, broadcast.
+
+    >>> show(ops.bitwise_and([6], [3]))
+    [2]
+    """
     return binary(BitwiseAnd(), x, y)
 
 
 def bitwise_or(x: Any, y: Any) -> Value:
-    """The bits set in either, broadcast."""
+    """The bits set in either, broadcast.
+
+    >>> show(ops.bitwise_or([6], [3]))
+    [7]
+    """
     return binary(BitwiseOr(), x, y)
 
 
 def bitwise_xor(x: Any, y: Any) -> Value:
-    """The bits set in exactly one, broadcast."""
+    """The bits set in exactly one, broadcast.
+
+    >>> show(ops.bitwise_xor([6], [3]))
+    [5]
+    """
     return binary(BitwiseXor(), x, y)
 
 
 def left_shift(x: Any, y: Any) -> Value:
-    """x * 2**y within the width of the integer, broadcast."""
+    """x * 2**y within the width of the integer, broadcast.
+
+    >>> show(ops.left_shift([3], [2]))
+    [12]
+    """
     return binary(LeftShift(), x, y)
 
 
 def right_shift(x: Any, y: Any) -> Value:
-    """floor(x / 2**y), broadcast."""
+    """floor(x / 2**y), broadcast.
+
+    >>> show(ops.right_shift([13], [2]))
+    [3]
+    """
     return binary(RightShift(), x, y)
 
 

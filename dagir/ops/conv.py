@@ -268,6 +268,9 @@ def conv(
     """Convolution. Shapes: inputs [n, *d, c], kernel [*k, c/groups, o] -> [n, *e, o]; groups follow from c.
 
     padding: "valid", "same", "causal" (one spatial axis), or a pair (before, after) for each axis.
+
+    >>> ops.conv(dagir.Input((28, 28, 3)), np.ones((3, 3, 3, 8), "float32"), strides=2, padding="same")
+    <Value conv float32[batch, 14, 14, 8]>
     """
     x, w = as_value(inputs), as_value(kernel)
     op = _conv_op(w, strides, padding, data_format, dilation_rate)
@@ -297,6 +300,9 @@ def conv_transpose(
 
     padding: "valid", "same", or a pair (before, after) to cut off for each axis. output_padding: one int, or
     one for each axis.
+
+    >>> ops.conv_transpose(dagir.Input((14, 14, 3)), np.ones((2, 2, 8, 3), "float32"), strides=2)
+    <Value conv_transpose float32[batch, 28, 28, 8]>
     """
     x, w = as_value(inputs), as_value(kernel)
     rank = _spatial_rank(w)
@@ -314,7 +320,11 @@ def depthwise_conv(
     data_format: str | None = None,
     dilation_rate: int | Sequence[int] = 1,
 ) -> Value:
-    """Each channel convolved on its own. Shapes: inputs [n, *d, c], kernel [*k, c, m] -> [n, *e, c*m]."""
+    """Each channel convolved on its own. Shapes: inputs [n, *d, c], kernel [*k, c, m] -> [n, *e, c*m].
+
+    >>> ops.depthwise_conv(dagir.Input((28, 28, 3)), np.ones((3, 3, 3, 2), "float32"))
+    <Value conv float32[batch, 26, 26, 6]>
+    """
     x, w = as_value(inputs), as_value(kernel)
     op = _conv_op(w, strides, padding, data_format, dilation_rate)
     *sizes, channels, multiplier = w.type.shape
@@ -334,6 +344,10 @@ def separable_conv(
     """A depthwise convolution, then one that mixes channels.
 
     Shapes: inputs [n, *d, c], depthwise_kernel [*k, c, m], pointwise_kernel [*ones, c*m, o] -> [n, *e, o].
+
+    >>> spatial, mixing = np.ones((3, 3, 3, 1), "float32"), np.ones((1, 1, 3, 8), "float32")
+    >>> ops.separable_conv(dagir.Input((28, 28, 3)), spatial, mixing)
+    <Value conv float32[batch, 26, 26, 8]>
     """
     y = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
     return conv(y, pointwise_kernel, 1, "valid", data_format)

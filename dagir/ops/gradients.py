@@ -20,5 +20,9 @@ class StopGradient(Unary):
 
 
 def stop_gradient(variable: Any) -> Value:
-    """The same value, which training takes for a constant."""
+    """The same value, which training takes for a constant.
+
+    >>> show(ops.stop_gradient([1.0, 2.0]))
+    [1.0, 2.0]
+    """
     return unary(StopGradient(), variable)

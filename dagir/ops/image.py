@@ -37,6 +37,9 @@ def resize(
 
     Integers become float32 unless interpolation is nearest. To keep the aspect ratio the middle is cut out, or
     fill_value put at both sides. Raises ArgumentError, ShapeError.
+
+    >>> ops.image.resize(dagir.Input((8, 8, 3)), (16, 12))
+    <Value resize float32[batch, 16, 12, 3]>
     """
     if fill_mode != "constant":
         raise ArgumentError(f"resize takes fill_mode 'constant' only, got {fill_mode!r}")
@@ -119,7 +122,11 @@ def pad_images(
     target_width: int | None = None,
     data_format: str | None = None,
 ) -> Value:
-    """Zeros around images [n, h, w, c] or [h, w, c]; of each axis two of three amounts.  keras.ops.image.pad_images."""
+    """Zeros around images [n, h, w, c] or [h, w, c]; of each axis two of three amounts.  keras.ops.image.pad_images.
+
+    >>> ops.image.pad_images(dagir.Input((8, 8, 3)), 1, 2, target_height=10, target_width=12)
+    <Value pad float32[batch, 10, 12, 3]>
+    """
     value = as_value(images)
     axes = _spatial_axes(data_format, value.ndim)
     pads: list[tuple[Any, Any]] = [(0, 0)] * value.ndim
@@ -139,7 +146,11 @@ def crop_images(
     target_width: int | None = None,
     data_format: str | None = None,
 ) -> Value:
-    """A part of images [n, h, w, c] or [h, w, c]; of each axis two of three amounts.  keras.ops.image.crop_images."""
+    """A part of images [n, h, w, c] or [h, w, c]; of each axis two of three amounts.  keras.ops.image.crop_images.
+
+    >>> ops.image.crop_images(dagir.Input((8, 8, 3)), 1, 2, target_height=5, target_width=4)
+    <Value window float32[batch, 5, 4, 3]>
+    """
     value = as_value(images)
     axes = _spatial_axes(data_format, value.ndim)
     starts, sizes = [], []
@@ -165,7 +176,11 @@ def _amounts(name: str, given: tuple[int | None, int | None, int | None], size: 
 
 
 def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Value:
-    """0.2989 red + 0.5870 green + 0.1140 blue, in the dtype of the images.  keras.ops.image.rgb_to_grayscale."""
+    """0.2989 red + 0.5870 green + 0.1140 blue, in the dtype of the images.  keras.ops.image.rgb_to_grayscale.
+
+    >>> ops.image.rgb_to_grayscale(dagir.Input((8, 8, 3)))
+    <Value reduce_sum float32[batch, 8, 8, 1]>
+    """
     value = as_value(images)
     axis = value.ndim - 1 if data_format != "channels_first" else value.ndim - 3
     _spatial_axes(data_format, value.ndim)
@@ -190,6 +205,9 @@ def extract_patches(
     """Windows of images [n, h, w, c], or one [h, w, c], each as one vector.  keras.ops.image.extract_patches.
 
     Shapes: [n, h, w, c] -> [n, rows, columns, high * wide * c]. strides: the size of a window by default.
+
+    >>> ops.image.extract_patches(dagir.Input((8, 8, 3)), size=4)
+    <Value reshape float32[batch, 2, 2, 48]>
     """
     value = as_value(images)
     _spatial_axes(data_format, value.ndim)

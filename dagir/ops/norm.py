@@ -173,7 +173,11 @@ def _check_vector(x: TensorType, axis: int, vector: TensorType, place: int, name
 def batch_normalization(
     x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 0.001
 ) -> Value:
-    """(x - mean) / sqrt(variance + epsilon) * scale + offset along an axis; vectors have that axis's size."""
+    """(x - mean) / sqrt(variance + epsilon) * scale + offset along an axis; vectors have that axis's size.
+
+    >>> show(ops.batch_normalization([[1.0, 4.0]], mean=[1.0, 2.0], variance=[1.0, 4.0], axis=-1))
+    [[0.0, 0.9999]]
+    """
     value = as_value(x)
     vectors = [None if vector is None else as_value(vector, like=value) for vector in (scale, offset, mean, variance)]
     return apply(BatchNorm(normalize_axis(axis, value.ndim), float(epsilon)), value, *vectors)
@@ -182,7 +186,11 @@ def batch_normalization(
 def layer_normalization(
     x: Any, gamma: Any = None, beta: Any = None, axis: int | Sequence[int] = -1, epsilon: float = 0.001
 ) -> Value:
-    """x brought to mean 0 and variance 1 over the axes, times gamma, plus beta."""
+    """x brought to mean 0 and variance 1 over the axes, times gamma, plus beta.
+
+    >>> show(ops.layer_normalization([[1.0, 2.0, 3.0]]))
+    [[-1.2238, 0.0, 1.2238]]
+    """
     value = as_value(x)
     vectors = [None if vector is None else as_value(vector, like=value) for vector in (gamma, beta)]
     return apply(LayerNorm(normalize_axes(axis, value.ndim), float(epsilon)), value, *vectors)
@@ -191,14 +199,22 @@ def layer_normalization(
 def group_normalization(
     x: Any, groups: int, gamma: Any = None, beta: Any = None, axis: int = -1, epsilon: float = 0.001
 ) -> Value:
-    """x brought to mean 0 and variance 1 in each of `groups` parts of an axis, times gamma, plus beta."""
+    """x brought to mean 0 and variance 1 in each of `groups` parts of an axis, times gamma, plus beta.
+
+    >>> show(ops.group_normalization([[1.0, 3.0, 10.0, 30.0]], groups=2))
+    [[-0.9995, 0.9995, -1.0, 1.0]]
+    """
     value = as_value(x)
     vectors = [None if vector is None else as_value(vector, like=value) for vector in (gamma, beta)]
     return apply(GroupNorm(int(groups), normalize_axis(axis, value.ndim), float(epsilon)), value, *vectors)
 
 
 def rms_normalization(x: Any, scale: Any = None, axis: int | Sequence[int] = -1, epsilon: float = 1e-7) -> Value:
-    """x over its root mean square along the axes, times scale."""
+    """x over its root mean square along the axes, times scale.
+
+    >>> show(ops.rms_normalization([[3.0, 4.0]]))
+    [[0.8485, 1.1314]]
+    """
     value = as_value(x)
     vector = None if scale is None else as_value(scale, like=value)
     return apply(RMSNorm(normalize_axes(axis, value.ndim), float(epsilon)), value, vector)

@@ -142,14 +142,22 @@ def _pool(cls: type[_Pool], inputs: Any, pool_size: Any, strides: Any, padding: 
 def max_pool(
     inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
 ) -> Value:
-    """The largest of each window. strides: pool_size by default. Shapes: [n, *d, c] -> [n, *e, c]."""
+    """The largest of each window. strides: pool_size by default. Shapes: [n, *d, c] -> [n, *e, c].
+
+    >>> show(ops.max_pool([[[1.0], [3.0], [5.0], [7.0]]], 2))
+    [[[3.0], [7.0]]]
+    """
     return _pool(MaxPool, inputs, pool_size, strides, padding, data_format)
 
 
 def average_pool(
     inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
 ) -> Value:
-    """The mean of each window, padding not counted. strides: pool_size by default. [n, *d, c] -> [n, *e, c]."""
+    """The mean of each window, padding not counted. strides: pool_size by default. [n, *d, c] -> [n, *e, c].
+
+    >>> show(ops.average_pool([[[1.0], [3.0], [5.0], [7.0]]], 2))
+    [[[2.0], [6.0]]]
+    """
     return _pool(AveragePool, inputs, pool_size, strides, padding, data_format)
 
 
@@ -209,10 +217,18 @@ def _adaptive_pool(cls: type[_AdaptivePool], inputs: Any, output_size: Any, data
 
 
 def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Value:
-    """The largest of each of `output_size` windows. Shapes: [n, *d, c] -> [n, *output_size, c]."""
+    """The largest of each of `output_size` windows. Shapes: [n, *d, c] -> [n, *output_size, c].
+
+    >>> show(ops.adaptive_max_pool([[[1.0], [3.0], [5.0], [7.0]]], 2))
+    [[[3.0], [7.0]]]
+    """
     return _adaptive_pool(AdaptiveMaxPool, inputs, output_size, data_format)
 
 
 def adaptive_average_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Value:
-    """The mean of each of `output_size` windows. Shapes: [n, *d, c] -> [n, *output_size, c]."""
+    """The mean of each of `output_size` windows. Shapes: [n, *d, c] -> [n, *output_size, c].
+
+    >>> show(ops.adaptive_average_pool([[[1.0], [3.0], [5.0], [7.0]]], 2))
+    [[[2.0], [6.0]]]
+    """
     return _adaptive_pool(AdaptiveAveragePool, inputs, output_size, data_format)

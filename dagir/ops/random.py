@@ -83,5 +83,9 @@ class GaussianNoise(_Noise):
 
 
 def dropout(x: Any, rate: float, noise_shape: tuple[int | None, ...] | None = None, seed: int | None = None) -> Value:
-    """x at inference; in training a share `rate` of the elements is dropped. As keras.random.dropout."""
+    """x at inference; in training a share `rate` of the elements is dropped. As keras.random.dropout.
+
+    >>> show(ops.dropout([1.0, 2.0], 0.5))
+    [1.0, 2.0]
+    """
     return apply(Dropout(float(rate), noise_shape, seed), as_value(x))

@@ -67,7 +67,11 @@ class UpSample(Op):
 def upsample(
     inputs: Any, factors: int | Sequence[int], interpolation: str = "nearest", data_format: str | None = None
 ) -> Value:
-    """Each spatial axis grown by a whole factor. Shapes: [n, *d, c] -> [n, *(d * factors), c]."""
+    """Each spatial axis grown by a whole factor. Shapes: [n, *d, c] -> [n, *(d * factors), c].
+
+    >>> show(ops.upsample([[[1.0], [2.0]]], 2))
+    [[[1.0], [1.0], [2.0], [2.0]]]
+    """
     value = as_value(inputs)
     numbers = (factors,) * (value.ndim - 2) if isinstance(factors, int) else tuple(int(f) for f in factors)
     return apply(UpSample(numbers, interpolation, data_format or "channels_last"), value)
@@ -138,5 +142,9 @@ class Window(Op):
 
 
 def window(x: Any, axes: Sequence[int], starts: Sequence[Dim], sizes: Sequence[Dim]) -> Value:
-    """The part of x that begins at `starts` and has `sizes` on `axes`; named sizes as ops.shape(x) gives them."""
+    """The part of x that begins at `starts` and has `sizes` on `axes`; named sizes as ops.shape(x) gives them.
+
+    >>> show(ops.window([[1, 2, 3], [4, 5, 6]], axes=(1,), starts=(1,), sizes=(2,)))
+    [[2, 3], [5, 6]]
+    """
     return apply(Window(tuple(axes), tuple(starts), tuple(sizes)), as_value(x))

@@ -199,17 +199,32 @@ def _run(op: _Recurrence, *operands: Any) -> tuple[Value, ...]:
 def lstm(
     x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, c0: Any = None, mask: Any = None, **fields: Any
 ) -> tuple[Value, ...]:
-    """(y, h, c) of an LSTM over axis 1; fields: those of the op LSTM. Shapes: x [n, t, i], w [i, 4u], r [u, 4u]."""
+    """(y, h, c) of an LSTM over axis 1; fields: those of the op LSTM. Shapes: x [n, t, i], w [i, 4u], r [u, 4u].
+
+    >>> kernels = np.zeros((4, 8), "float32"), np.zeros((2, 8), "float32")
+    >>> ops.lstm(dagir.Input(("time", 4)), *kernels)[0]
+    <Value lstm float32[batch, time, 2]>
+    """
     return _run(LSTM(**fields), x, w, r, b, h0, c0, mask)
 
 
 def gru(x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, mask: Any = None, **fields: Any) -> tuple[Value, ...]:
-    """(y, h) of a GRU over axis 1; fields: those of the op GRU. Shapes: x [n, t, i], w [i, 3u], r [u, 3u]."""
+    """(y, h) of a GRU over axis 1; fields: those of the op GRU. Shapes: x [n, t, i], w [i, 3u], r [u, 3u].
+
+    >>> kernels = np.zeros((4, 6), "float32"), np.zeros((2, 6), "float32")
+    >>> ops.gru(dagir.Input(("time", 4)), *kernels)[0]
+    <Value gru float32[batch, time, 2]>
+    """
     return _run(GRU(**fields), x, w, r, b, h0, mask)
 
 
 def simple_rnn(
     x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, mask: Any = None, **fields: Any
 ) -> tuple[Value, ...]:
-    """(y, h) of activation(x @ w + h @ r + b) over axis 1. Shapes: x [n, t, i], w [i, u], r [u, u]."""
+    """(y, h) of activation(x @ w + h @ r + b) over axis 1. Shapes: x [n, t, i], w [i, u], r [u, u].
+
+    >>> kernels = np.zeros((4, 2), "float32"), np.zeros((2, 2), "float32")
+    >>> ops.simple_rnn(dagir.Input(("time", 4)), *kernels)[0]
+    <Value simple_rnn float32[batch, time, 2]>
+    """
     return _run(SimpleRNN(**fields), x, w, r, b, h0, mask)

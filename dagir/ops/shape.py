@@ -277,7 +277,11 @@ class Gather(Op):
 
 
 def shape(x: Any) -> tuple[Dim, ...]:
-    """The sizes: ints, and named sizes that can be used in the target of reshape."""
+    """The sizes: ints, and named sizes that can be used in the target of reshape.
+
+    >>> ops.shape(dagir.Input(("time", 3)))
+    (batch, time, 3)
+    """
     return as_value(x).type.shape
 
 
@@ -292,21 +296,33 @@ def _dims(sizes: Sequence[Any], x: Value) -> Shape:
 
 
 def reshape(x: Any, newshape: int | Sequence[Any]) -> Value:
-    """The same elements in another shape; one size may be -1."""
+    """The same elements in another shape; one size may be -1.
+
+    >>> show(ops.reshape([1, 2, 3, 4], (2, -1)))
+    [[1, 2], [3, 4]]
+    """
     value = as_value(x)
     sizes = [newshape] if isinstance(newshape, (int, SymbolicDim)) else newshape
     return apply(Reshape(_dims(sizes, value)), value)
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Value:
-    """Axes permuted; reversed by default."""
+    """Axes permuted; reversed by default.
+
+    >>> show(ops.transpose([[1, 2], [3, 4]]))
+    [[1, 3], [2, 4]]
+    """
     value = as_value(x)
     order = range(value.ndim)[::-1] if axes is None else [normalize_axis(axis, value.ndim) for axis in axes]
     return apply(Transpose(tuple(order)), value)
 
 
 def expand_dims(x: Any, axis: int | Sequence[int]) -> Value:
-    """A new axis of size 1 at `axis` of the result, or at each of several."""
+    """A new axis of size 1 at `axis` of the result, or at each of several.
+
+    >>> show(ops.expand_dims([1, 2], 0))
+    [[1, 2]]
+    """
     value = as_value(x)
     axes: Sequence[Any] = axis if isinstance(axis, (list, tuple)) else [axis]
     rank = value.ndim + len(axes)
@@ -319,20 +335,32 @@ def expand_dims(x: Any, axis: int | Sequence[int]) -> Value:
 
 
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Value:
-    """Axes of size 1 dropped; by default all of them."""
+    """Axes of size 1 dropped; by default all of them.
+
+    >>> show(ops.squeeze([[1, 2]]))
+    [1, 2]
+    """
     value = as_value(x)
     ones = [i for i, size in enumerate(value.type.shape) if size == 1]
     return apply(Squeeze(tuple(ones) if axis is None else normalize_axes(axis, value.ndim)), value)
 
 
 def broadcast_to(x: Any, shape: Sequence[Any]) -> Value:
-    """x repeated along axes of size 1 until it has the shape."""
+    """x repeated along axes of size 1 until it has the shape.
+
+    >>> show(ops.broadcast_to([1, 2], (2, 2)))
+    [[1, 2], [1, 2]]
+    """
     value = as_value(x)
     return apply(BroadcastTo(_dims(shape, value)), value)
 
 
 def concatenate(xs: Sequence[Any], axis: int = 0) -> Value:
-    """Values joined along an axis."""
+    """Values joined along an axis.
+
+    >>> show(ops.concatenate(([1, 2], [3])))
+    [1, 2, 3]
+    """
     values = [as_value(x) for x in xs]
     if not values:
         raise ArgumentError("concatenate takes at least one value")
@@ -340,14 +368,22 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Value:
 
 
 def stack(x: Sequence[Any], axis: int = 0) -> Value:
-    """Values joined along a new axis."""
+    """Values joined along a new axis.
+
+    >>> show(ops.stack(([1, 2], [3, 4])))
+    [[1, 2], [3, 4]]
+    """
     values = [as_value(part) for part in x]
     place = normalize_axis(axis, values[0].ndim + 1)
     return concatenate([expand_dims(value, place) for value in values], axis=place)
 
 
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Value:
-    """x grown on each side of each axis, as numpy.pad; where it is filled with a constant, by named sizes too."""
+    """x grown on each side of each axis, as numpy.pad; where it is filled with a constant, by named sizes too.
+
+    >>> show(ops.pad([1, 2], ((1, 2),)))
+    [0, 1, 2, 0, 0]
+    """
     value = as_value(x)
     if isinstance(pad_width, (int, SymbolicDim)):
         pad_width = ((pad_width, pad_width),) * value.ndim
@@ -381,7 +417,11 @@ def _pad_named(value: Value, widths: Sequence[Any], filling: float) -> tuple[Val
 
 
 def tile(x: Any, repeats: Dim | Sequence[Dim]) -> Value:
-    """x repeated along each axis, as numpy.tile; counts may be named sizes."""
+    """x repeated along each axis, as numpy.tile; counts may be named sizes.
+
+    >>> show(ops.tile([1, 2], 2))
+    [1, 2, 1, 2]
+    """
     value = as_value(x)
     given = [repeats] if isinstance(repeats, (int, SymbolicDim)) else list(repeats)
     counts = [1] * (value.ndim - len(given)) + [count_from("tile", "repeats", n) for n in given]
@@ -404,7 +444,11 @@ def _tiled(value: Value, counts: Sequence[Dim]) -> Value:
 
 
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Value:
-    """Elements in reverse order along the axes."""
+    """Elements in reverse order along the axes.
+
+    >>> show(ops.flip([1, 2, 3]))
+    [3, 2, 1]
+    """
     value = as_value(x)
     axes = normalize_axes(axis, value.ndim)
     count = len(axes)
@@ -412,6 +456,10 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Value:
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Value:
-    """The entries of x at `indices` along an axis; of x flattened where axis is None."""
+    """The entries of x at `indices` along an axis; of x flattened where axis is None.
+
+    >>> show(ops.take([10, 20, 30], [2, 0]))
+    [30, 10]
+    """
     value = as_value(x) if axis is not None else reshape(x, (-1,))
     return apply(Gather(normalize_axis(axis or 0, value.ndim)), value, as_value(indices))

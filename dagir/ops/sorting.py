@@ -105,38 +105,62 @@ def sort(x: Any, axis: int | None = -1) -> Value:
 
     NaN has no place of its own in the order: it is last in NumPy and onnxruntime, and anywhere in TensorFlow,
     where the rest is out of order too.
+
+    >>> show(ops.sort([3, 1, 2]))
+    [1, 2, 3]
     """
     value, place = _along(x, axis)
     return apply(Sort(place), value)
 
 
 def argsort(x: Any, axis: int | None = -1) -> Value:
-    """The places that sort x along the axis, int32; equal elements stay in their order."""
+    """The places that sort x along the axis, int32; equal elements stay in their order.
+
+    >>> show(ops.argsort([3, 1, 2]))
+    [1, 2, 0]
+    """
     value, place = _along(cast(x, DType.INT32) if as_value(x).dtype is DType.BOOL else x, axis)
     return apply(ArgSort(place), value)
 
 
 def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Value, Value]:
-    """The k largest of the last axis, largest first, and their places, int32. They are sorted in any case."""
+    """The k largest of the last axis, largest first, and their places, int32. They are sorted in any case.
+
+    >>> show(*ops.top_k([3, 9, 4], 2))
+    [9, 4]
+    [1, 2]
+    """
     values, places = apply_node(TopK(int(k)), (as_value(x),)).outputs
     return values, places
 
 
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Value:
-    """Where each value would go in a sorted sequence, int32: before its equals on the left, behind on the right."""
+    """Where each value would go in a sorted sequence, int32: before its equals on the left, behind on the right.
+
+    >>> show(ops.searchsorted([1, 3, 5], [3, 4]))
+    [1, 2]
+    """
     value = as_value(values, like=reference(sorted_sequence))
     return apply(SearchSorted(side), as_value(sorted_sequence, like=value), value)
 
 
 def digitize(x: Any, bins: Any) -> Value:
-    """The number of the bin of each element, int32; bins are their ascending left edges but the first's."""
+    """The number of the bin of each element, int32; bins are their ascending left edges but the first's.
+
+    >>> show(ops.digitize([0.2, 1.5, 9.0], [1.0, 2.0]))
+    [0, 1, 2]
+    """
     value = as_value(x)
     edges = as_value(bins, like=value)
     return searchsorted(cast(edges, value.dtype) if edges.dtype.is_integer else edges, value, "right")
 
 
 def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Value:
-    """Whether each element of x1 is one of x2's; with invert, whether it is none of them."""
+    """Whether each element of x1 is one of x2's; with invert, whether it is none of them.
+
+    >>> show(ops.isin([1, 2, 3], [2, 5]))
+    [False, True, False]
+    """
     first = as_value(x1, like=reference(x2))
     found = reduce_any(equal(expand_dims(first, first.ndim), reshape(as_value(x2, like=first), (-1,))), axis=-1)
     return logical_not(found) if invert else found

@@ -45,7 +45,13 @@ def from_architecture(config: Mapping[str, Any], custom_objects: Mapping[str, ty
 
 
 def clone(model: Model, custom_objects: Mapping[str, type[Layer]] | None = None) -> Model:
-    """The same architecture with new weights; what was shared is shared. Raises ArgumentError."""
+    """The same architecture with new weights; what was shared is shared. Raises ArgumentError.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> model = dagir.Model(x, layers.Dense(2)(x))
+    >>> dagir.clone(model).weights[0] is model.weights[0]
+    False
+    """
     if not isinstance(model, Model):
         raise takes_a_model("clone", model)
     writer = _Writer(keep_objects=True)
