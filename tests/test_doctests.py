@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import re
 
 import hypothesis
 import numpy as np
@@ -57,6 +58,19 @@ EXAMPLES = {
 }
 
 
+OBVIOUS = {"x", "x1", "x2", "y", "xs", "inputs", "images", "model", "args", "kwargs", "unknown", "options", "draw"}
+
+
+def kind_of(argument):
+    """Whether an argument is one of a kind that the docstring of dagir.layers tells of all weights."""
+    return argument.endswith(("_initializer", "_regularizer", "_constraint"))
+
+
+def tells_arguments(name, thing):
+    """Functions, and layers by the arguments that they are made with."""
+    return inspect.isfunction(thing) or issubclass(thing, layers.Layer)
+
+
 def run(text, name, names):
     """Run the examples of a docstring; returns how many there are."""
     test = doctest.DocTestParser().get_doctest(text, dict(names), name, None, 0)
@@ -79,6 +93,16 @@ def test_the_example_prints_what_it_says(name, names, tmp_path, monkeypatch):
     assert examples, f"{name} has no example in its docstring: add one, of two to four lines that begin with >>>"
     skipped = any(doctest.SKIP in example.options for example in examples)
     assert skipped == (name in ELSEWHERE), f"{name}: an example runs, unless it needs another framework"
+
+
+@pytest.mark.parametrize("name", [name for name, thing in EXAMPLES.items() if tells_arguments(name, thing)])
+def test_the_docstring_tells_every_argument(name):
+    """By its name, there or in the docstring of the package, which tells those that many have."""
+    thing, package = EXAMPLES[name], SPACES[name.rpartition(".")[0]]
+    text = f"{thing.__doc__} {package.__doc__} {ops.__doc__ if package is ops.image else ''}"
+    told = set(re.findall(r"\w+", text))
+    untold = [each for each in inspect.signature(thing).parameters if each not in told | OBVIOUS and not kind_of(each)]
+    assert not untold, f"{name}: say in the docstring what these arguments are: {', '.join(untold)}"
 
 
 def test_nothing_public_is_left_out():

@@ -123,6 +123,8 @@ class Activation(Layer):
 class ReLU(Layer):
     """max(x, 0) with a slope below `threshold` and a ceiling.  keras.layers.ReLU.
 
+    max_value: the ceiling, None for none. negative_slope: the slope below the threshold.
+
     >>> layers.ReLU()(dagir.Input((4,)))
     <Value re_lu float32[batch, 4]>
     """
@@ -191,6 +193,7 @@ class PReLU(Layer):
     """x where positive, else alpha * x, alpha being a weight.  keras.layers.PReLU.
 
     alpha has the shape of x behind the batch, with size 1 on the shared axes (counted from 1).
+    shared_axes: axes, counted with the batch as 0, along which alpha is one number.
 
     >>> layers.PReLU()(dagir.Input((4,)))
     <Value p_re_lu float32[batch, 4]>

@@ -23,6 +23,7 @@ class Attention(Layer):
     Masks come as a list too. A score counts where the mask of the value is True; a row of which none counts gives the
     mean of the value. Where the mask of the query is False the result is 0. score_mode "concat" takes the sum of
     tanh(query + key) for a score.
+    use_scale: whether the scores are multiplied by a weight.
 
     >>> query, value = dagir.Input(("queries", 16)), dagir.Input(("time", 16))
     >>> layers.Attention()([query, value])
@@ -102,6 +103,8 @@ class Attention(Layer):
 
 class AdditiveAttention(Attention):
     """Attention whose score is the sum of scale * tanh(query + key), over d.  keras.layers.AdditiveAttention.
+
+    use_scale: whether scale is a weight [d]; else it is 1.
 
     >>> query, value = dagir.Input(("queries", 16)), dagir.Input(("time", 16))
     >>> layers.AdditiveAttention()([query, value])

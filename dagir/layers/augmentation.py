@@ -58,6 +58,8 @@ class FloatAugmentation(Augmentation):
 class RandomFlip(Augmentation):
     """Mirrors images, across or upside down.  keras.layers.RandomFlip.
 
+    mode: "horizontal", "vertical" or "horizontal_and_vertical".
+
     >>> layers.RandomFlip()(dagir.Input((28, 28, 3)))
     <Value random_flip float32[batch, 28, 28, 3]>
     """
@@ -95,6 +97,8 @@ class RandomRotation(Augmentation):
 class RandomZoom(Augmentation):
     """Zooms into images or out of them.  keras.layers.RandomZoom.
 
+    height_factor, width_factor: shares of the size; None takes the height's.
+
     >>> layers.RandomZoom(0.1)(dagir.Input((28, 28, 3)))
     <Value random_zoom float32[batch, 28, 28, 3]>
     """
@@ -115,6 +119,8 @@ class RandomZoom(Augmentation):
 
 class RandomTranslation(Augmentation):
     """Moves images.  keras.layers.RandomTranslation.
+
+    height_factor, width_factor: shares of the size.
 
     >>> layers.RandomTranslation(0.1, 0.1)(dagir.Input((28, 28, 3)))
     <Value random_translation float32[batch, 28, 28, 3]>
@@ -137,6 +143,8 @@ class RandomTranslation(Augmentation):
 class RandomShear(Augmentation):
     """Slants images.  keras.layers.RandomShear.
 
+    x_factor, y_factor: the slant along each axis.
+
     >>> layers.RandomShear(0.2)(dagir.Input((28, 28, 3)))
     <Value random_shear float32[batch, 28, 28, 3]>
     """
@@ -158,6 +166,8 @@ class RandomShear(Augmentation):
 class RandomPerspective(Augmentation):
     """Looks at images from another side.  keras.layers.RandomPerspective.
 
+    scale: how far corners move.
+
     >>> layers.RandomPerspective()(dagir.Input((28, 28, 3)))
     <Value random_perspective float32[batch, 28, 28, 3]>
     """
@@ -177,6 +187,8 @@ class RandomPerspective(Augmentation):
 
 class RandomElasticTransform(Augmentation):
     """Bends images.  keras.layers.RandomElasticTransform.
+
+    scale: how far points move.
 
     >>> layers.RandomElasticTransform()(dagir.Input((28, 28, 3)))
     <Value random_elastic_transform float32[batch, 28, 28, 3]>
@@ -199,6 +211,8 @@ class RandomElasticTransform(Augmentation):
 
 class RandomGaussianBlur(Augmentation):
     """Blurs images.  keras.layers.RandomGaussianBlur.
+
+    kernel_size: in pixels. sigma: of the Gaussian, in pixels.
 
     >>> layers.RandomGaussianBlur()(dagir.Input((28, 28, 3)))
     <Value random_gaussian_blur float32[batch, 28, 28, 3]>
@@ -238,6 +252,8 @@ class RandomSharpness(Augmentation):
 class RandomErasing(Augmentation):
     """Puts rectangles over images.  keras.layers.RandomErasing.
 
+    scale: the share of the image that is covered, (least, most).
+
     >>> layers.RandomErasing()(dagir.Input((28, 28, 3)))
     <Value random_erasing float32[batch, 28, 28, 3]>
     """
@@ -271,6 +287,9 @@ class CutMix(Augmentation):
 class AugMix(Augmentation):
     """Mixes images with chains of augmentations of them.  keras.layers.AugMix.
 
+    num_chains: how many chains. chain_depth: augmentations in each. alpha: how evenly they are mixed. all_ops:
+    whether all augmentations are drawn.
+
     >>> layers.AugMix()(dagir.Input((28, 28, 3)))
     <Value aug_mix float32[batch, 28, 28, 3]>
     """
@@ -294,6 +313,8 @@ class AugMix(Augmentation):
 class RandAugment(Augmentation):
     """Applies random augmentations.  keras.layers.RandAugment.
 
+    num_ops: augmentations of each image.
+
     >>> layers.RandAugment()(dagir.Input((28, 28, 3)))
     <Value rand_augment float32[batch, 28, 28, 3]>
     """
@@ -315,6 +336,7 @@ class RandomCrop(FloatAugmentation):
     """A part of images, of a given size; images that have it already.  keras.layers.RandomCrop.
 
     Keras 3.15 crops in training and leaves images as they are at inference, though it declares the size for both.
+    height, width: in pixels.
 
     >>> layers.RandomCrop(28, 28)(dagir.Input((28, 28, 3)))
     <Value random_crop float32[batch, 28, 28, 3]>

@@ -68,6 +68,8 @@ def check_summed_rank(layer: Layer, ids: Value, mode: str) -> None:
 class CategoryEncoding(Layer):
     """Integer ids as one-hot or multi-hot vectors, or as counts.  keras.layers.CategoryEncoding.
 
+    num_tokens: ids are below it.
+
     >>> layers.CategoryEncoding(num_tokens=5)(dagir.Input((3,), dtype="int32"))
     <Value category_encoding float32[batch, 5]>
     """
@@ -99,6 +101,7 @@ class Discretization(Layer):
     """The number of the bin that each value lies in: how many boundaries are not above it.
 
     The boundaries are given, or quantiles that `adapt` computes.  keras.layers.Discretization.
+    bin_boundaries: ascending. num_bins, epsilon: for `adapt`, which finds the boundaries.
 
     >>> layers.Discretization([0.0, 1.0])(dagir.Input((3,)))
     <Value discretization int32[batch, 3]>

@@ -266,6 +266,8 @@ class SimpleRNNCell(_Cell):
 class StackedRNNCells(Layer):
     """Cells on top of each other, as one cell: each takes what the one below gives.  keras.layers.StackedRNNCells.
 
+    cells: a list of cells.
+
     >>> cells = layers.StackedRNNCells([layers.GRUCell(8), layers.LSTMCell(6)])
     >>> layers.RNN(cells)(dagir.Input(("time", 4)))
     <Value rnn float32[batch, 6]>

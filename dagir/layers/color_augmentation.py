@@ -26,6 +26,8 @@ __all__ = [
 class Solarization(Augmentation):
     """Adds to the values of images, and inverts those above a threshold.  keras.layers.Solarization.
 
+    addition_factor: how much is added, as a share. threshold_factor: where inverting begins, as a share.
+
     >>> layers.Solarization()(dagir.Input((28, 28, 3)))
     <Value solarization float32[batch, 28, 28, 3]>
     """
@@ -83,6 +85,8 @@ class RandomColorDegeneration(FloatAugmentation):
 
 class RandomColorJitter(FloatAugmentation):
     """Changes brightness, contrast, saturation and hue.  keras.layers.RandomColorJitter.
+
+    brightness_factor, contrast_factor, saturation_factor, hue_factor: how far each changes.
 
     >>> layers.RandomColorJitter()(dagir.Input((28, 28, 3)))
     <Value random_color_jitter float32[batch, 28, 28, 3]>
@@ -176,6 +180,8 @@ class RandomPosterization(FloatAugmentation):
 
 class MixUp(FloatAugmentation):
     """Blends images with others of the batch.  keras.layers.MixUp.
+
+    alpha: of the beta distribution that the shares are drawn from.
 
     >>> layers.MixUp()(dagir.Input((28, 28, 3)))
     <Value mix_up float32[batch, 28, 28, 3]>

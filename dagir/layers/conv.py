@@ -238,6 +238,8 @@ class _ConvTranspose(_BaseConv):
 class Conv1DTranspose(_ConvTranspose):
     """Transposed convolution over one axis.  keras.layers.Conv1DTranspose.
 
+    output_padding: what is added to the size of the result.
+
     >>> layers.Conv1DTranspose(8, 3)(dagir.Input((10, 4)))
     <Value conv1d_transpose float32[batch, 12, 8]>
     """
@@ -247,6 +249,8 @@ class Conv1DTranspose(_ConvTranspose):
 
 class Conv2DTranspose(_ConvTranspose):
     """Transposed convolution over height and width.  keras.layers.Conv2DTranspose.
+
+    output_padding: what is added to the size of the result.
 
     >>> layers.Conv2DTranspose(8, 3)(dagir.Input((28, 28, 3)))
     <Value conv2d_transpose float32[batch, 30, 30, 8]>

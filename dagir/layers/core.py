@@ -28,6 +28,8 @@ __all__ = [
 class InputLayer(Layer):
     """The layer that stands for an input of a model.  keras.layers.InputLayer.
 
+    shape, batch_size, batch_shape: as for `Input`. sparse, ragged, input_tensor, optional: refused.
+
     >>> layers.InputLayer(("time", 3), name="steps").output
     <Value steps float32[batch, time, 3]>
     """
@@ -106,6 +108,7 @@ def Input(  # noqa: N802  # Keras's name
     The batch is the named size "batch" unless batch_size or batch_shape gives it. dtype: float32 by default.
     sparse, ragged, tensor and optional are Keras's, and refused. Returns a Value of dtype[batch, *shape].
     Raises ArgumentError.
+    An unknown argument is refused.
 
     >>> dagir.Input(("time", 3), name="steps")
     <Value steps float32[batch, time, 3]>
@@ -191,6 +194,9 @@ class Identity(Layer):
 class Embedding(Layer):
     """Row `id` of a table for each id. With mask_zero, id 0 is padding and makes a mask.  keras.layers.Embedding.
 
+    input_dim: how many ids there are. output_dim: the size of a vector. weights: a list of one array, to begin
+    with.
+
     >>> layers.Embedding(1000, 16)(dagir.Input(("time",), dtype="int32"))
     <Value embedding float32[batch, time, 16]>
     """
@@ -248,6 +254,7 @@ class ReversibleEmbedding(Embedding):
     """Embedding that also goes back: called with reverse=True it projects from output_dim to input_dim.
 
     With tie_weights by the transposed table, else by a weight of its own. keras.layers.ReversibleEmbedding.
+    mask_zero: id 0 is masked. reverse_dtype: of the logits. logit_soft_cap: logits become cap * tanh(logits / cap).
 
     >>> layers.ReversibleEmbedding(1000, 16)(dagir.Input(("time",), dtype="int32"))
     <Value reversible_embedding float32[batch, time, 16]>

@@ -87,6 +87,7 @@ class EinsumDense(Layer):
 
     output_shape: of the result without its first axis; None for axes that x has. bias_axes: the subscripts of the
     result that the bias has.
+    gptq_unpacked_column_size: of quantized layers, refused.
 
     >>> layers.EinsumDense("abc,cd->abd", output_shape=(None, 8), bias_axes="d")(dagir.Input(("time", 16)))
     <Value einsum_dense float32[batch, time, 8]>

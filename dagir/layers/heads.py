@@ -78,6 +78,7 @@ class MultiHeadAttention(HeadAttention):
     the sigmoid of one more projection of the query. A row of which nothing counts gives the mean of the values; where
     Keras computes the scores by themselves (dropout, return_attention_scores, inputs of other ranks than 3) it gives 0.
     As in Keras it takes the masks of what it is called on: layers called on the same values later find none.
+    key_dim, value_dim: features of a head. output_shape: features of the result, the query's by default.
 
     >>> x = dagir.Input(("time", 16))
     >>> layers.MultiHeadAttention(num_heads=2, key_dim=8)(x, x)
@@ -198,6 +199,8 @@ class GroupQueryAttention(HeadAttention):
     """MultiHeadAttention in which several heads of the query share a head of key and value.
 
     keras.layers.GroupQueryAttention.
+    head_dim: features of a head. num_query_heads, num_key_value_heads: the first is a multiple of the second.
+    use_gate: as for MultiHeadAttention.
 
     >>> x = dagir.Input(("time", 16))
     >>> layers.GroupQueryAttention(head_dim=8, num_query_heads=4, num_key_value_heads=2)(x, x)

@@ -205,6 +205,9 @@ class _Lookup(Layer):
 class IntegerLookup(_Lookup):
     """The place of each integer in a vocabulary.  keras.layers.IntegerLookup.
 
+    vocabulary_dtype: int64 alone. oov_method: "floormod" alone, where num_oov_indices is above 1. salt: of
+    hashing, which is refused.
+
     >>> layers.IntegerLookup(vocabulary=[7, 9])(dagir.Input(("time",), dtype="int64"))
     <Value integer_lookup int64[batch, time]>
     """
@@ -250,6 +253,8 @@ class IntegerLookup(_Lookup):
 
 class StringLookup(_Lookup):
     """The place of each string in a vocabulary.  keras.layers.StringLookup.
+
+    encoding: utf-8 alone. salt: of hashing, which is refused: num_oov_indices is 0 or 1.
 
     >>> layers.StringLookup(vocabulary=["red", "blue"])(dagir.Input(("time",), dtype="string"))
     <Value string_lookup int64[batch, time]>

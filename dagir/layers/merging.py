@@ -213,6 +213,8 @@ def _full_mask(value: Value, mask: Value | None) -> Value:
 class Dot(_Merge):
     """Products summed along an axis of each, batch by batch; cosines with normalize.  keras.layers.Dot.
 
+    axes: the axis of each, or one for both.
+
     >>> layers.Dot(axes=1)([dagir.Input((4,)), dagir.Input((4,))])
     <Value dot float32[batch, 1]>
     """

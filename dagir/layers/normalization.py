@@ -44,6 +44,8 @@ class BatchNormalization(Layer):
     """(x - moving_mean) / sqrt(moving_variance + epsilon) * gamma + beta, along `axis`.
 
     Training, which Keras does, normalizes by the statistics of the batch instead.  keras.layers.BatchNormalization.
+    momentum: of the moving statistics, in training. renorm: three more weights, which training alone reads, as it does
+    renorm_clipping, renorm_momentum and synchronized.
 
     >>> layers.BatchNormalization()(dagir.Input((4,)))
     <Value batch_normalization float32[batch, 4]>
@@ -120,6 +122,8 @@ def _axes(layer: str, axis: Any) -> list[int]:
 
 class LayerNormalization(Layer):
     """Zero mean and unit variance over `axis`, times gamma, plus beta.  keras.layers.LayerNormalization.
+
+    rms_scaling: leave the mean where it is, and add no beta.
 
     >>> layers.LayerNormalization()(dagir.Input((4,)))
     <Value layer_normalization float32[batch, 4]>

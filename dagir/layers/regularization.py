@@ -82,6 +82,8 @@ def _noise_shape(layer: str, shape: Any) -> tuple[int | None, ...] | None:
 class AlphaDropout(Dropout):
     """Dropout that keeps mean and variance, for selu.  keras.layers.AlphaDropout.
 
+    rate: the share that is dropped. noise_shape: what is dropped together has size 1 there.
+
     >>> layers.AlphaDropout(0.5)(dagir.Input((4,)))
     <Value alpha_dropout float32[batch, 4]>
     """
@@ -107,6 +109,8 @@ class GaussianDropout(_Noise):
 
 class GaussianNoise(_Noise):
     """In training plus normal noise.  keras.layers.GaussianNoise.
+
+    stddev: its standard deviation.
 
     >>> layers.GaussianNoise(0.5)(dagir.Input((4,)))
     <Value gaussian_noise float32[batch, 4]>
@@ -148,6 +152,8 @@ class _SpatialDropout(_Noise):
 class SpatialDropout1D(_SpatialDropout):
     """Dropout of whole features of f[n, t, c].  keras.layers.SpatialDropout1D.
 
+    rate: the share that is dropped.
+
     >>> layers.SpatialDropout1D(0.5)(dagir.Input((10, 4)))
     <Value spatial_dropout1d float32[batch, 10, 4]>
     """
@@ -177,6 +183,8 @@ class _LaidOutDropout(_SpatialDropout):
 class SpatialDropout2D(_LaidOutDropout):
     """Dropout of whole channels of images.  keras.layers.SpatialDropout2D.
 
+    rate: the share that is dropped.
+
     >>> layers.SpatialDropout2D(0.5)(dagir.Input((28, 28, 3)))
     <Value spatial_dropout2d float32[batch, 28, 28, 3]>
     """
@@ -186,6 +194,8 @@ class SpatialDropout2D(_LaidOutDropout):
 
 class SpatialDropout3D(_LaidOutDropout):
     """Dropout of whole channels of volumes.  keras.layers.SpatialDropout3D.
+
+    rate: the share that is dropped.
 
     >>> layers.SpatialDropout3D(0.5)(dagir.Input((8, 28, 28, 3)))
     <Value spatial_dropout3d float32[batch, 8, 28, 28, 3]>

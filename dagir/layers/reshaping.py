@@ -58,6 +58,8 @@ class Flatten(Layer):
 class Reshape(Layer):
     """The axes behind the batch in another shape; one size may be -1.  keras.layers.Reshape.
 
+    target_shape: sizes, without the batch.
+
     >>> layers.Reshape((7, -1))(dagir.Input((28,)))
     <Value reshape float32[batch, 7, 4]>
     """
@@ -94,6 +96,8 @@ class Reshape(Layer):
 
 class Permute(Layer):
     """The axes behind the batch in another order, counted from 1.  keras.layers.Permute.
+
+    dims: for each axis of the result the axis of the input.
 
     >>> layers.Permute((2, 1))(dagir.Input((10, 4)))
     <Value permute float32[batch, 4, 10]>
@@ -161,6 +165,8 @@ class _Edges(Layer):
 class ZeroPadding1D(_Edges):
     """Zeros before and after the steps.  keras.layers.ZeroPadding1D.
 
+    padding: steps (before, after), or one int for both.
+
     >>> layers.ZeroPadding1D(1)(dagir.Input((10, 4)))
     <Value zero_padding1d float32[batch, 12, 4]>
     """
@@ -179,6 +185,8 @@ class ZeroPadding1D(_Edges):
 
 class ZeroPadding2D(_Edges):
     """Zeros around the pixels.  keras.layers.ZeroPadding2D.
+
+    padding: one int, one for each axis, or (before, after) for each axis.
 
     >>> layers.ZeroPadding2D(1)(dagir.Input((28, 28, 3)))
     <Value zero_padding2d float32[batch, 30, 30, 3]>
@@ -199,6 +207,8 @@ class ZeroPadding2D(_Edges):
 class ZeroPadding3D(_Edges):
     """Zeros around the voxels.  keras.layers.ZeroPadding3D.
 
+    padding: one int, one for each axis, or (before, after) for each axis.
+
     >>> layers.ZeroPadding3D(1)(dagir.Input((8, 28, 28, 3)))
     <Value zero_padding3d float32[batch, 10, 30, 30, 3]>
     """
@@ -217,6 +227,8 @@ class ZeroPadding3D(_Edges):
 
 class Cropping1D(_Edges):
     """Steps cut off at both ends.  keras.layers.Cropping1D.
+
+    cropping: steps (before, after), or one int for both.
 
     >>> layers.Cropping1D(1)(dagir.Input((10, 4)))
     <Value cropping1d float32[batch, 8, 4]>
@@ -237,6 +249,8 @@ class Cropping1D(_Edges):
 class Cropping2D(_Edges):
     """Pixels cut off at the edges.  keras.layers.Cropping2D.
 
+    cropping: one int, one for each axis, or (before, after) for each axis.
+
     >>> layers.Cropping2D(1)(dagir.Input((28, 28, 3)))
     <Value cropping2d float32[batch, 26, 26, 3]>
     """
@@ -255,6 +269,8 @@ class Cropping2D(_Edges):
 
 class Cropping3D(_Edges):
     """Voxels cut off at the edges.  keras.layers.Cropping3D.
+
+    cropping: one int, one for each axis, or (before, after) for each axis.
 
     >>> layers.Cropping3D(1)(dagir.Input((8, 28, 28, 3)))
     <Value cropping3d float32[batch, 6, 26, 26, 3]>
@@ -292,6 +308,8 @@ class UpSampling1D(Layer):
 class UpSampling2D(Layer):
     """Each axis of the image grown by a whole factor, with any interpolation.  keras.layers.UpSampling2D.
 
+    size: the factor, or one for each axis.
+
     >>> layers.UpSampling2D(2)(dagir.Input((28, 28, 3)))
     <Value up_sampling2d float32[batch, 56, 56, 3]>
     """
@@ -316,6 +334,8 @@ class UpSampling2D(Layer):
 
 class UpSampling3D(Layer):
     """Each voxel repeated along the three axes.  keras.layers.UpSampling3D.
+
+    size: the factor, or one for each axis.
 
     >>> layers.UpSampling3D(2)(dagir.Input((8, 28, 28, 3)))
     <Value up_sampling3d float32[batch, 16, 56, 56, 3]>

@@ -60,6 +60,9 @@ def checked_interpolation(layer: str, interpolation: Any) -> str:
 class Resizing(ImageLayer):
     """Images resized to (height, width), in their own dtype; whole numbers are rounded.  keras.layers.Resizing.
 
+    crop_to_aspect_ratio, pad_to_aspect_ratio: keep the ratio, by cutting or by filling. antialias: filter before
+    shrinking.
+
     >>> layers.Resizing(24, 32)(dagir.Input((28, 28, 3)))
     <Value resizing float32[batch, 24, 32, 3]>
     """
@@ -117,6 +120,8 @@ def saturating_cast(x: Value, dtype: DType) -> Value:
 
 class CenterCrop(ImageLayer):
     """The middle of the images; smaller images are cut to its ratio and resized.  keras.layers.CenterCrop.
+
+    height, width: in pixels.
 
     >>> layers.CenterCrop(24, 24)(dagir.Input((28, 28, 3)))
     <Value center_crop float32[batch, 24, 24, 3]>

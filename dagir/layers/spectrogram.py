@@ -80,6 +80,9 @@ class STFTSpectrogram(Layer):
     """The short-time Fourier transform of signals, with kernels that train.  keras.layers.STFTSpectrogram.
 
     mode: log, magnitude, psd, real, imag, angle or stft (real and imaginary parts one after the other).
+    frame_length: samples of a window. frame_step: samples from one to the next. fft_length: samples that are
+    transformed. window: its name. periodic: its kind. scaling: "density" or "spectrum". expand_dims: whether the
+    result has an axis of channels.
 
     >>> layers.STFTSpectrogram()(dagir.Input((16000, 1)))
     <Value stft_spectrogram float32[batch, 124, 129]>
@@ -175,6 +178,11 @@ class STFTSpectrogram(Layer):
 
 class MelSpectrogram(Layer):
     """The power of signals in bands of the mel scale, in decibels.  keras.layers.MelSpectrogram.
+
+    fft_length: samples of a window. sequence_stride: samples from one to the next. sequence_length: samples of the
+    window that are not 0. sampling_rate: in Hz. num_mel_bins: of the result. min_freq, max_freq: in Hz.
+    power_to_db, top_db: in decibels, at most so many below the largest. mag_exp: 1 for magnitudes, 2 for power.
+    min_power, ref_power: the floor, and what is 0 dB. window: its name.
 
     >>> layers.MelSpectrogram(num_mel_bins=80)(dagir.Input((16000,)))
     <Value mel_spectrogram float32[batch, 80, 32]>

@@ -25,9 +25,10 @@ def _check_layer(kind: str, argument: str, layer: Any) -> None:
 
 
 class Bidirectional(Layer):
-    """A recurrent layer from both ends, the outputs merged: "concat", "sum", "mul", "ave" or None for both.
+    """A recurrent layer from both ends, with the outputs of both merged.
 
     layer: is copied, forwards and backwards, unless backward_layer gives the latter.  keras.layers.Bidirectional.
+    merge_mode: "concat", "sum", "mul", "ave", or None for a list of both. weights: to begin with.
 
     >>> layers.Bidirectional(layers.LSTM(8))(dagir.Input(("time", 4)))
     <Value bidirectional float32[batch, 16]>

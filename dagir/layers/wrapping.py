@@ -45,6 +45,7 @@ class SpectralNormalization(Wrapper):
 
     At inference the kernel stands as training left it, so that this is the layer itself.
     keras.layers.SpectralNormalization.
+    power_iterations: in training.
 
     >>> layers.SpectralNormalization(layers.Dense(8))(dagir.Input((4,)))
     <Value spectral_normalization float32[batch, 8]>

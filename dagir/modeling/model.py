@@ -46,6 +46,7 @@ class Model(Trainable, Layer):
 
     The graph is what the outputs need; a model can be called as a layer. Raises InvalidGraph.
     A subclass with layers and a `call` of its own is a model too: its first call on a Value gives it its graph.
+    trainable: whether its weights train.
 
     >>> x = dagir.Input((3,), name="x")
     >>> dagir.Model(x, layers.Dense(2, name="head")(x), name="net")
@@ -269,6 +270,8 @@ class Model(Trainable, Layer):
 
 class Sequential(Model):
     """A stack of layers, built at once if it starts with an input, else at its first call.  keras.Sequential.
+
+    layers: the stack, from the bottom; `add` puts one more on it. trainable: whether its weights train.
 
     >>> dagir.Sequential([dagir.Input((3,)), layers.Dense(2, name="head")], name="net").outputs
     [<Value head float32[batch, 2]>]

@@ -447,6 +447,8 @@ def leaky_relu(x: Any, negative_slope: float = 0.2) -> Value:
 def gelu(x: Any, approximate: bool = True) -> Value:
     """x * Phi(x); keras.ops.gelu is the tanh form by default, keras.activations.gelu the exact one.
 
+    approximate: the tanh form; False the exact one.
+
     >>> show(ops.gelu([-1.0, 2.0]))
     [-0.1588, 1.9546]
     """

@@ -93,6 +93,8 @@ def ravel(x: Any) -> Value:
 def swapaxes(x: Any, axis1: int, axis2: int) -> Value:
     """Two axes exchanged.
 
+    axis1, axis2: the two.
+
     >>> show(ops.swapaxes([[1, 2, 3]], 0, 1))
     [[1], [2], [3]]
     """
@@ -105,6 +107,8 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Value:
 
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Value:
     """Axes moved to other places, the others staying in their order.
+
+    source, destination: an axis and its new place, or as many of both.
 
     >>> ops.moveaxis(dagir.Input((4, 3, 2)), -1, 1)
     <Value transpose float32[batch, 2, 4, 3]>
@@ -140,6 +144,8 @@ def flipud(x: Any) -> Value:
 
 def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Value:
     """Turned by k right angles, from the first of the axes towards the second.
+
+    array: of rank 2 or more.
 
     >>> show(ops.rot90([[1, 2], [3, 4]]))
     [[2, 4], [1, 3]]
@@ -210,6 +216,8 @@ def append(x1: Any, x2: Any, axis: int | None = None) -> Value:
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
     """Parts along the axis: as many equal ones as are asked for, or cut at the given places.
 
+    indices_or_sections: how many parts, or the places to cut at. Raises ShapeError where the parts are not equal.
+
     >>> show(*ops.split([1, 2, 3, 4], 2))
     [1, 2]
     [3, 4]
@@ -235,6 +243,8 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 
 def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
     """Parts along the axis as `split`, but the first ones may be longer by one. The size is known.
+
+    indices_or_sections: how many parts, or the places to cut at.
 
     >>> show(*ops.array_split([1, 2, 3], 2))
     [1, 2]
@@ -266,6 +276,8 @@ def _cut(value: Value, indices: Sequence[int], axis: int) -> list[Value]:
 def hsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
     """Parts along the second axis; of a vector along its only one.
 
+    indices_or_sections: as for `split`.
+
     >>> show(*ops.hsplit([[1, 2], [3, 4]], 2))
     [[1], [3]]
     [[2], [4]]
@@ -275,6 +287,8 @@ def hsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
 
 def vsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
     """Parts along the first axis.
+
+    indices_or_sections: as for `split`.
 
     >>> show(*ops.vsplit([[1, 2], [3, 4]], 2))
     [[1, 2]]
@@ -286,6 +300,8 @@ def vsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
 def dsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
     """Parts along the third axis.
 
+    indices_or_sections: as for `split`.
+
     >>> show(*ops.dsplit([[[1, 2], [3, 4]]], 2))
     [[[1], [3]]]
     [[[2], [4]]]
@@ -295,6 +311,8 @@ def dsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
 
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Value]:
     """The entries of an axis of known size, each without the axis.
+
+    num: how many there are, if given.
 
     >>> show(*ops.unstack([[1, 2], [3, 4]]))
     [1, 2]
@@ -311,6 +329,8 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Value]:
 
 def repeat(x: Any, repeats: Dim | Sequence[int], axis: int | None = None) -> Value:
     """Each entry of the axis several times in a row, a named size perhaps; of x flattened where axis is None.
+
+    repeats: how often; an int, a named size, or one int for each entry.
 
     >>> show(ops.repeat([1, 2], 3))
     [1, 1, 1, 2, 2, 2]
@@ -340,6 +360,8 @@ def _repeated(value: Value, count: Dim, place: int) -> Value:
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Value:
     """Entries moved on along the axis, the last ones coming first; through x flattened where axis is None.
 
+    shift: how far; one int for each axis where there are several.
+
     >>> show(ops.roll([1, 2, 3, 4], 1))
     [4, 1, 2, 3]
     """
@@ -368,6 +390,8 @@ def _rolled(value: Value, shift: int, axis: int) -> Value:
 def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Value, ...]:
     """For each place in a flattened array its index on each axis of the shape.
 
+    indices: integers.
+
     >>> show(*ops.unravel_index([5], (2, 3)))
     [1]
     [2]
@@ -382,6 +406,8 @@ def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Value, ...]:
 
 def meshgrid(*x: Any, indexing: str = "xy") -> list[Value]:
     """Each vector along an axis of its own, repeated along the others'; "xy" exchanges the first two axes.
+
+    indexing: "xy", or "ij" for the axes in the order of the vectors.
 
     >>> show(*ops.meshgrid([1, 2], [3, 4]))
     [[1, 2], [1, 2]]
@@ -406,6 +432,8 @@ def meshgrid(*x: Any, indexing: str = "xy") -> list[Value]:
 def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Value:
     """[n, h, w, b*b*c] -> [n, h*b, w*b, c]: channels laid out in blocks, the block's place before the channel.
 
+    block_size: b.
+
     >>> ops.depth_to_space(dagir.Input((4, 4, 12)), 2)
     <Value reshape float32[batch, 8, 8, 3]>
     """
@@ -420,6 +448,8 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
 
 def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Value:
     """[n, h, w, c] -> [n, h/b, w/b, b*b*c]: blocks laid into the channels, the block's place before the channel.
+
+    block_size: b, which divides h and w.
 
     >>> ops.space_to_depth(dagir.Input((8, 8, 3)), 2)
     <Value reshape float32[batch, 4, 4, 12]>

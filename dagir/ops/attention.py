@@ -125,6 +125,8 @@ def attention(
     """Attention with the heads before the steps. Shapes: q [*b, t, d], k [*b, s, d], v [*b, s, c] -> [*b, t, c].
 
     scale: 1 / sqrt(d) unless given. mask: True where a score counts.
+    bias: is added to the scores. causal: step t sees no later step. window: step t sees only steps nearer than
+    this.
 
     >>> heads = dagir.Input((8, "time", 64))
     >>> ops.attention(heads, heads, heads, causal=True)
@@ -164,6 +166,8 @@ def dot_product_attention(
 
     flash_attention chooses a kernel in Keras, and no meaning. attn_logits_soft_cap is refused, as in Keras on
     TensorFlow.
+    bias: is added to the scores. mask: bool, True where a score counts. scale: 1 / sqrt(d) by default. is_causal:
+    step t sees no later step.
 
     >>> heads = dagir.Input(("time", 8, 64))
     >>> ops.dot_product_attention(heads, heads, heads)

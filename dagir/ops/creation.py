@@ -74,6 +74,8 @@ def full(shape: int | Sequence[Any], fill_value: Any, dtype: Any = None) -> Valu
 def zeros(shape: int | Sequence[Any], dtype: Any = None) -> Value:
     """0 everywhere.
 
+    shape: sizes, ints or named ones.
+
     >>> show(ops.zeros((2,)))
     [0.0, 0.0]
     """
@@ -82,6 +84,8 @@ def zeros(shape: int | Sequence[Any], dtype: Any = None) -> Value:
 
 def ones(shape: int | Sequence[Any], dtype: Any = None) -> Value:
     """1 everywhere.
+
+    shape: sizes, ints or named ones.
 
     >>> show(ops.ones((2,)))
     [1.0, 1.0]
@@ -119,6 +123,8 @@ def ones_like(x: Any, dtype: Any = None) -> Value:
 
 def empty(shape: int | Sequence[Any], dtype: Any = None) -> Value:
     """Values that nobody reads: here 0.
+
+    shape: sizes, ints or named ones.
 
     >>> show(ops.empty((2,)))
     [0.0, 0.0]
@@ -204,6 +210,8 @@ def linspace(
 ) -> Any:
     """num numbers from start to stop in equal steps; with retstep the step too. start and stop are numbers or lists.
 
+    endpoint: whether stop is the last number.
+
     >>> show(ops.linspace(0.0, 1.0, 5))
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
@@ -217,6 +225,8 @@ def logspace(
 ) -> Value:
     """num numbers from base**start to base**stop whose logarithms have equal steps.
 
+    endpoint: whether base**stop is the last number.
+
     >>> show(ops.logspace(0, 2, 3))
     [1.0, 10.0, 100.0]
     """
@@ -228,6 +238,8 @@ def geomspace(
     start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Value:
     """num numbers from start to stop, each the same multiple of the one before.
+
+    endpoint: whether stop is the last number.
 
     >>> show(ops.geomspace(1, 8, 4))
     [1.0, 2.0, 4.0, 8.0]
@@ -309,6 +321,8 @@ def hanning(x: int) -> Value:
 
 def kaiser(x: int, beta: float) -> Value:
     """Kaiser's window of x points.
+
+    beta: the shape of the window; 0 is a rectangle.
 
     >>> show(ops.kaiser(5, 14.0))
     [0.0, 0.1649, 1.0, 0.1649, 0.0]

@@ -100,6 +100,8 @@ def _neighbours(value: Value, axis: int) -> tuple[Value, Value]:
 def diff(a: Any, n: int = 1, axis: int = -1) -> Value:
     """Each element less the one before it along the axis, n times over; for bools whether they differ.
 
+    a: numbers or bools.
+
     >>> show(ops.diff([1, 4, 9]))
     [3, 5]
     """

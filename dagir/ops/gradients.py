@@ -22,6 +22,8 @@ class StopGradient(Unary):
 def stop_gradient(variable: Any) -> Value:
     """The same value, which training takes for a constant.
 
+    variable: a value or a weight.
+
     >>> show(ops.stop_gradient([1.0, 2.0]))
     [1.0, 2.0]
     """

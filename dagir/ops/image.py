@@ -37,6 +37,8 @@ def resize(
 
     Integers become float32 unless interpolation is nearest. To keep the aspect ratio the middle is cut out, or
     fill_value put at both sides. Raises ArgumentError, ShapeError.
+    antialias: filter before shrinking. crop_to_aspect_ratio, pad_to_aspect_ratio: how to keep it. fill_mode:
+    "constant".
 
     >>> ops.image.resize(dagir.Input((8, 8, 3)), (16, 12))
     <Value resize float32[batch, 16, 12, 3]>
@@ -124,6 +126,9 @@ def pad_images(
 ) -> Value:
     """Zeros around images [n, h, w, c] or [h, w, c]; of each axis two of three amounts.  keras.ops.image.pad_images.
 
+    top_padding, left_padding, bottom_padding, right_padding: pixels added. target_height, target_width: of the
+    result, in pixels.
+
     >>> ops.image.pad_images(dagir.Input((8, 8, 3)), 1, 2, target_height=10, target_width=12)
     <Value pad float32[batch, 10, 12, 3]>
     """
@@ -147,6 +152,9 @@ def crop_images(
     data_format: str | None = None,
 ) -> Value:
     """A part of images [n, h, w, c] or [h, w, c]; of each axis two of three amounts.  keras.ops.image.crop_images.
+
+    top_cropping, left_cropping, bottom_cropping, right_cropping: pixels cut off. target_height, target_width:
+    pixels that are left.
 
     >>> ops.image.crop_images(dagir.Input((8, 8, 3)), 1, 2, target_height=5, target_width=4)
     <Value window float32[batch, 5, 4, 3]>

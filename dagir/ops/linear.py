@@ -151,6 +151,8 @@ def matmul(x1: Any, x2: Any) -> Value:
 def einsum(subscripts: str, *operands: Any) -> Value:
     """Einstein's sum, as numpy.einsum; without "->" the output subscripts are those that occur once, sorted.
 
+    operands: the values, one for each of the subscripts between commas.
+
     >>> show(ops.einsum("ij,j->i", [[1, 2], [3, 4]], [10, 1]))
     [12, 34]
     """

@@ -208,6 +208,8 @@ def signbit(x: Any) -> Value:
 def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Value:
     """Whether |x1 - x2| <= atol + rtol * |x2|, x2 being finite, or both are the same infinity; integers as float32.
 
+    equal_nan: whether NaN is close to NaN.
+
     >>> show(ops.isclose([1.0, 1.1], [1.000001, 1.0]))
     [True, False]
     """

@@ -166,6 +166,8 @@ def kron(x1: Any, x2: Any) -> Value:
 def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Value:
     """The cross product of vectors of 3 components along the axes; of 2 components, its only component not 0.
 
+    axisa, axisb, axisc: the axis of the components in x1, x2 and the result; axis stands for all three.
+
     >>> show(ops.cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0]))
     [0.0, 0.0, 1.0]
     """
@@ -241,6 +243,8 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
 
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     """The sum of a diagonal.
+
+    offset: which diagonal, above the main one. axis1, axis2: the axes of the matrix.
 
     >>> show(ops.trace([[1, 2], [3, 4]]))
     5

@@ -188,6 +188,8 @@ def layer_normalization(
 ) -> Value:
     """x brought to mean 0 and variance 1 over the axes, times gamma, plus beta.
 
+    epsilon: is added to the variance.
+
     >>> show(ops.layer_normalization([[1.0, 2.0, 3.0]]))
     [[-1.2238, 0.0, 1.2238]]
     """
@@ -201,6 +203,8 @@ def group_normalization(
 ) -> Value:
     """x brought to mean 0 and variance 1 in each of `groups` parts of an axis, times gamma, plus beta.
 
+    epsilon: is added to the variance.
+
     >>> show(ops.group_normalization([[1.0, 3.0, 10.0, 30.0]], groups=2))
     [[-0.9995, 0.9995, -1.0, 1.0]]
     """
@@ -211,6 +215,8 @@ def group_normalization(
 
 def rms_normalization(x: Any, scale: Any = None, axis: int | Sequence[int] = -1, epsilon: float = 1e-7) -> Value:
     """x over its root mean square along the axes, times scale.
+
+    epsilon: is added to the mean square.
 
     >>> show(ops.rms_normalization([[3.0, 4.0]]))
     [[0.8485, 1.1314]]

@@ -214,6 +214,8 @@ def ldexp(x1: Any, x2: Any) -> Value:
 def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Value:
     """NaN and the infinities replaced; by default the infinities become the dtype's largest and smallest number.
 
+    nan, posinf, neginf: what takes their place.
+
     >>> show(ops.nan_to_num([np.nan, 1.0], nan=7.0))
     [7.0, 1.0]
     """

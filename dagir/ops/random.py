@@ -85,6 +85,8 @@ class GaussianNoise(_Noise):
 def dropout(x: Any, rate: float, noise_shape: tuple[int | None, ...] | None = None, seed: int | None = None) -> Value:
     """x at inference; in training a share `rate` of the elements is dropped. As keras.random.dropout.
 
+    noise_shape: what is dropped together has size 1 there.
+
     >>> show(ops.dropout([1.0, 2.0], 0.5))
     [1.0, 2.0]
     """

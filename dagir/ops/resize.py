@@ -69,6 +69,8 @@ def upsample(
 ) -> Value:
     """Each spatial axis grown by a whole factor. Shapes: [n, *d, c] -> [n, *(d * factors), c].
 
+    interpolation: "nearest", or "bilinear" for images.
+
     >>> show(ops.upsample([[[1.0], [2.0]]], 2))
     [[[1.0], [1.0], [2.0], [2.0]]]
     """

@@ -201,6 +201,8 @@ def lstm(
 ) -> tuple[Value, ...]:
     """(y, h, c) of an LSTM over axis 1; fields: those of the op LSTM. Shapes: x [n, t, i], w [i, 4u], r [u, 4u].
 
+    b: bias [4u]. h0, c0: the first states [n, u]. mask: bool [n, t].
+
     >>> kernels = np.zeros((4, 8), "float32"), np.zeros((2, 8), "float32")
     >>> ops.lstm(dagir.Input(("time", 4)), *kernels)[0]
     <Value lstm float32[batch, time, 2]>
@@ -210,6 +212,8 @@ def lstm(
 
 def gru(x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, mask: Any = None, **fields: Any) -> tuple[Value, ...]:
     """(y, h) of a GRU over axis 1; fields: those of the op GRU. Shapes: x [n, t, i], w [i, 3u], r [u, 3u].
+
+    b: bias [2, 3u], or [3u] with reset_after=False. h0: the first state [n, u]. mask: bool [n, t].
 
     >>> kernels = np.zeros((4, 6), "float32"), np.zeros((2, 6), "float32")
     >>> ops.gru(dagir.Input(("time", 4)), *kernels)[0]
@@ -222,6 +226,8 @@ def simple_rnn(
     x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, mask: Any = None, **fields: Any
 ) -> tuple[Value, ...]:
     """(y, h) of activation(x @ w + h @ r + b) over axis 1. Shapes: x [n, t, i], w [i, u], r [u, u].
+
+    h0: the first state [n, u]. mask: bool [n, t]. fields: those of the op SimpleRNN, such as activation.
 
     >>> kernels = np.zeros((4, 2), "float32"), np.zeros((2, 2), "float32")
     >>> ops.simple_rnn(dagir.Input(("time", 4)), *kernels)[0]

@@ -156,6 +156,7 @@ def slice(inputs: Any, start_indices: Any, shape: Sequence[Dim]) -> Value:
     """The window of a shape that begins at the start indices, ints or integer values; -1 is to the end, for ints.
 
     Starts and sizes may be named sizes.
+    start_indices: where the window begins, one for each axis.
 
     >>> show(ops.slice([10, 20, 30, 40], (1,), (2,)))
     [20, 30]
@@ -178,6 +179,8 @@ def slice(inputs: Any, start_indices: Any, shape: Sequence[Dim]) -> Value:
 
 def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Value:
     """inputs with the updates in the window that begins at the start indices, ints or integer values.
+
+    start_indices: where the window begins, one for each axis.
 
     >>> show(ops.slice_update([1, 2, 3, 4], (1,), [8, 9]))
     [1, 8, 9, 4]
@@ -232,6 +235,8 @@ def _check_within(value: Value, axis: int, start: int, size: int) -> None:
 def one_hot(x: Any, num_classes: Dim, axis: int = -1, dtype: Any = None) -> Value:
     """1 at the class of each element on a new axis, 0 elsewhere; all 0 for a class that there is not; float32.
 
+    num_classes: the size of the new axis.
+
     >>> show(ops.one_hot([0, 2], 3))
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
@@ -245,6 +250,8 @@ def one_hot(x: Any, num_classes: Dim, axis: int = -1, dtype: Any = None) -> Valu
 def multi_hot(inputs: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Value:
     """1 at each class that occurs among the elements of the second axis (of a vector: at all), 0 elsewhere; float32.
 
+    num_classes: the size of the axis of classes.
+
     >>> show(ops.multi_hot([[0, 2]], 4))
     [[1.0, 0.0, 1.0, 0.0]]
     """
@@ -255,6 +262,8 @@ def multi_hot(inputs: Any, num_classes: int, axis: int = -1, dtype: Any = None) 
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Value:
     """Elementwise the choice of the first condition that holds, else the default.
+
+    condlist, choicelist: as many conditions as choices.
 
     >>> show(ops.select([[False, True], [True, True]], [[1, 2], [3, 4]], 0))
     [3, 2]
@@ -268,6 +277,8 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 
 def in_top_k(targets: Any, predictions: Any, k: int) -> Value:
     """Whether each row's target is among the k largest predictions. Shapes: [n], [n, classes] -> bool[n].
+
+    targets: the class of each row, integers.
 
     >>> show(ops.in_top_k([0, 1], [[0.9, 0.1], [0.9, 0.1]], k=1))
     [True, False]
@@ -290,6 +301,9 @@ def _segments(data: Any, ids: Any, count: int | None, reduction: str, start: flo
 def segment_sum(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
     """The sum of the entries of each segment of the first axis; 0 where there is none.
 
+    data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
+    ascend; no matter here.
+
     >>> show(ops.segment_sum([1.0, 5.0, 2.0], [0, 0, 1], num_segments=2))
     [6.0, 2.0]
     """
@@ -298,6 +312,9 @@ def segment_sum(data: Any, segment_ids: Any, num_segments: int | None = None, so
 
 def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
     """The product of the entries of each segment of the first axis; 1 where there is none.
+
+    data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
+    ascend; no matter here.
 
     >>> show(ops.segment_prod([2.0, 5.0, 3.0], [0, 0, 1], num_segments=2))
     [10.0, 3.0]
@@ -308,6 +325,9 @@ def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, s
 def segment_max(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
     """The largest entries of each segment of the first axis, of floats; -infinity where there is none.
 
+    data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
+    ascend; no matter here.
+
     >>> show(ops.segment_max([1.0, 5.0, 2.0], [0, 0, 1], num_segments=2))
     [5.0, 2.0]
     """
@@ -316,6 +336,9 @@ def segment_max(data: Any, segment_ids: Any, num_segments: int | None = None, so
 
 def segment_min(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
     """The smallest entries of each segment of the first axis, of floats; infinity where there is none.
+
+    data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
+    ascend; no matter here.
 
     >>> show(ops.segment_min([1.0, 5.0, 2.0], [0, 0, 1], num_segments=2))
     [1.0, 2.0]

@@ -298,6 +298,8 @@ def _dims(sizes: Sequence[Any], x: Value) -> Shape:
 def reshape(x: Any, newshape: int | Sequence[Any]) -> Value:
     """The same elements in another shape; one size may be -1.
 
+    newshape: sizes, ints or named ones. Raises ShapeError where the elements are not as many.
+
     >>> show(ops.reshape([1, 2, 3, 4], (2, -1)))
     [[1, 2], [3, 4]]
     """
@@ -308,6 +310,8 @@ def reshape(x: Any, newshape: int | Sequence[Any]) -> Value:
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Value:
     """Axes permuted; reversed by default.
+
+    axes: for each axis of the result the axis of x.
 
     >>> show(ops.transpose([[1, 2], [3, 4]]))
     [[1, 3], [2, 4]]
@@ -381,6 +385,9 @@ def stack(x: Sequence[Any], axis: int = 0) -> Value:
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Value:
     """x grown on each side of each axis, as numpy.pad; where it is filled with a constant, by named sizes too.
 
+    pad_width: (before, after) for each axis, or one for all. mode: "constant", "reflect", "symmetric" or "edge".
+    constant_values: 0 by default.
+
     >>> show(ops.pad([1, 2], ((1, 2),)))
     [0, 1, 2, 0, 0]
     """
@@ -418,6 +425,8 @@ def _pad_named(value: Value, widths: Sequence[Any], filling: float) -> tuple[Val
 
 def tile(x: Any, repeats: Dim | Sequence[Dim]) -> Value:
     """x repeated along each axis, as numpy.tile; counts may be named sizes.
+
+    repeats: how often, for each axis.
 
     >>> show(ops.tile([1, 2], 2))
     [1, 2, 1, 2]

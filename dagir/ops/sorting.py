@@ -137,6 +137,8 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Value, Value]:
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Value:
     """Where each value would go in a sorted sequence, int32: before its equals on the left, behind on the right.
 
+    sorted_sequence: ascending, of rank 1. values: of any shape, which the result has. side: "left" or "right".
+
     >>> show(ops.searchsorted([1, 3, 5], [3, 4]))
     [1, 2]
     """
@@ -157,6 +159,8 @@ def digitize(x: Any, bins: Any) -> Value:
 
 def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Value:
     """Whether each element of x1 is one of x2's; with invert, whether it is none of them.
+
+    assume_unique: no matter here.
 
     >>> show(ops.isin([1, 2, 3], [2, 5]))
     [False, True, False]

@@ -92,6 +92,8 @@ def average(x: Any, axis: Axes = None, weights: Any = None) -> Value:
 def moments(x: Any, axes: Axes, keepdims: bool = False, synchronized: bool = False) -> tuple[Value, Value]:
     """The mean and the population variance along the axes.
 
+    synchronized: of several devices, refused.
+
     >>> show(*ops.moments([1.0, 3.0], axes=0))
     2.0
     1.0
@@ -114,6 +116,8 @@ def percentile(
     x: Any, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
 ) -> Value:
     """The quantiles at q in percent.
+
+    method: as for `quantile`.
 
     >>> show(ops.percentile([1.0, 2.0, 3.0], 50))
     2.0
@@ -328,6 +332,8 @@ def _matrix_norm(x: Value, ord: float | str, axes: tuple[int, int], keepdims: bo
 
 def normalize(x: Any, axis: int = -1, order: float = 2, epsilon: float | None = None) -> Value:
     """x over its norm along the axis, which counts as epsilon where it is smaller.
+
+    order: of the norm, as `ord` of `norm`.
 
     >>> show(ops.normalize([[3.0, 4.0]]))
     [[0.6, 0.8]]

@@ -332,6 +332,7 @@ def lower(model: Model | Graph, backend_name: str = "numpy", **options: Any) -> 
     """Compile a model for a backend: "numpy", "onnx", "keras". Options are the backend's (onnx: device, opset).
 
     The executable keeps the weights as they are now: it does not follow what is assigned later.
+    backend_name: one that is installed. Raises BackendError, UnsupportedOp.
 
     >>> x = dagir.Input((3,), name="x")
     >>> model = dagir.Model(x, ops.square(x))

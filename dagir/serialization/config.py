@@ -47,6 +47,8 @@ def from_architecture(config: Mapping[str, Any], custom_objects: Mapping[str, ty
 def clone(model: Model, custom_objects: Mapping[str, type[Layer]] | None = None) -> Model:
     """The same architecture with new weights; what was shared is shared. Raises ArgumentError.
 
+    custom_objects: classes of custom layers by name.
+
     >>> x = dagir.Input((3,), name="x")
     >>> model = dagir.Model(x, layers.Dense(2)(x))
     >>> dagir.clone(model).weights[0] is model.weights[0]

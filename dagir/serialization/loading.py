@@ -33,6 +33,7 @@ def load(
     a custom layer is an OpaqueLayer, which runs and lowers all the same. checksums: compare the CRC-32 of every
     tensor, which reads the whole file once; False leaves the weights unread until they are used.
     Raises FileError that names the file and the key.
+    path: of a .dagir file. Raises FileError.
 
     >>> x = dagir.Input((3,), name="x")
     >>> dagir.save(dagir.Model(x, layers.Dense(2)(x), name="net"), "net.dagir")

@@ -34,6 +34,7 @@ def save(model: Model, path: str | os.PathLike[str], overwrite: bool = True) -> 
 
     The graph, the layers with their configurations, and all weights are in it. Custom layers are kept as the graph
     that they traced. Locations are kept as file name and line, without folders.
+    overwrite: whether a file that exists is replaced.
 
     >>> x = dagir.Input((3,), name="x")
     >>> dagir.save(dagir.Model(x, layers.Dense(2)(x), name="net"), "net.dagir")

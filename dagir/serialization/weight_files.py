@@ -102,6 +102,7 @@ def model_from_json(text: str, custom_objects: Mapping[str, type[Layer]] | None 
     """The model that `Model.to_json` describes, with new weights.
 
     custom_objects: classes of custom layers by name; nothing is imported by name. Raises ArgumentError.
+    text: JSON.
 
     >>> x = dagir.Input((3,), name="x")
     >>> text = dagir.Model(x, layers.Dense(2, name="head")(x), name="net").to_json()

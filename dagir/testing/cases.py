@@ -140,6 +140,8 @@ def whole_numbers(draw: st.DrawFn, shape: Any, dtype: str, low: int = -3, high: 
 def arrays(draw: st.DrawFn, shape: Any, dtype: str = "float32", low: float = -3.0, high: float = 3.0) -> Array:
     """An array with values in [low, high], from a drawn seed: negative values, and exact zeros among the floats.
 
+    dtype: of the array, a name such as "int32".
+
     >>> @settings(max_examples=2)
     ... @given(dagir.testing.arrays((2, 3), low=0.0))
     ... def test(array):

@@ -20,6 +20,9 @@ from dagir.runtime.backend import backend, graph_of
 def assert_close(actual: Array, expected: Array, what: str, dtype: DType = DType.FLOAT32) -> None:
     """Equal within 84 roundings of the oracle's scale, at least of 1 (1e-5 for float32); the rest exactly.
 
+    actual: the answer. expected: the oracle's. what: the name in the message. dtype: which
+    roundings are meant. Raises AssertionError.
+
     >>> dagir.testing.assert_close(np.float32(0.1 + 0.2), np.float64(0.3), "the sum")
     """
     actual, expected = np.asarray(actual), np.asarray(expected)
