@@ -85,7 +85,7 @@ class Value(Immutable, Arithmetic):
 
     @property
     def is_input(self) -> bool:
-        """Whether this is an input of graphs: made by dagir.Input, whose call is then the source, or by hand."""
+        """Whether this is a graph input, made by dagir.Input (the source is then that layer call) or by hand."""
         return self.source is None or isinstance(self.source, LayerCall)
 
     @property
@@ -127,20 +127,21 @@ class Value(Immutable, Arithmetic):
 
     @property
     def carried_mask(self) -> Value | None:
-        """The mask that Keras's tensor has while a model runs: as `mask`, unless a layer took it: see `take_mask`."""
+        """The mask that Keras's tensor has while a model runs. It is `mask`, unless a layer removed it: see
+        `take_mask`."""
         return self._carried
 
     def take_mask(self) -> None:
-        """Leave the value no mask for layers called later, as keras.layers.MultiHeadAttention does with its inputs.
+        """Remove the mask for layers that are called later, as keras.layers.MultiHeadAttention does with its inputs.
 
-        Layers that were given their mask while the model was written keep to it: see dagir.layers.masks.
+        Layers that already received the mask keep it: see dagir.layers.masks.
         """
         _set(self, "_carried", None)
 
     def attach_mask(self, mask: Value | None, carried: Value | None = None, *, taken: bool = False) -> None:
-        """Set the mask, once: it is build-time company of the value, not part of the graph.
+        """Set the mask, once. It is used while the graph is built, and is not part of the graph.
 
-        carried: the mask while the model runs, where that is another one; taken: where there is none then.
+        carried: the mask at run time, if it is another one; taken: there is none at run time.
         """
         if self._mask is not None and self._mask is not mask:
             raise InvalidGraph(f"value {self.name!r} already carries another mask")
@@ -173,10 +174,11 @@ class Value(Immutable, Arithmetic):
 
 
 class Parameter(Arithmetic):
-    """A weight: a cell with an array, the one mutable thing of the IR. Identity is sharing.
+    """A weight: it holds an array that can be replaced, and is the only mutable object of the IR. The same object is
+    shared.
 
-    The array is made by the initializer when it is first asked for, or given; it may be memory-mapped. Nobody writes
-    into it: an array that its owner could write to is copied.
+    The array is given, or made by the initializer at its first use; it may be memory-mapped. Nobody writes into it:
+    an array that can be written to is copied.
 
     >>> layer = layers.Embedding(5, 2, name="words")
     >>> layer.build((None,))
@@ -212,7 +214,7 @@ class Parameter(Arithmetic):
         return self._array
 
     def _initialize(self) -> None:
-        with making:  # or two threads get other numbers for the same weight
+        with making:  # otherwise two threads could initialize the same weight twice
             if self._array is None:
                 if self._initializer is None:
                     raise ArgumentError(f"parameter {self.name!r} has neither an array nor an initializer")
@@ -236,7 +238,7 @@ class Parameter(Arithmetic):
     def assign(self, array: Any) -> None:
         """Replace the numbers, cast to this dtype. Raises ShapeError, ArgumentError; warns of NaN and infinity.
 
-        What was lowered before keeps the numbers that it was lowered with.
+        An executable keeps the numbers that the weight had when it was lowered.
         """
         self._array, self._is_finite = self.fitting(array), False
         self.warn_if_not_finite()
@@ -246,7 +248,7 @@ class Parameter(Arithmetic):
         return arrays.fitting(self.name, self.type, array)
 
     def warn_if_not_finite(self) -> None:
-        """Warn of NaN and infinity, at the user's line. Numbers that were assigned are looked at once."""
+        """Warn of NaN and infinity, at the user's line. The array is checked once after each assignment."""
         if not self._is_finite:
             self._is_finite = arrays.warn_if_not_finite(self.name, self.array)
 
@@ -259,7 +261,7 @@ class Parameter(Arithmetic):
 
 
 class Constant:
-    """An array that is part of the graph and never trained; what its owner could write to is copied.
+    """An array in the graph that is never trained. An array that can be written to is copied.
 
     >>> ops.array([1.0, 2.0]).source
     <Constant float32[2]>
@@ -370,7 +372,7 @@ def apply(op: Op, *inputs: Value | None, name: str | None = None) -> Value:
 
 
 def apply_node(op: Op, inputs: tuple[Value | None, ...], name: str | None = None) -> Node:
-    """Infer, and make the node in the current scope. Raises what `infer` raises, with the call's facts added."""
+    """Infer the output types, and make the node in the current scope. Errors of `infer` get the facts of the call."""
     while inputs and inputs[-1] is None:
         inputs = inputs[:-1]
     location = caller()
@@ -388,7 +390,7 @@ def apply_node(op: Op, inputs: tuple[Value | None, ...], name: str | None = None
 
 
 class Graph:
-    """What computes `outputs` from `inputs`: the nodes found by walking back, in a topological order.
+    """The computation of `outputs` from `inputs`: the nodes that the outputs need, in a topological order.
 
     Raises InvalidGraph where an output needs an Input that is not listed, or an input is not an Input.
 
@@ -399,7 +401,7 @@ class Graph:
 
     __slots__ = ("__dict__", "inputs", "name", "nodes", "outputs")
 
-    printer: ClassVar[Callable[[Graph], str]] = repr  # the module that prints graphs puts its function here
+    printer: ClassVar[Callable[[Graph], str]] = repr  # dagir/wiring.py sets it to print_graph
 
     def __init__(self, inputs: Iterable[Value], outputs: Iterable[Value], name: str = "graph") -> None:
         self.inputs = tuple(inputs)

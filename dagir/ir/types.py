@@ -130,7 +130,7 @@ def type_of(array: Array) -> TensorType:
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """Two sizes that must be equal at run time, because build time could not tell."""
+    """Two sizes that must be equal. It is checked at run time, because build time could not decide it."""
 
     left: Dim
     right: Dim
@@ -157,7 +157,7 @@ def take_equations() -> tuple[Equation, ...]:
 
 
 def equate(left: Dim, right: Dim) -> Dim | None:
-    """The one size that both must be; None if they differ for certain. What is undecided is checked at run time."""
+    """The size that both are; None if they certainly differ. Where that is undecided, it is checked at run time."""
     if left == right:
         return left
     if dims.provably_equal(left, right) is False:

@@ -73,7 +73,7 @@ def _names(values: Iterable[Value]) -> str:
 
 
 def _check_names(graph: Graph) -> None:
-    """The inputs, the outermost layers, and the values that the user named bear different names."""
+    """The inputs, the outermost layers, and the values that the user named have different names."""
     values: dict[str, Any] = {}
     layers: dict[str, Any] = {}
     for value in graph.inputs:
