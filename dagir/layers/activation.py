@@ -24,7 +24,7 @@ __all__ = [
 
 ActivationFunction: TypeAlias = Callable[[Value], Value]
 
-_SAME = (  # those that dagir.ops has under the same name, with the same defaults
+_SAME = (  # dagir.ops has them with the same names and defaults
     *("relu", "sigmoid", "tanh", "softmax", "log_softmax", "softplus", "softsign", "silu", "swish", "hard_sigmoid"),
     *("elu", "selu", "leaky_relu", "relu6", "celu", "glu", "hard_silu", "hard_swish", "hard_tanh", "hard_shrink"),
     *("soft_shrink", "tanh_shrink", "log_sigmoid", "squareplus", "sparse_plus", "sparse_sigmoid", "sparsemax"),
@@ -192,8 +192,7 @@ class ELU(Layer):
 class PReLU(Layer):
     """x where positive, else alpha * x, alpha being a weight.  keras.layers.PReLU.
 
-    alpha has the shape of x behind the batch, with size 1 on the shared axes (counted from 1).
-    shared_axes: axes, counted with the batch as 0, along which alpha is one number.
+    alpha has the shape of x after the batch axis, with size 1 on `shared_axes`, which count the batch as axis 0.
 
     >>> layers.PReLU()(dagir.Input((4,)))
     <Value p_re_lu float32[batch, 4]>

@@ -1,4 +1,4 @@
-"""Adaptive pooling: how many windows there are is given, and they share the axis out."""
+"""Adaptive pooling: the number of windows is given; together they cover the axis."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ __all__ = [
 class Attention(Layer):
     """softmax(query @ key.T) @ value, on a list [query, value] or [query, value, key].  keras.layers.Attention.
 
-    Masks come as a list too. A score counts where the mask of the value is True; a row of which none counts gives the
+    Masks are a list too. A score counts where the mask of the value is True; a row without any such score gives the
     mean of the value. Where the mask of the query is False the result is 0. score_mode "concat" takes the sum of
     tanh(query + key) for a score.
     use_scale: whether the scores are multiplied by a weight.
@@ -91,7 +91,7 @@ class Attention(Layer):
     def _weigh(self, scores: Value, value_mask: Value | None, causal: bool) -> Value:
         kept = both(ops.expand_dims(ops.band(scores, above=0), 0) if causal else None, value_mask)
         if kept is not None:
-            # Keras takes 1e9 off, which leaves nothing of a score but in float64
+            # Keras subtracts 1e9: only float64 still holds the score after that
             low = scores - 1e9 if scores.dtype == "float64" else -65504.0 if scores.dtype == "float16" else -1e9
             scores = ops.where(kept, scores, low)
         return ops.softmax(scores, -1)

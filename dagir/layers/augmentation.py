@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Augmentation(ImageLayer):
-    """Images as they are, cast to the layer's dtype. The arguments matter to training, which Keras does."""
+    """The same images, cast to the layer's dtype. The arguments are for training, which Keras does."""
 
     def __init__(
         self, *, data_format: str | None = None, bounding_box_format: str | None = None, **kwargs: Any

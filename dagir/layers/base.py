@@ -1,4 +1,4 @@
-"""Layer: parameters, and a `call` that is traced into the graph. A layer never lowers itself."""
+"""Layer: weights, and a `call` that is traced into the graph. A layer never lowers itself."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Layer:
     """The base of all layers. Subclass it as one subclasses keras.Layer: `build`, `call`, `get_config`.
 
     name: unique default from the class. trainable: whether its weights train. dtype: of its weights, float32.
-    `call` receives Values; it may take `training` (None while traced) and, as in Keras, the mask of what it is called
-    on: as `mask` where one argument alone holds tensors, where several do as `<argument>_mask` for each.
+    `call` receives Values. It may take `training` (None while traced) and, as in Keras, masks: `mask` if only one
+    argument holds tensors, else `<argument>_mask` for each.
 
     >>> class Scale(layers.Layer):
     ...     def build(self, input_shape):
@@ -44,9 +44,9 @@ class Layer:
 
     supports_masking = False
     _init_arguments: dict[str, Any]  # what `__init__` was given
-    training_effect: ClassVar[str] = ""  # how the output of the layer is another in training, if it is
+    training_effect: ClassVar[str] = ""  # how the output differs in training, if it does
     _build_shapes: dict[str, Any] | None = None  # what `build` was given
-    _stored_weights: Sequence[Parameter] | None = None  # weights of a file, for add_weight to hand out
+    _stored_weights: Sequence[Parameter] | None = None  # weights of a file, which add_weight returns
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -143,7 +143,7 @@ class Layer:
         return weight
 
     def _take_stored(self, type: TensorType) -> Parameter:
-        """The next weight of a file in place of a new one: how a layer that is loaded gets its weights."""
+        """The next weight of the file instead of a new one: a loaded layer gets its weights this way."""
         assert self._stored_weights is not None
         place = len(self._weights)
         if place >= len(self._stored_weights) or self._stored_weights[place].type != type:
@@ -156,7 +156,7 @@ class Layer:
 
     @property
     def trainable(self) -> bool:
-        """Whether the weights train; setting it sets the layers inside too."""
+        """Whether the weights train. Setting it also sets the layers inside."""
         return self._trainable
 
     @trainable.setter
@@ -225,12 +225,12 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} has no call")
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """The mask of the outputs: that of the inputs where the layer supports masking, else none."""
+        """The mask of the outputs: the mask of the inputs if the layer supports masking, else None."""
         return mask if self.supports_masking else None
 
     @classmethod
     def has_mask_rule(cls) -> bool:
-        """Whether the class computes the mask of its outputs itself, so that it may make one where none came in."""
+        """Whether the class has its own `compute_mask`, which may make a mask even if the inputs have none."""
         return cls.compute_mask is not Layer.compute_mask
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -275,7 +275,7 @@ class Layer:
             return
         scope = current_scope.get()
         self._path = scope.path if scope is not None else self.name
-        token = current_scope.set(None)  # a model that `build` makes is a graph of its own, not part of this call
+        token = current_scope.set(None)  # a model that `build` makes has its own graph, and is not part of this call
         try:
             with alone():
                 self._build_from(self._shapes_of(args, kwargs))
@@ -286,7 +286,7 @@ class Layer:
         self._built_for = (first.type if first is not None else None, caller())
 
     def _shapes_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """What `build` is given for a call, by the names that Keras has for it: "inputs_shape"."""
+        """The arguments of `build` for a call, by Keras's names for them, such as "inputs_shape"."""
         call = signature(type(self).call)
         alone = takes_alone(type(self).call)
         if alone is not None and len(args) == 1 and not kwargs and args[0] is not None:
@@ -307,7 +307,8 @@ class Layer:
             self.build(**{name: shapes[name] for name in wanted if name in shapes})
 
     def _build_inner(self, layer: Layer, input_shape: Any) -> None:
-        """Make the weights of a layer inside this one, in `build`: what Keras's `self.inner.build(shape)` is here."""
+        """Make the weights of a layer inside this one, in `build`. It corresponds to Keras's
+        `self.inner.build(shape)`."""
         if not layer.built:
             layer._path = f"{self._path}/{layer.name}"
             first = next(name for name in signature(type(layer).build).parameters if name != "self")
@@ -340,7 +341,7 @@ class Layer:
             if known is None:
                 error.fact("called at", str(call.location))
             elif known != str(call.location) and "layer called at" not in labels:
-                error.fact("layer called at", str(call.location))  # the first line is one within the layer's `call`
+                error.fact("layer called at", str(call.location))  # the first location is inside the layer's `call`
         if not labels & {"x", "xs[0]", "x1", "input 0"}:
             for index, value in enumerate(flatten([call.args, call.kwargs])):
                 if isinstance(value, Value):
@@ -386,7 +387,7 @@ class Layer:
         return cls(**config)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For copy and pickle: the class, the configuration, and the weights. Calls are not part of a layer's copy."""
+        """For copy and pickle: the class, the configuration, and the weights. A copy does not have the calls."""
         return services.reduced_layer(self)
 
     def __repr__(self) -> str:

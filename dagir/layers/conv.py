@@ -26,7 +26,7 @@ __all__ = [
 
 
 class _BaseConv(Layer):
-    """What all convolution layers share: the arguments, their checks, and the last step of the call."""
+    """The common part of convolution layers: the arguments, their checks, and the end of the call."""
 
     rank: ClassVar[int]
 
@@ -185,7 +185,7 @@ class Conv3D(_Conv):
 
 
 class _ConvTranspose(_BaseConv):
-    """The gradient of a convolution: what upsamples with a trained kernel."""
+    """A transposed convolution, the gradient of a convolution: it upsamples with a trained kernel."""
 
     def __init__(
         self,

@@ -73,7 +73,7 @@ class ConvLSTMCell(Layer):
 
 
 class _ConvLSTM(_BaseConv, RNN):
-    """What all have. The input is convolved for all steps at once; a Scan holds the recurrent convolution alone."""
+    """The common part. The input is convolved for all steps at once; a Scan holds only the recurrent convolution."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ __all__ = [
 
 
 class InputLayer(Layer):
-    """The layer that stands for an input of a model.  keras.layers.InputLayer.
+    """The layer of an input of a model.  keras.layers.InputLayer.
 
     shape, batch_size, batch_shape: as for `Input`. sparse, ragged, input_tensor, optional: refused.
 
@@ -201,7 +201,9 @@ class Embedding(Layer):
     <Value embedding float32[batch, time, 16]>
     """
 
-    takes_floats = False  # what reads a model of Keras says so, whose layer takes any: 0.3 is row 0, yet no padding
+    takes_floats = (
+        False  # the reader of Keras models sets it: Keras's layer takes floats, where 0.3 is row 0 but no padding
+    )
 
     def __init__(
         self,
@@ -285,7 +287,7 @@ class ReversibleEmbedding(Embedding):
             self.reverse_embeddings = self.add_weight(shape, self.embeddings_initializer, name="reverse_embeddings")
 
     def check_dtype(self, inputs: Any) -> None:
-        """`call` decides: ids one way, features the other."""
+        """Nothing: `call` checks ids or features, by its direction."""
 
     def call(self, inputs: Value, reverse: bool = False) -> Value:
         """ids: int[*s] -> f[*s, output_dim]; with reverse, x: f[*s, output_dim] -> f[*s, input_dim]."""
@@ -306,4 +308,4 @@ class ReversibleEmbedding(Embedding):
         return ops.tanh(logits / self.logit_soft_cap) * self.logit_soft_cap
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        """None: `call` knows which way it goes, and sets the mask."""
+        """None: `call` knows the direction, and sets the mask itself."""

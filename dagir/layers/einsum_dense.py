@@ -44,7 +44,7 @@ class Equation:
         )
 
     def sizes(self, shape: Sequence[Any], output: Sequence[Any]) -> tuple[list[Any], list[int], list[int], list[Any]]:
-        """The kernel's shape, its axes of input and of output units, and the full output shape, as Keras has them.
+        """The shape of the kernel, its input and output axes, and the full output shape, as in Keras.
 
         shape: of x. output: the shape of y without its first axis and without what the dots stand for.
         """

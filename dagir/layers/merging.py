@@ -35,7 +35,7 @@ _EPSILON = 1e-7  # keras.config.epsilon()
 
 
 class _Merge(Layer):
-    """Elementwise over a list; where ranks differ, axes of size 1 come in behind the batch."""
+    """Elementwise over a list; values of lower rank get axes of size 1 after the batch axis."""
 
     supports_masking = True
 
@@ -71,7 +71,7 @@ class _Merge(Layer):
             )
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Unmasked where any input is; none where an input has no mask."""
+        """True where any input's mask is; None if an input has no mask."""
         if not isinstance(mask, (list, tuple)) or any(each is None for each in mask):
             return None
         return reduce(ops.logical_or, mask)
@@ -89,7 +89,7 @@ def _spread(mask: Value | None, value: Value) -> Value | None:
 
 
 def _merged_within_masks(function: Callable[[Any, Any], Value], values: list[Value]) -> Value:
-    """Masked elements do not count: where one of two is masked, the other is the result."""
+    """Masked elements do not count: if one of two is masked, the other one is the result."""
     merged, merged_mask = values[0], _spread(values[0].carried_mask, values[0])
     for value in values[1:]:
         mask = _spread(value.carried_mask, value)
@@ -125,7 +125,7 @@ class Subtract(_Merge):
 
 
 class Multiply(_Merge):
-    """The product; a masked element counts as 1, and one masked everywhere gives 0.  keras.layers.Multiply.
+    """The product. A masked element counts as 1; the product of masked elements only is 0.  keras.layers.Multiply.
 
     >>> layers.Multiply()([dagir.Input((4,)), dagir.Input((4,))])
     <Value multiply float32[batch, 4]>
@@ -191,7 +191,7 @@ class Concatenate(_Merge):
         return ops.concatenate(self._listed(inputs), self.axis)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """The masks joined, values without one all unmasked; a step counts where any of its channels does."""
+        """The masks joined; a value without a mask has one of True. A step counts if any of its channels does."""
         if not isinstance(mask, (list, tuple)) or all(each is None for each in mask):
             return None
         joined = [_full_mask(value, each) for value, each in zip(inputs, mask, strict=True)]
@@ -199,7 +199,7 @@ class Concatenate(_Merge):
 
 
 def _full_mask(value: Value, mask: Value | None) -> Value:
-    """A mask with every axis and size of the value."""
+    """The mask, broadcast to the shape of the value."""
     if mask is not None and mask.ndim >= value.ndim:
         return mask
     ones = ops.logical_or(ops.equal(value, value), True)
@@ -258,7 +258,7 @@ class Dot(_Merge):
 
 
 def _unit(value: Value, axis: int) -> Value:
-    """Length 1 along the axis, and a vector of length 0 stays 0."""
+    """Vectors of length 1 along the axis; a vector of length 0 stays 0."""
     inverse = ops.rsqrt(ops.sum(ops.square(value), axis, keepdims=True))
     return ops.multiply(value, ops.minimum(inverse, 1 / _EPSILON))
 

@@ -200,7 +200,7 @@ class AveragePooling3D(_AveragePooling):
 
 
 class _GlobalPooling(Layer):
-    """One number for each channel, from all places."""
+    """One number for each channel, over all places."""
 
     rank: ClassVar[int]
 

@@ -87,7 +87,8 @@ class Normalization(Layer):
             )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """mean and variance, with the sizes of the axes, and count, which old files have; none where they are given."""
+        """mean and variance, with the sizes of the axes, and count, which old files have; no weights if they are
+        given."""
         rank = len(input_shape)
         self._kept = sorted(normalize_axis(axis, rank) for axis in self.axis)
         sizes = tuple(input_shape[axis] for axis in self._kept)
@@ -114,7 +115,7 @@ class Normalization(Layer):
         return mean + x * deviation if self.invert else (x - mean) / deviation
 
     def _align(self, array: Array) -> Array:
-        """The last axes of what was given on the last of the kept axes. Raises ShapeError."""
+        """The given statistics, aligned with the last of the kept axes. Raises ShapeError."""
         shape = [1] * len(self._aligned)
         for axis, size in zip(self._kept[len(self._kept) - array.ndim :], array.shape, strict=True):
             shape[axis] = size
@@ -157,7 +158,7 @@ class Normalization(Layer):
 
 
 def _merged(first: tuple[int, Array, Array] | None, second: tuple[int, Array, Array]) -> tuple[int, Array, Array]:
-    """The statistics of two parts together, by the lack-of-fit sum of squares."""
+    """The mean and variance of two parts together."""
     if first is None:
         return second
     (n, mean, variance), (m, other, other_variance) = first, second

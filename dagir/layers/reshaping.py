@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Flatten(Layer):
-    """Everything behind the batch on one axis; channels_first moves the channels last before.  keras.layers.Flatten.
+    """All axes after the batch as one; channels_first moves the channels to the end first.  keras.layers.Flatten.
 
     >>> layers.Flatten()(dagir.Input((28, 28, 3)))
     <Value flatten float32[batch, 2352]>
@@ -56,7 +56,7 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """The axes behind the batch in another shape; one size may be -1.  keras.layers.Reshape.
+    """The axes after the batch in another shape; one size may be -1.  keras.layers.Reshape.
 
     target_shape: sizes, without the batch.
 
@@ -78,7 +78,7 @@ class Reshape(Layer):
             )
 
     def call(self, inputs: Value) -> Value:
-        """x: t[n, *s] -> t[n, *target_shape]. None is worked out as -1 is, or keeps the size that its axis has."""
+        """x: t[n, *s] -> t[n, *target_shape]. None is inferred as -1 is, or keeps the size of its axis."""
         batch, *sizes = inputs.type.shape
         target: list[Any] = list(self.target_shape)
         if target.count(None) == 1 and -1 not in target:
@@ -95,7 +95,7 @@ class Reshape(Layer):
 
 
 class Permute(Layer):
-    """The axes behind the batch in another order, counted from 1.  keras.layers.Permute.
+    """The axes after the batch in another order, counted from 1.  keras.layers.Permute.
 
     dims: for each axis of the result the axis of the input.
 
@@ -142,7 +142,8 @@ def _pairs(layer: str, name: str, value: Any, rank: int) -> tuple[tuple[int, ...
 
 
 class _Edges(Layer):
-    """What padding and cropping share: pairs for the spatial axes, put on the axes of the input."""
+    """The common part of padding and cropping: a pair for each spatial axis, and the axes of the input that they are
+    for."""
 
     rank: ClassVar[int]
     data_format: str

@@ -25,7 +25,7 @@ __all__ = [
 
 
 class ImageLayer(Layer):
-    """What layers of images share: a batch of rank 4, or one image of rank 3, and its layout."""
+    """The common part of image layers: they take a batch of rank 4 or one image of rank 3."""
 
     data_format: str
 
@@ -110,16 +110,16 @@ class Resizing(ImageLayer):
 
 
 def saturating_cast(x: Value, dtype: DType) -> Value:
-    """Floats to integers, what lies outside their range to its ends.  keras.ops.saturate_cast."""
+    """Cast floats to integers; a number outside the range becomes the nearest end of it.  keras.ops.saturate_cast."""
     whole, float_type = np.iinfo(dtype.numpy), x.dtype.numpy
     low, high = (np.asarray(end).astype(float_type) for end in (whole.min, whole.max))
-    if int(high) > whole.max:  # not representable: the next number that is
+    if int(high) > whole.max:  # not representable: the nearest number that is
         high = np.nextafter(high, 0, dtype=float_type)
     return ops.cast(ops.clip(x, float(low), float(high)), dtype)
 
 
 class CenterCrop(ImageLayer):
-    """The middle of the images; smaller images are cut to its ratio and resized.  keras.layers.CenterCrop.
+    """The middle of the images; smaller images are cut to the aspect ratio and resized.  keras.layers.CenterCrop.
 
     height, width: in pixels.
 
@@ -140,7 +140,8 @@ class CenterCrop(ImageLayer):
 
 
 def center_crop(images: Value, target: tuple[int, int], axes: tuple[int, int], data_format: str) -> Value:
-    """The middle, of the size of the target. Where sizes are not known, run time finds out whether it fits."""
+    """The middle part, in the target size. For sizes that are not known yet, it is decided at run time whether it
+    fits."""
     sizes = [images.type.shape[axis] for axis in axes]
     spare = min_dim(*(size - wanted for size, wanted in zip(sizes, target, strict=True)))
     fits: Dim = min_dim(max_dim(spare + 1, 0), 1)  # 1 or 0
@@ -167,7 +168,10 @@ class AutoContrast(ImageLayer):
         self.value_range = sorted(value_range)
 
     def call(self, data: Value, training: Any = None) -> Value:
-        """x: number[n, h, w, c] -> f[n, h, w, c]; a channel of one value stays. Axes 1 and 2, whatever the layout."""
+        """x: number[n, h, w, c] -> f[n, h, w, c]; a channel with one value only stays as it is.
+
+        The axes are 1 and 2 in either layout.
+        """
         self.spatial_axes(data)
         given = ops.cast(data, self.dtype)
         x = ops.expand_dims(given, 0) if given.ndim == 3 else given

@@ -62,7 +62,7 @@ class RNN(Layer):
         check_cell(cell)
         super().__init__(**kwargs)
         self.cell = cell
-        if "cell" in self._init_arguments:  # a list has become the layer that stacks it
+        if "cell" in self._init_arguments:  # a list has become a StackedRNNCells
             self._init_arguments["cell"] = cell
         self.return_sequences, self.return_state = return_sequences, return_state
         self.go_backwards, self.unroll = go_backwards, unroll
@@ -77,7 +77,7 @@ class RNN(Layer):
 
     @property
     def state_size(self) -> list[Any]:
-        """The size of each state, or for stacked cells those of each cell."""
+        """The size of each state; for stacked cells the sizes of each cell."""
         size = self.cell.state_size
         return list(size) if isinstance(size, (list, tuple)) else [size]
 
@@ -112,14 +112,14 @@ class RNN(Layer):
             is_state, last = False, states[0]
         if self.return_sequences:
             output = y
-        elif not is_state:  # in a row that is masked throughout the last output is zero, the state the initial one
+        elif not is_state:  # in a row that is all masked, the last output is zero, but the state is the initial one
             output = y[:, -1]
         else:
             output = ops.identity(last) if self.return_state else last
         return (output, *states) if self.return_state else output
 
     def _given(self, initial_state: Any) -> list[Value]:
-        """The initial states that a call gives, flat. Raises ArgumentError."""
+        """The initial states of a call, as a flat list. Raises ArgumentError."""
         given = [as_value(state) for state in flatten(initial_state)]
         count = len(flatten(self.cell.state_size))
         if len(given) != count:
@@ -132,7 +132,7 @@ class RNN(Layer):
     def _native(
         self, cells: Sequence[Any], x: Value, given: list[Value] | None, mask: Value | None
     ) -> tuple[Value, list[Any]]:
-        """One op for each cell. Steps that a mask leaves out are left out in every cell of a stack."""
+        """One op for each cell. Masked steps are skipped in every cell of a stack."""
         found: list[Any] = []
         place = 0
         for number, cell in enumerate(cells):
@@ -140,7 +140,7 @@ class RNN(Layer):
             states = [None] * count if given is None else given[place : place + count]
             place += count
             op = cell.native_op(
-                go_backwards=self.go_backwards and number == 0,  # what comes out is in the order of the steps
+                go_backwards=self.go_backwards and number == 0,  # the output is in the order of the steps
                 zero_output_for_mask=self.zero_output_for_mask,
             )
             weights = [w if w is None else w.value for w in (cell.kernel, cell.recurrent_kernel, cell.bias)]
@@ -190,13 +190,13 @@ def _as_bool(mask: Any) -> Value | None:
 
 
 class _Recurrent(RNN):
-    """What LSTM, GRU and SimpleRNN share: the cell is theirs, made from their arguments.
+    """The common part of LSTM, GRU and SimpleRNN: the cell is made from the arguments of the layer.
 
     zero_output_for_mask and implementation are taken as further keyword arguments, as Keras takes them.
     """
 
     def _start(self, cell: type[Layer], name: str, arguments: dict[str, Any]) -> None:
-        """Make the cell with those of the layer's arguments that it takes."""
+        """Make the cell from the arguments of the layer that it has too."""
         own = {key: value for key, value in arguments.items() if key in _cell_arguments(cell)}
         more = dict(arguments["kwargs"])
         zero = more.pop("zero_output_for_mask", False)

@@ -1,4 +1,4 @@
-"""Taking models apart: a model from other inputs to other outputs, and a part of a model replaced."""
+"""Taking models apart: `extract` gives other inputs and outputs, `replace` puts other layers in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dagir.support.location import LayerCall
 
 @dataclass(frozen=True)
 class Found:
-    """A value of a model, and the calls of nested models, outermost first, in whose graph it is."""
+    """A value of a model, and the calls of the nested models that contain it, outermost first."""
 
     value: Value
     calls: tuple[LayerCall, ...] = ()
@@ -49,7 +49,7 @@ def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = N
         return _between(model, Replay(), wanted, sources, spare, label)
     try:
         return _between(model, Replay(expand, nested=False), wanted, sources, spare, label)
-    except InvalidGraph:  # names differ by the models' names only
+    except InvalidGraph:  # the names differ only in the names of the models
         return _between(model, Replay(expand), wanted, sources, spare, label)
 
 
@@ -68,7 +68,7 @@ def _between(model: Model, replay: Replay, wanted: Any, sources: Any, spare: set
 
 
 def _sources(model: Model, inputs: Any) -> tuple[Any, set[Found]]:
-    """Where a model shall begin, the outputs of a layer with several beside the others, and these outputs."""
+    """The values at which the new model begins, and its outputs; a layer with several outputs gives all of them."""
     several: set[Found] = set()
 
     def read(leaf: Any) -> Any:
@@ -88,10 +88,11 @@ def _sources(model: Model, inputs: Any) -> tuple[Any, set[Found]]:
 
 
 def replace(model: Model, parts: Mapping[Any, Any], name: str | None = None) -> Model:
-    """A model in which some layers are others; all else is the same layers, called again, with the same weights.
+    """A model in which some layers are replaced. All other layers are the same ones, called again, with the same
+    weights.
 
-    parts: what is replaced (a layer, its name, or a Value that it returned), and what comes in its place: a layer,
-    a model or a function, called on what the old layer was called on, or a Value. Raises ArgumentError.
+    parts: from what is replaced (a layer, its name, or a Value that it returned) to its replacement: a layer, a model
+    or a function, which is called with the arguments of the old layer, or a Value. Raises ArgumentError.
 
     >>> x = dagir.Input((3,), name="x")
     >>> model = dagir.Model(x, layers.Dense(2, name="head")(x), name="net")
@@ -165,7 +166,7 @@ def _only(matches: Sequence[Any], name: str, place: int | None) -> Any:
 
 def _unknown(model: Model, name: str, known: Mapping[str, Any]) -> ArgumentError:
     near = difflib.get_close_matches(name, known, n=3)
-    if not near:  # the end of a path is what people remember
+    if not near:  # people remember the end of a path
         near = [full for full in known if full.rsplit("/", 1)[-1] == name.rsplit("/", 1)[-1]][:3]
     listed = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(list(known)[:8])}"
     return ArgumentError(f"model {model.name!r} has no layer or value {name!r}", remedy=listed)
@@ -191,7 +192,7 @@ def _names(model: Model, prefix: str = "", above: tuple[LayerCall, ...] = ()) ->
 
 
 def _found(outputs: Any, above: tuple[LayerCall, ...]) -> Any:
-    """Outputs in their structure; the only one of a list alone."""
+    """The outputs in their structure; a list of one becomes its only entry."""
     leaves = flatten(outputs)
     return Found(leaves[0], above) if len(leaves) == 1 else map_structure(lambda value: Found(value, above), outputs)
 
@@ -202,7 +203,7 @@ def _are_values(outputs: Any) -> bool:
 
 
 def _calls(graph: Graph) -> list[LayerCall]:
-    """Every layer call of a graph, those inside others too; those of one layer in its own order."""
+    """Every layer call of a graph, nested ones too; the calls of one layer in the order of that layer."""
     calls: dict[LayerCall, None] = {}
     for node in graph.nodes:
         scope = node.scope
@@ -213,7 +214,7 @@ def _calls(graph: Graph) -> list[LayerCall]:
 
 
 def _is_nested(call: LayerCall) -> bool:
-    """Whether a call is that of a model whose graph stands behind one Call node, so that it can be expanded."""
+    """Whether a call is of a model, and the graph has it as one Call node, so that it can be expanded."""
     first = next((value for value in flatten(call.outputs) if isinstance(value, Value)), None)
     node = first.node if first is not None else None
     return isinstance(call.layer, Model) and call.parent is None and node is not None and isinstance(node.op, Call)
@@ -247,7 +248,7 @@ def _by_layer(model: Model, layer: Layer, above: tuple[LayerCall, ...] = ()) -> 
 
 
 def _needed_inputs(inputs: Any, outputs: Sequence[Value], spare: Set[Value] | None = None) -> Any:
-    """The inputs that the outputs need; of given ones only the spare may be left out."""
+    """The inputs that the outputs need. Of inputs that the user gave, only spare ones may be left out."""
     values = flatten(inputs)
     needed = {value for node in Graph(values, outputs).nodes for value in node.inputs} | set(outputs)
     if spare is not None:

@@ -29,11 +29,11 @@ from dagir.support.location import current_scope
 
 
 class _NoGraph(ArgumentError, AttributeError):
-    """A model was asked for its graph before it had one."""
+    """Raised for the graph of a model that does not have one yet."""
 
 
 class _Graph:
-    """Stands for `Model.graph` until an instance has its own."""
+    """The class attribute `Model.graph`: raises an error until an instance has its own graph."""
 
     def __get__(self, model: Model | None, owner: type[Model]) -> Graph:
         if model is None:
@@ -54,7 +54,7 @@ class Model(Trainable, Layer):
     """
 
     supports_masking = True
-    is_graph = True  # its layers are called as they are when a model is written
+    is_graph = True  # its layers see the masks that layers see while a model is built
     graph = _Graph()
 
     def __init__(
@@ -150,7 +150,7 @@ class Model(Trainable, Layer):
         show_trainable: bool = False,
         layer_range: Sequence[str] | None = None,
     ) -> None:
-        """Print a table of the layers, what they are connected to, and the counts of the weights.
+        """Print a table of the layers, their connections, and the numbers of weights.
 
         positions: where the columns end, as shares of the line or in characters. print_fn: takes each line in place of
         stdout. layer_range: the first and the last layer to show, by name or pattern. Raises ArgumentError.
@@ -158,11 +158,11 @@ class Model(Trainable, Layer):
         services.print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
     def _repr_svg_(self) -> str | None:
-        """The picture that a notebook shows; none where pygraphviz is missing or the model is big."""
+        """The picture that a notebook shows; None if pygraphviz is missing or the model is big."""
         return services.notebook_svg(self)
 
     def _repr_html_(self) -> str | None:
-        """The table that a notebook shows where there is no picture."""
+        """The table that a notebook shows if there is no picture."""
         return None if services.notebook_svg(self) is not None else services.summary_html(self)
 
     # ---- as a layer
@@ -177,12 +177,12 @@ class Model(Trainable, Layer):
         """The outputs for other inputs, in the structure of this model's outputs."""
         given = self._arrange(inputs)
         masked = any(value.mask is not None for value in (*given, *self.graph.outputs))
-        if masked:  # its layers must see the masks, and what is outside must see theirs, so they are called again
+        if masked:  # masks go into the layers and come out of them, so the layers are called again
             return pack(self._output_structure, replay(self.graph, given))
         return pack(self._output_structure, call_graph(self.graph, given))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """None: the layers inside, called again, have given the outputs their masks."""
+        """None: the layers inside are called again, and set the masks of the outputs."""
 
     def _is_subclassed(self) -> bool:
         return type(self).call not in (Model.call, Sequential.call)
@@ -215,7 +215,7 @@ class Model(Trainable, Layer):
         return values
 
     def _without(self, missing: str, unknown: Sequence[str]) -> ArgumentError:
-        """The error for a dict that lacks an input, and has others perhaps in its place."""
+        """The error for a dict in which an input is missing, perhaps because its key is misspelled."""
         remedy = f"its inputs are: {', '.join(self.input_names)}"
         if not unknown:
             return ArgumentError(f"model {self.name!r} needs input {missing!r}", remedy=remedy)
@@ -251,7 +251,8 @@ class Model(Trainable, Layer):
         return services.from_architecture(config, custom_objects) if "layers" in config else cls(**config)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """A model of its own, its weights copied too, what was shared shared; a Lambda is its graph, as in a file."""
+        """A separate model with copies of the weights; shared weights stay shared. A Lambda becomes its graph, as in
+        a file."""
         if self._is_document():
             return services.copied_model(self, memo)
         make, parts = layer_services.reduced_layer(self)
@@ -313,7 +314,8 @@ class Sequential(Model):
             self._close()
 
     def _close(self) -> None:
-        """Call the layers: the graph is the model's own, wherever the model is called, and so are new weights."""
+        """Call the layers. The graph and new weights belong to this model, even if it is built inside the call of
+        another one."""
         assert self._source is not None
         value: Any = self._source
         scope = current_scope.get()

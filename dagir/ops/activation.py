@@ -149,7 +149,7 @@ class HardShrink(Unary):
 
 @dataclass(frozen=True)
 class SoftShrink(Unary):
-    """x brought nearer to 0 by threshold; 0 where |x| <= threshold.  keras.activations.soft_shrink; ONNX Shrink-9."""
+    """x moved towards 0 by threshold; 0 where |x| <= threshold. keras.activations.soft_shrink; ONNX Shrink-9."""
 
     threshold: float = 0.5
 
@@ -381,7 +381,7 @@ def glu(x: Any, axis: int = -1) -> Value:
 
 
 def sparsemax(x: Any, axis: int = -1) -> Value:
-    """The nearest probabilities along the axis; many of them are 0.
+    """The nearest probability distribution along the axis; many of its elements are 0.
 
     >>> show(ops.sparsemax([1.0, 0.8, -1.0]))
     [0.6, 0.4, 0.0]
@@ -409,7 +409,7 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> Value:
 
 
 def soft_shrink(x: Any, threshold: float = 0.5) -> Value:
-    """x brought nearer to 0 by threshold; 0 where |x| <= threshold.
+    """x moved towards 0 by threshold; 0 where |x| <= threshold.
 
     >>> show(ops.soft_shrink([-0.4, 2.0]))
     [0.0, 1.5]
@@ -456,7 +456,7 @@ def gelu(x: Any, approximate: bool = True) -> Value:
 
 
 def prelu(x: Any, slope: Any) -> Value:
-    """x where positive, else slope * x, the slope an array that broadcasts to x.
+    """x where positive, else slope * x. slope: an array that broadcasts to x.
 
     >>> show(ops.prelu([[-1.0, -1.0]], [0.1, 0.5]))
     [[-0.1, -0.5]]

@@ -57,7 +57,7 @@ __all__ = [
 ]
 
 
-_NODES_OF_A_PART = 32  # that each costs of the budget of a file: a few parts are asked for, not half a million
+_NODES_OF_A_PART = 32  # that each part costs of the budget of a file: files have a few parts, not half a million
 
 
 def ndim(x: Any) -> int:
@@ -143,7 +143,7 @@ def flipud(x: Any) -> Value:
 
 
 def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Value:
-    """Turned by k right angles, from the first of the axes towards the second.
+    """x rotated by k right angles, from the first of the axes towards the second.
 
     array: of rank 2 or more.
 
@@ -175,7 +175,7 @@ def _at_least(x: Any, rank: int) -> Value:
 
 
 def hstack(xs: Sequence[Any]) -> Value:
-    """Joined along the second axis; vectors along their only one.
+    """Values joined along the second axis; vectors along their only one.
 
     >>> show(ops.hstack(([1, 2], [3])))
     [1, 2, 3]
@@ -185,7 +185,7 @@ def hstack(xs: Sequence[Any]) -> Value:
 
 
 def vstack(xs: Sequence[Any]) -> Value:
-    """Joined along the first axis, a vector being a row.
+    """Values joined along the first axis; a vector counts as a row.
 
     >>> show(ops.vstack(([1, 2], [3, 4])))
     [[1, 2], [3, 4]]
@@ -194,7 +194,7 @@ def vstack(xs: Sequence[Any]) -> Value:
 
 
 def dstack(xs: Sequence[Any]) -> Value:
-    """Joined along the third axis.
+    """Values joined along the third axis.
 
     >>> show(ops.dstack(([1, 2], [3, 4])))
     [[[1, 3], [2, 4]]]
@@ -214,7 +214,7 @@ def append(x1: Any, x2: Any, axis: int | None = None) -> Value:
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
-    """Parts along the axis: as many equal ones as are asked for, or cut at the given places.
+    """x cut along the axis, into equal parts or at the given places.
 
     indices_or_sections: how many parts, or the places to cut at. Raises ShapeError where the parts are not equal.
 
@@ -242,7 +242,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 
 
 def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
-    """Parts along the axis as `split`, but the first ones may be longer by one. The size is known.
+    """x cut along the axis as by `split`, but the first parts may be longer by one. The size must be known.
 
     indices_or_sections: how many parts, or the places to cut at.
 
@@ -263,7 +263,7 @@ def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0)
 
 
 def _spend_parts(count: int) -> None:
-    """Draw the nodes of as many parts on the budget of the file that asks for them, before any is made."""
+    """Charge the nodes of these parts to the budget of the file that asks for them, before any is made."""
     limits.spend("nodes", _NODES_OF_A_PART * max(count, 0), f"cutting into {count:,} parts")
 
 
@@ -358,7 +358,7 @@ def _repeated(value: Value, count: Dim, place: int) -> Value:
 
 
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Value:
-    """Entries moved on along the axis, the last ones coming first; through x flattened where axis is None.
+    """Entries shifted along the axis; those beyond the end come first. x is flattened if axis is None.
 
     shift: how far; one int for each axis where there are several.
 
@@ -377,7 +377,7 @@ def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = 
 
 def _rolled(value: Value, shift: int, axis: int) -> Value:
     length = value.type.shape[axis]
-    if not isinstance(length, int):  # where each comes from, counted around at run time
+    if not isinstance(length, int):  # the source of each entry, modulo the size at run time
         places = arange(length)
         count = reduce_sum(full((length,), 1, DType.INT32))
         return take(value, mod(subtract(places, shift), count), axis=axis)
@@ -388,7 +388,7 @@ def _rolled(value: Value, shift: int, axis: int) -> Value:
 
 
 def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Value, ...]:
-    """For each place in a flattened array its index on each axis of the shape.
+    """For each position in a flattened array, its index on each axis of the shape.
 
     indices: integers.
 
@@ -405,9 +405,9 @@ def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Value, ...]:
 
 
 def meshgrid(*x: Any, indexing: str = "xy") -> list[Value]:
-    """Each vector along an axis of its own, repeated along the others'; "xy" exchanges the first two axes.
+    """For each vector, its values along its own axis, repeated along the axes of the others.
 
-    indexing: "xy", or "ij" for the axes in the order of the vectors.
+    indexing: "ij" for axes in the order of the vectors; "xy" exchanges the first two axes.
 
     >>> show(*ops.meshgrid([1, 2], [3, 4]))
     [[1, 2], [1, 2]]
@@ -430,7 +430,7 @@ def meshgrid(*x: Any, indexing: str = "xy") -> list[Value]:
 
 
 def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Value:
-    """[n, h, w, b*b*c] -> [n, h*b, w*b, c]: channels laid out in blocks, the block's place before the channel.
+    """[n, h, w, b*b*c] -> [n, h*b, w*b, c]: channels become blocks of pixels; the position in the block comes first.
 
     block_size: b.
 
@@ -447,7 +447,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
 
 
 def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Value:
-    """[n, h, w, c] -> [n, h/b, w/b, b*b*c]: blocks laid into the channels, the block's place before the channel.
+    """[n, h, w, c] -> [n, h/b, w/b, b*b*c]: blocks of pixels become channels; the position in the block comes first.
 
     block_size: b, which divides h and w.
 

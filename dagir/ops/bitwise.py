@@ -27,7 +27,7 @@ __all__ = [
 
 
 class BitwiseNot(Unary):
-    """Every bit turned over: -x - 1 for a signed integer.  ONNX BitwiseNot-18."""
+    """Every bit inverted: -x - 1 for a signed integer.  ONNX BitwiseNot-18."""
 
     accepts = "integer"
 
@@ -51,22 +51,22 @@ class BitwiseXor(Binary):
 
 
 class LeftShift(Binary):
-    """x1's bits moved up by x2 places, those beyond the width are lost.  NumPy left_shift.
+    """The bits of x1 shifted left by x2; bits beyond the width are lost.  NumPy left_shift.
 
-    x2 is held within 0 and width - 1, as TensorFlow does on a CPU.
+    x2 is limited to 0 to width - 1, as in TensorFlow on a CPU.
     """
 
     accepts = "integer"
 
 
 class RightShift(Binary):
-    """floor(x1 / 2**x2).  NumPy right_shift, but x2 held within 0 and width - 1, as TensorFlow does on a CPU."""
+    """floor(x1 / 2**x2).  NumPy right_shift, but x2 is limited to 0 to width - 1, as in TensorFlow on a CPU."""
 
     accepts = "integer"
 
 
 def bitwise_not(x: Any) -> Value:
-    """Every bit turned over, elementwise.
+    """Every bit inverted, elementwise.
 
     >>> show(ops.bitwise_not([6]))
     [-7]

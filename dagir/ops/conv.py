@@ -27,7 +27,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class _Convolution(Op):
-    """What both convolutions share: the fields, and the checks of operands."""
+    """The common part of both convolutions: the fields, and the checks of operands."""
 
     operands = ("x", "w", "b")
     strides: tuple[int, ...]
@@ -53,7 +53,7 @@ class _Convolution(Op):
         return tuple(range(first, first + self.rank))
 
     def extents(self, kernel: Sequence[int]) -> tuple[int, ...]:
-        """How many elements a kernel of these sizes reaches over: (k - 1) * dilation + 1."""
+        """The sizes that a kernel covers: (k - 1) * dilation + 1."""
         return tuple((k - 1) * d + 1 for k, d in zip(kernel, self.dilations, strict=True))
 
     def _check(self, x: TensorType, w: TensorType, b: TensorType | None, paddings: tuple[str, ...]) -> None:
@@ -122,7 +122,8 @@ class Conv(_Convolution):
         return self._output(x, found, w.shape[-1])
 
     def pads(self, sizes: Sequence[Dim], kernel: Sequence[int]) -> tuple[tuple[Dim, Dim], ...]:
-        """(before, after) for each spatial axis of an input of these sizes; symbolic for a strided "same" on one."""
+        """(before, after) for each spatial axis of an input of these sizes; symbolic for a strided "same" on a named
+        size."""
         if not isinstance(self.padding, str):
             return self.padding
         extents = self.extents(kernel)
@@ -145,7 +146,7 @@ class Conv(_Convolution):
 class ConvTranspose(_Convolution):
     """x: f[n, *d, c], w: f[*k, o, c], b: f[o]? -> f[n, *e, o]; channels_first: f[n, c, *d] -> f[n, o, *e].
 
-    The gradient of Conv: each element adds its kernel at stride * its place. With k' = (k-1)*dilation + 1, e is
+    The gradient of Conv: each element adds its kernel at stride * its position. With k' = (k-1)*dilation + 1, e is
     (d-1)*stride + max(k', stride) for "valid" and d*stride for "same"; where output_padding p is given, they are
     (d-1)*stride + k' + p and (d-1)*stride + k'%2 + p. Explicit pads are cut off, then p is appended.
     keras.ops.conv_transpose; ONNX ConvTranspose-11.
@@ -154,7 +155,7 @@ class ConvTranspose(_Convolution):
     output_padding: tuple[int, ...] | None = None
 
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Types:
-        """Batch and filters, and on each spatial axis the size that the kernels cover, less the crops."""
+        """Batch and filters; on each spatial axis the size that the kernels cover, minus the crops."""
         self._check(x, w, b, ("valid", "same"))
         if self.groups != 1:
             raise ArgumentError("ConvTranspose takes groups=1 only")
@@ -182,7 +183,8 @@ class ConvTranspose(_Convolution):
         return self._output(x, found, w.shape[self.rank])
 
     def crops(self, kernel: Sequence[int]) -> tuple[tuple[int, int], ...]:
-        """(before, after) for each spatial axis: what is cut off the sum of all kernels; below 0, zeros are added."""
+        """(before, after) for each spatial axis: what is cut off the sum of all kernels; a negative number adds
+        zeros."""
         found = []
         for i, (extent, stride) in enumerate(zip(self.extents(kernel), self.strides, strict=True)):
             extra = None if self.output_padding is None else self.output_padding[i]
@@ -200,7 +202,7 @@ class ConvTranspose(_Convolution):
 
 
 def _same_pads(size: Dim, extent: int, stride: int) -> tuple[Dim, Dim]:
-    if extent == 1:  # no place needs an element past the end, whatever the size
+    if extent == 1:  # no window needs an element past the end, at any size
         return 0, 0
     if stride == 1:
         total: Dim = extent - 1

@@ -1,4 +1,4 @@
-"""Counts and sizes that ops are given: an int, or a named size."""
+"""Counts and sizes as arguments of ops: an int, or a named size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dagir.ir.dims import Dim, SymbolicDim
 
 
 def count_from(function: str, what: str, given: Any) -> Dim:
-    """An int or a named size. Raises ArgumentError, for None above all: what `x.shape` says of a size of the run."""
+    """An int or a named size. Raises ArgumentError, also for None, which `x.shape` has for a size known at run time
+    only."""
     if isinstance(given, SymbolicDim):
         return given
     if given is None:

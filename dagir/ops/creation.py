@@ -1,4 +1,4 @@
-"""Values that are given by their shape or by a formula: zeros, ones, ranges, windows, the identity matrix."""
+"""Values made from a shape or by a formula: zeros, ones, ranges, windows, the identity matrix."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ __all__ = [
 
 
 def spend_elements(what: str, *sizes: Any) -> None:
-    """Draw the elements of an array that is made from sizes alone on the budget of the file that asks for it."""
+    """Charge the elements of an array that is made from sizes only to the budget of the file that asks for it."""
     limits.spend("elements", math.prod(max(int(size), 0) for size in sizes), what)
 
 
@@ -122,7 +122,7 @@ def ones_like(x: Any, dtype: Any = None) -> Value:
 
 
 def empty(shape: int | Sequence[Any], dtype: Any = None) -> Value:
-    """Values that nobody reads: here 0.
+    """Values that will not be read; here they are 0.
 
     shape: sizes, ints or named ones.
 
@@ -133,7 +133,7 @@ def empty(shape: int | Sequence[Any], dtype: Any = None) -> Value:
 
 
 def empty_like(x: Any, dtype: Any = None) -> Value:
-    """Values that nobody reads, in the shape of x: here 0.
+    """Values that will not be read, in the shape of x; here they are 0.
 
     >>> show(ops.empty_like([1, 2]))
     [0, 0]
@@ -142,7 +142,7 @@ def empty_like(x: Any, dtype: Any = None) -> Value:
 
 
 def convert_to_tensor(x: Any, dtype: Any = None) -> Value:
-    """x as a value: an array or numbers become a constant, a named size what it is at run time.
+    """x as a value: an array or numbers become a constant; a named size becomes its number at run time.
 
     >>> show(ops.convert_to_tensor([1, 2]))
     [1, 2]

@@ -1,4 +1,4 @@
-"""Running sums and products, and their counterpart, differences of neighbours."""
+"""Running sums and products, and differences of neighbours."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _neighbours(value: Value, axis: int) -> tuple[Value, Value]:
 
 
 def diff(a: Any, n: int = 1, axis: int = -1) -> Value:
-    """Each element less the one before it along the axis, n times over; for bools whether they differ.
+    """Each element minus the one before it along the axis, repeated n times; for bools whether they differ.
 
     a: numbers or bools.
 

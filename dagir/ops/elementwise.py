@@ -201,8 +201,8 @@ class Identity(Unary):
 class Cast(Op):
     """x: t[*s] -> dtype[*s]. Floats to integers truncate towards zero.  ONNX Cast-13.
 
-    A float that the integer cannot hold has no answer in ONNX, and TensorFlow's changes with the length of the array.
-    Here NaN becomes 0, and any other the integer's nearer end.
+    A float outside the integer's range is undefined in ONNX, and TensorFlow's result depends on the length of the
+    array. Here NaN becomes 0, and any other such float the nearest end of the range.
     """
 
     dtype: DType
@@ -247,15 +247,16 @@ class Divide(Binary):
 
 
 class FloorDivide(Binary):
-    """floor(x1 / x2); integers by 0 are an error, as in TensorFlow; the least by -1 is itself.  NumPy floor_divide."""
+    """floor(x1 / x2); integers divided by 0 are an error, as in TensorFlow; the smallest integer divided by -1 is
+    itself.  NumPy floor_divide."""
 
 
 class Mod(Binary):
-    """The remainder with the sign of x2; integers by 0 are an error, as in TensorFlow.  NumPy mod."""
+    """The remainder with the sign of x2; integers modulo 0 are an error, as in TensorFlow.  NumPy mod."""
 
 
 class Power(Binary):
-    """x1 ** x2; of integers modulo 2**bits, and a negative x2 is an error, as in TensorFlow.  ONNX Pow-15."""
+    """x1 ** x2. For integers modulo 2**bits, and a negative x2 is an error, as in TensorFlow.  ONNX Pow-15."""
 
 
 class Maximum(Binary):
@@ -268,7 +269,7 @@ class Minimum(Binary):
 
 @dataclass(frozen=True)
 class Clip(Op):
-    """x: t[*s] -> t[*s], held within [minimum, maximum]; NaN stays.  ONNX Clip-13."""
+    """x: t[*s] -> t[*s], limited to [minimum, maximum]; NaN stays.  ONNX Clip-13."""
 
     minimum: float
     maximum: float
@@ -307,7 +308,7 @@ def binary(op: Op, x1: Any, x2: Any) -> Value:
 
 
 def reference(operand: Any) -> Value | None:
-    """The value that lends a bare number its dtype; None for a number."""
+    """The operand as a value, whose dtype a plain number takes; None if the operand is a number itself."""
     try:
         return as_value(operand) if not isinstance(operand, (bool, int, float)) else None
     except (TypeError, ValueError):
@@ -468,7 +469,7 @@ def ceil(x: Any) -> Value:
 
 
 def round(x: Any, decimals: int = 0) -> Value:
-    """x rounded to `decimals` places, halves to even; below 0 they count places before the point.
+    """x rounded to `decimals` places, halves to even; a negative number counts places before the point.
 
     >>> show(ops.round([1.25, 2.5, 3.5]))
     [1.0, 2.0, 4.0]
@@ -481,7 +482,7 @@ def round(x: Any, decimals: int = 0) -> Value:
 
 
 def identity(x: Any, dtype: Any = None) -> Value:
-    """x itself, as a node of its own; of an int n the [n, n] identity matrix, as keras.ops.identity.
+    """x itself, as a new node; for an int n the [n, n] identity matrix, as keras.ops.identity.
 
     >>> show(ops.identity([1.0, 2.0]))
     [1.0, 2.0]

@@ -20,7 +20,7 @@ class StopGradient(Unary):
 
 
 def stop_gradient(variable: Any) -> Value:
-    """The same value, which training takes for a constant.
+    """The same value, which training treats as a constant.
 
     variable: a value or a weight.
 

@@ -1,4 +1,4 @@
-"""keras.ops.image: resizing, padding and cropping of images, and their grey."""
+"""keras.ops.image: resizing, padding, cropping, patches and grey values of images."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def resize(
 ) -> Value:
     """Images [n, h, w, c], or one [h, w, c], resized to `size` (height, width).  keras.ops.image.resize.
 
-    Integers become float32 unless interpolation is nearest. To keep the aspect ratio the middle is cut out, or
-    fill_value put at both sides. Raises ArgumentError, ShapeError.
-    antialias: filter before shrinking. crop_to_aspect_ratio, pad_to_aspect_ratio: how to keep it. fill_mode:
+    Integers become float32 unless interpolation is nearest. To keep the aspect ratio, the middle is cut out, or
+    fill_value is added on both sides. Raises ArgumentError, ShapeError.
+    antialias: filter before shrinking. crop_to_aspect_ratio, pad_to_aspect_ratio: which of the two. fill_mode:
     "constant".
 
     >>> ops.image.resize(dagir.Input((8, 8, 3)), (16, 12))
@@ -69,7 +69,7 @@ def resize(
 
 
 def _batched(images: Value, function: Callable[[Value], Value]) -> Value:
-    """The function on a batch, which for a single image has one element."""
+    """The function applied to a batch; a single image is a batch of one."""
     if images.ndim == 4:
         return function(images)
     if images.ndim != 3:
@@ -84,7 +84,7 @@ def _spatial_axes(data_format: str | None, rank: int = 4) -> tuple[int, int]:
 
 
 def ratio_window(sizes: Sequence[Dim], target: Sequence[Dim]) -> tuple[Dim, Dim]:
-    """The largest height and width within `sizes` in the ratio of the target, at least 1."""
+    """The largest height and width within `sizes` that have the ratio of the target, at least 1."""
     (height, width), (high, wide) = sizes, target
     cut = min_dim(height, (width * high) // wide), min_dim(width, (height * wide) // high)
     return max_dim(cut[0], 1), max_dim(cut[1], 1)
@@ -99,7 +99,7 @@ def cut_to_ratio(images: Value, target: Sequence[Dim], axes: tuple[int, int]) ->
 
 
 def _padded_to_ratio(images: Value, target: Sequence[Dim], axes: tuple[int, int], fill: float) -> Value:
-    """Both sides get the same: where an odd number is missing, the image stays one pixel short, as Keras has it."""
+    """Both sides get the same padding: if an odd number is missing, the image stays one pixel smaller, as in Keras."""
     (height, width), (high, wide) = [images.type.shape[axis] for axis in axes], target
     grown = max_dim(height, (width * high) // wide), max_dim(width, (height * wide) // high)
     for axis, size, whole in zip(axes, (height, width), grown, strict=True):
@@ -124,8 +124,9 @@ def pad_images(
     target_width: int | None = None,
     data_format: str | None = None,
 ) -> Value:
-    """Zeros around images [n, h, w, c] or [h, w, c]; of each axis two of three amounts.  keras.ops.image.pad_images.
+    """Zeros around images [n, h, w, c] or [h, w, c]. Give two of the three amounts of each axis.
 
+    keras.ops.image.pad_images.
     top_padding, left_padding, bottom_padding, right_padding: pixels added. target_height, target_width: of the
     result, in pixels.
 
@@ -151,8 +152,9 @@ def crop_images(
     target_width: int | None = None,
     data_format: str | None = None,
 ) -> Value:
-    """A part of images [n, h, w, c] or [h, w, c]; of each axis two of three amounts.  keras.ops.image.crop_images.
+    """A part of images [n, h, w, c] or [h, w, c]. Give two of the three amounts of each axis.
 
+    keras.ops.image.crop_images.
     top_cropping, left_cropping, bottom_cropping, right_cropping: pixels cut off. target_height, target_width:
     pixels that are left.
 
@@ -172,7 +174,7 @@ def crop_images(
 
 
 def _amounts(name: str, given: tuple[int | None, int | None, int | None], size: Dim, sign: int) -> tuple[Dim, Dim]:
-    """Before and after, from two of before, after and the target. Raises ArgumentError."""
+    """(before, after), computed from two of before, after and the target. Raises ArgumentError."""
     before, after, target = given
     if [before, after, target].count(None) != 1:
         raise ArgumentError(f"{name} takes two of what is before, what is after and the target size, got {given}")
@@ -210,7 +212,7 @@ def extract_patches(
     padding: str = "valid",
     data_format: str | None = None,
 ) -> Value:
-    """Windows of images [n, h, w, c], or one [h, w, c], each as one vector.  keras.ops.image.extract_patches.
+    """Windows of images [n, h, w, c], or one [h, w, c], each flattened to a vector.  keras.ops.image.extract_patches.
 
     Shapes: [n, h, w, c] -> [n, rows, columns, high * wide * c]. strides: the size of a window by default.
 
@@ -247,7 +249,7 @@ def _pair(given: int | Sequence[int], what: str) -> tuple[int, int]:
 
 
 def _tiles(images: Value, high: int, wide: int) -> Value:
-    """Windows side by side: only moved, and what does not fill one is left out."""
+    """Windows without overlap or gaps: a reshape and a transpose; pixels that do not fill a window are dropped."""
     batch, height, width, channels = images.type.shape
     rows, columns = height // high, width // wide
     if (rows * high, columns * wide) != (height, width):

@@ -77,7 +77,7 @@ class Einsum(Op):
     equation: str
 
     def infer(self, *xs: TensorType) -> Types:
-        """The output subscripts' sizes; "..." stands for leading axes that broadcast."""
+        """The sizes of the output subscripts; "..." means leading axes that broadcast."""
         dtype = same_dtype(*xs)
         require("number", *xs)
         left, result = self.equation.split("->")

@@ -194,7 +194,7 @@ def isfinite(x: Any) -> Value:
 
 
 def signbit(x: Any) -> Value:
-    """Whether each element is below 0, or the zero that bears a minus.
+    """Whether each element is below 0 or is -0.0.
 
     >>> show(ops.signbit([-1.0, -0.0, 0.0]))
     [True, True, False]

@@ -46,7 +46,7 @@ def _dtype(name: str, entries: tuple[Any, ...]) -> DType:
 
 
 def lookup(x: Any, keys: Entries, values: Entries, default: int | str) -> Value:
-    """The value of each key in x, the default for what is none.
+    """The value of each key in x; the default for elements that are not keys.
 
     keys, values: ints or strings, as many of both. Raises DTypeError where x has not the dtype of the keys.
 

@@ -79,7 +79,7 @@ def _pair(x1: Any, x2: Any) -> tuple[Value, Value]:
 
 
 def dot(x1: Any, x2: Any) -> Value:
-    """The sum of products over the last axis of x1 and the last but one of x2 (its only one), as numpy.dot.
+    """The sum of products over the last axis of x1 and the second to last of x2 (a vector's only one), as numpy.dot.
 
     >>> show(ops.dot([1.0, 2.0], [3.0, 4.0]))
     11.0
@@ -125,7 +125,7 @@ def vdot(x1: Any, x2: Any) -> Value:
 
 
 def tensordot(x1: Any, x2: Any, axes: int | Sequence[Any] = 2) -> Value:
-    """The sum of products over axes: the last of x1 with the first of x2, `axes` in number; or two lists of them.
+    """The sum of products over axes. axes: how many, the last of x1 with the first of x2; or two lists of them.
 
     >>> show(ops.tensordot([[1.0, 2.0]], [[3.0], [4.0]], axes=1))
     [[11.0]]
@@ -164,7 +164,8 @@ def kron(x1: Any, x2: Any) -> Value:
 
 
 def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Value:
-    """The cross product of vectors of 3 components along the axes; of 2 components, its only component not 0.
+    """The cross product of vectors with 3 components along the axes. With 2 components, the one component that is not
+    0.
 
     axisa, axisb, axisc: the axis of the components in x1, x2 and the result; axis stands for all three.
 
@@ -225,7 +226,7 @@ def diag(x: Any, k: int = 0) -> Value:
 
 
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
-    """The elements whose place on axis2 less that on axis1 is the offset, on a new last axis. Both sizes are known.
+    """The elements with index on axis2 - index on axis1 == offset, on a new last axis. Both sizes must be known.
 
     >>> show(ops.diagonal([[1, 2], [3, 4]]))
     [1, 4]

@@ -30,7 +30,7 @@ _BATCH_NORM_VECTORS = ("gamma", "beta", "mean", "var")
 class BatchNorm(Op):
     """x: f[*a, c, *b], gamma: f[c]?, beta: f[c]?, mean: f[c], var: f[c] -> f[*a, c, *b], c on `axis` (>= 0).
 
-    (x - mean) / sqrt(var + epsilon) * gamma + beta, the meaning at inference; momentum matters to training alone.
+    (x - mean) / sqrt(var + epsilon) * gamma + beta, as at inference; momentum is for training only.
     keras.layers.BatchNormalization; ONNX BatchNormalization-15, whose axis is always 1.
     """
 
@@ -63,7 +63,7 @@ class BatchNorm(Op):
 
 @dataclass(frozen=True)
 class LayerNorm(Op):
-    """x: f[*s], gamma: f[*s[axes]]?, beta: f[*s[axes]]? -> f[*s]: zero mean and unit variance over `axes`, then scaled.
+    """x: f[*s], gamma: f[*s[axes]]?, beta: f[*s[axes]]? -> f[*s]: zero mean and unit variance over `axes`.
 
     (x - mean) / sqrt(var + epsilon) * gamma + beta, var the mean square deviation; `axes` sorted, each >= 0.
     keras.layers.LayerNormalization; ONNX LayerNormalization-17 where the axes are the last ones.
@@ -125,12 +125,12 @@ class GroupNorm(Op):
         return (x,)
 
     def split(self, shape: Shape) -> Shape:
-        """The shape of x with the groups on an axis of their own, before the one that they part."""
+        """The shape of x with a new axis for the groups, before the axis that they divide."""
         size = shape[self.axis]
         return (*shape[: self.axis], self.groups, size // self.groups, *shape[self.axis + 1 :])
 
     def reduced(self, rank: int) -> tuple[int, ...]:
-        """The axes of the split x that the statistics are taken over; rank: of x."""
+        """The axes of the split x over which the statistics are computed; rank: of x."""
         return tuple(axis for axis in range(1, rank + 1) if axis != self.axis)
 
 
@@ -186,7 +186,7 @@ def batch_normalization(
 def layer_normalization(
     x: Any, gamma: Any = None, beta: Any = None, axis: int | Sequence[int] = -1, epsilon: float = 0.001
 ) -> Value:
-    """x brought to mean 0 and variance 1 over the axes, times gamma, plus beta.
+    """x with mean 0 and variance 1 over the axes, times gamma, plus beta.
 
     epsilon: is added to the variance.
 
@@ -201,7 +201,7 @@ def layer_normalization(
 def group_normalization(
     x: Any, groups: int, gamma: Any = None, beta: Any = None, axis: int = -1, epsilon: float = 0.001
 ) -> Value:
-    """x brought to mean 0 and variance 1 in each of `groups` parts of an axis, times gamma, plus beta.
+    """x with mean 0 and variance 1 in each of `groups` parts of an axis, times gamma, plus beta.
 
     epsilon: is added to the variance.
 

@@ -1,4 +1,5 @@
-"""Elementwise functions that are composed of others: powers and logarithms of other bases, rounding, repairs."""
+"""Elementwise functions that are composed of others: powers and logarithms of other bases, rounding, and replacing
+NaN."""
 
 from __future__ import annotations
 
@@ -138,7 +139,7 @@ def logaddexp2(x1: Any, x2: Any) -> Value:
 
 
 def trunc(x: Any) -> Value:
-    """x without its fraction; an integer stays as it is.
+    """x rounded towards 0; an integer stays as it is.
 
     >>> show(ops.trunc([1.7, -1.7]))
     [1.0, -1.0]
@@ -158,7 +159,7 @@ def fmod(x1: Any, x2: Any) -> Value:
 
 
 def fmax(x1: Any, x2: Any) -> Value:
-    """The larger; the other where one is NaN.
+    """The larger; where one is NaN, the other.
 
     >>> show(ops.fmax([1.0, np.nan], [2.0, 3.0]))
     [2.0, 3.0]
@@ -168,7 +169,7 @@ def fmax(x1: Any, x2: Any) -> Value:
 
 
 def fmin(x1: Any, x2: Any) -> Value:
-    """The smaller; the other where one is NaN.
+    """The smaller; where one is NaN, the other.
 
     >>> show(ops.fmin([1.0, np.nan], [2.0, 3.0]))
     [1.0, 3.0]
@@ -229,7 +230,7 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
 
 
 def saturate_cast(x: Any, dtype: Any) -> Value:
-    """x in another dtype, held within what that dtype can hold before it is cast.
+    """x limited to the range of another dtype, and cast to it.
 
     >>> show(ops.saturate_cast([300.0, -5.0], "uint8"))
     [255, 0]
@@ -251,7 +252,7 @@ def _range(dtype: DType) -> tuple[Any, Any]:
 
 
 def _nearest_inside(limit: Any, dtype: DType) -> Any:
-    """The limit as a number of the dtype that does not lie beyond it."""
+    """The nearest number of the dtype that is not beyond the limit."""
     if not dtype.is_float:
         return int(limit)
     if isinstance(limit, float):

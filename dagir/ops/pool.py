@@ -1,4 +1,4 @@
-"""Pooling over 1 to 3 spatial axes: windows that slide, and windows that share the axis out."""
+"""Pooling over 1 to 3 spatial axes: windows that slide, and windows that divide the axis (adaptive)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class _Pool(Op):
-    """What both poolings share: the fields, the checks, the sizes."""
+    """The common part of both poolings: the fields, the checks, the sizes."""
 
     pool_size: tuple[int, ...]
     strides: tuple[int, ...]
@@ -45,7 +45,8 @@ class _Pool(Op):
         return tuple(range(first, first + self.rank))
 
     def pads(self, sizes: Sequence[Dim]) -> tuple[tuple[Dim, Dim], ...]:
-        """(before, after) for each spatial axis of an input of these sizes; symbolic for a strided "same" on one."""
+        """(before, after) for each spatial axis of an input of these sizes; symbolic for a strided "same" on a named
+        size."""
         if not isinstance(self.padding, str):
             return self.padding
         if self.padding == "valid":
@@ -83,9 +84,9 @@ class _Pool(Op):
 class MaxPool(_Pool):
     """x: f[n, *d, c] -> f[n, *e, c], the largest of each window; channels_first: f[n, c, *d] -> f[n, c, *e].
 
-    e is (d - pool)//stride + 1 for "valid", ceil(d/stride) for "same", where what lies outside x counts as -infinity
-    and the smaller half of the padding comes first. Explicit pairs (before, after), each less than the window, are
-    such padding too.  keras.ops.max_pool; ONNX MaxPool-12.
+    e is (d - pool)//stride + 1 for "valid", ceil(d/stride) for "same", where elements outside x count as -infinity,
+    and the smaller half of the padding comes first. Explicit pairs (before, after), each less than the window, pad in
+    the same way.  keras.ops.max_pool; ONNX MaxPool-12.
     """
 
 
@@ -99,7 +100,7 @@ class AveragePool(_Pool):
 
 
 def _same_pads(size: Dim, window: int, stride: int) -> tuple[Dim, Dim]:
-    if window == 1:  # no place needs an element past the end, whatever the size
+    if window == 1:  # no window needs an element past the end, at any size
         return 0, 0
     total: Dim = window - 1 if stride == 1 else max_dim((ceil_div(size, stride) - 1) * stride + window - size, 0)
     return total // 2, total - total // 2
@@ -163,7 +164,7 @@ def average_pool(
 
 @dataclass(frozen=True)
 class _AdaptivePool(Op):
-    """What both adaptive poolings share: the windows, whose number is given."""
+    """The common part of both adaptive poolings: the windows, whose number is given."""
 
     output_size: tuple[int, ...]
     data_format: str = "channels_last"

@@ -67,7 +67,7 @@ class UpSample(Op):
 def upsample(
     inputs: Any, factors: int | Sequence[int], interpolation: str = "nearest", data_format: str | None = None
 ) -> Value:
-    """Each spatial axis grown by a whole factor. Shapes: [n, *d, c] -> [n, *(d * factors), c].
+    """Each spatial axis enlarged by an integer factor. Shapes: [n, *d, c] -> [n, *(d * factors), c].
 
     interpolation: "nearest", or "bilinear" for images.
 
@@ -83,8 +83,8 @@ def upsample(
 class Resize(Op):
     """x: t[n, h, w, c] -> t[n, *size, c]; channels_first: t[n, c, h, w] -> t[n, c, *size].
 
-    nearest takes one pixel, of any numbers; bilinear, bicubic, lanczos3 and lanczos5 weigh pixels of floats, along each
-    axis by `dagir.ops.interpolation.matrix`.  keras.ops.image.resize; ONNX Resize-18: half_pixel, and for bicubic
+    nearest takes one pixel, of any dtype; bilinear, bicubic, lanczos3 and lanczos5 are weighted sums of floats, along
+    each axis by `dagir.ops.interpolation.matrix`.  keras.ops.image.resize; ONNX Resize-18: half_pixel, and for bicubic
     cubic_coeff_a=-0.5 and exclude_outside.
     """
 
@@ -130,7 +130,7 @@ class Window(Op):
     sizes: Shape
 
     def infer(self, x: TensorType) -> Types:
-        """The sizes on the axes. A window that reaches over the edge is an error where the sizes are known."""
+        """The sizes on the axes. A window that goes beyond the edge is an error, if the sizes are known."""
         shape = list(x.shape)
         for axis, start, size in zip(self.axes, self.starts, self.sizes, strict=True):
             whole = shape[axis]

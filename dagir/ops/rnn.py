@@ -22,7 +22,7 @@ __all__ = [
     "simple_rnn",
 ]
 
-# What the names in the fields stand for, on the [n, u] values of one step; the names are those of keras.activations.
+# The functions of the names in the fields, on the [n, u] values of one step; the names are those of keras.activations.
 ACTIVATIONS: dict[str, Op] = {
     "linear": Identity(),
     "tanh": act.Tanh(),
@@ -46,11 +46,11 @@ ACTIVATIONS: dict[str, Op] = {
 
 @dataclass(frozen=True)
 class _Recurrence(Op):
-    """What the recurrences share. `gates` blocks of u columns stand side by side in w, r and b.
+    """The common part of the recurrences. w, r and b hold `gates` blocks of u columns, one beside the other.
 
     Steps run from the first to the last, or with go_backwards from the last to the first; y is in the order of the
-    steps, so go_backwards gives it reversed. Where the mask is False the state carries over and y repeats what it
-    was a step before (zeros before the first); with zero_output_for_mask y is zero there.
+    steps, so go_backwards gives it reversed. Where the mask is False the state does not change, and y repeats its
+    value of the step before (zeros before the first); with zero_output_for_mask y is zero there.
     """
 
     gates: ClassVar[int] = 1

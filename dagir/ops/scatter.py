@@ -1,4 +1,4 @@
-"""Reading and writing at places that values give: along an axis, at tuples of indices, in a window; and encodings."""
+"""Reading and writing at computed positions: along an axis, at tuples of indices, in a window; and encodings."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class GatherElements(Op):
 class ScatterUpdate(Op):
     """x: t[*s], indices: int[*b, r], updates: t[*b, *s[r:]] -> t[*s]: x with updates at the tuples of indices.
 
-    reduction: "none" replaces what is there, and says nothing of tuples that occur twice; "add", "mul", "max" and "min"
+    reduction: "none" replaces elements, and is undefined for tuples that occur twice; "add", "mul", "max" and "min"
     combine. keras.ops.scatter_update; ONNX ScatterND-18.
     """
 
@@ -153,7 +153,8 @@ def get_item(x: Any, key: Any) -> Value:
 
 
 def slice(inputs: Any, start_indices: Any, shape: Sequence[Dim]) -> Value:
-    """The window of a shape that begins at the start indices, ints or integer values; -1 is to the end, for ints.
+    """A window of x with this shape, from the start indices on, ints or integer values; a size of -1 goes to the end,
+    for ints.
 
     Starts and sizes may be named sizes.
     start_indices: where the window begins, one for each axis.
@@ -198,7 +199,7 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Value:
 
 
 def _updated(value: Value, starts: Sequence[int], update: Value, axis: int) -> Value:
-    """What lies before the window on the axis, the window, updated on the axes that follow, and what lies after."""
+    """The part before the window on the axis, the window updated on the axes that follow, and the part after it."""
     if axis == value.ndim:
         return update
     size, start = update.type.shape[axis], starts[axis]
@@ -233,7 +234,7 @@ def _check_within(value: Value, axis: int, start: int, size: int) -> None:
 
 
 def one_hot(x: Any, num_classes: Dim, axis: int = -1, dtype: Any = None) -> Value:
-    """1 at the class of each element on a new axis, 0 elsewhere; all 0 for a class that there is not; float32.
+    """1 at the class of each element on a new axis, 0 elsewhere; all 0 for a class out of range; float32.
 
     num_classes: the size of the new axis.
 
@@ -248,7 +249,7 @@ def one_hot(x: Any, num_classes: Dim, axis: int = -1, dtype: Any = None) -> Valu
 
 
 def multi_hot(inputs: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Value:
-    """1 at each class that occurs among the elements of the second axis (of a vector: at all), 0 elsewhere; float32.
+    """1 at each class that occurs in the elements of the second axis (of a vector: anywhere), 0 elsewhere; float32.
 
     num_classes: the size of the axis of classes.
 

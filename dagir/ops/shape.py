@@ -75,7 +75,7 @@ class Reshape(Op):
 
 
 def _without_common(sizes: Shape, target: Shape) -> tuple[Dim, Dim]:
-    """The products of the sizes, less the unknown ones that both have: [batch, 8] to [batch, 9] is wrong for sure."""
+    """The products of the sizes without the unknown ones that both have: [batch, 8] to [batch, 9] is surely wrong."""
     left, right = list(sizes), [size for size in target if size != -1]
     for size in sizes:
         if isinstance(size, SymbolicDim) and size in right:
@@ -177,7 +177,7 @@ class Concatenate(Op):
 class Pad(Op):
     """x: t[*s] -> t[s + before + after]; `mode` is constant, reflect, symmetric or edge.  NumPy pad; ONNX Pad-19.
 
-    Negative pads crop, in constant mode, where `value` fills.
+    Negative pads crop. They are for constant mode, where `value` fills.
     """
 
     pads: tuple[tuple[int, int], ...]
@@ -197,7 +197,7 @@ class Pad(Op):
         return (x.with_shape(shape),)
 
     def _check_mirrored(self, x: TensorType) -> None:
-        """Elements are copied from x itself: it must have as many, and there is nothing to crop."""
+        """Raise an error if x has too few elements to copy from, or if a pad is negative."""
         for axis, (pair, size) in enumerate(zip(self.pads, x.shape, strict=True)):
             if min(pair) < 0:
                 raise ArgumentError(f"pads below 0 crop in constant mode only, got {pair} on axis {axis}")
@@ -383,7 +383,7 @@ def stack(x: Sequence[Any], axis: int = 0) -> Value:
 
 
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Value:
-    """x grown on each side of each axis, as numpy.pad; where it is filled with a constant, by named sizes too.
+    """x padded on each side of each axis, as numpy.pad. In constant mode a width may be a named size.
 
     pad_width: (before, after) for each axis, or one for all. mode: "constant", "reflect", "symmetric" or "edge".
     constant_values: 0 by default.
@@ -410,7 +410,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float |
 
 
 def _pad_named(value: Value, widths: Sequence[Any], filling: float) -> tuple[Value, list[Any]]:
-    """The value with the pads that are named sizes put beside it, and the widths that are left."""
+    """The value after padding by named sizes, and the widths that are left to do."""
     left = [list(pair) for pair in widths]
     constant = Constant(np.asarray(filling, value.dtype.numpy)).value
     for axis, pair in enumerate(widths):
@@ -442,7 +442,7 @@ def tile(x: Any, repeats: Dim | Sequence[Dim]) -> Value:
 
 
 def _tiled(value: Value, counts: Sequence[Dim]) -> Value:
-    """Tiles by named sizes: each axis broadcast along a new one in front of it, and the two merged."""
+    """Tile by named sizes: broadcast each axis along a new axis before it, then merge the two."""
     sizes = value.type.shape
     pairs = list(zip(counts, sizes, strict=True))
     if all(size == 1 or n == 1 for n, size in pairs):

@@ -1,4 +1,4 @@
-"""Order: sorting, the largest, and places within what is sorted. Names and meanings are those of keras.ops."""
+"""Sorting, the largest elements, and positions in sorted sequences. Names and meanings are those of keras.ops."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class TopK(Op):
 
 @dataclass(frozen=True)
 class SearchSorted(Op):
-    """sorted: t[n], values: t[*s] -> int32[*s]: how many of the sorted are below a value, or not above it.
+    """sorted: t[n], values: t[*s] -> int32[*s]: how many elements of `sorted` are below a value, or not above it.
 
     side: "left" counts those below, "right" those not above.  NumPy searchsorted.
     """
@@ -103,8 +103,8 @@ def _along(x: Any, axis: int | None) -> tuple[Value, int]:
 def sort(x: Any, axis: int | None = -1) -> Value:
     """x ascending along the axis; flattened first where axis is None.
 
-    NaN has no place of its own in the order: it is last in NumPy and onnxruntime, and anywhere in TensorFlow,
-    where the rest is out of order too.
+    The place of NaN is not defined: it is last in NumPy and onnxruntime, and anywhere in TensorFlow, which then also
+    misplaces the other elements.
 
     >>> show(ops.sort([3, 1, 2]))
     [1, 2, 3]
@@ -135,7 +135,8 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Value, Value]:
 
 
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Value:
-    """Where each value would go in a sorted sequence, int32: before its equals on the left, behind on the right.
+    """The position of each value in a sorted sequence, int32: before equal elements with side "left", after them with
+    "right".
 
     sorted_sequence: ascending, of rank 1. values: of any shape, which the result has. side: "left" or "right".
 
@@ -147,7 +148,7 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Value
 
 
 def digitize(x: Any, bins: Any) -> Value:
-    """The number of the bin of each element, int32; bins are their ascending left edges but the first's.
+    """The number of the bin of each element, int32. bins: the ascending boundaries between the bins.
 
     >>> show(ops.digitize([0.2, 1.5, 9.0], [1.0, 2.0]))
     [0, 1, 2]

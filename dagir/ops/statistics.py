@@ -1,4 +1,4 @@
-"""Reductions that are composed of others: counts, weighted means, quantiles, and those that leave NaN out."""
+"""Reductions that are composed of others: counts, weighted means, quantiles, and reductions that ignore NaN."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def count_nonzero(x: Any, axis: Axes = None) -> Value:
 
 
 def ptp(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The largest less the smallest along the axes.
+    """The largest minus the smallest along the axes.
 
     >>> show(ops.ptp([1.0, 9.0, 4.0]))
     8.0
@@ -128,10 +128,10 @@ def percentile(
 def quantile(
     x: Any, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
 ) -> Value:
-    """The value below which a share q of the elements along the axes lies; several q make a new first axis.
+    """The value with a share q of the elements along the axes below it; several q make a new first axis.
 
-    NaN where there is one among them. The axes have known sizes. method: what is between two elements: linear, lower,
-    higher, midpoint or nearest.
+    NaN if there is a NaN among them. The axes must have known sizes. method: how to interpolate between two elements:
+    linear, lower, higher, midpoint or nearest.
 
     >>> show(ops.quantile([1.0, 2.0, 3.0], 0.25))
     1.5
@@ -156,7 +156,7 @@ def quantile(
 
 
 def _sorted_lanes(value: Value, axes: tuple[int, ...]) -> tuple[Value, int]:
-    """The elements of the axes in one last axis, sorted, and their number."""
+    """The elements of the axes, sorted, on one last axis; and their number."""
     sizes = [value.type.shape[axis] for axis in axes]
     count = 1
     for size in sizes:
@@ -173,7 +173,7 @@ def _sorted_lanes(value: Value, axes: tuple[int, ...]) -> tuple[Value, int]:
 
 
 def _at(ordered: Value, position: float, method: str) -> Value:
-    """The element at a position that may lie between two."""
+    """The element at a position, which may be between two elements."""
     low = round_down(position)
     share = position - low
     if share == 0 or method == "lower":
@@ -188,7 +188,7 @@ def _at(ordered: Value, position: float, method: str) -> Value:
 
 
 def _filled(x: Any, fill: float) -> tuple[Value, Value]:
-    """x with another number for NaN, and where it was not NaN."""
+    """x with a number in place of NaN, and a mask of the elements that were not NaN."""
     value = as_value(x)
     require("float", value.type)
     missing = isnan(value)
@@ -331,7 +331,7 @@ def _matrix_norm(x: Value, ord: float | str, axes: tuple[int, int], keepdims: bo
 
 
 def normalize(x: Any, axis: int = -1, order: float = 2, epsilon: float | None = None) -> Value:
-    """x over its norm along the axis, which counts as epsilon where it is smaller.
+    """x divided by its norm along the axis; the norm is at least epsilon.
 
     order: of the norm, as `ord` of `norm`.
 

@@ -81,7 +81,7 @@ class Arctanh(Unary):
 
 
 class Arctan2(Binary):
-    """The angle in [-pi, pi] of the point (x2, x1), signed zeros minded.  NumPy arctan2."""
+    """The angle in [-pi, pi] of the point (x2, x1); signed zeros count.  NumPy arctan2."""
 
     accepts = "float"
 
@@ -186,7 +186,7 @@ def rad2deg(x: Any) -> Value:
 
 
 def hypot(x1: Any, x2: Any) -> Value:
-    """sqrt(x1*x1 + x2*x2), where the squares would overflow too; broadcast.
+    """sqrt(x1*x1 + x2*x2) without overflow of the squares; broadcast.
 
     >>> show(ops.hypot([3.0], [4.0]))
     [5.0]
