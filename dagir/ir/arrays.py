@@ -60,8 +60,7 @@ def _what(given: Any, array: Array) -> str:
 
 
 def not_finite(array: Array) -> str:
-    """The NaN and infinite numbers of an array, in words: "3 NaN and 1 infinite of 8 numbers"; empty text if there
-    are none."""
+    """The NaN and infinite numbers of an array, as text: "3 NaN and 1 infinite of 8 numbers"; "" for none."""
     if array.dtype.kind in "iub" or _is_finite(array):
         return ""
     nan = int(np.isnan(array).sum())

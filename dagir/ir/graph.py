@@ -127,8 +127,7 @@ class Value(Immutable, Arithmetic):
 
     @property
     def carried_mask(self) -> Value | None:
-        """The mask that Keras's tensor has while a model runs. It is `mask`, unless a layer removed it: see
-        `take_mask`."""
+        """The mask of Keras's tensor while a model runs: `mask`, unless a layer removed it; see `take_mask`."""
         return self._carried
 
     def take_mask(self) -> None:

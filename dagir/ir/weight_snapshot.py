@@ -26,8 +26,7 @@ class Snapshot:
 
     @contextlib.contextmanager
     def seen(self) -> Iterator[None]:
-        """Inside the `with` block these weights have the numbers of the snapshot, and so have arrays derived from
-        them."""
+        """Inside the `with` block these weights, and arrays derived from them, have the numbers of the snapshot."""
         token = _seen.set(self._arrays)
         try:
             yield

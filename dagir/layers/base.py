@@ -307,8 +307,7 @@ class Layer:
             self.build(**{name: shapes[name] for name in wanted if name in shapes})
 
     def _build_inner(self, layer: Layer, input_shape: Any) -> None:
-        """Make the weights of a layer inside this one, in `build`. It corresponds to Keras's
-        `self.inner.build(shape)`."""
+        """Make the weights of a layer inside this one, in `build`, as Keras's `self.inner.build(shape)`."""
         if not layer.built:
             layer._path = f"{self._path}/{layer.name}"
             first = next(name for name in signature(type(layer).build).parameters if name != "self")

@@ -194,8 +194,7 @@ def refuse_training(layer: Any, call: LayerCall) -> None:
 
 
 def training_of(call: LayerCall | None) -> bool | None:
-    """The value of `training` in a call: its own argument, else that of the nearest enclosing call that has one; else
-    None."""
+    """The argument `training` of a call, else of the nearest enclosing call that has one, else None."""
     while call is not None:
         given = call.kwargs.get("training")
         if given is None and len(call.args) > 1 and hasattr(call.layer, "call"):

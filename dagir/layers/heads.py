@@ -59,8 +59,8 @@ class HeadAttention(Layer):
         return both(None if attention_mask is None else ops.cast(attention_mask, "bool"), found)
 
     def _attend(self, q: Value, k: Value, v: Value, scale: float, kept: Value | None, causal: bool) -> Value:
-        """With the Attention op. f[n, t, heads, d] each -> f[n, t, heads, c]; a row without any score that counts
-        gives the mean."""
+        """With the Attention op. f[n, t, heads, d] each -> f[n, t, heads, c]; a row that is all masked gives the
+        mean."""
         q, k, v = (ops.transpose(x, (0, 2, 1, 3)) for x in (q, k, v))
         y = ops.attention(q, k, v, None, _expanded(kept, 4, -3), scale, causal, self.sliding_window)
         return ops.transpose(y, (0, 2, 1, 3))

@@ -23,8 +23,7 @@ _MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 
 
 class _Lookup(Layer):
-    """The place of each term in a vocabulary: first the mask token, if there is one, then unknown terms, then the
-    terms."""
+    """The place of each term in a vocabulary: first the mask token, if any, then unknown terms, then the terms."""
 
     term: ClassVar[type]
     term_dtype: ClassVar[DType]
@@ -156,8 +155,7 @@ class _Lookup(Layer):
         return hot if self.output_mode != "tf_idf" else hot * as_value(np.asarray(self.idf_weights, self.dtype.numpy))
 
     def _places(self, x: Value, table: dict[Any, int]) -> Value:
-        """The place of each term; the mask token is at 0 or nowhere. Raises ArgumentError if unknown terms would be
-        hashed."""
+        """The place of each term; the mask token is at 0 or nowhere. Raises ArgumentError instead of hashing."""
         if self.mask_token is not None:
             table = {**table, self.mask_token: 0 if self._has_mask else -1}
         unknown = int(self._has_mask)

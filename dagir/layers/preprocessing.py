@@ -87,8 +87,7 @@ class Normalization(Layer):
             )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """mean and variance, with the sizes of the axes, and count, which old files have; no weights if they are
-        given."""
+        """mean, variance [sizes of the axes] and count, which old files have; no weights if they are given."""
         rank = len(input_shape)
         self._kept = sorted(normalize_axis(axis, rank) for axis in self.axis)
         sizes = tuple(input_shape[axis] for axis in self._kept)

@@ -142,8 +142,7 @@ def _pairs(layer: str, name: str, value: Any, rank: int) -> tuple[tuple[int, ...
 
 
 class _Edges(Layer):
-    """The common part of padding and cropping: a pair for each spatial axis, and the axes of the input that they are
-    for."""
+    """The common part of padding and cropping: a pair for each spatial axis, mapped to the axes of the input."""
 
     rank: ClassVar[int]
     data_format: str

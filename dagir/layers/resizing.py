@@ -140,8 +140,7 @@ class CenterCrop(ImageLayer):
 
 
 def center_crop(images: Value, target: tuple[int, int], axes: tuple[int, int], data_format: str) -> Value:
-    """The middle part, in the target size. For sizes that are not known yet, it is decided at run time whether it
-    fits."""
+    """The middle part, in the target size. For unknown sizes it is decided at run time whether it fits."""
     sizes = [images.type.shape[axis] for axis in axes]
     spare = min_dim(*(size - wanted for size, wanted in zip(sizes, target, strict=True)))
     fits: Dim = min_dim(max_dim(spare + 1, 0), 1)  # 1 or 0

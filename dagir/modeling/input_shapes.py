@@ -54,8 +54,7 @@ def _resized(model: Model, shapes: Mapping[str, Sizes]) -> Model:
 
 
 def _check_free(resized: Model, model: Model) -> None:
-    """Try a second number for each size that was fixed and is free now: a shape rule cannot reject a size without a
-    number."""
+    """Try a second number for each size that was fixed and is free now: shape rules reject numbers only."""
     for (name, free), before in zip(resized.signature.inputs, model.inputs, strict=True):
         for axis, (size, number) in enumerate(zip(free.shape, before.type.shape, strict=True)):
             if not isinstance(number, int) or isinstance(size, int):

@@ -251,8 +251,7 @@ class Model(Trainable, Layer):
         return services.from_architecture(config, custom_objects) if "layers" in config else cls(**config)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """A separate model with copies of the weights; shared weights stay shared. A Lambda becomes its graph, as in
-        a file."""
+        """A separate model with copied weights; shared ones stay shared. A Lambda becomes its graph, as in a file."""
         if self._is_document():
             return services.copied_model(self, memo)
         make, parts = layer_services.reduced_layer(self)
@@ -314,8 +313,7 @@ class Sequential(Model):
             self._close()
 
     def _close(self) -> None:
-        """Call the layers. The graph and new weights belong to this model, even if it is built inside the call of
-        another one."""
+        """Call the layers. Graph and new weights belong to this model, even if it is built inside another call."""
         assert self._source is not None
         value: Any = self._source
         scope = current_scope.get()

@@ -122,8 +122,7 @@ class Conv(_Convolution):
         return self._output(x, found, w.shape[-1])
 
     def pads(self, sizes: Sequence[Dim], kernel: Sequence[int]) -> tuple[tuple[Dim, Dim], ...]:
-        """(before, after) for each spatial axis of an input of these sizes; symbolic for a strided "same" on a named
-        size."""
+        """(before, after) for each spatial axis at these sizes; symbolic for a strided "same" on a named size."""
         if not isinstance(self.padding, str):
             return self.padding
         extents = self.extents(kernel)
@@ -183,8 +182,7 @@ class ConvTranspose(_Convolution):
         return self._output(x, found, w.shape[self.rank])
 
     def crops(self, kernel: Sequence[int]) -> tuple[tuple[int, int], ...]:
-        """(before, after) for each spatial axis: what is cut off the sum of all kernels; a negative number adds
-        zeros."""
+        """(before, after) for each spatial axis: cut off the sum of all kernels; a negative number adds zeros."""
         found = []
         for i, (extent, stride) in enumerate(zip(self.extents(kernel), self.strides, strict=True)):
             extra = None if self.output_padding is None else self.output_padding[i]

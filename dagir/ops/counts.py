@@ -10,8 +10,7 @@ from dagir.ir.dims import Dim, SymbolicDim
 
 
 def count_from(function: str, what: str, given: Any) -> Dim:
-    """An int or a named size. Raises ArgumentError, also for None, which `x.shape` has for a size known at run time
-    only."""
+    """An int or a named size. Raises ArgumentError, also for None, `x.shape`'s word for an unknown size."""
     if isinstance(given, SymbolicDim):
         return given
     if given is None:

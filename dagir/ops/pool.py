@@ -45,8 +45,7 @@ class _Pool(Op):
         return tuple(range(first, first + self.rank))
 
     def pads(self, sizes: Sequence[Dim]) -> tuple[tuple[Dim, Dim], ...]:
-        """(before, after) for each spatial axis of an input of these sizes; symbolic for a strided "same" on a named
-        size."""
+        """(before, after) for each spatial axis at these sizes; symbolic for a strided "same" on a named size."""
         if not isinstance(self.padding, str):
             return self.padding
         if self.padding == "valid":
