@@ -1,4 +1,4 @@
-"""A model's weights alone in a safetensors file, which other libraries read too; and its architecture alone as JSON."""
+"""The weights of a model as a safetensors file, which other libraries can read; and its architecture as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dagir.serialization import container
 from dagir.serialization.config import architecture, from_architecture
 from dagir.serialization.reading import Place, parse_json
 
-_ORDER = "dagir.weights"  # the names in the order of model.weights, for a model whose layers have other default names
+_ORDER = "dagir.weights"  # the names in the order of model.weights, for models whose layers have other default names
 
 
 def save_weights(model: Model, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:

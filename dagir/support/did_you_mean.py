@@ -9,7 +9,7 @@ from dagir.errors import ArgumentError
 
 
 class UnknownName(ArgumentError, AttributeError):
-    """A module of dagir was asked for a name that it has not."""
+    """A module of dagir does not have the name that was asked for."""
 
 
 def unknown_name(module: str, name: str, known: Iterable[str]) -> UnknownName:
