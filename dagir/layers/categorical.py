@@ -138,9 +138,7 @@ class Discretization(Layer):
             )
         x = ops.cast(inputs, DType.FLOAT32)
         limits = as_value(np.asarray(self.bin_boundaries, np.float32))
-        above = ops.logical_not(
-            ops.less(ops.expand_dims(x, x.ndim), limits)
-        )  # NaN is above all boundaries, as in Keras
+        above = ops.logical_not(ops.less(ops.expand_dims(x, x.ndim), limits))  # NaN is above all, as in Keras
         bins = ops.sum(ops.cast(above, DType.INT32), axis=-1)
         if self.output_mode == "int":
             return bins

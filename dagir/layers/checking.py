@@ -41,9 +41,7 @@ def checked(init: Callable[..., None]) -> Callable[..., None]:
         odd = not are_plain((*args, *kwargs.values()))
         if odd:
             args, kwargs = plain_arguments(init, args, kwargs)
-        if (
-            not is_own(cls) or cls.__init__ is not wrapper
-        ):  # a class of the user, or an inner call to the __init__ of a base class
+        if not is_own(cls) or cls.__init__ is not wrapper:  # or an inner call by a subclass
             return init(self, *args, **kwargs)
         if odd:
             self._init_arguments.update({name: plain(name, each) for name, each in self._init_arguments.items()})

@@ -201,9 +201,7 @@ class Embedding(Layer):
     <Value embedding float32[batch, time, 16]>
     """
 
-    takes_floats = (
-        False  # the reader of Keras models sets it: Keras's layer takes floats, where 0.3 is row 0 but no padding
-    )
+    takes_floats = False  # readers of Keras models set it: Keras's layer takes floats, and 0.3 is row 0
 
     def __init__(
         self,

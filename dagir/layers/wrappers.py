@@ -70,9 +70,7 @@ class Bidirectional(Layer):
         self.return_sequences = self.forward_layer.return_sequences
         self.return_state = self.forward_layer.return_state
         for each in (self.forward_layer, self.backward_layer):
-            if hasattr(
-                each, "zero_output_for_mask"
-            ):  # masked steps are zero in both directions, else the outputs do not align
+            if hasattr(each, "zero_output_for_mask"):  # masked steps are zero in both, else they do not align
                 each.zero_output_for_mask = self.return_sequences
                 each._init_arguments["zero_output_for_mask"] = self.return_sequences
 

@@ -71,9 +71,7 @@ class SpectralNormalization(Wrapper):
     def call(self, inputs: Value, training: Any = None) -> Value:
         """x: t[*s] -> what the layer gives, in the dtype of x."""
         y: Value = self.layer(inputs)
-        return (
-            ops.identity(y) if y.dtype is inputs.dtype else ops.cast(y, inputs.dtype)
-        )  # the mask of y is not passed on
+        return ops.identity(y) if y.dtype is inputs.dtype else ops.cast(y, inputs.dtype)  # without y's mask
 
 
 class Lambda(Layer):

@@ -181,9 +181,7 @@ def _entry(record: Record) -> tuple[int, int, DType, tuple[int, ...]]:
         raise place.error(f"has the shape {shown(shape)}")
     if len(offsets) != 2 or not 0 <= offsets[0] <= offsets[1]:
         raise place.error(f"has the offsets {shown(offsets)}")
-    if (
-        math.prod(size or 1 for size in shape) >= 2**56
-    ):  # a size of 0 would hide the others, which NumPy still multiplies
+    if math.prod(size or 1 for size in shape) >= 2**56:  # NumPy multiplies sizes beside a 0
         raise place.error(f"has the shape {shown(shape)}, which is larger than any array")
     declared = math.prod(shape) * _DTYPES[code].numpy.itemsize
     if declared != offsets[1] - offsets[0]:

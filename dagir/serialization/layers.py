@@ -157,9 +157,7 @@ class Layers:
             self.made[number] = self._opaque(record)
             return
         config = self._config(record)
-        if any(
-            isinstance(leaf, OpaqueLayer) for leaf in flatten(config)
-        ):  # it cannot work without the class of the inner layer
+        if any(isinstance(leaf, OpaqueLayer) for leaf in flatten(config)):  # it needs the inner class
             self.made[number] = self._opaque(record)
             return
         try:
