@@ -15,6 +15,11 @@ class DagirError(Exception):
     summary: one line, in the field's words. remedy: how to mend it. marks: for an operand of the
     failing op (by position), the axes that are wrong; whoever applies the op draws them. facts: (label, text)
     pairs shown below the summary; each caller on the way up may add its own.
+
+    >>> layers.Dense(3.5)
+    Traceback (most recent call last):
+        ...
+    dagir.errors.ArgumentError: Dense takes a positive int for units, got 3.5...
     """
 
     exit_code: ClassVar[int] = 2
@@ -57,37 +62,73 @@ class DagirError(Exception):
 
 
 class ShapeError(DagirError):
-    """Shapes or ranks that do not fit."""
+    """Shapes or ranks that do not fit.
+
+    >>> ops.matmul(np.ones((2, 3)), np.ones((2, 3)))
+    Traceback (most recent call last):
+        ...
+    dagir.errors.ShapeError: matmul needs equal inner sizes, got 3 and 2...
+    """
 
     located = True
 
 
 class DTypeError(DagirError):
-    """A dtype that an op does not take, or dtypes that differ: dagir never casts in silence."""
+    """A dtype that an op does not take, or dtypes that differ: dagir never casts in silence.
+
+    >>> ops.sqrt(np.int32([4]))
+    Traceback (most recent call last):
+        ...
+    dagir.errors.DTypeError: the op takes float values, operand 0 is int32...
+    """
 
     located = True
 
 
 class ArgumentError(DagirError):
-    """An argument of a layer, op or function that is out of range or of the wrong kind."""
+    """An argument of a layer, op or function that is out of range or of the wrong kind.
+
+    >>> layers.Dense(0)
+    Traceback (most recent call last):
+        ...
+    dagir.errors.ArgumentError: Dense takes a positive int for units, got 0...
+    """
 
     located = True
 
 
 class InvalidGraph(DagirError):
-    """A graph that breaks an invariant: a dangling input, a cycle, a name used twice, a type that does not follow."""
+    """A graph that breaks an invariant: a dangling input, a cycle, a name used twice, a type that does not follow.
+
+    >>> dagir.Model([], dagir.Input((3,)))
+    Traceback (most recent call last):
+        ...
+    dagir.errors.InvalidGraph: the outputs depend on input 'input_layer', which is not among the inputs...
+    """
 
     located = True
 
 
 class FeedError(DagirError):
-    """Arrays given to an executable that do not fit its inputs."""
+    """Arrays given to an executable that do not fit its inputs.
+
+    >>> dagir.lower(dagir.Model([], ops.zeros((2,))))(1.0)
+    Traceback (most recent call last):
+        ...
+    dagir.errors.FeedError: 0 inputs are needed, got one...
+    """
 
     located = True
 
 
 class UnsupportedOp(DagirError):
-    """A backend has no rule for an op, and says what it has."""
+    """A backend has no rule for an op, and says what it has.
+
+    >>> dagir.Rules("mine")[ops.Tanh]
+    Traceback (most recent call last):
+        ...
+    dagir.errors.UnsupportedOp: mine has no rule for Tanh...
+    """
 
     exit_code = 4
 
@@ -99,19 +140,35 @@ class UnsupportedLayer(DagirError):
 
 
 class BackendError(DagirError):
-    """A backend that is not installed, or a device that is not there."""
+    """A backend that is not installed, or a device that is not there.
+
+    >>> dagir.backend("abacus")
+    Traceback (most recent call last):
+        ...
+    dagir.errors.BackendError: there is no backend 'abacus'...
+    """
 
     exit_code = 4
 
 
 class VerificationError(DagirError):
-    """What was lowered does not agree with what was given."""
+    """What was lowered does not agree with what was given.
+
+    >>> dagir.VerificationError("the answers differ").exit_code
+    3
+    """
 
     exit_code = 3
 
 
 class FileError(DagirError):
-    """A file that is missing, damaged, unsafe, or in the way."""
+    """A file that is missing, damaged, unsafe, or in the way.
+
+    >>> dagir.load("missing.dagir")
+    Traceback (most recent call last):
+        ...
+    dagir.errors.FileError: missing.dagir: there is no such file
+    """
 
     exit_code = 5
 

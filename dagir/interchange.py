@@ -46,6 +46,11 @@ def to_onnx(
     certificate is in the file, and `dagir.verified(path)` runs it again. A model that came from a Keras model that is
     in memory is compared with that too, and so is a Keras model, or the path of its file, given in place of True.
     Raises ArgumentError, UnsupportedOp, FileError, and VerificationError, after which nothing has been written.
+    overwrite: whether a file that exists is replaced.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> [node.op_type for node in dagir.to_onnx(dagir.Model(x, ops.tanh(x))).graph.node]
+    ['Tanh']
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("to_onnx", model, "a Model or a Graph")
@@ -97,7 +102,10 @@ def _unknown_option(name: str) -> ArgumentError:
 
 
 def to_keras(model: Model) -> Any:
-    """The model as a keras.Model of real layers, with the same weights. Raises UnsupportedOp."""
+    """The model as a keras.Model of real layers, with the same weights. Raises UnsupportedOp.
+
+    >>> dagir.to_keras(model).save("digits.keras")  # doctest: +SKIP
+    """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("to_keras", model, "a Model or a Graph")
     warn_of(parameters_of(graph_of(model)))
@@ -111,6 +119,9 @@ def from_keras(source: Any, *, custom_objects: Mapping[str, Any] | None = None, 
     registered name or layer name: a dagir Layer class that takes the configuration, or f(config) -> Layer. Without,
     the `call` of a live layer is traced. inputs: dagir Inputs for a subclassed model that was never called. Raises
     BackendError, FileError (UnsafeFile), UnsupportedLayer, which names every layer that cannot be taken.
+    source: a model, a layer, or a path.
+
+    >>> model = dagir.from_keras("digits.keras")  # doctest: +SKIP
     """
     options = {"custom_objects": custom_objects, "inputs": inputs}
     options = {key: part for key, part in options.items() if part is not None}
@@ -121,5 +132,10 @@ def from_keras(source: Any, *, custom_objects: Mapping[str, Any] | None = None, 
 
 
 def from_onnx(source: Any) -> Model:
-    """An onnx.ModelProto, or an .onnx file, as a Model. Not written yet: raises BackendError that says what to do."""
+    """An onnx.ModelProto, or an .onnx file, as a Model. Not written yet: raises BackendError that says what to do.
+
+    source: a proto or a path.
+
+    >>> model = dagir.from_onnx("digits.onnx")  # doctest: +SKIP
+    """
     return backend("onnx").read(source)

@@ -1,4 +1,4 @@
-"""A model as a graph in the DOT language: a box for each part, a frame around what is inside a nested model."""
+"""A model as a graph in the DOT language: a box for each part, a frame around the parts of a nested model."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def _activation(part: Part) -> str:
 
 
 def _shapes(calls: Iterable[PartCall], inputs: bool) -> list[str]:
-    """A text for each tensor; where there are several calls, for each call that differs."""
+    """A text for each tensor; if there are several calls, a text for each one that differs."""
     texts = [shape_text([value.type]) for call in calls for value in (call.values if inputs else call.outputs)]
     listed = list(dict.fromkeys(texts))
     if len(texts) > len(listed) == 1 and inputs and len(texts) > 1:

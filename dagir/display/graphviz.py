@@ -44,6 +44,9 @@ def plot(
     rankdir: where the arrows go, TB, LR, BT or RL. dpi: of a PNG; a picture too tall for one is drawn with fewer.
     expand_nested: draw what is inside nested models. A .dot file needs no pygraphviz.
     Raises ArgumentError, BackendError where pygraphviz is missing, FileError.
+    show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable: what each box says.
+
+    >>> dagir.plot(model, "digits.svg", show_shapes=True)  # doctest: +SKIP
     """
     if not isinstance(model, Model):
         raise takes_a_model("plot", model)

@@ -1,4 +1,4 @@
-"""A model as its reader sees it: its parts, each once, and what each of their calls is connected to.
+"""A model as a graph of layers: its parts, each once, and the connections of each of their calls.
 
 Summaries and drawings both show this.
 """
@@ -28,7 +28,7 @@ from dagir.support.location import LayerCall
 
 @dataclass(frozen=True)
 class Source:
-    """Where a tensor comes from: a part, which of its calls, and which output of that call."""
+    """The source of a tensor: a part, the number of its call, and the number of the output of that call."""
 
     part: Part
     call: int = 0
@@ -49,7 +49,7 @@ class PartCall:
 
 @dataclass(eq=False)
 class Part:
-    """A layer, an operation of no layer, or an input. inner: what is inside, where that is a graph of its own."""
+    """A layer, an operation outside of layers, or an input. inner: the parts of a nested model."""
 
     operation: Any
     name: str
@@ -70,7 +70,7 @@ class Part:
 
     @property
     def trainable(self) -> bool | None:
-        """Whether training changes any of its weights; None where there are none."""
+        """Whether training changes any of its weights; None if it has none."""
         weights = self.weights
         if not weights:
             return None
@@ -91,7 +91,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The parts in Keras's order. exits: for each output of the model, what makes it."""
+    """The parts in Keras's order. exits: the source of each output of the model."""
 
     name: str
     parts: tuple[Part, ...]
@@ -112,7 +112,7 @@ class Anatomy:
         return True
 
     def entries(self, index: int) -> list[tuple[Part, int]]:
-        """The parts that input `index` goes to first, each with the place at which it takes it."""
+        """The parts that read input `index`, each with the place of the argument."""
         value = self.inputs[index]
         own = [(part, 0) for part in self.parts if any(value in call.outputs for call in part.calls)]
         if own:
@@ -186,11 +186,11 @@ class _Reader:
             self._places[event] = (part, numbers[part], outputs)
             numbers[part] += 1
             found.append((part, values, outputs))
-        for part, values, outputs in found:  # once every call has its place: an earlier one may read a later one
+        for part, values, outputs in found:  # after all calls are known: an earlier one may read a later one
             part.calls.append(PartCall(values, tuple(map(self.source, values)), outputs))
 
     def source(self, value: Value) -> Source | None:
-        """The part and call that a value comes from, if it comes from any in this graph."""
+        """The part and call that made a value; None if none in this graph did."""
         found = self._places.get(event_of(value, self._inputs))
         if found is None:
             return None
@@ -200,7 +200,7 @@ class _Reader:
 
 
 def _ends(event: Any, part: Part) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
-    """The values that go into an event, those of a model in the order of its inputs, and those that come out."""
+    """The values that an event reads (for a model in the order of its inputs), and those that it makes."""
     if isinstance(event, Node):
         return tuple(value for value in event.inputs if value is not None and _is_data(value)), event.outputs
     if isinstance(event, Value):
@@ -213,7 +213,7 @@ def _ends(event: Any, part: Part) -> tuple[tuple[Value, ...], tuple[Value, ...]]
         try:
             arranged = part.inner.arrange_inputs(given)
             values = arranged if all(isinstance(value, Value) for value in arranged) else values
-        except (ArgumentError, KeyError):  # traced again for another structure: the order is as written
+        except (ArgumentError, KeyError):  # traced again for another structure: the order of the call
             return tuple(values), outputs
     return tuple(values), outputs
 

@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A summary before it is laid out. totals: (label, number of elements, bytes)."""
+    """The content of a summary, before the layout. totals: (label, number of elements, bytes)."""
 
     name: str
     headings: tuple[str, ...]
@@ -138,7 +138,7 @@ def shape_text(types: Sequence[Any]) -> str:
 
 
 def _add_rows(rows: list[Row], whole: Anatomy, parts: Sequence[Part], expand_nested: bool, depth: int) -> bool:
-    """Add the rows of parts, those inside them below. Returns whether all of it is plain chains."""
+    """Add the rows of parts, and below them the rows of their inner parts. Returns whether all are plain chains."""
     chain = whole.is_chain
     for part in parts:
         rows.append(_row(part, depth))

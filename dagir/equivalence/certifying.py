@@ -160,6 +160,9 @@ def verified(path: str | os.PathLike[str]) -> Report:
 
     dagir-convert writes one, and `to_onnx(..., verify=True)`. `str(report)` is a table, `report.judgement` says what
     it was compared with. Raises FileError where there is none, where it proves nothing, or the file was changed.
+    path: of the file. Raises FileError where it has no certificate.
+
+    >>> dagir.verified("digits.onnx").ok  # doctest: +SKIP
     """
     onnx: Any = backend("onnx")
     report: Report = onnx.recertify(path)

@@ -92,6 +92,11 @@ class Report:
     """What verify found. `.ok`, `.rows`; str() is a table.
 
     rows_read: for inputs that index a table, how many of its rows were read, of how many.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> report = dagir.verify(dagir.Model(x, ops.tanh(x)), backends=["numpy"])
+    >>> report.ok, len(report.rows)
+    (True, 1)
     """
 
     rows: tuple[Row, ...]

@@ -59,6 +59,10 @@ def verify(
 
     Returns a Report; `.ok` says whether rounding explains every difference. Raises ArgumentError, FeedError, and what
     lowering raises.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> dagir.verify(dagir.Model(x, layers.Dense(2)(x)), backends=["numpy"]).ok
+    True
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("verify", model, "a Model or a Graph")

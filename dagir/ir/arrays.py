@@ -1,4 +1,4 @@
-"""What the array of a weight must be, and what is said of one that holds NaN or infinity."""
+"""Arrays of weights: shape and dtype checks, read-only copies, warnings about NaN and infinity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PART = 1 << 16  # elements: NumPy copies what it multiplies where a file does n
 
 
 def frozen(array: Array) -> Array:
-    """An array that nobody else holds, read-only from now on, so that a weight or constant takes it without a copy."""
+    """Make an array read-only, so that a weight or constant takes it without a copy. The caller is its only owner."""
     base: Any = array
     while isinstance(base, np.ndarray):
         base.flags.writeable = False
@@ -29,7 +29,7 @@ def frozen(array: Array) -> Array:
 
 
 def owned(array: Array) -> Array:
-    """The numbers where nobody writes to them: a copy of what can be written to, else the array as it is."""
+    """A read-only array of the same numbers: a copy if the given one can be written to, else the array itself."""
     base: Any = array
     while isinstance(base, np.ndarray):
         if base.flags.writeable:
@@ -39,7 +39,7 @@ def owned(array: Array) -> Array:
 
 
 def fitting(name: str, type: TensorType, given: Any) -> Array:
-    """The array of a weight in its dtype, where nobody writes to it: see `owned`. Raises ShapeError, ArgumentError."""
+    """The array in the dtype of the weight, read-only: see `owned`. Raises ShapeError, ArgumentError."""
     try:
         array = np.asarray(given)
     except ValueError:
@@ -60,7 +60,7 @@ def _what(given: Any, array: Array) -> str:
 
 
 def not_finite(array: Array) -> str:
-    """What an array holds that is no finite number, in words: "3 NaN and 1 infinite of 8 numbers"; else empty."""
+    """The NaN and infinite numbers of an array, as text: "3 NaN and 1 infinite of 8 numbers"; "" for none."""
     if array.dtype.kind in "iub" or _is_finite(array):
         return ""
     nan = int(np.isnan(array).sum())
@@ -70,7 +70,7 @@ def not_finite(array: Array) -> str:
 
 
 def _is_finite(array: Array) -> bool:
-    """Whether sums over the array are finite: they read it once, and copy nothing. False for numbers that are huge."""
+    """A quick check without a copy: whether the sum is finite. False also where the sum of huge numbers overflows."""
     if array.size <= _SMALL:
         return bool(np.isfinite(array).all())
     with np.errstate(over="ignore", invalid="ignore"):
@@ -83,7 +83,7 @@ def _is_finite(array: Array) -> bool:
 
 
 def release(array: Array) -> None:
-    """Let go of the memory behind a mapped file that an array is a view of; what is read later comes from the file."""
+    """Free the memory pages of the mapped file behind an array; a later read loads them from the file again."""
     base: Any = array if array.nbytes >= _WORTH_RELEASING else None
     while isinstance(base, np.ndarray):
         base = base.base

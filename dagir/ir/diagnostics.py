@@ -1,4 +1,4 @@
-"""How an error about a call is told: the layer, the user's line, the operands with the wrong axes marked."""
+"""Facts of an error about a call: the layer, the user's line, the operands with the wrong axes marked."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def not_a_value(found: Any, nodes: Iterable[Node]) -> DagirError:
 
 
 def dangling(op: Op, operands: Sequence[Value | None]) -> DagirError | None:
-    """The error for an operand that an op needs and has not, or that is no Value; None where all are there."""
+    """The error for an operand that is missing or is not a Value; None if all operands are right."""
     for place, value in enumerate(operands):
         if value is not None and not hasattr(value, "source"):
             return InvalidGraph(
@@ -174,7 +174,7 @@ def refuse_lossy_scalar(number: float, like: Value) -> None:
 
 
 def refuse_above_32_bits(array: Array) -> None:
-    """Raise DTypeError where a whole number of Python, which is an int32 by itself, is none."""
+    """Raise DTypeError for a Python int that does not fit into int32, its default dtype."""
     ends = np.iinfo(np.int32)
     if array.size and not (ends.min <= array.min() and array.max() <= ends.max):
         worst = array.max() if array.max() > ends.max else array.min()

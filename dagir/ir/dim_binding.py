@@ -25,7 +25,7 @@ class SizeSource:
 
 
 def size_sources(shapes: Sequence[Sequence[Dim]]) -> Mapping[str, SizeSource]:
-    """A source of each named size that these shapes tell. Axes that have the very name come first."""
+    """Where to read each named size of these shapes. An axis whose size is the name itself is preferred."""
     plain: dict[str, SizeSource] = {}
     derived: dict[str, SizeSource] = {}
     for place, shape in enumerate(shapes):

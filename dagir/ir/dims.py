@@ -248,7 +248,7 @@ def _extreme(function: str, left: Dim, right: Dim) -> Dim:
 
 
 def _is_plain_size(dim: Dim) -> bool:
-    """Whether `dim` cannot be negative, as far as its form shows: sums and products of what cannot be."""
+    """Whether the form of `dim` shows that it is never negative: a sum or product of sizes that never are."""
     if isinstance(dim, int):
         return dim >= 0
     return all(c > 0 and all(map(_is_plain_atom, monomial)) for monomial, c in dim.terms)
@@ -298,7 +298,7 @@ def _floordiv(dividend: Dim, divisor: Dim) -> Dim:
 
 
 def _proper_fraction(dividend: Dim, divisor: int) -> Dim:
-    """floor(dividend / divisor), every coefficient below the divisor: lowest terms, nested floors merged."""
+    """floor(dividend / divisor) in lowest terms, each coefficient below the divisor, nested floors merged."""
     if isinstance(dividend, int):
         return dividend // divisor
     variable = [(monomial, c) for monomial, c in dividend.terms if monomial]
@@ -318,7 +318,7 @@ def _proper_fraction(dividend: Dim, divisor: int) -> Dim:
 
 
 def _inner_division(terms: list[tuple[Monomial, int]]) -> Application | None:
-    """A division by a number that stands alone in a sum; of several the longest, which was the last to be made."""
+    """A term `x // number` of a sum; of several the longest one, which was made last."""
     alone = [monomial[0] for monomial, coefficient in terms if coefficient == 1 and len(monomial) == 1]
     divisions = [
         atom

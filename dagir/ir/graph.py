@@ -46,7 +46,14 @@ _set = object.__setattr__
 
 
 class Value(Immutable, Arithmetic):
-    """One tensor of a graph: an output of a node, an input, a parameter or a constant. Compared by identity."""
+    """One tensor of a graph: an output of a node, an input, a parameter or a constant. Compared by identity.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> x.shape
+    (None, 3)
+    >>> (x + 1).type.shape
+    (batch, 3)
+    """
 
     __slots__ = ("_carried", "_mask", "_name", "index", "source", "type")
 
@@ -78,7 +85,7 @@ class Value(Immutable, Arithmetic):
 
     @property
     def is_input(self) -> bool:
-        """Whether this is an input of graphs: made by dagir.Input, whose call is then the source, or by hand."""
+        """Whether this is a graph input, made by dagir.Input (the source is then that layer call) or by hand."""
         return self.source is None or isinstance(self.source, LayerCall)
 
     @property
@@ -120,20 +127,20 @@ class Value(Immutable, Arithmetic):
 
     @property
     def carried_mask(self) -> Value | None:
-        """The mask that Keras's tensor has while a model runs: as `mask`, unless a layer took it: see `take_mask`."""
+        """The mask of Keras's tensor while a model runs: `mask`, unless a layer removed it; see `take_mask`."""
         return self._carried
 
     def take_mask(self) -> None:
-        """Leave the value no mask for layers called later, as keras.layers.MultiHeadAttention does with its inputs.
+        """Remove the mask for layers that are called later, as keras.layers.MultiHeadAttention does with its inputs.
 
-        Layers that were given their mask while the model was written keep to it: see dagir.layers.masks.
+        Layers that already received the mask keep it: see dagir.layers.masks.
         """
         _set(self, "_carried", None)
 
     def attach_mask(self, mask: Value | None, carried: Value | None = None, *, taken: bool = False) -> None:
-        """Set the mask, once: it is build-time company of the value, not part of the graph.
+        """Set the mask, once. It is used while the graph is built, and is not part of the graph.
 
-        carried: the mask while the model runs, where that is another one; taken: where there is none then.
+        carried: the mask at run time, if it is another one; taken: there is none at run time.
         """
         if self._mask is not None and self._mask is not mask:
             raise InvalidGraph(f"value {self.name!r} already carries another mask")
@@ -166,10 +173,16 @@ class Value(Immutable, Arithmetic):
 
 
 class Parameter(Arithmetic):
-    """A weight: a cell with an array, the one mutable thing of the IR. Identity is sharing.
+    """A weight: it holds an array that can be replaced, and is the only mutable object of the IR. The same object is
+    shared.
 
-    The array is made by the initializer when it is first asked for, or given; it may be memory-mapped. Nobody writes
-    into it: an array that its owner could write to is copied.
+    The array is given, or made by the initializer at its first use; it may be memory-mapped. Nobody writes into it:
+    an array that can be written to is copied.
+
+    >>> layer = layers.Embedding(5, 2, name="words")
+    >>> layer.build((None,))
+    >>> layer.weights
+    [<Parameter words/embeddings float32[5, 2]>]
     """
 
     __slots__ = ("_array", "_is_finite", "initializer", "name", "trainable", "type", "value")
@@ -200,7 +213,7 @@ class Parameter(Arithmetic):
         return self._array
 
     def _initialize(self) -> None:
-        with making:  # or two threads get other numbers for the same weight
+        with making:  # otherwise two threads could initialize the same weight twice
             if self._array is None:
                 if self.initializer is None:
                     raise ArgumentError(f"parameter {self.name!r} has neither an array nor an initializer")
@@ -224,7 +237,7 @@ class Parameter(Arithmetic):
     def assign(self, array: Any) -> None:
         """Replace the numbers, cast to this dtype. Raises ShapeError, ArgumentError; warns of NaN and infinity.
 
-        What was lowered before keeps the numbers that it was lowered with.
+        An executable keeps the numbers that the weight had when it was lowered.
         """
         self._array, self._is_finite = self.fitting(array), False
         self.warn_if_not_finite()
@@ -234,7 +247,7 @@ class Parameter(Arithmetic):
         return arrays.fitting(self.name, self.type, array)
 
     def warn_if_not_finite(self) -> None:
-        """Warn of NaN and infinity, at the user's line. Numbers that were assigned are looked at once."""
+        """Warn of NaN and infinity, at the user's line. The array is checked once after each assignment."""
         if not self._is_finite:
             self._is_finite = arrays.warn_if_not_finite(self.name, self.array)
 
@@ -247,7 +260,11 @@ class Parameter(Arithmetic):
 
 
 class Constant:
-    """An array that is part of the graph and never trained; what its owner could write to is copied."""
+    """An array in the graph that is never trained. An array that can be written to is copied.
+
+    >>> ops.array([1.0, 2.0]).source
+    <Constant float32[2]>
+    """
 
     __slots__ = ("array", "value")
 
@@ -262,7 +279,11 @@ class Constant:
 
 
 class Node(Immutable):
-    """One call event: an op, its inputs (None where an optional operand is absent) and its outputs."""
+    """One call event: an op, its inputs (None where an optional operand is absent) and its outputs.
+
+    >>> ops.concatenate([dagir.Input((3,)), dagir.Input((3,))], axis=1).node.op
+    Concatenate(axis=1)
+    """
 
     __slots__ = ("equations", "inputs", "location", "name", "op", "outputs", "scope", "serial")
 
@@ -340,12 +361,16 @@ def as_value(operand: Any, *, like: Value | None = None) -> Value:
 
 
 def apply(op: Op, *inputs: Value | None, name: str | None = None) -> Value:
-    """Make a node of an op with one output, and return that output. Errors name the user's line."""
+    """Make a node of an op with one output, and return that output. Errors name the user's line.
+
+    >>> dagir.apply(ops.Tanh(), dagir.Input((3,)))
+    <Value tanh float32[batch, 3]>
+    """
     return apply_node(op, inputs, name).outputs[0]
 
 
 def apply_node(op: Op, inputs: tuple[Value | None, ...], name: str | None = None) -> Node:
-    """Infer, and make the node in the current scope. Raises what `infer` raises, with the call's facts added."""
+    """Infer the output types, and make the node in the current scope. Errors of `infer` get the facts of the call."""
     while inputs and inputs[-1] is None:
         inputs = inputs[:-1]
     location = caller()
@@ -363,14 +388,18 @@ def apply_node(op: Op, inputs: tuple[Value | None, ...], name: str | None = None
 
 
 class Graph:
-    """What computes `outputs` from `inputs`: the nodes found by walking back, in a topological order.
+    """The computation of `outputs` from `inputs`: the nodes that the outputs need, in a topological order.
 
     Raises InvalidGraph where an output needs an Input that is not listed, or an input is not an Input.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> dagir.Graph([x], [ops.tanh(x)], name="net")
+    <Graph net: 1 in, 1 nodes, 1 out>
     """
 
     __slots__ = ("__dict__", "inputs", "name", "nodes", "outputs")
 
-    printer: ClassVar[Callable[[Graph], str]] = repr  # the module that prints graphs puts its function here
+    printer: ClassVar[Callable[[Graph], str]] = repr  # dagir/wiring.py sets it to print_graph
 
     def __init__(self, inputs: Iterable[Value], outputs: Iterable[Value], name: str = "graph") -> None:
         self.inputs = tuple(inputs)

@@ -16,14 +16,19 @@ _used: Counter[str] = Counter()
 
 def auto_name(prefix: str) -> str:
     """The next default name: "dense", then "dense_1", ... as Keras numbers them."""
-    with making:  # or two threads get one name
+    with making:  # otherwise two threads could get the same name
         number = _used[prefix]
         _used[prefix] += 1
     return f"{prefix}_{number}" if number else prefix
 
 
 def clear_session() -> None:
-    """Start the default names again from the first, as keras.utils.clear_session does."""
+    """Start the default names again from the first, as keras.utils.clear_session does.
+
+    >>> dagir.clear_session()
+    >>> dagir.Input((3,)).name
+    'input_layer'
+    """
     _used.clear()
 
 
@@ -52,7 +57,7 @@ def value_names(graph: Graph, output_names: Iterable[str] = ()) -> dict[Value, s
     namer = Namer()
     names: dict[Value, str] = {value: namer(value.name) for value in graph.inputs}
     for value, name in zip(graph.outputs, output_names, strict=False):
-        unique = namer(name)  # taken, whoever bears it: a weight that is an output keeps its own name
+        unique = namer(name)  # reserved in any case: a weight that is an output keeps its own name
         if value not in names and value.node is not None:
             names[value] = unique
     for parameter in graph.parameters:

@@ -29,11 +29,11 @@ def flatten_sorted(structure: Any) -> list[Any]:
 
 
 def flatten_like(structure: Any, value: Any) -> list[Any]:
-    """The leaves of `value` in the order of `structure`, whose dict keys another library may have sorted."""
+    """The leaves of `value` in the order of `structure`; another library may have sorted the keys of the dicts."""
     if isinstance(structure, dict):
         return [leaf for key, part in structure.items() for leaf in flatten_like(part, value[key])]
     if isinstance(structure, (list, tuple)) and not isinstance(value, (list, tuple)):
-        value = [value]  # Keras gives the only entry in place of a list of one
+        value = [value]  # Keras returns the entry itself instead of a list of one
     if isinstance(structure, (list, tuple)):
         return [leaf for part, inner in zip(structure, value, strict=True) for leaf in flatten_like(part, inner)]
     return [value]

@@ -25,7 +25,7 @@ def snake_case(name: str) -> str:
 
 
 class Immutable:
-    """What is never changed once it is made."""
+    """Base of objects that never change once they are made."""
 
     __slots__ = ()
 
@@ -33,14 +33,14 @@ class Immutable:
         raise AttributeError(f"{type(self).__name__} is immutable: {name} cannot be set")
 
     def __reduce__(self) -> NoReturn:
-        """Refuse copy and pickle: it is part of the graph that it was made in."""
+        """Refuse copy and pickle: the object belongs to the graph that it was made in."""
         raise ArgumentError(
             f"a {type(self).__name__} of a graph cannot be copied or pickled alone", remedy="copy or pickle the model"
         )
 
 
 class _OpType(type):
-    """Says which attributes an op has, where it is given others."""
+    """Names the attributes of an op in the error for a wrong one."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -59,7 +59,13 @@ class _OpType(type):
 
 @dataclass(frozen=True)
 class Op(Immutable, metaclass=_OpType):
-    """What a node does. The fields of a subclass are its attributes; `infer` is its shape rule."""
+    """What a node does. The fields of a subclass are its attributes; `infer` is its shape rule.
+
+    >>> ops.Concatenate(axis=-1)
+    Concatenate(axis=-1)
+    >>> ops.Concatenate(axis=-1).axis
+    -1
+    """
 
     operands: ClassVar[tuple[str, ...]] = ("x",)
     shape_fields: ClassVar[tuple[str, ...]] = ()

@@ -24,7 +24,7 @@ class Arithmetic:
     __slots__ = ()
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Value:
-        """`array + value` arrives here; NumPy's functions on values are refused, for they would not be in the graph."""
+        """NumPy calls this for `array + value`. Its functions on values are refused: they would not be in the graph."""
         name = {"true_divide": "divide"}.get(ufunc.__name__, ufunc.__name__)
         if method == "__call__" and len(inputs) == 2 and not kwargs and name in _functions:
             return _functions[name](*inputs)

@@ -1,4 +1,4 @@
-"""New graphs from old: every node passes a transform, what nobody changed is shared, the old graph stays."""
+"""New graphs from old ones: a transform sees every node; unchanged nodes are shared; the old graph is not modified."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def rebuild(
 
 
 def copy_node(node: Node, operands: Operands, op: Op | None = None, *, scope: LayerCall | None = None) -> Node:
-    """The same call event over other operands, and with another op if given; layer and source line stay.
+    """A copy of the node with other operands, and another op if given. It keeps layer and source line.
 
-    scope: the layer call that the copy belongs to, where that is another.
+    scope: the layer call that the copy belongs to, if it is another one.
     """
     given = [None if value is None else value.type for value in operands]
     if op is None and given == [None if value is None else value.type for value in node.inputs]:
@@ -68,12 +68,12 @@ def copy_node(node: Node, operands: Operands, op: Op | None = None, *, scope: La
 
 
 def emit(like: Node, op: Op, *operands: Value | None) -> Value:
-    """A new node for a pass: it takes layer and source line from the node it stands for."""
+    """A new node for a pass: it takes layer and source line from the node that it replaces."""
     return copy_node(like, operands, op).outputs[0]
 
 
 def replace(graph: Graph, replacements: Mapping[Value, Value]) -> Graph:
-    """The graph with some values computed otherwise; types must agree. Raises InvalidGraph."""
+    """The graph with some values replaced by others of the same type. Raises InvalidGraph."""
     for old, new in replacements.items():
         if old.type != new.type:
             raise InvalidGraph(f"{old.name} has type {old.type}, its replacement has {new.type}")
@@ -95,7 +95,7 @@ def structurally_equal(left: Graph, right: Graph) -> bool:
     if len(left.inputs) != len(right.inputs) or len(left.outputs) != len(right.outputs):
         return False
     matched: dict[Value, Value] = dict(zip(left.inputs, right.inputs, strict=True))
-    partner: dict[Value, Value] = {}  # the other way round: work that one side shares, the other must share too
+    partner: dict[Value, Value] = {}  # the reverse map: a node that is shared on one side must be shared on the other
     if any(a.type != b.type for a, b in matched.items()):
         return False
     pending = list(zip(left.outputs, right.outputs, strict=True))
@@ -116,7 +116,7 @@ def structurally_equal(left: Graph, right: Graph) -> bool:
 
 
 def _matching_operands(a: Value, b: Value) -> list[tuple[Value, Value]] | None:
-    """The pairs of operands that must be equal for `a` and `b` to be; None where they differ already."""
+    """The pairs of operands that are left to compare; None if `a` and `b` already differ."""
     if a.node is None or b.node is None:
         return [] if _same_leaf(a, b) else None
     if not _same_call(a, b, a.node, b.node):
@@ -134,7 +134,7 @@ def _same_call(a: Value, b: Value, left: Node, right: Node) -> bool:
 
 
 def same_op(left: Op, right: Op) -> bool:
-    """Whether two ops do the same: graphs that they hold are equal if they compute the same."""
+    """Whether two ops are equal. Graphs inside them are compared by structure."""
     if left == right:
         return True
     pairs = [(getattr(left, field.name), getattr(right, field.name, None)) for field in fields(left)]

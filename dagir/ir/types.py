@@ -21,7 +21,11 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 class DType(StrEnum):
-    """The dtype of an element. A member equals its own name: `DType.FLOAT32 == "float32"`."""
+    """The dtype of an element. A member equals its own name: `DType.FLOAT32 == "float32"`.
+
+    >>> dagir.DType.FLOAT32 == "float32", dagir.DType.FLOAT32.is_float
+    (True, True)
+    """
 
     FLOAT16 = "float16"
     BFLOAT16 = "bfloat16"
@@ -91,7 +95,13 @@ class DType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """A dtype and a shape; what is known of a value before it is computed."""
+    """A dtype and a shape; what is known of a value before it is computed.
+
+    >>> print(dagir.TensorType(dagir.DType.FLOAT32, (2, 3)))
+    float32[2, 3]
+    >>> dagir.Input(("time", 3)).type.shape
+    (batch, time, 3)
+    """
 
     dtype: DType
     shape: Shape
@@ -120,7 +130,7 @@ def type_of(array: Array) -> TensorType:
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """Two sizes that must be equal at run time, because build time could not tell."""
+    """Two sizes that must be equal. It is checked at run time, because build time could not decide it."""
 
     left: Dim
     right: Dim
@@ -147,7 +157,7 @@ def take_equations() -> tuple[Equation, ...]:
 
 
 def equate(left: Dim, right: Dim) -> Dim | None:
-    """The one size that both must be; None if they differ for certain. What is undecided is checked at run time."""
+    """The size that both are; None if they certainly differ. Where that is undecided, it is checked at run time."""
     if left == right:
         return left
     if dims.provably_equal(left, right) is False:

@@ -1,4 +1,4 @@
-"""Which value of a new graph stands for which of the old: what passes leave behind for those who compare the two."""
+"""Which value of a new graph corresponds to which value of the old one. Passes record it, comparisons read it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from dagir.ir.types import Array
 
 @dataclass(frozen=True)
 class Standing:
-    """A value of the new graph, and how its array becomes the old value's: reshaped to `shape`, transposed by `axes`.
+    """A value of the new graph, and how to get the old value's array from it: reshape to `shape`, then transpose by
+    `axes`.
 
-    One size of a shape may be -1. Each is None where nothing of the kind is needed.
+    One size of a shape may be -1. None means that the step is not needed.
     """
 
     value: Value
@@ -24,7 +25,7 @@ class Standing:
     shape: tuple[int, ...] | None = None
 
     def as_written(self, array: Array) -> Array:
-        """The old value's array."""
+        """The array of the old value, from that of the new one."""
         array = array if self.shape is None else array.reshape(self.shape)
         return array if self.axes is None else array.transpose(self.axes)
 
@@ -36,7 +37,7 @@ _steps: ContextVar[list[Step] | None] = ContextVar("dagir_correspondence", defau
 
 @contextmanager
 def recorded() -> Iterator[list[Step]]:
-    """Collect what the passes that run inside say about their values, in their order."""
+    """Collect the steps that passes record inside the `with` block, in their order."""
     steps: list[Step] = []
     token = _steps.set(steps)
     try:
@@ -50,7 +51,7 @@ def record(
     axes: Mapping[Value, Sequence[int]] | None = None,
     shapes: Mapping[Value, Sequence[int]] | None = None,
 ) -> None:
-    """Say what stands for the values of an old graph; a value that is left out stands for itself."""
+    """Record the new values of an old graph's values; a value that is left out has not changed."""
     steps = _steps.get()
     if steps is None:
         return
@@ -63,7 +64,7 @@ def record(
 
 
 def compose(values: Sequence[Value], steps: Sequence[Step]) -> dict[Value, Standing]:
-    """What stands for each value after all steps."""
+    """The new value of each value after all steps."""
     current = {value: Standing(value) for value in values}
     for step in steps:
         for value, standing in current.items():
@@ -74,7 +75,8 @@ def compose(values: Sequence[Value], steps: Sequence[Step]) -> dict[Value, Stand
 
 
 def _composed(following: Standing, standing: Standing) -> Standing:
-    """A reshape stands before a transpose; one that would stand between two has nothing that stands for it."""
+    """Two steps as one reshape and one transpose after it. Where that form cannot hold both, the new graph has no
+    value for this one: the first step is returned, whose value is gone."""
     if standing.shape is None:
         return Standing(following.value, _then(following.axes, standing.axes), following.shape)
     if following.axes is None and following.shape is None:

@@ -21,6 +21,10 @@ def check(graph: Graph, *, unused_inputs: bool = False) -> Graph:
     Sound means: names of inputs, of layers and of values differ, the inputs tell every size that they name, there is no
     cycle, every operand is produced before it is read, every type is what the op's shape rule gives, every output is
     produced, and every input is needed (unless unused_inputs: a model that exists elsewhere keeps its inputs).
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> dagir.check(dagir.Graph([x], [ops.tanh(x)], name="net"))
+    <Graph net: 1 in, 1 nodes, 1 out>
     """
     if not graph.outputs:
         raise InvalidGraph(f"graph {graph.name!r} has no outputs", remedy="give at least one value as outputs=")
@@ -69,7 +73,7 @@ def _names(values: Iterable[Value]) -> str:
 
 
 def _check_names(graph: Graph) -> None:
-    """The inputs, the outermost layers, and the values that the user named bear different names."""
+    """The inputs, the outermost layers, and the values that the user named have different names."""
     values: dict[str, Any] = {}
     layers: dict[str, Any] = {}
     for value in graph.inputs:

@@ -19,14 +19,14 @@ _seen: ContextVar[Mapping[Any, Array] | None] = ContextVar("dagir_snapshot", def
 
 
 class Snapshot:
-    """The arrays of weights, without a copy: nobody writes into them, `assign` puts another in their place."""
+    """The arrays of weights, not copied: nobody writes into an array, and `assign` replaces it."""
 
     def __init__(self, weights: Iterable[_Weight]) -> None:
         self._arrays = {weight: weight.array for weight in weights}
 
     @contextlib.contextmanager
     def seen(self) -> Iterator[None]:
-        """Within, these weights have the numbers that they had, and what is derived from them follows."""
+        """Inside the `with` block these weights, and arrays derived from them, have the numbers of the snapshot."""
         token = _seen.set(self._arrays)
         try:
             yield
@@ -35,6 +35,6 @@ class Snapshot:
 
 
 def snapshot_of(weight: Any) -> Array | None:
-    """The numbers that a weight had, where a snapshot of it is seen."""
+    """The array of a weight in the active snapshot; None if there is none."""
     seen = _seen.get()
     return None if seen is None else seen.get(weight)

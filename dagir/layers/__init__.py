@@ -1,6 +1,33 @@
 """Keras-style layers: names, arguments and defaults are Keras 3's.
 
 Each family says in its `__all__` what it offers; nothing is listed a second time here.
+
+A layer is made with arguments, and called on values: `layers.Dense(3)(x)`. A wrong argument or call raises
+ArgumentError, ShapeError or DTypeError, which names the line and the layer. Axes count the batch as axis 0. Arguments
+that many layers have:
+
+name, dtype: of the layer; it computes in float32 by default.
+units, filters: the number of features or channels of the result.
+kernel_size, pool_size, strides, dilation_rate: one int, or one for each spatial axis; strides of pools: pool_size.
+padding: "valid", or "same" for a result as large as the input over the strides. groups: of channels, each with its own
+filters. depth_multiplier: results for each channel.
+data_format: "channels_last" [n, *d, c], the default, or "channels_first" [n, c, *d].
+keepdims: leave the pooled axes as axes of size 1.
+activation, recurrent_activation: a name of Keras's such as "relu", a function or a layer; None is none.
+use_bias: whether a bias is added. center, scale: whether beta is added, whether gamma is multiplied.
+epsilon: what keeps a division from 0.
+kernel_initializer, recurrent_initializer, bias_initializer, and the like for every weight: a name of Keras's, a
+configuration or f(shape, dtype). regularizers (kernel_regularizer, activity_regularizer, ...) and constraints
+(kernel_constraint, ...): of Keras's training, kept for it.
+unit_forget_bias: begin with a bias of 1 for the forget gate of an LSTM.
+return_sequences: the output of each step, not the last one alone. return_state: the states too. go_backwards: from the
+last step. unroll: needs a fixed number of steps. stateful: refused. use_cudnn: of Keras's kernels.
+rate, dropout, recurrent_dropout, seed: the share that training drops, and what its luck comes from.
+factor: how strong an augmentation is in training, one number or (least, most). value_range: of the values of images.
+interpolation, fill_mode, fill_value: how images are sampled, and what lies outside of them.
+output_mode, max_tokens, num_oov_indices, mask_token, oov_token, idf_weights, invert, pad_to_max_tokens: of
+vocabularies, as Keras has them. sparse: refused, as are lora_rank, lora_alpha and quantization_config.
+sliding_window: how many steps away attention reaches. flash_attention: of Keras's kernels.
 """
 
 from typing import TYPE_CHECKING, NoReturn

@@ -24,7 +24,7 @@ __all__ = [
 
 ActivationFunction: TypeAlias = Callable[[Value], Value]
 
-_SAME = (  # those that dagir.ops has under the same name, with the same defaults
+_SAME = (  # dagir.ops has them with the same names and defaults
     *("relu", "sigmoid", "tanh", "softmax", "log_softmax", "softplus", "softsign", "silu", "swish", "hard_sigmoid"),
     *("elu", "selu", "leaky_relu", "relu6", "celu", "glu", "hard_silu", "hard_swish", "hard_tanh", "hard_shrink"),
     *("soft_shrink", "tanh_shrink", "log_sigmoid", "squareplus", "sparse_plus", "sparse_sigmoid", "sparsemax"),
@@ -103,7 +103,11 @@ def name_of(activation: Any) -> str | None:
 
 
 class Activation(Layer):
-    """Apply an activation function.  keras.layers.Activation."""
+    """Apply an activation function.  keras.layers.Activation.
+
+    >>> layers.Activation("relu")(dagir.Input((4,)))
+    <Value activation float32[batch, 4]>
+    """
 
     supports_masking = True
 
@@ -117,7 +121,13 @@ class Activation(Layer):
 
 
 class ReLU(Layer):
-    """max(x, 0) with a slope below `threshold` and a ceiling.  keras.layers.ReLU."""
+    """max(x, 0) with a slope below `threshold` and a ceiling.  keras.layers.ReLU.
+
+    max_value: the ceiling, None for none. negative_slope: the slope below the threshold.
+
+    >>> layers.ReLU()(dagir.Input((4,)))
+    <Value re_lu float32[batch, 4]>
+    """
 
     supports_masking = True
 
@@ -144,7 +154,11 @@ class ReLU(Layer):
 
 
 class LeakyReLU(Layer):
-    """x where positive, else negative_slope * x.  keras.layers.LeakyReLU."""
+    """x where positive, else negative_slope * x.  keras.layers.LeakyReLU.
+
+    >>> layers.LeakyReLU()(dagir.Input((4,)))
+    <Value leaky_re_lu float32[batch, 4]>
+    """
 
     supports_masking = True
 
@@ -158,7 +172,11 @@ class LeakyReLU(Layer):
 
 
 class ELU(Layer):
-    """x where positive, else alpha * (e**x - 1).  keras.layers.ELU."""
+    """x where positive, else alpha * (e**x - 1).  keras.layers.ELU.
+
+    >>> layers.ELU()(dagir.Input((4,)))
+    <Value elu float32[batch, 4]>
+    """
 
     supports_masking = True
 
@@ -174,7 +192,10 @@ class ELU(Layer):
 class PReLU(Layer):
     """x where positive, else alpha * x, alpha being a weight.  keras.layers.PReLU.
 
-    alpha has the shape of x behind the batch, with size 1 on the shared axes (counted from 1).
+    alpha has the shape of x after the batch axis, with size 1 on `shared_axes`, which count the batch as axis 0.
+
+    >>> layers.PReLU()(dagir.Input((4,)))
+    <Value p_re_lu float32[batch, 4]>
     """
 
     supports_masking = True
@@ -210,6 +231,9 @@ class Softmax(Layer):
     """e**x over its sum along `axis`, one or several; positions where the mask is False get 0.  keras.layers.Softmax.
 
     The mask broadcasts to x, and numbers in it count as True above 1/2.
+
+    >>> layers.Softmax()(dagir.Input((4,)))
+    <Value softmax float32[batch, 4]>
     """
 
     supports_masking = True

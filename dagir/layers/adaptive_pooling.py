@@ -1,4 +1,4 @@
-"""Adaptive pooling: how many windows there are is given, and they share the axis out."""
+"""Adaptive pooling: the number of windows is given; together they cover the axis."""
 
 from __future__ import annotations
 
@@ -37,36 +37,60 @@ class _AdaptivePooling(Layer):
 
 
 class AdaptiveMaxPooling1D(_AdaptivePooling):
-    """The largest of each of `output_size` windows of steps.  keras.layers.AdaptiveMaxPooling1D."""
+    """The largest of each of `output_size` windows of steps.  keras.layers.AdaptiveMaxPooling1D.
+
+    >>> layers.AdaptiveMaxPooling1D(2)(dagir.Input((10, 4)))
+    <Value adaptive_max_pooling1d float32[batch, 2, 4]>
+    """
 
     rank, op = 1, ops.AdaptiveMaxPool
 
 
 class AdaptiveMaxPooling2D(_AdaptivePooling):
-    """The largest of each of `output_size` windows of pixels.  keras.layers.AdaptiveMaxPooling2D."""
+    """The largest of each of `output_size` windows of pixels.  keras.layers.AdaptiveMaxPooling2D.
+
+    >>> layers.AdaptiveMaxPooling2D(2)(dagir.Input((28, 28, 3)))
+    <Value adaptive_max_pooling2d float32[batch, 2, 2, 3]>
+    """
 
     rank, op = 2, ops.AdaptiveMaxPool
 
 
 class AdaptiveMaxPooling3D(_AdaptivePooling):
-    """The largest of each of `output_size` windows of voxels.  keras.layers.AdaptiveMaxPooling3D."""
+    """The largest of each of `output_size` windows of voxels.  keras.layers.AdaptiveMaxPooling3D.
+
+    >>> layers.AdaptiveMaxPooling3D(2)(dagir.Input((8, 28, 28, 3)))
+    <Value adaptive_max_pooling3d float32[batch, 2, 2, 2, 3]>
+    """
 
     rank, op = 3, ops.AdaptiveMaxPool
 
 
 class AdaptiveAveragePooling1D(_AdaptivePooling):
-    """The mean of each of `output_size` windows of steps.  keras.layers.AdaptiveAveragePooling1D."""
+    """The mean of each of `output_size` windows of steps.  keras.layers.AdaptiveAveragePooling1D.
+
+    >>> layers.AdaptiveAveragePooling1D(2)(dagir.Input((10, 4)))
+    <Value adaptive_average_pooling1d float32[batch, 2, 4]>
+    """
 
     rank, op = 1, ops.AdaptiveAveragePool
 
 
 class AdaptiveAveragePooling2D(_AdaptivePooling):
-    """The mean of each of `output_size` windows of pixels.  keras.layers.AdaptiveAveragePooling2D."""
+    """The mean of each of `output_size` windows of pixels.  keras.layers.AdaptiveAveragePooling2D.
+
+    >>> layers.AdaptiveAveragePooling2D(2)(dagir.Input((28, 28, 3)))
+    <Value adaptive_average_pooling2d float32[batch, 2, 2, 3]>
+    """
 
     rank, op = 2, ops.AdaptiveAveragePool
 
 
 class AdaptiveAveragePooling3D(_AdaptivePooling):
-    """The mean of each of `output_size` windows of voxels.  keras.layers.AdaptiveAveragePooling3D."""
+    """The mean of each of `output_size` windows of voxels.  keras.layers.AdaptiveAveragePooling3D.
+
+    >>> layers.AdaptiveAveragePooling3D(2)(dagir.Input((8, 28, 28, 3)))
+    <Value adaptive_average_pooling3d float32[batch, 2, 2, 2, 3]>
+    """
 
     rank, op = 3, ops.AdaptiveAveragePool

@@ -1,4 +1,4 @@
-"""How layers read their arguments: binding them by name, dtype policies, and what is not taken."""
+"""How layers read their arguments: binding by name, dtype policies, and arguments that are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def signature(function: Any) -> inspect.Signature:
 
 
 def bound_arguments(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What the parameters of a method get, by name, in order, defaults included; `training` where it takes it."""
+    """The arguments of a method by parameter name, in order, with defaults; `training` if the method has it."""
     parameters = signature(call).parameters
     given = kwargs if "training" in parameters else {key: part for key, part in kwargs.items() if key != "training"}
     bound = signature(call).bind(None, *args, **given)
@@ -32,7 +32,7 @@ def bound_arguments(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 @cache
 def takes_alone(call: Any) -> str | None:
-    """The name of the one argument that a method can be called with; None where it needs others, or takes any."""
+    """The name of the only argument that a method needs; None if it needs several, or takes any."""
     _, *parameters = signature(call).parameters.values()
     if not parameters or parameters[0].kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
         return None
@@ -45,7 +45,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 @cache
 def _by_name(cls: Any) -> tuple[dict[str, Any], frozenset[str], bool]:
-    """The defaults of a constructor in order, the names that it needs, and whether it takes others as `kwargs`."""
+    """The defaults of a constructor in order, the names of required arguments, and whether it has `**kwargs`."""
     parameters = signature(cls).parameters.values()
     plain = [each for each in parameters if each.kind not in _VARIADIC]
     needed = frozenset(each.name for each in plain if each.default is each.empty)
@@ -54,7 +54,7 @@ def _by_name(cls: Any) -> tuple[dict[str, Any], frozenset[str], bool]:
 
 
 def takes(cls: type, name: str) -> bool:
-    """Whether a constructor has an argument of this name, or hands any on."""
+    """Whether a constructor has an argument of this name, or passes any on through `**kwargs`."""
     defaults, _, others = _by_name(cls)
     return others or name in defaults
 
@@ -63,7 +63,7 @@ def bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, 
     """The arguments of a constructor by name, defaults included. Raises ArgumentError that lists them."""
     defaults, needed, others = _by_name(cls)
     if not args and kwargs.keys() >= needed and (others or kwargs.keys() <= defaults.keys()):
-        return {**defaults, **kwargs}  # what the rest of this function gives, in a tenth of the time
+        return {**defaults, **kwargs}  # the same result as the rest of this function, ten times as fast
     try:
         bound = signature(cls).bind(*args, **kwargs)
     except (TypeError, ValueError) as error:
@@ -110,7 +110,7 @@ def dtype_of(policy: Any) -> DType:
 
 
 def not_taken(layer: Any, **arguments: Any) -> None:
-    """Raise ArgumentError where an argument of Keras that dagir gives no meaning is not None: LoRA, quantization."""
+    """Raise ArgumentError if an argument of Keras that dagir does not support (LoRA, quantization) is not None."""
     for name, value in arguments.items():
         if value is not None:
             raise ArgumentError(

@@ -20,9 +20,14 @@ __all__ = [
 class Attention(Layer):
     """softmax(query @ key.T) @ value, on a list [query, value] or [query, value, key].  keras.layers.Attention.
 
-    Masks come as a list too. A score counts where the mask of the value is True; a row of which none counts gives the
+    Masks are a list too. A score counts where the mask of the value is True; a row without any such score gives the
     mean of the value. Where the mask of the query is False the result is 0. score_mode "concat" takes the sum of
     tanh(query + key) for a score.
+    use_scale: whether the scores are multiplied by a weight.
+
+    >>> query, value = dagir.Input(("queries", 16)), dagir.Input(("time", 16))
+    >>> layers.Attention()([query, value])
+    <Value attention float32[batch, queries, 16]>
     """
 
     def __init__(
@@ -86,7 +91,7 @@ class Attention(Layer):
     def _weigh(self, scores: Value, value_mask: Value | None, causal: bool) -> Value:
         kept = both(ops.expand_dims(ops.band(scores, above=0), 0) if causal else None, value_mask)
         if kept is not None:
-            # Keras takes 1e9 off, which leaves nothing of a score but in float64
+            # Keras subtracts 1e9: only float64 still holds the score after that
             low = scores - 1e9 if scores.dtype == "float64" else -65504.0 if scores.dtype == "float16" else -1e9
             scores = ops.where(kept, scores, low)
         return ops.softmax(scores, -1)
@@ -97,7 +102,14 @@ class Attention(Layer):
 
 
 class AdditiveAttention(Attention):
-    """Attention whose score is the sum of scale * tanh(query + key), over d.  keras.layers.AdditiveAttention."""
+    """Attention whose score is the sum of scale * tanh(query + key), over d.  keras.layers.AdditiveAttention.
+
+    use_scale: whether scale is a weight [d]; else it is 1.
+
+    >>> query, value = dagir.Input(("queries", 16)), dagir.Input(("time", 16))
+    >>> layers.AdditiveAttention()([query, value])
+    <Value additive_attention float32[batch, queries, 16]>
+    """
 
     def __init__(self, use_scale: bool = True, dropout: float = 0.0, **kwargs: Any) -> None:
         if "score_mode" in kwargs:

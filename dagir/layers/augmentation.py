@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Augmentation(ImageLayer):
-    """Images as they are, cast to the layer's dtype. The arguments matter to training, which Keras does."""
+    """The same images, cast to the layer's dtype. The arguments are for training, which Keras does."""
 
     def __init__(
         self, *, data_format: str | None = None, bounding_box_format: str | None = None, **kwargs: Any
@@ -56,7 +56,13 @@ class FloatAugmentation(Augmentation):
 
 
 class RandomFlip(Augmentation):
-    """Mirrors images, across or upside down.  keras.layers.RandomFlip."""
+    """Mirrors images, across or upside down.  keras.layers.RandomFlip.
+
+    mode: "horizontal", "vertical" or "horizontal_and_vertical".
+
+    >>> layers.RandomFlip()(dagir.Input((28, 28, 3)))
+    <Value random_flip float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -69,7 +75,11 @@ class RandomFlip(Augmentation):
 
 
 class RandomRotation(Augmentation):
-    """Turns images by a random part of a full turn.  keras.layers.RandomRotation."""
+    """Turns images by a random part of a full turn.  keras.layers.RandomRotation.
+
+    >>> layers.RandomRotation(0.1)(dagir.Input((28, 28, 3)))
+    <Value random_rotation float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -85,7 +95,13 @@ class RandomRotation(Augmentation):
 
 
 class RandomZoom(Augmentation):
-    """Zooms into images or out of them.  keras.layers.RandomZoom."""
+    """Zooms into images or out of them.  keras.layers.RandomZoom.
+
+    height_factor, width_factor: shares of the size; None takes the height's.
+
+    >>> layers.RandomZoom(0.1)(dagir.Input((28, 28, 3)))
+    <Value random_zoom float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -102,7 +118,13 @@ class RandomZoom(Augmentation):
 
 
 class RandomTranslation(Augmentation):
-    """Moves images.  keras.layers.RandomTranslation."""
+    """Moves images.  keras.layers.RandomTranslation.
+
+    height_factor, width_factor: shares of the size.
+
+    >>> layers.RandomTranslation(0.1, 0.1)(dagir.Input((28, 28, 3)))
+    <Value random_translation float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -119,7 +141,13 @@ class RandomTranslation(Augmentation):
 
 
 class RandomShear(Augmentation):
-    """Slants images.  keras.layers.RandomShear."""
+    """Slants images.  keras.layers.RandomShear.
+
+    x_factor, y_factor: the slant along each axis.
+
+    >>> layers.RandomShear(0.2)(dagir.Input((28, 28, 3)))
+    <Value random_shear float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -136,7 +164,13 @@ class RandomShear(Augmentation):
 
 
 class RandomPerspective(Augmentation):
-    """Looks at images from another side.  keras.layers.RandomPerspective."""
+    """Looks at images from another side.  keras.layers.RandomPerspective.
+
+    scale: how far corners move.
+
+    >>> layers.RandomPerspective()(dagir.Input((28, 28, 3)))
+    <Value random_perspective float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -152,7 +186,13 @@ class RandomPerspective(Augmentation):
 
 
 class RandomElasticTransform(Augmentation):
-    """Bends images.  keras.layers.RandomElasticTransform."""
+    """Bends images.  keras.layers.RandomElasticTransform.
+
+    scale: how far points move.
+
+    >>> layers.RandomElasticTransform()(dagir.Input((28, 28, 3)))
+    <Value random_elastic_transform float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -170,7 +210,13 @@ class RandomElasticTransform(Augmentation):
 
 
 class RandomGaussianBlur(Augmentation):
-    """Blurs images.  keras.layers.RandomGaussianBlur."""
+    """Blurs images.  keras.layers.RandomGaussianBlur.
+
+    kernel_size: in pixels. sigma: of the Gaussian, in pixels.
+
+    >>> layers.RandomGaussianBlur()(dagir.Input((28, 28, 3)))
+    <Value random_gaussian_blur float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -186,7 +232,11 @@ class RandomGaussianBlur(Augmentation):
 
 
 class RandomSharpness(Augmentation):
-    """Sharpens images or blurs them.  keras.layers.RandomSharpness."""
+    """Sharpens images or blurs them.  keras.layers.RandomSharpness.
+
+    >>> layers.RandomSharpness(0.2)(dagir.Input((28, 28, 3)))
+    <Value random_sharpness float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -200,7 +250,13 @@ class RandomSharpness(Augmentation):
 
 
 class RandomErasing(Augmentation):
-    """Puts rectangles over images.  keras.layers.RandomErasing."""
+    """Puts rectangles over images.  keras.layers.RandomErasing.
+
+    scale: the share of the image that is covered, (least, most).
+
+    >>> layers.RandomErasing()(dagir.Input((28, 28, 3)))
+    <Value random_erasing float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -216,7 +272,11 @@ class RandomErasing(Augmentation):
 
 
 class CutMix(Augmentation):
-    """Puts parts of images into others.  keras.layers.CutMix."""
+    """Puts parts of images into others.  keras.layers.CutMix.
+
+    >>> layers.CutMix()(dagir.Input((28, 28, 3)))
+    <Value cut_mix float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self, factor: Any = 1.0, seed: int | None = None, data_format: str | None = None, **kwargs: Any
@@ -225,7 +285,14 @@ class CutMix(Augmentation):
 
 
 class AugMix(Augmentation):
-    """Mixes images with chains of augmentations of them.  keras.layers.AugMix."""
+    """Mixes images with chains of augmentations of them.  keras.layers.AugMix.
+
+    num_chains: how many chains. chain_depth: augmentations in each. alpha: how evenly they are mixed. all_ops:
+    whether all augmentations are drawn.
+
+    >>> layers.AugMix()(dagir.Input((28, 28, 3)))
+    <Value aug_mix float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -244,7 +311,13 @@ class AugMix(Augmentation):
 
 
 class RandAugment(Augmentation):
-    """Applies random augmentations.  keras.layers.RandAugment."""
+    """Applies random augmentations.  keras.layers.RandAugment.
+
+    num_ops: augmentations of each image.
+
+    >>> layers.RandAugment()(dagir.Input((28, 28, 3)))
+    <Value rand_augment float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -263,6 +336,10 @@ class RandomCrop(FloatAugmentation):
     """A part of images, of a given size; images that have it already.  keras.layers.RandomCrop.
 
     Keras 3.15 crops in training and leaves images as they are at inference, though it declares the size for both.
+    height, width: in pixels.
+
+    >>> layers.RandomCrop(28, 28)(dagir.Input((28, 28, 3)))
+    <Value random_crop float32[batch, 28, 28, 3]>
     """
 
     def __init__(

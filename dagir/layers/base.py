@@ -1,4 +1,4 @@
-"""Layer: parameters, and a `call` that is traced into the graph. A layer never lowers itself."""
+"""Layer: weights, and a `call` that is traced into the graph. A layer never lowers itself."""
 
 from __future__ import annotations
 
@@ -28,8 +28,16 @@ class Layer(Weighted):
     """The base of all layers. Subclass it as one subclasses keras.Layer: `build`, `call`, `get_config`.
 
     name: unique default from the class. trainable: whether its weights train. dtype: of its weights, float32.
-    `call` receives Values; it may take `training` (None while traced) and, as in Keras, the mask of what it is called
-    on: as `mask` where one argument alone holds tensors, where several do as `<argument>_mask` for each.
+    `call` receives Values. It may take `training` (None while traced) and, as in Keras, masks: `mask` if only one
+    argument holds tensors, else `<argument>_mask` for each.
+
+    >>> class Scale(layers.Layer):
+    ...     def build(self, input_shape):
+    ...         self.scale = self.add_weight((input_shape[-1],), "ones", name="scale")
+    ...     def call(self, inputs):
+    ...         return inputs * self.scale
+    >>> Scale()(dagir.Input((4,)))
+    <Value scale float32[batch, 4]>
     """
 
     supports_masking = False
@@ -103,12 +111,12 @@ class Layer(Weighted):
         raise NotImplementedError(f"{type(self).__name__} has no call")
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """The mask of the outputs: that of the inputs where the layer supports masking, else none."""
+        """The mask of the outputs: the mask of the inputs if the layer supports masking, else None."""
         return mask if self.supports_masking else None
 
     @classmethod
     def has_mask_rule(cls) -> bool:
-        """Whether the class computes the mask of its outputs itself, so that it may make one where none came in."""
+        """Whether the class has its own `compute_mask`, which may make a mask even if the inputs have none."""
         return cls.compute_mask is not Layer.compute_mask
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -153,7 +161,7 @@ class Layer(Weighted):
             return
         scope = current_scope.get()
         self._path = scope.path if scope is not None else self.name
-        token = current_scope.set(None)  # a model that `build` makes is a graph of its own, not part of this call
+        token = current_scope.set(None)  # a model that `build` makes has its own graph, and is not part of this call
         try:
             with alone():
                 self._build_from(self._shapes_of(args, kwargs))
@@ -164,7 +172,7 @@ class Layer(Weighted):
         self._built_for = (first.type if first is not None else None, caller())
 
     def _shapes_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """What `build` is given for a call, by the names that Keras has for it: "inputs_shape"."""
+        """The arguments of `build` for a call, by Keras's names for them, such as "inputs_shape"."""
         call = signature(type(self).call)
         alone = takes_alone(type(self).call)
         if alone is not None and len(args) == 1 and not kwargs and args[0] is not None:
@@ -185,7 +193,7 @@ class Layer(Weighted):
             self.build(**{name: shapes[name] for name in wanted if name in shapes})
 
     def _build_inner(self, layer: Layer, input_shape: Any) -> None:
-        """Make the weights of a layer inside this one, in `build`: what Keras's `self.inner.build(shape)` is here."""
+        """Make the weights of a layer inside this one, in `build`, as Keras's `self.inner.build(shape)`."""
         if not layer.built:
             layer._path = f"{self._path}/{layer.name}"
             first = next(name for name in signature(type(layer).build).parameters if name != "self")
@@ -218,7 +226,7 @@ class Layer(Weighted):
             if known is None:
                 error.fact("called at", str(call.location))
             elif known != str(call.location) and "layer called at" not in labels:
-                error.fact("layer called at", str(call.location))  # the first line is one within the layer's `call`
+                error.fact("layer called at", str(call.location))  # the first location is inside the layer's `call`
         if not labels & {"x", "xs[0]", "x1", "input 0"}:
             for index, value in enumerate(flatten([call.args, call.kwargs])):
                 if isinstance(value, Value):
@@ -269,7 +277,7 @@ class Layer(Weighted):
         return layer
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For copy and pickle: the class, the configuration, and the weights. Calls are not part of a layer's copy."""
+        """For copy and pickle: the class, the configuration, and the weights. A copy does not have the calls."""
         return services.reduced_layer(self)
 
     def __repr__(self) -> str:

@@ -22,10 +22,10 @@ __all__ = [
 
 
 def encode(ids: Value, mode: str, depth: int, dtype: DType, weights: Value | None = None) -> Value:
-    """Integer ids: each on an axis of its own (one_hot), or which there are (multi_hot), or how many (count).
+    """Encode integer ids: one vector for each (one_hot), or which ids occur (multi_hot), or how often (count).
 
     ids: int[*s] -> [*s, depth], where a last size of 1 is dropped first; or the sum over axis 1 of it (axis 0 of rank
-    1). What is no id from 0 to depth - 1 is nowhere. weights: what each counts.  keras.src.utils.numerical_utils.
+    1). An id outside 0 to depth - 1 sets nothing. weights: what each id counts.  keras.src.utils.numerical_utils.
     """
     if ids.ndim == 0:
         ids = ops.expand_dims(ids, 0)
@@ -57,7 +57,7 @@ def refuse_sparse(layer: str, sparse: Any) -> None:
 
 
 def check_summed_rank(layer: Layer, ids: Value, mode: str) -> None:
-    """Raise ShapeError where Keras 3.15 declares one shape and yields another: it sums over axis 1."""
+    """Raise ShapeError for ranks where Keras 3.15 declares one shape and returns another: it sums over axis 1."""
     if mode not in ("int", "one_hot") and ids.ndim > 2:
         raise ShapeError(
             f"{type(layer).__name__} with output_mode {mode!r} takes ids of rank 1 or 2, got rank {ids.ndim}",
@@ -66,7 +66,13 @@ def check_summed_rank(layer: Layer, ids: Value, mode: str) -> None:
 
 
 class CategoryEncoding(Layer):
-    """Integer ids as one-hot or multi-hot vectors, or as counts.  keras.layers.CategoryEncoding."""
+    """Integer ids as one-hot or multi-hot vectors, or as counts.  keras.layers.CategoryEncoding.
+
+    num_tokens: ids are below it.
+
+    >>> layers.CategoryEncoding(num_tokens=5)(dagir.Input((3,), dtype="int32"))
+    <Value category_encoding float32[batch, 5]>
+    """
 
     def __init__(
         self, num_tokens: int | None = None, output_mode: str = "multi_hot", sparse: bool = False, **kwargs: Any
@@ -92,9 +98,13 @@ class CategoryEncoding(Layer):
 
 
 class Discretization(Layer):
-    """The number of the bin that each value lies in: how many boundaries are not above it.
+    """The bin of each value: the number of boundaries that are not above the value.
 
     The boundaries are given, or quantiles that `adapt` computes.  keras.layers.Discretization.
+    bin_boundaries: ascending. num_bins, epsilon: for `adapt`, which finds the boundaries.
+
+    >>> layers.Discretization([0.0, 1.0])(dagir.Input((3,)))
+    <Value discretization int32[batch, 3]>
     """
 
     def __init__(
@@ -128,14 +138,15 @@ class Discretization(Layer):
             )
         x = ops.cast(inputs, DType.FLOAT32)
         limits = as_value(np.asarray(self.bin_boundaries, np.float32))
-        above = ops.logical_not(ops.less(ops.expand_dims(x, x.ndim), limits))  # NaN lies above all, as in Keras
+        above = ops.logical_not(ops.less(ops.expand_dims(x, x.ndim), limits))  # NaN is above all, as in Keras
         bins = ops.sum(ops.cast(above, DType.INT32), axis=-1)
         if self.output_mode == "int":
             return bins
         return encode(bins, self.output_mode, len(self.bin_boundaries) + 1, self.dtype)
 
     def adapt(self, data: Any) -> None:
-        """Compute the boundaries from an array, or from an iterable of batches, within epsilon of their quantiles.
+        """Compute the boundaries as quantiles of an array or of an iterable of batches, with an error of at most
+        epsilon.
 
         Raises ArgumentError where the boundaries were given.
         """
@@ -175,7 +186,7 @@ def _rising(boundaries: Any) -> list[float]:
 
 
 def _summary(values: Array, epsilon: float) -> Array:
-    """Every so many of the sorted values, above how many each stands: f[2, buckets]."""
+    """Every n-th of the sorted values, and how many values each of them represents: f[2, buckets]."""
     ordered = np.sort(values.reshape(-1))
     step = max(ordered.size * epsilon, 1)
     kept = ordered[int(step - 1) :: int(step)]

@@ -28,7 +28,7 @@ __all__ = [
 
 
 class _Cell(Layer):
-    """What the cells share: kernel, recurrent_kernel, bias, and the op that stands for all their steps."""
+    """The common part of the cells: kernel, recurrent_kernel, bias, and the op that runs all steps."""
 
     gates: ClassVar[int]
     _recurrent_activation_name: str | None = "linear"
@@ -48,7 +48,7 @@ class _Cell(Layer):
         self.seed = own["seed"]
 
     def _configure_gates(self, recurrent_activation: Any) -> None:
-        """Check and keep the arguments of the cells that have gates."""
+        """Check and store the arguments of cells with gates."""
         self.recurrent_activation = activations.get(recurrent_activation)
         self._recurrent_activation_name = _name(recurrent_activation)
 
@@ -88,7 +88,7 @@ class _Cell(Layer):
         return self.bias_initializer
 
     def native_op(self, **fields: Any) -> Op | None:
-        """The op that runs all steps at once; None where an activation is a function that no name stands for."""
+        """The op that runs all steps at once; None if an activation is a function without a name of Keras's."""
         gate = self._recurrent_activation_name
         if self._activation_name is None or gate is None:
             return None
@@ -114,6 +114,10 @@ class LSTMCell(_Cell):
     """One step of an LSTM: gates input, forget, cell, output.  keras.layers.LSTMCell.
 
     dropout and recurrent_dropout are for training, which Keras does.
+
+    >>> output, states = layers.LSTMCell(8)(dagir.Input((4,)), [dagir.Input((8,)), dagir.Input((8,))])
+    >>> output.shape, len(states)
+    ((None, 8), 2)
     """
 
     gates = 4
@@ -167,6 +171,9 @@ class GRUCell(_Cell):
     """One step of a GRU: gates update, reset, candidate.  keras.layers.GRUCell.
 
     reset_after: the reset gate scales the product with the state, not the state; there are two biases then.
+
+    >>> layers.RNN(layers.GRUCell(8))(dagir.Input(("time", 4)))
+    <Value rnn float32[batch, 8]>
     """
 
     gates = 3
@@ -215,7 +222,11 @@ class GRUCell(_Cell):
 
 
 class SimpleRNNCell(_Cell):
-    """One step of h = activation(x @ kernel + h @ recurrent_kernel + bias).  keras.layers.SimpleRNNCell."""
+    """One step of h = activation(x @ kernel + h @ recurrent_kernel + bias).  keras.layers.SimpleRNNCell.
+
+    >>> layers.RNN(layers.SimpleRNNCell(8))(dagir.Input(("time", 4)))
+    <Value rnn float32[batch, 8]>
+    """
 
     gates = 1
 
@@ -253,7 +264,14 @@ class SimpleRNNCell(_Cell):
 
 
 class StackedRNNCells(Layer):
-    """Cells on top of each other, as one cell: each takes what the one below gives.  keras.layers.StackedRNNCells."""
+    """Several cells as one cell: each gets the output of the one before.  keras.layers.StackedRNNCells.
+
+    cells: a list of cells.
+
+    >>> cells = layers.StackedRNNCells([layers.GRUCell(8), layers.LSTMCell(6)])
+    >>> layers.RNN(cells)(dagir.Input(("time", 4)))
+    <Value rnn float32[batch, 6]>
+    """
 
     def __init__(self, cells: Sequence[Layer], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -276,7 +294,7 @@ class StackedRNNCells(Layer):
         return [initial_states(cell, batch_size) for cell in self.cells]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Build each cell for the output of the one below."""
+        """Build each cell for the output of the one before."""
         for cell in self.cells:
             self._build_inner(cell, input_shape)
             input_shape = (input_shape[0], output_size(cell))
@@ -304,13 +322,13 @@ def check_cell(cell: Any) -> None:
 
 
 def output_size(cell: Any) -> int:
-    """The size of a cell's output: that of its first state where it does not say."""
+    """The size of a cell's output: its output_size, else the size of its first state."""
     found: int = getattr(cell, "output_size", None) or flatten(cell.state_size)[0]
     return found
 
 
 def initial_states(cell: Any, batch: Any) -> list[Any]:
-    """A cell's first states, as a list: what its get_initial_state gives, or zeros [batch, size]."""
+    """The initial states of a cell, as a list: from its get_initial_state, else zeros [batch, size]."""
     make = getattr(cell, "get_initial_state", None)
     if make is None:
         return [ops.zeros((batch, size), cell.dtype) for size in flatten(cell.state_size)]
@@ -319,7 +337,7 @@ def initial_states(cell: Any, batch: Any) -> list[Any]:
 
 
 def share(kind: str, name: str, number: Any) -> float:
-    """A number, moved into 0 to 1. Raises ArgumentError."""
+    """The number, limited to 0 to 1. Raises ArgumentError."""
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise ArgumentError(f"{kind} takes a number from 0 to 1 for {name}, got {number!r}")
     return min(1.0, max(0.0, float(number)))
@@ -331,12 +349,12 @@ def _name(activation: Any) -> str | None:
 
 
 def _without_implementation(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Keras's argument says how to compute, not what."""
+    """Without `implementation`: it changes how Keras computes, not the result."""
     return {key: value for key, value in kwargs.items() if key != "implementation"}
 
 
 def forgetting(units: int, initializer: Any) -> Initializer:
-    """The forget gate's bias begins at one, so that the cell remembers."""
+    """An initializer with ones for the bias of the forget gate, so that the cell remembers."""
     make = initializers.get(initializer)
 
     def initialize(shape: Sequence[int], dtype: DType) -> Array:

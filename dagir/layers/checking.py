@@ -1,4 +1,4 @@
-"""Whether the arguments of a layer are of the kinds that it names, and its call is on what it takes."""
+"""Checks of a layer's arguments against its annotations, and of the values that it is called on."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _KINDS = {"bool": _BOOL, "int": _INT, "float": _NUMBER, "str": _TEXT}
 
 
 def is_own(cls: type) -> bool:
-    """Whether a class is one of dagir's own, whose annotations say what its arguments are."""
+    """Whether a class is defined in dagir: only then its annotations are checked."""
     return cls.__module__.startswith("dagir.")
 
 
 def checked(init: Callable[..., None]) -> Callable[..., None]:
-    """An __init__ after which each argument is of the kind that its annotation names; ArgumentError otherwise."""
+    """Wrap an __init__: it raises ArgumentError for an argument that does not fit its annotation."""
 
     @functools.wraps(init)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -41,7 +41,7 @@ def checked(init: Callable[..., None]) -> Callable[..., None]:
         odd = not are_plain((*args, *kwargs.values()))
         if odd:
             args, kwargs = plain_arguments(init, args, kwargs)
-        if not is_own(cls) or cls.__init__ is not wrapper:  # a class of the user's, or a base class at work
+        if not is_own(cls) or cls.__init__ is not wrapper:  # or an inner call by a subclass
             return init(self, *args, **kwargs)
         if odd:
             self._init_arguments.update({name: plain(name, each) for name, each in self._init_arguments.items()})
@@ -62,11 +62,11 @@ _building: ContextVar[Any] = ContextVar("dagir_building", default=None)
 
 
 def building(build: Callable[..., Any]) -> Callable[..., Any]:
-    """A `build` that another layer's `build` may call, as Keras users do: it is done once, and paths are nested."""
+    """Wrap a `build`, which another layer's `build` may call, as Keras users do: it runs once, and paths are nested."""
 
     @functools.wraps(build)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if type(self).build is not wrapper:  # a base class at work
+        if type(self).build is not wrapper:  # an inner call to the `build` of a base class
             return build(self, *args, **kwargs)
         outer = _building.get()
         if outer is not None and not self.built:
@@ -86,7 +86,7 @@ def building(build: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """What is built within is not part of the layer that is being built around it."""
+    """Inside the `with` block, what is built is not part of the layer that is being built."""
     token = _building.set(None)
     try:
         yield
@@ -104,7 +104,7 @@ def _check_kinds(cls: type, arguments: Mapping[str, Any]) -> None:
 
 @cache
 def _kinds(cls: type) -> dict[str, tuple[str, bool]]:
-    """What each annotated argument of a constructor is, and whether it may be None."""
+    """The type of each annotated argument of a constructor, and whether it may be None."""
     found = {name: str(parameter.annotation) for name, parameter in signature(cls).parameters.items()}
     plain = {name: annotation.removesuffix(" | None") for name, annotation in found.items()}
     return {name: (_KINDS[kind], kind != found[name]) for name, kind in plain.items() if kind in _KINDS}
@@ -125,7 +125,7 @@ def _is(wanted: str, value: Any) -> bool:
 
 
 def check_inputs(cls: type, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Raise ArgumentError unless what a layer is called on is what its `call` takes: one value, or a list of them."""
+    """Raise ArgumentError unless a layer is called on values of the graph: on one value if its `call` takes one."""
     leaves = flatten([args, kwargs])
     if not any(isinstance(leaf, Value) for leaf in leaves):
         raise _not_values(name, args, leaves)
@@ -179,7 +179,7 @@ def check_call(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
 
 
 def refuse_training(layer: Any, call: LayerCall) -> None:
-    """Raise UnsupportedOp where training=True is part of the call, of this or an enclosing one, and would matter."""
+    """Raise UnsupportedOp if this call or an enclosing one has training=True, and that would change the result."""
     if not training_of(call):
         return
     found = _differing(layer)
@@ -192,7 +192,7 @@ def refuse_training(layer: Any, call: LayerCall) -> None:
 
 
 def training_of(call: LayerCall | None) -> bool | None:
-    """What `training` is in a call: its own argument, else that of the nearest call around it; None if none says."""
+    """The argument `training` of a call, else of the nearest enclosing call that has one, else None."""
     while call is not None:
         given = call.kwargs.get("training")
         if given is None and len(call.args) > 1 and hasattr(call.layer, "call"):
@@ -214,12 +214,12 @@ _RATES = ("rate", "stddev", "dropout", "recurrent_dropout")
 
 
 def _differing(layer: Any) -> tuple[Any, str] | None:
-    """A layer, this one or one inside, whose output is another in training, and how."""
+    """The first layer, this one or one inside it, whose output differs in training, and how it differs."""
     pending = [layer]
     while pending:
         each = pending.pop()
         if not is_own(type(each)):
-            continue  # its call is traced, and what it calls is asked then
+            continue  # its call is traced, and the layers that it calls are checked then
         if each.training_effect:
             return each, each.training_effect
         rates = [getattr(each, name, None) for name in _RATES]

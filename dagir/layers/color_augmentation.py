@@ -24,7 +24,13 @@ __all__ = [
 
 
 class Solarization(Augmentation):
-    """Adds to the values of images, and inverts those above a threshold.  keras.layers.Solarization."""
+    """Adds to the values of images, and inverts those above a threshold.  keras.layers.Solarization.
+
+    addition_factor: how much is added, as a share. threshold_factor: where inverting begins, as a share.
+
+    >>> layers.Solarization()(dagir.Input((28, 28, 3)))
+    <Value solarization float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -38,21 +44,33 @@ class Solarization(Augmentation):
 
 
 class RandomBrightness(FloatAugmentation):
-    """Makes images lighter or darker.  keras.layers.RandomBrightness."""
+    """Makes images lighter or darker.  keras.layers.RandomBrightness.
+
+    >>> layers.RandomBrightness(0.2)(dagir.Input((28, 28, 3)))
+    <Value random_brightness float32[batch, 28, 28, 3]>
+    """
 
     def __init__(self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
 
 
 class RandomContrast(FloatAugmentation):
-    """Changes the contrast of images.  keras.layers.RandomContrast."""
+    """Changes the contrast of images.  keras.layers.RandomContrast.
+
+    >>> layers.RandomContrast(0.2)(dagir.Input((28, 28, 3)))
+    <Value random_contrast float32[batch, 28, 28, 3]>
+    """
 
     def __init__(self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
 
 
 class RandomColorDegeneration(FloatAugmentation):
-    """Takes colour out of images.  keras.layers.RandomColorDegeneration."""
+    """Takes colour out of images.  keras.layers.RandomColorDegeneration.
+
+    >>> layers.RandomColorDegeneration(0.2)(dagir.Input((28, 28, 3)))
+    <Value random_color_degeneration float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -66,7 +84,13 @@ class RandomColorDegeneration(FloatAugmentation):
 
 
 class RandomColorJitter(FloatAugmentation):
-    """Changes brightness, contrast, saturation and hue.  keras.layers.RandomColorJitter."""
+    """Changes brightness, contrast, saturation and hue.  keras.layers.RandomColorJitter.
+
+    brightness_factor, contrast_factor, saturation_factor, hue_factor: how far each changes.
+
+    >>> layers.RandomColorJitter()(dagir.Input((28, 28, 3)))
+    <Value random_color_jitter float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -83,7 +107,11 @@ class RandomColorJitter(FloatAugmentation):
 
 
 class RandomHue(FloatAugmentation):
-    """Turns the hues of images.  keras.layers.RandomHue."""
+    """Turns the hues of images.  keras.layers.RandomHue.
+
+    >>> layers.RandomHue(0.1)(dagir.Input((28, 28, 3)))
+    <Value random_hue float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -97,7 +125,11 @@ class RandomHue(FloatAugmentation):
 
 
 class RandomSaturation(FloatAugmentation):
-    """Changes the saturation of images.  keras.layers.RandomSaturation."""
+    """Changes the saturation of images.  keras.layers.RandomSaturation.
+
+    >>> layers.RandomSaturation(0.2)(dagir.Input((28, 28, 3)))
+    <Value random_saturation float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -111,7 +143,11 @@ class RandomSaturation(FloatAugmentation):
 
 
 class RandomInvert(FloatAugmentation):
-    """Inverts images.  keras.layers.RandomInvert."""
+    """Inverts images.  keras.layers.RandomInvert.
+
+    >>> layers.RandomInvert()(dagir.Input((28, 28, 3)))
+    <Value random_invert float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -125,7 +161,11 @@ class RandomInvert(FloatAugmentation):
 
 
 class RandomPosterization(FloatAugmentation):
-    """Leaves fewer bits to the values of images.  keras.layers.RandomPosterization."""
+    """Leaves fewer bits to the values of images.  keras.layers.RandomPosterization.
+
+    >>> layers.RandomPosterization(4)(dagir.Input((28, 28, 3)))
+    <Value random_posterization float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self,
@@ -139,7 +179,13 @@ class RandomPosterization(FloatAugmentation):
 
 
 class MixUp(FloatAugmentation):
-    """Blends images with others of the batch.  keras.layers.MixUp."""
+    """Blends images with others of the batch.  keras.layers.MixUp.
+
+    alpha: of the beta distribution that the shares are drawn from.
+
+    >>> layers.MixUp()(dagir.Input((28, 28, 3)))
+    <Value mix_up float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self, alpha: Any = 0.2, data_format: str | None = None, seed: int | None = None, **kwargs: Any
@@ -148,7 +194,11 @@ class MixUp(FloatAugmentation):
 
 
 class RandomGrayscale(Augmentation):
-    """Makes images grey.  keras.layers.RandomGrayscale."""
+    """Makes images grey.  keras.layers.RandomGrayscale.
+
+    >>> layers.RandomGrayscale()(dagir.Input((28, 28, 3)))
+    <Value random_grayscale float32[batch, 28, 28, 3]>
+    """
 
     def __init__(
         self, factor: Any = 0.5, data_format: str | None = None, seed: int | None = None, **kwargs: Any

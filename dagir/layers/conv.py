@@ -26,7 +26,7 @@ __all__ = [
 
 
 class _BaseConv(Layer):
-    """What all convolution layers share: the arguments, their checks, and the last step of the call."""
+    """The common part of convolution layers: the arguments, their checks, and the end of the call."""
 
     rank: ClassVar[int]
 
@@ -155,25 +155,37 @@ class _Conv(_BaseConv):
 
 
 class Conv1D(_Conv):
-    """Convolution over one axis, such as time; padding may be "causal".  keras.layers.Conv1D."""
+    """Convolution over one axis, such as time; padding may be "causal".  keras.layers.Conv1D.
+
+    >>> layers.Conv1D(8, 3)(dagir.Input((10, 4)))
+    <Value conv1d float32[batch, 8, 8]>
+    """
 
     rank = 1
 
 
 class Conv2D(_Conv):
-    """Convolution over height and width.  keras.layers.Conv2D."""
+    """Convolution over height and width.  keras.layers.Conv2D.
+
+    >>> layers.Conv2D(8, 3)(dagir.Input((28, 28, 3)))
+    <Value conv2d float32[batch, 26, 26, 8]>
+    """
 
     rank = 2
 
 
 class Conv3D(_Conv):
-    """Convolution over three axes.  keras.layers.Conv3D."""
+    """Convolution over three axes.  keras.layers.Conv3D.
+
+    >>> layers.Conv3D(8, 3)(dagir.Input((8, 28, 28, 3)))
+    <Value conv3d float32[batch, 6, 26, 26, 8]>
+    """
 
     rank = 3
 
 
 class _ConvTranspose(_BaseConv):
-    """The gradient of a convolution: what upsamples with a trained kernel."""
+    """A transposed convolution, the gradient of a convolution: it upsamples with a trained kernel."""
 
     def __init__(
         self,
@@ -224,19 +236,35 @@ class _ConvTranspose(_BaseConv):
 
 
 class Conv1DTranspose(_ConvTranspose):
-    """Transposed convolution over one axis.  keras.layers.Conv1DTranspose."""
+    """Transposed convolution over one axis.  keras.layers.Conv1DTranspose.
+
+    output_padding: what is added to the size of the result.
+
+    >>> layers.Conv1DTranspose(8, 3)(dagir.Input((10, 4)))
+    <Value conv1d_transpose float32[batch, 12, 8]>
+    """
 
     rank = 1
 
 
 class Conv2DTranspose(_ConvTranspose):
-    """Transposed convolution over height and width.  keras.layers.Conv2DTranspose."""
+    """Transposed convolution over height and width.  keras.layers.Conv2DTranspose.
+
+    output_padding: what is added to the size of the result.
+
+    >>> layers.Conv2DTranspose(8, 3)(dagir.Input((28, 28, 3)))
+    <Value conv2d_transpose float32[batch, 30, 30, 8]>
+    """
 
     rank = 2
 
 
 class Conv3DTranspose(_ConvTranspose):
-    """Transposed convolution over three axes; its output_padding comes late.  keras.layers.Conv3DTranspose."""
+    """Transposed convolution over three axes; its output_padding comes late.  keras.layers.Conv3DTranspose.
+
+    >>> layers.Conv3DTranspose(8, 3)(dagir.Input((8, 28, 28, 3)))
+    <Value conv3d_transpose float32[batch, 10, 30, 30, 8]>
+    """
 
     rank = 3
 
@@ -321,13 +349,21 @@ class _DepthwiseConv(_BaseConv):
 
 
 class DepthwiseConv1D(_DepthwiseConv):
-    """Depthwise convolution over one axis.  keras.layers.DepthwiseConv1D."""
+    """Depthwise convolution over one axis.  keras.layers.DepthwiseConv1D.
+
+    >>> layers.DepthwiseConv1D(3)(dagir.Input((10, 4)))
+    <Value depthwise_conv1d float32[batch, 8, 4]>
+    """
 
     rank = 1
 
 
 class DepthwiseConv2D(_DepthwiseConv):
-    """Depthwise convolution over height and width.  keras.layers.DepthwiseConv2D."""
+    """Depthwise convolution over height and width.  keras.layers.DepthwiseConv2D.
+
+    >>> layers.DepthwiseConv2D(3)(dagir.Input((28, 28, 3)))
+    <Value depthwise_conv2d float32[batch, 26, 26, 3]>
+    """
 
     rank = 2
 
@@ -385,12 +421,20 @@ class _SeparableConv(_BaseConv):
 
 
 class SeparableConv1D(_SeparableConv):
-    """Separable convolution over one axis.  keras.layers.SeparableConv1D."""
+    """Separable convolution over one axis.  keras.layers.SeparableConv1D.
+
+    >>> layers.SeparableConv1D(8, 3)(dagir.Input((10, 4)))
+    <Value separable_conv1d float32[batch, 8, 8]>
+    """
 
     rank = 1
 
 
 class SeparableConv2D(_SeparableConv):
-    """Separable convolution over height and width.  keras.layers.SeparableConv2D."""
+    """Separable convolution over height and width.  keras.layers.SeparableConv2D.
+
+    >>> layers.SeparableConv2D(8, 3)(dagir.Input((28, 28, 3)))
+    <Value separable_conv2d float32[batch, 26, 26, 8]>
+    """
 
     rank = 2

@@ -73,7 +73,7 @@ class ConvLSTMCell(Layer):
 
 
 class _ConvLSTM(_BaseConv, RNN):
-    """What all have. The input is convolved for all steps at once; a Scan holds the recurrent convolution alone."""
+    """The common part. The input is convolved for all steps at once; a Scan holds only the recurrent convolution."""
 
     def __init__(
         self,
@@ -180,18 +180,30 @@ class _ConvLSTM(_BaseConv, RNN):
 
 
 class ConvLSTM1D(_ConvLSTM):
-    """x: f[n, t, d, c] -> f[n, t, e, filters], or the last step's.  keras.layers.ConvLSTM1D."""
+    """x: f[n, t, d, c] -> f[n, t, e, filters], or the last step's.  keras.layers.ConvLSTM1D.
+
+    >>> layers.ConvLSTM1D(8, 3)(dagir.Input(("time", 10, 4)))
+    <Value conv_lstm1d float32[batch, 8, 8]>
+    """
 
     rank = 1
 
 
 class ConvLSTM2D(_ConvLSTM):
-    """x: f[n, t, d0, d1, c] -> f[n, t, e0, e1, filters], or the last step's.  keras.layers.ConvLSTM2D."""
+    """x: f[n, t, d0, d1, c] -> f[n, t, e0, e1, filters], or the last step's.  keras.layers.ConvLSTM2D.
+
+    >>> layers.ConvLSTM2D(8, 3)(dagir.Input(("time", 28, 28, 3)))
+    <Value conv_lstm2d float32[batch, 26, 26, 8]>
+    """
 
     rank = 2
 
 
 class ConvLSTM3D(_ConvLSTM):
-    """x: f[n, t, d0, d1, d2, c] -> f[n, t, e0, e1, e2, filters], or the last step's.  keras.layers.ConvLSTM3D."""
+    """x: f[n, t, d0, d1, d2, c] -> f[n, t, e0, e1, e2, filters], or the last step's.  keras.layers.ConvLSTM3D.
+
+    >>> layers.ConvLSTM3D(8, 3)(dagir.Input(("time", 8, 28, 28, 3)))
+    <Value conv_lstm3d float32[batch, 6, 26, 26, 8]>
+    """
 
     rank = 3

@@ -26,7 +26,13 @@ __all__ = [
 
 
 class InputLayer(Layer):
-    """The layer that stands for an input of a model.  keras.layers.InputLayer."""
+    """The layer of an input of a model.  keras.layers.InputLayer.
+
+    shape, batch_size, batch_shape: as for `Input`. sparse, ragged, input_tensor, optional: refused.
+
+    >>> layers.InputLayer(("time", 3), name="steps").output
+    <Value steps float32[batch, time, 3]>
+    """
 
     def __init__(
         self,
@@ -102,6 +108,10 @@ def Input(  # noqa: N802  # Keras's name
     The batch is the named size "batch" unless batch_size or batch_shape gives it. dtype: float32 by default.
     sparse, ragged, tensor and optional are Keras's, and refused. Returns a Value of dtype[batch, *shape].
     Raises ArgumentError.
+    An unknown argument is refused.
+
+    >>> dagir.Input(("time", 3), name="steps")
+    <Value steps float32[batch, time, 3]>
     """
     if unknown:
         raise unknown_argument(Input, sorted(unknown)[0])
@@ -120,7 +130,11 @@ def positive_int(layer: str, name: str, number: Any) -> int:
 
 
 class Dense(Layer):
-    """activation(x @ kernel + bias) on the last axis.  keras.layers.Dense."""
+    """activation(x @ kernel + bias) on the last axis.  keras.layers.Dense.
+
+    >>> layers.Dense(3)(dagir.Input((4,)))
+    <Value dense float32[batch, 3]>
+    """
 
     supports_masking = True
 
@@ -161,7 +175,11 @@ class Dense(Layer):
 
 
 class Identity(Layer):
-    """x itself.  keras.layers.Identity."""
+    """x itself.  keras.layers.Identity.
+
+    >>> layers.Identity()(dagir.Input((4,)))
+    <Value identity float32[batch, 4]>
+    """
 
     supports_masking = True
 
@@ -174,7 +192,7 @@ class Identity(Layer):
 
 
 class Embedding(Layer):
-    """Row `id` of a table for each id. With mask_zero, id 0 is padding and makes a mask.  keras.layers.Embedding."""
+    """Row `id` of a table for each id. With mask_zero, id 0 is padding and makes a mask.  keras.layers.Embedding.
 
     takes_floats = False  # what reads a model of Keras says so, whose layer takes any: 0.3 is row 0, yet no padding
     set_by_readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"takes_floats": bool}
@@ -230,6 +248,10 @@ class ReversibleEmbedding(Embedding):
     """Embedding that also goes back: called with reverse=True it projects from output_dim to input_dim.
 
     With tie_weights by the transposed table, else by a weight of its own. keras.layers.ReversibleEmbedding.
+    mask_zero: id 0 is masked. reverse_dtype: of the logits. logit_soft_cap: logits become cap * tanh(logits / cap).
+
+    >>> layers.ReversibleEmbedding(1000, 16)(dagir.Input(("time",), dtype="int32"))
+    <Value reversible_embedding float32[batch, time, 16]>
     """
 
     def __init__(
@@ -257,7 +279,7 @@ class ReversibleEmbedding(Embedding):
             self.reverse_embeddings = self.add_weight(shape, self.embeddings_initializer, name="reverse_embeddings")
 
     def check_dtype(self, inputs: Any) -> None:
-        """`call` decides: ids one way, features the other."""
+        """Nothing: `call` checks ids or features, by its direction."""
 
     def call(self, inputs: Value, reverse: bool = False) -> Value:
         """ids: int[*s] -> f[*s, output_dim]; with reverse, x: f[*s, output_dim] -> f[*s, input_dim]."""
@@ -278,4 +300,4 @@ class ReversibleEmbedding(Embedding):
         return ops.tanh(logits / self.logit_soft_cap) * self.logit_soft_cap
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        """None: `call` knows which way it goes, and sets the mask."""
+        """None: `call` knows the direction, and sets the mask itself."""

@@ -44,7 +44,7 @@ class Equation:
         )
 
     def sizes(self, shape: Sequence[Any], output: Sequence[Any]) -> tuple[list[Any], list[int], list[int], list[Any]]:
-        """The kernel's shape, its axes of input and of output units, and the full output shape, as Keras has them.
+        """The shape of the kernel, its input and output axes, and the full output shape, as in Keras.
 
         shape: of x. output: the shape of y without its first axis and without what the dots stand for.
         """
@@ -87,6 +87,10 @@ class EinsumDense(Layer):
 
     output_shape: of the result without its first axis; None for axes that x has. bias_axes: the subscripts of the
     result that the bias has.
+    gptq_unpacked_column_size: of quantized layers, refused.
+
+    >>> layers.EinsumDense("abc,cd->abd", output_shape=(None, 8), bias_axes="d")(dagir.Input(("time", 16)))
+    <Value einsum_dense float32[batch, time, 8]>
     """
 
     def __init__(

@@ -20,7 +20,7 @@ __all__ = [
 
 
 class HeadAttention(Layer):
-    """What attention of several heads shares: its masks, and the way from projections to a result."""
+    """The common part of multi-head attention: the masks, and the result from the projections."""
 
     supports_masking = True
     dropout: float
@@ -35,7 +35,7 @@ class HeadAttention(Layer):
             raise ArgumentError(f"{name} takes no dropout with flash_attention, as in Keras")
 
     def get_config(self) -> dict[str, Any]:
-        """Without flash_attention, which is about how Keras computes, on backends other than TensorFlow."""
+        """Without flash_attention: it chooses a kernel of Keras on other backends than TensorFlow."""
         config = super().get_config()
         config.pop("flash_attention", None)
         return config
@@ -51,7 +51,7 @@ class HeadAttention(Layer):
         return EinsumDense(equation, shape, activation, axes, name=name, dtype=self.dtype, **common)
 
     def _kept(self, masks: tuple[Value | None, Value | None, Value | None], attention_mask: Any) -> Value | None:
-        """bool [n, t, s]: the masks of query, value and key, and the attention mask, all together."""
+        """bool [n, t, s]: the masks of query, value and key, and the attention mask, combined with `and`."""
         found = None
         for mask, axis in zip(masks, (-1, -2, -2), strict=True):
             if mask is not None:
@@ -59,7 +59,8 @@ class HeadAttention(Layer):
         return both(None if attention_mask is None else ops.cast(attention_mask, "bool"), found)
 
     def _attend(self, q: Value, k: Value, v: Value, scale: float, kept: Value | None, causal: bool) -> Value:
-        """By the op. f[n, t, heads, d] each -> f[n, t, heads, c]; a row of which nothing counts gives a mean."""
+        """With the Attention op. f[n, t, heads, d] each -> f[n, t, heads, c]; a row that is all masked gives the
+        mean."""
         q, k, v = (ops.transpose(x, (0, 2, 1, 3)) for x in (q, k, v))
         y = ops.attention(q, k, v, None, _expanded(kept, 4, -3), scale, causal, self.sliding_window)
         return ops.transpose(y, (0, 2, 1, 3))
@@ -75,9 +76,15 @@ class MultiHeadAttention(HeadAttention):
     """Attention of `num_heads` projections of query, value and key, projected back.  keras.layers.MultiHeadAttention.
 
     attention_axes: the axes attended over, all between batch and features unless given. use_gate: the result times
-    the sigmoid of one more projection of the query. A row of which nothing counts gives the mean of the values; where
-    Keras computes the scores by themselves (dropout, return_attention_scores, inputs of other ranks than 3) it gives 0.
-    As in Keras it takes the masks of what it is called on: layers called on the same values later find none.
+    the sigmoid of one more projection of the query. A row without any score that counts gives the mean of the values;
+    where Keras computes the scores separately (dropout, return_attention_scores, inputs of other ranks than 3) it
+    gives 0. As in Keras, the call removes the masks of its inputs: layers that are called on the same values later
+    find none.
+    key_dim, value_dim: features of a head. output_shape: features of the result, the query's by default.
+
+    >>> x = dagir.Input(("time", 16))
+    >>> layers.MultiHeadAttention(num_heads=2, key_dim=8)(x, x)
+    <Value multi_head_attention/attention_output float32[batch, time, 16]>
     """
 
     def __init__(
@@ -156,14 +163,14 @@ class MultiHeadAttention(HeadAttention):
         return (y, scores) if return_attention_scores else y
 
     def _attach_masks(self, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
-        """The mask of the query goes on; query, value and key lose theirs, and a layer called later finds none."""
+        """The output gets the mask of the query. Query, value and key lose theirs for layers that are called later."""
         super()._attach_masks(args, kwargs, outputs)
         for each in (*args[:3], *(kwargs.get(name) for name in ("query", "value", "key"))):
             if isinstance(each, Value):
                 each.take_mask()
 
     def _scored(self, q: Value, k: Value, v: Value, kept: Value | None, causal: bool) -> tuple[Value, Value]:
-        """With the scores as a value of their own: f[n, *others, heads, *t, *s], over the axes attended over."""
+        """With the scores as a separate value f[n, *others, heads, *t, *s], over the attention axes."""
         axes = tuple(range(1, q.ndim - 2))
         if self.attention_axes is not None:
             axes = tuple(axis if axis >= 0 else q.ndim - 1 + axis for axis in self.attention_axes)
@@ -194,6 +201,12 @@ class GroupQueryAttention(HeadAttention):
     """MultiHeadAttention in which several heads of the query share a head of key and value.
 
     keras.layers.GroupQueryAttention.
+    head_dim: features of a head. num_query_heads, num_key_value_heads: the first is a multiple of the second.
+    use_gate: as for MultiHeadAttention.
+
+    >>> x = dagir.Input(("time", 16))
+    >>> layers.GroupQueryAttention(head_dim=8, num_query_heads=4, num_key_value_heads=2)(x, x)
+    <Value group_query_attention/attention_output float32[batch, time, 16]>
     """
 
     def __init__(
@@ -266,7 +279,7 @@ class GroupQueryAttention(HeadAttention):
         return (y, scores) if return_attention_scores else y
 
     def _scored(self, q: Value, k: Value, v: Value, kept: Value | None, causal: bool) -> tuple[Value, Value]:
-        """With the scores as a value of their own: f[n, heads, t, s]."""
+        """With the scores as a separate value f[n, heads, t, s]."""
         shared, groups = self.num_key_value_heads, self.num_query_heads // self.num_key_value_heads
         order = [head for head in range(shared) for _ in range(groups)]
         k, v = (x if groups == 1 else ops.take(x, order, axis=2) for x in (k, v))
@@ -277,7 +290,7 @@ class GroupQueryAttention(HeadAttention):
 
 
 def _softmax(scores: Value, kept: Value | None, axes: int) -> Value:
-    """Over the last axes; 0 where a score does not count, also in a row of which none does."""
+    """Softmax over the last axes; 0 where a score does not count, also in a row without any that counts."""
     over = tuple(range(-axes, 0))
     if kept is None:
         return ops.softmax(scores, over)

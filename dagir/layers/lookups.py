@@ -24,7 +24,7 @@ _MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 
 
 class _Lookup(Layer):
-    """The place of each term in a vocabulary: first the mask, where there is one, then what is not known, the terms."""
+    """The place of each term in a vocabulary: first the mask token, if any, then unknown terms, then the terms."""
 
     term: ClassVar[type]
     term_dtype: ClassVar[DType]
@@ -62,7 +62,7 @@ class _Lookup(Layer):
             self.set_vocabulary(vocabulary, idf_weights)
 
     def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
-        """Give the terms, with or without the mask and the tokens for what is not known before them.
+        """Set the terms, with or without the mask token and the tokens for unknown terms before them.
 
         idf_weights: one for each term, for tf_idf. A path is refused. Raises ArgumentError.
         """
@@ -100,7 +100,7 @@ class _Lookup(Layer):
             raise ArgumentError(f"{name} has {start + len(self.tokens)} tokens, above max_tokens={self.max_tokens}")
 
     def _set_idf(self, weights: Any, terms: int, before: int) -> None:
-        """What is not known weighs the average; what fills up to max_tokens weighs nothing."""
+        """Unknown terms get the average weight; padding up to max_tokens gets 0."""
         if weights.shape != (terms,):
             raise ArgumentError(f"idf_weights needs one number for each of {terms} terms, got {list(weights.shape)}")
         limits.spend("elements", self.depth, f"idf_weights of {self.depth:,} terms")
@@ -109,13 +109,13 @@ class _Lookup(Layer):
 
     @property
     def depth(self) -> int:
-        """How many different places there are, or max_tokens where that is filled up."""
+        """The number of places; max_tokens if they are padded to it."""
         if self.pad_to_max_tokens and self.max_tokens is not None:
             return self.max_tokens
         return self.vocabulary_size()
 
     def vocabulary_size(self) -> int:
-        """The number of terms, with the mask and the places for what is not known."""
+        """The number of terms, with the mask token and the places for unknown terms."""
         return self._start + len(self.tokens or [])
 
     @property
@@ -157,13 +157,13 @@ class _Lookup(Layer):
         return hot if self.output_mode != "tf_idf" else hot * as_value(np.asarray(self.idf_weights, self.dtype.numpy))
 
     def _places(self, x: Value, table: dict[Any, int]) -> Value:
-        """What is masked is at 0, or nowhere. Raises ArgumentError where what is not known would be hashed."""
+        """The place of each term; the mask token is at 0 or nowhere. Raises ArgumentError instead of hashing."""
         if self.mask_token is not None:
             table = {**table, self.mask_token: 0 if self._has_mask else -1}
         unknown = int(self._has_mask)
         if self.num_oov_indices == 1:
             return ops.lookup(x, tuple(table), tuple(table.values()), unknown)
-        if self.num_oov_indices == 0:  # an error, as in Keras: there is no such row to take
+        if self.num_oov_indices == 0:  # an error, as in Keras: the row does not exist
             size = max(self.vocabulary_size(), 1)
             rows = as_value(np.arange(size + 1, dtype=np.int64) - 1)
             return ops.take(rows, ops.lookup(x, tuple(table), tuple(v + 1 for v in table.values()), size + 1), axis=0)
@@ -198,14 +198,21 @@ class _Lookup(Layer):
         )
 
     def _idf_config(self) -> dict[str, Any]:
-        """The vocabulary with what stands before it, as only so each place has its own weight."""
+        """The vocabulary with the special tokens before it: only then each place has its own weight."""
         assert self.idf_weights is not None
         terms = self.get_vocabulary()
         return {"vocabulary": terms, "idf_weights": self.idf_weights[: len(terms)]}
 
 
 class IntegerLookup(_Lookup):
-    """The place of each integer in a vocabulary.  keras.layers.IntegerLookup."""
+    """The place of each integer in a vocabulary.  keras.layers.IntegerLookup.
+
+    vocabulary_dtype: int64 alone. oov_method: "floormod" alone, where num_oov_indices is above 1. salt: of
+    hashing, which is refused.
+
+    >>> layers.IntegerLookup(vocabulary=[7, 9])(dagir.Input(("time",), dtype="int64"))
+    <Value integer_lookup int64[batch, time]>
+    """
 
     term, term_dtype = int, DType.INT64
 
@@ -247,7 +254,13 @@ class IntegerLookup(_Lookup):
 
 
 class StringLookup(_Lookup):
-    """The place of each string in a vocabulary.  keras.layers.StringLookup."""
+    """The place of each string in a vocabulary.  keras.layers.StringLookup.
+
+    encoding: utf-8 alone. salt: of hashing, which is refused: num_oov_indices is 0 or 1.
+
+    >>> layers.StringLookup(vocabulary=["red", "blue"])(dagir.Input(("time",), dtype="string"))
+    <Value string_lookup int64[batch, time]>
+    """
 
     term, term_dtype = str, DType.STRING
 

@@ -15,7 +15,11 @@ __all__ = [
 
 
 class Masking(Layer):
-    """Make a mask: a step whose features all equal mask_value is masked, and set to 0.  keras.layers.Masking."""
+    """Make a mask: a step whose features all equal mask_value is masked, and set to 0.  keras.layers.Masking.
+
+    >>> layers.Masking()(dagir.Input(("time", 4)))
+    <Value masking float32[batch, time, 4]>
+    """
 
     supports_masking = True
 

@@ -1,4 +1,4 @@
-"""How masks come to a layer's call and to its outputs: as they do in Keras."""
+"""Which masks a layer's call gets and its outputs have, by Keras's rules."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _running: ContextVar[bool] = ContextVar("running", default=False)
 
 @contextmanager
 def as_it_runs() -> Iterator[None]:
-    """Within it, calls find the masks that a model of Keras finds that is no graph, and is never written as one."""
+    """Inside the `with` block, calls get the masks of a Keras model that is not functional: those at run time."""
     yield from _set_running(True)
 
 
 @contextmanager
 def as_it_is_written() -> Iterator[None]:
-    """Within it, calls find the masks that a functional model of Keras finds, whatever model runs it."""
+    """Inside the `with` block, calls get the masks of a functional Keras model: those from when it was built."""
     yield from _set_running(False)
 
 
@@ -44,10 +44,10 @@ def _set_running(whether: bool) -> Iterator[None]:
 
 
 def _keeps_written(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a functional Keras model keeps, for this call, the mask from when it was written.
+    """Whether a functional Keras model uses, for this call, the mask from when it was built.
 
-    It does so for layer(x), where `call` takes a mask; in any other call the layer looks at its inputs as it runs, from
-    which MultiHeadAttention may have taken theirs.
+    It does so for layer(x) if `call` takes a mask. In any other call the layer reads the masks of its inputs at run
+    time, and MultiHeadAttention may have removed them.
     """
     scope = current_scope.get()
     outer = scope.parent if scope is not None else None
@@ -57,10 +57,10 @@ def _keeps_written(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 
 def given_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The masks that a call takes, and gets although it was not given them, by the rule of Keras's Layer.__call__.
+    """The masks that a call gets without being given them, by the rule of Keras's Layer.__call__.
 
-    Where one argument alone holds tensors its masks are `mask`; where several do, those of each are `<argument>_mask`,
-    and `mask` is not filled.
+    If only one argument holds tensors, its masks are `mask`. If several do, the masks of each are `<argument>_mask`,
+    and `mask` is not set.
     """
     call = layer._called()
     if not _takes_masks(call):
@@ -81,7 +81,7 @@ def _takes_masks(call: Any) -> bool:
 
 
 def _is_tensor_argument(part: Any) -> bool:
-    """Whether Keras counts an argument among those that hold tensors: all of its leaves are tensors or None."""
+    """Whether an argument holds tensors by Keras's rule: all of its leaves are tensors or None."""
     if part is None or isinstance(part, (Value, Parameter, np.ndarray)):
         return part is not None
     nested = isinstance(part, (list, tuple, dict)) and len(part) > 0
@@ -89,7 +89,7 @@ def _is_tensor_argument(part: Any) -> bool:
 
 
 def attach_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
-    """Give the outputs of a call their masks: from the mask of the call, or else that of the first argument."""
+    """Set the masks of a call's outputs, from the mask of the call, else from that of the first argument."""
     inputs = args[0] if args else _first(layer._called(), kwargs)
     mask = carried = kwargs.get("mask")
     if mask is None:
@@ -101,14 +101,14 @@ def attach_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], ou
     masks = flatten(layer.compute_mask(inputs, mask))
     same = all(one is other for one, other in zip(flatten(mask), flatten(carried), strict=True))
     run = masks if same else flatten(layer.compute_mask(inputs, carried))
-    # one mask is that of the first output, as in Keras
+    # a single mask belongs to the first output, as in Keras
     for value, found, other in zip_longest(flatten(outputs), masks, run):
         if value is not None and found is not None and value.mask is None:
             value.attach_mask(found, other, taken=other is None)
 
 
 def _first(call: Any, kwargs: dict[str, Any]) -> Any:
-    """What the first parameter gets; the first that is given, for a call that names none of them."""
+    """The argument of the first parameter; the first argument that is given, if that one is not."""
     named = (kwargs[name] for name in signature(call).parameters if name in kwargs)
     return next(named, next(iter(kwargs.values())))
 

@@ -35,7 +35,7 @@ _EPSILON = 1e-7  # keras.config.epsilon()
 
 
 class _Merge(Layer):
-    """Elementwise over a list; where ranks differ, axes of size 1 come in behind the batch."""
+    """Elementwise over a list; values of lower rank get axes of size 1 after the batch axis."""
 
     supports_masking = True
 
@@ -71,7 +71,7 @@ class _Merge(Layer):
             )
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Unmasked where any input is; none where an input has no mask."""
+        """True where any input's mask is; None if an input has no mask."""
         if not isinstance(mask, (list, tuple)) or any(each is None for each in mask):
             return None
         return reduce(ops.logical_or, mask)
@@ -89,7 +89,7 @@ def _spread(mask: Value | None, value: Value) -> Value | None:
 
 
 def _merged_within_masks(function: Callable[[Any, Any], Value], values: list[Value]) -> Value:
-    """Masked elements do not count: where one of two is masked, the other is the result."""
+    """Masked elements do not count: if one of two is masked, the other one is the result."""
     merged, merged_mask = values[0], _spread(values[0].carried_mask, values[0])
     for value in values[1:]:
         mask = _spread(value.carried_mask, value)
@@ -102,14 +102,22 @@ def _merged_within_masks(function: Callable[[Any, Any], Value], values: list[Val
 
 
 class Add(_Merge):
-    """The sum.  keras.layers.Add."""
+    """The sum.  keras.layers.Add.
+
+    >>> layers.Add()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value add float32[batch, 4]>
+    """
 
     def _merge(self, values: list[Value]) -> Value:
         return reduce(ops.add, values)
 
 
 class Subtract(_Merge):
-    """The first less the second.  keras.layers.Subtract."""
+    """The first less the second.  keras.layers.Subtract.
+
+    >>> layers.Subtract()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value subtract float32[batch, 4]>
+    """
 
     def _merge(self, values: list[Value]) -> Value:
         first, second = self._listed(values, 2)
@@ -117,7 +125,11 @@ class Subtract(_Merge):
 
 
 class Multiply(_Merge):
-    """The product; a masked element counts as 1, and one masked everywhere gives 0.  keras.layers.Multiply."""
+    """The product. A masked element counts as 1; the product of masked elements only is 0.  keras.layers.Multiply.
+
+    >>> layers.Multiply()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value multiply float32[batch, 4]>
+    """
 
     def _merge(self, values: list[Value]) -> Value:
         masks = [_spread(value.carried_mask, value) for value in values]
@@ -128,7 +140,11 @@ class Multiply(_Merge):
 
 
 class Average(_Merge):
-    """The mean.  keras.layers.Average."""
+    """The mean.  keras.layers.Average.
+
+    >>> layers.Average()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value average float32[batch, 4]>
+    """
 
     def _merge(self, values: list[Value]) -> Value:
         total = reduce(ops.add, values)
@@ -136,21 +152,33 @@ class Average(_Merge):
 
 
 class Maximum(_Merge):
-    """The largest, of those not masked.  keras.layers.Maximum."""
+    """The largest, of those not masked.  keras.layers.Maximum.
+
+    >>> layers.Maximum()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value maximum float32[batch, 4]>
+    """
 
     def _merge(self, values: list[Value]) -> Value:
         return _merged_within_masks(ops.maximum, values)
 
 
 class Minimum(_Merge):
-    """The smallest, of those not masked.  keras.layers.Minimum."""
+    """The smallest, of those not masked.  keras.layers.Minimum.
+
+    >>> layers.Minimum()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value minimum float32[batch, 4]>
+    """
 
     def _merge(self, values: list[Value]) -> Value:
         return _merged_within_masks(ops.minimum, values)
 
 
 class Concatenate(_Merge):
-    """The values joined along an axis.  keras.layers.Concatenate."""
+    """The values joined along an axis.  keras.layers.Concatenate.
+
+    >>> layers.Concatenate()([dagir.Input((4,)), dagir.Input((4,))])
+    <Value concatenate float32[batch, 8]>
+    """
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -163,7 +191,7 @@ class Concatenate(_Merge):
         return ops.concatenate(self._listed(inputs), self.axis)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """The masks joined, values without one all unmasked; a step counts where any of its channels does."""
+        """The masks joined; a value without a mask has one of True. A step counts if any of its channels does."""
         if not isinstance(mask, (list, tuple)) or all(each is None for each in mask):
             return None
         joined = [_full_mask(value, each) for value, each in zip(inputs, mask, strict=True)]
@@ -171,7 +199,7 @@ class Concatenate(_Merge):
 
 
 def _full_mask(value: Value, mask: Value | None) -> Value:
-    """A mask with every axis and size of the value."""
+    """The mask, broadcast to the shape of the value."""
     if mask is not None and mask.ndim >= value.ndim:
         return mask
     ones = ops.logical_or(ops.equal(value, value), True)
@@ -183,7 +211,13 @@ def _full_mask(value: Value, mask: Value | None) -> Value:
 
 
 class Dot(_Merge):
-    """Products summed along an axis of each, batch by batch; cosines with normalize.  keras.layers.Dot."""
+    """Products summed along an axis of each, batch by batch; cosines with normalize.  keras.layers.Dot.
+
+    axes: the axis of each, or one for both.
+
+    >>> layers.Dot(axes=1)([dagir.Input((4,)), dagir.Input((4,))])
+    <Value dot float32[batch, 1]>
+    """
 
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -224,7 +258,7 @@ class Dot(_Merge):
 
 
 def _unit(value: Value, axis: int) -> Value:
-    """Length 1 along the axis, and a vector of length 0 stays 0."""
+    """Vectors of length 1 along the axis; a vector of length 0 stays 0."""
     inverse = ops.rsqrt(ops.sum(ops.square(value), axis, keepdims=True))
     return ops.multiply(value, ops.minimum(inverse, 1 / _EPSILON))
 
@@ -238,40 +272,72 @@ def _equation(rank1: int, rank2: int, axes: Sequence[int]) -> str:
 
 
 def add(inputs: Sequence[Value], **kwargs: Any) -> Value:
-    """The sum of a list of values, as a layer of its own."""
+    """The sum of a list of values, as a layer of its own.
+
+    >>> layers.add([dagir.Input((4,)), dagir.Input((4,))])
+    <Value add float32[batch, 4]>
+    """
     return Add(**kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def subtract(inputs: Sequence[Value], **kwargs: Any) -> Value:
-    """The first of two values less the second, as a layer of its own."""
+    """The first of two values less the second, as a layer of its own.
+
+    >>> layers.subtract([dagir.Input((4,)), dagir.Input((4,))])
+    <Value subtract float32[batch, 4]>
+    """
     return Subtract(**kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def multiply(inputs: Sequence[Value], **kwargs: Any) -> Value:
-    """The product of a list of values, as a layer of its own."""
+    """The product of a list of values, as a layer of its own.
+
+    >>> layers.multiply([dagir.Input((4,)), dagir.Input((4,))])
+    <Value multiply float32[batch, 4]>
+    """
     return Multiply(**kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def average(inputs: Sequence[Value], **kwargs: Any) -> Value:
-    """The mean of a list of values, as a layer of its own."""
+    """The mean of a list of values, as a layer of its own.
+
+    >>> layers.average([dagir.Input((4,)), dagir.Input((4,))])
+    <Value average float32[batch, 4]>
+    """
     return Average(**kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def maximum(inputs: Sequence[Value], **kwargs: Any) -> Value:
-    """The largest of a list of values, as a layer of its own."""
+    """The largest of a list of values, as a layer of its own.
+
+    >>> layers.maximum([dagir.Input((4,)), dagir.Input((4,))])
+    <Value maximum float32[batch, 4]>
+    """
     return Maximum(**kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def minimum(inputs: Sequence[Value], **kwargs: Any) -> Value:
-    """The smallest of a list of values, as a layer of its own."""
+    """The smallest of a list of values, as a layer of its own.
+
+    >>> layers.minimum([dagir.Input((4,)), dagir.Input((4,))])
+    <Value minimum float32[batch, 4]>
+    """
     return Minimum(**kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def concatenate(inputs: Sequence[Value], axis: int = -1, **kwargs: Any) -> Value:
-    """A list of values joined along an axis, as a layer of its own."""
+    """A list of values joined along an axis, as a layer of its own.
+
+    >>> layers.concatenate([dagir.Input((4,)), dagir.Input((4,))])
+    <Value concatenate float32[batch, 8]>
+    """
     return Concatenate(axis=axis, **kwargs)(inputs)  # type: ignore[no-any-return]
 
 
 def dot(inputs: Sequence[Value], axes: int | Sequence[int] = -1, **kwargs: Any) -> Value:
-    """Products of two values summed along an axis of each, as a layer of its own."""
+    """Products of two values summed along an axis of each, as a layer of its own.
+
+    >>> layers.dot([dagir.Input((4,)), dagir.Input((4,))], axes=1)
+    <Value dot float32[batch, 1]>
+    """
     return Dot(axes=axes, **kwargs)(inputs)  # type: ignore[no-any-return]

@@ -30,7 +30,7 @@ def _epsilon(layer: str, epsilon: Any) -> float:
 
 
 def _root_of(initializer: Any) -> Initializer:
-    """The deviation that belongs to an initial variance."""
+    """An initializer of the deviation, from that of the variance."""
     make = initializers.get(initializer)
 
     def initialize(shape: tuple[int, ...], dtype: DType) -> Array:
@@ -44,6 +44,11 @@ class BatchNormalization(Layer):
     """(x - moving_mean) / sqrt(moving_variance + epsilon) * gamma + beta, along `axis`.
 
     Training, which Keras does, normalizes by the statistics of the batch instead.  keras.layers.BatchNormalization.
+    momentum: of the moving statistics, in training. renorm: three more weights, which training alone reads, as it does
+    renorm_clipping, renorm_momentum and synchronized.
+
+    >>> layers.BatchNormalization()(dagir.Input((4,)))
+    <Value batch_normalization float32[batch, 4]>
     """
 
     supports_masking = True
@@ -98,7 +103,7 @@ class BatchNormalization(Layer):
             statistic("renorm_stddev", deviation)
 
     def call(self, inputs: Value, training: Any = None, mask: Any = None) -> Value:
-        """x: f[*s] -> f[*s]; a mask matters to the statistics of training alone."""
+        """x: f[*s] -> f[*s]; a mask is only for the statistics in training."""
         values = [
             None if weight is None else as_value(weight)
             for weight in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
@@ -116,7 +121,13 @@ def _axes(layer: str, axis: Any) -> list[int]:
 
 
 class LayerNormalization(Layer):
-    """Zero mean and unit variance over `axis`, times gamma, plus beta.  keras.layers.LayerNormalization."""
+    """Zero mean and unit variance over `axis`, times gamma, plus beta.  keras.layers.LayerNormalization.
+
+    rms_scaling: leave the mean where it is, and add no beta.
+
+    >>> layers.LayerNormalization()(dagir.Input((4,)))
+    <Value layer_normalization float32[batch, 4]>
+    """
 
     supports_masking = True
 
@@ -154,14 +165,14 @@ class LayerNormalization(Layer):
         gamma, beta = (_in_order(weight, inputs, axes) for weight in (self.gamma, self.beta))
         if not self.rms_scaling:
             return ops.layer_normalization(inputs, gamma, beta, axes, self.epsilon)
-        # Keras's name says root mean square; what it divides by is the deviation, and the mean stays
+        # despite the name, Keras divides by the deviation, and the mean stays
         shape = [size if axis in axes else 1 for axis, size in enumerate(inputs.type.shape)]
         scale = ops.rsqrt(ops.var(inputs, axis=axes, keepdims=True) + self.epsilon)
         return inputs * scale * ops.reshape(gamma, shape)
 
 
 def _in_order(weight: Parameter | None, inputs: Value, axes: tuple[int, ...]) -> Value | None:
-    """For axes written from both ends, such as [-1, 1], Keras sorts the sizes of the weight so, its elements not."""
+    """For axes written as [-1, 1], Keras sorts the sizes of the weight, but not its elements."""
     if weight is None:
         return None
     shape = tuple(inputs.type.shape[axis] for axis in axes)
@@ -172,6 +183,9 @@ class GroupNormalization(Layer):
     """Mean 0 and variance 1 in each of `groups` parts of an axis (-1: one for each channel).
 
     keras.layers.GroupNormalization.
+
+    >>> layers.GroupNormalization(groups=2)(dagir.Input((4,)))
+    <Value group_normalization float32[batch, 4]>
     """
 
     supports_masking = True
@@ -213,7 +227,11 @@ class GroupNormalization(Layer):
 
 
 class RMSNormalization(Layer):
-    """x over its root mean square along `axis`, times scale.  keras.layers.RMSNormalization."""
+    """x over its root mean square along `axis`, times scale.  keras.layers.RMSNormalization.
+
+    >>> layers.RMSNormalization()(dagir.Input((4,)))
+    <Value rms_normalization float32[batch, 4]>
+    """
 
     def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -230,12 +248,16 @@ class RMSNormalization(Layer):
         axes = tuple(normalize_axis(axis, x.ndim) for axis in self.axis)
         if axes == tuple(range(axes[0], x.ndim)):
             return ops.rms_normalization(x, self.scale, axes, self.epsilon)
-        # Keras broadcasts the scale along the last axes, whichever it was made for
+        # Keras always broadcasts the scale along the last axes
         return ops.rms_normalization(x, None, axes, self.epsilon) * self.scale.value
 
 
 class UnitNormalization(Layer):
-    """x over its Euclidean norm along `axis`.  keras.layers.UnitNormalization."""
+    """x over its Euclidean norm along `axis`.  keras.layers.UnitNormalization.
+
+    >>> layers.UnitNormalization()(dagir.Input((4,)))
+    <Value unit_normalization float32[batch, 4]>
+    """
 
     supports_masking = True
 
@@ -244,7 +266,7 @@ class UnitNormalization(Layer):
         self.axis = _axes("UnitNormalization", axis)
 
     def call(self, inputs: Value) -> Value:
-        """x: f[*s] -> f[*s]; where the norm is 0 so is the result."""
+        """x: f[*s] -> f[*s]; if the norm is 0, so is the result."""
         squares = ops.sum(ops.square(inputs), axis=self.axis, keepdims=True)
         largest = inf if inputs.dtype is DType.FLOAT16 else 1e12  # which float16 rounds to infinity, in Keras too
         return inputs * ops.minimum(ops.rsqrt(squares), largest)

@@ -1,4 +1,5 @@
-"""Arguments of layers as plain numbers of Python: NumPy's are taken, as in Keras, and no configuration has them."""
+"""Arguments of layers as plain Python numbers: NumPy's are accepted, as in Keras, but never stored in a
+configuration."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import numpy as np
 from dagir.layers.arguments import signature
 
 _ODD = (np.generic, np.ndarray, type, list, tuple)
-_COUNTS = frozenset(  # arguments that are whole numbers, or one for each axis: an array of them is a tuple
+_COUNTS = frozenset(  # arguments of ints: an array of them becomes a tuple
     (
         *("axes", "axis", "batch_shape", "cropping", "dilation_rate", "dims", "kernel_size", "noise_shape"),
         *("output_padding", "output_shape", "output_size", "padding", "pool_size", "shape", "shared_axes", "size"),
@@ -20,21 +21,21 @@ _COUNTS = frozenset(  # arguments that are whole numbers, or one for each axis: 
 
 
 def are_plain(args: Iterable[Any]) -> bool:
-    """Whether none of these arguments needs to be looked at: most are not even tuples."""
+    """A quick check: whether all of these arguments are plain already."""
     return not any(map(_is_odd, args))
 
 
 def plain_arguments(
     init: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What a constructor is given, with Python's numbers in place of NumPy's; arrays of numbers that are data stay."""
+    """The arguments of a constructor with Python numbers instead of NumPy's; arrays that are data stay arrays."""
     names = list(signature(init).parameters)[1 : len(args) + 1]
     names += [""] * (len(args) - len(names))
     return tuple(map(plain, names, args)), {name: plain(name, value) for name, value in kwargs.items()}
 
 
 def plain(name: str, value: Any) -> Any:
-    """One argument as a plain Python value; the class of an activation layer is a layer of it."""
+    """One argument as a plain Python value; the class of an activation layer becomes an instance."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -86,7 +86,11 @@ class _Pooling(Layer):
 
 
 class MaxPooling1D(_Pooling):
-    """The largest of each window of steps.  keras.layers.MaxPooling1D."""
+    """The largest of each window of steps.  keras.layers.MaxPooling1D.
+
+    >>> layers.MaxPooling1D(2)(dagir.Input((10, 4)))
+    <Value max_pooling1d float32[batch, 5, 4]>
+    """
 
     rank, op = 1, ops.MaxPool
 
@@ -104,7 +108,11 @@ class MaxPooling1D(_Pooling):
 
 
 class MaxPooling2D(_Pooling):
-    """The largest of each window of pixels.  keras.layers.MaxPooling2D."""
+    """The largest of each window of pixels.  keras.layers.MaxPooling2D.
+
+    >>> layers.MaxPooling2D(2)(dagir.Input((28, 28, 3)))
+    <Value max_pooling2d float32[batch, 14, 14, 3]>
+    """
 
     rank, op = 2, ops.MaxPool
 
@@ -122,7 +130,11 @@ class MaxPooling2D(_Pooling):
 
 
 class MaxPooling3D(_Pooling):
-    """The largest of each window of voxels.  keras.layers.MaxPooling3D."""
+    """The largest of each window of voxels.  keras.layers.MaxPooling3D.
+
+    >>> layers.MaxPooling3D(2)(dagir.Input((8, 28, 28, 3)))
+    <Value max_pooling3d float32[batch, 4, 14, 14, 3]>
+    """
 
     rank, op = 3, ops.MaxPool
 
@@ -158,25 +170,37 @@ class _AveragePooling(_Pooling):
 
 
 class AveragePooling1D(_AveragePooling):
-    """The mean of each window of steps.  keras.layers.AveragePooling1D."""
+    """The mean of each window of steps.  keras.layers.AveragePooling1D.
+
+    >>> layers.AveragePooling1D(2)(dagir.Input((10, 4)))
+    <Value average_pooling1d float32[batch, 5, 4]>
+    """
 
     rank = 1
 
 
 class AveragePooling2D(_AveragePooling):
-    """The mean of each window of pixels.  keras.layers.AveragePooling2D."""
+    """The mean of each window of pixels.  keras.layers.AveragePooling2D.
+
+    >>> layers.AveragePooling2D(2)(dagir.Input((28, 28, 3)))
+    <Value average_pooling2d float32[batch, 14, 14, 3]>
+    """
 
     rank = 2
 
 
 class AveragePooling3D(_AveragePooling):
-    """The mean of each window of voxels.  keras.layers.AveragePooling3D."""
+    """The mean of each window of voxels.  keras.layers.AveragePooling3D.
+
+    >>> layers.AveragePooling3D(2)(dagir.Input((8, 28, 28, 3)))
+    <Value average_pooling3d float32[batch, 4, 14, 14, 3]>
+    """
 
     rank = 3
 
 
 class _GlobalPooling(Layer):
-    """One number for each channel, from all places."""
+    """One number for each channel, over all places."""
 
     rank: ClassVar[int]
 
@@ -206,7 +230,11 @@ class _GlobalMaxPooling(_GlobalPooling):
 
 
 class GlobalAveragePooling1D(_GlobalPooling):
-    """The mean over all steps, over the unmasked ones where there is a mask.  keras.layers.GlobalAveragePooling1D."""
+    """The mean over all steps, over the unmasked ones where there is a mask.  keras.layers.GlobalAveragePooling1D.
+
+    >>> layers.GlobalAveragePooling1D()(dagir.Input((10, 4)))
+    <Value global_average_pooling1d float32[batch, 4]>
+    """
 
     rank = 1
     supports_masking = True
@@ -225,31 +253,51 @@ class GlobalAveragePooling1D(_GlobalPooling):
 
 
 class GlobalAveragePooling2D(_GlobalAveragePooling):
-    """The mean over all pixels.  keras.layers.GlobalAveragePooling2D."""
+    """The mean over all pixels.  keras.layers.GlobalAveragePooling2D.
+
+    >>> layers.GlobalAveragePooling2D()(dagir.Input((28, 28, 3)))
+    <Value global_average_pooling2d float32[batch, 3]>
+    """
 
     rank = 2
 
 
 class GlobalAveragePooling3D(_GlobalAveragePooling):
-    """The mean over all voxels.  keras.layers.GlobalAveragePooling3D."""
+    """The mean over all voxels.  keras.layers.GlobalAveragePooling3D.
+
+    >>> layers.GlobalAveragePooling3D()(dagir.Input((8, 28, 28, 3)))
+    <Value global_average_pooling3d float32[batch, 3]>
+    """
 
     rank = 3
 
 
 class GlobalMaxPooling1D(_GlobalMaxPooling):
-    """The largest over all steps.  keras.layers.GlobalMaxPooling1D."""
+    """The largest over all steps.  keras.layers.GlobalMaxPooling1D.
+
+    >>> layers.GlobalMaxPooling1D()(dagir.Input((10, 4)))
+    <Value global_max_pooling1d float32[batch, 4]>
+    """
 
     rank = 1
 
 
 class GlobalMaxPooling2D(_GlobalMaxPooling):
-    """The largest over all pixels.  keras.layers.GlobalMaxPooling2D."""
+    """The largest over all pixels.  keras.layers.GlobalMaxPooling2D.
+
+    >>> layers.GlobalMaxPooling2D()(dagir.Input((28, 28, 3)))
+    <Value global_max_pooling2d float32[batch, 3]>
+    """
 
     rank = 2
 
 
 class GlobalMaxPooling3D(_GlobalMaxPooling):
-    """The largest over all voxels.  keras.layers.GlobalMaxPooling3D."""
+    """The largest over all voxels.  keras.layers.GlobalMaxPooling3D.
+
+    >>> layers.GlobalMaxPooling3D()(dagir.Input((8, 28, 28, 3)))
+    <Value global_max_pooling3d float32[batch, 3]>
+    """
 
     rank = 3
 

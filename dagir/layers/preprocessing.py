@@ -22,7 +22,11 @@ _EPSILON = 1e-7  # keras.config.epsilon()
 
 
 class Rescaling(Layer):
-    """x * scale + offset, each a number or an array that broadcasts, after a cast.  keras.layers.Rescaling."""
+    """x * scale + offset, each a number or an array that broadcasts, after a cast.  keras.layers.Rescaling.
+
+    >>> layers.Rescaling(1.0 / 255)(dagir.Input((28, 28, 3)))
+    <Value rescaling float32[batch, 28, 28, 3]>
+    """
 
     supports_masking = True
 
@@ -50,6 +54,9 @@ class Normalization(Layer):
 
     They are given, or weights that `adapt` computes. invert: mean + x * max(sqrt(variance), 1e-7).
     keras.layers.Normalization.
+
+    >>> layers.Normalization(mean=0.5, variance=4.0)(dagir.Input((3,)))
+    <Value normalization float32[batch, 3]>
     """
 
     supports_masking = True
@@ -80,7 +87,7 @@ class Normalization(Layer):
             )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """mean and variance, with the sizes of the axes, and count, which old files have; none where they are given."""
+        """mean, variance [sizes of the axes] and count, which old files have; no weights if they are given."""
         rank = len(input_shape)
         self._kept = sorted(normalize_axis(axis, rank) for axis in self.axis)
         sizes = tuple(input_shape[axis] for axis in self._kept)
@@ -107,7 +114,7 @@ class Normalization(Layer):
         return mean + x * deviation if self.invert else (x - mean) / deviation
 
     def _align(self, array: Array) -> Array:
-        """The last axes of what was given on the last of the kept axes. Raises ShapeError."""
+        """The given statistics, aligned with the last of the kept axes. Raises ShapeError."""
         shape = [1] * len(self._aligned)
         for axis, size in zip(self._kept[len(self._kept) - array.ndim :], array.shape, strict=True):
             shape[axis] = size
@@ -150,7 +157,7 @@ class Normalization(Layer):
 
 
 def _merged(first: tuple[int, Array, Array] | None, second: tuple[int, Array, Array]) -> tuple[int, Array, Array]:
-    """The statistics of two parts together, by the lack-of-fit sum of squares."""
+    """The mean and variance of two parts together."""
     if first is None:
         return second
     (n, mean, variance), (m, other, other_variance) = first, second

@@ -21,7 +21,7 @@ REFUSED: dict[str, str] = {
 
 
 def refusal(name: str) -> UnknownName | None:
-    """The error for a layer of Keras that is refused, with the reason; None for any other name."""
+    """The error with the reason, for a layer of Keras that is refused; None for any other name."""
     if name not in REFUSED:
         return None
     return UnknownName(

@@ -51,6 +51,9 @@ class Dropout(_Noise):
     """In training a share `rate` of the elements is 0, the rest scaled up.  keras.layers.Dropout.
 
     noise_shape: what is dropped together has size 1 there; None is the size of x.
+
+    >>> layers.Dropout(0.5)(dagir.Input((4,)))
+    <Value dropout float32[batch, 4]>
     """
 
     def __init__(
@@ -77,14 +80,24 @@ def _noise_shape(layer: str, shape: Any) -> tuple[int | None, ...] | None:
 
 
 class AlphaDropout(Dropout):
-    """Dropout that keeps mean and variance, for selu.  keras.layers.AlphaDropout."""
+    """Dropout that keeps mean and variance, for selu.  keras.layers.AlphaDropout.
+
+    rate: the share that is dropped. noise_shape: what is dropped together has size 1 there.
+
+    >>> layers.AlphaDropout(0.5)(dagir.Input((4,)))
+    <Value alpha_dropout float32[batch, 4]>
+    """
 
     def _op(self, inputs: Value) -> Op:
         return ops.AlphaDropout(self.rate, self.noise_shape, self.seed)
 
 
 class GaussianDropout(_Noise):
-    """In training times normal noise around 1 of deviation sqrt(rate / (1 - rate)).  keras.layers.GaussianDropout."""
+    """In training times normal noise around 1 of deviation sqrt(rate / (1 - rate)).  keras.layers.GaussianDropout.
+
+    >>> layers.GaussianDropout(0.5)(dagir.Input((4,)))
+    <Value gaussian_dropout float32[batch, 4]>
+    """
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -95,7 +108,13 @@ class GaussianDropout(_Noise):
 
 
 class GaussianNoise(_Noise):
-    """In training plus normal noise.  keras.layers.GaussianNoise."""
+    """In training plus normal noise.  keras.layers.GaussianNoise.
+
+    stddev: its standard deviation.
+
+    >>> layers.GaussianNoise(0.5)(dagir.Input((4,)))
+    <Value gaussian_noise float32[batch, 4]>
+    """
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -131,7 +150,13 @@ class _SpatialDropout(_Noise):
 
 
 class SpatialDropout1D(_SpatialDropout):
-    """Dropout of whole features of f[n, t, c].  keras.layers.SpatialDropout1D."""
+    """Dropout of whole features of f[n, t, c].  keras.layers.SpatialDropout1D.
+
+    rate: the share that is dropped.
+
+    >>> layers.SpatialDropout1D(0.5)(dagir.Input((10, 4)))
+    <Value spatial_dropout1d float32[batch, 10, 4]>
+    """
 
     rank = 1
 
@@ -156,19 +181,35 @@ class _LaidOutDropout(_SpatialDropout):
 
 
 class SpatialDropout2D(_LaidOutDropout):
-    """Dropout of whole channels of images.  keras.layers.SpatialDropout2D."""
+    """Dropout of whole channels of images.  keras.layers.SpatialDropout2D.
+
+    rate: the share that is dropped.
+
+    >>> layers.SpatialDropout2D(0.5)(dagir.Input((28, 28, 3)))
+    <Value spatial_dropout2d float32[batch, 28, 28, 3]>
+    """
 
     rank = 2
 
 
 class SpatialDropout3D(_LaidOutDropout):
-    """Dropout of whole channels of volumes.  keras.layers.SpatialDropout3D."""
+    """Dropout of whole channels of volumes.  keras.layers.SpatialDropout3D.
+
+    rate: the share that is dropped.
+
+    >>> layers.SpatialDropout3D(0.5)(dagir.Input((8, 28, 28, 3)))
+    <Value spatial_dropout3d float32[batch, 8, 28, 28, 3]>
+    """
 
     rank = 3
 
 
 class ActivityRegularization(Layer):
-    """x; in training its size adds l1 * sum(|x|) + l2 * sum(x**2) to the loss.  keras.layers.ActivityRegularization."""
+    """x; in training its size adds l1 * sum(|x|) + l2 * sum(x**2) to the loss.  keras.layers.ActivityRegularization.
+
+    >>> layers.ActivityRegularization(l2=0.01)(dagir.Input((4,)))
+    <Value activity_regularization float32[batch, 4]>
+    """
 
     supports_masking = True
 

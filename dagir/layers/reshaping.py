@@ -31,7 +31,11 @@ __all__ = [
 
 
 class Flatten(Layer):
-    """Everything behind the batch on one axis; channels_first moves the channels last before.  keras.layers.Flatten."""
+    """All axes after the batch as one; channels_first moves the channels to the end first.  keras.layers.Flatten.
+
+    >>> layers.Flatten()(dagir.Input((28, 28, 3)))
+    <Value flatten float32[batch, 2352]>
+    """
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -52,7 +56,13 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """The axes behind the batch in another shape; one size may be -1.  keras.layers.Reshape."""
+    """The axes after the batch in another shape; one size may be -1.  keras.layers.Reshape.
+
+    target_shape: sizes, without the batch.
+
+    >>> layers.Reshape((7, -1))(dagir.Input((28,)))
+    <Value reshape float32[batch, 7, 4]>
+    """
 
     def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -68,7 +78,7 @@ class Reshape(Layer):
             )
 
     def call(self, inputs: Value) -> Value:
-        """x: t[n, *s] -> t[n, *target_shape]. None is worked out as -1 is, or keeps the size that its axis has."""
+        """x: t[n, *s] -> t[n, *target_shape]. None is inferred as -1 is, or keeps the size of its axis."""
         batch, *sizes = inputs.type.shape
         target: list[Any] = list(self.target_shape)
         if target.count(None) == 1 and -1 not in target:
@@ -85,7 +95,13 @@ class Reshape(Layer):
 
 
 class Permute(Layer):
-    """The axes behind the batch in another order, counted from 1.  keras.layers.Permute."""
+    """The axes after the batch in another order, counted from 1.  keras.layers.Permute.
+
+    dims: for each axis of the result the axis of the input.
+
+    >>> layers.Permute((2, 1))(dagir.Input((10, 4)))
+    <Value permute float32[batch, 4, 10]>
+    """
 
     def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -100,7 +116,11 @@ class Permute(Layer):
 
 
 class RepeatVector(Layer):
-    """The vector n times, as a sequence.  keras.layers.RepeatVector."""
+    """The vector n times, as a sequence.  keras.layers.RepeatVector.
+
+    >>> layers.RepeatVector(5)(dagir.Input((4,)))
+    <Value repeat_vector float32[batch, 5, 4]>
+    """
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -122,7 +142,7 @@ def _pairs(layer: str, name: str, value: Any, rank: int) -> tuple[tuple[int, ...
 
 
 class _Edges(Layer):
-    """What padding and cropping share: pairs for the spatial axes, put on the axes of the input."""
+    """The common part of padding and cropping: a pair for each spatial axis, mapped to the axes of the input."""
 
     rank: ClassVar[int]
     data_format: str
@@ -143,7 +163,13 @@ class _Edges(Layer):
 
 
 class ZeroPadding1D(_Edges):
-    """Zeros before and after the steps.  keras.layers.ZeroPadding1D."""
+    """Zeros before and after the steps.  keras.layers.ZeroPadding1D.
+
+    padding: steps (before, after), or one int for both.
+
+    >>> layers.ZeroPadding1D(1)(dagir.Input((10, 4)))
+    <Value zero_padding1d float32[batch, 12, 4]>
+    """
 
     rank = 1
 
@@ -158,7 +184,13 @@ class ZeroPadding1D(_Edges):
 
 
 class ZeroPadding2D(_Edges):
-    """Zeros around the pixels.  keras.layers.ZeroPadding2D."""
+    """Zeros around the pixels.  keras.layers.ZeroPadding2D.
+
+    padding: one int, one for each axis, or (before, after) for each axis.
+
+    >>> layers.ZeroPadding2D(1)(dagir.Input((28, 28, 3)))
+    <Value zero_padding2d float32[batch, 30, 30, 3]>
+    """
 
     rank = 2
 
@@ -173,7 +205,13 @@ class ZeroPadding2D(_Edges):
 
 
 class ZeroPadding3D(_Edges):
-    """Zeros around the voxels.  keras.layers.ZeroPadding3D."""
+    """Zeros around the voxels.  keras.layers.ZeroPadding3D.
+
+    padding: one int, one for each axis, or (before, after) for each axis.
+
+    >>> layers.ZeroPadding3D(1)(dagir.Input((8, 28, 28, 3)))
+    <Value zero_padding3d float32[batch, 10, 30, 30, 3]>
+    """
 
     rank = 3
 
@@ -188,7 +226,13 @@ class ZeroPadding3D(_Edges):
 
 
 class Cropping1D(_Edges):
-    """Steps cut off at both ends.  keras.layers.Cropping1D."""
+    """Steps cut off at both ends.  keras.layers.Cropping1D.
+
+    cropping: steps (before, after), or one int for both.
+
+    >>> layers.Cropping1D(1)(dagir.Input((10, 4)))
+    <Value cropping1d float32[batch, 8, 4]>
+    """
 
     rank = 1
     data_format = "channels_last"
@@ -203,7 +247,13 @@ class Cropping1D(_Edges):
 
 
 class Cropping2D(_Edges):
-    """Pixels cut off at the edges.  keras.layers.Cropping2D."""
+    """Pixels cut off at the edges.  keras.layers.Cropping2D.
+
+    cropping: one int, one for each axis, or (before, after) for each axis.
+
+    >>> layers.Cropping2D(1)(dagir.Input((28, 28, 3)))
+    <Value cropping2d float32[batch, 26, 26, 3]>
+    """
 
     rank = 2
 
@@ -218,7 +268,13 @@ class Cropping2D(_Edges):
 
 
 class Cropping3D(_Edges):
-    """Voxels cut off at the edges.  keras.layers.Cropping3D."""
+    """Voxels cut off at the edges.  keras.layers.Cropping3D.
+
+    cropping: one int, one for each axis, or (before, after) for each axis.
+
+    >>> layers.Cropping3D(1)(dagir.Input((8, 28, 28, 3)))
+    <Value cropping3d float32[batch, 6, 26, 26, 3]>
+    """
 
     rank = 3
 
@@ -233,7 +289,11 @@ class Cropping3D(_Edges):
 
 
 class UpSampling1D(Layer):
-    """Each step `size` times.  keras.layers.UpSampling1D."""
+    """Each step `size` times.  keras.layers.UpSampling1D.
+
+    >>> layers.UpSampling1D(2)(dagir.Input((10, 4)))
+    <Value up_sampling1d float32[batch, 20, 4]>
+    """
 
     def __init__(self, size: int = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -246,7 +306,13 @@ class UpSampling1D(Layer):
 
 
 class UpSampling2D(Layer):
-    """Each axis of the image grown by a whole factor, with any interpolation.  keras.layers.UpSampling2D."""
+    """Each axis of the image grown by a whole factor, with any interpolation.  keras.layers.UpSampling2D.
+
+    size: the factor, or one for each axis.
+
+    >>> layers.UpSampling2D(2)(dagir.Input((28, 28, 3)))
+    <Value up_sampling2d float32[batch, 56, 56, 3]>
+    """
 
     def __init__(
         self, size: Any = (2, 2), data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any
@@ -267,7 +333,13 @@ class UpSampling2D(Layer):
 
 
 class UpSampling3D(Layer):
-    """Each voxel repeated along the three axes.  keras.layers.UpSampling3D."""
+    """Each voxel repeated along the three axes.  keras.layers.UpSampling3D.
+
+    size: the factor, or one for each axis.
+
+    >>> layers.UpSampling3D(2)(dagir.Input((8, 28, 28, 3)))
+    <Value up_sampling3d float32[batch, 16, 56, 56, 3]>
+    """
 
     def __init__(self, size: Any = (2, 2, 2), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

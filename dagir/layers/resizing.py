@@ -25,7 +25,7 @@ __all__ = [
 
 
 class ImageLayer(Layer):
-    """What layers of images share: a batch of rank 4, or one image of rank 3, and its layout."""
+    """The common part of image layers: they take a batch of rank 4 or one image of rank 3."""
 
     data_format: str
 
@@ -58,7 +58,14 @@ def checked_interpolation(layer: str, interpolation: Any) -> str:
 
 
 class Resizing(ImageLayer):
-    """Images resized to (height, width), in their own dtype; whole numbers are rounded.  keras.layers.Resizing."""
+    """Images resized to (height, width), in their own dtype; whole numbers are rounded.  keras.layers.Resizing.
+
+    crop_to_aspect_ratio, pad_to_aspect_ratio: keep the ratio, by cutting or by filling. antialias: filter before
+    shrinking.
+
+    >>> layers.Resizing(24, 32)(dagir.Input((28, 28, 3)))
+    <Value resizing float32[batch, 24, 32, 3]>
+    """
 
     def __init__(
         self,
@@ -103,16 +110,22 @@ class Resizing(ImageLayer):
 
 
 def saturating_cast(x: Value, dtype: DType) -> Value:
-    """Floats to integers, what lies outside their range to its ends.  keras.ops.saturate_cast."""
+    """Cast floats to integers; a number outside the range becomes the nearest end of it.  keras.ops.saturate_cast."""
     whole, float_type = np.iinfo(dtype.numpy), x.dtype.numpy
     low, high = (np.asarray(end).astype(float_type) for end in (whole.min, whole.max))
-    if int(high) > whole.max:  # not representable: the next number that is
+    if int(high) > whole.max:  # not representable: the nearest number that is
         high = np.nextafter(high, 0, dtype=float_type)
     return ops.cast(ops.clip(x, float(low), float(high)), dtype)
 
 
 class CenterCrop(ImageLayer):
-    """The middle of the images; smaller images are cut to its ratio and resized.  keras.layers.CenterCrop."""
+    """The middle of the images; smaller images are cut to the aspect ratio and resized.  keras.layers.CenterCrop.
+
+    height, width: in pixels.
+
+    >>> layers.CenterCrop(24, 24)(dagir.Input((28, 28, 3)))
+    <Value center_crop float32[batch, 24, 24, 3]>
+    """
 
     def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -127,7 +140,7 @@ class CenterCrop(ImageLayer):
 
 
 def center_crop(images: Value, target: tuple[int, int], axes: tuple[int, int], data_format: str) -> Value:
-    """The middle, of the size of the target. Where sizes are not known, run time finds out whether it fits."""
+    """The middle part, in the target size. For unknown sizes it is decided at run time whether it fits."""
     sizes = [images.type.shape[axis] for axis in axes]
     spare = min_dim(*(size - wanted for size, wanted in zip(sizes, target, strict=True)))
     fits: Dim = min_dim(max_dim(spare + 1, 0), 1)  # 1 or 0
@@ -138,7 +151,11 @@ def center_crop(images: Value, target: tuple[int, int], axes: tuple[int, int], d
 
 
 class AutoContrast(ImageLayer):
-    """Each channel stretched to the whole value range, at inference too.  keras.layers.AutoContrast."""
+    """Each channel stretched to the whole value range, at inference too.  keras.layers.AutoContrast.
+
+    >>> layers.AutoContrast()(dagir.Input((28, 28, 3)))
+    <Value auto_contrast float32[batch, 28, 28, 3]>
+    """
 
     def __init__(self, value_range: Any = (0, 255), **kwargs: Any) -> None:
         data_format = kwargs.pop("data_format", None)
@@ -150,7 +167,10 @@ class AutoContrast(ImageLayer):
         self.value_range = sorted(value_range)
 
     def call(self, data: Value, training: Any = None) -> Value:
-        """x: number[n, h, w, c] -> f[n, h, w, c]; a channel of one value stays. Axes 1 and 2, whatever the layout."""
+        """x: number[n, h, w, c] -> f[n, h, w, c]; a channel with one value only stays as it is.
+
+        The axes are 1 and 2 in either layout.
+        """
         self.spatial_axes(data)
         given = ops.cast(data, self.dtype)
         x = ops.expand_dims(given, 0) if given.ndim == 3 else given

@@ -39,6 +39,9 @@ class RNN(Layer):
     cell: a Layer with state_size and call(inputs, states) -> output, new states; or a list of cells, which are stacked.
     return_sequences: every step's output, else the last. return_state: the final states too. go_backwards: from the
     last step to the first. Masked steps are skipped: the output repeats, or is zero with zero_output_for_mask.
+
+    >>> layers.RNN(layers.LSTMCell(8), return_sequences=True)(dagir.Input(("time", 4)))
+    <Value rnn float32[batch, time, 8]>
     """
 
     supports_masking = True
@@ -59,7 +62,7 @@ class RNN(Layer):
         check_cell(cell)
         super().__init__(**kwargs)
         self.cell = cell
-        if "cell" in self._init_arguments:  # a list has become the layer that stacks it
+        if "cell" in self._init_arguments:  # a list has become a StackedRNNCells
             self._init_arguments["cell"] = cell
         self.return_sequences, self.return_state = return_sequences, return_state
         self.go_backwards, self.unroll = go_backwards, unroll
@@ -74,7 +77,7 @@ class RNN(Layer):
 
     @property
     def state_size(self) -> list[Any]:
-        """The size of each state, or for stacked cells those of each cell."""
+        """The size of each state; for stacked cells the sizes of each cell."""
         size = self.cell.state_size
         return list(size) if isinstance(size, (list, tuple)) else [size]
 
@@ -109,14 +112,14 @@ class RNN(Layer):
             is_state, last = False, states[0]
         if self.return_sequences:
             output = y
-        elif not is_state:  # in a row that is masked throughout the last output is zero, the state the initial one
+        elif not is_state:  # in a row that is all masked, the last output is zero, but the state is the initial one
             output = y[:, -1]
         else:
             output = ops.identity(last) if self.return_state else last
         return (output, *states) if self.return_state else output
 
     def _given(self, initial_state: Any) -> list[Value]:
-        """The initial states that a call gives, flat. Raises ArgumentError."""
+        """The initial states of a call, as a flat list. Raises ArgumentError."""
         given = [as_value(state) for state in flatten(initial_state)]
         count = len(flatten(self.cell.state_size))
         if len(given) != count:
@@ -129,7 +132,7 @@ class RNN(Layer):
     def _native(
         self, cells: Sequence[Any], x: Value, given: list[Value] | None, mask: Value | None
     ) -> tuple[Value, list[Any]]:
-        """One op for each cell. Steps that a mask leaves out are left out in every cell of a stack."""
+        """One op for each cell. Masked steps are skipped in every cell of a stack."""
         found: list[Any] = []
         place = 0
         for number, cell in enumerate(cells):
@@ -137,7 +140,7 @@ class RNN(Layer):
             states = [None] * count if given is None else given[place : place + count]
             place += count
             op = cell.native_op(
-                go_backwards=self.go_backwards and number == 0,  # what comes out is in the order of the steps
+                go_backwards=self.go_backwards and number == 0,  # the output is in the order of the steps
                 zero_output_for_mask=self.zero_output_for_mask,
             )
             weights = [w if w is None else w.value for w in (cell.kernel, cell.recurrent_kernel, cell.bias)]
@@ -187,13 +190,13 @@ def _as_bool(mask: Any) -> Value | None:
 
 
 class _Recurrent(RNN):
-    """What LSTM, GRU and SimpleRNN share: the cell is theirs, made from their arguments.
+    """The common part of LSTM, GRU and SimpleRNN: the cell is made from the arguments of the layer.
 
     zero_output_for_mask and implementation are taken as further keyword arguments, as Keras takes them.
     """
 
     def _start(self, cell: type[Layer], name: str, arguments: dict[str, Any]) -> None:
-        """Make the cell with those of the layer's arguments that it takes."""
+        """Make the cell from the arguments of the layer that it has too."""
         own = {key: value for key, value in arguments.items() if key in _cell_arguments(cell)}
         more = dict(arguments["kwargs"])
         zero = more.pop("zero_output_for_mask", False)
@@ -236,6 +239,9 @@ class LSTM(_Recurrent):
 
     return_sequences: every step's output, else the last. return_state: the final h and c too. go_backwards: from the
     last step to the first. Masked steps are skipped. dropout and recurrent_dropout are for training, which Keras does.
+
+    >>> layers.LSTM(8)(dagir.Input(("time", 4)))
+    <Value lstm float32[batch, 8]>
     """
 
     def __init__(
@@ -274,6 +280,9 @@ class GRU(_Recurrent):
 
     reset_after: the reset gate scales the product with the state, not the state; there are two biases then. The other
     arguments are those of LSTM.
+
+    >>> layers.GRU(8)(dagir.Input(("time", 4)))
+    <Value gru float32[batch, 8]>
     """
 
     def __init__(
@@ -308,7 +317,11 @@ class GRU(_Recurrent):
 
 
 class SimpleRNN(_Recurrent):
-    """h = activation(x @ kernel + h @ recurrent_kernel + bias).  keras.layers.SimpleRNN."""
+    """h = activation(x @ kernel + h @ recurrent_kernel + bias).  keras.layers.SimpleRNN.
+
+    >>> layers.SimpleRNN(8)(dagir.Input(("time", 4)))
+    <Value simple_rnn float32[batch, 8]>
+    """
 
     def __init__(
         self,

@@ -38,7 +38,7 @@ _COSINES = {
 def window_of(window: Any, length: int, periodic: bool) -> Array:
     """A window by SciPy's name, or the numbers of one: f64[length]. Raises ArgumentError.
 
-    Sums of cosines are meant: scipy.signal.windows.general_cosine.
+    A window with a name is a sum of cosines: scipy.signal.windows.general_cosine.
     """
     if isinstance(window, str):
         if window not in _COSINES:
@@ -59,7 +59,7 @@ def window_of(window: Any, length: int, periodic: bool) -> Array:
 
 
 def _stft(side: Callable[[Array], Array], window: Any, scaling: str | None, periodic: bool) -> Initializer:
-    """The kernels that Keras begins with, reckoned in their own dtype as there.  keras.initializers.STFT."""
+    """The initial kernels, computed in their own dtype as in Keras.  keras.initializers.STFT."""
 
     def initialize(shape: tuple[int, ...], dtype: DType) -> Array:
         length, _, bins = shape
@@ -80,6 +80,12 @@ class STFTSpectrogram(Layer):
     """The short-time Fourier transform of signals, with kernels that train.  keras.layers.STFTSpectrogram.
 
     mode: log, magnitude, psd, real, imag, angle or stft (real and imaginary parts one after the other).
+    frame_length: samples of a window. frame_step: samples from one to the next. fft_length: samples that are
+    transformed. window: its name. periodic: its kind. scaling: "density" or "spectrum". expand_dims: whether the
+    result has an axis of channels.
+
+    >>> layers.STFTSpectrogram()(dagir.Input((16000, 1)))
+    <Value stft_spectrogram float32[batch, 124, 129]>
     """
 
     MODES = ("log", "magnitude", "psd", "real", "imag", "angle", "stft")
@@ -171,7 +177,16 @@ class STFTSpectrogram(Layer):
 
 
 class MelSpectrogram(Layer):
-    """The power of signals in bands of the mel scale, in decibels.  keras.layers.MelSpectrogram."""
+    """The power of signals in bands of the mel scale, in decibels.  keras.layers.MelSpectrogram.
+
+    fft_length: samples of a window. sequence_stride: samples from one to the next. sequence_length: samples of the
+    window that are not 0. sampling_rate: in Hz. num_mel_bins: of the result. min_freq, max_freq: in Hz.
+    power_to_db, top_db: in decibels, at most so many below the largest. mag_exp: 1 for magnitudes, 2 for power.
+    min_power, ref_power: the floor, and what is 0 dB. window: its name.
+
+    >>> layers.MelSpectrogram(num_mel_bins=80)(dagir.Input((16000,)))
+    <Value mel_spectrogram float32[batch, 80, 32]>
+    """
 
     def __init__(
         self,
@@ -222,7 +237,7 @@ class MelSpectrogram(Layer):
         return ops.cast(ops.squeeze(bands, 0) if inputs.ndim == 1 else bands, self.dtype)
 
     def _power(self, x: Value) -> Value:
-        """f[n, frames, bins]: magnitudes to the power mag_exp, of frames whose middle is on every stride."""
+        """f[n, frames, bins]: magnitudes to the power mag_exp, of frames that are centred at every stride."""
         half, bins = self.fft_length // 2, self.fft_length // 2 + 1
         time: Dim = x.type.shape[1]
         if isinstance(time, int) and time <= half:
@@ -236,7 +251,7 @@ class MelSpectrogram(Layer):
         """[fft_length, 1, 2 * bins]: the window times cosines, then times sines."""
         length, bins = self.fft_length, self.fft_length // 2 + 1
         limits.spend("elements", 2 * length * bins, f"a spectrum of fft_length={length:,}")
-        weights = np.ones(length)  # without a window Keras reads the whole frame, whatever sequence_length says
+        weights = np.ones(length)  # without a window Keras reads the whole frame, and ignores sequence_length
         if self.window is not None:
             before = (length - self.sequence_length) // 2
             periodic = self.sequence_length % 2 == 0  # tf.signal's windows of an odd length are not
@@ -247,7 +262,7 @@ class MelSpectrogram(Layer):
         return np.asarray(np.concatenate([np.cos(angles), np.sin(angles)], axis=1) * weights[:, None])[:, None]
 
     def _bands(self) -> Array:
-        """[bins, num_mel_bins]: triangles on the mel scale, reckoned in float32 as Keras does."""
+        """[bins, num_mel_bins]: triangles on the mel scale, computed in float32 as in Keras."""
         kind = np.float32
 
         def mel(hertz: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The names of Keras's regularizers and constraints: Keras makes them when it trains, and a wrong one fails here."""
+"""The names of Keras's regularizers and constraints. Keras makes them for training; a wrong name fails at the call."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _KNOWN = {
 
 @cache
 def _taken(cls: type) -> tuple[tuple[str, str], ...]:
-    """The arguments of a layer that are of these kinds, each with its kind."""
+    """The regularizers and constraints among the arguments of a layer."""
     names = {*signature(cls).parameters, "activity_regularizer"}
     return tuple((name, kind) for name in sorted(names) for kind in _KNOWN if name.endswith(kind))
 
 
 def check_training_names(cls: type, arguments: Mapping[str, Any]) -> None:
-    """Raise ArgumentError where a regularizer or constraint is none that Keras knows."""
+    """Raise ArgumentError for a regularizer or constraint that Keras does not know."""
     for name, kind in _taken(cls):
         value, known = arguments.get(name), _KNOWN[kind]
         if value is None or callable(value) or isinstance(value, Mapping):

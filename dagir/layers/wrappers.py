@@ -25,9 +25,13 @@ def _check_layer(kind: str, argument: str, layer: Any) -> None:
 
 
 class Bidirectional(Layer):
-    """A recurrent layer from both ends, the outputs merged: "concat", "sum", "mul", "ave" or None for both.
+    """A recurrent layer from both ends, with the outputs of both merged.
 
     layer: is copied, forwards and backwards, unless backward_layer gives the latter.  keras.layers.Bidirectional.
+    merge_mode: "concat", "sum", "mul", "ave", or None for a list of both. weights: to begin with.
+
+    >>> layers.Bidirectional(layers.LSTM(8))(dagir.Input(("time", 4)))
+    <Value bidirectional float32[batch, 16]>
     """
 
     supports_masking = True
@@ -66,7 +70,7 @@ class Bidirectional(Layer):
         self.return_sequences = self.forward_layer.return_sequences
         self.return_state = self.forward_layer.return_state
         for each in (self.forward_layer, self.backward_layer):
-            if hasattr(each, "zero_output_for_mask"):  # what is masked is zero on both sides, else they would not align
+            if hasattr(each, "zero_output_for_mask"):  # masked steps are zero in both, else they do not align
                 each.zero_output_for_mask = self.return_sequences
                 each._init_arguments["zero_output_for_mask"] = self.return_sequences
 
@@ -87,7 +91,7 @@ class Bidirectional(Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Bidirectional:
-        """Make a layer from what get_config gave: its layers are taken as they are."""
+        """Make a layer from its configuration. The inner layers are used as they are."""
         return cls(**config, layers_are_own=True)
 
     def build(self, sequences_shape: tuple[int | None, ...], initial_state_shape: Any = None) -> None:
@@ -153,7 +157,7 @@ def _copy(layer: Layer, prefix: str, **changes: Any) -> Layer:
 
 
 def _copied(config: Any) -> Any:
-    """A configuration in which the layers are copies, so that none is shared."""
+    """A configuration with copies of the layers, so that none is shared."""
 
     def copied(leaf: Any) -> Any:
         return type(leaf).from_config(_copied(leaf.get_config())) if isinstance(leaf, Layer) else leaf
@@ -164,8 +168,11 @@ def _copied(config: Any) -> Any:
 class TimeDistributed(Wrapper):
     """A layer at each time step by itself: axis 1 of the input is time.  keras.layers.TimeDistributed.
 
-    A layer that treats the samples of a batch by themselves runs once, on all steps as one batch; one of the user's
-    own, or a model that holds such a layer or an op that may look across samples, runs step by step, as Keras does.
+    A layer that treats each sample of a batch alone runs once, on all steps as one batch. A layer of the user, or a
+    model with such a layer or with an op that may mix samples, runs step by step, as in Keras.
+
+    >>> layers.TimeDistributed(layers.Dense(8))(dagir.Input(("time", 4)))
+    <Value time_distributed float32[batch, time, 8]>
     """
 
     supports_masking = True
@@ -222,7 +229,7 @@ _ELEMENTWISE = {f"dagir.ops.{family}" for family in ("elementwise", "activation"
 
 
 def treats_samples_alone(layer: Any) -> bool:
-    """Whether a layer's answer for a sample depends on that sample only, whatever else is in the batch."""
+    """Whether a layer's output for a sample depends on that sample only, not on the rest of the batch."""
     graph = getattr(layer, "graph", None)
     inner = list(layer._sublayers)
     if graph is not None or hasattr(layer, "_stack"):

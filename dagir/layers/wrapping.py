@@ -20,7 +20,14 @@ __all__ = [
 
 
 class Wrapper(Layer):
-    """A layer around another one, `layer`: the base of layers that change one.  keras.layers.Wrapper."""
+    """A layer around another one, `layer`: the base of layers that change one.  keras.layers.Wrapper.
+
+    >>> class Twice(layers.Wrapper):
+    ...     def call(self, inputs):
+    ...         return self.layer(self.layer(inputs))
+    >>> Twice(layers.Dense(4))(dagir.Input((4,)))
+    <Value twice/dense float32[batch, 4]>
+    """
 
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
         if not isinstance(layer, Layer):
@@ -34,10 +41,14 @@ class Wrapper(Layer):
 
 
 class SpectralNormalization(Wrapper):
-    """The layer with its kernel divided by its largest singular value, which Keras estimates while it trains.
+    """In training, the kernel of the layer is divided by its largest singular value, which Keras estimates.
 
-    At inference the kernel stands as training left it, so that this is the layer itself.
+    At inference the kernel is used as it is, so the result is that of the layer itself.
     keras.layers.SpectralNormalization.
+    power_iterations: of the estimate.
+
+    >>> layers.SpectralNormalization(layers.Dense(8))(dagir.Input((4,)))
+    <Value spectral_normalization float32[batch, 8]>
     """
 
     def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:
@@ -50,7 +61,7 @@ class SpectralNormalization(Wrapper):
         kernel = next((w for w in map(self.layer.__dict__.get, ("kernel", "embeddings")) if w is not None), None)
         if not isinstance(kernel, Parameter):
             raise ArgumentError(f"{type(self.layer).__name__} has no kernel and no embeddings to normalize")
-        self._weights.append(kernel)  # as in Keras, whose attribute `kernel` makes it one of this layer's
+        self._weights.append(kernel)  # as in Keras, whose attribute `kernel` makes it a weight of this layer
         normal = initializers.TruncatedNormal(stddev=0.02)
         self.vector_u = self.add_weight((1, kernel.shape[-1]), normal, trainable=False, name="vector_u")
 
@@ -60,15 +71,18 @@ class SpectralNormalization(Wrapper):
     def call(self, inputs: Value, training: Any = None) -> Value:
         """x: t[*s] -> what the layer gives, in the dtype of x."""
         y: Value = self.layer(inputs)
-        return ops.identity(y) if y.dtype is inputs.dtype else ops.cast(y, inputs.dtype)  # the mask of y stops here
+        return ops.identity(y) if y.dtype is inputs.dtype else ops.cast(y, inputs.dtype)  # without y's mask
 
 
 class Lambda(Layer):
     """A Python function as a layer. It is run once for each call, with Values, and becomes part of the graph.
 
-    No file keeps the function itself: a model is saved with what the function computed as its graph, and no file that
-    names a Python function is loaded. output_shape is not needed, for shapes are inferred. mask: a Value, or
+    No file holds the function itself: a model is saved with the graph that the function computed, and a file that
+    names a Python function is not loaded. output_shape is not needed, for shapes are inferred. mask: a Value, or
     f(inputs, mask); arguments: keyword arguments of the function.  keras.layers.Lambda.
+
+    >>> layers.Lambda(ops.square)(dagir.Input((4,)))
+    <Value lambda float32[batch, 4]>
     """
 
     def __init__(
@@ -104,7 +118,7 @@ class Lambda(Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Raises FileError for a function that is written as code or as a name: it is never looked up or run."""
+        """Raises FileError for a function that is stored as code or as a name: it is never looked up or run."""
         if not callable(config.get("function")):
             raise FileError(
                 "a Lambda layer holds a Python function, which dagir never loads from a file",

@@ -1,7 +1,7 @@
 """Call k of a layer: the order of a layer's calls is that of its own list, whatever the order of the graph's nodes.
 
-It is the order in which they were written, and for a model of Keras that of Keras's own numbers, `layer[k][0]`. What
-makes calls again in another order, a reader or a replay, puts them back by `restore_order`.
+It is the order in which the calls were written; for a model of Keras it is the order of Keras's own call numbers. A
+reader or a replay that makes calls in another order sorts them with `restore_order`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dagir.support.location import LayerCall, current_scope
 
 
 def in_call_order(calls: Iterable[LayerCall]) -> list[LayerCall]:
-    """Calls sorted so that those of one layer stand in its order, calls within others by these first.
+    """Calls sorted by the order of each layer's calls; a call inside another one is sorted by the outer call first.
 
-    A call comes after the one that it is within.
+    A call comes after the call that contains it.
     """
     found = list(calls)
     places = places_of(found)
@@ -40,7 +40,7 @@ def in_call_order(calls: Iterable[LayerCall]) -> list[LayerCall]:
 
 
 def places_of(calls: Iterable[LayerCall]) -> dict[LayerCall, int]:
-    """For every call of the layers that are called here: which call of its layer it is."""
+    """For every call of these layers, its place among the calls of its layer."""
     layers: dict[Any, None] = {}
     for call in calls:
         scope: LayerCall | None = call
@@ -51,7 +51,7 @@ def places_of(calls: Iterable[LayerCall]) -> dict[LayerCall, int]:
 
 
 def call_behind(outputs: Any) -> LayerCall | None:
-    """The layer call, directly within the present one, that made these values; None where no layer did."""
+    """The layer call, directly inside the current one, that made these values; None if no layer made them."""
     for value in flatten(outputs):
         if isinstance(value, Value) and value.node is not None and value.node.scope is not None:
             return value.node.scope.within(current_scope.get())
@@ -63,7 +63,7 @@ def _calls_of(layer: Any) -> list[LayerCall]:
 
 
 def restore_order(made: Iterable[tuple[LayerCall, Any]]) -> None:
-    """Put calls that were made again into the order of their keys; each layer's take the places that they have."""
+    """Sort calls that were repeated by their keys. The calls of each layer keep the set of places that they have."""
     keys: dict[Any, dict[LayerCall, Any]] = {}
     for call, key in made:
         keys.setdefault(call.layer, {})[call] = key

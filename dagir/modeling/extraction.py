@@ -1,4 +1,4 @@
-"""Taking models apart: a model from other inputs to other outputs, and a part of a model replaced."""
+"""Taking models apart: `extract` gives other inputs and outputs, `replace` puts other layers in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dagir.support.location import LayerCall
 
 @dataclass(frozen=True)
 class Found:
-    """A value of a model, and the calls of nested models, outermost first, in whose graph it is."""
+    """A value of a model, and the calls of the nested models that contain it, outermost first."""
 
     value: Value
     calls: tuple[LayerCall, ...] = ()
@@ -35,6 +35,11 @@ def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = N
     is the second output of a layer enc, where no layer is called so), or structures of them. A layer of several outputs
     stands for all of them, as `layer.output` has them; as inputs, for those that the outputs need. What is inside a
     nested model is computed as it is there, from this model's inputs. Raises ArgumentError with the nearest names.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> model = dagir.Model(x, ops.tanh(layers.Dense(2, name="head")(x)))
+    >>> dagir.extract(model, outputs="head")
+    <Model functional_features: x -> head>
     """
     _check(model, "extract")
     wanted = map_structure(lambda leaf: resolve(model, leaf), outputs)
@@ -45,7 +50,7 @@ def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = N
         return _between(model, Replay(), wanted, sources, spare, label)
     try:
         return _between(model, Replay(expand, nested=False), wanted, sources, spare, label)
-    except InvalidGraph:  # names differ by the models' names only
+    except InvalidGraph:  # the names differ only in the names of the models
         return _between(model, Replay(expand), wanted, sources, spare, label)
 
 
@@ -64,7 +69,7 @@ def _between(model: Model, replay: Replay, wanted: Any, sources: Any, spare: set
 
 
 def _sources(model: Model, inputs: Any) -> tuple[Any, set[Found]]:
-    """Where a model shall begin, the outputs of a layer with several beside the others, and these outputs."""
+    """The values at which the new model begins, and its outputs; a layer with several outputs gives all of them."""
     several: set[Found] = set()
 
     def read(leaf: Any) -> Any:
@@ -84,10 +89,16 @@ def _sources(model: Model, inputs: Any) -> tuple[Any, set[Found]]:
 
 
 def replace(model: Model, parts: Mapping[Any, Any], name: str | None = None) -> Model:
-    """A model in which some layers are others; all else is the same layers, called again, with the same weights.
+    """A model in which some layers are replaced. All other layers are the same ones, called again, with the same
+    weights.
 
-    parts: what is replaced (a layer, its name, or a Value that it returned), and what comes in its place: a layer,
-    a model or a function, called on what the old layer was called on, or a Value. Raises ArgumentError.
+    parts: from what is replaced (a layer, its name, or a Value that it returned) to its replacement: a layer, a model
+    or a function, which is called with the arguments of the old layer, or a Value. Raises ArgumentError.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> model = dagir.Model(x, layers.Dense(2, name="head")(x), name="net")
+    >>> dagir.replace(model, {"head": layers.Dense(5, name="wider")})
+    <Model net: x -> wider>
     """
     _check(model, "replace")
     by: dict[Any, Callable[..., Any]] = {}
@@ -192,7 +203,7 @@ def _numbered(calls: Sequence[LayerCall]) -> list[tuple[str, Value]]:
 
 
 def _found(outputs: Any, above: tuple[LayerCall, ...]) -> Any:
-    """Outputs in their structure; the only one of a list alone."""
+    """The outputs in their structure; a list of one becomes its only entry."""
     leaves = flatten(outputs)
     return Found(leaves[0], above) if len(leaves) == 1 else map_structure(lambda value: Found(value, above), outputs)
 
@@ -203,7 +214,7 @@ def _are_values(outputs: Any) -> bool:
 
 
 def _calls(graph: Graph) -> list[LayerCall]:
-    """Every layer call of a graph, those inside others too; those of one layer in its own order."""
+    """Every layer call of a graph, nested ones too; the calls of one layer in the order of that layer."""
     calls: dict[LayerCall, None] = {}
     for node in graph.nodes:
         scope = node.scope
@@ -214,7 +225,7 @@ def _calls(graph: Graph) -> list[LayerCall]:
 
 
 def _is_nested(call: LayerCall) -> bool:
-    """Whether a call is that of a model whose graph stands behind one Call node, so that it can be expanded."""
+    """Whether a call is of a model, and the graph has it as one Call node, so that it can be expanded."""
     first = next((value for value in flatten(call.outputs) if isinstance(value, Value)), None)
     node = first.node if first is not None else None
     return isinstance(call.layer, Model) and call.parent is None and node is not None and isinstance(node.op, Call)
@@ -248,7 +259,7 @@ def _by_layer(model: Model, layer: Layer, above: tuple[LayerCall, ...] = ()) -> 
 
 
 def _needed_inputs(inputs: Any, outputs: Sequence[Value], spare: Set[Value] | None = None) -> Any:
-    """The inputs that the outputs need; of given ones only the spare may be left out."""
+    """The inputs that the outputs need. Of inputs that the user gave, only spare ones may be left out."""
     values = flatten(inputs)
     nodes = Graph(values, outputs).nodes
     needed = {value for node in nodes for value in node.inputs if value is not None} | set(outputs)

@@ -1,4 +1,4 @@
-"""A model with other sizes at its inputs: the same layers and weights, its ops inferred anew."""
+"""A model with other input sizes: the same layers and weights; the shapes of all ops are inferred again."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def resize_inputs(model: Model, shapes: Mapping[str, Sizes]) -> Model:
     """The model for inputs of these shapes: a number fixes a size, a name or None frees it.
 
     shapes: by input name, the batch size included; inputs that are not named stay. Raises ArgumentError for another
-    rank, an unknown name, or a free size where the layers take one number alone; ShapeError where they do not take the
-    sizes.
+    rank, an unknown name, or a free size where the layers accept only one number; ShapeError if they do not accept
+    the sizes.
     """
     resized = _resized(model, shapes)
     _check_free(resized, model)
@@ -54,7 +54,7 @@ def _resized(model: Model, shapes: Mapping[str, Sizes]) -> Model:
 
 
 def _check_free(resized: Model, model: Model) -> None:
-    """What was fixed and is free now must take another number: no shape rule can tell of a size without one."""
+    """Try a second number for each size that was fixed and is free now: shape rules reject numbers only."""
     for (name, free), before in zip(resized.signature.inputs, model.inputs, strict=True):
         for axis, (size, number) in enumerate(zip(free.shape, before.type.shape, strict=True)):
             if not isinstance(number, int) or isinstance(size, int):
@@ -74,7 +74,7 @@ def _check_free(resized: Model, model: Model) -> None:
 
 
 def _wanted(value: Value, name: str, shape: Sizes, sizes: dict[str, Dim]) -> Shape:
-    """The new shape of an input; `sizes` learns what becomes of the named sizes of the old one."""
+    """The new shape of an input. Adds to `sizes` the new size for each named size of the old shape."""
     old = value.type.shape
     if len(shape) != len(old):
         raise ArgumentError(f"input {name!r} has {len(old)} axes, got {len(shape)} sizes: {list(shape)}")

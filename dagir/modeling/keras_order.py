@@ -1,8 +1,9 @@
 """The orders in which Keras lists a functional model's layers, and in which it runs their calls.
 
 Keras (keras.Function) gives every operation the depth of the longest way to an output. It lists operations from the
-deepest, those of one depth in the order in which a walk back from the outputs first meets them: so weights come. It
-runs calls from the deepest too, those of one depth in the order in which their depths were first found.
+deepest one; operations of one depth in the order in which a walk back from the outputs meets them. This is the order
+of weights. It
+runs calls from the deepest one too; calls of one depth in the order in which their depths were found.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from dagir.support.location import LayerCall, Named
 
 E = TypeVar("E", bound=Hashable)
 Event: TypeAlias = LayerCall | Node | Value
-Operation: TypeAlias = Any  # a layer, a node or an input value: whatever Keras counts as one operation
+Operation: TypeAlias = Any  # what Keras counts as one operation: a layer, a node or an input value
 
 
 def layers_in_keras_order(graph: Graph, outputs: Sequence[Value] | None = None) -> list[Named]:
-    """The top-level layers of a graph, its input layers among them, each once.
+    """The top-level layers of a graph, input layers included, each once.
 
-    outputs: the outputs in the order in which Keras would walk back from them, where that is another.
+    outputs: the outputs in the order in which Keras walks back from them, if it is another order.
     """
     if all(node.scope is None for node in graph.nodes):
         return [value.source.layer for value in graph.inputs if isinstance(value.source, LayerCall)]
@@ -31,7 +32,7 @@ def layers_in_keras_order(graph: Graph, outputs: Sequence[Value] | None = None) 
 
 
 def operations_in_keras_order(graph: Graph, outputs: Sequence[Value] | None = None) -> list[Operation]:
-    """The same, with the nodes that belong to no layer and the inputs that no layer made among them."""
+    """The same, and also the nodes that belong to no layer and the inputs that no layer made."""
     parents, inputs = _event_parents(graph), set(graph.inputs)
     ends = [event_of(value, inputs) for value in (graph.outputs if outputs is None else outputs)]
     walk = _walk_back(parents, ends)
@@ -44,9 +45,9 @@ def operations_in_keras_order(graph: Graph, outputs: Sequence[Value] | None = No
 
 
 def run_order(parents: Mapping[E, Sequence[E]], outputs: Iterable[E], operation: Callable[[E], Operation]) -> list[E]:
-    """What `outputs` depend on, themselves among it, in the order in which Keras runs it.
+    """The outputs and everything that they depend on, in the order in which Keras runs it.
 
-    parents: for each event those that it reads, in the order in which it does; operation: what an event is a call of.
+    parents: the events that each event reads, in the order of its arguments; operation: what an event is a call of.
     """
     depths, _ = _depths(_walk_back(parents, outputs).finished, parents, operation)
     return sorted(depths, key=lambda event: -depths[event])
@@ -55,7 +56,7 @@ def run_order(parents: Mapping[E, Sequence[E]], outputs: Iterable[E], operation:
 def _depths(
     finished: Sequence[E], parents: Mapping[E, Sequence[E]], operation: Callable[[E], Operation]
 ) -> tuple[dict[E, int], dict[Operation, int]]:
-    """The depths of events, in the order in which each is first found, and of operations."""
+    """The depths of events, in the order in which they are found, and the depths of operations."""
     depths: dict[E, int] = {}
     of_operations: dict[Operation, int] = {}
     for event in reversed(finished):
@@ -68,13 +69,13 @@ def _depths(
 
 
 def events_in_order(graph: Graph) -> dict[Event, Operation]:
-    """What happens in a graph, inputs first, then in the order of the nodes, each with the operation that it is of."""
+    """The events of a graph with their operations: inputs first, then in the order of the nodes."""
     events: list[Event] = [*graph.inputs, *map(_top, graph.nodes)]
     return {event: _operation(event) for event in events}
 
 
 def event_of(value: Value, inputs: Set[Value]) -> Event:
-    """The event that a value of a graph comes from: itself where it is one of the graph's inputs."""
+    """The event that made a value of a graph; an input is its own event."""
     return value if value in inputs or value.node is None else _top(value.node)
 
 
@@ -85,7 +86,7 @@ class _Walk(Generic[E]):
 
 
 def _walk_back(parents: Mapping[E, Sequence[E]], outputs: Iterable[E]) -> _Walk[E]:
-    """Depth first: events as they are met, and as all that they read is finished."""
+    """Depth first: the events in the order in which they are met, and in the order in which they are finished."""
     walk: _Walk[E] = _Walk([], [])
     done: set[E] = set()
     for output in outputs:
@@ -123,7 +124,7 @@ def _event_parents(graph: Graph) -> dict[Event, tuple[Event, ...]]:
 
 
 def _events_of(values: Iterable[Value | None], inputs: set[Value]) -> list[Event]:
-    """The events that made these values; weights and constants come from none."""
+    """The events that made these values; weights and constants have none."""
     made = [value for value in values if value is not None and (value.node is not None or value in inputs)]
     return [event_of(value, inputs) for value in made]
 

@@ -29,11 +29,11 @@ from dagir.support.location import current_scope
 
 
 class _NoGraph(ArgumentError, AttributeError):
-    """A model was asked for its graph before it had one."""
+    """Raised for the graph of a model that does not have one yet."""
 
 
 class _Graph:
-    """Stands for `Model.graph` until an instance has its own."""
+    """The class attribute `Model.graph`: raises an error until an instance has its own graph."""
 
     def __get__(self, model: Model | None, owner: type[Model]) -> Graph:
         if model is None:
@@ -46,10 +46,15 @@ class Model(Trainable, Layer):
 
     The graph is what the outputs need; a model can be called as a layer. Raises InvalidGraph.
     A subclass with layers and a `call` of its own is a model too: its first call on a Value gives it its graph.
+    trainable: whether its weights train.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> dagir.Model(x, layers.Dense(2, name="head")(x), name="net")
+    <Model net: x -> head>
     """
 
     supports_masking = True
-    is_graph = True  # its layers are called as they are when a model is written
+    is_graph = True  # its layers see the masks that layers see while a model is built
     graph = _Graph()
 
     def __init__(
@@ -177,7 +182,7 @@ class Model(Trainable, Layer):
         show_trainable: bool = False,
         layer_range: Sequence[str] | None = None,
     ) -> None:
-        """Print a table of the layers, what they are connected to, and the counts of the weights.
+        """Print a table of the layers, their connections, and the numbers of weights.
 
         positions: where the columns end, as shares of the line or in characters. print_fn: takes each line in place of
         stdout. layer_range: the first and the last layer to show, by name or pattern. Raises ArgumentError.
@@ -185,11 +190,11 @@ class Model(Trainable, Layer):
         services.print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
     def _repr_svg_(self) -> str | None:
-        """The picture that a notebook shows; none where pygraphviz is missing or the model is big."""
+        """The picture that a notebook shows; None if pygraphviz is missing or the model is big."""
         return services.notebook_svg(self)
 
     def _repr_html_(self) -> str | None:
-        """The table that a notebook shows where there is no picture."""
+        """The table that a notebook shows if there is no picture."""
         return None if services.notebook_svg(self) is not None else services.summary_html(self)
 
     # ---- as a layer
@@ -204,12 +209,12 @@ class Model(Trainable, Layer):
         """The outputs for other inputs, in the structure of this model's outputs."""
         given = self.arrange_inputs(inputs)
         masked = any(value.mask is not None for value in (*given, *self.graph.outputs))
-        if masked:  # its layers must see the masks, and what is outside must see theirs, so they are called again
+        if masked:  # masks go into the layers and come out of them, so the layers are called again
             return pack(self._output_structure, replay(self.graph, given))
         return pack(self._output_structure, call_graph(self.graph, given))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """None: the layers inside, called again, have given the outputs their masks."""
+        """None: the layers inside are called again, and set the masks of the outputs."""
 
     def _is_subclassed(self) -> bool:
         return type(self).call is not Model.call
@@ -243,7 +248,7 @@ class Model(Trainable, Layer):
         return values
 
     def _without(self, missing: str, unknown: Sequence[str]) -> ArgumentError:
-        """The error for a dict that lacks an input, and has others perhaps in its place."""
+        """The error for a dict in which an input is missing, perhaps because its key is misspelled."""
         remedy = f"its inputs are: {', '.join(self.input_names)}"
         if not unknown:
             return ArgumentError(f"model {self.name!r} needs input {missing!r}", remedy=remedy)
@@ -278,7 +283,7 @@ class Model(Trainable, Layer):
         return services.from_architecture(config, custom_objects) if "layers" in config else cls(**config)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """A model of its own, its weights copied too, what was shared shared; a Lambda is its graph, as in a file."""
+        """A separate model with copied weights; shared ones stay shared. A Lambda becomes its graph, as in a file."""
         if self._is_document():
             return services.copied_model(self, memo)
         make, parts = layer_services.reduced_layer(self)

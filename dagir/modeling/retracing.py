@@ -1,4 +1,4 @@
-"""Replay: call the layers of a graph again, on other values, so that masks travel through them."""
+"""Replay: call the layers of a graph again on other values, so that masks are computed for these values."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ By = Callable[..., Any]
 
 
 class Replay:
-    """Runs graphs anew. `values` holds for each value of theirs the new one.
+    """Repeats the calls of graphs. `values` maps each old value to the new one.
 
-    expand: calls of models that become the calls within them, as parts of the model's call if `nested`, else beside
-    the others. by: what stands in for a layer call, or for a node of
-    no layer: a function of the same arguments.
+    expand: calls of models that are replaced by the calls inside them, as parts of the model's call if `nested`, else
+    at the top level. by: for a layer call, or a node of no layer, a function of the same arguments that replaces it.
     """
 
     def __init__(
@@ -36,7 +35,7 @@ class Replay:
         self.values: dict[Value, Value] = {}
         self._made: list[tuple[LayerCall, tuple[int, ...]]] = []
         self._places: dict[LayerCall, int] = {}
-        self._above: tuple[int, ...] = ()  # which calls of the models that are expanded
+        self._above: tuple[int, ...] = ()  # the calls of the models that are expanded
 
     def run(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
         """The outputs of the graph over `inputs`, each outermost layer called anew, nodes of no layer copied."""
@@ -126,7 +125,7 @@ def _outermost(node: Node) -> LayerCall | None:
 
 
 def _cut_calls(graph: Graph) -> set[LayerCall]:
-    """The layer calls of which the graph holds a part only: it begins or ends within them."""
+    """The layer calls that are only partly in the graph: it begins or ends inside them."""
     known = {value for node in graph.nodes for value in node.outputs} | set(graph.inputs)
     calls = dict.fromkeys(call for node in graph.nodes if (call := _outermost(node)) is not None)
     cut = {call for call in calls if any(not is_leaf(value) for value in _arguments(call) - known)}

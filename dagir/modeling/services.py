@@ -1,4 +1,4 @@
-"""What the convenience methods of Model call of the floors above: `dagir/wiring.py` binds it."""
+"""Functions of higher floors that the convenience methods of Model call; `dagir/wiring.py` binds them."""
 
 from __future__ import annotations
 

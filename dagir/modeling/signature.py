@@ -1,4 +1,4 @@
-"""What goes into and out of a model, under which names."""
+"""The inputs and outputs of a model, and their names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dagir.ir.types import TensorType
 
 @dataclass(frozen=True)
 class Signature:
-    """What goes into and out of a model: names, types, and the structures that hold them."""
+    """The inputs and outputs of a model: names, types, and the structures that hold them."""
 
     inputs: tuple[tuple[str, TensorType], ...]
     outputs: tuple[tuple[str, TensorType], ...]
@@ -23,7 +23,7 @@ class Signature:
 
 
 def signature_of(graph: Graph, input_structure: Any, output_structure: Any) -> Signature:
-    """The signature of a graph whose values stand in these structures."""
+    """The signature of a graph whose inputs and outputs are in these structures."""
     inputs = _input_names(_named(input_structure, graph.inputs))
     namer = Namer(inputs)  # an output may be an input: ONNX needs a name of its own
     outputs = [namer(name or output_name(value)) for name, value in _named(output_structure, graph.outputs)]
@@ -36,7 +36,7 @@ def signature_of(graph: Graph, input_structure: Any, output_structure: Any) -> S
 
 
 def _input_names(named: Sequence[tuple[str | None, Value]]) -> list[str]:
-    """Inputs have their own names, and dicts their keys; values at which a model was cut get names that are free."""
+    """Inputs keep their names, dicts give their keys; values at which a model was cut get unused names."""
     cut = [name is None and value.node is not None and value.explicit_name is None for name, value in named]
     namer = Namer(name or value.name for (name, value), is_cut in zip(named, cut, strict=True) if not is_cut)
     return [
@@ -51,7 +51,7 @@ def _named(structure: Any, values: Sequence[Value]) -> list[tuple[str | None, Va
 
 
 def output_name(value: Value) -> str:
-    """The user's name of a value, else that of the outermost layer that made it."""
+    """The name that the user gave the value, else the name of the outermost layer that made it."""
     node: Node | None = value.node
     if value.explicit_name or node is None:
         return value.name

@@ -1,4 +1,4 @@
-"""Subclassed models: a `call` of the user's own becomes a graph over inputs like those of the first call."""
+"""Subclassed models: the user's `call` is traced into a graph, for inputs like those of its first call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def trace(model: Model, args: tuple[Any, ...], kwargs: dict[str, Any], make: Cal
     """The model whose graph is `model.call` for arguments like these: `model` itself the first time.
 
     Called on other ranks, sizes, dtypes or structures, or with another `training`, `call` runs again: that gives a
-    model of its own, over the same layers. Raises ArgumentError for calls that no one graph stands for.
+    separate model over the same layers. Raises ArgumentError for calls that one graph cannot represent.
     """
     _check(model, args, kwargs)
     training = kwargs.get("training")
@@ -66,7 +66,7 @@ def _run(model: Model, given: Any, options: dict[str, Any]) -> tuple[Any, Any]:
         sizes = [_size(size) for size in value.type.shape]
         return Input(batch_shape=sizes, dtype=value.dtype, name=next(names))
 
-    token = current_scope.set(None)  # the graph is the model's own, wherever the call stands
+    token = current_scope.set(None)  # the graph belongs to the model, even if the call is inside another layer
     try:
         inputs = map_structure(fresh, given)
         return inputs, model.call(inputs, **options)

@@ -1,4 +1,4 @@
-"""Cutting: what a graph computes between some of its values, as a model of its own, all sizes known."""
+"""Cut a part out of a graph, between some of its values, as a separate model with known sizes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dagir.modeling.model import Model
 
 
 def cut_out(inputs: Mapping[Value, Value], output: Value, sizes: Mapping[str, int]) -> Model:
-    """The nodes from some values to another, over the same weights. Raises InvalidGraph where that needs more.
+    """The part from some values to another one, with the same weights. Raises InvalidGraph if it needs other inputs.
 
-    inputs: for each value that is cut off, the Input that takes its place. sizes: the number of each named size.
+    inputs: the Input that replaces each value at the cut. sizes: the number of each named size.
     """
     replaced: dict[Value | None, Value | None] = {None: None}
     replaced.update(inputs.items())
@@ -24,7 +24,7 @@ def cut_out(inputs: Mapping[Value, Value], output: Value, sizes: Mapping[str, in
 
 
 def _copied(node: Node, replaced: Mapping[Value | None, Value | None], sizes: Mapping[str, int]) -> Node:
-    """The node without its layer, whose call was of values that are not in the part."""
+    """A copy of the node without its layer: the values of the layer's call are not in the part."""
     operands = tuple([replaced.get(value, value) for value in node.inputs])
     op = node.op.substitute(dict(sizes))
     types = op.infer(*[None if value is None else value.type for value in operands])

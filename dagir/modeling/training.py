@@ -14,7 +14,7 @@ from dagir.modeling.signature import Signature
 
 @dataclass(frozen=True)
 class TrainingState:
-    """How a model was compiled, and where its training stands, as plain data and arrays for a file.
+    """The compile arguments and the training progress of a model, as plain data and arrays for a file.
 
     backend: the name of the backend that trains. config: its own JSON-like description. arrays: the optimizer's
     variables and the states of random generators, in an order that the backend knows.
@@ -26,11 +26,11 @@ class TrainingState:
 
 
 class Trainer(ABC):
-    """What a backend that trains offers: the model lowered and compiled, weights in step with the dagir model."""
+    """A model lowered and compiled for training. It keeps the weights of the dagir model up to date."""
 
     @abstractmethod
     def fit(self, *args: Any, **kwargs: Any) -> Any:
-        """Train; the dagir model has the new weights afterwards, however training ended."""
+        """Train. The dagir model has the new weights afterwards, even if training was interrupted."""
 
     @abstractmethod
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -38,7 +38,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def state(self) -> TrainingState:
-        """What `Backend.resume` needs to go on exactly here. Raises UnsupportedOp for what a file cannot hold."""
+        """What `Backend.resume` needs to continue from here. Raises UnsupportedOp for state that a file cannot hold."""
 
 
 class Trainable:
@@ -97,10 +97,10 @@ class Trainable:
 
     @property
     def training_state(self) -> TrainingState | None:
-        """How the model was compiled and how far it is trained, for `save`; None where it was never compiled."""
+        """The compile arguments and the training progress, for `save`; None if the model was never compiled."""
         trainer: Trainer | None = getattr(self, "_trainer", None)
         return trainer.state() if trainer is not None else getattr(self, "_training_state", None)
 
     def restore_training(self, state: TrainingState) -> None:
-        """Let the next `fit` go on from a saved state; nothing is loaded before that."""
+        """Let the next `fit` continue from a saved state, which is loaded then and not before."""
         self._training_state = state

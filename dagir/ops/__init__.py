@@ -1,6 +1,24 @@
 """The ops: a class for each, and a function with the name that keras.ops gives it.
 
 Each family says in its `__all__` what it offers; nothing is listed a second time here.
+
+A function takes values of a graph, weights, arrays and numbers, and makes one node or several. A wrong call raises
+ShapeError, DTypeError or ArgumentError, which names the line. Angles are in radians. Arguments of many functions:
+
+axis: one axis, or several where that makes sense; -1 is the last. keepdims: leave reduced axes as axes of size 1.
+dtype: of the result, a name such as "float32".
+data_format: "channels_last" [n, *d, c], the default, or "channels_first" [n, c, *d].
+strides, dilation_rate: one int, or one for each spatial axis. padding: "valid", or "same" for a result as large as the
+input over the strides. epsilon: what keeps a division from 0. seed: what training's luck comes from.
+
+The examples print numbers with this function, which runs a value on the NumPy backend:
+
+>>> def show(*values):
+...     for value in values:
+...         array = dagir.lower(dagir.Model([], value))()
+...         print((array.astype(float).round(4) + 0.0 if array.dtype.kind == "f" else array).tolist())
+>>> show(ops.sqrt([4.0, 9.0]))
+[2.0, 3.0]
 """
 
 from typing import TYPE_CHECKING, NoReturn

@@ -138,7 +138,7 @@ class HardShrink(Unary):
 
 @dataclass(frozen=True)
 class SoftShrink(Unary):
-    """x brought nearer to 0 by threshold; 0 where |x| <= threshold.  keras.activations.soft_shrink; ONNX Shrink-9."""
+    """x moved towards 0 by threshold; 0 where |x| <= threshold. keras.activations.soft_shrink; ONNX Shrink-9."""
 
     threshold: float = 0.5
 
@@ -199,42 +199,74 @@ class Sparsemax(Op):
 
 
 def relu(x: Any) -> Value:
-    """max(x, 0)."""
+    """max(x, 0).
+
+    >>> show(ops.relu([-1.0, 2.0]))
+    [0.0, 2.0]
+    """
     return apply(Relu(), as_value(x))
 
 
 def sigmoid(x: Any) -> Value:
-    """1 / (1 + e**-x)."""
+    """1 / (1 + e**-x).
+
+    >>> show(ops.sigmoid([-1.0, 0.0, 1.0]))
+    [0.2689, 0.5, 0.7311]
+    """
     return apply(Sigmoid(), as_value(x))
 
 
 def tanh(x: Any) -> Value:
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    >>> show(ops.tanh([-1.0, 0.0, 1.0]))
+    [-0.7616, 0.0, 0.7616]
+    """
     return apply(Tanh(), as_value(x))
 
 
 def softplus(x: Any) -> Value:
-    """log(1 + e**x)."""
+    """log(1 + e**x).
+
+    >>> show(ops.softplus([-100.0, 0.0, 100.0]))
+    [0.0, 0.6931, 100.0]
+    """
     return apply(Softplus(), as_value(x))
 
 
 def softsign(x: Any) -> Value:
-    """x / (1 + |x|)."""
+    """x / (1 + |x|).
+
+    >>> show(ops.softsign([-1.0, 3.0]))
+    [-0.5, 0.75]
+    """
     return apply(Softsign(), as_value(x))
 
 
 def silu(x: Any) -> Value:
-    """x * sigmoid(x)."""
+    """x * sigmoid(x).
+
+    >>> show(ops.silu([-1.0, 1.0]))
+    [-0.2689, 0.7311]
+    """
     return apply(Silu(), as_value(x))
 
 
 def hard_sigmoid(x: Any) -> Value:
-    """clip(x/6 + 1/2, 0, 1)."""
+    """clip(x/6 + 1/2, 0, 1).
+
+    >>> show(ops.hard_sigmoid([-4.0, 0.0, 1.5]))
+    [0.0, 0.5, 0.75]
+    """
     return apply(HardSigmoid(), as_value(x))
 
 
 def hard_silu(x: Any) -> Value:
-    """x * hard_sigmoid(x), also called hard swish."""
+    """x * hard_sigmoid(x), also called hard swish.
+
+    >>> show(ops.hard_silu([-4.0, 0.0, 1.5]))
+    [0.0, 0.0, 1.125]
+    """
     return apply(HardSilu(), as_value(x))
 
 
@@ -243,52 +275,88 @@ hard_swish = hard_silu
 
 
 def relu6(x: Any) -> Value:
-    """x held within [0, 6]."""
+    """x held within [0, 6].
+
+    >>> show(ops.relu6([-1.0, 2.0, 8.0]))
+    [0.0, 2.0, 6.0]
+    """
     return clip(x, 0.0, 6.0)
 
 
 def hard_tanh(x: Any) -> Value:
-    """x held within [-1, 1]."""
+    """x held within [-1, 1].
+
+    >>> show(ops.hard_tanh([-2.0, 0.5]))
+    [-1.0, 0.5]
+    """
     return clip(x, -1.0, 1.0)
 
 
 def tanh_shrink(x: Any) -> Value:
-    """x - tanh(x)."""
+    """x - tanh(x).
+
+    >>> show(ops.tanh_shrink([-1.0, 0.0]))
+    [-0.2384, 0.0]
+    """
     value = as_value(x)
     return subtract(value, tanh(value))
 
 
 def log_sigmoid(x: Any) -> Value:
-    """log(sigmoid(x)), without underflow: -softplus(-x)."""
+    """log(sigmoid(x)), without underflow: -softplus(-x).
+
+    >>> show(ops.log_sigmoid([-100.0, 0.0]))
+    [-100.0, -0.6931]
+    """
     return negative(softplus(negative(x)))
 
 
 def squareplus(x: Any, b: float = 4) -> Value:
-    """(x + sqrt(x*x + b)) / 2."""
+    """(x + sqrt(x*x + b)) / 2.
+
+    >>> show(ops.squareplus([-1.5, 0.0]))
+    [0.5, 1.0]
+    """
     value = as_value(x)
     return divide(add(value, sqrt(add(square(value), float(b)))), 2.0)
 
 
 def sparse_plus(x: Any) -> Value:
-    """0 up to -1, x from 1 on, (x + 1)**2 / 4 between."""
+    """0 up to -1, x from 1 on, (x + 1)**2 / 4 between.
+
+    >>> show(ops.sparse_plus([-2.0, 0.0, 2.0]))
+    [0.0, 0.25, 2.0]
+    """
     value = as_value(x)
     middle = multiply(square(add(value, 1.0)), 0.25)
     return where(less_equal(value, -1.0), zeros_like(value), where(less(value, 1.0), middle, value))
 
 
 def sparse_sigmoid(x: Any) -> Value:
-    """0 up to -1, 1 from 1 on, (x + 1) / 2 between."""
+    """0 up to -1, 1 from 1 on, (x + 1) / 2 between.
+
+    >>> show(ops.sparse_sigmoid([-2.0, 0.0, 2.0]))
+    [0.0, 0.5, 1.0]
+    """
     return clip(multiply(add(x, 1.0), 0.5), 0.0, 1.0)
 
 
 def threshold(x: Any, threshold: float, default_value: float) -> Value:
-    """x where it is above the threshold, else default_value."""
+    """x where it is above the threshold, else default_value.
+
+    >>> show(ops.threshold([-1.0, 0.5, 2.0], 1.0, 0.0))
+    [0.0, 0.0, 2.0]
+    """
     value = as_value(x)
     return where(greater(value, threshold), value, default_value)
 
 
 def glu(x: Any, axis: int = -1) -> Value:
-    """The first half of x along the axis, times the sigmoid of the second half. Raises ShapeError for an odd size."""
+    """The first half of x along the axis, times the sigmoid of the second half. Raises ShapeError for an odd size.
+
+    >>> show(ops.glu([1.0, 2.0, 0.0, 0.0]))
+    [0.5, 1.0]
+    """
     value = as_value(x)
     place = normalize_axis(axis, value.ndim)
     size = value.type.shape[place]
@@ -302,59 +370,105 @@ def glu(x: Any, axis: int = -1) -> Value:
 
 
 def sparsemax(x: Any, axis: int = -1) -> Value:
-    """The nearest probabilities along the axis; many of them are 0."""
+    """The nearest probability distribution along the axis; many of its elements are 0.
+
+    >>> show(ops.sparsemax([1.0, 0.8, -1.0]))
+    [0.6, 0.4, 0.0]
+    """
     value = as_value(x)
     return apply(Sparsemax(normalize_axis(axis, value.ndim)), value)
 
 
 def celu(x: Any, alpha: float = 1.0) -> Value:
-    """max(x, 0) + alpha * (e**(min(x, 0)/alpha) - 1)."""
+    """max(x, 0) + alpha * (e**(min(x, 0)/alpha) - 1).
+
+    >>> show(ops.celu([-1.0, 2.0]))
+    [-0.6321, 2.0]
+    """
     return apply(Celu(float(alpha)), as_value(x))
 
 
 def hard_shrink(x: Any, threshold: float = 0.5) -> Value:
-    """x where |x| > threshold, else 0."""
+    """x where |x| > threshold, else 0.
+
+    >>> show(ops.hard_shrink([-0.4, 2.0]))
+    [0.0, 2.0]
+    """
     return apply(HardShrink(float(threshold)), as_value(x))
 
 
 def soft_shrink(x: Any, threshold: float = 0.5) -> Value:
-    """x brought nearer to 0 by threshold; 0 where |x| <= threshold."""
+    """x moved towards 0 by threshold; 0 where |x| <= threshold.
+
+    >>> show(ops.soft_shrink([-0.4, 2.0]))
+    [0.0, 1.5]
+    """
     return apply(SoftShrink(float(threshold)), as_value(x))
 
 
 def selu(x: Any) -> Value:
-    """Scaled exponential linear unit."""
+    """Scaled exponential linear unit.
+
+    >>> show(ops.selu([-1.0, 1.0]))
+    [-1.1113, 1.0507]
+    """
     return apply(Selu(), as_value(x))
 
 
 def elu(x: Any, alpha: float = 1.0) -> Value:
-    """x where positive, else alpha * (e**x - 1)."""
+    """x where positive, else alpha * (e**x - 1).
+
+    >>> show(ops.elu([-1.0, 2.0]))
+    [-0.6321, 2.0]
+    """
     return apply(Elu(float(alpha)), as_value(x))
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Value:
-    """x where positive, else negative_slope * x."""
+    """x where positive, else negative_slope * x.
+
+    >>> show(ops.leaky_relu([-1.0, 2.0]))
+    [-0.2, 2.0]
+    """
     return apply(LeakyRelu(float(negative_slope)), as_value(x))
 
 
 def gelu(x: Any, approximate: bool = True) -> Value:
-    """x * Phi(x); keras.ops.gelu is the tanh form by default, keras.activations.gelu the exact one."""
+    """x * Phi(x); keras.ops.gelu is the tanh form by default, keras.activations.gelu the exact one.
+
+    approximate: the tanh form; False the exact one.
+
+    >>> show(ops.gelu([-1.0, 2.0]))
+    [-0.1588, 1.9546]
+    """
     return apply(Gelu(bool(approximate)), as_value(x))
 
 
 def prelu(x: Any, slope: Any) -> Value:
-    """x where positive, else slope * x, the slope an array that broadcasts to x."""
+    """x where positive, else slope * x. slope: an array that broadcasts to x.
+
+    >>> show(ops.prelu([[-1.0, -1.0]], [0.1, 0.5]))
+    [[-0.1, -0.5]]
+    """
     value = as_value(x)
     return apply(PRelu(), value, as_value(slope, like=value))
 
 
 def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Value:
-    """e**x over its sum along the axis or axes."""
+    """e**x over its sum along the axis or axes.
+
+    >>> show(ops.softmax([[0.0, 0.0], [0.0, 1.0]]))
+    [[0.5, 0.5], [0.2689, 0.7311]]
+    """
     value = as_value(x)
     return apply(Softmax(normalize_axes(axis, value.ndim)), value)
 
 
 def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Value:
-    """log(softmax(x))."""
+    """log(softmax(x)).
+
+    >>> show(ops.log_softmax([0.0, 0.0]))
+    [-0.6931, -0.6931]
+    """
     value = as_value(x)
     return apply(LogSoftmax(normalize_axes(axis, value.ndim)), value)

@@ -57,16 +57,24 @@ __all__ = [
 ]
 
 
-_NODES_OF_A_PART = 32  # that each costs of the budget of a file: a few parts are asked for, not half a million
+_NODES_OF_A_PART = 32  # that each part costs of the budget of a file: files have a few parts, not half a million
 
 
 def ndim(x: Any) -> int:
-    """The number of axes."""
+    """The number of axes.
+
+    >>> ops.ndim(dagir.Input((4, 3)))
+    3
+    """
     return as_value(x).ndim
 
 
 def size(x: Any) -> Dim:
-    """The number of elements: an int, or an expression of named sizes."""
+    """The number of elements: an int, or an expression of named sizes.
+
+    >>> ops.size(dagir.Input((4, 3)))
+    12*batch
+    """
     total: Dim = 1
     for length in as_value(x).type.shape:
         total = total * length
@@ -74,12 +82,22 @@ def size(x: Any) -> Dim:
 
 
 def ravel(x: Any) -> Value:
-    """All elements in one axis."""
+    """All elements in one axis.
+
+    >>> show(ops.ravel([[1, 2], [3, 4]]))
+    [1, 2, 3, 4]
+    """
     return reshape(x, (-1,))
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Value:
-    """Two axes exchanged."""
+    """Two axes exchanged.
+
+    axis1, axis2: the two.
+
+    >>> show(ops.swapaxes([[1, 2, 3]], 0, 1))
+    [[1], [2], [3]]
+    """
     value = as_value(x)
     order = list(range(value.ndim))
     first, second = normalize_axis(axis1, value.ndim), normalize_axis(axis2, value.ndim)
@@ -88,7 +106,13 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Value:
 
 
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Value:
-    """Axes moved to other places, the others staying in their order."""
+    """Axes moved to other places, the others staying in their order.
+
+    source, destination: an axis and its new place, or as many of both.
+
+    >>> ops.moveaxis(dagir.Input((4, 3, 2)), -1, 1)
+    <Value transpose float32[batch, 2, 4, 3]>
+    """
     value = as_value(x)
     pairs = [[axes] if isinstance(axes, int) else list(axes) for axes in (source, destination)]
     sources, targets = ([normalize_axis(axis, value.ndim) for axis in axes] for axes in pairs)
@@ -101,17 +125,31 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
 
 
 def fliplr(x: Any) -> Value:
-    """The second axis in reverse order."""
+    """The second axis in reverse order.
+
+    >>> show(ops.fliplr([[1, 2], [3, 4]]))
+    [[2, 1], [4, 3]]
+    """
     return flip(x, axis=1)
 
 
 def flipud(x: Any) -> Value:
-    """The first axis in reverse order."""
+    """The first axis in reverse order.
+
+    >>> show(ops.flipud([[1, 2], [3, 4]]))
+    [[3, 4], [1, 2]]
+    """
     return flip(x, axis=0)
 
 
 def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Value:
-    """Turned by k right angles, from the first of the axes towards the second."""
+    """x rotated by k right angles, from the first of the axes towards the second.
+
+    array: of rank 2 or more.
+
+    >>> show(ops.rot90([[1, 2], [3, 4]]))
+    [[2, 4], [1, 3]]
+    """
     value = as_value(array)
     first, second = (normalize_axis(axis, value.ndim) for axis in axes)
     if first == second:
@@ -137,30 +175,53 @@ def _at_least(x: Any, rank: int) -> Value:
 
 
 def hstack(xs: Sequence[Any]) -> Value:
-    """Joined along the second axis; vectors along their only one."""
+    """Values joined along the second axis; vectors along their only one.
+
+    >>> show(ops.hstack(([1, 2], [3])))
+    [1, 2, 3]
+    """
     values = [_at_least(x, 1) for x in xs]
     return concatenate(values, axis=0 if values[0].ndim == 1 else 1)
 
 
 def vstack(xs: Sequence[Any]) -> Value:
-    """Joined along the first axis, a vector being a row."""
+    """Values joined along the first axis; a vector counts as a row.
+
+    >>> show(ops.vstack(([1, 2], [3, 4])))
+    [[1, 2], [3, 4]]
+    """
     return concatenate([_at_least(x, 2) for x in xs], axis=0)
 
 
 def dstack(xs: Sequence[Any]) -> Value:
-    """Joined along the third axis."""
+    """Values joined along the third axis.
+
+    >>> show(ops.dstack(([1, 2], [3, 4])))
+    [[[1, 3], [2, 4]]]
+    """
     return concatenate([_at_least(x, 3) for x in xs], axis=2)
 
 
 def append(x1: Any, x2: Any, axis: int | None = None) -> Value:
-    """x2 after x1 along the axis; both flattened where axis is None."""
+    """x2 after x1 along the axis; both flattened where axis is None.
+
+    >>> show(ops.append([1, 2], [3]))
+    [1, 2, 3]
+    """
     if axis is None:
         return concatenate([ravel(x1), ravel(x2)], axis=0)
     return concatenate([x1, x2], axis=axis)
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
-    """Parts along the axis: as many equal ones as are asked for, or cut at the given places."""
+    """x cut along the axis, into equal parts or at the given places.
+
+    indices_or_sections: how many parts, or the places to cut at. Raises ShapeError where the parts are not equal.
+
+    >>> show(*ops.split([1, 2, 3, 4], 2))
+    [1, 2]
+    [3, 4]
+    """
     value = as_value(x)
     place = normalize_axis(axis, value.ndim)
     if not isinstance(indices_or_sections, int):
@@ -181,7 +242,14 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 
 
 def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
-    """Parts along the axis as `split`, but the first ones may be longer by one. The size is known."""
+    """x cut along the axis as by `split`, but the first parts may be longer by one. The size must be known.
+
+    indices_or_sections: how many parts, or the places to cut at.
+
+    >>> show(*ops.array_split([1, 2, 3], 2))
+    [1, 2]
+    [3]
+    """
     value = as_value(x)
     place = normalize_axis(axis, value.ndim)
     if not isinstance(indices_or_sections, int):
@@ -195,7 +263,7 @@ def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0)
 
 
 def _spend_parts(count: int) -> None:
-    """Draw the nodes of as many parts on the budget of the file that asks for them, before any is made."""
+    """Charge the nodes of these parts to the budget of the file that asks for them, before any is made."""
     limits.spend("nodes", _NODES_OF_A_PART * max(count, 0), f"cutting into {count:,} parts")
 
 
@@ -206,22 +274,50 @@ def _cut(value: Value, indices: Sequence[int], axis: int) -> list[Value]:
 
 
 def hsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
-    """Parts along the second axis; of a vector along its only one."""
+    """Parts along the second axis; of a vector along its only one.
+
+    indices_or_sections: as for `split`.
+
+    >>> show(*ops.hsplit([[1, 2], [3, 4]], 2))
+    [[1], [3]]
+    [[2], [4]]
+    """
     return split(x, indices_or_sections, 0 if as_value(x).ndim == 1 else 1)
 
 
 def vsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
-    """Parts along the first axis."""
+    """Parts along the first axis.
+
+    indices_or_sections: as for `split`.
+
+    >>> show(*ops.vsplit([[1, 2], [3, 4]], 2))
+    [[1, 2]]
+    [[3, 4]]
+    """
     return split(x, indices_or_sections, 0)
 
 
 def dsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
-    """Parts along the third axis."""
+    """Parts along the third axis.
+
+    indices_or_sections: as for `split`.
+
+    >>> show(*ops.dsplit([[[1, 2], [3, 4]]], 2))
+    [[[1], [3]]]
+    [[[2], [4]]]
+    """
     return split(x, indices_or_sections, 2)
 
 
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Value]:
-    """The entries of an axis of known size, each without the axis."""
+    """The entries of an axis of known size, each without the axis.
+
+    num: how many there are, if given.
+
+    >>> show(*ops.unstack([[1, 2], [3, 4]]))
+    [1, 2]
+    [3, 4]
+    """
     value = as_value(x)
     place = normalize_axis(axis, value.ndim)
     length = value.type.shape[place] if num is None else num
@@ -232,7 +328,13 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Value]:
 
 
 def repeat(x: Any, repeats: Dim | Sequence[int], axis: int | None = None) -> Value:
-    """Each entry of the axis several times in a row, a named size perhaps; of x flattened where axis is None."""
+    """Each entry of the axis several times in a row, a named size perhaps; of x flattened where axis is None.
+
+    repeats: how often; an int, a named size, or one int for each entry.
+
+    >>> show(ops.repeat([1, 2], 3))
+    [1, 1, 1, 2, 2, 2]
+    """
     value = ravel(x) if axis is None else as_value(x)
     place = normalize_axis(axis or 0, value.ndim)
     length = value.type.shape[place]
@@ -256,7 +358,13 @@ def _repeated(value: Value, count: Dim, place: int) -> Value:
 
 
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Value:
-    """Entries moved on along the axis, the last ones coming first; through x flattened where axis is None."""
+    """Entries shifted along the axis; those beyond the end come first. x is flattened if axis is None.
+
+    shift: how far; one int for each axis where there are several.
+
+    >>> show(ops.roll([1, 2, 3, 4], 1))
+    [4, 1, 2, 3]
+    """
     value = as_value(x)
     if axis is None:
         return reshape(_rolled(ravel(value), int(np.sum(shift)), 0), value.type.shape)
@@ -269,7 +377,7 @@ def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = 
 
 def _rolled(value: Value, shift: int, axis: int) -> Value:
     length = value.type.shape[axis]
-    if not isinstance(length, int):  # where each comes from, counted around at run time
+    if not isinstance(length, int):  # the source of each entry, modulo the size at run time
         places = arange(length)
         count = reduce_sum(full((length,), 1, DType.INT32))
         return take(value, mod(subtract(places, shift), count), axis=axis)
@@ -280,7 +388,14 @@ def _rolled(value: Value, shift: int, axis: int) -> Value:
 
 
 def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Value, ...]:
-    """For each place in a flattened array its index on each axis of the shape."""
+    """For each position in a flattened array, its index on each axis of the shape.
+
+    indices: integers.
+
+    >>> show(*ops.unravel_index([5], (2, 3)))
+    [1]
+    [2]
+    """
     rest = as_value(indices)
     found: list[Value] = []
     for length in reversed([int(n) for n in shape]):
@@ -290,7 +405,14 @@ def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Value, ...]:
 
 
 def meshgrid(*x: Any, indexing: str = "xy") -> list[Value]:
-    """Each vector along an axis of its own, repeated along the others'; "xy" exchanges the first two axes."""
+    """For each vector, its values along its own axis, repeated along the axes of the others.
+
+    indexing: "ij" for axes in the order of the vectors; "xy" exchanges the first two axes.
+
+    >>> show(*ops.meshgrid([1, 2], [3, 4]))
+    [[1, 2], [1, 2]]
+    [[3, 3], [4, 4]]
+    """
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"indexing is 'xy' or 'ij', got {indexing!r}")
     values = [ravel(part) for part in x]
@@ -308,7 +430,13 @@ def meshgrid(*x: Any, indexing: str = "xy") -> list[Value]:
 
 
 def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Value:
-    """[n, h, w, b*b*c] -> [n, h*b, w*b, c]: channels laid out in blocks, the block's place before the channel."""
+    """[n, h, w, b*b*c] -> [n, h*b, w*b, c]: channels become blocks of pixels; the position in the block comes first.
+
+    block_size: b.
+
+    >>> ops.depth_to_space(dagir.Input((4, 4, 12)), 2)
+    <Value reshape float32[batch, 8, 8, 3]>
+    """
     value = moveaxis(x, 1, -1) if data_format == "channels_first" else as_value(x)
     batch, height, width, channels = value.type.shape
     b = int(block_size)
@@ -319,7 +447,13 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
 
 
 def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Value:
-    """[n, h, w, c] -> [n, h/b, w/b, b*b*c]: blocks laid into the channels, the block's place before the channel."""
+    """[n, h, w, c] -> [n, h/b, w/b, b*b*c]: blocks of pixels become channels; the position in the block comes first.
+
+    block_size: b, which divides h and w.
+
+    >>> ops.space_to_depth(dagir.Input((8, 8, 3)), 2)
+    <Value reshape float32[batch, 4, 4, 12]>
+    """
     value = moveaxis(x, 1, -1) if data_format == "channels_first" else as_value(x)
     batch, height, width, channels = value.type.shape
     b = int(block_size)

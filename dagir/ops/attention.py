@@ -27,9 +27,9 @@ class Attention(Op):
     """q: f[*b, t, d], k: f[*b, s, d], v: f[*b, s, c], bias: f[..., t, s]?, mask: bool[..., t, s]? -> f[*b, t, c].
 
     softmax over s of q @ k.T * scale + bias, times v. A score counts where the mask is True, unless `causal` and s > t,
-    or |t - s| >= window; the others are set to the lowest number, so a row of which none counts gives the mean of v.
-    bias and mask broadcast against [*b, t, s]. k and v may have fewer heads (the last axis of *b) than q: each of
-    theirs serves as many neighbours among q's.  keras.ops.dot_product_attention; ONNX Attention-23.
+    or |t - s| >= window; the others are set to the lowest number, so a row in which none counts gives the mean of v.
+    bias and mask broadcast against [*b, t, s]. k and v may have fewer heads (the last axis of *b) than q: several
+    neighbouring heads of q share a head of k and v.  keras.ops.dot_product_attention; ONNX Attention-23.
     """
 
     operands = ("q", "k", "v", "bias", "mask")
@@ -67,7 +67,7 @@ class Attention(Op):
         return (TensorType(dtype, (*q.shape[:-1], v.shape[-1])),)
 
     def groups(self, q: Shape, k: Shape) -> int:
-        """How many heads of q each head of k serves: one where a number is not known, for then they must be equal."""
+        """How many heads of q share a head of k. It is 1 if a number is unknown, because then they must be equal."""
         heads, served = (q[-3], k[-3]) if len(q) > 2 else (1, 1)
         return heads // served if isinstance(heads, int) and isinstance(served, int) and served else 1
 
@@ -122,9 +122,16 @@ def attention(
     causal: bool = False,
     window: int | None = None,
 ) -> Value:
-    """Attention with the heads before the steps. Shapes: q [*b, t, d], k [*b, s, d], v [*b, s, c] -> [*b, t, c].
+    """Attention; the axis of heads comes before the axis of steps.
 
+    Shapes: q [*b, t, d], k [*b, s, d], v [*b, s, c] -> [*b, t, c].
     scale: 1 / sqrt(d) unless given. mask: True where a score counts.
+    bias: is added to the scores. causal: step t sees no later step. window: step t sees only steps nearer than
+    this.
+
+    >>> heads = dagir.Input((8, "time", 64))
+    >>> ops.attention(heads, heads, heads, causal=True)
+    <Value attention float32[batch, 8, time, 64]>
     """
     query, key, value = as_value(q), as_value(k), as_value(v)
     if scale is None:
@@ -137,7 +144,11 @@ def attention(
 
 
 def band(x: Any, below: int | None = None, above: int | None = None) -> Value:
-    """Which of the last two axes' positions (i, j) have -below <= j - i <= above. Shapes: [*s, m, n] -> bool [m, n]."""
+    """True at positions (i, j) of the last two axes with -below <= j - i <= above. Shapes: [*s, m, n] -> bool [m, n].
+
+    >>> show(ops.band(np.zeros((3, 3)), below=0, above=1))
+    [[True, True, False], [False, True, True], [False, False, True]]
+    """
     return apply(Band(below, above), as_value(x))
 
 
@@ -152,10 +163,17 @@ def dot_product_attention(
     flash_attention: bool | None = None,
     attn_logits_soft_cap: float | None = None,
 ) -> Value:
-    """Attention with the steps before the heads. Shapes: query [b, t, n, d], key and value [b, s, n, d] -> query's.
+    """Attention; the axis of steps comes before the axis of heads.
 
-    flash_attention chooses a kernel in Keras, and no meaning. attn_logits_soft_cap is refused, as in Keras on
+    Shapes: query [b, t, n, d], key and value [b, s, n, d] -> query's.
+    flash_attention chooses a kernel in Keras; the result is the same. attn_logits_soft_cap is refused, as in Keras on
     TensorFlow.
+    bias: is added to the scores. mask: bool, True where a score counts. scale: 1 / sqrt(d) by default. is_causal:
+    step t sees no later step.
+
+    >>> heads = dagir.Input(("time", 8, 64))
+    >>> ops.dot_product_attention(heads, heads, heads)
+    <Value transpose float32[batch, time, 8, 64]>
     """
     if attn_logits_soft_cap is not None:
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""Bidirectional: two recurrences over one sequence, from both of its ends, as one op."""
+"""Bidirectional: two recurrences over one sequence, forward and backward, as one op."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _KINDS: dict[str, type[LSTM | GRU | SimpleRNN]] = {"LSTM": LSTM, "GRU": GRU, "Si
 class Bidirectional(Op):
     """x: f[n,t,i], mask: bool[n,t]?, then w, r, b?, states? of the way forward and of the way back -> y, states.
 
-    y: f[n,t,2u], what both ways give out at each time step, side by side; states: f[n,u], those of the way forward
-    first. kind: "LSTM", "GRU" or "SimpleRNN"; the other fields are that op's, activations those of each
+    y: f[n,t,2u], the outputs of both directions at each step, concatenated; states: f[n,u], those of the forward
+    direction first. kind: "LSTM", "GRU" or "SimpleRNN"; the other fields are that op's, activations those of each
     way.  keras.layers.Bidirectional; ONNX LSTM-14, GRU-14 and RNN-14 with direction "bidirectional".
     """
 

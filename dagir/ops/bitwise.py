@@ -27,7 +27,7 @@ __all__ = [
 
 
 class BitwiseNot(Unary):
-    """Every bit turned over: -x - 1 for a signed integer.  ONNX BitwiseNot-18."""
+    """Every bit inverted: -x - 1 for a signed integer.  ONNX BitwiseNot-18."""
 
     accepts = "integer"
 
@@ -51,47 +51,71 @@ class BitwiseXor(Binary):
 
 
 class LeftShift(Binary):
-    """x1's bits moved up by x2 places, those beyond the width are lost.  NumPy left_shift.
+    """The bits of x1 shifted left by x2; bits beyond the width are lost.  NumPy left_shift.
 
-    x2 is held within 0 and width - 1, as TensorFlow does on a CPU.
+    x2 is limited to 0 to width - 1, as in TensorFlow on a CPU.
     """
 
     accepts = "integer"
 
 
 class RightShift(Binary):
-    """floor(x1 / 2**x2).  NumPy right_shift, but x2 held within 0 and width - 1, as TensorFlow does on a CPU."""
+    """floor(x1 / 2**x2).  NumPy right_shift, but x2 is limited to 0 to width - 1, as in TensorFlow on a CPU."""
 
     accepts = "integer"
 
 
 def bitwise_not(x: Any) -> Value:
-    """Every bit turned over, elementwise."""
+    """Every bit inverted, elementwise.
+
+    >>> show(ops.bitwise_not([6]))
+    [-7]
+    """
     return unary(BitwiseNot(), x)
 
 
 def bitwise_and(x: Any, y: Any) -> Value:
-    """The bits set in both, broadcast."""
+    """The bits set in both, broadcast.
+
+    >>> show(ops.bitwise_and([6], [3]))
+    [2]
+    """
     return binary(BitwiseAnd(), x, y)
 
 
 def bitwise_or(x: Any, y: Any) -> Value:
-    """The bits set in either, broadcast."""
+    """The bits set in either, broadcast.
+
+    >>> show(ops.bitwise_or([6], [3]))
+    [7]
+    """
     return binary(BitwiseOr(), x, y)
 
 
 def bitwise_xor(x: Any, y: Any) -> Value:
-    """The bits set in exactly one, broadcast."""
+    """The bits set in exactly one, broadcast.
+
+    >>> show(ops.bitwise_xor([6], [3]))
+    [5]
+    """
     return binary(BitwiseXor(), x, y)
 
 
 def left_shift(x: Any, y: Any) -> Value:
-    """x * 2**y within the width of the integer, broadcast."""
+    """x * 2**y within the width of the integer, broadcast.
+
+    >>> show(ops.left_shift([3], [2]))
+    [12]
+    """
     return binary(LeftShift(), x, y)
 
 
 def right_shift(x: Any, y: Any) -> Value:
-    """floor(x / 2**y), broadcast."""
+    """floor(x / 2**y), broadcast.
+
+    >>> show(ops.right_shift([13], [2]))
+    [3]
+    """
     return binary(RightShift(), x, y)
 
 

@@ -1,4 +1,4 @@
-"""Call: a graph used as one op. How a model that is called as a layer stands in the graph of another."""
+"""Call: a graph used as one op. A model that is called as a layer is a Call in the graph of the outer model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Call(Op):
 
 
 def bind_sizes(name: str, declared: Sequence[TensorType], given: Sequence[TensorType]) -> dict[str, Dim]:
-    """What each named size of `declared` is, for inputs of the types `given`. Raises ShapeError, DTypeError."""
+    """The value of each named size of `declared`, for inputs of the types `given`. Raises ShapeError, DTypeError."""
     for index, (inner, outer) in enumerate(zip(declared, given, strict=True)):
         if inner.dtype is not outer.dtype:
             raise DTypeError(f"input {index} of {name} has dtype {inner.dtype}, got {outer.dtype}")
@@ -80,11 +80,11 @@ def graphs_of(graph: Graph) -> Iterator[Graph]:
 
 
 def parameters_of(graph: Graph) -> list[Parameter]:
-    """Every parameter of a graph and of those that it calls, once."""
+    """Every parameter of a graph and of the graphs that it calls, once."""
     return list(dict.fromkeys(weight for each in graphs_of(graph) for weight in each.parameters))
 
 
 def first_of(graph: Graph, kinds: tuple[type[Op], ...]) -> Node | None:
-    """The first node of one of these ops, in the graph or in one that it calls; None where there is none."""
+    """The first node with one of these ops, in the graph or in a graph that it calls; None if there is none."""
     nodes = (node for each in graphs_of(graph) for node in each.nodes)
     return next((node for node in nodes if isinstance(node.op, kinds)), None)

@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class _Convolution(Op):
-    """What both convolutions share: the fields, and the checks of operands."""
+    """The common part of both convolutions: the fields, and the checks of operands."""
 
     operands = ("x", "w", "b")
     strides: tuple[int, ...]
@@ -54,7 +54,7 @@ class _Convolution(Op):
         return tuple(range(first, first + self.rank))
 
     def extents(self, kernel: Sequence[int]) -> tuple[int, ...]:
-        """How many elements a kernel of these sizes reaches over: (k - 1) * dilation + 1."""
+        """The sizes that a kernel covers: (k - 1) * dilation + 1."""
         return tuple((k - 1) * d + 1 for k, d in zip(kernel, self.dilations, strict=True))
 
     def _check(self, x: TensorType, w: TensorType, b: TensorType | None, paddings: tuple[str, ...]) -> None:
@@ -123,7 +123,7 @@ class Conv(_Convolution):
         return self._output(x, found, w.shape[-1])
 
     def pads(self, sizes: Sequence[Dim], kernel: Sequence[int]) -> tuple[tuple[Dim, Dim], ...]:
-        """(before, after) for each spatial axis of an input of these sizes; symbolic for a strided "same" on one."""
+        """(before, after) for each spatial axis at these sizes; symbolic for a strided "same" on a named size."""
         if not isinstance(self.padding, str):
             return self.padding
         extents = self.extents(kernel)
@@ -146,7 +146,7 @@ class Conv(_Convolution):
 class ConvTranspose(_Convolution):
     """x: f[n, *d, c], w: f[*k, o, c], b: f[o]? -> f[n, *e, o]; channels_first: f[n, c, *d] -> f[n, o, *e].
 
-    The gradient of Conv: each element adds its kernel at stride * its place. With k' = (k-1)*dilation + 1, e is
+    The gradient of Conv: each element adds its kernel at stride * its position. With k' = (k-1)*dilation + 1, e is
     (d-1)*stride + max(k', stride) for "valid" and d*stride for "same"; where output_padding p is given, they are
     (d-1)*stride + k' + p and (d-1)*stride + k'%2 + p. Explicit pads are cut off, then p is appended.
     keras.ops.conv_transpose; ONNX ConvTranspose-11.
@@ -155,7 +155,7 @@ class ConvTranspose(_Convolution):
     output_padding: tuple[int, ...] | None = None
 
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Types:
-        """Batch and filters, and on each spatial axis the size that the kernels cover, less the crops."""
+        """Batch and filters; on each spatial axis the size that the kernels cover, minus the crops."""
         self._check(x, w, b, ("valid", "same"))
         if self.groups != 1:
             raise ArgumentError("ConvTranspose takes groups=1 only")
@@ -183,7 +183,7 @@ class ConvTranspose(_Convolution):
         return self._output(x, found, w.shape[self.rank])
 
     def crops(self, kernel: Sequence[int]) -> tuple[tuple[int, int], ...]:
-        """(before, after) for each spatial axis: what is cut off the sum of all kernels; below 0, zeros are added."""
+        """(before, after) for each spatial axis: cut off the sum of all kernels; a negative number adds zeros."""
         found = []
         for i, (extent, stride) in enumerate(zip(self.extents(kernel), self.strides, strict=True)):
             extra = None if self.output_padding is None else self.output_padding[i]
@@ -201,7 +201,7 @@ class ConvTranspose(_Convolution):
 
 
 def _same_pads(size: Dim, extent: int, stride: int) -> tuple[Dim, Dim]:
-    if extent == 1:  # no place needs an element past the end, whatever the size
+    if extent == 1:  # no window needs an element past the end, at any size
         return 0, 0
     if stride == 1:
         total: Dim = extent - 1
@@ -261,6 +261,9 @@ def conv(
     """Convolution. Shapes: inputs [n, *d, c], kernel [*k, c/groups, o] -> [n, *e, o]; groups follow from c.
 
     padding: "valid", "same", "causal" (one spatial axis), or a pair (before, after) for each axis.
+
+    >>> ops.conv(dagir.Input((28, 28, 3)), np.ones((3, 3, 3, 8), "float32"), strides=2, padding="same")
+    <Value conv float32[batch, 14, 14, 8]>
     """
     x, w = as_value(inputs), as_value(kernel)
     op = _conv_op(w, strides, padding, data_format, dilation_rate)
@@ -290,6 +293,9 @@ def conv_transpose(
 
     padding: "valid", "same", or a pair (before, after) to cut off for each axis. output_padding: one int, or
     one for each axis.
+
+    >>> ops.conv_transpose(dagir.Input((14, 14, 3)), np.ones((2, 2, 8, 3), "float32"), strides=2)
+    <Value conv_transpose float32[batch, 28, 28, 8]>
     """
     x, w = as_value(inputs), as_value(kernel)
     rank = _spatial_rank(w)
@@ -307,7 +313,11 @@ def depthwise_conv(
     data_format: str | None = None,
     dilation_rate: int | Sequence[int] = 1,
 ) -> Value:
-    """Each channel convolved on its own. Shapes: inputs [n, *d, c], kernel [*k, c, m] -> [n, *e, c*m]."""
+    """Each channel convolved on its own. Shapes: inputs [n, *d, c], kernel [*k, c, m] -> [n, *e, c*m].
+
+    >>> ops.depthwise_conv(dagir.Input((28, 28, 3)), np.ones((3, 3, 3, 2), "float32"))
+    <Value conv float32[batch, 26, 26, 6]>
+    """
     x, w = as_value(inputs), as_value(kernel)
     op = _conv_op(w, strides, padding, data_format, dilation_rate)
     *sizes, channels, multiplier = w.type.shape
@@ -327,6 +337,10 @@ def separable_conv(
     """A depthwise convolution, then one that mixes channels.
 
     Shapes: inputs [n, *d, c], depthwise_kernel [*k, c, m], pointwise_kernel [*ones, c*m, o] -> [n, *e, o].
+
+    >>> spatial, mixing = np.ones((3, 3, 3, 1), "float32"), np.ones((1, 1, 3, 8), "float32")
+    >>> ops.separable_conv(dagir.Input((28, 28, 3)), spatial, mixing)
+    <Value conv float32[batch, 26, 26, 8]>
     """
     y = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
     return conv(y, pointwise_kernel, 1, "valid", data_format)

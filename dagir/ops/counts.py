@@ -1,4 +1,4 @@
-"""Counts and sizes that ops are given: an int, or a named size."""
+"""Counts and sizes as arguments of ops: an int, or a named size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dagir.ir.dims import Dim, SymbolicDim
 
 
 def count_from(function: str, what: str, given: Any) -> Dim:
-    """An int or a named size. Raises ArgumentError, for None above all: what `x.shape` says of a size of the run."""
+    """An int or a named size. Raises ArgumentError, also for None, `x.shape`'s word for an unknown size."""
     if isinstance(given, SymbolicDim):
         return given
     if given is None:

@@ -1,4 +1,4 @@
-"""Values that are given by their shape or by a formula: zeros, ones, ranges, windows, the identity matrix."""
+"""Values made from a shape or by a formula: zeros, ones, ranges, windows, the identity matrix."""
 
 from __future__ import annotations
 
@@ -46,12 +46,16 @@ __all__ = [
 
 
 def spend_elements(what: str, *sizes: Any) -> None:
-    """Draw the elements of an array that is made from sizes alone on the budget of the file that asks for it."""
+    """Charge the elements of an array that is made from sizes only to the budget of the file that asks for it."""
     limits.spend("elements", math.prod(max(int(size), 0) for size in sizes), what)
 
 
 def full(shape: int | Sequence[Any], fill_value: Any, dtype: Any = None) -> Value:
-    """fill_value everywhere, float32 unless dtype says otherwise; sizes may be named, as ops.shape(x) gives them."""
+    """fill_value everywhere, float32 unless dtype says otherwise; sizes may be named, as ops.shape(x) gives them.
+
+    >>> show(ops.full((2,), 7))
+    [7.0, 7.0]
+    """
     sizes: list[Any] = list(shape) if isinstance(shape, (list, tuple)) else [shape]
     unknown = [axis for axis, size in enumerate(sizes) if size is None]
     if unknown:
@@ -68,43 +72,81 @@ def full(shape: int | Sequence[Any], fill_value: Any, dtype: Any = None) -> Valu
 
 
 def zeros(shape: int | Sequence[Any], dtype: Any = None) -> Value:
-    """0 everywhere."""
+    """0 everywhere.
+
+    shape: sizes, ints or named ones.
+
+    >>> show(ops.zeros((2,)))
+    [0.0, 0.0]
+    """
     return full(shape, 0, dtype)
 
 
 def ones(shape: int | Sequence[Any], dtype: Any = None) -> Value:
-    """1 everywhere."""
+    """1 everywhere.
+
+    shape: sizes, ints or named ones.
+
+    >>> show(ops.ones((2,)))
+    [1.0, 1.0]
+    """
     return full(shape, 1, dtype)
 
 
 def full_like(x: Any, fill_value: float, dtype: Any = None) -> Value:
-    """fill_value in the shape of x, and in its dtype unless another is given."""
+    """fill_value in the shape of x, and in its dtype unless another is given.
+
+    >>> show(ops.full_like([1, 2], 7))
+    [7, 7]
+    """
     value = as_value(x)
     return full(value.type.shape, fill_value, value.dtype if dtype is None else dtype)
 
 
 def zeros_like(x: Any, dtype: Any = None) -> Value:
-    """0 in the shape of x."""
+    """0 in the shape of x.
+
+    >>> show(ops.zeros_like([5, 6]))
+    [0, 0]
+    """
     return full_like(x, 0, dtype)
 
 
 def ones_like(x: Any, dtype: Any = None) -> Value:
-    """1 in the shape of x."""
+    """1 in the shape of x.
+
+    >>> show(ops.ones_like([5, 6]))
+    [1, 1]
+    """
     return full_like(x, 1, dtype)
 
 
 def empty(shape: int | Sequence[Any], dtype: Any = None) -> Value:
-    """Values that nobody reads: here 0."""
+    """Values that will not be read; here they are 0.
+
+    shape: sizes, ints or named ones.
+
+    >>> show(ops.empty((2,)))
+    [0.0, 0.0]
+    """
     return full(shape, 0, dtype)
 
 
 def empty_like(x: Any, dtype: Any = None) -> Value:
-    """Values that nobody reads, in the shape of x: here 0."""
+    """Values that will not be read, in the shape of x; here they are 0.
+
+    >>> show(ops.empty_like([1, 2]))
+    [0, 0]
+    """
     return full_like(x, 0, dtype)
 
 
 def convert_to_tensor(x: Any, dtype: Any = None) -> Value:
-    """x as a value: an array or numbers become a constant, a named size what it is at run time."""
+    """x as a value: an array or numbers become a constant; a named size becomes its number at run time.
+
+    >>> show(ops.convert_to_tensor([1, 2]))
+    [1, 2]
+    """
     value = measured(x) if isinstance(x, SymbolicDim) else as_value(x)
     if dtype is None or value.dtype is DType.of(dtype):
         return value
@@ -117,7 +159,11 @@ array = convert_to_tensor
 
 
 def copy(x: Any) -> Value:
-    """x itself, as a node of its own: values never change."""
+    """x itself, as a node of its own: values never change.
+
+    >>> show(ops.copy([1, 2]))
+    [1, 2]
+    """
     return apply(Identity(), as_value(x))
 
 
@@ -125,6 +171,9 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     """start, start + step ... up to before stop; from 0 to before start where stop is None; int32 for ints.
 
     start and stop may be named sizes, as ops.shape(x) gives them.
+
+    >>> show(ops.arange(1, 7, 2))
+    [1, 3, 5]
     """
     if start is None:
         count_from("arange", "start", start)
@@ -159,7 +208,13 @@ def linspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Any:
-    """num numbers from start to stop in equal steps; with retstep the step too. start and stop are numbers or lists."""
+    """num numbers from start to stop in equal steps; with retstep the step too. start and stop are numbers or lists.
+
+    endpoint: whether stop is the last number.
+
+    >>> show(ops.linspace(0.0, 1.0, 5))
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
     spend_elements("linspace", num, *np.shape(start))
     made, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)
     return (_made(made, dtype), float(step)) if retstep else _made(made, dtype)
@@ -168,7 +223,13 @@ def linspace(
 def logspace(
     start: float, stop: float, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None, axis: int = 0
 ) -> Value:
-    """num numbers from base**start to base**stop whose logarithms have equal steps."""
+    """num numbers from base**start to base**stop whose logarithms have equal steps.
+
+    endpoint: whether base**stop is the last number.
+
+    >>> show(ops.logspace(0, 2, 3))
+    [1.0, 10.0, 100.0]
+    """
     spend_elements("logspace", num, *np.shape(start))
     return _made(np.logspace(start, stop, num, endpoint=endpoint, base=base, axis=axis), dtype)
 
@@ -176,13 +237,23 @@ def logspace(
 def geomspace(
     start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Value:
-    """num numbers from start to stop, each the same multiple of the one before."""
+    """num numbers from start to stop, each the same multiple of the one before.
+
+    endpoint: whether stop is the last number.
+
+    >>> show(ops.geomspace(1, 8, 4))
+    [1.0, 2.0, 4.0, 8.0]
+    """
     spend_elements("geomspace", num, *np.shape(start))
     return _made(np.geomspace(start, stop, num, endpoint=endpoint, axis=axis), dtype)
 
 
 def eye(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
-    """[N, M] with 1 on the k-th diagonal above the main one, 0 elsewhere; float32. Sizes may be named."""
+    """[N, M] with 1 on the k-th diagonal above the main one, 0 elsewhere; float32. Sizes may be named.
+
+    >>> show(ops.eye(2))
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     count_from("eye", "N", N)
     if isinstance(N, SymbolicDim) or isinstance(M, SymbolicDim):
         return cast(equal(*_places(N, M, k)), DType.FLOAT32 if dtype is None else dtype)
@@ -191,7 +262,11 @@ def eye(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  
 
 
 def tri(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
-    """[N, M] with 1 up to the k-th diagonal above the main one, 0 beyond; float32. Sizes may be named."""
+    """[N, M] with 1 up to the k-th diagonal above the main one, 0 beyond; float32. Sizes may be named.
+
+    >>> show(ops.tri(3))
+    [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]
+    """
     count_from("tri", "N", N)
     if isinstance(N, SymbolicDim) or isinstance(M, SymbolicDim):
         return cast(greater_equal(*_places(N, M, k)), DType.FLOAT32 if dtype is None else dtype)
@@ -205,30 +280,52 @@ def _places(rows: Dim, columns: Dim | None, k: int) -> tuple[Value, Value]:
 
 
 def bartlett(x: int) -> Value:
-    """The triangular window of x points."""
+    """The triangular window of x points.
+
+    >>> show(ops.bartlett(5))
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
     spend_elements("bartlett", x)
     return _made(np.bartlett(x), None)
 
 
 def blackman(x: int) -> Value:
-    """Blackman's window of x points."""
+    """Blackman's window of x points.
+
+    >>> show(ops.blackman(5))
+    [0.0, 0.34, 1.0, 0.34, 0.0]
+    """
     spend_elements("blackman", x)
     return _made(np.blackman(x), None)
 
 
 def hamming(x: int) -> Value:
-    """Hamming's window of x points."""
+    """Hamming's window of x points.
+
+    >>> show(ops.hamming(5))
+    [0.08, 0.54, 1.0, 0.54, 0.08]
+    """
     spend_elements("hamming", x)
     return _made(np.hamming(x), None)
 
 
 def hanning(x: int) -> Value:
-    """Hann's window of x points."""
+    """Hann's window of x points.
+
+    >>> show(ops.hanning(5))
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
     spend_elements("hanning", x)
     return _made(np.hanning(x), None)
 
 
 def kaiser(x: int, beta: float) -> Value:
-    """Kaiser's window of x points."""
+    """Kaiser's window of x points.
+
+    beta: the shape of the window; 0 is a rectangle.
+
+    >>> show(ops.kaiser(5, 14.0))
+    [0.0, 0.1649, 1.0, 0.1649, 0.0]
+    """
     spend_elements("kaiser", x)
     return _made(np.kaiser(x, beta), None)

@@ -1,4 +1,4 @@
-"""Running sums and products, and their counterpart, differences of neighbours."""
+"""Running sums and products, and differences of neighbours."""
 
 from __future__ import annotations
 
@@ -53,22 +53,38 @@ def _cumulate(cls: type[CumSum], x: Any, axis: int | None, dtype: Any) -> Value:
 
 
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
-    """Running sums along the axis; of x flattened where axis is None. Bools are counted, as int32."""
+    """Running sums along the axis; of x flattened where axis is None. Bools are counted, as int32.
+
+    >>> show(ops.cumsum([1, 2, 3]))
+    [1, 3, 6]
+    """
     return _cumulate(CumSum, x, axis, dtype)
 
 
 def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
-    """Running products along the axis; of x flattened where axis is None."""
+    """Running products along the axis; of x flattened where axis is None.
+
+    >>> show(ops.cumprod([1, 2, 3]))
+    [1, 2, 6]
+    """
     return _cumulate(CumProd, x, axis, dtype)
 
 
 def nancumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
-    """Running sums, NaN counted as 0."""
+    """Running sums, NaN counted as 0.
+
+    >>> show(ops.nancumsum([1.0, np.nan, 3.0]))
+    [1.0, 1.0, 4.0]
+    """
     return cumsum(_without_nan(x, 0.0), axis, dtype)
 
 
 def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
-    """Running products, NaN counted as 1."""
+    """Running products, NaN counted as 1.
+
+    >>> show(ops.nancumprod([2.0, np.nan, 3.0]))
+    [2.0, 2.0, 6.0]
+    """
     return cumprod(_without_nan(x, 1.0), axis, dtype)
 
 
@@ -83,7 +99,13 @@ def _neighbours(value: Value, axis: int) -> tuple[Value, Value]:
 
 
 def diff(a: Any, n: int = 1, axis: int = -1) -> Value:
-    """Each element less the one before it along the axis, n times over; for bools whether they differ."""
+    """Each element minus the one before it along the axis, repeated n times; for bools whether they differ.
+
+    a: numbers or bools.
+
+    >>> show(ops.diff([1, 4, 9]))
+    [3, 5]
+    """
     value = as_value(a)
     if n < 0:
         raise ArgumentError(f"diff takes n of at least 0, got {n}")
@@ -94,7 +116,11 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Value:
 
 
 def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Value:
-    """The integral along the axis by trapezoids, over points x, or points dx apart."""
+    """The integral along the axis by trapezoids, over points x, or points dx apart.
+
+    >>> show(ops.trapezoid([1.0, 2.0, 3.0]))
+    4.0
+    """
     value = as_value(y)
     value = value if value.dtype.is_float else cast(value, DType.FLOAT32)
     place = normalize_axis(axis, value.ndim)

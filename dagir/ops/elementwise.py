@@ -149,8 +149,8 @@ class Identity(Unary):
 class Cast(Op):
     """x: t[*s] -> dtype[*s]. Floats to integers truncate towards zero.  ONNX Cast-13.
 
-    A float that the integer cannot hold has no answer in ONNX, and TensorFlow's changes with the length of the array.
-    Here NaN becomes 0, and any other the integer's nearer end.
+    A float outside the integer's range is undefined in ONNX, and TensorFlow's result depends on the length of the
+    array. Here NaN becomes 0, and any other such float the nearest end of the range.
     """
 
     dtype: DType
@@ -179,15 +179,16 @@ class Divide(Binary):
 
 
 class FloorDivide(Binary):
-    """floor(x1 / x2); integers by 0 are an error, as in TensorFlow; the least by -1 is itself.  NumPy floor_divide."""
+    """floor(x1 / x2); integers divided by 0 are an error, as in TensorFlow; the smallest integer divided by -1 is
+    itself.  NumPy floor_divide."""
 
 
 class Mod(Binary):
-    """The remainder with the sign of x2; integers by 0 are an error, as in TensorFlow.  NumPy mod."""
+    """The remainder with the sign of x2; integers modulo 0 are an error, as in TensorFlow.  NumPy mod."""
 
 
 class Power(Binary):
-    """x1 ** x2; of integers modulo 2**bits, and a negative x2 is an error, as in TensorFlow.  ONNX Pow-15."""
+    """x1 ** x2. For integers modulo 2**bits, and a negative x2 is an error, as in TensorFlow.  ONNX Pow-15."""
 
 
 class Maximum(Binary):
@@ -200,7 +201,7 @@ class Minimum(Binary):
 
 @dataclass(frozen=True)
 class Clip(Op):
-    """x: t[*s] -> t[*s], held within [minimum, maximum]; NaN stays.  ONNX Clip-13."""
+    """x: t[*s] -> t[*s], limited to [minimum, maximum]; NaN stays.  ONNX Clip-13."""
 
     minimum: float
     maximum: float
@@ -224,77 +225,137 @@ class Clip(Op):
 
 
 def negative(x: Any) -> Value:
-    """-x, elementwise."""
+    """-x, elementwise.
+
+    >>> show(ops.negative([1.0, -2.0]))
+    [-1.0, 2.0]
+    """
     return unary(Negative(), x)
 
 
 def absolute(x: Any) -> Value:
-    """|x|, elementwise."""
+    """|x|, elementwise.
+
+    >>> show(ops.absolute([-2.0, 3.0]))
+    [2.0, 3.0]
+    """
     return unary(Absolute(), x)
 
 
 def sign(x: Any) -> Value:
-    """-1, 0 or 1, elementwise."""
+    """-1, 0 or 1, elementwise.
+
+    >>> show(ops.sign([-2.0, 0.0, 3.0]))
+    [-1.0, 0.0, 1.0]
+    """
     return unary(Sign(), x)
 
 
 def exp(x: Any) -> Value:
-    """e**x, elementwise."""
+    """e**x, elementwise.
+
+    >>> show(ops.exp([0.0, 1.0]))
+    [1.0, 2.7183]
+    """
     return unary(Exp(), x)
 
 
 def log(x: Any) -> Value:
-    """Natural logarithm, elementwise."""
+    """Natural logarithm, elementwise.
+
+    >>> show(ops.log([1.0, 10.0]))
+    [0.0, 2.3026]
+    """
     return unary(Log(), x)
 
 
 def log1p(x: Any) -> Value:
-    """log(1 + x), elementwise."""
+    """log(1 + x), elementwise.
+
+    >>> show(ops.log1p([0.0, 1.0]))
+    [0.0, 0.6931]
+    """
     return unary(Log1p(), x)
 
 
 def expm1(x: Any) -> Value:
-    """e**x - 1, elementwise."""
+    """e**x - 1, elementwise.
+
+    >>> show(ops.expm1([0.0, 1.0]))
+    [0.0, 1.7183]
+    """
     return unary(Expm1(), x)
 
 
 def sqrt(x: Any) -> Value:
-    """Square root, elementwise."""
+    """Square root, elementwise.
+
+    >>> show(ops.sqrt([4.0, 9.0]))
+    [2.0, 3.0]
+    """
     return unary(Sqrt(), x)
 
 
 def rsqrt(x: Any) -> Value:
-    """1 / sqrt(x), elementwise."""
+    """1 / sqrt(x), elementwise.
+
+    >>> show(ops.rsqrt([4.0, 16.0]))
+    [0.5, 0.25]
+    """
     return unary(Rsqrt(), x)
 
 
 def square(x: Any) -> Value:
-    """x * x, elementwise."""
+    """x * x, elementwise.
+
+    >>> show(ops.square([3.0, -4.0]))
+    [9.0, 16.0]
+    """
     return unary(Square(), x)
 
 
 def reciprocal(x: Any) -> Value:
-    """1 / x, elementwise."""
+    """1 / x, elementwise.
+
+    >>> show(ops.reciprocal([2.0, 4.0]))
+    [0.5, 0.25]
+    """
     return unary(Reciprocal(), x)
 
 
 def erf(x: Any) -> Value:
-    """The error function, elementwise."""
+    """The error function, elementwise.
+
+    >>> show(ops.erf([-1.0, 0.0, 1.0]))
+    [-0.8427, 0.0, 0.8427]
+    """
     return unary(Erf(), x)
 
 
 def floor(x: Any) -> Value:
-    """Round down, elementwise."""
+    """Round down, elementwise.
+
+    >>> show(ops.floor([1.2, -1.2]))
+    [1.0, -2.0]
+    """
     return unary(Floor(), x)
 
 
 def ceil(x: Any) -> Value:
-    """Round up, elementwise."""
+    """Round up, elementwise.
+
+    >>> show(ops.ceil([1.2, -1.2]))
+    [2.0, -1.0]
+    """
     return unary(Ceil(), x)
 
 
 def round(x: Any, decimals: int = 0) -> Value:
-    """x rounded to `decimals` places, halves to even; below 0 they count places before the point."""
+    """x rounded to `decimals` places, halves to even; a negative number counts places before the point.
+
+    >>> show(ops.round([1.25, 2.5, 3.5]))
+    [1.0, 2.0, 4.0]
+    """
     value = as_value(x)
     if value.dtype.is_integer:
         return value if decimals >= 0 else cast(round(cast(value, DType.FLOAT32), decimals), value.dtype)
@@ -303,7 +364,11 @@ def round(x: Any, decimals: int = 0) -> Value:
 
 
 def identity(x: Any, dtype: Any = None) -> Value:
-    """x itself, as a node of its own; of an int n the [n, n] identity matrix, as keras.ops.identity."""
+    """x itself, as a new node; for an int n the [n, n] identity matrix, as keras.ops.identity.
+
+    >>> show(ops.identity([1.0, 2.0]))
+    [1.0, 2.0]
+    """
     if isinstance(x, int):
         limits.spend("elements", max(x, 0) ** 2, "identity")
         return as_value(np.eye(x, dtype=DType.of(dtype or "float32").numpy))
@@ -311,56 +376,100 @@ def identity(x: Any, dtype: Any = None) -> Value:
 
 
 def cast(x: Any, dtype: Any) -> Value:
-    """x in another dtype; x itself where it has that dtype already."""
+    """x in another dtype; x itself where it has that dtype already.
+
+    >>> show(ops.cast([1.7, -1.7], "int32"))
+    [1, -1]
+    """
     value, target = as_value(x), DType.of(dtype)
     return value if value.dtype is target else apply(Cast(target), value)
 
 
 def add(x1: Any, x2: Any) -> Value:
-    """x1 + x2, broadcast."""
+    """x1 + x2, broadcast.
+
+    >>> show(ops.add([1.0, 2.0], 10))
+    [11.0, 12.0]
+    """
     return binary(Add(), x1, x2)
 
 
 def subtract(x1: Any, x2: Any) -> Value:
-    """x1 - x2, broadcast."""
+    """x1 - x2, broadcast.
+
+    >>> show(ops.subtract([1.0, 2.0], 10))
+    [-9.0, -8.0]
+    """
     return binary(Subtract(), x1, x2)
 
 
 def multiply(x1: Any, x2: Any) -> Value:
-    """x1 * x2, broadcast."""
+    """x1 * x2, broadcast.
+
+    >>> show(ops.multiply([1.0, 2.0], 10))
+    [10.0, 20.0]
+    """
     return binary(Multiply(), x1, x2)
 
 
 def divide(x1: Any, x2: Any) -> Value:
-    """x1 / x2, broadcast, for floats."""
+    """x1 / x2, broadcast, for floats.
+
+    >>> show(ops.divide([1.0, 3.0], 2.0))
+    [0.5, 1.5]
+    """
     return binary(Divide(), x1, x2)
 
 
 def floor_divide(x1: Any, x2: Any) -> Value:
-    """floor(x1 / x2), broadcast."""
+    """floor(x1 / x2), broadcast.
+
+    >>> show(ops.floor_divide([7, -7], 2))
+    [3, -4]
+    """
     return binary(FloorDivide(), x1, x2)
 
 
 def mod(x1: Any, x2: Any) -> Value:
-    """The remainder, with the sign of x2."""
+    """The remainder, with the sign of x2.
+
+    >>> show(ops.mod([7, -7], 3))
+    [1, 2]
+    """
     return binary(Mod(), x1, x2)
 
 
 def power(x1: Any, x2: Any) -> Value:
-    """x1 ** x2, broadcast."""
+    """x1 ** x2, broadcast.
+
+    >>> show(ops.power([2.0, 3.0], 2.0))
+    [4.0, 9.0]
+    """
     return binary(Power(), x1, x2)
 
 
 def maximum(x1: Any, x2: Any) -> Value:
-    """The larger, elementwise."""
+    """The larger, elementwise.
+
+    >>> show(ops.maximum([1.0, 4.0], [2.0, 3.0]))
+    [2.0, 4.0]
+    """
     return binary(Maximum(), x1, x2)
 
 
 def minimum(x1: Any, x2: Any) -> Value:
-    """The smaller, elementwise."""
+    """The smaller, elementwise.
+
+    >>> show(ops.minimum([1.0, 4.0], [2.0, 3.0]))
+    [1.0, 3.0]
+    """
     return binary(Minimum(), x1, x2)
 
 
 def clip(x: Any, x_min: float, x_max: float) -> Value:
-    """x held within [x_min, x_max]."""
+    """x held within [x_min, x_max].
+
+    >>> show(ops.clip([-1.0, 0.5, 9.0], 0.0, 1.0))
+    [0.0, 0.5, 1.0]
+    """
     return unary(Clip(x_min, x_max), x)

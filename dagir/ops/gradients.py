@@ -20,5 +20,11 @@ class StopGradient(Unary):
 
 
 def stop_gradient(variable: Any) -> Value:
-    """The same value, which training takes for a constant."""
+    """The same value, which training treats as a constant.
+
+    variable: a value or a weight.
+
+    >>> show(ops.stop_gradient([1.0, 2.0]))
+    [1.0, 2.0]
+    """
     return unary(StopGradient(), variable)

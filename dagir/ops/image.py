@@ -1,4 +1,4 @@
-"""keras.ops.image: resizing, padding and cropping of images, and their grey."""
+"""keras.ops.image: resizing, padding, cropping, patches and grey values of images."""
 
 from __future__ import annotations
 
@@ -36,8 +36,13 @@ def resize(
 ) -> Value:
     """Images [n, h, w, c], or one [h, w, c], resized to `size` (height, width).  keras.ops.image.resize.
 
-    Integers become float32 unless interpolation is nearest. To keep the aspect ratio the middle is cut out, or
-    fill_value put at both sides. Raises ArgumentError, ShapeError.
+    Integers become float32 unless interpolation is nearest. To keep the aspect ratio, the middle is cut out, or
+    fill_value is added on both sides. Raises ArgumentError, ShapeError.
+    antialias: filter before shrinking. crop_to_aspect_ratio, pad_to_aspect_ratio: which of the two. fill_mode:
+    "constant".
+
+    >>> ops.image.resize(dagir.Input((8, 8, 3)), (16, 12))
+    <Value resize float32[batch, 16, 12, 3]>
     """
     if fill_mode != "constant":
         raise ArgumentError(f"resize takes fill_mode 'constant' only, got {fill_mode!r}")
@@ -65,7 +70,7 @@ def resize(
 
 
 def _batched(images: Value, function: Callable[[Value], Value]) -> Value:
-    """The function on a batch, which for a single image has one element."""
+    """The function applied to a batch; a single image is a batch of one."""
     if images.ndim == 4:
         return function(images)
     if images.ndim != 3:
@@ -80,7 +85,7 @@ def _spatial_axes(data_format: str | None, rank: int = 4) -> tuple[int, int]:
 
 
 def ratio_window(sizes: Sequence[Dim], target: Sequence[Dim]) -> tuple[Dim, Dim]:
-    """The largest height and width within `sizes` in the ratio of the target, at least 1."""
+    """The largest height and width within `sizes` that have the ratio of the target, at least 1."""
     (height, width), (high, wide) = sizes, target
     cut = min_dim(height, (width * high) // wide), min_dim(width, (height * wide) // high)
     return max_dim(cut[0], 1), max_dim(cut[1], 1)
@@ -95,7 +100,7 @@ def cut_to_ratio(images: Value, target: Sequence[Dim], axes: tuple[int, int]) ->
 
 
 def _padded_to_ratio(images: Value, target: Sequence[Dim], axes: tuple[int, int], fill: float) -> Value:
-    """Both sides get the same: where an odd number is missing, the image stays one pixel short, as Keras has it."""
+    """Both sides get the same padding: if an odd number is missing, the image stays one pixel smaller, as in Keras."""
     (height, width), (high, wide) = [images.type.shape[axis] for axis in axes], target
     grown = max_dim(height, (width * high) // wide), max_dim(width, (height * wide) // high)
     for axis, size, whole in zip(axes, (height, width), grown, strict=True):
@@ -120,7 +125,15 @@ def pad_images(
     target_width: int | None = None,
     data_format: str | None = None,
 ) -> Value:
-    """Zeros around images [n, h, w, c] or [h, w, c]; of each axis two of three amounts.  keras.ops.image.pad_images."""
+    """Zeros around images [n, h, w, c] or [h, w, c]. Give two of the three amounts of each axis.
+
+    keras.ops.image.pad_images.
+    top_padding, left_padding, bottom_padding, right_padding: pixels added. target_height, target_width: of the
+    result, in pixels.
+
+    >>> ops.image.pad_images(dagir.Input((8, 8, 3)), 1, 2, target_height=10, target_width=12)
+    <Value pad float32[batch, 10, 12, 3]>
+    """
     value = as_value(images)
     axes = _spatial_axes(data_format, value.ndim)
     pads: list[tuple[Any, Any]] = [(0, 0)] * value.ndim
@@ -140,7 +153,15 @@ def crop_images(
     target_width: int | None = None,
     data_format: str | None = None,
 ) -> Value:
-    """A part of images [n, h, w, c] or [h, w, c]; of each axis two of three amounts.  keras.ops.image.crop_images."""
+    """A part of images [n, h, w, c] or [h, w, c]. Give two of the three amounts of each axis.
+
+    keras.ops.image.crop_images.
+    top_cropping, left_cropping, bottom_cropping, right_cropping: pixels cut off. target_height, target_width:
+    pixels that are left.
+
+    >>> ops.image.crop_images(dagir.Input((8, 8, 3)), 1, 2, target_height=5, target_width=4)
+    <Value window float32[batch, 5, 4, 3]>
+    """
     value = as_value(images)
     axes = _spatial_axes(data_format, value.ndim)
     starts, sizes = [], []
@@ -154,7 +175,7 @@ def crop_images(
 
 
 def _amounts(name: str, given: tuple[int | None, int | None, int | None], size: Dim, sign: int) -> tuple[Dim, Dim]:
-    """Before and after, from two of before, after and the target. Raises ArgumentError."""
+    """(before, after), computed from two of before, after and the target. Raises ArgumentError."""
     before, after, target = given
     if [before, after, target].count(None) != 1:
         raise ArgumentError(f"{name} takes two of what is before, what is after and the target size, got {given}")
@@ -166,7 +187,11 @@ def _amounts(name: str, given: tuple[int | None, int | None, int | None], size: 
 
 
 def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Value:
-    """0.2989 red + 0.5870 green + 0.1140 blue, in the dtype of the images.  keras.ops.image.rgb_to_grayscale."""
+    """0.2989 red + 0.5870 green + 0.1140 blue, in the dtype of the images.  keras.ops.image.rgb_to_grayscale.
+
+    >>> ops.image.rgb_to_grayscale(dagir.Input((8, 8, 3)))
+    <Value reduce_sum float32[batch, 8, 8, 1]>
+    """
     value = as_value(images)
     axis = value.ndim - 1 if data_format != "channels_first" else value.ndim - 3
     _spatial_axes(data_format, value.ndim)
@@ -188,9 +213,12 @@ def extract_patches(
     padding: str = "valid",
     data_format: str | None = None,
 ) -> Value:
-    """Windows of images [n, h, w, c], or one [h, w, c], each as one vector.  keras.ops.image.extract_patches.
+    """Windows of images [n, h, w, c], or one [h, w, c], each flattened to a vector.  keras.ops.image.extract_patches.
 
     Shapes: [n, h, w, c] -> [n, rows, columns, high * wide * c]. strides: the size of a window by default.
+
+    >>> ops.image.extract_patches(dagir.Input((8, 8, 3)), size=4)
+    <Value reshape float32[batch, 2, 2, 48]>
     """
     value = as_value(images)
     _spatial_axes(data_format, value.ndim)
@@ -222,7 +250,7 @@ def _pair(given: int | Sequence[int], what: str) -> tuple[int, int]:
 
 
 def _tiles(images: Value, high: int, wide: int) -> Value:
-    """Windows side by side: only moved, and what does not fill one is left out."""
+    """Windows without overlap or gaps: a reshape and a transpose; pixels that do not fill a window are dropped."""
     batch, height, width, channels = images.type.shape
     rows, columns = height // high, width // wide
     if (rows * high, columns * wide) != (height, width):

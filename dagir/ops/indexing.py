@@ -1,4 +1,4 @@
-"""`value[...]`: what NumPy's basic indexing means, in ops that move elements."""
+"""`value[...]`: NumPy's basic indexing, as slices, gathers and reshapes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dagir.ops.sizes import index_named, slice_named
 def getitem(x: Any, where: Any) -> Value:
     """Indexing as NumPy's basic indexing: ints, slices with steps, None, Ellipsis; and one integer Value.
 
-    Named sizes, as ops.shape(x) gives them, may stand for ints.
+    Named sizes, as ops.shape(x) gives them, are accepted for ints.
     """
     value = as_value(x)
     parts = list(where) if isinstance(where, tuple) else [where]
@@ -32,7 +32,7 @@ def getitem(x: Any, where: Any) -> Value:
 
 
 def _without_names(value: Value, parts: list[Any]) -> tuple[Value, list[Any]]:
-    """The value cut where slices end at named sizes, and what is left to do."""
+    """The value after the slices with named sizes are applied, and the keys that remain."""
     left = list(parts)
     axis = 0
     for place, part in enumerate(parts):
@@ -80,7 +80,7 @@ def _index_axes(value: Value, parts: list[Any]) -> Value:
 
 
 def _slice_bounds(part: slice) -> tuple[int, int | None, int]:
-    """Start, stop and step; the start of a slice that gives none is where its step begins."""
+    """Start, stop and step; without a start, the end at which the step begins."""
     for bound in (part.start, part.stop, part.step):
         if bound is not None and not hasattr(bound, "__index__"):
             raise ArgumentError(f"slice bounds are ints, got {bound!r}", remedy="gather places that vary with ops.take")
@@ -92,7 +92,7 @@ def _slice_bounds(part: slice) -> tuple[int, int | None, int]:
 
 
 def _check_gathered(gathered: list[tuple[int, Value]], dropped: list[int]) -> None:
-    """NumPy moves axes to the front where arrays and ints mix; only what has one reading is taken."""
+    """Refuse keys that mix arrays and ints: NumPy moves axes to the front for some of them."""
     if len(gathered) > 1 or (dropped and any(indices.ndim for _, indices in gathered)):
         raise ArgumentError("index by one Value, beside slices only", remedy="use ops.take for each axis")
 

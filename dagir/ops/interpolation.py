@@ -1,6 +1,6 @@
-"""The matrices of interpolation: resizing an axis is a product with one, whatever the kernel.
+"""The matrices of interpolation: for every kernel, resizing an axis is a product with a matrix.
 
-They are TensorFlow's, which Keras resizes with: tensorflow/core/kernels/image, resize_bicubic_op and
+They are those of TensorFlow, which Keras uses: tensorflow/core/kernels/image, resize_bicubic_op and
 scale_and_translate_op.
 """
 
@@ -18,10 +18,10 @@ CUBIC_STEPS = 1024
 
 
 def matrix(size: int, target: int, interpolation: str, antialias: bool = False) -> Array:
-    """The weights [target, size] that an axis of `size` is resized to `target` with; every row sums to 1.
+    """The weights [target, size] that resize an axis from `size` to `target`; every row sums to 1.
 
-    Centres of pixels are at 1/2, what lies outside the image counts for nothing, and antialias widens the kernel where
-    the axis shrinks. interpolation: nearest, or one of RADII.
+    Pixel centres are at 1/2; points outside the image have no weight; antialias widens the kernel if the axis
+    shrinks. interpolation: nearest, or one of RADII.
     """
     if interpolation == "nearest":
         return np.asarray(np.eye(size)[nearest(size, target)])
@@ -34,7 +34,7 @@ def matrix(size: int, target: int, interpolation: str, antialias: bool = False) 
 
 
 def nearest(size: int, target: int) -> Array:
-    """The pixel that each of the `target` pixels is, reckoned in float32 as TensorFlow does."""
+    """The source pixel of each of the `target` pixels, computed in float32 as in TensorFlow."""
     step = np.float32(size) / np.float32(target)
     places = np.floor((np.arange(target, dtype=np.float32) + np.float32(0.5)) * step)
     return np.asarray(np.minimum(places.astype(np.int64), size - 1))

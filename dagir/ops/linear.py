@@ -77,7 +77,7 @@ class Einsum(Op):
     equation: str
 
     def infer(self, *xs: TensorType) -> Types:
-        """The output subscripts' sizes; "..." stands for leading axes that broadcast."""
+        """The sizes of the output subscripts; "..." means leading axes that broadcast."""
         dtype = same_dtype(*xs)
         require("number", *xs)
         left, result = self.equation.split("->")
@@ -131,17 +131,31 @@ class Embedding(Op):
 
 
 def linear(x: Any, w: Any, b: Any = None) -> Value:
-    """x @ w + b on the last axis. Shapes: x [*d, i], w [i, o], b [o] -> [*d, o]."""
+    """x @ w + b on the last axis. Shapes: x [*d, i], w [i, o], b [o] -> [*d, o].
+
+    >>> show(ops.linear([[1.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]], [10.0, 20.0]))
+    [[11.0, 22.0]]
+    """
     return apply(Linear(), as_value(x), as_value(w), None if b is None else as_value(b))
 
 
 def matmul(x1: Any, x2: Any) -> Value:
-    """The matrix product, batched over leading axes, as numpy.matmul."""
+    """The matrix product, batched over leading axes, as numpy.matmul.
+
+    >>> show(ops.matmul([[1.0, 2.0]], [[3.0], [4.0]]))
+    [[11.0]]
+    """
     return apply(MatMul(), as_value(x1), as_value(x2))
 
 
 def einsum(subscripts: str, *operands: Any) -> Value:
-    """Einstein's sum, as numpy.einsum; without "->" the output subscripts are those that occur once, sorted."""
+    """Einstein's sum, as numpy.einsum; without "->" the output subscripts are those that occur once, sorted.
+
+    operands: the values, one for each of the subscripts between commas.
+
+    >>> show(ops.einsum("ij,j->i", [[1, 2], [3, 4]], [10, 1]))
+    [12, 34]
+    """
     equation = subscripts.replace(" ", "")
     if "->" not in equation:
         letters = [c for c in equation if c.isalpha()]
@@ -151,5 +165,9 @@ def einsum(subscripts: str, *operands: Any) -> Value:
 
 
 def embedding(ids: Any, table: Any) -> Value:
-    """Row `id` of the table for each id. Shapes: ids [*s], table [n, d] -> [*s, d]."""
+    """Row `id` of the table for each id. Shapes: ids [*s], table [n, d] -> [*s, d].
+
+    >>> show(ops.embedding([2, 0], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    [[5.0, 6.0], [1.0, 2.0]]
+    """
     return apply(Embedding(), as_value(ids), as_value(table))

@@ -123,41 +123,69 @@ class Where(Op):
 
 
 def logical_not(x: Any) -> Value:
-    """Not x, elementwise."""
+    """Not x, elementwise.
+
+    >>> show(ops.logical_not([True, False]))
+    [False, True]
+    """
     return unary(LogicalNot(), x)
 
 
 def isnan(x: Any) -> Value:
-    """Whether each element is NaN."""
+    """Whether each element is NaN.
+
+    >>> show(ops.isnan([1.0, np.inf, np.nan]))
+    [False, False, True]
+    """
     return unary(IsNan(), x)
 
 
 def isinf(x: Any) -> Value:
-    """Whether each element is infinite; an integer never is."""
+    """Whether each element is infinite; an integer never is.
+
+    >>> show(ops.isinf([1.0, -np.inf, np.nan]))
+    [False, True, False]
+    """
     value = as_value(x)
     return equal(absolute(value), inf) if value.dtype.is_float else not_equal(value, value)
 
 
 def isposinf(x: Any) -> Value:
-    """Whether each element is infinite and above 0."""
+    """Whether each element is infinite and above 0.
+
+    >>> show(ops.isposinf([-np.inf, np.inf]))
+    [False, True]
+    """
     value = as_value(x)
     return equal(value, inf) if value.dtype.is_float else not_equal(value, value)
 
 
 def isneginf(x: Any) -> Value:
-    """Whether each element is infinite and below 0."""
+    """Whether each element is infinite and below 0.
+
+    >>> show(ops.isneginf([-np.inf, np.inf]))
+    [True, False]
+    """
     value = as_value(x)
     return equal(value, -inf) if value.dtype.is_float else not_equal(value, value)
 
 
 def isfinite(x: Any) -> Value:
-    """Whether each element is neither infinite nor NaN."""
+    """Whether each element is neither infinite nor NaN.
+
+    >>> show(ops.isfinite([1.0, np.inf, np.nan]))
+    [True, False, False]
+    """
     value = as_value(x)
     return less(absolute(value), inf) if value.dtype.is_float else equal(value, value)
 
 
 def signbit(x: Any) -> Value:
-    """Whether each element is below 0, or the zero that bears a minus."""
+    """Whether each element is below 0 or is -0.0.
+
+    >>> show(ops.signbit([-1.0, -0.0, 0.0]))
+    [True, True, False]
+    """
     value = as_value(x)
     if not value.dtype.is_float:
         return less(value, 0)
@@ -165,7 +193,13 @@ def signbit(x: Any) -> Value:
 
 
 def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Value:
-    """Whether |x1 - x2| <= atol + rtol * |x2|, x2 being finite, or both are the same infinity; integers as float32."""
+    """Whether |x1 - x2| <= atol + rtol * |x2|, x2 being finite, or both are the same infinity; integers as float32.
+
+    equal_nan: whether NaN is close to NaN.
+
+    >>> show(ops.isclose([1.0, 1.1], [1.000001, 1.0]))
+    [True, False]
+    """
     first, second = (_as_float(x, other) for x, other in ((x1, x2), (x2, x1)))
     allowed = add(multiply(absolute(second), rtol), atol)
     near = logical_and(less_equal(absolute(subtract(first, second)), allowed), isfinite(second))
@@ -179,51 +213,91 @@ def _as_float(x: Any, other: Any) -> Value:
 
 
 def equal(x1: Any, x2: Any) -> Value:
-    """x1 == x2, elementwise."""
+    """x1 == x2, elementwise.
+
+    >>> show(ops.equal([1, 2], [1, 3]))
+    [True, False]
+    """
     return binary(Equal(), x1, x2)
 
 
 def not_equal(x1: Any, x2: Any) -> Value:
-    """x1 != x2, elementwise."""
+    """x1 != x2, elementwise.
+
+    >>> show(ops.not_equal([1, 2], [1, 3]))
+    [False, True]
+    """
     return binary(NotEqual(), x1, x2)
 
 
 def less(x1: Any, x2: Any) -> Value:
-    """x1 < x2, elementwise."""
+    """x1 < x2, elementwise.
+
+    >>> show(ops.less([1, 2], 2))
+    [True, False]
+    """
     return binary(Less(), x1, x2)
 
 
 def less_equal(x1: Any, x2: Any) -> Value:
-    """x1 <= x2, elementwise."""
+    """x1 <= x2, elementwise.
+
+    >>> show(ops.less_equal([1, 2], 1))
+    [True, False]
+    """
     return binary(LessEqual(), x1, x2)
 
 
 def greater(x1: Any, x2: Any) -> Value:
-    """x1 > x2, elementwise."""
+    """x1 > x2, elementwise.
+
+    >>> show(ops.greater([1, 2], 1))
+    [False, True]
+    """
     return binary(Greater(), x1, x2)
 
 
 def greater_equal(x1: Any, x2: Any) -> Value:
-    """x1 >= x2, elementwise."""
+    """x1 >= x2, elementwise.
+
+    >>> show(ops.greater_equal([1, 2], 2))
+    [False, True]
+    """
     return binary(GreaterEqual(), x1, x2)
 
 
 def logical_and(x1: Any, x2: Any) -> Value:
-    """x1 and x2, elementwise."""
+    """x1 and x2, elementwise.
+
+    >>> show(ops.logical_and([True, True], [True, False]))
+    [True, False]
+    """
     return binary(LogicalAnd(), x1, x2)
 
 
 def logical_or(x1: Any, x2: Any) -> Value:
-    """x1 or x2, elementwise."""
+    """x1 or x2, elementwise.
+
+    >>> show(ops.logical_or([True, False], [False, False]))
+    [True, False]
+    """
     return binary(LogicalOr(), x1, x2)
 
 
 def logical_xor(x1: Any, x2: Any) -> Value:
-    """Exactly one of x1, x2, elementwise."""
+    """Exactly one of x1, x2, elementwise.
+
+    >>> show(ops.logical_xor([True, True], [True, False]))
+    [False, True]
+    """
     return binary(LogicalXor(), x1, x2)
 
 
 def where(condition: Any, x1: Any, x2: Any) -> Value:
-    """x1 where the condition holds, else x2, broadcast."""
+    """x1 where the condition holds, else x2, broadcast.
+
+    >>> show(ops.where([True, False], [1.0, 2.0], 0.0))
+    [1.0, 0.0]
+    """
     first = as_value(x1, like=reference(x2))
     return apply(Where(), as_value(condition), first, as_value(x2, like=first))

@@ -46,5 +46,11 @@ def _dtype(name: str, entries: tuple[Any, ...]) -> DType:
 
 
 def lookup(x: Any, keys: Entries, values: Entries, default: int | str) -> Value:
-    """The value of each key in x, the default for what is none."""
+    """The value of each key in x; the default for elements that are not keys.
+
+    keys, values: ints or strings, as many of both. Raises DTypeError where x has not the dtype of the keys.
+
+    >>> show(ops.lookup(np.int64([7, 8, 9]), keys=(7, 9), values=(1, 2), default=0))
+    [1, 0, 2]
+    """
     return apply(Lookup(tuple(keys), tuple(values), default), as_value(x))  # type: ignore[arg-type]  # infer checks it

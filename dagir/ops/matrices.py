@@ -58,12 +58,20 @@ class Triu(Tril):
 
 
 def tril(x: Any, k: int = 0) -> Value:
-    """The lower triangle of the last two axes, up to the k-th diagonal above the main one; 0 elsewhere."""
+    """The lower triangle of the last two axes, up to the k-th diagonal above the main one; 0 elsewhere.
+
+    >>> show(ops.tril([[1, 2], [3, 4]]))
+    [[1, 0], [3, 4]]
+    """
     return apply(Tril(int(k)), as_value(x))
 
 
 def triu(x: Any, k: int = 0) -> Value:
-    """The upper triangle of the last two axes, from the k-th diagonal above the main one on; 0 elsewhere."""
+    """The upper triangle of the last two axes, from the k-th diagonal above the main one on; 0 elsewhere.
+
+    >>> show(ops.triu([[1, 2], [3, 4]]))
+    [[1, 2], [0, 4]]
+    """
     return apply(Triu(int(k)), as_value(x))
 
 
@@ -73,7 +81,11 @@ def _pair(x1: Any, x2: Any) -> tuple[Value, Value]:
 
 
 def dot(x1: Any, x2: Any) -> Value:
-    """The sum of products over the last axis of x1 and the last but one of x2 (its only one), as numpy.dot."""
+    """The sum of products over the last axis of x1 and the second to last of x2 (a vector's only one), as numpy.dot.
+
+    >>> show(ops.dot([1.0, 2.0], [3.0, 4.0]))
+    11.0
+    """
     first, second = _pair(x1, x2)
     if first.ndim == 0 or second.ndim == 0:
         return multiply(first, second)
@@ -83,7 +95,11 @@ def dot(x1: Any, x2: Any) -> Value:
 
 
 def inner(x1: Any, x2: Any) -> Value:
-    """The sum of products over the last axes."""
+    """The sum of products over the last axes.
+
+    >>> show(ops.inner([1.0, 2.0], [3.0, 4.0]))
+    11.0
+    """
     first, second = _pair(x1, x2)
     if first.ndim == 0 or second.ndim == 0:
         return multiply(first, second)
@@ -91,19 +107,31 @@ def inner(x1: Any, x2: Any) -> Value:
 
 
 def outer(x1: Any, x2: Any) -> Value:
-    """Every element of x1 times every element of x2, both flattened: [m, n]."""
+    """Every element of x1 times every element of x2, both flattened: [m, n].
+
+    >>> show(ops.outer([1.0, 2.0], [3.0, 4.0]))
+    [[3.0, 4.0], [6.0, 8.0]]
+    """
     first, second = _pair(x1, x2)
     return multiply(reshape(first, (-1, 1)), reshape(second, (1, -1)))
 
 
 def vdot(x1: Any, x2: Any) -> Value:
-    """The sum of products of all elements."""
+    """The sum of products of all elements.
+
+    >>> show(ops.vdot([[1.0, 2.0]], [[3.0, 4.0]]))
+    11.0
+    """
     first, second = _pair(x1, x2)
     return matmul(ravel(first), ravel(second))
 
 
 def tensordot(x1: Any, x2: Any, axes: int | Sequence[Any] = 2) -> Value:
-    """The sum of products over axes: the last of x1 with the first of x2, `axes` in number; or two lists of them."""
+    """The sum of products over axes. axes: how many, the last of x1 with the first of x2; or two lists of them.
+
+    >>> show(ops.tensordot([[1.0, 2.0]], [[3.0], [4.0]], axes=1))
+    [[11.0]]
+    """
     first, second = _pair(x1, x2)
     if isinstance(axes, int):
         left, right = list(range(first.ndim - axes, first.ndim)), list(range(axes))
@@ -122,7 +150,11 @@ def tensordot(x1: Any, x2: Any, axes: int | Sequence[Any] = 2) -> Value:
 
 
 def kron(x1: Any, x2: Any) -> Value:
-    """Kronecker's product: x2 scaled by each element of x1, side by side."""
+    """Kronecker's product: x2 scaled by each element of x1, side by side.
+
+    >>> show(ops.kron([1.0, 10.0], [1.0, 2.0]))
+    [1.0, 2.0, 10.0, 20.0]
+    """
     first, second = _pair(x1, x2)
     rank = max(first.ndim, second.ndim)
     first = reshape(first, (*(1,) * (rank - first.ndim), *first.type.shape))
@@ -134,7 +166,14 @@ def kron(x1: Any, x2: Any) -> Value:
 
 
 def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Value:
-    """The cross product of vectors of 3 components along the axes; of 2 components, its only component not 0."""
+    """The cross product of vectors with 3 components along the axes. With 2 components, the one component that is not
+    0.
+
+    axisa, axisb, axisc: the axis of the components in x1, x2 and the result; axis stands for all three.
+
+    >>> show(ops.cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0]))
+    [0.0, 0.0, 1.0]
+    """
     if axis is not None:
         axisa = axisb = axisc = axis
     first, second = _pair(x1, x2)
@@ -163,7 +202,11 @@ def _difference(first: Value | None, second: Value | None) -> Value:
 
 
 def diagflat(x: Any, k: int = 0) -> Value:
-    """A square matrix with the elements of x, flattened, on its k-th diagonal; 0 elsewhere."""
+    """A square matrix with the elements of x, flattened, on its k-th diagonal; 0 elsewhere.
+
+    >>> show(ops.diagflat([1, 2]))
+    [[1, 0], [0, 2]]
+    """
     value = ravel(x)
     size = value.type.shape[0] + abs(k)
     places = arange(size)
@@ -173,7 +216,11 @@ def diagflat(x: Any, k: int = 0) -> Value:
 
 
 def diag(x: Any, k: int = 0) -> Value:
-    """A matrix with the vector x on its k-th diagonal; of a matrix, its k-th diagonal."""
+    """A matrix with the vector x on its k-th diagonal; of a matrix, its k-th diagonal.
+
+    >>> show(ops.diag([1, 2]))
+    [[1, 0], [0, 2]]
+    """
     value = as_value(x)
     if value.ndim not in (1, 2):
         raise ShapeError(f"diag takes a vector or a matrix, got {value.type}", remedy="use ops.diagonal")
@@ -181,7 +228,11 @@ def diag(x: Any, k: int = 0) -> Value:
 
 
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
-    """The elements whose place on axis2 less that on axis1 is the offset, on a new last axis. Both sizes are known."""
+    """The elements with index on axis2 - index on axis1 == offset, on a new last axis. Both sizes must be known.
+
+    >>> show(ops.diagonal([[1, 2], [3, 4]]))
+    [1, 4]
+    """
     value = moveaxis(x, (axis1, axis2), (-2, -1))
     *rest, rows, columns = value.type.shape
     if not isinstance(rows, int) or not isinstance(columns, int):
@@ -194,5 +245,11 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
 
 
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
-    """The sum of a diagonal."""
+    """The sum of a diagonal.
+
+    offset: which diagonal, above the main one. axis1, axis2: the axes of the matrix.
+
+    >>> show(ops.trace([[1, 2], [3, 4]]))
+    5
+    """
     return reduce_sum(diagonal(x, offset, axis1, axis2), axis=-1)

@@ -30,7 +30,7 @@ _BATCH_NORM_VECTORS = ("gamma", "beta", "mean", "var")
 class BatchNorm(Op):
     """x: f[*a, c, *b], gamma: f[c]?, beta: f[c]?, mean: f[c], var: f[c] -> f[*a, c, *b], c on `axis` (>= 0).
 
-    (x - mean) / sqrt(var + epsilon) * gamma + beta, the meaning at inference; momentum matters to training alone.
+    (x - mean) / sqrt(var + epsilon) * gamma + beta, as at inference; momentum is for training only.
     keras.layers.BatchNormalization; ONNX BatchNormalization-15, whose axis is always 1.
     """
 
@@ -63,7 +63,7 @@ class BatchNorm(Op):
 
 @dataclass(frozen=True)
 class LayerNorm(Op):
-    """x: f[*s], gamma: f[*s[axes]]?, beta: f[*s[axes]]? -> f[*s]: zero mean and unit variance over `axes`, then scaled.
+    """x: f[*s], gamma: f[*s[axes]]?, beta: f[*s[axes]]? -> f[*s]: zero mean and unit variance over `axes`.
 
     (x - mean) / sqrt(var + epsilon) * gamma + beta, var the mean square deviation; `axes` sorted, each >= 0.
     keras.layers.LayerNormalization; ONNX LayerNormalization-17 where the axes are the last ones.
@@ -125,12 +125,12 @@ class GroupNorm(Op):
         return (x,)
 
     def split(self, shape: Shape) -> Shape:
-        """The shape of x with the groups on an axis of their own, before the one that they part."""
+        """The shape of x with a new axis for the groups, before the axis that they divide."""
         size = shape[self.axis]
         return (*shape[: self.axis], self.groups, size // self.groups, *shape[self.axis + 1 :])
 
     def reduced(self, rank: int) -> tuple[int, ...]:
-        """The axes of the split x that the statistics are taken over; rank: of x."""
+        """The axes of the split x over which the statistics are computed; rank: of x."""
         return tuple(axis for axis in range(1, rank + 1) if axis != self.axis)
 
 
@@ -173,7 +173,11 @@ def _check_vector(x: TensorType, axis: int, vector: TensorType, place: int, name
 def batch_normalization(
     x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 0.001
 ) -> Value:
-    """(x - mean) / sqrt(variance + epsilon) * scale + offset along an axis; vectors have that axis's size."""
+    """(x - mean) / sqrt(variance + epsilon) * scale + offset along an axis; vectors have that axis's size.
+
+    >>> show(ops.batch_normalization([[1.0, 4.0]], mean=[1.0, 2.0], variance=[1.0, 4.0], axis=-1))
+    [[0.0, 0.9999]]
+    """
     value = as_value(x)
     vectors = [None if vector is None else as_value(vector, like=value) for vector in (scale, offset, mean, variance)]
     return apply(BatchNorm(normalize_axis(axis, value.ndim), float(epsilon)), value, *vectors)
@@ -182,7 +186,13 @@ def batch_normalization(
 def layer_normalization(
     x: Any, gamma: Any = None, beta: Any = None, axis: int | Sequence[int] = -1, epsilon: float = 0.001
 ) -> Value:
-    """x brought to mean 0 and variance 1 over the axes, times gamma, plus beta."""
+    """x with mean 0 and variance 1 over the axes, times gamma, plus beta.
+
+    epsilon: is added to the variance.
+
+    >>> show(ops.layer_normalization([[1.0, 2.0, 3.0]]))
+    [[-1.2238, 0.0, 1.2238]]
+    """
     value = as_value(x)
     vectors = [None if vector is None else as_value(vector, like=value) for vector in (gamma, beta)]
     return apply(LayerNorm(normalize_axes(axis, value.ndim), float(epsilon)), value, *vectors)
@@ -191,14 +201,26 @@ def layer_normalization(
 def group_normalization(
     x: Any, groups: int, gamma: Any = None, beta: Any = None, axis: int = -1, epsilon: float = 0.001
 ) -> Value:
-    """x brought to mean 0 and variance 1 in each of `groups` parts of an axis, times gamma, plus beta."""
+    """x with mean 0 and variance 1 in each of `groups` parts of an axis, times gamma, plus beta.
+
+    epsilon: is added to the variance.
+
+    >>> show(ops.group_normalization([[1.0, 3.0, 10.0, 30.0]], groups=2))
+    [[-0.9995, 0.9995, -1.0, 1.0]]
+    """
     value = as_value(x)
     vectors = [None if vector is None else as_value(vector, like=value) for vector in (gamma, beta)]
     return apply(GroupNorm(int(groups), normalize_axis(axis, value.ndim), float(epsilon)), value, *vectors)
 
 
 def rms_normalization(x: Any, scale: Any = None, axis: int | Sequence[int] = -1, epsilon: float = 1e-7) -> Value:
-    """x over its root mean square along the axes, times scale."""
+    """x over its root mean square along the axes, times scale.
+
+    epsilon: is added to the mean square.
+
+    >>> show(ops.rms_normalization([[3.0, 4.0]]))
+    [[0.8485, 1.1314]]
+    """
     value = as_value(x)
     vector = None if scale is None else as_value(scale, like=value)
     return apply(RMSNorm(normalize_axes(axis, value.ndim), float(epsilon)), value, vector)

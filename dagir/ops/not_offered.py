@@ -1,6 +1,6 @@
-"""The functions of keras.ops that dagir does not have, by the reason why; dagir.ops has all the others.
+"""The functions of keras.ops that dagir does not have, by reason; dagir.ops has all the others.
 
-The README's support table shows it, and a test holds it against the list of Keras's own functions.
+The README's support table shows it, and a test compares it with the list of Keras's own functions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Elementwise functions that are composed of others: powers and logarithms of other bases, rounding, repairs."""
+"""Elementwise functions that are composed of others: powers and logarithms of other bases, rounding, and replacing
+NaN."""
 
 from __future__ import annotations
 
@@ -64,37 +65,61 @@ def _pair(x1: Any, x2: Any) -> tuple[Value, Value]:
 
 
 def fabs(x: Any) -> Value:
-    """|x|, for floats."""
+    """|x|, for floats.
+
+    >>> show(ops.fabs([-2.0]))
+    [2.0]
+    """
     value = as_value(x)
     require("float", value.type)
     return absolute(value)
 
 
 def exp2(x: Any) -> Value:
-    """2**x, for floats."""
+    """2**x, for floats.
+
+    >>> show(ops.exp2([3.0, -1.0]))
+    [8.0, 0.5]
+    """
     value = as_value(x)
     require("float", value.type)
     return power(2.0, value)
 
 
 def log2(x: Any) -> Value:
-    """The logarithm to base 2."""
+    """The logarithm to base 2.
+
+    >>> show(ops.log2([8.0]))
+    [3.0]
+    """
     return divide(log(x), natural_log(2))
 
 
 def log10(x: Any) -> Value:
-    """The logarithm to base 10."""
+    """The logarithm to base 10.
+
+    >>> show(ops.log10([1000.0]))
+    [3.0]
+    """
     return divide(log(x), natural_log(10))
 
 
 def cbrt(x: Any) -> Value:
-    """The cube root, of negative numbers too."""
+    """The cube root, of negative numbers too.
+
+    >>> show(ops.cbrt([8.0, -27.0]))
+    [2.0, -3.0]
+    """
     value = as_value(x)
     return multiply(sign(value), power(absolute(value), 1 / 3))
 
 
 def logaddexp(x1: Any, x2: Any) -> Value:
-    """log(e**x1 + e**x2), without overflow; broadcast."""
+    """log(e**x1 + e**x2), without overflow; broadcast.
+
+    >>> show(ops.logaddexp([0.0], [0.0]))
+    [0.6931]
+    """
     first, second = _pair(x1, x2)
     distance = subtract(first, second)
     larger = maximum(first, second)
@@ -103,44 +128,72 @@ def logaddexp(x1: Any, x2: Any) -> Value:
 
 
 def logaddexp2(x1: Any, x2: Any) -> Value:
-    """log2(2**x1 + 2**x2), without overflow; broadcast."""
+    """log2(2**x1 + 2**x2), without overflow; broadcast.
+
+    >>> show(ops.logaddexp2([3.0], [3.0]))
+    [4.0]
+    """
     scale = natural_log(2)
     return divide(logaddexp(multiply(x1, scale), multiply(x2, scale)), scale)
 
 
 def trunc(x: Any) -> Value:
-    """x without its fraction; an integer stays as it is."""
+    """x rounded towards 0; an integer stays as it is.
+
+    >>> show(ops.trunc([1.7, -1.7]))
+    [1.0, -1.0]
+    """
     value = as_value(x)
     return value if value.dtype.is_integer else multiply(sign(value), floor(absolute(value)))
 
 
 def fmod(x1: Any, x2: Any) -> Value:
-    """The remainder, with the sign of x1, as C has it."""
+    """The remainder, with the sign of x1, as C has it.
+
+    >>> show(ops.fmod([7.0, -7.0], 3.0))
+    [1.0, -1.0]
+    """
     first, second = _pair(x1, x2)
     return multiply(sign(first), mod(absolute(first), absolute(second)))
 
 
 def fmax(x1: Any, x2: Any) -> Value:
-    """The larger; the other where one is NaN."""
+    """The larger; where one is NaN, the other.
+
+    >>> show(ops.fmax([1.0, np.nan], [2.0, 3.0]))
+    [2.0, 3.0]
+    """
     first, second = _pair(x1, x2)
     return where(isnan(first), second, where(isnan(second), first, maximum(first, second)))
 
 
 def fmin(x1: Any, x2: Any) -> Value:
-    """The smaller; the other where one is NaN."""
+    """The smaller; where one is NaN, the other.
+
+    >>> show(ops.fmin([1.0, np.nan], [2.0, 3.0]))
+    [1.0, 3.0]
+    """
     first, second = _pair(x1, x2)
     return where(isnan(first), second, where(isnan(second), first, minimum(first, second)))
 
 
 def divide_no_nan(x1: Any, x2: Any) -> Value:
-    """x1 / x2, and 0 where x2 is 0."""
+    """x1 / x2, and 0 where x2 is 0.
+
+    >>> show(ops.divide_no_nan([1.0, 1.0], [2.0, 0.0]))
+    [0.5, 0.0]
+    """
     first, second = _pair(x1, x2)
     is_zero = equal(second, 0.0)
     return where(is_zero, 0.0, divide(first, where(is_zero, 1.0, second)))
 
 
 def heaviside(x1: Any, x2: Any) -> Value:
-    """0 where x1 < 0, x2 where x1 is 0, 1 where x1 > 0; NaN stays."""
+    """0 where x1 < 0, x2 where x1 is 0, 1 where x1 > 0; NaN stays.
+
+    >>> show(ops.heaviside([-1.0, 0.0, 1.0], 0.5))
+    [0.0, 0.5, 1.0]
+    """
     first, second = _pair(x1, x2)
     require("float", first.type)
     step = where(less(first, 0.0), 0.0, where(greater(first, 0.0), 1.0, first))
@@ -148,14 +201,24 @@ def heaviside(x1: Any, x2: Any) -> Value:
 
 
 def ldexp(x1: Any, x2: Any) -> Value:
-    """x1 * 2**x2, x2 being integers."""
+    """x1 * 2**x2, x2 being integers.
+
+    >>> show(ops.ldexp([1.0, 3.0], [4, -1]))
+    [16.0, 1.5]
+    """
     first, second = as_value(x1), as_value(x2)
     require("integer", second.type)
     return multiply(first, power(2.0, cast(second, first.dtype)))
 
 
 def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Value:
-    """NaN and the infinities replaced; by default the infinities become the dtype's largest and smallest number."""
+    """NaN and the infinities replaced; by default the infinities become the dtype's largest and smallest number.
+
+    nan, posinf, neginf: what takes their place.
+
+    >>> show(ops.nan_to_num([np.nan, 1.0], nan=7.0))
+    [7.0, 1.0]
+    """
     value = as_value(x)
     if not value.dtype.is_float:
         return value
@@ -166,7 +229,11 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
 
 
 def saturate_cast(x: Any, dtype: Any) -> Value:
-    """x in another dtype, held within what that dtype can hold before it is cast."""
+    """x limited to the range of another dtype, and cast to it.
+
+    >>> show(ops.saturate_cast([300.0, -5.0], "uint8"))
+    [255, 0]
+    """
     value, target = as_value(x), DType.of(dtype)
     if DType.BOOL in (target, value.dtype):
         return cast(value, target)
@@ -184,7 +251,7 @@ def _range(dtype: DType) -> tuple[Any, Any]:
 
 
 def _nearest_inside(limit: Any, dtype: DType) -> Any:
-    """The limit as a number of the dtype that does not lie beyond it."""
+    """The nearest number of the dtype that is not beyond the limit."""
     if not dtype.is_float:
         return int(limit)
     if isinstance(limit, float):

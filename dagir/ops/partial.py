@@ -1,7 +1,7 @@
-"""Where integers have no answer: divided by 0, raised to a negative power.
+"""Operands for which integer ops are undefined: a divisor of 0, a negative exponent.
 
-Frameworks differ there: NumPy gives 0, TensorFlow raises, and onnxruntime ends the process. Here it is one error: at
-the call for a constant, before the run for what is computed from inputs by a few nodes, else when the node runs.
+Frameworks differ: NumPy gives 0, TensorFlow raises, and onnxruntime ends the process. Here it is one error: at the
+call for a constant, before the run for operands that a few nodes compute from inputs, else when the node runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def operand(node: Node) -> Value | None:
 
 
 def problem(op: Op, x2: Array) -> tuple[str, str] | None:
-    """What is wrong with a second operand of integers, and the remedy; None where nothing is."""
+    """What is wrong with a second operand of integers, and the remedy; None if nothing is wrong."""
     if not DType.of(x2.dtype).is_integer or not x2.size:
         return None
     is_wrong = x2.min() < 0 if op.op_name == "power" else not x2.all()
@@ -34,12 +34,12 @@ def problem(op: Op, x2: Array) -> tuple[str, str] | None:
 
 
 def refuse_constant(op: Op, x1: Value, x2: Value) -> None:
-    """Raise ArgumentError where a constant has no answer, whatever it is applied to."""
+    """Raise ArgumentError for a constant second operand for which the op is undefined."""
     if isinstance(x2.source, Constant) and (found := problem(op, x2.source.array)) is not None:
         raise ArgumentError(f"{op.op_name} {found[0]}", facts=[("x1", str(x1.type))], remedy=found[1])
 
 
 def refuse(op: Op, x2: Array) -> None:
-    """Raise FeedError where numbers that are fed, or computed, have no answer."""
+    """Raise FeedError for second operands, fed or computed, for which the op is undefined."""
     if (found := problem(op, x2)) is not None:
         raise FeedError(f"{op.op_name} {found[0]}", remedy=found[1])

@@ -1,4 +1,4 @@
-"""Pooling over 1 to 3 spatial axes: windows that slide, and windows that share the axis out."""
+"""Pooling over 1 to 3 spatial axes: windows that slide, and windows that divide the axis (adaptive)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class _Pool(Op):
-    """What both poolings share: the fields, the checks, the sizes."""
+    """The common part of both poolings: the fields, the checks, the sizes."""
 
     pool_size: tuple[int, ...]
     strides: tuple[int, ...]
@@ -46,7 +46,7 @@ class _Pool(Op):
         return tuple(range(first, first + self.rank))
 
     def pads(self, sizes: Sequence[Dim]) -> tuple[tuple[Dim, Dim], ...]:
-        """(before, after) for each spatial axis of an input of these sizes; symbolic for a strided "same" on one."""
+        """(before, after) for each spatial axis at these sizes; symbolic for a strided "same" on a named size."""
         if not isinstance(self.padding, str):
             return self.padding
         if self.padding == "valid":
@@ -84,9 +84,9 @@ class _Pool(Op):
 class MaxPool(_Pool):
     """x: f[n, *d, c] -> f[n, *e, c], the largest of each window; channels_first: f[n, c, *d] -> f[n, c, *e].
 
-    e is (d - pool)//stride + 1 for "valid", ceil(d/stride) for "same", where what lies outside x counts as -infinity
-    and the smaller half of the padding comes first. Explicit pairs (before, after), each less than the window, are
-    such padding too.  keras.ops.max_pool; ONNX MaxPool-12.
+    e is (d - pool)//stride + 1 for "valid", ceil(d/stride) for "same", where elements outside x count as -infinity,
+    and the smaller half of the padding comes first. Explicit pairs (before, after), each less than the window, pad in
+    the same way.  keras.ops.max_pool; ONNX MaxPool-12.
     """
 
 
@@ -100,7 +100,7 @@ class AveragePool(_Pool):
 
 
 def _same_pads(size: Dim, window: int, stride: int) -> tuple[Dim, Dim]:
-    if window == 1:  # no place needs an element past the end, whatever the size
+    if window == 1:  # no window needs an element past the end, at any size
         return 0, 0
     total: Dim = window - 1 if stride == 1 else max_dim((ceil_div(size, stride) - 1) * stride + window - size, 0)
     return total // 2, total - total // 2
@@ -135,20 +135,28 @@ def _pool(cls: type[_Pool], inputs: Any, pool_size: Any, strides: Any, padding: 
 def max_pool(
     inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
 ) -> Value:
-    """The largest of each window. strides: pool_size by default. Shapes: [n, *d, c] -> [n, *e, c]."""
+    """The largest of each window. strides: pool_size by default. Shapes: [n, *d, c] -> [n, *e, c].
+
+    >>> show(ops.max_pool([[[1.0], [3.0], [5.0], [7.0]]], 2))
+    [[[3.0], [7.0]]]
+    """
     return _pool(MaxPool, inputs, pool_size, strides, padding, data_format)
 
 
 def average_pool(
     inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
 ) -> Value:
-    """The mean of each window, padding not counted. strides: pool_size by default. [n, *d, c] -> [n, *e, c]."""
+    """The mean of each window, padding not counted. strides: pool_size by default. [n, *d, c] -> [n, *e, c].
+
+    >>> show(ops.average_pool([[[1.0], [3.0], [5.0], [7.0]]], 2))
+    [[[2.0], [6.0]]]
+    """
     return _pool(AveragePool, inputs, pool_size, strides, padding, data_format)
 
 
 @dataclass(frozen=True)
 class _AdaptivePool(Op):
-    """What both adaptive poolings share: the windows, whose number is given."""
+    """The common part of both adaptive poolings: the windows, whose number is given."""
 
     output_size: tuple[int, ...]
     data_format: str = "channels_last"
@@ -202,10 +210,18 @@ def _adaptive_pool(cls: type[_AdaptivePool], inputs: Any, output_size: Any, data
 
 
 def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Value:
-    """The largest of each of `output_size` windows. Shapes: [n, *d, c] -> [n, *output_size, c]."""
+    """The largest of each of `output_size` windows. Shapes: [n, *d, c] -> [n, *output_size, c].
+
+    >>> show(ops.adaptive_max_pool([[[1.0], [3.0], [5.0], [7.0]]], 2))
+    [[[3.0], [7.0]]]
+    """
     return _adaptive_pool(AdaptiveMaxPool, inputs, output_size, data_format)
 
 
 def adaptive_average_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Value:
-    """The mean of each of `output_size` windows. Shapes: [n, *d, c] -> [n, *output_size, c]."""
+    """The mean of each of `output_size` windows. Shapes: [n, *d, c] -> [n, *output_size, c].
+
+    >>> show(ops.adaptive_average_pool([[[1.0], [3.0], [5.0], [7.0]]], 2))
+    [[[2.0], [6.0]]]
+    """
     return _adaptive_pool(AdaptiveAveragePool, inputs, output_size, data_format)

@@ -1,4 +1,4 @@
-"""Ops that are random in training and the identity at inference; their fields are what training needs."""
+"""Ops that are random in training and the identity at inference; their fields are for training."""
 
 from __future__ import annotations
 
@@ -83,5 +83,11 @@ class GaussianNoise(_Noise):
 
 
 def dropout(x: Any, rate: float, noise_shape: tuple[int | None, ...] | None = None, seed: int | None = None) -> Value:
-    """x at inference; in training a share `rate` of the elements is dropped. As keras.random.dropout."""
+    """x at inference; training sets a share `rate` of the elements to 0. keras.random.dropout.
+
+    noise_shape: what is dropped together has size 1 there.
+
+    >>> show(ops.dropout([1.0, 2.0], 0.5))
+    [1.0, 2.0]
+    """
     return apply(Dropout(float(rate), noise_shape, seed), as_value(x))

@@ -147,64 +147,112 @@ def _widened(x: Any) -> Value:
 
 
 def sum(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The sum along the axes, all of them by default; bools and integers below 32 bits as 32 bits, as Keras has it."""
+    """The sum along the axes, all of them by default; bools and integers below 32 bits as 32 bits, as Keras has it.
+
+    >>> show(ops.sum([[1.0, 3.0], [5.0, 7.0]], axis=-1))
+    [4.0, 12.0]
+    """
     return _reduce(ReduceSum, _widened(x), axis, keepdims)
 
 
 def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The mean along the axes; integers become float32 first."""
+    """The mean along the axes; integers become float32 first.
+
+    >>> show(ops.mean([[1.0, 3.0], [5.0, 7.0]], axis=-1))
+    [2.0, 6.0]
+    """
     return _reduce(ReduceMean, _as_float(x), axis, keepdims)
 
 
 def max(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Value:
-    """The largest along the axes, and of `initial` where it is given."""
+    """The largest along the axes, and of `initial` where it is given.
+
+    >>> show(ops.max([[1, 5], [7, 2]], axis=0))
+    [7, 5]
+    """
     found = _reduce(ReduceMax, x, axis, keepdims)
     return found if initial is None else maximum(found, initial)
 
 
 def min(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Value:
-    """The smallest along the axes, and of `initial` where it is given."""
+    """The smallest along the axes, and of `initial` where it is given.
+
+    >>> show(ops.min([[1, 5], [7, 2]], axis=0))
+    [1, 2]
+    """
     found = _reduce(ReduceMin, x, axis, keepdims)
     return found if initial is None else minimum(found, initial)
 
 
 def prod(x: Any, axis: Axes = None, keepdims: bool = False, dtype: Any = None) -> Value:
-    """The product along the axes; bools and integers below 32 bits as 32 bits, as Keras has it."""
+    """The product along the axes; bools and integers below 32 bits as 32 bits, as Keras has it.
+
+    >>> show(ops.prod([2, 3, 4]))
+    24
+    """
     return _reduce(ReduceProd, _widened(x) if dtype is None else cast(x, dtype), axis, keepdims)
 
 
 def any(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """Whether any element along the axes is true; a number is true where it is not 0."""
+    """Whether any element along the axes is true; a number is true where it is not 0.
+
+    >>> show(ops.any([[True, False], [False, False]], axis=1))
+    [True, False]
+    """
     return _reduce(ReduceAny, cast(x, DType.BOOL), axis, keepdims)
 
 
 def all(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """Whether all elements along the axes are true; a number is true where it is not 0."""
+    """Whether all elements along the axes are true; a number is true where it is not 0.
+
+    >>> show(ops.all([[True, True], [True, False]], axis=1))
+    [True, False]
+    """
     return _reduce(ReduceAll, cast(x, DType.BOOL), axis, keepdims)
 
 
 def var(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The population variance along the axes; integers become float32 first."""
+    """The population variance along the axes; integers become float32 first.
+
+    >>> show(ops.var([1.0, 3.0]))
+    1.0
+    """
     return _reduce(Variance, _as_float(x), axis, keepdims)
 
 
 def std(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The population standard deviation along the axes."""
+    """The population standard deviation along the axes.
+
+    >>> show(ops.std([1.0, 3.0]))
+    1.0
+    """
     return sqrt(var(x, axis, keepdims))
 
 
 def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """log(sum(e**x)) along the axes, without overflow."""
+    """log(sum(e**x)) along the axes, without overflow.
+
+    >>> show(ops.logsumexp([[0.0, 0.0]], axis=-1))
+    [0.6931]
+    """
     return _reduce(ReduceLogSumExp, x, axis, keepdims)
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
-    """The place of the first largest along the axis, int32; in x flattened where axis is None."""
+    """The place of the first largest along the axis, int32; in x flattened where axis is None.
+
+    >>> show(ops.argmax([3, 9, 9]))
+    1
+    """
     return _arg(ArgMax, x, axis, keepdims)
 
 
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
-    """The place of the first smallest along the axis, int32; in x flattened where axis is None."""
+    """The place of the first smallest along the axis, int32; in x flattened where axis is None.
+
+    >>> show(ops.argmin([3, 1, 1]))
+    1
+    """
     return _arg(ArgMin, x, axis, keepdims)
 
 

@@ -67,7 +67,13 @@ class UpSample(Op):
 def upsample(
     inputs: Any, factors: int | Sequence[int], interpolation: str = "nearest", data_format: str | None = None
 ) -> Value:
-    """Each spatial axis grown by a whole factor. Shapes: [n, *d, c] -> [n, *(d * factors), c]."""
+    """Each spatial axis enlarged by an integer factor. Shapes: [n, *d, c] -> [n, *(d * factors), c].
+
+    interpolation: "nearest", or "bilinear" for images.
+
+    >>> show(ops.upsample([[[1.0], [2.0]]], 2))
+    [[[1.0], [1.0], [2.0], [2.0]]]
+    """
     value = as_value(inputs)
     numbers = (factors,) * (value.ndim - 2) if isinstance(factors, int) else tuple(int(f) for f in factors)
     return apply(UpSample(numbers, interpolation, data_format or "channels_last"), value)
@@ -77,8 +83,8 @@ def upsample(
 class Resize(Op):
     """x: t[n, h, w, c] -> t[n, *size, c]; channels_first: t[n, c, h, w] -> t[n, c, *size].
 
-    nearest takes one pixel, of any numbers; bilinear, bicubic, lanczos3 and lanczos5 weigh pixels of floats, along each
-    axis by `dagir.ops.interpolation.matrix`.  keras.ops.image.resize; ONNX Resize-18: half_pixel, and for bicubic
+    nearest takes one pixel, of any dtype; bilinear, bicubic, lanczos3 and lanczos5 are weighted sums of floats, along
+    each axis by `dagir.ops.interpolation.matrix`.  keras.ops.image.resize; ONNX Resize-18: half_pixel, and for bicubic
     cubic_coeff_a=-0.5 and exclude_outside.
     """
 
@@ -124,7 +130,7 @@ class Window(Op):
     sizes: Shape
 
     def infer(self, x: TensorType) -> Types:
-        """The sizes on the axes. A window that reaches over the edge is an error where the sizes are known."""
+        """The sizes on the axes. A window that goes beyond the edge is an error, if the sizes are known."""
         shape = list(x.shape)
         for axis, start, size in zip(self.axes, self.starts, self.sizes, strict=True):
             whole = shape[axis]
@@ -138,5 +144,9 @@ class Window(Op):
 
 
 def window(x: Any, axes: Sequence[int], starts: Sequence[Dim], sizes: Sequence[Dim]) -> Value:
-    """The part of x that begins at `starts` and has `sizes` on `axes`; named sizes as ops.shape(x) gives them."""
+    """The part of x that begins at `starts` and has `sizes` on `axes`; named sizes as ops.shape(x) gives them.
+
+    >>> show(ops.window([[1, 2, 3], [4, 5, 6]], axes=(1,), starts=(1,), sizes=(2,)))
+    [[2, 3], [5, 6]]
+    """
     return apply(Window(tuple(axes), tuple(starts), tuple(sizes)), as_value(x))

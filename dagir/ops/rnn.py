@@ -23,7 +23,7 @@ __all__ = [
     "simple_rnn",
 ]
 
-# What the names in the fields stand for, on the [n, u] values of one step; the names are those of keras.activations.
+# The functions of the names in the fields, on the [n, u] values of one step; the names are those of keras.activations.
 ACTIVATIONS: dict[str, Op] = {
     "linear": Identity(),
     "tanh": act.Tanh(),
@@ -47,11 +47,11 @@ ACTIVATIONS: dict[str, Op] = {
 
 @dataclass(frozen=True)
 class _Recurrence(Op):
-    """What the recurrences share. `gates` blocks of u columns stand side by side in w, r and b.
+    """The common part of the recurrences. w, r and b hold `gates` blocks of u columns, one beside the other.
 
     Steps run from the first to the last, or with go_backwards from the last to the first; y is in the order of the
-    steps, so go_backwards gives it reversed. Where the mask is False the state carries over and y repeats what it
-    was a step before (zeros before the first); with zero_output_for_mask y is zero there.
+    steps, so go_backwards gives it reversed. Where the mask is False the state does not change, and y repeats its
+    value of the step before (zeros before the first); with zero_output_for_mask y is zero there.
     """
 
     gates: ClassVar[int] = 1
@@ -200,17 +200,38 @@ def _run(op: _Recurrence, *operands: Any) -> tuple[Value, ...]:
 def lstm(
     x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, c0: Any = None, mask: Any = None, **fields: Any
 ) -> tuple[Value, ...]:
-    """(y, h, c) of an LSTM over axis 1; fields: those of the op LSTM. Shapes: x [n, t, i], w [i, 4u], r [u, 4u]."""
+    """(y, h, c) of an LSTM over axis 1; fields: those of the op LSTM. Shapes: x [n, t, i], w [i, 4u], r [u, 4u].
+
+    b: bias [4u]. h0, c0: the first states [n, u]. mask: bool [n, t].
+
+    >>> kernels = np.zeros((4, 8), "float32"), np.zeros((2, 8), "float32")
+    >>> ops.lstm(dagir.Input(("time", 4)), *kernels)[0]
+    <Value lstm float32[batch, time, 2]>
+    """
     return _run(LSTM(**fields), x, w, r, b, h0, c0, mask)
 
 
 def gru(x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, mask: Any = None, **fields: Any) -> tuple[Value, ...]:
-    """(y, h) of a GRU over axis 1; fields: those of the op GRU. Shapes: x [n, t, i], w [i, 3u], r [u, 3u]."""
+    """(y, h) of a GRU over axis 1; fields: those of the op GRU. Shapes: x [n, t, i], w [i, 3u], r [u, 3u].
+
+    b: bias [2, 3u], or [3u] with reset_after=False. h0: the first state [n, u]. mask: bool [n, t].
+
+    >>> kernels = np.zeros((4, 6), "float32"), np.zeros((2, 6), "float32")
+    >>> ops.gru(dagir.Input(("time", 4)), *kernels)[0]
+    <Value gru float32[batch, time, 2]>
+    """
     return _run(GRU(**fields), x, w, r, b, h0, mask)
 
 
 def simple_rnn(
     x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, mask: Any = None, **fields: Any
 ) -> tuple[Value, ...]:
-    """(y, h) of activation(x @ w + h @ r + b) over axis 1. Shapes: x [n, t, i], w [i, u], r [u, u]."""
+    """(y, h) of activation(x @ w + h @ r + b) over axis 1. Shapes: x [n, t, i], w [i, u], r [u, u].
+
+    h0: the first state [n, u]. mask: bool [n, t]. fields: those of the op SimpleRNN, such as activation.
+
+    >>> kernels = np.zeros((4, 2), "float32"), np.zeros((2, 2), "float32")
+    >>> ops.simple_rnn(dagir.Input(("time", 4)), *kernels)[0]
+    <Value simple_rnn float32[batch, time, 2]>
+    """
     return _run(SimpleRNN(**fields), x, w, r, b, h0, mask)

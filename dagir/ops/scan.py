@@ -1,4 +1,4 @@
-"""Scan: a graph applied step after step over a time axis, with states that are carried along."""
+"""Scan: a graph applied to each step of a time axis, with states passed from step to step."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Scan(Op):
-    """xs: states t[n,*s], then sequences t[n,t,*d], then what each step reads whole, mask bool[n,t]? -> ys, states.
+    """xs: states t[n,*s], then sequences t[n,t,*d], then values that each step reads whole, mask bool[n,t]? -> ys,
+    states.
 
     body: from the states, one step t[n,*d] of each sequence and the rest, to the outputs of that step t[n,*e] and the
     new states. ys: t[n,t,*e] in the order of the steps, which run from the first to the last, or with go_backwards
-    from the last to the first. Where the mask is False the states carry over and ys repeat what they were a step
-    before (zeros before the first), or are zero with zero_output_for_mask.  keras.layers.RNN; ONNX Scan-11.
+    from the last to the first. Where the mask is False the states do not change, and ys repeat their values of the
+    step before (zeros before the first), or are zero with zero_output_for_mask.  keras.layers.RNN; ONNX Scan-11.
     """
 
     operands = ("*xs",)
@@ -42,11 +43,11 @@ class Scan(Op):
         return len(self.body.outputs) - self.states
 
     def is_masked(self, operands: int) -> bool:
-        """Whether the last of so many operands is a mask."""
+        """Whether the last of this number of operands is a mask."""
         return operands > len(self.body.inputs)
 
     def infer(self, *xs: TensorType) -> Types:
-        """The sequences that come out, then the final states."""
+        """The output sequences, then the final states."""
         given = len(self.body.inputs)
         if len(xs) not in (given, given + 1) or not self.sequences:
             raise ShapeError(f"a scan over {self.body.name} takes {given} inputs and a mask, got {len(xs)}")
@@ -126,7 +127,7 @@ def scan(
     """y [n, t, *e] and the final states of `step` over axis 1 of the sequences.
 
     step: from one step of each sequence [n, *d] and the states to an output [n, *e] and the new states; it is called
-    once, on values that stand for any step. Whatever else it reads is handed in whole.
+    once, on symbolic values of one step. Other values that it reads are passed in whole.
     """
     body = trace_step(step, [state.type for state in states], [_step_type(x.type) for x in sequences], name)
     return run_body(body, states, sequences, mask, go_backwards=go_backwards, zero_output_for_mask=zero_output_for_mask)
@@ -145,7 +146,8 @@ def run_body(
 def trace_step(step: Step, states: Sequence[TensorType], steps: Sequence[TensorType], name: str) -> Graph:
     """The graph of one step. Its inputs: the states, the steps, then each value that it reads from outside.
 
-    What does not depend on the states and steps is left outside, so that it is computed once and not at each step.
+    Nodes that do not depend on the states and steps stay outside, so that they are computed once and not at each
+    step.
     """
     given = [Value(type, name=f"state_{i}") for i, type in enumerate(states)]
     parts = [Value(type, name=f"step_{i}") for i, type in enumerate(steps)]

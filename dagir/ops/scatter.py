@@ -1,4 +1,4 @@
-"""Reading and writing at places that values give: along an axis, at tuples of indices, in a window; and encodings."""
+"""Reading and writing at computed positions: along an axis, at tuples of indices, in a window; and encodings."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class GatherElements(Op):
 class ScatterUpdate(Op):
     """x: t[*s], indices: int[*b, r], updates: t[*b, *s[r:]] -> t[*s]: x with updates at the tuples of indices.
 
-    reduction: "none" replaces what is there, and says nothing of tuples that occur twice; "add", "mul", "max" and "min"
+    reduction: "none" replaces elements, and is undefined for tuples that occur twice; "add", "mul", "max" and "min"
     combine. keras.ops.scatter_update; ONNX ScatterND-18.
     """
 
@@ -102,7 +102,11 @@ def _check_indices(indices: TensorType) -> None:
 
 
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Value:
-    """The entries of x at indices along an axis, the other axes broadcast; flattened where axis is None."""
+    """The entries of x at indices along an axis, the other axes broadcast; flattened where axis is None.
+
+    >>> show(ops.take_along_axis([[10, 20], [30, 40]], [[1], [0]], axis=1))
+    [[20], [30]]
+    """
     value, places = as_value(x), as_value(indices)
     if axis is None:
         value, places, axis = reshape(value, (-1,)), reshape(places, (-1,)), 0
@@ -121,26 +125,43 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Value:
 
 
 def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | None = None) -> Value:
-    """inputs with updates at tuples of indices; reduction: None replaces, or "add", "mul", "max", "min"."""
+    """inputs with updates at tuples of indices; reduction: None replaces, or "add", "mul", "max", "min".
+
+    >>> show(ops.scatter_update([1.0, 2.0, 3.0], [[1]], [9.0]))
+    [1.0, 9.0, 3.0]
+    """
     value = as_value(inputs)
     return apply(ScatterUpdate(reduction or "none"), value, as_value(indices), as_value(updates, like=value))
 
 
 def scatter(indices: Any, values: Any, shape: Sequence[Any]) -> Value:
-    """Zeros of a shape, with the values added at tuples of indices."""
+    """Zeros of a shape, with the values added at tuples of indices.
+
+    >>> show(ops.scatter([[1], [1]], [5.0, 6.0], (3,)))
+    [0.0, 11.0, 0.0]
+    """
     value = as_value(values)
     return scatter_update(full(shape, 0, value.dtype), indices, value, "add")
 
 
 def get_item(x: Any, key: Any) -> Value:
-    """x[key]."""
+    """x[key].
+
+    >>> show(ops.get_item([10, 20, 30], slice(1, None)))
+    [20, 30]
+    """
     return getitem(x, key)
 
 
 def slice(inputs: Any, start_indices: Any, shape: Sequence[Dim]) -> Value:
-    """The window of a shape that begins at the start indices, ints or integer values; -1 is to the end, for ints.
+    """A window of x with this shape, from the start indices on, ints or integer values; a size of -1 goes to the end,
+    for ints.
 
     Starts and sizes may be named sizes.
+    start_indices: where the window begins, one for each axis.
+
+    >>> show(ops.slice([10, 20, 30, 40], (1,), (2,)))
+    [20, 30]
     """
     value = as_value(inputs)
     _check_window(value, shape)
@@ -159,7 +180,13 @@ def slice(inputs: Any, start_indices: Any, shape: Sequence[Dim]) -> Value:
 
 
 def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Value:
-    """inputs with the updates in the window that begins at the start indices, ints or integer values."""
+    """inputs with the updates in the window that begins at the start indices, ints or integer values.
+
+    start_indices: where the window begins, one for each axis.
+
+    >>> show(ops.slice_update([1, 2, 3, 4], (1,), [8, 9]))
+    [1, 8, 9, 4]
+    """
     value = as_value(inputs)
     update = as_value(updates, like=value)
     starts = _starts(start_indices, value.ndim)
@@ -173,7 +200,7 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Value:
 
 
 def _updated(value: Value, starts: Sequence[int], update: Value, axis: int) -> Value:
-    """What lies before the window on the axis, the window, updated on the axes that follow, and what lies after."""
+    """The part before the window on the axis, the window updated on the axes that follow, and the part after it."""
     if axis == value.ndim:
         return update
     size, start = update.type.shape[axis], starts[axis]
@@ -208,7 +235,13 @@ def _check_within(value: Value, axis: int, start: int, size: int) -> None:
 
 
 def one_hot(x: Any, num_classes: Dim, axis: int = -1, dtype: Any = None) -> Value:
-    """1 at the class of each element on a new axis, 0 elsewhere; all 0 for a class that there is not; float32."""
+    """1 at the class of each element on a new axis, 0 elsewhere; all 0 for a class out of range; float32.
+
+    num_classes: the size of the new axis.
+
+    >>> show(ops.one_hot([0, 2], 3))
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    """
     value = as_value(x)
     place = normalize_axis(axis, value.ndim + 1)
     count = count_from("one_hot", "num_classes", num_classes)
@@ -217,14 +250,26 @@ def one_hot(x: Any, num_classes: Dim, axis: int = -1, dtype: Any = None) -> Valu
 
 
 def multi_hot(inputs: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Value:
-    """1 at each class that occurs among the elements of the second axis (of a vector: at all), 0 elsewhere; float32."""
+    """1 at each class that occurs in the elements of the second axis (of a vector: anywhere), 0 elsewhere; float32.
+
+    num_classes: the size of the axis of classes.
+
+    >>> show(ops.multi_hot([[0, 2]], 4))
+    [[1.0, 0.0, 1.0, 0.0]]
+    """
     value = as_value(inputs)
     hot = one_hot(value, num_classes, axis, DType.INT32)
     return cast(reduce_max(hot, axis=1 if value.ndim > 1 else 0), dtype or DType.FLOAT32)
 
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Value:
-    """Elementwise the choice of the first condition that holds, else the default."""
+    """Elementwise the choice of the first condition that holds, else the default.
+
+    condlist, choicelist: as many conditions as choices.
+
+    >>> show(ops.select([[False, True], [True, True]], [[1, 2], [3, 4]], 0))
+    [3, 2]
+    """
     if len(condlist) != len(choicelist) or not condlist:
         raise ArgumentError(f"select takes a choice for each condition, got {len(choicelist)} for {len(condlist)}")
     pairs = list(zip(condlist, choicelist, strict=True))
@@ -233,7 +278,13 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 
 
 def in_top_k(targets: Any, predictions: Any, k: int) -> Value:
-    """Whether each row's target is among the k largest predictions. Shapes: [n], [n, classes] -> bool[n]."""
+    """Whether each row's target is among the k largest predictions. Shapes: [n], [n, classes] -> bool[n].
+
+    targets: the class of each row, integers.
+
+    >>> show(ops.in_top_k([0, 1], [[0.9, 0.1], [0.9, 0.1]], k=1))
+    [True, False]
+    """
     scores = as_value(predictions)
     own = take_along_axis(scores, expand_dims(targets, 1), axis=1)
     return less(reduce_sum(cast(greater(scores, own), DType.INT32), axis=1), int(k))
@@ -250,20 +301,48 @@ def _segments(data: Any, ids: Any, count: int | None, reduction: str, start: flo
 
 
 def segment_sum(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
-    """The sum of the entries of each segment of the first axis; 0 where there is none."""
+    """The sum of the entries of each segment of the first axis; 0 where there is none.
+
+    data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
+    ascend; no matter here.
+
+    >>> show(ops.segment_sum([1.0, 5.0, 2.0], [0, 0, 1], num_segments=2))
+    [6.0, 2.0]
+    """
     return _segments(data, segment_ids, num_segments, "add", 0)
 
 
 def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
-    """The product of the entries of each segment of the first axis; 1 where there is none."""
+    """The product of the entries of each segment of the first axis; 1 where there is none.
+
+    data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
+    ascend; no matter here.
+
+    >>> show(ops.segment_prod([2.0, 5.0, 3.0], [0, 0, 1], num_segments=2))
+    [10.0, 3.0]
+    """
     return _segments(data, segment_ids, num_segments, "mul", 1)
 
 
 def segment_max(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
-    """The largest entries of each segment of the first axis, of floats; -infinity where there is none."""
+    """The largest entries of each segment of the first axis, of floats; -infinity where there is none.
+
+    data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
+    ascend; no matter here.
+
+    >>> show(ops.segment_max([1.0, 5.0, 2.0], [0, 0, 1], num_segments=2))
+    [5.0, 2.0]
+    """
     return _segments(data, segment_ids, num_segments, "max", -inf)
 
 
 def segment_min(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
-    """The smallest entries of each segment of the first axis, of floats; infinity where there is none."""
+    """The smallest entries of each segment of the first axis, of floats; infinity where there is none.
+
+    data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
+    ascend; no matter here.
+
+    >>> show(ops.segment_min([1.0, 5.0, 2.0], [0, 0, 1], num_segments=2))
+    [1.0, 2.0]
+    """
     return _segments(data, segment_ids, num_segments, "min", inf)

@@ -73,7 +73,7 @@ class Reshape(Op):
 
 
 def _without_common(sizes: Shape, target: Shape) -> tuple[Dim, Dim]:
-    """The products of the sizes, less the unknown ones that both have: [batch, 8] to [batch, 9] is wrong for sure."""
+    """The products of the sizes without the unknown ones that both have: [batch, 8] to [batch, 9] is surely wrong."""
     left, right = list(sizes), [size for size in target if size != -1]
     for size in sizes:
         if isinstance(size, SymbolicDim) and size in right:
@@ -238,7 +238,11 @@ class Gather(Op):
 
 
 def shape(x: Any) -> tuple[Dim, ...]:
-    """The sizes: ints, and named sizes that can be used in the target of reshape."""
+    """The sizes: ints, and named sizes that can be used in the target of reshape.
+
+    >>> ops.shape(dagir.Input(("time", 3)))
+    (batch, time, 3)
+    """
     return as_value(x).type.shape
 
 
@@ -253,21 +257,37 @@ def _dims(sizes: Sequence[Any], x: Value) -> Shape:
 
 
 def reshape(x: Any, newshape: int | Sequence[Any]) -> Value:
-    """The same elements in another shape; one size may be -1."""
+    """The same elements in another shape; one size may be -1.
+
+    newshape: sizes, ints or named ones. Raises ShapeError where the elements are not as many.
+
+    >>> show(ops.reshape([1, 2, 3, 4], (2, -1)))
+    [[1, 2], [3, 4]]
+    """
     value = as_value(x)
     sizes = [newshape] if isinstance(newshape, (int, SymbolicDim)) else newshape
     return apply(Reshape(_dims(sizes, value)), value)
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Value:
-    """Axes permuted; reversed by default."""
+    """Axes permuted; reversed by default.
+
+    axes: for each axis of the result the axis of x.
+
+    >>> show(ops.transpose([[1, 2], [3, 4]]))
+    [[1, 3], [2, 4]]
+    """
     value = as_value(x)
     order = range(value.ndim)[::-1] if axes is None else [normalize_axis(axis, value.ndim) for axis in axes]
     return apply(Transpose(tuple(order)), value)
 
 
 def expand_dims(x: Any, axis: int | Sequence[int]) -> Value:
-    """A new axis of size 1 at `axis` of the result, or at each of several."""
+    """A new axis of size 1 at `axis` of the result, or at each of several.
+
+    >>> show(ops.expand_dims([1, 2], 0))
+    [[1, 2]]
+    """
     value = as_value(x)
     axes: Sequence[Any] = axis if isinstance(axis, (list, tuple)) else [axis]
     rank = value.ndim + len(axes)
@@ -280,20 +300,32 @@ def expand_dims(x: Any, axis: int | Sequence[int]) -> Value:
 
 
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Value:
-    """Axes of size 1 dropped; by default all of them."""
+    """Axes of size 1 dropped; by default all of them.
+
+    >>> show(ops.squeeze([[1, 2]]))
+    [1, 2]
+    """
     value = as_value(x)
     ones = [i for i, size in enumerate(value.type.shape) if size == 1]
     return apply(Squeeze(tuple(ones) if axis is None else normalize_axes(axis, value.ndim)), value)
 
 
 def broadcast_to(x: Any, shape: Sequence[Any]) -> Value:
-    """x repeated along axes of size 1 until it has the shape."""
+    """x repeated along axes of size 1 until it has the shape.
+
+    >>> show(ops.broadcast_to([1, 2], (2, 2)))
+    [[1, 2], [1, 2]]
+    """
     value = as_value(x)
     return apply(BroadcastTo(_dims(shape, value)), value)
 
 
 def concatenate(xs: Sequence[Any], axis: int = 0) -> Value:
-    """Values joined along an axis."""
+    """Values joined along an axis.
+
+    >>> show(ops.concatenate(([1, 2], [3])))
+    [1, 2, 3]
+    """
     values = [as_value(x) for x in xs]
     if not values:
         raise ArgumentError("concatenate takes at least one value")
@@ -301,14 +333,24 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Value:
 
 
 def stack(x: Sequence[Any], axis: int = 0) -> Value:
-    """Values joined along a new axis."""
+    """Values joined along a new axis.
+
+    >>> show(ops.stack(([1, 2], [3, 4])))
+    [[1, 2], [3, 4]]
+    """
     values = [as_value(part) for part in x]
     place = normalize_axis(axis, values[0].ndim + 1)
     return concatenate([expand_dims(value, place) for value in values], axis=place)
 
 
 def tile(x: Any, repeats: Dim | Sequence[Dim]) -> Value:
-    """x repeated along each axis, as numpy.tile; counts may be named sizes."""
+    """x repeated along each axis, as numpy.tile; counts may be named sizes.
+
+    repeats: how often, for each axis.
+
+    >>> show(ops.tile([1, 2], 2))
+    [1, 2, 1, 2]
+    """
     value = as_value(x)
     given = [repeats] if isinstance(repeats, (int, SymbolicDim)) else list(repeats)
     counts = [1] * (value.ndim - len(given)) + [count_from("tile", "repeats", n) for n in given]
@@ -320,7 +362,7 @@ def tile(x: Any, repeats: Dim | Sequence[Dim]) -> Value:
 
 
 def _tiled(value: Value, counts: Sequence[Dim]) -> Value:
-    """Tiles by named sizes: each axis broadcast along a new one in front of it, and the two merged."""
+    """Tile by named sizes: broadcast each axis along a new axis before it, then merge the two."""
     sizes = value.type.shape
     pairs = list(zip(counts, sizes, strict=True))
     if all(size == 1 or n == 1 for n, size in pairs):
@@ -331,7 +373,11 @@ def _tiled(value: Value, counts: Sequence[Dim]) -> Value:
 
 
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Value:
-    """Elements in reverse order along the axes."""
+    """Elements in reverse order along the axes.
+
+    >>> show(ops.flip([1, 2, 3]))
+    [3, 2, 1]
+    """
     value = as_value(x)
     axes = normalize_axes(axis, value.ndim)
     count = len(axes)
@@ -339,6 +385,10 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Value:
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Value:
-    """The entries of x at `indices` along an axis; of x flattened where axis is None."""
+    """The entries of x at `indices` along an axis; of x flattened where axis is None.
+
+    >>> show(ops.take([10, 20, 30], [2, 0]))
+    [30, 10]
+    """
     value = as_value(x) if axis is not None else reshape(x, (-1,))
     return apply(Gather(normalize_axis(axis or 0, value.ndim)), value, as_value(indices))

@@ -1,4 +1,4 @@
-"""Named sizes where ops take numbers: a size as a value of the graph, and slices that end at one."""
+"""Named sizes in place of numbers: a size as a value of the graph, and slices that end at a named size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dagir.ops.shape import broadcast_to, take
 
 
 def measured(dim: Dim) -> Value:
-    """A size as an int32 scalar of the graph: how many ones fill an axis that has it."""
+    """A size as an int32 scalar of the graph: the number of ones that fill an axis of this size."""
     if not isinstance(dim, SymbolicDim):
         return Constant(np.asarray(dim, DType.INT32.numpy)).value
     total: Value | None = None
@@ -52,7 +52,7 @@ def counted(count: Dim, start: Dim = 0, step: int = 1) -> Value:
 
 
 def slice_named(value: Value, axis: int, part: slice) -> tuple[Value, slice]:
-    """The value cut along an axis by a slice whose bounds may be named sizes, and the slice that is left to do."""
+    """The value cut along an axis by a slice with named sizes as bounds, and the slice that is left to do."""
     size = value.type.shape[axis]
     start, stop = _from_the_end(part.start, size), _from_the_end(part.stop, size)
     if stop == size and isinstance(stop, SymbolicDim):
@@ -71,15 +71,15 @@ def slice_named(value: Value, axis: int, part: slice) -> tuple[Value, slice]:
 
 
 def index_named(place: SymbolicDim, size: Dim) -> int | Value:
-    """A position that is a named size: -1 where that is the last."""
+    """A position given by a named size; -1 if it is the last one."""
     found = _from_the_end(place, size)
     return found if isinstance(found, int) else measured(found)
 
 
 def _from_the_end(bound: Any, size: Dim) -> Any:
-    """time - 1 of an axis of size time as -1; other bounds as they are.
+    """The bound `time - 1` of an axis of size `time` as -1; other bounds as they are.
 
-    Not so time - 2, which is -1 where time is 1, and there means the last.
+    `time - 2` stays: for time == 1 it is -1, which means the last element.
     """
     if not isinstance(bound, SymbolicDim):
         return bound
@@ -87,7 +87,7 @@ def _from_the_end(bound: Any, size: Dim) -> Any:
 
 
 def _clamped(bound: Dim, size: Dim) -> Dim:
-    """Where a slice begins or ends: below 0 counted from the end, and within the axis."""
+    """Where a slice begins or ends: negative bounds count from the end, and the result is inside the axis."""
     bound = bound if isinstance(bound, SymbolicDim) else as_int(bound)
     below = min_dim(bound, 0)
     if below == 0:

@@ -1,4 +1,4 @@
-"""Order: sorting, the largest, and places within what is sorted. Names and meanings are those of keras.ops."""
+"""Sorting, the largest elements, and positions in sorted sequences. Names and meanings are those of keras.ops."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class TopK(Op):
 
 @dataclass(frozen=True)
 class SearchSorted(Op):
-    """sorted: t[n], values: t[*s] -> int32[*s]: how many of the sorted are below a value, or not above it.
+    """sorted: t[n], values: t[*s] -> int32[*s]: how many elements of `sorted` are below a value, or not above it.
 
     side: "left" counts those below, "right" those not above.  NumPy searchsorted.
     """
@@ -104,40 +104,69 @@ def _along(x: Any, axis: int | None) -> tuple[Value, int]:
 def sort(x: Any, axis: int | None = -1) -> Value:
     """x ascending along the axis; flattened first where axis is None.
 
-    NaN has no place of its own in the order: it is last in NumPy and onnxruntime, and anywhere in TensorFlow,
-    where the rest is out of order too.
+    The place of NaN is not defined: it is last in NumPy and onnxruntime, and anywhere in TensorFlow, which then also
+    misplaces the other elements.
+
+    >>> show(ops.sort([3, 1, 2]))
+    [1, 2, 3]
     """
     value, place = _along(x, axis)
     return apply(Sort(place), value)
 
 
 def argsort(x: Any, axis: int | None = -1) -> Value:
-    """The places that sort x along the axis, int32; equal elements stay in their order."""
+    """The places that sort x along the axis, int32; equal elements stay in their order.
+
+    >>> show(ops.argsort([3, 1, 2]))
+    [1, 2, 0]
+    """
     value, place = _along(cast(x, DType.INT32) if as_value(x).dtype is DType.BOOL else x, axis)
     return apply(ArgSort(place), value)
 
 
 def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Value, Value]:
-    """The k largest of the last axis, largest first, and their places, int32. They are sorted in any case."""
+    """The k largest of the last axis, largest first, and their places, int32. They are sorted in any case.
+
+    >>> show(*ops.top_k([3, 9, 4], 2))
+    [9, 4]
+    [1, 2]
+    """
     values, places = apply_node(TopK(int(k)), (as_value(x),)).outputs
     return values, places
 
 
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Value:
-    """Where each value would go in a sorted sequence, int32: before its equals on the left, behind on the right."""
+    """The position of each value in a sorted sequence, int32: before equal elements with side "left", after them with
+    "right".
+
+    sorted_sequence: ascending, of rank 1. values: of any shape, which the result has. side: "left" or "right".
+
+    >>> show(ops.searchsorted([1, 3, 5], [3, 4]))
+    [1, 2]
+    """
     value = as_value(values, like=reference(sorted_sequence))
     return apply(SearchSorted(side), as_value(sorted_sequence, like=value), value)
 
 
 def digitize(x: Any, bins: Any) -> Value:
-    """The number of the bin of each element, int32; bins are their ascending left edges but the first's."""
+    """The number of the bin of each element, int32. bins: the ascending boundaries between the bins.
+
+    >>> show(ops.digitize([0.2, 1.5, 9.0], [1.0, 2.0]))
+    [0, 1, 2]
+    """
     value = as_value(x)
     edges = as_value(bins, like=value)
     return searchsorted(cast(edges, value.dtype) if edges.dtype.is_integer else edges, value, "right")
 
 
 def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Value:
-    """Whether each element of x1 is one of x2's; with invert, whether it is none of them."""
+    """Whether each element of x1 is one of x2's; with invert, whether it is none of them.
+
+    assume_unique: no matter here.
+
+    >>> show(ops.isin([1, 2, 3], [2, 5]))
+    [False, True, False]
+    """
     first = as_value(x1, like=reference(x2))
     found = reduce_any(equal(expand_dims(first, first.ndim), reshape(as_value(x2, like=first), (-1,))), axis=-1)
     return logical_not(found) if invert else found

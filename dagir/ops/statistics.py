@@ -1,4 +1,4 @@
-"""Reductions that are composed of others: counts, weighted means, quantiles, and those that leave NaN out."""
+"""Reductions that are composed of others: counts, weighted means, quantiles, and reductions that ignore NaN."""
 
 from __future__ import annotations
 
@@ -53,18 +53,30 @@ def _as_float(x: Any) -> Value:
 
 
 def count_nonzero(x: Any, axis: Axes = None) -> Value:
-    """How many elements along the axes are not 0, int32."""
+    """How many elements along the axes are not 0, int32.
+
+    >>> show(ops.count_nonzero([0, 5, 6]))
+    2
+    """
     return sum(cast(cast(x, DType.BOOL), DType.INT32), axis)
 
 
 def ptp(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The largest less the smallest along the axes."""
+    """The largest minus the smallest along the axes.
+
+    >>> show(ops.ptp([1.0, 9.0, 4.0]))
+    8.0
+    """
     value = as_value(x)
     return subtract(max(value, axis, keepdims), min(value, axis, keepdims))
 
 
 def average(x: Any, axis: Axes = None, weights: Any = None) -> Value:
-    """The mean along the axes, each element counted by its weight. weights: shaped as x, or a vector along the axis."""
+    """The mean along the axes, each element counted by its weight. weights: shaped as x, or a vector along the axis.
+
+    >>> show(ops.average([1.0, 4.0], weights=[3.0, 1.0]))
+    1.75
+    """
     value = _as_float(x)
     if weights is None:
         return mean(value, axis)
@@ -79,31 +91,51 @@ def average(x: Any, axis: Axes = None, weights: Any = None) -> Value:
 
 
 def moments(x: Any, axes: Axes, keepdims: bool = False, synchronized: bool = False) -> tuple[Value, Value]:
-    """The mean and the population variance along the axes."""
+    """The mean and the population variance along the axes.
+
+    synchronized: of several devices, refused.
+
+    >>> show(*ops.moments([1.0, 3.0], axes=0))
+    2.0
+    1.0
+    """
     if synchronized:
         raise ArgumentError("moments are taken of one device's values", remedy="leave synchronized False")
     return mean(x, axes, keepdims), var(x, axes, keepdims)
 
 
 def median(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The middle of the sorted elements along the axes, or the mean of the two in the middle."""
+    """The middle of the sorted elements along the axes, or the mean of the two in the middle.
+
+    >>> show(ops.median([1.0, 9.0, 2.0]))
+    2.0
+    """
     return quantile(x, 0.5, axis, keepdims=keepdims)
 
 
 def percentile(
     x: Any, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
 ) -> Value:
-    """The quantiles at q in percent."""
+    """The quantiles at q in percent.
+
+    method: as for `quantile`.
+
+    >>> show(ops.percentile([1.0, 2.0, 3.0], 50))
+    2.0
+    """
     return quantile(x, (np.asarray(q, float) / 100).tolist(), axis, method, keepdims)
 
 
 def quantile(
     x: Any, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
 ) -> Value:
-    """The value below which a share q of the elements along the axes lies; several q make a new first axis.
+    """The value with a share q of the elements along the axes below it; several q make a new first axis.
 
-    NaN where there is one among them. The axes have known sizes. method: what is between two elements: linear, lower,
-    higher, midpoint or nearest.
+    NaN if there is a NaN among them. The axes must have known sizes. method: how to interpolate between two elements:
+    linear, lower, higher, midpoint or nearest.
+
+    >>> show(ops.quantile([1.0, 2.0, 3.0], 0.25))
+    1.5
     """
     value = _as_float(x)
     if method not in _METHODS:
@@ -125,7 +157,7 @@ def quantile(
 
 
 def _sorted_lanes(value: Value, axes: tuple[int, ...]) -> tuple[Value, int]:
-    """The elements of the axes in one last axis, sorted, and their number."""
+    """The elements of the axes, sorted, on one last axis; and their number."""
     sizes = [value.type.shape[axis] for axis in axes]
     count = 1
     for size in sizes:
@@ -142,7 +174,7 @@ def _sorted_lanes(value: Value, axes: tuple[int, ...]) -> tuple[Value, int]:
 
 
 def _at(ordered: Value, position: float, method: str) -> Value:
-    """The element at a position that may lie between two."""
+    """The element at a position, which may be between two elements."""
     low = round_down(position)
     share = position - low
     if share == 0 or method == "lower":
@@ -157,7 +189,7 @@ def _at(ordered: Value, position: float, method: str) -> Value:
 
 
 def _filled(x: Any, fill: float) -> tuple[Value, Value]:
-    """x with another number for NaN, and where it was not NaN."""
+    """x with a number in place of NaN, and a mask of the elements that were not NaN."""
     value = as_value(x)
     require("float", value.type)
     missing = isnan(value)
@@ -165,53 +197,89 @@ def _filled(x: Any, fill: float) -> tuple[Value, Value]:
 
 
 def nansum(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The sum along the axes, NaN left out."""
+    """The sum along the axes, NaN left out.
+
+    >>> show(ops.nansum([1.0, np.nan, 3.0]))
+    4.0
+    """
     return sum(_filled(x, 0.0)[0], axis, keepdims)
 
 
 def nanprod(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The product along the axes, NaN left out."""
+    """The product along the axes, NaN left out.
+
+    >>> show(ops.nanprod([2.0, np.nan, 3.0]))
+    6.0
+    """
     return prod(_filled(x, 1.0)[0], axis, keepdims)
 
 
 def nanmax(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The largest along the axes, NaN left out; NaN where there is nothing else."""
+    """The largest along the axes, NaN left out; NaN where there is nothing else.
+
+    >>> show(ops.nanmax([1.0, np.nan, 3.0]))
+    3.0
+    """
     filled, known = _filled(x, -inf)
     return where(all(logical_not(known), axis, keepdims), nan, max(filled, axis, keepdims))
 
 
 def nanmin(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The smallest along the axes, NaN left out; NaN where there is nothing else."""
+    """The smallest along the axes, NaN left out; NaN where there is nothing else.
+
+    >>> show(ops.nanmin([1.0, np.nan, 3.0]))
+    1.0
+    """
     filled, known = _filled(x, inf)
     return where(all(logical_not(known), axis, keepdims), nan, min(filled, axis, keepdims))
 
 
 def nanargmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
-    """The place of the first largest, NaN left out, int32; -1 where there is nothing else, as Keras has it."""
+    """The place of the first largest, NaN left out, int32; -1 where there is nothing else, as Keras has it.
+
+    >>> show(ops.nanargmax([1.0, np.nan, 3.0]))
+    2
+    """
     filled, known = _filled(x, -inf)
     return where(all(logical_not(known), axis, keepdims), -1, argmax(filled, axis, keepdims))
 
 
 def nanargmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
-    """The place of the first smallest, NaN left out, int32; -1 where there is nothing else, as Keras has it."""
+    """The place of the first smallest, NaN left out, int32; -1 where there is nothing else, as Keras has it.
+
+    >>> show(ops.nanargmin([np.nan, 2.0, 3.0]))
+    1
+    """
     filled, known = _filled(x, inf)
     return where(all(logical_not(known), axis, keepdims), -1, argmin(filled, axis, keepdims))
 
 
 def nanmean(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The mean along the axes, NaN left out; NaN where there is nothing else."""
+    """The mean along the axes, NaN left out; NaN where there is nothing else.
+
+    >>> show(ops.nanmean([1.0, np.nan, 3.0]))
+    2.0
+    """
     filled, known = _filled(x, 0.0)
     return divide(sum(filled, axis, keepdims), sum(cast(known, filled.dtype), axis, keepdims))
 
 
 def nanvar(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The population variance along the axes, NaN left out; NaN where there is nothing else."""
+    """The population variance along the axes, NaN left out; NaN where there is nothing else.
+
+    >>> show(ops.nanvar([1.0, np.nan, 3.0]))
+    1.0
+    """
     value = as_value(x)
     return nanmean(square(subtract(value, nanmean(value, axis, keepdims=True))), axis, keepdims)
 
 
 def nanstd(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The population standard deviation along the axes, NaN left out."""
+    """The population standard deviation along the axes, NaN left out.
+
+    >>> show(ops.nanstd([1.0, np.nan, 3.0]))
+    1.0
+    """
     return sqrt(nanvar(x, axis, keepdims))
 
 
@@ -219,6 +287,9 @@ def norm(x: Any, ord: float | str | None = None, axis: Axes = None, keepdims: bo
     """The norm of vectors along one axis, or of matrices along two; of x flattened where neither axis nor ord is given.
 
     ord, vectors: a number, inf, -inf, 0; matrices: "fro", 1, -1, inf, -inf. Those of singular values are not offered.
+
+    >>> show(ops.norm([3.0, 4.0]))
+    5.0
     """
     value = _as_float(x)
     if axis is None and ord is None:
@@ -261,7 +332,13 @@ def _matrix_norm(x: Value, ord: float | str, axes: tuple[int, int], keepdims: bo
 
 
 def normalize(x: Any, axis: int = -1, order: float = 2, epsilon: float | None = None) -> Value:
-    """x over its norm along the axis, which counts as epsilon where it is smaller."""
+    """x divided by its norm along the axis; the norm is at least epsilon.
+
+    order: of the norm, as `ord` of `norm`.
+
+    >>> show(ops.normalize([[3.0, 4.0]]))
+    [[0.6, 0.8]]
+    """
     value = _as_float(x)
     smallest = 1e-7 if epsilon is None else float(epsilon)
     if order == 2:

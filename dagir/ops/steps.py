@@ -1,4 +1,4 @@
-"""One step of each recurrence, and the recurrences as a Scan over that step: what a target does that lacks the op."""
+"""One step of each recurrence, and the recurrences as a Scan over that step, for targets that lack the op."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def _split(x: Value, parts: int) -> list[Value]:
 
 
 def named(activation: str) -> Activation:
-    """The function that a recurrence's field names."""
+    """The function for the name in a field of a recurrence."""
     return partial(apply, ACTIVATIONS[activation])
 
 
 def as_scan(op: _Recurrence, types: Sequence[TensorType | None]) -> Graph:
-    """The recurrence as x @ w + b for all steps at once, then a Scan. Its inputs: the operands that are given."""
+    """The recurrence as x @ w + b for all steps at once, then a Scan. The inputs are the operands that are given."""
     given = [None if type is None else Value(type, name=op.operands[i]) for i, type in enumerate(types)]
     x, w, r, b, *rest = given + [None] * (5 + op.states - len(given))
     assert x is not None

@@ -87,7 +87,7 @@ class Arctanh(Unary):
 
 
 class Arctan2(Binary):
-    """The angle in [-pi, pi] of the point (x2, x1), signed zeros minded.  NumPy arctan2."""
+    """The angle in [-pi, pi] of the point (x2, x1); signed zeros count.  NumPy arctan2."""
 
     accepts = "float"
 
@@ -108,62 +108,110 @@ def tan(x: Any) -> Value:
 
 
 def arcsin(x: Any) -> Value:
-    """The angle in [-pi/2, pi/2] whose sine is x; NaN where |x| > 1."""
+    """The angle in [-pi/2, pi/2] whose sine is x; NaN where |x| > 1.
+
+    >>> show(ops.arcsin([0.0, 1.0]))
+    [0.0, 1.5708]
+    """
     return unary(Arcsin(), x)
 
 
 def arccos(x: Any) -> Value:
-    """The angle in [0, pi] whose cosine is x; NaN where |x| > 1."""
+    """The angle in [0, pi] whose cosine is x; NaN where |x| > 1.
+
+    >>> show(ops.arccos([1.0, 0.0]))
+    [0.0, 1.5708]
+    """
     return unary(Arccos(), x)
 
 
 def arctan(x: Any) -> Value:
-    """The angle in (-pi/2, pi/2) whose tangent is x."""
+    """The angle in (-pi/2, pi/2) whose tangent is x.
+
+    >>> show(ops.arctan([0.0, 1.0]))
+    [0.0, 0.7854]
+    """
     return unary(Arctan(), x)
 
 
 def sinh(x: Any) -> Value:
-    """Hyperbolic sine."""
+    """Hyperbolic sine.
+
+    >>> show(ops.sinh([0.0, 1.0]))
+    [0.0, 1.1752]
+    """
     return unary(Sinh(), x)
 
 
 def cosh(x: Any) -> Value:
-    """Hyperbolic cosine."""
+    """Hyperbolic cosine.
+
+    >>> show(ops.cosh([0.0, 1.0]))
+    [1.0, 1.5431]
+    """
     return unary(Cosh(), x)
 
 
 def arcsinh(x: Any) -> Value:
-    """Inverse hyperbolic sine."""
+    """Inverse hyperbolic sine.
+
+    >>> show(ops.arcsinh([0.0, 1.0]))
+    [0.0, 0.8814]
+    """
     return unary(Arcsinh(), x)
 
 
 def arccosh(x: Any) -> Value:
-    """Inverse hyperbolic cosine; NaN where x < 1."""
+    """Inverse hyperbolic cosine; NaN where x < 1.
+
+    >>> show(ops.arccosh([1.0, 2.0]))
+    [0.0, 1.317]
+    """
     return unary(Arccosh(), x)
 
 
 def arctanh(x: Any) -> Value:
-    """Inverse hyperbolic tangent; NaN where |x| > 1."""
+    """Inverse hyperbolic tangent; NaN where |x| > 1.
+
+    >>> show(ops.arctanh([0.0, 0.5]))
+    [0.0, 0.5493]
+    """
     return unary(Arctanh(), x)
 
 
 def arctan2(x1: Any, x2: Any) -> Value:
-    """The angle of the point (x2, x1), broadcast."""
+    """The angle of the point (x2, x1), broadcast.
+
+    >>> show(ops.arctan2([1.0], [-1.0]))
+    [2.3562]
+    """
     return binary(Arctan2(), x1, x2)
 
 
 def deg2rad(x: Any) -> Value:
-    """Degrees as radians."""
+    """Degrees as radians.
+
+    >>> show(ops.deg2rad([180.0]))
+    [3.1416]
+    """
     return multiply(x, pi / 180)
 
 
 def rad2deg(x: Any) -> Value:
-    """Radians as degrees."""
+    """Radians as degrees.
+
+    >>> show(ops.rad2deg([np.pi]))
+    [180.0]
+    """
     return multiply(x, 180 / pi)
 
 
 def hypot(x1: Any, x2: Any) -> Value:
-    """sqrt(x1*x1 + x2*x2), where the squares would overflow too; broadcast."""
+    """sqrt(x1*x1 + x2*x2) without overflow of the squares; broadcast.
+
+    >>> show(ops.hypot([3.0], [4.0]))
+    [5.0]
+    """
     first, second = absolute(x1), absolute(x2)
     large = maximum(first, second)
     scale = where(logical_or(equal(large, 0.0), equal(large, inf)), 1.0, large)
@@ -172,7 +220,11 @@ def hypot(x1: Any, x2: Any) -> Value:
 
 
 def sinc(x: Any) -> Value:
-    """sin(pi*x) / (pi*x), and 1 at 0."""
+    """sin(pi*x) / (pi*x), and 1 at 0.
+
+    >>> show(ops.sinc([0.0, 0.5]))
+    [1.0, 0.6366]
+    """
     value = as_value(x)
     is_zero = equal(value, 0.0)
     angle = multiply(where(is_zero, 1.0, value), pi)

@@ -39,7 +39,15 @@ Around: TypeAlias = Callable[[Node, Sequence[Array | None], Apply], tuple[Array,
 
 
 class Rules(Generic[RuleT]):
-    """The rules of one backend, keyed by op class. A second rule for an op is refused."""
+    """The rules of one backend, keyed by op class. A second rule for an op is refused.
+
+    >>> rules = dagir.Rules("mine")
+    >>> @rules.rule(ops.Tanh)
+    ... def tanh(op, x):
+    ...     return np.tanh(x)
+    >>> ops.Tanh in rules, ops.Erf in rules
+    (True, False)
+    """
 
     def __init__(self, backend: str) -> None:
         self.backend = backend
@@ -158,6 +166,11 @@ class Executable(ABC):
 
     It computes with the weights that the model had when it was lowered, as a file would: lower again after `assign`,
     `set_weights` or `fit`. What comes out shares no memory with what went in.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> run = dagir.lower(dagir.Model({"x": x}, {"squares": ops.square(x)}))
+    >>> run({"x": np.float32([[1, 2, 3]])})
+    {'squares': array([[1., 4., 9.]], dtype=float32)}
     """
 
     artifact: Any
@@ -282,7 +295,11 @@ _loading = threading.RLock()
 
 
 def backend(name: str) -> Backend:
-    """A backend by name. Raises BackendError that lists those installed."""
+    """A backend by name. Raises BackendError that lists those installed.
+
+    >>> dagir.backend("numpy").name
+    'numpy'
+    """
     with _loading:  # packages that import each other are seen half-made where two threads import them at once
         return _loaded(name)
 
@@ -313,6 +330,12 @@ def lower(model: Model | Graph, backend_name: str = "numpy", **options: Any) -> 
     """Compile a model for a backend: "numpy", "onnx", "keras". Options are the backend's (onnx: device, opset).
 
     The executable keeps the weights as they are now: it does not follow what is assigned later.
+    backend_name: one that is installed. Raises BackendError, UnsupportedOp.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> model = dagir.Model(x, ops.square(x))
+    >>> dagir.lower(model, "numpy")(np.float32([[1, 2, 3]])).tolist()
+    [[1.0, 4.0, 9.0]]
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("lower", model, "a Model or a Graph")

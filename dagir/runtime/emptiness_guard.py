@@ -1,6 +1,7 @@
-"""Reductions of no elements that have no answer are one error on every backend, where the frameworks differ.
+"""Reductions over no elements that are undefined: the same error on every backend, because frameworks differ.
 
-NumPy and TensorFlow raise for the largest of nothing and give NaN for its mean; onnxruntime gives infinities and 0.
+For no elements NumPy and TensorFlow raise for the maximum, and give NaN as the mean; onnxruntime gives infinity and
+0.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class EmptinessGuard:
             self._nodes = [(node, sizes) for node in Inline()(graph).nodes if (sizes := _open(node))]
 
     def __call__(self, sizes: Mapping[str, int]) -> None:
-        """Raise FeedError that names the node, where it reduces an axis of size 0 to something."""
+        """Raise FeedError that names the node, if it reduces an axis of size 0 to a result."""
         for node, reduced in self._nodes:
             if all(evaluate(size, sizes) for size in reduced):
                 continue
@@ -41,7 +42,7 @@ class EmptinessGuard:
 
 
 def _open(node: Node) -> list[Dim]:
-    """The sizes of reduced axes that may be 0, where there would be no answer."""
+    """The sizes of reduced axes that may be 0, for reductions that are undefined then."""
     return list(_reduced(node)) if isinstance(node.op, _WITHOUT_ANSWER) else []
 
 

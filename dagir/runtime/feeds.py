@@ -1,4 +1,4 @@
-"""Arrays for the inputs of a model: brought in order, checked against the declared types, sizes bound to numbers."""
+"""Arrays for the inputs of a model: put in order, checked against the declared types; named sizes get their numbers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from dagir.ir.types import Array, DType, TensorType
 from dagir.support.did_you_mean import did_you_mean
 
 Inputs: TypeAlias = Sequence[tuple[str, TensorType]]
-_ORDER = "biuf"  # each kind of number fits those after it
+_ORDER = "biuf"  # each kind of number fits into the kinds after it
 
 
 def arrange(inputs: Inputs, feeds: tuple[Any, ...], *, cast: bool = False) -> list[Array]:
-    """What a call was given, as arrays in the order of `inputs`. cast: to the declared dtypes. Raises FeedError.
+    """The arguments of a call as arrays, in the order of `inputs`. cast: to the declared dtypes. Raises FeedError.
 
     feeds: one array, a list, a dict by name, or one array per input. Arrays must have the declared dtype; Python
     numbers and lists take it where it holds them.
@@ -39,7 +39,7 @@ def arrange(inputs: Inputs, feeds: tuple[Any, ...], *, cast: bool = False) -> li
 
 
 def _is_one(inputs: Inputs, feeds: tuple[Any, ...]) -> bool:
-    """Whether a list or tuple is the only input itself: numbers, or rows of them."""
+    """Whether a list or tuple is one input: numbers, or rows of numbers."""
     if len(inputs) != 1 or len(feeds) != 1:
         return False
     parts, rank = feeds[0], inputs[0][1].rank
@@ -73,7 +73,7 @@ def _array(given: Any, name: str, type: TensorType, cast: bool) -> Array:
         array: Array = np.asarray(given)
     except (ValueError, TypeError):
         raise FeedError(f"input {name!r} takes {type}, got rows of different lengths") from None
-    except Exception as error:  # whatever an object says that was asked for its numbers
+    except Exception as error:  # __array__ of any object may raise anything
         raise FeedError(f"input {name!r} takes {type}, got {_shown(given)}, of which no array is made") from error
     if type.dtype is DType.STRING:
         try:
@@ -111,7 +111,7 @@ def _as_declared(given: Any, array: Array, name: str, type: TensorType, cast: bo
 
 
 def _holds(dtype: DType, array: Array) -> bool:
-    """Whether a dtype has the numbers that a user wrote: floats are no integers, and 300 is no uint8."""
+    """Whether a dtype can hold the numbers of the user: 1.5 is not an integer, and 300 is not a uint8."""
     if dtype.is_float:
         return True
     if dtype is DType.BOOL or array.dtype.kind == "f":
@@ -120,7 +120,7 @@ def _holds(dtype: DType, array: Array) -> bool:
 
 
 def bind(inputs: Inputs, arrays: Sequence[Array]) -> dict[str, int]:
-    """The number that each named size has in these arrays. Raises FeedError where they contradict."""
+    """The number of each named size in these arrays. Raises FeedError if two axes contradict."""
     sources = size_sources([type.shape for _, type in inputs])
     sizes: dict[str, int] = {}
     for symbol, source in sources.items():
@@ -146,7 +146,7 @@ def _wrong_size(name: str, type: TensorType, array: Array, axis: int, wanted: st
 
 
 def apart(outputs: Sequence[Array], arrays: Sequence[Array]) -> list[Array]:
-    """The outputs, with a copy of each that lies in the memory of an input or of another output."""
+    """The outputs. An output that shares memory with an input or with another output is copied."""
     lying = sorted((*byte_bounds(array), place) for place, array in enumerate((*arrays, *outputs)) if array.size)
     found, end, last = list(outputs), -1, 0
     for low, high, place in lying:

@@ -1,8 +1,8 @@
-"""Indices that point outside of what they index are one error on every backend, where the frameworks differ.
+"""Indices out of range: the same error on every backend, because frameworks differ.
 
 NumPy and onnxruntime's CPU kernels raise, TensorFlow raises on a CPU and gives zeros on a GPU, as onnxruntime's CUDA
-does, and Keras's Embedding reads an id below 0 from the end. So the ids are looked at before the run, wherever they
-are inputs, or are computed from inputs by a few nodes without weights. Other ids are left to the backend.
+does, and Keras's Embedding reads an id below 0 from the end. So the ids are checked before the run, if they are
+inputs, or are computed from inputs by a few nodes without weights. Other ids are left to the backend.
 
 So are the divisors and the powers of integers: see dagir.ops.partial.
 """
@@ -46,7 +46,7 @@ class IndexGuard:
         self._ids: Evaluate | None = evaluator(Graph(flat.inputs, wanted, "ids")) if wanted else None
 
     def __call__(self, arrays: Sequence[Array], sizes: dict[str, int]) -> None:
-        """Raise FeedError that names the node and the range, where an index is outside of it."""
+        """Raise FeedError that names the node and the range, for an index out of range."""
         if self._nodes and self._ids is not None:
             found = self._ids(arrays)
             for node, ids in self._nodes:
@@ -54,14 +54,14 @@ class IndexGuard:
 
 
 def _watched(node: Node) -> Value | None:
-    """The operand of integers that the answer of a node hangs on."""
+    """The integer operand of a node that must be checked."""
     place = _PLACES.get(type(node.op))
     value = None if place is None else node.inputs[place]
     return value if value is not None and value.dtype.is_integer else None
 
 
 def _is_cheap(ids: Value, inputs: set[Value]) -> bool:
-    """Whether a few nodes without weights lead from inputs to these indices, which are cheap to compute twice."""
+    """Whether a few nodes without weights compute these indices from inputs, so that computing them twice is cheap."""
     pending, reached = [ids], False
     seen: set[Value] = set()
     while pending and len(seen) <= _MOST_NODES:

@@ -1,4 +1,4 @@
-"""The outputs of one node on given arrays, by the NumPy interpreter, which is what the ops mean."""
+"""The outputs of one node on given arrays, by the NumPy interpreter, which defines what ops mean."""
 
 from __future__ import annotations
 

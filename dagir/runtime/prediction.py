@@ -1,4 +1,4 @@
-"""What Model.predict does: the outputs for arrays of any length, in batches."""
+"""The implementation of Model.predict: the outputs for arrays of any length, in batches."""
 
 from __future__ import annotations
 

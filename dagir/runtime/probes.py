@@ -1,7 +1,7 @@
 """Points: the values inside a model that can be watched while it runs somewhere, and their names.
 
-A point is a value of the model's graph with nested models opened up, by its name in `value_names`. A backend says which
-points still exist after its passes, under which names of its own.
+A point is a value of the model's graph with nested models inlined, by its name in `value_names`. A backend tells
+which points still exist after its passes, and its own names for them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from dagir.passes.pipeline import Pipeline
 
 @dataclass(frozen=True)
 class Points:
-    """graph: nested models opened up. values: its points by name, in the order of the nodes.
+    """graph: with nested models inlined. values: its points by name, in the order of the nodes.
 
-    where: the names of the values of the graph that was given, nested models closed.
+    where: the point of each value of the given graph, in which models are still nested.
     """
 
     graph: Graph
@@ -56,7 +56,7 @@ def points_after(
 
 
 def standing_in(points: Points, graph: Graph, steps: Sequence[Mapping[Value, Standing]]) -> dict[str, Standing]:
-    """The points that exist in a graph which passes made of theirs."""
+    """The points that still exist in a graph after passes."""
     alive = {value for node in graph.nodes for value in node.outputs}
     standings = compose(list(points.values.values()), steps)
     found = {name: standings[value] for name, value in points.values.items()}

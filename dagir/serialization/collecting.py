@@ -1,4 +1,4 @@
-"""What a model consists of: every graph, node, weight, constant, layer and layer call that it reaches, numbered."""
+"""All parts of a model, with numbers: every graph, node, weight, constant, layer and layer call."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from dagir.support.location import LayerCall
 
 
 class Collection:
-    """The parts of a model, or of a graph and the layer call within which it is.
+    """The parts of a model, or of a graph inside a layer call.
 
-    Each is a dict from the thing to its number, in an order in which they can be made again.
+    Each is a dict from the part to its number, in an order in which the parts can be made again.
 
-    values: first those that nothing here produces, then parameters, constants, and the outputs of nodes in order.
+    values: first those without a source here, then parameters, constants, and the outputs of nodes in order.
     """
 
     def __init__(self, root: Model | Graph, within: LayerCall | None = None) -> None:
@@ -135,7 +135,7 @@ class Collection:
         self._spread()
 
     def _missing(self, value: Value, call: LayerCall | None) -> list[Node]:
-        """The nodes, all made within `call`, that compute a value from what is here already; none if it cannot be."""
+        """The nodes inside `call` that compute a value from known parts; none if that is not possible."""
         found: dict[Node, None] = {}
         pending = [value]
         while pending:
@@ -174,7 +174,7 @@ class Collection:
                 self.free.setdefault(value, 0)
 
     def _inner_first(self) -> list[Any]:
-        """The layers, each after those inside it. Raises FileError where one is inside itself."""
+        """The layers, each after its inner layers. Raises FileError if a layer contains itself."""
         order: dict[Any, None] = {}
         open_layers: set[Any] = set()
         for start in self.layers:

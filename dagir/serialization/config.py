@@ -1,4 +1,4 @@
-"""A model's architecture as plain data, and a model again from it: get_config, from_config, clone.
+"""The architecture of a model as plain data, and models from such data: get_config, from_config, clone.
 
 The data holds each layer's class and configuration once, and the calls that connect them; no weights.
 """
@@ -32,7 +32,7 @@ from dagir.support.location import LayerCall
 
 
 def architecture(model: Model) -> dict[str, Any]:
-    """The layers of a model and their connections, as JSON data. Raises ArgumentError for what is no plain data."""
+    """The layers of a model and their connections, as JSON data. Raises ArgumentError for other data."""
     writer = _Writer()
     root = writer.layer(model)
     writer.name_classes()
@@ -49,7 +49,15 @@ def from_architecture(config: Mapping[str, Any], custom_objects: Mapping[str, ty
 
 
 def clone(model: Model, custom_objects: Mapping[str, type[Layer]] | None = None) -> Model:
-    """The same architecture with new weights; what was shared is shared. Raises ArgumentError."""
+    """The same architecture with new weights; shared layers stay shared. Raises ArgumentError.
+
+    custom_objects: classes of custom layers by name.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> model = dagir.Model(x, layers.Dense(2)(x))
+    >>> dagir.clone(model).weights[0] is model.weights[0]
+    False
+    """
     if not isinstance(model, Model):
         raise takes_a_model("clone", model)
     writer = _Writer(keep_objects=True)
@@ -64,14 +72,14 @@ def _listed(array: Array) -> dict[str, Any]:
 
 
 class _Writer:
-    """Layers in an order in which they can be made. keep_objects: what is no plain data is kept as it is."""
+    """Writes layers in an order in which they can be made. keep_objects: objects without a JSON form stay."""
 
     def __init__(self, keep_objects: bool = False) -> None:
         self.keep_objects = keep_objects
         self.layers: list[dict[str, Any]] = []
         self.numbers: dict[Layer, int] = {}
         self.kept: dict[str, Any] = {}
-        self._names: dict[int, str] = {}  # by identity: what is kept stays
+        self._names: dict[int, str] = {}  # by identity: the objects are kept alive
         self._parameters: dict[Parameter, Any] = {}
 
     def layer(self, layer: Layer) -> int:

@@ -98,11 +98,11 @@ def _header(tensors: Mapping[str, Array], metadata: Mapping[str, str], path: str
 
 
 def read(path: str) -> tuple[dict[str, Array], dict[str, str]]:
-    """The tensors, mapped and read-only, and the metadata. Raises FileError on all that is not as it should be."""
+    """The tensors, mapped and read-only, and the metadata. Raises FileError for anything unexpected."""
     place = Place(path)
     checked(path)
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # before open, which would wait for ever on a pipe
+        if not stat.S_ISREG(os.stat(path).st_mode):  # before `open`, which would wait forever on a pipe
             raise place.error("is a folder or a device, not a file")
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -181,7 +181,7 @@ def _entry(record: Record) -> tuple[int, int, DType, tuple[int, ...]]:
         raise place.error(f"has the shape {shown(shape)}")
     if len(offsets) != 2 or not 0 <= offsets[0] <= offsets[1]:
         raise place.error(f"has the offsets {shown(offsets)}")
-    if math.prod(size or 1 for size in shape) >= 2**56:  # sizes of 0 hide the others, and NumPy counts them
+    if math.prod(size or 1 for size in shape) >= 2**56:  # NumPy multiplies sizes beside a 0
         raise place.error(f"has the shape {shown(shape)}, which is larger than any array")
     declared = math.prod(shape) * _DTYPES[code].numpy.itemsize
     if declared != offsets[1] - offsets[0]:

@@ -38,7 +38,7 @@ State: TypeAlias = tuple[str, bool, Any, list[tuple[str, bool, Array]], list[Any
 
 
 def copied_model(model: Model, memo: dict[int, Any]) -> Model:
-    """A model like this one with layers of its own; weights begin with the same numbers. Raises FileError."""
+    """A copy of the model with its own layers and weights; the weights have the same numbers. Raises FileError."""
     parts, (text, tensors, classes) = _parts_of(model)
     reader = _reader(text, tensors, classes)
     found = reader.model()
@@ -48,7 +48,7 @@ def copied_model(model: Model, memo: dict[int, Any]) -> Model:
 
 
 def reduced_model(model: Model) -> tuple[Any, Parts]:
-    """For pickle: what makes a model again of its document, its arrays and its custom layers' classes. FileError."""
+    """For pickle: a model as its document, its arrays and the classes of its custom layers. Raises FileError."""
     return model_of_parts, _parts_of(model)[1]
 
 
@@ -74,11 +74,11 @@ def _reader(text: str, tensors: dict[str, Array], classes: Mapping[str, type[Lay
     return Reader(Record(parse_json(text, place), place), tensors, classes, checksums=False)
 
 
-# ---- layers that stand alone, and models that are a class of the user's own
+# ---- single layers, and subclassed models
 
 
 def reduced_layer(layer: Layer) -> tuple[Any, tuple[Any, ...]]:
-    """For pickle: what makes a layer again, of its configuration, inputs and state. Raises ArgumentError."""
+    """For pickle: a layer as its configuration, inputs and state. Raises ArgumentError."""
     if isinstance(layer, OpaqueLayer):
         raise ArgumentError(
             f"layer {layer.name!r} was loaded without its class {layer.class_name}, so it cannot be copied alone",
@@ -107,7 +107,7 @@ def _making(layer: Layer) -> tuple[Any, dict[str, Any]]:
 
 
 class _Spec:
-    """What makes an Input like one of a model; no dict, which would be a structure of inputs."""
+    """The arguments of an Input like that of a model; not a dict, which would be a structure of inputs."""
 
     def __init__(self, **arguments: Any) -> None:
         self.arguments = arguments

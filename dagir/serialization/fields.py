@@ -26,7 +26,7 @@ _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
 def field_types(op: type[Op]) -> dict[str, tuple[Any, bool]]:
-    """For each field of an op class its declared type, and whether it may be left out."""
+    """For each field of an op class: its declared type, and whether it is optional."""
     key: Any = op
     return _field_types(key)
 
@@ -41,7 +41,7 @@ def _field_types(op: Any) -> dict[str, tuple[Any, bool]]:
 
 
 def encode_number(value: float) -> int | float | str:
-    """A number as JSON has it; what JSON has no number for, as text."""
+    """A number for JSON; NaN and infinities as text."""
     if isinstance(value, (int, np.integer)):
         return int(value)
     return float(value) if math.isfinite(value) else str(float(value))
@@ -58,7 +58,7 @@ def decode_float(data: Any, place: Place) -> int | float:
     raise place.error(f"must be a number, got {shown(data)}")
 
 
-@lru_cache(maxsize=4096)  # the texts are those of files, and a process may read many
+@lru_cache(maxsize=4096)  # the texts come from files, and a process may read many of them
 def _parse_dim(text: str) -> dims.Dim:
     return dims.parse(text)
 

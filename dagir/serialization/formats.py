@@ -1,4 +1,4 @@
-"""The formats of model files: which one a path names, which one a file holds, and what writes and reads it."""
+"""The formats of model files: by the suffix of a path, by the first bytes of a file, and how to write and read them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _FORMATS = (DAGIR, KERAS, ONNX)
 
 
 def refuse_other_suffix(path: str | os.PathLike[str], own: Format) -> None:
-    """Raise ArgumentError where a file of one format would get the name of another, under which nothing reads it."""
+    """Raise ArgumentError for a path with the suffix of another format, under which the file could not be read."""
     name = os.fspath(path)
     suffix = os.path.splitext(name)[1].lower()
     for other in _FORMATS:
@@ -50,7 +50,7 @@ def refuse_other_suffix(path: str | os.PathLike[str], own: Format) -> None:
 
 
 def format_of(head: bytes) -> Format | None:
-    """The format that a file is of, by its first 16 bytes; None where they are not known."""
-    if head[8:9] == b"{":  # a safetensors header, whatever its length
+    """The format of a file by its first 16 bytes; None if it is unknown."""
+    if head[8:9] == b"{":  # a safetensors header of any length
         return DAGIR
     return next((each for each in _FORMATS if head.startswith(each.starts)), None)

@@ -1,7 +1,7 @@
-"""Layers of a document: those that dagir exports are made again from their configuration, others stand opaque.
+"""Layers of a document: dagir's own are made again from their configuration, others become an OpaqueLayer.
 
-A layer that is made again builds its weights through add_weight, which hands out the weights of the file in place of
-new ones after comparing their types; no attribute is ever set by a name from the file.
+A layer that is made again builds its weights through add_weight, which compares their types and returns the weights
+of the file. No attribute is ever set by a name from the file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from dagir.serialization.structures import Decoder, decode_dtype
 from dagir.support.location import LayerCall
 
 GraphOf: TypeAlias = Callable[[int, Place], Graph]
-_FAILURES = (  # what a constructor or `build` may raise for arguments that make no sense
+_FAILURES = (  # what a constructor or `build` may raise for wrong arguments
     DagirError,
     ArithmeticError,
     AssertionError,
@@ -52,9 +52,9 @@ _BUILT_IN: dict[str, type[Layer]] = {
 
 
 class LayerRecord:
-    """One layer of a document, read but for what refers to other parts.
+    """One layer of a document, without the parts that refer to others.
 
-    In a layer call it stands for the layer until that is made.
+    A layer call holds it in place of the layer, until the layer is made.
     """
 
     def __init__(self, record: Record, number: int) -> None:
@@ -101,7 +101,7 @@ class Layers:
         self._remade: dict[int, list[Parameter]] = {}
 
     def make(self, decoder: Decoder, graph: GraphOf, calls: Sequence[LayerCall]) -> None:
-        """All layers. The calls get the layers in place of their records. Raises FileError."""
+        """Make all layers, and replace their records in the calls. Raises FileError."""
         self.decoder, self.graph = decoder, graph
         by_record = self._calls_of(calls)
         owned = self._owned()
@@ -154,7 +154,7 @@ class Layers:
         return found
 
     def _enter(self, number: int, by_record: dict[Any, list[LayerCall]]) -> None:
-        """Give the calls of a layer the layer, as soon as it is there."""
+        """Set the layer in its calls, as soon as it is made."""
         layer = self.made[number]
         if layer is not None:
             for call in by_record.pop(self.records[number], ()):
@@ -162,7 +162,7 @@ class Layers:
                 calls_of(layer).append(call)
 
     def _owned(self) -> set[int]:
-        """The layers that another one makes in its constructor or `build`: they are found in it, not made here."""
+        """The layers that another layer makes in its constructor or `build`: they are taken from it, not made here."""
         owned: set[int] = set()
         for record, cls in zip(self.records, self._classes, strict=True):
             if cls is not None:
@@ -181,7 +181,7 @@ class Layers:
             self.made[number] = self._opaque(record)
             return
         config = self._config(record)
-        if any(isinstance(leaf, OpaqueLayer) for leaf in flatten(config)):  # it cannot work without the class within
+        if any(isinstance(leaf, OpaqueLayer) for leaf in flatten(config)):  # it needs the inner class
             self.made[number] = self._opaque(record)
             return
         try:
@@ -192,7 +192,7 @@ class Layers:
 
     def _config(self, record: LayerRecord) -> dict[str, Any]:
         data, place = self.decoder(record.config, record.place / "config"), record.place / "config"
-        if data == {} and record.kind == "custom":  # its class is not at hand, so nothing is made of it
+        if data == {} and record.kind == "custom":  # its class is unknown, so it is not made
             return {}
         return expect_dict(data, place)
 
@@ -207,7 +207,7 @@ class Layers:
         return layer
 
     def _adopt(self, number: int, made: Any) -> None:
-        """Take a layer that was made again, and those that it made inside, as the layers of these numbers."""
+        """Use a new layer, and the layers inside it, as the layers with these numbers."""
         pending = [(number, made)]
         while pending:
             number, layer = pending.pop()
@@ -234,7 +234,7 @@ class Layers:
                 build_from(layer, shapes)
             except _FAILURES as error:
                 raise record.place.error(f"{record.class_name} cannot be built again: {error}") from None
-            for weight, array in arrays:  # a build may set weights; those of the file count
+            for weight, array in arrays:  # a build may set weights; those of the file win
                 weight.assign(array)
         layer.built = layer.built or record.build is not None
         for inner, found in zip(record.layers, parts_of(layer), strict=False):

@@ -1,4 +1,4 @@
-"""load: a file becomes a document and mapped tensors, and these become a model. Nothing of the file is executed."""
+"""load: from a file to a document and mapped tensors, and from these to a model. Nothing in the file is executed."""
 
 from __future__ import annotations
 
@@ -31,9 +31,15 @@ def load(
     """Read a model that `save` wrote. The weights stay in the file, mapped into memory, until they are assigned.
 
     custom_objects: classes of custom layers by name, to make them again from their configuration; without its class
-    a custom layer is an OpaqueLayer, which runs and lowers all the same. checksums: compare the CRC-32 of every
+    a custom layer is an OpaqueLayer, which still runs and lowers. checksums: compare the CRC-32 of every
     tensor, which reads the whole file once; False leaves the weights unread until they are used.
     Raises FileError that names the file and the key.
+    path: of a .dagir file. Raises FileError.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> dagir.save(dagir.Model(x, layers.Dense(2)(x), name="net"), "net.dagir")
+    >>> dagir.load("net.dagir")
+    <Model net: x -> dense>
     """
     name = os.fspath(path)
     place = Place(name)
@@ -63,7 +69,7 @@ def _document(metadata: Mapping[str, str], place: Place) -> Any:
 
 
 class Reader:
-    """Reads a document part by part, in the order in which one part needs another."""
+    """Reads a document part by part, each after the parts that it needs."""
 
     def __init__(
         self, document: Record, tensors: dict[str, Array], custom: Mapping[str, type[Layer]], checksums: bool
@@ -94,7 +100,7 @@ class Reader:
         return found
 
     def _training(self, data: Any) -> TrainingState:
-        """The saved training, as data: it is looked at when training goes on."""
+        """The saved training state as data; it is checked when training continues."""
         record = Record(data, self.place / "training")
         backend, text = record.take("backend", str), record.take("config", str)
         names = record.take("tensors", list)

@@ -20,7 +20,7 @@ _RULE_FAILURES = (DagirError, ArithmeticError, AssertionError, AttributeError, L
 
 
 class Nodes:
-    """Makes the nodes in order, and a graph when a node needs it, or at the end. Values made are added to `values`."""
+    """Makes the nodes in order, and each graph when a node needs it, or at the end. Adds the new values to `values`."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Nodes:
                 )
             except InvalidGraph as error:
                 raise where.error(error.summary) from None
-            limits.spend("nodes", len(self._graphs[number].nodes), where)  # many graphs may lie over the same nodes
+            limits.spend("nodes", len(self._graphs[number].nodes), where)  # many graphs may share the same nodes
         return self._graphs[number]
 
     def _listed(self, numbers: list[Any], place: Place) -> list[Value]:
@@ -75,7 +75,7 @@ class Nodes:
         return Node(op, tuple(operands), types, scope=scope, location=location, equations=take_equations(), name=name)
 
     def _count(self, op: Op) -> int:
-        """The nodes that stand for a node once calls within calls are opened: graphs that call graphs double them."""
+        """The number of nodes after nested calls are inlined: graphs that call graphs can double it at each level."""
         graph = getattr(op, "graph", None)
         if not isinstance(graph, Graph):
             return 1

@@ -1,4 +1,4 @@
-"""OpaqueLayer: a layer of a file whose class is not at hand. Its graph is, so it can be run, lowered and called."""
+"""OpaqueLayer: a layer of a file whose class is unknown. Its graph is known, so it can be run, lowered and called."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dagir.ops.call import call as call_graph
 
 
 class OpaqueLayer(Layer):
-    """What stands for a custom layer after loading, unless `custom_objects` had its class.
+    """A custom layer after loading, unless `custom_objects` has its class.
 
-    class_name: what the class was called. saved_config: the configuration of the file, None where it holds none, which
-    get_config gives as an empty one. A call repeats the graph
+    class_name: the name of the class. saved_config: the configuration in the file, None if there is none; get_config
+    then returns an empty one. A call repeats the graph
     of the first call on other values; sizes that the layer's code read as numbers stay as they were.
     """
 
@@ -34,7 +34,7 @@ class OpaqueLayer(Layer):
         """The graph decides."""
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The graph of the first call, over other values. Raises ArgumentError where it was called otherwise."""
+        """The graph of the first call, on other values. Raises ArgumentError for other arguments."""
         first = self._first_call()
         known, given = flatten([first.args, first.kwargs]), flatten([args, kwargs])
         if not _alike(known, given):
@@ -47,7 +47,7 @@ class OpaqueLayer(Layer):
         return pack(first.outputs, call_graph(graph, list(pairs.values())))
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration as it was saved; empty where the layer had none that a file can hold."""
+        """The configuration as it was saved; empty if the layer had none that a file can hold."""
         return dict(self.saved_config or {})
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""A graph as plain data without its weights: what another format, such as Keras's, keeps of a layer of dagir."""
+"""A graph as plain data without its weights, for other formats, such as Keras's, that hold a layer of dagir."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from dagir.support.location import LayerCall
 def describe_graph(graph: Graph, within: LayerCall | None = None) -> dict[str, Any]:
     """The graph as JSON data. Weights are kept as their types, constants whole. Read it with `restore_graph`.
 
-    within: a layer call whose nodes these are; it can be found again. Raises FileError for what no file can hold.
+    within: the layer call that the nodes belong to, which is kept. Raises FileError for objects that a file cannot
+    hold.
     """
     parts = Collection(graph, within)
     document = Writer(parts, graph.name)
@@ -36,7 +37,7 @@ def describe_graph(graph: Graph, within: LayerCall | None = None) -> dict[str, A
 
 
 def restore_graph(data: Any, source: str) -> tuple[Graph, LayerCall | None]:
-    """What `describe_graph` was given, all weights zero. Raises FileError that names `source` and the key."""
+    """The graph that `describe_graph` got, with weights of zero. Raises FileError that names `source` and the key."""
     place = Place(source)
     record = Record(data, place)
     if record.take("format", str) != FORMAT or record.take("version", int) > VERSION:

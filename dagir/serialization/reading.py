@@ -1,4 +1,4 @@
-"""JSON from a file that nobody has vouched for: strict, shallow, each error with its file and key."""
+"""Reading JSON from a file that is not trusted: strict, of limited depth, each error with its file and key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KINDS = {bool: "true or false", int: "an int", str: "a string", list: "a list",
 
 
 class Place:
-    """Where in a file something stands: "nodes[3].fields.axis"."""
+    """A place in a file, such as "nodes[3].fields.axis"."""
 
     __slots__ = ("parent", "step")
 
@@ -47,7 +47,7 @@ class Place:
 
 
 class Record:
-    """A JSON object that is read key by key; `done` refuses what nobody asked for."""
+    """A JSON object that is read key by key; `done` refuses keys that were not read."""
 
     __slots__ = ("_left", "place")
 
@@ -69,7 +69,7 @@ class Record:
         return key in self._left
 
     def raw(self, key: str) -> Any:
-        """The value of a key as it stands, None where there is none: whoever decodes it checks it."""
+        """The value of a key without a check, None if there is none; the caller checks it."""
         return self._left.pop(key, None)
 
     def done(self) -> None:
@@ -102,7 +102,7 @@ def shown(data: Any) -> str:
 
 
 def parse_json(text: str | bytes, place: Place) -> Any:
-    """Read JSON as the standard has it: no duplicate key, no NaN. Raises FileError."""
+    """Read standard JSON: no duplicate keys, no NaN. Raises FileError."""
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(found)
@@ -130,7 +130,7 @@ def parse_json(text: str | bytes, place: Place) -> Any:
 
 
 def refuse_halves(data: Any, place: Place) -> None:
-    """Raise FileError for half a surrogate pair alone: it is no text, and nothing could print or write it."""
+    """Raise FileError for an unpaired surrogate: it is not text, and cannot be printed or written."""
     pending = [data]
     while pending:
         part = pending.pop()

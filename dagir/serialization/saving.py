@@ -36,6 +36,12 @@ def save(model: Model, path: str | os.PathLike[str], overwrite: bool = True) -> 
 
     The graph, the layers with their configurations, and all weights are in it. Custom layers are kept as the graph
     that they traced. Locations are kept as file name and line, without folders.
+    overwrite: whether a file that exists is replaced.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> dagir.save(dagir.Model(x, layers.Dense(2)(x), name="net"), "net.dagir")
+    >>> dagir.load("net.dagir").name
+    'net'
     """
     name = os.fspath(path)
     if not isinstance(model, Model):
@@ -56,7 +62,7 @@ def save(model: Model, path: str | os.PathLike[str], overwrite: bool = True) -> 
 
 
 class Writer:
-    """The document of a Collection, whose numbers of values, layers, calls and graphs it has."""
+    """Writes the document of a Collection, with its numbers of values, layers, calls and graphs."""
 
     def __init__(self, parts: Collection, path: str) -> None:
         self.path, self.parts = path, parts
@@ -89,7 +95,7 @@ class Writer:
         return document
 
     def training(self, model: Model) -> dict[str, Any]:
-        """How the model was compiled and how far it is trained; its arrays are tensors of the file."""
+        """The compile arguments and the training progress; the arrays are tensors of the file."""
         state = model.training_state
         if state is None:
             return {}
@@ -120,7 +126,7 @@ class Writer:
     def _at(self, location: Location | None) -> dict[str, int]:
         if location is None:
             return {}
-        text = location.short.encode("utf-8", "replace").decode()  # a file's name may be no text
+        text = location.short.encode("utf-8", "replace").decode()  # the name of a file may not be valid text
         return {"at": self.locations.setdefault(text, len(self.locations))}
 
     def _graph(self, graph: Graph) -> dict[str, Any]:
@@ -210,7 +216,7 @@ class Writer:
         return record
 
     def _config(self, layer: Layer) -> Any:
-        """The configuration; None where it holds what a file cannot: then the layer loads as its graph alone."""
+        """The configuration; None if a file cannot hold it: then only the graph of the layer is loaded."""
         if isinstance(layer, OpaqueLayer):
             config = layer.saved_config
             return None if config is None else self.encode.strict(config)
@@ -223,11 +229,11 @@ class Writer:
 
 
 def _cut(model: Model) -> list[tuple[Value, str]]:
-    """The values at which a model was cut out of another one, by the names that tell them apart."""
+    """The values at which a model was cut out of another one, by unique names."""
     names = zip(model.inputs, model.input_names, strict=True)
     return [(value, name) for value, name in names if value.node is not None]
 
 
 def _without_initializer(key: str, value: Any) -> Any:
-    """The weights are in the file, so a function that once made them need not be."""
+    """The argument; None for an initializer that is a function, because the file has the weights."""
     return None if key.endswith("initializer") and callable(value) else value

@@ -1,7 +1,7 @@
 """Structures as JSON: arguments of calls, configurations, inputs and outputs of models.
 
-A number, a string, true, false and null stand for themselves, a list for a list; all else is an object with one key
-that says what it is: {"tuple": [...]}, {"dict": [[key, value], ...]}, {"value": 3}, {"layer": 0}, {"function": "relu"}.
+Numbers, strings, true, false, null and lists are written as they are; anything else is an object with one key that
+says what it is: {"tuple": [...]}, {"dict": [[key, value], ...]}, {"value": 3}, {"layer": 0}, {"function": "relu"}.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Decoder:
         self.values, self.parameters, self.layers, self.tensors = values, parameters, layers, tensors
 
     def __call__(self, data: Any, place: Place, depth: int = 0) -> Any:
-        """The structure that JSON stands for. Raises FileError."""
+        """The structure of the JSON data. Raises FileError."""
         if depth > MAX_DEPTH:
             raise place.error(f"is nested deeper than {MAX_DEPTH}")
         if isinstance(data, list):
@@ -173,7 +173,7 @@ class Decoder:
         return decode_dim(content, place)
 
     def _lost(self, content: Any, place: Place, _: int) -> Value:
-        """A value that nothing produces: what reads it cannot be a layer of the target, so its nodes are lowered."""
+        """A value without a source: the call that reads it is lowered as nodes, not as a layer of the target."""
         return Value(TensorType(DType.FLOAT32, ()), name=f"lost {expect(content, str, place)}")
 
     _readers: ClassVar[dict[str, Callable[[Decoder, Any, Place, int], Any]]] = {

@@ -1,4 +1,4 @@
-"""A model's weights alone in a safetensors file, which other libraries read too; and its architecture alone as JSON."""
+"""The weights of a model as a safetensors file, which other libraries can read; and its architecture as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dagir.serialization.config import architecture, from_architecture
 from dagir.serialization.reading import Place, parse_json
 from dagir.support.did_you_mean import nearest
 
-_ORDER = "dagir.weights"  # the names in the order of model.weights, for a model whose layers have other default names
+_ORDER = "dagir.weights"  # the names in the order of model.weights, for models whose layers have other default names
 
 
 def save_weights(model: Model, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
@@ -102,6 +102,12 @@ def model_from_json(text: str, custom_objects: Mapping[str, type[Layer]] | None 
     """The model that `Model.to_json` describes, with new weights.
 
     custom_objects: classes of custom layers by name; nothing is imported by name. Raises ArgumentError.
+    text: JSON.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> text = dagir.Model(x, layers.Dense(2, name="head")(x), name="net").to_json()
+    >>> dagir.model_from_json(text)
+    <Model net: x -> head>
     """
     try:
         config = parse_json(text, Place("JSON"))

@@ -20,7 +20,7 @@ def did_you_mean(name: object, known: Iterable[str], most: int = 3, *, instead: 
 
 
 class UnknownName(ArgumentError, AttributeError):
-    """A module of dagir was asked for a name that it has not."""
+    """A module of dagir does not have the name that was asked for."""
 
 
 def unknown_name(module: str, name: str, known: Iterable[str]) -> UnknownName:

@@ -1,4 +1,4 @@
-"""Packages that not every installation has: one line that says which is missing, and how to get it."""
+"""Optional packages: an error in one line says which one is missing, and how to install it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _EXTRAS = {
 
 
 class MissingExtra(BackendError, ImportError):
-    """A package that an extra of dagir brings is not installed."""
+    """A package of one of dagir's extras is not installed."""
 
 
 def missing(error: ImportError, what: str) -> MissingExtra | None:
-    """The error for a module that was not found; None where no extra brings it, such as one of the user's own."""
+    """The error for a module that was not found; None if it belongs to no extra, such as a module of the user."""
     package = (error.name or "").partition(".")[0]
     if package not in _EXTRAS:
         return None
@@ -37,7 +37,7 @@ def missing(error: ImportError, what: str) -> MissingExtra | None:
 
 @contextlib.contextmanager
 def needed(what: str) -> Iterator[None]:
-    """Within, raise MissingExtra in place of an ImportError of a package that an extra brings."""
+    """Inside the `with` block, turn the ImportError of an optional package into MissingExtra."""
     try:
         yield
     except MissingExtra:

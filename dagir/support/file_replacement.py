@@ -1,4 +1,5 @@
-"""Finished files are put in place: nothing is replaced unasked, a device never, a pair as one or not at all."""
+"""Put finished files in place: nothing is replaced unasked, a device never, and a pair of files together or not at
+all."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from dagir.support.paths import checked
 def check_free(
     path: str | os.PathLike[str], overwrite: bool, remedy: str = "pass overwrite=True to replace it"
 ) -> None:
-    """Raise FileError for what is no plain file (a folder, a device, a pipe), and for a file that shall stay."""
+    """Raise FileError for a folder, a device or a pipe, and for a file that must not be replaced."""
     checked(path)
     try:
         mode = os.stat(path).st_mode
@@ -23,7 +24,7 @@ def check_free(
         if os.path.lexists(path) and not overwrite:  # a link to nothing
             raise FileError(f"{path} exists", remedy=remedy) from None
         return
-    except NotADirectoryError:  # whoever writes there is told so
+    except NotADirectoryError:  # writing there raises the error
         return
     except (OSError, ValueError) as error:  # a name too long, a NUL
         raise FileError(f"cannot write {path!s:.200}: {getattr(error, 'strerror', None) or error}") from None
@@ -36,7 +37,8 @@ def check_free(
 
 
 def put(pairs: Sequence[tuple[Path, Path]], *, overwrite: bool) -> None:
-    """Move each finished file to its end, on the same disk: all of them, or none and what was there stands as before.
+    """Move each finished file to its place, on the same disk: all of them, or none, and then the old files are as
+    before.
 
     The last is the one that names the others. Raises FileError.
     """
@@ -60,7 +62,7 @@ def put(pairs: Sequence[tuple[Path, Path]], *, overwrite: bool) -> None:
 
 
 def _kept(end: Path, folder: Path) -> Path:
-    """A second name of what is to be replaced, from which it can be brought back."""
+    """A second name of a file that will be replaced, to restore it from."""
     spare = folder / f".{end.name}.{os.urandom(4).hex()}.before"
     try:
         os.link(end, spare)
@@ -74,7 +76,7 @@ def _place(start: Path, end: Path, overwrite: bool) -> None:
         os.replace(start, end)
         return
     try:
-        os.link(start, end)  # fails where another has made it meanwhile
+        os.link(start, end)  # fails if another process has made it meanwhile
     except FileExistsError:
         raise
     except OSError:  # a disk without links

@@ -1,4 +1,4 @@
-"""Objects of other frameworks, told by the module of their class, since dagir imports none of them."""
+"""Objects of other frameworks, recognized by the module of their class, since dagir imports no framework."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KERAS = {"keras", "tf_keras"}
 
 
 def framework_of(thing: Any) -> str | None:
-    """The framework that an object belongs to, by its class or one that it inherits from: "Keras"; else None."""
+    """The framework of an object, by its class or a base class, such as "Keras"; else None."""
     for cls in type(thing).__mro__:
         root = str(getattr(cls, "__module__", "")).partition(".")[0]
         if root in _FRAMEWORKS:
@@ -42,7 +42,7 @@ def _has_base(thing: Any, name: str) -> bool:
 
 
 def kind(thing: Any) -> str:
-    """What an object is, for a message: "Keras layer 'dense' (Dense)", "KerasTensor 'img'", "EagerTensor"."""
+    """A description of an object for a message: "Keras layer 'dense' (Dense)", "KerasTensor 'img'", "EagerTensor"."""
     name, cls = getattr(thing, "name", None), type(thing).__name__
     named = f" {name!r}" if isinstance(name, str) else ""
     if is_keras_layer(thing):
@@ -71,7 +71,7 @@ def refuse_function(function: Any, where: str, remedy: str) -> None:
 
 
 def takes_a_model(what: str, thing: Any, kinds: str = "a Model") -> DagirError:
-    """The error of a function that takes a model, for something else, a model of Keras perhaps."""
+    """The error of a function that takes a model, for another object, such as a Keras model."""
     remedy = remedy_for(thing) if framework_of(thing) else None
     return ArgumentError(f"{what} takes {kinds}, got {kind(thing)}", remedy=remedy)
 
@@ -86,7 +86,7 @@ def remedy_for(thing: Any) -> str:
 
 
 def as_numbers(name: str) -> DagirError:
-    """The error for a value that something outside dagir reads as an array; says so where Keras or another does."""
+    """The error for a value that code outside dagir reads as an array. It names the framework, if one does it."""
     caller, root = _foreign_caller()
     if caller is not None:
         error = ArgumentError(
@@ -103,7 +103,7 @@ def as_numbers(name: str) -> DagirError:
             f"{name} holds no numbers while the graph is written, so NumPy cannot use it",
             remedy="use the function of the same name in dagir.ops",
         )
-    error.__dict__["_keras_call_info_injected"] = True  # else Keras raises a copy, and the copy has lost its remedy
+    error.__dict__["_keras_call_info_injected"] = True  # else Keras raises a copy of the error, without its remedy
     return error
 
 

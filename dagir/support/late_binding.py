@@ -10,9 +10,9 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class LateBound(Generic[P, R_co]):
-    """Declared, with its type, where it is called; bound once, by `dagir/wiring.py`.
+    """A function that is declared with its type where it is called, and bound once, by `dagir/wiring.py`.
 
-    Calling it before that is a mistake of the house, not of the user: LookupError.
+    Calling it before that raises LookupError: it is a fault of dagir, not of the user.
     """
 
     def __init__(self, name: str) -> None:

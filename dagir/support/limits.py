@@ -1,8 +1,8 @@
-"""What reading one file may cost: one budget that every reader draws on.
+"""What reading one file may cost: one budget for all readers.
 
-A file is a stranger's. While one is read, whatever grows with what it says (nodes, elements of arrays, JSON, names)
-is spent from the budget of that file before it is made. Outside of `reading` nothing is limited: a user's own program
-may ask for what the machine has.
+A file is not trusted. While it is read, everything whose size the file decides (nodes, elements of arrays, JSON,
+names) is charged to the budget before it is made. Outside of `reading` nothing is limited: a user's program may use
+the whole machine.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _ACTIVE: ContextVar[Budget | None] = ContextVar("dagir_reading_budget", default=
 
 @contextmanager
 def reading(source: str) -> Iterator[Budget]:
-    """Draw on one budget while a file is read; readers called within draw on the same one."""
+    """Use one budget while a file is read; readers that are called inside use the same one."""
     active = _ACTIVE.get()
     if active is not None:
         yield active
@@ -67,7 +67,7 @@ def reading(source: str) -> Iterator[Budget]:
 
 
 def spend(resource: Resource, amount: int, what: object) -> None:
-    """Draw on the budget of the file that is being read; without effect where none is. Raises UnsafeFile."""
+    """Charge the budget of the file that is being read; no effect outside of reading. Raises UnsafeFile."""
     budget = _ACTIVE.get()
     if budget is not None:
         budget.spend(resource, amount, what)

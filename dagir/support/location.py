@@ -17,7 +17,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 class Location:
-    """A line of the user's code. The line number is worked out when it is asked for, since few ever are."""
+    """A line of the user's code. The line number is computed when it is needed, which is rare."""
 
     __slots__ = ("_code", "_line", "_offset", "file")
 
@@ -55,7 +55,7 @@ _lines = ContextVar("dagir_lines", default=True)
 
 @contextmanager
 def without_lines() -> Iterator[None]:
-    """Within it nodes have no source line: a model that is read from a file was written by nobody's line here."""
+    """Inside the `with` block nodes have no source line: the nodes of a file do not come from a line of the user."""
     token = _lines.set(False)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What is made once, when it is first asked for, is made by one thread: weights, layers, names."""
+"""A lock for objects that are made once, at their first use: weights, layers, names."""
 
 from threading import RLock
 

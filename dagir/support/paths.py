@@ -1,4 +1,4 @@
-"""Paths that a caller gives, before anything else is asked of them."""
+"""Checks of paths that a caller gives, before they are used."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Text that others wrote, made fit to be printed: names in files can hold what a terminal obeys.
+"""Make text from files safe to print: names in files can contain commands to the terminal.
 
-Everything of dagir that prints names (errors, tables, summaries) passes them through here, once, where it prints.
+Everything in dagir that prints names (errors, tables, summaries) passes them through `printable` when it prints.
 """
 
 from __future__ import annotations
 
-_JOINERS = "\u200c\u200d"  # they shape letters of many scripts, and do nothing else
+_JOINERS = "\u200c\u200d"  # letters of many scripts need them, and they do nothing else
 
 
 def printable(text: str) -> str:

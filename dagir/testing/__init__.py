@@ -1,4 +1,8 @@
-"""For tests, ours and others': hypothesis strategies of ops and graphs, and assertions. Needs hypothesis."""
+"""For tests, ours and others': hypothesis strategies of ops and graphs, and assertions. Needs hypothesis.
+
+max_steps, min_steps: how many layers a drawn model has. depth: how deep models may be nested. max_rank, min_rank: of
+shapes. seed: what weights and arrays are drawn from. shape: sizes, or a strategy of them.
+"""
 
 import importlib
 

@@ -22,7 +22,13 @@ from dagir.ir.types import Array, DType, TensorType, type_of
 
 @dataclass(frozen=True)
 class OpCase:
-    """An op, and an array for each operand (None for an absent one). weights: places of operands that are weights."""
+    """An op, and an array for each operand (None for an absent one). weights: places of operands that are weights.
+
+    >>> case = dagir.testing.OpCase(ops.Tanh(), (np.zeros((2, 3), "float32"),))
+    >>> graph, feeds = case.graph()
+    >>> graph.nodes[0].op
+    Tanh()
+    """
 
     op: Op
     arrays: tuple[Array | None, ...]
@@ -57,7 +63,14 @@ _table: dict[type[Op], Callable[[], Strategy]] = {}
 
 
 def strategy_for(*ops: type[Op]) -> Callable[[Callable[[], Strategy]], Callable[[], Strategy]]:
-    """Register a function that gives the strategy of one or more ops. A second one for an op is refused."""
+    """Register a function that gives the strategy of one or more ops. A second one for an op is refused.
+
+    >>> @settings(max_examples=2)
+    ... @given(dagir.testing.cases(ops.StopGradient))
+    ... def test(case):
+    ...     assert len(case.arrays) == 1
+    >>> test()
+    """
 
     def register(function: Callable[[], Strategy]) -> Callable[[], Strategy]:
         for op in ops:
@@ -70,14 +83,25 @@ def strategy_for(*ops: type[Op]) -> Callable[[Callable[[], Strategy]], Callable[
 
 
 def cases(op: type[Op]) -> Strategy:
-    """The strategy of an op. Raises ArgumentError where there is none."""
+    """The strategy of an op. Raises ArgumentError where there is none.
+
+    >>> @settings(max_examples=2)
+    ... @given(dagir.testing.cases(ops.Tanh))
+    ... def test(case):
+    ...     assert case.op == ops.Tanh()
+    >>> test()
+    """
     if op not in _table:
         raise ArgumentError(f"{op.__name__} has no strategy", remedy="add one in dagir/testing with @strategy_for")
     return _table[op]()
 
 
 def covered() -> set[type[Op]]:
-    """The ops that have a strategy."""
+    """The ops that have a strategy.
+
+    >>> ops.Tanh in dagir.testing.covered()
+    True
+    """
     return set(_table)
 
 
@@ -89,7 +113,14 @@ SIZES = st.sampled_from([1, 2, 3, 5, 7])
 def shapes(
     min_rank: int = 0, max_rank: int = 4, sizes: st.SearchStrategy[int] = SIZES
 ) -> st.SearchStrategy[tuple[int, ...]]:
-    """Shapes of small sizes, ones and primes among them."""
+    """Shapes of small sizes, ones and primes among them.
+
+    >>> @settings(max_examples=2)
+    ... @given(dagir.testing.shapes(max_rank=2))
+    ... def test(shape):
+    ...     assert len(shape) <= 2
+    >>> test()
+    """
     return st.lists(sizes, min_size=min_rank, max_size=max_rank).map(tuple)
 
 
@@ -107,7 +138,16 @@ def whole_numbers(draw: st.DrawFn, shape: Any, dtype: str, low: int = -3, high: 
 
 @st.composite
 def arrays(draw: st.DrawFn, shape: Any, dtype: str = "float32", low: float = -3.0, high: float = 3.0) -> Array:
-    """An array with values in [low, high], from a drawn seed: negative values, and exact zeros among the floats."""
+    """An array with values in [low, high], from a drawn seed: negative values, and exact zeros among the floats.
+
+    dtype: of the array, a name such as "int32".
+
+    >>> @settings(max_examples=2)
+    ... @given(dagir.testing.arrays((2, 3), low=0.0))
+    ... def test(array):
+    ...     assert array.shape == (2, 3) and array.min() >= 0
+    >>> test()
+    """
     sizes = draw(shape) if isinstance(shape, st.SearchStrategy) else tuple(shape)
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     if dtype == "bool":

@@ -18,7 +18,13 @@ from dagir.runtime.backend import backend, graph_of
 
 
 def assert_close(actual: Array, expected: Array, what: str, dtype: DType = DType.FLOAT32) -> None:
-    """Equal within 84 roundings of the oracle's scale, at least of 1 (1e-5 for float32); the rest exactly."""
+    """Equal within 84 roundings of the oracle's scale, at least of 1 (1e-5 for float32); the rest exactly.
+
+    actual: the answer. expected: the oracle's. what: the name in the message. dtype: which
+    roundings are meant. Raises AssertionError.
+
+    >>> dagir.testing.assert_close(np.float32(0.1 + 0.2), np.float64(0.3), "the sum")
+    """
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, the oracle has {expected.shape}"
     if not DType.of(expected.dtype).is_float:
@@ -49,6 +55,9 @@ def assert_equivalent(
     dagir.verify draws where no feeds are given.
 
     backends: what dagir.verify takes; another model or an executable may stand in the place of the feeds.
+
+    >>> x = dagir.Input((3,))
+    >>> dagir.testing.assert_equivalent(dagir.Model(x, layers.Dense(2)(x)), backends=["numpy"])
     """
     if is_side(feeds):
         feeds, backends = None, feeds

@@ -310,7 +310,14 @@ def _sources(draw: st.DrawFn) -> list[Value]:
 
 @st.composite
 def models(draw: st.DrawFn, max_steps: int = 10, depth: int = 1, min_steps: int = 1) -> Model:
-    """A valid Model of float32 layers with random weights; its named sizes are "batch" and "time"."""
+    """A valid Model of float32 layers with random weights; its named sizes are "batch" and "time".
+
+    >>> @settings(max_examples=2)
+    ... @given(dagir.testing.models(max_steps=3))
+    ... def test(model):
+    ...     dagir.testing.assert_equivalent(model, backends=["numpy"])
+    >>> test()
+    """
     sources = _sources(draw)
     grow = _Growth(draw, depth, list(sources))
     _grow(grow, draw(st.sampled_from(range(min_steps, max_steps + 1))))
@@ -324,12 +331,18 @@ def models(draw: st.DrawFn, max_steps: int = 10, depth: int = 1, min_steps: int 
 
 
 def graphs(max_steps: int = 10, depth: int = 1, min_steps: int = 1) -> st.SearchStrategy[Graph]:
-    """The Graph of a drawn model."""
+    """The Graph of a drawn model.
+
+    >>> graphs = dagir.testing.graphs(max_steps=3)  # for @given(graphs)
+    """
     return models(max_steps=max_steps, depth=depth, min_steps=min_steps).map(lambda model: model.graph)
 
 
 def ops(*kinds: type[Op]) -> st.SearchStrategy[OpCase]:
-    """An op of these kinds, by default of any that has a strategy, with arrays that fit it; see OpCase."""
+    """An op of these kinds, by default of any that has a strategy, with arrays that fit it; see OpCase.
+
+    >>> cases = dagir.testing.ops(ops.Tanh, ops.Erf)  # for @given(cases)
+    """
     known = sorted(kinds or covered(), key=lambda kind: kind.__name__)
     return st.sampled_from(known).flatmap(cases)
 
@@ -339,7 +352,14 @@ def _inputs_of(outputs: Sequence[Value]) -> list[Value]:
 
 
 def randomize(model: Layer, seed: int) -> None:
-    """Give every weight random values; variances stay positive, scales near 1."""
+    """Give every weight random values; variances stay positive, scales near 1.
+
+    >>> x = dagir.Input((3,))
+    >>> model = dagir.Model(x, layers.Dense(2)(x))
+    >>> dagir.testing.randomize(model, seed=0)
+    >>> bool(model.weights[1].array.any())
+    True
+    """
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         if "variance" in weight.name:
@@ -350,7 +370,12 @@ def randomize(model: Layer, seed: int) -> None:
 
 
 def feeds_for(model: Model, sizes: dict[str, int], seed: int = 0) -> list[Array]:
-    """An array for each input, named sizes as given; integers are ids that fit every drawn embedding."""
+    """An array for each input, named sizes as given; integers are ids that fit every drawn embedding.
+
+    >>> x = dagir.Input(("time", 3))
+    >>> [array.shape for array in dagir.testing.feeds_for(dagir.Model(x, ops.tanh(x)), {"batch": 2, "time": 5})]
+    [(2, 5, 3)]
+    """
     rng = np.random.default_rng(seed)
     arrays: list[Array] = []
     for value in model.inputs:

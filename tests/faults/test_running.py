@@ -293,7 +293,7 @@ def test_row_32_an_index_counts_from_the_end_and_no_further(backend):
         assert caught.value.summary == f"an index is out of range: {bad}, where -5 to 4 are valid"
 
 
-# ---- row 33: see tests/test_cuda.py, which also runs where CUDA is there
+# ---- row 33: see tests/deploy/test_cuda.py, which also runs where CUDA is there
 
 
 # ---- row 34: see tests/convert/test_cli.py for the exit code; here the report

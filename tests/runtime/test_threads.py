@@ -14,7 +14,7 @@ import pytest
 import dagir
 from dagir import layers
 
-BENCH = Path(__file__).parents[1] / "tools" / "bench" / "threads.py"
+BENCH = Path(__file__).parents[2] / "tools" / "bench" / "threads.py"
 FIRST = """
 import faulthandler; faulthandler.enable()
 from concurrent.futures import ThreadPoolExecutor
