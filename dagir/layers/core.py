@@ -194,7 +194,14 @@ class Identity(Layer):
 class Embedding(Layer):
     """Row `id` of a table for each id. With mask_zero, id 0 is padding and makes a mask.  keras.layers.Embedding.
 
-    takes_floats = False  # what reads a model of Keras says so, whose layer takes any: 0.3 is row 0, yet no padding
+    input_dim: how many ids there are. output_dim: the size of a vector. weights: a list of one array, to begin
+    with.
+
+    >>> layers.Embedding(1000, 16)(dagir.Input(("time",), dtype="int32"))
+    <Value embedding float32[batch, time, 16]>
+    """
+
+    takes_floats = False  # readers of Keras models set it: Keras's layer takes floats, and 0.3 is row 0, yet no padding
     set_by_readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"takes_floats": bool}
 
     def __init__(
