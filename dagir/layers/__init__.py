@@ -55,6 +55,7 @@ import dagir.layers.regularization as _regularization
 import dagir.layers.reshaping as _reshaping
 import dagir.layers.resizing as _resizing
 import dagir.layers.rnn as _rnn
+import dagir.layers.separable_conv as _separable_conv
 import dagir.layers.spectrogram as _spectrogram
 import dagir.layers.wrappers as _wrappers
 import dagir.layers.wrapping as _wrapping
@@ -81,6 +82,7 @@ from dagir.layers.regularization import *
 from dagir.layers.reshaping import *
 from dagir.layers.resizing import *
 from dagir.layers.rnn import *
+from dagir.layers.separable_conv import *
 from dagir.layers.spectrogram import *
 from dagir.layers.wrappers import *
 from dagir.layers.wrapping import *
@@ -111,6 +113,7 @@ __all__ += _regularization.__all__
 __all__ += _reshaping.__all__
 __all__ += _resizing.__all__
 __all__ += _rnn.__all__
+__all__ += _separable_conv.__all__
 __all__ += _spectrogram.__all__
 __all__ += _wrappers.__all__
 __all__ += _wrapping.__all__

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from dagir import ops
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Value, as_value
+from dagir.ir.graph import Value
+from dagir.ir.operands import as_value
 from dagir.layers.base import Layer
 from dagir.support.did_you_mean import did_you_mean
 from dagir.support.frameworks import refuse_function

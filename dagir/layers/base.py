@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 from dagir.errors import ArgumentError, DagirError, DTypeError
-from dagir.ir.graph import Parameter, Value, as_value, snake_case
+from dagir.ir.graph import Parameter, Value, snake_case
 from dagir.ir.naming import auto_name
 from dagir.ir.nest import flatten, map_structure
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType
 from dagir.layers import services
 from dagir.layers.arguments import bind, dtype_of, signature, takes_alone, unknown_argument

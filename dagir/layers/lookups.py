@@ -9,7 +9,8 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError, DTypeError
-from dagir.ir.graph import Value, as_value
+from dagir.ir.graph import Value
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType
 from dagir.layers.base import Layer
 from dagir.layers.categorical import check_summed_rank, checked_mode, encode, refuse_sparse

@@ -10,7 +10,8 @@ import numpy as np
 
 from dagir import initializers, ops
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Initializer, Parameter, Value, apply, as_value
+from dagir.ir.graph import Initializer, Parameter, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import Array, DType, normalize_axis
 from dagir.layers.base import Layer
 

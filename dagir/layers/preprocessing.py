@@ -9,7 +9,8 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Value, as_value
+from dagir.ir.graph import Value
+from dagir.ir.operands import as_value
 from dagir.ir.types import Array, DType, normalize_axis
 from dagir.layers.base import Layer
 

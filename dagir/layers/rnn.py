@@ -9,8 +9,9 @@ from typing import Any
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import SymbolicDim
-from dagir.ir.graph import Value, apply_node, as_value
+from dagir.ir.graph import Value, apply_node
 from dagir.ir.nest import flatten, map_structure, pack
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType
 from dagir.layers.base import Layer
 from dagir.layers.cells import (

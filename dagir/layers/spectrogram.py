@@ -11,7 +11,8 @@ import numpy as np
 from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Initializer, Parameter, Value, as_value
+from dagir.ir.graph import Initializer, Parameter, Value
+from dagir.ir.operands import as_value
 from dagir.ir.types import Array, DType
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int

@@ -7,8 +7,9 @@ from typing import Any
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Node, Value, as_value
+from dagir.ir.graph import Node, Value
 from dagir.ir.nest import flatten, map_structure
+from dagir.ir.operands import as_value
 from dagir.layers.base import Layer
 from dagir.layers.wrapping import Wrapper
 from dagir.ops.scan import scan

@@ -30,6 +30,7 @@ import dagir.ops.attention as _attention
 import dagir.ops.bidirectional as _bidirectional
 import dagir.ops.bitwise as _bitwise
 import dagir.ops.call as _call
+import dagir.ops.composed_activation as _composed_activation
 import dagir.ops.conv as _conv
 import dagir.ops.creation as _creation
 import dagir.ops.cumulative as _cumulative
@@ -51,6 +52,7 @@ import dagir.ops.scan as _scan
 import dagir.ops.scatter as _scatter
 import dagir.ops.shape as _shape
 import dagir.ops.sorting as _sorting
+import dagir.ops.splitting as _splitting
 import dagir.ops.statistics as _statistics
 import dagir.ops.trigonometry as _trigonometry
 from dagir.ops import image
@@ -60,6 +62,7 @@ from dagir.ops.attention import *
 from dagir.ops.bidirectional import *
 from dagir.ops.bitwise import *
 from dagir.ops.call import *
+from dagir.ops.composed_activation import *
 from dagir.ops.conv import *
 from dagir.ops.creation import *
 from dagir.ops.cumulative import *
@@ -83,6 +86,7 @@ from dagir.ops.scan import *
 from dagir.ops.scatter import *
 from dagir.ops.shape import *
 from dagir.ops.sorting import *
+from dagir.ops.splitting import *
 from dagir.ops.statistics import *
 from dagir.ops.trigonometry import *
 from dagir.support.did_you_mean import unknown_name
@@ -94,6 +98,7 @@ __all__ += _attention.__all__
 __all__ += _bidirectional.__all__
 __all__ += _bitwise.__all__
 __all__ += _call.__all__
+__all__ += _composed_activation.__all__
 __all__ += _conv.__all__
 __all__ += _creation.__all__
 __all__ += _cumulative.__all__
@@ -115,6 +120,7 @@ __all__ += _scan.__all__
 __all__ += _scatter.__all__
 __all__ += _shape.__all__
 __all__ += _sorting.__all__
+__all__ += _splitting.__all__
 __all__ += _statistics.__all__
 __all__ += _trigonometry.__all__
 

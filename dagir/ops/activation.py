@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import TensorType, broadcast, normalize_axes, normalize_axis
-from dagir.ops.creation import zeros_like
-from dagir.ops.elementwise import add, clip, divide, multiply, negative, sqrt, square, subtract
-from dagir.ops.logic import greater, less, less_equal, where
 from dagir.ops.operands import Unary, require, same_dtype
 
 __all__ = [
@@ -36,18 +34,14 @@ __all__ = [
     "celu",
     "elu",
     "gelu",
-    "glu",
     "hard_shrink",
     "hard_sigmoid",
     "hard_silu",
     "hard_swish",
-    "hard_tanh",
     "leaky_relu",
-    "log_sigmoid",
     "log_softmax",
     "prelu",
     "relu",
-    "relu6",
     "selu",
     "sigmoid",
     "silu",
@@ -55,14 +49,9 @@ __all__ = [
     "softmax",
     "softplus",
     "softsign",
-    "sparse_plus",
-    "sparse_sigmoid",
     "sparsemax",
-    "squareplus",
     "swish",
     "tanh",
-    "tanh_shrink",
-    "threshold",
 ]
 
 
@@ -272,101 +261,6 @@ def hard_silu(x: Any) -> Value:
 
 swish = silu
 hard_swish = hard_silu
-
-
-def relu6(x: Any) -> Value:
-    """x held within [0, 6].
-
-    >>> show(ops.relu6([-1.0, 2.0, 8.0]))
-    [0.0, 2.0, 6.0]
-    """
-    return clip(x, 0.0, 6.0)
-
-
-def hard_tanh(x: Any) -> Value:
-    """x held within [-1, 1].
-
-    >>> show(ops.hard_tanh([-2.0, 0.5]))
-    [-1.0, 0.5]
-    """
-    return clip(x, -1.0, 1.0)
-
-
-def tanh_shrink(x: Any) -> Value:
-    """x - tanh(x).
-
-    >>> show(ops.tanh_shrink([-1.0, 0.0]))
-    [-0.2384, 0.0]
-    """
-    value = as_value(x)
-    return subtract(value, tanh(value))
-
-
-def log_sigmoid(x: Any) -> Value:
-    """log(sigmoid(x)), without underflow: -softplus(-x).
-
-    >>> show(ops.log_sigmoid([-100.0, 0.0]))
-    [-100.0, -0.6931]
-    """
-    return negative(softplus(negative(x)))
-
-
-def squareplus(x: Any, b: float = 4) -> Value:
-    """(x + sqrt(x*x + b)) / 2.
-
-    >>> show(ops.squareplus([-1.5, 0.0]))
-    [0.5, 1.0]
-    """
-    value = as_value(x)
-    return divide(add(value, sqrt(add(square(value), float(b)))), 2.0)
-
-
-def sparse_plus(x: Any) -> Value:
-    """0 up to -1, x from 1 on, (x + 1)**2 / 4 between.
-
-    >>> show(ops.sparse_plus([-2.0, 0.0, 2.0]))
-    [0.0, 0.25, 2.0]
-    """
-    value = as_value(x)
-    middle = multiply(square(add(value, 1.0)), 0.25)
-    return where(less_equal(value, -1.0), zeros_like(value), where(less(value, 1.0), middle, value))
-
-
-def sparse_sigmoid(x: Any) -> Value:
-    """0 up to -1, 1 from 1 on, (x + 1) / 2 between.
-
-    >>> show(ops.sparse_sigmoid([-2.0, 0.0, 2.0]))
-    [0.0, 0.5, 1.0]
-    """
-    return clip(multiply(add(x, 1.0), 0.5), 0.0, 1.0)
-
-
-def threshold(x: Any, threshold: float, default_value: float) -> Value:
-    """x where it is above the threshold, else default_value.
-
-    >>> show(ops.threshold([-1.0, 0.5, 2.0], 1.0, 0.0))
-    [0.0, 0.0, 2.0]
-    """
-    value = as_value(x)
-    return where(greater(value, threshold), value, default_value)
-
-
-def glu(x: Any, axis: int = -1) -> Value:
-    """The first half of x along the axis, times the sigmoid of the second half. Raises ShapeError for an odd size.
-
-    >>> show(ops.glu([1.0, 2.0, 0.0, 0.0]))
-    [0.5, 1.0]
-    """
-    value = as_value(x)
-    place = normalize_axis(axis, value.ndim)
-    size = value.type.shape[place]
-    if not isinstance(size, int) or size % 2:
-        raise ShapeError(
-            f"glu halves an axis of known, even size; axis {place} of {value.type} has {size}",
-            remedy="give it an even number of channels, or split on another axis",
-        )
-    lead = (slice(None),) * place
-    return multiply(value[(*lead, slice(0, size // 2))], sigmoid(value[(*lead, slice(size // 2, None))]))
 
 
 def sparsemax(x: Any, axis: int = -1) -> Value:

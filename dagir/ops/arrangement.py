@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
-from dagir.ir.graph import Value, apply, as_value
+from dagir.ir.graph import Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType, normalize_axis
 from dagir.ops.counts import count_from
 from dagir.ops.creation import arange, full
 from dagir.ops.elementwise import floor_divide, mod, subtract
 from dagir.ops.reduce import sum as reduce_sum
 from dagir.ops.shape import (
-    Slice,
     Tile,
     broadcast_to,
     concatenate,
@@ -27,17 +26,14 @@ from dagir.ops.shape import (
     take,
     transpose,
 )
-from dagir.support import limits
+from dagir.ops.splitting import cut
 
 __all__ = [
     "append",
-    "array_split",
     "depth_to_space",
-    "dsplit",
     "dstack",
     "fliplr",
     "flipud",
-    "hsplit",
     "hstack",
     "meshgrid",
     "moveaxis",
@@ -48,16 +44,10 @@ __all__ = [
     "rot90",
     "size",
     "space_to_depth",
-    "split",
     "swapaxes",
     "unravel_index",
-    "unstack",
-    "vsplit",
     "vstack",
 ]
-
-
-_NODES_OF_A_PART = 32  # that each part costs of the budget of a file: files have a few parts, not half a million
 
 
 def ndim(x: Any) -> int:
@@ -213,120 +203,6 @@ def append(x1: Any, x2: Any, axis: int | None = None) -> Value:
     return concatenate([x1, x2], axis=axis)
 
 
-def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
-    """x cut along the axis, into equal parts or at the given places.
-
-    indices_or_sections: how many parts, or the places to cut at. Raises ShapeError where the parts are not equal.
-
-    >>> show(*ops.split([1, 2, 3, 4], 2))
-    [1, 2]
-    [3, 4]
-    """
-    value = as_value(x)
-    place = normalize_axis(axis, value.ndim)
-    if not isinstance(indices_or_sections, int):
-        return _cut(value, [int(index) for index in indices_or_sections], place)
-    length, count = value.type.shape[place], indices_or_sections
-    if count < 1 or (isinstance(length, int) and length % count):
-        raise ShapeError(
-            f"axis {place} of {value.type} does not split into {count} equal parts",
-            remedy="use ops.array_split for parts that may differ by one",
-        )
-    if isinstance(length, int):
-        _spend_parts(count)
-        return _cut(value, [length // count * i for i in range(1, count)], place)
-    _spend_parts(count)
-    shape = value.type.shape
-    parts = reshape(value, (*shape[:place], count, length // count, *shape[place + 1 :]))
-    return [parts[(*(slice(None),) * place, i)] for i in range(count)]
-
-
-def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
-    """x cut along the axis as by `split`, but the first parts may be longer by one. The size must be known.
-
-    indices_or_sections: how many parts, or the places to cut at.
-
-    >>> show(*ops.array_split([1, 2, 3], 2))
-    [1, 2]
-    [3]
-    """
-    value = as_value(x)
-    place = normalize_axis(axis, value.ndim)
-    if not isinstance(indices_or_sections, int):
-        return split(value, indices_or_sections, axis)
-    length, count = value.type.shape[place], indices_or_sections
-    if not isinstance(length, int) or count < 1:
-        raise ShapeError(f"array_split cuts an axis of known size into 1 or more parts, axis {place} has {length}")
-    _spend_parts(count)
-    longer = length % count
-    return _cut(value, [length // count * i + min(i, longer) for i in range(1, count)], place)
-
-
-def _spend_parts(count: int) -> None:
-    """Charge the nodes of these parts to the budget of the file that asks for them, before any is made."""
-    limits.spend("nodes", _NODES_OF_A_PART * max(count, 0), f"cutting into {count:,} parts")
-
-
-def _cut(value: Value, indices: Sequence[int], axis: int) -> list[Value]:
-    _spend_parts(len(indices) + 1)
-    bounds = [0, *indices, None]
-    return [apply(Slice((axis,), (start or 0,), (stop,), (1,)), value) for start, stop in pairwise(bounds)]
-
-
-def hsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
-    """Parts along the second axis; of a vector along its only one.
-
-    indices_or_sections: as for `split`.
-
-    >>> show(*ops.hsplit([[1, 2], [3, 4]], 2))
-    [[1], [3]]
-    [[2], [4]]
-    """
-    return split(x, indices_or_sections, 0 if as_value(x).ndim == 1 else 1)
-
-
-def vsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
-    """Parts along the first axis.
-
-    indices_or_sections: as for `split`.
-
-    >>> show(*ops.vsplit([[1, 2], [3, 4]], 2))
-    [[1, 2]]
-    [[3, 4]]
-    """
-    return split(x, indices_or_sections, 0)
-
-
-def dsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
-    """Parts along the third axis.
-
-    indices_or_sections: as for `split`.
-
-    >>> show(*ops.dsplit([[[1, 2], [3, 4]]], 2))
-    [[[1], [3]]]
-    [[[2], [4]]]
-    """
-    return split(x, indices_or_sections, 2)
-
-
-def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Value]:
-    """The entries of an axis of known size, each without the axis.
-
-    num: how many there are, if given.
-
-    >>> show(*ops.unstack([[1, 2], [3, 4]]))
-    [1, 2]
-    [3, 4]
-    """
-    value = as_value(x)
-    place = normalize_axis(axis, value.ndim)
-    length = value.type.shape[place] if num is None else num
-    if not isinstance(length, int):
-        raise ShapeError(f"axis {place} has the unknown size {length}", remedy="say how many entries: num=...")
-    _spend_parts(length)
-    return [value[(*(slice(None),) * place, i)] for i in range(length)]
-
-
 def repeat(x: Any, repeats: Dim | Sequence[int], axis: int | None = None) -> Value:
     """Each entry of the axis several times in a row, a named size perhaps; of x flattened where axis is None.
 
@@ -384,7 +260,7 @@ def _rolled(value: Value, shift: int, axis: int) -> Value:
     step = shift % length if length else 0
     if not step:
         return value
-    return concatenate(_cut(value, [length - step], axis)[::-1], axis=axis)
+    return concatenate(cut(value, [length - step], axis)[::-1], axis=axis)
 
 
 def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Value, ...]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from dagir.errors import ArgumentError
 from dagir.ir.dims import Dim, SymbolicDim, max_dim
-from dagir.ir.graph import Constant, Value, apply, as_value
+from dagir.ir.graph import Constant, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType
 from dagir.ops.counts import count_from
 from dagir.ops.elementwise import Identity, cast

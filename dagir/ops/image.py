@@ -9,7 +9,8 @@ import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, max_dim, min_dim
-from dagir.ir.graph import Value, apply, as_value
+from dagir.ir.graph import Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType
 from dagir.ops.conv import conv
 from dagir.ops.counts import count_from

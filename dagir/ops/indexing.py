@@ -9,7 +9,8 @@ import numpy as np
 
 from dagir.errors import ArgumentError
 from dagir.ir.dims import SymbolicDim
-from dagir.ir.graph import Value, apply, as_value
+from dagir.ir.graph import Value, apply
+from dagir.ir.operands import as_value
 from dagir.ops.shape import Slice, Squeeze, expand_dims, take
 from dagir.ops.sizes import index_named, slice_named
 

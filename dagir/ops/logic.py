@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType, broadcast
 from dagir.ops.elementwise import absolute, add, cast, multiply, reciprocal, subtract
 from dagir.ops.operands import Binary, Unary, binary, reference, require, same_dtype, unary

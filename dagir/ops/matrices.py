@@ -9,7 +9,8 @@ from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import TensorType, normalize_axis
 from dagir.ops.arrangement import moveaxis, ravel
 from dagir.ops.creation import arange

@@ -8,7 +8,8 @@ from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import Shape, TensorType, equate, normalize_axes, normalize_axis
 from dagir.ops.operands import require, same_dtype
 

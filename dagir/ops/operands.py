@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from dagir.errors import DTypeError
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType, broadcast
 from dagir.ops.partial import refuse_constant
 

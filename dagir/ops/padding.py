@@ -10,7 +10,8 @@ import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import SymbolicDim
-from dagir.ir.graph import Constant, Op, Types, Value, apply, as_value
+from dagir.ir.graph import Constant, Op, Types, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import TensorType
 from dagir.ops.counts import count_from
 from dagir.ops.shape import broadcast_to, concatenate

@@ -8,7 +8,8 @@ from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import TensorType
 from dagir.ops.operands import require
 from dagir.support.integers import ints_per_axis

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import TensorType
 from dagir.ops.operands import require
 

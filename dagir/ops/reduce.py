@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.elementwise import cast, maximum, minimum, sqrt
 from dagir.ops.operands import require

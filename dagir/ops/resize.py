@@ -8,7 +8,8 @@ from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import Shape, TensorType
 from dagir.ops.interpolation import RADII
 from dagir.ops.operands import require

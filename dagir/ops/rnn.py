@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Op, Types, Value, apply_node, as_value
+from dagir.ir.graph import Op, Types, Value, apply_node
+from dagir.ir.operands import as_value
 from dagir.ir.types import Shape, TensorType, equate
 from dagir.ops import activation as act
 from dagir.ops.elementwise import Clip, Exp, Identity

@@ -9,7 +9,8 @@ from typing import Any
 
 from dagir.errors import DTypeError, ShapeError
 from dagir.ir.dims import substitute
-from dagir.ir.graph import Constant, Graph, Op, Types, Value, apply_node, as_value
+from dagir.ir.graph import Constant, Graph, Op, Types, Value, apply_node
+from dagir.ir.operands import as_value
 from dagir.ir.traversal import makers, reached
 from dagir.ir.types import TensorType, equate
 from dagir.ops.call import bind_sizes, substitute_type

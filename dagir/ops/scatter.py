@@ -10,7 +10,8 @@ from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType, broadcast, equate, normalize_axis
 from dagir.ops.arrangement import meshgrid
 from dagir.ops.counts import count_from

@@ -11,7 +11,8 @@ import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim, max_dim, min_dim
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import Shape, TensorType, broadcast, equate, normalize_axes, normalize_axis
 from dagir.ops.counts import count_from
 from dagir.ops.operands import same_dtype

@@ -9,7 +9,8 @@ import numpy as np
 
 from dagir.errors import ArgumentError
 from dagir.ir.dims import Application, Dim, SymbolicDim, max_dim, min_dim, symbol
-from dagir.ir.graph import Constant, Value, apply, as_value
+from dagir.ir.graph import Constant, Value, apply
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType
 from dagir.ops.cumulative import CumSum
 from dagir.ops.elementwise import add, floor_divide, maximum, minimum, multiply

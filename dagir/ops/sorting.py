@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Op, Types, Value, apply, apply_node, as_value
+from dagir.ir.graph import Op, Types, Value, apply, apply_node
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType, normalize_axis
 from dagir.ops.elementwise import cast
 from dagir.ops.logic import equal, logical_not

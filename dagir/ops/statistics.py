@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Value, as_value
+from dagir.ir.graph import Value
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType, normalize_axes, normalize_axis
 from dagir.ops.elementwise import absolute, add, cast, divide, maximum, multiply, power, sqrt, square, subtract
 from dagir.ops.logic import isnan, logical_not, not_equal, where

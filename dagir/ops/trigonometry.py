@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import inf, pi
 from typing import Any
 
-from dagir.ir.graph import Value, as_value
+from dagir.ir.graph import Value
+from dagir.ir.operands import as_value
 from dagir.ops.elementwise import absolute, divide, maximum, minimum, multiply, sqrt, square
 from dagir.ops.logic import equal, logical_or, where
 from dagir.ops.operands import Binary, Unary, binary, unary

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import dagir
 from dagir import ops
 from dagir.errors import ArgumentError, DagirError, InvalidGraph, ShapeError
-from dagir.ir.graph import Constant, Graph, Node, Op, Parameter, Value, apply, as_value, snake_case
+from dagir.ir.graph import Constant, Graph, Node, Op, Parameter, Value, apply, snake_case
+from dagir.ir.operands import as_value
 from dagir.ir.rewriter import copy_node, rebuild, replace, structurally_equal
 from dagir.ir.types import DType, TensorType
 from dagir.ir.verifier import check

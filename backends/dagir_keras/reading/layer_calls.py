@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from dagir import layers, ops
-from dagir.ir.graph import Value, as_value
+from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, map_structure
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType
 from dagir.layers import Layer
 from dagir.layers.arguments import signature

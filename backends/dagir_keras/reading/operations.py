@@ -14,8 +14,9 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Node, Parameter, Value, as_value, snake_case
+from dagir.ir.graph import Node, Parameter, Value, snake_case
 from dagir.ir.nest import flatten, map_structure
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType
 from dagir.ops.not_offered import REASONS
 from dagir_keras.reading import config_values

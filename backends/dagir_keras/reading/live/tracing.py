@@ -12,8 +12,9 @@ import keras
 
 from dagir import ops
 from dagir.ir.dims import max_dim, min_dim, provably_equal
-from dagir.ir.graph import Value, as_value
+from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, map_structure
+from dagir.ir.operands import as_value
 from dagir.ir.traversal import values_behind
 from dagir.ir.types import TensorType
 from dagir.support.location import Location
