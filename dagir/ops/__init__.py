@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from dagir.ir.operators import install as _install
 import dagir.ops.activation as _activation
+import dagir.ops.arithmetic as _arithmetic
 import dagir.ops.arrangement as _arrangement
 import dagir.ops.attention as _attention
 import dagir.ops.bidirectional as _bidirectional
@@ -57,6 +58,7 @@ import dagir.ops.statistics as _statistics
 import dagir.ops.trigonometry as _trigonometry
 from dagir.ops import image
 from dagir.ops.activation import *
+from dagir.ops.arithmetic import *
 from dagir.ops.arrangement import *
 from dagir.ops.attention import *
 from dagir.ops.bidirectional import *
@@ -93,6 +95,7 @@ from dagir.support.did_you_mean import unknown_name
 
 __all__ = ["image"]
 __all__ += _activation.__all__
+__all__ += _arithmetic.__all__
 __all__ += _arrangement.__all__
 __all__ += _attention.__all__
 __all__ += _bidirectional.__all__

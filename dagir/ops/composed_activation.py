@@ -9,8 +9,9 @@ from dagir.ir.graph import Value
 from dagir.ir.operands import as_value
 from dagir.ir.types import normalize_axis
 from dagir.ops.activation import sigmoid, softplus, tanh
+from dagir.ops.arithmetic import add, divide, multiply, subtract
 from dagir.ops.creation import zeros_like
-from dagir.ops.elementwise import add, clip, divide, multiply, negative, sqrt, square, subtract
+from dagir.ops.elementwise import clip, negative, sqrt, square
 from dagir.ops.logic import greater, less, less_equal, where
 
 __all__ = [

@@ -11,7 +11,7 @@ from dagir.errors import ArgumentError, DTypeError
 from dagir.ir.graph import Op, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType
-from dagir.ops.operands import Binary, Unary, binary, require, unary
+from dagir.ops.operands import Binary, Unary, require, unary
 from dagir.support import limits
 
 __all__ = [
@@ -43,32 +43,23 @@ __all__ = [
     "Square",
     "Subtract",
     "absolute",
-    "add",
     "cast",
     "ceil",
     "clip",
-    "divide",
     "erf",
     "exp",
     "expm1",
     "floor",
-    "floor_divide",
     "identity",
     "log",
     "log1p",
-    "maximum",
-    "minimum",
-    "mod",
-    "multiply",
     "negative",
-    "power",
     "reciprocal",
     "round",
     "rsqrt",
     "sign",
     "sqrt",
     "square",
-    "subtract",
 ]
 
 
@@ -361,7 +352,9 @@ def round(x: Any, decimals: int = 0) -> Value:
     if value.dtype.is_integer:
         return value if decimals >= 0 else cast(round(cast(value, DType.FLOAT32), decimals), value.dtype)
     factor = 10.0**decimals
-    return apply(Round(), value) if not decimals else divide(apply(Round(), multiply(value, factor)), factor)
+    if not decimals:
+        return apply(Round(), value)
+    return binary(Divide(), apply(Round(), binary(Multiply(), value, factor)), factor)
 
 
 def identity(x: Any, dtype: Any = None) -> Value:
@@ -384,87 +377,6 @@ def cast(x: Any, dtype: Any) -> Value:
     """
     value, target = as_value(x), DType.of(dtype)
     return value if value.dtype is target else apply(Cast(target), value)
-
-
-def add(x1: Any, x2: Any) -> Value:
-    """x1 + x2, broadcast.
-
-    >>> show(ops.add([1.0, 2.0], 10))
-    [11.0, 12.0]
-    """
-    return binary(Add(), x1, x2)
-
-
-def subtract(x1: Any, x2: Any) -> Value:
-    """x1 - x2, broadcast.
-
-    >>> show(ops.subtract([1.0, 2.0], 10))
-    [-9.0, -8.0]
-    """
-    return binary(Subtract(), x1, x2)
-
-
-def multiply(x1: Any, x2: Any) -> Value:
-    """x1 * x2, broadcast.
-
-    >>> show(ops.multiply([1.0, 2.0], 10))
-    [10.0, 20.0]
-    """
-    return binary(Multiply(), x1, x2)
-
-
-def divide(x1: Any, x2: Any) -> Value:
-    """x1 / x2, broadcast, for floats.
-
-    >>> show(ops.divide([1.0, 3.0], 2.0))
-    [0.5, 1.5]
-    """
-    return binary(Divide(), x1, x2)
-
-
-def floor_divide(x1: Any, x2: Any) -> Value:
-    """floor(x1 / x2), broadcast.
-
-    >>> show(ops.floor_divide([7, -7], 2))
-    [3, -4]
-    """
-    return binary(FloorDivide(), x1, x2)
-
-
-def mod(x1: Any, x2: Any) -> Value:
-    """The remainder, with the sign of x2.
-
-    >>> show(ops.mod([7, -7], 3))
-    [1, 2]
-    """
-    return binary(Mod(), x1, x2)
-
-
-def power(x1: Any, x2: Any) -> Value:
-    """x1 ** x2, broadcast.
-
-    >>> show(ops.power([2.0, 3.0], 2.0))
-    [4.0, 9.0]
-    """
-    return binary(Power(), x1, x2)
-
-
-def maximum(x1: Any, x2: Any) -> Value:
-    """The larger, elementwise.
-
-    >>> show(ops.maximum([1.0, 4.0], [2.0, 3.0]))
-    [2.0, 4.0]
-    """
-    return binary(Maximum(), x1, x2)
-
-
-def minimum(x1: Any, x2: Any) -> Value:
-    """The smaller, elementwise.
-
-    >>> show(ops.minimum([1.0, 4.0], [2.0, 3.0]))
-    [1.0, 3.0]
-    """
-    return binary(Minimum(), x1, x2)
 
 
 def clip(x: Any, x_min: float, x_max: float) -> Value:
