@@ -29,9 +29,8 @@ def load(
 ) -> Model:
     """Read a model that `save` wrote. The weights stay in the file, mapped into memory, until they are assigned.
 
-    custom_objects: classes of custom layers by name, to make them again from their configuration, those that share a
-    name by module and qualified name; without its class a custom layer is an OpaqueLayer, which runs and lowers all the
-    same. checksums: compare the CRC-32 of every
+    custom_objects: classes of custom layers by name, to make them again from their configuration; without its class
+    a custom layer is an OpaqueLayer, which runs and lowers all the same. checksums: compare the CRC-32 of every
     tensor, which reads the whole file once; False leaves the weights unread until they are used.
     Raises FileError that names the file and the key.
     """
