@@ -11,7 +11,7 @@ from dagir.errors import ArgumentError, DTypeError
 from dagir.ir.graph import Op, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType
-from dagir.ops.operands import Binary, Unary, require, unary
+from dagir.ops.operands import Binary, Unary, binary, require, unary
 from dagir.support import limits
 
 __all__ = [
