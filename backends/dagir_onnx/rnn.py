@@ -217,7 +217,7 @@ class Counted:
         return cast(Tensor, emit("GatherND", x, emit("Unsqueeze", order, emit.ints(-1)), batch_dims=1))
 
     def spread(self, op: Recurrence, emit: Emitter, y: Tensor) -> Tensor:
-        """y at all steps, from that of the counted steps: zero before the first one, and at masked steps if op says so."""
+        """y at all steps, from y of the counted steps: zero before the first, and at masked steps if the op says so."""
         if op.go_backwards:  # the steps counted so far come after a step
             found = emit("Less", self.before, self.count, type=self.mask.type)
             place = self.before

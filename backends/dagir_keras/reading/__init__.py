@@ -1,4 +1,4 @@
-"""Reading Keras models: files as what they are, JSON and HDF5, and live models by the same table.
+"""Reads Keras models: files, which are JSON and HDF5, and models in memory. Both use the same table of layers.
 
 A file is read without Keras: nothing in it is executed, and nothing is imported by name.
 """
@@ -33,8 +33,9 @@ def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: A
     """A Keras model, or a .keras or .h5 file, as a Model; a Keras layer as a Layer.
 
     custom_objects: for layers of your own, by class, registered name or layer name: a dagir Layer class that takes the
-    configuration, or f(config) -> Layer. inputs: dagir Inputs for a subclassed model, whose own are not known. Raises
-    FileError (a file that is missing or damaged), UnsafeFile, UnsupportedLayer (all layers that cannot be taken).
+    configuration, or f(config) -> Layer. inputs: dagir Inputs for a subclassed model, which does not tell its own.
+
+    Raises FileError (a file is missing or damaged), UnsafeFile, UnsupportedLayer (with all layers that cannot be read).
     """
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
@@ -50,7 +51,7 @@ def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: A
 
 
 def check(path: str) -> None:
-    """Look through a Keras file that Keras is to load, whose HDF5 a library of C reads. Raises FileError."""
+    """Check a file before Keras loads it, which reads HDF5 with a C library. Raises FileError."""
     with limits.reading(path):
         data = map_file(path)
         if data[:4] == ZIP:
@@ -80,7 +81,7 @@ def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
 
 @contextmanager
 def _as_keras_writes(path: str, part: str) -> Iterator[None]:
-    """What breaks the reader of a part in a way that no check foresaw is damage of that part, and says so."""
+    """Within it, an unexpected error of the reader becomes a FileError: that part of the file is damaged."""
     try:
         yield
     except RecursionError:

@@ -1,4 +1,4 @@
-"""The layers that keras.applications defines for itself, which are not among keras.layers."""
+"""The layers that keras.applications defines itself, and keras.layers does not have."""
 
 from __future__ import annotations
 

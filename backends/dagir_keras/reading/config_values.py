@@ -30,14 +30,14 @@ _OLDER = {  # other names of the same
 
 
 def is_object(data: Any) -> bool:
-    """Whether data is an object of Keras, and no plain dict."""
+    """Whether data is an object of Keras, not a plain dict."""
     return isinstance(data, dict) and "class_name" in data and "config" in data
 
 
 def training_object(kind: str, data: Any) -> Any:
     """An initializer, regularizer or constraint as Keras takes it, in plain data.
 
-    They matter to training alone, and weights are read, not drawn: what is not Keras's own is left out.
+    They matter only in training, and weights are read, not drawn: what is not of Keras itself is left out.
     """
     if not is_object(data):
         return _named(kind, data) if isinstance(data, str) else None
@@ -55,7 +55,7 @@ def training_object(kind: str, data: Any) -> Any:
 
 
 def _named(kind: str, name: str) -> str | None:
-    """A name as older files have it; None for that of a function of the user's."""
+    """A name as older files have it; None for the name of a function of the user."""
     known = _KNOWN[kind] | _OLDER[kind]
     return name if _folded(name) in {_folded(each) for each in known} else None
 
@@ -65,7 +65,7 @@ def _folded(name: str) -> str:
 
 
 def sparsemax(x: Any, axis: int = -1) -> Value:
-    """What Keras 3.15 computes by this name, which is no projection on probabilities: it sums cumulative sums."""
+    """What Keras 3.15 computes under this name. It is no projection on probabilities: it sums cumulative sums."""
     ordered = ops.flip(ops.sort(x, axis), axis)
     sums = ops.cumsum(ordered, axis)
     places = ops.cumsum(ops.ones_like(ordered), axis)
@@ -82,12 +82,12 @@ _OF_TENSORFLOW = {"softmax_v2": "softmax", "log_softmax_v2": "log_softmax"}  # _
 
 
 def activation(data: Any) -> Any:
-    """The name of an activation that dagir has, or a function where Keras means another by it. Raises Refused."""
+    """The name of an activation of dagir, or a function where the name means another one in Keras. Raises Refused."""
     if is_object(data) and data["class_name"] == "function":
         if data.get("module") not in (None, "builtins", "keras.activations", "keras.ops", "keras.src.activations"):
             raise Refused(f"its activation is the function {data['config']!r} of {data.get('module')!r}", LOAD)
         own = data.get("module") in (None, "builtins") and data["config"] not in _OF_TENSORFLOW
-        if own:  # Keras names its own functions, and puts every other into an object
+        if own:  # Keras writes names for its own functions, and objects for others
             raise Refused(f"its activation {data['config']!r} is a function of its own, which no file holds", LOAD)
         data = data["config"]
     if data is not None and not isinstance(data, str):
@@ -106,7 +106,7 @@ def activation(data: Any) -> Any:
 
 
 def constant(data: dict[str, Any]) -> Array:
-    """An array that stands in a configuration. Raises Refused."""
+    """An array in a configuration. Raises Refused."""
     config = data["config"]
     name = config.get("dtype") if isinstance(config, dict) else None
     if name not in set(DType):
@@ -115,7 +115,7 @@ def constant(data: dict[str, Any]) -> Array:
 
 
 def plain(data: Any) -> Any:
-    """Plain data, with the small objects that Keras writes into it. Raises Refused for any other object."""
+    """Plain data, including the small objects that Keras writes into it. Raises Refused for any other object."""
     if isinstance(data, list):
         return [plain(part) for part in data]
     if not isinstance(data, dict):

@@ -1,8 +1,8 @@
-"""The dtypes of Keras: policies, and what becomes of values of different dtypes.
+"""The dtypes of Keras: policies, and the promotion of values of different dtypes.
 
-Policy for mixed precision: "mixed_float16" and "mixed_bfloat16" are a way to train. Their weights are float32, and
-dagir computes with them in float32, which is nearer to what was trained than half of its digits are. A layer of pure
-float16, bfloat16 or float64 keeps its dtype. Quantized layers (int8, int4, float8, gptq) are refused.
+The policies "mixed_float16" and "mixed_bfloat16" are for training. Their weights are float32, and dagir computes with
+them in float32, which is more accurate than Keras. A layer of pure float16, bfloat16 or float64 keeps its dtype.
+Quantized layers (int8, int4, float8, gptq) are refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from dagir.ir.types import DType
 from dagir_keras.reading.problems import Refused
 
-_HIGHER: dict[str, tuple[str, ...]] = {  # keras.src.backend.common.dtypes, which has it from JAX
+_HIGHER: dict[str, tuple[str, ...]] = {  # as in keras.src.backend.common.dtypes, which follows JAX
     "bool": ("int",),
     "uint8": ("int16", "uint16"),
     "uint16": ("int32", "uint32"),
@@ -49,7 +49,7 @@ def promoted(kinds: Sequence[str]) -> DType:
 
 
 def policy(config: Any) -> DType | None:
-    """The dtype that dagir gives a layer of this policy; None where Keras's default is meant. Raises Refused."""
+    """The dtype of a layer with this policy; None for Keras's default. Raises Refused."""
     name = config
     if isinstance(config, dict):
         kind, inner = config.get("class_name"), config.get("config")

@@ -1,4 +1,4 @@
-"""Calling a layer of dagir as Keras called its own: Keras casts inputs in silence, dagir is told to."""
+"""Calls a layer of dagir as Keras calls its layer: Keras casts inputs implicitly, and dagir needs a cast."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _CAST_INTEGERS = (
 
 
 def call_layer(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """The layer's outputs for what Keras's layer was called on. Raises Refused, DagirError."""
+    """The layer's outputs for the arguments of the Keras layer. Raises Refused, DagirError."""
     options = {key: part for key, part in kwargs.items() if part is not None}
     training = options.pop("training", None)
-    if training and not isinstance(layer, ImageLayer):  # there Keras writes its default, True, into every call
+    if training and not isinstance(layer, ImageLayer):  # Keras writes its default, True, into every call of it
         raise Refused(
             f"it is called with training=True: {layer.training_effect or 'it would draw random numbers at inference'}",
             "build the model without training=True",
@@ -58,7 +58,7 @@ def call_layer(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
 
 
 def _cast(layer: Layer, leaf: Any, ids: bool) -> Any:
-    """What Keras makes of an input: floats in the layer's own dtype, ids as integers."""
+    """An input as Keras casts it: floats to the layer's dtype, ids to integers."""
     if isinstance(leaf, np.ndarray):
         leaf = as_value(leaf)
     if not isinstance(leaf, Value):
@@ -73,11 +73,11 @@ def _cast(layer: Layer, leaf: Any, ids: bool) -> Any:
 
 
 def _as_ids(layer: Layer, leaf: Any) -> Any:
-    """Ids as Keras takes them: any numbers, without their fractions; Embedding makes its mask of them as they are."""
+    """Ids as Keras takes them: numbers without their fractions; but an Embedding makes its mask of the full numbers."""
     if isinstance(leaf, np.ndarray):
         leaf = as_value(leaf)
     if isinstance(layer, (layers.IntegerLookup, layers.StringLookup)):
-        layer.counts_in = DType.INT64  # which Keras yields, whatever it declares
+        layer.counts_in = DType.INT64  # which Keras returns, whatever it declares
     if not isinstance(leaf, Value) or leaf.dtype.is_integer or leaf.dtype is DType.STRING:
         return leaf
     if isinstance(layer, layers.Embedding) and leaf.dtype.is_float:
@@ -102,7 +102,7 @@ def _promoted(args: list[Any]) -> list[Any]:
 
 
 def _as_the_model_takes(model: Model, args: Sequence[Any]) -> list[Any]:
-    """Inputs in the dtypes of the model's own; a model without a graph takes them as they are."""
+    """Inputs in the dtypes of the model's inputs; a model without a graph takes them as they are."""
     if "graph" not in vars(model) or not args:
         return list(args)
     given = args[0]

@@ -1,6 +1,6 @@
 """From the configuration of a Keras layer to a layer of dagir, by a fixed table: the class of the same name.
 
-No class is looked up anywhere but here, among the layers of dagir, and in what the user gave.
+Classes are looked up in two places only: among the layers of dagir, and in the custom objects of the user.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dagir_keras.reading.problems import REGISTER, RULE, Refused
 Maker: TypeAlias = Callable[[dict[str, Any]], Layer]
 
 _rules: dict[str, Any] = {}
-_FORGOTTEN = {  # of older files, or without meaning for what the layer computes
+_FORGOTTEN = {  # of older files, or without effect on what the layer computes
     *("activity_regularizer", "batch_input_shape", "input_shape", "implementation", "input_length"),
     *("lora_rank", "lora_alpha", "experimental_autocast", "synchronized", "sparse", "ragged"),
 }
@@ -38,13 +38,13 @@ _OF_TENSORFLOW = {
     "TextVectorization",
     "Hashing",
     "HashedCrossing",
-}  # a live one runs TensorFlow, and has no trace either
+}  # in memory it runs TensorFlow, and cannot be traced either
 _OF_TRAINING = ("initializer", "regularizer", "constraint")
 _PARTS = ("layer", "backward_layer", "forward_layer", "cell", "cells", "layers")
 
 
 def rule(name: str) -> Callable[[Any], Any]:
-    """Decorate what stands for a Keras layer of your own: a dagir Layer class, or f(config) -> Layer.
+    """Decorate the rule for a Keras layer of your own: a dagir Layer class, or f(config) -> Layer.
 
     name: the class, or "package>Name" as it was registered with Keras.
     """
@@ -58,7 +58,7 @@ def rule(name: str) -> Callable[[Any], Any]:
 
 @cache
 def known_layers() -> dict[str, type[Layer]]:
-    """Every layer class of dagir by its name, which is Keras's."""
+    """Every layer class of dagir by its name, which is the name in Keras."""
     found = {name: getattr(layers, name) for name in layers.__all__} | applications.LAYERS | keras2_layers.LAYERS
     found["GroupedQueryAttention"] = found.get("GroupQueryAttention")  # its class, which older files name
     return {
@@ -69,14 +69,14 @@ def known_layers() -> dict[str, type[Layer]]:
 
 
 def is_keras(module: Any) -> bool:
-    """Whether a module is that of Keras's layers; files of the older format name none."""
+    """Whether a module is that of Keras's layers; files of the older format have no module names."""
     return module is None or (isinstance(module, str) and (f"{module}.").startswith(("keras.layers.", "keras.src.")))
 
 
 def is_unregistered(record: Mapping[str, Any]) -> bool:
-    """Whether a record is that of a class of the user's own, whatever its name: to those Keras gives module null.
+    """Whether a record is of a class of the user, whatever its name: Keras writes module null for such a class.
 
-    The older format, .h5, has no modules at all: there a class that bears the name of a layer of Keras is taken for it.
+    The older format, .h5, has no modules at all: there a class with the name of a Keras layer is read as that layer.
     """
     return "module" in record and record["module"] is None
 
@@ -105,7 +105,7 @@ def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Call
 
 
 def own_rule(record: Mapping[str, Any], custom: Mapping[str, Any]) -> Any:
-    """What the user gave for the layer of a record; None where there is nothing."""
+    """The rule that the user gave for the layer of a record, or None."""
     registered = record.get("registered_name")
     for name in (record.get("name"), registered, record.get("class_name")):
         for table in (custom, _rules):
@@ -151,7 +151,7 @@ def _check_module(name: str, record: Mapping[str, Any]) -> None:
 
 
 def refuse_by_name(name: str) -> None:
-    """Raise Refused for a layer of Keras that cannot be taken from a file, nor from memory."""
+    """Raise Refused for a layer of Keras that can be read neither from a file nor from memory."""
     if name in _OF_TENSORFLOW:
         raise Refused(f"{name} {REFUSED[name]}", f"begin the model behind it, or {RULE.format(name)}")
 

@@ -1,6 +1,6 @@
 """Raw operations of keras.ops in a functional model: the function of the same name in dagir.ops, by a fixed table.
 
-Keras promotes mixed dtypes, dagir refuses them: what Keras does in silence becomes a cast in the graph.
+Keras promotes mixed dtypes, dagir refuses them: each implicit conversion of Keras becomes a cast in the graph.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dagir_keras.reading import config_values
 from dagir_keras.reading.dtypes import promoted
 from dagir_keras.reading.problems import Refused
 
-_NOT_OF_IMAGES = (  # functions of keras.ops.image that dagir has not
+_NOT_OF_IMAGES = (  # functions of keras.ops.image that dagir does not have
     *("affine_transform", "elastic_transform", "gaussian_blur", "hsv_to_rgb", "map_coordinates"),
     *("perspective_transform", "rgb_to_hsv", "scale_and_translate", "sobel_edges", "ssim"),
 )
@@ -37,19 +37,19 @@ _RENAMED = {
     "stop_gradient": "identity",
     "copy": "identity",
 }
-_CALLED_BY_NAME = {  # where the call of Keras's operation takes what is not first in the function
+_CALLED_BY_NAME = {  # operations whose call takes other arguments than the first ones of the function
     "pad": ("x", "constant_values"),
     "average": ("x", "weights"),
     "full": ("fill_value",),
     "batch_normalization": ("x", "mean", "variance", "offset", "scale"),
 }
-_IGNORED = {  # fields that the function has not: Keras's default is no matter there, anything else is refused
+_IGNORED = {  # fields that the function does not have: with Keras's default they have no effect, else they are refused
     "convert_to_tensor": {"sparse", "ragged"},
     "one_hot": {"sparse"},
     "multi_hot": {"sparse", "kwargs"},
     "layer_normalization": {"rms_scaling"},
 }
-_EPSILON = 1e-7  # keras.config.epsilon(), which None stands for
+_EPSILON = 1e-7  # keras.config.epsilon(), the meaning of None
 _PROMOTING = {
     *("add", "subtract", "multiply", "divide", "floor_divide", "mod", "power", "maximum", "minimum", "matmul"),
     *("equal", "not_equal", "greater", "greater_equal", "less", "less_equal", "concatenate", "stack", "einsum"),
@@ -80,7 +80,7 @@ def is_operation(record: Mapping[str, Any]) -> bool:
 
 @cache
 def _functions() -> dict[str, Callable[..., Any]]:
-    """By their names without underscores: Keras's class SearchSorted is the function searchsorted."""
+    """The functions by their names without underscores: Keras's class SearchSorted is the function searchsorted."""
     found = {name: getattr(ops, name) for name in ops.__all__}
     found |= {name: getattr(ops.image, name) for name in ops.image.__all__} | config_values.OTHERWISE
     return {_folded(name): function for name, function in found.items() if not isinstance(function, type)}
@@ -108,7 +108,7 @@ def _not_offered(class_name: str) -> Refused:
 
 
 def make_operation(record: Mapping[str, Any]) -> Callable[..., Any]:
-    """What a raw operation does: f(*args, **kwargs) -> Value or a structure of them. Raises Refused."""
+    """The function of a raw operation: f(*args, **kwargs) -> Value, or a structure of Values. Raises Refused."""
     class_name, module = str(record.get("class_name")), record.get("module")
     config = record.get("config")
     if module is not None and module.rpartition(".")[2] not in (*_FAMILIES, "ops"):
@@ -122,7 +122,7 @@ def make_operation(record: Mapping[str, Any]) -> Callable[..., Any]:
 
 
 def operation(class_name: str, options: Mapping[str, Any], name: str) -> Callable[..., Any]:
-    """The same, with the fields of the operation as they are. Raises Refused for one that dagir has not."""
+    """The same, with the fields of the operation as they are. Raises Refused for one that dagir does not have."""
     if class_name == "GetItem":
         return lambda x, key: _named(as_value(x)[_index(key)], name)
     function = _function(class_name)
@@ -153,7 +153,7 @@ def _call(function: Callable[..., Any], args: Sequence[Any], options: Mapping[st
 
 
 def _settled(part: Any) -> Any:
-    """Lists of plain data as tuples, which is what ops take."""
+    """Plain data with tuples in place of lists, as ops take it."""
     return tuple(map(_settled, part)) if isinstance(part, list) else part
 
 
@@ -202,7 +202,7 @@ def cast(leaf: Any, dtype: DType) -> Any:
 
 
 def _named(result: Any, name: str) -> Any:
-    """The result under the name that Keras has for the operation: its last node, made again, since nodes are final."""
+    """The result under Keras's name of the operation. Nodes cannot be changed, so the last one is made again."""
     node = result.node if isinstance(result, Value) else None
     if node is None:
         return result

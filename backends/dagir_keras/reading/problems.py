@@ -1,4 +1,4 @@
-"""What cannot be taken, collected, so that one error names all of it."""
+"""Collects the layers that cannot be read, so that one error names all of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REGISTER = f"{RULE}, or {LOAD}"
 
 @dataclass(frozen=True)
 class Problem:
-    """One layer that cannot be taken. unsafe: it would run code or reach out."""
+    """One layer that cannot be read. unsafe: it would run code, or open files or connections."""
 
     path: str
     kind: str
@@ -26,9 +26,9 @@ class Problem:
 
 
 class Refused(Exception):
-    """Raised where a layer cannot be taken, caught where its path is known."""
+    """Raised where a layer cannot be read, caught where its path is known."""
 
-    _keras_call_info_injected = True  # else Keras raises a copy, which has lost its remedy
+    _keras_call_info_injected = True  # without it Keras raises a copy, which lacks the remedy
 
     def __init__(self, reason: str, remedy: str | None = None, unsafe: bool = False) -> None:
         super().__init__(reason)
@@ -36,7 +36,7 @@ class Refused(Exception):
 
 
 class Untraceable(Refused):
-    """Raised in the call of a layer, where it asks a tensor or a size for what they have at run time only."""
+    """Raised where the call of a layer asks a tensor or a size for a number that exists at run time only."""
 
 
 _ODD = "its configuration is not what Keras writes"
@@ -50,7 +50,7 @@ class Problems:
 
     @contextmanager
     def at(self, path: str, kind: str) -> Iterator[None]:
-        """Within it, what refuses a layer, or the layer refuses, is noted and goes no further."""
+        """Within it, an error that refuses a layer is added to the problems, and not raised further."""
         try:
             yield
         except Refused as refused:
@@ -61,7 +61,7 @@ class Problems:
             raise
         except DagirError as error:
             self._found.append(Problem(path, kind, error.summary, error.remedy))
-        except Exception as error:  # a configuration that is not what Keras writes breaks a layer in any way it likes
+        except Exception as error:  # a configuration that Keras would not write can raise anything
             text = str(error).splitlines()[0] if str(error) else "no more is known"
             self._found.append(Problem(path, kind, f"{_ODD}: {type(error).__name__}: {text[:200]}"))
 
@@ -75,7 +75,7 @@ class Problems:
         return tuple(self._found)
 
     def as_refusal(self) -> Refused:
-        """The first as what refuses the layer around it."""
+        """The first problem, as the exception that refuses the layer around it."""
         first = self._found[0] if self._found else Problem("", "", "a layer inside it cannot be taken")
         where = f"{first.path} ({first.kind}): " if first.path else ""
         return Refused(f"{where}{first.reason}", first.remedy, first.unsafe)
@@ -104,7 +104,7 @@ class Problems:
 
 
 def refuse_input(name: str, option: str) -> NoReturn:
-    """Raise Refused for an input that is not a dense tensor, given in every call."""
+    """Raise Refused for an input that is not a dense tensor, or may be left out."""
     raise Refused(
         f"its input {name!r} has {option}=True, and dagir's inputs are dense, and each is fed",
         f"build the model with Input(...) without {option}=True, and call it on dense arrays",

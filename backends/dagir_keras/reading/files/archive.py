@@ -1,7 +1,7 @@
 """The container of a Keras file: a zip (.keras) or an HDF5 file (.h5), opened without trusting it.
 
-Nothing is extracted. Sizes are checked against what the file really holds before anything is read; a member that is
-stored as it is, which is how Keras writes weights, stays in the mapped file.
+Nothing is extracted. Sizes are checked against the size of the file before anything is read. A member without
+compression, as Keras writes weights, stays in the mapped file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dagir.support.paths import checked
 
 ZIP = b"PK\x03\x04"
 HDF5 = b"\x89HDF\r\n\x1a\n"
-MAX_COMPRESSED = 16 << 30  # of weights that are not stored as they are, which Keras never writes
+MAX_COMPRESSED = 16 << 30  # of compressed weights, which Keras never writes
 MAX_RATIO = 1000  # just under what deflate can reach
 SMALL = 64 << 20  # below it no ratio is suspicious
 MAX_DIRECTORY = 64 << 20  # bytes of the list of members: a Keras file has a few
@@ -34,7 +34,7 @@ MAX_DEPTH = 600  # of JSON; each nested model takes six
 
 
 def map_file(path: str) -> mmap.mmap:
-    """The bytes of a file, mapped. Raises FileError for one that is missing, empty, or no regular file."""
+    """The bytes of a file, mapped. Raises FileError for a file that is missing, empty, or not regular."""
     checked(path)
     try:
         found = os.stat(path)
@@ -45,19 +45,19 @@ def map_file(path: str) -> mmap.mmap:
         if found.st_size == 0:
             raise FileError(f"{path}: is empty")
         with open(os.open(path, _OPENING), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # changed since: a pipe would be waited for
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it may have changed: opening a pipe would wait
                 raise FileError(f"{path}: is no regular file")
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError:
         raise FileError(f"{path}: there is no such file") from None
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except ValueError as error:  # a path with a zero byte in it; a file that was emptied since
+    except ValueError as error:  # a path with a zero byte; a file that is empty now
         raise FileError(f"{shown(path)}: cannot be read: {error}") from None
 
 
 def plain(name: str) -> str:
-    """A name in a file, for messages: as it is where a terminal shows it so."""
+    """A name in a file, for messages, without characters that a terminal does not show."""
     return name if name.isprintable() else shown(name)
 
 
@@ -88,7 +88,7 @@ class Window(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with the bytes that come next, and return how many there were."""
+        """Fill a buffer with the next bytes, and return how many."""
         into = memoryview(buffer).cast("B")
         part = self.view[self._at : self._at + len(into)]
         into[: len(part)] = part
@@ -97,7 +97,7 @@ class Window(io.RawIOBase):
 
 
 class Archive:
-    """A .keras file. Raises FileError where it is damaged, UnsafeFile where it was made to harm."""
+    """A .keras file. Raises FileError where it is damaged, UnsafeFile where it is malicious."""
 
     def __init__(self, path: str, data: mmap.mmap) -> None:
         self.path, self._map = path, data
@@ -106,7 +106,7 @@ class Archive:
         try:
             with zipfile.ZipFile(Window(self._view)) as opened:
                 members = opened.infolist()
-        except Exception as error:  # zipfile raises whatever its parts raise on damage
+        except Exception as error:  # zipfile raises many kinds of errors on damage
             raise FileError(
                 f"{path}: is truncated or damaged: it begins as a zip file does, and has no directory "
                 f"({shown(str(error))})"
@@ -117,7 +117,7 @@ class Archive:
         """Refuse a list of members that takes gigabytes, before zipfile reads it."""
         start = self._map.rfind(_END, max(0, len(self._view) - (1 << 16) - 22))
         size = int.from_bytes(self._view[start + 12 : start + 16], "little") if start >= 0 else 0
-        if size == 0xFFFFFFFF:  # it stands in another record, before this one and its locator
+        if size == 0xFFFFFFFF:  # it is in another record, before this one and its locator
             size = int.from_bytes(self._view[max(start - 36, 0) : max(start - 28, 0)], "little")
         if size > MAX_DIRECTORY:
             raise UnsafeFile(f"{self.path}: lists its members in {size} bytes, a Keras file has a few members")
@@ -150,13 +150,13 @@ class Archive:
         return parse_config(self.text("config.json"), f"{self.path}: config.json")
 
     def text(self, name: str) -> bytes:
-        """The bytes of a member that holds text, drawn from the budget of the file."""
+        """The bytes of a text member, counted against the budget of the file."""
         size = self._members[name].file_size
         limits.spend("json bytes", size, f"member {plain(name)} declares {size} bytes, which")
         return bytes(self.member(name))
 
     def member(self, name: str) -> memoryview:
-        """The bytes of a member: a part of the mapped file where it is stored as it is, else unpacked once."""
+        """The bytes of a member: a part of the mapped file if it is not compressed, else unpacked once."""
         member = self._members[name]
         where = f"{self.path}: member {plain(name)}"
         if member.flag_bits & 0x1:
@@ -190,7 +190,7 @@ class Archive:
         return start
 
     def _sum(self, start: int, size: int) -> int:
-        """The checksum of bytes of the file, which are let go of again as soon as they are summed."""
+        """The checksum of bytes of the mapped file, whose memory is released at once."""
         found = 0
         for begin in range(start, start + size, _PART):
             end = min(begin + _PART, start + size)
@@ -236,7 +236,7 @@ def parse_config(text: bytes | str, where: str) -> dict[str, Any]:
 
 
 def _values(text: bytes | str) -> int:
-    """At least as many values as JSON text holds, counted before it is parsed: each takes far more than its text."""
+    """An upper bound of the values in JSON text, counted before it is parsed: a value takes much more memory."""
     if isinstance(text, str):
         return sum(map(text.count, ",[{:"))
     return sum(map(text.count, (b",", b"[", b"{", b":")))

@@ -1,4 +1,4 @@
-"""The calls of a functional model, as its configuration lists them: who reads what, run in the order of Keras."""
+"""The calls of a functional model, as its configuration lists them, run in the order of Keras."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Reference:
     dtype: str | None = None
 
     def placeholder(self) -> Value | None:
-        """A value in place of one that could not be taken, so that what reads it is tried too; None if unknown."""
+        """A value in place of a refused one, so that the calls on it are read too; None if its type is unknown."""
         if self.shape is None or self.dtype not in set(DType):
             return None
         return Input(batch_shape=list(self.shape), dtype=self.dtype)
@@ -50,7 +50,7 @@ _Key: TypeAlias = tuple[str, int]  # a layer, and which of its calls
 
 
 class Calls:
-    """The calls of one functional model, run as soon as what they read is there."""
+    """The calls of one functional model, run in the order of Keras."""
 
     def __init__(self, source: str, path: str, outputs_from_one: bool = True) -> None:
         self.source, self.path = source, path
@@ -120,7 +120,7 @@ class Calls:
             return config_values.plain(data)
         except Refused as refused:
             return refused
-        except (TypeError, ValueError, ArithmeticError) as error:  # numbers that make no array of their dtype
+        except (TypeError, ValueError, ArithmeticError) as error:  # numbers that do not fit their dtype
             return Refused(f"it is called on {shown(data)}: {type(error).__name__}")
 
     def _reference(self, data: Any, path: str) -> _Reference:
@@ -136,7 +136,7 @@ class Calls:
     # ---- running
 
     def run(self, problems: Problems, outputs: Any) -> None:
-        """Run every call, in the order in which Keras does: which layer finds a mask that another takes depends on it.
+        """Run every call in the order of Keras: the masks that a layer gets depend on the order.
 
         outputs: the output_layers of the configuration. Raises FileError where a call reads what does not exist, or
         waits for itself.
@@ -175,7 +175,7 @@ class Calls:
         return order
 
     def _output_calls(self, data: Any) -> list[_Key]:
-        """The calls that the outputs come from, as far as they are well written: `structure` refuses the others."""
+        """The calls of the outputs; those that are not well-formed are left out, for `structure` refuses them."""
         if isinstance(data, dict):
             return [key for name in sorted(data) for key in self._output_calls(data[name])]
         if not isinstance(data, list):

@@ -1,7 +1,7 @@
-"""HDF5 as Keras writes it, read from the bytes alone: no library of C parses what a stranger wrote.
+"""HDF5 as Keras writes it, read in Python: no C library parses a file that may come from a stranger.
 
-Links into other files are not followed, nothing is allocated that the file does not hold, and no object is reached by
-two ways. Arrays are views of the mapped file where their bytes lie there as they are, which is how Keras writes them.
+Links into other files are not followed, nothing larger than the file is allocated, and no object is reached by two
+paths. Arrays are views of the mapped file if they are neither chunked nor compressed, as Keras writes them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _BROKEN = (Damaged, struct.error, zlib.error, ValueError, OverflowError)
 
 
 def open_hdf5(view: memoryview, where: str) -> Group:
-    """The root group of an HDF5 file that lies in `view`. Raises FileError."""
+    """The root group of an HDF5 file in `view`. Raises FileError."""
     try:
         blocks = Blocks(view)
         messages = blocks.messages(blocks.root)
@@ -56,7 +56,7 @@ def open_hdf5(view: memoryview, where: str) -> Group:
 
 @contextmanager
 def _located(where: str) -> Iterator[None]:
-    """Say of what is wrong with bytes where in the file it is."""
+    """Within it, an error about bytes becomes a FileError that says where in the file they are."""
     try:
         yield
     except NotRead as error:
@@ -66,7 +66,7 @@ def _located(where: str) -> Iterator[None]:
 
 
 class _File:
-    """What all objects of one file share: its bytes, and how much of them was asked for."""
+    """What all objects of one file share: its bytes, and counts of the bytes that were read."""
 
     def __init__(self, blocks: Blocks, name: str) -> None:
         self.blocks, self.name = blocks, name
@@ -91,12 +91,12 @@ class _File:
         raise FileError(f"{where} is neither a group nor a dataset")
 
     def declare(self, size: int) -> bool:
-        """Count bytes that lie in the file as they are; whether there can be so many, overlaps left out."""
+        """Count bytes of uncompressed arrays; whether the file can have so many without overlaps."""
         self._plain += size
         return self._plain <= len(self.blocks.view)
 
     def unpack(self, size: int, packed: int) -> bool:
-        """Count bytes that are to be unpacked from `packed`; whether that is still in proportion."""
+        """Count bytes to be unpacked from `packed` ones; whether the ratio is still plausible."""
         self._unpacked += size
         self._packed += packed
         most = max(SMALL, MAX_RATIO * min(self._packed, len(self.blocks.view)))
@@ -134,7 +134,7 @@ class Group:
         return self.get(name) is not None
 
     def get(self, path: str) -> Group | Dataset | None:
-        """The member at a path; None where there is none. Raises UnsafeFile for a link that is not a hard one."""
+        """The member at a path, or None. Raises UnsafeFile for a link that is not a hard link."""
         found: Group | Dataset | None = self
         for step in filter(None, path.split("/")):
             if not isinstance(found, Group):
@@ -188,7 +188,7 @@ class Group:
 
 
 class Dataset:
-    """A dataset whose numbers lie in the file itself."""
+    """A dataset whose numbers are in the file itself."""
 
     def __init__(self, file: _File, messages: Sequence[Message], where: str) -> None:
         self._file, self._messages, self.where = file, messages, where
@@ -206,7 +206,7 @@ class Dataset:
         return [message for message in self._messages if message.kind == kind]
 
     def _dtype(self, found: Datatype) -> np.dtype[Any]:
-        """The dtype of the elements. Raises FileError for what is no number."""
+        """The dtype of the elements. Raises FileError for elements that are no numbers."""
         if found.opaque and found.size == 2 and self._says_bfloat16():
             return np.dtype(ml_dtypes.bfloat16)
         if found.dtype is None:
@@ -214,12 +214,12 @@ class Dataset:
         return found.dtype
 
     def _says_bfloat16(self) -> bool:
-        """Whether Keras noted beside two bytes without a meaning in HDF5 that they are bfloat16."""
+        """Whether Keras marked elements of two opaque bytes as bfloat16."""
         said = attributes(self._file.blocks, self._messages).get("dtype")
         return said is not None and said.texts(self._file.heap) == ["bfloat16"]
 
     def check(self) -> None:
-        """Read where the numbers lie, and the attributes, without the numbers."""
+        """Read the layout and the attributes, but not the numbers."""
         with _located(self.where):
             layout = self._layout()
             datatype(self._message(Kind.DATATYPE).cursor())
@@ -230,9 +230,9 @@ class Dataset:
                 chunks_of(self._file.blocks, layout, self.shape)
 
     def array(self) -> Array:
-        """The numbers: a view of the file where they lie in it as they are, else read once.
+        """The numbers: a view of the file if they are neither chunked nor compressed, else read once.
 
-        Raises UnsafeFile before anything is allocated where they lie elsewhere, or are more than the file can hold.
+        Raises UnsafeFile before anything is allocated, if they are in another file or more than the file can contain.
         """
         with _located(self.where):
             return frozen(self._array())
@@ -290,7 +290,7 @@ def walk(group: Group) -> Iterator[str]:
 
 
 def check(root: Group) -> None:
-    """Read all groups, attributes and headers, before another reader is given the file. Raises FileError."""
+    """Read all groups, attributes and headers, before another reader opens the file. Raises FileError."""
     todo: list[Group | Dataset] = [root]
     while todo:
         found = todo.pop()

@@ -1,7 +1,7 @@
 """The blocks of an HDF5 file, read as bytes: its superblock, and the headers of its objects with their messages.
 
-Every length and address is checked against what is there before it is followed, and every block that is visited is
-drawn from the budget of the file, so that no bytes, whatever they say, read past the end or go round for ever.
+Every length and address is checked against the file before it is used, and every block that is visited counts against
+the budget of the file. So no file makes the reader read past the end, or loop forever.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from dagir.support import limits
 NOWHERE = (1 << 64) - 1  # the address of what is not there
 STRUCTURE = "its HDF5 structure"
 _WORD = 0xFFFFFFFF
-_HASHED = 16  # bytes that cost as much to sum as a name to read
+_HASHED = 16  # so many bytes cost as much to sum as one name to read
 
 
 class Damaged(Exception):
-    """Bytes that are not what HDF5 writes; whoever knows the place in the file makes a FileError of it."""
+    """Raised for bytes that HDF5 does not write; it becomes a FileError where the place in the file is known."""
 
 
 class NotRead(Damaged):
-    """What HDF5 may hold, and Keras never writes."""
+    """Raised for a feature of HDF5 that Keras never uses."""
 
 
 class Cursor:
-    """Bytes that are taken from the front; taking more than there are is an error."""
+    """Bytes that are read from the front. Raises Damaged at the end."""
 
     __slots__ = ("at", "data")
 
@@ -54,12 +54,12 @@ class Cursor:
         return int.from_bytes(self.take(size), "little")
 
     def expect(self, wanted: bytes, what: str) -> None:
-        """Skip a signature. Raises Damaged where it is another."""
+        """Skip a signature. Raises Damaged for another one."""
         if bytes(self.take(len(wanted))) != wanted:
             raise Damaged(f"{what} is not where the file says")
 
     def version(self, known: tuple[int, ...], what: str) -> int:
-        """The next byte, a version. Raises Damaged where it is none that is known."""
+        """The next byte, a version. Raises Damaged for an unknown one."""
         found = self.number(1)
         if found not in known:
             raise Damaged(f"{what} is of version {found}, which is not known")
@@ -83,7 +83,7 @@ class Kind(IntEnum):
 
 
 _LAST_KIND = 24
-_SHARED = 2  # a flag of a message: its bytes say where it is, not what it is
+_SHARED = 2  # a flag of a message: its bytes are the address of the content
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Blocks:
         return Cursor(self.view[address : len(self.view) if size is None else address + size])
 
     def check_sum(self, address: int, size: int) -> None:
-        """Compare the sum of a block, size bytes, with the one that stands behind it. Raises Damaged."""
+        """Compare the checksum of a block of `size` bytes with the one after it. Raises Damaged."""
         data = self.at(address, size + 4)
         limits.spend("names", size // _HASHED, STRUCTURE)
         if checksum(bytes(data.take(size))) != data.number(4):
@@ -144,7 +144,7 @@ class Blocks:
         return root
 
     def messages(self, address: int) -> list[Message]:
-        """The messages in the header of an object, those that say nothing left out."""
+        """The messages in the header of an object, without empty ones."""
         start = self.at(address)
         newer = bytes(start.data[:4]) == b"OHDR"
         flags, todo = self._newer(start, address) if newer else (0, [self._older(start, address)])
@@ -204,7 +204,7 @@ class Blocks:
 
 
 def checksum(data: bytes) -> int:
-    """The sum that HDF5 keeps of its newer blocks: Jenkins's lookup3."""
+    """The checksum of newer HDF5 blocks: Jenkins's lookup3."""
     a = b = c = (0xDEADBEEF + len(data)) & _WORD
     if not data:
         return c

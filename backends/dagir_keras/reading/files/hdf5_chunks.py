@@ -1,4 +1,4 @@
-"""Where an HDF5 file keeps the numbers of a dataset: as they are, within a header, or in chunks that may be packed."""
+"""The layout of an HDF5 dataset: its numbers are in one piece, in a header, or in chunks that may be compressed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from dagir_keras.reading.files.hdf5_blocks import NOWHERE, Blocks, Cursor, Damag
 from dagir_keras.reading.files.hdf5_heaps import LocalHeap, older_tree
 
 _DEFLATE, _SHUFFLE, _SUMMED = 1, 2, 3
-FILTERS = {_DEFLATE, _SHUFFLE, _SUMMED}  # part of HDF5 itself; the others are plug-ins
+FILTERS = {_DEFLATE, _SHUFFLE, _SUMMED}  # filters of HDF5 itself; the others are plug-ins
 _COMPACT, _CONTIGUOUS, _CHUNKED, VIRTUAL = 0, 1, 2, 3
 _SINGLE, _IMPLICIT = 1, 2  # how newer files find the chunks
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A part of a dataset. skipped: a bit for each filter that was not applied."""
+    """A part of a dataset. skipped: a bit mask of the filters that were not applied."""
 
     start: tuple[int, ...]
     address: int
@@ -33,7 +33,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the numbers lie: `data` where they lie as they are, else in chunks of a size, found by an index."""
+    """Where the numbers are: in `data`, or in chunks of one size, listed by an index."""
 
     kind: int
     data: memoryview | None = None
@@ -88,7 +88,7 @@ def _sound(layout: Layout) -> Layout:
 
 
 def filters_of(message: Message) -> list[tuple[int, tuple[int, ...]]]:
-    """The filters that pack the chunks of a dataset, in the order of packing, each with its numbers."""
+    """The filters of the chunks of a dataset, in the order of writing, each with its parameters."""
     cursor = message.cursor()
     version = cursor.version((1, 2), "the filters of a dataset")
     count = cursor.number(1)
@@ -106,7 +106,7 @@ def filters_of(message: Message) -> list[tuple[int, tuple[int, ...]]]:
 
 
 def external_file(blocks: Blocks, message: Message) -> str:
-    """The name of the other file that a dataset keeps its numbers in."""
+    """The name of the other file with the numbers of a dataset."""
     cursor = message.cursor()
     cursor.version((1,), "a list of other files")
     cursor.take(7)
@@ -153,7 +153,7 @@ def assemble(
     dtype: np.dtype[Any],
     shape: Sequence[int],
 ) -> Array:
-    """The numbers of a dataset out of its chunks, which must cover it."""
+    """The numbers of a dataset, assembled from its chunks, which must cover it."""
     counts = [-(-size // step) for size, step in zip(shape, layout.chunk, strict=True)]
     if len(chunks) != math.prod(counts):
         raise Damaged(f"holds {len(chunks)} of its {math.prod(counts)} chunks: a part was never written")
@@ -188,7 +188,7 @@ def _unpacked(data: Any, filters: Sequence[tuple[int, tuple[int, ...]]], skipped
 
 
 def _shuffled_back(data: Any, size: int) -> Any:
-    """The bytes of each element together again; those beyond the last whole element were left where they are."""
+    """Undo the shuffle filter. The bytes after the last whole element are not shuffled."""
     if size < 2 or len(data) < size:
         return data
     count = len(data) // size
@@ -197,13 +197,13 @@ def _shuffled_back(data: Any, size: int) -> Any:
 
 
 def _without_sum(data: Any) -> Any:
-    """The bytes before their Fletcher sum, which must agree."""
+    """The bytes without their Fletcher checksum, which must be right."""
     if len(data) < 4:
         raise Damaged("a chunk ends before its checksum")
     body, said = memoryview(data)[:-4], int.from_bytes(bytes(data[-4:]), "little")
     found = _fletcher(body)
     backwards = int.from_bytes(found.to_bytes(4, "little")[1::-1] + found.to_bytes(4, "little")[:1:-1], "little")
-    if said not in (found, backwards):  # HDF5 before 1.6.3 turned the bytes round
+    if said not in (found, backwards):  # HDF5 before 1.6.3 reversed the bytes
         raise Damaged("the checksum of a chunk does not agree")
     return body
 

@@ -1,6 +1,6 @@
-"""The trees and heaps of an HDF5 file: where it keeps the links of groups, many attributes, and texts.
+"""The trees and heaps of an HDF5 file, which contain the links of groups, long lists of attributes, and texts.
 
-Walked without recursion. A block is visited once: a tree that leads back to where it came from is told as damaged.
+They are walked without recursion. A block is visited once: a tree with a loop is damaged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from operator import itemgetter
 from dagir.support import limits
 from dagir_keras.reading.files.hdf5_blocks import NOWHERE, STRUCTURE, Blocks, Cursor, Damaged, NotRead, checksum
 
-_NODE = 10  # bytes of a node of a newer tree that are no records
+_NODE = 10  # bytes of a node of a newer tree besides the records
 
 
 def older_tree(blocks: Blocks, address: int, kind: int, key: int) -> Iterator[tuple[memoryview, int]]:
@@ -76,7 +76,7 @@ def newer_tree(blocks: Blocks, address: int, kinds: tuple[int, ...], size: int) 
 
 
 def _pointers(node_size: int, record: int, depth: int) -> list[int]:
-    """The bytes that a count of records takes; then, for each depth, those that a count of all records below takes."""
+    """The width of a record count in bytes; then, for each depth, that of a count of all records below."""
     most = below = (node_size - _NODE) // record
     found, size = [_bytes_of(most)], 0
     for _ in range(depth):
@@ -110,7 +110,7 @@ class LocalHeap:
         if offset >= len(self._data):
             raise Damaged("a name lies outside its heap")
         part, found = 64, b""
-        while len(found) < len(self._data) - offset:  # names are short: the heap is not copied for each
+        while len(found) < len(self._data) - offset:  # names are short: do not copy the heap for each
             found = bytes(self._data[offset : offset + part])
             end = found.find(b"\0")
             if end >= 0:
@@ -147,7 +147,7 @@ class _Table:
 
 
 class FractalHeap:
-    """Links and attributes of which an object has many."""
+    """A fractal heap: links and attributes of an object that has many."""
 
     def __init__(self, blocks: Blocks, address: int) -> None:
         self._blocks, self._address = blocks, address
@@ -173,7 +173,7 @@ class FractalHeap:
         self._huge: dict[int, tuple[int, int]] | None = None
 
     def _direct(self) -> list[tuple[int, int, int]]:
-        """The blocks that hold objects: offset in the heap, size, address; in order."""
+        """The blocks of objects, in order: offset in the heap, size, address."""
         table = self._table
         if not self._rows:
             return [self._checked(0, table.start, self._root)]

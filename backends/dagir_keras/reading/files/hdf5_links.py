@@ -1,4 +1,4 @@
-"""The members of an HDF5 group: its links, as the older and the newer files keep them."""
+"""The members of an HDF5 group: its links, in older and newer files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HARD, _SOFT, _EXTERNAL = 0, 1, 64
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A member by its address, or, where it is no hard link, in words what it is."""
+    """A member: its address, or a description if it is no hard link."""
 
     name: str
     address: int

@@ -27,7 +27,7 @@ _MOST_AXES = 32
 
 @dataclass(frozen=True, slots=True)
 class Datatype:
-    """How one element is stored. dtype: None where it is no number; what: in words."""
+    """How one element is stored. dtype: None if it is no number. what: a description."""
 
     dtype: np.dtype[Any] | None
     size: int
@@ -38,7 +38,7 @@ class Datatype:
 
 
 def shape_of(cursor: Cursor) -> tuple[int, ...] | None:
-    """A shape; None where there is nothing at all."""
+    """A shape; None for a null dataspace, which has no elements."""
     version, rank, _ = cursor.version((1, 2), "a shape"), cursor.number(1), cursor.number(1)
     kind = 1
     if version == 1:
@@ -90,7 +90,7 @@ def _float(cursor: Cursor, bits: int, size: int, order: Literal["<", ">"]) -> np
 
 
 def _enum(cursor: Cursor, count: int, size: int, version: int) -> Datatype:
-    """Numbers with names, taken as the numbers; FALSE and TRUE as a bool, as h5py writes it."""
+    """Numbers with names, read as the numbers; FALSE and TRUE are a bool, as h5py writes it."""
     base = datatype(cursor)
     if base.dtype is None or base.size != size:
         raise Damaged("a type of named numbers is made of what is no number")
@@ -109,7 +109,7 @@ def _padded_name(cursor: Cursor, version: int) -> bytes:
 
 
 def _text(data: memoryview) -> str:
-    """A text without the zeros that fill it up. Others would cut it at a zero within, or guess at what is no UTF-8."""
+    """A text without the zeros at its end. A zero inside, or bytes that are not UTF-8, are damage."""
     found = bytes(data).rstrip(b"\0")
     if b"\0" in found:
         raise Damaged("a text has zeros in it")
@@ -117,7 +117,7 @@ def _text(data: memoryview) -> str:
 
 
 class Attribute:
-    """One attribute of an object, decoded when it is asked for."""
+    """One attribute of an object, decoded on demand."""
 
     def __init__(self, data: memoryview) -> None:
         cursor = Cursor(data)

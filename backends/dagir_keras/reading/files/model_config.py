@@ -26,7 +26,7 @@ _MODELS = {"Functional", "Model", "Sequential"}
 
 @dataclass
 class ReadModel:
-    """What was made of a model's record: its layers by name, and what was made of the models among them."""
+    """A model that was read: its record, its layers by name, and the models among these."""
 
     record: Record
     model: Model
@@ -35,15 +35,17 @@ class ReadModel:
 
 
 class NetworkReader:
-    """Reads the records of one file. Raises FileError for what is damaged; the rest is noted in `problems`."""
+    """Reads the records of one file. Raises FileError for damage; refused layers become `problems`."""
 
     def __init__(self, source: str, custom: Mapping[str, Any], problems: Problems) -> None:
         self.source, self.custom, self.problems = source, custom, problems
         self._shared: dict[int, tuple[Layer, ReadModel | None]] = {}
-        self._opened: dict[int, tuple[Graph, int]] = {}  # graphs by identity, each with how many nodes it stands for
+        self._opened: dict[
+            int, tuple[Graph, int]
+        ] = {}  # graphs by identity, each with its number of nodes, nested models expanded
 
     def model(self, record: Record, path: str = "") -> ReadModel | None:
-        """The model of a record; None where it cannot be taken."""
+        """The model of a record; None where it is refused."""
         config, kind = record.get("config"), record.get("class_name")
         if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
             if not path and isinstance(kind, str) and kind not in _MODELS:
@@ -62,7 +64,7 @@ class NetworkReader:
         return made
 
     def _spend(self, model: Model, path: str) -> None:
-        """Draw on the budget for the nodes that a model stands for with those within it opened: calls double them."""
+        """Count the nodes of a model against the budget: each call of a nested model repeats its nodes."""
         if "graph" not in vars(model):
             return
         graph = model.graph
@@ -78,7 +80,7 @@ class NetworkReader:
     # ---- layers
 
     def _layer(self, record: Any, path: str, made: ReadModel | None = None) -> Layer | None:
-        """The layer of a record, one for all records that say they share it; None where it cannot be taken."""
+        """The layer of a record, the same for all records that share it; None where it is refused."""
         if not isinstance(record, dict):
             raise self._damaged(path, f"holds {shown(record)} in place of a layer")
         shared = record.get("shared_object_id")
@@ -219,7 +221,7 @@ class NetworkReader:
         calls.add(name, where, kind, run, nodes, is_model(record, self.custom) and kind != "Sequential")
 
     def _input(self, config: Any, path: str, nested: bool) -> Value:
-        """An input of the outermost model, or of a nested one, which in Keras takes any batch."""
+        """An input of the outermost model, or of a nested one, which takes any batch size in Keras."""
         if not isinstance(config, dict):
             raise self._damaged(path, f"has an input whose config is {shown(config)}")
         shape = config.get("batch_shape", config.get("batch_input_shape"))
@@ -240,7 +242,7 @@ def _is_shape(data: Any) -> bool:
 
 
 def _input_like(layer: Layer, name: str) -> Value | None:
-    """An input as a model takes it, which in Keras 2 is what goes into a Sequential that begins with it."""
+    """An input like the inputs of a model: in Keras 2, a Sequential may begin with a model."""
     if not isinstance(layer, Model) or "graph" not in vars(layer) or len(layer.graph.inputs) != 1:
         return None
     own = layer.graph.inputs[0]

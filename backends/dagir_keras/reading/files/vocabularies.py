@@ -1,4 +1,4 @@
-"""Vocabularies that a lookup layer was adapted to: .keras keeps them as text beside the weights, not in config.json."""
+"""The vocabularies of lookup layers: a .keras file has them as text beside the weights, not in config.json."""
 
 from __future__ import annotations
 

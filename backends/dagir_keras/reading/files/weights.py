@@ -15,7 +15,7 @@ from dagir_keras.reading.files.hdf5 import Dataset, Group, walk
 from dagir_keras.reading.files.keras2 import without_slash
 from dagir_keras.reading.files.model_config import ReadModel
 
-_ORDERS = {  # of the layers inside, where Keras lists their weights in another order than their names have
+_ORDERS = {  # of inner layers whose weights Keras lists in another order than that of their names
     "Bidirectional": ("forward_layer", "backward_layer"),
     "MultiHeadAttention": (  # with underscores in Keras 2
         *("query_dense", "_query_dense", "key_dense", "_key_dense", "_gate_dense"),
@@ -24,7 +24,7 @@ _ORDERS = {  # of the layers inside, where Keras lists their weights in another 
     "GroupQueryAttention": ("_query_dense", "_key_dense", "_gate_dense", "_value_dense", "_output_dense"),
 }
 _CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}  # whose public name is another
-_CONFIGURED = {"forward_layer": "layer"}  # where a configuration has another key than the file
+_CONFIGURED = {"forward_layer": "layer"}  # configurations with another key than the file
 
 
 class WeightsReader:
@@ -106,7 +106,7 @@ class WeightsReader:
                     f"{data.where}: weight {place} of layer {path!r} is {list(weight.shape)} by its configuration, "
                     f"the file has {list(data.shape)}"
                 )
-            weight.assign(data.array())  # of another dtype, it is cast: a float64 weight of a float32 layer
+            weight.assign(data.array())  # cast if of another dtype, as a float64 weight of a float32 layer
             release(weight.array)
             self._assigned.add(weight)
 
@@ -117,7 +117,7 @@ def _in_order(made: ReadModel, records: Sequence[Any], inputs: Sequence[Any]) ->
 
 
 def places(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The names under which Keras keeps a list of layers: by class, numbered."""
+    """The names that Keras gives to a list of layers: by class, numbered."""
     used: dict[str, int] = {}
     for record in records:
         name = _file_name(str(record.get("class_name")))

@@ -1,1 +1,1 @@
-"""Keras's models in memory, and the calls of layers of users' own, traced."""
+"""Reads Keras models in memory; the calls of layers that users wrote are traced."""

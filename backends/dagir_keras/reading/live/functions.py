@@ -1,6 +1,6 @@
-"""Functions that a Keras layer of this process was given, as an activation: known by what they are, or traced.
+"""Functions in the arguments of a Keras layer in memory, such as an activation: recognized by identity, or traced.
 
-A name proves nothing: a function of the user's may be called relu, and keras.ops.gelu is not keras.activations.gelu.
+The name is not enough: a user's function may be called relu, and keras.ops.gelu is not keras.activations.gelu.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dagir.layers.activation import name_of_keras
 from dagir_keras.reading.live.reader import Reader
 from dagir_keras.reading.problems import Refused
 
-_OF_TENSORFLOW = {  # functions of TensorFlow that are, with their defaults, what Keras has under the same name
+_OF_TENSORFLOW = {  # functions of TensorFlow that compute, by default, the same as Keras's function of that name
     "tensorflow": ("tanh", "sigmoid"),
     "tensorflow.math": ("log_sigmoid", "softplus"),
     "tensorflow.nn": (
@@ -27,7 +27,7 @@ _OF_TENSORFLOW = {  # functions of TensorFlow that are, with their defaults, wha
 
 
 def known_name(function: Any) -> str | None:
-    """The name that dagir has for what a function computes; None for one that must be traced."""
+    """The name in dagir of what a function computes; None for a function that must be traced."""
     if function is None:
         return "linear"
     return name_of_keras(function) or next((name for name, known in _of_tensorflow() if known is function), None)
@@ -35,7 +35,7 @@ def known_name(function: Any) -> str | None:
 
 @cache
 def _of_tensorflow() -> list[tuple[str, Any]]:
-    """None where TensorFlow is not at work: nothing is imported for it."""
+    """The functions of TensorFlow with their names; none if it is not imported: this imports nothing."""
     found = []
     for path, names in _OF_TENSORFLOW.items():
         root, _, inner = path.partition(".")
@@ -46,7 +46,7 @@ def _of_tensorflow() -> list[tuple[str, Any]]:
 
 
 class TracedFunction:
-    """A function on tensors of Keras, as one on values: each call is traced, with the weights that it reads."""
+    """A function on Keras tensors as a function on values: each call is traced, with the weights that it reads."""
 
     def __init__(self, function: Callable[..., Any], reader: Reader, owner: Any, path: str) -> None:
         self.function, self.reader, self.owner, self.where = function, reader, owner, path

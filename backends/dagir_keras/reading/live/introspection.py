@@ -1,4 +1,4 @@
-"""What can be asked of the layers, operations, tensors and variables of Keras that live in this process."""
+"""Questions about the layers, operations, tensors and variables of Keras in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dagir_keras.reading.problems import Refused, refuse_input
 
 
 def array_of(variable: Any) -> Array:
-    """The numbers of a Keras variable: the memory that it stands on, which an assignment to it leaves as it is."""
+    """The numbers of a Keras variable: its memory itself, which an assignment to it leaves unchanged."""
     try:
         return np.asarray(memoryview(variable.value.read_value()))
     except (AttributeError, TypeError, ValueError, BufferError):  # bfloat16, or another backend of Keras
@@ -33,7 +33,7 @@ def array_of_tensor(tensor: Any) -> Array:
 
 
 def merged_weights(source: Any) -> list[Any]:
-    """The variables of a layer; where it has LoRA adapters without them, and the weight that they adapt as it acts."""
+    """The variables of a layer. LoRA adapters are left out, and merged into the weight that they adapt."""
     if not getattr(source, "lora_enabled", False):
         return list(source.weights)
     adapted = {id(getattr(source, f"_{name}", None)): name for name in ("kernel", "embeddings")}
@@ -49,12 +49,12 @@ def has_graph(source: Any) -> bool:
 
 
 def has_call_of(source: Any, cls: Any) -> bool:
-    """Whether a layer computes what the class does: it has neither a call of its class's, nor one of its own."""
+    """Whether a layer has the call of this class, overridden neither in its own class nor in the object."""
     return type(source).call is cls.call and "call" not in vars(source)
 
 
 def is_layer_of_keras(source: Any) -> bool:
-    """Whether a layer is one of Keras's own, with the call of its class."""
+    """Whether a layer is of a class of Keras, with the call of that class."""
     return is_keras_class(type(source)) and "call" not in vars(source)
 
 
@@ -68,7 +68,7 @@ def is_keras_operation(cls: type) -> bool:
 
 
 def _is_of(cls: type, *packages: str) -> bool:
-    """Whether a class is what a module of these packages has by its name: what it says of itself proves nothing."""
+    """Whether a module of these packages has this class under its name: the class's own word for it is not enough."""
     module = str(cls.__module__)
     return module.startswith(packages) and getattr(sys.modules.get(module), cls.__name__, None) is cls
 
@@ -78,7 +78,7 @@ def is_traceable(source: Any) -> bool:
 
 
 def record_of(source: Any) -> dict[str, Any]:
-    """What a file would say of a layer or an operation."""
+    """The record that a file would have of a layer or an operation."""
     cls = type(source)
     registered = keras.saving.get_registered_name(cls)
     module = "keras.layers" if is_keras_class(cls) else cls.__module__
@@ -98,7 +98,7 @@ def record_of(source: Any) -> dict[str, Any]:
 
 
 def _config_of(source: Any) -> Any:
-    """The configuration; of a layer of Keras that was given a function which has none, as if it were linear."""
+    """The configuration. A Keras layer with a function that has none is described with linear activations."""
     try:
         return source.get_config()
     except Exception:
@@ -108,7 +108,7 @@ def _config_of(source: Any) -> Any:
 
 
 def _linear(source: Any) -> Any:
-    """A look-alike without activations, to ask for the configuration: it shares everything else, and is never run."""
+    """A copy with linear activations, only to read its configuration. It shares all else, and is never run."""
     alike = object.__new__(type(source))
     vars(alike).update(vars(source))
     for name, part in vars(source).items():
@@ -122,7 +122,7 @@ def _linear(source: Any) -> Any:
 
 
 def with_functions(record: dict[str, Any], source: Any) -> dict[str, Any]:
-    """The record of a layer of Keras with the activations that it has, where a file would have their names."""
+    """The record of a Keras layer with its activation functions themselves, where a file would have their names."""
     config = record["config"]
     found = {key: getattr(source, key, config[key]) for key in config if key.endswith("activation")}
     return {**record, "config": {**config, **found}}
@@ -143,7 +143,7 @@ def dtype_of(source: Any) -> DType:
 
 
 def input_of(tensor: Any, nested: bool) -> Value:
-    """An input like Keras's. A nested model takes any batch, as in Keras, whatever it was built with.
+    """An Input like that of Keras. A nested model takes any batch size, as in Keras.
 
     Raises Refused where it may be sparse, ragged or left out.
     """
@@ -158,7 +158,7 @@ def input_of(tensor: Any, nested: bool) -> Value:
 
 
 def placeholder_of(tensor: Any) -> Value:
-    """A value for what could not be taken, so that what reads it is tried too, and all problems are told at once."""
+    """A value in place of a refused one, so that the rest is read too, and one error has all problems."""
     return Input(batch_shape=list(tensor.shape), dtype=tensor.dtype)
 
 
@@ -193,7 +193,7 @@ def nodes_between(known: Mapping[int, Any], outputs: Iterable[Any]) -> list[Any]
 
 
 def in_order_of(model: Any, nodes: list[Any]) -> list[Any]:
-    """Nodes of a functional model in the order in which it runs them."""
+    """The nodes of a functional model in the order in which it runs them."""
     by_depth = model._nodes_by_depth
     ordered = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
     places = {id(node): place for place, node in enumerate(ordered)}
@@ -201,7 +201,7 @@ def in_order_of(model: Any, nodes: list[Any]) -> list[Any]:
 
 
 def map_shapes(shapes: Any, make: Any) -> Any:
-    """A structure of shapes with something made of each: a shape is a list or tuple of sizes."""
+    """The structure of shapes, with `make` applied to each: a shape is a list or tuple of sizes."""
     if isinstance(shapes, dict):
         return {key: map_shapes(part, make) for key, part in shapes.items()}
     if all(size is None or isinstance(size, int) for size in shapes):

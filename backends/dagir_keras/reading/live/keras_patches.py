@@ -1,4 +1,4 @@
-"""What Keras does otherwise while a call is traced: operations on traced tensors are taken, state stays as it is."""
+"""Patches of Keras while a call is traced: operations on traced tensors go to the tracer, and state does not change."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Tracer(Protocol):
         """The outputs of an operation on weights alone; None where dagir has no such operation."""
 
     def function(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """The output of a function of keras.ops that was given sizes, and no traced tensor."""
+        """The output of a function of keras.ops with sizes, but without traced tensors, as arguments."""
 
 
 _tracer: ContextVar[Tracer | None] = ContextVar("_tracer", default=None)
@@ -47,7 +47,7 @@ _undo: list[Callable[[], None]] = []
 
 @contextmanager
 def tracing(tracer: Tracer) -> Iterator[None]:
-    """Within it, and in this thread, what is done with traced tensors goes to the tracer."""
+    """Within it, and in this thread, operations on traced tensors go to the tracer."""
     with _lock:
         if not _at_work:
             _install()
@@ -72,7 +72,7 @@ def _install() -> None:
     _replace(Variable, "assign", _not_assigned)
     _replace(keras.random.SeedGenerator, "next", _not_drawn)
     for cls in (Variable, _tensor_class()):
-        with suppress(TypeError):  # classes written in C take no other method
+        with suppress(TypeError):  # methods of classes written in C cannot be replaced
             _replace(cls, "__getitem__", _with_sizes("__getitem__"))
             for name, function in FUNCTIONS.items():
                 _replace(cls, name, _with_traced(function if cls is Variable else of_tensors(name)))
@@ -114,7 +114,7 @@ def _leaves(things: Any) -> Iterator[Any]:
 
 
 def _unless(when: Callable[..., bool], old: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, which does nothing where `when` holds for its arguments."""
+    """The function; it does nothing where `when` is true for its arguments."""
     return lambda *args, **kwargs: None if when(*args, **kwargs) else old(*args, **kwargs)
 
 
@@ -127,13 +127,13 @@ def _taken(old: Callable[..., Any]) -> Callable[..., Any]:
         if _holds(Traced, args, kwargs) or isinstance(self, keras.layers.Layer):
             return tracer.operation(self, partial(_untraced(old), self), args, kwargs)
         made = tracer.of_weights(self, args, kwargs)
-        return self.call(*args, **kwargs) if made is None else made  # what Keras computes of weights is a constant
+        return self.call(*args, **kwargs) if made is None else made  # Keras computes a constant from the weights
 
     return symbolic_call
 
 
 def _or_weights(old: Callable[..., bool]) -> Callable[..., bool]:
-    """Weights are symbolic in a traced call: what is computed of them follows them."""
+    """In a traced call weights count as symbolic tensors, so that operations on them become nodes."""
 
     @wraps(old)
     def any_symbolic_tensors(args: Any = None, kwargs: Any = None) -> bool:
@@ -143,7 +143,7 @@ def _or_weights(old: Callable[..., bool]) -> Callable[..., bool]:
 
 
 def _untraced(old: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, within which Keras does what it always does: it builds a layer, or asks for shapes."""
+    """The function, run without tracing: Keras builds a layer in it, or infers shapes."""
 
     @wraps(old)
     def function(*args: Any, **kwargs: Any) -> Any:
@@ -192,7 +192,7 @@ def _of_a_weight(function: Callable[..., Any]) -> Callable[[Any], Any]:
 
 
 def _not_converted(old: Callable[..., Any]) -> Callable[..., Any]:
-    """dagir's layers cast what they are given; mixed precision is no matter to them."""
+    """Traced tensors are not converted: dagir's layers cast their inputs, and ignore mixed precision."""
     return lambda self, x, *args, **kwargs: x if isinstance(x, Traced) else old(self, x, *args, **kwargs)
 
 

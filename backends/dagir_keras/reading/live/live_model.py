@@ -1,7 +1,7 @@
-"""A Keras model or layer that lives in this process: the same table, the nodes of Keras's own graph, the same weights.
+"""Reads a Keras model or layer in memory: by the same table as files, along the nodes of Keras's graph.
 
-A layer that the table has not, a user's own above all, is traced: its `call` runs on KerasTensors, and the operations
-that it applies are taken instead. Weights are not copied: the arrays are those of the variables as they stand now.
+A layer that is not in the table, such as one that a user wrote, is traced: its `call` runs on traced tensors, and each
+operation in it becomes a node. Weights are not copied: the arrays are the memory of the variables.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from dagir_keras.reading.problems import Problems, Refused, Untraceable
 
 
 def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any:
-    """The Model of a keras.Model, the Layer of a keras.Layer. Raises UnsupportedLayer with all that cannot be taken."""
+    """The Model of a keras.Model, the Layer of a keras.Layer. Raises UnsupportedLayer with all refused layers."""
     problems = Problems()
     reader = LiveReader(custom, problems)
     with problems.at(source.name, type(source).__name__):
@@ -65,7 +65,7 @@ def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any
 
 
 class LiveReader:
-    """What was made of each layer, model and variable so far."""
+    """The layers, models and weights that were made so far, one for each of Keras. See `reader` for its methods."""
 
     def __init__(self, custom: Mapping[str, Any], problems: Problems) -> None:
         self.custom, self.problems, self.done = custom, problems, False
@@ -74,7 +74,7 @@ class LiveReader:
         self._owners: dict[int, tuple[Any, Layer, int]] = {}
 
     def top(self, source: Any, inputs: Any) -> Any:
-        """What stands for the outermost model, or for a layer on its own."""
+        """The model or layer for the outermost one of Keras."""
         if isinstance(source, keras.Model) and not has_graph(source) and not isinstance(source, keras.Sequential):
             return self._subclassed(source, inputs)
         made = self.layer(source, "")
@@ -94,7 +94,7 @@ class LiveReader:
             return
         traced = {weight for _, weight in self._parameters.values()}  # have theirs, in an order of their own
         held, own = merged_weights(source), made.weights
-        if self._holds_traced(source):  # then the layers inside come to their weights on their own, or as they run
+        if self._holds_traced(source):  # layers inside get their weights separately, or when they run
             held, own = self._not_of_layers_inside(source, held, own)
         variables = [variable for variable in held if id(variable) not in self._parameters]
         weights = [weight for weight in own if weight not in traced]
@@ -110,7 +110,7 @@ class LiveReader:
             weight.assign(array_of(variable))
 
     def _not_of_layers_inside(self, source: Any, held: list[Any], own: list[Parameter]) -> tuple[list[Any], list[Any]]:
-        """Variables and weights without those of layers that were taken as such; the cell of an LSTM was not."""
+        """The variables and weights without those of inner layers that became layers, unlike the cell of an LSTM."""
         found = [self._layers.get(id(inner), (inner, None)) for inner in source._flatten_layers(include_self=False)]
         inside = [(inner, made) for inner, made in found if made is not None]
         variables = {id(variable) for inner, _ in inside for variable in inner.weights}
@@ -124,7 +124,7 @@ class LiveReader:
     # ---- layers
 
     def layer(self, source: Any, path: str) -> Layer | None:
-        """What stands for a Keras layer, the same at every call; None where it cannot be taken."""
+        """The layer for a Keras layer, the same at every call; None where it is refused."""
         if id(source) not in self._layers:
             made = None
             with self.problems.at(path or source.name, type(source).__name__), _apart():
@@ -155,7 +155,7 @@ class LiveReader:
             record = with_functions(record, source)
         try:
             made = make_layer(record, self.custom, lambda part, key: self._part(part, source, key, path))
-        except (Refused, DagirError):  # an argument that dagir's layer does not take; perhaps the call says more
+        except (Refused, DagirError):  # dagir's layer refuses an argument; perhaps the call can be traced
             if own_rule(record, self.custom) is not None or not is_traceable(source):
                 raise
             return make_traced_layer(source, self, path)
@@ -163,7 +163,7 @@ class LiveReader:
         return made
 
     def _part(self, part: Any, source: Any, key: str, path: str) -> Any:
-        """The layer that a layer holds under a key, or the function."""
+        """The layer or function under a key of a layer's configuration."""
         if not callable(part) or isinstance(part, keras.layers.Layer):
             return self._inner(source, key, path)
         name = known_name(part)
@@ -179,7 +179,7 @@ class LiveReader:
         return made
 
     def _build(self, made: Layer, source: Any) -> None:
-        """Call a layer once, so that its weights are there, and forget the call."""
+        """Call a layer once, so that its weights are created, and forget the call."""
         shapes = dict(source._build_shapes_dict or {})
         if isinstance(made, (TracedKerasLayer, Model)) or not shapes:
             return
@@ -251,7 +251,7 @@ class LiveReader:
     # ---- the graph of Keras
 
     def trace(self, source: Any, path: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Run the call of a Keras layer on traced tensors, and do with these values what it does. Raises Refused."""
+        """The values that the call of a Keras layer gives for these: it runs on traced tensors. Raises Refused."""
         if not source.built:
             source(*map_structure(_blank, list(args)), **map_structure(_blank, dict(kwargs)))
         options = dict(kwargs)
@@ -262,7 +262,7 @@ class LiveReader:
     def run(
         self, source: Any, path: str, method: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
-        """What a method of a Keras layer gives for these values: its call, its compute_mask. Raises Refused."""
+        """The values that a method of a Keras layer, such as call or compute_mask, gives for these. Raises Refused."""
         tracer = CallTracer(self, path)
         given, options = map_structure(traced, list(args)), map_structure(traced, dict(kwargs))
         try:
@@ -280,7 +280,7 @@ class LiveReader:
     def evaluate(
         self, known: dict[int, tuple[Any, Value | None]], nodes: Sequence[Any], outputs: Sequence[Any], path: str
     ) -> list[Value | None]:
-        """The values of KerasTensors, given those that they are computed from; None for what cannot be taken."""
+        """The values of KerasTensors, computed from the known ones; None for a refused one."""
         made: list[tuple[LayerCall, int]] = []
         for node in nodes:
             operation = node.operation
@@ -334,7 +334,7 @@ class LiveReader:
     def parameter(self, variable: Any) -> Parameter:
         """The weight for a variable, the same each time."""
         _, made, place = self._owners.get(id(variable), (None, None, 0))
-        if made is not None and place < len(made.weights):  # a weight of a layer that was taken already
+        if made is not None and place < len(made.weights):  # a weight of a layer that was read already
             return made.weights[place]
         if id(variable) not in self._parameters:
             type = TensorType(DType.of(variable.dtype), tuple(variable.shape))
@@ -345,7 +345,7 @@ class LiveReader:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """What is made within it is no part of the call that met it: a model that a call uses is a graph of its own."""
+    """Within it, layers do not belong to the traced call: a model that a call uses has a graph of its own."""
     token = current_scope.set(None)
     try:
         with as_it_is_written():

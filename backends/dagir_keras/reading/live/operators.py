@@ -1,7 +1,7 @@
-"""Python's operators beside a tensor: there the tensors of Keras's backend decide, and not keras.ops.
+"""Python's operators on a tensor: their meaning is that of the backend's tensors, not that of keras.ops.
 
-A tensor of TensorFlow takes numbers and arrays of NumPy in its own dtype, or refuses them, where keras.ops promotes
-both; and integers over integers are float64.
+A TensorFlow tensor converts numbers and NumPy arrays to its own dtype, or refuses them, where keras.ops promotes both.
+Integers divided by integers are float64.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dagir_keras.reading.problems import Untraceable
 
 
 def _of_bits(logical: Callable[..., Any], bitwise: Callable[..., Any]) -> Callable[[Any, Any], Any]:
-    """An operator on truth values, or on the bits of integers: Keras's symbolic tensors know the first alone."""
+    """An operator on booleans, or on the bits of integers: Keras's symbolic tensors have the first only."""
     return lambda left, right: (logical if _dtype(left, right) == "bool" else bitwise)(left, right)
 
 
@@ -48,7 +48,7 @@ _NUMBERS = (bool, int, float, np.generic, np.ndarray, list, tuple)
 
 
 def of_tensors(name: str) -> Callable[[Any, Any], Any]:
-    """What an operator gives for two operands of which one at least is a tensor."""
+    """The function of an operator for two operands, at least one of them a tensor."""
     function = FUNCTIONS[name]
 
     def operator(left: Any, right: Any) -> Any:
@@ -82,7 +82,7 @@ def _quotients(dtype: str) -> str | None:
 
 
 def _beside(name: str, operand: Any, tensor: Any) -> Any:
-    """An operand as the backend takes it beside a tensor: numbers in the tensor's dtype."""
+    """An operand as the backend converts it for a tensor: numbers in the tensor's dtype."""
     if not isinstance(operand, _NUMBERS) or isinstance(tensor, _NUMBERS):
         return operand
     of_numpy = isinstance(operand, (np.generic, np.ndarray, list, tuple))
@@ -95,7 +95,9 @@ def _beside(name: str, operand: Any, tensor: Any) -> Any:
 
     try:
         array = np.asarray(operand) if isinstance(operand, np.generic) else operand  # TensorFlow's cache of scalars
-        return np.asarray(tf.convert_to_tensor(array, dtype=dtype).numpy())  # ends the process at some of ml_dtypes's
+        return np.asarray(
+            tf.convert_to_tensor(array, dtype=dtype).numpy()
+        )  # ends the process at some types of ml_dtypes
     except (TypeError, ValueError, OverflowError):
         raise _refused(name, operand, dtype) from None
 

@@ -1,6 +1,6 @@
 """Reader: what the parts of this folder ask of the reader of a live model.
 
-LiveReader in `live_model` is the one that does it. It imports the parts, so that they know it by this protocol.
+LiveReader in `live_model` implements it. It imports the parts, so they cannot import it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""TracedKerasLayer: what stands for a layer of Keras that dagir has not, a user's own above all."""
+"""TracedKerasLayer: the layer for a Keras layer that dagir does not have, such as one that a user wrote."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dagir_keras.reading.problems import Refused
 
 
 class TracedKerasLayer(Layer):
-    """A Keras layer whose `call` is traced: a layer of its name that does what it does, with its weights."""
+    """A layer that traces the `call` of a Keras layer. It has its name, its results and its weights."""
 
     def __init__(self, source: Any, reader: Reader, path: str) -> None:
         options = {"trainable": source.trainable, "autocast": source.autocast}
@@ -27,10 +27,10 @@ class TracedKerasLayer(Layer):
         self.supports_masking = bool(source.supports_masking)
 
     def check_dtype(self, inputs: Any) -> None:
-        """What its call does with them decides."""
+        """Accept all: the call decides."""
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """What the Keras layer's call does with values of these types."""
+        """The values that the call of the Keras layer gives for these."""
         reader = self.reader
         before = reader.problems.count
         try:
@@ -68,14 +68,14 @@ class TracedKerasLayer(Layer):
                 self._track(layer)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """What the Keras layer says of masks; a compute_mask of its own is traced."""
+        """The mask by the Keras layer; its compute_mask is traced where its class defines one."""
         if type(self.source).compute_mask is keras.layers.Layer.compute_mask:
             return mask if self.supports_masking else None
         return self.reader.run(self.source, self.where or self.name, self.source.compute_mask, [inputs, mask], {})
 
 
 class TracedCell(TracedKerasLayer):
-    """A cell of the user's own, for dagir's RNN to run."""
+    """A cell that a user wrote, for dagir's RNN."""
 
     @property
     def state_size(self) -> Any:
@@ -84,12 +84,12 @@ class TracedCell(TracedKerasLayer):
 
     @property
     def output_size(self) -> int | None:
-        """The size of the output, where the cell says it."""
+        """The size of the output, if the cell has it."""
         found: int | None = getattr(self.source, "output_size", None)
         return found
 
     def get_initial_state(self, batch_size: Any = None) -> Any:
-        """What the cell begins with: zeros, unless it says otherwise."""
+        """The initial state: zeros, or what the cell gives."""
         make = getattr(self.source, "get_initial_state", None)
         if make is None:
             return [ops.zeros((batch_size, size), self.dtype) for size in flatten(self.state_size)]
@@ -105,6 +105,6 @@ def _plain(size: Any) -> Any:
 
 
 def make_traced_layer(source: Any, reader: Reader, path: str) -> TracedKerasLayer:
-    """What is traced for a Keras layer: a cell for what says the size of a state."""
+    """The traced layer for a Keras layer: a TracedCell if it has the size of a state."""
     cell = getattr(source, "state_size", None) is not None and not isinstance(source, keras.layers.RNN)
     return (TracedCell if cell else TracedKerasLayer)(source, reader, path)

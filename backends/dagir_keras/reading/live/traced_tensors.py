@@ -1,7 +1,7 @@
-"""What the call of a Keras layer computes with while it is traced: tensors that know their value, and sizes of axes.
+"""The arguments of a Keras layer's call while it is traced: tensors with their values, and sizes of axes.
 
-A size that is known at run time only is a `Size`, for Keras a scalar tensor, which it is in a compiled function too.
-Sums and products of sizes are sizes; where a number of Python is needed, it says that there is none.
+A size that is known at run time only is a `Size`. For Keras it is a scalar tensor, as it is in a compiled function.
+Sums and products of sizes are sizes; where Python needs a number, it raises an error.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensor
 from dagir_keras.reading.problems import Untraceable
 
 _KERAS = "keras.src."
-_OF_SHAPE = ("keras.src.ops.core", "shape")  # the function that hands sizes to a call
+_OF_SHAPE = ("keras.src.ops.core", "shape")  # the function that gives sizes to a call
 
 
 class Traced(keras.KerasTensor):
     """A tensor of Keras that stands for a value of the graph."""
 
-    __array_priority__ = 100  # NumPy's arrays leave arithmetic to it, as they do to TensorFlow's tensors
+    __array_priority__ = 100  # NumPy's arrays leave arithmetic to it, as to TensorFlow's tensors
     __hash__ = object.__hash__
 
     def __init__(self, value: Value) -> None:
@@ -40,7 +40,7 @@ class Traced(keras.KerasTensor):
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """The sizes, of which Keras's own code reads None where a traced call reads a Size."""
+        """The sizes. Keras's own code gets None where a traced call gets a Size."""
         asking = sys._getframe(1)
         where = asking.f_globals.get("__name__", "")
         if where.startswith(_KERAS) and (where, asking.f_code.co_name) != _OF_SHAPE:
@@ -144,12 +144,12 @@ class Size(Traced):
         return self._asked(super().__ne__(other), other) if same is None else not same
 
     def _is_known_to_be(self, other: Dim) -> bool | None:
-        """Whether it is the same size; None where run time can tell."""
+        """Whether it is the same size; None where only the run tells."""
         never_negative = min_dim(self.dim, 0) == 0
         return False if never_negative and isinstance(other, int) and other < 0 else provably_equal(self.dim, other)
 
     def _asked(self, answer: Any, other: object) -> Any:
-        """A truth value of the graph, that says what it is where Python wants it at once."""
+        """A boolean of the graph, which raises an error where Python needs True or False."""
         return _Asked(answer.value, self._lacks(f"to know whether it is {dim_of(other)}"))
 
     def __pos__(self) -> Any:
@@ -216,12 +216,12 @@ def as_size(dim: Any) -> Any:
 
 
 def is_size(thing: Any) -> bool:
-    """Whether a thing is a size: a Size, or an int."""
+    """Whether it is a size: a Size, or an int."""
     return isinstance(thing, (Size, int, np.integer)) and not isinstance(thing, bool)
 
 
 def dim_of(size: Any) -> Any:
-    """What a size is in a shape of dagir; anything else as it is."""
+    """The size as it is in a shape of dagir; anything else as it is."""
     if isinstance(size, Size):
         return size.dim
     return int(size) if isinstance(size, np.integer) else size

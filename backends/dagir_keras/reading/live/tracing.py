@@ -23,7 +23,7 @@ from dagir_keras.reading.live.traced_tensors import Size, Traced, as_size, dim_o
 from dagir_keras.reading.operations import make_operation, operation
 from dagir_keras.reading.problems import Problem, Problems, Refused
 
-_OF_SIZES: dict[str, Callable[..., Any]] = {  # what gives a size, where it is given sizes only
+_OF_SIZES: dict[str, Callable[..., Any]] = {  # operations that give a size where all arguments are sizes
     "Add": operator.add,
     "Subtract": operator.sub,
     "Multiply": operator.mul,
@@ -34,18 +34,18 @@ _OF_SIZES: dict[str, Callable[..., Any]] = {  # what gives a size, where it is g
     "Maximum": max_dim,
 }
 _NOT_THE_USERS = {"keras", "tensorflow", "numpy", "optree", "dagir", "dagir_keras"}
-_SIZES_STAY = {"Arange", "GetItem", "Slice"}  # operations whose arguments may be sizes, not only their fields
+_SIZES_STAY = {"Arange", "GetItem", "Slice"}  # operations with sizes as arguments, not only as fields
 
 
 class CallTracer:
-    """Takes what one call does, in the name of the layer at `path`."""
+    """Makes nodes of the operations of one call, for the layer at `path`."""
 
     def __init__(self, reader: Reader, path: str) -> None:
         self.reader, self.path = reader, path
         self._failures: dict[Value, tuple[Problem, ...]] = {}
 
     def operation(self, operation: Any, spec: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """The outputs of an operation or layer, as traced tensors and sizes; of one that is refused, placeholders."""
+        """The outputs of an operation or layer, as traced tensors and sizes; placeholders for a refused one."""
         where = f"{self.path}/{operation.name}".lstrip("/")
         noted = Problems()
         made = None
@@ -56,12 +56,12 @@ class CallTracer:
         return self._placeholders(operation, spec, args, kwargs, noted)
 
     def of_weights(self, operation: Any, args: Any, kwargs: Any) -> Any:
-        """The outputs of an operation on weights alone; None where it is refused, and then they are no weights."""
+        """The outputs of an operation on weights alone; None where it is refused, and Keras computes a constant."""
         with Problems().at(self.path, type(operation).__name__), self.reader.forgets_on_failure():
             return map_structure(traced, self._made(operation, self.path, args, kwargs))
 
     def function(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """The output of a function of Keras that was given sizes, beside weights and tensors that hold numbers."""
+        """The output of a function of Keras on sizes, weights and tensors with numbers."""
         if name == "__getitem__":
             subject, key = (map_structure(self._with_dims, part) for part in args)
             return traced(as_value(subject)[key])
@@ -73,7 +73,7 @@ class CallTracer:
         return traced(made(**found))
 
     def outputs(self, result: Any) -> Any:
-        """The values of what the call returned. What it needs and could not be taken becomes a problem."""
+        """The values of what the call returned. Refused operations that they need become problems."""
         values = map_structure(self._value, result)
         for problem in self._needed([leaf for leaf in flatten(values) if isinstance(leaf, Value)]):
             self.reader.problems.note(problem)
@@ -111,7 +111,7 @@ class CallTracer:
             ) from None
 
     def _both_branches(self, pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
-        """What cond gives: both branches are computed, and the predicate selects."""
+        """The result of cond: both branches are computed, and the predicate selects."""
         chosen = ops.cast(as_value(self._value(pred)), "bool")
         if chosen.ndim:
             raise Refused(f"the predicate of its cond is no scalar: {chosen.type}")
@@ -123,10 +123,10 @@ class CallTracer:
         return map_structure(lambda _: next(found), held)
 
     def _placeholders(self, operation: Any, spec: Callable[..., Any], args: Any, kwargs: Any, noted: Problems) -> Any:
-        """Values in place of what could not be taken, so that what reads them is tried too."""
+        """Values in place of refused ones, so that operations on them are read too."""
         try:
             outputs = spec(*args, **kwargs)
-        except Exception:  # Keras cannot tell their shapes where they follow from sizes
+        except Exception:  # Keras cannot infer shapes that depend on sizes
             outputs = None
         if outputs is None or not all(isinstance(leaf, keras.KerasTensor) for leaf in flatten(outputs)):
             raise noted.as_refusal()
@@ -139,7 +139,7 @@ class CallTracer:
         return map_structure(placeholder, outputs)
 
     def _needed(self, outputs: list[Value]) -> list[Problem]:
-        """The problems of the placeholders that outputs are computed from: dead code is no matter."""
+        """The problems of placeholders that the outputs depend on; those in dead code are ignored."""
         seen: set[Value] = set()
         pending = outputs if self._failures else []
         while pending:
@@ -169,12 +169,12 @@ class CallTracer:
 
 
 def traced(made: Any) -> Any:
-    """What stands in a call for a value or a size of dagir."""
+    """The traced tensor of a value, or the Size of a size."""
     return Traced(made) if isinstance(made, Value) else as_size(made)
 
 
 def _of_sizes(kind: str, operation: Any, args: Any, kwargs: Any) -> Any:
-    """The size that an operation on sizes alone gives; None where it is another."""
+    """The size that an operation on sizes alone gives; None for any other operation."""
     if kwargs or not args or not all(map(is_size, args)):
         return None
     if kind in _OF_SIZES:
@@ -197,19 +197,19 @@ def _function_of(source: Any, kind: str) -> Callable[..., Any]:
 
 
 def _fields(source: Any) -> Mapping[str, Any]:
-    """The arguments of an operation's constructor, which Keras keeps under their names."""
+    """The constructor arguments of an operation, which it has as attributes of the same names."""
     names = list(inspect.signature(type(source).__init__).parameters)[1:]
     return {name: getattr(source, name) for name in names if name != "name" and hasattr(source, name)}
 
 
 def untraceable(source: Any, error: Exception, reason: str, remedy: str | None) -> Refused:
-    """What refuses a layer whose call raised an error: at which line of the call, and that a rule would help."""
+    """The exception for a layer whose call raised an error, with the line of the call, and a rule as the remedy."""
     rule = f"give a rule: custom_objects={{{type(source).__name__!r}: a dagir Layer class}}"
     return Refused(f"its call cannot be traced: {reason}{_line_of(error)}", f"{remedy}; or {rule}" if remedy else rule)
 
 
 def _line_of(error: Exception) -> str:
-    """The innermost line outside dagir and the frameworks that the error went through."""
+    """The innermost line of the error outside dagir and the frameworks."""
     lines = [
         (frame.f_globals.get("__name__", ""), Location(frame.f_code.co_filename, line))
         for frame, line in walk_tb(error.__traceback__)
@@ -219,7 +219,7 @@ def _line_of(error: Exception) -> str:
 
 
 def _take_masks(tensors: list[Any]) -> None:
-    """What the call of MultiHeadAttention does as it runs, and does not where Keras asks for shapes alone."""
+    """Remove the masks of tensors, as MultiHeadAttention does when it runs, but not when Keras infers shapes."""
     for tensor in tensors:
         if getattr(tensor, "_keras_mask", None) is not None:
             tensor._keras_mask = None

@@ -1,7 +1,7 @@
-"""Files of older Kerases, said in the words of today's, before the reader that knows today's alone.
+"""Translates files of older versions of Keras to the current configurations, which the reader knows.
 
-The same word means other things in other versions: what a file says is read as its writer meant it. What has no word
-today is refused, with the layer; nothing here imports Keras or TensorFlow.
+The same name means different things in different versions: a file is read as the version that wrote it meant it. What
+the current Keras cannot express is refused, with the layer. Nothing here imports Keras or TensorFlow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The arguments of layers that older Kerases write, and what they are called, or mean, today."""
+"""The arguments of layers in older versions of Keras, with their current names and meanings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CONVOLUTIONS = {
 }
 _ATTENTION = ("Attention", "AdditiveAttention")
 _SPATIAL = ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
-_GATED = {  # layers whose default recurrent_activation changed between versions, so that its absence says nothing
+_GATED = {  # layers whose default recurrent_activation changed between versions, so that a missing one is ambiguous
     *("LSTM", "GRU", "LSTMCell", "GRUCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
 }
 _OF_KERNELS = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")  # which those layers have two of
@@ -41,7 +41,7 @@ _WITHOUT_EFFECT: Mapping[str, frozenset[str]] = MappingProxyType(  # on what the
         "BatchNormalization": frozenset({"fused"}),
     }
 )
-_NEUTRAL: Mapping[tuple[str, str], Any] = MappingProxyType(  # arguments that are gone, and the value that says nothing
+_NEUTRAL: Mapping[tuple[str, str], Any] = MappingProxyType(  # arguments that were removed, and the value without effect
     {
         **{(kind, "groups"): 1 for kind in _SEPARABLE + _DEPTHWISE + _TRANSPOSED},
         **{(kind, "time_major"): False for kind in _RECURRENT},
@@ -67,7 +67,7 @@ _EXPERIMENTAL = {  # before 2.6, experimental.preprocessing: other arguments, ot
 
 
 def adapt_arguments(kind: str, config: Config, writer: Writer) -> Config:
-    """The configuration of a layer of this class, in the words of today. Raises Refused."""
+    """The configuration of a layer of this class as the current Keras writes it. Raises Refused."""
     if not writer.is_keras_2:
         return _without_value_range(kind, config)
     _check(kind, config, writer)
@@ -80,7 +80,7 @@ def adapt_arguments(kind: str, config: Config, writer: Writer) -> Config:
 
 
 def _says_nothing(kind: str, key: str, part: Any) -> bool:
-    """Whether this argument is gone and asks for nothing. Raises Refused where it asks for something."""
+    """Whether this argument was removed and has no effect. Raises Refused where it has an effect."""
     if (kind, key) not in _NEUTRAL:
         return False
     if part is None or part == _NEUTRAL[kind, key]:
@@ -122,7 +122,7 @@ def _slope(config: Config) -> Config:
 
 
 def _gates(config: Config) -> Config:
-    """Keras before 2.1 had the product before the reset alone."""
+    """Keras before 2.1 had only reset_after=False."""
     return {"reset_after": False, **config}
 
 
@@ -132,7 +132,7 @@ def _not_causal(config: Config) -> Config:
 
 
 def _bins(config: Config) -> Config:
-    """Keras 2 says int64 of the ids that come out, and casts nothing that goes in."""
+    """In Keras 2 the dtype is that of the ids that come out, int64; inputs are not cast."""
     return {key: part for key, part in config.items() if key != "dtype"}
 
 

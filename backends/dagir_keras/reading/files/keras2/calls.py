@@ -1,4 +1,4 @@
-"""The calls in a functional model: nested lists and calls of models counted from 1, in the form of today."""
+"""The calls in a functional model: older files have nested lists, and count calls of models from 1."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TAKES_STATES = {
 
 
 def counts_from_zero(config: Mapping[str, Any]) -> bool:
-    """Whether the outputs of this model name calls from 0, which no file can say of itself."""
+    """Whether the outputs of this model count calls from 0: a mark that no file can contain."""
     return config.get(_FROM_ZERO) is _SAID
 
 
@@ -31,7 +31,7 @@ def is_network(record: Any) -> bool:
 
 
 def adapt_calls(config: dict[str, Any], writer: Writer) -> dict[str, Any]:
-    """The configuration of a model with its calls as today's Keras writes them."""
+    """The configuration of a model with its calls as the current Keras writes them."""
     if "input_layers" not in config:
         return config
     found = dict(config)
@@ -77,7 +77,7 @@ class _Adapter:
     def _node(self, node: Any, record: Mapping[str, Any]) -> Any:
         entries = list(_entries(node))
         if not isinstance(node, (list, dict)) or not entries:
-            return node  # of another form, or damaged: the reader tells
+            return node  # another form, or damaged: the reader raises the error
         first = self._first_argument(node)
         first = first[0] if isinstance(first, list) and len(first) == 1 else first
         options: dict[str, Any] = next((entry[3] for entry in reversed(entries) if len(entry) == 4), {})
@@ -117,7 +117,7 @@ class _Adapter:
 
 
 def _is_entry(part: Any) -> bool:
-    """Whether part is [layer, call, output], with the options of the call behind it or not."""
+    """Whether part is [layer, call, output], with or without the options of the call."""
     return (
         isinstance(part, list)
         and len(part) in (3, 4)

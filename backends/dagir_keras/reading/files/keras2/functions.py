@@ -1,4 +1,4 @@
-"""The functions that older Kerases call by names of today's, or by names that are gone."""
+"""The functions that have other names, or other meanings, in older versions of Keras."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SINCE = {
     "swish": (2, 4),
     "gelu": (2, 4),
     "mish": (2, 13),
-}  # where Keras had none, a function of the user's had the name
+}  # before that version the name was that of a user's function
 _ALWAYS = {
     *("softmax", "elu", "selu", "softplus", "softsign", "relu", "tanh", "sigmoid", "exponential", "linear"),
-    *("softmax_v2", "log_softmax_v2", "relu6"),  # TensorFlow's own, which nobody else's are
+    *("softmax_v2", "log_softmax_v2", "relu6"),  # names of TensorFlow's own functions
 }
 
 
@@ -26,7 +26,7 @@ def hard_sigmoid(x: Any) -> Value:
 
 
 def adapt_activation(data: Any, writer: Writer) -> Any:
-    """The name of an activation as it is read today; an object that is refused where the name was not Keras's own."""
+    """The current name of an activation; an object that is refused where the name was not one of Keras."""
     if not isinstance(data, str):
         return data
     if data == "hard_sigmoid":

@@ -1,4 +1,4 @@
-"""Layers that older Kerases have and today's has not."""
+"""Layers of older versions of Keras that the current one does not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The records of layers and models, inside and outside of each other."""
+"""The records of layers and models, nested ones included."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RENAMED = {"SyncBatchNormalization": "BatchNormalization"}  # across machines i
 
 
 def as_written_today(record: Any, writer: Writer) -> Any:
-    """The record of a model as today's Keras would write what its writer meant. The given one is left as it is."""
+    """The record of a model as the current Keras would write it. The given one is not changed."""
     return record if writer.is_current else _record(record, writer)
 
 

@@ -1,4 +1,4 @@
-"""What of an old file has no words today: noted in the record of its layer, and told when the layer is made."""
+"""Parts of an old file that the current Keras cannot express: a mark in the record refuses the layer later."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ RESAVE = "load the file with the Keras that wrote it, change that, and save it a
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why; an object, which no JSON holds, so that no file can say it."""
+    """The reason; an object, so that no JSON file can contain it."""
 
     reason: str
     remedy: str | None
 
 
 def marked(record: Mapping[str, Any], refused: Refused) -> dict[str, Any]:
-    """The record, which is refused where it is to be made."""
+    """The record with a mark, so that making its layer raises Refused."""
     return {**record, _KEY: Refusal(refused.reason, refused.remedy)}
 
 

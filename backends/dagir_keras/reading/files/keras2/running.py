@@ -1,4 +1,4 @@
-"""Calls whose masks older Kerases made otherwise: their layers are called without, and given the masks of then."""
+"""Calls with other masks in older versions of Keras: the layers are called without masks, and get the older ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Conc
 
 
 class _AsKeras2Merges:
-    """Masks of merged values: a position holds where all masks say so, today where any does."""
+    """Masks of merged values: a position is valid where all masks are true; currently, where any is."""
 
     def __init__(self, axis: int | None) -> None:
         self.axis = axis  # that a Concatenate joins
@@ -51,7 +51,7 @@ def _unmasked(leaf: Any) -> Any:
 
 
 def _ending_masks(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """A layer that hands masks on today, and ended them in Keras 2."""
+    """A layer that passes masks on currently, but not in Keras 2."""
     return call_layer(layer, map_structure(_unmasked, list(args)), kwargs)
 
 
@@ -65,12 +65,12 @@ def _without_masks(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any])
 
 
 def _causal(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """The layer itself said that it is causal, until 2.10."""
+    """Until 2.10, being causal was an argument of the layer."""
     return call_layer(layer, args, {**kwargs, "use_causal_mask": True})
 
 
 def with_call_note(record: dict[str, Any], config: Mapping[str, Any], writer: Writer) -> dict[str, Any]:
-    """The record, with how its layer is called where that is not as today."""
+    """The record, with a note of how its layer is called where that has changed."""
     kind = str(record.get("class_name"))
     how: Any = None
     if writer.is_keras_2 and kind in _MERGES:
@@ -86,6 +86,6 @@ def with_call_note(record: dict[str, Any], config: Mapping[str, Any], writer: Wr
 
 
 def call_as_written(record: Mapping[str, Any]) -> Callable[[Layer, Sequence[Any], Mapping[str, Any]], Any]:
-    """How the layer of a record is called: as today, or as its writer meant it."""
+    """The function that calls the layer of a record: the current call, or that of its version."""
     found = record.get(_KEY)
     return found if callable(found) else call_layer

@@ -1,4 +1,4 @@
-"""Who wrote a file: the version of Keras that its attributes or its metadata name, or that its words betray."""
+"""The version of Keras that wrote a file, by its attributes or metadata, or else by its configuration."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 from dagir.serialization.reading import shown
 
-CURRENT = (3, 11)  # from here on nothing that a file says has changed its meaning
-_CORRELATING = (None, "tensorflow", "cntk")  # backends of Keras 2 that do not turn the kernels of convolutions round
+CURRENT = (3, 11)  # since this version no configuration changed its meaning
+_CORRELATING = (None, "tensorflow", "cntk")  # backends of Keras 2 that do not flip the kernels of convolutions
 _UNKNOWN_2 = (2, -1)  # older than any test for a version is
 
 
 @dataclass(frozen=True)
 class Writer:
-    """version: major and minor, None where the file says none. tensorflow: tf.keras, not the Keras of its own."""
+    """version: major and minor, None if unknown. tensorflow: whether it is tf.keras, not the separate Keras."""
 
     version: tuple[int, int] | None
     tensorflow: bool = False
@@ -26,7 +26,7 @@ class Writer:
 
     @staticmethod
     def of(version: Any, backend: Any = None, record: Any = None) -> Writer:
-        """By the text of `keras_version`; without one by the words of the configuration, whose age shows."""
+        """By the text of `keras_version`; without one, by the form of the configuration."""
         backend = backend if isinstance(backend, str) else None
         found = re.match(r"(\d{1,4})\.(\d{1,4})(?:\.|-|$)", version) if isinstance(version, str) else None
         if found is None:
@@ -37,7 +37,7 @@ class Writer:
 
     @staticmethod
     def of_metadata(text: bytes, record: Any) -> Writer:
-        """By metadata.json of a .keras file; what is wrong with it leaves the configuration to tell."""
+        """By metadata.json of a .keras file; where that is damaged, by the configuration."""
         try:
             data = json.loads(text)
         except (ValueError, RecursionError):
@@ -56,21 +56,21 @@ class Writer:
 
     @property
     def is_current(self) -> bool:
-        """Whether its words mean what they mean today."""
+        """Whether its configurations have their current meaning."""
         return self.version is None or self.version >= CURRENT
 
     @property
     def is_unknown(self) -> bool:
-        """Whether it is of Keras 2 and does not say of which."""
+        """Whether it is of an unknown version of Keras 2."""
         return self.version == _UNKNOWN_2
 
     def before(self, major: int, minor: int) -> bool:
-        """Whether it is older than this version, or may be."""
+        """Whether it is, or may be, older than this version."""
         return self.version is not None and self.version < (major, minor)
 
     @cached_property
     def turns_kernels(self) -> bool:
-        """Whether its convolutions turn their kernels round, as Theano's did."""
+        """Whether its convolutions flip their kernels, as those of Theano did."""
         return self.is_keras_2 and self.backend not in _CORRELATING
 
     @cached_property
@@ -80,7 +80,7 @@ class Writer:
 
 
 def _is_of_keras_2(record: Any) -> bool:
-    """Whether a configuration has what Keras 3 writes otherwise: batch_input_shape, modules of tf_keras."""
+    """Whether a configuration has keys that Keras 3 does not write: batch_input_shape, modules of tf_keras."""
     waiting = [record]
     for part in waiting:  # which grows
         if isinstance(part, list):
