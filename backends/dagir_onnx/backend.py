@@ -63,9 +63,8 @@ class OnnxBackend(Backend):
 
     def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
         """onnxruntime at each level of its own optimizer, on CUDA where it is, and onnx's reference evaluator."""
-        from dagir_onnx.execution_configs import (
-            onnx_variants,  # imports onnx.reference, which takes as long as reading a model
-        )
+        # imported here, for it imports onnx.reference, which takes as long as reading a model
+        from dagir_onnx.execution_configs import onnx_variants
 
         return onnx_variants(self, model)
 
