@@ -1,4 +1,25 @@
-"""dagir: a framework-neutral graph IR for neural networks, lowered to tf.keras, ONNX and NumPy, and compared."""
+"""dagir: a framework-neutral graph IR for neural networks, lowered to tf.keras, ONNX and NumPy, and compared.
+
+A graph in short: an op is applied to values, and makes a node, whose outputs are values.
+
+>>> x = dagir.Input((3,), name="x")
+>>> y = dagir.apply(ops.Tanh(), x)
+>>> y, y.shape, y.type.shape
+(<Value tanh float32[batch, 3]>, (None, 3), (batch, 3))
+>>> y.node.op, y.node.inputs
+(Tanh(), (<Value x float32[batch, 3]>,))
+>>> dagir.Graph([x], [y], name="net")
+<Graph net: 1 in, 1 nodes, 1 out>
+>>> isinstance(x, dagir.Value), isinstance(y.node, dagir.Node)
+(True, True)
+
+Weights are parameters, and arrays in a graph are constants.
+
+>>> dagir.Parameter("w", dagir.TensorType(dagir.DType.FLOAT32, (2,)), array=np.zeros(2))
+<Parameter w float32[2]>
+>>> dagir.Constant(np.float32([1, 2]))
+<Constant float32[2]>
+"""
 
 from importlib.metadata import version
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Every public function and class has an example in its docstring, and the example prints what it says.
+"""Every public function and class has an example in its docstring, or in its package's, which prints what it says.
 
 An example may use `dagir`, `layers`, `ops`, `np`, hypothesis's `given` and `settings`, and `show`, which the docstring
 of dagir.ops defines. It runs on the NumPy backend alone, in an empty folder.
@@ -80,6 +80,15 @@ def run(text, name, names):
     return test
 
 
+def shown_in_package(name):
+    """The docstring of a package whose examples use the name."""
+    for alias in (each for each, thing in EXAMPLES.items() if thing is EXAMPLES[name]):
+        text = SPACES[alias.rpartition(".")[0]].__doc__
+        if any(alias in re.findall(r"[\w.]+", line) for line in re.findall(">>>.*", text)):
+            return text
+    return ""
+
+
 @pytest.fixture(scope="module")
 def names():
     """What an example may use."""
@@ -89,7 +98,8 @@ def names():
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_prints_what_it_says(name, names, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    examples = run(EXAMPLES[name].__doc__, name, names).examples
+    text = EXAMPLES[name].__doc__
+    examples = run(text if ">>>" in text else shown_in_package(name), name, names).examples
     assert examples, f"{name} has no example in its docstring: add one, of two to four lines that begin with >>>"
     skipped = any(doctest.SKIP in example.options for example in examples)
     assert skipped == (name in ELSEWHERE), f"{name}: an example runs, unless it needs another framework"

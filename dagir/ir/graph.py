@@ -43,14 +43,7 @@ _set = object.__setattr__
 
 
 class Value(Immutable, Arithmetic):
-    """One tensor of a graph: an output of a node, an input, a parameter or a constant. Compared by identity.
-
-    >>> x = dagir.Input((3,), name="x")
-    >>> x.shape
-    (None, 3)
-    >>> (x + 1).type.shape
-    (batch, 3)
-    """
+    """One tensor of a graph: an output of a node, an input, a parameter or a constant. Compared by identity."""
 
     __slots__ = ("_carried", "_mask", "_name", "index", "source", "type")
 
@@ -170,16 +163,10 @@ class Value(Immutable, Arithmetic):
 
 
 class Parameter(Arithmetic):
-    """A weight: it holds an array that can be replaced, and is the only mutable object of the IR. The same object is
-    shared.
+    """A weight: it holds an array that can be replaced, and is the only mutable object of the IR.
 
     The array is given, or made by the initializer at its first use; it may be memory-mapped. Nobody writes into it:
     an array that can be written to is copied.
-
-    >>> layer = layers.Embedding(5, 2, name="words")
-    >>> layer.build((None,))
-    >>> layer.weights
-    [<Parameter words/embeddings float32[5, 2]>]
     """
 
     __slots__ = ("_array", "_is_finite", "initializer", "name", "trainable", "type", "value")
@@ -257,11 +244,7 @@ class Parameter(Arithmetic):
 
 
 class Constant:
-    """An array in the graph that is never trained. An array that can be written to is copied.
-
-    >>> ops.array([1.0, 2.0]).source
-    <Constant float32[2]>
-    """
+    """An array in the graph that is never trained. An array that can be written to is copied."""
 
     __slots__ = ("array", "value")
 
@@ -276,11 +259,7 @@ class Constant:
 
 
 class Node(Immutable):
-    """One call event: an op, its inputs (None where an optional operand is absent) and its outputs.
-
-    >>> ops.concatenate([dagir.Input((3,)), dagir.Input((3,))], axis=1).node.op
-    Concatenate(axis=1)
-    """
+    """One call event: an op, its inputs (None where an optional operand is absent) and its outputs."""
 
     __slots__ = ("equations", "inputs", "location", "name", "op", "outputs", "scope", "serial")
 
@@ -331,11 +310,7 @@ class Node(Immutable):
 
 
 def apply(op: Op, *inputs: Value | None, name: str | None = None) -> Value:
-    """Make a node of an op with one output, and return that output. Errors name the user's line.
-
-    >>> dagir.apply(ops.Tanh(), dagir.Input((3,)))
-    <Value tanh float32[batch, 3]>
-    """
+    """Make a node of an op with one output, and return that output. Errors name the user's line."""
     return apply_node(op, inputs, name).outputs[0]
 
 
@@ -361,10 +336,6 @@ class Graph:
     """The computation of `outputs` from `inputs`: the nodes that the outputs need, in a topological order.
 
     Raises InvalidGraph where an output needs an Input that is not listed, or an input is not an Input.
-
-    >>> x = dagir.Input((3,), name="x")
-    >>> dagir.Graph([x], [ops.tanh(x)], name="net")
-    <Graph net: 1 in, 1 nodes, 1 out>
     """
 
     __slots__ = ("__dict__", "inputs", "name", "nodes", "outputs")

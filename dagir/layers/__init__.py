@@ -28,6 +28,16 @@ interpolation, fill_mode, fill_value: how images are sampled, and what lies outs
 output_mode, max_tokens, num_oov_indices, mask_token, oov_token, idf_weights, invert, pad_to_max_tokens: of
 vocabularies, as Keras has them. sparse: refused, as are lora_rank, lora_alpha and quantization_config.
 sliding_window: how many steps away attention reaches. flash_attention: of Keras's kernels.
+
+A layer of your own:
+
+>>> class Scale(dagir.layers.Layer):
+...     def build(self, input_shape):
+...         self.scale = self.add_weight((input_shape[-1],), "ones", name="scale")
+...     def call(self, inputs):
+...         return inputs * self.scale
+>>> Scale()(dagir.Input((4,)))
+<Value scale float32[batch, 4]>
 """
 
 from typing import TYPE_CHECKING, NoReturn

@@ -31,14 +31,6 @@ class Layer(Weighted):
     name: unique default from the class. trainable: whether its weights train. dtype: of its weights, float32.
     `call` receives Values. It may take `training` (None while traced) and, as in Keras, masks: `mask` if only one
     argument holds tensors, else `<argument>_mask` for each.
-
-    >>> class Scale(layers.Layer):
-    ...     def build(self, input_shape):
-    ...         self.scale = self.add_weight((input_shape[-1],), "ones", name="scale")
-    ...     def call(self, inputs):
-    ...         return inputs * self.scale
-    >>> Scale()(dagir.Input((4,)))
-    <Value scale float32[batch, 4]>
     """
 
     supports_masking = False
