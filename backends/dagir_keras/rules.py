@@ -7,13 +7,12 @@ rules: `builder` makes the real layer.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dagir.ir.graph import Op
 from dagir.runtime.backend import Rules
+from dagir.runtime.families import load_families
 
 
 class _FamilyRules(Rules[Callable[..., Any]]):
@@ -24,10 +23,7 @@ class _FamilyRules(Rules[Callable[..., Any]]):
     def _load(self) -> None:
         if not self._complete:
             self._complete = True
-            package = importlib.import_module("dagir_keras")
-            for module in pkgutil.iter_modules(package.__path__):
-                if not module.ispkg:
-                    importlib.import_module(f"dagir_keras.{module.name}")
+            load_families("dagir_keras")
 
     def __getitem__(self, op: type[Op]) -> Callable[..., Any]:
         self._load()
