@@ -13,6 +13,7 @@ from typing import Any
 from dagir.ir.graph import Op
 from dagir.runtime.backend import Rules
 from dagir.runtime.families import load_families
+from dagir.support.backend_names import KERAS
 
 
 class _FamilyRules(Rules[Callable[..., Any]]):
@@ -44,4 +45,4 @@ class _FamilyRules(Rules[Callable[..., Any]]):
         return super().gaps
 
 
-rules: Rules[Callable[..., Any]] = _FamilyRules("keras")
+rules: Rules[Callable[..., Any]] = _FamilyRules(KERAS)
