@@ -16,7 +16,8 @@ from dagir.modeling.input_shapes import resize_inputs
 from dagir.modeling.model import Model
 from dagir.ops.call import parameters_of
 from dagir.runtime.backend import backend, graph_of
-from dagir.serialization.formats import ONNX, refuse_other_suffix
+from dagir.serialization import formats
+from dagir.support.backend_names import KERAS, ONNX
 from dagir.support.did_you_mean import did_you_mean
 from dagir.support.frameworks import is_keras_model, kind, takes_a_model
 
@@ -55,13 +56,13 @@ def to_onnx(
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("to_onnx", model, "a Model or a Graph")
     if path is not None:
-        refuse_other_suffix(path, ONNX)
+        formats.refuse_other_suffix(path, formats.ONNX)
     warn_of(parameters_of(graph_of(model)))
     if unknown:
         raise _unknown_option(next(iter(unknown)))
     _check_verify(verify, path)
     resized = _resized(model, input_shapes)
-    exe: Any = backend("onnx").lower(resized, opset=opset, target=target, metadata=metadata, disable=disable)
+    exe: Any = backend(ONNX).lower(resized, opset=opset, target=target, metadata=metadata, disable=disable)
     if path is None:
         return exe.artifact
     write = partial(exe.save, external_data=external_data, overwrite=overwrite)
@@ -109,7 +110,7 @@ def to_keras(model: Model) -> Any:
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("to_keras", model, "a Model or a Graph")
     warn_of(parameters_of(graph_of(model)))
-    return backend("keras").lower(model).artifact
+    return backend(KERAS).lower(model).artifact
 
 
 def from_keras(source: Any, *, custom_objects: Mapping[str, Any] | None = None, inputs: Any = None) -> Any:
@@ -125,7 +126,7 @@ def from_keras(source: Any, *, custom_objects: Mapping[str, Any] | None = None, 
     """
     options = {"custom_objects": custom_objects, "inputs": inputs}
     options = {key: part for key, part in options.items() if part is not None}
-    model = backend("keras").read(source, **options)
+    model = backend(KERAS).read(source, **options)
     if isinstance(model, Model):
         remember(model, source if is_keras_model(source) else None, options)
     return model
@@ -138,4 +139,4 @@ def from_onnx(source: Any) -> Model:
 
     >>> model = dagir.from_onnx("digits.onnx")  # doctest: +SKIP
     """
-    return backend("onnx").read(source)
+    return backend(ONNX).read(source)

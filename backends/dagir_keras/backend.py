@@ -15,6 +15,7 @@ from dagir.modeling.model import Model
 from dagir.modeling.training import TrainingState
 from dagir.passes import TRAIN
 from dagir.runtime.backend import Backend, Executable
+from dagir.support.backend_names import KERAS
 from dagir.support.extras import needed
 from dagir.support.frameworks import is_keras_layer
 from dagir_keras.reading import read
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 class KerasBackend(Backend):
     """Trains: real Keras layers, shared layers shared, nested models nested."""
 
-    name = "keras"
+    name = KERAS
     rules = rules
     pipeline = TRAIN
 
@@ -51,7 +52,7 @@ class KerasBackend(Backend):
         """Keras eagerly, as a tf.function, and compiled by XLA."""
         _keras()
         return {
-            "keras": lambda: self.lower(model),
+            KERAS: lambda: self.lower(model),
             "keras, tf.function": lambda: self._compiled(model, False),
             "keras, XLA": lambda: self._compiled(model, True),
         }

@@ -7,13 +7,13 @@ rules: they become layers of Keras, see `planner`.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dagir.ir.graph import Op
 from dagir.runtime.backend import Rules
+from dagir.runtime.families import load_families
+from dagir.support.backend_names import KERAS
 
 
 class _FamilyRules(Rules[Callable[..., Any]]):
@@ -24,10 +24,7 @@ class _FamilyRules(Rules[Callable[..., Any]]):
     def _load(self) -> None:
         if not self._complete:
             self._complete = True
-            package = importlib.import_module("dagir_keras")
-            for module in pkgutil.iter_modules(package.__path__):
-                if not module.ispkg:
-                    importlib.import_module(f"dagir_keras.{module.name}")
+            load_families("dagir_keras")
 
     def __getitem__(self, op: type[Op]) -> Callable[..., Any]:
         self._load()
@@ -48,4 +45,4 @@ class _FamilyRules(Rules[Callable[..., Any]]):
         return super().gaps
 
 
-rules: Rules[Callable[..., Any]] = _FamilyRules("keras")
+rules: Rules[Callable[..., Any]] = _FamilyRules(KERAS)

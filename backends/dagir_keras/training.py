@@ -11,6 +11,7 @@ import numpy as np
 from dagir.errors import ArgumentError, FileError, UnsupportedOp
 from dagir.modeling.model import Model
 from dagir.modeling.training import Trainer, TrainingState
+from dagir.support.backend_names import KERAS
 from dagir.support.did_you_mean import did_you_mean
 from dagir_keras.executable import KerasExecutable
 
@@ -81,7 +82,7 @@ class KerasTrainer(Trainer):
             )
         _check(config)
         variables = self._variables() if self.model.optimizer.built else []
-        return TrainingState("keras", config, tuple(np.asarray(variable) for variable in variables))
+        return TrainingState(KERAS, config, tuple(np.asarray(variable) for variable in variables))
 
     def _variables(self) -> list[Any]:
         weights = {id(variable) for variable in self.model.weights}

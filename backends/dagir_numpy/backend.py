@@ -20,6 +20,7 @@ from dagir.passes import DEPLOY, run
 from dagir.runtime.backend import Around, Backend, Executable, Kept, graph_of, signature
 from dagir.runtime.probes import Points, points_of
 from dagir.serialization import save
+from dagir.support.backend_names import NUMPY
 from dagir_numpy.interpreter import evaluate
 from dagir_numpy.rules import rules
 
@@ -81,7 +82,7 @@ class NumpyExecutable(Executable):
 class NumpyBackend(Backend):
     """The reference: its rule for an op is the meaning of the op."""
 
-    name = "numpy"
+    name = NUMPY
     rules = rules
 
     def lower(self, model: Model | Graph, *, precision: Any = None, **unknown: Any) -> NumpyExecutable:
@@ -93,7 +94,7 @@ class NumpyBackend(Backend):
     def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
         """The model's own dtypes, as written and after every pass; and float64 after every pass."""
         return {
-            "numpy": lambda: NumpyExecutable(model, None),
+            NUMPY: lambda: NumpyExecutable(model, None),
             "numpy, optimized": lambda: Optimized(model, None),
             "numpy float64, optimized": lambda: Optimized(model, DType.FLOAT64),
         }

@@ -8,5 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from dagir.runtime.backend import Rules
+from dagir.support.backend_names import NUMPY
 
-rules: Rules[Callable[..., Any]] = Rules("numpy")
+rules: Rules[Callable[..., Any]] = Rules(NUMPY)

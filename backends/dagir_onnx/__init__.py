@@ -1,57 +1,9 @@
 """The ONNX backend of dagir: emitter and onnxruntime executable."""
 
-from dagir_onnx import (
-    activation,
-    attention,
-    bidirectional,
-    bitwise,
-    conv,
-    cumulative,
-    elementwise,
-    gradients,
-    linear,
-    logic,
-    lookup,
-    matrices,
-    norm,
-    pool,
-    random,
-    reduce,
-    resize,
-    rnn,
-    scan,
-    scatter,
-    shape,
-    sorting,
-    trigonometry,
-)
+from dagir.runtime.families import load_families
 from dagir_onnx.backend import OnnxBackend
 
+load_families(__name__)
 backend = OnnxBackend()
 
-__all__ = [
-    "activation",
-    "attention",
-    "backend",
-    "bidirectional",
-    "bitwise",
-    "conv",
-    "cumulative",
-    "elementwise",
-    "gradients",
-    "linear",
-    "logic",
-    "lookup",
-    "matrices",
-    "norm",
-    "pool",
-    "random",
-    "reduce",
-    "resize",
-    "rnn",
-    "scan",
-    "scatter",
-    "shape",
-    "sorting",
-    "trigonometry",
-]
+__all__ = ["backend"]

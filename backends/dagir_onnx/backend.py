@@ -15,6 +15,7 @@ from dagir.modeling.model import Model
 from dagir.passes import DEPLOY
 from dagir.runtime.backend import Backend, Executable, FileSummary, graph_of, signature
 from dagir.runtime.probes import points_after, points_of
+from dagir.support.backend_names import ONNX
 from dagir_onnx.certificate import certify, recertify
 from dagir_onnx.compare_files import compare_files
 from dagir_onnx.executable import OnnxExecutable, check_device
@@ -29,7 +30,7 @@ from dagir_onnx.targets import choose_opset
 class OnnxBackend(Backend):
     """Deploys: the graph with every pass, as ONNX, on onnxruntime."""
 
-    name = "onnx"
+    name = ONNX
     rules = rules
     pipeline = DEPLOY
 

@@ -23,7 +23,7 @@ LEVELS = {"off": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "OR
 
 def onnx_variants(backend: Backend, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
     """Functions that make the executables."""
-    found: dict[str, Callable[[], Executable]] = {"onnx": lambda: backend.lower(model)}
+    found: dict[str, Callable[[], Executable]] = {backend.name: lambda: backend.lower(model)}
     for name, level in LEVELS.items():
         found[f"onnx, optimizer {name}"] = lambda level=level: backend.lower(model, session_options=_options(level))  # type: ignore[misc]
     found["onnx, no passes"] = lambda: backend.lower(model, disable=_passes(backend))

@@ -8,5 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from dagir.runtime.backend import Rules
+from dagir.support.backend_names import ONNX
 
-rules: Rules[Callable[..., Any]] = Rules("onnx")
+rules: Rules[Callable[..., Any]] = Rules(ONNX)

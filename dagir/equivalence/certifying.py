@@ -24,6 +24,8 @@ from dagir.ir.graph import Graph
 from dagir.modeling.model import Model
 from dagir.ops.call import parameters_of
 from dagir.runtime.backend import Executable, backend, graph_of
+from dagir.runtime.capabilities import annotating, certifying
+from dagir.support.backend_names import KERAS, ONNX
 from dagir.support.file_replacement import check_free, put
 
 WITNESS = "source, by Keras"
@@ -51,7 +53,7 @@ def origin_of(model: Any) -> Any:
     origin = _ORIGINS.get(model) if isinstance(model, Model) else None
     if origin is None or origin.source is None or (source := origin.source()) is None:
         return None
-    again = backend("keras").read(source, **origin.options)
+    again = backend(KERAS).read(source, **origin.options)
     pairs = zip(parameters_of(graph_of(again)), parameters_of(graph_of(model)), strict=False)
     same = all(np.array_equal(new.array, old.array, equal_nan=True) for new, old in pairs)
     return source if same else None
@@ -107,17 +109,17 @@ def certify(path: Path, report: Report, source: str, from_keras: bool) -> str:
 
     from_keras: whether the source is one that Keras could confirm. Returns why there is no certificate, or nothing.
     """
-    onnx: Any = backend("onnx")
     confirmed = confirmation(report)
     told = f"{source}, which {confirmed} confirms" if confirmed else source
-    reason: str = onnx.certify(path, of_the_file(report), told)
+    onnx = backend(ONNX)
+    reason = certifying(onnx, Report).certify(path, of_the_file(report), told)
     version = importlib.metadata.version("onnxruntime")
     text = f"by onnxruntime {version} against float64, {len(report.cases)} cases, seed {report.seed}"
     if confirmed:
         text += f"; the source by {confirmed}"
     elif from_keras:
         text += "; the source not confirmed by Keras"
-    onnx.annotate(path, {"dagir.verified": text})
+    annotating(onnx).annotate(path, {"dagir.verified": text})
     return reason
 
 
@@ -141,9 +143,9 @@ def written(
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             staged = Path(folder) / path.name
             write(staged)
-            tested: dict[str, Executable] = {"onnx": backend("onnx").open(staged, model)}
+            tested: dict[str, Executable] = {ONNX: backend(ONNX).open(staged, model)}
             if witness is not None:
-                tested[WITNESS] = backend("keras").open(witness, model)
+                tested[WITNESS] = backend(KERAS).open(witness, model)
             report = require(verify(model, tested))
             reason = certify(staged, report, source, from_keras)
             if reason:
@@ -164,6 +166,4 @@ def verified(path: str | os.PathLike[str]) -> Report:
 
     >>> dagir.verified("digits.onnx").ok  # doctest: +SKIP
     """
-    onnx: Any = backend("onnx")
-    report: Report = onnx.recertify(path)
-    return report
+    return certifying(backend(ONNX), Report).recertify(path)

@@ -17,6 +17,7 @@ from dagir.modeling.model import Model
 from dagir.ops.call import parameters_of
 from dagir.runtime.backend import Apply, backend, graph_of
 from dagir.runtime.probes import points_of
+from dagir.support.backend_names import NUMPY
 
 MORE = 4
 """By how much the samples are multiplied where much hangs on the budget: before a verdict, and to find a node."""
@@ -44,9 +45,9 @@ class Oracle:
         self.points = points_of(model)
         self.samples = samples
         self.weights = Snapshot(parameters_of(self.graph))
-        self._exe: Any = backend("numpy").lower(model, precision="float64")
-        self._flat: Any = backend("numpy").lower(self.points.graph, precision="float64")
-        self._narrow: Any = backend("numpy").lower(self.points.graph)
+        self._exe: Any = backend(NUMPY).lower(model, precision="float64")
+        self._flat: Any = backend(NUMPY).lower(self.points.graph, precision="float64")
+        self._narrow: Any = backend(NUMPY).lower(self.points.graph)
 
     def arrange(self, feeds: Any) -> list[Array]:
         """The arrays of a feed, in the order of the inputs. Raises FeedError."""

@@ -22,6 +22,7 @@ from dagir.modeling.model import Model
 from dagir.passes import DEPLOY, Pipeline
 from dagir.runtime.backend import Executable, backend, graph_of, signature
 from dagir.runtime.probes import standing_in
+from dagir.support.backend_names import NUMPY
 from dagir.support.frameworks import takes_a_model
 from dagir.support.integers import whole
 
@@ -70,7 +71,7 @@ class Rewritten(Executable):
         return self._evaluate(arrays, self.artifact)
 
     def _evaluate(self, arrays: Sequence[Array], graph: Graph) -> list[Array]:
-        exe: Any = backend("numpy").lower(graph, precision="float64")
+        exe: Any = backend(NUMPY).lower(graph, precision="float64")
         found: list[Array] = exe.trace(arrays, lambda node, operands, apply: apply(operands, DType.FLOAT64))
         return found
 

@@ -13,6 +13,7 @@ from dagir.ir.graph import Graph
 from dagir.modeling.model import Model
 from dagir.runtime.backend import Executable, backend, graph_of, lower
 from dagir.serialization import load
+from dagir.support.backend_names import KERAS, NUMPY, ONNX
 from dagir.support.frameworks import is_keras_layer, kind
 
 _SUFFIXES = (".dagir", ".keras", ".h5", ".onnx")
@@ -74,9 +75,9 @@ def _opened(model: Model | Graph, name: str, side: Any) -> Executable:
     if isinstance(side, (str, PathLike)):
         return opened(Path(side), model)
     if is_keras_layer(side):
-        return backend("keras").open(side, model)
+        return backend(KERAS).open(side, model)
     if isinstance(side, (Model, Graph)):
-        side = lower(_alike(model, side, name), "numpy")
+        side = lower(_alike(model, side, name), NUMPY)
     if not isinstance(side, Executable):
         raise _refused(side)
     _check_counts(model, len(side.signature.inputs), len(side.signature.outputs), name)
@@ -91,14 +92,14 @@ def opened(path: Path, model: Model | Graph) -> Executable:
     if path.suffix not in _SUFFIXES:
         raise ArgumentError(f"{path} is no model that dagir knows", remedy=_TAKEN)
     if path.suffix == ".onnx":
-        return backend("onnx").open(path, model)
+        return backend(ONNX).open(path, model)
     if path.suffix == ".dagir":
         other = _alike(model, load(path), str(path))
     else:
-        other = _alike(model, backend("keras").read(path), str(path))
+        other = _alike(model, backend(KERAS).read(path), str(path))
     if path.suffix == ".keras" and _keras_is_here():
-        return backend("keras").open(path, model)
-    return lower(other, "numpy")
+        return backend(KERAS).open(path, model)
+    return lower(other, NUMPY)
 
 
 def _keras_is_here() -> bool:

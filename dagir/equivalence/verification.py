@@ -26,10 +26,11 @@ from dagir.ir.types import Array
 from dagir.modeling.model import Model
 from dagir.ops import Softmax
 from dagir.runtime.backend import Executable, graph_of, signature
+from dagir.support.backend_names import ALL
 from dagir.support.frameworks import takes_a_model
 from dagir.support.integers import whole
 
-BACKENDS = ("numpy", "onnx", "keras")
+BACKENDS = ALL
 _BARELY = 20.0
 _LARGE = 2_000_000  # weights
 LISTENERS: list[Callable[[Report], None]] = []

@@ -19,6 +19,7 @@ from dagir.ir.nest import flatten
 from dagir.ir.types import Array
 from dagir.modeling.model import Model
 from dagir.runtime.backend import Executable, backend
+from dagir.support.backend_names import ALL
 from dagir.support.frameworks import takes_a_model
 from dagir.support.integers import whole
 
@@ -52,7 +53,7 @@ class Verdict:
         return "\n".join(lines)
 
 
-def executors(model: Model | Graph, backends: Collection[str] = ("numpy", "onnx", "keras")) -> dict[str, Any]:
+def executors(model: Model | Graph, backends: Collection[str] = ALL) -> dict[str, Any]:
     """What can run a model here, by name: functions that make the executables."""
     found: dict[str, Callable[[], Executable]] = {}
     for name in backends:

@@ -10,6 +10,7 @@ from dagir.errors import ArgumentError
 from dagir.ir.types import Array
 from dagir.modeling import services
 from dagir.modeling.signature import Signature
+from dagir.support.backend_names import KERAS, NUMPY
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Trainable:
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **options: Any) -> None:
         """Choose optimizer, loss, metrics, loss_weights, ... as keras.Model.compile does."""
-        self._trainer: Trainer = services.backend("keras").trainer(self, optimizer=optimizer, loss=loss, **options)
+        self._trainer: Trainer = services.backend(KERAS).trainer(self, optimizer=optimizer, loss=loss, **options)
         self._training_state: TrainingState | None = None
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
@@ -72,7 +73,7 @@ class Trainable:
         steps: int | None = None,
         callbacks: Any = None,
         *,
-        backend: str = "numpy",
+        backend: str = NUMPY,
         **options: Any,
     ) -> Any:
         """The outputs for arrays, in batches, on any backend; inputs are cast to the model's dtypes.

@@ -25,6 +25,7 @@ from dagir.passes.pipeline import Pipeline
 from dagir.runtime.emptiness_guard import EmptinessGuard
 from dagir.runtime.feeds import apart, arrange, bind
 from dagir.runtime.index_guard import IndexGuard
+from dagir.support.backend_names import NUMPY
 from dagir.support.did_you_mean import nearest
 from dagir.support.extras import MissingExtra, needed
 from dagir.support.frameworks import takes_a_model
@@ -190,7 +191,7 @@ class Executable(ABC):
 
     @cached_property
     def _guard(self) -> IndexGuard:
-        return IndexGuard(self._graph, lambda graph: backend("numpy").lower(graph)._run)
+        return IndexGuard(self._graph, lambda graph: backend(NUMPY).lower(graph)._run)
 
     @cached_property
     def _emptiness(self) -> EmptinessGuard:
@@ -326,7 +327,7 @@ def _loaded(name: str) -> Backend:
     return loaded() if not isinstance(loaded, Backend) else loaded
 
 
-def lower(model: Model | Graph, backend_name: str = "numpy", **options: Any) -> Executable:
+def lower(model: Model | Graph, backend_name: str = NUMPY, **options: Any) -> Executable:
     """Compile a model for a backend: "numpy", "onnx", "keras". Options are the backend's (onnx: device, opset).
 
     The executable keeps the weights as they are now: it does not follow what is assigned later.

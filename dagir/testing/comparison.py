@@ -15,6 +15,7 @@ from dagir.ir.nest import flatten
 from dagir.ir.types import Array, DType
 from dagir.modeling.model import Model
 from dagir.runtime.backend import backend, graph_of
+from dagir.support.backend_names import NUMPY
 
 
 def assert_close(actual: Array, expected: Array, what: str, dtype: DType = DType.FLOAT32) -> None:
@@ -69,7 +70,7 @@ def assert_equivalent(
     if not exes:
         raise ArgumentError("assert_equivalent was given no backend to compare")
     given = list(feeds) if isinstance(feeds, tuple) else feeds
-    oracle = flatten(backend("numpy").lower(model, precision="float64")(given))
+    oracle = flatten(backend(NUMPY).lower(model, precision="float64")(given))
     types = [value.type for value in graph_of(model).outputs]
     doubtful = {}
     for name, exe in exes.items():

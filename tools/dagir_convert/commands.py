@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import dagir
+from dagir.support.backend_names import ONNX
 from dagir_convert import certified, comparing, sources, targets
 from dagir_convert.console import Output, counts_table, entries_table, human_size
 from dagir_convert.conversion import load
@@ -14,8 +15,8 @@ from dagir_convert.summary import summarize
 
 def inspect(source: sources.Source, output: Output, as_json: bool) -> None:
     """Print inputs, outputs, op counts and weights. Raises BackendError for a format that is not read."""
-    if sources.MODEL_FILES.get(source.path.suffix) == "onnx":
-        summary = dagir.backend("onnx").describe(source.path)
+    if sources.MODEL_FILES.get(source.path.suffix) == ONNX:
+        summary = dagir.backend(ONNX).describe(source.path)
     else:
         summary = summarize(load(source, output).model)
     if as_json:

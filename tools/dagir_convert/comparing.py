@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import dagir
 from dagir.equivalence import Report
 from dagir.equivalence.reproduction import check_folder
 from dagir.equivalence.targets import opened, sides
 from dagir.errors import DagirError, FileError
+from dagir.runtime.capabilities import comparing
+from dagir.support.backend_names import ONNX
 from dagir_convert import sources
 from dagir_convert.console import Output
 from dagir_convert.errors import UsageError
@@ -29,9 +30,9 @@ def compare(
     Two .onnx files have no oracle, and the report says how they are judged.
     """
     if _is_onnx(first) and _is_onnx(second):
-        onnx: Any = dagir.backend("onnx")
+        files = comparing(dagir.backend(ONNX), Report)
         with output.bar(f"verifying {second} against {first}") as progress:
-            return onnx.compare(first.path, second.path, seed=seed, progress=progress), None
+            return files.compare(first.path, second.path, seed=seed, progress=progress), None
     if _is_onnx(first):
         first, second = second, first
     model = load(first, output).model

@@ -16,10 +16,11 @@ from typing import Any
 import dagir
 from dagir.errors import DagirError, FileError
 from dagir.serialization import load as load_dagir
+from dagir.support.backend_names import KERAS, ONNX
 from dagir.support.frameworks import is_keras_layer, is_keras_model, kind
 from dagir_convert.errors import UsageError
 
-MODEL_FILES = {".dagir": "dagir", ".onnx": "onnx", ".keras": "keras", ".h5": "keras"}
+MODEL_FILES = {".dagir": "dagir", ".onnx": ONNX, ".keras": KERAS, ".h5": KERAS}
 
 
 @dataclass(frozen=True)

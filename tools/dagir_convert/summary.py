@@ -9,12 +9,13 @@ from pathlib import Path
 import dagir
 from dagir.ops.call import Call, graphs_of, parameters_of
 from dagir.runtime.backend import FileSummary
+from dagir.support.backend_names import ONNX
 
 
 def summary_of_target(path: Path, model: dagir.Model) -> FileSummary:
     """What was written: an .onnx file says itself what it holds, others hold what the model has."""
     if path.suffix == ".onnx":
-        return dagir.backend("onnx").describe(path)
+        return dagir.backend(ONNX).describe(path)
     return summarize(model)
 
 

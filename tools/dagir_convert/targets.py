@@ -14,11 +14,12 @@ from typing import Any
 import dagir
 from dagir import serialization
 from dagir.errors import FileError
+from dagir.support.backend_names import KERAS, NUMPY, ONNX
 from dagir.support.file_replacement import check_free, put
 from dagir_convert.errors import UsageError
 from dagir_convert.sources import Source
 
-FORMATS = {".onnx": "onnx", ".keras": "keras", ".dagir": "numpy"}
+FORMATS = {".onnx": ONNX, ".keras": KERAS, ".dagir": NUMPY}
 """Suffixes of targets, and the backend that runs such a file."""
 
 
@@ -99,7 +100,7 @@ def write(model: dagir.Model, path: Path, options: Options) -> None:
             disable=tuple(options.disable),
             metadata={"dagir.source": options.source},
         ),
-        ".keras": lambda: dagir.backend("keras").lower(model).save(path),  # type: ignore[attr-defined]
+        ".keras": lambda: dagir.backend(KERAS).lower(model).save(path),  # type: ignore[attr-defined]
         ".dagir": lambda: serialization.save(model, path),
     }
     writers[path.suffix]()
@@ -108,7 +109,7 @@ def write(model: dagir.Model, path: Path, options: Options) -> None:
 def open_file(path: Path, model: dagir.Model) -> dagir.Executable:
     """Something that runs the file itself, with the interface of `model`. Raises FileError, UsageError."""
     if path.suffix == ".dagir":
-        return dagir.lower(serialization.load(path), "numpy")
+        return dagir.lower(serialization.load(path), NUMPY)
     return dagir.backend(FORMATS[path.suffix]).open(path, model)
 
 

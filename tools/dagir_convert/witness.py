@@ -9,6 +9,7 @@ import dagir
 from dagir.equivalence.certifying import WITNESS as NAME
 from dagir.equivalence.certifying import confirmation, of_the_file, require, takes_the_sizes
 from dagir.errors import FileError
+from dagir.support.backend_names import KERAS
 from dagir_convert.errors import UsageError
 from dagir_convert.sources import Loaded
 
@@ -50,7 +51,7 @@ def witness(loaded: Loaded, model: dagir.Model, wanted: bool | None, is_part: bo
     if not wanted and isinstance(original, Path):
         return Witness(missing="--with-keras has it run the file too")
     try:
-        return Witness(dagir.backend("keras").open(original, model))
+        return Witness(dagir.backend(KERAS).open(original, model))
     except FileError as error:
         error.remedy = error.remedy or "leave out --with-keras: dagir reads the file without Keras"
         raise
