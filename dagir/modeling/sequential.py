@@ -18,7 +18,13 @@ from dagir.support.location import current_scope
 
 
 class Sequential(Model):
-    """A stack of layers, built at once if it starts with an input, else at its first call.  keras.Sequential."""
+    """A stack of layers, built at once if it starts with an input, else at its first call.  keras.Sequential.
+
+    layers: the stack, from the bottom; `add` puts one more on it. trainable: whether its weights train.
+
+    >>> dagir.Sequential([dagir.Input((3,)), layers.Dense(2, name="head")], name="net").outputs
+    [<Value head float32[batch, 2]>]
+    """
 
     def __init__(self, layers: Sequence[Any] = (), trainable: bool = True, name: str | None = None) -> None:
         Layer.__init__(self, trainable=True, name=name)
@@ -56,7 +62,7 @@ class Sequential(Model):
             self._close()
 
     def _close(self) -> None:
-        """Call the layers: the graph is the model's own, wherever the model is called, and so are new weights."""
+        """Call the layers. Graph and new weights belong to this model, even if it is built inside another call."""
         assert self._source is not None
         value: Any = self._source
         scope = current_scope.get()

@@ -75,7 +75,7 @@ def call(graph: Graph, inputs: Sequence[Value]) -> tuple[Value, ...]:
 
 
 def graphs_of(graph: Graph) -> Iterator[Graph]:
-    """The graph, and those that it calls, each once."""
+    """The graph and all graphs that it calls, each once."""
     return reached([graph], lambda each: [node.op.graph for node in each.nodes if isinstance(node.op, Call)])
 
 

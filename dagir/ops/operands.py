@@ -77,7 +77,7 @@ def binary(op: Op, x1: Any, x2: Any) -> Value:
 
 
 def reference(operand: Any) -> Value | None:
-    """The value that lends a bare number its dtype; None for a number."""
+    """The operand as a value, whose dtype a plain number takes; None if the operand is a number itself."""
     try:
         return as_value(operand) if not isinstance(operand, (bool, int, float)) else None
     except (TypeError, ValueError):

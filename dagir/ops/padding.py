@@ -26,7 +26,7 @@ __all__ = [
 class Pad(Op):
     """x: t[*s] -> t[s + before + after]; `mode` is constant, reflect, symmetric or edge.  NumPy pad; ONNX Pad-19.
 
-    Negative pads crop, in constant mode, where `value` fills.
+    Negative pads crop. They are for constant mode, where `value` fills.
     """
 
     pads: tuple[tuple[int, int], ...]
@@ -46,7 +46,7 @@ class Pad(Op):
         return (x.with_shape(shape),)
 
     def _check_mirrored(self, x: TensorType) -> None:
-        """Elements are copied from x itself: it must have as many, and there is nothing to crop."""
+        """Raise an error if x has too few elements to copy from, or if a pad is negative."""
         for axis, (pair, size) in enumerate(zip(self.pads, x.shape, strict=True)):
             if min(pair) < 0:
                 raise ArgumentError(f"pads below 0 crop in constant mode only, got {pair} on axis {axis}")
@@ -60,7 +60,14 @@ class Pad(Op):
 
 
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Value:
-    """x grown on each side of each axis, as numpy.pad; where it is filled with a constant, by named sizes too."""
+    """x padded on each side of each axis, as numpy.pad. In constant mode a width may be a named size.
+
+    pad_width: (before, after) for each axis, or one for all. mode: "constant", "reflect", "symmetric" or "edge".
+    constant_values: 0 by default.
+
+    >>> show(ops.pad([1, 2], ((1, 2),)))
+    [0, 1, 2, 0, 0]
+    """
     value = as_value(x)
     if isinstance(pad_width, (int, SymbolicDim)):
         pad_width = ((pad_width, pad_width),) * value.ndim
@@ -80,7 +87,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float |
 
 
 def _pad_named(value: Value, widths: Sequence[Any], filling: float) -> tuple[Value, list[Any]]:
-    """The value with the pads that are named sizes put beside it, and the widths that are left."""
+    """The value after padding by named sizes, and the widths that are left to do."""
     left = [list(pair) for pair in widths]
     constant = Constant(np.asarray(filling, value.dtype.numpy)).value
     for axis, pair in enumerate(widths):

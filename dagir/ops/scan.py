@@ -160,7 +160,7 @@ def trace_step(step: Step, states: Sequence[TensorType], steps: Sequence[TensorT
 
 
 def _captured(inputs: Sequence[Value], outputs: Sequence[Value]) -> list[Value]:
-    """The values from outside that are outputs, or that nodes read which depend on the inputs."""
+    """The outer values that are outputs, or that are read by nodes which depend on the inputs."""
     nodes = reached([value.node for value in outputs if value.node is not None], makers)
     inside: set[Value] = set(inputs)
     captured: dict[Value, None] = {}

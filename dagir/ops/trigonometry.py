@@ -95,17 +95,29 @@ class Arctan2(Binary):
 
 
 def sin(x: Any) -> Value:
-    """Sine, elementwise."""
+    """Sine, elementwise.
+
+    >>> show(ops.sin([0.0, np.pi / 2]))
+    [0.0, 1.0]
+    """
     return unary(Sin(), x)
 
 
 def cos(x: Any) -> Value:
-    """Cosine, elementwise."""
+    """Cosine, elementwise.
+
+    >>> show(ops.cos([0.0, np.pi]))
+    [1.0, -1.0]
+    """
     return unary(Cos(), x)
 
 
 def tan(x: Any) -> Value:
-    """Tangent, elementwise."""
+    """Tangent, elementwise.
+
+    >>> show(ops.tan([0.0, np.pi / 4]))
+    [0.0, 1.0]
+    """
     return unary(Tan(), x)
 
 

@@ -123,7 +123,11 @@ class Kept:
 
 
 class Backend(ABC):
-    """A target. Subclasses set `name` and `rules`, and `pipeline` where passes go before the lowering."""
+    """A target. Subclasses set `name` and `rules`, and `pipeline` where passes go before the lowering.
+
+    >>> isinstance(dagir.backend("numpy"), dagir.Backend)
+    True
+    """
 
     name: str
     rules: Rules[Any]

@@ -49,7 +49,7 @@ def points_of(model: Model | Graph) -> Points:
 def points_after(
     points: Points, pipeline: Pipeline = DEPLOY, disable: Collection[str] = ()
 ) -> tuple[Graph, dict[str, Standing]]:
-    """The graph after a pipeline, and what stands there for each point that still exists."""
+    """The graph after a pipeline, and its value for each point that still exists."""
     with recorded() as steps:
         graph = run(points.graph, pipeline, disable)
     return graph, standing_in(points, graph, steps)

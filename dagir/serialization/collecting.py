@@ -195,7 +195,7 @@ class Collection:
 
 
 def parts_of(layer: Any) -> list[Layer]:
-    """The layers inside a layer: those it tracks, and those in its configuration."""
+    """The layers inside a layer: those that it tracks, and those in its configuration."""
     if not isinstance(layer, Layer):
         return []
     inner = internals.parts_of(layer)

@@ -118,7 +118,7 @@ class Layers:
             self._finish(number, record)
 
     def _class(self, record: LayerRecord, custom: Mapping[str, type[Layer]], names: Set[str]) -> type[Layer] | None:
-        """What makes the layer again from its configuration; None where its graph has to do."""
+        """The class or function that makes the layer from its configuration; None if only its graph is used."""
         if record.kind == "layer":
             if record.class_name not in _BUILT_IN:
                 raise (record.place / "class").error(f"names the unknown layer {shown(record.class_name)}")

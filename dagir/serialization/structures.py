@@ -45,7 +45,7 @@ class Encoder:
         self.values, self.parameters, self.layers, self.tensor = values, parameters, layers, tensor
 
     def lenient(self, structure: Any) -> Any:
-        """A structure in which what cannot be written is marked as lost: the arguments of a call."""
+        """A structure for the arguments of a call: objects that cannot be written are marked as lost."""
         return self.encode(structure, lambda leaf: {"lost": type(leaf).__name__})
 
     def strict(self, structure: Any) -> Any:
