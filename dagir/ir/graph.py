@@ -6,7 +6,7 @@ graph cannot hold a cycle, and the order in which nodes were made is a topologic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, ClassVar, NoReturn, TypeAlias
 
@@ -15,10 +15,11 @@ import numpy as np
 from dagir.errors import ArgumentError, DagirError, InvalidGraph, ShapeError
 from dagir.ir import arrays, diagnostics
 from dagir.ir.dims import SymbolicDim
+from dagir.ir.nest import Rows
 from dagir.ir.op import Immutable, Op, Types, snake_case
 from dagir.ir.operators import Arithmetic
 from dagir.ir.traversal import walk_back
-from dagir.ir.types import Array, DType, Equation, TensorType, take_equations, type_of
+from dagir.ir.types import Array, DType, Equation, Numbers, TensorType, take_equations, type_of
 from dagir.ir.weight_snapshot import snapshot_of
 from dagir.support import frameworks
 from dagir.support.location import LayerCall, Location, caller, current_scope
@@ -32,7 +33,9 @@ __all__ = [
     "Initializer",
     "Node",
     "Op",
+    "Operand",
     "Parameter",
+    "Structure",
     "Types",
     "Value",
     "apply",
@@ -312,7 +315,8 @@ class Node(Immutable):
         return f"<Node {self.told_as()}>"
 
 
-Operand: TypeAlias = Value | Parameter | Constant
+Operand: TypeAlias = "Value | Parameter | Constant | Numbers"  # what an op takes
+Structure: TypeAlias = "Operand | Rows[Structure] | Mapping[str, Structure] | None"  # what a layer takes
 _NUMBERS = (bool, int, float, np.ndarray, np.generic, list, tuple)
 
 

@@ -20,7 +20,7 @@ def signature(function: Any) -> inspect.Signature:
     return inspect.signature(function)
 
 
-def bound_arguments(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def bound_arguments(call: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
     """What the parameters of a method get, by name, in order, defaults included; `training` where it takes it."""
     parameters = signature(call).parameters
     given = kwargs if "training" in parameters else {key: part for key, part in kwargs.items() if key != "training"}
@@ -59,7 +59,7 @@ def takes(cls: type, name: str) -> bool:
     return others or name in defaults
 
 
-def bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def bind(cls: type, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
     """The arguments of a constructor by name, defaults included. Raises ArgumentError that lists them."""
     defaults, needed, others = _by_name(cls)
     if not args and kwargs.keys() >= needed and (others or kwargs.keys() <= defaults.keys()):

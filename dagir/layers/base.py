@@ -9,11 +9,12 @@ import numpy as np
 
 from dagir import initializers
 from dagir.errors import ArgumentError, DagirError, DTypeError
-from dagir.ir.graph import Parameter, Value, as_value, snake_case
+from dagir.ir.graph import Parameter, Structure, Value, as_value, snake_case
 from dagir.ir.naming import auto_name
 from dagir.ir.nest import flatten, map_structure
 from dagir.ir.types import DType, TensorType
 from dagir.layers import services
+from dagir.layers.argument_types import BuildShape, InitializerLike, LayerDType, Regularizer
 from dagir.layers.arguments import bind, dtype_of, signature, takes_alone, unknown_argument
 from dagir.layers.checking import alone, building, check_call, check_inputs, checked, is_own, refuse_training
 from dagir.layers.masks import attach_masks, given_masks
@@ -56,9 +57,9 @@ class Layer:
     def __init__(
         self,
         *,
-        activity_regularizer: Any = None,
+        activity_regularizer: Regularizer | None = None,
         trainable: bool = True,
-        dtype: Any = None,
+        dtype: LayerDType | None = None,
         autocast: bool = True,
         name: str | None = None,
         **unknown: Any,
@@ -99,8 +100,8 @@ class Layer:
     def add_weight(
         self,
         shape: Sequence[int | None] = (),
-        initializer: Any = None,
-        dtype: Any = None,
+        initializer: InitializerLike | None = None,
+        dtype: LayerDType | None = None,
         trainable: bool = True,
         name: str | None = None,
         **ignored: Any,
@@ -250,10 +251,10 @@ class Layer:
         self._calls.append(call)
         return call.outputs
 
-    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _trace(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         return self.call(*args, **self._context(args, kwargs))
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: Structure) -> None:
         """Raise DTypeError where a floating layer gets bools or integers; layers that take them override this."""
         for value in flatten(inputs):
             if isinstance(value, Value) and self._weights and value.dtype.is_float and value.dtype is not self.dtype:
@@ -262,7 +263,7 @@ class Layer:
                     remedy=f"cast the input with ops.cast, or make the layer with dtype={str(value.dtype)!r}",
                 )
 
-    def _build_once(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _build_once(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         if self.built:
             return
         scope = current_scope.get()
@@ -277,7 +278,7 @@ class Layer:
         first = next((leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)), None)
         self._built_for = (first.type if first is not None else None, caller())
 
-    def _shapes_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _shapes_of(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
         """What `build` is given for a call, by the names that Keras has for it: "inputs_shape"."""
         call = signature(type(self).call)
         alone = takes_alone(type(self).call)
@@ -298,7 +299,7 @@ class Layer:
         else:
             self.build(**{name: shapes[name] for name in wanted if name in shapes})
 
-    def _build_inner(self, layer: Layer, input_shape: Any) -> None:
+    def _build_inner(self, layer: Layer, input_shape: BuildShape) -> None:
         """Make the weights of a layer inside this one, in `build`: what Keras's `self.inner.build(shape)` is here."""
         if not layer.built:
             layer._path = f"{self._path}/{layer.name}"
@@ -310,7 +311,7 @@ class Layer:
         """The function whose parameters the arguments of a call are bound to."""
         return type(self).call
 
-    def _context(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _context(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
         context = {**kwargs, **given_masks(self, args, kwargs)}
         if "training" not in signature(self._called()).parameters:
             context.pop("training", None)
@@ -320,7 +321,7 @@ class Layer:
         value = as_value(output)
         return identity(value) if value.node is None or any(value is known for known in inputs) else value
 
-    def _attach_masks(self, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+    def _attach_masks(self, args: tuple[object, ...], kwargs: dict[str, object], outputs: Structure) -> None:
         attach_masks(self, args, kwargs, outputs)
 
     def _explain(self, error: DagirError, call: LayerCall) -> DagirError:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
-from dagir.ir.graph import Value, as_value
+from dagir.ir.graph import Structure, Value, as_value
 from dagir.ir.types import Array, DType
+from dagir.layers.argument_types import LayerDType, LayerOptions
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.support import limits
@@ -69,14 +70,18 @@ class CategoryEncoding(Layer):
     """Integer ids as one-hot or multi-hot vectors, or as counts.  keras.layers.CategoryEncoding."""
 
     def __init__(
-        self, num_tokens: int | None = None, output_mode: str = "multi_hot", sparse: bool = False, **kwargs: Any
+        self,
+        num_tokens: int | None = None,
+        output_mode: str = "multi_hot",
+        sparse: bool = False,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.num_tokens = positive_int("CategoryEncoding", "num_tokens", num_tokens)
         self.output_mode = checked_mode("CategoryEncoding", output_mode, ("multi_hot", "one_hot", "count"))
         refuse_sparse("CategoryEncoding", sparse)
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: Structure) -> None:
         """Only integers are ids."""
         if isinstance(inputs, Value) and not inputs.dtype.is_integer:
             raise DTypeError(f"CategoryEncoding takes integer ids, got {inputs.dtype}", remedy="cast with ops.cast")
@@ -104,7 +109,7 @@ class Discretization(Layer):
         epsilon: float = 0.01,
         output_mode: str = "int",
         sparse: bool = False,
-        dtype: Any = None,
+        dtype: LayerDType | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
@@ -117,7 +122,7 @@ class Discretization(Layer):
         refuse_sparse("Discretization", sparse)
         self.bin_boundaries: list[float] | None = None if bin_boundaries is None else _rising(bin_boundaries)
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: Structure) -> None:
         """Any numbers are taken."""
 
     def call(self, inputs: Value) -> Value:

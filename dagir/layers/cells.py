@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -14,6 +14,16 @@ from dagir.ir.graph import Initializer, Op, Value
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array, DType
 from dagir.layers import activation as activations
+from dagir.layers.argument_types import (
+    ActivationLike,
+    BatchSize,
+    CellOptions,
+    Constraint,
+    InitializerLike,
+    LayerOptions,
+    Regularizer,
+    State,
+)
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.ops.rnn import ACTIVATIONS
@@ -47,7 +57,7 @@ class _Cell(Layer):
         )
         self.seed = own["seed"]
 
-    def _configure_gates(self, recurrent_activation: Any) -> None:
+    def _configure_gates(self, recurrent_activation: ActivationLike | None) -> None:
         """Check and keep the arguments of the cells that have gates."""
         self.recurrent_activation = activations.get(recurrent_activation)
         self._recurrent_activation_name = _name(recurrent_activation)
@@ -62,7 +72,7 @@ class _Cell(Layer):
         """The size of the output."""
         return self.units
 
-    def get_initial_state(self, batch_size: Any = None) -> list[Value]:
+    def get_initial_state(self, batch_size: BatchSize | None = None) -> list[Value]:
         """Zeros [batch_size, units] for each state."""
         return [ops.zeros((batch_size, size), self.dtype) for size in flatten(self.state_size)]
 
@@ -100,7 +110,7 @@ class _Cell(Layer):
     def _projected(self, inputs: Value, bias: Any) -> Value:
         return ops.linear(inputs, self.kernel, bias)
 
-    def _states(self, states: Any, count: int) -> list[Value]:
+    def _states(self, states: State, count: int) -> list[Value]:
         given = flatten(states)
         if len(given) != count:
             raise ArgumentError(
@@ -121,23 +131,23 @@ class LSTMCell(_Cell):
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
         unit_forget_bias: bool = True,
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_regularizer: Regularizer | None = None,
+        recurrent_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        recurrent_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[CellOptions],
     ) -> None:
         arguments = locals()
         super().__init__(**_without_implementation(kwargs))
@@ -156,7 +166,7 @@ class LSTMCell(_Cell):
     def _op(self, activation: str, recurrent_activation: str, fields: dict[str, Any]) -> Op:
         return ops.LSTM(activation, **fields, recurrent_activation=recurrent_activation)
 
-    def call(self, inputs: Value, states: Any, training: Any = None) -> Any:
+    def call(self, inputs: Value, states: State, training: bool | None = None) -> Any:
         """x: f[n, i], states: h, c: f[n, units] -> h, [h, c]."""
         h, c = self._states(states, 2)
         xw = self._projected(inputs, self.bias)
@@ -174,23 +184,23 @@ class GRUCell(_Cell):
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        recurrent_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        recurrent_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         reset_after: bool = True,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[CellOptions],
     ) -> None:
         arguments = locals()
         super().__init__(**_without_implementation(kwargs))
@@ -204,7 +214,7 @@ class GRUCell(_Cell):
     def _op(self, activation: str, recurrent_activation: str, fields: dict[str, Any]) -> Op:
         return ops.GRU(activation, **fields, recurrent_activation=recurrent_activation, reset_after=self.reset_after)
 
-    def call(self, inputs: Value, states: Any, training: Any = None) -> Any:
+    def call(self, inputs: Value, states: State, training: bool | None = None) -> Any:
         """x: f[n, i], states: h: f[n, units], or a list of it -> h, and h as `states` was given."""
         (h,) = self._states(states, 1)
         both = self.bias is not None and self.reset_after
@@ -222,21 +232,21 @@ class SimpleRNNCell(_Cell):
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
+        activation: ActivationLike = "tanh",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        recurrent_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        recurrent_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[CellOptions],
     ) -> None:
         arguments = locals()
         super().__init__(**_without_implementation(kwargs))
@@ -245,7 +255,7 @@ class SimpleRNNCell(_Cell):
     def _op(self, activation: str, recurrent_activation: str, fields: dict[str, Any]) -> Op:
         return ops.SimpleRNN(activation, **fields)
 
-    def call(self, sequence: Value, states: Any, training: Any = None) -> Any:
+    def call(self, sequence: Value, states: State, training: bool | None = None) -> Any:
         """x: f[n, i], states: h: f[n, units], or a list of it -> h, and h as `states` was given."""
         (h,) = self._states(states, 1)
         h, new = simple_rnn_step(self._projected(sequence, self.bias), h, self.recurrent_kernel.value, self.activation)
@@ -255,7 +265,7 @@ class SimpleRNNCell(_Cell):
 class StackedRNNCells(Layer):
     """Cells on top of each other, as one cell: each takes what the one below gives.  keras.layers.StackedRNNCells."""
 
-    def __init__(self, cells: Sequence[Layer], **kwargs: Any) -> None:
+    def __init__(self, cells: Sequence[Layer], **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         for cell in cells:
             check_cell(cell)
@@ -271,7 +281,7 @@ class StackedRNNCells(Layer):
         """The size of what the last cell gives out."""
         return output_size(self.cells[-1])
 
-    def get_initial_state(self, batch_size: Any = None) -> list[Any]:
+    def get_initial_state(self, batch_size: BatchSize | None = None) -> list[Any]:
         """The initial states of each cell."""
         return [initial_states(cell, batch_size) for cell in self.cells]
 
@@ -281,7 +291,7 @@ class StackedRNNCells(Layer):
             self._build_inner(cell, input_shape)
             input_shape = (input_shape[0], output_size(cell))
 
-    def call(self, inputs: Value, states: Any, training: Any = None) -> Any:
+    def call(self, inputs: Value, states: State, training: bool | None = None) -> Any:
         """x: f[n, i], states: those of each cell -> the output of the last cell, the new states of each."""
         new = []
         for cell, own in zip(self.cells, states, strict=True):
@@ -318,24 +328,25 @@ def initial_states(cell: Any, batch: Any) -> list[Any]:
     return list(found) if isinstance(found, (list, tuple)) else [found]
 
 
-def share(kind: str, name: str, number: Any) -> float:
+def share(kind: str, name: str, number: object) -> float:
     """A number, moved into 0 to 1. Raises ArgumentError."""
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise ArgumentError(f"{kind} takes a number from 0 to 1 for {name}, got {number!r}")
     return min(1.0, max(0.0, float(number)))
 
 
-def _name(activation: Any) -> str | None:
+def _name(activation: object) -> str | None:
     name = "linear" if activation is None else activations.name_of(activation)
     return name if name in ACTIVATIONS else None
 
 
-def _without_implementation(kwargs: dict[str, Any]) -> dict[str, Any]:
+def _without_implementation(kwargs: CellOptions) -> LayerOptions:
     """Keras's argument says how to compute, not what."""
-    return {key: value for key, value in kwargs.items() if key != "implementation"}
+    kwargs.pop("implementation", None)
+    return kwargs
 
 
-def forgetting(units: int, initializer: Any) -> Initializer:
+def forgetting(units: int, initializer: InitializerLike) -> Initializer:
     """The forget gate's bias begins at one, so that the cell remembers."""
     make = initializers.get(initializer)
 

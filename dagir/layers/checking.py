@@ -124,7 +124,7 @@ def _is(wanted: str, value: Any) -> bool:
 # ---- the call
 
 
-def check_inputs(cls: type, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def check_inputs(cls: type, name: str, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> None:
     """Raise ArgumentError unless what a layer is called on is what its `call` takes: one value, or a list of them."""
     leaves = flatten([args, kwargs])
     if not any(isinstance(leaf, Value) for leaf in leaves):
@@ -150,7 +150,7 @@ def _takes_one(cls: Any) -> bool:
     return len(parameters) > 1 and parameters[1].annotation in ("Value", Value)
 
 
-def _not_values(name: str, args: tuple[Any, ...], leaves: Sequence[Any]) -> DagirError:
+def _not_values(name: str, args: tuple[object, ...], leaves: Sequence[Any]) -> DagirError:
     found = next((leaf for leaf in leaves if framework_of(leaf) is not None), None)
     if found is not None:
         given, remedy = kind(found), remedy_for(found)
@@ -159,13 +159,13 @@ def _not_values(name: str, args: tuple[Any, ...], leaves: Sequence[Any]) -> Dagi
     return ArgumentError(f"layer {name!r} was called on {given}; a layer takes values of the graph", remedy=remedy)
 
 
-def _given(thing: Any) -> str:
+def _given(thing: object) -> str:
     if isinstance(thing, (list, tuple, dict)) and not thing:
         return f"an empty {type(thing).__name__}"
     return "None" if thing is None else type(thing).__name__
 
 
-def check_call(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def check_call(layer: Any, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> None:
     """Raise ArgumentError where `call` of a layer does not take these arguments."""
     call = signature(type(layer).call)
     try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 from dagir import ops
 from dagir.ir.graph import Value
+from dagir.layers.argument_types import BoxOptions, Factor, ImageOptions, Range
 from dagir.layers.augmentation import Augmentation, FloatAugmentation
 
 __all__ = [
@@ -28,11 +29,11 @@ class Solarization(Augmentation):
 
     def __init__(
         self,
-        addition_factor: Any = 0.0,
-        threshold_factor: Any = 0.0,
-        value_range: Any = (0, 255),
+        addition_factor: Factor = 0.0,
+        threshold_factor: Factor = 0.0,
+        value_range: Range = (0, 255),
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ImageOptions],
     ) -> None:
         super().__init__(**kwargs)
 
@@ -40,14 +41,18 @@ class Solarization(Augmentation):
 class RandomBrightness(FloatAugmentation):
     """Makes images lighter or darker.  keras.layers.RandomBrightness."""
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, factor: Factor, value_range: Range = (0, 255), seed: int | None = None, **kwargs: Unpack[ImageOptions]
+    ) -> None:
         super().__init__(**kwargs)
 
 
 class RandomContrast(FloatAugmentation):
     """Changes the contrast of images.  keras.layers.RandomContrast."""
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, factor: Factor, value_range: Range = (0, 255), seed: int | None = None, **kwargs: Unpack[ImageOptions]
+    ) -> None:
         super().__init__(**kwargs)
 
 
@@ -56,11 +61,11 @@ class RandomColorDegeneration(FloatAugmentation):
 
     def __init__(
         self,
-        factor: Any,
-        value_range: Any = (0, 255),
+        factor: Factor,
+        value_range: Range = (0, 255),
         data_format: str | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -70,14 +75,14 @@ class RandomColorJitter(FloatAugmentation):
 
     def __init__(
         self,
-        value_range: Any = (0, 255),
-        brightness_factor: Any = None,
-        contrast_factor: Any = None,
-        saturation_factor: Any = None,
-        hue_factor: Any = None,
+        value_range: Range = (0, 255),
+        brightness_factor: Factor | None = None,
+        contrast_factor: Factor | None = None,
+        saturation_factor: Factor | None = None,
+        hue_factor: Factor | None = None,
         seed: int | None = None,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -87,11 +92,11 @@ class RandomHue(FloatAugmentation):
 
     def __init__(
         self,
-        factor: Any,
-        value_range: Any = (0, 255),
+        factor: Factor,
+        value_range: Range = (0, 255),
         data_format: str | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -101,11 +106,11 @@ class RandomSaturation(FloatAugmentation):
 
     def __init__(
         self,
-        factor: Any,
-        value_range: Any = (0, 255),
+        factor: Factor,
+        value_range: Range = (0, 255),
         data_format: str | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -115,11 +120,11 @@ class RandomInvert(FloatAugmentation):
 
     def __init__(
         self,
-        factor: Any = 1.0,
-        value_range: Any = (0, 255),
+        factor: Factor = 1.0,
+        value_range: Range = (0, 255),
         seed: int | None = None,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -129,11 +134,11 @@ class RandomPosterization(FloatAugmentation):
 
     def __init__(
         self,
-        factor: Any,
-        value_range: Any = (0, 255),
+        factor: Factor,
+        value_range: Range = (0, 255),
         data_format: str | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -142,7 +147,11 @@ class MixUp(FloatAugmentation):
     """Blends images with others of the batch.  keras.layers.MixUp."""
 
     def __init__(
-        self, alpha: Any = 0.2, data_format: str | None = None, seed: int | None = None, **kwargs: Any
+        self,
+        alpha: Factor = 0.2,
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -151,11 +160,15 @@ class RandomGrayscale(Augmentation):
     """Makes images grey.  keras.layers.RandomGrayscale."""
 
     def __init__(
-        self, factor: Any = 0.5, data_format: str | None = None, seed: int | None = None, **kwargs: Any
+        self,
+        factor: Factor = 0.5,
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
-    def call(self, data: Value, training: Any = None) -> Value:
+    def call(self, data: Value, training: bool | None = None) -> Value:
         """x: number[n, h, w, c] -> the same values and dtype."""
         self.spatial_axes(data)
         return ops.identity(ops.cast(data, self.dtype) if data.dtype.is_float else data)

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
-from dagir.ir.graph import Value
+from dagir.ir.graph import Structure, Value
 from dagir.ir.naming import auto_name
 from dagir.ir.types import DType, TensorType, shape_from_user
 from dagir.layers import activation as activations
+from dagir.layers.argument_types import (
+    ActivationLike,
+    BatchSize,
+    Constraint,
+    InitializerLike,
+    LayerDType,
+    LayerOptions,
+    Mask,
+    NameAndDType,
+    Regularizer,
+)
 from dagir.layers.arguments import dtype_of, not_taken, unknown_argument
 from dagir.layers.base import Layer
 from dagir.support.location import LayerCall, caller
@@ -31,8 +42,8 @@ class InputLayer(Layer):
     def __init__(
         self,
         shape: Sequence[Any] | None = None,
-        batch_size: Any = None,
-        dtype: Any = None,
+        batch_size: BatchSize | None = None,
+        dtype: LayerDType | None = None,
         sparse: bool | None = None,
         ragged: bool | None = None,
         batch_shape: Sequence[Any] | None = None,
@@ -87,8 +98,8 @@ def _after_batch(shape: Sequence[Any] | None, name: str) -> tuple[Any, ...]:
 
 def Input(  # noqa: N802  # Keras's name
     shape: Sequence[Any] | None = None,
-    batch_size: Any = None,
-    dtype: Any = None,
+    batch_size: BatchSize | None = None,
+    dtype: LayerDType | None = None,
     sparse: bool | None = None,
     ragged: bool | None = None,
     batch_shape: Sequence[Any] | None = None,
@@ -112,7 +123,7 @@ def Input(  # noqa: N802  # Keras's name
     return value
 
 
-def positive_int(layer: str, name: str, number: Any) -> int:
+def positive_int(layer: str, name: str, number: object) -> int:
     """`number` if it is an int above 0. Raises ArgumentError that names the argument."""
     if isinstance(number, bool) or not isinstance(number, int) or number <= 0:
         raise ArgumentError(f"{layer} takes a positive int for {name}, got {number!r}")
@@ -127,19 +138,19 @@ class Dense(Layer):
     def __init__(
         self,
         units: int,
-        activation: Any = None,
+        activation: ActivationLike | None = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         lora_rank: None = None,
         lora_alpha: None = None,
         quantization_config: None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[NameAndDType],
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         not_taken(self, lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config)
@@ -165,7 +176,7 @@ class Identity(Layer):
 
     supports_masking = True
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
 
     def call(self, inputs: Value) -> Value:
@@ -182,15 +193,15 @@ class Embedding(Layer):
         self,
         input_dim: int,
         output_dim: int,
-        embeddings_initializer: Any = "uniform",
-        embeddings_regularizer: Any = None,
-        embeddings_constraint: Any = None,
+        embeddings_initializer: InitializerLike = "uniform",
+        embeddings_regularizer: Regularizer | None = None,
+        embeddings_constraint: Constraint | None = None,
         mask_zero: bool = False,
         weights: Any = None,
         lora_rank: None = None,
         lora_alpha: None = None,
         quantization_config: None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         not_taken(self, lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config)
@@ -207,7 +218,7 @@ class Embedding(Layer):
         if self.initial_weights is not None:
             self.set_weights(self.initial_weights)
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: Structure) -> None:
         """Only integers are ids."""
         if isinstance(inputs, Value) and not inputs.dtype.is_integer and not self.takes_floats:
             raise DTypeError(
@@ -220,7 +231,7 @@ class Embedding(Layer):
         ids = ops.cast(inputs, "int32") if inputs.dtype.is_float else inputs
         return ops.embedding(ids, self.embeddings)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Value, mask: Mask = None) -> Value | None:
         """ids != 0, where mask_zero."""
         return ops.not_equal(inputs, 0) if self.mask_zero else None
 
@@ -236,13 +247,13 @@ class ReversibleEmbedding(Embedding):
         input_dim: int,
         output_dim: int,
         tie_weights: bool = True,
-        embeddings_initializer: Any = "uniform",
-        embeddings_regularizer: Any = None,
-        embeddings_constraint: Any = None,
+        embeddings_initializer: InitializerLike = "uniform",
+        embeddings_regularizer: Regularizer | None = None,
+        embeddings_constraint: Constraint | None = None,
         mask_zero: bool = False,
         reverse_dtype: Any = None,
         logit_soft_cap: float | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(input_dim, output_dim, embeddings_initializer, mask_zero=mask_zero, **kwargs)
         self.tie_weights, self.logit_soft_cap = bool(tie_weights), logit_soft_cap
@@ -255,7 +266,7 @@ class ReversibleEmbedding(Embedding):
             shape = (self.output_dim, self.input_dim)
             self.reverse_embeddings = self.add_weight(shape, self.embeddings_initializer, name="reverse_embeddings")
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: Structure) -> None:
         """`call` decides: ids one way, features the other."""
 
     def call(self, inputs: Value, reverse: bool = False) -> Value:
@@ -276,5 +287,5 @@ class ReversibleEmbedding(Embedding):
             return logits
         return ops.tanh(logits / self.logit_soft_cap) * self.logit_soft_cap
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+    def compute_mask(self, inputs: Structure, mask: Mask = None) -> None:
         """None: `call` knows which way it goes, and sets the mask."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dagir.ir.graph import Parameter, Value
+from dagir.ir.graph import Parameter, Structure, Value
 from dagir.ir.nest import flatten, map_structure
 from dagir.layers.arguments import bound_arguments, signature
 from dagir.support.location import current_scope
@@ -43,7 +43,7 @@ def _set_running(whether: bool) -> Iterator[None]:
         _running.reset(token)
 
 
-def _keeps_written(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _keeps_written(layer: Layer, args: tuple[object, ...], kwargs: dict[str, object]) -> bool:
     """Whether a functional Keras model keeps, for this call, the mask from when it was written.
 
     It does so for layer(x), where `call` takes a mask; in any other call the layer looks at its inputs as it runs, from
@@ -56,7 +56,7 @@ def _keeps_written(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     return written and single and "mask" in signature(layer._called()).parameters
 
 
-def given_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def given_masks(layer: Layer, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
     """The masks that a call takes, and gets although it was not given them, by the rule of Keras's Layer.__call__.
 
     Where one argument alone holds tensors its masks are `mask`; where several do, those of each are `<argument>_mask`,
@@ -88,7 +88,7 @@ def _is_tensor_argument(part: Any) -> bool:
     return nested and all(leaf is None or isinstance(leaf, (Value, Parameter, np.ndarray)) for leaf in flatten(part))
 
 
-def attach_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+def attach_masks(layer: Layer, args: tuple[object, ...], kwargs: dict[str, object], outputs: Structure) -> None:
     """Give the outputs of a call their masks: from the mask of the call, or else that of the first argument."""
     inputs = args[0] if args else _first(layer._called(), kwargs)
     mask = carried = kwargs.get("mask")
@@ -107,7 +107,7 @@ def attach_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], ou
             value.attach_mask(found, other, taken=other is None)
 
 
-def _first(call: Any, kwargs: dict[str, Any]) -> Any:
+def _first(call: Any, kwargs: dict[str, object]) -> Any:
     """What the first parameter gets; the first that is given, for a call that names none of them."""
     named = (kwargs[name] for name in signature(call).parameters if name in kwargs)
     return next(named, next(iter(kwargs.values())))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Value
+from dagir.ir.graph import Structure, Value
+from dagir.layers.argument_types import LayerOptions, Mask
 from dagir.layers.base import Layer
 
 __all__ = [
@@ -39,7 +40,7 @@ class _Merge(Layer):
 
     supports_masking = True
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
 
     def call(self, inputs: Sequence[Value]) -> Value:
@@ -54,7 +55,7 @@ class _Merge(Layer):
     def _merge(self, values: list[Value]) -> Value:
         raise NotImplementedError
 
-    def _listed(self, inputs: Any, count: int | None = None) -> list[Value]:
+    def _listed(self, inputs: Structure, count: int | None = None) -> list[Value]:
         name = type(self).__name__
         if not isinstance(inputs, (list, tuple)):
             raise ArgumentError(f"{name} takes a list of values, got one", remedy=f"call it as {name}()([a, b])")
@@ -70,11 +71,12 @@ class _Merge(Layer):
                 remedy="the first axis is the batch: make it equal, or broadcast with ops",
             )
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Sequence[Value], mask: Mask = None) -> Value | None:
         """Unmasked where any input is; none where an input has no mask."""
         if not isinstance(mask, (list, tuple)) or any(each is None for each in mask):
             return None
-        return reduce(ops.logical_or, mask)
+        joined: Value = reduce(ops.logical_or, mask)
+        return joined
 
 
 def _with_rank(value: Value, rank: int) -> Value:
@@ -88,15 +90,14 @@ def _spread(mask: Value | None, value: Value) -> Value | None:
     return None if mask is None else ops.expand_dims(mask, -1)
 
 
-def _merged_within_masks(function: Callable[[Any, Any], Value], values: list[Value]) -> Value:
+def _merged_within_masks(function: Callable[[Value, Value], Value], values: list[Value]) -> Value:
     """Masked elements do not count: where one of two is masked, the other is the result."""
     merged, merged_mask = values[0], _spread(values[0].carried_mask, values[0])
     for value in values[1:]:
         mask = _spread(value.carried_mask, value)
         operand = value if mask is None else ops.where(mask, value, merged)
         kept = merged if merged_mask is None else ops.where(merged_mask, merged, operand)
-        both = mask is not None and merged_mask is not None
-        merged_mask = ops.logical_or(merged_mask, mask) if both else None
+        merged_mask = None if mask is None or merged_mask is None else ops.logical_or(merged_mask, mask)
         merged = function(kept, operand)
     return merged
 
@@ -152,7 +153,7 @@ class Minimum(_Merge):
 class Concatenate(_Merge):
     """The values joined along an axis.  keras.layers.Concatenate."""
 
-    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+    def __init__(self, axis: int = -1, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         if isinstance(axis, bool) or not isinstance(axis, int):
             raise ArgumentError(f"Concatenate takes an int for axis, got {axis!r}")
@@ -162,7 +163,7 @@ class Concatenate(_Merge):
         """xs: t[*a, n_i, *c]* -> t[*a, sum of n_i, *c]."""
         return ops.concatenate(self._listed(inputs), self.axis)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Sequence[Value], mask: Mask = None) -> Value | None:
         """The masks joined, values without one all unmasked; a step counts where any of its channels does."""
         if not isinstance(mask, (list, tuple)) or all(each is None for each in mask):
             return None
@@ -185,7 +186,7 @@ def _full_mask(value: Value, mask: Value | None) -> Value:
 class Dot(_Merge):
     """Products summed along an axis of each, batch by batch; cosines with normalize.  keras.layers.Dot."""
 
-    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         pair = (axes, axes) if isinstance(axes, int) else axes
         whole = isinstance(pair, (list, tuple)) and len(pair) == 2
@@ -219,7 +220,7 @@ class Dot(_Merge):
             )
         return found
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+    def compute_mask(self, inputs: Structure, mask: Mask = None) -> None:
         """None."""
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from dagir import initializers, ops
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Initializer, Parameter, Value, apply, as_value
+from dagir.ir.graph import Initializer, Parameter, Structure, Value, apply, as_value
 from dagir.ir.types import Array, DType, normalize_axis
+from dagir.layers.argument_types import Constraint, InitializerLike, LayerOptions, Regularizer
 from dagir.layers.base import Layer
 
 __all__ = [
@@ -29,7 +30,7 @@ def _epsilon(layer: str, epsilon: Any) -> float:
     return float(epsilon)
 
 
-def _root_of(initializer: Any) -> Initializer:
+def _root_of(initializer: InitializerLike) -> Initializer:
     """The deviation that belongs to an initial variance."""
     make = initializers.get(initializer)
 
@@ -57,19 +58,19 @@ class BatchNormalization(Layer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        moving_mean_initializer: Any = "zeros",
-        moving_variance_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        beta_constraint: Any = None,
-        gamma_constraint: Any = None,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        moving_mean_initializer: InitializerLike = "zeros",
+        moving_variance_initializer: InitializerLike = "ones",
+        beta_regularizer: Regularizer | None = None,
+        gamma_regularizer: Regularizer | None = None,
+        beta_constraint: Constraint | None = None,
+        gamma_constraint: Constraint | None = None,
         renorm: bool = False,
         renorm_clipping: Any = None,
         renorm_momentum: float = 0.99,
         synchronized: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         if isinstance(axis, bool) or not isinstance(axis, int):
@@ -86,7 +87,7 @@ class BatchNormalization(Layer):
         self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma") if self.scale else None
         self.beta = self.add_weight(shape, self.beta_initializer, name="beta") if self.center else None
 
-        def statistic(name: str, initializer: Any) -> Parameter:
+        def statistic(name: str, initializer: InitializerLike) -> Parameter:
             return self.add_weight(shape, initializer, trainable=False, name=name)
 
         self.moving_mean = statistic("moving_mean", self.moving_mean_initializer)
@@ -97,7 +98,7 @@ class BatchNormalization(Layer):
             statistic("renorm_mean", self.moving_mean_initializer)
             statistic("renorm_stddev", deviation)
 
-    def call(self, inputs: Value, training: Any = None, mask: Any = None) -> Value:
+    def call(self, inputs: Value, training: bool | None = None, mask: Structure | None = None) -> Value:
         """x: f[*s] -> f[*s]; a mask matters to the statistics of training alone."""
         values = [
             None if weight is None else as_value(weight)
@@ -126,14 +127,14 @@ class LayerNormalization(Layer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        beta_constraint: Any = None,
-        gamma_constraint: Any = None,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        beta_regularizer: Regularizer | None = None,
+        gamma_regularizer: Regularizer | None = None,
+        beta_constraint: Constraint | None = None,
+        gamma_constraint: Constraint | None = None,
         rms_scaling: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.axis = sorted(_axes("LayerNormalization", axis))
@@ -152,7 +153,7 @@ class LayerNormalization(Layer):
         """x: f[*s] -> f[*s]."""
         axes = tuple(sorted(normalize_axis(axis, inputs.ndim) for axis in self.axis))
         gamma, beta = (_in_order(weight, inputs, axes) for weight in (self.gamma, self.beta))
-        if not self.rms_scaling:
+        if not self.rms_scaling or gamma is None:
             return ops.layer_normalization(inputs, gamma, beta, axes, self.epsilon)
         # Keras's name says root mean square; what it divides by is the deviation, and the mean stays
         shape = [size if axis in axes else 1 for axis, size in enumerate(inputs.type.shape)]
@@ -183,13 +184,13 @@ class GroupNormalization(Layer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        beta_constraint: Any = None,
-        gamma_constraint: Any = None,
-        **kwargs: Any,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        beta_regularizer: Regularizer | None = None,
+        gamma_regularizer: Regularizer | None = None,
+        beta_constraint: Constraint | None = None,
+        gamma_constraint: Constraint | None = None,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         if isinstance(groups, bool) or not isinstance(groups, int) or (groups <= 0 and groups != -1):
@@ -215,7 +216,7 @@ class GroupNormalization(Layer):
 class RMSNormalization(Layer):
     """x over its root mean square along `axis`, times scale.  keras.layers.RMSNormalization."""
 
-    def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
+    def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.axis = sorted(_axes("RMSNormalization", axis))
         self.epsilon = _epsilon("RMSNormalization", epsilon)
@@ -239,7 +240,7 @@ class UnitNormalization(Layer):
 
     supports_masking = True
 
-    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.axis = _axes("UnitNormalization", axis)
 

@@ -25,7 +25,7 @@ def are_plain(args: Iterable[Any]) -> bool:
 
 
 def plain_arguments(
-    init: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    init: Any, args: tuple[object, ...], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What a constructor is given, with Python's numbers in place of NumPy's; arrays of numbers that are data stay."""
     names = list(signature(init).parameters)[1 : len(args) + 1]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Value, as_value
+from dagir.ir.graph import Structure, Value, as_value
 from dagir.ir.types import Array, DType, normalize_axis
+from dagir.layers.argument_types import Factor, LayerOptions
 from dagir.layers.base import Layer
 
 __all__ = [
@@ -26,7 +27,7 @@ class Rescaling(Layer):
 
     supports_masking = True
 
-    def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
+    def __init__(self, scale: Factor, offset: Any = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.scale, self.offset = (_numbers("Rescaling", *pair) for pair in (("scale", scale), ("offset", offset)))
 
@@ -60,7 +61,7 @@ class Normalization(Layer):
         mean: Any = None,
         variance: Any = None,
         invert: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.axis: tuple[int, ...] = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
@@ -93,7 +94,7 @@ class Normalization(Layer):
         self.variance = self.add_weight(sizes, "ones", trainable=False, name="variance")
         self.count = self.add_weight((), "zeros", dtype=DType.INT64, trainable=False, name="count")
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: Structure) -> None:
         """Any dtype is taken, and cast."""
 
     def call(self, inputs: Value) -> Value:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Op, Value, apply
+from dagir.layers.argument_types import LayerDType, LayerOptions
 from dagir.layers.base import Layer
 
 __all__ = [
@@ -22,7 +23,7 @@ __all__ = [
 ]
 
 
-def _share(layer: str, name: str, number: Any) -> float:
+def _share(layer: str, name: str, number: object) -> float:
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= 1:
         raise ArgumentError(f"{layer} takes a number from 0 to 1 for {name}, got {number!r}")
     return float(number)
@@ -42,7 +43,7 @@ class _Noise(Layer):
     def _op(self, inputs: Value) -> Op:
         raise NotImplementedError
 
-    def call(self, inputs: Value, training: Any = None) -> Value:
+    def call(self, inputs: Value, training: bool | None = None) -> Value:
         """x: f[*s] -> f[*s]."""
         return apply(self._op(inputs), inputs)
 
@@ -54,7 +55,11 @@ class Dropout(_Noise):
     """
 
     def __init__(
-        self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         kind = type(self).__name__
@@ -86,7 +91,7 @@ class AlphaDropout(Dropout):
 class GaussianDropout(_Noise):
     """In training times normal noise around 1 of deviation sqrt(rate / (1 - rate)).  keras.layers.GaussianDropout."""
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.rate, self.seed = _share("GaussianDropout", "rate", rate), _seed("GaussianDropout", seed)
 
@@ -97,7 +102,7 @@ class GaussianDropout(_Noise):
 class GaussianNoise(_Noise):
     """In training plus normal noise.  keras.layers.GaussianNoise."""
 
-    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.stddev, self.seed = _share("GaussianNoise", "stddev", stddev), _seed("GaussianNoise", seed)
 
@@ -110,7 +115,9 @@ class _SpatialDropout(_Noise):
 
     rank: ClassVar[int]
 
-    def __init__(self, rate: float, seed: int | None = None, name: str | None = None, dtype: Any = None) -> None:
+    def __init__(
+        self, rate: float, seed: int | None = None, name: str | None = None, dtype: LayerDType | None = None
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
         kind = type(self).__name__
         self.rate, self.seed = _share(kind, "rate", rate), _seed(kind, seed)
@@ -145,7 +152,7 @@ class _LaidOutDropout(_SpatialDropout):
         data_format: str | None = None,
         seed: int | None = None,
         name: str | None = None,
-        dtype: Any = None,
+        dtype: LayerDType | None = None,
     ) -> None:
         super().__init__(rate, seed=seed, name=name, dtype=dtype)
         if data_format not in (None, "channels_last", "channels_first"):
@@ -172,7 +179,7 @@ class ActivityRegularization(Layer):
 
     supports_masking = True
 
-    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.l1, self.l2 = float(l1), float(l2)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Value
+from dagir.layers.argument_types import LayerOptions
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.layers.pooling import check_rank, checked_data_format, checked_ints
@@ -33,7 +34,7 @@ __all__ = [
 class Flatten(Layer):
     """Everything behind the batch on one axis; channels_first moves the channels last before.  keras.layers.Flatten."""
 
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, data_format: str | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.data_format = checked_data_format(data_format)
 
@@ -54,7 +55,7 @@ class Flatten(Layer):
 class Reshape(Layer):
     """The axes behind the batch in another shape; one size may be -1.  keras.layers.Reshape."""
 
-    def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
+    def __init__(self, target_shape: Sequence[int | None], **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         if not isinstance(target_shape, (list, tuple)):
             raise ArgumentError(f"Reshape takes a tuple for target_shape, got {target_shape!r}")
@@ -87,7 +88,7 @@ class Reshape(Layer):
 class Permute(Layer):
     """The axes behind the batch in another order, counted from 1.  keras.layers.Permute."""
 
-    def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
+    def __init__(self, dims: Sequence[int], **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
@@ -102,7 +103,7 @@ class Permute(Layer):
 class RepeatVector(Layer):
     """The vector n times, as a sequence.  keras.layers.RepeatVector."""
 
-    def __init__(self, n: int, **kwargs: Any) -> None:
+    def __init__(self, n: int, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.n = positive_int("RepeatVector", "n", n)
 
@@ -147,7 +148,12 @@ class ZeroPadding1D(_Edges):
 
     rank = 1
 
-    def __init__(self, padding: Any = 1, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        padding: int | Sequence[int | Sequence[int]] = 1,
+        data_format: str | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.padding = checked_ints("ZeroPadding1D", "padding", padding, 2, least=0)
         self.data_format = checked_data_format(data_format)
@@ -162,7 +168,12 @@ class ZeroPadding2D(_Edges):
 
     rank = 2
 
-    def __init__(self, padding: Any = (1, 1), data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        padding: int | Sequence[int | Sequence[int]] = (1, 1),
+        data_format: str | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.padding = _pairs("ZeroPadding2D", "padding", padding, 2)
         self.data_format = checked_data_format(data_format)
@@ -177,7 +188,12 @@ class ZeroPadding3D(_Edges):
 
     rank = 3
 
-    def __init__(self, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        padding: int | Sequence[int | Sequence[int]] = ((1, 1), (1, 1), (1, 1)),
+        data_format: str | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.padding = _pairs("ZeroPadding3D", "padding", padding, 3)
         self.data_format = checked_data_format(data_format)
@@ -193,7 +209,7 @@ class Cropping1D(_Edges):
     rank = 1
     data_format = "channels_last"
 
-    def __init__(self, cropping: Any = (1, 1), **kwargs: Any) -> None:
+    def __init__(self, cropping: int | Sequence[int | Sequence[int]] = (1, 1), **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.cropping = checked_ints("Cropping1D", "cropping", cropping, 2, least=0)
 
@@ -207,7 +223,12 @@ class Cropping2D(_Edges):
 
     rank = 2
 
-    def __init__(self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        cropping: int | Sequence[int | Sequence[int]] = ((0, 0), (0, 0)),
+        data_format: str | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.cropping = _pairs("Cropping2D", "cropping", cropping, 2)
         self.data_format = checked_data_format(data_format)
@@ -222,7 +243,12 @@ class Cropping3D(_Edges):
 
     rank = 3
 
-    def __init__(self, cropping: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        cropping: int | Sequence[int | Sequence[int]] = ((1, 1), (1, 1), (1, 1)),
+        data_format: str | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.cropping = _pairs("Cropping3D", "cropping", cropping, 3)
         self.data_format = checked_data_format(data_format)
@@ -235,7 +261,7 @@ class Cropping3D(_Edges):
 class UpSampling1D(Layer):
     """Each step `size` times.  keras.layers.UpSampling1D."""
 
-    def __init__(self, size: int = 2, **kwargs: Any) -> None:
+    def __init__(self, size: int = 2, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.size = positive_int("UpSampling1D", "size", size)
 
@@ -249,7 +275,11 @@ class UpSampling2D(Layer):
     """Each axis of the image grown by a whole factor, with any interpolation.  keras.layers.UpSampling2D."""
 
     def __init__(
-        self, size: Any = (2, 2), data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any
+        self,
+        size: Any = (2, 2),
+        data_format: str | None = None,
+        interpolation: str = "nearest",
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.size = checked_ints("UpSampling2D", "size", size, 2)
@@ -269,7 +299,7 @@ class UpSampling2D(Layer):
 class UpSampling3D(Layer):
     """Each voxel repeated along the three axes.  keras.layers.UpSampling3D."""
 
-    def __init__(self, size: Any = (2, 2, 2), data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, size: Any = (2, 2, 2), data_format: str | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.size = checked_ints("UpSampling3D", "size", size, 3)
         self.data_format = checked_data_format(data_format)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, max_dim, min_dim
-from dagir.ir.graph import Value
+from dagir.ir.graph import Structure, Value
 from dagir.ir.types import DType
+from dagir.layers.argument_types import ImageOptions, LayerOptions, Range
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.layers.pooling import checked_data_format
@@ -29,7 +30,7 @@ class ImageLayer(Layer):
 
     data_format: str
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: Structure) -> None:
         """Any numbers are taken, and cast."""
 
     def spatial_axes(self, images: Value) -> tuple[int, int]:
@@ -71,7 +72,7 @@ class Resizing(ImageLayer):
         fill_value: float = 0.0,
         antialias: bool = False,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.height, self.width = (positive_int("Resizing", *pair) for pair in (("height", height), ("width", width)))
@@ -84,7 +85,7 @@ class Resizing(ImageLayer):
         self.fill_mode, self.fill_value, self.antialias = fill_mode, fill_value, bool(antialias)
         self.data_format = checked_data_format(data_format)
 
-    def call(self, data: Value, training: Any = True) -> Value:
+    def call(self, data: Value, training: bool = True) -> Value:
         """x: number[n, h, w, c] -> [n, height, width, c]."""
         self.spatial_axes(data)
         images = ops.cast(data, self.dtype) if data.dtype.is_float else data
@@ -114,12 +115,12 @@ def saturating_cast(x: Value, dtype: DType) -> Value:
 class CenterCrop(ImageLayer):
     """The middle of the images; smaller images are cut to its ratio and resized.  keras.layers.CenterCrop."""
 
-    def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.height, self.width = (positive_int("CenterCrop", *pair) for pair in (("height", height), ("width", width)))
         self.data_format = checked_data_format(data_format)
 
-    def call(self, data: Value, training: Any = True) -> Value:
+    def call(self, data: Value, training: bool = True) -> Value:
         """x: number[n, h, w, c] -> f[n, height, width, c]."""
         return center_crop(
             ops.cast(data, self.dtype), (self.height, self.width), self.spatial_axes(data), self.data_format
@@ -140,7 +141,7 @@ def center_crop(images: Value, target: tuple[int, int], axes: tuple[int, int], d
 class AutoContrast(ImageLayer):
     """Each channel stretched to the whole value range, at inference too.  keras.layers.AutoContrast."""
 
-    def __init__(self, value_range: Any = (0, 255), **kwargs: Any) -> None:
+    def __init__(self, value_range: Range = (0, 255), **kwargs: Unpack[ImageOptions]) -> None:
         data_format = kwargs.pop("data_format", None)
         kwargs.pop("bounding_box_format", None)
         super().__init__(**kwargs)
@@ -149,7 +150,7 @@ class AutoContrast(ImageLayer):
             raise ArgumentError(f"AutoContrast takes two numbers for value_range, got {value_range!r}")
         self.value_range = sorted(value_range)
 
-    def call(self, data: Value, training: Any = None) -> Value:
+    def call(self, data: Value, training: bool | None = None) -> Value:
         """x: number[n, h, w, c] -> f[n, h, w, c]; a channel of one value stays. Axes 1 and 2, whatever the layout."""
         self.spatial_axes(data)
         given = ops.cast(data, self.dtype)

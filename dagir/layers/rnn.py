@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from inspect import signature
-from typing import Any
+from typing import Any, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import SymbolicDim
-from dagir.ir.graph import Value, apply_node, as_value
+from dagir.ir.graph import Structure, Value, apply_node, as_value
 from dagir.ir.nest import flatten, map_structure, pack
 from dagir.ir.types import DType
+from dagir.layers.argument_types import (
+    ActivationLike,
+    BuildShape,
+    Constraint,
+    InitializerLike,
+    LayerOptions,
+    Mask,
+    RecurrentOptions,
+    Regularizer,
+    State,
+)
 from dagir.layers.base import Layer
 from dagir.layers.cells import (
     GRUCell,
@@ -52,7 +63,7 @@ class RNN(Layer):
         stateful: bool = False,
         unroll: bool = False,
         zero_output_for_mask: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         if isinstance(cell, (list, tuple)):
             cell = StackedRNNCells(cell)
@@ -78,7 +89,7 @@ class RNN(Layer):
         size = self.cell.state_size
         return list(size) if isinstance(size, (list, tuple)) else [size]
 
-    def build(self, sequences_shape: tuple[int | None, ...], initial_state_shape: Any = None) -> None:
+    def build(self, sequences_shape: tuple[int | None, ...], initial_state_shape: BuildShape | None = None) -> None:
         """Build the cell for one step."""
         if len(sequences_shape) < 3 or (type(self) is not RNN and len(sequences_shape) != self._rank):
             raise ShapeError(
@@ -90,7 +101,13 @@ class RNN(Layer):
 
     _rank = 3
 
-    def call(self, sequences: Value, initial_state: Any = None, mask: Any = None, training: Any = None) -> Any:
+    def call(
+        self,
+        sequences: Value,
+        initial_state: State | None = None,
+        mask: Mask = None,
+        training: bool | None = None,
+    ) -> Any:
         """x: f[n, t, *d], initial_state: f[n, u] each, mask: bool[n, t]? -> f[n, t, o] or f[n, o], then the states."""
         if self.unroll and isinstance(sequences.type.shape[1], SymbolicDim):
             raise ArgumentError(
@@ -115,7 +132,7 @@ class RNN(Layer):
             output = ops.identity(last) if self.return_state else last
         return (output, *states) if self.return_state else output
 
-    def _given(self, initial_state: Any) -> list[Value]:
+    def _given(self, initial_state: State) -> list[Value]:
         """The initial states that a call gives, flat. Raises ArgumentError."""
         given = [as_value(state) for state in flatten(initial_state)]
         count = len(flatten(self.cell.state_size))
@@ -171,14 +188,14 @@ class RNN(Layer):
     def _structure(self) -> list[Any]:
         return map_structure(lambda _: None, self.state_size)  # type: ignore[no-any-return]
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Structure, mask: Mask = None) -> Mask:
         """The mask of the steps, where the output has steps; states have none."""
         leaves = flatten(mask)
         kept = leaves[0] if self.return_sequences and leaves else None
         return [kept, *[None] * len(flatten(self.state_size))] if self.return_state else kept
 
 
-def _as_bool(mask: Any) -> Value | None:
+def _as_bool(mask: Mask) -> Value | None:
     leaves = flatten(mask)
     if not leaves or leaves[0] is None:
         return None
@@ -241,20 +258,20 @@ class LSTM(_Recurrent):
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
         unit_forget_bias: bool = True,
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_regularizer: Regularizer | None = None,
+        recurrent_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        recurrent_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
@@ -263,8 +280,8 @@ class LSTM(_Recurrent):
         go_backwards: bool = False,
         stateful: bool = False,
         unroll: bool = False,
-        use_cudnn: Any = "auto",
-        **kwargs: Any,
+        use_cudnn: str | bool = "auto",
+        **kwargs: Unpack[RecurrentOptions],
     ) -> None:
         self._start(LSTMCell, "lstm_cell", locals())
 
@@ -279,19 +296,19 @@ class GRU(_Recurrent):
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        recurrent_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        recurrent_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
@@ -301,8 +318,8 @@ class GRU(_Recurrent):
         stateful: bool = False,
         unroll: bool = False,
         reset_after: bool = True,
-        use_cudnn: Any = "auto",
-        **kwargs: Any,
+        use_cudnn: str | bool = "auto",
+        **kwargs: Unpack[RecurrentOptions],
     ) -> None:
         self._start(GRUCell, "gru_cell", locals())
 
@@ -313,18 +330,18 @@ class SimpleRNN(_Recurrent):
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
+        activation: ActivationLike = "tanh",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        recurrent_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        recurrent_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         return_sequences: bool = False,
@@ -333,6 +350,6 @@ class SimpleRNN(_Recurrent):
         stateful: bool = False,
         unroll: bool = False,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[RecurrentOptions],
     ) -> None:
         self._start(SimpleRNNCell, "simple_rnn_cell", locals())

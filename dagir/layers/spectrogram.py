@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Initializer, Parameter, Value, as_value
+from dagir.ir.graph import Initializer, Parameter, Structure, Value, as_value
 from dagir.ir.types import Array, DType
+from dagir.layers.argument_types import LayerOptions
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.layers.pooling import check_rank, checked_data_format
@@ -96,7 +97,7 @@ class STFTSpectrogram(Layer):
         padding: str = "valid",
         expand_dims: bool = False,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.mode, self.padding, self.scaling = mode, padding, scaling
@@ -188,7 +189,7 @@ class MelSpectrogram(Layer):
         mag_exp: float = 2.0,
         min_power: float = 1e-10,
         ref_power: float = 1.0,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.fft_length = positive_int("MelSpectrogram", "fft_length", fft_length)
@@ -205,7 +206,7 @@ class MelSpectrogram(Layer):
         self.power_to_db, self.top_db, self.mag_exp = power_to_db, top_db, mag_exp
         self.min_power, self.ref_power = min_power, ref_power
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: Structure) -> None:
         """Any floats are taken, and cast."""
         if isinstance(inputs, Value) and not inputs.dtype.is_float:
             raise DTypeError(f"MelSpectrogram takes floats, got {inputs.dtype}", remedy="cast the input with ops.cast")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from inspect import signature
-from typing import Any
+from typing import Any, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Node, Value, as_value
+from dagir.ir.graph import Node, Structure, Value, as_value
 from dagir.ir.nest import flatten, map_structure
+from dagir.layers.argument_types import BidirectionalOptions, BuildShape, Mask, State
 from dagir.layers.base import Layer
 from dagir.layers.wrapping import Wrapper
 from dagir.ops.scan import scan
@@ -38,7 +39,7 @@ class Bidirectional(Layer):
         merge_mode: str | None = "concat",
         weights: Any = None,
         backward_layer: Layer | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BidirectionalOptions],
     ) -> None:
         _check_layer("Bidirectional", "layer", layer)
         for each in (layer, backward_layer):
@@ -90,14 +91,20 @@ class Bidirectional(Layer):
         """Make a layer from what get_config gave: its layers are taken as they are."""
         return cls(**config, layers_are_own=True)
 
-    def build(self, sequences_shape: tuple[int | None, ...], initial_state_shape: Any = None) -> None:
+    def build(self, sequences_shape: tuple[int | None, ...], initial_state_shape: BuildShape | None = None) -> None:
         """Build both layers."""
         for each in (self.forward_layer, self.backward_layer):
             self._build_inner(each, sequences_shape)
         if self._initial_weights:
             self.set_weights(self._initial_weights)
 
-    def call(self, sequences: Value, initial_state: Any = None, mask: Any = None, training: Any = None) -> Any:
+    def call(
+        self,
+        sequences: Value,
+        initial_state: State | None = None,
+        mask: Mask = None,
+        training: bool | None = None,
+    ) -> Any:
         """x: f[n, t, *d], initial_state: those of both layers, mask: bool[n, t]? -> merged outputs, then the states."""
         states = [None, None] if initial_state is None else self._halves(initial_state)
         pairs = zip((self.forward_layer, self.backward_layer), states, strict=True)
@@ -117,7 +124,7 @@ class Bidirectional(Layer):
             return (*merged, *finals)
         return (merged, *finals) if self.return_state else merged
 
-    def _halves(self, initial_state: Any) -> list[Any]:
+    def _halves(self, initial_state: State) -> list[Any]:
         given = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
         if len(given) % 2:
             raise ArgumentError(
@@ -136,7 +143,7 @@ class Bidirectional(Layer):
             return (forward + backward) / 2.0
         return forward * backward if self.merge_mode == "mul" else (forward, backward)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Structure, mask: Mask = None) -> Mask:
         """The mask of the steps, where the output has steps; states have none."""
         leaves = flatten(mask)
         kept = leaves[0] if self.return_sequences and leaves else None
@@ -170,10 +177,10 @@ class TimeDistributed(Wrapper):
 
     supports_masking = True
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: BuildShape) -> None:
         """Nothing: the layer inside is built by its first call."""
 
-    def call(self, inputs: Value, training: Any = None, mask: Any = None) -> Any:
+    def call(self, inputs: Value, training: bool | None = None, mask: Mask = None) -> Any:
         """x: t[n, t, *d], mask: bool[n, t, *m]? -> t[n, t, *e]."""
         if inputs.ndim < 3:
             raise ShapeError(

@@ -332,7 +332,7 @@ class Sequential(Model):
         return super().call(inputs, training, mask)
 
 
-def _shown(thing: Any) -> str:
+def _shown(thing: object) -> str:
     return kind(thing) if framework_of(thing) else repr(thing)
 
 

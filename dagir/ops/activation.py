@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Operand, Types, Value, apply, as_value
 from dagir.ir.types import TensorType, broadcast, normalize_axes, normalize_axis
 from dagir.ops.creation import zeros_like
 from dagir.ops.elementwise import (
@@ -209,42 +208,42 @@ class Sparsemax(Op):
         return (x,)
 
 
-def relu(x: Any) -> Value:
+def relu(x: Operand) -> Value:
     """max(x, 0)."""
     return apply(Relu(), as_value(x))
 
 
-def sigmoid(x: Any) -> Value:
+def sigmoid(x: Operand) -> Value:
     """1 / (1 + e**-x)."""
     return apply(Sigmoid(), as_value(x))
 
 
-def tanh(x: Any) -> Value:
+def tanh(x: Operand) -> Value:
     """Hyperbolic tangent."""
     return apply(Tanh(), as_value(x))
 
 
-def softplus(x: Any) -> Value:
+def softplus(x: Operand) -> Value:
     """log(1 + e**x)."""
     return apply(Softplus(), as_value(x))
 
 
-def softsign(x: Any) -> Value:
+def softsign(x: Operand) -> Value:
     """x / (1 + |x|)."""
     return apply(Softsign(), as_value(x))
 
 
-def silu(x: Any) -> Value:
+def silu(x: Operand) -> Value:
     """x * sigmoid(x)."""
     return apply(Silu(), as_value(x))
 
 
-def hard_sigmoid(x: Any) -> Value:
+def hard_sigmoid(x: Operand) -> Value:
     """clip(x/6 + 1/2, 0, 1)."""
     return apply(HardSigmoid(), as_value(x))
 
 
-def hard_silu(x: Any) -> Value:
+def hard_silu(x: Operand) -> Value:
     """x * hard_sigmoid(x), also called hard swish."""
     return apply(HardSilu(), as_value(x))
 
@@ -253,52 +252,52 @@ swish = silu
 hard_swish = hard_silu
 
 
-def relu6(x: Any) -> Value:
+def relu6(x: Operand) -> Value:
     """x held within [0, 6]."""
     return clip(x, 0.0, 6.0)
 
 
-def hard_tanh(x: Any) -> Value:
+def hard_tanh(x: Operand) -> Value:
     """x held within [-1, 1]."""
     return clip(x, -1.0, 1.0)
 
 
-def tanh_shrink(x: Any) -> Value:
+def tanh_shrink(x: Operand) -> Value:
     """x - tanh(x)."""
     value = as_value(x)
     return subtract(value, tanh(value))
 
 
-def log_sigmoid(x: Any) -> Value:
+def log_sigmoid(x: Operand) -> Value:
     """log(sigmoid(x)), without underflow: -softplus(-x)."""
     return negative(softplus(negative(x)))
 
 
-def squareplus(x: Any, b: float = 4) -> Value:
+def squareplus(x: Operand, b: float = 4) -> Value:
     """(x + sqrt(x*x + b)) / 2."""
     value = as_value(x)
     return divide(add(value, sqrt(add(square(value), float(b)))), 2.0)
 
 
-def sparse_plus(x: Any) -> Value:
+def sparse_plus(x: Operand) -> Value:
     """0 up to -1, x from 1 on, (x + 1)**2 / 4 between."""
     value = as_value(x)
     middle = multiply(square(add(value, 1.0)), 0.25)
     return where(less_equal(value, -1.0), zeros_like(value), where(less(value, 1.0), middle, value))
 
 
-def sparse_sigmoid(x: Any) -> Value:
+def sparse_sigmoid(x: Operand) -> Value:
     """0 up to -1, 1 from 1 on, (x + 1) / 2 between."""
     return clip(multiply(add(x, 1.0), 0.5), 0.0, 1.0)
 
 
-def threshold(x: Any, threshold: float, default_value: float) -> Value:
+def threshold(x: Operand, threshold: float, default_value: float) -> Value:
     """x where it is above the threshold, else default_value."""
     value = as_value(x)
     return where(greater(value, threshold), value, default_value)
 
 
-def glu(x: Any, axis: int = -1) -> Value:
+def glu(x: Operand, axis: int = -1) -> Value:
     """The first half of x along the axis, times the sigmoid of the second half. Raises ShapeError for an odd size."""
     value = as_value(x)
     place = normalize_axis(axis, value.ndim)
@@ -312,60 +311,60 @@ def glu(x: Any, axis: int = -1) -> Value:
     return multiply(value[(*lead, slice(0, size // 2))], sigmoid(value[(*lead, slice(size // 2, None))]))
 
 
-def sparsemax(x: Any, axis: int = -1) -> Value:
+def sparsemax(x: Operand, axis: int = -1) -> Value:
     """The nearest probabilities along the axis; many of them are 0."""
     value = as_value(x)
     return apply(Sparsemax(normalize_axis(axis, value.ndim)), value)
 
 
-def celu(x: Any, alpha: float = 1.0) -> Value:
+def celu(x: Operand, alpha: float = 1.0) -> Value:
     """max(x, 0) + alpha * (e**(min(x, 0)/alpha) - 1)."""
     return apply(Celu(float(alpha)), as_value(x))
 
 
-def hard_shrink(x: Any, threshold: float = 0.5) -> Value:
+def hard_shrink(x: Operand, threshold: float = 0.5) -> Value:
     """x where |x| > threshold, else 0."""
     return apply(HardShrink(float(threshold)), as_value(x))
 
 
-def soft_shrink(x: Any, threshold: float = 0.5) -> Value:
+def soft_shrink(x: Operand, threshold: float = 0.5) -> Value:
     """x brought nearer to 0 by threshold; 0 where |x| <= threshold."""
     return apply(SoftShrink(float(threshold)), as_value(x))
 
 
-def selu(x: Any) -> Value:
+def selu(x: Operand) -> Value:
     """Scaled exponential linear unit."""
     return apply(Selu(), as_value(x))
 
 
-def elu(x: Any, alpha: float = 1.0) -> Value:
+def elu(x: Operand, alpha: float = 1.0) -> Value:
     """x where positive, else alpha * (e**x - 1)."""
     return apply(Elu(float(alpha)), as_value(x))
 
 
-def leaky_relu(x: Any, negative_slope: float = 0.2) -> Value:
+def leaky_relu(x: Operand, negative_slope: float = 0.2) -> Value:
     """x where positive, else negative_slope * x."""
     return apply(LeakyRelu(float(negative_slope)), as_value(x))
 
 
-def gelu(x: Any, approximate: bool = True) -> Value:
+def gelu(x: Operand, approximate: bool = True) -> Value:
     """x * Phi(x); keras.ops.gelu is the tanh form by default, keras.activations.gelu the exact one."""
     return apply(Gelu(bool(approximate)), as_value(x))
 
 
-def prelu(x: Any, slope: Any) -> Value:
+def prelu(x: Operand, slope: Operand) -> Value:
     """x where positive, else slope * x, the slope an array that broadcasts to x."""
     value = as_value(x)
     return apply(PRelu(), value, as_value(slope, like=value))
 
 
-def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Value:
+def softmax(x: Operand, axis: int | tuple[int, ...] = -1) -> Value:
     """e**x over its sum along the axis or axes."""
     value = as_value(x)
     return apply(Softmax(normalize_axes(axis, value.ndim)), value)
 
 
-def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Value:
+def log_softmax(x: Operand, axis: int | tuple[int, ...] = -1) -> Value:
     """log(softmax(x))."""
     value = as_value(x)
     return apply(LogSoftmax(normalize_axes(axis, value.ndim)), value)

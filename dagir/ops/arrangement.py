@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
-from dagir.ir.graph import Value, apply, as_value
+from dagir.ir.graph import Operand, Value, apply, as_value
 from dagir.ir.types import DType, normalize_axis
 from dagir.ops.counts import count_from
 from dagir.ops.creation import arange, full
@@ -60,12 +59,12 @@ __all__ = [
 _NODES_OF_A_PART = 32  # that each costs of the budget of a file: a few parts are asked for, not half a million
 
 
-def ndim(x: Any) -> int:
+def ndim(x: Operand) -> int:
     """The number of axes."""
     return as_value(x).ndim
 
 
-def size(x: Any) -> Dim:
+def size(x: Operand) -> Dim:
     """The number of elements: an int, or an expression of named sizes."""
     total: Dim = 1
     for length in as_value(x).type.shape:
@@ -73,12 +72,12 @@ def size(x: Any) -> Dim:
     return total
 
 
-def ravel(x: Any) -> Value:
+def ravel(x: Operand) -> Value:
     """All elements in one axis."""
     return reshape(x, (-1,))
 
 
-def swapaxes(x: Any, axis1: int, axis2: int) -> Value:
+def swapaxes(x: Operand, axis1: int, axis2: int) -> Value:
     """Two axes exchanged."""
     value = as_value(x)
     order = list(range(value.ndim))
@@ -87,7 +86,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Value:
     return transpose(value, order)
 
 
-def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Value:
+def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequence[int]) -> Value:
     """Axes moved to other places, the others staying in their order."""
     value = as_value(x)
     pairs = [[axes] if isinstance(axes, int) else list(axes) for axes in (source, destination)]
@@ -100,17 +99,17 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     return transpose(value, order)
 
 
-def fliplr(x: Any) -> Value:
+def fliplr(x: Operand) -> Value:
     """The second axis in reverse order."""
     return flip(x, axis=1)
 
 
-def flipud(x: Any) -> Value:
+def flipud(x: Operand) -> Value:
     """The first axis in reverse order."""
     return flip(x, axis=0)
 
 
-def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Value:
+def rot90(array: Operand, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Value:
     """Turned by k right angles, from the first of the axes towards the second."""
     value = as_value(array)
     first, second = (normalize_axis(axis, value.ndim) for axis in axes)
@@ -126,7 +125,7 @@ def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Value:
     return flip(swapaxes(value, first, second), second)
 
 
-def _at_least(x: Any, rank: int) -> Value:
+def _at_least(x: Operand, rank: int) -> Value:
     """As numpy.atleast_2d and atleast_3d: a vector becomes a row, a matrix gets a last axis."""
     value = as_value(x)
     if value.ndim == 0 < rank:
@@ -136,30 +135,30 @@ def _at_least(x: Any, rank: int) -> Value:
     return expand_dims(value, 2) if value.ndim == 2 < rank else value
 
 
-def hstack(xs: Sequence[Any]) -> Value:
+def hstack(xs: Sequence[Operand]) -> Value:
     """Joined along the second axis; vectors along their only one."""
     values = [_at_least(x, 1) for x in xs]
     return concatenate(values, axis=0 if values[0].ndim == 1 else 1)
 
 
-def vstack(xs: Sequence[Any]) -> Value:
+def vstack(xs: Sequence[Operand]) -> Value:
     """Joined along the first axis, a vector being a row."""
     return concatenate([_at_least(x, 2) for x in xs], axis=0)
 
 
-def dstack(xs: Sequence[Any]) -> Value:
+def dstack(xs: Sequence[Operand]) -> Value:
     """Joined along the third axis."""
     return concatenate([_at_least(x, 3) for x in xs], axis=2)
 
 
-def append(x1: Any, x2: Any, axis: int | None = None) -> Value:
+def append(x1: Operand, x2: Operand, axis: int | None = None) -> Value:
     """x2 after x1 along the axis; both flattened where axis is None."""
     if axis is None:
         return concatenate([ravel(x1), ravel(x2)], axis=0)
     return concatenate([x1, x2], axis=axis)
 
 
-def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
+def split(x: Operand, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
     """Parts along the axis: as many equal ones as are asked for, or cut at the given places."""
     value = as_value(x)
     place = normalize_axis(axis, value.ndim)
@@ -180,7 +179,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     return [parts[(*(slice(None),) * place, i)] for i in range(count)]
 
 
-def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
+def array_split(x: Operand, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
     """Parts along the axis as `split`, but the first ones may be longer by one. The size is known."""
     value = as_value(x)
     place = normalize_axis(axis, value.ndim)
@@ -205,22 +204,22 @@ def _cut(value: Value, indices: Sequence[int], axis: int) -> list[Value]:
     return [apply(Slice((axis,), (start or 0,), (stop,), (1,)), value) for start, stop in pairwise(bounds)]
 
 
-def hsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
+def hsplit(x: Operand, indices_or_sections: int | Sequence[int]) -> list[Value]:
     """Parts along the second axis; of a vector along its only one."""
     return split(x, indices_or_sections, 0 if as_value(x).ndim == 1 else 1)
 
 
-def vsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
+def vsplit(x: Operand, indices_or_sections: int | Sequence[int]) -> list[Value]:
     """Parts along the first axis."""
     return split(x, indices_or_sections, 0)
 
 
-def dsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
+def dsplit(x: Operand, indices_or_sections: int | Sequence[int]) -> list[Value]:
     """Parts along the third axis."""
     return split(x, indices_or_sections, 2)
 
 
-def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Value]:
+def unstack(x: Operand, num: int | None = None, axis: int = 0) -> list[Value]:
     """The entries of an axis of known size, each without the axis."""
     value = as_value(x)
     place = normalize_axis(axis, value.ndim)
@@ -231,7 +230,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Value]:
     return [value[(*(slice(None),) * place, i)] for i in range(length)]
 
 
-def repeat(x: Any, repeats: Dim | Sequence[int], axis: int | None = None) -> Value:
+def repeat(x: Operand, repeats: Dim | Sequence[int], axis: int | None = None) -> Value:
     """Each entry of the axis several times in a row, a named size perhaps; of x flattened where axis is None."""
     value = ravel(x) if axis is None else as_value(x)
     place = normalize_axis(axis or 0, value.ndim)
@@ -255,7 +254,7 @@ def _repeated(value: Value, count: Dim, place: int) -> Value:
     return reshape(wide, (*shape[:place], shape[place] * count, *shape[place + 1 :]))
 
 
-def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Value:
+def roll(x: Operand, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Value:
     """Entries moved on along the axis, the last ones coming first; through x flattened where axis is None."""
     value = as_value(x)
     if axis is None:
@@ -279,7 +278,7 @@ def _rolled(value: Value, shift: int, axis: int) -> Value:
     return concatenate(_cut(value, [length - step], axis)[::-1], axis=axis)
 
 
-def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Value, ...]:
+def unravel_index(indices: Operand, shape: Sequence[int]) -> tuple[Value, ...]:
     """For each place in a flattened array its index on each axis of the shape."""
     rest = as_value(indices)
     found: list[Value] = []
@@ -289,7 +288,7 @@ def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Value, ...]:
     return tuple(found)
 
 
-def meshgrid(*x: Any, indexing: str = "xy") -> list[Value]:
+def meshgrid(*x: Operand, indexing: str = "xy") -> list[Value]:
     """Each vector along an axis of its own, repeated along the others'; "xy" exchanges the first two axes."""
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"indexing is 'xy' or 'ij', got {indexing!r}")
@@ -307,7 +306,7 @@ def meshgrid(*x: Any, indexing: str = "xy") -> list[Value]:
     return found
 
 
-def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Value:
+def depth_to_space(x: Operand, block_size: int, data_format: str = "channels_last") -> Value:
     """[n, h, w, b*b*c] -> [n, h*b, w*b, c]: channels laid out in blocks, the block's place before the channel."""
     value = moveaxis(x, 1, -1) if data_format == "channels_first" else as_value(x)
     batch, height, width, channels = value.type.shape
@@ -318,7 +317,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
     return moveaxis(found, -1, 1) if data_format == "channels_first" else found
 
 
-def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Value:
+def space_to_depth(x: Operand, block_size: int, data_format: str = "channels_last") -> Value:
     """[n, h, w, c] -> [n, h/b, w/b, b*b*c]: blocks laid into the channels, the block's place before the channel."""
     value = moveaxis(x, 1, -1) if data_format == "channels_first" else as_value(x)
     batch, height, width, channels = value.type.shape

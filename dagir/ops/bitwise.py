@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from dagir.ir.graph import Value
+from dagir.ir.graph import Operand, Value
 from dagir.ops.elementwise import Binary, Unary, binary, unary
 
 __all__ = [
@@ -65,32 +63,32 @@ class RightShift(Binary):
     accepts = "integer"
 
 
-def bitwise_not(x: Any) -> Value:
+def bitwise_not(x: Operand) -> Value:
     """Every bit turned over, elementwise."""
     return unary(BitwiseNot(), x)
 
 
-def bitwise_and(x: Any, y: Any) -> Value:
+def bitwise_and(x: Operand, y: Operand) -> Value:
     """The bits set in both, broadcast."""
     return binary(BitwiseAnd(), x, y)
 
 
-def bitwise_or(x: Any, y: Any) -> Value:
+def bitwise_or(x: Operand, y: Operand) -> Value:
     """The bits set in either, broadcast."""
     return binary(BitwiseOr(), x, y)
 
 
-def bitwise_xor(x: Any, y: Any) -> Value:
+def bitwise_xor(x: Operand, y: Operand) -> Value:
     """The bits set in exactly one, broadcast."""
     return binary(BitwiseXor(), x, y)
 
 
-def left_shift(x: Any, y: Any) -> Value:
+def left_shift(x: Operand, y: Operand) -> Value:
     """x * 2**y within the width of the integer, broadcast."""
     return binary(LeftShift(), x, y)
 
 
-def right_shift(x: Any, y: Any) -> Value:
+def right_shift(x: Operand, y: Operand) -> Value:
     """floor(x / 2**y), broadcast."""
     return binary(RightShift(), x, y)
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from dagir.errors import ArgumentError
 from dagir.ir.dims import Dim, SymbolicDim, max_dim
-from dagir.ir.graph import Constant, Value, apply, as_value
-from dagir.ir.types import DType
+from dagir.ir.graph import Constant, Operand, Value, apply, as_value
+from dagir.ir.types import Array, DType, DTypeLike
 from dagir.ops.counts import count_from
 from dagir.ops.elementwise import Identity, cast
 from dagir.ops.logic import equal, greater_equal
@@ -50,7 +50,7 @@ def spend_elements(what: str, *sizes: Any) -> None:
     limits.spend("elements", math.prod(max(int(size), 0) for size in sizes), what)
 
 
-def full(shape: int | Sequence[Any], fill_value: Any, dtype: Any = None) -> Value:
+def full(shape: int | Sequence[Any], fill_value: Any, dtype: DTypeLike | None = None) -> Value:
     """fill_value everywhere, float32 unless dtype says otherwise; sizes may be named, as ops.shape(x) gives them."""
     sizes: list[Any] = list(shape) if isinstance(shape, (list, tuple)) else [shape]
     unknown = [axis for axis, size in enumerate(sizes) if size is None]
@@ -67,43 +67,43 @@ def full(shape: int | Sequence[Any], fill_value: Any, dtype: Any = None) -> Valu
     return broadcast_to(Constant(value).value, sizes)
 
 
-def zeros(shape: int | Sequence[Any], dtype: Any = None) -> Value:
+def zeros(shape: int | Sequence[Any], dtype: DTypeLike | None = None) -> Value:
     """0 everywhere."""
     return full(shape, 0, dtype)
 
 
-def ones(shape: int | Sequence[Any], dtype: Any = None) -> Value:
+def ones(shape: int | Sequence[Any], dtype: DTypeLike | None = None) -> Value:
     """1 everywhere."""
     return full(shape, 1, dtype)
 
 
-def full_like(x: Any, fill_value: float, dtype: Any = None) -> Value:
+def full_like(x: Operand, fill_value: float, dtype: DTypeLike | None = None) -> Value:
     """fill_value in the shape of x, and in its dtype unless another is given."""
     value = as_value(x)
     return full(value.type.shape, fill_value, value.dtype if dtype is None else dtype)
 
 
-def zeros_like(x: Any, dtype: Any = None) -> Value:
+def zeros_like(x: Operand, dtype: DTypeLike | None = None) -> Value:
     """0 in the shape of x."""
     return full_like(x, 0, dtype)
 
 
-def ones_like(x: Any, dtype: Any = None) -> Value:
+def ones_like(x: Operand, dtype: DTypeLike | None = None) -> Value:
     """1 in the shape of x."""
     return full_like(x, 1, dtype)
 
 
-def empty(shape: int | Sequence[Any], dtype: Any = None) -> Value:
+def empty(shape: int | Sequence[Any], dtype: DTypeLike | None = None) -> Value:
     """Values that nobody reads: here 0."""
     return full(shape, 0, dtype)
 
 
-def empty_like(x: Any, dtype: Any = None) -> Value:
+def empty_like(x: Operand, dtype: DTypeLike | None = None) -> Value:
     """Values that nobody reads, in the shape of x: here 0."""
     return full_like(x, 0, dtype)
 
 
-def convert_to_tensor(x: Any, dtype: Any = None) -> Value:
+def convert_to_tensor(x: Operand | SymbolicDim, dtype: DTypeLike | None = None) -> Value:
     """x as a value: an array or numbers become a constant, a named size what it is at run time."""
     value = measured(x) if isinstance(x, SymbolicDim) else as_value(x)
     if dtype is None or value.dtype is DType.of(dtype):
@@ -116,12 +116,12 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Value:
 array = convert_to_tensor
 
 
-def copy(x: Any) -> Value:
+def copy(x: Operand) -> Value:
     """x itself, as a node of its own: values never change."""
     return apply(Identity(), as_value(x))
 
 
-def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Value:
+def arange(start: Any, stop: Any = None, step: Any = None, dtype: DTypeLike | None = None) -> Value:
     """start, start + step ... up to before stop; from 0 to before start where stop is None; int32 for ints.
 
     start and stop may be named sizes, as ops.shape(x) gives them.
@@ -146,7 +146,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     return found if dtype is None else cast(found, dtype)
 
 
-def _made(made: Any, dtype: Any) -> Value:
+def _made(made: Array, dtype: DTypeLike | None) -> Value:
     return Constant(np.asarray(made).astype((DType.FLOAT32 if dtype is None else DType.of(dtype)).numpy)).value
 
 
@@ -156,7 +156,7 @@ def linspace(
     num: int = 50,
     endpoint: bool = True,
     retstep: bool = False,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     axis: int = 0,
 ) -> Any:
     """num numbers from start to stop in equal steps; with retstep the step too. start and stop are numbers or lists."""
@@ -166,7 +166,13 @@ def linspace(
 
 
 def logspace(
-    start: float, stop: float, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None, axis: int = 0
+    start: float,
+    stop: float,
+    num: int = 50,
+    endpoint: bool = True,
+    base: float = 10,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
 ) -> Value:
     """num numbers from base**start to base**stop whose logarithms have equal steps."""
     spend_elements("logspace", num, *np.shape(start))
@@ -174,14 +180,14 @@ def logspace(
 
 
 def geomspace(
-    start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+    start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: DTypeLike | None = None, axis: int = 0
 ) -> Value:
     """num numbers from start to stop, each the same multiple of the one before."""
     spend_elements("geomspace", num, *np.shape(start))
     return _made(np.geomspace(start, stop, num, endpoint=endpoint, axis=axis), dtype)
 
 
-def eye(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
+def eye(N: Dim, M: Dim | None = None, k: int = 0, dtype: DTypeLike | None = None) -> Value:  # noqa: N803 - Keras's names
     """[N, M] with 1 on the k-th diagonal above the main one, 0 elsewhere; float32. Sizes may be named."""
     count_from("eye", "N", N)
     if isinstance(N, SymbolicDim) or isinstance(M, SymbolicDim):
@@ -190,7 +196,7 @@ def eye(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  
     return _made(np.eye(N, M, k), dtype)
 
 
-def tri(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
+def tri(N: Dim, M: Dim | None = None, k: int = 0, dtype: DTypeLike | None = None) -> Value:  # noqa: N803 - Keras's names
     """[N, M] with 1 up to the k-th diagonal above the main one, 0 beyond; float32. Sizes may be named."""
     count_from("tri", "N", N)
     if isinstance(N, SymbolicDim) or isinstance(M, SymbolicDim):

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dagir.errors import ArgumentError, DTypeError
-from dagir.ir.graph import Op, Types, Value, apply, as_value
-from dagir.ir.types import DType, TensorType, broadcast
+from dagir.ir.graph import Op, Operand, Types, Value, apply, as_value
+from dagir.ir.types import DType, DTypeLike, TensorType, broadcast
 from dagir.ops.partial import refuse_constant
 from dagir.support import limits
 
@@ -291,12 +291,12 @@ class Clip(Op):
         return (x,)
 
 
-def unary(op: Op, x: Any) -> Value:
+def unary(op: Op, x: Operand) -> Value:
     """Apply an op of one operand."""
     return apply(op, as_value(x))
 
 
-def binary(op: Op, x1: Any, x2: Any) -> Value:
+def binary(op: Op, x1: Operand, x2: Operand) -> Value:
     """Apply an op of two operands; a Python number takes the dtype of the other."""
     if not isinstance(x1, Value):
         x1 = as_value(x1, like=None if isinstance(x1, Value) else reference(x2))
@@ -314,92 +314,92 @@ def reference(operand: Any) -> Value | None:
         return None
 
 
-def negative(x: Any) -> Value:
+def negative(x: Operand) -> Value:
     """-x, elementwise."""
     return unary(Negative(), x)
 
 
-def absolute(x: Any) -> Value:
+def absolute(x: Operand) -> Value:
     """|x|, elementwise."""
     return unary(Absolute(), x)
 
 
-def sign(x: Any) -> Value:
+def sign(x: Operand) -> Value:
     """-1, 0 or 1, elementwise."""
     return unary(Sign(), x)
 
 
-def exp(x: Any) -> Value:
+def exp(x: Operand) -> Value:
     """e**x, elementwise."""
     return unary(Exp(), x)
 
 
-def log(x: Any) -> Value:
+def log(x: Operand) -> Value:
     """Natural logarithm, elementwise."""
     return unary(Log(), x)
 
 
-def log1p(x: Any) -> Value:
+def log1p(x: Operand) -> Value:
     """log(1 + x), elementwise."""
     return unary(Log1p(), x)
 
 
-def expm1(x: Any) -> Value:
+def expm1(x: Operand) -> Value:
     """e**x - 1, elementwise."""
     return unary(Expm1(), x)
 
 
-def sqrt(x: Any) -> Value:
+def sqrt(x: Operand) -> Value:
     """Square root, elementwise."""
     return unary(Sqrt(), x)
 
 
-def rsqrt(x: Any) -> Value:
+def rsqrt(x: Operand) -> Value:
     """1 / sqrt(x), elementwise."""
     return unary(Rsqrt(), x)
 
 
-def square(x: Any) -> Value:
+def square(x: Operand) -> Value:
     """x * x, elementwise."""
     return unary(Square(), x)
 
 
-def reciprocal(x: Any) -> Value:
+def reciprocal(x: Operand) -> Value:
     """1 / x, elementwise."""
     return unary(Reciprocal(), x)
 
 
-def sin(x: Any) -> Value:
+def sin(x: Operand) -> Value:
     """Sine, elementwise."""
     return unary(Sin(), x)
 
 
-def cos(x: Any) -> Value:
+def cos(x: Operand) -> Value:
     """Cosine, elementwise."""
     return unary(Cos(), x)
 
 
-def tan(x: Any) -> Value:
+def tan(x: Operand) -> Value:
     """Tangent, elementwise."""
     return unary(Tan(), x)
 
 
-def erf(x: Any) -> Value:
+def erf(x: Operand) -> Value:
     """The error function, elementwise."""
     return unary(Erf(), x)
 
 
-def floor(x: Any) -> Value:
+def floor(x: Operand) -> Value:
     """Round down, elementwise."""
     return unary(Floor(), x)
 
 
-def ceil(x: Any) -> Value:
+def ceil(x: Operand) -> Value:
     """Round up, elementwise."""
     return unary(Ceil(), x)
 
 
-def round(x: Any, decimals: int = 0) -> Value:
+def round(x: Operand, decimals: int = 0) -> Value:
     """x rounded to `decimals` places, halves to even; below 0 they count places before the point."""
     value = as_value(x)
     if value.dtype.is_integer:
@@ -408,7 +408,7 @@ def round(x: Any, decimals: int = 0) -> Value:
     return apply(Round(), value) if not decimals else divide(apply(Round(), multiply(value, factor)), factor)
 
 
-def identity(x: Any, dtype: Any = None) -> Value:
+def identity(x: Operand, dtype: DTypeLike | None = None) -> Value:
     """x itself, as a node of its own; of an int n the [n, n] identity matrix, as keras.ops.identity."""
     if isinstance(x, int):
         limits.spend("elements", max(x, 0) ** 2, "identity")
@@ -416,57 +416,57 @@ def identity(x: Any, dtype: Any = None) -> Value:
     return unary(Identity(), x)
 
 
-def cast(x: Any, dtype: Any) -> Value:
+def cast(x: Operand, dtype: DTypeLike) -> Value:
     """x in another dtype; x itself where it has that dtype already."""
     value, target = as_value(x), DType.of(dtype)
     return value if value.dtype is target else apply(Cast(target), value)
 
 
-def add(x1: Any, x2: Any) -> Value:
+def add(x1: Operand, x2: Operand) -> Value:
     """x1 + x2, broadcast."""
     return binary(Add(), x1, x2)
 
 
-def subtract(x1: Any, x2: Any) -> Value:
+def subtract(x1: Operand, x2: Operand) -> Value:
     """x1 - x2, broadcast."""
     return binary(Subtract(), x1, x2)
 
 
-def multiply(x1: Any, x2: Any) -> Value:
+def multiply(x1: Operand, x2: Operand) -> Value:
     """x1 * x2, broadcast."""
     return binary(Multiply(), x1, x2)
 
 
-def divide(x1: Any, x2: Any) -> Value:
+def divide(x1: Operand, x2: Operand) -> Value:
     """x1 / x2, broadcast, for floats."""
     return binary(Divide(), x1, x2)
 
 
-def floor_divide(x1: Any, x2: Any) -> Value:
+def floor_divide(x1: Operand, x2: Operand) -> Value:
     """floor(x1 / x2), broadcast."""
     return binary(FloorDivide(), x1, x2)
 
 
-def mod(x1: Any, x2: Any) -> Value:
+def mod(x1: Operand, x2: Operand) -> Value:
     """The remainder, with the sign of x2."""
     return binary(Mod(), x1, x2)
 
 
-def power(x1: Any, x2: Any) -> Value:
+def power(x1: Operand, x2: Operand) -> Value:
     """x1 ** x2, broadcast."""
     return binary(Power(), x1, x2)
 
 
-def maximum(x1: Any, x2: Any) -> Value:
+def maximum(x1: Operand, x2: Operand) -> Value:
     """The larger, elementwise."""
     return binary(Maximum(), x1, x2)
 
 
-def minimum(x1: Any, x2: Any) -> Value:
+def minimum(x1: Operand, x2: Operand) -> Value:
     """The smaller, elementwise."""
     return binary(Minimum(), x1, x2)
 
 
-def clip(x: Any, x_min: float, x_max: float) -> Value:
+def clip(x: Operand, x_min: float, x_max: float) -> Value:
     """x held within [x_min, x_max]."""
     return unary(Clip(x_min, x_max), x)

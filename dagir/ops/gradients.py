@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from dagir.ir.graph import Value
+from dagir.ir.graph import Operand, Value
 from dagir.ops.elementwise import Unary, unary
 
 __all__ = [
@@ -19,6 +17,6 @@ class StopGradient(Unary):
     accepts = "any"
 
 
-def stop_gradient(variable: Any) -> Value:
+def stop_gradient(variable: Operand) -> Value:
     """The same value, which training takes for a constant."""
     return unary(StopGradient(), variable)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, max_dim, min_dim
-from dagir.ir.graph import Value, apply, as_value
+from dagir.ir.graph import Operand, Value, apply, as_value
 from dagir.ir.types import DType
 from dagir.ops.conv import conv
 from dagir.ops.counts import count_from
@@ -23,7 +23,7 @@ __all__ = ["crop_images", "extract_patches", "pad_images", "resize", "rgb_to_gra
 
 
 def resize(
-    images: Any,
+    images: Operand,
     size: Sequence[Dim],
     interpolation: str = "bilinear",
     antialias: bool = False,
@@ -110,7 +110,7 @@ def _padded_to_ratio(images: Value, target: Sequence[Dim], axes: tuple[int, int]
 
 
 def pad_images(
-    images: Any,
+    images: Operand,
     top_padding: int | None = None,
     left_padding: int | None = None,
     bottom_padding: int | None = None,
@@ -130,7 +130,7 @@ def pad_images(
 
 
 def crop_images(
-    images: Any,
+    images: Operand,
     top_cropping: int | None = None,
     left_cropping: int | None = None,
     bottom_cropping: int | None = None,
@@ -164,7 +164,7 @@ def _amounts(name: str, given: tuple[int | None, int | None, int | None], size: 
     return found_before, found_after
 
 
-def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Value:
+def rgb_to_grayscale(images: Operand, data_format: str | None = None) -> Value:
     """0.2989 red + 0.5870 green + 0.1140 blue, in the dtype of the images.  keras.ops.image.rgb_to_grayscale."""
     value = as_value(images)
     axis = value.ndim - 1 if data_format != "channels_first" else value.ndim - 3
@@ -180,7 +180,7 @@ def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Value:
 
 
 def extract_patches(
-    images: Any,
+    images: Operand,
     size: int | Sequence[int],
     strides: int | Sequence[int] | None = None,
     dilation_rate: int | Sequence[int] = 1,

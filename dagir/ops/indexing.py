@@ -9,12 +9,12 @@ import numpy as np
 
 from dagir.errors import ArgumentError
 from dagir.ir.dims import SymbolicDim
-from dagir.ir.graph import Value, apply, as_value
+from dagir.ir.graph import Operand, Value, apply, as_value
 from dagir.ops.shape import Slice, Squeeze, expand_dims, take
 from dagir.ops.sizes import index_named, slice_named
 
 
-def getitem(x: Any, where: Any) -> Value:
+def getitem(x: Operand, where: Any) -> Value:
     """Indexing as NumPy's basic indexing: ints, slices with steps, None, Ellipsis; and one integer Value.
 
     Named sizes, as ops.shape(x) gives them, may stand for ints.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Operand, Types, Value, apply, as_value
 from dagir.ir.types import TensorType, broadcast, equate
 from dagir.ops.elementwise import require, same_dtype
 
@@ -130,17 +129,17 @@ class Embedding(Op):
         return (TensorType(table.dtype, (*ids.shape, table.shape[1])),)
 
 
-def linear(x: Any, w: Any, b: Any = None) -> Value:
+def linear(x: Operand, w: Operand, b: Operand | None = None) -> Value:
     """x @ w + b on the last axis. Shapes: x [*d, i], w [i, o], b [o] -> [*d, o]."""
     return apply(Linear(), as_value(x), as_value(w), None if b is None else as_value(b))
 
 
-def matmul(x1: Any, x2: Any) -> Value:
+def matmul(x1: Operand, x2: Operand) -> Value:
     """The matrix product, batched over leading axes, as numpy.matmul."""
     return apply(MatMul(), as_value(x1), as_value(x2))
 
 
-def einsum(subscripts: str, *operands: Any) -> Value:
+def einsum(subscripts: str, *operands: Operand) -> Value:
     """Einstein's sum, as numpy.einsum; without "->" the output subscripts are those that occur once, sorted."""
     equation = subscripts.replace(" ", "")
     if "->" not in equation:
@@ -150,6 +149,6 @@ def einsum(subscripts: str, *operands: Any) -> Value:
     return apply(Einsum(equation), *[as_value(operand) for operand in operands])
 
 
-def embedding(ids: Any, table: Any) -> Value:
+def embedding(ids: Operand, table: Operand) -> Value:
     """Row `id` of the table for each id. Shapes: ids [*s], table [n, d] -> [*s, d]."""
     return apply(Embedding(), as_value(ids), as_value(table))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any
 
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Operand, Types, Value, apply, as_value
 from dagir.ir.types import DType, TensorType, broadcast
 from dagir.ops.elementwise import (
     Binary,
@@ -135,41 +134,41 @@ class Where(Op):
         return (TensorType(same_dtype(x1, x2), broadcast(condition.shape, x1.shape, x2.shape)),)
 
 
-def logical_not(x: Any) -> Value:
+def logical_not(x: Operand) -> Value:
     """Not x, elementwise."""
     return unary(LogicalNot(), x)
 
 
-def isnan(x: Any) -> Value:
+def isnan(x: Operand) -> Value:
     """Whether each element is NaN."""
     return unary(IsNan(), x)
 
 
-def isinf(x: Any) -> Value:
+def isinf(x: Operand) -> Value:
     """Whether each element is infinite; an integer never is."""
     value = as_value(x)
     return equal(absolute(value), inf) if value.dtype.is_float else not_equal(value, value)
 
 
-def isposinf(x: Any) -> Value:
+def isposinf(x: Operand) -> Value:
     """Whether each element is infinite and above 0."""
     value = as_value(x)
     return equal(value, inf) if value.dtype.is_float else not_equal(value, value)
 
 
-def isneginf(x: Any) -> Value:
+def isneginf(x: Operand) -> Value:
     """Whether each element is infinite and below 0."""
     value = as_value(x)
     return equal(value, -inf) if value.dtype.is_float else not_equal(value, value)
 
 
-def isfinite(x: Any) -> Value:
+def isfinite(x: Operand) -> Value:
     """Whether each element is neither infinite nor NaN."""
     value = as_value(x)
     return less(absolute(value), inf) if value.dtype.is_float else equal(value, value)
 
 
-def signbit(x: Any) -> Value:
+def signbit(x: Operand) -> Value:
     """Whether each element is below 0, or the zero that bears a minus."""
     value = as_value(x)
     if not value.dtype.is_float:
@@ -177,7 +176,7 @@ def signbit(x: Any) -> Value:
     return logical_or(less(value, 0.0), less(reciprocal(value), 0.0))
 
 
-def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Value:
+def isclose(x1: Operand, x2: Operand, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Value:
     """Whether |x1 - x2| <= atol + rtol * |x2|, x2 being finite, or both are the same infinity; integers as float32."""
     first, second = (_as_float(x, other) for x, other in ((x1, x2), (x2, x1)))
     allowed = add(multiply(absolute(second), rtol), atol)
@@ -186,57 +185,57 @@ def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan:
     return logical_or(alike, logical_and(isnan(first), isnan(second))) if equal_nan else alike
 
 
-def _as_float(x: Any, other: Any) -> Value:
+def _as_float(x: Operand, other: Operand) -> Value:
     value = as_value(x, like=reference(other))
     return value if value.dtype.is_float else cast(value, DType.FLOAT32)
 
 
-def equal(x1: Any, x2: Any) -> Value:
+def equal(x1: Operand, x2: Operand) -> Value:
     """x1 == x2, elementwise."""
     return binary(Equal(), x1, x2)
 
 
-def not_equal(x1: Any, x2: Any) -> Value:
+def not_equal(x1: Operand, x2: Operand) -> Value:
     """x1 != x2, elementwise."""
     return binary(NotEqual(), x1, x2)
 
 
-def less(x1: Any, x2: Any) -> Value:
+def less(x1: Operand, x2: Operand) -> Value:
     """x1 < x2, elementwise."""
     return binary(Less(), x1, x2)
 
 
-def less_equal(x1: Any, x2: Any) -> Value:
+def less_equal(x1: Operand, x2: Operand) -> Value:
     """x1 <= x2, elementwise."""
     return binary(LessEqual(), x1, x2)
 
 
-def greater(x1: Any, x2: Any) -> Value:
+def greater(x1: Operand, x2: Operand) -> Value:
     """x1 > x2, elementwise."""
     return binary(Greater(), x1, x2)
 
 
-def greater_equal(x1: Any, x2: Any) -> Value:
+def greater_equal(x1: Operand, x2: Operand) -> Value:
     """x1 >= x2, elementwise."""
     return binary(GreaterEqual(), x1, x2)
 
 
-def logical_and(x1: Any, x2: Any) -> Value:
+def logical_and(x1: Operand, x2: Operand) -> Value:
     """x1 and x2, elementwise."""
     return binary(LogicalAnd(), x1, x2)
 
 
-def logical_or(x1: Any, x2: Any) -> Value:
+def logical_or(x1: Operand, x2: Operand) -> Value:
     """x1 or x2, elementwise."""
     return binary(LogicalOr(), x1, x2)
 
 
-def logical_xor(x1: Any, x2: Any) -> Value:
+def logical_xor(x1: Operand, x2: Operand) -> Value:
     """Exactly one of x1, x2, elementwise."""
     return binary(LogicalXor(), x1, x2)
 
 
-def where(condition: Any, x1: Any, x2: Any) -> Value:
+def where(condition: Operand, x1: Operand, x2: Operand) -> Value:
     """x1 where the condition holds, else x2, broadcast."""
     first = as_value(x1, like=reference(x2))
     return apply(Where(), as_value(condition), first, as_value(x2, like=first))

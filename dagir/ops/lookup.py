@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagir.errors import ArgumentError, DTypeError
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Operand, Types, Value, apply, as_value
 from dagir.ir.types import DType, TensorType
 
 __all__ = [
@@ -45,6 +45,6 @@ def _dtype(name: str, entries: tuple[Any, ...]) -> DType:
     return next(kind for kind in kinds if kind is not None)
 
 
-def lookup(x: Any, keys: Entries, values: Entries, default: int | str) -> Value:
+def lookup(x: Operand, keys: Entries, values: Entries, default: int | str) -> Value:
     """The value of each key in x, the default for what is none."""
     return apply(Lookup(tuple(keys), tuple(values), default), as_value(x))  # type: ignore[arg-type]  # infer checks it

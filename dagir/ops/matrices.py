@@ -9,7 +9,7 @@ from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Operand, Types, Value, apply, as_value
 from dagir.ir.types import TensorType, normalize_axis
 from dagir.ops.arrangement import moveaxis, ravel
 from dagir.ops.creation import arange
@@ -55,22 +55,22 @@ class Triu(Tril):
     """x: t[*s, m, n] -> t[*s, m, n]: 0 where column - row < k.  NumPy triu; ONNX Trilu-14."""
 
 
-def tril(x: Any, k: int = 0) -> Value:
+def tril(x: Operand, k: int = 0) -> Value:
     """The lower triangle of the last two axes, up to the k-th diagonal above the main one; 0 elsewhere."""
     return apply(Tril(int(k)), as_value(x))
 
 
-def triu(x: Any, k: int = 0) -> Value:
+def triu(x: Operand, k: int = 0) -> Value:
     """The upper triangle of the last two axes, from the k-th diagonal above the main one on; 0 elsewhere."""
     return apply(Triu(int(k)), as_value(x))
 
 
-def _pair(x1: Any, x2: Any) -> tuple[Value, Value]:
+def _pair(x1: Operand, x2: Operand) -> tuple[Value, Value]:
     first = as_value(x1, like=reference(x2))
     return first, as_value(x2, like=first)
 
 
-def dot(x1: Any, x2: Any) -> Value:
+def dot(x1: Operand, x2: Operand) -> Value:
     """The sum of products over the last axis of x1 and the last but one of x2 (its only one), as numpy.dot."""
     first, second = _pair(x1, x2)
     if first.ndim == 0 or second.ndim == 0:
@@ -80,7 +80,7 @@ def dot(x1: Any, x2: Any) -> Value:
     return matmul(first, second)
 
 
-def inner(x1: Any, x2: Any) -> Value:
+def inner(x1: Operand, x2: Operand) -> Value:
     """The sum of products over the last axes."""
     first, second = _pair(x1, x2)
     if first.ndim == 0 or second.ndim == 0:
@@ -88,19 +88,19 @@ def inner(x1: Any, x2: Any) -> Value:
     return tensordot(first, second, ([-1], [-1]))
 
 
-def outer(x1: Any, x2: Any) -> Value:
+def outer(x1: Operand, x2: Operand) -> Value:
     """Every element of x1 times every element of x2, both flattened: [m, n]."""
     first, second = _pair(x1, x2)
     return multiply(reshape(first, (-1, 1)), reshape(second, (1, -1)))
 
 
-def vdot(x1: Any, x2: Any) -> Value:
+def vdot(x1: Operand, x2: Operand) -> Value:
     """The sum of products of all elements."""
     first, second = _pair(x1, x2)
     return matmul(ravel(first), ravel(second))
 
 
-def tensordot(x1: Any, x2: Any, axes: int | Sequence[Any] = 2) -> Value:
+def tensordot(x1: Operand, x2: Operand, axes: int | Sequence[Any] = 2) -> Value:
     """The sum of products over axes: the last of x1 with the first of x2, `axes` in number; or two lists of them."""
     first, second = _pair(x1, x2)
     if isinstance(axes, int):
@@ -119,7 +119,7 @@ def tensordot(x1: Any, x2: Any, axes: int | Sequence[Any] = 2) -> Value:
     return einsum(f"{''.join(heads)},{''.join(tails)}->{''.join(kept)}", first, second)
 
 
-def kron(x1: Any, x2: Any) -> Value:
+def kron(x1: Operand, x2: Operand) -> Value:
     """Kronecker's product: x2 scaled by each element of x1, side by side."""
     first, second = _pair(x1, x2)
     rank = max(first.ndim, second.ndim)
@@ -131,7 +131,9 @@ def kron(x1: Any, x2: Any) -> Value:
     return reshape(multiply(first, second), sizes)
 
 
-def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Value:
+def cross(
+    x1: Operand, x2: Operand, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Value:
     """The cross product of vectors of 3 components along the axes; of 2 components, its only component not 0."""
     if axis is not None:
         axisa = axisb = axisc = axis
@@ -160,7 +162,7 @@ def _difference(first: Value | None, second: Value | None) -> Value:
     return first if second is None else subtract(first, second)
 
 
-def diagflat(x: Any, k: int = 0) -> Value:
+def diagflat(x: Operand, k: int = 0) -> Value:
     """A square matrix with the elements of x, flattened, on its k-th diagonal; 0 elsewhere."""
     value = ravel(x)
     size = value.type.shape[0] + abs(k)
@@ -170,7 +172,7 @@ def diagflat(x: Any, k: int = 0) -> Value:
     return where(on_diagonal, along, False if value.dtype == "bool" else 0)
 
 
-def diag(x: Any, k: int = 0) -> Value:
+def diag(x: Operand, k: int = 0) -> Value:
     """A matrix with the vector x on its k-th diagonal; of a matrix, its k-th diagonal."""
     value = as_value(x)
     if value.ndim not in (1, 2):
@@ -178,7 +180,7 @@ def diag(x: Any, k: int = 0) -> Value:
     return diagflat(value, k) if value.ndim == 1 else diagonal(value, k)
 
 
-def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
+def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     """The elements whose place on axis2 less that on axis1 is the offset, on a new last axis. Both sizes are known."""
     value = moveaxis(x, (axis1, axis2), (-2, -1))
     *rest, rows, columns = value.type.shape
@@ -191,6 +193,6 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     return reshape(value, flat)[(..., slice(start, min(stop, rows * columns) if count else start, columns + 1))]
 
 
-def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
+def trace(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     """The sum of a diagonal."""
     return reduce_sum(diagonal(x, offset, axis1, axis2), axis=-1)

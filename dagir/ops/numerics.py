@@ -8,8 +8,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from dagir.ir.graph import Value, as_value
-from dagir.ir.types import DType
+from dagir.ir.graph import Operand, Value, as_value
+from dagir.ir.types import DType, DTypeLike
 from dagir.ops.elementwise import (
     absolute,
     add,
@@ -58,43 +58,43 @@ __all__ = [
 ]
 
 
-def _pair(x1: Any, x2: Any) -> tuple[Value, Value]:
+def _pair(x1: Operand, x2: Operand) -> tuple[Value, Value]:
     """Both as values; a number takes the dtype of the other."""
     first = as_value(x1, like=reference(x2))
     return first, as_value(x2, like=first)
 
 
-def fabs(x: Any) -> Value:
+def fabs(x: Operand) -> Value:
     """|x|, for floats."""
     value = as_value(x)
     require("float", value.type)
     return absolute(value)
 
 
-def exp2(x: Any) -> Value:
+def exp2(x: Operand) -> Value:
     """2**x, for floats."""
     value = as_value(x)
     require("float", value.type)
     return power(2.0, value)
 
 
-def log2(x: Any) -> Value:
+def log2(x: Operand) -> Value:
     """The logarithm to base 2."""
     return divide(log(x), natural_log(2))
 
 
-def log10(x: Any) -> Value:
+def log10(x: Operand) -> Value:
     """The logarithm to base 10."""
     return divide(log(x), natural_log(10))
 
 
-def cbrt(x: Any) -> Value:
+def cbrt(x: Operand) -> Value:
     """The cube root, of negative numbers too."""
     value = as_value(x)
     return multiply(sign(value), power(absolute(value), 1 / 3))
 
 
-def logaddexp(x1: Any, x2: Any) -> Value:
+def logaddexp(x1: Operand, x2: Operand) -> Value:
     """log(e**x1 + e**x2), without overflow; broadcast."""
     first, second = _pair(x1, x2)
     distance = subtract(first, second)
@@ -103,44 +103,44 @@ def logaddexp(x1: Any, x2: Any) -> Value:
     return where(isfinite(distance), smooth, where(equal(first, second), first, larger))
 
 
-def logaddexp2(x1: Any, x2: Any) -> Value:
+def logaddexp2(x1: Operand, x2: Operand) -> Value:
     """log2(2**x1 + 2**x2), without overflow; broadcast."""
     scale = natural_log(2)
     return divide(logaddexp(multiply(x1, scale), multiply(x2, scale)), scale)
 
 
-def trunc(x: Any) -> Value:
+def trunc(x: Operand) -> Value:
     """x without its fraction; an integer stays as it is."""
     value = as_value(x)
     return value if value.dtype.is_integer else multiply(sign(value), floor(absolute(value)))
 
 
-def fmod(x1: Any, x2: Any) -> Value:
+def fmod(x1: Operand, x2: Operand) -> Value:
     """The remainder, with the sign of x1, as C has it."""
     first, second = _pair(x1, x2)
     return multiply(sign(first), mod(absolute(first), absolute(second)))
 
 
-def fmax(x1: Any, x2: Any) -> Value:
+def fmax(x1: Operand, x2: Operand) -> Value:
     """The larger; the other where one is NaN."""
     first, second = _pair(x1, x2)
     return where(isnan(first), second, where(isnan(second), first, maximum(first, second)))
 
 
-def fmin(x1: Any, x2: Any) -> Value:
+def fmin(x1: Operand, x2: Operand) -> Value:
     """The smaller; the other where one is NaN."""
     first, second = _pair(x1, x2)
     return where(isnan(first), second, where(isnan(second), first, minimum(first, second)))
 
 
-def divide_no_nan(x1: Any, x2: Any) -> Value:
+def divide_no_nan(x1: Operand, x2: Operand) -> Value:
     """x1 / x2, and 0 where x2 is 0."""
     first, second = _pair(x1, x2)
     is_zero = equal(second, 0.0)
     return where(is_zero, 0.0, divide(first, where(is_zero, 1.0, second)))
 
 
-def heaviside(x1: Any, x2: Any) -> Value:
+def heaviside(x1: Operand, x2: Operand) -> Value:
     """0 where x1 < 0, x2 where x1 is 0, 1 where x1 > 0; NaN stays."""
     first, second = _pair(x1, x2)
     require("float", first.type)
@@ -148,14 +148,14 @@ def heaviside(x1: Any, x2: Any) -> Value:
     return where(equal(first, 0.0), second, step)
 
 
-def ldexp(x1: Any, x2: Any) -> Value:
+def ldexp(x1: Operand, x2: Operand) -> Value:
     """x1 * 2**x2, x2 being integers."""
     first, second = as_value(x1), as_value(x2)
     require("integer", second.type)
     return multiply(first, power(2.0, cast(second, first.dtype)))
 
 
-def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Value:
+def nan_to_num(x: Operand, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Value:
     """NaN and the infinities replaced; by default the infinities become the dtype's largest and smallest number."""
     value = as_value(x)
     if not value.dtype.is_float:
@@ -166,7 +166,7 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
     return where(not_equal(value, value), nan, value)
 
 
-def saturate_cast(x: Any, dtype: Any) -> Value:
+def saturate_cast(x: Operand, dtype: DTypeLike) -> Value:
     """x in another dtype, held within what that dtype can hold before it is cast."""
     value, target = as_value(x), DType.of(dtype)
     if DType.BOOL in (target, value.dtype):

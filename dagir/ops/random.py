@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Operand, Types, Value, apply, as_value
 from dagir.ir.types import TensorType
 from dagir.ops.elementwise import require
 
@@ -82,6 +81,8 @@ class GaussianNoise(_Noise):
             raise ArgumentError(f"stddev is a number of at least 0, got {self.stddev!r}")
 
 
-def dropout(x: Any, rate: float, noise_shape: tuple[int | None, ...] | None = None, seed: int | None = None) -> Value:
+def dropout(
+    x: Operand, rate: float, noise_shape: tuple[int | None, ...] | None = None, seed: int | None = None
+) -> Value:
     """x at inference; in training a share `rate` of the elements is dropped. As keras.random.dropout."""
     return apply(Dropout(float(rate), noise_shape, seed), as_value(x))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
-from dagir.ir.graph import Op, Types, Value, apply, as_value
-from dagir.ir.types import DType, Shape, TensorType, normalize_axes, normalize_axis
+from dagir.ir.graph import Op, Operand, Types, Value, apply, as_value
+from dagir.ir.types import DType, DTypeLike, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.elementwise import cast, maximum, minimum, require, sqrt
 from dagir.ops.shape import reshape
 
@@ -124,12 +124,12 @@ class ArgMin(ArgMax):
     """x: t[*s] -> int32[*s without `axis`]: the place of the first smallest.  keras.ops.argmin; ONNX ArgMin-13."""
 
 
-def _reduce(cls: type[Reduce], x: Any, axis: Axes, keepdims: bool) -> Value:
+def _reduce(cls: type[Reduce], x: Operand, axis: Axes, keepdims: bool) -> Value:
     value = as_value(x)
     return apply(cls(normalize_axes(axis, value.ndim), bool(keepdims)), value)
 
 
-def _as_float(x: Any) -> Value:
+def _as_float(x: Operand) -> Value:
     value = as_value(x)
     return value if value.dtype.is_float else cast(value, DType.FLOAT32)
 
@@ -140,74 +140,74 @@ _WIDER = {
 }
 
 
-def _widened(x: Any) -> Value:
+def _widened(x: Operand) -> Value:
     value = as_value(x)
     return cast(value, _WIDER.get(value.dtype, value.dtype))
 
 
-def sum(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def sum(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The sum along the axes, all of them by default; bools and integers below 32 bits as 32 bits, as Keras has it."""
     return _reduce(ReduceSum, _widened(x), axis, keepdims)
 
 
-def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def mean(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The mean along the axes; integers become float32 first."""
     return _reduce(ReduceMean, _as_float(x), axis, keepdims)
 
 
-def max(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Value:
+def max(x: Operand, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Value:
     """The largest along the axes, and of `initial` where it is given."""
     found = _reduce(ReduceMax, x, axis, keepdims)
     return found if initial is None else maximum(found, initial)
 
 
-def min(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Value:
+def min(x: Operand, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Value:
     """The smallest along the axes, and of `initial` where it is given."""
     found = _reduce(ReduceMin, x, axis, keepdims)
     return found if initial is None else minimum(found, initial)
 
 
-def prod(x: Any, axis: Axes = None, keepdims: bool = False, dtype: Any = None) -> Value:
+def prod(x: Operand, axis: Axes = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Value:
     """The product along the axes; bools and integers below 32 bits as 32 bits, as Keras has it."""
     return _reduce(ReduceProd, _widened(x) if dtype is None else cast(x, dtype), axis, keepdims)
 
 
-def any(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def any(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """Whether any element along the axes is true; a number is true where it is not 0."""
     return _reduce(ReduceAny, cast(x, DType.BOOL), axis, keepdims)
 
 
-def all(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def all(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """Whether all elements along the axes are true; a number is true where it is not 0."""
     return _reduce(ReduceAll, cast(x, DType.BOOL), axis, keepdims)
 
 
-def var(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def var(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The population variance along the axes; integers become float32 first."""
     return _reduce(Variance, _as_float(x), axis, keepdims)
 
 
-def std(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def std(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The population standard deviation along the axes."""
     return sqrt(var(x, axis, keepdims))
 
 
-def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def logsumexp(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """log(sum(e**x)) along the axes, without overflow."""
     return _reduce(ReduceLogSumExp, x, axis, keepdims)
 
 
-def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
+def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Value:
     """The place of the first largest along the axis, int32; in x flattened where axis is None."""
     return _arg(ArgMax, x, axis, keepdims)
 
 
-def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
+def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Value:
     """The place of the first smallest along the axis, int32; in x flattened where axis is None."""
     return _arg(ArgMin, x, axis, keepdims)
 
 
-def _arg(cls: type[ArgMax], x: Any, axis: int | None, keepdims: bool) -> Value:
+def _arg(cls: type[ArgMax], x: Operand, axis: int | None, keepdims: bool) -> Value:
     value = as_value(x)
     if axis is not None:
         return apply(cls(normalize_axis(axis, value.ndim), bool(keepdims)), value)

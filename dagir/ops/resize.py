@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Operand, Types, Value, apply, as_value
 from dagir.ir.types import Shape, TensorType
 from dagir.ops.elementwise import require
 from dagir.ops.interpolation import RADII
@@ -65,7 +64,7 @@ class UpSample(Op):
 
 
 def upsample(
-    inputs: Any, factors: int | Sequence[int], interpolation: str = "nearest", data_format: str | None = None
+    inputs: Operand, factors: int | Sequence[int], interpolation: str = "nearest", data_format: str | None = None
 ) -> Value:
     """Each spatial axis grown by a whole factor. Shapes: [n, *d, c] -> [n, *(d * factors), c]."""
     value = as_value(inputs)
@@ -137,6 +136,6 @@ class Window(Op):
         return (x.with_shape(tuple(shape)),)
 
 
-def window(x: Any, axes: Sequence[int], starts: Sequence[Dim], sizes: Sequence[Dim]) -> Value:
+def window(x: Operand, axes: Sequence[int], starts: Sequence[Dim], sizes: Sequence[Dim]) -> Value:
     """The part of x that begins at `starts` and has `sizes` on `axes`; named sizes as ops.shape(x) gives them."""
     return apply(Window(tuple(axes), tuple(starts), tuple(sizes)), as_value(x))

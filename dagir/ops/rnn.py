@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Op, Types, Value, apply_node, as_value
+from dagir.ir.graph import Op, Operand, Types, Value, apply_node, as_value
 from dagir.ir.types import Shape, TensorType, equate
 from dagir.ops import activation as act
 from dagir.ops.elementwise import Clip, Exp, Identity, require, same_dtype
@@ -191,25 +191,46 @@ class SimpleRNN(_Recurrence):
     operands = ("x", "w", "r", "b", "h0", "mask")
 
 
-def _run(op: _Recurrence, *operands: Any) -> tuple[Value, ...]:
+def _run(op: _Recurrence, *operands: Operand | None) -> tuple[Value, ...]:
     values = tuple([None if operand is None else as_value(operand) for operand in operands])
     return apply_node(op, values).outputs
 
 
 def lstm(
-    x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, c0: Any = None, mask: Any = None, **fields: Any
+    x: Operand,
+    w: Operand,
+    r: Operand,
+    b: Operand | None = None,
+    h0: Operand | None = None,
+    c0: Operand | None = None,
+    mask: Operand | None = None,
+    **fields: Any,
 ) -> tuple[Value, ...]:
     """(y, h, c) of an LSTM over axis 1; fields: those of the op LSTM. Shapes: x [n, t, i], w [i, 4u], r [u, 4u]."""
     return _run(LSTM(**fields), x, w, r, b, h0, c0, mask)
 
 
-def gru(x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, mask: Any = None, **fields: Any) -> tuple[Value, ...]:
+def gru(
+    x: Operand,
+    w: Operand,
+    r: Operand,
+    b: Operand | None = None,
+    h0: Operand | None = None,
+    mask: Operand | None = None,
+    **fields: Any,
+) -> tuple[Value, ...]:
     """(y, h) of a GRU over axis 1; fields: those of the op GRU. Shapes: x [n, t, i], w [i, 3u], r [u, 3u]."""
     return _run(GRU(**fields), x, w, r, b, h0, mask)
 
 
 def simple_rnn(
-    x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, mask: Any = None, **fields: Any
+    x: Operand,
+    w: Operand,
+    r: Operand,
+    b: Operand | None = None,
+    h0: Operand | None = None,
+    mask: Operand | None = None,
+    **fields: Any,
 ) -> tuple[Value, ...]:
     """(y, h) of activation(x @ w + h @ r + b) over axis 1. Shapes: x [n, t, i], w [i, u], r [u, u]."""
     return _run(SimpleRNN(**fields), x, w, r, b, h0, mask)

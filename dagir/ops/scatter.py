@@ -10,8 +10,8 @@ from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
-from dagir.ir.graph import Op, Types, Value, apply, as_value
-from dagir.ir.types import DType, TensorType, broadcast, equate, normalize_axis
+from dagir.ir.graph import Op, Operand, Types, Value, apply, as_value
+from dagir.ir.types import DType, DTypeLike, TensorType, broadcast, equate, normalize_axis
 from dagir.ops.arrangement import meshgrid
 from dagir.ops.counts import count_from
 from dagir.ops.creation import arange, full
@@ -100,7 +100,7 @@ def _check_indices(indices: TensorType) -> None:
         raise ArgumentError(f"indices must be integers, got {indices.dtype}")
 
 
-def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Value:
+def take_along_axis(x: Operand, indices: Operand, axis: int | None = None) -> Value:
     """The entries of x at indices along an axis, the other axes broadcast; flattened where axis is None."""
     value, places = as_value(x), as_value(indices)
     if axis is None:
@@ -119,24 +119,24 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Value:
     return apply(GatherElements(axis), value, places)
 
 
-def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | None = None) -> Value:
+def scatter_update(inputs: Operand, indices: Operand, updates: Operand, reduction: str | None = None) -> Value:
     """inputs with updates at tuples of indices; reduction: None replaces, or "add", "mul", "max", "min"."""
     value = as_value(inputs)
     return apply(ScatterUpdate(reduction or "none"), value, as_value(indices), as_value(updates, like=value))
 
 
-def scatter(indices: Any, values: Any, shape: Sequence[Any]) -> Value:
+def scatter(indices: Operand, values: Operand, shape: Sequence[Any]) -> Value:
     """Zeros of a shape, with the values added at tuples of indices."""
     value = as_value(values)
     return scatter_update(full(shape, 0, value.dtype), indices, value, "add")
 
 
-def get_item(x: Any, key: Any) -> Value:
+def get_item(x: Operand, key: Operand) -> Value:
     """x[key]."""
     return getitem(x, key)
 
 
-def slice(inputs: Any, start_indices: Any, shape: Sequence[Dim]) -> Value:
+def slice(inputs: Operand, start_indices: Operand, shape: Sequence[Dim]) -> Value:
     """The window of a shape that begins at the start indices, ints or integer values; -1 is to the end, for ints.
 
     Starts and sizes may be named sizes.
@@ -157,7 +157,7 @@ def slice(inputs: Any, start_indices: Any, shape: Sequence[Dim]) -> Value:
     return value
 
 
-def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Value:
+def slice_update(inputs: Operand, start_indices: Operand, updates: Operand) -> Value:
     """inputs with the updates in the window that begins at the start indices, ints or integer values."""
     value = as_value(inputs)
     update = as_value(updates, like=value)
@@ -206,7 +206,7 @@ def _check_within(value: Value, axis: int, start: int, size: int) -> None:
         raise ShapeError(f"the window from {start}, of size {size}, leaves axis {axis} of {value.type}")
 
 
-def one_hot(x: Any, num_classes: Dim, axis: int = -1, dtype: Any = None) -> Value:
+def one_hot(x: Operand, num_classes: Dim, axis: int = -1, dtype: DTypeLike | None = None) -> Value:
     """1 at the class of each element on a new axis, 0 elsewhere; all 0 for a class that there is not; float32."""
     value = as_value(x)
     place = normalize_axis(axis, value.ndim + 1)
@@ -215,7 +215,7 @@ def one_hot(x: Any, num_classes: Dim, axis: int = -1, dtype: Any = None) -> Valu
     return cast(equal(expand_dims(value, place), classes), dtype or DType.FLOAT32)
 
 
-def multi_hot(inputs: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Value:
+def multi_hot(inputs: Operand, num_classes: int, axis: int = -1, dtype: DTypeLike | None = None) -> Value:
     """1 at each class that occurs among the elements of the second axis (of a vector: at all), 0 elsewhere; float32."""
     value = as_value(inputs)
     hot = one_hot(value, num_classes, axis, DType.INT32)
@@ -231,14 +231,14 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     return found
 
 
-def in_top_k(targets: Any, predictions: Any, k: int) -> Value:
+def in_top_k(targets: Operand, predictions: Operand, k: int) -> Value:
     """Whether each row's target is among the k largest predictions. Shapes: [n], [n, classes] -> bool[n]."""
     scores = as_value(predictions)
     own = take_along_axis(scores, expand_dims(targets, 1), axis=1)
     return less(reduce_sum(cast(greater(scores, own), DType.INT32), axis=1), int(k))
 
 
-def _segments(data: Any, ids: Any, count: int | None, reduction: str, start: float) -> Value:
+def _segments(data: Operand, ids: Operand, count: int | None, reduction: str, start: float) -> Value:
     value = as_value(data)
     if count is None:
         raise ArgumentError(
@@ -248,21 +248,21 @@ def _segments(data: Any, ids: Any, count: int | None, reduction: str, start: flo
     return scatter_update(filled, expand_dims(ids, -1), value, reduction)
 
 
-def segment_sum(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
+def segment_sum(data: Operand, segment_ids: Operand, num_segments: int | None = None, sorted: bool = False) -> Value:
     """The sum of the entries of each segment of the first axis; 0 where there is none."""
     return _segments(data, segment_ids, num_segments, "add", 0)
 
 
-def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
+def segment_prod(data: Operand, segment_ids: Operand, num_segments: int | None = None, sorted: bool = False) -> Value:
     """The product of the entries of each segment of the first axis; 1 where there is none."""
     return _segments(data, segment_ids, num_segments, "mul", 1)
 
 
-def segment_max(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
+def segment_max(data: Operand, segment_ids: Operand, num_segments: int | None = None, sorted: bool = False) -> Value:
     """The largest entries of each segment of the first axis, of floats; -infinity where there is none."""
     return _segments(data, segment_ids, num_segments, "max", -inf)
 
 
-def segment_min(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
+def segment_min(data: Operand, segment_ids: Operand, num_segments: int | None = None, sorted: bool = False) -> Value:
     """The smallest entries of each segment of the first axis, of floats; infinity where there is none."""
     return _segments(data, segment_ids, num_segments, "min", inf)

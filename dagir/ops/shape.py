@@ -11,7 +11,7 @@ import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim, max_dim, min_dim
-from dagir.ir.graph import Constant, Op, Types, Value, apply, as_value
+from dagir.ir.graph import Constant, Op, Operand, Types, Value, apply, as_value
 from dagir.ir.types import Shape, TensorType, broadcast, equate, normalize_axes, normalize_axis
 from dagir.ops.counts import count_from
 from dagir.ops.elementwise import same_dtype
@@ -276,7 +276,7 @@ class Gather(Op):
         return (x.with_shape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])),)
 
 
-def shape(x: Any) -> tuple[Dim, ...]:
+def shape(x: Operand) -> tuple[Dim, ...]:
     """The sizes: ints, and named sizes that can be used in the target of reshape."""
     return as_value(x).type.shape
 
@@ -291,21 +291,21 @@ def _dims(sizes: Sequence[Any], x: Value) -> Shape:
     return tuple(size if isinstance(size, SymbolicDim) else int(size) for size in sizes)
 
 
-def reshape(x: Any, newshape: int | Sequence[Any]) -> Value:
+def reshape(x: Operand, newshape: int | Sequence[Any]) -> Value:
     """The same elements in another shape; one size may be -1."""
     value = as_value(x)
     sizes = [newshape] if isinstance(newshape, (int, SymbolicDim)) else newshape
     return apply(Reshape(_dims(sizes, value)), value)
 
 
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Value:
+def transpose(x: Operand, axes: Sequence[int] | None = None) -> Value:
     """Axes permuted; reversed by default."""
     value = as_value(x)
     order = range(value.ndim)[::-1] if axes is None else [normalize_axis(axis, value.ndim) for axis in axes]
     return apply(Transpose(tuple(order)), value)
 
 
-def expand_dims(x: Any, axis: int | Sequence[int]) -> Value:
+def expand_dims(x: Operand, axis: int | Sequence[int]) -> Value:
     """A new axis of size 1 at `axis` of the result, or at each of several."""
     value = as_value(x)
     axes: Sequence[Any] = axis if isinstance(axis, (list, tuple)) else [axis]
@@ -318,20 +318,20 @@ def expand_dims(x: Any, axis: int | Sequence[int]) -> Value:
     return value
 
 
-def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Value:
+def squeeze(x: Operand, axis: int | Sequence[int] | None = None) -> Value:
     """Axes of size 1 dropped; by default all of them."""
     value = as_value(x)
     ones = [i for i, size in enumerate(value.type.shape) if size == 1]
     return apply(Squeeze(tuple(ones) if axis is None else normalize_axes(axis, value.ndim)), value)
 
 
-def broadcast_to(x: Any, shape: Sequence[Any]) -> Value:
+def broadcast_to(x: Operand, shape: Sequence[Any]) -> Value:
     """x repeated along axes of size 1 until it has the shape."""
     value = as_value(x)
     return apply(BroadcastTo(_dims(shape, value)), value)
 
 
-def concatenate(xs: Sequence[Any], axis: int = 0) -> Value:
+def concatenate(xs: Sequence[Operand], axis: int = 0) -> Value:
     """Values joined along an axis."""
     values = [as_value(x) for x in xs]
     if not values:
@@ -339,14 +339,14 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Value:
     return apply(Concatenate(normalize_axis(axis, values[0].ndim)), *values)
 
 
-def stack(x: Sequence[Any], axis: int = 0) -> Value:
+def stack(x: Sequence[Operand], axis: int = 0) -> Value:
     """Values joined along a new axis."""
     values = [as_value(part) for part in x]
     place = normalize_axis(axis, values[0].ndim + 1)
     return concatenate([expand_dims(value, place) for value in values], axis=place)
 
 
-def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Value:
+def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Value:
     """x grown on each side of each axis, as numpy.pad; where it is filled with a constant, by named sizes too."""
     value = as_value(x)
     if isinstance(pad_width, (int, SymbolicDim)):
@@ -380,7 +380,7 @@ def _pad_named(value: Value, widths: Sequence[Any], filling: float) -> tuple[Val
     return value, left
 
 
-def tile(x: Any, repeats: Dim | Sequence[Dim]) -> Value:
+def tile(x: Operand, repeats: Dim | Sequence[Dim]) -> Value:
     """x repeated along each axis, as numpy.tile; counts may be named sizes."""
     value = as_value(x)
     given = [repeats] if isinstance(repeats, (int, SymbolicDim)) else list(repeats)
@@ -403,7 +403,7 @@ def _tiled(value: Value, counts: Sequence[Dim]) -> Value:
     return reshape(wide, [n * size for n, size in pairs])
 
 
-def flip(x: Any, axis: int | Sequence[int] | None = None) -> Value:
+def flip(x: Operand, axis: int | Sequence[int] | None = None) -> Value:
     """Elements in reverse order along the axes."""
     value = as_value(x)
     axes = normalize_axes(axis, value.ndim)
@@ -411,7 +411,7 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Value:
     return apply(Slice(axes, (-1,) * count, (None,) * count, (-1,) * count), value)
 
 
-def take(x: Any, indices: Any, axis: int | None = None) -> Value:
+def take(x: Operand, indices: Operand, axis: int | None = None) -> Value:
     """The entries of x at `indices` along an axis; of x flattened where axis is None."""
     value = as_value(x) if axis is not None else reshape(x, (-1,))
     return apply(Gather(normalize_axis(axis or 0, value.ndim)), value, as_value(indices))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Op, Types, Value, apply, apply_node, as_value
+from dagir.ir.graph import Op, Operand, Types, Value, apply, apply_node, as_value
 from dagir.ir.types import DType, TensorType, normalize_axis
 from dagir.ops.elementwise import cast, reference, require, same_dtype
 from dagir.ops.logic import equal, logical_not
@@ -94,13 +93,13 @@ class SearchSorted(Op):
         return (values.with_dtype(DType.INT32),)
 
 
-def _along(x: Any, axis: int | None) -> tuple[Value, int]:
+def _along(x: Operand, axis: int | None) -> tuple[Value, int]:
     """x and the axis from the front; x flattened where axis is None."""
     value = as_value(x)
     return (reshape(value, (-1,)), 0) if axis is None else (value, normalize_axis(axis, value.ndim))
 
 
-def sort(x: Any, axis: int | None = -1) -> Value:
+def sort(x: Operand, axis: int | None = -1) -> Value:
     """x ascending along the axis; flattened first where axis is None.
 
     NaN has no place of its own in the order: it is last in NumPy and onnxruntime, and anywhere in TensorFlow,
@@ -110,32 +109,32 @@ def sort(x: Any, axis: int | None = -1) -> Value:
     return apply(Sort(place), value)
 
 
-def argsort(x: Any, axis: int | None = -1) -> Value:
+def argsort(x: Operand, axis: int | None = -1) -> Value:
     """The places that sort x along the axis, int32; equal elements stay in their order."""
     value, place = _along(cast(x, DType.INT32) if as_value(x).dtype is DType.BOOL else x, axis)
     return apply(ArgSort(place), value)
 
 
-def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Value, Value]:
+def top_k(x: Operand, k: int, sorted: bool = True) -> tuple[Value, Value]:
     """The k largest of the last axis, largest first, and their places, int32. They are sorted in any case."""
     values, places = apply_node(TopK(int(k)), (as_value(x),)).outputs
     return values, places
 
 
-def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Value:
+def searchsorted(sorted_sequence: Operand, values: Operand, side: str = "left") -> Value:
     """Where each value would go in a sorted sequence, int32: before its equals on the left, behind on the right."""
     value = as_value(values, like=reference(sorted_sequence))
     return apply(SearchSorted(side), as_value(sorted_sequence, like=value), value)
 
 
-def digitize(x: Any, bins: Any) -> Value:
+def digitize(x: Operand, bins: Operand) -> Value:
     """The number of the bin of each element, int32; bins are their ascending left edges but the first's."""
     value = as_value(x)
     edges = as_value(bins, like=value)
     return searchsorted(cast(edges, value.dtype) if edges.dtype.is_integer else edges, value, "right")
 
 
-def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Value:
+def isin(x1: Operand, x2: Operand, assume_unique: bool = False, invert: bool = False) -> Value:
     """Whether each element of x1 is one of x2's; with invert, whether it is none of them."""
     first = as_value(x1, like=reference(x2))
     found = reduce_any(equal(expand_dims(first, first.ndim), reshape(as_value(x2, like=first), (-1,))), axis=-1)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor as round_down
 from math import inf, nan
-from typing import Any
 
 import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Value, as_value
+from dagir.ir.graph import Operand, Value, as_value
 from dagir.ir.types import DType, normalize_axes, normalize_axis
 from dagir.ops.elementwise import absolute, add, cast, divide, maximum, multiply, power, require, sqrt, square, subtract
 from dagir.ops.logic import isnan, logical_not, not_equal, where
@@ -46,23 +45,23 @@ __all__ = [
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
-def _as_float(x: Any) -> Value:
+def _as_float(x: Operand) -> Value:
     value = as_value(x)
     return value if value.dtype.is_float else cast(value, DType.FLOAT32)
 
 
-def count_nonzero(x: Any, axis: Axes = None) -> Value:
+def count_nonzero(x: Operand, axis: Axes = None) -> Value:
     """How many elements along the axes are not 0, int32."""
     return sum(cast(cast(x, DType.BOOL), DType.INT32), axis)
 
 
-def ptp(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def ptp(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The largest less the smallest along the axes."""
     value = as_value(x)
     return subtract(max(value, axis, keepdims), min(value, axis, keepdims))
 
 
-def average(x: Any, axis: Axes = None, weights: Any = None) -> Value:
+def average(x: Operand, axis: Axes = None, weights: Operand | None = None) -> Value:
     """The mean along the axes, each element counted by its weight. weights: shaped as x, or a vector along the axis."""
     value = _as_float(x)
     if weights is None:
@@ -77,27 +76,27 @@ def average(x: Any, axis: Axes = None, weights: Any = None) -> Value:
     return divide(sum(multiply(value, spread), axis), sum(weight))
 
 
-def moments(x: Any, axes: Axes, keepdims: bool = False, synchronized: bool = False) -> tuple[Value, Value]:
+def moments(x: Operand, axes: Axes, keepdims: bool = False, synchronized: bool = False) -> tuple[Value, Value]:
     """The mean and the population variance along the axes."""
     if synchronized:
         raise ArgumentError("moments are taken of one device's values", remedy="leave synchronized False")
     return mean(x, axes, keepdims), var(x, axes, keepdims)
 
 
-def median(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def median(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The middle of the sorted elements along the axes, or the mean of the two in the middle."""
     return quantile(x, 0.5, axis, keepdims=keepdims)
 
 
 def percentile(
-    x: Any, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
+    x: Operand, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
 ) -> Value:
     """The quantiles at q in percent."""
     return quantile(x, (np.asarray(q, float) / 100).tolist(), axis, method, keepdims)
 
 
 def quantile(
-    x: Any, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
+    x: Operand, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
 ) -> Value:
     """The value below which a share q of the elements along the axes lies; several q make a new first axis.
 
@@ -155,7 +154,7 @@ def _at(ordered: Value, position: float, method: str) -> Value:
     return add(multiply(first, 1 - weight), multiply(second, weight))
 
 
-def _filled(x: Any, fill: float) -> tuple[Value, Value]:
+def _filled(x: Operand, fill: float) -> tuple[Value, Value]:
     """x with another number for NaN, and where it was not NaN."""
     value = as_value(x)
     require("float", value.type)
@@ -163,58 +162,58 @@ def _filled(x: Any, fill: float) -> tuple[Value, Value]:
     return where(missing, fill, value), logical_not(missing)
 
 
-def nansum(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nansum(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The sum along the axes, NaN left out."""
     return sum(_filled(x, 0.0)[0], axis, keepdims)
 
 
-def nanprod(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nanprod(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The product along the axes, NaN left out."""
     return prod(_filled(x, 1.0)[0], axis, keepdims)
 
 
-def nanmax(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nanmax(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The largest along the axes, NaN left out; NaN where there is nothing else."""
     filled, known = _filled(x, -inf)
     return where(all(logical_not(known), axis, keepdims), nan, max(filled, axis, keepdims))
 
 
-def nanmin(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nanmin(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The smallest along the axes, NaN left out; NaN where there is nothing else."""
     filled, known = _filled(x, inf)
     return where(all(logical_not(known), axis, keepdims), nan, min(filled, axis, keepdims))
 
 
-def nanargmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
+def nanargmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Value:
     """The place of the first largest, NaN left out, int32; -1 where there is nothing else, as Keras has it."""
     filled, known = _filled(x, -inf)
     return where(all(logical_not(known), axis, keepdims), -1, argmax(filled, axis, keepdims))
 
 
-def nanargmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
+def nanargmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Value:
     """The place of the first smallest, NaN left out, int32; -1 where there is nothing else, as Keras has it."""
     filled, known = _filled(x, inf)
     return where(all(logical_not(known), axis, keepdims), -1, argmin(filled, axis, keepdims))
 
 
-def nanmean(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nanmean(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The mean along the axes, NaN left out; NaN where there is nothing else."""
     filled, known = _filled(x, 0.0)
     return divide(sum(filled, axis, keepdims), sum(cast(known, filled.dtype), axis, keepdims))
 
 
-def nanvar(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nanvar(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The population variance along the axes, NaN left out; NaN where there is nothing else."""
     value = as_value(x)
     return nanmean(square(subtract(value, nanmean(value, axis, keepdims=True))), axis, keepdims)
 
 
-def nanstd(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nanstd(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The population standard deviation along the axes, NaN left out."""
     return sqrt(nanvar(x, axis, keepdims))
 
 
-def norm(x: Any, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False) -> Value:
+def norm(x: Operand, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False) -> Value:
     """The norm of vectors along one axis, or of matrices along two; of x flattened where neither axis nor ord is given.
 
     ord, vectors: a number, inf, -inf, 0; matrices: "fro", 1, -1, inf, -inf. Those of singular values are not offered.
@@ -259,7 +258,7 @@ def _matrix_norm(x: Value, ord: float | str, axes: tuple[int, int], keepdims: bo
     return found if keepdims else squeeze(found, axes)
 
 
-def normalize(x: Any, axis: int = -1, order: float = 2, epsilon: float | None = None) -> Value:
+def normalize(x: Operand, axis: int = -1, order: float = 2, epsilon: float | None = None) -> Value:
     """x over its norm along the axis, which counts as epsilon where it is smaller."""
     value = _as_float(x)
     smallest = 1e-7 if epsilon is None else float(epsilon)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from math import inf, pi
-from typing import Any
 
-from dagir.ir.graph import Value, as_value
+from dagir.ir.graph import Operand, Value, as_value
 from dagir.ops.elementwise import (
     Binary,
     Unary,
@@ -86,62 +85,62 @@ class Arctan2(Binary):
     accepts = "float"
 
 
-def arcsin(x: Any) -> Value:
+def arcsin(x: Operand) -> Value:
     """The angle in [-pi/2, pi/2] whose sine is x; NaN where |x| > 1."""
     return unary(Arcsin(), x)
 
 
-def arccos(x: Any) -> Value:
+def arccos(x: Operand) -> Value:
     """The angle in [0, pi] whose cosine is x; NaN where |x| > 1."""
     return unary(Arccos(), x)
 
 
-def arctan(x: Any) -> Value:
+def arctan(x: Operand) -> Value:
     """The angle in (-pi/2, pi/2) whose tangent is x."""
     return unary(Arctan(), x)
 
 
-def sinh(x: Any) -> Value:
+def sinh(x: Operand) -> Value:
     """Hyperbolic sine."""
     return unary(Sinh(), x)
 
 
-def cosh(x: Any) -> Value:
+def cosh(x: Operand) -> Value:
     """Hyperbolic cosine."""
     return unary(Cosh(), x)
 
 
-def arcsinh(x: Any) -> Value:
+def arcsinh(x: Operand) -> Value:
     """Inverse hyperbolic sine."""
     return unary(Arcsinh(), x)
 
 
-def arccosh(x: Any) -> Value:
+def arccosh(x: Operand) -> Value:
     """Inverse hyperbolic cosine; NaN where x < 1."""
     return unary(Arccosh(), x)
 
 
-def arctanh(x: Any) -> Value:
+def arctanh(x: Operand) -> Value:
     """Inverse hyperbolic tangent; NaN where |x| > 1."""
     return unary(Arctanh(), x)
 
 
-def arctan2(x1: Any, x2: Any) -> Value:
+def arctan2(x1: Operand, x2: Operand) -> Value:
     """The angle of the point (x2, x1), broadcast."""
     return binary(Arctan2(), x1, x2)
 
 
-def deg2rad(x: Any) -> Value:
+def deg2rad(x: Operand) -> Value:
     """Degrees as radians."""
     return multiply(x, pi / 180)
 
 
-def rad2deg(x: Any) -> Value:
+def rad2deg(x: Operand) -> Value:
     """Radians as degrees."""
     return multiply(x, 180 / pi)
 
 
-def hypot(x1: Any, x2: Any) -> Value:
+def hypot(x1: Operand, x2: Operand) -> Value:
     """sqrt(x1*x1 + x2*x2), where the squares would overflow too; broadcast."""
     first, second = absolute(x1), absolute(x2)
     large = maximum(first, second)
@@ -150,7 +149,7 @@ def hypot(x1: Any, x2: Any) -> Value:
     return multiply(large, sqrt(1.0 + square(ratio)))
 
 
-def sinc(x: Any) -> Value:
+def sinc(x: Operand) -> Value:
     """sin(pi*x) / (pi*x), and 1 at 0."""
     value = as_value(x)
     is_zero = equal(value, 0.0)

@@ -12,7 +12,7 @@ _FRAMEWORKS = {"keras": "Keras", "tf_keras": "Keras", "tensorflow": "TensorFlow"
 _KERAS = {"keras", "tf_keras"}
 
 
-def framework_of(thing: Any) -> str | None:
+def framework_of(thing: object) -> str | None:
     """The framework that an object belongs to, by its class or one that it inherits from: "Keras"; else None."""
     for cls in type(thing).__mro__:
         root = str(getattr(cls, "__module__", "")).partition(".")[0]
@@ -21,27 +21,27 @@ def framework_of(thing: Any) -> str | None:
     return None
 
 
-def is_keras_layer(thing: Any) -> bool:
+def is_keras_layer(thing: object) -> bool:
     """Whether an object is a layer or a model of Keras, or of a class that inherits from one."""
     return _has_base(thing, "Layer")
 
 
-def is_keras_model(thing: Any) -> bool:
+def is_keras_model(thing: object) -> bool:
     """Whether an object is a model of Keras, or of a class that inherits from one."""
     return _has_base(thing, "Layer") and _has_base(thing, "Model")
 
 
-def is_keras_tensor(thing: Any) -> bool:
+def is_keras_tensor(thing: object) -> bool:
     """Whether an object is a symbolic tensor of Keras: what keras.Input returns."""
     return _has_base(thing, "KerasTensor")
 
 
-def _has_base(thing: Any, name: str) -> bool:
+def _has_base(thing: object, name: str) -> bool:
     bases = type(thing).__mro__
     return any(cls.__name__ == name and str(cls.__module__).partition(".")[0] in _KERAS for cls in bases)
 
 
-def kind(thing: Any) -> str:
+def kind(thing: object) -> str:
     """What an object is, for a message: "Keras layer 'dense' (Dense)", "KerasTensor 'img'", "EagerTensor"."""
     name, cls = getattr(thing, "name", None), type(thing).__name__
     named = f" {name!r}" if isinstance(name, str) else ""
@@ -70,13 +70,13 @@ def refuse_function(function: Any, where: str, remedy: str) -> None:
         raise ArgumentError(f"{where} no function of {framework}, got {name}", remedy=remedy)
 
 
-def takes_a_model(what: str, thing: Any, kinds: str = "a Model") -> DagirError:
+def takes_a_model(what: str, thing: object, kinds: str = "a Model") -> DagirError:
     """The error of a function that takes a model, for something else, a model of Keras perhaps."""
     remedy = remedy_for(thing) if framework_of(thing) else None
     return ArgumentError(f"{what} takes {kinds}, got {kind(thing)}", remedy=remedy)
 
 
-def remedy_for(thing: Any) -> str:
+def remedy_for(thing: object) -> str:
     """How an object of another framework gets into dagir."""
     if is_keras_layer(thing):
         return "dagir.from_keras(...) makes a dagir layer or model of it, or use dagir's own of the same name"

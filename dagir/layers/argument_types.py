@@ -1,0 +1,83 @@
+"""What the arguments of layers are, for type checkers: as Keras documents them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias, TypedDict
+
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Value
+from dagir.ir.types import Array, DType, DTypeLike
+
+
+class Policy(Protocol):
+    """A dtype policy of Keras: an object with a name."""
+
+    @property
+    def name(self) -> str:
+        """The name of the policy: "float32"."""
+
+
+Named: TypeAlias = str | Mapping[str, object]  # a name, or a configuration as Keras writes it
+ActivationLike: TypeAlias = Named | Callable[[Value], Value]
+InitializerLike: TypeAlias = Named | Array | Callable[[tuple[int, ...], DType], Array]
+Regularizer: TypeAlias = Named | Callable[..., object]  # of training: Keras gets it
+Constraint: TypeAlias = Named | Callable[..., object]  # of training: Keras gets it
+LayerDType: TypeAlias = DTypeLike | Mapping[str, object] | Policy
+BuildShape: TypeAlias = tuple[int | None, ...]  # what `build` is given; None for a size that is not known
+Factor: TypeAlias = float | Sequence[float]  # an upper bound, or lower and upper
+Range: TypeAlias = Sequence[float]  # the least and the greatest number
+State: TypeAlias = Value | Sequence[Value]
+BatchSize: TypeAlias = Dim | str | None
+Mask: TypeAlias = Value | Sequence[Value | None] | None  # of one value, or of each of several
+
+
+class CellKind(TypedDict, total=False):
+    """What a recurrent layer hands on to its cell."""
+
+    trainable: bool
+    dtype: LayerDType | None
+
+
+class NameAndDType(CellKind, total=False):
+    """What every layer takes, but for what training alone needs."""
+
+    autocast: bool
+    name: str | None
+
+
+class LayerOptions(NameAndDType, total=False):
+    """What every layer takes."""
+
+    activity_regularizer: Regularizer | None
+
+
+class CellOptions(LayerOptions, total=False):
+    """What a cell takes; `implementation` says how Keras computes, not what."""
+
+    implementation: int
+
+
+class RecurrentOptions(NameAndDType, total=False):
+    """What LSTM, GRU and SimpleRNN take, as Keras takes it."""
+
+    zero_output_for_mask: bool
+    implementation: int
+
+
+class BoxOptions(LayerOptions, total=False):
+    """What a layer of images takes."""
+
+    bounding_box_format: str | None
+
+
+class ImageOptions(BoxOptions, total=False):
+    """What a layer of images takes that does not name its data_format itself."""
+
+    data_format: str | None
+
+
+class BidirectionalOptions(LayerOptions, total=False):
+    """Bidirectional's, of which the last is for what makes it again: its layers are copies already."""
+
+    layers_are_own: bool
