@@ -17,14 +17,15 @@ from dagir.equivalence.inputs import WIDE, Plan, draw, size_plans, table_rows
 from dagir.equivalence.oracle import MORE, Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Context, Report, Row
-from dagir.equivalence.targets import sides
+from dagir.equivalence.targets import Sides, sides
 from dagir.errors import ArgumentError, DagirError, FileError
 from dagir.ir.graph import Graph
 from dagir.ir.nest import flatten
-from dagir.ir.types import Array
+from dagir.ir.types import Array, TensorType
 from dagir.modeling.model import Model
 from dagir.ops import Softmax
 from dagir.runtime.backend import Executable, graph_of, signature
+from dagir.runtime.feeds import Feed
 from dagir.support.frameworks import takes_a_model
 from dagir.support.integers import whole
 
@@ -37,14 +38,14 @@ LISTENERS: list[Callable[[Report], None]] = []
 
 def verify(
     model: Model | Graph,
-    backends: Any = BACKENDS,
-    inputs: Any = None,
+    backends: Sides = BACKENDS,
+    inputs: Feed | PathLike[str] | None = None,
     *,
     sizes: Mapping[str, int] | Sequence[Mapping[str, int]] | None = None,
     samples: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-    **options: Mapping[str, Any],
+    **options: Mapping[str, object],
 ) -> Report:
     """Run a model on backends, and compare each answer with that of the float64 interpreter on the graph as written.
 
@@ -148,7 +149,7 @@ def _judge(
     return findings, expected
 
 
-def _checked_sizes(given: Any) -> list[Mapping[str, int]] | None:
+def _checked_sizes(given: object) -> list[Mapping[str, int]] | None:
     """The choices of sizes; a dict is the only one. Raises ArgumentError."""
     if given is None:
         return None
@@ -216,7 +217,7 @@ def _rows_read(model: Model | Graph, runs: Sequence[tuple[list[Array], list[Expe
     }
 
 
-def _row(name: str, output: str, type: Any, findings: Sequence[Finding]) -> Row:
+def _row(name: str, output: str, type: TensorType, findings: Sequence[Finding]) -> Row:
     worst = max(findings, key=lambda finding: finding.used)
     error = max(finding.max_error for finding in findings)
     return Row(name, output, f"[{', '.join(map(str, type.shape))}]", str(type.dtype), error, worst.used, worst.note)

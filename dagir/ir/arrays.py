@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from dagir.errors import ArgumentError, NonFiniteWarning, ShapeError
 from dagir.ir.types import Array, TensorType
@@ -38,7 +39,7 @@ def owned(array: Array) -> Array:
     return array
 
 
-def fitting(name: str, type: TensorType, given: Any) -> Array:
+def fitting(name: str, type: TensorType, given: npt.ArrayLike) -> Array:
     """The array of a weight in its dtype, where nobody writes to it: see `owned`. Raises ShapeError, ArgumentError."""
     try:
         array = np.asarray(given)
@@ -55,7 +56,7 @@ def fitting(name: str, type: TensorType, given: Any) -> Array:
     return owned(cast) if cast is array or cast.base is not None else frozen(cast)
 
 
-def _what(given: Any, array: Array) -> str:
+def _what(given: object, array: Array) -> str:
     return f"an array of {array.dtype}" if isinstance(given, np.ndarray) else repr(given)[:60]
 
 

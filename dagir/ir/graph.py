@@ -6,11 +6,12 @@ graph cannot hold a cycle, and the order in which nodes were made is a topologic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
-from typing import Any, ClassVar, NoReturn, TypeAlias
+from typing import ClassVar, NoReturn, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from dagir.errors import ArgumentError, DagirError, InvalidGraph, ShapeError
 from dagir.ir import arrays, diagnostics
@@ -25,6 +26,7 @@ from dagir.support import frameworks
 from dagir.support.location import LayerCall, Location, caller, current_scope
 from dagir.support.locking import making
 
+Leaf = TypeVar("Leaf", bound="Parameter | Constant")
 Initializer: TypeAlias = Callable[[tuple[int, ...], DType], Array]
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Structure",
     "Types",
     "Value",
+    "Values",
     "apply",
     "apply_node",
     "as_value",
@@ -149,7 +152,7 @@ class Value(Immutable, Arithmetic):
             return size
         raise ShapeError(f"{self.name} has no length: its first axis is {size}", remedy="use ops.shape(x)[0]")
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Value]:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> NoReturn:
@@ -157,7 +160,7 @@ class Value(Immutable, Arithmetic):
             f"{self.name} has no truth value while the graph is written", remedy="use ops.where in place of if"
         )
 
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+    def __array__(self, *_: object, **__: object) -> NoReturn:
         raise frameworks.as_numbers(self.name)
 
     def told_as(self) -> str:
@@ -224,7 +227,7 @@ class Parameter(Arithmetic):
         """Whether the array exists yet."""
         return self._array is not None
 
-    def assign(self, array: Any) -> None:
+    def assign(self, array: npt.ArrayLike) -> None:
         """Replace the numbers, cast to this dtype. Raises ShapeError, ArgumentError; warns of NaN and infinity.
 
         What was lowered before keeps the numbers that it was lowered with.
@@ -232,7 +235,7 @@ class Parameter(Arithmetic):
         self._array, self._is_finite = self.fitting(array), False
         self.warn_if_not_finite()
 
-    def fitting(self, array: Any) -> Array:
+    def fitting(self, array: npt.ArrayLike) -> Array:
         """The array as `assign` would take it. Raises what `assign` raises, and changes nothing."""
         return arrays.fitting(self.name, self.type, array)
 
@@ -316,11 +319,12 @@ class Node(Immutable):
 
 
 Operand: TypeAlias = "Value | Parameter | Constant | Numbers"  # what an op takes
+Values: TypeAlias = "Value | Rows[Values] | Mapping[str, Values]"  # what a model goes from and to
 Structure: TypeAlias = "Operand | Rows[Structure] | Mapping[str, Structure] | None"  # what a layer takes
 _NUMBERS = (bool, int, float, np.ndarray, np.generic, list, tuple)
 
 
-def as_value(operand: Any, *, like: Value | None = None) -> Value:
+def as_value(operand: object, *, like: Value | None = None) -> Value:
     """The Value of a value, parameter, constant, array or number; a bare number takes the dtype of `like`."""
     if isinstance(operand, Value):
         return operand
@@ -393,7 +397,7 @@ class Graph:
         """Every constant once, in order of first use."""
         return self._leaves(Constant)
 
-    def _leaves(self, kind: type[Any]) -> tuple[Any, ...]:
+    def _leaves(self, kind: type[Leaf]) -> tuple[Leaf, ...]:
         used = (value for node in self.nodes for value in node.inputs if value is not None)
         sources = (value.source for value in (*used, *self.outputs))
         return tuple(dict.fromkeys(source for source in sources if isinstance(source, kind)))

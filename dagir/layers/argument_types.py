@@ -39,6 +39,14 @@ class CellKind(TypedDict, total=False):
     dtype: LayerDType | None
 
 
+class ModelOptions(TypedDict, total=False):
+    """What a model takes of what a layer takes."""
+
+    dtype: LayerDType | None
+    autocast: bool
+    activity_regularizer: Regularizer | None
+
+
 class NameAndDType(CellKind, total=False):
     """What every layer takes, but for what training alone needs."""
 

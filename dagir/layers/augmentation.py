@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from dagir import ops
 from dagir.errors import DTypeError, ShapeError
-from dagir.ir.graph import Structure, Value
+from dagir.ir.graph import Value
 from dagir.ir.types import Sizes
 from dagir.layers.argument_types import BoxOptions, Factor, LayerOptions, Range
 from dagir.layers.pooling import checked_data_format
@@ -48,7 +48,7 @@ class Augmentation(ImageLayer):
 class FloatAugmentation(Augmentation):
     """For integers Keras 3.15 declares floats, and gives the integers back."""
 
-    def check_dtype(self, inputs: Structure) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Raise DTypeError for integers."""
         if isinstance(inputs, Value) and not inputs.dtype.is_float:
             raise DTypeError(

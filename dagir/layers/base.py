@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Concatenate, Never, Protocol, Self, TypeVar, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from dagir import initializers
 from dagir.errors import ArgumentError, DagirError, DTypeError
 from dagir.ir.graph import Parameter, Structure, Value, as_value, snake_case
 from dagir.ir.naming import auto_name
 from dagir.ir.nest import flatten, map_structure
-from dagir.ir.types import DType, TensorType
+from dagir.ir.types import Array, DType, TensorType
 from dagir.layers import services
 from dagir.layers.argument_types import BuildShape, InitializerLike, LayerDType, Regularizer
 from dagir.layers.arguments import bind, dtype_of, signature, takes_alone, unknown_argument
@@ -25,6 +26,23 @@ from dagir.support.locking import making
 __all__ = [
     "Layer",
 ]
+
+X_contra = TypeVar("X_contra", contravariant=True)
+Y_co = TypeVar("Y_co", covariant=True)
+
+
+class _CalledOn(Protocol[X_contra, Y_co]):
+    """A layer for a type checker: a call takes first what its own `call` takes first, and gives what that gives."""
+
+    @property
+    def call(self) -> Callable[Concatenate[X_contra, ...], Y_co]: ...
+
+
+class _Gives(Protocol[Y_co]):
+    """A layer that is called with names alone."""
+
+    @property
+    def call(self) -> Callable[..., Y_co]: ...
 
 
 class Layer:
@@ -41,7 +59,7 @@ class Layer:
     _build_shapes: dict[str, Any] | None = None  # what `build` was given
     _stored_weights: Sequence[Parameter] | None = None  # weights of a file, for add_weight to hand out
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         if is_own(cls) and "__init__" in vars(cls):
             type.__setattr__(cls, "__init__", checked(vars(cls)["__init__"]))
@@ -62,7 +80,7 @@ class Layer:
         dtype: LayerDType | None = None,
         autocast: bool = True,
         name: str | None = None,
-        **unknown: Any,
+        **unknown: Never,
     ) -> None:
         if unknown:
             raise unknown_argument(type(self), sorted(unknown)[0])
@@ -79,7 +97,7 @@ class Layer:
         self._built_for: tuple[TensorType | None, Location | None] | None = None
         self._path = self.name
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if type(value) not in _NO_LAYERS and (not name.startswith("_") or name == "_layers"):
             for found in _layers_in(value):
                 self._track(found)
@@ -104,7 +122,7 @@ class Layer:
         dtype: LayerDType | None = None,
         trainable: bool = True,
         name: str | None = None,
-        **ignored: Any,
+        **ignored: object,
     ) -> Parameter:
         """Make a weight of this layer. initializer: a Keras name, or f(shape, dtype); Glorot uniform for floats.
 
@@ -182,11 +200,11 @@ class Layer:
 
     variables = weights
 
-    def get_weights(self) -> list[Any]:
+    def get_weights(self) -> list[Array]:
         """Copies of the arrays, in the order of `weights`; `weight.array` is the array itself."""
         return [weight.numpy() for weight in self.weights]
 
-    def set_weights(self, arrays: Sequence[Any]) -> None:
+    def set_weights(self, arrays: Sequence[npt.ArrayLike]) -> None:
         """Assign copies of arrays in the order of `weights`. Raises ShapeError before anything is changed."""
         weights = self.weights
         if len(arrays) != len(weights):
@@ -226,7 +244,11 @@ class Layer:
         """Whether the class computes the mask of its outputs itself, so that it may make one where none came in."""
         return cls.compute_mask is not Layer.compute_mask
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def __call__(self: _CalledOn[X_contra, Y_co], inputs: X_contra, /, *args: object, **kwargs: object) -> Y_co: ...
+    @overload
+    def __call__(self: _Gives[Y_co], /, **kwargs: object) -> Y_co: ...
+    def __call__(self, *args: object, **kwargs: object) -> object:  # type: ignore[misc]  # every layer has a call
         """Trace the layer on Values. Errors name this call's line, the layer and the shapes."""
         values = [leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)]
         call = LayerCall(self, current_scope.get(), caller(), args, kwargs)
@@ -254,7 +276,7 @@ class Layer:
     def _trace(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         return self.call(*args, **self._context(args, kwargs))
 
-    def check_dtype(self, inputs: Structure) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Raise DTypeError where a floating layer gets bools or integers; layers that take them override this."""
         for value in flatten(inputs):
             if isinstance(value, Value) and self._weights and value.dtype.is_float and value.dtype is not self.dtype:
@@ -307,17 +329,17 @@ class Layer:
             layer._build_from({first: input_shape})
             layer.built = True
 
-    def _called(self) -> Any:
+    def _called(self) -> Callable[..., object]:
         """The function whose parameters the arguments of a call are bound to."""
         return type(self).call
 
-    def _context(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
+    def _context(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, object]:
         context = {**kwargs, **given_masks(self, args, kwargs)}
         if "training" not in signature(self._called()).parameters:
             context.pop("training", None)
         return context
 
-    def _own(self, output: Any, inputs: list[Value]) -> Value:
+    def _own(self, output: object, inputs: list[Value]) -> Value:
         value = as_value(output)
         return identity(value) if value.node is None or any(value is known for known in inputs) else value
 
@@ -393,7 +415,7 @@ def _size(size: Any) -> Any:
 _NO_LAYERS = {bool, int, float, str, DType, type(None)}
 
 
-def _layers_in(value: Any) -> list[Layer]:
+def _layers_in(value: object) -> list[Layer]:
     if isinstance(value, Layer):
         return [value]
     if isinstance(value, (list, tuple, dict)):
@@ -401,5 +423,5 @@ def _layers_in(value: Any) -> list[Layer]:
     return []
 
 
-def _shape_of(value: Any) -> Any:
+def _shape_of(value: object) -> Any:
     return value.shape if isinstance(value, (Value, Parameter)) else getattr(value, "shape", None)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
-from dagir.ir.graph import Structure, Value, as_value
+from dagir.ir.graph import Value, as_value
 from dagir.ir.types import Array, DType
 from dagir.layers.argument_types import LayerDType, LayerOptions
 from dagir.layers.base import Layer
@@ -81,7 +81,7 @@ class CategoryEncoding(Layer):
         self.output_mode = checked_mode("CategoryEncoding", output_mode, ("multi_hot", "one_hot", "count"))
         refuse_sparse("CategoryEncoding", sparse)
 
-    def check_dtype(self, inputs: Structure) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Only integers are ids."""
         if isinstance(inputs, Value) and not inputs.dtype.is_integer:
             raise DTypeError(f"CategoryEncoding takes integer ids, got {inputs.dtype}", remedy="cast with ops.cast")
@@ -122,7 +122,7 @@ class Discretization(Layer):
         refuse_sparse("Discretization", sparse)
         self.bin_boundaries: list[float] | None = None if bin_boundaries is None else _rising(bin_boundaries)
 
-    def check_dtype(self, inputs: Structure) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Any numbers are taken."""
 
     def call(self, inputs: Value) -> Value:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError, DTypeError
-from dagir.ir.graph import Structure, Value, as_value
+from dagir.ir.graph import Value, as_value
 from dagir.ir.types import DType
 from dagir.layers.base import Layer
 from dagir.layers.categorical import check_summed_rank, checked_mode, encode, refuse_sparse
@@ -125,7 +125,7 @@ class _Lookup(Layer):
         special = ([self.mask_token] if self._has_mask else []) + [self.oov_token] * self.num_oov_indices
         return [*(special if include_special_tokens else []), *(self.tokens or [])]
 
-    def check_dtype(self, inputs: Structure) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Terms, or places where it is inverted."""
         if not isinstance(inputs, Value):
             return

@@ -240,39 +240,39 @@ def _equation(rank1: int, rank2: int, axes: Sequence[int]) -> str:
 
 def add(inputs: Sequence[Value], **kwargs: Any) -> Value:
     """The sum of a list of values, as a layer of its own."""
-    return Add(**kwargs)(inputs)  # type: ignore[no-any-return]
+    return Add(**kwargs)(inputs)
 
 
 def subtract(inputs: Sequence[Value], **kwargs: Any) -> Value:
     """The first of two values less the second, as a layer of its own."""
-    return Subtract(**kwargs)(inputs)  # type: ignore[no-any-return]
+    return Subtract(**kwargs)(inputs)
 
 
 def multiply(inputs: Sequence[Value], **kwargs: Any) -> Value:
     """The product of a list of values, as a layer of its own."""
-    return Multiply(**kwargs)(inputs)  # type: ignore[no-any-return]
+    return Multiply(**kwargs)(inputs)
 
 
 def average(inputs: Sequence[Value], **kwargs: Any) -> Value:
     """The mean of a list of values, as a layer of its own."""
-    return Average(**kwargs)(inputs)  # type: ignore[no-any-return]
+    return Average(**kwargs)(inputs)
 
 
 def maximum(inputs: Sequence[Value], **kwargs: Any) -> Value:
     """The largest of a list of values, as a layer of its own."""
-    return Maximum(**kwargs)(inputs)  # type: ignore[no-any-return]
+    return Maximum(**kwargs)(inputs)
 
 
 def minimum(inputs: Sequence[Value], **kwargs: Any) -> Value:
     """The smallest of a list of values, as a layer of its own."""
-    return Minimum(**kwargs)(inputs)  # type: ignore[no-any-return]
+    return Minimum(**kwargs)(inputs)
 
 
 def concatenate(inputs: Sequence[Value], axis: int = -1, **kwargs: Any) -> Value:
     """A list of values joined along an axis, as a layer of its own."""
-    return Concatenate(axis=axis, **kwargs)(inputs)  # type: ignore[no-any-return]
+    return Concatenate(axis=axis, **kwargs)(inputs)
 
 
 def dot(inputs: Sequence[Value], axes: int | Sequence[int] = -1, **kwargs: Any) -> Value:
     """Products of two values summed along an axis of each, as a layer of its own."""
-    return Dot(axes=axes, **kwargs)(inputs)  # type: ignore[no-any-return]
+    return Dot(axes=axes, **kwargs)(inputs)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Structure, Value, as_value
+from dagir.ir.graph import Value, as_value
 from dagir.ir.types import Array, DType, normalize_axis
 from dagir.layers.argument_types import Factor, LayerOptions
 from dagir.layers.base import Layer
@@ -94,7 +94,7 @@ class Normalization(Layer):
         self.variance = self.add_weight(sizes, "ones", trainable=False, name="variance")
         self.count = self.add_weight((), "zeros", dtype=DType.INT64, trainable=False, name="count")
 
-    def check_dtype(self, inputs: Structure) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Any dtype is taken, and cast."""
 
     def call(self, inputs: Value) -> Value:

@@ -9,7 +9,7 @@ import numpy as np
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, max_dim, min_dim
-from dagir.ir.graph import Structure, Value
+from dagir.ir.graph import Value
 from dagir.ir.types import DType
 from dagir.layers.argument_types import ImageOptions, LayerOptions, Range
 from dagir.layers.base import Layer
@@ -30,7 +30,7 @@ class ImageLayer(Layer):
 
     data_format: str
 
-    def check_dtype(self, inputs: Structure) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Any numbers are taken, and cast."""
 
     def spatial_axes(self, images: Value) -> tuple[int, int]:
@@ -144,7 +144,8 @@ class AutoContrast(ImageLayer):
     def __init__(self, value_range: Range = (0, 255), **kwargs: Unpack[ImageOptions]) -> None:
         data_format = kwargs.pop("data_format", None)
         kwargs.pop("bounding_box_format", None)
-        super().__init__(**kwargs)
+        options: LayerOptions = kwargs
+        super().__init__(**options)
         self.data_format = checked_data_format(data_format)
         if not isinstance(value_range, (list, tuple)) or len(value_range) != 2:
             raise ArgumentError(f"AutoContrast takes two numbers for value_range, got {value_range!r}")

@@ -11,7 +11,7 @@ import numpy as np
 from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Initializer, Parameter, Structure, Value, as_value
+from dagir.ir.graph import Initializer, Parameter, Value, as_value
 from dagir.ir.types import Array, DType
 from dagir.layers.argument_types import LayerOptions
 from dagir.layers.base import Layer
@@ -206,7 +206,7 @@ class MelSpectrogram(Layer):
         self.power_to_db, self.top_db, self.mag_exp = power_to_db, top_db, mag_exp
         self.min_power, self.ref_power = min_power, ref_power
 
-    def check_dtype(self, inputs: Structure) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Any floats are taken, and cast."""
         if isinstance(inputs, Value) and not inputs.dtype.is_float:
             raise DTypeError(f"MelSpectrogram takes floats, got {inputs.dtype}", remedy="cast the input with ops.cast")

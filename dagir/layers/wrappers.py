@@ -9,7 +9,7 @@ from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Node, Structure, Value, as_value
 from dagir.ir.nest import flatten, map_structure
-from dagir.layers.argument_types import BidirectionalOptions, BuildShape, Mask, State
+from dagir.layers.argument_types import BidirectionalOptions, BuildShape, LayerOptions, Mask, State
 from dagir.layers.base import Layer
 from dagir.layers.wrapping import Wrapper
 from dagir.ops.scan import scan
@@ -55,7 +55,8 @@ class Bidirectional(Layer):
                 f"Bidirectional takes 'sum', 'mul', 'ave', 'concat' or None for merge_mode, got {merge_mode!r}"
             )
         own = kwargs.pop("layers_are_own", False)
-        super().__init__(**kwargs)
+        options: LayerOptions = kwargs
+        super().__init__(**options)
         self.merge_mode = merge_mode
         forward: Any = layer if own else _copy(layer, "forward_")
         backward: Any = backward_layer or _copy(layer, "backward_", go_backwards=True)

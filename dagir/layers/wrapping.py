@@ -55,7 +55,7 @@ class SpectralNormalization(Wrapper):
         normal = initializers.TruncatedNormal(stddev=0.02)
         self.vector_u = self.add_weight((1, kernel.shape[-1]), normal, trainable=False, name="vector_u")
 
-    def check_dtype(self, inputs: Structure) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """The wrapped layer decides."""
 
     def call(self, inputs: Value, training: bool | None = None) -> Value:
@@ -91,7 +91,7 @@ class Lambda(Layer):
         named = inspect.signature(function).parameters
         self._wants = tuple(name for name in ("mask", "training") if name in named)
 
-    def check_dtype(self, inputs: Structure) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """The function decides."""
 
     def call(self, inputs: Structure, mask: Structure | None = None, training: bool | None = None) -> Any:

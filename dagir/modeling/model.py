@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
-from typing import Any
+from typing import Any, Unpack
 
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Graph, Value
+from dagir.ir.graph import Graph, Value, Values
 from dagir.ir.naming import auto_name
 from dagir.ir.nest import flatten, flatten_sorted, pack
 from dagir.ir.verifier import check
 from dagir.layers import services as layer_services
+from dagir.layers.argument_types import Mask, ModelOptions
 from dagir.layers.base import Layer
 from dagir.layers.core import Input
 from dagir.modeling import services
@@ -53,7 +54,12 @@ class Model(Trainable, Layer):
     graph = _Graph()
 
     def __init__(
-        self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True, **kwargs: Any
+        self,
+        inputs: Values | None = None,
+        outputs: Values | None = None,
+        name: str | None = None,
+        trainable: bool = True,
+        **kwargs: Unpack[ModelOptions],
     ) -> None:
         if name is None and type(self) is Model:
             name = _functional_name()
@@ -67,7 +73,9 @@ class Model(Trainable, Layer):
         if not trainable:
             self.trainable = False
 
-    def _set_graph(self, inputs: Any, outputs: Any, graph: Graph | None = None, *, unused_inputs: bool = False) -> None:
+    def _set_graph(
+        self, inputs: Values, outputs: Values, graph: Graph | None = None, *, unused_inputs: bool = False
+    ) -> None:
         for what, structure in (("inputs", inputs), ("outputs", outputs)):
             for leaf in flatten(structure):
                 if not isinstance(leaf, Value):
@@ -140,7 +148,7 @@ class Model(Trainable, Layer):
         self,
         line_length: int | None = None,
         positions: Sequence[float] | None = None,
-        print_fn: Callable[[str], Any] | None = None,
+        print_fn: Callable[[str], object] | None = None,
         expand_nested: bool = False,
         show_trainable: bool = False,
         layer_range: Sequence[str] | None = None,
@@ -162,13 +170,13 @@ class Model(Trainable, Layer):
 
     # ---- as a layer
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: object) -> None:
         """Nothing: the layers inside are built."""
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """The graph's own inputs decide."""
 
-    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+    def call(self, inputs: Values, training: bool | None = None, mask: Mask = None) -> Value | Any:
         """The outputs for other inputs, in the structure of this model's outputs."""
         given = self._arrange(inputs)
         masked = any(value.mask is not None for value in (*given, *self.graph.outputs))
@@ -176,13 +184,13 @@ class Model(Trainable, Layer):
             return pack(self._output_structure, replay(self.graph, given))
         return pack(self._output_structure, call_graph(self.graph, given))
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: object, mask: object = None) -> None:
         """None: the layers inside, called again, have given the outputs their masks."""
 
     def _is_subclassed(self) -> bool:
         return type(self).call not in (Model.call, Sequential.call)
 
-    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, object]) -> object:
         if not self._is_subclassed():
             return super()._trace(args, kwargs)
         found = trace(self, args, kwargs, Model)
@@ -232,7 +240,7 @@ class Model(Trainable, Layer):
         """Read weights that save_weights wrote, by name or in order. Raises FileError before anything is changed."""
         services.load_weights(self, path)
 
-    def to_json(self, **options: Any) -> str:
+    def to_json(self, **options: object) -> str:
         """The architecture as JSON text, for dagir.model_from_json. options: json.dumps's. Raises ArgumentError."""
         return services.to_json(self, **options)
 
@@ -266,7 +274,7 @@ class Model(Trainable, Layer):
 class Sequential(Model):
     """A stack of layers, built at once if it starts with an input, else at its first call.  keras.Sequential."""
 
-    def __init__(self, layers: Sequence[Any] = (), trainable: bool = True, name: str | None = None) -> None:
+    def __init__(self, layers: Iterable[Layer | Value] = (), trainable: bool = True, name: str | None = None) -> None:
         Layer.__init__(self, trainable=True, name=name)
         self._stack: list[Layer] = []
         self._source: Value | None = None
@@ -275,7 +283,7 @@ class Sequential(Model):
         if not trainable:
             self.trainable = False
 
-    def add(self, layer: Any) -> None:
+    def add(self, layer: Layer | Value) -> None:
         """Put a layer, or first of all an Input, on top. Raises ArgumentError."""
         self.__dict__.pop("layers", None)
         self.__dict__.pop("signature", None)
@@ -304,7 +312,7 @@ class Sequential(Model):
     def _close(self) -> None:
         """Call the layers: the graph is the model's own, wherever the model is called, and so are new weights."""
         assert self._source is not None
-        value: Any = self._source
+        value = self._source
         scope = current_scope.get()
         known = {weight for layer in self._stack for weight in layer.weights}
         token = current_scope.set(None)
@@ -323,7 +331,7 @@ class Sequential(Model):
         """The layers, bottom first, without the input."""
         return list(self._stack)
 
-    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+    def call(self, inputs: Values, training: bool | None = None, mask: Mask = None) -> Value | Any:
         """Build on the first call, then as any model."""
         if self._source is None:
             (value,) = flatten(inputs)
@@ -336,7 +344,7 @@ def _shown(thing: object) -> str:
     return kind(thing) if framework_of(thing) else repr(thing)
 
 
-def _input_of(layer: Layer) -> Any:
+def _input_of(layer: Layer) -> Value | None:
     return layer.output if type(layer).__name__ == "InputLayer" else None
 
 

@@ -12,7 +12,7 @@ from dagir.layers.base import Layer
 from dagir.modeling.call_order import places_of, restore_order
 from dagir.support.location import LayerCall, current_scope
 
-By = Callable[..., Any]
+By = Callable[..., object]
 
 
 class Replay:

@@ -22,7 +22,7 @@ class Signature:
     output_structure: Any
 
 
-def signature_of(graph: Graph, input_structure: Any, output_structure: Any) -> Signature:
+def signature_of(graph: Graph, input_structure: object, output_structure: object) -> Signature:
     """The signature of a graph whose values stand in these structures."""
     inputs = _input_names(_named(input_structure, graph.inputs))
     namer = Namer(inputs)  # an output may be an input: ONNX needs a name of its own
@@ -44,7 +44,7 @@ def _input_names(named: Sequence[tuple[str | None, Value]]) -> list[str]:
     ]
 
 
-def _named(structure: Any, values: Sequence[Value]) -> list[tuple[str | None, Value]]:
+def _named(structure: object, values: Sequence[Value]) -> list[tuple[str | None, Value]]:
     if isinstance(structure, dict) and not any(isinstance(part, (dict, list, tuple)) for part in structure.values()):
         return list(zip(map(str, structure), values, strict=True))
     return [(None, value) for value in values]

@@ -23,7 +23,7 @@ from dagir.modeling.model import Model
 from dagir.modeling.signature import Signature, signature_of
 from dagir.modeling.training import Trainer, TrainingState
 from dagir.runtime.emptiness_guard import EmptinessGuard
-from dagir.runtime.feeds import apart, arrange, bind
+from dagir.runtime.feeds import Feed, apart, arrange, bind
 from dagir.runtime.index_guard import IndexGuard
 from dagir.support.extras import MissingExtra, needed
 from dagir.support.frameworks import takes_a_model
@@ -139,7 +139,7 @@ class Backend(ABC):
         """Compile a model as it was, and go on where its training stopped. Raises BackendError, FileError."""
         raise BackendError(f"the {self.name} backend trains no models")
 
-    def open(self, path: Any, model: Model | Graph, **options: Any) -> Executable:
+    def open(self, path: object, model: Model | Graph, **options: Any) -> Executable:
         """Run a file, or a model of this framework, that has the inputs and outputs of `model`.
 
         Raises BackendError, and FileError.
@@ -181,7 +181,7 @@ class Executable(ABC):
     def _emptiness(self) -> EmptinessGuard:
         return EmptinessGuard(self._graph)
 
-    def __call__(self, *feeds: Any) -> Any:
+    def __call__(self, *feeds: Feed) -> Array | Any:
         """Run. feeds: one array, a list, a dict by input name, or one array per input.
 
         Returns NumPy arrays in the structure of the model's outputs. Raises FeedError, ShapeError.

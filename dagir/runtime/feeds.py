@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from numpy.lib.array_utils import byte_bounds
 
 from dagir.errors import DagirError, FeedError
@@ -14,6 +15,7 @@ from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import evaluate
 from dagir.ir.types import Array, DType, TensorType
 
+Feed: TypeAlias = npt.ArrayLike | Mapping[str, npt.ArrayLike]  # arrays in order, or by name
 Inputs: TypeAlias = Sequence[tuple[str, TensorType]]
 _ORDER = "biuf"  # each kind of number fits those after it
 
@@ -33,7 +35,7 @@ def arrange(inputs: Inputs, feeds: tuple[Any, ...], *, cast: bool = False) -> li
         parts = [given]
     if len(parts) != len(inputs):
         needed = "1 input is" if len(inputs) == 1 else f"{len(inputs)} inputs are"
-        got: Any = len(parts) if isinstance(given, (list, tuple)) else "one"
+        got: int | str = len(parts) if isinstance(given, (list, tuple)) else "one"
         raise FeedError(f"{needed} needed, got {got or 'none'}", remedy=_listed(inputs))
     return [_array(part, name, type, cast) for part, (name, type) in zip(parts, inputs, strict=True)]
 

@@ -30,7 +30,7 @@ class OpaqueLayer(Layer):
         self._weights = weights
         self.built = True
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """The graph decides."""
 
     def call(self, *args: Any, **kwargs: Any) -> Any:

@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from dagir.errors import ArgumentError, DagirError
 
 _FRAMEWORKS = {"keras": "Keras", "tf_keras": "Keras", "tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
 _KERAS = {"keras", "tf_keras"}
+
+
+class KerasLayer(Protocol):
+    """A layer of Keras for a type checker, as far as it is told from other things."""
+
+    def get_config(self) -> Any:
+        """Its configuration."""
+
+    def set_weights(self, weights: Any) -> Any:
+        """Its weights."""
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """What dagir's layers have not."""
+
+
+class KerasModel(KerasLayer, Protocol):
+    """A model of Keras for a type checker."""
+
+    def train_step(self, *args: Any, **kwargs: Any) -> Any:
+        """What dagir's models have not."""
 
 
 def framework_of(thing: object) -> str | None:
@@ -54,14 +74,14 @@ def kind(thing: object) -> str:
     return f"a {cls} of {framework}" if framework else cls
 
 
-def refuse_foreign(things: Iterable[Any], where: str, remedy: str | None = None) -> None:
+def refuse_foreign(things: Iterable[object], where: str, remedy: str | None = None) -> None:
     """Raise ArgumentError where one of the objects is another framework's. where: who got it, with its verb."""
     for thing in things:
         if framework_of(thing) is not None:
             raise ArgumentError(f"{where} {kind(thing)}", remedy=remedy or remedy_for(thing))
 
 
-def refuse_function(function: Any, where: str, remedy: str) -> None:
+def refuse_function(function: object, where: str, remedy: str) -> None:
     """Raise ArgumentError for a function of another framework, such as keras.activations.relu. where: with its verb."""
     module = str(getattr(function, "__module__", ""))
     framework = _FRAMEWORKS.get(module.partition(".")[0])
@@ -107,7 +127,7 @@ def as_numbers(name: str) -> DagirError:
     return error
 
 
-def _foreign_caller() -> tuple[Any, str]:
+def _foreign_caller() -> tuple[object, str]:
     """The outermost Keras layer that is being called between the user's line and here, and the framework's package."""
     found, root = None, ""
     frame = sys._getframe(2)
