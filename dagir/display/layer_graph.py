@@ -198,7 +198,7 @@ class _Reader:
         return Source(part, call, place)
 
 
-def _ends(event: Any, part: Part) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
+def _ends(event: object, part: Part) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
     """The values that go into an event, those of a model in the order of its inputs, and those that come out."""
     if isinstance(event, Node):
         return tuple(value for value in event.inputs if value is not None and _is_data(value)), event.outputs

@@ -41,7 +41,7 @@ class _Origin:
 _ORIGINS: weakref.WeakKeyDictionary[Model, _Origin] = weakref.WeakKeyDictionary()
 
 
-def remember(model: Model, source: Any, options: Mapping[str, Any]) -> None:
+def remember(model: Model, source: object, options: Mapping[str, object]) -> None:
     """Keep in mind that `model` was read from the Keras model `source`, or, if that is None, from its file."""
     _ORIGINS[model] = _Origin(None if source is None else weakref.ref(source), options)
 
@@ -57,7 +57,7 @@ def origin_of(model: Any) -> Any:
     return source if same else None
 
 
-def was_read(model: Any) -> bool:
+def was_read(model: object) -> bool:
     """Whether a model was read from a Keras model, in memory or in a file."""
     return isinstance(model, Model) and model in _ORIGINS
 

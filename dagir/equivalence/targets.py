@@ -76,7 +76,7 @@ def _refused(side: object) -> ArgumentError:
     return ArgumentError(f"a model is not compared with {kind(side)} {side!r:.60}", remedy=_TAKEN)
 
 
-def _opened(model: Model | Graph, name: str, side: Any) -> Executable:
+def _opened(model: Model | Graph, name: str, side: object) -> Executable:
     if isinstance(side, (str, PathLike)):
         return opened(Path(side), model)
     if is_keras_layer(side):

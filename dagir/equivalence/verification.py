@@ -224,7 +224,7 @@ def _row(name: str, output: str, type: TensorType, findings: Sequence[Finding]) 
 
 
 def _cases(
-    oracle: Oracle, inputs: Any, sizes: Sequence[Mapping[str, int]] | None, seed: int
+    oracle: Oracle, inputs: object, sizes: Sequence[Mapping[str, int]] | None, seed: int
 ) -> Iterator[tuple[list[Array], list[Expected], Case]]:
     """Feeds with the oracle's answers. A case has a stream of its own, so that it can be drawn again alone."""
     if inputs is not None:
@@ -242,7 +242,7 @@ def _cases(
         yield arrays, expected, Case(tuple(tuple(array.shape) for array in arrays), plan.kind, chosen)
 
 
-def _given(oracle: Oracle, inputs: Any) -> Iterator[list[Array]]:
+def _given(oracle: Oracle, inputs: object) -> Iterator[list[Array]]:
     """The user's samples: a feed, or the path of an .npz file with an array for each input."""
     if isinstance(inputs, (str, PathLike)):
         inputs = _read_npz(inputs)

@@ -94,7 +94,7 @@ def _outermost(scope: LayerCall) -> LayerCall:
     return scope
 
 
-def _refuse_twice(name: str, thing: Any, known: dict[str, Any], what: str, remedy: str) -> None:
+def _refuse_twice(name: str, thing: object, known: dict[str, object], what: str, remedy: str) -> None:
     first = known.setdefault(name, thing)
     if first is not thing:
         facts = [("first", diagnostics.maker_text(first)), ("second", diagnostics.maker_text(thing))]

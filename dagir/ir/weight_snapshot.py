@@ -34,7 +34,7 @@ class Snapshot:
             _seen.reset(token)
 
 
-def snapshot_of(weight: Any) -> Array | None:
+def snapshot_of(weight: object) -> Array | None:
     """The numbers that a weight had, where a snapshot of it is seen."""
     seen = _seen.get()
     return None if seen is None else seen.get(weight)

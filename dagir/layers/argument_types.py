@@ -27,6 +27,7 @@ LayerDType: TypeAlias = DTypeLike | Mapping[str, object] | Policy
 BuildShape: TypeAlias = tuple[int | None, ...]  # what `build` is given; None for a size that is not known
 Factor: TypeAlias = float | Sequence[float]  # an upper bound, or lower and upper
 Range: TypeAlias = Sequence[float]  # the least and the greatest number
+FillValue: TypeAlias = float  # of training: Keras checks it
 State: TypeAlias = Value | Sequence[Value]
 BatchSize: TypeAlias = Dim | str | None
 Mask: TypeAlias = Value | Sequence[Value | None] | None  # of one value, or of each of several
@@ -45,6 +46,33 @@ class ModelOptions(TypedDict, total=False):
     dtype: LayerDType | None
     autocast: bool
     activity_regularizer: Regularizer | None
+
+
+class UnnamedOptions(ModelOptions, total=False):
+    """What a layer takes that has `name` among its own arguments."""
+
+    trainable: bool
+
+
+class InputOptions(TypedDict, total=False):
+    """What InputLayer takes of what a layer takes."""
+
+    trainable: bool
+    autocast: bool
+    activity_regularizer: Regularizer | None
+
+
+class StringLookupOptions(UnnamedOptions, total=False):
+    """What StringLookup takes and leaves, as Keras writes it into configurations."""
+
+    vocabulary_size: int | None
+    oov_method: str
+
+
+class LookupOptions(UnnamedOptions, total=False):
+    """What IntegerLookup takes and leaves, as Keras writes it into configurations."""
+
+    vocabulary_size: int | None
 
 
 class NameAndDType(CellKind, total=False):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from dagir import ops
 from dagir.errors import DTypeError, ShapeError
 from dagir.ir.graph import Value
 from dagir.ir.types import Sizes
-from dagir.layers.argument_types import BoxOptions, Factor, LayerOptions, Range
+from dagir.layers.argument_types import BoxOptions, Factor, FillValue, LayerOptions, Range, UnnamedOptions
 from dagir.layers.pooling import checked_data_format
 from dagir.layers.resizing import ImageLayer
 
@@ -79,7 +79,7 @@ class RandomRotation(Augmentation):
         fill_mode: str = "reflect",
         interpolation: str = "bilinear",
         seed: int | None = None,
-        fill_value: float = 0.0,
+        fill_value: FillValue = 0.0,
         data_format: str | None = None,
         **kwargs: Unpack[BoxOptions],
     ) -> None:
@@ -96,7 +96,7 @@ class RandomZoom(Augmentation):
         fill_mode: str = "reflect",
         interpolation: str = "bilinear",
         seed: int | None = None,
-        fill_value: float = 0.0,
+        fill_value: FillValue = 0.0,
         data_format: str | None = None,
         **kwargs: Unpack[BoxOptions],
     ) -> None:
@@ -113,7 +113,7 @@ class RandomTranslation(Augmentation):
         fill_mode: str = "reflect",
         interpolation: str = "bilinear",
         seed: int | None = None,
-        fill_value: float = 0.0,
+        fill_value: FillValue = 0.0,
         data_format: str | None = None,
         **kwargs: Unpack[BoxOptions],
     ) -> None:
@@ -129,7 +129,7 @@ class RandomShear(Augmentation):
         y_factor: Factor = 0.0,
         interpolation: str = "bilinear",
         fill_mode: str = "reflect",
-        fill_value: float = 0.0,
+        fill_value: FillValue = 0.0,
         data_format: str | None = None,
         seed: int | None = None,
         **kwargs: Unpack[BoxOptions],
@@ -145,7 +145,7 @@ class RandomPerspective(Augmentation):
         factor: Factor = 1.0,
         scale: Factor = 1.0,
         interpolation: str = "bilinear",
-        fill_value: float = 0.0,
+        fill_value: FillValue = 0.0,
         seed: int | None = None,
         data_format: str | None = None,
         **kwargs: Unpack[BoxOptions],
@@ -162,7 +162,7 @@ class RandomElasticTransform(Augmentation):
         scale: Factor = 1.0,
         interpolation: str = "bilinear",
         fill_mode: str = "reflect",
-        fill_value: float = 0.0,
+        fill_value: FillValue = 0.0,
         value_range: Range = (0, 255),
         seed: int | None = None,
         data_format: str | None = None,
@@ -208,7 +208,7 @@ class RandomErasing(Augmentation):
         self,
         factor: Factor = 1.0,
         scale: Factor = (0.02, 0.33),
-        fill_value: float | None = None,
+        fill_value: FillValue | None = None,
         value_range: Range = (0, 255),
         seed: int | None = None,
         data_format: str | None = None,
@@ -236,8 +236,8 @@ class AugMix(Augmentation):
     def __init__(
         self,
         value_range: Range = (0, 255),
-        num_chains: Any = 3,
-        chain_depth: Any = 3,
+        num_chains: Factor = 3,
+        chain_depth: Factor = 3,
         factor: Factor = 0.3,
         alpha: Factor = 1.0,
         all_ops: bool = True,
@@ -255,7 +255,7 @@ class RandAugment(Augmentation):
     def __init__(
         self,
         value_range: Range = (0, 255),
-        num_ops: Any = 2,
+        num_ops: Factor = 2,
         factor: Factor = 0.5,
         interpolation: str = "bilinear",
         seed: int | None = None,
@@ -278,7 +278,7 @@ class RandomCrop(FloatAugmentation):
         seed: int | None = None,
         data_format: str | None = None,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[UnnamedOptions],
     ) -> None:
         super().__init__(data_format=data_format, name=name, **kwargs)
         self.height, self.width = height, width

@@ -313,7 +313,7 @@ class Layer:
             if name not in ("self", "training", "mask") and value is not None
         }
 
-    def _build_from(self, shapes: dict[str, Any]) -> None:
+    def _build_from(self, shapes: dict[str, object]) -> None:
         self._build_shapes = shapes
         wanted = [name for name in signature(type(self).build).parameters if name != "self"]
         if len(wanted) == 1:
@@ -408,7 +408,7 @@ class Layer:
         return f"<{type(self).__name__} name={self.name}>"
 
 
-def _size(size: Any) -> Any:
+def _size(size: object) -> Any:
     return size.item() if isinstance(size, np.integer) else size
 
 

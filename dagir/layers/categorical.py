@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self, Unpack
 
 import numpy as np
@@ -51,7 +51,7 @@ def checked_mode(layer: str, mode: Any, known: Iterable[str]) -> str:
     return str(found)
 
 
-def refuse_sparse(layer: str, sparse: Any) -> None:
+def refuse_sparse(layer: str, sparse: object) -> None:
     """Raise ArgumentError for sparse=True."""
     if sparse:
         raise ArgumentError(f"{layer} yields dense values only", remedy="leave sparse=False")
@@ -104,7 +104,7 @@ class Discretization(Layer):
 
     def __init__(
         self,
-        bin_boundaries: Any = None,
+        bin_boundaries: Sequence[float] | Array | None = None,
         num_bins: int | None = None,
         epsilon: float = 0.01,
         output_mode: str = "int",
@@ -169,7 +169,7 @@ class Discretization(Layer):
         return layer
 
 
-def _rising(boundaries: Any) -> list[float]:
+def _rising(boundaries: object) -> list[float]:
     try:
         found = np.asarray(boundaries, np.float64)
     except (TypeError, ValueError):

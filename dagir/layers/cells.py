@@ -10,7 +10,7 @@ import numpy as np
 from dagir import initializers, ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.arrays import frozen
-from dagir.ir.graph import Initializer, Op, Value
+from dagir.ir.graph import Initializer, Op, Operand, Value
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array, DType
 from dagir.layers import activation as activations
@@ -50,7 +50,8 @@ class _Cell(Layer):
         self.activation = activations.get(own["activation"])
         self._activation_name = _name(own["activation"])
         self.use_bias = own["use_bias"]
-        self.kernel_initializer, self.bias_initializer = own["kernel_initializer"], own["bias_initializer"]
+        self.kernel_initializer = own["kernel_initializer"]
+        self.bias_initializer: InitializerLike = own["bias_initializer"]
         self.recurrent_initializer = own["recurrent_initializer"]
         self.dropout, self.recurrent_dropout = (
             share(kind, name, own[name]) for name in ("dropout", "recurrent_dropout")
@@ -63,7 +64,7 @@ class _Cell(Layer):
         self._recurrent_activation_name = _name(recurrent_activation)
 
     @property
-    def state_size(self) -> Any:
+    def state_size(self) -> int | list[int]:
         """The size of the state, or of each state."""
         return self.units
 
@@ -94,20 +95,20 @@ class _Cell(Layer):
     def _bias_shape(self, columns: int) -> tuple[int, ...]:
         return (columns,)
 
-    def _bias_initializer(self) -> Any:
+    def _bias_initializer(self) -> InitializerLike:
         return self.bias_initializer
 
-    def native_op(self, **fields: Any) -> Op | None:
+    def native_op(self, **fields: object) -> Op | None:
         """The op that runs all steps at once; None where an activation is a function that no name stands for."""
         gate = self._recurrent_activation_name
         if self._activation_name is None or gate is None:
             return None
         return self._op(self._activation_name, gate, fields)
 
-    def _op(self, activation: str, recurrent_activation: str, fields: dict[str, Any]) -> Op:
+    def _op(self, activation: str, recurrent_activation: str, fields: dict[str, object]) -> Op:
         raise NotImplementedError
 
-    def _projected(self, inputs: Value, bias: Any) -> Value:
+    def _projected(self, inputs: Value, bias: Operand | None) -> Value:
         return ops.linear(inputs, self.kernel, bias)
 
     def _states(self, states: State, count: int) -> list[Value]:
@@ -160,7 +161,7 @@ class LSTMCell(_Cell):
         """The sizes of h and of c."""
         return [self.units, self.units]
 
-    def _bias_initializer(self) -> Any:
+    def _bias_initializer(self) -> InitializerLike:
         return forgetting(self.units, self.bias_initializer) if self.unit_forget_bias else self.bias_initializer
 
     def _op(self, activation: str, recurrent_activation: str, fields: dict[str, Any]) -> Op:
@@ -302,7 +303,7 @@ class StackedRNNCells(Layer):
         return inputs, new
 
 
-def check_cell(cell: Any) -> None:
+def check_cell(cell: object) -> None:
     """Raise ArgumentError unless this is a Layer with a state_size."""
     if not isinstance(cell, Layer):
         raise ArgumentError(f"a cell is a dagir.Layer, got {cell!r}", remedy="subclass dagir.Layer")
@@ -319,7 +320,7 @@ def output_size(cell: Any) -> int:
     return found
 
 
-def initial_states(cell: Any, batch: Any) -> list[Any]:
+def initial_states(cell: Any, batch: BatchSize) -> list[Any]:
     """A cell's first states, as a list: what its get_initial_state gives, or zeros [batch, size]."""
     make = getattr(cell, "get_initial_state", None)
     if make is None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Unpack
 
+import numpy.typing as npt
+
 from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.graph import Structure, Value
 from dagir.ir.naming import auto_name
-from dagir.ir.types import DType, TensorType, shape_from_user
+from dagir.ir.types import DType, Shape, Size, TensorType, shape_from_user
 from dagir.layers import activation as activations
 from dagir.layers.argument_types import (
     ActivationLike,
     BatchSize,
     Constraint,
     InitializerLike,
+    InputOptions,
     LayerDType,
     LayerOptions,
     Mask,
@@ -41,16 +44,16 @@ class InputLayer(Layer):
 
     def __init__(
         self,
-        shape: Sequence[Any] | None = None,
+        shape: Sequence[Size] | None = None,
         batch_size: BatchSize | None = None,
         dtype: LayerDType | None = None,
         sparse: bool | None = None,
         ragged: bool | None = None,
-        batch_shape: Sequence[Any] | None = None,
-        input_tensor: Any = None,
+        batch_shape: Sequence[Size] | None = None,
+        input_tensor: object = None,
         optional: bool = False,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[InputOptions],
     ) -> None:
         super().__init__(name=name, **kwargs)
         _dense_only(sparse=sparse, ragged=ragged, tensor=input_tensor, optional=optional)
@@ -80,7 +83,7 @@ class InputLayer(Layer):
         return {"batch_shape": shape, "dtype": str(self.dtype), "name": self.name}
 
 
-def _dense_only(**arguments: Any) -> None:
+def _dense_only(**arguments: object) -> None:
     for name, value in arguments.items():
         if value is not None and value is not False:
             raise ArgumentError(
@@ -89,7 +92,7 @@ def _dense_only(**arguments: Any) -> None:
             )
 
 
-def _after_batch(shape: Sequence[Any] | None, name: str) -> tuple[Any, ...]:
+def _after_batch(shape: Sequence[Size] | None, name: str) -> Shape:
     """Read a shape without its batch; fresh names count axes with the batch as axis 0."""
     if not isinstance(shape, (list, tuple)):
         return shape_from_user(shape, name)  # type: ignore[arg-type]  # which raises
@@ -97,16 +100,16 @@ def _after_batch(shape: Sequence[Any] | None, name: str) -> tuple[Any, ...]:
 
 
 def Input(  # noqa: N802  # Keras's name
-    shape: Sequence[Any] | None = None,
+    shape: Sequence[Size] | None = None,
     batch_size: BatchSize | None = None,
     dtype: LayerDType | None = None,
     sparse: bool | None = None,
     ragged: bool | None = None,
-    batch_shape: Sequence[Any] | None = None,
+    batch_shape: Sequence[Size] | None = None,
     name: str | None = None,
-    tensor: Any = None,
+    tensor: object = None,
     optional: bool = False,
-    **unknown: Any,
+    **unknown: object,
 ) -> Value:
     """A new input. shape: without the batch; a size may be an int, a name such as "time", or None (a fresh name).
 
@@ -197,7 +200,7 @@ class Embedding(Layer):
         embeddings_regularizer: Regularizer | None = None,
         embeddings_constraint: Constraint | None = None,
         mask_zero: bool = False,
-        weights: Any = None,
+        weights: Sequence[npt.ArrayLike] | None = None,
         lora_rank: None = None,
         lora_alpha: None = None,
         quantization_config: None = None,
@@ -251,7 +254,7 @@ class ReversibleEmbedding(Embedding):
         embeddings_regularizer: Regularizer | None = None,
         embeddings_constraint: Constraint | None = None,
         mask_zero: bool = False,
-        reverse_dtype: Any = None,
+        reverse_dtype: LayerDType | None = None,
         logit_soft_cap: float | None = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:

@@ -44,7 +44,9 @@ class Equation:
             remedy="write x,kernel->y, ...x,kernel->...y or x...,kernel->y..., each part letters",
         )
 
-    def sizes(self, shape: Sequence[Any], output: Sequence[Any]) -> tuple[list[Any], list[int], list[int], list[Any]]:
+    def sizes(
+        self, shape: Sequence[object], output: Sequence[object]
+    ) -> tuple[list[Any], list[int], list[int], list[Any]]:
         """The kernel's shape, its axes of input and of output units, and the full output shape, as Keras has them.
 
         shape: of x. output: the shape of y without its first axis and without what the dots stand for.
@@ -70,7 +72,7 @@ class Equation:
         output_axes = [i for i, letter in enumerate(self.kernel) if letter in outputs]
         return kernel, input_axes, output_axes, full
 
-    def _check(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
+    def _check(self, inputs: dict[str, object], outputs: dict[str, object]) -> None:
         for letter in self.x:
             wanted = outputs.get(letter)
             if wanted is not None and wanted != inputs[letter]:
@@ -141,7 +143,7 @@ class EinsumDense(Layer):
             sizes = self._bias_shape(full, len(full) - len(self._parsed.y))
             self.bias = self.add_weight(sizes, self.bias_initializer, name="bias")
 
-    def _bias_shape(self, full: list[Any], elided: int) -> list[Any]:
+    def _bias_shape(self, full: list[object], elided: int) -> list[Any]:
         letters, wanted = self._parsed.y, self.bias_axes or ""
         first = elided if self._parsed.dots == "left" else 0
         start = min((letters.index(letter) for letter in wanted), default=len(letters))

@@ -34,7 +34,7 @@ class HeadAttention(Layer):
     dropout: float
     sliding_window: int | None
 
-    def _check(self, dropout: Any, sliding_window: Any, flash_attention: Any) -> None:
+    def _check(self, dropout: float, sliding_window: int | None, flash_attention: object) -> None:
         name = type(self).__name__
         self.dropout, self.sliding_window = rate(dropout), sliding_window
         if sliding_window is not None and (not _is_int(sliding_window) or sliding_window < 1):
@@ -313,7 +313,7 @@ def _is_int(number: object) -> bool:
     return isinstance(number, int) and not isinstance(number, bool)
 
 
-def _ints(name: str, value: Any) -> tuple[int, ...]:
+def _ints(name: str, value: object) -> tuple[int, ...]:
     listed = (value,) if _is_int(value) else value
     if not isinstance(listed, (list, tuple)) or not all(map(_is_int, listed)):
         raise ArgumentError(f"MultiHeadAttention takes an int or a list of ints for {name}, got {value!r}")

@@ -76,11 +76,11 @@ def given_masks(layer: Layer, args: tuple[object, ...], kwargs: dict[str, object
 
 
 @cache
-def _takes_masks(call: Any) -> bool:
+def _takes_masks(call: object) -> bool:
     return any(name.endswith("mask") for name in signature(call).parameters)
 
 
-def _is_tensor_argument(part: Any) -> bool:
+def _is_tensor_argument(part: object) -> bool:
     """Whether Keras counts an argument among those that hold tensors: all of its leaves are tensors or None."""
     if part is None or isinstance(part, (Value, Parameter, np.ndarray)):
         return part is not None
@@ -107,15 +107,15 @@ def attach_masks(layer: Layer, args: tuple[object, ...], kwargs: dict[str, objec
             value.attach_mask(found, other, taken=other is None)
 
 
-def _first(call: Any, kwargs: dict[str, object]) -> Any:
+def _first(call: object, kwargs: dict[str, object]) -> Any:
     """What the first parameter gets; the first that is given, for a call that names none of them."""
     named = (kwargs[name] for name in signature(call).parameters if name in kwargs)
     return next(named, next(iter(kwargs.values())))
 
 
-def _mask_of(value: Any) -> Value | None:
+def _mask_of(value: object) -> Value | None:
     return value.mask if isinstance(value, Value) else None
 
 
-def _carried_mask_of(value: Any) -> Value | None:
+def _carried_mask_of(value: object) -> Value | None:
     return value.carried_mask if isinstance(value, Value) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any, Unpack
+from typing import Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
@@ -238,41 +238,41 @@ def _equation(rank1: int, rank2: int, axes: Sequence[int]) -> str:
     return f"{terms[0]},{terms[1]}->b{''.join(kept)}"
 
 
-def add(inputs: Sequence[Value], **kwargs: Any) -> Value:
+def add(inputs: Sequence[Value], **kwargs: Unpack[LayerOptions]) -> Value:
     """The sum of a list of values, as a layer of its own."""
     return Add(**kwargs)(inputs)
 
 
-def subtract(inputs: Sequence[Value], **kwargs: Any) -> Value:
+def subtract(inputs: Sequence[Value], **kwargs: Unpack[LayerOptions]) -> Value:
     """The first of two values less the second, as a layer of its own."""
     return Subtract(**kwargs)(inputs)
 
 
-def multiply(inputs: Sequence[Value], **kwargs: Any) -> Value:
+def multiply(inputs: Sequence[Value], **kwargs: Unpack[LayerOptions]) -> Value:
     """The product of a list of values, as a layer of its own."""
     return Multiply(**kwargs)(inputs)
 
 
-def average(inputs: Sequence[Value], **kwargs: Any) -> Value:
+def average(inputs: Sequence[Value], **kwargs: Unpack[LayerOptions]) -> Value:
     """The mean of a list of values, as a layer of its own."""
     return Average(**kwargs)(inputs)
 
 
-def maximum(inputs: Sequence[Value], **kwargs: Any) -> Value:
+def maximum(inputs: Sequence[Value], **kwargs: Unpack[LayerOptions]) -> Value:
     """The largest of a list of values, as a layer of its own."""
     return Maximum(**kwargs)(inputs)
 
 
-def minimum(inputs: Sequence[Value], **kwargs: Any) -> Value:
+def minimum(inputs: Sequence[Value], **kwargs: Unpack[LayerOptions]) -> Value:
     """The smallest of a list of values, as a layer of its own."""
     return Minimum(**kwargs)(inputs)
 
 
-def concatenate(inputs: Sequence[Value], axis: int = -1, **kwargs: Any) -> Value:
+def concatenate(inputs: Sequence[Value], axis: int = -1, **kwargs: Unpack[LayerOptions]) -> Value:
     """A list of values joined along an axis, as a layer of its own."""
     return Concatenate(axis=axis, **kwargs)(inputs)
 
 
-def dot(inputs: Sequence[Value], axes: int | Sequence[int] = -1, **kwargs: Any) -> Value:
+def dot(inputs: Sequence[Value], axes: int | Sequence[int] = -1, **kwargs: Unpack[LayerOptions]) -> Value:
     """Products of two values summed along an axis of each, as a layer of its own."""
     return Dot(axes=axes, **kwargs)(inputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any, Unpack
 
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-def _epsilon(layer: str, epsilon: Any) -> float:
+def _epsilon(layer: str, epsilon: object) -> float:
     if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not epsilon >= 0:
         raise ArgumentError(f"{layer} takes an epsilon of at least 0, got {epsilon!r}")
     return float(epsilon)
@@ -67,7 +67,7 @@ class BatchNormalization(Layer):
         beta_constraint: Constraint | None = None,
         gamma_constraint: Constraint | None = None,
         renorm: bool = False,
-        renorm_clipping: Any = None,
+        renorm_clipping: Mapping[str, float] | None = None,
         renorm_momentum: float = 0.99,
         synchronized: bool = False,
         **kwargs: Unpack[LayerOptions],
@@ -108,7 +108,7 @@ class BatchNormalization(Layer):
         return apply(op, inputs, *values)
 
 
-def _axes(layer: str, axis: Any) -> list[int]:
+def _axes(layer: str, axis: object) -> list[int]:
     """One or several ints as a list."""
     axes: list[Any] = list(axis) if isinstance(axis, (list, tuple)) else [axis]
     if not axes or not all(isinstance(each, int) and not isinstance(each, bool) for each in axes):

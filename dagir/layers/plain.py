@@ -19,13 +19,13 @@ _COUNTS = frozenset(  # arguments that are whole numbers, or one for each axis: 
 )
 
 
-def are_plain(args: Iterable[Any]) -> bool:
+def are_plain(args: Iterable[object]) -> bool:
     """Whether none of these arguments needs to be looked at: most are not even tuples."""
     return not any(map(_is_odd, args))
 
 
 def plain_arguments(
-    init: Any, args: tuple[object, ...], kwargs: Mapping[str, Any]
+    init: object, args: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What a constructor is given, with Python's numbers in place of NumPy's; arrays of numbers that are data stay."""
     names = list(signature(init).parameters)[1 : len(args) + 1]
@@ -46,9 +46,9 @@ def plain(name: str, value: Any) -> Any:
     return value
 
 
-def _is_odd(value: Any) -> bool:
+def _is_odd(value: object) -> bool:
     return isinstance(value, _ODD)
 
 
-def _listed(numbers: Any) -> Any:
+def _listed(numbers: object) -> Any:
     return tuple(map(_listed, numbers)) if isinstance(numbers, list) else numbers

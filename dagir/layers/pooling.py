@@ -8,7 +8,7 @@ from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Op, Structure, Value, apply
 from dagir.ir.types import Sizes
-from dagir.layers.argument_types import LayerOptions, Mask
+from dagir.layers.argument_types import LayerOptions, Mask, UnnamedOptions
 from dagir.layers.base import Layer
 
 __all__ = [
@@ -99,7 +99,7 @@ class MaxPooling1D(_Pooling):
         padding: str = "valid",
         data_format: str | None = None,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[UnnamedOptions],
     ) -> None:
         super().__init__(name=name, **kwargs)
         self._configure(pool_size, strides, padding, data_format)
@@ -117,7 +117,7 @@ class MaxPooling2D(_Pooling):
         padding: str = "valid",
         data_format: str | None = None,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[UnnamedOptions],
     ) -> None:
         super().__init__(name=name, **kwargs)
         self._configure(pool_size, strides, padding, data_format)
@@ -135,7 +135,7 @@ class MaxPooling3D(_Pooling):
         padding: str = "valid",
         data_format: str | None = None,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[UnnamedOptions],
     ) -> None:
         super().__init__(name=name, **kwargs)
         self._configure(pool_size, strides, padding, data_format)
@@ -153,7 +153,7 @@ class _AveragePooling(_Pooling):
         padding: str = "valid",
         data_format: str | None = None,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[UnnamedOptions],
     ) -> None:
         super().__init__(name=name, **kwargs)
         self._configure(pool_size, strides, padding, data_format)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Value, as_value
 from dagir.ir.types import Array, DType, normalize_axis
-from dagir.layers.argument_types import Factor, LayerOptions
+from dagir.layers.argument_types import LayerOptions
 from dagir.layers.base import Layer
 
 __all__ = [
@@ -27,7 +28,7 @@ class Rescaling(Layer):
 
     supports_masking = True
 
-    def __init__(self, scale: Factor, offset: Any = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
+    def __init__(self, scale: npt.ArrayLike, offset: npt.ArrayLike = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.scale, self.offset = (_numbers("Rescaling", *pair) for pair in (("scale", scale), ("offset", offset)))
 
@@ -37,7 +38,7 @@ class Rescaling(Layer):
         return scaled + as_value(self.offset.astype(self.dtype.numpy))
 
 
-def _numbers(layer: str, name: str, value: Any) -> Array:
+def _numbers(layer: str, name: str, value: object) -> Array:
     """A number or numbers as a float64 array. Raises ArgumentError."""
     try:
         found = np.asarray(value, np.float64)
@@ -58,8 +59,8 @@ class Normalization(Layer):
     def __init__(
         self,
         axis: int | Sequence[int] | None = -1,
-        mean: Any = None,
-        variance: Any = None,
+        mean: npt.ArrayLike | None = None,
+        variance: npt.ArrayLike | None = None,
         invert: bool = False,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
@@ -135,7 +136,7 @@ class Normalization(Layer):
         self.mean.assign(total[1])
         self.variance.assign(total[2])
 
-    def _statistics(self, batch: Any) -> tuple[int, Array, Array]:
+    def _statistics(self, batch: object) -> tuple[int, Array, Array]:
         """How many, mean and variance, in float64."""
         array = np.asarray(batch, np.float64)
         if not self.built:

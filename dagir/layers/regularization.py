@@ -29,7 +29,7 @@ def _share(layer: str, name: str, number: object) -> float:
     return float(number)
 
 
-def _seed(layer: str, seed: Any) -> int | None:
+def _seed(layer: str, seed: object) -> int | None:
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise ArgumentError(f"{layer} takes an int or None for seed, got {seed!r}")
     return seed

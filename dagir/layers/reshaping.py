@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Value
+from dagir.ir.types import Sizes
 from dagir.layers.argument_types import LayerOptions
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
@@ -113,7 +114,7 @@ class RepeatVector(Layer):
         return ops.tile(ops.expand_dims(inputs, 1), (1, self.n, 1))
 
 
-def _pairs(layer: str, name: str, value: Any, rank: int) -> tuple[tuple[int, ...], ...]:
+def _pairs(layer: str, name: str, value: object, rank: int) -> tuple[tuple[int, ...], ...]:
     """(before, after) for each axis: from an int for all, or for each axis an int or a pair."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = (value,) * rank
@@ -276,7 +277,7 @@ class UpSampling2D(Layer):
 
     def __init__(
         self,
-        size: Any = (2, 2),
+        size: Sizes = (2, 2),
         data_format: str | None = None,
         interpolation: str = "nearest",
         **kwargs: Unpack[LayerOptions],
@@ -299,7 +300,7 @@ class UpSampling2D(Layer):
 class UpSampling3D(Layer):
     """Each voxel repeated along the three axes.  keras.layers.UpSampling3D."""
 
-    def __init__(self, size: Any = (2, 2, 2), data_format: str | None = None, **kwargs: Unpack[LayerOptions]) -> None:
+    def __init__(self, size: Sizes = (2, 2, 2), data_format: str | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.size = checked_ints("UpSampling3D", "size", size, 3)
         self.data_format = checked_data_format(data_format)

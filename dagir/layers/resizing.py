@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class ImageLayer(Layer):
         )
 
 
-def checked_interpolation(layer: str, interpolation: Any) -> str:
+def checked_interpolation(layer: str, interpolation: object) -> str:
     """The interpolation in lower case. Raises ArgumentError."""
     known = ["nearest", *RADII]
     if not isinstance(interpolation, str) or interpolation.lower() not in known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 
@@ -36,7 +36,7 @@ _COSINES = {
 }
 
 
-def window_of(window: Any, length: int, periodic: bool) -> Array:
+def window_of(window: object, length: int, periodic: bool) -> Array:
     """A window by SciPy's name, or the numbers of one: f64[length]. Raises ArgumentError.
 
     Sums of cosines are meant: scipy.signal.windows.general_cosine.
@@ -59,7 +59,7 @@ def window_of(window: Any, length: int, periodic: bool) -> Array:
     return found
 
 
-def _stft(side: Callable[[Array], Array], window: Any, scaling: str | None, periodic: bool) -> Initializer:
+def _stft(side: Callable[[Array], Array], window: object, scaling: str | None, periodic: bool) -> Initializer:
     """The kernels that Keras begins with, reckoned in their own dtype as there.  keras.initializers.STFT."""
 
     def initialize(shape: tuple[int, ...], dtype: DType) -> Array:
@@ -91,7 +91,7 @@ class STFTSpectrogram(Layer):
         frame_length: int = 256,
         frame_step: int | None = None,
         fft_length: int | None = None,
-        window: Any = "hann",
+        window: str | Array | None = "hann",
         periodic: bool = False,
         scaling: str | None = "density",
         padding: str = "valid",
@@ -179,7 +179,7 @@ class MelSpectrogram(Layer):
         fft_length: int = 2048,
         sequence_stride: int = 512,
         sequence_length: int | None = None,
-        window: Any = "hann",
+        window: str | Array | None = "hann",
         sampling_rate: int = 16000,
         num_mel_bins: int = 128,
         min_freq: float = 20.0,

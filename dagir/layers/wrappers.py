@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import signature
 from typing import Any, Unpack
+
+import numpy.typing as npt
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
@@ -20,7 +23,7 @@ __all__ = [
 ]
 
 
-def _check_layer(kind: str, argument: str, layer: Any) -> None:
+def _check_layer(kind: str, argument: str, layer: object) -> None:
     if not isinstance(layer, Layer):
         raise ArgumentError(f"{kind} takes a layer for {argument}, got {layer!r}", remedy="make one: LSTM(4)")
 
@@ -37,7 +40,7 @@ class Bidirectional(Layer):
         self,
         layer: Layer,
         merge_mode: str | None = "concat",
-        weights: Any = None,
+        weights: Sequence[npt.ArrayLike] | None = None,
         backward_layer: Layer | None = None,
         **kwargs: Unpack[BidirectionalOptions],
     ) -> None:
@@ -155,15 +158,15 @@ class Bidirectional(Layer):
         return [*outputs, *[None] * states]
 
 
-def _copy(layer: Layer, prefix: str, **changes: Any) -> Layer:
+def _copy(layer: Layer, prefix: str, **changes: object) -> Layer:
     name = f"{prefix}{layer.name.removeprefix(prefix)}"
     return type(layer).from_config({**_copied(layer.get_config()), **changes, "name": name})
 
 
-def _copied(config: Any) -> Any:
+def _copied(config: object) -> Any:
     """A configuration in which the layers are copies, so that none is shared."""
 
-    def copied(leaf: Any) -> Any:
+    def copied(leaf: object) -> Any:
         return type(leaf).from_config(_copied(leaf.get_config())) if isinstance(leaf, Layer) else leaf
 
     return map_structure(copied, config)

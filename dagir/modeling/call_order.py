@@ -48,7 +48,7 @@ def places_of(calls: Iterable[LayerCall]) -> dict[LayerCall, int]:
     return {call: place for layer in layers for place, call in enumerate(getattr(layer, "_calls", ()))}
 
 
-def call_behind(outputs: Any) -> LayerCall | None:
+def call_behind(outputs: object) -> LayerCall | None:
     """The layer call, directly within the present one, that made these values; None where no layer did."""
     for value in flatten(outputs):
         if isinstance(value, Value) and value.node is not None and value.node.scope is not None:
@@ -56,7 +56,7 @@ def call_behind(outputs: Any) -> LayerCall | None:
     return None
 
 
-def restore_order(made: Iterable[tuple[LayerCall, Any]]) -> None:
+def restore_order(made: Iterable[tuple[LayerCall, object]]) -> None:
     """Put calls that were made again into the order of their keys; each layer's take the places that they have."""
     keys: dict[Any, dict[LayerCall, Any]] = {}
     for call, key in made:

@@ -242,7 +242,7 @@ def _by_layer(model: Model, layer: Layer, above: tuple[LayerCall, ...] = ()) -> 
     return found_here
 
 
-def _needed_inputs(inputs: Any, outputs: Sequence[Value], spare: Set[Value] | None = None) -> Any:
+def _needed_inputs(inputs: object, outputs: Sequence[Value], spare: Set[Value] | None = None) -> Any:
     """The inputs that the outputs need; of given ones only the spare may be left out."""
     values = flatten(inputs)
     needed = {value for node in Graph(values, outputs).nodes for value in node.inputs} | set(outputs)

@@ -203,7 +203,7 @@ class Model(Trainable, Layer):
         finally:
             current_scope.reset(token)
 
-    def _arrange(self, inputs: Any) -> list[Value]:
+    def _arrange(self, inputs: object) -> list[Value]:
         if isinstance(inputs, Mapping):
             missing = [name for name in self.input_names if name not in inputs]
             if missing:
@@ -253,7 +253,7 @@ class Model(Trainable, Layer):
         """The model that get_config describes, with new weights. custom_objects: classes of custom layers by name."""
         return services.from_architecture(config, custom_objects) if "layers" in config else cls(**config)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+    def __deepcopy__(self, memo: dict[int, object]) -> Any:
         """A model of its own, its weights copied too, what was shared shared; a Lambda is its graph, as in a file."""
         if self._is_document():
             return services.copied_model(self, memo)

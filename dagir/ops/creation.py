@@ -50,7 +50,7 @@ def spend_elements(what: str, *sizes: Any) -> None:
     limits.spend("elements", math.prod(max(int(size), 0) for size in sizes), what)
 
 
-def full(shape: int | Sequence[Any], fill_value: Any, dtype: DTypeLike | None = None) -> Value:
+def full(shape: int | Sequence[object], fill_value: object, dtype: DTypeLike | None = None) -> Value:
     """fill_value everywhere, float32 unless dtype says otherwise; sizes may be named, as ops.shape(x) gives them."""
     sizes: list[Any] = list(shape) if isinstance(shape, (list, tuple)) else [shape]
     unknown = [axis for axis, size in enumerate(sizes) if size is None]
@@ -67,12 +67,12 @@ def full(shape: int | Sequence[Any], fill_value: Any, dtype: DTypeLike | None = 
     return broadcast_to(Constant(value).value, sizes)
 
 
-def zeros(shape: int | Sequence[Any], dtype: DTypeLike | None = None) -> Value:
+def zeros(shape: int | Sequence[object], dtype: DTypeLike | None = None) -> Value:
     """0 everywhere."""
     return full(shape, 0, dtype)
 
 
-def ones(shape: int | Sequence[Any], dtype: DTypeLike | None = None) -> Value:
+def ones(shape: int | Sequence[object], dtype: DTypeLike | None = None) -> Value:
     """1 everywhere."""
     return full(shape, 1, dtype)
 
@@ -93,7 +93,7 @@ def ones_like(x: Operand, dtype: DTypeLike | None = None) -> Value:
     return full_like(x, 1, dtype)
 
 
-def empty(shape: int | Sequence[Any], dtype: DTypeLike | None = None) -> Value:
+def empty(shape: int | Sequence[object], dtype: DTypeLike | None = None) -> Value:
     """Values that nobody reads: here 0."""
     return full(shape, 0, dtype)
 

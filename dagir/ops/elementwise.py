@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -306,7 +306,7 @@ def binary(op: Op, x1: Operand, x2: Operand) -> Value:
     return apply(op, x1, x2)
 
 
-def reference(operand: Any) -> Value | None:
+def reference(operand: object) -> Value | None:
     """The value that lends a bare number its dtype; None for a number."""
     try:
         return as_value(operand) if not isinstance(operand, (bool, int, float)) else None

@@ -14,7 +14,7 @@ from dagir.ops.shape import Slice, Squeeze, expand_dims, take
 from dagir.ops.sizes import index_named, slice_named
 
 
-def getitem(x: Operand, where: Any) -> Value:
+def getitem(x: Operand, where: object) -> Value:
     """Indexing as NumPy's basic indexing: ints, slices with steps, None, Ellipsis; and one integer Value.
 
     Named sizes, as ops.shape(x) gives them, may stand for ints.
@@ -31,7 +31,7 @@ def getitem(x: Operand, where: Any) -> Value:
     return _index_axes(*_without_names(value, parts))
 
 
-def _without_names(value: Value, parts: list[Any]) -> tuple[Value, list[Any]]:
+def _without_names(value: Value, parts: list[object]) -> tuple[Value, list[Any]]:
     """The value cut where slices end at named sizes, and what is left to do."""
     left = list(parts)
     axis = 0
@@ -44,7 +44,7 @@ def _without_names(value: Value, parts: list[Any]) -> tuple[Value, list[Any]]:
     return value, left
 
 
-def _index_axes(value: Value, parts: list[Any]) -> Value:
+def _index_axes(value: Value, parts: list[object]) -> Value:
     cuts: list[tuple[int, int, int | None, int]] = []
     dropped: list[int] = []
     inserted: list[int] = []
@@ -97,7 +97,7 @@ def _check_gathered(gathered: list[tuple[int, Value]], dropped: list[int]) -> No
         raise ArgumentError("index by one Value, beside slices only", remedy="use ops.take for each axis")
 
 
-def _checked_index(value: Value, axis: int, given: Any) -> int:
+def _checked_index(value: Value, axis: int, given: object) -> int:
     if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, np.integer)):
         raise ArgumentError(f"cannot index by {given!r}", remedy="use ints, slices, None, Ellipsis or ops.take")
     size, place = value.type.shape[axis], int(given)

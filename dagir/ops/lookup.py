@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError, DTypeError
 from dagir.ir.graph import Op, Operand, Types, Value, apply, as_value
@@ -38,13 +38,13 @@ class Lookup(Op):
         return (x.with_dtype(values),)
 
 
-def _dtype(name: str, entries: tuple[Any, ...]) -> DType:
+def _dtype(name: str, entries: tuple[object, ...]) -> DType:
     kinds = {DType.STRING if isinstance(each, str) else DType.INT64 if type(each) is int else None for each in entries}
     if len(kinds) != 1 or None in kinds:
         raise ArgumentError(f"the {name} of a table are ints or strings, at least one, got {list(entries)[:5]}")
     return next(kind for kind in kinds if kind is not None)
 
 
-def lookup(x: Operand, keys: Entries, values: Entries, default: int | str) -> Value:
+def lookup(x: Operand, keys: Sequence[int | str], values: Sequence[int | str], default: int | str) -> Value:
     """The value of each key in x, the default for what is none."""
     return apply(Lookup(tuple(keys), tuple(values), default), as_value(x))  # type: ignore[arg-type]  # infer checks it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, TypedDict, Unpack
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
@@ -191,6 +191,26 @@ class SimpleRNN(_Recurrence):
     operands = ("x", "w", "r", "b", "h0", "mask")
 
 
+class RecurrenceOptions(TypedDict, total=False):
+    """The fields that all recurrences have."""
+
+    activation: str
+    go_backwards: bool
+    zero_output_for_mask: bool
+
+
+class GatedOptions(RecurrenceOptions, total=False):
+    """Those of LSTM."""
+
+    recurrent_activation: str
+
+
+class ResetOptions(GatedOptions, total=False):
+    """Those of GRU."""
+
+    reset_after: bool
+
+
 def _run(op: _Recurrence, *operands: Operand | None) -> tuple[Value, ...]:
     values = tuple([None if operand is None else as_value(operand) for operand in operands])
     return apply_node(op, values).outputs
@@ -204,7 +224,7 @@ def lstm(
     h0: Operand | None = None,
     c0: Operand | None = None,
     mask: Operand | None = None,
-    **fields: Any,
+    **fields: Unpack[GatedOptions],
 ) -> tuple[Value, ...]:
     """(y, h, c) of an LSTM over axis 1; fields: those of the op LSTM. Shapes: x [n, t, i], w [i, 4u], r [u, 4u]."""
     return _run(LSTM(**fields), x, w, r, b, h0, c0, mask)
@@ -217,7 +237,7 @@ def gru(
     b: Operand | None = None,
     h0: Operand | None = None,
     mask: Operand | None = None,
-    **fields: Any,
+    **fields: Unpack[ResetOptions],
 ) -> tuple[Value, ...]:
     """(y, h) of a GRU over axis 1; fields: those of the op GRU. Shapes: x [n, t, i], w [i, 3u], r [u, 3u]."""
     return _run(GRU(**fields), x, w, r, b, h0, mask)
@@ -230,7 +250,7 @@ def simple_rnn(
     b: Operand | None = None,
     h0: Operand | None = None,
     mask: Operand | None = None,
-    **fields: Any,
+    **fields: Unpack[RecurrenceOptions],
 ) -> tuple[Value, ...]:
     """(y, h) of activation(x @ w + h @ r + b) over axis 1. Shapes: x [n, t, i], w [i, u], r [u, u]."""
     return _run(SimpleRNN(**fields), x, w, r, b, h0, mask)

@@ -125,7 +125,7 @@ def scatter_update(inputs: Operand, indices: Operand, updates: Operand, reductio
     return apply(ScatterUpdate(reduction or "none"), value, as_value(indices), as_value(updates, like=value))
 
 
-def scatter(indices: Operand, values: Operand, shape: Sequence[Any]) -> Value:
+def scatter(indices: Operand, values: Operand, shape: Sequence[object]) -> Value:
     """Zeros of a shape, with the values added at tuples of indices."""
     value = as_value(values)
     return scatter_update(full(shape, 0, value.dtype), indices, value, "add")
@@ -195,7 +195,7 @@ def _starts(given: Any, rank: int) -> list[Any]:
     return starts
 
 
-def _check_window(value: Value, shape: Sequence[Any]) -> None:
+def _check_window(value: Value, shape: Sequence[object]) -> None:
     if len(shape) != value.ndim:
         raise ShapeError(f"the window has a size for each of the {value.ndim} axes, got {tuple(shape)}")
 

@@ -291,7 +291,7 @@ def _dims(sizes: Sequence[Any], x: Value) -> Shape:
     return tuple(size if isinstance(size, SymbolicDim) else int(size) for size in sizes)
 
 
-def reshape(x: Operand, newshape: int | Sequence[Any]) -> Value:
+def reshape(x: Operand, newshape: int | Sequence[object]) -> Value:
     """The same elements in another shape; one size may be -1."""
     value = as_value(x)
     sizes = [newshape] if isinstance(newshape, (int, SymbolicDim)) else newshape
@@ -325,7 +325,7 @@ def squeeze(x: Operand, axis: int | Sequence[int] | None = None) -> Value:
     return apply(Squeeze(tuple(ones) if axis is None else normalize_axes(axis, value.ndim)), value)
 
 
-def broadcast_to(x: Operand, shape: Sequence[Any]) -> Value:
+def broadcast_to(x: Operand, shape: Sequence[object]) -> Value:
     """x repeated along axes of size 1 until it has the shape."""
     value = as_value(x)
     return apply(BroadcastTo(_dims(shape, value)), value)

@@ -127,7 +127,7 @@ class Backend(ABC):
         """The ways to run a model here that may give different answers, by name."""
         return {self.name: lambda: self.lower(model)}
 
-    def read(self, source: Any, **options: Any) -> Model:
+    def read(self, source: object, **options: object) -> Model:
         """Read a model of this backend's framework. Raises BackendError where the backend cannot."""
         raise BackendError(f"the {self.name} backend reads no models")
 
@@ -238,7 +238,7 @@ class Executable(ABC):
         """Write what this runs into a folder, so that others can run it there. None where it cannot be written."""
         return None
 
-    def arrange(self, feeds: tuple[Any, ...]) -> list[Array]:
+    def arrange(self, feeds: tuple[object, ...]) -> list[Array]:
         """What a call was given, as arrays in the order of the signature's inputs. Raises FeedError."""
         with self._named():
             return arrange(self.signature.inputs, feeds)

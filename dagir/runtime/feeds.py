@@ -20,7 +20,7 @@ Inputs: TypeAlias = Sequence[tuple[str, TensorType]]
 _ORDER = "biuf"  # each kind of number fits those after it
 
 
-def arrange(inputs: Inputs, feeds: tuple[Any, ...], *, cast: bool = False) -> list[Array]:
+def arrange(inputs: Inputs, feeds: tuple[object, ...], *, cast: bool = False) -> list[Array]:
     """What a call was given, as arrays in the order of `inputs`. cast: to the declared dtypes. Raises FeedError.
 
     feeds: one array, a list, a dict by name, or one array per input. Arrays must have the declared dtype; Python
@@ -52,7 +52,7 @@ def _is_one(inputs: Inputs, feeds: tuple[Any, ...]) -> bool:
     return not all(getattr(part, "ndim", None) == rank for part in parts)
 
 
-def _by_name(inputs: Inputs, given: Mapping[str, Any]) -> list[Any]:
+def _by_name(inputs: Inputs, given: Mapping[str, object]) -> list[Any]:
     names = [name for name, _ in inputs]
     for name in given:
         if name not in names:
@@ -69,7 +69,7 @@ def _listed(inputs: Inputs) -> str:
     return "the inputs are: " + ", ".join(f"{name} {type}" for name, type in inputs)
 
 
-def _array(given: Any, name: str, type: TensorType, cast: bool) -> Array:
+def _array(given: object, name: str, type: TensorType, cast: bool) -> Array:
     if isinstance(given, np.ma.MaskedArray):
         raise FeedError(f"input {name!r} takes {type}, got a masked array", remedy="fill it: x.filled(0)")
     try:
@@ -91,14 +91,14 @@ def _array(given: Any, name: str, type: TensorType, cast: bool) -> Array:
     return array
 
 
-def _shown(given: Any) -> str:
+def _shown(given: object) -> str:
     try:
         return f"{given!r}"[:60]
     except Exception:  # it has a repr of its own
         return f"a {given.__class__.__name__}"
 
 
-def _as_declared(given: Any, array: Array, name: str, type: TensorType, cast: bool) -> Array:
+def _as_declared(given: object, array: Array, name: str, type: TensorType, cast: bool) -> Array:
     numbers = array.dtype.kind in _ORDER
     text = type.dtype is DType.STRING
     if numbers and cast and not text:

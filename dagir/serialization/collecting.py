@@ -101,7 +101,7 @@ class Collection:
             self.calls[found] = len(self.calls)
             self._pending.append(found.layer)
 
-    def _add_layer(self, layer: Any) -> None:
+    def _add_layer(self, layer: object) -> None:
         self.layers[layer] = 0
         for weight in getattr(layer, "_weights", ()):
             self.parameters.setdefault(weight, len(self.parameters))
@@ -189,7 +189,7 @@ class Collection:
         return list(order)
 
 
-def parts_of(layer: Any) -> list[Layer]:
+def parts_of(layer: object) -> list[Layer]:
     """The layers inside a layer: those it tracks, and those in its configuration."""
     inner = list(getattr(layer, "_sublayers", ()))
     arguments = list(getattr(layer, "_init_arguments", {}).values()) if not isinstance(layer, Model) else []
@@ -197,7 +197,7 @@ def parts_of(layer: Any) -> list[Layer]:
     return list(dict.fromkeys(inner))
 
 
-def _values_in(structure: Any) -> list[Value]:
+def _values_in(structure: object) -> list[Value]:
     return [leaf for leaf in flatten(structure) if isinstance(leaf, Value)]
 
 

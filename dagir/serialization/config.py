@@ -149,7 +149,7 @@ class _Writer:
         return value
 
     def _encode(self, part: Any, values: Mapping[Value, int], layer: Layer, what: str) -> Any:
-        def other(leaf: Any) -> Any:
+        def other(leaf: object) -> Any:
             if isinstance(leaf, Value):
                 raise ArgumentError(
                     f"model {layer.name!r} begins or ends inside layer {what!r}, so it is more than calls of layers",
@@ -164,7 +164,7 @@ class _Writer:
 
         return Encoder(values, {}, self.numbers, self._keep)._encode(part, other)
 
-    def _keep(self, thing: Any, _: str) -> Any:
+    def _keep(self, thing: object, _: str) -> Any:
         name = self._names.setdefault(id(thing), str(len(self.kept)))
         self.kept[name] = thing
         return name if isinstance(thing, np.ndarray) else {"tensor": name}

@@ -146,7 +146,7 @@ def _parse_header(header: bytes, place: Place) -> dict[str, Any]:
     return expect(parse_json(text, place), dict, place)
 
 
-def _tensors(entries: dict[str, Any], data: Array, place: Place) -> dict[str, Array]:
+def _tensors(entries: dict[str, object], data: Array, place: Place) -> dict[str, Array]:
     spans: list[tuple[int, int, str]] = []
     tensors: dict[str, Array] = {}
     limits.spend("names", len(entries), "the header")

@@ -28,7 +28,7 @@ Parts: TypeAlias = tuple[str, dict[str, Array], dict[str, type[Layer]]]
 State: TypeAlias = tuple[str, bool, Any, list[tuple[str, bool, Array]], list[Any]]
 
 
-def copied_model(model: Model, memo: dict[int, Any]) -> Model:
+def copied_model(model: Model, memo: dict[int, object]) -> Model:
     """A model like this one with layers of its own; weights begin with the same numbers. Raises FileError."""
     parts, (text, tensors, classes) = _parts_of(model)
     reader = _reader(text, tensors, classes)

@@ -129,7 +129,7 @@ class Layers:
             found.setdefault(call.layer, []).append(call)
         return found
 
-    def _enter(self, number: int, by_record: dict[Any, list[LayerCall]]) -> None:
+    def _enter(self, number: int, by_record: dict[object, list[LayerCall]]) -> None:
         """Give the calls of a layer the layer, as soon as it is there."""
         layer = self.made[number]
         if layer is not None:
@@ -182,7 +182,7 @@ class Layers:
             raise record.place.error(error.summary) from None
         return layer
 
-    def _adopt(self, number: int, made: Any) -> None:
+    def _adopt(self, number: int, made: object) -> None:
         """Take a layer that was made again, and those that it made inside, as the layers of these numbers."""
         pending = [(number, made)]
         while pending:
@@ -264,7 +264,7 @@ class Layers:
         return found
 
 
-def expect_dict(data: Any, place: Place) -> dict[str, Any]:
+def expect_dict(data: object, place: Place) -> dict[str, Any]:
     """`data`, if it is a dict with names as keys and something in it. Raises FileError."""
     if not isinstance(data, dict) or not data or not all(isinstance(key, str) for key in data):
         raise place.error(f"must be a dict with names as keys, got {shown(data)}")

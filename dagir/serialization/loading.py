@@ -92,7 +92,7 @@ class Reader:
             found.restore_training(self._training(training))
         return found
 
-    def _training(self, data: Any) -> TrainingState:
+    def _training(self, data: object) -> TrainingState:
         """The saved training, as data: it is looked at when training goes on."""
         record = Record(data, self.place / "training")
         backend, text = record.take("backend", str), record.take("config", str)
@@ -122,7 +122,7 @@ class Reader:
         place = self.place / key
         return [Record(data, place / i) for i, data in enumerate(self.document.take(key, list))]
 
-    def _check_tensors(self, sums: dict[str, Any], compare: bool) -> None:
+    def _check_tensors(self, sums: dict[str, object], compare: bool) -> None:
         place = self.place / "checksums"
         for name in sums.keys() ^ self.tensors.keys():
             raise (place / name).error("the graph and the file do not hold the same tensors")
@@ -197,7 +197,7 @@ class Reader:
                 raise (record.place / "outputs").error("holds what is no value of the graph")
             record.done()
 
-    def _attach_masks(self, masks: Sequence[Any]) -> None:
+    def _attach_masks(self, masks: Sequence[object]) -> None:
         for number, pair in enumerate(masks):
             place = self.place / "masks" / number
             numbers = [index(i, len(self.values), "value", place) for i in expect(pair, list, place)]
@@ -209,7 +209,7 @@ class Reader:
             value.attach_mask(mask)
 
 
-def _location(text: Any, place: Place) -> Location:
+def _location(text: object, place: Place) -> Location:
     file, _, line = expect(text, str, place).rpartition(":")
     if not (line.isascii() and line.isdigit() and len(line) < 10):
         raise place.error(f"must be file:line, got {shown(text)}")

@@ -53,7 +53,7 @@ class Nodes:
             limits.spend("nodes", len(self._graphs[number].nodes), where)  # many graphs may lie over the same nodes
         return self._graphs[number]
 
-    def _listed(self, numbers: list[Any], place: Place) -> list[Value]:
+    def _listed(self, numbers: list[object], place: Place) -> list[Value]:
         return [self.values[index(number, len(self.values), "value", place / i)] for i, number in enumerate(numbers)]
 
     def _node(self, record: Record) -> Node:

@@ -54,7 +54,7 @@ class OpaqueLayer(Layer):
         return f"<{self.class_name} name={self.name}, loaded without its class>"
 
 
-def _alike(known: list[Any], given: list[Any]) -> bool:
+def _alike(known: list[object], given: list[object]) -> bool:
     if len(known) != len(given):
         return False
     pairs = zip(known, given, strict=True)

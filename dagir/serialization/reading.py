@@ -78,7 +78,7 @@ class Record:
             raise self.place.error(f"has the unknown field {shown(key)}")
 
 
-def expect(data: Any, kind: type[T], place: Place) -> T:
+def expect(data: object, kind: type[T], place: Place) -> T:
     """`data`, if it is of this JSON kind. Raises FileError. An int is a 64-bit one, and never a bool."""
     if type(data) is not kind:
         raise place.error(f"must be {_KINDS[kind]}, got {shown(data)}")
@@ -87,7 +87,7 @@ def expect(data: Any, kind: type[T], place: Place) -> T:
     return data
 
 
-def index(data: Any, length: int, what: str, place: Place) -> int:
+def index(data: object, length: int, what: str, place: Place) -> int:
     """`data`, if it is an index below `length`. Raises FileError."""
     found = expect(data, int, place)
     if not 0 <= found < length:
@@ -95,7 +95,7 @@ def index(data: Any, length: int, what: str, place: Place) -> int:
     return found
 
 
-def shown(data: Any) -> str:
+def shown(data: object) -> str:
     """Data as text, short."""
     text = repr(data)
     return text if len(text) <= 60 else text[:57] + "..."
@@ -104,7 +104,7 @@ def shown(data: Any) -> str:
 def parse_json(text: str | bytes, place: Place) -> Any:
     """Read JSON as the standard has it: no duplicate key, no NaN. Raises FileError."""
 
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+    def pairs(found: list[tuple[str, object]]) -> dict[str, Any]:
         result = dict(found)
         if len(result) != len(found):
             seen: set[str] = set()
@@ -129,7 +129,7 @@ def parse_json(text: str | bytes, place: Place) -> Any:
         raise place.error(f"is no valid JSON: {str(error)[:80]}") from None
 
 
-def refuse_halves(data: Any, place: Place) -> None:
+def refuse_halves(data: object, place: Place) -> None:
     """Raise FileError for half a surrogate pair alone: it is no text, and nothing could print or write it."""
     pending = [data]
     while pending:

@@ -221,7 +221,7 @@ def _cut(model: Model) -> list[tuple[Value, str]]:
     return [(value, name) for value, name in names if value.node is not None]
 
 
-def _without_initializer(key: str, value: Any) -> Any:
+def _without_initializer(key: str, value: object) -> Any:
     """The weights are in the file, so a function that once made them need not be."""
     return None if key.endswith("initializer") and callable(value) else value
 

@@ -21,14 +21,14 @@ class KerasLayer(Protocol):
     def set_weights(self, weights: Any) -> Any:
         """Its weights."""
 
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+    def compute_output_spec(self, *args: object, **kwargs: object) -> Any:
         """What dagir's layers have not."""
 
 
 class KerasModel(KerasLayer, Protocol):
     """A model of Keras for a type checker."""
 
-    def train_step(self, *args: Any, **kwargs: Any) -> Any:
+    def train_step(self, *args: object, **kwargs: object) -> Any:
         """What dagir's models have not."""
 
 
