@@ -319,7 +319,7 @@ def _given(array: Array) -> Initializer:
     return initialize
 
 
-def serialize(initializer: object) -> dict[str, Any] | None:
+def serialize(initializer: object) -> dict[str, object] | None:
     """The configuration of an initializer of this module as Keras reads it; None for any other callable."""
     if not isinstance(initializer, _Base):
         return None

@@ -49,7 +49,7 @@ class PartCall:
 class Part:
     """A layer, an operation of no layer, or an input. inner: what is inside, where that is a graph of its own."""
 
-    operation: Any
+    operation: object
     name: str
     kind: str
     inner: Model | Graph | None = None
@@ -128,7 +128,7 @@ def anatomy(subject: Model | Graph) -> Anatomy:
     if graph is None:
         assert isinstance(subject, Model)
         return Anatomy(subject.name, tuple(_part(layer, Namer()) for layer in _inside(subject)))
-    operations: Sequence[Any]
+    operations: Sequence[object]
     if isinstance(subject, Sequential):
         operations = subject.layers
     else:

@@ -34,8 +34,8 @@ WITNESS = "source, by Keras"
 class _Origin:
     """Where a model was read from: a Keras model in memory, as long as somebody else holds it; None for a file."""
 
-    source: weakref.ref[Any] | None
-    options: Mapping[str, Any]
+    source: weakref.ref[object] | None
+    options: Mapping[str, object]
 
 
 _ORIGINS: weakref.WeakKeyDictionary[Model, _Origin] = weakref.WeakKeyDictionary()

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -249,7 +248,7 @@ def _given(oracle: Oracle, inputs: object) -> Iterator[list[Array]]:
     yield oracle.arrange(inputs)
 
 
-def _read_npz(path: str | PathLike[str]) -> dict[str, Any]:
+def _read_npz(path: str | PathLike[str]) -> dict[str, object]:
     """The arrays of a file; a pipe is not waited for. Raises FileError."""
     remedy = "np.savez(path, **arrays) writes such a file"
     try:

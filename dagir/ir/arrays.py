@@ -6,7 +6,7 @@ import math
 import mmap
 import warnings
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ _PART = 1 << 16  # elements: NumPy copies what it multiplies where a file does n
 
 def frozen(array: Array) -> Array:
     """An array that nobody else holds, read-only from now on, so that a weight or constant takes it without a copy."""
-    base: Any = array
+    base: object = array
     while isinstance(base, np.ndarray):
         base.flags.writeable = False
         base = base.base
@@ -31,7 +31,7 @@ def frozen(array: Array) -> Array:
 
 def owned(array: Array) -> Array:
     """The numbers where nobody writes to them: a copy of what can be written to, else the array as it is."""
-    base: Any = array
+    base: object = array
     while isinstance(base, np.ndarray):
         if base.flags.writeable:
             return frozen(array.copy())
@@ -85,7 +85,7 @@ def _is_finite(array: Array) -> bool:
 
 def release(array: Array) -> None:
     """Let go of the memory behind a mapped file that an array is a view of; what is read later comes from the file."""
-    base: Any = array if array.nbytes >= _WORTH_RELEASING else None
+    base: object = array if array.nbytes >= _WORTH_RELEASING else None
     while isinstance(base, np.ndarray):
         base = base.base
     base = base.obj if isinstance(base, memoryview) else base

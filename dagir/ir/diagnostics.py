@@ -42,7 +42,7 @@ def explain(
 
 def op_text(op: Op) -> str:
     """The op's class with its attributes."""
-    kind: Any = type(op)
+    kind: object = type(op)
     listed = ", ".join(f"{name}={_attribute(getattr(op, name))}" for name in _field_names(kind))
     return f"{type(op).__name__}({listed})" if listed else type(op).__name__
 

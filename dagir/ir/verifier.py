@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from dagir.errors import DagirError, InvalidGraph
 from dagir.ir import diagnostics
@@ -70,8 +69,8 @@ def _names(values: Iterable[Value]) -> str:
 
 def _check_names(graph: Graph) -> None:
     """The inputs, the outermost layers, and the values that the user named bear different names."""
-    values: dict[str, Any] = {}
-    layers: dict[str, Any] = {}
+    values: dict[str, object] = {}
+    layers: dict[str, object] = {}
     for value in graph.inputs:
         if value.node is None or value.explicit_name is not None:  # others, where a model was cut, are named apart
             _refuse_twice(value.name, value, values, "input", "give each input its own name")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias, TypedDict
+from typing import Concatenate, Protocol, TypeAlias, TypedDict, TypeVar
 
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Value
@@ -117,3 +117,21 @@ class BidirectionalOptions(LayerOptions, total=False):
     """Bidirectional's, of which the last is for what makes it again: its layers are copies already."""
 
     layers_are_own: bool
+
+
+X_contra = TypeVar("X_contra", contravariant=True)
+Y_co = TypeVar("Y_co", covariant=True)
+
+
+class CalledOn(Protocol[X_contra, Y_co]):
+    """A layer for a type checker: a call takes first what its own `call` takes first, and gives what that gives."""
+
+    @property
+    def call(self) -> Callable[Concatenate[X_contra, ...], Y_co]: ...
+
+
+class Gives(Protocol[Y_co]):
+    """A layer that is called with names alone."""
+
+    @property
+    def call(self) -> Callable[..., Y_co]: ...

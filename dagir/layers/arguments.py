@@ -20,7 +20,7 @@ def signature(function: Any) -> inspect.Signature:
     return inspect.signature(function)
 
 
-def bound_arguments(call: object, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
+def bound_arguments(call: object, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, object]:
     """What the parameters of a method get, by name, in order, defaults included; `training` where it takes it."""
     parameters = signature(call).parameters
     given = kwargs if "training" in parameters else {key: part for key, part in kwargs.items() if key != "training"}
@@ -44,7 +44,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @cache
-def _by_name(cls: object) -> tuple[dict[str, Any], frozenset[str], bool]:
+def _by_name(cls: object) -> tuple[dict[str, object], frozenset[str], bool]:
     """The defaults of a constructor in order, the names that it needs, and whether it takes others as `kwargs`."""
     parameters = signature(cls).parameters.values()
     plain = [each for each in parameters if each.kind not in _VARIADIC]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Concatenate, Never, Protocol, Self, TypeVar, overload
+from typing import Any, ClassVar, Never, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,16 @@ from dagir.ir.naming import auto_name
 from dagir.ir.nest import flatten, map_structure
 from dagir.ir.types import Array, DType, TensorType
 from dagir.layers import services
-from dagir.layers.argument_types import BuildShape, InitializerLike, LayerDType, Regularizer
+from dagir.layers.argument_types import (
+    BuildShape,
+    CalledOn,
+    Gives,
+    InitializerLike,
+    LayerDType,
+    Regularizer,
+    X_contra,
+    Y_co,
+)
 from dagir.layers.arguments import bind, dtype_of, signature, takes_alone, unknown_argument
 from dagir.layers.checking import alone, building, check_call, check_inputs, checked, is_own, refuse_training
 from dagir.layers.masks import attach_masks, given_masks
@@ -27,23 +36,6 @@ __all__ = [
     "Layer",
 ]
 
-X_contra = TypeVar("X_contra", contravariant=True)
-Y_co = TypeVar("Y_co", covariant=True)
-
-
-class _CalledOn(Protocol[X_contra, Y_co]):
-    """A layer for a type checker: a call takes first what its own `call` takes first, and gives what that gives."""
-
-    @property
-    def call(self) -> Callable[Concatenate[X_contra, ...], Y_co]: ...
-
-
-class _Gives(Protocol[Y_co]):
-    """A layer that is called with names alone."""
-
-    @property
-    def call(self) -> Callable[..., Y_co]: ...
-
 
 class Layer:
     """The base of all layers. Subclass it as one subclasses keras.Layer: `build`, `call`, `get_config`.
@@ -54,9 +46,9 @@ class Layer:
     """
 
     supports_masking = False
-    _init_arguments: dict[str, Any]  # what `__init__` was given
+    _init_arguments: dict[str, object]  # what `__init__` was given
     training_effect: ClassVar[str] = ""  # how the output of the layer is another in training, if it is
-    _build_shapes: dict[str, Any] | None = None  # what `build` was given
+    _build_shapes: dict[str, object] | None = None  # what `build` was given
     _stored_weights: Sequence[Parameter] | None = None  # weights of a file, for add_weight to hand out
 
     def __init_subclass__(cls, **kwargs: object) -> None:
@@ -245,9 +237,9 @@ class Layer:
         return cls.compute_mask is not Layer.compute_mask
 
     @overload
-    def __call__(self: _CalledOn[X_contra, Y_co], inputs: X_contra, /, *args: object, **kwargs: object) -> Y_co: ...
+    def __call__(self: CalledOn[X_contra, Y_co], inputs: X_contra, /, *args: object, **kwargs: object) -> Y_co: ...
     @overload
-    def __call__(self: _Gives[Y_co], /, **kwargs: object) -> Y_co: ...
+    def __call__(self: Gives[Y_co], /, **kwargs: object) -> Y_co: ...
     def __call__(self, *args: object, **kwargs: object) -> object:  # type: ignore[misc]  # every layer has a call
         """Trace the layer on Values. Errors name this call's line, the layer and the shapes."""
         values = [leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)]
@@ -273,7 +265,7 @@ class Layer:
         self._calls.append(call)
         return call.outputs
 
-    def _trace(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
+    def _trace(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         return self.call(*args, **self._context(args, kwargs))
 
     def check_dtype(self, inputs: object) -> None:
@@ -300,7 +292,7 @@ class Layer:
         first = next((leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)), None)
         self._built_for = (first.type if first is not None else None, caller())
 
-    def _shapes_of(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
+    def _shapes_of(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, object]:
         """What `build` is given for a call, by the names that Keras has for it: "inputs_shape"."""
         call = signature(type(self).call)
         alone = takes_alone(type(self).call)
@@ -390,8 +382,8 @@ class Layer:
         config = {"name": self.name, "trainable": self.trainable, "dtype": str(self.dtype)}
         return {**config, **{k: v for k, v in self._arguments().items() if k not in config}}
 
-    def _arguments(self) -> dict[str, Any]:
-        arguments: dict[str, Any] = getattr(self, "_init_arguments", {})
+    def _arguments(self) -> dict[str, object]:
+        arguments: dict[str, object] = getattr(self, "_init_arguments", {})
         own = type(self).__module__.startswith("dagir.")
         return arguments if own or type(self).get_config is Layer.get_config else {}
 
@@ -400,7 +392,7 @@ class Layer:
         """Make a layer from what get_config gave."""
         return cls(**config)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """For copy and pickle: the class, the configuration, and the weights. Calls are not part of a layer's copy."""
         return services.reduced_layer(self)
 
@@ -423,5 +415,5 @@ def _layers_in(value: object) -> list[Layer]:
     return []
 
 
-def _shape_of(value: object) -> Any:
+def _shape_of(value: object) -> object:
     return value.shape if isinstance(value, (Value, Parameter)) else getattr(value, "shape", None)

@@ -282,7 +282,7 @@ class StackedRNNCells(Layer):
         """The size of what the last cell gives out."""
         return output_size(self.cells[-1])
 
-    def get_initial_state(self, batch_size: BatchSize | None = None) -> list[Any]:
+    def get_initial_state(self, batch_size: BatchSize | None = None) -> list[object]:
         """The initial states of each cell."""
         return [initial_states(cell, batch_size) for cell in self.cells]
 

@@ -203,7 +203,7 @@ def training_of(call: LayerCall | None) -> bool | None:
     return None
 
 
-def _bound(call: LayerCall) -> Mapping[str, Any]:
+def _bound(call: LayerCall) -> Mapping[str, object]:
     try:
         return signature(type(call.layer).call).bind_partial(call.layer, *call.args).arguments  # type: ignore[attr-defined]
     except TypeError:

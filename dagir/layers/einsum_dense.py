@@ -143,7 +143,7 @@ class EinsumDense(Layer):
             sizes = self._bias_shape(full, len(full) - len(self._parsed.y))
             self.bias = self.add_weight(sizes, self.bias_initializer, name="bias")
 
-    def _bias_shape(self, full: list[object], elided: int) -> list[Any]:
+    def _bias_shape(self, full: list[Any], elided: int) -> list[Any]:
         letters, wanted = self._parsed.y, self.bias_axes or ""
         first = elided if self._parsed.dots == "left" else 0
         start = min((letters.index(letter) for letter in wanted), default=len(letters))

@@ -202,7 +202,7 @@ class _Lookup(Layer):
             {} if self.idf_weights is None else self._idf_config()
         )
 
-    def _idf_config(self) -> dict[str, Any]:
+    def _idf_config(self) -> dict[str, object]:
         """The vocabulary with what stands before it, as only so each place has its own weight."""
         assert self.idf_weights is not None
         terms = self.get_vocabulary()

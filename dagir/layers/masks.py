@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def _keeps_written(layer: Layer, args: tuple[object, ...], kwargs: dict[str, obj
     return written and single and "mask" in signature(layer._called()).parameters
 
 
-def given_masks(layer: Layer, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
+def given_masks(layer: Layer, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, object]:
     """The masks that a call takes, and gets although it was not given them, by the rule of Keras's Layer.__call__.
 
     Where one argument alone holds tensors its masks are `mask`; where several do, those of each are `<argument>_mask`,
@@ -107,7 +107,7 @@ def attach_masks(layer: Layer, args: tuple[object, ...], kwargs: dict[str, objec
             value.attach_mask(found, other, taken=other is None)
 
 
-def _first(call: object, kwargs: dict[str, object]) -> Any:
+def _first(call: object, kwargs: dict[str, object]) -> object:
     """What the first parameter gets; the first that is given, for a call that names none of them."""
     named = (kwargs[name] for name in signature(call).parameters if name in kwargs)
     return next(named, next(iter(kwargs.values())))

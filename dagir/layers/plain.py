@@ -26,7 +26,7 @@ def are_plain(args: Iterable[object]) -> bool:
 
 def plain_arguments(
     init: object, args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+) -> tuple[tuple[object, ...], dict[str, object]]:
     """What a constructor is given, with Python's numbers in place of NumPy's; arrays of numbers that are data stay."""
     names = list(signature(init).parameters)[1 : len(args) + 1]
     names += [""] * (len(args) - len(names))
@@ -50,5 +50,5 @@ def _is_odd(value: object) -> bool:
     return isinstance(value, _ODD)
 
 
-def _listed(numbers: object) -> Any:
+def _listed(numbers: object) -> object:
     return tuple(map(_listed, numbers)) if isinstance(numbers, list) else numbers

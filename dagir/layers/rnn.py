@@ -185,7 +185,7 @@ class RNN(Layer):
         )
         return y, pack(self._structure(), finals)
 
-    def _structure(self) -> list[Any]:
+    def _structure(self) -> list[object]:
         return map_structure(lambda _: None, self.state_size)  # type: ignore[no-any-return]
 
     def compute_mask(self, inputs: Structure, mask: Mask = None) -> Mask:

@@ -128,7 +128,7 @@ class Bidirectional(Layer):
             return (*merged, *finals)
         return (merged, *finals) if self.return_state else merged
 
-    def _halves(self, initial_state: State) -> list[Any]:
+    def _halves(self, initial_state: State) -> list[list[Any]]:
         given = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
         if len(given) % 2:
             raise ArgumentError(

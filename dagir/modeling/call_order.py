@@ -39,7 +39,7 @@ def in_call_order(calls: Iterable[LayerCall]) -> list[LayerCall]:
 
 def places_of(calls: Iterable[LayerCall]) -> dict[LayerCall, int]:
     """For every call of the layers that are called here: which call of its layer it is."""
-    layers: dict[Any, None] = {}
+    layers: dict[object, None] = {}
     for call in calls:
         scope: LayerCall | None = call
         while scope is not None:

@@ -260,7 +260,7 @@ class Model(Trainable, Layer):
         make, parts = layer_services.reduced_layer(self)
         return make(*copy.deepcopy(parts, memo))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """For copy and pickle: the document of a .dagir file, and the arrays."""
         return services.reduced_model(self) if self._is_document() else super().__reduce__()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.naming import Namer
@@ -18,8 +17,8 @@ class Signature:
 
     inputs: tuple[tuple[str, TensorType], ...]
     outputs: tuple[tuple[str, TensorType], ...]
-    input_structure: Any
-    output_structure: Any
+    input_structure: object
+    output_structure: object
 
 
 def signature_of(graph: Graph, input_structure: object, output_structure: object) -> Signature:

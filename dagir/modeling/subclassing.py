@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
-from dagir.ir.dims import SymbolicDim
+from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, map_structure
+from dagir.ir.types import Size
 from dagir.layers.core import Input
 from dagir.ops.call import bind_sizes
 from dagir.support.location import current_scope
@@ -74,7 +75,7 @@ def _run(model: Model, given: Any, options: dict[str, Any]) -> tuple[Any, Any]:
         current_scope.reset(token)
 
 
-def _size(size: object) -> Any:
+def _size(size: Dim) -> Size:
     if isinstance(size, SymbolicDim):
         return str(size) if str(size).isidentifier() else None
     return size

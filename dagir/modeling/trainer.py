@@ -26,7 +26,7 @@ class TrainingState:
     """
 
     backend: str
-    config: dict[str, Any]
+    config: dict[str, object]
     arrays: tuple[Array, ...]
 
 

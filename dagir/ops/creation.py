@@ -158,7 +158,7 @@ def linspace(
     retstep: bool = False,
     dtype: DTypeLike | None = None,
     axis: int = 0,
-) -> Any:
+) -> object:
     """num numbers from start to stop in equal steps; with retstep the step too. start and stop are numbers or lists."""
     spend_elements("linspace", num, *np.shape(start))
     made, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from operator import index as as_int
-from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,7 @@ def getitem(x: Operand, where: object) -> Value:
     return _index_axes(*_without_names(value, parts))
 
 
-def _without_names(value: Value, parts: list[object]) -> tuple[Value, list[Any]]:
+def _without_names(value: Value, parts: list[object]) -> tuple[Value, list[object]]:
     """The value cut where slices end at named sizes, and what is left to do."""
     left = list(parts)
     axis = 0

@@ -76,7 +76,7 @@ def index_named(place: SymbolicDim, size: Dim) -> int | Value:
     return found if isinstance(found, int) else measured(found)
 
 
-def _from_the_end(bound: object, size: Dim) -> Any:
+def _from_the_end(bound: Any, size: Dim) -> Any:
     """time - 1 of an axis of size time as -1; other bounds as they are.
 
     Not so time - 2, which is -1 where time is 1, and there means the last.

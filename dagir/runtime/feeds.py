@@ -52,7 +52,7 @@ def _is_one(inputs: Inputs, feeds: tuple[Any, ...]) -> bool:
     return not all(getattr(part, "ndim", None) == rank for part in parts)
 
 
-def _by_name(inputs: Inputs, given: Mapping[str, object]) -> list[Any]:
+def _by_name(inputs: Inputs, given: Mapping[str, object]) -> list[object]:
     names = [name for name, _ in inputs]
     for name in given:
         if name not in names:

@@ -116,7 +116,7 @@ class Collection:
     # ---- what stands beside the graphs: outputs of layers that nobody reads, and masks
 
     def _add_company(self) -> None:
-        done: set[Any] = set()
+        done: set[object] = set()
         while todo := [call for call in self.calls if call not in done]:
             for call in todo:
                 done.add(call)

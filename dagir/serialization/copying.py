@@ -38,7 +38,7 @@ def copied_model(model: Model, memo: dict[int, object]) -> Model:
     return found
 
 
-def reduced_model(model: Model) -> tuple[Any, Parts]:
+def reduced_model(model: Model) -> tuple[object, Parts]:
     """For pickle: what makes a model again of its document, its arrays and its custom layers' classes. FileError."""
     return model_of_parts, _parts_of(model)[1]
 
@@ -88,7 +88,7 @@ def layer_of_parts(make: Any, config: Any, inputs: Any, state: State) -> Layer:
     return made
 
 
-def _making(layer: Layer) -> tuple[Any, dict[str, Any]]:
+def _making(layer: Layer) -> tuple[object, dict[str, object]]:
     cls = type(layer)
     if isinstance(layer, Sequential) and cls is Sequential:
         return cls, {"layers": list(layer._stack), "name": layer.name}

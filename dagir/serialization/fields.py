@@ -25,9 +25,9 @@ OPS: dict[str, type[Op]] = {
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
-def field_types(op: type[Op]) -> dict[str, tuple[Any, bool]]:
+def field_types(op: type[Op]) -> dict[str, tuple[object, bool]]:
     """For each field of an op class its declared type, and whether it may be left out."""
-    key: Any = op
+    key: object = op
     return _field_types(key)
 
 
@@ -87,7 +87,7 @@ def decode_dim(data: object, place: Place) -> dims.Dim:
         raise place.error(error.summary) from None
 
 
-def encode(value: object, hint: object, graph: Callable[[Graph], int]) -> Any:
+def encode(value: object, hint: object, graph: Callable[[Graph], int]) -> object:
     """A field as JSON. graph: the number of a graph. Raises TypeError where the value is not as declared."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
@@ -111,7 +111,7 @@ def encode(value: object, hint: object, graph: Callable[[Graph], int]) -> Any:
     return _encode_scalar(value, hint)
 
 
-def _encode_scalar(value: object, hint: object) -> Any:
+def _encode_scalar(value: object, hint: object) -> object:
     if isinstance(value, np.generic):
         value = value.item()
     if hint is NoneType and value is None:
@@ -125,7 +125,7 @@ def _encode_scalar(value: object, hint: object) -> Any:
     raise TypeError(value)
 
 
-def _item_hints(hint: object, length: int) -> tuple[Any, ...] | None:
+def _item_hints(hint: object, length: int) -> tuple[object, ...] | None:
     arguments = get_args(hint)
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         return (arguments[0],) * length
@@ -158,7 +158,7 @@ def decode(data: object, hint: object, place: Place, graph: Callable[[int, Place
     return _decode_scalar(data, hint, place)
 
 
-def _one_of(data: object, choices: dict[object, object], place: Place) -> Any:
+def _one_of(data: object, choices: dict[object, object], place: Place) -> object:
     if isinstance(data, (list, dict)) or data not in choices or isinstance(data, bool):
         raise place.error(f"must be one of {', '.join(map(str, choices))}, got {shown(data)}")
     return choices[data]

@@ -7,7 +7,7 @@ new ones after comparing their types; no attribute is ever set by a name from th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from dagir import layers as layer_classes
 from dagir.errors import ArgumentError, DagirError
@@ -123,8 +123,8 @@ class Layers:
             )
         return found
 
-    def _calls_of(self, calls: Sequence[LayerCall]) -> dict[Any, list[LayerCall]]:
-        found: dict[Any, list[LayerCall]] = {}
+    def _calls_of(self, calls: Sequence[LayerCall]) -> dict[object, list[LayerCall]]:
+        found: dict[object, list[LayerCall]] = {}
         for call in calls:
             found.setdefault(call.layer, []).append(call)
         return found
@@ -166,7 +166,7 @@ class Layers:
             raise record.place.error(f"{record.class_name} refuses its configuration: {error}") from None
         self._adopt(number, made)
 
-    def _config(self, record: LayerRecord) -> dict[str, Any]:
+    def _config(self, record: LayerRecord) -> dict[str, object]:
         data, place = self.decoder(record.config, record.place / "config"), record.place / "config"
         if data == {} and record.kind == "custom":  # its class is not at hand, so nothing is made of it
             return {}
@@ -264,7 +264,7 @@ class Layers:
         return found
 
 
-def expect_dict(data: object, place: Place) -> dict[str, Any]:
+def expect_dict(data: object, place: Place) -> dict[str, object]:
     """`data`, if it is a dict with names as keys and something in it. Raises FileError."""
     if not isinstance(data, dict) or not data or not all(isinstance(key, str) for key in data):
         raise place.error(f"must be a dict with names as keys, got {shown(data)}")

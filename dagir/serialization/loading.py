@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from dagir.errors import DagirError
 from dagir.ir.graph import Constant, Parameter, Value
@@ -45,7 +44,7 @@ def load(
             raise place.error("is nested too deep") from None
 
 
-def _document(metadata: Mapping[str, str], place: Place) -> Any:
+def _document(metadata: Mapping[str, str], place: Place) -> object:
     if metadata.get("format") != FORMAT or "graph" not in metadata:
         raise place.error("is a safetensors file without a dagir model", remedy="write it with model.save(path)")
     version = metadata.get("version", "")

@@ -65,7 +65,7 @@ class Nodes:
         ]
         call = record.take("call", int, -1)
         scope = None if call == -1 else self.calls[index(call, len(self.calls), "call", record.place / "call")]
-        name = record.raw("name")
+        name: Any = record.raw("name")
         if name is not None:
             expect(name, str, record.place / "name")
         location = self.location(record)
@@ -90,7 +90,7 @@ class Nodes:
             remedy = f"did you mean {' or '.join(near)}?" if near else None
             raise (record.place / "op").error(f"names the unknown op {shown(name)}", remedy)
         given = Record(record.take("fields", dict, {}), record.place / "fields")
-        fields: dict[str, Any] = {}
+        fields: dict[str, object] = {}
         for field, (hint, optional) in field_types(OPS[name]).items():
             if given.has(field):
                 fields[field] = decode(given.raw(field), hint, given.place / field, self.graph)
@@ -103,7 +103,7 @@ class Nodes:
             raise record.place.error(f"{name} refuses its fields: {_reason(error)}") from None
 
 
-def _sides(record: Record) -> tuple[str, list[Any], list[Any], Place]:
+def _sides(record: Record) -> tuple[str, list[object], list[object], Place]:
     name = record.take("name", str)
     inputs, outputs = record.take("inputs", list), record.take("outputs", list)
     record.done()

@@ -51,8 +51,8 @@ def restore_graph(data: object, source: str) -> tuple[Graph, LayerCall | None]:
     return graph, reader.calls[index(within, len(reader.calls), "call", place / "within")]
 
 
-def _describe(array: Array, whole: bool) -> dict[str, Any]:
-    entry: dict[str, Any] = {"dtype": str(DType.of(array.dtype)), "shape": list(array.shape)}
+def _describe(array: Array, whole: bool) -> dict[str, object]:
+    entry: dict[str, object] = {"dtype": str(DType.of(array.dtype)), "shape": list(array.shape)}
     return entry | {"data": base64.b64encode(raw_bytes(array).data).decode()} if whole else entry
 
 

@@ -11,7 +11,7 @@ from dagir.support import limits
 
 T = TypeVar("T")
 MAX_DEPTH = 64  # of structures: far above what a model needs, far below Python's recursion limit
-_REQUIRED: Any = object()
+_REQUIRED: object = object()
 _HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")  # of a surrogate pair, as an escape or raw
 _KINDS = {bool: "true or false", int: "an int", str: "a string", list: "a list", dict: "an object"}
 
@@ -68,7 +68,7 @@ class Record:
         """Whether a key is there and was not read yet."""
         return key in self._left
 
-    def raw(self, key: str) -> Any:
+    def raw(self, key: str) -> object:
         """The value of a key as it stands, None where there is none: whoever decodes it checks it."""
         return self._left.pop(key, None)
 
@@ -101,7 +101,7 @@ def shown(data: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def parse_json(text: str | bytes, place: Place) -> Any:
+def parse_json(text: str | bytes, place: Place) -> object:
     """Read JSON as the standard has it: no duplicate key, no NaN. Raises FileError."""
 
     def pairs(found: list[tuple[str, object]]) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def parse_json(text: str | bytes, place: Place) -> Any:
             raise place.error(f"the key {shown(twice)} stands twice in one object")
         return result
 
-    def constant(name: str) -> Any:
+    def constant(name: str) -> object:
         raise place.error(f"{name} is no JSON")
 
     limits.spend("json bytes", len(text), place)

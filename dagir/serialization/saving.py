@@ -107,7 +107,7 @@ class Writer:
         record = {"name": weight.name, "tensor": self._tensor(weight.array, weight.name)}
         return record if weight.trainable else {**record, "trainable": False}
 
-    def _free(self, value: Value) -> dict[str, Any]:
+    def _free(self, value: Value) -> dict[str, object]:
         record = {"name": self._cut.get(value, value.name), **encode_type(value.type)}
         if isinstance(value.source, LayerCall) and type(value.source.layer) is InputLayer:
             record["layer"] = self.parts.layers[value.source.layer]
@@ -120,14 +120,14 @@ class Writer:
         text = location.short.encode("utf-8", "replace").decode()  # a file's name may be no text
         return {"at": self.locations.setdefault(text, len(self.locations))}
 
-    def _graph(self, graph: Graph) -> dict[str, Any]:
+    def _graph(self, graph: Graph) -> dict[str, object]:
         values = self.parts.values
         inputs, outputs = ([values[value] for value in side] for side in (graph.inputs, graph.outputs))
         return {"name": graph.name, "inputs": inputs, "outputs": outputs}
 
-    def _node(self, node: Node) -> dict[str, Any]:
+    def _node(self, node: Node) -> dict[str, object]:
         values = self.parts.values
-        record: dict[str, Any] = {"op": self._op_name(node)}
+        record: dict[str, object] = {"op": self._op_name(node)}
         record["in"] = [None if value is None else values[value] for value in node.inputs]
         fields = self._fields(node)
         if fields:
@@ -147,8 +147,8 @@ class Writer:
             )
         return name
 
-    def _fields(self, node: Node) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def _fields(self, node: Node) -> dict[str, object]:
+        found: dict[str, object] = {}
         op: Op = node.op
         for name, (hint, _) in field_types(type(op)).items():
             try:
@@ -160,8 +160,8 @@ class Writer:
                 ) from None
         return found
 
-    def _call(self, call: LayerCall) -> dict[str, Any]:
-        record: dict[str, Any] = {"layer": self.parts.layers[call.layer]}
+    def _call(self, call: LayerCall) -> dict[str, object]:
+        record: dict[str, object] = {"layer": self.parts.layers[call.layer]}
         if call.parent is not None:
             record["parent"] = self.parts.calls[call.parent]
         record["args"] = self.encode.lenient(list(call.args))
@@ -194,15 +194,15 @@ class Writer:
             record["kind"] = "layer"
         return record
 
-    def _model(self, model: Model) -> dict[str, Any]:
-        record: dict[str, Any] = {"kind": "model", "graph": self.parts.graphs[model.graph]}
+    def _model(self, model: Model) -> dict[str, object]:
+        record: dict[str, object] = {"kind": "model", "graph": self.parts.graphs[model.graph]}
         record["inputs"], record["outputs"] = self.encode.strict(model.input), self.encode.strict(model.output)
         if isinstance(model, Sequential):
             stack = [self.parts.layers[layer] for layer in model._stack]
             record |= {"kind": "sequential", "stack": stack}
         return record
 
-    def _config(self, layer: Layer) -> Any:
+    def _config(self, layer: Layer) -> object:
         """The configuration; None where it holds what a file cannot: then the layer loads as its graph alone."""
         if isinstance(layer, OpaqueLayer):
             config = layer.saved_config
@@ -221,12 +221,12 @@ def _cut(model: Model) -> list[tuple[Value, str]]:
     return [(value, name) for value, name in names if value.node is not None]
 
 
-def _without_initializer(key: str, value: object) -> Any:
+def _without_initializer(key: str, value: object) -> object:
     """The weights are in the file, so a function that once made them need not be."""
     return None if key.endswith("initializer") and callable(value) else value
 
 
-def _build_shapes(layer: Layer) -> dict[str, Any] | None:
+def _build_shapes(layer: Layer) -> dict[str, object] | None:
     if layer._build_shapes is not None:
         return layer._build_shapes
     if not layer.built or not layer._calls:

@@ -20,7 +20,7 @@ from dagir.layers import Layer
 from dagir.serialization.fields import decode_dim, decode_float, encode_dim, encode_number
 from dagir.serialization.reading import MAX_DEPTH, Place, Record, expect, index, shown
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+FUNCTIONS: dict[str, Callable[..., object]] = {
     name: function
     for name, function in vars(ops).items()
     if name in ops.__all__ and callable(function) and not isinstance(function, type)
@@ -44,14 +44,14 @@ class Encoder:
     ) -> None:
         self.values, self.parameters, self.layers, self.tensor = values, parameters, layers, tensor
 
-    def lenient(self, structure: object) -> Any:
+    def lenient(self, structure: object) -> object:
         """A structure in which what cannot be written is marked as lost: the arguments of a call."""
         return self._encode(structure, lambda leaf: {"lost": type(leaf).__name__})
 
     def strict(self, structure: object) -> Any:
         """A structure that is written whole. Raises NotPlain."""
 
-        def refuse(leaf: object) -> Any:
+        def refuse(leaf: object) -> object:
             raise NotPlain(type(leaf).__name__)
 
         return self._encode(structure, refuse)
@@ -123,12 +123,12 @@ class Decoder:
             raise place.error(f"has the unknown kind {shown(kind)}")
         return read(self, content, place / kind, depth)
 
-    def _tuple(self, content: object, place: Place, depth: int) -> Any:
+    def _tuple(self, content: object, place: Place, depth: int) -> object:
         items = enumerate(expect(content, list, place))
         return tuple([self(part, place / i, depth + 1) for i, part in items])
 
-    def _dict(self, content: object, place: Place, depth: int) -> Any:
-        found: dict[Any, Any] = {}
+    def _dict(self, content: object, place: Place, depth: int) -> object:
+        found: dict[object, object] = {}
         for i, pair in enumerate(expect(content, list, place)):
             if len(expect(pair, list, place / i)) != 2:
                 raise (place / i).error(f"must be a key and a value, got {shown(pair)}")
@@ -156,7 +156,7 @@ class Decoder:
             raise place.error(f"refers to the tensor {shown(name)}, which the file does not hold")
         return self.tensors[name]
 
-    def _function(self, content: object, place: Place, _: int) -> Callable[..., Any]:
+    def _function(self, content: object, place: Place, _: int) -> Callable[..., object]:
         name = expect(content, str, place)
         if name not in FUNCTIONS:
             raise place.error(f"refers to the function {shown(name)}, which dagir.ops does not have")
@@ -168,7 +168,7 @@ class Decoder:
     def _float(self, content: object, place: Place, _: int) -> float:
         return decode_float(content, place)
 
-    def _size(self, content: object, place: Place, _: int) -> Any:
+    def _size(self, content: object, place: Place, _: int) -> object:
         return decode_dim(content, place)
 
     def _lost(self, content: object, place: Place, _: int) -> Value:
@@ -176,7 +176,7 @@ class Decoder:
         return Value(TensorType(DType.FLOAT32, ()), name=f"lost {expect(content, str, place)}")
 
 
-_READERS: dict[str, Callable[[Decoder, Any, Place, int], Any]] = {
+_READERS: dict[str, Callable[[Decoder, object, Place, int], object]] = {
     "tuple": Decoder._tuple,
     "dict": Decoder._dict,
     "value": Decoder._value,
@@ -191,7 +191,7 @@ _READERS: dict[str, Callable[[Decoder, Any, Place, int], Any]] = {
 }
 
 
-def encode_type(type: TensorType) -> dict[str, Any]:
+def encode_type(type: TensorType) -> dict[str, object]:
     """A type as JSON."""
     return {"dtype": str(type.dtype), "shape": [encode_dim(size) for size in type.shape]}
 
