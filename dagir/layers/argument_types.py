@@ -127,11 +127,13 @@ class CalledOn(Protocol[X_contra, Y_co]):
     """A layer for a type checker: a call takes first what its own `call` takes first, and gives what that gives."""
 
     @property
-    def call(self) -> Callable[Concatenate[X_contra, ...], Y_co]: ...
+    def call(self) -> Callable[Concatenate[X_contra, ...], Y_co]:
+        """What the layer computes."""
 
 
 class Gives(Protocol[Y_co]):
     """A layer that is called with names alone."""
 
     @property
-    def call(self) -> Callable[..., Y_co]: ...
+    def call(self) -> Callable[..., Y_co]:
+        """What the layer computes."""

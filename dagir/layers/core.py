@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, Never, Unpack
 
 import numpy.typing as npt
 
@@ -109,7 +109,7 @@ def Input(  # noqa: N802  # Keras's name
     name: str | None = None,
     tensor: object = None,
     optional: bool = False,
-    **unknown: object,
+    **unknown: Never,
 ) -> Value:
     """A new input. shape: without the batch; a size may be an int, a name such as "time", or None (a fresh name).
 
