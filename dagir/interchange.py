@@ -19,7 +19,7 @@ from dagir.modeling.model import Model
 from dagir.ops.call import parameters_of
 from dagir.runtime.backend import backend, graph_of
 from dagir.serialization.formats import ONNX, refuse_other_suffix
-from dagir.support.frameworks import KerasLayer, KerasModel, is_keras_model, kind, takes_a_model
+from dagir.support.frameworks import KerasLayer, KerasModel, OnnxModel, is_keras_model, kind, takes_a_model
 
 Sizes: TypeAlias = Sequence[int | str | None]
 CustomObjects: TypeAlias = Mapping[str, "type[Layer] | Callable[..., Layer]"]
@@ -168,6 +168,6 @@ def from_keras(source: object, *, custom_objects: CustomObjects | None = None, i
     return model
 
 
-def from_onnx(source: object) -> Model:
+def from_onnx(source: str | os.PathLike[str] | OnnxModel) -> Model:
     """An onnx.ModelProto, or an .onnx file, as a Model. Not written yet: raises BackendError that says what to do."""
     return backend("onnx").read(source)

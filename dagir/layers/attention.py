@@ -52,7 +52,7 @@ class Attention(Layer):
         training: bool | None = None,
         return_attention_scores: bool = False,
         use_causal_mask: bool = False,
-    ) -> Any:
+    ) -> Value | Any:
         """query: f[n, t, d], value: f[n, s, c], key: f[n, s, d]? -> f[n, t, c], and the weights f[n, t, s] if asked."""
         query, value, key = self._listed(inputs)
         query_mask, value_mask = (mask[0], mask[1]) if mask else (None, None)

@@ -139,7 +139,7 @@ class Discretization(Layer):
             return bins
         return encode(bins, self.output_mode, len(self.bin_boundaries) + 1, self.dtype)
 
-    def adapt(self, data: Any) -> None:
+    def adapt(self, data: Iterable[Any]) -> None:
         """Compute the boundaries from an array, or from an iterable of batches, within epsilon of their quantiles.
 
         Raises ArgumentError where the boundaries were given.

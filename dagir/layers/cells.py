@@ -10,13 +10,13 @@ import numpy as np
 from dagir import initializers, ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.arrays import frozen
+from dagir.ir.dims import Dim
 from dagir.ir.graph import Initializer, Op, Operand, Value
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array, DType
 from dagir.layers import activation as activations
 from dagir.layers.argument_types import (
     ActivationLike,
-    BatchSize,
     CellOptions,
     Constraint,
     InitializerLike,
@@ -73,7 +73,7 @@ class _Cell(Layer):
         """The size of the output."""
         return self.units
 
-    def get_initial_state(self, batch_size: BatchSize | None = None) -> list[Value]:
+    def get_initial_state(self, batch_size: Dim | None = None) -> list[Value]:
         """Zeros [batch_size, units] for each state."""
         return [ops.zeros((batch_size, size), self.dtype) for size in flatten(self.state_size)]
 
@@ -167,7 +167,7 @@ class LSTMCell(_Cell):
     def _op(self, activation: str, recurrent_activation: str, fields: dict[str, Any]) -> Op:
         return ops.LSTM(activation, **fields, recurrent_activation=recurrent_activation)
 
-    def call(self, inputs: Value, states: State, training: bool | None = None) -> Any:
+    def call(self, inputs: Value, states: State, training: bool | None = None) -> tuple[Value, Any]:
         """x: f[n, i], states: h, c: f[n, units] -> h, [h, c]."""
         h, c = self._states(states, 2)
         xw = self._projected(inputs, self.bias)
@@ -215,7 +215,7 @@ class GRUCell(_Cell):
     def _op(self, activation: str, recurrent_activation: str, fields: dict[str, Any]) -> Op:
         return ops.GRU(activation, **fields, recurrent_activation=recurrent_activation, reset_after=self.reset_after)
 
-    def call(self, inputs: Value, states: State, training: bool | None = None) -> Any:
+    def call(self, inputs: Value, states: State, training: bool | None = None) -> tuple[Value, Any]:
         """x: f[n, i], states: h: f[n, units], or a list of it -> h, and h as `states` was given."""
         (h,) = self._states(states, 1)
         both = self.bias is not None and self.reset_after
@@ -256,7 +256,7 @@ class SimpleRNNCell(_Cell):
     def _op(self, activation: str, recurrent_activation: str, fields: dict[str, Any]) -> Op:
         return ops.SimpleRNN(activation, **fields)
 
-    def call(self, sequence: Value, states: State, training: bool | None = None) -> Any:
+    def call(self, sequence: Value, states: State, training: bool | None = None) -> tuple[Value, Any]:
         """x: f[n, i], states: h: f[n, units], or a list of it -> h, and h as `states` was given."""
         (h,) = self._states(states, 1)
         h, new = simple_rnn_step(self._projected(sequence, self.bias), h, self.recurrent_kernel.value, self.activation)
@@ -282,7 +282,7 @@ class StackedRNNCells(Layer):
         """The size of what the last cell gives out."""
         return output_size(self.cells[-1])
 
-    def get_initial_state(self, batch_size: BatchSize | None = None) -> list[object]:
+    def get_initial_state(self, batch_size: Dim | None = None) -> list[Any]:
         """The initial states of each cell."""
         return [initial_states(cell, batch_size) for cell in self.cells]
 
@@ -292,7 +292,7 @@ class StackedRNNCells(Layer):
             self._build_inner(cell, input_shape)
             input_shape = (input_shape[0], output_size(cell))
 
-    def call(self, inputs: Value, states: State, training: bool | None = None) -> Any:
+    def call(self, inputs: Value, states: State, training: bool | None = None) -> tuple[Value, Any]:
         """x: f[n, i], states: those of each cell -> the output of the last cell, the new states of each."""
         new = []
         for cell, own in zip(self.cells, states, strict=True):
@@ -320,7 +320,7 @@ def output_size(cell: Any) -> int:
     return found
 
 
-def initial_states(cell: Any, batch: BatchSize) -> list[Any]:
+def initial_states(cell: Any, batch: Dim | None) -> list[Any]:
     """A cell's first states, as a list: what its get_initial_state gives, or zeros [batch, size]."""
     make = getattr(cell, "get_initial_state", None)
     if make is None:

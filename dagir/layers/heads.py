@@ -159,7 +159,7 @@ class MultiHeadAttention(HeadAttention):
         return_attention_scores: bool = False,
         training: bool | None = None,
         use_causal_mask: bool = False,
-    ) -> Any:
+    ) -> Value | Any:
         """query: f[n, *t, d], value and key: f[n, *s, d'] -> f[n, *t, d or output_shape], and the scores if asked."""
         source = value if key is None else key
         kept = self._kept((query.carried_mask, value_mask, key_mask), attention_mask)  # whatever query_mask is
@@ -269,7 +269,7 @@ class GroupQueryAttention(HeadAttention):
         return_attention_scores: bool = False,
         training: bool | None = None,
         use_causal_mask: bool = False,
-    ) -> Any:
+    ) -> Value | Any:
         """query: f[n, t, d], value and key: f[n, s, d] -> f[n, t, d], and the scores f[n, heads, t, s] if asked."""
         source = value if key is None else key
         kept = self._kept((query_mask, value_mask, key_mask), attention_mask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, TypeAlias, Unpack
 
 import numpy as np
@@ -180,7 +180,7 @@ class _Lookup(Layer):
         found = ops.lookup(x, tuple(table), tuple(table.values()), -2)
         return ops.where(ops.equal(found, -2), ops.mod(x, self.num_oov_indices) + unknown, found)
 
-    def adapt(self, data: Any) -> None:
+    def adapt(self, data: Iterable[Any]) -> None:
         """Learn the terms of an array, or of an iterable of batches, the most frequent first. Raises ArgumentError."""
         if self.tokens is not None and not getattr(self, "_adapted", False):
             raise ArgumentError(f"layer {self.name!r} was given its vocabulary")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -120,7 +120,7 @@ class Normalization(Layer):
                 f"mean and variance of shape {list(array.shape)} do not broadcast to {list(self._aligned)}"
             ) from None
 
-    def adapt(self, data: Any) -> None:
+    def adapt(self, data: Iterable[Any]) -> None:
         """Compute mean and variance of an array, or of an iterable of batches. Raises ArgumentError.
 
         data: number[*s]; a batch may be a tuple that begins with it.

@@ -56,7 +56,7 @@ class RNN(Layer):
 
     def __init__(
         self,
-        cell: Any,
+        cell: Layer | Sequence[Layer],
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -69,7 +69,7 @@ class RNN(Layer):
             cell = StackedRNNCells(cell)
         check_cell(cell)
         super().__init__(**kwargs)
-        self.cell = cell
+        self.cell: Any = cell
         if "cell" in self._init_arguments:  # a list has become the layer that stacks it
             self._init_arguments["cell"] = cell
         self.return_sequences, self.return_state = return_sequences, return_state
@@ -107,7 +107,7 @@ class RNN(Layer):
         initial_state: State | None = None,
         mask: Mask = None,
         training: bool | None = None,
-    ) -> Any:
+    ) -> Value | Any:
         """x: f[n, t, *d], initial_state: f[n, u] each, mask: bool[n, t]? -> f[n, t, o] or f[n, o], then the states."""
         if self.unroll and isinstance(sequences.type.shape[1], SymbolicDim):
             raise ArgumentError(

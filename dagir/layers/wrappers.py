@@ -108,7 +108,7 @@ class Bidirectional(Layer):
         initial_state: State | None = None,
         mask: Mask = None,
         training: bool | None = None,
-    ) -> Any:
+    ) -> Value | Any:
         """x: f[n, t, *d], initial_state: those of both layers, mask: bool[n, t]? -> merged outputs, then the states."""
         states = [None, None] if initial_state is None else self._halves(initial_state)
         pairs = zip((self.forward_layer, self.backward_layer), states, strict=True)
@@ -184,7 +184,7 @@ class TimeDistributed(Wrapper):
     def build(self, input_shape: BuildShape) -> None:
         """Nothing: the layer inside is built by its first call."""
 
-    def call(self, inputs: Value, training: bool | None = None, mask: Mask = None) -> Any:
+    def call(self, inputs: Value, training: bool | None = None, mask: Mask = None) -> Value | Any:
         """x: t[n, t, *d], mask: bool[n, t, *m]? -> t[n, t, *e]."""
         if inputs.ndim < 3:
             raise ShapeError(

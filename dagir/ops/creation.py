@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def spend_elements(what: str, *sizes: Any) -> None:
     limits.spend("elements", math.prod(max(int(size), 0) for size in sizes), what)
 
 
-def full(shape: int | Sequence[object], fill_value: object, dtype: DTypeLike | None = None) -> Value:
+def full(shape: Dim | Sequence[Dim | None], fill_value: Operand, dtype: DTypeLike | None = None) -> Value:
     """fill_value everywhere, float32 unless dtype says otherwise; sizes may be named, as ops.shape(x) gives them."""
     sizes: list[Any] = list(shape) if isinstance(shape, (list, tuple)) else [shape]
     unknown = [axis for axis, size in enumerate(sizes) if size is None]
@@ -67,12 +67,12 @@ def full(shape: int | Sequence[object], fill_value: object, dtype: DTypeLike | N
     return broadcast_to(Constant(value).value, sizes)
 
 
-def zeros(shape: int | Sequence[object], dtype: DTypeLike | None = None) -> Value:
+def zeros(shape: Dim | Sequence[Dim | None], dtype: DTypeLike | None = None) -> Value:
     """0 everywhere."""
     return full(shape, 0, dtype)
 
 
-def ones(shape: int | Sequence[object], dtype: DTypeLike | None = None) -> Value:
+def ones(shape: Dim | Sequence[Dim | None], dtype: DTypeLike | None = None) -> Value:
     """1 everywhere."""
     return full(shape, 1, dtype)
 
@@ -93,7 +93,7 @@ def ones_like(x: Operand, dtype: DTypeLike | None = None) -> Value:
     return full_like(x, 1, dtype)
 
 
-def empty(shape: int | Sequence[object], dtype: DTypeLike | None = None) -> Value:
+def empty(shape: Dim | Sequence[Dim | None], dtype: DTypeLike | None = None) -> Value:
     """Values that nobody reads: here 0."""
     return full(shape, 0, dtype)
 
@@ -121,18 +121,24 @@ def copy(x: Operand) -> Value:
     return apply(Identity(), as_value(x))
 
 
-def arange(start: Any, stop: Any = None, step: Any = None, dtype: DTypeLike | None = None) -> Value:
+def arange(
+    start: float | SymbolicDim,
+    stop: float | SymbolicDim | None = None,
+    step: float | None = None,
+    dtype: DTypeLike | None = None,
+) -> Value:
     """start, start + step ... up to before stop; from 0 to before start where stop is None; int32 for ints.
 
     start and stop may be named sizes, as ops.shape(x) gives them.
     """
     if start is None:
         count_from("arange", "start", start)
-    first, last = (0, start) if stop is None else (start, stop)
-    stride = 1 if step is None else step
+    ends: tuple[Any, Any] = (0, start) if stop is None else (start, stop)
+    first, last = ends
+    stride: float = 1 if step is None else step
     if not isinstance(first, SymbolicDim) and not isinstance(last, SymbolicDim):
-        if stride and math.isfinite(length := (last - first) / stride):
-            spend_elements("arange", math.ceil(length))
+        if stride and math.isfinite(steps := (last - first) / stride):
+            spend_elements("arange", math.ceil(steps))
         made = np.arange(first, last, stride)
         default = DType.FLOAT32 if made.dtype.kind == "f" else DType.INT32
         return Constant(made.astype((default if dtype is None else DType.of(dtype)).numpy)).value
@@ -150,6 +156,27 @@ def _made(made: Array, dtype: DTypeLike | None) -> Value:
     return Constant(np.asarray(made).astype((DType.FLOAT32 if dtype is None else DType.of(dtype)).numpy)).value
 
 
+@overload
+def linspace(
+    start: float,
+    stop: float,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: Literal[False] = False,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+) -> Value: ...
+@overload
+def linspace(
+    start: float,
+    stop: float,
+    num: int = 50,
+    endpoint: bool = True,
+    *,
+    retstep: Literal[True],
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+) -> tuple[Value, float]: ...
 def linspace(
     start: float,
     stop: float,
@@ -158,7 +185,7 @@ def linspace(
     retstep: bool = False,
     dtype: DTypeLike | None = None,
     axis: int = 0,
-) -> object:
+) -> Value | tuple[Value, float]:
     """num numbers from start to stop in equal steps; with retstep the step too. start and stop are numbers or lists."""
     spend_elements("linspace", num, *np.shape(start))
     made, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)

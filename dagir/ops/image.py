@@ -121,7 +121,7 @@ def pad_images(
     """Zeros around images [n, h, w, c] or [h, w, c]; of each axis two of three amounts.  keras.ops.image.pad_images."""
     value = as_value(images)
     axes = _spatial_axes(data_format, value.ndim)
-    pads: list[tuple[object, object]] = [(0, 0)] * value.ndim
+    pads: list[tuple[Dim, Dim]] = [(0, 0)] * value.ndim
     given = (top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)
     for axis, amounts in zip(axes, given, strict=True):
         pads[axis] = _amounts("pad_images", amounts, value.type.shape[axis], 1)

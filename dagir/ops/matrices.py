@@ -100,7 +100,7 @@ def vdot(x1: Operand, x2: Operand) -> Value:
     return matmul(ravel(first), ravel(second))
 
 
-def tensordot(x1: Operand, x2: Operand, axes: int | Sequence[Any] = 2) -> Value:
+def tensordot(x1: Operand, x2: Operand, axes: int | Sequence[int | Sequence[int]] = 2) -> Value:
     """The sum of products over axes: the last of x1 with the first of x2, `axes` in number; or two lists of them."""
     first, second = _pair(x1, x2)
     if isinstance(axes, int):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from math import inf
 from typing import Any
 
@@ -125,7 +124,7 @@ def scatter_update(inputs: Operand, indices: Operand, updates: Operand, reductio
     return apply(ScatterUpdate(reduction or "none"), value, as_value(indices), as_value(updates, like=value))
 
 
-def scatter(indices: Operand, values: Operand, shape: Sequence[object]) -> Value:
+def scatter(indices: Operand, values: Operand, shape: Sequence[Dim | None]) -> Value:
     """Zeros of a shape, with the values added at tuples of indices."""
     value = as_value(values)
     return scatter_update(full(shape, 0, value.dtype), indices, value, "add")
@@ -222,13 +221,15 @@ def multi_hot(inputs: Operand, num_classes: int, axis: int = -1, dtype: DTypeLik
     return cast(reduce_max(hot, axis=1 if value.ndim > 1 else 0), dtype or DType.FLOAT32)
 
 
-def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Value:
+def select(condlist: Sequence[Operand], choicelist: Sequence[Operand], default: Operand = 0) -> Value:
     """Elementwise the choice of the first condition that holds, else the default."""
     if len(condlist) != len(choicelist) or not condlist:
         raise ArgumentError(f"select takes a choice for each condition, got {len(choicelist)} for {len(condlist)}")
     pairs = list(zip(condlist, choicelist, strict=True))
-    found: Value = reduce(lambda otherwise, pair: where(pair[0], pair[1], otherwise), reversed(pairs), default)
-    return found
+    found = default
+    for condition, choice in reversed(pairs):
+        found = where(condition, choice, found)
+    return as_value(found)
 
 
 def in_top_k(targets: Operand, predictions: Operand, k: int) -> Value:

@@ -291,7 +291,7 @@ def _dims(sizes: Sequence[Any], x: Value) -> Shape:
     return tuple(size if isinstance(size, SymbolicDim) else int(size) for size in sizes)
 
 
-def reshape(x: Operand, newshape: int | Sequence[object]) -> Value:
+def reshape(x: Operand, newshape: Dim | Sequence[Dim | None]) -> Value:
     """The same elements in another shape; one size may be -1."""
     value = as_value(x)
     sizes = [newshape] if isinstance(newshape, (int, SymbolicDim)) else newshape
@@ -325,7 +325,7 @@ def squeeze(x: Operand, axis: int | Sequence[int] | None = None) -> Value:
     return apply(Squeeze(tuple(ones) if axis is None else normalize_axes(axis, value.ndim)), value)
 
 
-def broadcast_to(x: Operand, shape: Sequence[object]) -> Value:
+def broadcast_to(x: Operand, shape: Sequence[Dim | None]) -> Value:
     """x repeated along axes of size 1 until it has the shape."""
     value = as_value(x)
     return apply(BroadcastTo(_dims(shape, value)), value)
@@ -346,7 +346,9 @@ def stack(x: Sequence[Operand], axis: int = 0) -> Value:
     return concatenate([expand_dims(value, place) for value in values], axis=place)
 
 
-def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Value:
+def pad(
+    x: Operand, pad_width: Dim | Sequence[Sequence[Dim]], mode: str = "constant", constant_values: float | None = None
+) -> Value:
     """x grown on each side of each axis, as numpy.pad; where it is filled with a constant, by named sizes too."""
     value = as_value(x)
     if isinstance(pad_width, (int, SymbolicDim)):

@@ -12,6 +12,13 @@ _FRAMEWORKS = {"keras": "Keras", "tf_keras": "Keras", "tensorflow": "TensorFlow"
 _KERAS = {"keras", "tf_keras"}
 
 
+class OnnxModel(Protocol):
+    """An onnx.ModelProto for a type checker."""
+
+    def SerializeToString(self) -> bytes:  # noqa: N802  # protobuf's name
+        """The file as bytes."""
+
+
 class KerasLayer(Protocol):
     """A layer of Keras for a type checker, as far as it is told from other things."""
 
