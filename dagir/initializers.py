@@ -294,7 +294,7 @@ def get(initializer: Any) -> Initializer:
     return found()
 
 
-def _from_config(config: Mapping[str, Any]) -> Initializer:
+def _from_config(config: Mapping[str, object]) -> Initializer:
     name, arguments = config.get("class_name"), config.get("config") or {}
     if not isinstance(name, str) or name not in _BY_NAME or not isinstance(arguments, Mapping):
         raise ArgumentError(
@@ -318,14 +318,14 @@ def _given(array: Array) -> Initializer:
     return initialize
 
 
-def serialize(initializer: Any) -> dict[str, Any] | None:
+def serialize(initializer: object) -> dict[str, object] | None:
     """The configuration of an initializer of this module as Keras reads it; None for any other callable."""
     if _CLASSES.get(type(initializer).__name__) is not type(initializer):  # a subclass may bear such a name
         return None
     return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
 
 
-def with_axes(initializer: Any, input_axes: Sequence[int], output_axes: Sequence[int]) -> Initializer:
+def with_axes(initializer: object, input_axes: Sequence[int], output_axes: Sequence[int]) -> Initializer:
     """The initializer, told which axes of the weight are units in and units out if it wants to know and does not."""
     made = get(initializer)
     if not isinstance(made, VarianceScaling) or (made.input_axes is not None and made.output_axes is not None):

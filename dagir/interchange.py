@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 from dagir.equivalence.certifying import origin_of, remember, takes_the_sizes, was_read, written
 from dagir.errors import ArgumentError
 from dagir.ir.arrays import warn_of
-from dagir.ir.graph import Graph
+from dagir.ir.graph import Graph, Values
+from dagir.layers.base import Layer
 from dagir.modeling.input_shapes import resize_inputs
 from dagir.modeling.model import Model
 from dagir.ops.call import parameters_of
@@ -19,13 +20,42 @@ from dagir.runtime.backend import backend, graph_of
 from dagir.serialization import formats
 from dagir.support.backend_names import KERAS, ONNX
 from dagir.support.did_you_mean import did_you_mean
-from dagir.support.frameworks import is_keras_model, kind, takes_a_model
+from dagir.support.frameworks import KerasLayer, KerasModel, OnnxModel, is_keras_model, kind, takes_a_model
 
 Sizes: TypeAlias = Sequence[int | str | None]
+CustomObjects: TypeAlias = Mapping[str, "type[Layer] | Callable[..., Layer]"]
 
 
+@overload
 def to_onnx(
-    model: Model,
+    model: Model | Graph,
+    path: None = None,
+    *,
+    opset: int | None = None,
+    target: str | None = None,
+    input_shapes: Mapping[str, Sizes] | None = None,
+    external_data: bool | None = None,
+    disable: Collection[str] = (),
+    metadata: Mapping[str, str] = {},
+    overwrite: bool = True,
+    verify: Literal[False] = False,
+) -> Any: ...
+@overload
+def to_onnx(
+    model: Model | Graph,
+    path: str | os.PathLike[str],
+    *,
+    opset: int | None = None,
+    target: str | None = None,
+    input_shapes: Mapping[str, Sizes] | None = None,
+    external_data: bool | None = None,
+    disable: Collection[str] = (),
+    metadata: Mapping[str, str] = {},
+    overwrite: bool = True,
+    verify: bool | str | os.PathLike[str] | KerasModel = False,
+) -> Path: ...
+def to_onnx(
+    model: Model | Graph,
     path: str | os.PathLike[str] | None = None,
     *,
     opset: int | None = None,
@@ -35,8 +65,8 @@ def to_onnx(
     disable: Collection[str] = (),
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
-    verify: Any = False,
-    **unknown: Any,
+    verify: object = False,
+    **unknown: object,
 ) -> Any:
     """The model as an onnx.ModelProto, or, with a path, written to a file whose path is returned.
 
@@ -71,11 +101,11 @@ def to_onnx(
     return _verified(model, resized, Path(path), write, verify, metadata.get("dagir.source", model.name), overwrite)
 
 
-def _resized(model: Model, input_shapes: Mapping[str, Sizes] | None) -> Model:
+def _resized(model: Any, input_shapes: Mapping[str, Sizes] | None) -> Any:
     return resize_inputs(model, input_shapes) if input_shapes else model
 
 
-def _check_verify(verify: Any, path: Any) -> None:
+def _check_verify(verify: object, path: object) -> None:
     if not isinstance(verify, (bool, str, os.PathLike)) and not is_keras_model(verify):
         raise ArgumentError(f"verify is True, False, a Keras model or the path of its file, got {kind(verify)}")
     if verify is not False and path is None:
@@ -83,7 +113,13 @@ def _check_verify(verify: Any, path: Any) -> None:
 
 
 def _verified(
-    given: Any, model: Any, path: Path, write: Callable[[Path], Any], verify: Any, source: str, overwrite: bool
+    given: Any,
+    model: Any,
+    path: Path,
+    write: Callable[[Path], object],
+    verify: object,
+    source: str,
+    overwrite: bool,
 ) -> Path:
     """given: the model before `input_shapes`, which may ask for sizes that Keras cannot run."""
     witness = None if verify is True else verify
@@ -102,7 +138,7 @@ def _unknown_option(name: str) -> ArgumentError:
     return ArgumentError(f"to_onnx has no argument {name!r}", remedy=remedy)
 
 
-def to_keras(model: Model) -> Any:
+def to_keras(model: Model | Graph) -> Any:
     """The model as a keras.Model of real layers, with the same weights. Raises UnsupportedOp.
 
     >>> dagir.to_keras(model).save("digits.keras")  # doctest: +SKIP
@@ -113,7 +149,18 @@ def to_keras(model: Model) -> Any:
     return backend(KERAS).lower(model).artifact
 
 
-def from_keras(source: Any, *, custom_objects: Mapping[str, Any] | None = None, inputs: Any = None) -> Any:
+@overload
+def from_keras(
+    source: str | os.PathLike[str] | KerasModel,
+    *,
+    custom_objects: CustomObjects | None = None,
+    inputs: Values | None = None,
+) -> Model: ...
+@overload
+def from_keras(
+    source: KerasLayer, *, custom_objects: CustomObjects | None = None, inputs: Values | None = None
+) -> Layer: ...
+def from_keras(source: object, *, custom_objects: CustomObjects | None = None, inputs: Values | None = None) -> Layer:
     """A keras.Model, or a .keras or .h5 file, as a Model; any other Keras layer as a Layer.
 
     A file is read without Keras, and nothing in it is executed. custom_objects: for layers of your own, by class,
@@ -132,7 +179,7 @@ def from_keras(source: Any, *, custom_objects: Mapping[str, Any] | None = None, 
     return model
 
 
-def from_onnx(source: Any) -> Model:
+def from_onnx(source: str | os.PathLike[str] | OnnxModel) -> Model:
     """An onnx.ModelProto, or an .onnx file, as a Model. Not written yet: raises BackendError that says what to do.
 
     source: a proto or a path.

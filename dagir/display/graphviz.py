@@ -7,7 +7,7 @@ import os
 import threading
 from importlib.util import find_spec
 from os import PathLike
-from typing import Any
+from typing import TypeVar, overload
 
 from dagir.display.dot import Show, dot_text, part_remedy
 from dagir.errors import ArgumentError, BackendError, FileError
@@ -25,9 +25,13 @@ _RANKDIRS = ("TB", "LR", "BT", "RL")
 _graphviz = threading.Lock()  # it keeps global state
 
 
+PathT = TypeVar("PathT", str, PathLike[str])
+
+
+@overload
 def plot(
     model: Model,
-    path: str | PathLike[str] | None = None,
+    path: None = None,
     *,
     show_shapes: bool = False,
     show_dtype: bool = False,
@@ -37,7 +41,34 @@ def plot(
     dpi: int = 200,
     show_layer_activations: bool = False,
     show_trainable: bool = False,
-) -> Any:
+) -> bytes: ...
+@overload
+def plot(
+    model: Model,
+    path: PathT,
+    *,
+    show_shapes: bool = False,
+    show_dtype: bool = False,
+    show_layer_names: bool = True,
+    expand_nested: bool = False,
+    rankdir: str = "TB",
+    dpi: int = 200,
+    show_layer_activations: bool = False,
+    show_trainable: bool = False,
+) -> PathT: ...
+def plot(
+    model: Model,
+    path: PathT | None = None,
+    *,
+    show_shapes: bool = False,
+    show_dtype: bool = False,
+    show_layer_names: bool = True,
+    expand_nested: bool = False,
+    rankdir: str = "TB",
+    dpi: int = 200,
+    show_layer_activations: bool = False,
+    show_trainable: bool = False,
+) -> PathT | bytes:
     """Draw a model.  keras.utils.plot_model.
 
     path: a file whose suffix is .png, .svg, .pdf or .dot, which is returned; None returns the SVG as bytes.

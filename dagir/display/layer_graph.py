@@ -51,7 +51,7 @@ class PartCall:
 class Part:
     """A layer, an operation outside of layers, or an input. inner: the parts of a nested model."""
 
-    operation: Any
+    operation: object
     name: str
     kind: str
     inner: Model | Graph | None = None
@@ -199,7 +199,7 @@ class _Reader:
         return Source(part, call, place)
 
 
-def _ends(event: Any, part: Part) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
+def _ends(event: object, part: Part) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
     """The values that an event reads (for a model in the order of its inputs), and those that it makes."""
     if isinstance(event, Node):
         return tuple(value for value in event.inputs if value is not None and _is_data(value)), event.outputs

@@ -81,7 +81,7 @@ def print_summary(
     model: Model,
     line_length: int | None = None,
     positions: Sequence[float] | None = None,
-    print_fn: Callable[[str], Any] | None = None,
+    print_fn: Callable[[str], object] | None = None,
     expand_nested: bool = False,
     show_trainable: bool = False,
     layer_range: Sequence[str] | None = None,

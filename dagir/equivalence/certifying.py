@@ -36,14 +36,14 @@ WITNESS = "source, by Keras"
 class _Origin:
     """Where a model was read from: a Keras model in memory, as long as somebody else holds it; None for a file."""
 
-    source: weakref.ref[Any] | None
-    options: Mapping[str, Any]
+    source: weakref.ref[object] | None
+    options: Mapping[str, object]
 
 
 _ORIGINS: weakref.WeakKeyDictionary[Model, _Origin] = weakref.WeakKeyDictionary()
 
 
-def remember(model: Model, source: Any, options: Mapping[str, Any]) -> None:
+def remember(model: Model, source: object, options: Mapping[str, object]) -> None:
     """Keep in mind that `model` was read from the Keras model `source`, or, if that is None, from its file."""
     _ORIGINS[model] = _Origin(None if source is None else weakref.ref(source), options)
 
@@ -59,7 +59,7 @@ def origin_of(model: Any) -> Any:
     return source if same else None
 
 
-def was_read(model: Any) -> bool:
+def was_read(model: object) -> bool:
     """Whether a model was read from a Keras model, in memory or in a file."""
     return isinstance(model, Model) and model in _ORIGINS
 

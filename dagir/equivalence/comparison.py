@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +27,7 @@ class Finding:
         return self.used <= 1
 
 
-def compare(found: Any, expected: Expected, type: TensorType) -> Finding:
+def compare(found: object, expected: Expected, type: TensorType) -> Finding:
     """Judge an array. Integers and booleans must be exact, NaN and infinity must stand in the same places.
 
     An integer that hangs on rounding (an argmax of a tie) may take any value that the noise of the budget gave it.

@@ -49,7 +49,7 @@ class Oracle:
         self._flat: Any = backend(NUMPY).lower(self.points.graph, precision="float64")
         self._narrow: Any = backend(NUMPY).lower(self.points.graph)
 
-    def arrange(self, feeds: Any) -> list[Array]:
+    def arrange(self, feeds: object) -> list[Array]:
         """The arrays of a feed, in the order of the inputs. Raises FeedError."""
         arrays: list[Array] = self._exe.arrange((feeds,))
         self._exe.bind(arrays)

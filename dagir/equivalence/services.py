@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
 
 from dagir.support.late_binding import LateBound
 
-write_page: LateBound[[Any, str | os.PathLike[str], bool], Path] = LateBound("write_page")
-write_reproduction: LateBound[[str | os.PathLike[str], Any, bool], Path] = LateBound("write_reproduction")
+write_page: LateBound[..., Path] = LateBound("write_page")
+write_reproduction: LateBound[..., Path] = LateBound("write_reproduction")

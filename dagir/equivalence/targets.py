@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph
+from dagir.ir.nest import Rows
 from dagir.modeling.model import Model
 from dagir.runtime.backend import Executable, backend, graph_of, lower
 from dagir.serialization import load
 from dagir.support.backend_names import KERAS, NUMPY, ONNX
-from dagir.support.frameworks import is_keras_layer, kind
+from dagir.support.frameworks import KerasModel, is_keras_layer, kind
 
 _SUFFIXES = (".dagir", ".keras", ".h5", ".onnx")
 _TAKEN = (
@@ -23,7 +24,11 @@ _TAKEN = (
 )
 
 
-def sides(model: Model | Graph, given: Any, options: Mapping[str, Any]) -> dict[str, Executable]:
+Side: TypeAlias = str | PathLike[str] | Model | Graph | Executable | KerasModel
+Sides: TypeAlias = Side | Rows[Side] | Mapping[str, Side]
+
+
+def sides(model: Model | Graph, given: Sides, options: Mapping[str, Mapping[str, object]]) -> dict[str, Executable]:
     """Executables by name. options: of the backends that are lowered here, by the backend's name.
 
     Raises ArgumentError for what has other inputs or outputs than the model, and for what cannot be compared with it.
@@ -44,16 +49,17 @@ def sides(model: Model | Graph, given: Any, options: Mapping[str, Any]) -> dict[
     return found
 
 
-def is_side(thing: Any) -> bool:
+def is_side(thing: object) -> bool:
     """Whether something is a model, an executable or a model of Keras, which a model can be compared with."""
     return isinstance(thing, (Executable, Model, Graph)) or is_keras_layer(thing)
 
 
-def _named(given: Any) -> Iterator[tuple[str, Any]]:
+def _named(given: Sides) -> Iterator[tuple[str, Any]]:
     if isinstance(given, Mapping):
         yield from given.items()
         return
-    for side in given if isinstance(given, Sequence) and not isinstance(given, str) else [given]:
+    listed: Sequence[Any] = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    for side in listed:
         if isinstance(side, (str, PathLike)):
             yield str(side) if _is_backend(side) else Path(side).name, side
         elif is_side(side):
@@ -62,16 +68,16 @@ def _named(given: Any) -> Iterator[tuple[str, Any]]:
             raise _refused(side)
 
 
-def _is_backend(side: Any) -> bool:
+def _is_backend(side: object) -> bool:
     """Whether it is a name, and not the path of a file."""
     return isinstance(side, str) and Path(side).suffix not in _SUFFIXES
 
 
-def _refused(side: Any) -> ArgumentError:
+def _refused(side: object) -> ArgumentError:
     return ArgumentError(f"a model is not compared with {kind(side)} {side!r:.60}", remedy=_TAKEN)
 
 
-def _opened(model: Model | Graph, name: str, side: Any) -> Executable:
+def _opened(model: Model | Graph, name: str, side: object) -> Executable:
     if isinstance(side, (str, PathLike)):
         return opened(Path(side), model)
     if is_keras_layer(side):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,14 +17,15 @@ from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial
 from dagir.equivalence.oracle import MORE, Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Context, Report, Row
-from dagir.equivalence.targets import sides
+from dagir.equivalence.targets import Sides, sides
 from dagir.errors import ArgumentError, DagirError, FileError
 from dagir.ir.graph import Graph
 from dagir.ir.nest import flatten
-from dagir.ir.types import Array
+from dagir.ir.types import Array, TensorType
 from dagir.modeling.model import Model
 from dagir.ops import Softmax
 from dagir.runtime.backend import Executable, graph_of, signature
+from dagir.runtime.feeds import Feed
 from dagir.support.backend_names import ALL
 from dagir.support.frameworks import takes_a_model
 from dagir.support.integers import whole
@@ -39,14 +39,14 @@ LISTENERS: list[Callable[[Report], None]] = []
 
 def verify(
     model: Model | Graph,
-    backends: Any = BACKENDS,
-    inputs: Any = None,
+    backends: Sides = BACKENDS,
+    inputs: Feed | PathLike[str] | None = None,
     *,
     sizes: Mapping[str, int] | Sequence[Mapping[str, int]] | None = None,
     samples: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-    **options: Mapping[str, Any],
+    **options: Mapping[str, object],
 ) -> Report:
     """Run a model on backends, and compare each answer with that of the float64 interpreter on the graph as written.
 
@@ -110,7 +110,7 @@ class Verification:
         self.findings: dict[tuple[str, int], list[Finding]] = {}  # by executable and output
         self.failing: dict[tuple[str, int], list[Array]] = {}  # what each was fed when it failed first
 
-    def run(self, inputs: Any, sizes: Sequence[Mapping[str, int]] | None) -> None:
+    def run(self, inputs: object, sizes: Sequence[Mapping[str, int]] | None) -> None:
         """Run and judge every case: the given inputs, or drawn ones at the sizes."""
         for arrays, expected, case in _cases(self.oracle, inputs, sizes, self.seed):
             with np.errstate(all="ignore"), _enough_memory(case.sizes):
@@ -219,7 +219,7 @@ def _samples_for(graph: Graph) -> int:
     return 3 if weights > _LARGE else 6
 
 
-def _checked_sizes(given: Any) -> list[Mapping[str, int]] | None:
+def _checked_sizes(given: object) -> list[Mapping[str, int]] | None:
     """The choices of sizes; a dict is the only one. Raises ArgumentError."""
     if given is None:
         return None
@@ -243,14 +243,14 @@ def _rows_read(model: Model | Graph, runs: Sequence[tuple[list[Array], list[Expe
     }
 
 
-def _row(name: str, output: str, type: Any, findings: Sequence[Finding]) -> Row:
+def _row(name: str, output: str, type: TensorType, findings: Sequence[Finding]) -> Row:
     worst = max(findings, key=lambda finding: finding.used)
     error = max(finding.max_error for finding in findings)
     return Row(name, output, f"[{', '.join(map(str, type.shape))}]", str(type.dtype), error, worst.used, worst.note)
 
 
 def _cases(
-    oracle: Oracle, inputs: Any, sizes: Sequence[Mapping[str, int]] | None, seed: int
+    oracle: Oracle, inputs: object, sizes: Sequence[Mapping[str, int]] | None, seed: int
 ) -> Iterator[tuple[list[Array], list[Expected], Case]]:
     """Feeds with the oracle's answers. A case has a stream of its own, so that it can be drawn again alone."""
     if inputs is not None:
@@ -270,14 +270,14 @@ def _cases(
         yield arrays, expected, Case(tuple(tuple(array.shape) for array in arrays), plan.kind, chosen)
 
 
-def _given(oracle: Oracle, inputs: Any) -> Iterator[list[Array]]:
+def _given(oracle: Oracle, inputs: object) -> Iterator[list[Array]]:
     """The user's samples: a feed, or the path of an .npz file with an array for each input."""
     if isinstance(inputs, (str, PathLike)):
         inputs = _read_npz(inputs)
     yield oracle.arrange(inputs)
 
 
-def _read_npz(path: str | PathLike[str]) -> dict[str, Any]:
+def _read_npz(path: str | PathLike[str]) -> dict[str, object]:
     """The arrays of a file; a pipe is not waited for. Raises FileError."""
     remedy = "np.savez(path, **arrays) writes such a file"
     try:

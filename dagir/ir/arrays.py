@@ -6,9 +6,10 @@ import math
 import mmap
 import warnings
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from dagir.errors import ArgumentError, NonFiniteWarning, ShapeError
 from dagir.ir.types import Array, TensorType
@@ -21,7 +22,7 @@ _PART = 1 << 16  # elements: NumPy copies what it multiplies where a file does n
 
 def frozen(array: Array) -> Array:
     """Make an array read-only, so that a weight or constant takes it without a copy. The caller is its only owner."""
-    base: Any = array
+    base: object = array
     while isinstance(base, np.ndarray):
         base.flags.writeable = False
         base = base.base
@@ -30,7 +31,7 @@ def frozen(array: Array) -> Array:
 
 def owned(array: Array) -> Array:
     """A read-only array of the same numbers: a copy if the given one can be written to, else the array itself."""
-    base: Any = array
+    base: object = array
     while isinstance(base, np.ndarray):
         if base.flags.writeable:
             return frozen(array.copy())
@@ -38,7 +39,7 @@ def owned(array: Array) -> Array:
     return array
 
 
-def fitting(name: str, type: TensorType, given: Any) -> Array:
+def fitting(name: str, type: TensorType, given: npt.ArrayLike) -> Array:
     """The array in the dtype of the weight, read-only: see `owned`. Raises ShapeError, ArgumentError."""
     try:
         array = np.asarray(given)
@@ -55,7 +56,7 @@ def fitting(name: str, type: TensorType, given: Any) -> Array:
     return owned(cast) if cast is array or cast.base is not None else frozen(cast)
 
 
-def _what(given: Any, array: Array) -> str:
+def _what(given: object, array: Array) -> str:
     return f"an array of {array.dtype}" if isinstance(given, np.ndarray) else repr(given)[:60]
 
 
@@ -84,7 +85,7 @@ def _is_finite(array: Array) -> bool:
 
 def release(array: Array) -> None:
     """Free the memory pages of the mapped file behind an array; a later read loads them from the file again."""
-    base: Any = array if array.nbytes >= _WORTH_RELEASING else None
+    base: object = array if array.nbytes >= _WORTH_RELEASING else None
     while isinstance(base, np.ndarray):
         base = base.base
     base = base.obj if isinstance(base, memoryview) else base

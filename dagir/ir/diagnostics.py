@@ -42,7 +42,7 @@ def explain(
 
 def op_text(op: Op) -> str:
     """The op's class with its attributes."""
-    kind: Any = type(op)
+    kind: object = type(op)
     listed = ", ".join(f"{name}={_attribute(getattr(op, name))}" for name in _field_names(kind))
     return f"{type(op).__name__}({listed})" if listed else type(op).__name__
 
@@ -52,7 +52,7 @@ def _field_names(op: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(op))
 
 
-def _attribute(value: Any) -> str:
+def _attribute(value: object) -> str:
     text = str(value) if isinstance(value, StrEnum) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -129,7 +129,7 @@ def maker_text(thing: Any) -> str:
     return type(thing).__name__ + (f", called at {location}" if location else "")
 
 
-def not_a_value(found: Any, nodes: Iterable[Node]) -> DagirError:
+def not_a_value(found: object, nodes: Iterable[Node]) -> DagirError:
     """The error for something in place of a Value among the outputs of a graph, or the operands of a node."""
     reader = next((node for node in nodes if found in node.inputs), None)
     what = "an output" if reader is None else f"an operand of {reader.op.op_name!r}"

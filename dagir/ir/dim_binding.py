@@ -38,7 +38,7 @@ def size_sources(shapes: Sequence[Sequence[Dim]]) -> Mapping[str, SizeSource]:
     return derived | plain
 
 
-def _affine(terms: Sequence[tuple[tuple[Any, ...], int]]) -> tuple[str, int, int] | None:
+def _affine(terms: Sequence[tuple[tuple[object, ...], int]]) -> tuple[str, int, int] | None:
     """(name, factor, offset) of factor * name + offset; None for another form."""
     offset = sum(coefficient for monomial, coefficient in terms if not monomial)
     rest = [(monomial, coefficient) for monomial, coefficient in terms if monomial]

@@ -6,22 +6,26 @@ holds no cycle, and the order in which nodes were made is a topological order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
-from typing import Any, ClassVar, NoReturn, TypeAlias
+from typing import ClassVar, NoReturn, TypeAlias, TypeVar
+
+import numpy.typing as npt
 
 from dagir.errors import ArgumentError, DagirError, InvalidGraph, ShapeError
 from dagir.ir import arrays, diagnostics
 from dagir.ir.dims import SymbolicDim
+from dagir.ir.nest import Rows
 from dagir.ir.op import Immutable, Op, Types, snake_case
 from dagir.ir.operators import Arithmetic
 from dagir.ir.traversal import walk_back
-from dagir.ir.types import Array, DType, Equation, TensorType, take_equations, type_of
+from dagir.ir.types import Array, DType, Equation, Numbers, TensorType, take_equations, type_of
 from dagir.ir.weight_snapshot import snapshot_of
 from dagir.support import frameworks
 from dagir.support.location import LayerCall, Location, caller, current_scope
 from dagir.support.locking import making
 
+Leaf = TypeVar("Leaf", bound="Parameter | Constant")
 Initializer: TypeAlias = Callable[[tuple[int, ...], DType], Array]
 
 __all__ = [
@@ -30,9 +34,12 @@ __all__ = [
     "Initializer",
     "Node",
     "Op",
+    "Operand",
     "Parameter",
+    "Structure",
     "Types",
     "Value",
+    "Values",
     "apply",
     "apply_node",
     "snake_case",
@@ -143,7 +150,7 @@ class Value(Immutable, Arithmetic):
             return size
         raise ShapeError(f"{self.name} has no length: its first axis is {size}", remedy="use ops.shape(x)[0]")
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Value]:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> NoReturn:
@@ -151,7 +158,7 @@ class Value(Immutable, Arithmetic):
             f"{self.name} has no truth value while the graph is written", remedy="use ops.where in place of if"
         )
 
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+    def __array__(self, *_: object, **__: object) -> NoReturn:
         raise frameworks.as_numbers(self.name)
 
     def told_as(self) -> str:
@@ -218,7 +225,7 @@ class Parameter(Arithmetic):
         """Whether the array exists yet."""
         return self._array is not None
 
-    def assign(self, array: Any) -> None:
+    def assign(self, array: npt.ArrayLike) -> None:
         """Replace the numbers, cast to this dtype. Raises ShapeError, ArgumentError; warns of NaN and infinity.
 
         An executable keeps the numbers that the weight had when it was lowered.
@@ -226,7 +233,7 @@ class Parameter(Arithmetic):
         self._array, self._is_finite = self.fitting(array), False
         self.warn_if_not_finite()
 
-    def fitting(self, array: Any) -> Array:
+    def fitting(self, array: npt.ArrayLike) -> Array:
         """The array as `assign` would take it. Raises what `assign` raises, and changes nothing."""
         return arrays.fitting(self.name, self.type, array)
 
@@ -332,6 +339,11 @@ def apply_node(op: Op, inputs: tuple[Value | None, ...], name: str | None = None
     return Node(op, inputs, types, scope=scope, location=location, equations=take_equations(), name=name)
 
 
+Operand: TypeAlias = "Value | Parameter | Constant | Numbers"  # what an op takes
+Values: TypeAlias = "Value | Rows[Values] | Mapping[str, Values]"  # what a model goes from and to
+Structure: TypeAlias = "Operand | Rows[Structure] | Mapping[str, Structure] | None"  # what a layer takes
+
+
 class Graph:
     """The computation of `outputs` from `inputs`: the nodes that the outputs need, in a topological order.
 
@@ -358,7 +370,7 @@ class Graph:
         """Every constant once, in order of first use."""
         return self._leaves(Constant)
 
-    def _leaves(self, kind: type[Any]) -> tuple[Any, ...]:
+    def _leaves(self, kind: type[Leaf]) -> tuple[Leaf, ...]:
         used = (value for node in self.nodes for value in node.inputs if value is not None)
         sources = (value.source for value in (*used, *self.outputs))
         return tuple(dict.fromkeys(source for source in sources if isinstance(source, kind)))

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
 
 
-def flatten(structure: Any) -> list[Any]:
+class Rows(Protocol[T_co]):
+    """A list or tuple for a type checker, whatever its parts; text is none, although it is a sequence of text."""
+
+    def __contains__(self, item: object, /) -> bool: ...
+    def __iter__(self) -> Iterator[T_co]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> T_co: ...
+
+
+def flatten(structure: object) -> list[Any]:
     """The leaves, in the order in which they were written."""
     if not isinstance(structure, (dict, list, tuple)):
         return [structure]
@@ -19,7 +30,7 @@ def flatten(structure: Any) -> list[Any]:
     return found
 
 
-def flatten_sorted(structure: Any) -> list[Any]:
+def flatten_sorted(structure: object) -> list[Any]:
     """The leaves as Keras orders them: dicts by their sorted keys."""
     if isinstance(structure, dict):
         return [leaf for key in sorted(structure) for leaf in flatten_sorted(structure[key])]
@@ -39,7 +50,7 @@ def flatten_like(structure: Any, value: Any) -> list[Any]:
     return [value]
 
 
-def pack(structure: Any, leaves: Iterable[Any]) -> Any:
+def pack(structure: object, leaves: Iterable[object]) -> Any:
     """`leaves` in the structure of `structure`."""
     source = iter(leaves)
     return map_structure(lambda _: next(source), structure)

@@ -42,7 +42,7 @@ class Immutable:
 class _OpType(type):
     """Names the attributes of an op in the error for a wrong one."""
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __call__(cls, *args: object, **kwargs: object) -> object:
         try:
             return super().__call__(*args, **kwargs)
         except TypeError as error:
@@ -71,7 +71,7 @@ class Op(Immutable, metaclass=_OpType):
     shape_fields: ClassVar[tuple[str, ...]] = ()
     op_name: ClassVar[str] = "op"
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         cls.op_name = snake_case(cls.__name__)
 

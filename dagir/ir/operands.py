@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from dagir.errors import ArgumentError
@@ -15,7 +13,7 @@ from dagir.support import frameworks
 _NUMBERS = (bool, int, float, np.ndarray, np.generic, list, tuple)
 
 
-def as_value(operand: Any, *, like: Value | None = None) -> Value:
+def as_value(operand: object, *, like: Value | None = None) -> Value:
     """The Value of a value, parameter, constant, array or number; a bare number takes the dtype of `like`."""
     if isinstance(operand, Value):
         return operand

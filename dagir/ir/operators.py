@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dagir.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from dagir.ir.graph import Value
+    from dagir.ir.dims import Dim
+    from dagir.ir.graph import Operand, Value
+
+    Position: TypeAlias = Dim | Value | slice | EllipsisType | Sequence[int] | None
 
 _functions: dict[str, Callable[..., Value]] = {}
 
 
-def install(**functions: Callable[..., Any]) -> None:
+def install(**functions: Callable[..., Value]) -> None:
     """Say which function each operator calls: add, subtract, ..., getitem."""
     _functions.update(functions)
 
@@ -33,52 +37,52 @@ class Arithmetic:
             remedy="use the function of the same name in dagir.ops",
         )
 
-    def __add__(self, other: Any) -> Value:
+    def __add__(self, other: Operand) -> Value:
         return _functions["add"](self, other)
 
-    def __radd__(self, other: Any) -> Value:
+    def __radd__(self, other: Operand) -> Value:
         return _functions["add"](other, self)
 
-    def __sub__(self, other: Any) -> Value:
+    def __sub__(self, other: Operand) -> Value:
         return _functions["subtract"](self, other)
 
-    def __rsub__(self, other: Any) -> Value:
+    def __rsub__(self, other: Operand) -> Value:
         return _functions["subtract"](other, self)
 
-    def __mul__(self, other: Any) -> Value:
+    def __mul__(self, other: Operand) -> Value:
         return _functions["multiply"](self, other)
 
-    def __rmul__(self, other: Any) -> Value:
+    def __rmul__(self, other: Operand) -> Value:
         return _functions["multiply"](other, self)
 
-    def __truediv__(self, other: Any) -> Value:
+    def __truediv__(self, other: Operand) -> Value:
         return _functions["divide"](self, other)
 
-    def __rtruediv__(self, other: Any) -> Value:
+    def __rtruediv__(self, other: Operand) -> Value:
         return _functions["divide"](other, self)
 
-    def __floordiv__(self, other: Any) -> Value:
+    def __floordiv__(self, other: Operand) -> Value:
         return _functions["floor_divide"](self, other)
 
-    def __rfloordiv__(self, other: Any) -> Value:
+    def __rfloordiv__(self, other: Operand) -> Value:
         return _functions["floor_divide"](other, self)
 
-    def __mod__(self, other: Any) -> Value:
+    def __mod__(self, other: Operand) -> Value:
         return _functions["mod"](self, other)
 
-    def __rmod__(self, other: Any) -> Value:
+    def __rmod__(self, other: Operand) -> Value:
         return _functions["mod"](other, self)
 
-    def __pow__(self, other: Any) -> Value:
+    def __pow__(self, other: Operand) -> Value:
         return _functions["power"](self, other)
 
-    def __rpow__(self, other: Any) -> Value:
+    def __rpow__(self, other: Operand) -> Value:
         return _functions["power"](other, self)
 
-    def __matmul__(self, other: Any) -> Value:
+    def __matmul__(self, other: Operand) -> Value:
         return _functions["matmul"](self, other)
 
-    def __rmatmul__(self, other: Any) -> Value:
+    def __rmatmul__(self, other: Operand) -> Value:
         return _functions["matmul"](other, self)
 
     def __neg__(self) -> Value:
@@ -90,23 +94,23 @@ class Arithmetic:
     def __invert__(self) -> Value:
         return _functions["logical_not"](self)
 
-    def __and__(self, other: Any) -> Value:
+    def __and__(self, other: Operand) -> Value:
         return _functions["logical_and"](self, other)
 
-    def __or__(self, other: Any) -> Value:
+    def __or__(self, other: Operand) -> Value:
         return _functions["logical_or"](self, other)
 
-    def __lt__(self, other: Any) -> Value:
+    def __lt__(self, other: Operand) -> Value:
         return _functions["less"](self, other)
 
-    def __le__(self, other: Any) -> Value:
+    def __le__(self, other: Operand) -> Value:
         return _functions["less_equal"](self, other)
 
-    def __gt__(self, other: Any) -> Value:
+    def __gt__(self, other: Operand) -> Value:
         return _functions["greater"](self, other)
 
-    def __ge__(self, other: Any) -> Value:
+    def __ge__(self, other: Operand) -> Value:
         return _functions["greater_equal"](self, other)
 
-    def __getitem__(self, index: Any) -> Value:
+    def __getitem__(self, index: Position | tuple[object, ...]) -> Value:
         return _functions["getitem"](self, index)

@@ -15,9 +15,15 @@ import numpy as np
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir import dims
 from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.nest import Rows
 
 Shape: TypeAlias = tuple[Dim, ...]
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Numbers: TypeAlias = "float | np.generic | Array | Rows[Numbers]"  # what becomes a constant
+Axes: TypeAlias = int | Sequence[int] | None  # None: all of them
+Sizes: TypeAlias = int | Sequence[int]  # one for all axes, or one for each
+Size: TypeAlias = Dim | str | None  # of an axis as a user writes it: a number, a name, or None for a fresh name
+Config: TypeAlias = dict[str, object]  # plain data by name, as JSON has it
 
 
 class DType(StrEnum):
@@ -91,6 +97,9 @@ class DType(StrEnum):
         except (ValueError, TypeError):
             known = ", ".join(cls)
             raise ArgumentError(f"{value!r} is not a dtype", remedy=f"use one of {known}") from None
+
+
+DTypeLike: TypeAlias = DType | str | type | np.dtype[Any]  # what DType.of reads
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from dagir.errors import DagirError, InvalidGraph
 from dagir.ir import diagnostics
@@ -74,8 +73,8 @@ def _names(values: Iterable[Value]) -> str:
 
 def _check_names(graph: Graph) -> None:
     """The inputs, the outermost layers, and the values that the user named have different names."""
-    values: dict[str, Any] = {}
-    layers: dict[str, Any] = {}
+    values: dict[str, object] = {}
+    layers: dict[str, object] = {}
     for value in graph.inputs:
         if value.node is None or value.explicit_name is not None:  # others, where a model was cut, are named apart
             _refuse_twice(value.name, value, values, "input", "give each input its own name")
@@ -98,7 +97,7 @@ def _outermost(scope: LayerCall) -> LayerCall:
     return scope
 
 
-def _refuse_twice(name: str, thing: Any, known: dict[str, Any], what: str, remedy: str) -> None:
+def _refuse_twice(name: str, thing: object, known: dict[str, object], what: str, remedy: str) -> None:
     first = known.setdefault(name, thing)
     if first is not thing:
         facts = [("first", diagnostics.maker_text(first)), ("second", diagnostics.maker_text(thing))]

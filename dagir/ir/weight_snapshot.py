@@ -34,7 +34,7 @@ class Snapshot:
             _seen.reset(token)
 
 
-def snapshot_of(weight: Any) -> Array | None:
+def snapshot_of(weight: object) -> Array | None:
     """The array of a weight in the active snapshot; None if there is none."""
     seen = _seen.get()
     return None if seen is None else seen.get(weight)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Value
+from dagir.ir.graph import Structure, Value
 from dagir.ir.operands import as_value
+from dagir.layers.argument_types import ActivationLike, Constraint, InitializerLike, LayerOptions, Regularizer
 from dagir.layers.base import Layer
 from dagir.support.did_you_mean import did_you_mean
 from dagir.support.frameworks import refuse_function
@@ -39,7 +40,7 @@ _BY_NAME: dict[str, ActivationFunction] = {
 }
 
 
-def get(activation: Any) -> ActivationFunction:
+def get(activation: ActivationLike | None) -> ActivationFunction:
     """The function for a Keras name, a Keras configuration, a callable, or None (linear).
 
     Raises ArgumentError with the nearest names.
@@ -53,7 +54,8 @@ def get(activation: Any) -> ActivationFunction:
         if name is not None:
             return _BY_NAME[name]
         refuse_function(activation, "an activation of dagir is", "name it, as in activation='relu', or use dagir.ops")
-        return activation  # type: ignore[no-any-return]
+        function: ActivationFunction = activation
+        return function
     if activation in _BY_NAME:
         return _BY_NAME[activation]
     if activation == "threshold":
@@ -65,7 +67,7 @@ def get(activation: Any) -> ActivationFunction:
     raise ArgumentError(f"unknown activation {activation!r}", remedy=remedy)
 
 
-def name_of_keras(function: Any) -> str | None:
+def name_of_keras(function: object) -> str | None:
     """The name of a function that is Keras's own; None for any other, whatever it is called.
 
     keras.activations and keras.ops are one but for gelu, which is the tanh form in keras.ops.
@@ -96,7 +98,7 @@ def _from_config(config: Mapping[str, Any]) -> ActivationFunction:
     raise ArgumentError(f"unknown activation {kind!r}", remedy=f"a layer among {', '.join(_LAYERS)}, or a function")
 
 
-def name_of(activation: Any) -> str | None:
+def name_of(activation: object) -> str | None:
     """The Keras name of what `get` takes; None where it has none."""
     if isinstance(activation, str):
         return activation
@@ -112,7 +114,7 @@ class Activation(Layer):
 
     supports_masking = True
 
-    def __init__(self, activation: Any, **kwargs: Any) -> None:
+    def __init__(self, activation: ActivationLike, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.activation = get(activation)
 
@@ -133,7 +135,11 @@ class ReLU(Layer):
     supports_masking = True
 
     def __init__(
-        self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         for name, number in (("max_value", max_value), ("negative_slope", negative_slope), ("threshold", threshold)):
@@ -163,7 +169,7 @@ class LeakyReLU(Layer):
 
     supports_masking = True
 
-    def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
+    def __init__(self, negative_slope: float = 0.3, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.negative_slope = negative_slope
 
@@ -181,7 +187,7 @@ class ELU(Layer):
 
     supports_masking = True
 
-    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
+    def __init__(self, alpha: float = 1.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.alpha = alpha
 
@@ -203,11 +209,11 @@ class PReLU(Layer):
 
     def __init__(
         self,
-        alpha_initializer: Any = "Zeros",
-        alpha_regularizer: Any = None,
-        alpha_constraint: Any = None,
+        alpha_initializer: InitializerLike = "Zeros",
+        alpha_regularizer: Regularizer | None = None,
+        alpha_constraint: Constraint | None = None,
         shared_axes: int | Sequence[int] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         listed = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes or ())
@@ -239,11 +245,11 @@ class Softmax(Layer):
 
     supports_masking = True
 
-    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.axis = axis
 
-    def call(self, inputs: Value, mask: Any = None) -> Value:
+    def call(self, inputs: Value, mask: Structure | None = None) -> Value:
         """x: f[*s], mask: bool[*s]? -> f[*s]."""
         axis = self.axis if isinstance(self.axis, int) else tuple(self.axis)
         if mask is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar, Unpack
 
 from dagir import ops
 from dagir.ir.graph import Value, apply
+from dagir.ir.types import Sizes
+from dagir.layers.argument_types import LayerOptions
 from dagir.layers.base import Layer
 from dagir.layers.pooling import check_rank, checked_data_format, checked_ints
 
@@ -25,7 +27,7 @@ class _AdaptivePooling(Layer):
     rank: ClassVar[int]
     op: ClassVar[type[ops.AdaptiveMaxPool | ops.AdaptiveAveragePool]]
 
-    def __init__(self, output_size: Any, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, output_size: Sizes, data_format: str | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.output_size = checked_ints(type(self).__name__, "output_size", output_size, self.rank)
         self.data_format = checked_data_format(data_format)

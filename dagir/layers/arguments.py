@@ -20,7 +20,7 @@ def signature(function: Any) -> inspect.Signature:
     return inspect.signature(function)
 
 
-def bound_arguments(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def bound_arguments(call: object, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, object]:
     """The arguments of a method by parameter name, in order, with defaults; `training` if the method has it."""
     parameters = signature(call).parameters
     given = kwargs if "training" in parameters else {key: part for key, part in kwargs.items() if key != "training"}
@@ -31,7 +31,7 @@ def bound_arguments(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 
 @cache
-def takes_alone(call: Any) -> str | None:
+def takes_alone(call: object) -> str | None:
     """The name of the only argument that a method needs; None if it needs several, or takes any."""
     _, *parameters = signature(call).parameters.values()
     if not parameters or parameters[0].kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
@@ -44,7 +44,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @cache
-def _by_name(cls: Any) -> tuple[dict[str, Any], frozenset[str], bool]:
+def _by_name(cls: object) -> tuple[dict[str, object], frozenset[str], bool]:
     """The defaults of a constructor in order, the names of required arguments, and whether it has `**kwargs`."""
     parameters = signature(cls).parameters.values()
     plain = [each for each in parameters if each.kind not in _VARIADIC]
@@ -59,7 +59,7 @@ def takes(cls: type, name: str) -> bool:
     return others or name in defaults
 
 
-def bind(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def bind(cls: type, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
     """The arguments of a constructor by name, defaults included. Raises ArgumentError that lists them."""
     defaults, needed, others = _by_name(cls)
     if not args and kwargs.keys() >= needed and (others or kwargs.keys() <= defaults.keys()):
@@ -90,7 +90,7 @@ def unknown_argument(cls: Any, name: str) -> ArgumentError:
 _OF_INPUTS = ("input_shape", "batch_input_shape", "input_dim", "input_length", "input_dtype")
 
 
-def dtype_of(policy: Any) -> DType:
+def dtype_of(policy: object) -> DType:
     """The dtype of a name, a DType, or a policy of Keras, as an object or a configuration.
 
     Raises ArgumentError for policies that compute in another dtype than that of the weights.
@@ -109,7 +109,7 @@ def dtype_of(policy: Any) -> DType:
     return DType.of(policy)
 
 
-def not_taken(layer: Any, **arguments: Any) -> None:
+def not_taken(layer: object, **arguments: object) -> None:
     """Raise ArgumentError if an argument of Keras that dagir does not support (LoRA, quantization) is not None."""
     for name, value in arguments.items():
         if value is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Value
+from dagir.ir.graph import Structure, Value
+from dagir.layers.argument_types import BuildShape, LayerOptions
 from dagir.layers.base import Layer
 
 __all__ = [
@@ -36,14 +37,14 @@ class Attention(Layer):
         score_mode: str = "dot",
         dropout: float = 0.0,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         if score_mode not in ("dot", "concat"):
             raise ArgumentError(f"{type(self).__name__} got score_mode {score_mode!r}", remedy="use dot or concat")
         self.use_scale, self.score_mode, self.dropout, self.seed = use_scale, score_mode, rate(dropout), seed
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Sequence[BuildShape]) -> None:
         """scale [], where use_scale; concat_score_weight [], for concat."""
         self.scale = self.add_weight((), "ones", name="scale") if self.use_scale else None
         concat = self.score_mode == "concat"
@@ -52,11 +53,11 @@ class Attention(Layer):
     def call(
         self,
         inputs: Sequence[Value],
-        mask: Any = None,
-        training: Any = None,
+        mask: Sequence[Value | None] | None = None,
+        training: bool | None = None,
         return_attention_scores: bool = False,
         use_causal_mask: bool = False,
-    ) -> Any:
+    ) -> Value | Any:
         """query: f[n, t, d], value: f[n, s, c], key: f[n, s, d]? -> f[n, t, c], and the weights f[n, t, s] if asked."""
         query, value, key = self._listed(inputs)
         query_mask, value_mask = (mask[0], mask[1]) if mask else (None, None)
@@ -72,7 +73,7 @@ class Attention(Layer):
             y = ops.where(ops.expand_dims(query_mask, -1), y, 0)
         return (y, weights) if return_attention_scores else y
 
-    def _listed(self, inputs: Any) -> tuple[Value, Value, Value]:
+    def _listed(self, inputs: Sequence[Value]) -> tuple[Value, Value, Value]:
         if not isinstance(inputs, (list, tuple)) or not 2 <= len(inputs) <= 3:
             raise ArgumentError(f"{type(self).__name__} takes a list [query, value] or [query, value, key]")
         query, value, *rest = inputs
@@ -96,7 +97,7 @@ class Attention(Layer):
             scores = ops.where(kept, scores, low)
         return ops.softmax(scores, -1)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Structure, mask: Sequence[Value | None] | None = None) -> Value | None:
         """That of the query."""
         return mask[0] if mask else None
 
@@ -111,13 +112,13 @@ class AdditiveAttention(Attention):
     <Value additive_attention float32[batch, queries, 16]>
     """
 
-    def __init__(self, use_scale: bool = True, dropout: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, use_scale: bool = True, dropout: float = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         if "score_mode" in kwargs:
             raise ArgumentError("AdditiveAttention has one way to score, and takes no score_mode")
         super().__init__(use_scale=use_scale, dropout=dropout, **kwargs)
         self.score_mode = "additive"
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Sequence[BuildShape]) -> None:
         """scale [d], where use_scale."""
         shape = (input_shape[0][-1],)
         self.scale = self.add_weight(shape, "glorot_uniform", name="scale") if self.use_scale else None
@@ -133,7 +134,7 @@ def both(*masks: Value | None) -> Value | None:
     return reduce(ops.logical_and, known) if known else None
 
 
-def rate(number: Any) -> float:
+def rate(number: object) -> float:
     """`number` if it is a share. Raises ArgumentError."""
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= 1:
         raise ArgumentError(f"attention takes a number from 0 to 1 for dropout, got {number!r}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 from dagir import ops
 from dagir.errors import DTypeError, ShapeError
 from dagir.ir.graph import Value
+from dagir.ir.types import Sizes
+from dagir.layers.argument_types import BoxOptions, Factor, FillValue, LayerOptions, Range, UnnamedOptions
 from dagir.layers.pooling import checked_data_format
 from dagir.layers.resizing import ImageLayer
 
@@ -32,12 +34,12 @@ class Augmentation(ImageLayer):
     """The same images, cast to the layer's dtype. The arguments are for training, which Keras does."""
 
     def __init__(
-        self, *, data_format: str | None = None, bounding_box_format: str | None = None, **kwargs: Any
+        self, *, data_format: str | None = None, bounding_box_format: str | None = None, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(**kwargs)
         self.data_format = checked_data_format(data_format)
 
-    def call(self, data: Value, training: Any = None) -> Value:
+    def call(self, data: Value, training: bool | None = None) -> Value:
         """x: number[n, h, w, c] -> f[n, h, w, c], the same values."""
         self.spatial_axes(data)
         return ops.identity(ops.cast(data, self.dtype))
@@ -46,7 +48,7 @@ class Augmentation(ImageLayer):
 class FloatAugmentation(Augmentation):
     """For integers Keras 3.15 declares floats, and gives the integers back."""
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Raise DTypeError for integers."""
         if isinstance(inputs, Value) and not inputs.dtype.is_float:
             raise DTypeError(
@@ -69,7 +71,7 @@ class RandomFlip(Augmentation):
         mode: str = "horizontal_and_vertical",
         seed: int | None = None,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -83,13 +85,13 @@ class RandomRotation(Augmentation):
 
     def __init__(
         self,
-        factor: Any,
+        factor: Factor,
         fill_mode: str = "reflect",
         interpolation: str = "bilinear",
         seed: int | None = None,
-        fill_value: Any = 0.0,
+        fill_value: FillValue = 0.0,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -105,14 +107,14 @@ class RandomZoom(Augmentation):
 
     def __init__(
         self,
-        height_factor: Any,
-        width_factor: Any = None,
+        height_factor: Factor,
+        width_factor: Factor | None = None,
         fill_mode: str = "reflect",
         interpolation: str = "bilinear",
         seed: int | None = None,
-        fill_value: Any = 0.0,
+        fill_value: FillValue = 0.0,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -128,14 +130,14 @@ class RandomTranslation(Augmentation):
 
     def __init__(
         self,
-        height_factor: Any,
-        width_factor: Any,
+        height_factor: Factor,
+        width_factor: Factor,
         fill_mode: str = "reflect",
         interpolation: str = "bilinear",
         seed: int | None = None,
-        fill_value: Any = 0.0,
+        fill_value: FillValue = 0.0,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -151,14 +153,14 @@ class RandomShear(Augmentation):
 
     def __init__(
         self,
-        x_factor: Any = 0.0,
-        y_factor: Any = 0.0,
+        x_factor: Factor = 0.0,
+        y_factor: Factor = 0.0,
         interpolation: str = "bilinear",
         fill_mode: str = "reflect",
-        fill_value: Any = 0.0,
+        fill_value: FillValue = 0.0,
         data_format: str | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -174,13 +176,13 @@ class RandomPerspective(Augmentation):
 
     def __init__(
         self,
-        factor: Any = 1.0,
-        scale: Any = 1.0,
+        factor: Factor = 1.0,
+        scale: Factor = 1.0,
         interpolation: str = "bilinear",
-        fill_value: Any = 0.0,
+        fill_value: FillValue = 0.0,
         seed: int | None = None,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -196,15 +198,15 @@ class RandomElasticTransform(Augmentation):
 
     def __init__(
         self,
-        factor: Any = 1.0,
-        scale: Any = 1.0,
+        factor: Factor = 1.0,
+        scale: Factor = 1.0,
         interpolation: str = "bilinear",
         fill_mode: str = "reflect",
-        fill_value: Any = 0.0,
-        value_range: Any = (0, 255),
+        fill_value: FillValue = 0.0,
+        value_range: Range = (0, 255),
         seed: int | None = None,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -220,13 +222,13 @@ class RandomGaussianBlur(Augmentation):
 
     def __init__(
         self,
-        factor: Any = 1.0,
-        kernel_size: Any = 3,
-        sigma: Any = 1.0,
-        value_range: Any = (0, 255),
+        factor: Factor = 1.0,
+        kernel_size: Sizes = 3,
+        sigma: Factor = 1.0,
+        value_range: Range = (0, 255),
         data_format: str | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -240,11 +242,11 @@ class RandomSharpness(Augmentation):
 
     def __init__(
         self,
-        factor: Any,
-        value_range: Any = (0, 255),
+        factor: Factor,
+        value_range: Range = (0, 255),
         data_format: str | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -260,13 +262,13 @@ class RandomErasing(Augmentation):
 
     def __init__(
         self,
-        factor: Any = 1.0,
-        scale: Any = (0.02, 0.33),
-        fill_value: Any = None,
-        value_range: Any = (0, 255),
+        factor: Factor = 1.0,
+        scale: Factor = (0.02, 0.33),
+        fill_value: FillValue | None = None,
+        value_range: Range = (0, 255),
         seed: int | None = None,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -279,7 +281,11 @@ class CutMix(Augmentation):
     """
 
     def __init__(
-        self, factor: Any = 1.0, seed: int | None = None, data_format: str | None = None, **kwargs: Any
+        self,
+        factor: Factor = 1.0,
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -296,16 +302,16 @@ class AugMix(Augmentation):
 
     def __init__(
         self,
-        value_range: Any = (0, 255),
-        num_chains: Any = 3,
-        chain_depth: Any = 3,
-        factor: Any = 0.3,
-        alpha: Any = 1.0,
+        value_range: Range = (0, 255),
+        num_chains: Factor = 3,
+        chain_depth: Factor = 3,
+        factor: Factor = 0.3,
+        alpha: Factor = 1.0,
         all_ops: bool = True,
         interpolation: str = "bilinear",
         seed: int | None = None,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -321,13 +327,13 @@ class RandAugment(Augmentation):
 
     def __init__(
         self,
-        value_range: Any = (0, 255),
-        num_ops: Any = 2,
-        factor: Any = 0.5,
+        value_range: Range = (0, 255),
+        num_ops: Factor = 2,
+        factor: Factor = 0.5,
         interpolation: str = "bilinear",
         seed: int | None = None,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -349,12 +355,12 @@ class RandomCrop(FloatAugmentation):
         seed: int | None = None,
         data_format: str | None = None,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[UnnamedOptions],
     ) -> None:
         super().__init__(data_format=data_format, name=name, **kwargs)
         self.height, self.width = height, width
 
-    def call(self, data: Value, training: Any = None) -> Value:
+    def call(self, data: Value, training: bool | None = None) -> Value:
         """x: f[n, height, width, c] -> the same values."""
         sizes = tuple(data.type.shape[axis] for axis in self.spatial_axes(data))
         if sizes != (self.height, self.width):

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Never, Self, overload
 
 from dagir.errors import ArgumentError, DagirError, DTypeError
-from dagir.ir.graph import Parameter, Value, snake_case
+from dagir.ir.graph import Parameter, Structure, Value, snake_case
 from dagir.ir.naming import auto_name
 from dagir.ir.nest import flatten, map_structure
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType
 from dagir.layers import services
+from dagir.layers.argument_types import (
+    BuildShape,
+    CalledOn,
+    Gives,
+    LayerDType,
+    Regularizer,
+    X_contra,
+    Y_co,
+)
 from dagir.layers.arguments import bind, dtype_of, signature, takes_alone, unknown_argument
 from dagir.layers.checking import alone, building, check_call, check_inputs, checked, is_own, refuse_training
 from dagir.layers.masks import attach_masks, given_masks
@@ -40,7 +49,7 @@ class Layer(Weighted):
     training_effect: ClassVar[str] = ""  # how the output of the layer is another in training, if it is
     _build_shapes: dict[str, Any] | None = None  # what `build` was given
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         if is_own(cls) and "__init__" in vars(cls):
             type.__setattr__(cls, "__init__", checked(vars(cls)["__init__"]))
@@ -56,12 +65,12 @@ class Layer(Weighted):
     def __init__(
         self,
         *,
-        activity_regularizer: Any = None,
+        activity_regularizer: Regularizer | None = None,
         trainable: bool = True,
-        dtype: Any = None,
+        dtype: LayerDType | None = None,
         autocast: bool = True,
         name: str | None = None,
-        **unknown: Any,
+        **unknown: Never,
     ) -> None:
         if unknown:
             raise unknown_argument(type(self), sorted(unknown)[0])
@@ -78,7 +87,7 @@ class Layer(Weighted):
         self._built_for: tuple[TensorType | None, Location | None] | None = None
         self._path = self.name
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if type(value) not in _NO_LAYERS and (not name.startswith("_") or name == "_layers"):
             for found in _layers_in(value):
                 self._track(found)
@@ -112,7 +121,11 @@ class Layer(Weighted):
         """Whether the class has its own `compute_mask`, which may make a mask even if the inputs have none."""
         return cls.compute_mask is not Layer.compute_mask
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def __call__(self: CalledOn[X_contra, Y_co], inputs: X_contra, /, *args: object, **kwargs: object) -> Y_co: ...
+    @overload
+    def __call__(self: Gives[Y_co], /, **kwargs: object) -> Y_co: ...
+    def __call__(self, *args: object, **kwargs: object) -> object:  # type: ignore[misc]  # every layer has a call
         """Trace the layer on Values. Errors name this call's line, the layer and the shapes."""
         values = [leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)]
         call = LayerCall(self, current_scope.get(), caller(), args, kwargs)
@@ -137,10 +150,10 @@ class Layer(Weighted):
         self._calls.append(call)
         return call.outputs
 
-    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _trace(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         return self.call(*args, **self._context(args, kwargs))
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Raise DTypeError where a floating layer gets bools or integers; layers that take them override this."""
         for value in flatten(inputs):
             if isinstance(value, Value) and self._weights and value.dtype.is_float and value.dtype is not self.dtype:
@@ -149,7 +162,7 @@ class Layer(Weighted):
                     remedy=f"cast the input with ops.cast, or make the layer with dtype={str(value.dtype)!r}",
                 )
 
-    def _build_once(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _build_once(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         if self.built:
             return
         scope = current_scope.get()
@@ -164,7 +177,7 @@ class Layer(Weighted):
         first = next((leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)), None)
         self._built_for = (first.type if first is not None else None, caller())
 
-    def _shapes_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _shapes_of(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, object]:
         """The arguments of `build` for a call, by Keras's names for them, such as "inputs_shape"."""
         call = signature(type(self).call)
         alone = takes_alone(type(self).call)
@@ -177,7 +190,7 @@ class Layer(Weighted):
             if name not in ("self", "training", "mask") and value is not None
         }
 
-    def _build_from(self, shapes: dict[str, Any]) -> None:
+    def _build_from(self, shapes: dict[str, object]) -> None:
         self._build_shapes = shapes
         wanted = [name for name in signature(type(self).build).parameters if name != "self"]
         if len(wanted) == 1:
@@ -185,7 +198,7 @@ class Layer(Weighted):
         else:
             self.build(**{name: shapes[name] for name in wanted if name in shapes})
 
-    def _build_inner(self, layer: Layer, input_shape: Any) -> None:
+    def _build_inner(self, layer: Layer, input_shape: BuildShape) -> None:
         """Make the weights of a layer inside this one, in `build`, as Keras's `self.inner.build(shape)`."""
         if not layer.built:
             layer._path = f"{self._path}/{layer.name}"
@@ -193,21 +206,21 @@ class Layer(Weighted):
             layer._build_from({first: input_shape})
             layer.built = True
 
-    def _called(self) -> Any:
+    def _called(self) -> Callable[..., object]:
         """The function whose parameters the arguments of a call are bound to."""
         return type(self).call
 
-    def _context(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _context(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, object]:
         context = {**kwargs, **given_masks(self, args, kwargs)}
         if "training" not in signature(self._called()).parameters:
             context.pop("training", None)
         return context
 
-    def _own(self, output: Any, inputs: list[Value]) -> Value:
+    def _own(self, output: object, inputs: list[Value]) -> Value:
         value = as_value(output)
         return identity(value) if value.node is None or any(value is known for known in inputs) else value
 
-    def _attach_masks(self, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+    def _attach_masks(self, args: tuple[object, ...], kwargs: dict[str, object], outputs: Structure) -> None:
         attach_masks(self, args, kwargs, outputs)
 
     def _explain(self, error: DagirError, call: LayerCall) -> DagirError:
@@ -255,8 +268,8 @@ class Layer(Weighted):
         given = {k: v for k, v in self._arguments().items() if k not in config}
         return {**config, **given, **{name: vars(self)[name] for name in self.set_by_readers if name in vars(self)}}
 
-    def _arguments(self) -> dict[str, Any]:
-        arguments: dict[str, Any] = getattr(self, "_init_arguments", {})
+    def _arguments(self) -> dict[str, object]:
+        arguments: dict[str, object] = getattr(self, "_init_arguments", {})
         own = type(self).__module__.startswith("dagir.")
         return arguments if own or type(self).get_config is Layer.get_config else {}
 
@@ -269,7 +282,7 @@ class Layer(Weighted):
             setattr(layer, name, cls.set_by_readers[name](config[name]))
         return layer
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """For copy and pickle: the class, the configuration, and the weights. A copy does not have the calls."""
         return services.reduced_layer(self)
 
@@ -280,7 +293,7 @@ class Layer(Weighted):
 _NO_LAYERS = {bool, int, float, str, DType, type(None)}
 
 
-def _layers_in(value: Any) -> list[Layer]:
+def _layers_in(value: object) -> list[Layer]:
     if isinstance(value, Layer):
         return [value]
     if isinstance(value, (list, tuple, dict)):
@@ -288,5 +301,5 @@ def _layers_in(value: Any) -> list[Layer]:
     return []
 
 
-def _shape_of(value: Any) -> Any:
+def _shape_of(value: object) -> object:
     return value.shape if isinstance(value, (Value, Parameter)) else getattr(value, "shape", None)

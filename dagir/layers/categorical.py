@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Self
+from collections.abc import Iterable, Sequence
+from typing import Any, Self, Unpack
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.graph import Value
 from dagir.ir.operands import as_value
 from dagir.ir.types import Array, DType
+from dagir.layers.argument_types import LayerDType, LayerOptions
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.support import limits
@@ -51,7 +52,7 @@ def checked_mode(layer: str, mode: Any, known: Iterable[str]) -> str:
     return str(found)
 
 
-def refuse_sparse(layer: str, sparse: Any) -> None:
+def refuse_sparse(layer: str, sparse: object) -> None:
     """Raise ArgumentError for sparse=True."""
     if sparse:
         raise ArgumentError(f"{layer} yields dense values only", remedy="leave sparse=False")
@@ -76,14 +77,18 @@ class CategoryEncoding(Layer):
     """
 
     def __init__(
-        self, num_tokens: int | None = None, output_mode: str = "multi_hot", sparse: bool = False, **kwargs: Any
+        self,
+        num_tokens: int | None = None,
+        output_mode: str = "multi_hot",
+        sparse: bool = False,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.num_tokens = positive_int("CategoryEncoding", "num_tokens", num_tokens)
         self.output_mode = checked_mode("CategoryEncoding", output_mode, ("multi_hot", "one_hot", "count"))
         refuse_sparse("CategoryEncoding", sparse)
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Only integers are ids."""
         if isinstance(inputs, Value) and not inputs.dtype.is_integer:
             raise DTypeError(f"CategoryEncoding takes integer ids, got {inputs.dtype}", remedy="cast with ops.cast")
@@ -110,12 +115,12 @@ class Discretization(Layer):
 
     def __init__(
         self,
-        bin_boundaries: Any = None,
+        bin_boundaries: Sequence[float] | Array | None = None,
         num_bins: int | None = None,
         epsilon: float = 0.01,
         output_mode: str = "int",
         sparse: bool = False,
-        dtype: Any = None,
+        dtype: LayerDType | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
@@ -128,7 +133,7 @@ class Discretization(Layer):
         refuse_sparse("Discretization", sparse)
         self.bin_boundaries: list[float] | None = None if bin_boundaries is None else _rising(bin_boundaries)
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Any numbers are taken."""
 
     def call(self, inputs: Value) -> Value:
@@ -145,7 +150,7 @@ class Discretization(Layer):
             return bins
         return encode(bins, self.output_mode, len(self.bin_boundaries) + 1, self.dtype)
 
-    def adapt(self, data: Any) -> None:
+    def adapt(self, data: Iterable[Any]) -> None:
         """Compute the boundaries as quantiles of an array or of an iterable of batches, with an error of at most
         epsilon.
 
@@ -176,7 +181,7 @@ class Discretization(Layer):
         return layer
 
 
-def _rising(boundaries: Any) -> list[float]:
+def _rising(boundaries: object) -> list[float]:
     try:
         found = np.asarray(boundaries, np.float64)
     except (TypeError, ValueError):

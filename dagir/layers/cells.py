@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from dagir import initializers, ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.arrays import frozen
-from dagir.ir.graph import Initializer, Op, Value
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Initializer, Op, Operand, Value
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array, DType
 from dagir.layers import activation as activations
+from dagir.layers.argument_types import (
+    ActivationLike,
+    CellOptions,
+    Constraint,
+    InitializerLike,
+    LayerOptions,
+    Regularizer,
+    State,
+)
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.ops.rnn import ACTIVATIONS
@@ -40,20 +50,21 @@ class _Cell(Layer):
         self.activation = activations.get(own["activation"])
         self._activation_name = _name(own["activation"])
         self.use_bias = own["use_bias"]
-        self.kernel_initializer, self.bias_initializer = own["kernel_initializer"], own["bias_initializer"]
+        self.kernel_initializer = own["kernel_initializer"]
+        self.bias_initializer: InitializerLike = own["bias_initializer"]
         self.recurrent_initializer = own["recurrent_initializer"]
         self.dropout, self.recurrent_dropout = (
             share(kind, name, own[name]) for name in ("dropout", "recurrent_dropout")
         )
         self.seed = own["seed"]
 
-    def _configure_gates(self, recurrent_activation: Any) -> None:
+    def _configure_gates(self, recurrent_activation: ActivationLike | None) -> None:
         """Check and store the arguments of cells with gates."""
         self.recurrent_activation = activations.get(recurrent_activation)
         self._recurrent_activation_name = _name(recurrent_activation)
 
     @property
-    def state_size(self) -> Any:
+    def state_size(self) -> int | list[int]:
         """The size of the state, or of each state."""
         return self.units
 
@@ -62,7 +73,7 @@ class _Cell(Layer):
         """The size of the output."""
         return self.units
 
-    def get_initial_state(self, batch_size: Any = None) -> list[Value]:
+    def get_initial_state(self, batch_size: Dim | None = None) -> list[Value]:
         """Zeros [batch_size, units] for each state."""
         return [ops.zeros((batch_size, size), self.dtype) for size in flatten(self.state_size)]
 
@@ -84,23 +95,23 @@ class _Cell(Layer):
     def _bias_shape(self, columns: int) -> tuple[int, ...]:
         return (columns,)
 
-    def _bias_initializer(self) -> Any:
+    def _bias_initializer(self) -> InitializerLike:
         return self.bias_initializer
 
-    def native_op(self, **fields: Any) -> Op | None:
+    def native_op(self, **fields: object) -> Op | None:
         """The op that runs all steps at once; None if an activation is a function without a name of Keras's."""
         gate = self._recurrent_activation_name
         if self._activation_name is None or gate is None:
             return None
         return self._op(self._activation_name, gate, fields)
 
-    def _op(self, activation: str, recurrent_activation: str, fields: dict[str, Any]) -> Op:
+    def _op(self, activation: str, recurrent_activation: str, fields: dict[str, object]) -> Op:
         raise NotImplementedError
 
-    def _projected(self, inputs: Value, bias: Any) -> Value:
+    def _projected(self, inputs: Value, bias: Operand | None) -> Value:
         return ops.linear(inputs, self.kernel, bias)
 
-    def _states(self, states: Any, count: int) -> list[Value]:
+    def _states(self, states: State, count: int) -> list[Value]:
         given = flatten(states)
         if len(given) != count:
             raise ArgumentError(
@@ -125,23 +136,23 @@ class LSTMCell(_Cell):
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
         unit_forget_bias: bool = True,
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_regularizer: Regularizer | None = None,
+        recurrent_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        recurrent_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[CellOptions],
     ) -> None:
         arguments = locals()
         super().__init__(**_without_implementation(kwargs))
@@ -154,13 +165,13 @@ class LSTMCell(_Cell):
         """The sizes of h and of c."""
         return [self.units, self.units]
 
-    def _bias_initializer(self) -> Any:
+    def _bias_initializer(self) -> InitializerLike:
         return forgetting(self.units, self.bias_initializer) if self.unit_forget_bias else self.bias_initializer
 
     def _op(self, activation: str, recurrent_activation: str, fields: dict[str, Any]) -> Op:
         return ops.LSTM(activation, **fields, recurrent_activation=recurrent_activation)
 
-    def call(self, inputs: Value, states: Any, training: Any = None) -> Any:
+    def call(self, inputs: Value, states: State, training: bool | None = None) -> tuple[Value, Any]:
         """x: f[n, i], states: h, c: f[n, units] -> h, [h, c]."""
         h, c = self._states(states, 2)
         xw = self._projected(inputs, self.bias)
@@ -181,23 +192,23 @@ class GRUCell(_Cell):
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        recurrent_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        recurrent_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         reset_after: bool = True,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[CellOptions],
     ) -> None:
         arguments = locals()
         super().__init__(**_without_implementation(kwargs))
@@ -211,7 +222,7 @@ class GRUCell(_Cell):
     def _op(self, activation: str, recurrent_activation: str, fields: dict[str, Any]) -> Op:
         return ops.GRU(activation, **fields, recurrent_activation=recurrent_activation, reset_after=self.reset_after)
 
-    def call(self, inputs: Value, states: Any, training: Any = None) -> Any:
+    def call(self, inputs: Value, states: State, training: bool | None = None) -> tuple[Value, Any]:
         """x: f[n, i], states: h: f[n, units], or a list of it -> h, and h as `states` was given."""
         (h,) = self._states(states, 1)
         both = self.bias is not None and self.reset_after
@@ -233,21 +244,21 @@ class SimpleRNNCell(_Cell):
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
+        activation: ActivationLike = "tanh",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        recurrent_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        recurrent_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[CellOptions],
     ) -> None:
         arguments = locals()
         super().__init__(**_without_implementation(kwargs))
@@ -256,7 +267,7 @@ class SimpleRNNCell(_Cell):
     def _op(self, activation: str, recurrent_activation: str, fields: dict[str, Any]) -> Op:
         return ops.SimpleRNN(activation, **fields)
 
-    def call(self, sequence: Value, states: Any, training: Any = None) -> Any:
+    def call(self, sequence: Value, states: State, training: bool | None = None) -> tuple[Value, Any]:
         """x: f[n, i], states: h: f[n, units], or a list of it -> h, and h as `states` was given."""
         (h,) = self._states(states, 1)
         h, new = simple_rnn_step(self._projected(sequence, self.bias), h, self.recurrent_kernel.value, self.activation)
@@ -273,7 +284,7 @@ class StackedRNNCells(Layer):
     <Value rnn float32[batch, 6]>
     """
 
-    def __init__(self, cells: Sequence[Layer], **kwargs: Any) -> None:
+    def __init__(self, cells: Sequence[Layer], **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         for cell in cells:
             check_cell(cell)
@@ -289,7 +300,7 @@ class StackedRNNCells(Layer):
         """The size of what the last cell gives out."""
         return output_size(self.cells[-1])
 
-    def get_initial_state(self, batch_size: Any = None) -> list[Any]:
+    def get_initial_state(self, batch_size: Dim | None = None) -> list[Any]:
         """The initial states of each cell."""
         return [initial_states(cell, batch_size) for cell in self.cells]
 
@@ -299,7 +310,7 @@ class StackedRNNCells(Layer):
             self._build_inner(cell, input_shape)
             input_shape = (input_shape[0], output_size(cell))
 
-    def call(self, inputs: Value, states: Any, training: Any = None) -> Any:
+    def call(self, inputs: Value, states: State, training: bool | None = None) -> tuple[Value, Any]:
         """x: f[n, i], states: those of each cell -> the output of the last cell, the new states of each."""
         new = []
         for cell, own in zip(self.cells, states, strict=True):
@@ -310,7 +321,7 @@ class StackedRNNCells(Layer):
         return inputs, new
 
 
-def check_cell(cell: Any) -> None:
+def check_cell(cell: object) -> None:
     """Raise ArgumentError unless this is a Layer with a state_size."""
     if not isinstance(cell, Layer):
         raise ArgumentError(f"a cell is a dagir.Layer, got {cell!r}", remedy="subclass dagir.Layer")
@@ -327,7 +338,7 @@ def output_size(cell: Any) -> int:
     return found
 
 
-def initial_states(cell: Any, batch: Any) -> list[Any]:
+def initial_states(cell: Any, batch: Dim | None) -> list[Any]:
     """The initial states of a cell, as a list: from its get_initial_state, else zeros [batch, size]."""
     make = getattr(cell, "get_initial_state", None)
     if make is None:
@@ -336,24 +347,25 @@ def initial_states(cell: Any, batch: Any) -> list[Any]:
     return list(found) if isinstance(found, (list, tuple)) else [found]
 
 
-def share(kind: str, name: str, number: Any) -> float:
+def share(kind: str, name: str, number: object) -> float:
     """The number, limited to 0 to 1. Raises ArgumentError."""
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise ArgumentError(f"{kind} takes a number from 0 to 1 for {name}, got {number!r}")
     return min(1.0, max(0.0, float(number)))
 
 
-def _name(activation: Any) -> str | None:
+def _name(activation: object) -> str | None:
     name = "linear" if activation is None else activations.name_of(activation)
     return name if name in ACTIVATIONS else None
 
 
-def _without_implementation(kwargs: dict[str, Any]) -> dict[str, Any]:
+def _without_implementation(kwargs: CellOptions) -> LayerOptions:
     """Without `implementation`: it changes how Keras computes, not the result."""
-    return {key: value for key, value in kwargs.items() if key != "implementation"}
+    kwargs.pop("implementation", None)
+    return kwargs
 
 
-def forgetting(units: int, initializer: Any) -> Initializer:
+def forgetting(units: int, initializer: InitializerLike) -> Initializer:
     """An initializer with ones for the bias of the forget gate, so that the cell remembers."""
     make = initializers.get(initializer)
 

@@ -61,7 +61,7 @@ def checked(init: Callable[..., None]) -> Callable[..., None]:
 _building: ContextVar[Any] = ContextVar("dagir_building", default=None)
 
 
-def building(build: Callable[..., Any]) -> Callable[..., Any]:
+def building(build: Callable[..., object]) -> Callable[..., Any]:
     """Wrap a `build`, which another layer's `build` may call, as Keras users do: it runs once, and paths are nested."""
 
     @functools.wraps(build)
@@ -94,7 +94,7 @@ def alone() -> Iterator[None]:
         _building.reset(token)
 
 
-def _check_kinds(cls: type, arguments: Mapping[str, Any]) -> None:
+def _check_kinds(cls: type, arguments: Mapping[str, object]) -> None:
     for name, (wanted, optional) in _kinds(cls).items():
         value = arguments.get(name)
         if name not in arguments or (value is None and optional) or _is(wanted, value):
@@ -110,7 +110,7 @@ def _kinds(cls: type) -> dict[str, tuple[str, bool]]:
     return {name: (_KINDS[kind], kind != found[name]) for name, kind in plain.items() if kind in _KINDS}
 
 
-def _is(wanted: str, value: Any) -> bool:
+def _is(wanted: str, value: object) -> bool:
     if type(value) is _EXACT[wanted]:
         return True
     if wanted is _BOOL:
@@ -124,7 +124,7 @@ def _is(wanted: str, value: Any) -> bool:
 # ---- the call
 
 
-def check_inputs(cls: type, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def check_inputs(cls: type, name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
     """Raise ArgumentError unless a layer is called on values of the graph: on one value if its `call` takes one."""
     leaves = flatten([args, kwargs])
     if not any(isinstance(leaf, Value) for leaf in leaves):
@@ -150,7 +150,7 @@ def _takes_one(cls: Any) -> bool:
     return len(parameters) > 1 and parameters[1].annotation in ("Value", Value)
 
 
-def _not_values(name: str, args: tuple[Any, ...], leaves: Sequence[Any]) -> DagirError:
+def _not_values(name: str, args: tuple[object, ...], leaves: Sequence[object]) -> DagirError:
     found = next((leaf for leaf in leaves if framework_of(leaf) is not None), None)
     if found is not None:
         given, remedy = kind(found), remedy_for(found)
@@ -159,13 +159,13 @@ def _not_values(name: str, args: tuple[Any, ...], leaves: Sequence[Any]) -> Dagi
     return ArgumentError(f"layer {name!r} was called on {given}; a layer takes values of the graph", remedy=remedy)
 
 
-def _given(thing: Any) -> str:
+def _given(thing: object) -> str:
     if isinstance(thing, (list, tuple, dict)) and not thing:
         return f"an empty {type(thing).__name__}"
     return "None" if thing is None else type(thing).__name__
 
 
-def check_call(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def check_call(layer: Any, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> None:
     """Raise ArgumentError where `call` of a layer does not take these arguments."""
     call = signature(type(layer).call)
     try:
@@ -178,7 +178,7 @@ def check_call(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
         ) from None
 
 
-def refuse_training(layer: Any, call: LayerCall) -> None:
+def refuse_training(layer: object, call: LayerCall) -> None:
     """Raise UnsupportedOp if this call or an enclosing one has training=True, and that would change the result."""
     if not training_of(call):
         return
@@ -203,7 +203,7 @@ def training_of(call: LayerCall | None) -> bool | None:
     return None
 
 
-def _bound(call: LayerCall) -> Mapping[str, Any]:
+def _bound(call: LayerCall) -> Mapping[str, object]:
     try:
         return signature(type(call.layer).call).bind_partial(call.layer, *call.args).arguments  # type: ignore[attr-defined]
     except TypeError:

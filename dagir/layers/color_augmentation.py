@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 from dagir import ops
 from dagir.ir.graph import Value
+from dagir.layers.argument_types import BoxOptions, Factor, ImageOptions, Range
 from dagir.layers.augmentation import Augmentation, FloatAugmentation
 
 __all__ = [
@@ -34,11 +35,11 @@ class Solarization(Augmentation):
 
     def __init__(
         self,
-        addition_factor: Any = 0.0,
-        threshold_factor: Any = 0.0,
-        value_range: Any = (0, 255),
+        addition_factor: Factor = 0.0,
+        threshold_factor: Factor = 0.0,
+        value_range: Range = (0, 255),
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ImageOptions],
     ) -> None:
         super().__init__(**kwargs)
 
@@ -50,7 +51,9 @@ class RandomBrightness(FloatAugmentation):
     <Value random_brightness float32[batch, 28, 28, 3]>
     """
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, factor: Factor, value_range: Range = (0, 255), seed: int | None = None, **kwargs: Unpack[ImageOptions]
+    ) -> None:
         super().__init__(**kwargs)
 
 
@@ -61,7 +64,9 @@ class RandomContrast(FloatAugmentation):
     <Value random_contrast float32[batch, 28, 28, 3]>
     """
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, factor: Factor, value_range: Range = (0, 255), seed: int | None = None, **kwargs: Unpack[ImageOptions]
+    ) -> None:
         super().__init__(**kwargs)
 
 
@@ -74,11 +79,11 @@ class RandomColorDegeneration(FloatAugmentation):
 
     def __init__(
         self,
-        factor: Any,
-        value_range: Any = (0, 255),
+        factor: Factor,
+        value_range: Range = (0, 255),
         data_format: str | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -94,14 +99,14 @@ class RandomColorJitter(FloatAugmentation):
 
     def __init__(
         self,
-        value_range: Any = (0, 255),
-        brightness_factor: Any = None,
-        contrast_factor: Any = None,
-        saturation_factor: Any = None,
-        hue_factor: Any = None,
+        value_range: Range = (0, 255),
+        brightness_factor: Factor | None = None,
+        contrast_factor: Factor | None = None,
+        saturation_factor: Factor | None = None,
+        hue_factor: Factor | None = None,
         seed: int | None = None,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -115,11 +120,11 @@ class RandomHue(FloatAugmentation):
 
     def __init__(
         self,
-        factor: Any,
-        value_range: Any = (0, 255),
+        factor: Factor,
+        value_range: Range = (0, 255),
         data_format: str | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -133,11 +138,11 @@ class RandomSaturation(FloatAugmentation):
 
     def __init__(
         self,
-        factor: Any,
-        value_range: Any = (0, 255),
+        factor: Factor,
+        value_range: Range = (0, 255),
         data_format: str | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -151,11 +156,11 @@ class RandomInvert(FloatAugmentation):
 
     def __init__(
         self,
-        factor: Any = 1.0,
-        value_range: Any = (0, 255),
+        factor: Factor = 1.0,
+        value_range: Range = (0, 255),
         seed: int | None = None,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -169,11 +174,11 @@ class RandomPosterization(FloatAugmentation):
 
     def __init__(
         self,
-        factor: Any,
-        value_range: Any = (0, 255),
+        factor: Factor,
+        value_range: Range = (0, 255),
         data_format: str | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -188,7 +193,11 @@ class MixUp(FloatAugmentation):
     """
 
     def __init__(
-        self, alpha: Any = 0.2, data_format: str | None = None, seed: int | None = None, **kwargs: Any
+        self,
+        alpha: Factor = 0.2,
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
@@ -201,11 +210,15 @@ class RandomGrayscale(Augmentation):
     """
 
     def __init__(
-        self, factor: Any = 0.5, data_format: str | None = None, seed: int | None = None, **kwargs: Any
+        self,
+        factor: Factor = 0.5,
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[BoxOptions],
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
 
-    def call(self, data: Value, training: Any = None) -> Value:
+    def call(self, data: Value, training: bool | None = None) -> Value:
         """x: number[n, h, w, c] -> the same values and dtype."""
         self.spatial_axes(data)
         return ops.identity(ops.cast(data, self.dtype) if data.dtype.is_float else data)

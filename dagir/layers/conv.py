@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Op, Parameter, Value, apply
+from dagir.ir.types import Sizes
 from dagir.layers import activation as activations
+from dagir.layers.argument_types import ActivationLike, Constraint, InitializerLike, NameAndDType, Regularizer
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 
@@ -28,14 +30,14 @@ class _BaseConv(Layer):
 
     def _configure(
         self,
-        kernel_size: Any,
-        strides: Any,
-        padding: Any,
-        data_format: Any,
-        dilation_rate: Any,
-        activation: Any,
+        kernel_size: Sizes,
+        strides: Sizes,
+        padding: str,
+        data_format: str | None,
+        dilation_rate: Sizes,
+        activation: ActivationLike | None,
         use_bias: bool,
-        bias_initializer: Any,
+        bias_initializer: InitializerLike,
     ) -> None:
         self.kernel_size = self._ints("kernel_size", kernel_size)
         self.strides = self._ints("strides", strides)
@@ -47,7 +49,7 @@ class _BaseConv(Layer):
         self.activation = activations.get(activation)
         self.use_bias, self.bias_initializer = use_bias, bias_initializer
 
-    def _ints(self, name: str, value: Any, least: int = 1) -> tuple[int, ...]:
+    def _ints(self, name: str, value: Sizes, least: int = 1) -> tuple[int, ...]:
         numbers = (value,) * self.rank if isinstance(value, int) else value
         listed = isinstance(numbers, (list, tuple)) and len(numbers) == self.rank
         if not listed or any(isinstance(n, bool) or not isinstance(n, int) or n < least for n in numbers):
@@ -55,7 +57,7 @@ class _BaseConv(Layer):
             raise ArgumentError(f"{type(self).__name__} takes {kind} for {name}, got {value!r}")
         return tuple(numbers)
 
-    def _checked_padding(self, padding: Any) -> str:
+    def _checked_padding(self, padding: object) -> str:
         known = ("valid", "same", "causal") if type(self) is Conv1D else ("valid", "same")
         if not isinstance(padding, str) or padding.lower() not in known:
             raise ArgumentError(f"{type(self).__name__} takes padding {' or '.join(map(repr, known))}, got {padding!r}")
@@ -101,22 +103,22 @@ class _Conv(_BaseConv):
     def __init__(
         self,
         filters: int,
-        kernel_size: Any,
-        strides: Any = 1,
+        kernel_size: Sizes,
+        strides: Sizes = 1,
         padding: str = "valid",
         data_format: str | None = None,
-        dilation_rate: Any = 1,
+        dilation_rate: Sizes = 1,
         groups: int = 1,
-        activation: Any = None,
+        activation: ActivationLike | None = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
+        **kwargs: Unpack[NameAndDType],
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self._configure(
@@ -186,22 +188,22 @@ class _ConvTranspose(_BaseConv):
     def __init__(
         self,
         filters: int,
-        kernel_size: Any,
-        strides: Any = 1,
+        kernel_size: Sizes,
+        strides: Sizes = 1,
         padding: str = "valid",
-        output_padding: Any = None,
+        output_padding: Sizes | None = None,
         data_format: str | None = None,
-        dilation_rate: Any = 1,
-        activation: Any = None,
+        dilation_rate: Sizes = 1,
+        activation: ActivationLike | None = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
+        **kwargs: Unpack[NameAndDType],
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self._configure(
@@ -267,22 +269,22 @@ class Conv3DTranspose(_ConvTranspose):
     def __init__(
         self,
         filters: int,
-        kernel_size: Any,
-        strides: Any = 1,
+        kernel_size: Sizes,
+        strides: Sizes = 1,
         padding: str = "valid",
         data_format: str | None = None,
-        output_padding: Any = None,
-        dilation_rate: Any = 1,
-        activation: Any = None,
+        output_padding: Sizes | None = None,
+        dilation_rate: Sizes = 1,
+        activation: ActivationLike | None = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
+        **kwargs: Unpack[NameAndDType],
     ) -> None:
         super().__init__(
             filters,

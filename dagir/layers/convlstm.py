@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 from dagir import ops
 from dagir.errors import ShapeError
 from dagir.ir.graph import Value, apply
+from dagir.ir.types import Sizes
 from dagir.layers import activation as activations
+from dagir.layers.argument_types import (
+    ActivationLike,
+    BuildShape,
+    CellKind,
+    Constraint,
+    InitializerLike,
+    NameAndDType,
+    Regularizer,
+)
 from dagir.layers.base import Layer
 from dagir.layers.cells import forgetting, share
 from dagir.layers.conv import _BaseConv
@@ -31,14 +41,14 @@ class ConvLSTMCell(Layer):
         filters: int,
         kernel_size: tuple[int, ...],
         data_format: str,
-        activation: Any,
-        recurrent_activation: Any,
+        activation: ActivationLike,
+        recurrent_activation: ActivationLike,
         use_bias: bool,
-        kernel_initializer: Any,
-        recurrent_initializer: Any,
-        bias_initializer: Any,
+        kernel_initializer: InitializerLike,
+        recurrent_initializer: InitializerLike,
+        bias_initializer: InitializerLike,
         unit_forget_bias: bool,
-        **kwargs: Any,
+        **kwargs: Unpack[CellKind],
     ) -> None:
         super().__init__(name="conv_lstm_cell", **kwargs)
         self.rank, self.filters, self.kernel_size, self.data_format = rank, filters, kernel_size, data_format
@@ -78,25 +88,25 @@ class _ConvLSTM(_BaseConv, RNN):
     def __init__(
         self,
         filters: int,
-        kernel_size: Any,
-        strides: Any = 1,
+        kernel_size: Sizes,
+        strides: Sizes = 1,
         padding: str = "valid",
         data_format: str | None = None,
-        dilation_rate: Any = 1,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
+        dilation_rate: Sizes = 1,
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
         unit_forget_bias: bool = True,
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_regularizer: Regularizer | None = None,
+        recurrent_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        recurrent_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
@@ -104,13 +114,18 @@ class _ConvLSTM(_BaseConv, RNN):
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[NameAndDType],
     ) -> None:
         kind = type(self).__name__
         self._configure(
             kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer
         )
         self._refuse_strides_with_dilation()
+        given = CellKind()
+        if "dtype" in kwargs:
+            given["dtype"] = kwargs["dtype"]
+        if "trainable" in kwargs:
+            given["trainable"] = kwargs["trainable"]
         cell = ConvLSTMCell(
             self.rank,
             positive_int(kind, "filters", filters),
@@ -123,7 +138,7 @@ class _ConvLSTM(_BaseConv, RNN):
             recurrent_initializer,
             bias_initializer,
             unit_forget_bias,
-            **{name: kwargs[name] for name in ("dtype", "trainable") if name in kwargs},
+            **given,
         )
         RNN.__init__(
             self,
@@ -139,7 +154,7 @@ class _ConvLSTM(_BaseConv, RNN):
         self.dropout = share(kind, "dropout", dropout)
         self.recurrent_dropout = share(kind, "recurrent_dropout", recurrent_dropout)
 
-    def build(self, sequences_shape: tuple[int | None, ...], initial_state_shape: Any = None) -> None:
+    def build(self, sequences_shape: tuple[int | None, ...], initial_state_shape: BuildShape | None = None) -> None:
         """Build the cell for one step."""
         step = (sequences_shape[0], *sequences_shape[2:])
         if len(sequences_shape) != self.rank + 3:

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Never, Unpack
+
+import numpy.typing as npt
 
 from dagir import ops
 from dagir.errors import ArgumentError, DTypeError, ShapeError
-from dagir.ir.graph import Value
+from dagir.ir.graph import Structure, Value
 from dagir.ir.naming import auto_name
-from dagir.ir.types import DType, TensorType, shape_from_user
+from dagir.ir.types import DType, Shape, Size, TensorType, shape_from_user
 from dagir.layers import activation as activations
+from dagir.layers.argument_types import (
+    ActivationLike,
+    BatchSize,
+    Constraint,
+    InitializerLike,
+    InputOptions,
+    LayerDType,
+    LayerOptions,
+    Mask,
+    NameAndDType,
+    Regularizer,
+)
 from dagir.layers.arguments import dtype_of, not_taken, unknown_argument
 from dagir.layers.base import Layer
 from dagir.support.location import LayerCall, caller
@@ -36,16 +50,16 @@ class InputLayer(Layer):
 
     def __init__(
         self,
-        shape: Sequence[Any] | None = None,
-        batch_size: Any = None,
-        dtype: Any = None,
+        shape: Sequence[Size] | None = None,
+        batch_size: BatchSize | None = None,
+        dtype: LayerDType | None = None,
         sparse: bool | None = None,
         ragged: bool | None = None,
-        batch_shape: Sequence[Any] | None = None,
-        input_tensor: Any = None,
+        batch_shape: Sequence[Size] | None = None,
+        input_tensor: object = None,
         optional: bool = False,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[InputOptions],
     ) -> None:
         super().__init__(name=name, **kwargs)
         _dense_only(sparse=sparse, ragged=ragged, tensor=input_tensor, optional=optional)
@@ -75,7 +89,7 @@ class InputLayer(Layer):
         return {"batch_shape": shape, "dtype": str(self.dtype), "name": self.name}
 
 
-def _dense_only(**arguments: Any) -> None:
+def _dense_only(**arguments: object) -> None:
     for name, value in arguments.items():
         if value is not None and value is not False:
             raise ArgumentError(
@@ -84,7 +98,7 @@ def _dense_only(**arguments: Any) -> None:
             )
 
 
-def _after_batch(shape: Sequence[Any] | None, name: str) -> tuple[Any, ...]:
+def _after_batch(shape: Sequence[Size] | None, name: str) -> Shape:
     """Read a shape without its batch; fresh names count axes with the batch as axis 0."""
     if not isinstance(shape, (list, tuple)):
         return shape_from_user(shape, name)  # type: ignore[arg-type]  # which raises
@@ -92,16 +106,16 @@ def _after_batch(shape: Sequence[Any] | None, name: str) -> tuple[Any, ...]:
 
 
 def Input(  # noqa: N802  # Keras's name
-    shape: Sequence[Any] | None = None,
-    batch_size: Any = None,
-    dtype: Any = None,
+    shape: Sequence[Size] | None = None,
+    batch_size: BatchSize | None = None,
+    dtype: LayerDType | None = None,
     sparse: bool | None = None,
     ragged: bool | None = None,
-    batch_shape: Sequence[Any] | None = None,
+    batch_shape: Sequence[Size] | None = None,
     name: str | None = None,
-    tensor: Any = None,
+    tensor: object = None,
     optional: bool = False,
-    **unknown: Any,
+    **unknown: Never,
 ) -> Value:
     """A new input. shape: without the batch; a size may be an int, a name such as "time", or None (a fresh name).
 
@@ -122,7 +136,7 @@ def Input(  # noqa: N802  # Keras's name
     return value
 
 
-def positive_int(layer: str, name: str, number: Any) -> int:
+def positive_int(layer: str, name: str, number: object) -> int:
     """`number` if it is an int above 0. Raises ArgumentError that names the argument."""
     if isinstance(number, bool) or not isinstance(number, int) or number <= 0:
         raise ArgumentError(f"{layer} takes a positive int for {name}, got {number!r}")
@@ -141,19 +155,19 @@ class Dense(Layer):
     def __init__(
         self,
         units: int,
-        activation: Any = None,
+        activation: ActivationLike | None = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         lora_rank: None = None,
         lora_alpha: None = None,
         quantization_config: None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[NameAndDType],
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         not_taken(self, lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config)
@@ -183,7 +197,7 @@ class Identity(Layer):
 
     supports_masking = True
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
 
     def call(self, inputs: Value) -> Value:
@@ -208,15 +222,15 @@ class Embedding(Layer):
         self,
         input_dim: int,
         output_dim: int,
-        embeddings_initializer: Any = "uniform",
-        embeddings_regularizer: Any = None,
-        embeddings_constraint: Any = None,
+        embeddings_initializer: InitializerLike = "uniform",
+        embeddings_regularizer: Regularizer | None = None,
+        embeddings_constraint: Constraint | None = None,
         mask_zero: bool = False,
-        weights: Any = None,
+        weights: Sequence[npt.ArrayLike] | None = None,
         lora_rank: None = None,
         lora_alpha: None = None,
         quantization_config: None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         not_taken(self, lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config)
@@ -233,7 +247,7 @@ class Embedding(Layer):
         if self.initial_weights is not None:
             self.set_weights(self.initial_weights)
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Only integers are ids."""
         if isinstance(inputs, Value) and not inputs.dtype.is_integer and not self.takes_floats:
             raise DTypeError(
@@ -246,7 +260,7 @@ class Embedding(Layer):
         ids = ops.cast(inputs, "int32") if inputs.dtype.is_float else inputs
         return ops.embedding(ids, self.embeddings)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Value, mask: Mask = None) -> Value | None:
         """ids != 0, where mask_zero."""
         return ops.not_equal(inputs, 0) if self.mask_zero else None
 
@@ -266,13 +280,13 @@ class ReversibleEmbedding(Embedding):
         input_dim: int,
         output_dim: int,
         tie_weights: bool = True,
-        embeddings_initializer: Any = "uniform",
-        embeddings_regularizer: Any = None,
-        embeddings_constraint: Any = None,
+        embeddings_initializer: InitializerLike = "uniform",
+        embeddings_regularizer: Regularizer | None = None,
+        embeddings_constraint: Constraint | None = None,
         mask_zero: bool = False,
-        reverse_dtype: Any = None,
+        reverse_dtype: LayerDType | None = None,
         logit_soft_cap: float | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(input_dim, output_dim, embeddings_initializer, mask_zero=mask_zero, **kwargs)
         self.tie_weights, self.logit_soft_cap = bool(tie_weights), logit_soft_cap
@@ -285,7 +299,7 @@ class ReversibleEmbedding(Embedding):
             shape = (self.output_dim, self.input_dim)
             self.reverse_embeddings = self.add_weight(shape, self.embeddings_initializer, name="reverse_embeddings")
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Nothing: `call` checks ids or features, by its direction."""
 
     def call(self, inputs: Value, reverse: bool = False) -> Value:
@@ -306,5 +320,5 @@ class ReversibleEmbedding(Embedding):
             return logits
         return ops.tanh(logits / self.logit_soft_cap) * self.logit_soft_cap
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+    def compute_mask(self, inputs: Structure, mask: Mask = None) -> None:
         """None: `call` knows the direction, and sets the mask itself."""

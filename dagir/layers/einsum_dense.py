@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 from dagir import initializers, ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Value
 from dagir.layers import activation as activations
+from dagir.layers.argument_types import ActivationLike, Constraint, InitializerLike, LayerOptions, Regularizer
 from dagir.layers.arguments import not_taken
 from dagir.layers.base import Layer
 
@@ -43,7 +44,9 @@ class Equation:
             remedy="write x,kernel->y, ...x,kernel->...y or x...,kernel->y..., each part letters",
         )
 
-    def sizes(self, shape: Sequence[Any], output: Sequence[Any]) -> tuple[list[Any], list[int], list[int], list[Any]]:
+    def sizes(
+        self, shape: Sequence[object], output: Sequence[object]
+    ) -> tuple[list[Any], list[int], list[int], list[Any]]:
         """The shape of the kernel, its input and output axes, and the full output shape, as in Keras.
 
         shape: of x. output: the shape of y without its first axis and without what the dots stand for.
@@ -69,7 +72,7 @@ class Equation:
         output_axes = [i for i, letter in enumerate(self.kernel) if letter in outputs]
         return kernel, input_axes, output_axes, full
 
-    def _check(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
+    def _check(self, inputs: dict[str, object], outputs: dict[str, object]) -> None:
         for letter in self.x:
             wanted = outputs.get(letter)
             if wanted is not None and wanted != inputs[letter]:
@@ -97,19 +100,19 @@ class EinsumDense(Layer):
         self,
         equation: str,
         output_shape: int | Sequence[int | None],
-        activation: Any = None,
+        activation: ActivationLike | None = None,
         bias_axes: str | None = None,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         lora_rank: None = None,
         lora_alpha: None = None,
         gptq_unpacked_column_size: None = None,
         quantization_config: None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         not_taken(
@@ -151,7 +154,7 @@ class EinsumDense(Layer):
         sizes = [full[first + i] if letters[i] in wanted else 1 for i in range(start, len(letters))]
         return sizes + [1] * (elided if self._parsed.dots == "right" else 0)
 
-    def call(self, inputs: Value, training: Any = None) -> Value:
+    def call(self, inputs: Value, training: bool | None = None) -> Value:
         """x: f by the subscripts of x -> f by those of the result."""
         y = ops.einsum(self.equation, inputs, self.kernel)
         return self.activation(y if self.bias is None else y + self.bias.value)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import Any
+from typing import Any, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Value
+from dagir.ir.graph import Structure, Value
+from dagir.layers.argument_types import (
+    ActivationLike,
+    BuildShape,
+    Constraint,
+    InitializerLike,
+    NameAndDType,
+    Regularizer,
+)
 from dagir.layers.attention import both, rate
 from dagir.layers.base import Layer
 from dagir.layers.einsum_dense import EinsumDense
@@ -26,7 +34,7 @@ class HeadAttention(Layer):
     dropout: float
     sliding_window: int | None
 
-    def _check(self, dropout: Any, sliding_window: Any, flash_attention: Any) -> None:
+    def _check(self, dropout: float, sliding_window: int | None, flash_attention: object) -> None:
         name = type(self).__name__
         self.dropout, self.sliding_window = rate(dropout), sliding_window
         if sliding_window is not None and (not _is_int(sliding_window) or sliding_window < 1):
@@ -41,7 +49,7 @@ class HeadAttention(Layer):
         return config
 
     def _project(
-        self, name: str, equation: str, shape: Sequence[int | None], bias: str, activation: Any = None
+        self, name: str, equation: str, shape: Sequence[int | None], bias: str, activation: ActivationLike | None = None
     ) -> Layer:
         """An EinsumDense with this layer's arguments. Its weights are made at its first call."""
         given: dict[str, Any] = vars(self)["_init_arguments"]
@@ -50,7 +58,9 @@ class HeadAttention(Layer):
         axes = bias if given["use_bias"] else None
         return EinsumDense(equation, shape, activation, axes, name=name, dtype=self.dtype, **common)
 
-    def _kept(self, masks: tuple[Value | None, Value | None, Value | None], attention_mask: Any) -> Value | None:
+    def _kept(
+        self, masks: tuple[Value | None, Value | None, Value | None], attention_mask: Value | None
+    ) -> Value | None:
         """bool [n, t, s]: the masks of query, value and key, and the attention mask, combined with `and`."""
         found = None
         for mask, axis in zip(masks, (-1, -2, -2), strict=True):
@@ -98,16 +108,16 @@ class MultiHeadAttention(HeadAttention):
         attention_axes: int | Sequence[int] | None = None,
         sliding_window: int | None = None,
         flash_attention: bool | None = None,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         use_gate: bool = False,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[NameAndDType],
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self._check(dropout, sliding_window, flash_attention)
@@ -119,7 +129,7 @@ class MultiHeadAttention(HeadAttention):
         self._sizes_out = None if not output_shape else _ints("output_shape", output_shape)
         self.attention_axes = None if attention_axes is None else _ints("attention_axes", attention_axes)
 
-    def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:  # type: ignore[override]
+    def build(self, query_shape: BuildShape, value_shape: BuildShape, key_shape: BuildShape | None = None) -> None:  # type: ignore[override]
         """The projections: query, key, gate, value and attention_output, each with a kernel and a bias."""
         rank = len(query_shape)
         heads, width = self.num_heads, self.value_dim
@@ -130,7 +140,14 @@ class MultiHeadAttention(HeadAttention):
         self.value_dense = self._projection("value", len(value_shape), [heads, width])
         self.output_dense = self._projection("attention_output", rank, self._sizes_out or [query_shape[-1]], bound=2)
 
-    def _projection(self, name: str, rank: int, sizes: Sequence[int], activation: Any = None, bound: int = 1) -> Layer:
+    def _projection(
+        self,
+        name: str,
+        rank: int,
+        sizes: Sequence[int | None],
+        activation: ActivationLike | None = None,
+        bound: int = 1,
+    ) -> Layer:
         letters = "abcdefghijklmnopqrstuvwxyz"
         free, inner = letters[: rank - 1], letters[rank - 1 : rank - 1 + bound]
         outer = letters[rank - 1 + bound :][: len(sizes)]
@@ -142,14 +159,14 @@ class MultiHeadAttention(HeadAttention):
         query: Value,
         value: Value,
         key: Value | None = None,
-        query_mask: Any = None,
-        value_mask: Any = None,
-        key_mask: Any = None,
-        attention_mask: Any = None,
+        query_mask: Value | None = None,
+        value_mask: Value | None = None,
+        key_mask: Value | None = None,
+        attention_mask: Value | None = None,
         return_attention_scores: bool = False,
-        training: Any = None,
+        training: bool | None = None,
         use_causal_mask: bool = False,
-    ) -> Any:
+    ) -> Value | Any:
         """query: f[n, *t, d], value and key: f[n, *s, d'] -> f[n, *t, d or output_shape], and the scores if asked."""
         source = value if key is None else key
         kept = self._kept((query.carried_mask, value_mask, key_mask), attention_mask)  # whatever query_mask is
@@ -162,7 +179,7 @@ class MultiHeadAttention(HeadAttention):
         y = self.output_dense(y if gate is None else y * gate)
         return (y, scores) if return_attention_scores else y
 
-    def _attach_masks(self, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+    def _attach_masks(self, args: tuple[object, ...], kwargs: dict[str, object], outputs: Structure) -> None:
         """The output gets the mask of the query. Query, value and key lose theirs for layers that are called later."""
         super()._attach_masks(args, kwargs, outputs)
         for each in (*args[:3], *(kwargs.get(name) for name in ("query", "value", "key"))):
@@ -218,16 +235,16 @@ class GroupQueryAttention(HeadAttention):
         use_bias: bool = True,
         sliding_window: int | None = None,
         flash_attention: bool | None = None,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         use_gate: bool = False,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[NameAndDType],
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self._check(dropout, sliding_window, flash_attention)
@@ -243,7 +260,7 @@ class GroupQueryAttention(HeadAttention):
         self.head_dim, self.num_query_heads, self.num_key_value_heads = head_dim, num_query_heads, num_key_value_heads
         self.use_bias, self.use_gate, self.seed = use_bias, use_gate, seed
 
-    def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:  # type: ignore[override]
+    def build(self, query_shape: BuildShape, value_shape: BuildShape, key_shape: BuildShape | None = None) -> None:  # type: ignore[override]
         """The projections: query, key, gate, value and attention_output, each with a kernel and a bias."""
         query, shared = [None, self.num_query_heads, self.head_dim], [None, self.num_key_value_heads, self.head_dim]
         self.query_dense = self._project("query", "bqm,muh->bquh", query, "uh")
@@ -258,14 +275,14 @@ class GroupQueryAttention(HeadAttention):
         query: Value,
         value: Value,
         key: Value | None = None,
-        query_mask: Any = None,
-        value_mask: Any = None,
-        key_mask: Any = None,
-        attention_mask: Any = None,
+        query_mask: Value | None = None,
+        value_mask: Value | None = None,
+        key_mask: Value | None = None,
+        attention_mask: Value | None = None,
         return_attention_scores: bool = False,
-        training: Any = None,
+        training: bool | None = None,
         use_causal_mask: bool = False,
-    ) -> Any:
+    ) -> Value | Any:
         """query: f[n, t, d], value and key: f[n, s, d] -> f[n, t, d], and the scores f[n, heads, t, s] if asked."""
         source = value if key is None else key
         kept = self._kept((query_mask, value_mask, key_mask), attention_mask)
@@ -300,16 +317,16 @@ def _softmax(scores: Value, kept: Value | None, axes: int) -> Value:
 
 def _expanded(mask: Value | None, rank: int, axis: int) -> Value | None:
     """The mask with axes of size 1 put in at `axis` up to a rank."""
-    for _ in range(0 if mask is None else rank - mask.ndim):
+    while mask is not None and mask.ndim < rank:
         mask = ops.expand_dims(mask, axis)
     return mask
 
 
-def _is_int(number: Any) -> bool:
+def _is_int(number: object) -> bool:
     return isinstance(number, int) and not isinstance(number, bool)
 
 
-def _ints(name: str, value: Any) -> tuple[int, ...]:
+def _ints(name: str, value: object) -> tuple[int, ...]:
     listed = (value,) if _is_int(value) else value
     if not isinstance(listed, (list, tuple)) or not all(map(_is_int, listed)):
         raise ArgumentError(f"MultiHeadAttention takes an int or a list of ints for {name}, got {value!r}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias, Unpack
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from dagir import ops
 from dagir.errors import ArgumentError, DTypeError
 from dagir.ir.graph import Value
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType
+from dagir.ir.types import Array, DType, DTypeLike
+from dagir.layers.argument_types import LookupOptions, StringLookupOptions, UnnamedOptions
 from dagir.layers.base import Layer
 from dagir.layers.categorical import check_summed_rank, checked_mode, encode, refuse_sparse
 from dagir.support import limits
@@ -22,6 +23,9 @@ __all__ = [
 ]
 
 _MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
+
+
+Term: TypeAlias = int | str
 
 
 class _Lookup(Layer):
@@ -36,10 +40,10 @@ class _Lookup(Layer):
         self,
         max_tokens: int | None,
         num_oov_indices: int,
-        mask_token: Any,
-        oov_token: Any,
-        vocabulary: Any,
-        idf_weights: Any,
+        mask_token: Term | None,
+        oov_token: Term,
+        vocabulary: Sequence[Term] | Array | None,
+        idf_weights: Sequence[float] | Array | None,
         invert: bool,
         output_mode: str,
         pad_to_max_tokens: bool,
@@ -58,11 +62,13 @@ class _Lookup(Layer):
         if (self.output_mode == "tf_idf") != (idf_weights is not None) and vocabulary is not None:
             raise ArgumentError(f"{name} takes idf_weights with output_mode 'tf_idf', and only with it")
         self.idf_weights: list[float] | None = None
-        self.tokens: list[Any] | None = None
+        self.tokens: list[Term] | None = None
         if vocabulary is not None:
             self.set_vocabulary(vocabulary, idf_weights)
 
-    def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
+    def set_vocabulary(
+        self, vocabulary: Sequence[Term] | Array, idf_weights: Sequence[float] | Array | None = None
+    ) -> None:
         """Set the terms, with or without the mask token and the tokens for unknown terms before them.
 
         idf_weights: one for each term, for tf_idf. A path is refused. Raises ArgumentError.
@@ -100,7 +106,7 @@ class _Lookup(Layer):
         if self.max_tokens is not None and start + len(self.tokens) > self.max_tokens:
             raise ArgumentError(f"{name} has {start + len(self.tokens)} tokens, above max_tokens={self.max_tokens}")
 
-    def _set_idf(self, weights: Any, terms: int, before: int) -> None:
+    def _set_idf(self, weights: Array, terms: int, before: int) -> None:
         """Unknown terms get the average weight; padding up to max_tokens gets 0."""
         if weights.shape != (terms,):
             raise ArgumentError(f"idf_weights needs one number for each of {terms} terms, got {list(weights.shape)}")
@@ -128,7 +134,7 @@ class _Lookup(Layer):
         special = ([self.mask_token] if self._has_mask else []) + [self.oov_token] * self.num_oov_indices
         return [*(special if include_special_tokens else []), *(self.tokens or [])]
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Terms, or places where it is inverted."""
         if not isinstance(inputs, Value):
             return
@@ -146,7 +152,7 @@ class _Lookup(Layer):
         x = ops.cast(inputs, DType.INT64) if inputs.dtype.is_integer else inputs
         places = range(self._start, self._start + len(self.tokens))
         if self.invert:
-            mask = {0: self.mask_token} if self._has_mask else {}
+            mask = {} if self.mask_token is None or not self._has_mask else {0: self.mask_token}
             table = {**mask, **dict(zip(places, self.tokens, strict=True))}
             return ops.lookup(x, tuple(table), tuple(table.values()), self.oov_token)
         found = self._places(x, dict(zip(self.tokens, places, strict=True)))
@@ -157,7 +163,7 @@ class _Lookup(Layer):
         hot = encode(found, "count" if weighed else self.output_mode, self.depth, dtype)
         return hot if self.output_mode != "tf_idf" else hot * as_value(np.asarray(self.idf_weights, self.dtype.numpy))
 
-    def _places(self, x: Value, table: dict[Any, int]) -> Value:
+    def _places(self, x: Value, table: dict[Term, int]) -> Value:
         """The place of each term; the mask token is at 0 or nowhere. Raises ArgumentError instead of hashing."""
         if self.mask_token is not None:
             table = {**table, self.mask_token: 0 if self._has_mask else -1}
@@ -176,13 +182,13 @@ class _Lookup(Layer):
         found = ops.lookup(x, tuple(table), tuple(table.values()), -2)
         return ops.where(ops.equal(found, -2), ops.mod(x, self.num_oov_indices) + unknown, found)
 
-    def adapt(self, data: Any) -> None:
+    def adapt(self, data: Iterable[Any]) -> None:
         """Learn the terms of an array, or of an iterable of batches, the most frequent first. Raises ArgumentError."""
         if self.tokens is not None and not getattr(self, "_adapted", False):
             raise ArgumentError(f"layer {self.name!r} was given its vocabulary")
         if self.output_mode == "tf_idf":
             raise ArgumentError("adapt for output_mode 'tf_idf' is refused", remedy="give vocabulary= and idf_weights=")
-        counts: dict[Any, int] = {}
+        counts: dict[Term, int] = {}
         for batch in [data] if hasattr(data, "shape") or isinstance(data, (list, tuple)) else data:
             for term in np.asarray(batch).reshape(-1).tolist():
                 counts[term] = counts.get(term, 0) + 1
@@ -198,7 +204,7 @@ class _Lookup(Layer):
             {} if self.idf_weights is None else self._idf_config()
         )
 
-    def _idf_config(self) -> dict[str, Any]:
+    def _idf_config(self) -> dict[str, object]:
         """The vocabulary with the special tokens before it: only then each place has its own weight."""
         assert self.idf_weights is not None
         terms = self.get_vocabulary()
@@ -223,20 +229,21 @@ class IntegerLookup(_Lookup):
         num_oov_indices: int = 1,
         mask_token: int | None = None,
         oov_token: int = -1,
-        vocabulary: Any = None,
-        vocabulary_dtype: Any = "int64",
-        idf_weights: Any = None,
+        vocabulary: Sequence[int] | Array | None = None,
+        vocabulary_dtype: DTypeLike = "int64",
+        idf_weights: Sequence[float] | Array | None = None,
         invert: bool = False,
         output_mode: str = "int",
         sparse: bool = False,
         pad_to_max_tokens: bool = False,
         oov_method: str = "floormod",
-        salt: Any = None,
+        salt: int | Sequence[int] | None = None,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LookupOptions],
     ) -> None:
         kwargs.pop("vocabulary_size", None)
-        super().__init__(name=name, **kwargs)
+        options: UnnamedOptions = kwargs
+        super().__init__(name=name, **options)
         if vocabulary_dtype != "int64":
             raise ArgumentError(f"IntegerLookup takes vocabulary_dtype 'int64' only, got {vocabulary_dtype!r}")
         refuse_sparse("IntegerLookup", sparse)
@@ -271,20 +278,21 @@ class StringLookup(_Lookup):
         num_oov_indices: int = 1,
         mask_token: str | None = None,
         oov_token: str = "[UNK]",
-        vocabulary: Any = None,
-        idf_weights: Any = None,
+        vocabulary: Sequence[str] | Array | None = None,
+        idf_weights: Sequence[float] | Array | None = None,
         invert: bool = False,
         output_mode: str = "int",
         pad_to_max_tokens: bool = False,
         sparse: bool = False,
         encoding: str = "utf-8",
         name: str | None = None,
-        salt: Any = None,
-        **kwargs: Any,
+        salt: int | Sequence[int] | None = None,
+        **kwargs: Unpack[StringLookupOptions],
     ) -> None:
-        for key in ("vocabulary_size", "oov_method"):
-            kwargs.pop(key, None)
-        super().__init__(name=name, **kwargs)
+        kwargs.pop("vocabulary_size", None)
+        kwargs.pop("oov_method", None)
+        options: UnnamedOptions = kwargs
+        super().__init__(name=name, **options)
         refuse_sparse("StringLookup", sparse)
         if encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
             raise ArgumentError(f"StringLookup takes encoding 'utf-8' only, got {encoding!r}")

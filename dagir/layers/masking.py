@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Value
+from dagir.layers.argument_types import LayerOptions, Mask
 from dagir.layers.base import Layer
 
 __all__ = [
@@ -23,7 +24,7 @@ class Masking(Layer):
 
     supports_masking = True
 
-    def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, mask_value: float = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         if isinstance(mask_value, bool) or not isinstance(mask_value, (int, float)):
             raise ArgumentError(f"Masking takes a number for mask_value, got {mask_value!r}")
@@ -33,6 +34,6 @@ class Masking(Layer):
         """x: t[*s, i] -> t[*s, i]."""
         return ops.where(ops.expand_dims(self.compute_mask(inputs), -1), inputs, 0)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Value, mask: Mask = None) -> Value:
         """bool[*s]: whether any feature differs from mask_value."""
         return ops.any(ops.not_equal(inputs, self.mask_value), axis=-1)

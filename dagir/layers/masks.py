@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dagir.ir.graph import Parameter, Value
+from dagir.ir.graph import Parameter, Structure, Value
 from dagir.ir.nest import flatten, map_structure
 from dagir.layers.arguments import bound_arguments, signature
 from dagir.support.location import current_scope
@@ -43,7 +43,7 @@ def _set_running(whether: bool) -> Iterator[None]:
         _running.reset(token)
 
 
-def _keeps_written(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _keeps_written(layer: Layer, args: tuple[object, ...], kwargs: dict[str, object]) -> bool:
     """Whether a functional Keras model uses, for this call, the mask from when it was built.
 
     It does so for layer(x) if `call` takes a mask. In any other call the layer reads the masks of its inputs at run
@@ -56,7 +56,7 @@ def _keeps_written(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     return written and single and "mask" in signature(layer._called()).parameters
 
 
-def given_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def given_masks(layer: Layer, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, object]:
     """The masks that a call gets without being given them, by the rule of Keras's Layer.__call__.
 
     If only one argument holds tensors, its masks are `mask`. If several do, the masks of each are `<argument>_mask`,
@@ -76,11 +76,11 @@ def given_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 
 @cache
-def _takes_masks(call: Any) -> bool:
+def _takes_masks(call: object) -> bool:
     return any(name.endswith("mask") for name in signature(call).parameters)
 
 
-def _is_tensor_argument(part: Any) -> bool:
+def _is_tensor_argument(part: object) -> bool:
     """Whether an argument holds tensors by Keras's rule: all of its leaves are tensors or None."""
     if part is None or isinstance(part, (Value, Parameter, np.ndarray)):
         return part is not None
@@ -88,7 +88,7 @@ def _is_tensor_argument(part: Any) -> bool:
     return nested and all(leaf is None or isinstance(leaf, (Value, Parameter, np.ndarray)) for leaf in flatten(part))
 
 
-def attach_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+def attach_masks(layer: Layer, args: tuple[object, ...], kwargs: dict[str, object], outputs: Structure) -> None:
     """Set the masks of a call's outputs, from the mask of the call, else from that of the first argument."""
     inputs = args[0] if args else _first(layer._called(), kwargs)
     mask = carried = kwargs.get("mask")
@@ -107,15 +107,15 @@ def attach_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], ou
             value.attach_mask(found, other, taken=other is None)
 
 
-def _first(call: Any, kwargs: dict[str, Any]) -> Any:
+def _first(call: object, kwargs: dict[str, object]) -> object:
     """The argument of the first parameter; the first argument that is given, if that one is not."""
     named = (kwargs[name] for name in signature(call).parameters if name in kwargs)
     return next(named, next(iter(kwargs.values())))
 
 
-def _mask_of(value: Any) -> Value | None:
+def _mask_of(value: object) -> Value | None:
     return value.mask if isinstance(value, Value) else None
 
 
-def _carried_mask_of(value: Any) -> Value | None:
+def _carried_mask_of(value: object) -> Value | None:
     return value.carried_mask if isinstance(value, Value) else None

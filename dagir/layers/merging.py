@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
+from typing import Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Value
+from dagir.ir.graph import Structure, Value
+from dagir.layers.argument_types import LayerOptions, Mask
 from dagir.layers.base import Layer
 
 __all__ = [
@@ -39,7 +40,7 @@ class _Merge(Layer):
 
     supports_masking = True
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
 
     def call(self, inputs: Sequence[Value]) -> Value:
@@ -54,7 +55,7 @@ class _Merge(Layer):
     def _merge(self, values: list[Value]) -> Value:
         raise NotImplementedError
 
-    def _listed(self, inputs: Any, count: int | None = None) -> list[Value]:
+    def _listed(self, inputs: Structure, count: int | None = None) -> list[Value]:
         name = type(self).__name__
         if not isinstance(inputs, (list, tuple)):
             raise ArgumentError(f"{name} takes a list of values, got one", remedy=f"call it as {name}()([a, b])")
@@ -70,11 +71,12 @@ class _Merge(Layer):
                 remedy="the first axis is the batch: make it equal, or broadcast with ops",
             )
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Sequence[Value], mask: Mask = None) -> Value | None:
         """True where any input's mask is; None if an input has no mask."""
         if not isinstance(mask, (list, tuple)) or any(each is None for each in mask):
             return None
-        return reduce(ops.logical_or, mask)
+        joined: Value = reduce(ops.logical_or, mask)
+        return joined
 
 
 def _with_rank(value: Value, rank: int) -> Value:
@@ -88,15 +90,14 @@ def _spread(mask: Value | None, value: Value) -> Value | None:
     return None if mask is None else ops.expand_dims(mask, -1)
 
 
-def _merged_within_masks(function: Callable[[Any, Any], Value], values: list[Value]) -> Value:
+def _merged_within_masks(function: Callable[[Value, Value], Value], values: list[Value]) -> Value:
     """Masked elements do not count: if one of two is masked, the other one is the result."""
     merged, merged_mask = values[0], _spread(values[0].carried_mask, values[0])
     for value in values[1:]:
         mask = _spread(value.carried_mask, value)
         operand = value if mask is None else ops.where(mask, value, merged)
         kept = merged if merged_mask is None else ops.where(merged_mask, merged, operand)
-        both = mask is not None and merged_mask is not None
-        merged_mask = ops.logical_or(merged_mask, mask) if both else None
+        merged_mask = None if mask is None or merged_mask is None else ops.logical_or(merged_mask, mask)
         merged = function(kept, operand)
     return merged
 
@@ -180,7 +181,7 @@ class Concatenate(_Merge):
     <Value concatenate float32[batch, 8]>
     """
 
-    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+    def __init__(self, axis: int = -1, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         if isinstance(axis, bool) or not isinstance(axis, int):
             raise ArgumentError(f"Concatenate takes an int for axis, got {axis!r}")
@@ -190,7 +191,7 @@ class Concatenate(_Merge):
         """xs: t[*a, n_i, *c]* -> t[*a, sum of n_i, *c]."""
         return ops.concatenate(self._listed(inputs), self.axis)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Sequence[Value], mask: Mask = None) -> Value | None:
         """The masks joined; a value without a mask has one of True. A step counts if any of its channels does."""
         if not isinstance(mask, (list, tuple)) or all(each is None for each in mask):
             return None
@@ -219,7 +220,7 @@ class Dot(_Merge):
     <Value dot float32[batch, 1]>
     """
 
-    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         pair = (axes, axes) if isinstance(axes, int) else axes
         whole = isinstance(pair, (list, tuple)) and len(pair) == 2
@@ -253,7 +254,7 @@ class Dot(_Merge):
             )
         return found
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+    def compute_mask(self, inputs: Structure, mask: Mask = None) -> None:
         """None."""
 
 
@@ -271,73 +272,73 @@ def _equation(rank1: int, rank2: int, axes: Sequence[int]) -> str:
     return f"{terms[0]},{terms[1]}->b{''.join(kept)}"
 
 
-def add(inputs: Sequence[Value], **kwargs: Any) -> Value:
+def add(inputs: Sequence[Value], **kwargs: Unpack[LayerOptions]) -> Value:
     """The sum of a list of values, as a layer of its own.
 
     >>> layers.add([dagir.Input((4,)), dagir.Input((4,))])
     <Value add float32[batch, 4]>
     """
-    return Add(**kwargs)(inputs)  # type: ignore[no-any-return]
+    return Add(**kwargs)(inputs)
 
 
-def subtract(inputs: Sequence[Value], **kwargs: Any) -> Value:
+def subtract(inputs: Sequence[Value], **kwargs: Unpack[LayerOptions]) -> Value:
     """The first of two values less the second, as a layer of its own.
 
     >>> layers.subtract([dagir.Input((4,)), dagir.Input((4,))])
     <Value subtract float32[batch, 4]>
     """
-    return Subtract(**kwargs)(inputs)  # type: ignore[no-any-return]
+    return Subtract(**kwargs)(inputs)
 
 
-def multiply(inputs: Sequence[Value], **kwargs: Any) -> Value:
+def multiply(inputs: Sequence[Value], **kwargs: Unpack[LayerOptions]) -> Value:
     """The product of a list of values, as a layer of its own.
 
     >>> layers.multiply([dagir.Input((4,)), dagir.Input((4,))])
     <Value multiply float32[batch, 4]>
     """
-    return Multiply(**kwargs)(inputs)  # type: ignore[no-any-return]
+    return Multiply(**kwargs)(inputs)
 
 
-def average(inputs: Sequence[Value], **kwargs: Any) -> Value:
+def average(inputs: Sequence[Value], **kwargs: Unpack[LayerOptions]) -> Value:
     """The mean of a list of values, as a layer of its own.
 
     >>> layers.average([dagir.Input((4,)), dagir.Input((4,))])
     <Value average float32[batch, 4]>
     """
-    return Average(**kwargs)(inputs)  # type: ignore[no-any-return]
+    return Average(**kwargs)(inputs)
 
 
-def maximum(inputs: Sequence[Value], **kwargs: Any) -> Value:
+def maximum(inputs: Sequence[Value], **kwargs: Unpack[LayerOptions]) -> Value:
     """The largest of a list of values, as a layer of its own.
 
     >>> layers.maximum([dagir.Input((4,)), dagir.Input((4,))])
     <Value maximum float32[batch, 4]>
     """
-    return Maximum(**kwargs)(inputs)  # type: ignore[no-any-return]
+    return Maximum(**kwargs)(inputs)
 
 
-def minimum(inputs: Sequence[Value], **kwargs: Any) -> Value:
+def minimum(inputs: Sequence[Value], **kwargs: Unpack[LayerOptions]) -> Value:
     """The smallest of a list of values, as a layer of its own.
 
     >>> layers.minimum([dagir.Input((4,)), dagir.Input((4,))])
     <Value minimum float32[batch, 4]>
     """
-    return Minimum(**kwargs)(inputs)  # type: ignore[no-any-return]
+    return Minimum(**kwargs)(inputs)
 
 
-def concatenate(inputs: Sequence[Value], axis: int = -1, **kwargs: Any) -> Value:
+def concatenate(inputs: Sequence[Value], axis: int = -1, **kwargs: Unpack[LayerOptions]) -> Value:
     """A list of values joined along an axis, as a layer of its own.
 
     >>> layers.concatenate([dagir.Input((4,)), dagir.Input((4,))])
     <Value concatenate float32[batch, 8]>
     """
-    return Concatenate(axis=axis, **kwargs)(inputs)  # type: ignore[no-any-return]
+    return Concatenate(axis=axis, **kwargs)(inputs)
 
 
-def dot(inputs: Sequence[Value], axes: int | Sequence[int] = -1, **kwargs: Any) -> Value:
+def dot(inputs: Sequence[Value], axes: int | Sequence[int] = -1, **kwargs: Unpack[LayerOptions]) -> Value:
     """Products of two values summed along an axis of each, as a layer of its own.
 
     >>> layers.dot([dagir.Input((4,)), dagir.Input((4,))], axes=1)
     <Value dot float32[batch, 1]>
     """
-    return Dot(axes=axes, **kwargs)(inputs)  # type: ignore[no-any-return]
+    return Dot(axes=axes, **kwargs)(inputs)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from dagir import initializers, ops
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Initializer, Parameter, Value, apply
+from dagir.ir.graph import Initializer, Parameter, Structure, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import Array, DType, normalize_axis
+from dagir.layers.argument_types import Constraint, InitializerLike, LayerOptions, Regularizer
 from dagir.layers.base import Layer
 
 __all__ = [
@@ -24,13 +25,13 @@ __all__ = [
 ]
 
 
-def _epsilon(layer: str, epsilon: Any) -> float:
+def _epsilon(layer: str, epsilon: object) -> float:
     if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not epsilon >= 0:
         raise ArgumentError(f"{layer} takes an epsilon of at least 0, got {epsilon!r}")
     return float(epsilon)
 
 
-def _root_of(initializer: Any) -> Initializer:
+def _root_of(initializer: InitializerLike) -> Initializer:
     """An initializer of the deviation, from that of the variance."""
     make = initializers.get(initializer)
 
@@ -63,19 +64,19 @@ class BatchNormalization(Layer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        moving_mean_initializer: Any = "zeros",
-        moving_variance_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        beta_constraint: Any = None,
-        gamma_constraint: Any = None,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        moving_mean_initializer: InitializerLike = "zeros",
+        moving_variance_initializer: InitializerLike = "ones",
+        beta_regularizer: Regularizer | None = None,
+        gamma_regularizer: Regularizer | None = None,
+        beta_constraint: Constraint | None = None,
+        gamma_constraint: Constraint | None = None,
         renorm: bool = False,
-        renorm_clipping: Any = None,
+        renorm_clipping: Mapping[str, float] | None = None,
         renorm_momentum: float = 0.99,
         synchronized: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         if isinstance(axis, bool) or not isinstance(axis, int):
@@ -92,7 +93,7 @@ class BatchNormalization(Layer):
         self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma") if self.scale else None
         self.beta = self.add_weight(shape, self.beta_initializer, name="beta") if self.center else None
 
-        def statistic(name: str, initializer: Any) -> Parameter:
+        def statistic(name: str, initializer: InitializerLike) -> Parameter:
             return self.add_weight(shape, initializer, trainable=False, name=name)
 
         self.moving_mean = statistic("moving_mean", self.moving_mean_initializer)
@@ -103,7 +104,7 @@ class BatchNormalization(Layer):
             statistic("renorm_mean", self.moving_mean_initializer)
             statistic("renorm_stddev", deviation)
 
-    def call(self, inputs: Value, training: Any = None, mask: Any = None) -> Value:
+    def call(self, inputs: Value, training: bool | None = None, mask: Structure | None = None) -> Value:
         """x: f[*s] -> f[*s]; a mask is only for the statistics in training."""
         values = [
             None if weight is None else as_value(weight)
@@ -113,7 +114,7 @@ class BatchNormalization(Layer):
         return apply(op, inputs, *values)
 
 
-def _axes(layer: str, axis: Any) -> list[int]:
+def _axes(layer: str, axis: object) -> list[int]:
     """One or several ints as a list."""
     axes: list[Any] = list(axis) if isinstance(axis, (list, tuple)) else [axis]
     if not axes or not all(isinstance(each, int) and not isinstance(each, bool) for each in axes):
@@ -138,14 +139,14 @@ class LayerNormalization(Layer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        beta_constraint: Any = None,
-        gamma_constraint: Any = None,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        beta_regularizer: Regularizer | None = None,
+        gamma_regularizer: Regularizer | None = None,
+        beta_constraint: Constraint | None = None,
+        gamma_constraint: Constraint | None = None,
         rms_scaling: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.axis = sorted(_axes("LayerNormalization", axis))
@@ -164,7 +165,7 @@ class LayerNormalization(Layer):
         """x: f[*s] -> f[*s]."""
         axes = tuple(sorted(normalize_axis(axis, inputs.ndim) for axis in self.axis))
         gamma, beta = (_in_order(weight, inputs, axes) for weight in (self.gamma, self.beta))
-        if not self.rms_scaling:
+        if not self.rms_scaling or gamma is None:
             return ops.layer_normalization(inputs, gamma, beta, axes, self.epsilon)
         # despite the name, Keras divides by the deviation, and the mean stays
         shape = [size if axis in axes else 1 for axis, size in enumerate(inputs.type.shape)]
@@ -198,13 +199,13 @@ class GroupNormalization(Layer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        beta_constraint: Any = None,
-        gamma_constraint: Any = None,
-        **kwargs: Any,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        beta_regularizer: Regularizer | None = None,
+        gamma_regularizer: Regularizer | None = None,
+        beta_constraint: Constraint | None = None,
+        gamma_constraint: Constraint | None = None,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         if isinstance(groups, bool) or not isinstance(groups, int) or (groups <= 0 and groups != -1):
@@ -234,7 +235,7 @@ class RMSNormalization(Layer):
     <Value rms_normalization float32[batch, 4]>
     """
 
-    def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
+    def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.axis = sorted(_axes("RMSNormalization", axis))
         self.epsilon = _epsilon("RMSNormalization", epsilon)
@@ -262,7 +263,7 @@ class UnitNormalization(Layer):
 
     supports_masking = True
 
-    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.axis = _axes("UnitNormalization", axis)
 

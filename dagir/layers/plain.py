@@ -20,14 +20,14 @@ _COUNTS = frozenset(  # arguments of ints: an array of them becomes a tuple
 )
 
 
-def are_plain(args: Iterable[Any]) -> bool:
+def are_plain(args: Iterable[object]) -> bool:
     """A quick check: whether all of these arguments are plain already."""
     return not any(map(_is_odd, args))
 
 
 def plain_arguments(
-    init: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    init: object, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> tuple[tuple[object, ...], dict[str, object]]:
     """The arguments of a constructor with Python numbers instead of NumPy's; arrays that are data stay arrays."""
     names = list(signature(init).parameters)[1 : len(args) + 1]
     names += [""] * (len(args) - len(names))
@@ -47,9 +47,9 @@ def plain(name: str, value: Any) -> Any:
     return value
 
 
-def _is_odd(value: Any) -> bool:
+def _is_odd(value: object) -> bool:
     return isinstance(value, _ODD)
 
 
-def _listed(numbers: Any) -> Any:
+def _listed(numbers: object) -> object:
     return tuple(map(_listed, numbers)) if isinstance(numbers, list) else numbers

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Op, Value, apply
+from dagir.ir.graph import Op, Structure, Value, apply
+from dagir.ir.types import Sizes
+from dagir.layers.argument_types import LayerOptions, Mask, UnnamedOptions
 from dagir.layers.base import Layer
 
 __all__ = [
@@ -69,7 +71,7 @@ class _Pooling(Layer):
     rank: ClassVar[int]
     op: ClassVar[type[ops.MaxPool | ops.AveragePool]]
 
-    def _configure(self, pool_size: Any, strides: Any, padding: str, data_format: str | None) -> None:
+    def _configure(self, pool_size: Sizes, strides: Sizes | None, padding: str, data_format: str | None) -> None:
         name = type(self).__name__
         self.pool_size = checked_ints(name, "pool_size", pool_size, self.rank)
         self.strides = self.pool_size if strides is None else checked_ints(name, "strides", strides, self.rank)
@@ -96,12 +98,12 @@ class MaxPooling1D(_Pooling):
 
     def __init__(
         self,
-        pool_size: Any = 2,
-        strides: Any = None,
+        pool_size: Sizes = 2,
+        strides: Sizes | None = None,
         padding: str = "valid",
         data_format: str | None = None,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[UnnamedOptions],
     ) -> None:
         super().__init__(name=name, **kwargs)
         self._configure(pool_size, strides, padding, data_format)
@@ -118,12 +120,12 @@ class MaxPooling2D(_Pooling):
 
     def __init__(
         self,
-        pool_size: Any = (2, 2),
-        strides: Any = None,
+        pool_size: Sizes = (2, 2),
+        strides: Sizes | None = None,
         padding: str = "valid",
         data_format: str | None = None,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[UnnamedOptions],
     ) -> None:
         super().__init__(name=name, **kwargs)
         self._configure(pool_size, strides, padding, data_format)
@@ -140,12 +142,12 @@ class MaxPooling3D(_Pooling):
 
     def __init__(
         self,
-        pool_size: Any = (2, 2, 2),
-        strides: Any = None,
+        pool_size: Sizes = (2, 2, 2),
+        strides: Sizes | None = None,
         padding: str = "valid",
         data_format: str | None = None,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[UnnamedOptions],
     ) -> None:
         super().__init__(name=name, **kwargs)
         self._configure(pool_size, strides, padding, data_format)
@@ -158,12 +160,12 @@ class _AveragePooling(_Pooling):
 
     def __init__(
         self,
-        pool_size: Any,
-        strides: Any = None,
+        pool_size: Sizes,
+        strides: Sizes | None = None,
         padding: str = "valid",
         data_format: str | None = None,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[UnnamedOptions],
     ) -> None:
         super().__init__(name=name, **kwargs)
         self._configure(pool_size, strides, padding, data_format)
@@ -204,7 +206,7 @@ class _GlobalPooling(Layer):
 
     rank: ClassVar[int]
 
-    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.data_format, self.keepdims = checked_data_format(data_format), bool(keepdims)
 
@@ -248,7 +250,7 @@ class GlobalAveragePooling1D(_GlobalPooling):
         total = ops.sum(ops.where(kept, inputs, 0), self.axes, self.keepdims)
         return ops.divide(total, ops.sum(ops.cast(kept, inputs.dtype), self.axes, self.keepdims))
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+    def compute_mask(self, inputs: Structure, mask: Mask = None) -> None:
         """None: the steps are gone."""
 
 

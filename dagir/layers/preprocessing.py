@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Value
 from dagir.ir.operands import as_value
 from dagir.ir.types import Array, DType, normalize_axis
+from dagir.layers.argument_types import LayerOptions
 from dagir.layers.base import Layer
 
 __all__ = [
@@ -31,7 +33,7 @@ class Rescaling(Layer):
 
     supports_masking = True
 
-    def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
+    def __init__(self, scale: npt.ArrayLike, offset: npt.ArrayLike = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.scale, self.offset = (_numbers("Rescaling", *pair) for pair in (("scale", scale), ("offset", offset)))
 
@@ -41,7 +43,7 @@ class Rescaling(Layer):
         return scaled + as_value(self.offset.astype(self.dtype.numpy))
 
 
-def _numbers(layer: str, name: str, value: Any) -> Array:
+def _numbers(layer: str, name: str, value: object) -> Array:
     """A number or numbers as a float64 array. Raises ArgumentError."""
     try:
         found = np.asarray(value, np.float64)
@@ -65,10 +67,10 @@ class Normalization(Layer):
     def __init__(
         self,
         axis: int | Sequence[int] | None = -1,
-        mean: Any = None,
-        variance: Any = None,
+        mean: npt.ArrayLike | None = None,
+        variance: npt.ArrayLike | None = None,
         invert: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.axis: tuple[int, ...] = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
@@ -101,7 +103,7 @@ class Normalization(Layer):
         self.variance = self.add_weight(sizes, "ones", trainable=False, name="variance")
         self.count = self.add_weight((), "zeros", dtype=DType.INT64, trainable=False, name="count")
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Any dtype is taken, and cast."""
 
     def call(self, inputs: Value) -> Value:
@@ -126,7 +128,7 @@ class Normalization(Layer):
                 f"mean and variance of shape {list(array.shape)} do not broadcast to {list(self._aligned)}"
             ) from None
 
-    def adapt(self, data: Any) -> None:
+    def adapt(self, data: Iterable[Any]) -> None:
         """Compute mean and variance of an array, or of an iterable of batches. Raises ArgumentError.
 
         data: number[*s]; a batch may be a tuple that begins with it.
@@ -142,7 +144,7 @@ class Normalization(Layer):
         self.mean.assign(total[1])
         self.variance.assign(total[2])
 
-    def _statistics(self, batch: Any) -> tuple[int, Array, Array]:
+    def _statistics(self, batch: object) -> tuple[int, Array, Array]:
         """How many, mean and variance, in float64."""
         array = np.asarray(batch, np.float64)
         if not self.built:

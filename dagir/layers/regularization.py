@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Op, Value, apply
+from dagir.layers.argument_types import LayerDType, LayerOptions
 from dagir.layers.base import Layer
 
 __all__ = [
@@ -22,13 +23,13 @@ __all__ = [
 ]
 
 
-def _share(layer: str, name: str, number: Any) -> float:
+def _share(layer: str, name: str, number: object) -> float:
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= 1:
         raise ArgumentError(f"{layer} takes a number from 0 to 1 for {name}, got {number!r}")
     return float(number)
 
 
-def _seed(layer: str, seed: Any) -> int | None:
+def _seed(layer: str, seed: object) -> int | None:
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise ArgumentError(f"{layer} takes an int or None for seed, got {seed!r}")
     return seed
@@ -42,7 +43,7 @@ class _Noise(Layer):
     def _op(self, inputs: Value) -> Op:
         raise NotImplementedError
 
-    def call(self, inputs: Value, training: Any = None) -> Value:
+    def call(self, inputs: Value, training: bool | None = None) -> Value:
         """x: f[*s] -> f[*s]."""
         return apply(self._op(inputs), inputs)
 
@@ -57,7 +58,11 @@ class Dropout(_Noise):
     """
 
     def __init__(
-        self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         kind = type(self).__name__
@@ -99,7 +104,7 @@ class GaussianDropout(_Noise):
     <Value gaussian_dropout float32[batch, 4]>
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.rate, self.seed = _share("GaussianDropout", "rate", rate), _seed("GaussianDropout", seed)
 
@@ -116,7 +121,7 @@ class GaussianNoise(_Noise):
     <Value gaussian_noise float32[batch, 4]>
     """
 
-    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.stddev, self.seed = _share("GaussianNoise", "stddev", stddev), _seed("GaussianNoise", seed)
 
@@ -129,7 +134,9 @@ class _SpatialDropout(_Noise):
 
     rank: ClassVar[int]
 
-    def __init__(self, rate: float, seed: int | None = None, name: str | None = None, dtype: Any = None) -> None:
+    def __init__(
+        self, rate: float, seed: int | None = None, name: str | None = None, dtype: LayerDType | None = None
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
         kind = type(self).__name__
         self.rate, self.seed = _share(kind, "rate", rate), _seed(kind, seed)
@@ -170,7 +177,7 @@ class _LaidOutDropout(_SpatialDropout):
         data_format: str | None = None,
         seed: int | None = None,
         name: str | None = None,
-        dtype: Any = None,
+        dtype: LayerDType | None = None,
     ) -> None:
         super().__init__(rate, seed=seed, name=name, dtype=dtype)
         if data_format not in (None, "channels_last", "channels_first"):
@@ -213,7 +220,7 @@ class ActivityRegularization(Layer):
 
     supports_masking = True
 
-    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.l1, self.l2 = float(l1), float(l2)
 

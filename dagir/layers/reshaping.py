@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Value
+from dagir.ir.types import Sizes
+from dagir.layers.argument_types import LayerOptions
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.layers.pooling import check_rank, checked_data_format, checked_ints
@@ -37,7 +39,7 @@ class Flatten(Layer):
     <Value flatten float32[batch, 2352]>
     """
 
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, data_format: str | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.data_format = checked_data_format(data_format)
 
@@ -64,7 +66,7 @@ class Reshape(Layer):
     <Value reshape float32[batch, 7, 4]>
     """
 
-    def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
+    def __init__(self, target_shape: Sequence[int | None], **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         if not isinstance(target_shape, (list, tuple)):
             raise ArgumentError(f"Reshape takes a tuple for target_shape, got {target_shape!r}")
@@ -103,7 +105,7 @@ class Permute(Layer):
     <Value permute float32[batch, 4, 10]>
     """
 
-    def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
+    def __init__(self, dims: Sequence[int], **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
@@ -122,7 +124,7 @@ class RepeatVector(Layer):
     <Value repeat_vector float32[batch, 5, 4]>
     """
 
-    def __init__(self, n: int, **kwargs: Any) -> None:
+    def __init__(self, n: int, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.n = positive_int("RepeatVector", "n", n)
 
@@ -132,7 +134,7 @@ class RepeatVector(Layer):
         return ops.tile(ops.expand_dims(inputs, 1), (1, self.n, 1))
 
 
-def _pairs(layer: str, name: str, value: Any, rank: int) -> tuple[tuple[int, ...], ...]:
+def _pairs(layer: str, name: str, value: object, rank: int) -> tuple[tuple[int, ...], ...]:
     """(before, after) for each axis: from an int for all, or for each axis an int or a pair."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = (value,) * rank
@@ -173,7 +175,12 @@ class ZeroPadding1D(_Edges):
 
     rank = 1
 
-    def __init__(self, padding: Any = 1, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        padding: int | Sequence[int | Sequence[int]] = 1,
+        data_format: str | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.padding = checked_ints("ZeroPadding1D", "padding", padding, 2, least=0)
         self.data_format = checked_data_format(data_format)
@@ -194,7 +201,12 @@ class ZeroPadding2D(_Edges):
 
     rank = 2
 
-    def __init__(self, padding: Any = (1, 1), data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        padding: int | Sequence[int | Sequence[int]] = (1, 1),
+        data_format: str | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.padding = _pairs("ZeroPadding2D", "padding", padding, 2)
         self.data_format = checked_data_format(data_format)
@@ -215,7 +227,12 @@ class ZeroPadding3D(_Edges):
 
     rank = 3
 
-    def __init__(self, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        padding: int | Sequence[int | Sequence[int]] = ((1, 1), (1, 1), (1, 1)),
+        data_format: str | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.padding = _pairs("ZeroPadding3D", "padding", padding, 3)
         self.data_format = checked_data_format(data_format)
@@ -237,7 +254,7 @@ class Cropping1D(_Edges):
     rank = 1
     data_format = "channels_last"
 
-    def __init__(self, cropping: Any = (1, 1), **kwargs: Any) -> None:
+    def __init__(self, cropping: int | Sequence[int | Sequence[int]] = (1, 1), **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.cropping = checked_ints("Cropping1D", "cropping", cropping, 2, least=0)
 
@@ -257,7 +274,12 @@ class Cropping2D(_Edges):
 
     rank = 2
 
-    def __init__(self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        cropping: int | Sequence[int | Sequence[int]] = ((0, 0), (0, 0)),
+        data_format: str | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.cropping = _pairs("Cropping2D", "cropping", cropping, 2)
         self.data_format = checked_data_format(data_format)
@@ -278,7 +300,12 @@ class Cropping3D(_Edges):
 
     rank = 3
 
-    def __init__(self, cropping: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        cropping: int | Sequence[int | Sequence[int]] = ((1, 1), (1, 1), (1, 1)),
+        data_format: str | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.cropping = _pairs("Cropping3D", "cropping", cropping, 3)
         self.data_format = checked_data_format(data_format)
@@ -295,7 +322,7 @@ class UpSampling1D(Layer):
     <Value up_sampling1d float32[batch, 20, 4]>
     """
 
-    def __init__(self, size: int = 2, **kwargs: Any) -> None:
+    def __init__(self, size: int = 2, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.size = positive_int("UpSampling1D", "size", size)
 
@@ -315,7 +342,11 @@ class UpSampling2D(Layer):
     """
 
     def __init__(
-        self, size: Any = (2, 2), data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any
+        self,
+        size: Sizes = (2, 2),
+        data_format: str | None = None,
+        interpolation: str = "nearest",
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.size = checked_ints("UpSampling2D", "size", size, 2)
@@ -341,7 +372,7 @@ class UpSampling3D(Layer):
     <Value up_sampling3d float32[batch, 16, 56, 56, 3]>
     """
 
-    def __init__(self, size: Any = (2, 2, 2), data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, size: Sizes = (2, 2, 2), data_format: str | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.size = checked_ints("UpSampling3D", "size", size, 3)
         self.data_format = checked_data_format(data_format)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, max_dim, min_dim
 from dagir.ir.graph import Value
 from dagir.ir.types import DType
+from dagir.layers.argument_types import ImageOptions, LayerOptions, Range
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.layers.pooling import checked_data_format
@@ -29,7 +30,7 @@ class ImageLayer(Layer):
 
     data_format: str
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Any numbers are taken, and cast."""
 
     def spatial_axes(self, images: Value) -> tuple[int, int]:
@@ -49,7 +50,7 @@ class ImageLayer(Layer):
         )
 
 
-def checked_interpolation(layer: str, interpolation: Any) -> str:
+def checked_interpolation(layer: str, interpolation: object) -> str:
     """The interpolation in lower case. Raises ArgumentError."""
     known = ["nearest", *RADII]
     if not isinstance(interpolation, str) or interpolation.lower() not in known:
@@ -78,7 +79,7 @@ class Resizing(ImageLayer):
         fill_value: float = 0.0,
         antialias: bool = False,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.height, self.width = (positive_int("Resizing", *pair) for pair in (("height", height), ("width", width)))
@@ -91,7 +92,7 @@ class Resizing(ImageLayer):
         self.fill_mode, self.fill_value, self.antialias = fill_mode, fill_value, bool(antialias)
         self.data_format = checked_data_format(data_format)
 
-    def call(self, data: Value, training: Any = True) -> Value:
+    def call(self, data: Value, training: bool = True) -> Value:
         """x: number[n, h, w, c] -> [n, height, width, c]."""
         self.spatial_axes(data)
         images = ops.cast(data, self.dtype) if data.dtype.is_float else data
@@ -127,12 +128,12 @@ class CenterCrop(ImageLayer):
     <Value center_crop float32[batch, 24, 24, 3]>
     """
 
-    def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.height, self.width = (positive_int("CenterCrop", *pair) for pair in (("height", height), ("width", width)))
         self.data_format = checked_data_format(data_format)
 
-    def call(self, data: Value, training: Any = True) -> Value:
+    def call(self, data: Value, training: bool = True) -> Value:
         """x: number[n, h, w, c] -> f[n, height, width, c]."""
         return center_crop(
             ops.cast(data, self.dtype), (self.height, self.width), self.spatial_axes(data), self.data_format
@@ -157,16 +158,17 @@ class AutoContrast(ImageLayer):
     <Value auto_contrast float32[batch, 28, 28, 3]>
     """
 
-    def __init__(self, value_range: Any = (0, 255), **kwargs: Any) -> None:
+    def __init__(self, value_range: Range = (0, 255), **kwargs: Unpack[ImageOptions]) -> None:
         data_format = kwargs.pop("data_format", None)
         kwargs.pop("bounding_box_format", None)
-        super().__init__(**kwargs)
+        options: LayerOptions = kwargs
+        super().__init__(**options)
         self.data_format = checked_data_format(data_format)
         if not isinstance(value_range, (list, tuple)) or len(value_range) != 2:
             raise ArgumentError(f"AutoContrast takes two numbers for value_range, got {value_range!r}")
         self.value_range = sorted(value_range)
 
-    def call(self, data: Value, training: Any = None) -> Value:
+    def call(self, data: Value, training: bool | None = None) -> Value:
         """x: number[n, h, w, c] -> f[n, h, w, c]; a channel with one value only stays as it is.
 
         The axes are 1 and 2 in either layout.

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from inspect import signature
-from typing import Any
+from typing import Any, Unpack
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import SymbolicDim
-from dagir.ir.graph import Value, apply_node
+from dagir.ir.graph import Structure, Value, apply_node
 from dagir.ir.nest import flatten, map_structure, pack
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType
+from dagir.layers.argument_types import (
+    ActivationLike,
+    BuildShape,
+    Constraint,
+    InitializerLike,
+    LayerOptions,
+    Mask,
+    RecurrentOptions,
+    Regularizer,
+    State,
+)
 from dagir.layers.base import Layer
 from dagir.layers.cells import (
     GRUCell,
@@ -49,21 +60,21 @@ class RNN(Layer):
 
     def __init__(
         self,
-        cell: Any,
+        cell: Layer | Sequence[Layer],
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
         unroll: bool = False,
         zero_output_for_mask: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         if isinstance(cell, (list, tuple)):
             cell = StackedRNNCells(cell)
         check_cell(cell)
         super().__init__(**kwargs)
-        self.cell = cell
-        if "cell" in self._init_arguments:  # a list has become a StackedRNNCells
+        self.cell: Any = cell
+        if "cell" in self._init_arguments:  # a list has become the layer that stacks it
             self._init_arguments["cell"] = cell
         self.return_sequences, self.return_state = return_sequences, return_state
         self.go_backwards, self.unroll = go_backwards, unroll
@@ -82,7 +93,7 @@ class RNN(Layer):
         size = self.cell.state_size
         return list(size) if isinstance(size, (list, tuple)) else [size]
 
-    def build(self, sequences_shape: tuple[int | None, ...], initial_state_shape: Any = None) -> None:
+    def build(self, sequences_shape: tuple[int | None, ...], initial_state_shape: BuildShape | None = None) -> None:
         """Build the cell for one step."""
         if len(sequences_shape) < 3 or (type(self) is not RNN and len(sequences_shape) != self._rank):
             raise ShapeError(
@@ -94,7 +105,13 @@ class RNN(Layer):
 
     _rank = 3
 
-    def call(self, sequences: Value, initial_state: Any = None, mask: Any = None, training: Any = None) -> Any:
+    def call(
+        self,
+        sequences: Value,
+        initial_state: State | None = None,
+        mask: Mask = None,
+        training: bool | None = None,
+    ) -> Value | Any:
         """x: f[n, t, *d], initial_state: f[n, u] each, mask: bool[n, t]? -> f[n, t, o] or f[n, o], then the states."""
         if self.unroll and isinstance(sequences.type.shape[1], SymbolicDim):
             raise ArgumentError(
@@ -119,7 +136,7 @@ class RNN(Layer):
             output = ops.identity(last) if self.return_state else last
         return (output, *states) if self.return_state else output
 
-    def _given(self, initial_state: Any) -> list[Value]:
+    def _given(self, initial_state: State) -> list[Value]:
         """The initial states of a call, as a flat list. Raises ArgumentError."""
         given = [as_value(state) for state in flatten(initial_state)]
         count = len(flatten(self.cell.state_size))
@@ -172,17 +189,17 @@ class RNN(Layer):
         )
         return y, pack(self._structure(), finals)
 
-    def _structure(self) -> list[Any]:
+    def _structure(self) -> list[object]:
         return map_structure(lambda _: None, self.state_size)  # type: ignore[no-any-return]
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Structure, mask: Mask = None) -> Mask:
         """The mask of the steps, where the output has steps; states have none."""
         leaves = flatten(mask)
         kept = leaves[0] if self.return_sequences and leaves else None
         return [kept, *[None] * len(flatten(self.state_size))] if self.return_state else kept
 
 
-def _as_bool(mask: Any) -> Value | None:
+def _as_bool(mask: Mask) -> Value | None:
     leaves = flatten(mask)
     if not leaves or leaves[0] is None:
         return None
@@ -248,20 +265,20 @@ class LSTM(_Recurrent):
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
         unit_forget_bias: bool = True,
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_regularizer: Regularizer | None = None,
+        recurrent_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        recurrent_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
@@ -270,8 +287,8 @@ class LSTM(_Recurrent):
         go_backwards: bool = False,
         stateful: bool = False,
         unroll: bool = False,
-        use_cudnn: Any = "auto",
-        **kwargs: Any,
+        use_cudnn: str | bool = "auto",
+        **kwargs: Unpack[RecurrentOptions],
     ) -> None:
         self._start(LSTMCell, "lstm_cell", locals())
 
@@ -289,19 +306,19 @@ class GRU(_Recurrent):
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        recurrent_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        recurrent_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
@@ -311,8 +328,8 @@ class GRU(_Recurrent):
         stateful: bool = False,
         unroll: bool = False,
         reset_after: bool = True,
-        use_cudnn: Any = "auto",
-        **kwargs: Any,
+        use_cudnn: str | bool = "auto",
+        **kwargs: Unpack[RecurrentOptions],
     ) -> None:
         self._start(GRUCell, "gru_cell", locals())
 
@@ -327,18 +344,18 @@ class SimpleRNN(_Recurrent):
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
+        activation: ActivationLike = "tanh",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        recurrent_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        recurrent_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         return_sequences: bool = False,
@@ -347,6 +364,6 @@ class SimpleRNN(_Recurrent):
         stateful: bool = False,
         unroll: bool = False,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[RecurrentOptions],
     ) -> None:
         self._start(SimpleRNNCell, "simple_rnn_cell", locals())

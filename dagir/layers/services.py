@@ -6,4 +6,4 @@ from typing import Any
 
 from dagir.support.late_binding import LateBound
 
-reduced_layer: LateBound[[Any], tuple[Any, ...]] = LateBound("reduced_layer")
+reduced_layer: LateBound[..., tuple[Any, ...]] = LateBound("reduced_layer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from dagir.ir.dims import Dim
 from dagir.ir.graph import Initializer, Parameter, Value
 from dagir.ir.operands import as_value
 from dagir.ir.types import Array, DType
+from dagir.layers.argument_types import LayerOptions
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 from dagir.layers.pooling import check_rank, checked_data_format
@@ -36,7 +37,7 @@ _COSINES = {
 }
 
 
-def window_of(window: Any, length: int, periodic: bool) -> Array:
+def window_of(window: object, length: int, periodic: bool) -> Array:
     """A window by SciPy's name, or the numbers of one: f64[length]. Raises ArgumentError.
 
     A window with a name is a sum of cosines: scipy.signal.windows.general_cosine.
@@ -59,7 +60,7 @@ def window_of(window: Any, length: int, periodic: bool) -> Array:
     return found
 
 
-def _stft(side: Callable[[Array], Array], window: Any, scaling: str | None, periodic: bool) -> Initializer:
+def _stft(side: Callable[[Array], Array], window: object, scaling: str | None, periodic: bool) -> Initializer:
     """The initial kernels, computed in their own dtype as in Keras.  keras.initializers.STFT."""
 
     def initialize(shape: tuple[int, ...], dtype: DType) -> Array:
@@ -97,13 +98,13 @@ class STFTSpectrogram(Layer):
         frame_length: int = 256,
         frame_step: int | None = None,
         fft_length: int | None = None,
-        window: Any = "hann",
+        window: str | Array | None = "hann",
         periodic: bool = False,
         scaling: str | None = "density",
         padding: str = "valid",
         expand_dims: bool = False,
         data_format: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.mode, self.padding, self.scaling = mode, padding, scaling
@@ -194,7 +195,7 @@ class MelSpectrogram(Layer):
         fft_length: int = 2048,
         sequence_stride: int = 512,
         sequence_length: int | None = None,
-        window: Any = "hann",
+        window: str | Array | None = "hann",
         sampling_rate: int = 16000,
         num_mel_bins: int = 128,
         min_freq: float = 20.0,
@@ -204,7 +205,7 @@ class MelSpectrogram(Layer):
         mag_exp: float = 2.0,
         min_power: float = 1e-10,
         ref_power: float = 1.0,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.fft_length = positive_int("MelSpectrogram", "fft_length", fft_length)
@@ -221,7 +222,7 @@ class MelSpectrogram(Layer):
         self.power_to_db, self.top_db, self.mag_exp = power_to_db, top_db, mag_exp
         self.min_power, self.ref_power = min_power, ref_power
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """Any floats are taken, and cast."""
         if isinstance(inputs, Value) and not inputs.dtype.is_float:
             raise DTypeError(f"MelSpectrogram takes floats, got {inputs.dtype}", remedy="cast the input with ops.cast")

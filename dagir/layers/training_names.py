@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 from dagir.errors import ArgumentError
 from dagir.layers.arguments import signature
@@ -26,7 +25,7 @@ def _taken(cls: type) -> tuple[tuple[str, str], ...]:
     return tuple((name, kind) for name in sorted(names) for kind in _KNOWN if name.endswith(kind))
 
 
-def check_training_names(cls: type, arguments: Mapping[str, Any]) -> None:
+def check_training_names(cls: type, arguments: Mapping[str, object]) -> None:
     """Raise ArgumentError for a regularizer or constraint that Keras does not know."""
     for name, kind in _taken(cls):
         value, known = arguments.get(name), _KNOWN[kind]
@@ -40,5 +39,5 @@ def check_training_names(cls: type, arguments: Mapping[str, Any]) -> None:
         )
 
 
-def _named(cls: type, arguments: Mapping[str, Any]) -> str:
+def _named(cls: type, arguments: Mapping[str, object]) -> str:
     return f"{cls.__name__} {arguments['name']!r}" if arguments.get("name") else cls.__name__

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import signature
-from typing import Any
+from typing import Any, Unpack
+
+import numpy.typing as npt
 
 from dagir import ops
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Node, Value
+from dagir.ir.graph import Node, Structure, Value
 from dagir.ir.nest import flatten, map_structure
 from dagir.ir.operands import as_value
+from dagir.layers.argument_types import BidirectionalOptions, BuildShape, LayerOptions, Mask, State
 from dagir.layers.base import Layer
 from dagir.layers.wrapping import Wrapper
 from dagir.ops.scan import scan
@@ -20,7 +24,7 @@ __all__ = [
 ]
 
 
-def _check_layer(kind: str, argument: str, layer: Any) -> None:
+def _check_layer(kind: str, argument: str, layer: object) -> None:
     if not isinstance(layer, Layer):
         raise ArgumentError(f"{kind} takes a layer for {argument}, got {layer!r}", remedy="make one: LSTM(4)")
 
@@ -41,9 +45,9 @@ class Bidirectional(Layer):
         self,
         layer: Layer,
         merge_mode: str | None = "concat",
-        weights: Any = None,
+        weights: Sequence[npt.ArrayLike] | None = None,
         backward_layer: Layer | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BidirectionalOptions],
     ) -> None:
         _check_layer("Bidirectional", "layer", layer)
         for each in (layer, backward_layer):
@@ -59,7 +63,8 @@ class Bidirectional(Layer):
                 f"Bidirectional takes 'sum', 'mul', 'ave', 'concat' or None for merge_mode, got {merge_mode!r}"
             )
         own = kwargs.pop("layers_are_own", False)
-        super().__init__(**kwargs)
+        options: LayerOptions = kwargs
+        super().__init__(**options)
         self.merge_mode = merge_mode
         forward: Any = layer if own else _copy(layer, "forward_")
         backward: Any = backward_layer or _copy(layer, "backward_", go_backwards=True)
@@ -95,14 +100,20 @@ class Bidirectional(Layer):
         """Make a layer from its configuration. The inner layers are used as they are."""
         return cls(**config, layers_are_own=True)
 
-    def build(self, sequences_shape: tuple[int | None, ...], initial_state_shape: Any = None) -> None:
+    def build(self, sequences_shape: tuple[int | None, ...], initial_state_shape: BuildShape | None = None) -> None:
         """Build both layers."""
         for each in (self.forward_layer, self.backward_layer):
             self._build_inner(each, sequences_shape)
         if self._initial_weights:
             self.set_weights(self._initial_weights)
 
-    def call(self, sequences: Value, initial_state: Any = None, mask: Any = None, training: Any = None) -> Any:
+    def call(
+        self,
+        sequences: Value,
+        initial_state: State | None = None,
+        mask: Mask = None,
+        training: bool | None = None,
+    ) -> Value | Any:
         """x: f[n, t, *d], initial_state: those of both layers, mask: bool[n, t]? -> merged outputs, then the states."""
         states = [None, None] if initial_state is None else self._halves(initial_state)
         pairs = zip((self.forward_layer, self.backward_layer), states, strict=True)
@@ -122,7 +133,7 @@ class Bidirectional(Layer):
             return (*merged, *finals)
         return (merged, *finals) if self.return_state else merged
 
-    def _halves(self, initial_state: Any) -> list[Any]:
+    def _halves(self, initial_state: State) -> list[list[Any]]:
         given = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
         if len(given) % 2:
             raise ArgumentError(
@@ -141,7 +152,7 @@ class Bidirectional(Layer):
             return (forward + backward) / 2.0
         return forward * backward if self.merge_mode == "mul" else (forward, backward)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Structure, mask: Mask = None) -> Mask:
         """The mask of the steps, where the output has steps; states have none."""
         leaves = flatten(mask)
         kept = leaves[0] if self.return_sequences and leaves else None
@@ -152,15 +163,15 @@ class Bidirectional(Layer):
         return [*outputs, *[None] * states]
 
 
-def _copy(layer: Layer, prefix: str, **changes: Any) -> Layer:
+def _copy(layer: Layer, prefix: str, **changes: object) -> Layer:
     name = f"{prefix}{layer.name.removeprefix(prefix)}"
     return type(layer).from_config({**_copied(layer.get_config()), **changes, "name": name})
 
 
-def _copied(config: Any) -> Any:
+def _copied(config: object) -> Any:
     """A configuration with copies of the layers, so that none is shared."""
 
-    def copied(leaf: Any) -> Any:
+    def copied(leaf: object) -> Any:
         return type(leaf).from_config(_copied(leaf.get_config())) if isinstance(leaf, Layer) else leaf
 
     return map_structure(copied, config)
@@ -178,10 +189,10 @@ class TimeDistributed(Wrapper):
 
     supports_masking = True
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: BuildShape) -> None:
         """Nothing: the layer inside is built by its first call."""
 
-    def call(self, inputs: Value, training: Any = None, mask: Any = None) -> Any:
+    def call(self, inputs: Value, training: bool | None = None, mask: Mask = None) -> Value | Any:
         """x: t[n, t, *d], mask: bool[n, t, *m]? -> t[n, t, *e]."""
         if inputs.ndim < 3:
             raise ShapeError(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from dagir import initializers, ops
 from dagir.errors import ArgumentError, FileError
-from dagir.ir.graph import Parameter, Value
+from dagir.ir.graph import Parameter, Structure, Value
+from dagir.layers.argument_types import BuildShape, LayerOptions, Mask
 from dagir.layers.base import Layer
 from dagir.layers.core import positive_int
 
@@ -29,13 +30,13 @@ class Wrapper(Layer):
     <Value twice/dense float32[batch, 4]>
     """
 
-    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+    def __init__(self, layer: Layer, **kwargs: Unpack[LayerOptions]) -> None:
         if not isinstance(layer, Layer):
             raise ArgumentError(f"{type(self).__name__} takes a layer, got {layer!r}")
         super().__init__(**kwargs)
         self.layer = layer
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: BuildShape) -> None:
         """The weights of the layer inside."""
         self._build_inner(self.layer, input_shape)
 
@@ -51,11 +52,11 @@ class SpectralNormalization(Wrapper):
     <Value spectral_normalization float32[batch, 8]>
     """
 
-    def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:
+    def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(layer, **kwargs)
         self.power_iterations = positive_int("SpectralNormalization", "power_iterations", power_iterations)
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: BuildShape) -> None:
         """vector_u [1, o], where Keras keeps its estimate, for a kernel [..., o]."""
         super().build(input_shape)
         kernel = next((w for w in map(self.layer.__dict__.get, ("kernel", "embeddings")) if w is not None), None)
@@ -65,10 +66,10 @@ class SpectralNormalization(Wrapper):
         normal = initializers.TruncatedNormal(stddev=0.02)
         self.vector_u = self.add_weight((1, kernel.shape[-1]), normal, trainable=False, name="vector_u")
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """The wrapped layer decides."""
 
-    def call(self, inputs: Value, training: Any = None) -> Value:
+    def call(self, inputs: Value, training: bool | None = None) -> Value:
         """x: t[*s] -> what the layer gives, in the dtype of x."""
         y: Value = self.layer(inputs)
         return ops.identity(y) if y.dtype is inputs.dtype else ops.cast(y, inputs.dtype)  # without y's mask
@@ -88,10 +89,10 @@ class Lambda(Layer):
     def __init__(
         self,
         function: Callable[..., Any],
-        output_shape: Any = None,
-        mask: Any = None,
-        arguments: Mapping[str, Any] | None = None,
-        **kwargs: Any,
+        output_shape: object = None,
+        mask: Mask | Callable[..., Mask] = None,
+        arguments: Mapping[str, object] | None = None,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         if not callable(function):
@@ -104,15 +105,15 @@ class Lambda(Layer):
         named = inspect.signature(function).parameters
         self._wants = tuple(name for name in ("mask", "training") if name in named)
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """The function decides."""
 
-    def call(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
+    def call(self, inputs: Structure, mask: Structure | None = None, training: bool | None = None) -> Any:
         """What the function returns for the inputs."""
         context = {"mask": mask, "training": training}
         return self.function(inputs, **self.arguments, **{name: context[name] for name in self._wants})
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Structure, mask: Mask = None) -> Mask:
         """What the `mask` argument says."""
         return self.mask(inputs, mask) if callable(self.mask) else self.mask
 

@@ -41,7 +41,7 @@ def in_call_order(calls: Iterable[LayerCall]) -> list[LayerCall]:
 
 def places_of(calls: Iterable[LayerCall]) -> dict[LayerCall, int]:
     """For every call of these layers, its place among the calls of its layer."""
-    layers: dict[Any, None] = {}
+    layers: dict[object, None] = {}
     for call in calls:
         scope: LayerCall | None = call
         while scope is not None:
@@ -50,7 +50,7 @@ def places_of(calls: Iterable[LayerCall]) -> dict[LayerCall, int]:
     return {call: place for layer in layers for place, call in enumerate(_calls_of(layer))}
 
 
-def call_behind(outputs: Any) -> LayerCall | None:
+def call_behind(outputs: object) -> LayerCall | None:
     """The layer call, directly inside the current one, that made these values; None if no layer made them."""
     for value in flatten(outputs):
         if isinstance(value, Value) and value.node is not None and value.node.scope is not None:
@@ -62,7 +62,7 @@ def _calls_of(layer: Any) -> list[LayerCall]:
     return calls_of(layer) if isinstance(layer, Layer) else []
 
 
-def restore_order(made: Iterable[tuple[LayerCall, Any]]) -> None:
+def restore_order(made: Iterable[tuple[LayerCall, object]]) -> None:
     """Sort calls that were repeated by their keys. The calls of each layer keep the set of places that they have."""
     keys: dict[Any, dict[LayerCall, Any]] = {}
     for call, key in made:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from dagir.errors import ArgumentError, InvalidGraph
-from dagir.ir.graph import Graph, Value
-from dagir.ir.nest import flatten, map_structure
+from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.nest import Rows, flatten, map_structure
 from dagir.layers import InputLayer, Layer
 from dagir.modeling.call_order import in_call_order
 from dagir.modeling.model import Model
@@ -27,7 +27,13 @@ class Found:
     calls: tuple[LayerCall, ...] = ()
 
 
-def extract(model: Model, outputs: Any, inputs: Any = None, name: str | None = None) -> Model:
+Place: TypeAlias = "Found | Rows[Place] | Mapping[str, Place]"  # a layer's several outputs in their structure
+Part: TypeAlias = Value | Layer | str
+Parts: TypeAlias = "Part | Rows[Parts] | Mapping[str, Parts]"
+Replacement: TypeAlias = Value | Callable[..., object]
+
+
+def extract(model: Model, outputs: Parts, inputs: Parts | None = None, name: str | None = None) -> Model:
     """A model over the same nodes and weights, from other inputs to other outputs.
 
     outputs, inputs: Values, layers, names of values or layers ("dense_1", or "encoder/conv2d" inside a nested model
@@ -72,7 +78,7 @@ def _sources(model: Model, inputs: Any) -> tuple[Any, set[Found]]:
     """The values at which the new model begins, and its outputs; a layer with several outputs gives all of them."""
     several: set[Found] = set()
 
-    def read(leaf: Any) -> Any:
+    def read(leaf: object) -> Place:
         found = resolve(model, leaf)
         if isinstance(found, Found):
             return found
@@ -88,7 +94,7 @@ def _sources(model: Model, inputs: Any) -> tuple[Any, set[Found]]:
     return type(inputs)(spliced), several
 
 
-def replace(model: Model, parts: Mapping[Any, Any], name: str | None = None) -> Model:
+def replace(model: Model, parts: Mapping[Part, Replacement], name: str | None = None) -> Model:
     """A model in which some layers are replaced. All other layers are the same ones, called again, with the same
     weights.
 
@@ -101,7 +107,7 @@ def replace(model: Model, parts: Mapping[Any, Any], name: str | None = None) -> 
     <Model net: x -> wider>
     """
     _check(model, "replace")
-    by: dict[Any, Callable[..., Any]] = {}
+    by: dict[LayerCall | Node, Callable[..., object]] = {}
     for key, part in parts.items():
         found = flatten(resolve(model, key))[0]
         node = found.value.node
@@ -114,20 +120,20 @@ def replace(model: Model, parts: Mapping[Any, Any], name: str | None = None) -> 
     return Model(_needed_inputs(model.input, flatten(outputs)), outputs, name=name or model.name)
 
 
-def _function(part: Any) -> Callable[..., Any]:
+def _function(part: object) -> Callable[..., object]:
     if isinstance(part, Value):
         return lambda *_, **__: part
     if not callable(part):
         raise ArgumentError(f"a layer is replaced by a layer, a model, a function or a Value, got {part!r}")
-    return part  # type: ignore[no-any-return]
+    return part
 
 
-def _check(model: Any, what: str) -> None:
+def _check(model: object, what: str) -> None:
     if not isinstance(model, Model):
         raise takes_a_model(what, model)
 
 
-def resolve(model: Model, leaf: Any) -> Any:
+def resolve(model: Model, leaf: object) -> Place:
     """Where a Value, a layer or a name is in a model: a Found, or for a layer's several outputs a structure of these.
 
     Raises ArgumentError with the nearest names.
@@ -154,7 +160,7 @@ def _split(text: str) -> tuple[str, int | None]:
     return (name, int(number)) if colon and number.isdecimal() else (text, None)
 
 
-def _only(matches: Sequence[Any], name: str, place: int | None) -> Any:
+def _only(matches: Sequence[Place], name: str, place: int | None) -> Place:
     if place is None and len(matches) > 1:
         raise ArgumentError(
             f"{name!r} is called {len(matches)} times",
@@ -165,15 +171,15 @@ def _only(matches: Sequence[Any], name: str, place: int | None) -> Any:
     return matches[place or 0]
 
 
-def _unknown(model: Model, name: str, known: Mapping[str, Any]) -> ArgumentError:
+def _unknown(model: Model, name: str, known: Mapping[str, object]) -> ArgumentError:
     alike = [full for full in known if full.rsplit("/", 1)[-1] == name.rsplit("/", 1)[-1]]  # what people remember
     listed = did_you_mean(name, known, instead=alike[:3]) or f"it has {', '.join(list(known)[:8])}"
     return ArgumentError(f"model {model.name!r} has no layer or value {name!r}", remedy=listed)
 
 
-def _names(model: Model, prefix: str = "", above: tuple[LayerCall, ...] = ()) -> dict[str, list[Any]]:
+def _names(model: Model, prefix: str = "", above: tuple[LayerCall, ...] = ()) -> dict[str, list[Place]]:
     """Every name in a model, those of nested models with their path before them: what `resolve` gives, once each."""
-    names: dict[str, dict[tuple[Value, ...], Any]] = {}
+    names: dict[str, dict[tuple[Value, ...], Place]] = {}
     graph: Graph = model.graph
     calls = _calls(graph)
     inputs = list(zip(model.input_names, graph.inputs, strict=True))
@@ -202,13 +208,13 @@ def _numbered(calls: Sequence[LayerCall]) -> list[tuple[str, Value]]:
     return [(f"{path}_{place}", value) for path, values in several for place, value in enumerate(values) if place]
 
 
-def _found(outputs: Any, above: tuple[LayerCall, ...]) -> Any:
+def _found(outputs: object, above: tuple[LayerCall, ...]) -> Place:
     """The outputs in their structure; a list of one becomes its only entry."""
     leaves = flatten(outputs)
     return Found(leaves[0], above) if len(leaves) == 1 else map_structure(lambda value: Found(value, above), outputs)
 
 
-def _are_values(outputs: Any) -> bool:
+def _are_values(outputs: object) -> bool:
     leaves = flatten(outputs)
     return bool(leaves) and all(isinstance(leaf, Value) for leaf in leaves)
 
@@ -247,7 +253,7 @@ def _by_value(model: Model, value: Value, above: tuple[LayerCall, ...] = ()) -> 
     return None
 
 
-def _by_layer(model: Model, layer: Layer, above: tuple[LayerCall, ...] = ()) -> list[Any]:
+def _by_layer(model: Model, layer: Layer, above: tuple[LayerCall, ...] = ()) -> list[Place]:
     if isinstance(layer, InputLayer):
         found = _by_value(model, layer.output)
         return [] if found is None else [found]
@@ -258,7 +264,7 @@ def _by_layer(model: Model, layer: Layer, above: tuple[LayerCall, ...] = ()) -> 
     return found_here
 
 
-def _needed_inputs(inputs: Any, outputs: Sequence[Value], spare: Set[Value] | None = None) -> Any:
+def _needed_inputs(inputs: object, outputs: Sequence[Value], spare: Set[Value] | None = None) -> Any:
     """The inputs that the outputs need. Of inputs that the user gave, only spare ones may be left out."""
     values = flatten(inputs)
     nodes = Graph(values, outputs).nodes

@@ -6,14 +6,15 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Graph, Value
+from dagir.ir.graph import Graph, Value, Values
 from dagir.ir.naming import auto_name
 from dagir.ir.nest import flatten, flatten_sorted, pack
 from dagir.ir.verifier import check
 from dagir.layers import services as layer_services
+from dagir.layers.argument_types import Mask, ModelOptions
 from dagir.layers.base import Layer
 from dagir.layers.internals import set_own_trainable
 from dagir.modeling import services
@@ -58,7 +59,12 @@ class Model(Trainable, Layer):
     graph = _Graph()
 
     def __init__(
-        self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True, **kwargs: Any
+        self,
+        inputs: Values | None = None,
+        outputs: Values | None = None,
+        name: str | None = None,
+        trainable: bool = True,
+        **kwargs: Unpack[ModelOptions],
     ) -> None:
         if name is None and type(self) is Model:
             name = _functional_name()
@@ -98,7 +104,9 @@ class Model(Trainable, Layer):
         """Whether the model has its graph: a subclassed one gets it by its first call, a Sequential by its input."""
         return "graph" in vars(self)
 
-    def set_graph(self, inputs: Any, outputs: Any, graph: Graph | None = None, *, unused_inputs: bool = False) -> None:
+    def set_graph(
+        self, inputs: Values, outputs: Values, graph: Graph | None = None, *, unused_inputs: bool = False
+    ) -> None:
         """Give the model its graph: `graph`, or what `outputs` need. Raises InvalidGraph, ArgumentError.
 
         unused_inputs: whether inputs that no output needs are accepted.
@@ -177,7 +185,7 @@ class Model(Trainable, Layer):
         self,
         line_length: int | None = None,
         positions: Sequence[float] | None = None,
-        print_fn: Callable[[str], Any] | None = None,
+        print_fn: Callable[[str], object] | None = None,
         expand_nested: bool = False,
         show_trainable: bool = False,
         layer_range: Sequence[str] | None = None,
@@ -199,13 +207,13 @@ class Model(Trainable, Layer):
 
     # ---- as a layer
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: object) -> None:
         """Nothing: the layers inside are built."""
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """The graph's own inputs decide."""
 
-    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+    def call(self, inputs: Values, training: bool | None = None, mask: Mask = None) -> Value | Any:
         """The outputs for other inputs, in the structure of this model's outputs."""
         given = self.arrange_inputs(inputs)
         masked = any(value.mask is not None for value in (*given, *self.graph.outputs))
@@ -213,13 +221,13 @@ class Model(Trainable, Layer):
             return pack(self._output_structure, replay(self.graph, given))
         return pack(self._output_structure, call_graph(self.graph, given))
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: object, mask: object = None) -> None:
         """None: the layers inside are called again, and set the masks of the outputs."""
 
     def _is_subclassed(self) -> bool:
         return type(self).call is not Model.call
 
-    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, object]) -> object:
         if not self._is_subclassed():
             return super()._trace(args, kwargs)
         found = trace(self, args, kwargs, Model)
@@ -232,7 +240,7 @@ class Model(Trainable, Layer):
         finally:
             current_scope.reset(token)
 
-    def arrange_inputs(self, inputs: Any) -> list[Value]:
+    def arrange_inputs(self, inputs: object) -> list[Value]:
         """What the model is called on, in the order of its inputs. Raises ArgumentError."""
         if isinstance(inputs, Mapping):
             missing = [name for name in self.input_names if name not in inputs]
@@ -269,7 +277,7 @@ class Model(Trainable, Layer):
         """Read weights that save_weights wrote, by name or in order. Raises FileError before anything is changed."""
         services.load_weights(self, path)
 
-    def to_json(self, **options: Any) -> str:
+    def to_json(self, **options: object) -> str:
         """The architecture as JSON text, for dagir.model_from_json. options: json.dumps's. Raises ArgumentError."""
         return services.to_json(self, **options)
 
@@ -282,14 +290,14 @@ class Model(Trainable, Layer):
         """The model that get_config describes, with new weights. custom_objects: classes of custom layers by name."""
         return services.from_architecture(config, custom_objects) if "layers" in config else cls(**config)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+    def __deepcopy__(self, memo: dict[int, object]) -> Any:
         """A separate model with copied weights; shared ones stay shared. A Lambda becomes its graph, as in a file."""
         if self._is_document():
             return services.copied_model(self, memo)
         make, parts = layer_services.reduced_layer(self)
         return make(*copy.deepcopy(parts, memo))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """For copy and pickle: the document of a .dagir file, and the arrays."""
         return services.reduced_model(self) if self._is_document() else super().__reduce__()
 
@@ -300,7 +308,7 @@ class Model(Trainable, Layer):
         return f"<{type(self).__name__} {self.name}: {', '.join(self.input_names)} -> {', '.join(self.output_names)}>"
 
 
-def shown_text(thing: Any) -> str:
+def shown_text(thing: object) -> str:
     """What is not a Value or a layer, for errors: of another framework's object its kind alone."""
     return kind(thing) if framework_of(thing) else repr(thing)
 

@@ -15,7 +15,7 @@ from dagir.layers.internals import calls_of
 from dagir.modeling.call_order import places_of, restore_order
 from dagir.support.location import LayerCall, current_scope
 
-By = Callable[..., Any]
+By = Callable[..., object]
 
 
 class Replay:
@@ -57,7 +57,7 @@ class Replay:
                 self._call_again(call, call.layer)
         return [self.values.get(value, value) for value in graph.outputs]
 
-    def moved(self, structure: Any) -> Any:
+    def moved(self, structure: object) -> Any:
         """The structure with the new values in place of the old ones."""
         return map_structure(lambda leaf: self.values.get(leaf, leaf) if isinstance(leaf, Value) else leaf, structure)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, Self
 
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Graph, Value
+from dagir.ir.graph import Graph, Value, Values
 from dagir.ir.nest import flatten
+from dagir.layers.argument_types import Mask
 from dagir.layers.base import Layer
 from dagir.layers.core import Input
 from dagir.layers.internals import calls_of, set_own_trainable
@@ -26,7 +27,7 @@ class Sequential(Model):
     [<Value head float32[batch, 2]>]
     """
 
-    def __init__(self, layers: Sequence[Any] = (), trainable: bool = True, name: str | None = None) -> None:
+    def __init__(self, layers: Iterable[Layer | Value] = (), trainable: bool = True, name: str | None = None) -> None:
         Layer.__init__(self, trainable=True, name=name)
         self._stack: list[Layer] = []
         self._source: Value | None = None
@@ -35,7 +36,7 @@ class Sequential(Model):
         if not trainable:
             self.trainable = False
 
-    def add(self, layer: Any) -> None:
+    def add(self, layer: Layer | Value) -> None:
         """Put a layer, or first of all an Input, on top. Raises ArgumentError."""
         self.__dict__.pop("layers", None)
         self.__dict__.pop("signature", None)
@@ -125,7 +126,7 @@ class Sequential(Model):
     def _is_subclassed(self) -> bool:
         return type(self).call is not Sequential.call
 
-    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+    def call(self, inputs: Values, training: bool | None = None, mask: Mask = None) -> Value | Any:
         """Build on the first call, then as any model."""
         if self._source is None:
             (value,) = flatten(inputs)
@@ -134,5 +135,5 @@ class Sequential(Model):
         return super().call(inputs, training, mask)
 
 
-def _input_of(layer: Any) -> Any:
+def _input_of(layer: Any) -> Value | None:
     return layer.output if type(layer).__name__ == "InputLayer" and calls_of(layer) else None

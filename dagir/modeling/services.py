@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from dagir.ir.types import Array, Config
+from dagir.modeling.trainer import TrainingBackend
 from dagir.support.late_binding import LateBound
 
 print_summary: LateBound[..., None] = LateBound("print_summary")
-summary_html: LateBound[[Any], str] = LateBound("summary_html")
-notebook_svg: LateBound[[Any], str | None] = LateBound("notebook_svg")
+summary_html: LateBound[..., str] = LateBound("summary_html")
+notebook_svg: LateBound[..., str | None] = LateBound("notebook_svg")
 save: LateBound[..., None] = LateBound("save")
 save_weights: LateBound[..., None] = LateBound("save_weights")
 load_weights: LateBound[..., None] = LateBound("load_weights")
 to_json: LateBound[..., str] = LateBound("to_json")
-architecture: LateBound[[Any], dict[str, Any]] = LateBound("architecture")
-from_architecture: LateBound[[dict[str, Any], Mapping[str, type[Any]] | None], Any] = LateBound("from_architecture")
-copied_model: LateBound[[Any, dict[int, Any]], Any] = LateBound("copied_model")
-reduced_model: LateBound[[Any], tuple[Any, ...]] = LateBound("reduced_model")
-backend: LateBound[[str], Any] = LateBound("backend")
-predict: LateBound[..., Any] = LateBound("predict")
+architecture: LateBound[..., Config] = LateBound("architecture")
+from_architecture: LateBound[..., object] = LateBound("from_architecture")
+copied_model: LateBound[..., object] = LateBound("copied_model")
+reduced_model: LateBound[..., tuple[object, ...]] = LateBound("reduced_model")
+backend: LateBound[[str], TrainingBackend] = LateBound("backend")
+predict: LateBound[..., Array | Any] = LateBound("predict")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.naming import Namer
@@ -18,11 +17,11 @@ class Signature:
 
     inputs: tuple[tuple[str, TensorType], ...]
     outputs: tuple[tuple[str, TensorType], ...]
-    input_structure: Any
-    output_structure: Any
+    input_structure: object
+    output_structure: object
 
 
-def signature_of(graph: Graph, input_structure: Any, output_structure: Any) -> Signature:
+def signature_of(graph: Graph, input_structure: object, output_structure: object) -> Signature:
     """The signature of a graph whose inputs and outputs are in these structures."""
     inputs = _input_names(_named(input_structure, graph.inputs))
     namer = Namer(inputs)  # an output may be an input: ONNX needs a name of its own
@@ -44,7 +43,7 @@ def _input_names(named: Sequence[tuple[str | None, Value]]) -> list[str]:
     ]
 
 
-def _named(structure: Any, values: Sequence[Value]) -> list[tuple[str | None, Value]]:
+def _named(structure: object, values: Sequence[Value]) -> list[tuple[str | None, Value]]:
     if isinstance(structure, dict) and not any(isinstance(part, (dict, list, tuple)) for part in structure.values()):
         return list(zip(map(str, structure), values, strict=True))
     return [(None, value) for value in values]

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
-from dagir.ir.dims import SymbolicDim
+from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, map_structure
+from dagir.ir.types import Size
 from dagir.layers.core import Input
 from dagir.ops.call import bind_sizes
 from dagir.support.location import current_scope
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from dagir.modeling.model import Model
 
 
-def trace(model: Model, args: tuple[Any, ...], kwargs: dict[str, Any], make: Callable[..., Model]) -> Model:
+def trace(model: Model, args: tuple[object, ...], kwargs: dict[str, object], make: Callable[..., Model]) -> Model:
     """The model whose graph is `model.call` for arguments like these: `model` itself the first time.
 
     Called on other ranks, sizes, dtypes or structures, or with another `training`, `call` runs again: that gives a
@@ -39,7 +40,7 @@ def trace(model: Model, args: tuple[Any, ...], kwargs: dict[str, Any], make: Cal
     return found
 
 
-def _check(model: Model, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _check(model: Model, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
     leaves = flatten(args[0]) if args else []
     if (
         len(args) != 1
@@ -74,13 +75,13 @@ def _run(model: Model, given: Any, options: dict[str, Any]) -> tuple[Any, Any]:
         current_scope.reset(token)
 
 
-def _size(size: Any) -> Any:
+def _size(size: Dim) -> Size:
     if isinstance(size, SymbolicDim):
         return str(size) if str(size).isidentifier() else None
     return size
 
 
-def _fits(model: Model, given: Any) -> bool:
+def _fits(model: Model, given: object) -> bool:
     if map_structure(lambda _: 0, given) != map_structure(lambda _: 0, model.input):
         return False
     try:

@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Never, overload
 
 from dagir.errors import ArgumentError
 from dagir.ir.types import Array
 from dagir.modeling import services
 from dagir.modeling.signature import Signature
+from dagir.modeling.trainer import History, Trainer, TrainingState
 from dagir.support.backend_names import KERAS, NUMPY
 
-
-@dataclass(frozen=True)
-class TrainingState:
-    """The compile arguments and the training progress of a model, as plain data and arrays for a file.
-
-    backend: the name of the backend that trains. config: its own JSON-like description. arrays: the optimizer's
-    variables and the states of random generators, in an order that the backend knows.
-    """
-
-    backend: str
-    config: dict[str, Any]
-    arrays: tuple[Array, ...]
-
-
-class Trainer(ABC):
-    """A model lowered and compiled for training. It keeps the weights of the dagir model up to date."""
-
-    @abstractmethod
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
-        """Train. The dagir model has the new weights afterwards, even if training was interrupted."""
-
-    @abstractmethod
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Loss and metrics of the model as it is."""
-
-    @abstractmethod
-    def state(self) -> TrainingState:
-        """What `Backend.resume` needs to continue from here. Raises UnsupportedOp for state that a file cannot hold."""
+__all__ = ["History", "Trainable", "Trainer", "TrainingState"]
 
 
 class Trainable:
@@ -52,30 +25,133 @@ class Trainable:
         """Names, types and structures of inputs and outputs."""
         raise NotImplementedError
 
-    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **options: Any) -> None:
+    def compile(
+        self,
+        optimizer: object = "rmsprop",
+        loss: object = None,
+        loss_weights: float | Sequence[float] | Mapping[str, float] | None = None,
+        metrics: object = None,
+        weighted_metrics: object = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+        **unknown: Never,
+    ) -> None:
         """Choose optimizer, loss, metrics, loss_weights, ... as keras.Model.compile does."""
-        self._trainer: Trainer = services.backend(KERAS).trainer(self, optimizer=optimizer, loss=loss, **options)
+        self._trainer: Trainer = services.backend(KERAS).trainer(
+            self,
+            optimizer=optimizer,
+            loss=loss,
+            loss_weights=loss_weights,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+            **unknown,
+        )
         self._training_state: TrainingState | None = None
 
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
+    def fit(
+        self,
+        x: object = None,
+        y: object = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: object = None,
+        validation_split: float = 0.0,
+        validation_data: object = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: object = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+    ) -> History:
         """Train as keras.Model.fit does; returns its History. Raises ArgumentError before `compile`."""
-        return self._compiled().fit(*args, **kwargs)
+        return self._compiled().fit(
+            x=x,
+            y=y,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+        )
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def evaluate(
+        self,
+        x: object = None,
+        y: object = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: object = None,
+        steps: int | None = None,
+        callbacks: object = None,
+        *,
+        return_dict: Literal[True],
+    ) -> dict[str, float]: ...
+    @overload
+    def evaluate(
+        self,
+        x: object = None,
+        y: object = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: object = None,
+        steps: int | None = None,
+        callbacks: object = None,
+        return_dict: bool = False,
+    ) -> Any: ...
+    def evaluate(
+        self,
+        x: object = None,
+        y: object = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: object = None,
+        steps: int | None = None,
+        callbacks: object = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Evaluate as keras.Model.evaluate does. Raises ArgumentError before `compile`."""
-        return self._compiled().evaluate(*args, **kwargs)
+        return self._compiled().evaluate(
+            x=x,
+            y=y,
+            batch_size=batch_size,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            steps=steps,
+            callbacks=callbacks,
+            return_dict=return_dict,
+        )
 
     def predict(
         self,
-        x: Any,
+        x: object,
         batch_size: int | None = None,
-        verbose: Any = "auto",
+        verbose: str | int = "auto",
         steps: int | None = None,
-        callbacks: Any = None,
+        callbacks: object = None,
         *,
         backend: str = NUMPY,
-        **options: Any,
-    ) -> Any:
+        **options: object,
+    ) -> Array | Any:
         """The outputs for arrays, in batches, on any backend; inputs are cast to the model's dtypes.
 
         batch_size: 32 by default. steps: how many batches, all by default. verbose: Keras's; nothing is printed.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import TensorType, broadcast, normalize_axes, normalize_axis
 from dagir.ops.operands import Unary, require, same_dtype
@@ -187,7 +186,7 @@ class Sparsemax(Op):
         return (x,)
 
 
-def relu(x: Any) -> Value:
+def relu(x: Operand) -> Value:
     """max(x, 0).
 
     >>> show(ops.relu([-1.0, 2.0]))
@@ -196,7 +195,7 @@ def relu(x: Any) -> Value:
     return apply(Relu(), as_value(x))
 
 
-def sigmoid(x: Any) -> Value:
+def sigmoid(x: Operand) -> Value:
     """1 / (1 + e**-x).
 
     >>> show(ops.sigmoid([-1.0, 0.0, 1.0]))
@@ -205,7 +204,7 @@ def sigmoid(x: Any) -> Value:
     return apply(Sigmoid(), as_value(x))
 
 
-def tanh(x: Any) -> Value:
+def tanh(x: Operand) -> Value:
     """Hyperbolic tangent.
 
     >>> show(ops.tanh([-1.0, 0.0, 1.0]))
@@ -214,7 +213,7 @@ def tanh(x: Any) -> Value:
     return apply(Tanh(), as_value(x))
 
 
-def softplus(x: Any) -> Value:
+def softplus(x: Operand) -> Value:
     """log(1 + e**x).
 
     >>> show(ops.softplus([-100.0, 0.0, 100.0]))
@@ -223,7 +222,7 @@ def softplus(x: Any) -> Value:
     return apply(Softplus(), as_value(x))
 
 
-def softsign(x: Any) -> Value:
+def softsign(x: Operand) -> Value:
     """x / (1 + |x|).
 
     >>> show(ops.softsign([-1.0, 3.0]))
@@ -232,7 +231,7 @@ def softsign(x: Any) -> Value:
     return apply(Softsign(), as_value(x))
 
 
-def silu(x: Any) -> Value:
+def silu(x: Operand) -> Value:
     """x * sigmoid(x).
 
     >>> show(ops.silu([-1.0, 1.0]))
@@ -241,7 +240,7 @@ def silu(x: Any) -> Value:
     return apply(Silu(), as_value(x))
 
 
-def hard_sigmoid(x: Any) -> Value:
+def hard_sigmoid(x: Operand) -> Value:
     """clip(x/6 + 1/2, 0, 1).
 
     >>> show(ops.hard_sigmoid([-4.0, 0.0, 1.5]))
@@ -250,7 +249,7 @@ def hard_sigmoid(x: Any) -> Value:
     return apply(HardSigmoid(), as_value(x))
 
 
-def hard_silu(x: Any) -> Value:
+def hard_silu(x: Operand) -> Value:
     """x * hard_sigmoid(x), also called hard swish.
 
     >>> show(ops.hard_silu([-4.0, 0.0, 1.5]))
@@ -263,7 +262,7 @@ swish = silu
 hard_swish = hard_silu
 
 
-def sparsemax(x: Any, axis: int = -1) -> Value:
+def sparsemax(x: Operand, axis: int = -1) -> Value:
     """The nearest probability distribution along the axis; many of its elements are 0.
 
     >>> show(ops.sparsemax([1.0, 0.8, -1.0]))
@@ -273,7 +272,7 @@ def sparsemax(x: Any, axis: int = -1) -> Value:
     return apply(Sparsemax(normalize_axis(axis, value.ndim)), value)
 
 
-def celu(x: Any, alpha: float = 1.0) -> Value:
+def celu(x: Operand, alpha: float = 1.0) -> Value:
     """max(x, 0) + alpha * (e**(min(x, 0)/alpha) - 1).
 
     >>> show(ops.celu([-1.0, 2.0]))
@@ -282,7 +281,7 @@ def celu(x: Any, alpha: float = 1.0) -> Value:
     return apply(Celu(float(alpha)), as_value(x))
 
 
-def hard_shrink(x: Any, threshold: float = 0.5) -> Value:
+def hard_shrink(x: Operand, threshold: float = 0.5) -> Value:
     """x where |x| > threshold, else 0.
 
     >>> show(ops.hard_shrink([-0.4, 2.0]))
@@ -291,7 +290,7 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> Value:
     return apply(HardShrink(float(threshold)), as_value(x))
 
 
-def soft_shrink(x: Any, threshold: float = 0.5) -> Value:
+def soft_shrink(x: Operand, threshold: float = 0.5) -> Value:
     """x moved towards 0 by threshold; 0 where |x| <= threshold.
 
     >>> show(ops.soft_shrink([-0.4, 2.0]))
@@ -300,7 +299,7 @@ def soft_shrink(x: Any, threshold: float = 0.5) -> Value:
     return apply(SoftShrink(float(threshold)), as_value(x))
 
 
-def selu(x: Any) -> Value:
+def selu(x: Operand) -> Value:
     """Scaled exponential linear unit.
 
     >>> show(ops.selu([-1.0, 1.0]))
@@ -309,7 +308,7 @@ def selu(x: Any) -> Value:
     return apply(Selu(), as_value(x))
 
 
-def elu(x: Any, alpha: float = 1.0) -> Value:
+def elu(x: Operand, alpha: float = 1.0) -> Value:
     """x where positive, else alpha * (e**x - 1).
 
     >>> show(ops.elu([-1.0, 2.0]))
@@ -318,7 +317,7 @@ def elu(x: Any, alpha: float = 1.0) -> Value:
     return apply(Elu(float(alpha)), as_value(x))
 
 
-def leaky_relu(x: Any, negative_slope: float = 0.2) -> Value:
+def leaky_relu(x: Operand, negative_slope: float = 0.2) -> Value:
     """x where positive, else negative_slope * x.
 
     >>> show(ops.leaky_relu([-1.0, 2.0]))
@@ -327,7 +326,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.2) -> Value:
     return apply(LeakyRelu(float(negative_slope)), as_value(x))
 
 
-def gelu(x: Any, approximate: bool = True) -> Value:
+def gelu(x: Operand, approximate: bool = True) -> Value:
     """x * Phi(x); keras.ops.gelu is the tanh form by default, keras.activations.gelu the exact one.
 
     approximate: the tanh form; False the exact one.
@@ -338,7 +337,7 @@ def gelu(x: Any, approximate: bool = True) -> Value:
     return apply(Gelu(bool(approximate)), as_value(x))
 
 
-def prelu(x: Any, slope: Any) -> Value:
+def prelu(x: Operand, slope: Operand) -> Value:
     """x where positive, else slope * x. slope: an array that broadcasts to x.
 
     >>> show(ops.prelu([[-1.0, -1.0]], [0.1, 0.5]))
@@ -348,7 +347,7 @@ def prelu(x: Any, slope: Any) -> Value:
     return apply(PRelu(), value, as_value(slope, like=value))
 
 
-def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Value:
+def softmax(x: Operand, axis: int | tuple[int, ...] = -1) -> Value:
     """e**x over its sum along the axis or axes.
 
     >>> show(ops.softmax([[0.0, 0.0], [0.0, 1.0]]))
@@ -358,7 +357,7 @@ def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Value:
     return apply(Softmax(normalize_axes(axis, value.ndim)), value)
 
 
-def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Value:
+def log_softmax(x: Operand, axis: int | tuple[int, ...] = -1) -> Value:
     """log(softmax(x)).
 
     >>> show(ops.log_softmax([0.0, 0.0]))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from dagir.ir.graph import Value
+from dagir.ir.graph import Operand, Value
 from dagir.ops.elementwise import (
     Add,
     Divide,
@@ -31,7 +29,7 @@ __all__ = [
 ]
 
 
-def add(x1: Any, x2: Any) -> Value:
+def add(x1: Operand, x2: Operand) -> Value:
     """x1 + x2, broadcast.
 
     >>> show(ops.add([1.0, 2.0], 10))
@@ -40,7 +38,7 @@ def add(x1: Any, x2: Any) -> Value:
     return binary(Add(), x1, x2)
 
 
-def subtract(x1: Any, x2: Any) -> Value:
+def subtract(x1: Operand, x2: Operand) -> Value:
     """x1 - x2, broadcast.
 
     >>> show(ops.subtract([1.0, 2.0], 10))
@@ -49,7 +47,7 @@ def subtract(x1: Any, x2: Any) -> Value:
     return binary(Subtract(), x1, x2)
 
 
-def multiply(x1: Any, x2: Any) -> Value:
+def multiply(x1: Operand, x2: Operand) -> Value:
     """x1 * x2, broadcast.
 
     >>> show(ops.multiply([1.0, 2.0], 10))
@@ -58,7 +56,7 @@ def multiply(x1: Any, x2: Any) -> Value:
     return binary(Multiply(), x1, x2)
 
 
-def divide(x1: Any, x2: Any) -> Value:
+def divide(x1: Operand, x2: Operand) -> Value:
     """x1 / x2, broadcast, for floats.
 
     >>> show(ops.divide([1.0, 3.0], 2.0))
@@ -67,7 +65,7 @@ def divide(x1: Any, x2: Any) -> Value:
     return binary(Divide(), x1, x2)
 
 
-def floor_divide(x1: Any, x2: Any) -> Value:
+def floor_divide(x1: Operand, x2: Operand) -> Value:
     """floor(x1 / x2), broadcast.
 
     >>> show(ops.floor_divide([7, -7], 2))
@@ -76,7 +74,7 @@ def floor_divide(x1: Any, x2: Any) -> Value:
     return binary(FloorDivide(), x1, x2)
 
 
-def mod(x1: Any, x2: Any) -> Value:
+def mod(x1: Operand, x2: Operand) -> Value:
     """The remainder, with the sign of x2.
 
     >>> show(ops.mod([7, -7], 3))
@@ -85,7 +83,7 @@ def mod(x1: Any, x2: Any) -> Value:
     return binary(Mod(), x1, x2)
 
 
-def power(x1: Any, x2: Any) -> Value:
+def power(x1: Operand, x2: Operand) -> Value:
     """x1 ** x2, broadcast.
 
     >>> show(ops.power([2.0, 3.0], 2.0))
@@ -94,7 +92,7 @@ def power(x1: Any, x2: Any) -> Value:
     return binary(Power(), x1, x2)
 
 
-def maximum(x1: Any, x2: Any) -> Value:
+def maximum(x1: Operand, x2: Operand) -> Value:
     """The larger, elementwise.
 
     >>> show(ops.maximum([1.0, 4.0], [2.0, 3.0]))
@@ -103,7 +101,7 @@ def maximum(x1: Any, x2: Any) -> Value:
     return binary(Maximum(), x1, x2)
 
 
-def minimum(x1: Any, x2: Any) -> Value:
+def minimum(x1: Operand, x2: Operand) -> Value:
     """The smaller, elementwise.
 
     >>> show(ops.minimum([1.0, 4.0], [2.0, 3.0]))

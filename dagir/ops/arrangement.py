@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
-from dagir.ir.graph import Value, apply
+from dagir.ir.graph import Operand, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, normalize_axis
 from dagir.ops.arithmetic import floor_divide, mod, subtract
@@ -50,7 +49,7 @@ __all__ = [
 ]
 
 
-def ndim(x: Any) -> int:
+def ndim(x: Operand) -> int:
     """The number of axes.
 
     >>> ops.ndim(dagir.Input((4, 3)))
@@ -59,7 +58,7 @@ def ndim(x: Any) -> int:
     return as_value(x).ndim
 
 
-def size(x: Any) -> Dim:
+def size(x: Operand) -> Dim:
     """The number of elements: an int, or an expression of named sizes.
 
     >>> ops.size(dagir.Input((4, 3)))
@@ -71,7 +70,7 @@ def size(x: Any) -> Dim:
     return total
 
 
-def ravel(x: Any) -> Value:
+def ravel(x: Operand) -> Value:
     """All elements in one axis.
 
     >>> show(ops.ravel([[1, 2], [3, 4]]))
@@ -80,7 +79,7 @@ def ravel(x: Any) -> Value:
     return reshape(x, (-1,))
 
 
-def swapaxes(x: Any, axis1: int, axis2: int) -> Value:
+def swapaxes(x: Operand, axis1: int, axis2: int) -> Value:
     """Two axes exchanged.
 
     axis1, axis2: the two.
@@ -95,7 +94,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Value:
     return transpose(value, order)
 
 
-def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Value:
+def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequence[int]) -> Value:
     """Axes moved to other places, the others staying in their order.
 
     source, destination: an axis and its new place, or as many of both.
@@ -114,7 +113,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     return transpose(value, order)
 
 
-def fliplr(x: Any) -> Value:
+def fliplr(x: Operand) -> Value:
     """The second axis in reverse order.
 
     >>> show(ops.fliplr([[1, 2], [3, 4]]))
@@ -123,7 +122,7 @@ def fliplr(x: Any) -> Value:
     return flip(x, axis=1)
 
 
-def flipud(x: Any) -> Value:
+def flipud(x: Operand) -> Value:
     """The first axis in reverse order.
 
     >>> show(ops.flipud([[1, 2], [3, 4]]))
@@ -132,7 +131,7 @@ def flipud(x: Any) -> Value:
     return flip(x, axis=0)
 
 
-def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Value:
+def rot90(array: Operand, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Value:
     """x rotated by k right angles, from the first of the axes towards the second.
 
     array: of rank 2 or more.
@@ -154,7 +153,7 @@ def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Value:
     return flip(swapaxes(value, first, second), second)
 
 
-def _at_least(x: Any, rank: int) -> Value:
+def _at_least(x: Operand, rank: int) -> Value:
     """As numpy.atleast_2d and atleast_3d: a vector becomes a row, a matrix gets a last axis."""
     value = as_value(x)
     if value.ndim == 0 < rank:
@@ -164,7 +163,7 @@ def _at_least(x: Any, rank: int) -> Value:
     return expand_dims(value, 2) if value.ndim == 2 < rank else value
 
 
-def hstack(xs: Sequence[Any]) -> Value:
+def hstack(xs: Sequence[Operand]) -> Value:
     """Values joined along the second axis; vectors along their only one.
 
     >>> show(ops.hstack(([1, 2], [3])))
@@ -174,7 +173,7 @@ def hstack(xs: Sequence[Any]) -> Value:
     return concatenate(values, axis=0 if values[0].ndim == 1 else 1)
 
 
-def vstack(xs: Sequence[Any]) -> Value:
+def vstack(xs: Sequence[Operand]) -> Value:
     """Values joined along the first axis; a vector counts as a row.
 
     >>> show(ops.vstack(([1, 2], [3, 4])))
@@ -183,7 +182,7 @@ def vstack(xs: Sequence[Any]) -> Value:
     return concatenate([_at_least(x, 2) for x in xs], axis=0)
 
 
-def dstack(xs: Sequence[Any]) -> Value:
+def dstack(xs: Sequence[Operand]) -> Value:
     """Values joined along the third axis.
 
     >>> show(ops.dstack(([1, 2], [3, 4])))
@@ -192,7 +191,7 @@ def dstack(xs: Sequence[Any]) -> Value:
     return concatenate([_at_least(x, 3) for x in xs], axis=2)
 
 
-def append(x1: Any, x2: Any, axis: int | None = None) -> Value:
+def append(x1: Operand, x2: Operand, axis: int | None = None) -> Value:
     """x2 after x1 along the axis; both flattened where axis is None.
 
     >>> show(ops.append([1, 2], [3]))
@@ -203,7 +202,7 @@ def append(x1: Any, x2: Any, axis: int | None = None) -> Value:
     return concatenate([x1, x2], axis=axis)
 
 
-def repeat(x: Any, repeats: Dim | Sequence[int], axis: int | None = None) -> Value:
+def repeat(x: Operand, repeats: Dim | Sequence[int], axis: int | None = None) -> Value:
     """Each entry of the axis several times in a row, a named size perhaps; of x flattened where axis is None.
 
     repeats: how often; an int, a named size, or one int for each entry.
@@ -233,7 +232,7 @@ def _repeated(value: Value, count: Dim, place: int) -> Value:
     return reshape(wide, (*shape[:place], shape[place] * count, *shape[place + 1 :]))
 
 
-def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Value:
+def roll(x: Operand, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Value:
     """Entries shifted along the axis; those beyond the end come first. x is flattened if axis is None.
 
     shift: how far; one int for each axis where there are several.
@@ -263,7 +262,7 @@ def _rolled(value: Value, shift: int, axis: int) -> Value:
     return concatenate(cut(value, [length - step], axis)[::-1], axis=axis)
 
 
-def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Value, ...]:
+def unravel_index(indices: Operand, shape: Sequence[int]) -> tuple[Value, ...]:
     """For each position in a flattened array, its index on each axis of the shape.
 
     indices: integers.
@@ -280,7 +279,7 @@ def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Value, ...]:
     return tuple(found)
 
 
-def meshgrid(*x: Any, indexing: str = "xy") -> list[Value]:
+def meshgrid(*x: Operand, indexing: str = "xy") -> list[Value]:
     """For each vector, its values along its own axis, repeated along the axes of the others.
 
     indexing: "ij" for axes in the order of the vectors; "xy" exchanges the first two axes.
@@ -305,7 +304,7 @@ def meshgrid(*x: Any, indexing: str = "xy") -> list[Value]:
     return found
 
 
-def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Value:
+def depth_to_space(x: Operand, block_size: int, data_format: str = "channels_last") -> Value:
     """[n, h, w, b*b*c] -> [n, h*b, w*b, c]: channels become blocks of pixels; the position in the block comes first.
 
     block_size: b.
@@ -322,7 +321,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
     return moveaxis(found, -1, 1) if data_format == "channels_first" else found
 
 
-def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Value:
+def space_to_depth(x: Operand, block_size: int, data_format: str = "channels_last") -> Value:
     """[n, h, w, c] -> [n, h/b, w/b, b*b*c]: blocks of pixels become channels; the position in the block comes first.
 
     block_size: b, which divides h and w.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, Shape, TensorType, equate
 from dagir.ops.operands import require, same_dtype
@@ -114,11 +113,11 @@ def _check_broadcast(shape: Shape, scores: Shape, place: int, name: str) -> None
 
 
 def attention(
-    q: Any,
-    k: Any,
-    v: Any,
-    bias: Any = None,
-    mask: Any = None,
+    q: Operand,
+    k: Operand,
+    v: Operand,
+    bias: Operand | None = None,
+    mask: Operand | None = None,
     scale: float | None = None,
     causal: bool = False,
     window: int | None = None,
@@ -144,7 +143,7 @@ def attention(
     return apply(Attention(float(scale), bool(causal), window), query, key, value, *extra)
 
 
-def band(x: Any, below: int | None = None, above: int | None = None) -> Value:
+def band(x: Operand, below: int | None = None, above: int | None = None) -> Value:
     """True at positions (i, j) of the last two axes with -below <= j - i <= above. Shapes: [*s, m, n] -> bool [m, n].
 
     >>> show(ops.band(np.zeros((3, 3)), below=0, above=1))
@@ -154,11 +153,11 @@ def band(x: Any, below: int | None = None, above: int | None = None) -> Value:
 
 
 def dot_product_attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    bias: Any = None,
-    mask: Any = None,
+    query: Operand,
+    key: Operand,
+    value: Operand,
+    bias: Operand | None = None,
+    mask: Operand | None = None,
     scale: float | None = None,
     is_causal: bool = False,
     flash_attention: bool | None = None,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from dagir.ir.graph import Value
+from dagir.ir.graph import Operand, Value
 from dagir.ops.operands import Binary, Unary, binary, unary
 
 __all__ = [
@@ -65,7 +63,7 @@ class RightShift(Binary):
     accepts = "integer"
 
 
-def bitwise_not(x: Any) -> Value:
+def bitwise_not(x: Operand) -> Value:
     """Every bit inverted, elementwise.
 
     >>> show(ops.bitwise_not([6]))
@@ -74,7 +72,7 @@ def bitwise_not(x: Any) -> Value:
     return unary(BitwiseNot(), x)
 
 
-def bitwise_and(x: Any, y: Any) -> Value:
+def bitwise_and(x: Operand, y: Operand) -> Value:
     """The bits set in both, broadcast.
 
     >>> show(ops.bitwise_and([6], [3]))
@@ -83,7 +81,7 @@ def bitwise_and(x: Any, y: Any) -> Value:
     return binary(BitwiseAnd(), x, y)
 
 
-def bitwise_or(x: Any, y: Any) -> Value:
+def bitwise_or(x: Operand, y: Operand) -> Value:
     """The bits set in either, broadcast.
 
     >>> show(ops.bitwise_or([6], [3]))
@@ -92,7 +90,7 @@ def bitwise_or(x: Any, y: Any) -> Value:
     return binary(BitwiseOr(), x, y)
 
 
-def bitwise_xor(x: Any, y: Any) -> Value:
+def bitwise_xor(x: Operand, y: Operand) -> Value:
     """The bits set in exactly one, broadcast.
 
     >>> show(ops.bitwise_xor([6], [3]))
@@ -101,7 +99,7 @@ def bitwise_xor(x: Any, y: Any) -> Value:
     return binary(BitwiseXor(), x, y)
 
 
-def left_shift(x: Any, y: Any) -> Value:
+def left_shift(x: Operand, y: Operand) -> Value:
     """x * 2**y within the width of the integer, broadcast.
 
     >>> show(ops.left_shift([3], [2]))
@@ -110,7 +108,7 @@ def left_shift(x: Any, y: Any) -> Value:
     return binary(LeftShift(), x, y)
 
 
-def right_shift(x: Any, y: Any) -> Value:
+def right_shift(x: Operand, y: Operand) -> Value:
     """floor(x / 2**y), broadcast.
 
     >>> show(ops.right_shift([13], [2]))

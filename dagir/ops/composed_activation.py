@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dagir.errors import ShapeError
-from dagir.ir.graph import Value
+from dagir.ir.graph import Operand, Value
 from dagir.ir.operands import as_value
 from dagir.ir.types import normalize_axis
 from dagir.ops.activation import sigmoid, softplus, tanh
@@ -27,7 +25,7 @@ __all__ = [
 ]
 
 
-def relu6(x: Any) -> Value:
+def relu6(x: Operand) -> Value:
     """x held within [0, 6].
 
     >>> show(ops.relu6([-1.0, 2.0, 8.0]))
@@ -36,7 +34,7 @@ def relu6(x: Any) -> Value:
     return clip(x, 0.0, 6.0)
 
 
-def hard_tanh(x: Any) -> Value:
+def hard_tanh(x: Operand) -> Value:
     """x held within [-1, 1].
 
     >>> show(ops.hard_tanh([-2.0, 0.5]))
@@ -45,7 +43,7 @@ def hard_tanh(x: Any) -> Value:
     return clip(x, -1.0, 1.0)
 
 
-def tanh_shrink(x: Any) -> Value:
+def tanh_shrink(x: Operand) -> Value:
     """x - tanh(x).
 
     >>> show(ops.tanh_shrink([-1.0, 0.0]))
@@ -55,7 +53,7 @@ def tanh_shrink(x: Any) -> Value:
     return subtract(value, tanh(value))
 
 
-def log_sigmoid(x: Any) -> Value:
+def log_sigmoid(x: Operand) -> Value:
     """log(sigmoid(x)), without underflow: -softplus(-x).
 
     >>> show(ops.log_sigmoid([-100.0, 0.0]))
@@ -64,7 +62,7 @@ def log_sigmoid(x: Any) -> Value:
     return negative(softplus(negative(x)))
 
 
-def squareplus(x: Any, b: float = 4) -> Value:
+def squareplus(x: Operand, b: float = 4) -> Value:
     """(x + sqrt(x*x + b)) / 2.
 
     >>> show(ops.squareplus([-1.5, 0.0]))
@@ -74,7 +72,7 @@ def squareplus(x: Any, b: float = 4) -> Value:
     return divide(add(value, sqrt(add(square(value), float(b)))), 2.0)
 
 
-def sparse_plus(x: Any) -> Value:
+def sparse_plus(x: Operand) -> Value:
     """0 up to -1, x from 1 on, (x + 1)**2 / 4 between.
 
     >>> show(ops.sparse_plus([-2.0, 0.0, 2.0]))
@@ -85,7 +83,7 @@ def sparse_plus(x: Any) -> Value:
     return where(less_equal(value, -1.0), zeros_like(value), where(less(value, 1.0), middle, value))
 
 
-def sparse_sigmoid(x: Any) -> Value:
+def sparse_sigmoid(x: Operand) -> Value:
     """0 up to -1, 1 from 1 on, (x + 1) / 2 between.
 
     >>> show(ops.sparse_sigmoid([-2.0, 0.0, 2.0]))
@@ -94,7 +92,7 @@ def sparse_sigmoid(x: Any) -> Value:
     return clip(multiply(add(x, 1.0), 0.5), 0.0, 1.0)
 
 
-def threshold(x: Any, threshold: float, default_value: float) -> Value:
+def threshold(x: Operand, threshold: float, default_value: float) -> Value:
     """x where it is above the threshold, else default_value.
 
     >>> show(ops.threshold([-1.0, 0.5, 2.0], 1.0, 0.0))
@@ -104,7 +102,7 @@ def threshold(x: Any, threshold: float, default_value: float) -> Value:
     return where(greater(value, threshold), value, default_value)
 
 
-def glu(x: Any, axis: int = -1) -> Value:
+def glu(x: Operand, axis: int = -1) -> Value:
     """The first half of x along the axis, times the sigmoid of the second half. Raises ShapeError for an odd size.
 
     >>> show(ops.glu([1.0, 2.0, 0.0, 0.0]))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import Shape, TensorType, equate
+from dagir.ir.types import Shape, Sizes, TensorType, equate
 from dagir.ops.operands import require, same_dtype
 from dagir.ops.shape import reshape
 from dagir.support.integers import ints_per_axis
@@ -238,7 +238,7 @@ def _channel_remedy(op: _Convolution, x: TensorType, takes: int) -> str:
     return f"give x {takes} channels, or make a new layer for this input"
 
 
-def _padding(padding: Any) -> Padding:
+def _padding(padding: str | Sequence[Sequence[int]]) -> Padding:
     if isinstance(padding, str):
         return padding.lower()
     return tuple((int(low), int(high)) for low, high in padding)
@@ -252,10 +252,10 @@ def _spatial_rank(kernel: Value) -> int:
 
 
 def conv(
-    inputs: Any,
-    kernel: Any,
+    inputs: Operand,
+    kernel: Operand,
     strides: int | Sequence[int] = 1,
-    padding: Any = "valid",
+    padding: str | Sequence[Sequence[int]] = "valid",
     data_format: str | None = None,
     dilation_rate: int | Sequence[int] = 1,
 ) -> Value:
@@ -275,17 +275,23 @@ def conv(
     return apply(op, x, w)
 
 
-def _conv_op(w: Value, strides: Any, padding: Any, data_format: str | None, dilation_rate: Any) -> Conv:
+def _conv_op(
+    w: Value,
+    strides: Sizes,
+    padding: str | Sequence[Sequence[int]],
+    data_format: str | None,
+    dilation_rate: Sizes,
+) -> Conv:
     rank = _spatial_rank(w)
     strides, dilations = ints_per_axis("strides", strides, rank), ints_per_axis("dilation_rate", dilation_rate, rank)
     return Conv(strides, _padding(padding), dilations, 1, data_format or "channels_last")
 
 
 def conv_transpose(
-    inputs: Any,
-    kernel: Any,
+    inputs: Operand,
+    kernel: Operand,
     strides: int | Sequence[int] = 1,
-    padding: Any = "valid",
+    padding: str | Sequence[Sequence[int]] = "valid",
     output_padding: int | Sequence[int] | None = None,
     data_format: str | None = None,
     dilation_rate: int | Sequence[int] = 1,
@@ -307,10 +313,10 @@ def conv_transpose(
 
 
 def depthwise_conv(
-    inputs: Any,
-    kernel: Any,
+    inputs: Operand,
+    kernel: Operand,
     strides: int | Sequence[int] = 1,
-    padding: Any = "valid",
+    padding: str | Sequence[Sequence[int]] = "valid",
     data_format: str | None = None,
     dilation_rate: int | Sequence[int] = 1,
 ) -> Value:
@@ -327,11 +333,11 @@ def depthwise_conv(
 
 
 def separable_conv(
-    inputs: Any,
-    depthwise_kernel: Any,
-    pointwise_kernel: Any,
+    inputs: Operand,
+    depthwise_kernel: Operand,
+    pointwise_kernel: Operand,
     strides: int | Sequence[int] = 1,
-    padding: Any = "valid",
+    padding: str | Sequence[Sequence[int]] = "valid",
     data_format: str | None = None,
     dilation_rate: int | Sequence[int] = 1,
 ) -> Value:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from dagir.errors import ArgumentError
 from dagir.ir.dims import Dim, SymbolicDim, max_dim
-from dagir.ir.graph import Constant, Value, apply
+from dagir.ir.graph import Constant, Operand, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType
+from dagir.ir.types import Array, DType, DTypeLike
 from dagir.ops.counts import count_from
 from dagir.ops.elementwise import Identity, cast
 from dagir.ops.logic import equal, greater_equal
@@ -51,7 +51,7 @@ def spend_elements(what: str, *sizes: Any) -> None:
     limits.spend("elements", math.prod(max(int(size), 0) for size in sizes), what)
 
 
-def full(shape: int | Sequence[Any], fill_value: Any, dtype: Any = None) -> Value:
+def full(shape: Dim | Sequence[Dim | None], fill_value: Operand, dtype: DTypeLike | None = None) -> Value:
     """fill_value everywhere, float32 unless dtype says otherwise; sizes may be named, as ops.shape(x) gives them.
 
     >>> show(ops.full((2,), 7))
@@ -72,7 +72,7 @@ def full(shape: int | Sequence[Any], fill_value: Any, dtype: Any = None) -> Valu
     return broadcast_to(Constant(value).value, sizes)
 
 
-def zeros(shape: int | Sequence[Any], dtype: Any = None) -> Value:
+def zeros(shape: Dim | Sequence[Dim | None], dtype: DTypeLike | None = None) -> Value:
     """0 everywhere.
 
     shape: sizes, ints or named ones.
@@ -83,7 +83,7 @@ def zeros(shape: int | Sequence[Any], dtype: Any = None) -> Value:
     return full(shape, 0, dtype)
 
 
-def ones(shape: int | Sequence[Any], dtype: Any = None) -> Value:
+def ones(shape: Dim | Sequence[Dim | None], dtype: DTypeLike | None = None) -> Value:
     """1 everywhere.
 
     shape: sizes, ints or named ones.
@@ -94,7 +94,7 @@ def ones(shape: int | Sequence[Any], dtype: Any = None) -> Value:
     return full(shape, 1, dtype)
 
 
-def full_like(x: Any, fill_value: float, dtype: Any = None) -> Value:
+def full_like(x: Operand, fill_value: float, dtype: DTypeLike | None = None) -> Value:
     """fill_value in the shape of x, and in its dtype unless another is given.
 
     >>> show(ops.full_like([1, 2], 7))
@@ -104,7 +104,7 @@ def full_like(x: Any, fill_value: float, dtype: Any = None) -> Value:
     return full(value.type.shape, fill_value, value.dtype if dtype is None else dtype)
 
 
-def zeros_like(x: Any, dtype: Any = None) -> Value:
+def zeros_like(x: Operand, dtype: DTypeLike | None = None) -> Value:
     """0 in the shape of x.
 
     >>> show(ops.zeros_like([5, 6]))
@@ -113,7 +113,7 @@ def zeros_like(x: Any, dtype: Any = None) -> Value:
     return full_like(x, 0, dtype)
 
 
-def ones_like(x: Any, dtype: Any = None) -> Value:
+def ones_like(x: Operand, dtype: DTypeLike | None = None) -> Value:
     """1 in the shape of x.
 
     >>> show(ops.ones_like([5, 6]))
@@ -122,7 +122,7 @@ def ones_like(x: Any, dtype: Any = None) -> Value:
     return full_like(x, 1, dtype)
 
 
-def empty(shape: int | Sequence[Any], dtype: Any = None) -> Value:
+def empty(shape: Dim | Sequence[Dim | None], dtype: DTypeLike | None = None) -> Value:
     """Values that will not be read; here they are 0.
 
     shape: sizes, ints or named ones.
@@ -133,7 +133,7 @@ def empty(shape: int | Sequence[Any], dtype: Any = None) -> Value:
     return full(shape, 0, dtype)
 
 
-def empty_like(x: Any, dtype: Any = None) -> Value:
+def empty_like(x: Operand, dtype: DTypeLike | None = None) -> Value:
     """Values that will not be read, in the shape of x; here they are 0.
 
     >>> show(ops.empty_like([1, 2]))
@@ -142,7 +142,7 @@ def empty_like(x: Any, dtype: Any = None) -> Value:
     return full_like(x, 0, dtype)
 
 
-def convert_to_tensor(x: Any, dtype: Any = None) -> Value:
+def convert_to_tensor(x: Operand | SymbolicDim, dtype: DTypeLike | None = None) -> Value:
     """x as a value: an array or numbers become a constant; a named size becomes its number at run time.
 
     >>> show(ops.convert_to_tensor([1, 2]))
@@ -159,7 +159,7 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Value:
 array = convert_to_tensor
 
 
-def copy(x: Any) -> Value:
+def copy(x: Operand) -> Value:
     """x itself, as a node of its own: values never change.
 
     >>> show(ops.copy([1, 2]))
@@ -168,7 +168,12 @@ def copy(x: Any) -> Value:
     return apply(Identity(), as_value(x))
 
 
-def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Value:
+def arange(
+    start: float | SymbolicDim,
+    stop: float | SymbolicDim | None = None,
+    step: float | None = None,
+    dtype: DTypeLike | None = None,
+) -> Value:
     """start, start + step ... up to before stop; from 0 to before start where stop is None; int32 for ints.
 
     start and stop may be named sizes, as ops.shape(x) gives them.
@@ -178,11 +183,12 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     """
     if start is None:
         count_from("arange", "start", start)
-    first, last = (0, start) if stop is None else (start, stop)
-    stride = 1 if step is None else step
+    ends: tuple[Any, Any] = (0, start) if stop is None else (start, stop)
+    first, last = ends
+    stride: float = 1 if step is None else step
     if not isinstance(first, SymbolicDim) and not isinstance(last, SymbolicDim):
-        if stride and math.isfinite(length := (last - first) / stride):
-            spend_elements("arange", math.ceil(length))
+        if stride and math.isfinite(steps := (last - first) / stride):
+            spend_elements("arange", math.ceil(steps))
         made = np.arange(first, last, stride)
         default = DType.FLOAT32 if made.dtype.kind == "f" else DType.INT32
         return Constant(made.astype((default if dtype is None else DType.of(dtype)).numpy)).value
@@ -196,19 +202,40 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     return found if dtype is None else cast(found, dtype)
 
 
-def _made(made: Any, dtype: Any) -> Value:
+def _made(made: Array, dtype: DTypeLike | None) -> Value:
     return Constant(np.asarray(made).astype((DType.FLOAT32 if dtype is None else DType.of(dtype)).numpy)).value
 
 
+@overload
+def linspace(
+    start: float,
+    stop: float,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: Literal[False] = False,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+) -> Value: ...
+@overload
+def linspace(
+    start: float,
+    stop: float,
+    num: int = 50,
+    endpoint: bool = True,
+    *,
+    retstep: Literal[True],
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+) -> tuple[Value, float]: ...
 def linspace(
     start: float,
     stop: float,
     num: int = 50,
     endpoint: bool = True,
     retstep: bool = False,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     axis: int = 0,
-) -> Any:
+) -> Value | tuple[Value, float]:
     """num numbers from start to stop in equal steps; with retstep the step too. start and stop are numbers or lists.
 
     endpoint: whether stop is the last number.
@@ -222,7 +249,13 @@ def linspace(
 
 
 def logspace(
-    start: float, stop: float, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None, axis: int = 0
+    start: float,
+    stop: float,
+    num: int = 50,
+    endpoint: bool = True,
+    base: float = 10,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
 ) -> Value:
     """num numbers from base**start to base**stop whose logarithms have equal steps.
 
@@ -236,7 +269,7 @@ def logspace(
 
 
 def geomspace(
-    start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+    start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: DTypeLike | None = None, axis: int = 0
 ) -> Value:
     """num numbers from start to stop, each the same multiple of the one before.
 
@@ -249,7 +282,7 @@ def geomspace(
     return _made(np.geomspace(start, stop, num, endpoint=endpoint, axis=axis), dtype)
 
 
-def eye(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
+def eye(N: Dim, M: Dim | None = None, k: int = 0, dtype: DTypeLike | None = None) -> Value:  # noqa: N803 - Keras's names
     """[N, M] with 1 on the k-th diagonal above the main one, 0 elsewhere; float32. Sizes may be named.
 
     >>> show(ops.eye(2))
@@ -262,7 +295,7 @@ def eye(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  
     return _made(np.eye(N, M, k), dtype)
 
 
-def tri(N: Dim, M: Dim | None = None, k: int = 0, dtype: Any = None) -> Value:  # noqa: N803 - Keras's names
+def tri(N: Dim, M: Dim | None = None, k: int = 0, dtype: DTypeLike | None = None) -> Value:  # noqa: N803 - Keras's names
     """[N, M] with 1 up to the k-th diagonal above the main one, 0 beyond; float32. Sizes may be named.
 
     >>> show(ops.tri(3))

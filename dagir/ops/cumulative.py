@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType, TensorType, normalize_axis
+from dagir.ir.types import DType, DTypeLike, TensorType, normalize_axis
 from dagir.ops.arithmetic import add, multiply, subtract
 from dagir.ops.elementwise import cast
 from dagir.ops.logic import isnan, not_equal, where
@@ -45,7 +44,7 @@ class CumProd(CumSum):
     """x: t[*s] -> t[*s]: each element times all before it along `axis`.  NumPy cumprod."""
 
 
-def _cumulate(cls: type[CumSum], x: Any, axis: int | None, dtype: Any) -> Value:
+def _cumulate(cls: type[CumSum], x: Operand, axis: int | None, dtype: DTypeLike | None) -> Value:
     value = as_value(x)
     if dtype is not None or value.dtype is DType.BOOL:
         value = cast(value, dtype or DType.INT32)
@@ -54,7 +53,7 @@ def _cumulate(cls: type[CumSum], x: Any, axis: int | None, dtype: Any) -> Value:
     return apply(cls(normalize_axis(axis, value.ndim)), value)
 
 
-def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
+def cumsum(x: Operand, axis: int | None = None, dtype: DTypeLike | None = None) -> Value:
     """Running sums along the axis; of x flattened where axis is None. Bools are counted, as int32.
 
     >>> show(ops.cumsum([1, 2, 3]))
@@ -63,7 +62,7 @@ def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
     return _cumulate(CumSum, x, axis, dtype)
 
 
-def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
+def cumprod(x: Operand, axis: int | None = None, dtype: DTypeLike | None = None) -> Value:
     """Running products along the axis; of x flattened where axis is None.
 
     >>> show(ops.cumprod([1, 2, 3]))
@@ -72,7 +71,7 @@ def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
     return _cumulate(CumProd, x, axis, dtype)
 
 
-def nancumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
+def nancumsum(x: Operand, axis: int | None = None, dtype: DTypeLike | None = None) -> Value:
     """Running sums, NaN counted as 0.
 
     >>> show(ops.nancumsum([1.0, np.nan, 3.0]))
@@ -81,7 +80,7 @@ def nancumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
     return cumsum(_without_nan(x, 0.0), axis, dtype)
 
 
-def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
+def nancumprod(x: Operand, axis: int | None = None, dtype: DTypeLike | None = None) -> Value:
     """Running products, NaN counted as 1.
 
     >>> show(ops.nancumprod([2.0, np.nan, 3.0]))
@@ -90,7 +89,7 @@ def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Value:
     return cumprod(_without_nan(x, 1.0), axis, dtype)
 
 
-def _without_nan(x: Any, fill: float) -> Value:
+def _without_nan(x: Operand, fill: float) -> Value:
     value = as_value(x)
     return where(isnan(value), fill, value) if value.dtype.is_float else value
 
@@ -100,7 +99,7 @@ def _neighbours(value: Value, axis: int) -> tuple[Value, Value]:
     return value[(*lead, slice(1, None))], value[(*lead, slice(None, -1))]
 
 
-def diff(a: Any, n: int = 1, axis: int = -1) -> Value:
+def diff(a: Operand, n: int = 1, axis: int = -1) -> Value:
     """Each element minus the one before it along the axis, repeated n times; for bools whether they differ.
 
     a: numbers or bools.
@@ -117,7 +116,7 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Value:
     return value
 
 
-def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Value:
+def trapezoid(y: Operand, x: Operand | None = None, dx: float = 1.0, axis: int = -1) -> Value:
     """The integral along the axis by trapezoids, over points x, or points dx apart.
 
     >>> show(ops.trapezoid([1.0, 2.0, 3.0]))

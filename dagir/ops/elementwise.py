@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from dagir.errors import ArgumentError, DTypeError
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType, TensorType
+from dagir.ir.types import DType, DTypeLike, TensorType
 from dagir.ops.operands import Binary, Unary, binary, require, unary
 from dagir.support import limits
 
@@ -216,7 +215,7 @@ class Clip(Op):
         return (x,)
 
 
-def negative(x: Any) -> Value:
+def negative(x: Operand) -> Value:
     """-x, elementwise.
 
     >>> show(ops.negative([1.0, -2.0]))
@@ -225,7 +224,7 @@ def negative(x: Any) -> Value:
     return unary(Negative(), x)
 
 
-def absolute(x: Any) -> Value:
+def absolute(x: Operand) -> Value:
     """|x|, elementwise.
 
     >>> show(ops.absolute([-2.0, 3.0]))
@@ -234,7 +233,7 @@ def absolute(x: Any) -> Value:
     return unary(Absolute(), x)
 
 
-def sign(x: Any) -> Value:
+def sign(x: Operand) -> Value:
     """-1, 0 or 1, elementwise.
 
     >>> show(ops.sign([-2.0, 0.0, 3.0]))
@@ -243,7 +242,7 @@ def sign(x: Any) -> Value:
     return unary(Sign(), x)
 
 
-def exp(x: Any) -> Value:
+def exp(x: Operand) -> Value:
     """e**x, elementwise.
 
     >>> show(ops.exp([0.0, 1.0]))
@@ -252,7 +251,7 @@ def exp(x: Any) -> Value:
     return unary(Exp(), x)
 
 
-def log(x: Any) -> Value:
+def log(x: Operand) -> Value:
     """Natural logarithm, elementwise.
 
     >>> show(ops.log([1.0, 10.0]))
@@ -261,7 +260,7 @@ def log(x: Any) -> Value:
     return unary(Log(), x)
 
 
-def log1p(x: Any) -> Value:
+def log1p(x: Operand) -> Value:
     """log(1 + x), elementwise.
 
     >>> show(ops.log1p([0.0, 1.0]))
@@ -270,7 +269,7 @@ def log1p(x: Any) -> Value:
     return unary(Log1p(), x)
 
 
-def expm1(x: Any) -> Value:
+def expm1(x: Operand) -> Value:
     """e**x - 1, elementwise.
 
     >>> show(ops.expm1([0.0, 1.0]))
@@ -279,7 +278,7 @@ def expm1(x: Any) -> Value:
     return unary(Expm1(), x)
 
 
-def sqrt(x: Any) -> Value:
+def sqrt(x: Operand) -> Value:
     """Square root, elementwise.
 
     >>> show(ops.sqrt([4.0, 9.0]))
@@ -288,7 +287,7 @@ def sqrt(x: Any) -> Value:
     return unary(Sqrt(), x)
 
 
-def rsqrt(x: Any) -> Value:
+def rsqrt(x: Operand) -> Value:
     """1 / sqrt(x), elementwise.
 
     >>> show(ops.rsqrt([4.0, 16.0]))
@@ -297,7 +296,7 @@ def rsqrt(x: Any) -> Value:
     return unary(Rsqrt(), x)
 
 
-def square(x: Any) -> Value:
+def square(x: Operand) -> Value:
     """x * x, elementwise.
 
     >>> show(ops.square([3.0, -4.0]))
@@ -306,7 +305,7 @@ def square(x: Any) -> Value:
     return unary(Square(), x)
 
 
-def reciprocal(x: Any) -> Value:
+def reciprocal(x: Operand) -> Value:
     """1 / x, elementwise.
 
     >>> show(ops.reciprocal([2.0, 4.0]))
@@ -315,7 +314,7 @@ def reciprocal(x: Any) -> Value:
     return unary(Reciprocal(), x)
 
 
-def erf(x: Any) -> Value:
+def erf(x: Operand) -> Value:
     """The error function, elementwise.
 
     >>> show(ops.erf([-1.0, 0.0, 1.0]))
@@ -324,7 +323,7 @@ def erf(x: Any) -> Value:
     return unary(Erf(), x)
 
 
-def floor(x: Any) -> Value:
+def floor(x: Operand) -> Value:
     """Round down, elementwise.
 
     >>> show(ops.floor([1.2, -1.2]))
@@ -333,7 +332,7 @@ def floor(x: Any) -> Value:
     return unary(Floor(), x)
 
 
-def ceil(x: Any) -> Value:
+def ceil(x: Operand) -> Value:
     """Round up, elementwise.
 
     >>> show(ops.ceil([1.2, -1.2]))
@@ -342,7 +341,7 @@ def ceil(x: Any) -> Value:
     return unary(Ceil(), x)
 
 
-def round(x: Any, decimals: int = 0) -> Value:
+def round(x: Operand, decimals: int = 0) -> Value:
     """x rounded to `decimals` places, halves to even; a negative number counts places before the point.
 
     >>> show(ops.round([1.25, 2.5, 3.5]))
@@ -357,7 +356,7 @@ def round(x: Any, decimals: int = 0) -> Value:
     return binary(Divide(), apply(Round(), binary(Multiply(), value, factor)), factor)
 
 
-def identity(x: Any, dtype: Any = None) -> Value:
+def identity(x: Operand, dtype: DTypeLike | None = None) -> Value:
     """x itself, as a new node; for an int n the [n, n] identity matrix, as keras.ops.identity.
 
     >>> show(ops.identity([1.0, 2.0]))
@@ -369,7 +368,7 @@ def identity(x: Any, dtype: Any = None) -> Value:
     return unary(Identity(), x)
 
 
-def cast(x: Any, dtype: Any) -> Value:
+def cast(x: Operand, dtype: DTypeLike) -> Value:
     """x in another dtype; x itself where it has that dtype already.
 
     >>> show(ops.cast([1.7, -1.7], "int32"))
@@ -379,7 +378,7 @@ def cast(x: Any, dtype: Any) -> Value:
     return value if value.dtype is target else apply(Cast(target), value)
 
 
-def clip(x: Any, x_min: float, x_max: float) -> Value:
+def clip(x: Operand, x_min: float, x_max: float) -> Value:
     """x held within [x_min, x_max].
 
     >>> show(ops.clip([-1.0, 0.5, 9.0], 0.0, 1.0))

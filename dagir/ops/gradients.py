@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from dagir.ir.graph import Value
+from dagir.ir.graph import Operand, Value
 from dagir.ops.operands import Unary, unary
 
 __all__ = [
@@ -19,7 +17,7 @@ class StopGradient(Unary):
     accepts = "any"
 
 
-def stop_gradient(variable: Any) -> Value:
+def stop_gradient(variable: Operand) -> Value:
     """The same value, which training treats as a constant.
 
     variable: a value or a weight.

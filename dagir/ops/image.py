@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, max_dim, min_dim
-from dagir.ir.graph import Value, apply
+from dagir.ir.graph import Operand, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType
 from dagir.ops.arithmetic import multiply
@@ -26,7 +25,7 @@ __all__ = ["crop_images", "extract_patches", "pad_images", "resize", "rgb_to_gra
 
 
 def resize(
-    images: Any,
+    images: Operand,
     size: Sequence[Dim],
     interpolation: str = "bilinear",
     antialias: bool = False,
@@ -118,7 +117,7 @@ def _padded_to_ratio(images: Value, target: Sequence[Dim], axes: tuple[int, int]
 
 
 def pad_images(
-    images: Any,
+    images: Operand,
     top_padding: int | None = None,
     left_padding: int | None = None,
     bottom_padding: int | None = None,
@@ -138,7 +137,7 @@ def pad_images(
     """
     value = as_value(images)
     axes = _spatial_axes(data_format, value.ndim)
-    pads: list[tuple[Any, Any]] = [(0, 0)] * value.ndim
+    pads: list[tuple[Dim, Dim]] = [(0, 0)] * value.ndim
     given = (top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)
     for axis, amounts in zip(axes, given, strict=True):
         pads[axis] = _amounts("pad_images", amounts, value.type.shape[axis], 1)
@@ -146,7 +145,7 @@ def pad_images(
 
 
 def crop_images(
-    images: Any,
+    images: Operand,
     top_cropping: int | None = None,
     left_cropping: int | None = None,
     bottom_cropping: int | None = None,
@@ -188,7 +187,7 @@ def _amounts(name: str, given: tuple[int | None, int | None, int | None], size: 
     return found_before, found_after
 
 
-def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Value:
+def rgb_to_grayscale(images: Operand, data_format: str | None = None) -> Value:
     """0.2989 red + 0.5870 green + 0.1140 blue, in the dtype of the images.  keras.ops.image.rgb_to_grayscale.
 
     >>> ops.image.rgb_to_grayscale(dagir.Input((8, 8, 3)))
@@ -208,7 +207,7 @@ def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Value:
 
 
 def extract_patches(
-    images: Any,
+    images: Operand,
     size: int | Sequence[int],
     strides: int | Sequence[int] | None = None,
     dilation_rate: int | Sequence[int] = 1,

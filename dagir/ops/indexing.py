@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from operator import index as as_int
-from typing import Any
 
 import numpy as np
 
 from dagir.errors import ArgumentError
 from dagir.ir.dims import SymbolicDim
-from dagir.ir.graph import Value, apply
+from dagir.ir.graph import Operand, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ops.shape import Slice, Squeeze, expand_dims, take
 from dagir.ops.sizes import index_named, slice_named
 
 
-def getitem(x: Any, where: Any) -> Value:
+def getitem(x: Operand, where: object) -> Value:
     """Indexing as NumPy's basic indexing: ints, slices with steps, None, Ellipsis; and one integer Value.
 
     Named sizes, as ops.shape(x) gives them, are accepted for ints.
@@ -32,7 +31,7 @@ def getitem(x: Any, where: Any) -> Value:
     return _index_axes(*_without_names(value, parts))
 
 
-def _without_names(value: Value, parts: list[Any]) -> tuple[Value, list[Any]]:
+def _without_names(value: Value, parts: list[object]) -> tuple[Value, list[object]]:
     """The value after the slices with named sizes are applied, and the keys that remain."""
     left = list(parts)
     axis = 0
@@ -45,7 +44,7 @@ def _without_names(value: Value, parts: list[Any]) -> tuple[Value, list[Any]]:
     return value, left
 
 
-def _index_axes(value: Value, parts: list[Any]) -> Value:
+def _index_axes(value: Value, parts: list[object]) -> Value:
     cuts: list[tuple[int, int, int | None, int]] = []
     dropped: list[int] = []
     inserted: list[int] = []
@@ -98,7 +97,7 @@ def _check_gathered(gathered: list[tuple[int, Value]], dropped: list[int]) -> No
         raise ArgumentError("index by one Value, beside slices only", remedy="use ops.take for each axis")
 
 
-def _checked_index(value: Value, axis: int, given: Any) -> int:
+def _checked_index(value: Value, axis: int, given: object) -> int:
     if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, np.integer)):
         raise ArgumentError(f"cannot index by {given!r}", remedy="use ints, slices, None, Ellipsis or ops.take")
     size, place = value.type.shape[axis], int(given)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import TensorType, broadcast, equate
 from dagir.ops.operands import require, same_dtype
@@ -131,7 +130,7 @@ class Embedding(Op):
         return (TensorType(table.dtype, (*ids.shape, table.shape[1])),)
 
 
-def linear(x: Any, w: Any, b: Any = None) -> Value:
+def linear(x: Operand, w: Operand, b: Operand | None = None) -> Value:
     """x @ w + b on the last axis. Shapes: x [*d, i], w [i, o], b [o] -> [*d, o].
 
     >>> show(ops.linear([[1.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]], [10.0, 20.0]))
@@ -140,7 +139,7 @@ def linear(x: Any, w: Any, b: Any = None) -> Value:
     return apply(Linear(), as_value(x), as_value(w), None if b is None else as_value(b))
 
 
-def matmul(x1: Any, x2: Any) -> Value:
+def matmul(x1: Operand, x2: Operand) -> Value:
     """The matrix product, batched over leading axes, as numpy.matmul.
 
     >>> show(ops.matmul([[1.0, 2.0]], [[3.0], [4.0]]))
@@ -149,7 +148,7 @@ def matmul(x1: Any, x2: Any) -> Value:
     return apply(MatMul(), as_value(x1), as_value(x2))
 
 
-def einsum(subscripts: str, *operands: Any) -> Value:
+def einsum(subscripts: str, *operands: Operand) -> Value:
     """Einstein's sum, as numpy.einsum; without "->" the output subscripts are those that occur once, sorted.
 
     operands: the values, one for each of the subscripts between commas.
@@ -165,7 +164,7 @@ def einsum(subscripts: str, *operands: Any) -> Value:
     return apply(Einsum(equation), *[as_value(operand) for operand in operands])
 
 
-def embedding(ids: Any, table: Any) -> Value:
+def embedding(ids: Operand, table: Operand) -> Value:
     """Row `id` of the table for each id. Shapes: ids [*s], table [n, d] -> [*s, d].
 
     >>> show(ops.embedding([2, 0], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))

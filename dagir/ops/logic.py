@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any
 
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType, broadcast
 from dagir.ops.arithmetic import add, multiply, subtract
@@ -124,7 +123,7 @@ class Where(Op):
         return (TensorType(same_dtype(x1, x2), broadcast(condition.shape, x1.shape, x2.shape)),)
 
 
-def logical_not(x: Any) -> Value:
+def logical_not(x: Operand) -> Value:
     """Not x, elementwise.
 
     >>> show(ops.logical_not([True, False]))
@@ -133,7 +132,7 @@ def logical_not(x: Any) -> Value:
     return unary(LogicalNot(), x)
 
 
-def isnan(x: Any) -> Value:
+def isnan(x: Operand) -> Value:
     """Whether each element is NaN.
 
     >>> show(ops.isnan([1.0, np.inf, np.nan]))
@@ -142,7 +141,7 @@ def isnan(x: Any) -> Value:
     return unary(IsNan(), x)
 
 
-def isinf(x: Any) -> Value:
+def isinf(x: Operand) -> Value:
     """Whether each element is infinite; an integer never is.
 
     >>> show(ops.isinf([1.0, -np.inf, np.nan]))
@@ -152,7 +151,7 @@ def isinf(x: Any) -> Value:
     return equal(absolute(value), inf) if value.dtype.is_float else not_equal(value, value)
 
 
-def isposinf(x: Any) -> Value:
+def isposinf(x: Operand) -> Value:
     """Whether each element is infinite and above 0.
 
     >>> show(ops.isposinf([-np.inf, np.inf]))
@@ -162,7 +161,7 @@ def isposinf(x: Any) -> Value:
     return equal(value, inf) if value.dtype.is_float else not_equal(value, value)
 
 
-def isneginf(x: Any) -> Value:
+def isneginf(x: Operand) -> Value:
     """Whether each element is infinite and below 0.
 
     >>> show(ops.isneginf([-np.inf, np.inf]))
@@ -172,7 +171,7 @@ def isneginf(x: Any) -> Value:
     return equal(value, -inf) if value.dtype.is_float else not_equal(value, value)
 
 
-def isfinite(x: Any) -> Value:
+def isfinite(x: Operand) -> Value:
     """Whether each element is neither infinite nor NaN.
 
     >>> show(ops.isfinite([1.0, np.inf, np.nan]))
@@ -182,7 +181,7 @@ def isfinite(x: Any) -> Value:
     return less(absolute(value), inf) if value.dtype.is_float else equal(value, value)
 
 
-def signbit(x: Any) -> Value:
+def signbit(x: Operand) -> Value:
     """Whether each element is below 0 or is -0.0.
 
     >>> show(ops.signbit([-1.0, -0.0, 0.0]))
@@ -194,7 +193,7 @@ def signbit(x: Any) -> Value:
     return logical_or(less(value, 0.0), less(reciprocal(value), 0.0))
 
 
-def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Value:
+def isclose(x1: Operand, x2: Operand, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Value:
     """Whether |x1 - x2| <= atol + rtol * |x2|, x2 being finite, or both are the same infinity; integers as float32.
 
     equal_nan: whether NaN is close to NaN.
@@ -209,12 +208,12 @@ def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan:
     return logical_or(alike, logical_and(isnan(first), isnan(second))) if equal_nan else alike
 
 
-def _as_float(x: Any, other: Any) -> Value:
+def _as_float(x: Operand, other: Operand) -> Value:
     value = as_value(x, like=reference(other))
     return value if value.dtype.is_float else cast(value, DType.FLOAT32)
 
 
-def equal(x1: Any, x2: Any) -> Value:
+def equal(x1: Operand, x2: Operand) -> Value:
     """x1 == x2, elementwise.
 
     >>> show(ops.equal([1, 2], [1, 3]))
@@ -223,7 +222,7 @@ def equal(x1: Any, x2: Any) -> Value:
     return binary(Equal(), x1, x2)
 
 
-def not_equal(x1: Any, x2: Any) -> Value:
+def not_equal(x1: Operand, x2: Operand) -> Value:
     """x1 != x2, elementwise.
 
     >>> show(ops.not_equal([1, 2], [1, 3]))
@@ -232,7 +231,7 @@ def not_equal(x1: Any, x2: Any) -> Value:
     return binary(NotEqual(), x1, x2)
 
 
-def less(x1: Any, x2: Any) -> Value:
+def less(x1: Operand, x2: Operand) -> Value:
     """x1 < x2, elementwise.
 
     >>> show(ops.less([1, 2], 2))
@@ -241,7 +240,7 @@ def less(x1: Any, x2: Any) -> Value:
     return binary(Less(), x1, x2)
 
 
-def less_equal(x1: Any, x2: Any) -> Value:
+def less_equal(x1: Operand, x2: Operand) -> Value:
     """x1 <= x2, elementwise.
 
     >>> show(ops.less_equal([1, 2], 1))
@@ -250,7 +249,7 @@ def less_equal(x1: Any, x2: Any) -> Value:
     return binary(LessEqual(), x1, x2)
 
 
-def greater(x1: Any, x2: Any) -> Value:
+def greater(x1: Operand, x2: Operand) -> Value:
     """x1 > x2, elementwise.
 
     >>> show(ops.greater([1, 2], 1))
@@ -259,7 +258,7 @@ def greater(x1: Any, x2: Any) -> Value:
     return binary(Greater(), x1, x2)
 
 
-def greater_equal(x1: Any, x2: Any) -> Value:
+def greater_equal(x1: Operand, x2: Operand) -> Value:
     """x1 >= x2, elementwise.
 
     >>> show(ops.greater_equal([1, 2], 2))
@@ -268,7 +267,7 @@ def greater_equal(x1: Any, x2: Any) -> Value:
     return binary(GreaterEqual(), x1, x2)
 
 
-def logical_and(x1: Any, x2: Any) -> Value:
+def logical_and(x1: Operand, x2: Operand) -> Value:
     """x1 and x2, elementwise.
 
     >>> show(ops.logical_and([True, True], [True, False]))
@@ -277,7 +276,7 @@ def logical_and(x1: Any, x2: Any) -> Value:
     return binary(LogicalAnd(), x1, x2)
 
 
-def logical_or(x1: Any, x2: Any) -> Value:
+def logical_or(x1: Operand, x2: Operand) -> Value:
     """x1 or x2, elementwise.
 
     >>> show(ops.logical_or([True, False], [False, False]))
@@ -286,7 +285,7 @@ def logical_or(x1: Any, x2: Any) -> Value:
     return binary(LogicalOr(), x1, x2)
 
 
-def logical_xor(x1: Any, x2: Any) -> Value:
+def logical_xor(x1: Operand, x2: Operand) -> Value:
     """Exactly one of x1, x2, elementwise.
 
     >>> show(ops.logical_xor([True, True], [True, False]))
@@ -295,7 +294,7 @@ def logical_xor(x1: Any, x2: Any) -> Value:
     return binary(LogicalXor(), x1, x2)
 
 
-def where(condition: Any, x1: Any, x2: Any) -> Value:
+def where(condition: Operand, x1: Operand, x2: Operand) -> Value:
     """x1 where the condition holds, else x2, broadcast.
 
     >>> show(ops.where([True, False], [1.0, 2.0], 0.0))

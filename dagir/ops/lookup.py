@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError, DTypeError
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType
 
@@ -39,14 +39,14 @@ class Lookup(Op):
         return (x.with_dtype(values),)
 
 
-def _dtype(name: str, entries: tuple[Any, ...]) -> DType:
+def _dtype(name: str, entries: tuple[object, ...]) -> DType:
     kinds = {DType.STRING if isinstance(each, str) else DType.INT64 if type(each) is int else None for each in entries}
     if len(kinds) != 1 or None in kinds:
         raise ArgumentError(f"the {name} of a table are ints or strings, at least one, got {list(entries)[:5]}")
     return next(kind for kind in kinds if kind is not None)
 
 
-def lookup(x: Any, keys: Entries, values: Entries, default: int | str) -> Value:
+def lookup(x: Operand, keys: Sequence[int | str], values: Sequence[int | str], default: int | str) -> Value:
     """The value of each key in x; the default for elements that are not keys.
 
     keys, values: ints or strings, as many of both. Raises DTypeError where x has not the dtype of the keys.

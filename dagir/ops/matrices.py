@@ -9,7 +9,7 @@ from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import TensorType, normalize_axis
 from dagir.ops.arithmetic import add, multiply, subtract
@@ -58,7 +58,7 @@ class Triu(Tril):
     """x: t[*s, m, n] -> t[*s, m, n]: 0 where column - row < k.  NumPy triu; ONNX Trilu-14."""
 
 
-def tril(x: Any, k: int = 0) -> Value:
+def tril(x: Operand, k: int = 0) -> Value:
     """The lower triangle of the last two axes, up to the k-th diagonal above the main one; 0 elsewhere.
 
     >>> show(ops.tril([[1, 2], [3, 4]]))
@@ -67,7 +67,7 @@ def tril(x: Any, k: int = 0) -> Value:
     return apply(Tril(int(k)), as_value(x))
 
 
-def triu(x: Any, k: int = 0) -> Value:
+def triu(x: Operand, k: int = 0) -> Value:
     """The upper triangle of the last two axes, from the k-th diagonal above the main one on; 0 elsewhere.
 
     >>> show(ops.triu([[1, 2], [3, 4]]))
@@ -76,12 +76,12 @@ def triu(x: Any, k: int = 0) -> Value:
     return apply(Triu(int(k)), as_value(x))
 
 
-def _pair(x1: Any, x2: Any) -> tuple[Value, Value]:
+def _pair(x1: Operand, x2: Operand) -> tuple[Value, Value]:
     first = as_value(x1, like=reference(x2))
     return first, as_value(x2, like=first)
 
 
-def dot(x1: Any, x2: Any) -> Value:
+def dot(x1: Operand, x2: Operand) -> Value:
     """The sum of products over the last axis of x1 and the second to last of x2 (a vector's only one), as numpy.dot.
 
     >>> show(ops.dot([1.0, 2.0], [3.0, 4.0]))
@@ -95,7 +95,7 @@ def dot(x1: Any, x2: Any) -> Value:
     return matmul(first, second)
 
 
-def inner(x1: Any, x2: Any) -> Value:
+def inner(x1: Operand, x2: Operand) -> Value:
     """The sum of products over the last axes.
 
     >>> show(ops.inner([1.0, 2.0], [3.0, 4.0]))
@@ -107,7 +107,7 @@ def inner(x1: Any, x2: Any) -> Value:
     return tensordot(first, second, ([-1], [-1]))
 
 
-def outer(x1: Any, x2: Any) -> Value:
+def outer(x1: Operand, x2: Operand) -> Value:
     """Every element of x1 times every element of x2, both flattened: [m, n].
 
     >>> show(ops.outer([1.0, 2.0], [3.0, 4.0]))
@@ -117,7 +117,7 @@ def outer(x1: Any, x2: Any) -> Value:
     return multiply(reshape(first, (-1, 1)), reshape(second, (1, -1)))
 
 
-def vdot(x1: Any, x2: Any) -> Value:
+def vdot(x1: Operand, x2: Operand) -> Value:
     """The sum of products of all elements.
 
     >>> show(ops.vdot([[1.0, 2.0]], [[3.0, 4.0]]))
@@ -127,7 +127,7 @@ def vdot(x1: Any, x2: Any) -> Value:
     return matmul(ravel(first), ravel(second))
 
 
-def tensordot(x1: Any, x2: Any, axes: int | Sequence[Any] = 2) -> Value:
+def tensordot(x1: Operand, x2: Operand, axes: int | Sequence[int | Sequence[int]] = 2) -> Value:
     """The sum of products over axes. axes: how many, the last of x1 with the first of x2; or two lists of them.
 
     >>> show(ops.tensordot([[1.0, 2.0]], [[3.0], [4.0]], axes=1))
@@ -150,7 +150,7 @@ def tensordot(x1: Any, x2: Any, axes: int | Sequence[Any] = 2) -> Value:
     return einsum(f"{''.join(heads)},{''.join(tails)}->{''.join(kept)}", first, second)
 
 
-def kron(x1: Any, x2: Any) -> Value:
+def kron(x1: Operand, x2: Operand) -> Value:
     """Kronecker's product: x2 scaled by each element of x1, side by side.
 
     >>> show(ops.kron([1.0, 10.0], [1.0, 2.0]))
@@ -166,7 +166,9 @@ def kron(x1: Any, x2: Any) -> Value:
     return reshape(multiply(first, second), sizes)
 
 
-def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Value:
+def cross(
+    x1: Operand, x2: Operand, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Value:
     """The cross product of vectors with 3 components along the axes. With 2 components, the one component that is not
     0.
 
@@ -202,7 +204,7 @@ def _difference(first: Value | None, second: Value | None) -> Value:
     return first if second is None else subtract(first, second)
 
 
-def diagflat(x: Any, k: int = 0) -> Value:
+def diagflat(x: Operand, k: int = 0) -> Value:
     """A square matrix with the elements of x, flattened, on its k-th diagonal; 0 elsewhere.
 
     >>> show(ops.diagflat([1, 2]))
@@ -216,7 +218,7 @@ def diagflat(x: Any, k: int = 0) -> Value:
     return where(on_diagonal, along, False if value.dtype == "bool" else 0)
 
 
-def diag(x: Any, k: int = 0) -> Value:
+def diag(x: Operand, k: int = 0) -> Value:
     """A matrix with the vector x on its k-th diagonal; of a matrix, its k-th diagonal.
 
     >>> show(ops.diag([1, 2]))
@@ -228,7 +230,7 @@ def diag(x: Any, k: int = 0) -> Value:
     return diagflat(value, k) if value.ndim == 1 else diagonal(value, k)
 
 
-def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
+def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     """The elements with index on axis2 - index on axis1 == offset, on a new last axis. Both sizes must be known.
 
     >>> show(ops.diagonal([[1, 2], [3, 4]]))
@@ -245,7 +247,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     return reshape(value, flat)[(..., slice(start, min(stop, rows * columns) if count else start, columns + 1))]
 
 
-def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
+def trace(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     """The sum of a diagonal.
 
     offset: which diagonal, above the main one. axis1, axis2: the axes of the matrix.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import Shape, TensorType, equate, normalize_axes, normalize_axis
 from dagir.ops.operands import require, same_dtype
@@ -172,7 +171,13 @@ def _check_vector(x: TensorType, axis: int, vector: TensorType, place: int, name
 
 
 def batch_normalization(
-    x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 0.001
+    x: Operand,
+    mean: Operand,
+    variance: Operand,
+    axis: int,
+    offset: Operand | None = None,
+    scale: Operand | None = None,
+    epsilon: float = 0.001,
 ) -> Value:
     """(x - mean) / sqrt(variance + epsilon) * scale + offset along an axis; vectors have that axis's size.
 
@@ -185,7 +190,11 @@ def batch_normalization(
 
 
 def layer_normalization(
-    x: Any, gamma: Any = None, beta: Any = None, axis: int | Sequence[int] = -1, epsilon: float = 0.001
+    x: Operand,
+    gamma: Operand | None = None,
+    beta: Operand | None = None,
+    axis: int | Sequence[int] = -1,
+    epsilon: float = 0.001,
 ) -> Value:
     """x with mean 0 and variance 1 over the axes, times gamma, plus beta.
 
@@ -200,7 +209,12 @@ def layer_normalization(
 
 
 def group_normalization(
-    x: Any, groups: int, gamma: Any = None, beta: Any = None, axis: int = -1, epsilon: float = 0.001
+    x: Operand,
+    groups: int,
+    gamma: Operand | None = None,
+    beta: Operand | None = None,
+    axis: int = -1,
+    epsilon: float = 0.001,
 ) -> Value:
     """x with mean 0 and variance 1 in each of `groups` parts of an axis, times gamma, plus beta.
 
@@ -214,7 +228,9 @@ def group_normalization(
     return apply(GroupNorm(int(groups), normalize_axis(axis, value.ndim), float(epsilon)), value, *vectors)
 
 
-def rms_normalization(x: Any, scale: Any = None, axis: int | Sequence[int] = -1, epsilon: float = 1e-7) -> Value:
+def rms_normalization(
+    x: Operand, scale: Operand | None = None, axis: int | Sequence[int] = -1, epsilon: float = 1e-7
+) -> Value:
     """x over its root mean square along the axes, times scale.
 
     epsilon: is added to the mean square.

@@ -9,9 +9,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from dagir.ir.graph import Value
+from dagir.ir.graph import Operand, Value
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType
+from dagir.ir.types import DType, DTypeLike
 from dagir.ops.arithmetic import add, divide, maximum, minimum, mod, multiply, power, subtract
 from dagir.ops.elementwise import absolute, cast, clip, exp, floor, log, log1p, negative, sign
 from dagir.ops.logic import equal, greater, isfinite, isnan, less, not_equal, where
@@ -42,13 +42,13 @@ __all__ = [
 ]
 
 
-def _pair(x1: Any, x2: Any) -> tuple[Value, Value]:
+def _pair(x1: Operand, x2: Operand) -> tuple[Value, Value]:
     """Both as values; a number takes the dtype of the other."""
     first = as_value(x1, like=reference(x2))
     return first, as_value(x2, like=first)
 
 
-def fabs(x: Any) -> Value:
+def fabs(x: Operand) -> Value:
     """|x|, for floats.
 
     >>> show(ops.fabs([-2.0]))
@@ -59,7 +59,7 @@ def fabs(x: Any) -> Value:
     return absolute(value)
 
 
-def exp2(x: Any) -> Value:
+def exp2(x: Operand) -> Value:
     """2**x, for floats.
 
     >>> show(ops.exp2([3.0, -1.0]))
@@ -70,7 +70,7 @@ def exp2(x: Any) -> Value:
     return power(2.0, value)
 
 
-def log2(x: Any) -> Value:
+def log2(x: Operand) -> Value:
     """The logarithm to base 2.
 
     >>> show(ops.log2([8.0]))
@@ -79,7 +79,7 @@ def log2(x: Any) -> Value:
     return divide(log(x), natural_log(2))
 
 
-def log10(x: Any) -> Value:
+def log10(x: Operand) -> Value:
     """The logarithm to base 10.
 
     >>> show(ops.log10([1000.0]))
@@ -88,7 +88,7 @@ def log10(x: Any) -> Value:
     return divide(log(x), natural_log(10))
 
 
-def cbrt(x: Any) -> Value:
+def cbrt(x: Operand) -> Value:
     """The cube root, of negative numbers too.
 
     >>> show(ops.cbrt([8.0, -27.0]))
@@ -98,7 +98,7 @@ def cbrt(x: Any) -> Value:
     return multiply(sign(value), power(absolute(value), 1 / 3))
 
 
-def logaddexp(x1: Any, x2: Any) -> Value:
+def logaddexp(x1: Operand, x2: Operand) -> Value:
     """log(e**x1 + e**x2), without overflow; broadcast.
 
     >>> show(ops.logaddexp([0.0], [0.0]))
@@ -111,7 +111,7 @@ def logaddexp(x1: Any, x2: Any) -> Value:
     return where(isfinite(distance), smooth, where(equal(first, second), first, larger))
 
 
-def logaddexp2(x1: Any, x2: Any) -> Value:
+def logaddexp2(x1: Operand, x2: Operand) -> Value:
     """log2(2**x1 + 2**x2), without overflow; broadcast.
 
     >>> show(ops.logaddexp2([3.0], [3.0]))
@@ -121,7 +121,7 @@ def logaddexp2(x1: Any, x2: Any) -> Value:
     return divide(logaddexp(multiply(x1, scale), multiply(x2, scale)), scale)
 
 
-def trunc(x: Any) -> Value:
+def trunc(x: Operand) -> Value:
     """x rounded towards 0; an integer stays as it is.
 
     >>> show(ops.trunc([1.7, -1.7]))
@@ -131,7 +131,7 @@ def trunc(x: Any) -> Value:
     return value if value.dtype.is_integer else multiply(sign(value), floor(absolute(value)))
 
 
-def fmod(x1: Any, x2: Any) -> Value:
+def fmod(x1: Operand, x2: Operand) -> Value:
     """The remainder, with the sign of x1, as C has it.
 
     >>> show(ops.fmod([7.0, -7.0], 3.0))
@@ -141,7 +141,7 @@ def fmod(x1: Any, x2: Any) -> Value:
     return multiply(sign(first), mod(absolute(first), absolute(second)))
 
 
-def fmax(x1: Any, x2: Any) -> Value:
+def fmax(x1: Operand, x2: Operand) -> Value:
     """The larger; where one is NaN, the other.
 
     >>> show(ops.fmax([1.0, np.nan], [2.0, 3.0]))
@@ -151,7 +151,7 @@ def fmax(x1: Any, x2: Any) -> Value:
     return where(isnan(first), second, where(isnan(second), first, maximum(first, second)))
 
 
-def fmin(x1: Any, x2: Any) -> Value:
+def fmin(x1: Operand, x2: Operand) -> Value:
     """The smaller; where one is NaN, the other.
 
     >>> show(ops.fmin([1.0, np.nan], [2.0, 3.0]))
@@ -161,7 +161,7 @@ def fmin(x1: Any, x2: Any) -> Value:
     return where(isnan(first), second, where(isnan(second), first, minimum(first, second)))
 
 
-def divide_no_nan(x1: Any, x2: Any) -> Value:
+def divide_no_nan(x1: Operand, x2: Operand) -> Value:
     """x1 / x2, and 0 where x2 is 0.
 
     >>> show(ops.divide_no_nan([1.0, 1.0], [2.0, 0.0]))
@@ -172,7 +172,7 @@ def divide_no_nan(x1: Any, x2: Any) -> Value:
     return where(is_zero, 0.0, divide(first, where(is_zero, 1.0, second)))
 
 
-def heaviside(x1: Any, x2: Any) -> Value:
+def heaviside(x1: Operand, x2: Operand) -> Value:
     """0 where x1 < 0, x2 where x1 is 0, 1 where x1 > 0; NaN stays.
 
     >>> show(ops.heaviside([-1.0, 0.0, 1.0], 0.5))
@@ -184,7 +184,7 @@ def heaviside(x1: Any, x2: Any) -> Value:
     return where(equal(first, 0.0), second, step)
 
 
-def ldexp(x1: Any, x2: Any) -> Value:
+def ldexp(x1: Operand, x2: Operand) -> Value:
     """x1 * 2**x2, x2 being integers.
 
     >>> show(ops.ldexp([1.0, 3.0], [4, -1]))
@@ -195,7 +195,7 @@ def ldexp(x1: Any, x2: Any) -> Value:
     return multiply(first, power(2.0, cast(second, first.dtype)))
 
 
-def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Value:
+def nan_to_num(x: Operand, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Value:
     """NaN and the infinities replaced; by default the infinities become the dtype's largest and smallest number.
 
     nan, posinf, neginf: what takes their place.
@@ -212,7 +212,7 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
     return where(not_equal(value, value), nan, value)
 
 
-def saturate_cast(x: Any, dtype: Any) -> Value:
+def saturate_cast(x: Operand, dtype: DTypeLike) -> Value:
     """x limited to the range of another dtype, and cast to it.
 
     >>> show(ops.saturate_cast([300.0, -5.0], "uint8"))

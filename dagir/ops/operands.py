@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dagir.errors import DTypeError
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType, broadcast
 from dagir.ops.partial import refuse_constant
@@ -61,12 +61,12 @@ class Binary(Op):
         return (TensorType(self.result or dtype, broadcast(x1.shape, x2.shape)),)
 
 
-def unary(op: Op, x: Any) -> Value:
+def unary(op: Op, x: Operand) -> Value:
     """Apply an op of one operand."""
     return apply(op, as_value(x))
 
 
-def binary(op: Op, x1: Any, x2: Any) -> Value:
+def binary(op: Op, x1: Operand, x2: Operand) -> Value:
     """Apply an op of two operands; a Python number takes the dtype of the other."""
     if not isinstance(x1, Value):
         x1 = as_value(x1, like=None if isinstance(x1, Value) else reference(x2))
@@ -76,7 +76,7 @@ def binary(op: Op, x1: Any, x2: Any) -> Value:
     return apply(op, x1, x2)
 
 
-def reference(operand: Any) -> Value | None:
+def reference(operand: object) -> Value | None:
     """The operand as a value, whose dtype a plain number takes; None if the operand is a number itself."""
     try:
         return as_value(operand) if not isinstance(operand, (bool, int, float)) else None

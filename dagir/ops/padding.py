@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.dims import SymbolicDim
-from dagir.ir.graph import Constant, Op, Types, Value, apply
+from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.graph import Constant, Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import TensorType
 from dagir.ops.counts import count_from
@@ -59,7 +59,9 @@ class Pad(Op):
                 )
 
 
-def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Value:
+def pad(
+    x: Operand, pad_width: Dim | Sequence[Sequence[Dim]], mode: str = "constant", constant_values: float | None = None
+) -> Value:
     """x padded on each side of each axis, as numpy.pad. In constant mode a width may be a named size.
 
     pad_width: (before, after) for each axis, or one for all. mode: "constant", "reflect", "symmetric" or "edge".

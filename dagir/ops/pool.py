@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import TensorType
+from dagir.ir.types import Sizes, TensorType
 from dagir.ops.operands import require
 from dagir.support.integers import ints_per_axis
 
@@ -125,7 +124,9 @@ def _check_fields(op: _Pool) -> None:
         raise ArgumentError(f"data_format is 'channels_last' or 'channels_first', got {op.data_format!r}")
 
 
-def _pool(cls: type[_Pool], inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: str | None) -> Value:
+def _pool(
+    cls: type[_Pool], inputs: Operand, pool_size: Sizes, strides: Sizes | None, padding: str, data_format: str | None
+) -> Value:
     value = as_value(inputs)
     rank = value.ndim - 2
     window = ints_per_axis("pool_size", pool_size, rank)
@@ -134,7 +135,11 @@ def _pool(cls: type[_Pool], inputs: Any, pool_size: Any, strides: Any, padding: 
 
 
 def max_pool(
-    inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
+    inputs: Operand,
+    pool_size: Sizes,
+    strides: Sizes | None = None,
+    padding: str = "valid",
+    data_format: str | None = None,
 ) -> Value:
     """The largest of each window. strides: pool_size by default. Shapes: [n, *d, c] -> [n, *e, c].
 
@@ -145,7 +150,11 @@ def max_pool(
 
 
 def average_pool(
-    inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
+    inputs: Operand,
+    pool_size: Sizes,
+    strides: Sizes | None = None,
+    padding: str = "valid",
+    data_format: str | None = None,
 ) -> Value:
     """The mean of each window, padding not counted. strides: pool_size by default. [n, *d, c] -> [n, *e, c].
 
@@ -205,12 +214,12 @@ class AdaptiveAveragePool(_AdaptivePool):
     """x: f[n, *d, c] -> f[n, *output_size, c], the mean of each window.  keras.ops.adaptive_average_pool."""
 
 
-def _adaptive_pool(cls: type[_AdaptivePool], inputs: Any, output_size: Any, data_format: str | None) -> Value:
+def _adaptive_pool(cls: type[_AdaptivePool], inputs: Operand, output_size: Sizes, data_format: str | None) -> Value:
     value = as_value(inputs)
     return apply(cls(ints_per_axis("output_size", output_size, value.ndim - 2), data_format or "channels_last"), value)
 
 
-def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Value:
+def adaptive_max_pool(inputs: Operand, output_size: Sizes, data_format: str | None = None) -> Value:
     """The largest of each of `output_size` windows. Shapes: [n, *d, c] -> [n, *output_size, c].
 
     >>> show(ops.adaptive_max_pool([[[1.0], [3.0], [5.0], [7.0]]], 2))
@@ -219,7 +228,7 @@ def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = N
     return _adaptive_pool(AdaptiveMaxPool, inputs, output_size, data_format)
 
 
-def adaptive_average_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Value:
+def adaptive_average_pool(inputs: Operand, output_size: Sizes, data_format: str | None = None) -> Value:
     """The mean of each of `output_size` windows. Shapes: [n, *d, c] -> [n, *output_size, c].
 
     >>> show(ops.adaptive_average_pool([[[1.0], [3.0], [5.0], [7.0]]], 2))

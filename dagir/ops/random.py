@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import TensorType
 from dagir.ops.operands import require
@@ -83,7 +82,9 @@ class GaussianNoise(_Noise):
             raise ArgumentError(f"stddev is a number of at least 0, got {self.stddev!r}")
 
 
-def dropout(x: Any, rate: float, noise_shape: tuple[int | None, ...] | None = None, seed: int | None = None) -> Value:
+def dropout(
+    x: Operand, rate: float, noise_shape: tuple[int | None, ...] | None = None, seed: int | None = None
+) -> Value:
     """x at inference; training sets a share `rate` of the elements to 0. keras.random.dropout.
 
     noise_shape: what is dropped together has size 1 there.

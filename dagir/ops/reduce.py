@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType, Shape, TensorType, normalize_axes, normalize_axis
+from dagir.ir.types import DType, DTypeLike, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.arithmetic import maximum, minimum
 from dagir.ops.elementwise import cast, sqrt
 from dagir.ops.operands import require
@@ -127,12 +127,12 @@ class ArgMin(ArgMax):
     """x: t[*s] -> int32[*s without `axis`]: the place of the first smallest.  keras.ops.argmin; ONNX ArgMin-13."""
 
 
-def _reduce(cls: type[Reduce], x: Any, axis: Axes, keepdims: bool) -> Value:
+def _reduce(cls: type[Reduce], x: Operand, axis: Axes, keepdims: bool) -> Value:
     value = as_value(x)
     return apply(cls(normalize_axes(axis, value.ndim), bool(keepdims)), value)
 
 
-def _as_float(x: Any) -> Value:
+def _as_float(x: Operand) -> Value:
     value = as_value(x)
     return value if value.dtype.is_float else cast(value, DType.FLOAT32)
 
@@ -143,12 +143,12 @@ _WIDER = {
 }
 
 
-def _widened(x: Any) -> Value:
+def _widened(x: Operand) -> Value:
     value = as_value(x)
     return cast(value, _WIDER.get(value.dtype, value.dtype))
 
 
-def sum(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def sum(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The sum along the axes, all of them by default; bools and integers below 32 bits as 32 bits, as Keras has it.
 
     >>> show(ops.sum([[1.0, 3.0], [5.0, 7.0]], axis=-1))
@@ -157,7 +157,7 @@ def sum(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return _reduce(ReduceSum, _widened(x), axis, keepdims)
 
 
-def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def mean(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The mean along the axes; integers become float32 first.
 
     >>> show(ops.mean([[1.0, 3.0], [5.0, 7.0]], axis=-1))
@@ -166,7 +166,7 @@ def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return _reduce(ReduceMean, _as_float(x), axis, keepdims)
 
 
-def max(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Value:
+def max(x: Operand, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Value:
     """The largest along the axes, and of `initial` where it is given.
 
     >>> show(ops.max([[1, 5], [7, 2]], axis=0))
@@ -176,7 +176,7 @@ def max(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None
     return found if initial is None else maximum(found, initial)
 
 
-def min(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Value:
+def min(x: Operand, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Value:
     """The smallest along the axes, and of `initial` where it is given.
 
     >>> show(ops.min([[1, 5], [7, 2]], axis=0))
@@ -186,7 +186,7 @@ def min(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None
     return found if initial is None else minimum(found, initial)
 
 
-def prod(x: Any, axis: Axes = None, keepdims: bool = False, dtype: Any = None) -> Value:
+def prod(x: Operand, axis: Axes = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Value:
     """The product along the axes; bools and integers below 32 bits as 32 bits, as Keras has it.
 
     >>> show(ops.prod([2, 3, 4]))
@@ -195,7 +195,7 @@ def prod(x: Any, axis: Axes = None, keepdims: bool = False, dtype: Any = None) -
     return _reduce(ReduceProd, _widened(x) if dtype is None else cast(x, dtype), axis, keepdims)
 
 
-def any(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def any(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """Whether any element along the axes is true; a number is true where it is not 0.
 
     >>> show(ops.any([[True, False], [False, False]], axis=1))
@@ -204,7 +204,7 @@ def any(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return _reduce(ReduceAny, cast(x, DType.BOOL), axis, keepdims)
 
 
-def all(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def all(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """Whether all elements along the axes are true; a number is true where it is not 0.
 
     >>> show(ops.all([[True, True], [True, False]], axis=1))
@@ -213,7 +213,7 @@ def all(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return _reduce(ReduceAll, cast(x, DType.BOOL), axis, keepdims)
 
 
-def var(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def var(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The population variance along the axes; integers become float32 first.
 
     >>> show(ops.var([1.0, 3.0]))
@@ -222,7 +222,7 @@ def var(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return _reduce(Variance, _as_float(x), axis, keepdims)
 
 
-def std(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def std(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The population standard deviation along the axes.
 
     >>> show(ops.std([1.0, 3.0]))
@@ -231,7 +231,7 @@ def std(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return sqrt(var(x, axis, keepdims))
 
 
-def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def logsumexp(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """log(sum(e**x)) along the axes, without overflow.
 
     >>> show(ops.logsumexp([[0.0, 0.0]], axis=-1))
@@ -240,7 +240,7 @@ def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return _reduce(ReduceLogSumExp, x, axis, keepdims)
 
 
-def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
+def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Value:
     """The place of the first largest along the axis, int32; in x flattened where axis is None.
 
     >>> show(ops.argmax([3, 9, 9]))
@@ -249,7 +249,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
     return _arg(ArgMax, x, axis, keepdims)
 
 
-def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
+def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Value:
     """The place of the first smallest along the axis, int32; in x flattened where axis is None.
 
     >>> show(ops.argmin([3, 1, 1]))
@@ -258,7 +258,7 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
     return _arg(ArgMin, x, axis, keepdims)
 
 
-def _arg(cls: type[ArgMax], x: Any, axis: int | None, keepdims: bool) -> Value:
+def _arg(cls: type[ArgMax], x: Operand, axis: int | None, keepdims: bool) -> Value:
     value = as_value(x)
     if axis is not None:
         return apply(cls(normalize_axis(axis, value.ndim), bool(keepdims)), value)

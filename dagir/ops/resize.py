@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import Shape, TensorType
 from dagir.ops.interpolation import RADII
@@ -66,7 +65,7 @@ class UpSample(Op):
 
 
 def upsample(
-    inputs: Any, factors: int | Sequence[int], interpolation: str = "nearest", data_format: str | None = None
+    inputs: Operand, factors: int | Sequence[int], interpolation: str = "nearest", data_format: str | None = None
 ) -> Value:
     """Each spatial axis enlarged by an integer factor. Shapes: [n, *d, c] -> [n, *(d * factors), c].
 
@@ -144,7 +143,7 @@ class Window(Op):
         return (x.with_shape(tuple(shape)),)
 
 
-def window(x: Any, axes: Sequence[int], starts: Sequence[Dim], sizes: Sequence[Dim]) -> Value:
+def window(x: Operand, axes: Sequence[int], starts: Sequence[Dim], sizes: Sequence[Dim]) -> Value:
     """The part of x that begins at `starts` and has `sizes` on `axes`; named sizes as ops.shape(x) gives them.
 
     >>> show(ops.window([[1, 2, 3], [4, 5, 6]], axes=(1,), starts=(1,), sizes=(2,)))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, TypedDict, Unpack
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Op, Types, Value, apply_node
+from dagir.ir.graph import Op, Operand, Types, Value, apply_node
 from dagir.ir.operands import as_value
 from dagir.ir.types import Shape, TensorType, equate
 from dagir.ops import activation as act
@@ -193,13 +193,40 @@ class SimpleRNN(_Recurrence):
     operands = ("x", "w", "r", "b", "h0", "mask")
 
 
-def _run(op: _Recurrence, *operands: Any) -> tuple[Value, ...]:
+class RecurrenceOptions(TypedDict, total=False):
+    """The fields that all recurrences have."""
+
+    activation: str
+    go_backwards: bool
+    zero_output_for_mask: bool
+
+
+class GatedOptions(RecurrenceOptions, total=False):
+    """Those of LSTM."""
+
+    recurrent_activation: str
+
+
+class ResetOptions(GatedOptions, total=False):
+    """Those of GRU."""
+
+    reset_after: bool
+
+
+def _run(op: _Recurrence, *operands: Operand | None) -> tuple[Value, ...]:
     values = tuple([None if operand is None else as_value(operand) for operand in operands])
     return apply_node(op, values).outputs
 
 
 def lstm(
-    x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, c0: Any = None, mask: Any = None, **fields: Any
+    x: Operand,
+    w: Operand,
+    r: Operand,
+    b: Operand | None = None,
+    h0: Operand | None = None,
+    c0: Operand | None = None,
+    mask: Operand | None = None,
+    **fields: Unpack[GatedOptions],
 ) -> tuple[Value, ...]:
     """(y, h, c) of an LSTM over axis 1; fields: those of the op LSTM. Shapes: x [n, t, i], w [i, 4u], r [u, 4u].
 
@@ -212,7 +239,15 @@ def lstm(
     return _run(LSTM(**fields), x, w, r, b, h0, c0, mask)
 
 
-def gru(x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, mask: Any = None, **fields: Any) -> tuple[Value, ...]:
+def gru(
+    x: Operand,
+    w: Operand,
+    r: Operand,
+    b: Operand | None = None,
+    h0: Operand | None = None,
+    mask: Operand | None = None,
+    **fields: Unpack[ResetOptions],
+) -> tuple[Value, ...]:
     """(y, h) of a GRU over axis 1; fields: those of the op GRU. Shapes: x [n, t, i], w [i, 3u], r [u, 3u].
 
     b: bias [2, 3u], or [3u] with reset_after=False. h0: the first state [n, u]. mask: bool [n, t].
@@ -225,7 +260,13 @@ def gru(x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, mask: Any = None,
 
 
 def simple_rnn(
-    x: Any, w: Any, r: Any, b: Any = None, h0: Any = None, mask: Any = None, **fields: Any
+    x: Operand,
+    w: Operand,
+    r: Operand,
+    b: Operand | None = None,
+    h0: Operand | None = None,
+    mask: Operand | None = None,
+    **fields: Unpack[RecurrenceOptions],
 ) -> tuple[Value, ...]:
     """(y, h) of activation(x @ w + h @ r + b) over axis 1. Shapes: x [n, t, i], w [i, u], r [u, u].
 

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from dagir.errors import DTypeError, ShapeError
-from dagir.ir.dims import substitute
+from dagir.ir.dims import Dim, substitute
 from dagir.ir.graph import Constant, Graph, Op, Types, Value, apply_node
 from dagir.ir.operands import as_value
 from dagir.ir.traversal import makers, reached
@@ -72,7 +72,7 @@ class Scan(Op):
         ys = [y.with_shape((batch, time, *y.shape[1:])) for y in results[: self.outputs]]
         return (*ys, *xs[:first])
 
-    def _steps(self, sequences: Sequence[TensorType]) -> tuple[Any, Any]:
+    def _steps(self, sequences: Sequence[TensorType]) -> tuple[Dim, Dim]:
         for place, x in enumerate(sequences, start=self.states):
             if x.rank < 2:
                 raise ShapeError(f"a sequence needs a batch and a time axis, got {x}", marks={place: []})

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from math import inf
 from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType, TensorType, broadcast, equate, normalize_axis
+from dagir.ir.types import DType, DTypeLike, TensorType, broadcast, equate, normalize_axis
 from dagir.ops.arithmetic import add
 from dagir.ops.arrangement import meshgrid
 from dagir.ops.counts import count_from
@@ -103,7 +102,7 @@ def _check_indices(indices: TensorType) -> None:
         raise ArgumentError(f"indices must be integers, got {indices.dtype}")
 
 
-def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Value:
+def take_along_axis(x: Operand, indices: Operand, axis: int | None = None) -> Value:
     """The entries of x at indices along an axis, the other axes broadcast; flattened where axis is None.
 
     >>> show(ops.take_along_axis([[10, 20], [30, 40]], [[1], [0]], axis=1))
@@ -126,7 +125,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Value:
     return apply(GatherElements(axis), value, places)
 
 
-def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | None = None) -> Value:
+def scatter_update(inputs: Operand, indices: Operand, updates: Operand, reduction: str | None = None) -> Value:
     """inputs with updates at tuples of indices; reduction: None replaces, or "add", "mul", "max", "min".
 
     >>> show(ops.scatter_update([1.0, 2.0, 3.0], [[1]], [9.0]))
@@ -136,7 +135,7 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
     return apply(ScatterUpdate(reduction or "none"), value, as_value(indices), as_value(updates, like=value))
 
 
-def scatter(indices: Any, values: Any, shape: Sequence[Any]) -> Value:
+def scatter(indices: Operand, values: Operand, shape: Sequence[Dim | None]) -> Value:
     """Zeros of a shape, with the values added at tuples of indices.
 
     >>> show(ops.scatter([[1], [1]], [5.0, 6.0], (3,)))
@@ -146,7 +145,7 @@ def scatter(indices: Any, values: Any, shape: Sequence[Any]) -> Value:
     return scatter_update(full(shape, 0, value.dtype), indices, value, "add")
 
 
-def get_item(x: Any, key: Any) -> Value:
+def get_item(x: Operand, key: Operand) -> Value:
     """x[key].
 
     >>> show(ops.get_item([10, 20, 30], slice(1, None)))
@@ -155,7 +154,7 @@ def get_item(x: Any, key: Any) -> Value:
     return getitem(x, key)
 
 
-def slice(inputs: Any, start_indices: Any, shape: Sequence[Dim]) -> Value:
+def slice(inputs: Operand, start_indices: Operand, shape: Sequence[Dim]) -> Value:
     """A window of x with this shape, from the start indices on, ints or integer values; a size of -1 goes to the end,
     for ints.
 
@@ -181,7 +180,7 @@ def slice(inputs: Any, start_indices: Any, shape: Sequence[Dim]) -> Value:
     return value
 
 
-def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Value:
+def slice_update(inputs: Operand, start_indices: Operand, updates: Operand) -> Value:
     """inputs with the updates in the window that begins at the start indices, ints or integer values.
 
     start_indices: where the window begins, one for each axis.
@@ -225,7 +224,7 @@ def _starts(given: Any, rank: int) -> list[Any]:
     return starts
 
 
-def _check_window(value: Value, shape: Sequence[Any]) -> None:
+def _check_window(value: Value, shape: Sequence[object]) -> None:
     if len(shape) != value.ndim:
         raise ShapeError(f"the window has a size for each of the {value.ndim} axes, got {tuple(shape)}")
 
@@ -236,7 +235,7 @@ def _check_within(value: Value, axis: int, start: int, size: int) -> None:
         raise ShapeError(f"the window from {start}, of size {size}, leaves axis {axis} of {value.type}")
 
 
-def one_hot(x: Any, num_classes: Dim, axis: int = -1, dtype: Any = None) -> Value:
+def one_hot(x: Operand, num_classes: Dim, axis: int = -1, dtype: DTypeLike | None = None) -> Value:
     """1 at the class of each element on a new axis, 0 elsewhere; all 0 for a class out of range; float32.
 
     num_classes: the size of the new axis.
@@ -251,7 +250,7 @@ def one_hot(x: Any, num_classes: Dim, axis: int = -1, dtype: Any = None) -> Valu
     return cast(equal(expand_dims(value, place), classes), dtype or DType.FLOAT32)
 
 
-def multi_hot(inputs: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Value:
+def multi_hot(inputs: Operand, num_classes: int, axis: int = -1, dtype: DTypeLike | None = None) -> Value:
     """1 at each class that occurs in the elements of the second axis (of a vector: anywhere), 0 elsewhere; float32.
 
     num_classes: the size of the axis of classes.
@@ -264,7 +263,7 @@ def multi_hot(inputs: Any, num_classes: int, axis: int = -1, dtype: Any = None) 
     return cast(reduce_max(hot, axis=1 if value.ndim > 1 else 0), dtype or DType.FLOAT32)
 
 
-def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Value:
+def select(condlist: Sequence[Operand], choicelist: Sequence[Operand], default: Operand = 0) -> Value:
     """Elementwise the choice of the first condition that holds, else the default.
 
     condlist, choicelist: as many conditions as choices.
@@ -275,11 +274,13 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     if len(condlist) != len(choicelist) or not condlist:
         raise ArgumentError(f"select takes a choice for each condition, got {len(choicelist)} for {len(condlist)}")
     pairs = list(zip(condlist, choicelist, strict=True))
-    found: Value = reduce(lambda otherwise, pair: where(pair[0], pair[1], otherwise), reversed(pairs), default)
-    return found
+    found = default
+    for condition, choice in reversed(pairs):
+        found = where(condition, choice, found)
+    return as_value(found)
 
 
-def in_top_k(targets: Any, predictions: Any, k: int) -> Value:
+def in_top_k(targets: Operand, predictions: Operand, k: int) -> Value:
     """Whether each row's target is among the k largest predictions. Shapes: [n], [n, classes] -> bool[n].
 
     targets: the class of each row, integers.
@@ -292,7 +293,7 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Value:
     return less(reduce_sum(cast(greater(scores, own), DType.INT32), axis=1), int(k))
 
 
-def _segments(data: Any, ids: Any, count: int | None, reduction: str, start: float) -> Value:
+def _segments(data: Operand, ids: Operand, count: int | None, reduction: str, start: float) -> Value:
     value = as_value(data)
     if count is None:
         raise ArgumentError(
@@ -302,7 +303,7 @@ def _segments(data: Any, ids: Any, count: int | None, reduction: str, start: flo
     return scatter_update(filled, expand_dims(ids, -1), value, reduction)
 
 
-def segment_sum(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
+def segment_sum(data: Operand, segment_ids: Operand, num_segments: int | None = None, sorted: bool = False) -> Value:
     """The sum of the entries of each segment of the first axis; 0 where there is none.
 
     data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
@@ -314,7 +315,7 @@ def segment_sum(data: Any, segment_ids: Any, num_segments: int | None = None, so
     return _segments(data, segment_ids, num_segments, "add", 0)
 
 
-def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
+def segment_prod(data: Operand, segment_ids: Operand, num_segments: int | None = None, sorted: bool = False) -> Value:
     """The product of the entries of each segment of the first axis; 1 where there is none.
 
     data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
@@ -326,7 +327,7 @@ def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, s
     return _segments(data, segment_ids, num_segments, "mul", 1)
 
 
-def segment_max(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
+def segment_max(data: Operand, segment_ids: Operand, num_segments: int | None = None, sorted: bool = False) -> Value:
     """The largest entries of each segment of the first axis, of floats; -infinity where there is none.
 
     data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
@@ -338,7 +339,7 @@ def segment_max(data: Any, segment_ids: Any, num_segments: int | None = None, so
     return _segments(data, segment_ids, num_segments, "max", -inf)
 
 
-def segment_min(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Value:
+def segment_min(data: Operand, segment_ids: Operand, num_segments: int | None = None, sorted: bool = False) -> Value:
     """The smallest entries of each segment of the first axis, of floats; infinity where there is none.
 
     data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids

@@ -11,7 +11,7 @@ import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim, max_dim, min_dim
-from dagir.ir.graph import Op, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import Shape, TensorType, broadcast, equate, normalize_axes, normalize_axis
 from dagir.ops.counts import count_from
@@ -238,7 +238,7 @@ class Gather(Op):
         return (x.with_shape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])),)
 
 
-def shape(x: Any) -> tuple[Dim, ...]:
+def shape(x: Operand) -> tuple[Dim, ...]:
     """The sizes: ints, and named sizes that can be used in the target of reshape.
 
     >>> ops.shape(dagir.Input(("time", 3)))
@@ -257,7 +257,7 @@ def _dims(sizes: Sequence[Any], x: Value) -> Shape:
     return tuple(size if isinstance(size, SymbolicDim) else int(size) for size in sizes)
 
 
-def reshape(x: Any, newshape: int | Sequence[Any]) -> Value:
+def reshape(x: Operand, newshape: Dim | Sequence[Dim | None]) -> Value:
     """The same elements in another shape; one size may be -1.
 
     newshape: sizes, ints or named ones. Raises ShapeError where the elements are not as many.
@@ -270,7 +270,7 @@ def reshape(x: Any, newshape: int | Sequence[Any]) -> Value:
     return apply(Reshape(_dims(sizes, value)), value)
 
 
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Value:
+def transpose(x: Operand, axes: Sequence[int] | None = None) -> Value:
     """Axes permuted; reversed by default.
 
     axes: for each axis of the result the axis of x.
@@ -283,7 +283,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Value:
     return apply(Transpose(tuple(order)), value)
 
 
-def expand_dims(x: Any, axis: int | Sequence[int]) -> Value:
+def expand_dims(x: Operand, axis: int | Sequence[int]) -> Value:
     """A new axis of size 1 at `axis` of the result, or at each of several.
 
     >>> show(ops.expand_dims([1, 2], 0))
@@ -300,7 +300,7 @@ def expand_dims(x: Any, axis: int | Sequence[int]) -> Value:
     return value
 
 
-def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Value:
+def squeeze(x: Operand, axis: int | Sequence[int] | None = None) -> Value:
     """Axes of size 1 dropped; by default all of them.
 
     >>> show(ops.squeeze([[1, 2]]))
@@ -311,7 +311,7 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Value:
     return apply(Squeeze(tuple(ones) if axis is None else normalize_axes(axis, value.ndim)), value)
 
 
-def broadcast_to(x: Any, shape: Sequence[Any]) -> Value:
+def broadcast_to(x: Operand, shape: Sequence[Dim | None]) -> Value:
     """x repeated along axes of size 1 until it has the shape.
 
     >>> show(ops.broadcast_to([1, 2], (2, 2)))
@@ -321,7 +321,7 @@ def broadcast_to(x: Any, shape: Sequence[Any]) -> Value:
     return apply(BroadcastTo(_dims(shape, value)), value)
 
 
-def concatenate(xs: Sequence[Any], axis: int = 0) -> Value:
+def concatenate(xs: Sequence[Operand], axis: int = 0) -> Value:
     """Values joined along an axis.
 
     >>> show(ops.concatenate(([1, 2], [3])))
@@ -333,7 +333,7 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Value:
     return apply(Concatenate(normalize_axis(axis, values[0].ndim)), *values)
 
 
-def stack(x: Sequence[Any], axis: int = 0) -> Value:
+def stack(x: Sequence[Operand], axis: int = 0) -> Value:
     """Values joined along a new axis.
 
     >>> show(ops.stack(([1, 2], [3, 4])))
@@ -344,7 +344,7 @@ def stack(x: Sequence[Any], axis: int = 0) -> Value:
     return concatenate([expand_dims(value, place) for value in values], axis=place)
 
 
-def tile(x: Any, repeats: Dim | Sequence[Dim]) -> Value:
+def tile(x: Operand, repeats: Dim | Sequence[Dim]) -> Value:
     """x repeated along each axis, as numpy.tile; counts may be named sizes.
 
     repeats: how often, for each axis.
@@ -373,7 +373,7 @@ def _tiled(value: Value, counts: Sequence[Dim]) -> Value:
     return reshape(wide, [n * size for n, size in pairs])
 
 
-def flip(x: Any, axis: int | Sequence[int] | None = None) -> Value:
+def flip(x: Operand, axis: int | Sequence[int] | None = None) -> Value:
     """Elements in reverse order along the axes.
 
     >>> show(ops.flip([1, 2, 3]))
@@ -385,7 +385,7 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Value:
     return apply(Slice(axes, (-1,) * count, (None,) * count, (-1,) * count), value)
 
 
-def take(x: Any, indices: Any, axis: int | None = None) -> Value:
+def take(x: Operand, indices: Operand, axis: int | None = None) -> Value:
     """The entries of x at `indices` along an axis; of x flattened where axis is None.
 
     >>> show(ops.take([10, 20, 30], [2, 0]))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Op, Types, Value, apply, apply_node
+from dagir.ir.graph import Op, Operand, Types, Value, apply, apply_node
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType, normalize_axis
 from dagir.ops.elementwise import cast
@@ -96,13 +95,13 @@ class SearchSorted(Op):
         return (values.with_dtype(DType.INT32),)
 
 
-def _along(x: Any, axis: int | None) -> tuple[Value, int]:
+def _along(x: Operand, axis: int | None) -> tuple[Value, int]:
     """x and the axis from the front; x flattened where axis is None."""
     value = as_value(x)
     return (reshape(value, (-1,)), 0) if axis is None else (value, normalize_axis(axis, value.ndim))
 
 
-def sort(x: Any, axis: int | None = -1) -> Value:
+def sort(x: Operand, axis: int | None = -1) -> Value:
     """x ascending along the axis; flattened first where axis is None.
 
     The place of NaN is not defined: it is last in NumPy and onnxruntime, and anywhere in TensorFlow, which then also
@@ -115,7 +114,7 @@ def sort(x: Any, axis: int | None = -1) -> Value:
     return apply(Sort(place), value)
 
 
-def argsort(x: Any, axis: int | None = -1) -> Value:
+def argsort(x: Operand, axis: int | None = -1) -> Value:
     """The places that sort x along the axis, int32; equal elements stay in their order.
 
     >>> show(ops.argsort([3, 1, 2]))
@@ -125,7 +124,7 @@ def argsort(x: Any, axis: int | None = -1) -> Value:
     return apply(ArgSort(place), value)
 
 
-def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Value, Value]:
+def top_k(x: Operand, k: int, sorted: bool = True) -> tuple[Value, Value]:
     """The k largest of the last axis, largest first, and their places, int32. They are sorted in any case.
 
     >>> show(*ops.top_k([3, 9, 4], 2))
@@ -136,7 +135,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Value, Value]:
     return values, places
 
 
-def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Value:
+def searchsorted(sorted_sequence: Operand, values: Operand, side: str = "left") -> Value:
     """The position of each value in a sorted sequence, int32: before equal elements with side "left", after them with
     "right".
 
@@ -149,7 +148,7 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Value
     return apply(SearchSorted(side), as_value(sorted_sequence, like=value), value)
 
 
-def digitize(x: Any, bins: Any) -> Value:
+def digitize(x: Operand, bins: Operand) -> Value:
     """The number of the bin of each element, int32. bins: the ascending boundaries between the bins.
 
     >>> show(ops.digitize([0.2, 1.5, 9.0], [1.0, 2.0]))
@@ -160,7 +159,7 @@ def digitize(x: Any, bins: Any) -> Value:
     return searchsorted(cast(edges, value.dtype) if edges.dtype.is_integer else edges, value, "right")
 
 
-def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Value:
+def isin(x1: Operand, x2: Operand, assume_unique: bool = False, invert: bool = False) -> Value:
     """Whether each element of x1 is one of x2's; with invert, whether it is none of them.
 
     assume_unique: no matter here.

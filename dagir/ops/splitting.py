@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 from dagir.errors import ShapeError
-from dagir.ir.graph import Value, apply
+from dagir.ir.graph import Operand, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.types import normalize_axis
 from dagir.ops.shape import (
@@ -29,7 +28,7 @@ __all__ = [
 _NODES_OF_A_PART = 32  # that each part costs of the budget of a file: files have a few parts, not half a million
 
 
-def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
+def split(x: Operand, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
     """x cut along the axis, into equal parts or at the given places.
 
     indices_or_sections: how many parts, or the places to cut at. Raises ShapeError where the parts are not equal.
@@ -57,7 +56,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     return [parts[(*(slice(None),) * place, i)] for i in range(count)]
 
 
-def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
+def array_split(x: Operand, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
     """x cut along the axis as by `split`, but the first parts may be longer by one. The size must be known.
 
     indices_or_sections: how many parts, or the places to cut at.
@@ -89,7 +88,7 @@ def cut(value: Value, indices: Sequence[int], axis: int) -> list[Value]:
     return [apply(Slice((axis,), (start or 0,), (stop,), (1,)), value) for start, stop in pairwise(bounds)]
 
 
-def hsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
+def hsplit(x: Operand, indices_or_sections: int | Sequence[int]) -> list[Value]:
     """Parts along the second axis; of a vector along its only one.
 
     indices_or_sections: as for `split`.
@@ -101,7 +100,7 @@ def hsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
     return split(x, indices_or_sections, 0 if as_value(x).ndim == 1 else 1)
 
 
-def vsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
+def vsplit(x: Operand, indices_or_sections: int | Sequence[int]) -> list[Value]:
     """Parts along the first axis.
 
     indices_or_sections: as for `split`.
@@ -113,7 +112,7 @@ def vsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
     return split(x, indices_or_sections, 0)
 
 
-def dsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
+def dsplit(x: Operand, indices_or_sections: int | Sequence[int]) -> list[Value]:
     """Parts along the third axis.
 
     indices_or_sections: as for `split`.
@@ -125,7 +124,7 @@ def dsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Value]:
     return split(x, indices_or_sections, 2)
 
 
-def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Value]:
+def unstack(x: Operand, num: int | None = None, axis: int = 0) -> list[Value]:
     """The entries of an axis of known size, each without the axis.
 
     num: how many there are, if given.

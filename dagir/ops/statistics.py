@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor as round_down
 from math import inf, nan
-from typing import Any
 
 import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Value
+from dagir.ir.graph import Operand, Value
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, normalize_axes, normalize_axis
 from dagir.ops.arithmetic import add, divide, maximum, multiply, power, subtract
@@ -49,12 +48,12 @@ __all__ = [
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
-def _as_float(x: Any) -> Value:
+def _as_float(x: Operand) -> Value:
     value = as_value(x)
     return value if value.dtype.is_float else cast(value, DType.FLOAT32)
 
 
-def count_nonzero(x: Any, axis: Axes = None) -> Value:
+def count_nonzero(x: Operand, axis: Axes = None) -> Value:
     """How many elements along the axes are not 0, int32.
 
     >>> show(ops.count_nonzero([0, 5, 6]))
@@ -63,7 +62,7 @@ def count_nonzero(x: Any, axis: Axes = None) -> Value:
     return sum(cast(cast(x, DType.BOOL), DType.INT32), axis)
 
 
-def ptp(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def ptp(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The largest minus the smallest along the axes.
 
     >>> show(ops.ptp([1.0, 9.0, 4.0]))
@@ -73,7 +72,7 @@ def ptp(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return subtract(max(value, axis, keepdims), min(value, axis, keepdims))
 
 
-def average(x: Any, axis: Axes = None, weights: Any = None) -> Value:
+def average(x: Operand, axis: Axes = None, weights: Operand | None = None) -> Value:
     """The mean along the axes, each element counted by its weight. weights: shaped as x, or a vector along the axis.
 
     >>> show(ops.average([1.0, 4.0], weights=[3.0, 1.0]))
@@ -92,7 +91,7 @@ def average(x: Any, axis: Axes = None, weights: Any = None) -> Value:
     return divide(sum(multiply(value, spread), axis), sum(weight))
 
 
-def moments(x: Any, axes: Axes, keepdims: bool = False, synchronized: bool = False) -> tuple[Value, Value]:
+def moments(x: Operand, axes: Axes, keepdims: bool = False, synchronized: bool = False) -> tuple[Value, Value]:
     """The mean and the population variance along the axes.
 
     synchronized: of several devices, refused.
@@ -106,7 +105,7 @@ def moments(x: Any, axes: Axes, keepdims: bool = False, synchronized: bool = Fal
     return mean(x, axes, keepdims), var(x, axes, keepdims)
 
 
-def median(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def median(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The middle of the sorted elements along the axes, or the mean of the two in the middle.
 
     >>> show(ops.median([1.0, 9.0, 2.0]))
@@ -116,7 +115,7 @@ def median(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
 
 
 def percentile(
-    x: Any, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
+    x: Operand, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
 ) -> Value:
     """The quantiles at q in percent.
 
@@ -129,7 +128,7 @@ def percentile(
 
 
 def quantile(
-    x: Any, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
+    x: Operand, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
 ) -> Value:
     """The value with a share q of the elements along the axes below it; several q make a new first axis.
 
@@ -190,7 +189,7 @@ def _at(ordered: Value, position: float, method: str) -> Value:
     return add(multiply(first, 1 - weight), multiply(second, weight))
 
 
-def _filled(x: Any, fill: float) -> tuple[Value, Value]:
+def _filled(x: Operand, fill: float) -> tuple[Value, Value]:
     """x with a number in place of NaN, and a mask of the elements that were not NaN."""
     value = as_value(x)
     require("float", value.type)
@@ -198,7 +197,7 @@ def _filled(x: Any, fill: float) -> tuple[Value, Value]:
     return where(missing, fill, value), logical_not(missing)
 
 
-def nansum(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nansum(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The sum along the axes, NaN left out.
 
     >>> show(ops.nansum([1.0, np.nan, 3.0]))
@@ -207,7 +206,7 @@ def nansum(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return sum(_filled(x, 0.0)[0], axis, keepdims)
 
 
-def nanprod(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nanprod(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The product along the axes, NaN left out.
 
     >>> show(ops.nanprod([2.0, np.nan, 3.0]))
@@ -216,7 +215,7 @@ def nanprod(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return prod(_filled(x, 1.0)[0], axis, keepdims)
 
 
-def nanmax(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nanmax(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The largest along the axes, NaN left out; NaN where there is nothing else.
 
     >>> show(ops.nanmax([1.0, np.nan, 3.0]))
@@ -226,7 +225,7 @@ def nanmax(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return where(all(logical_not(known), axis, keepdims), nan, max(filled, axis, keepdims))
 
 
-def nanmin(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nanmin(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The smallest along the axes, NaN left out; NaN where there is nothing else.
 
     >>> show(ops.nanmin([1.0, np.nan, 3.0]))
@@ -236,7 +235,7 @@ def nanmin(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return where(all(logical_not(known), axis, keepdims), nan, min(filled, axis, keepdims))
 
 
-def nanargmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
+def nanargmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Value:
     """The place of the first largest, NaN left out, int32; -1 where there is nothing else, as Keras has it.
 
     >>> show(ops.nanargmax([1.0, np.nan, 3.0]))
@@ -246,7 +245,7 @@ def nanargmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
     return where(all(logical_not(known), axis, keepdims), -1, argmax(filled, axis, keepdims))
 
 
-def nanargmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
+def nanargmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Value:
     """The place of the first smallest, NaN left out, int32; -1 where there is nothing else, as Keras has it.
 
     >>> show(ops.nanargmin([np.nan, 2.0, 3.0]))
@@ -256,7 +255,7 @@ def nanargmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Value:
     return where(all(logical_not(known), axis, keepdims), -1, argmin(filled, axis, keepdims))
 
 
-def nanmean(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nanmean(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The mean along the axes, NaN left out; NaN where there is nothing else.
 
     >>> show(ops.nanmean([1.0, np.nan, 3.0]))
@@ -266,7 +265,7 @@ def nanmean(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return divide(sum(filled, axis, keepdims), sum(cast(known, filled.dtype), axis, keepdims))
 
 
-def nanvar(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nanvar(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The population variance along the axes, NaN left out; NaN where there is nothing else.
 
     >>> show(ops.nanvar([1.0, np.nan, 3.0]))
@@ -276,7 +275,7 @@ def nanvar(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return nanmean(square(subtract(value, nanmean(value, axis, keepdims=True))), axis, keepdims)
 
 
-def nanstd(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
+def nanstd(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
     """The population standard deviation along the axes, NaN left out.
 
     >>> show(ops.nanstd([1.0, np.nan, 3.0]))
@@ -285,7 +284,7 @@ def nanstd(x: Any, axis: Axes = None, keepdims: bool = False) -> Value:
     return sqrt(nanvar(x, axis, keepdims))
 
 
-def norm(x: Any, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False) -> Value:
+def norm(x: Operand, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False) -> Value:
     """The norm of vectors along one axis, or of matrices along two; of x flattened where neither axis nor ord is given.
 
     ord, vectors: a number, inf, -inf, 0; matrices: "fro", 1, -1, inf, -inf. Those of singular values are not offered.
@@ -333,7 +332,7 @@ def _matrix_norm(x: Value, ord: float | str, axes: tuple[int, int], keepdims: bo
     return found if keepdims else squeeze(found, axes)
 
 
-def normalize(x: Any, axis: int = -1, order: float = 2, epsilon: float | None = None) -> Value:
+def normalize(x: Operand, axis: int = -1, order: float = 2, epsilon: float | None = None) -> Value:
     """x divided by its norm along the axis; the norm is at least epsilon.
 
     order: of the norm, as `ord` of `norm`.

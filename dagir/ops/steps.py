@@ -77,7 +77,7 @@ def as_scan(op: _Recurrence, types: Sequence[TensorType | None]) -> Graph:
     assert r is not None
     states, mask = rest[: op.states], rest[op.states]
     both = b is not None and b.ndim == 2
-    xw, step = matmul(x, w), _step(op, r, getitem(b, 1) if both else None)
+    xw, step = matmul(x, w), _step(op, r, getitem(b, 1) if b is not None and both else None)
     if b is not None:
         xw = xw + (getitem(b, 0) if both else b)
     blank = zeros((x.type.shape[0], r.type.shape[0]), x.dtype)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from math import inf, pi
-from typing import Any
 
-from dagir.ir.graph import Value
+from dagir.ir.graph import Operand, Value
 from dagir.ir.operands import as_value
 from dagir.ops.arithmetic import divide, maximum, minimum, multiply
 from dagir.ops.elementwise import absolute, sqrt, square
@@ -94,7 +93,7 @@ class Arctan2(Binary):
     accepts = "float"
 
 
-def sin(x: Any) -> Value:
+def sin(x: Operand) -> Value:
     """Sine, elementwise.
 
     >>> show(ops.sin([0.0, np.pi / 2]))
@@ -103,7 +102,7 @@ def sin(x: Any) -> Value:
     return unary(Sin(), x)
 
 
-def cos(x: Any) -> Value:
+def cos(x: Operand) -> Value:
     """Cosine, elementwise.
 
     >>> show(ops.cos([0.0, np.pi]))
@@ -112,7 +111,7 @@ def cos(x: Any) -> Value:
     return unary(Cos(), x)
 
 
-def tan(x: Any) -> Value:
+def tan(x: Operand) -> Value:
     """Tangent, elementwise.
 
     >>> show(ops.tan([0.0, np.pi / 4]))
@@ -121,7 +120,7 @@ def tan(x: Any) -> Value:
     return unary(Tan(), x)
 
 
-def arcsin(x: Any) -> Value:
+def arcsin(x: Operand) -> Value:
     """The angle in [-pi/2, pi/2] whose sine is x; NaN where |x| > 1.
 
     >>> show(ops.arcsin([0.0, 1.0]))
@@ -130,7 +129,7 @@ def arcsin(x: Any) -> Value:
     return unary(Arcsin(), x)
 
 
-def arccos(x: Any) -> Value:
+def arccos(x: Operand) -> Value:
     """The angle in [0, pi] whose cosine is x; NaN where |x| > 1.
 
     >>> show(ops.arccos([1.0, 0.0]))
@@ -139,7 +138,7 @@ def arccos(x: Any) -> Value:
     return unary(Arccos(), x)
 
 
-def arctan(x: Any) -> Value:
+def arctan(x: Operand) -> Value:
     """The angle in (-pi/2, pi/2) whose tangent is x.
 
     >>> show(ops.arctan([0.0, 1.0]))
@@ -148,7 +147,7 @@ def arctan(x: Any) -> Value:
     return unary(Arctan(), x)
 
 
-def sinh(x: Any) -> Value:
+def sinh(x: Operand) -> Value:
     """Hyperbolic sine.
 
     >>> show(ops.sinh([0.0, 1.0]))
@@ -157,7 +156,7 @@ def sinh(x: Any) -> Value:
     return unary(Sinh(), x)
 
 
-def cosh(x: Any) -> Value:
+def cosh(x: Operand) -> Value:
     """Hyperbolic cosine.
 
     >>> show(ops.cosh([0.0, 1.0]))
@@ -166,7 +165,7 @@ def cosh(x: Any) -> Value:
     return unary(Cosh(), x)
 
 
-def arcsinh(x: Any) -> Value:
+def arcsinh(x: Operand) -> Value:
     """Inverse hyperbolic sine.
 
     >>> show(ops.arcsinh([0.0, 1.0]))
@@ -175,7 +174,7 @@ def arcsinh(x: Any) -> Value:
     return unary(Arcsinh(), x)
 
 
-def arccosh(x: Any) -> Value:
+def arccosh(x: Operand) -> Value:
     """Inverse hyperbolic cosine; NaN where x < 1.
 
     >>> show(ops.arccosh([1.0, 2.0]))
@@ -184,7 +183,7 @@ def arccosh(x: Any) -> Value:
     return unary(Arccosh(), x)
 
 
-def arctanh(x: Any) -> Value:
+def arctanh(x: Operand) -> Value:
     """Inverse hyperbolic tangent; NaN where |x| > 1.
 
     >>> show(ops.arctanh([0.0, 0.5]))
@@ -193,7 +192,7 @@ def arctanh(x: Any) -> Value:
     return unary(Arctanh(), x)
 
 
-def arctan2(x1: Any, x2: Any) -> Value:
+def arctan2(x1: Operand, x2: Operand) -> Value:
     """The angle of the point (x2, x1), broadcast.
 
     >>> show(ops.arctan2([1.0], [-1.0]))
@@ -202,7 +201,7 @@ def arctan2(x1: Any, x2: Any) -> Value:
     return binary(Arctan2(), x1, x2)
 
 
-def deg2rad(x: Any) -> Value:
+def deg2rad(x: Operand) -> Value:
     """Degrees as radians.
 
     >>> show(ops.deg2rad([180.0]))
@@ -211,7 +210,7 @@ def deg2rad(x: Any) -> Value:
     return multiply(x, pi / 180)
 
 
-def rad2deg(x: Any) -> Value:
+def rad2deg(x: Operand) -> Value:
     """Radians as degrees.
 
     >>> show(ops.rad2deg([np.pi]))
@@ -220,7 +219,7 @@ def rad2deg(x: Any) -> Value:
     return multiply(x, 180 / pi)
 
 
-def hypot(x1: Any, x2: Any) -> Value:
+def hypot(x1: Operand, x2: Operand) -> Value:
     """sqrt(x1*x1 + x2*x2) without overflow of the squares; broadcast.
 
     >>> show(ops.hypot([3.0], [4.0]))
@@ -233,7 +232,7 @@ def hypot(x1: Any, x2: Any) -> Value:
     return multiply(large, sqrt(1.0 + square(ratio)))
 
 
-def sinc(x: Any) -> Value:
+def sinc(x: Operand) -> Value:
     """sin(pi*x) / (pi*x), and 1 at 0.
 
     >>> show(ops.sinc([0.0, 0.5]))

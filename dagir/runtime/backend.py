@@ -23,7 +23,7 @@ from dagir.modeling.signature import Signature, signature_of
 from dagir.modeling.training import Trainer, TrainingState
 from dagir.passes.pipeline import Pipeline
 from dagir.runtime.emptiness_guard import EmptinessGuard
-from dagir.runtime.feeds import apart, arrange, bind
+from dagir.runtime.feeds import Feed, apart, arrange, bind
 from dagir.runtime.index_guard import IndexGuard
 from dagir.support.backend_names import NUMPY
 from dagir.support.did_you_mean import nearest
@@ -142,7 +142,7 @@ class Backend(ABC):
         """The ways to run a model here that may give different answers, by name."""
         return {self.name: lambda: self.lower(model)}
 
-    def read(self, source: Any, **options: Any) -> Model:
+    def read(self, source: object, **options: object) -> Model:
         """Read a model of this backend's framework. Raises BackendError where the backend cannot."""
         raise BackendError(f"the {self.name} backend reads no models")
 
@@ -154,7 +154,7 @@ class Backend(ABC):
         """Compile a model as it was, and go on where its training stopped. Raises BackendError, FileError."""
         raise BackendError(f"the {self.name} backend trains no models")
 
-    def open(self, path: Any, model: Model | Graph, **options: Any) -> Executable:
+    def open(self, path: object, model: Model | Graph, **options: Any) -> Executable:
         """Run a file, or a model of this framework, that has the inputs and outputs of `model`.
 
         Raises BackendError, and FileError.
@@ -201,7 +201,7 @@ class Executable(ABC):
     def _emptiness(self) -> EmptinessGuard:
         return EmptinessGuard(self._graph)
 
-    def __call__(self, *feeds: Any) -> Any:
+    def __call__(self, *feeds: Feed) -> Array | Any:
         """Run. feeds: one array, a list, a dict by input name, or one array per input.
 
         Returns NumPy arrays in the structure of the model's outputs. Raises FeedError, ShapeError.
@@ -258,7 +258,7 @@ class Executable(ABC):
         """Write what this runs into a folder, so that others can run it there. None where it cannot be written."""
         return None
 
-    def arrange(self, feeds: tuple[Any, ...]) -> list[Array]:
+    def arrange(self, feeds: tuple[object, ...]) -> list[Array]:
         """What a call was given, as arrays in the order of the signature's inputs. Raises FeedError."""
         with self._named():
             return arrange(self.signature.inputs, feeds)

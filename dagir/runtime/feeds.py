@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from numpy.lib.array_utils import byte_bounds
 
 from dagir.errors import DagirError, FeedError
@@ -14,11 +15,12 @@ from dagir.ir.dims import evaluate
 from dagir.ir.types import Array, DType, TensorType
 from dagir.support.did_you_mean import did_you_mean
 
+Feed: TypeAlias = npt.ArrayLike | Mapping[str, npt.ArrayLike]  # arrays in order, or by name
 Inputs: TypeAlias = Sequence[tuple[str, TensorType]]
 _ORDER = "biuf"  # each kind of number fits into the kinds after it
 
 
-def arrange(inputs: Inputs, feeds: tuple[Any, ...], *, cast: bool = False) -> list[Array]:
+def arrange(inputs: Inputs, feeds: tuple[object, ...], *, cast: bool = False) -> list[Array]:
     """The arguments of a call as arrays, in the order of `inputs`. cast: to the declared dtypes. Raises FeedError.
 
     feeds: one array, a list, a dict by name, or one array per input. Arrays must have the declared dtype; Python
@@ -33,7 +35,7 @@ def arrange(inputs: Inputs, feeds: tuple[Any, ...], *, cast: bool = False) -> li
         parts = [given]
     if len(parts) != len(inputs):
         needed = "1 input is" if len(inputs) == 1 else f"{len(inputs)} inputs are"
-        got: Any = len(parts) if isinstance(given, (list, tuple)) else "one"
+        got: int | str = len(parts) if isinstance(given, (list, tuple)) else "one"
         raise FeedError(f"{needed} needed, got {got or 'none'}", remedy=_listed(inputs))
     return [_array(part, name, type, cast) for part, (name, type) in zip(parts, inputs, strict=True)]
 
@@ -50,7 +52,7 @@ def _is_one(inputs: Inputs, feeds: tuple[Any, ...]) -> bool:
     return not all(getattr(part, "ndim", None) == rank for part in parts)
 
 
-def _by_name(inputs: Inputs, given: Mapping[str, Any]) -> list[Any]:
+def _by_name(inputs: Inputs, given: Mapping[str, object]) -> list[object]:
     names = [name for name, _ in inputs]
     for name in given:
         if name not in names:
@@ -66,7 +68,7 @@ def _listed(inputs: Inputs) -> str:
     return "the inputs are: " + ", ".join(f"{name} {type}" for name, type in inputs)
 
 
-def _array(given: Any, name: str, type: TensorType, cast: bool) -> Array:
+def _array(given: object, name: str, type: TensorType, cast: bool) -> Array:
     if isinstance(given, np.ma.MaskedArray):
         raise FeedError(f"input {name!r} takes {type}, got a masked array", remedy="fill it: x.filled(0)")
     try:
@@ -88,14 +90,14 @@ def _array(given: Any, name: str, type: TensorType, cast: bool) -> Array:
     return array
 
 
-def _shown(given: Any) -> str:
+def _shown(given: object) -> str:
     try:
         return f"{given!r}"[:60]
     except Exception:  # it has a repr of its own
         return f"a {given.__class__.__name__}"
 
 
-def _as_declared(given: Any, array: Array, name: str, type: TensorType, cast: bool) -> Array:
+def _as_declared(given: object, array: Array, name: str, type: TensorType, cast: bool) -> Array:
     numbers = array.dtype.kind in _ORDER
     text = type.dtype is DType.STRING
     if numbers and cast and not text:

@@ -13,7 +13,9 @@ from dagir.runtime.backend import lower
 from dagir.runtime.feeds import arrange
 
 
-def predict(model: Model, x: Any, batch_size: int, steps: int | None, backend: str, options: dict[str, Any]) -> Any:
+def predict(
+    model: Model, x: object, batch_size: int, steps: int | None, backend: str, options: dict[str, object]
+) -> Any:
     """The outputs for x, `batch_size` rows at a time, `steps` batches or all. Raises FeedError, ArgumentError."""
     size = _positive("batch_size", batch_size)
     executable = lower(model, backend, **options)
@@ -27,7 +29,7 @@ def predict(model: Model, x: Any, batch_size: int, steps: int | None, backend: s
     return pack(model.signature.output_structure, joined)
 
 
-def _positive(name: str, given: Any) -> int:
+def _positive(name: str, given: object) -> int:
     if isinstance(given, (int, np.integer)) and not isinstance(given, bool) and given > 0:
         return int(given)
     raise ArgumentError(f"predict takes a positive int for {name}, got {given!r}")

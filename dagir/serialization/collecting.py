@@ -102,7 +102,7 @@ class Collection:
             self.calls[found] = len(self.calls)
             self._pending.append(found.layer)
 
-    def _add_layer(self, layer: Any) -> None:
+    def _add_layer(self, layer: object) -> None:
         self.layers[layer] = 0
         for weight in internals.own_weights(layer) if isinstance(layer, Layer) else ():
             self.parameters.setdefault(weight, len(self.parameters))
@@ -117,7 +117,7 @@ class Collection:
     # ---- what stands beside the graphs: outputs of layers that nobody reads, and masks
 
     def _add_company(self) -> None:
-        done: set[Any] = set()
+        done: set[object] = set()
         while todo := [call for call in self.calls if call not in done]:
             for call in todo:
                 done.add(call)
@@ -194,7 +194,7 @@ class Collection:
         return list(order)
 
 
-def parts_of(layer: Any) -> list[Layer]:
+def parts_of(layer: object) -> list[Layer]:
     """The layers inside a layer: those that it tracks, and those in its configuration."""
     if not isinstance(layer, Layer):
         return []
@@ -204,7 +204,7 @@ def parts_of(layer: Any) -> list[Layer]:
     return list(dict.fromkeys(inner))
 
 
-def _values_in(structure: Any) -> list[Value]:
+def _values_in(structure: object) -> list[Value]:
     return [leaf for leaf in flatten(structure) if isinstance(leaf, Value)]
 
 

@@ -66,7 +66,7 @@ def clone(model: Model, custom_objects: Mapping[str, type[Layer]] | None = None)
     return _Reader(writer.layers, writer.kept, {**known, **(custom_objects or {})}).model(root)
 
 
-def _listed(array: Array) -> dict[str, Any]:
+def _listed(array: Array) -> dict[str, object]:
     data = array.astype(np.float64).tolist() if array.dtype.kind not in "iub" else array.tolist()
     return {"dtype": str(DType.of(array.dtype)), "shape": list(array.shape), "data": data}
 
@@ -98,7 +98,7 @@ class _Writer:
                 self.layers[number]["class"] = names.get(type(layer), type(layer).__name__)
         return names
 
-    def _record(self, layer: Layer) -> dict[str, Any]:
+    def _record(self, layer: Layer) -> dict[str, object]:
         if isinstance(layer, OpaqueLayer):
             raise ArgumentError(
                 f"layer {layer.name!r} was loaded without its class {layer.class_name}, so it cannot be made anew",
@@ -118,9 +118,9 @@ class _Writer:
                     self.layer(leaf)
         return base | {"config": {key: self._encode(value, {}, layer, key) for key, value in config.items()}}
 
-    def _graph(self, model: Model) -> dict[str, Any]:
+    def _graph(self, model: Model) -> dict[str, object]:
         values = {value: number for number, value in enumerate(model.graph.inputs)}
-        events: list[dict[str, Any]] = []
+        events: list[dict[str, object]] = []
         done: set[LayerCall] = set()
         places = places_of(node.scope for node in model.graph.nodes if node.scope is not None)
         for node in model.graph.nodes:
@@ -145,13 +145,13 @@ class _Writer:
 
     def _call(
         self, call: LayerCall, layer: Layer, values: dict[Value, int], model: Model, number: int
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         record = {"layer": self.layer(layer), "args": self._encode(list(call.args), values, model, layer.name)}
         if call.kwargs:
             record["kwargs"] = self._encode(call.kwargs, values, model, layer.name)
         return {**record, "number": number} if number else record
 
-    def _node(self, node: Node, values: dict[Value, int], model: Model) -> dict[str, Any]:
+    def _node(self, node: Node, values: dict[Value, int], model: Model) -> dict[str, object]:
         op = type(node.op)
         if OPS.get(op.__name__) is not op:
             raise ArgumentError(f"op {op.__name__} is not one of dagir.ops, so a configuration cannot hold it")
@@ -160,7 +160,7 @@ class _Writer:
         fields = {name: encode(getattr(node.op, name), hint, _no_graph) for name, (hint, _) in field_types(op).items()}
         return {**record, "fields": fields} if fields else record
 
-    def _operand(self, value: Value | None) -> Any:
+    def _operand(self, value: Value | None) -> object:
         if value is not None and isinstance(value.source, Constant):
             return value.source.array
         if value is not None and isinstance(value.source, Parameter):
@@ -170,7 +170,7 @@ class _Writer:
         return value
 
     def _encode(self, part: Any, values: Mapping[Value, int], layer: Layer, what: str) -> Any:
-        def other(leaf: Any) -> Any:
+        def other(leaf: object) -> Any:
             if isinstance(leaf, Value):
                 raise ArgumentError(
                     f"model {layer.name!r} begins or ends inside layer {what!r}, so it is more than calls of layers",
@@ -185,7 +185,7 @@ class _Writer:
 
         return Encoder(values, {}, self.numbers, self._keep).encode(part, other)
 
-    def _keep(self, thing: Any, _: str) -> Any:
+    def _keep(self, thing: object, _: str) -> Any:
         name = self._names.setdefault(id(thing), str(len(self.kept)))
         self.kept[name] = thing
         return name if isinstance(thing, np.ndarray) else {"tensor": name}
@@ -200,7 +200,7 @@ def _no_graph(graph: Graph) -> int:
     raise ArgumentError(f"graph {graph.name!r} belongs to no model, so a configuration cannot hold it")
 
 
-def _input_config(value: Value) -> dict[str, Any]:
+def _input_config(value: Value) -> dict[str, object]:
     sizes = [str(s) if isinstance(s, SymbolicDim) and str(s).isidentifier() else s for s in value.type.shape]
     shape = [None if isinstance(size, SymbolicDim) else size for size in sizes]
     return {"name": value.name.replace("/", "_"), "batch_shape": shape, "dtype": str(value.dtype)}

@@ -83,7 +83,7 @@ def write(path: str, tensors: Mapping[str, Array], metadata: Mapping[str, str], 
 
 
 def _header(tensors: Mapping[str, Array], metadata: Mapping[str, str], path: str) -> bytes:
-    entries: dict[str, Any] = {"__metadata__": dict(metadata)}
+    entries: dict[str, object] = {"__metadata__": dict(metadata)}
     begin = 0
     for name, array in tensors.items():
         end = begin + array.nbytes
@@ -118,7 +118,7 @@ def read(path: str) -> tuple[dict[str, Array], dict[str, str]]:
     except OSError as error:
         raise place.error(f"cannot be read: {error.strerror or error}") from None
     entries = _parse_header(header, place)
-    metadata = entries.pop("__metadata__", {})
+    metadata: Any = entries.pop("__metadata__", {})
     for key, text in expect(metadata, dict, place / "__metadata__").items():
         expect(text, str, place / "__metadata__" / key)
     start = 8 + length
@@ -136,7 +136,7 @@ def _header_length(first: bytes, size: int, place: Place) -> int:
     return length
 
 
-def _parse_header(header: bytes, place: Place) -> dict[str, Any]:
+def _parse_header(header: bytes, place: Place) -> dict[str, object]:
     try:
         text = header.decode()
     except UnicodeDecodeError:
@@ -146,7 +146,7 @@ def _parse_header(header: bytes, place: Place) -> dict[str, Any]:
     return expect(parse_json(text, place), dict, place)
 
 
-def _tensors(entries: dict[str, Any], data: Array, place: Place) -> dict[str, Array]:
+def _tensors(entries: dict[str, object], data: Array, place: Place) -> dict[str, Array]:
     spans: list[tuple[int, int, str]] = []
     tensors: dict[str, Array] = {}
     limits.spend("names", len(entries), "the header")

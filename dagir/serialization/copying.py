@@ -37,7 +37,7 @@ Parts: TypeAlias = tuple[str, dict[str, Array], dict[str, type[Layer]]]
 State: TypeAlias = tuple[str, bool, Any, list[tuple[str, bool, Array]], list[Any]]
 
 
-def copied_model(model: Model, memo: dict[int, Any]) -> Model:
+def copied_model(model: Model, memo: dict[int, object]) -> Model:
     """A copy of the model with its own layers and weights; the weights have the same numbers. Raises FileError."""
     parts, (text, tensors, classes) = _parts_of(model)
     reader = _reader(text, tensors, classes)
@@ -47,7 +47,7 @@ def copied_model(model: Model, memo: dict[int, Any]) -> Model:
     return found
 
 
-def reduced_model(model: Model) -> tuple[Any, Parts]:
+def reduced_model(model: Model) -> tuple[object, Parts]:
     """For pickle: a model as its document, its arrays and the classes of its custom layers. Raises FileError."""
     return model_of_parts, _parts_of(model)[1]
 
@@ -97,7 +97,7 @@ def layer_of_parts(make: Any, config: Any, inputs: Any, state: State) -> Layer:
     return made
 
 
-def _making(layer: Layer) -> tuple[Any, dict[str, Any]]:
+def _making(layer: Layer) -> tuple[object, dict[str, object]]:
     cls = type(layer)
     if isinstance(layer, Sequential) and cls is Sequential:
         return cls, {"layers": layer.layers, "name": layer.name}

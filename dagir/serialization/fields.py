@@ -25,9 +25,9 @@ OPS: dict[str, type[Op]] = {
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
-def field_types(op: type[Op]) -> dict[str, tuple[Any, bool]]:
+def field_types(op: type[Op]) -> dict[str, tuple[object, bool]]:
     """For each field of an op class: its declared type, and whether it is optional."""
-    key: Any = op
+    key: object = op
     return _field_types(key)
 
 
@@ -47,7 +47,7 @@ def encode_number(value: float) -> int | float | str:
     return float(value) if math.isfinite(value) else str(float(value))
 
 
-def decode_float(data: Any, place: Place) -> int | float:
+def decode_float(data: object, place: Place) -> int | float:
     """A number that `encode_number` wrote. Raises FileError."""
     if isinstance(data, str) and data in _NOT_FINITE:
         return _NOT_FINITE[data]
@@ -77,7 +77,7 @@ def encode_dim(size: Any) -> int | str:
     return text
 
 
-def decode_dim(data: Any, place: Place) -> dims.Dim:
+def decode_dim(data: object, place: Place) -> dims.Dim:
     """A size that `encode_dim` wrote. Raises FileError."""
     if not isinstance(data, str):
         return expect(data, int, place)
@@ -87,7 +87,7 @@ def decode_dim(data: Any, place: Place) -> dims.Dim:
         raise place.error(error.summary) from None
 
 
-def encode(value: Any, hint: Any, graph: Callable[[Graph], int]) -> Any:
+def encode(value: object, hint: object, graph: Callable[[Graph], int]) -> object:
     """A field as JSON. graph: the number of a graph. Raises TypeError where the value is not as declared."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
@@ -111,7 +111,7 @@ def encode(value: Any, hint: Any, graph: Callable[[Graph], int]) -> Any:
     return _encode_scalar(value, hint)
 
 
-def _encode_scalar(value: Any, hint: Any) -> Any:
+def _encode_scalar(value: object, hint: object) -> object:
     if isinstance(value, np.generic):
         value = value.item()
     if hint is NoneType and value is None:
@@ -125,14 +125,14 @@ def _encode_scalar(value: Any, hint: Any) -> Any:
     raise TypeError(value)
 
 
-def _item_hints(hint: Any, length: int) -> tuple[Any, ...] | None:
+def _item_hints(hint: object, length: int) -> tuple[object, ...] | None:
     arguments = get_args(hint)
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         return (arguments[0],) * length
     return arguments if len(arguments) == length else None
 
 
-def decode(data: Any, hint: Any, place: Place, graph: Callable[[int, Place], Graph]) -> Any:
+def decode(data: object, hint: object, place: Place, graph: Callable[[int, Place], Graph]) -> Any:
     """A field that `encode` wrote. graph: the graph of a number. Raises FileError where the type is not as declared."""
     origin = get_origin(hint)
     if hint is Graph:
@@ -158,7 +158,7 @@ def decode(data: Any, hint: Any, place: Place, graph: Callable[[int, Place], Gra
     return _decode_scalar(data, hint, place)
 
 
-def _one_of(data: Any, choices: dict[Any, Any], place: Place) -> Any:
+def _one_of(data: object, choices: dict[object, object], place: Place) -> object:
     if isinstance(data, (list, dict)) or data not in choices or isinstance(data, bool):
         raise place.error(f"must be one of {', '.join(map(str, choices))}, got {shown(data)}")
     return choices[data]

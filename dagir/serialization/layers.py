@@ -147,13 +147,13 @@ class Layers:
         known = 0 <= number < len(self.records)
         return known and self._classes[number] is None and self.records[number].kind in ("layer", "custom")
 
-    def _calls_of(self, calls: Sequence[LayerCall]) -> dict[Any, list[LayerCall]]:
-        found: dict[Any, list[LayerCall]] = {}
+    def _calls_of(self, calls: Sequence[LayerCall]) -> dict[object, list[LayerCall]]:
+        found: dict[object, list[LayerCall]] = {}
         for call in calls:
             found.setdefault(call.layer, []).append(call)
         return found
 
-    def _enter(self, number: int, by_record: dict[Any, list[LayerCall]]) -> None:
+    def _enter(self, number: int, by_record: dict[object, list[LayerCall]]) -> None:
         """Set the layer in its calls, as soon as it is made."""
         layer = self.made[number]
         if layer is not None:
@@ -190,7 +190,7 @@ class Layers:
             raise record.place.error(f"{record.class_name} refuses its configuration: {error}") from None
         self._adopt(number, made)
 
-    def _config(self, record: LayerRecord) -> dict[str, Any]:
+    def _config(self, record: LayerRecord) -> dict[str, object]:
         data, place = self.decoder(record.config, record.place / "config"), record.place / "config"
         if data == {} and record.kind == "custom":  # its class is unknown, so it is not made
             return {}
@@ -206,7 +206,7 @@ class Layers:
             raise record.place.error(error.summary) from None
         return layer
 
-    def _adopt(self, number: int, made: Any) -> None:
+    def _adopt(self, number: int, made: object) -> None:
         """Use a new layer, and the layers inside it, as the layers with these numbers."""
         pending = [(number, made)]
         while pending:
@@ -287,7 +287,7 @@ class Layers:
         return found
 
 
-def expect_dict(data: Any, place: Place) -> dict[str, Any]:
+def expect_dict(data: object, place: Place) -> dict[str, object]:
     """`data`, if it is a dict with names as keys and something in it. Raises FileError."""
     if not isinstance(data, dict) or not data or not all(isinstance(key, str) for key in data):
         raise place.error(f"must be a dict with names as keys, got {shown(data)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from dagir.errors import DagirError
 from dagir.ir.graph import Constant, Parameter, Value
@@ -52,7 +51,7 @@ def load(
             raise place.error("is nested too deep") from None
 
 
-def _document(metadata: Mapping[str, str], place: Place) -> Any:
+def _document(metadata: Mapping[str, str], place: Place) -> object:
     if metadata.get("format") != FORMAT or "graph" not in metadata:
         raise place.error("is a safetensors file without a dagir model", remedy="write it with model.save(path)")
     version = metadata.get("version", "")
@@ -99,7 +98,7 @@ class Reader:
             found.restore_training(self._training(training))
         return found
 
-    def _training(self, data: Any) -> TrainingState:
+    def _training(self, data: object) -> TrainingState:
         """The saved training state as data; it is checked when training continues."""
         record = Record(data, self.place / "training")
         backend, text = record.take("backend", str), record.take("config", str)
@@ -129,7 +128,7 @@ class Reader:
         place = self.place / key
         return [Record(data, place / i) for i, data in enumerate(self.document.take(key, list))]
 
-    def _check_tensors(self, sums: dict[str, Any], compare: bool) -> None:
+    def _check_tensors(self, sums: dict[str, object], compare: bool) -> None:
         place = self.place / "checksums"
         for name in sums.keys() ^ self.tensors.keys():
             raise (place / name).error("the graph and the file do not hold the same tensors")
@@ -204,7 +203,7 @@ class Reader:
                 raise (record.place / "outputs").error("holds what is no value of the graph")
             record.done()
 
-    def _attach_masks(self, masks: Sequence[Any]) -> None:
+    def _attach_masks(self, masks: Sequence[object]) -> None:
         for number, pair in enumerate(masks):
             place = self.place / "masks" / number
             numbers = [index(i, len(self.values), "value", place) for i in expect(pair, list, place)]
@@ -216,7 +215,7 @@ class Reader:
             value.attach_mask(mask)
 
 
-def _location(text: Any, place: Place) -> Location:
+def _location(text: object, place: Place) -> Location:
     file, _, line = expect(text, str, place).rpartition(":")
     if not (line.isascii() and line.isdigit() and len(line) < 10):
         raise place.error(f"must be file:line, got {shown(text)}")

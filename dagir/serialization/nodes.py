@@ -53,7 +53,7 @@ class Nodes:
             limits.spend("nodes", len(self._graphs[number].nodes), where)  # many graphs may share the same nodes
         return self._graphs[number]
 
-    def _listed(self, numbers: list[Any], place: Place) -> list[Value]:
+    def _listed(self, numbers: list[object], place: Place) -> list[Value]:
         return [self.values[index(number, len(self.values), "value", place / i)] for i, number in enumerate(numbers)]
 
     def _node(self, record: Record) -> Node:
@@ -65,7 +65,7 @@ class Nodes:
         ]
         call = record.take("call", int, -1)
         scope = None if call == -1 else self.calls[index(call, len(self.calls), "call", record.place / "call")]
-        name = record.raw("name")
+        name: Any = record.raw("name")
         if name is not None:
             expect(name, str, record.place / "name")
         location = self.location(record)
@@ -88,7 +88,7 @@ class Nodes:
         if name not in OPS:
             raise (record.place / "op").error(f"names the unknown op {shown(name)}", did_you_mean(name, OPS))
         given = Record(record.take("fields", dict, {}), record.place / "fields")
-        fields: dict[str, Any] = {}
+        fields: dict[str, object] = {}
         for field, (hint, optional) in field_types(OPS[name]).items():
             if given.has(field):
                 fields[field] = decode(given.raw(field), hint, given.place / field, self.graph)
@@ -101,7 +101,7 @@ class Nodes:
             raise record.place.error(f"{name} refuses its fields: {_reason(error)}") from None
 
 
-def _sides(record: Record) -> tuple[str, list[Any], list[Any], Place]:
+def _sides(record: Record) -> tuple[str, list[object], list[object], Place]:
     name = record.take("name", str)
     inputs, outputs = record.take("inputs", list), record.take("outputs", list)
     record.done()

@@ -30,7 +30,7 @@ class OpaqueLayer(Layer):
         self._weights = weights
         self.built = True
 
-    def check_dtype(self, inputs: Any) -> None:
+    def check_dtype(self, inputs: object) -> None:
         """The graph decides."""
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
@@ -54,7 +54,7 @@ class OpaqueLayer(Layer):
         return f"<{self.class_name} name={self.name}, loaded without its class>"
 
 
-def _alike(known: list[Any], given: list[Any]) -> bool:
+def _alike(known: list[object], given: list[object]) -> bool:
     if len(known) != len(given):
         return False
     pairs = zip(known, given, strict=True)

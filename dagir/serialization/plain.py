@@ -36,7 +36,7 @@ def describe_graph(graph: Graph, within: LayerCall | None = None) -> dict[str, A
     return {"format": FORMAT, "version": VERSION, **place, "tensors": tensors, "document": body}
 
 
-def restore_graph(data: Any, source: str) -> tuple[Graph, LayerCall | None]:
+def restore_graph(data: object, source: str) -> tuple[Graph, LayerCall | None]:
     """The graph that `describe_graph` got, with weights of zero. Raises FileError that names `source` and the key."""
     place = Place(source)
     record = Record(data, place)
@@ -52,12 +52,12 @@ def restore_graph(data: Any, source: str) -> tuple[Graph, LayerCall | None]:
     return graph, reader.calls[index(within, len(reader.calls), "call", place / "within")]
 
 
-def _describe(array: Array, whole: bool) -> dict[str, Any]:
-    entry: dict[str, Any] = {"dtype": str(DType.of(array.dtype)), "shape": list(array.shape)}
+def _describe(array: Array, whole: bool) -> dict[str, object]:
+    entry: dict[str, object] = {"dtype": str(DType.of(array.dtype)), "shape": list(array.shape)}
     return entry | {"data": base64.b64encode(raw_bytes(array).data).decode()} if whole else entry
 
 
-def _restore(entry: Any, place: Place) -> Array:
+def _restore(entry: object, place: Place) -> Array:
     record = Record(entry, place)
     dtype = decode_dtype(record.take("dtype", str), place / "dtype").numpy
     shape = [index(size, 2**31, "size", place / "shape" / i) for i, size in enumerate(record.take("shape", list))]

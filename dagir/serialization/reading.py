@@ -11,7 +11,7 @@ from dagir.support import limits
 
 T = TypeVar("T")
 MAX_DEPTH = 64  # of structures: far above what a model needs, far below Python's recursion limit
-_REQUIRED: Any = object()
+_REQUIRED: object = object()
 _HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")  # of a surrogate pair, as an escape or raw
 _KINDS = {bool: "true or false", int: "an int", str: "a string", list: "a list", dict: "an object"}
 
@@ -68,7 +68,7 @@ class Record:
         """Whether a key is there and was not read yet."""
         return key in self._left
 
-    def raw(self, key: str) -> Any:
+    def raw(self, key: str) -> object:
         """The value of a key without a check, None if there is none; the caller checks it."""
         return self._left.pop(key, None)
 
@@ -78,7 +78,7 @@ class Record:
             raise self.place.error(f"has the unknown field {shown(key)}")
 
 
-def expect(data: Any, kind: type[T], place: Place) -> T:
+def expect(data: object, kind: type[T], place: Place) -> T:
     """`data`, if it is of this JSON kind. Raises FileError. An int is a 64-bit one, and never a bool."""
     if type(data) is not kind:
         raise place.error(f"must be {_KINDS[kind]}, got {shown(data)}")
@@ -87,7 +87,7 @@ def expect(data: Any, kind: type[T], place: Place) -> T:
     return data
 
 
-def index(data: Any, length: int, what: str, place: Place) -> int:
+def index(data: object, length: int, what: str, place: Place) -> int:
     """`data`, if it is an index below `length`. Raises FileError."""
     found = expect(data, int, place)
     if not 0 <= found < length:
@@ -95,16 +95,16 @@ def index(data: Any, length: int, what: str, place: Place) -> int:
     return found
 
 
-def shown(data: Any) -> str:
+def shown(data: object) -> str:
     """Data as text, short."""
     text = repr(data)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def parse_json(text: str | bytes, place: Place) -> Any:
+def parse_json(text: str | bytes, place: Place) -> object:
     """Read standard JSON: no duplicate keys, no NaN. Raises FileError."""
 
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+    def pairs(found: list[tuple[str, object]]) -> dict[str, Any]:
         result = dict(found)
         if len(result) != len(found):
             seen: set[str] = set()
@@ -112,7 +112,7 @@ def parse_json(text: str | bytes, place: Place) -> Any:
             raise place.error(f"the key {shown(twice)} stands twice in one object")
         return result
 
-    def constant(name: str) -> Any:
+    def constant(name: str) -> object:
         raise place.error(f"{name} is no JSON")
 
     limits.spend("json bytes", len(text), place)
@@ -129,7 +129,7 @@ def parse_json(text: str | bytes, place: Place) -> Any:
         raise place.error(f"is no valid JSON: {str(error)[:80]}") from None
 
 
-def refuse_halves(data: Any, place: Place) -> None:
+def refuse_halves(data: object, place: Place) -> None:
     """Raise FileError for an unpaired surrogate: it is not text, and cannot be printed or written."""
     pending = [data]
     while pending:

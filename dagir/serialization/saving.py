@@ -116,7 +116,7 @@ class Writer:
         record = {"name": weight.name, "tensor": self._tensor(weight.array, weight.name)}
         return record if weight.trainable else {**record, "trainable": False}
 
-    def _free(self, value: Value) -> dict[str, Any]:
+    def _free(self, value: Value) -> dict[str, object]:
         record = {"name": self._cut.get(value, value.name), **encode_type(value.type)}
         if isinstance(value.source, LayerCall) and type(value.source.layer) is InputLayer:
             record["layer"] = self.parts.layers[value.source.layer]
@@ -129,14 +129,14 @@ class Writer:
         text = location.short.encode("utf-8", "replace").decode()  # the name of a file may not be valid text
         return {"at": self.locations.setdefault(text, len(self.locations))}
 
-    def _graph(self, graph: Graph) -> dict[str, Any]:
+    def _graph(self, graph: Graph) -> dict[str, object]:
         values = self.parts.values
         inputs, outputs = ([values[value] for value in side] for side in (graph.inputs, graph.outputs))
         return {"name": graph.name, "inputs": inputs, "outputs": outputs}
 
-    def _node(self, node: Node) -> dict[str, Any]:
+    def _node(self, node: Node) -> dict[str, object]:
         values = self.parts.values
-        record: dict[str, Any] = {"op": self._op_name(node)}
+        record: dict[str, object] = {"op": self._op_name(node)}
         record["in"] = [None if value is None else values[value] for value in node.inputs]
         fields = self._fields(node)
         if fields:
@@ -156,8 +156,8 @@ class Writer:
             )
         return name
 
-    def _fields(self, node: Node) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def _fields(self, node: Node) -> dict[str, object]:
+        found: dict[str, object] = {}
         op: Op = node.op
         for name, (hint, _) in field_types(type(op)).items():
             try:
@@ -169,8 +169,8 @@ class Writer:
                 ) from None
         return found
 
-    def _call(self, call: LayerCall) -> dict[str, Any]:
-        record: dict[str, Any] = {"layer": self.parts.layers[call.layer]}
+    def _call(self, call: LayerCall) -> dict[str, object]:
+        record: dict[str, object] = {"layer": self.parts.layers[call.layer]}
         if call.parent is not None:
             record["parent"] = self.parts.calls[call.parent]
         record["args"] = self.encode.lenient(list(call.args))
@@ -207,15 +207,15 @@ class Writer:
             record["kind"] = "layer"
         return record
 
-    def _model(self, model: Model) -> dict[str, Any]:
-        record: dict[str, Any] = {"kind": "model", "graph": self.parts.graphs[model.graph]}
+    def _model(self, model: Model) -> dict[str, object]:
+        record: dict[str, object] = {"kind": "model", "graph": self.parts.graphs[model.graph]}
         record["inputs"], record["outputs"] = self.encode.strict(model.input), self.encode.strict(model.output)
         if isinstance(model, Sequential):
             stack = [self.parts.layers[layer] for layer in model.layers]
             record |= {"kind": "sequential", "stack": stack}
         return record
 
-    def _config(self, layer: Layer) -> Any:
+    def _config(self, layer: Layer) -> object:
         """The configuration; None if a file cannot hold it: then only the graph of the layer is loaded."""
         if isinstance(layer, OpaqueLayer):
             config = layer.saved_config
@@ -234,6 +234,6 @@ def _cut(model: Model) -> list[tuple[Value, str]]:
     return [(value, name) for value, name in names if value.node is not None]
 
 
-def _without_initializer(key: str, value: Any) -> Any:
+def _without_initializer(key: str, value: object) -> object:
     """The argument; None for an initializer that is a function, because the file has the weights."""
     return None if key.endswith("initializer") and callable(value) else value

@@ -20,7 +20,7 @@ from dagir.layers import Layer
 from dagir.serialization.fields import decode_dim, decode_float, encode_dim, encode_number
 from dagir.serialization.reading import MAX_DEPTH, Place, Record, expect, index, shown
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+FUNCTIONS: dict[str, Callable[..., object]] = {
     name: function
     for name, function in vars(ops).items()
     if name in ops.__all__ and callable(function) and not isinstance(function, type)
@@ -44,14 +44,14 @@ class Encoder:
     ) -> None:
         self.values, self.parameters, self.layers, self.tensor = values, parameters, layers, tensor
 
-    def lenient(self, structure: Any) -> Any:
+    def lenient(self, structure: object) -> object:
         """A structure for the arguments of a call: objects that cannot be written are marked as lost."""
         return self.encode(structure, lambda leaf: {"lost": type(leaf).__name__})
 
-    def strict(self, structure: Any) -> Any:
+    def strict(self, structure: object) -> Any:
         """A structure that is written whole. Raises NotPlain."""
 
-        def refuse(leaf: Any) -> Any:
+        def refuse(leaf: object) -> object:
             raise NotPlain(type(leaf).__name__)
 
         return self.encode(structure, refuse)
@@ -124,12 +124,12 @@ class Decoder:
             raise place.error(f"has the unknown kind {shown(kind)}")
         return read(self, content, place / kind, depth)
 
-    def _tuple(self, content: Any, place: Place, depth: int) -> Any:
+    def _tuple(self, content: object, place: Place, depth: int) -> object:
         items = enumerate(expect(content, list, place))
         return tuple([self(part, place / i, depth + 1) for i, part in items])
 
-    def _dict(self, content: Any, place: Place, depth: int) -> Any:
-        found: dict[Any, Any] = {}
+    def _dict(self, content: object, place: Place, depth: int) -> object:
+        found: dict[object, object] = {}
         for i, pair in enumerate(expect(content, list, place)):
             if len(expect(pair, list, place / i)) != 2:
                 raise (place / i).error(f"must be a key and a value, got {shown(pair)}")
@@ -139,40 +139,40 @@ class Decoder:
             found[key] = self(pair[1], place / i, depth + 1)
         return found
 
-    def _value(self, content: Any, place: Place, _: int) -> Value:
+    def _value(self, content: object, place: Place, _: int) -> Value:
         return self.values[index(content, len(self.values), "value", place)]
 
-    def _parameter(self, content: Any, place: Place, _: int) -> Parameter:
+    def _parameter(self, content: object, place: Place, _: int) -> Parameter:
         return self.parameters[index(content, len(self.parameters), "parameter", place)]
 
-    def _layer(self, content: Any, place: Place, _: int) -> Layer:
+    def _layer(self, content: object, place: Place, _: int) -> Layer:
         found = self.layers[index(content, len(self.layers), "layer", place)]
         if found is None:
             raise place.error(f"refers to layer {content}, which comes later")
         return found
 
-    def _tensor(self, content: Any, place: Place, _: int) -> Array:
+    def _tensor(self, content: object, place: Place, _: int) -> Array:
         name = expect(content, str, place)
         if name not in self.tensors:
             raise place.error(f"refers to the tensor {shown(name)}, which the file does not hold")
         return self.tensors[name]
 
-    def _function(self, content: Any, place: Place, _: int) -> Callable[..., Any]:
+    def _function(self, content: object, place: Place, _: int) -> Callable[..., object]:
         name = expect(content, str, place)
         if name not in FUNCTIONS:
             raise place.error(f"refers to the function {shown(name)}, which dagir.ops does not have")
         return FUNCTIONS[name]
 
-    def _dtype(self, content: Any, place: Place, _: int) -> DType:
+    def _dtype(self, content: object, place: Place, _: int) -> DType:
         return decode_dtype(content, place)
 
-    def _float(self, content: Any, place: Place, _: int) -> float:
+    def _float(self, content: object, place: Place, _: int) -> float:
         return decode_float(content, place)
 
-    def _size(self, content: Any, place: Place, _: int) -> Any:
+    def _size(self, content: object, place: Place, _: int) -> object:
         return decode_dim(content, place)
 
-    def _lost(self, content: Any, place: Place, _: int) -> Value:
+    def _lost(self, content: object, place: Place, _: int) -> Value:
         """A value without a source: the call that reads it is lowered as nodes, not as a layer of the target."""
         return Value(TensorType(DType.FLOAT32, ()), name=f"lost {expect(content, str, place)}")
 
@@ -191,7 +191,7 @@ class Decoder:
     }
 
 
-def encode_type(type: TensorType) -> dict[str, Any]:
+def encode_type(type: TensorType) -> dict[str, object]:
     """A type as JSON."""
     return {"dtype": str(type.dtype), "shape": [encode_dim(size) for size in type.shape]}
 
@@ -205,7 +205,7 @@ def decode_type(record: Record) -> TensorType:
     return TensorType(dtype, shape)
 
 
-def decode_dtype(data: Any, place: Place) -> DType:
+def decode_dtype(data: object, place: Place) -> DType:
     """A dtype by its name. Raises FileError."""
     try:
         return DType.of(expect(data, str, place))
@@ -213,7 +213,7 @@ def decode_dtype(data: Any, place: Place) -> DType:
         raise place.error(error.summary, error.remedy) from None
 
 
-def check_sizes(shape: Sequence[Any], place: Place) -> None:
+def check_sizes(shape: Sequence[object], place: Place) -> None:
     """Raise FileError where a known size is negative or has more than 63 bits."""
     for size in shape:
         if isinstance(size, int) and not 0 <= size < 2**63:

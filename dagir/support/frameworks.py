@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from dagir.errors import ArgumentError, DagirError
 
@@ -12,7 +12,34 @@ _FRAMEWORKS = {"keras": "Keras", "tf_keras": "Keras", "tensorflow": "TensorFlow"
 _KERAS = {"keras", "tf_keras"}
 
 
-def framework_of(thing: Any) -> str | None:
+class OnnxModel(Protocol):
+    """An onnx.ModelProto for a type checker."""
+
+    def SerializeToString(self) -> bytes:  # noqa: N802  # protobuf's name
+        """The file as bytes."""
+
+
+class KerasLayer(Protocol):
+    """A layer of Keras for a type checker, as far as it is told from other things."""
+
+    def get_config(self) -> Any:
+        """Its configuration."""
+
+    def set_weights(self, weights: Any) -> Any:
+        """Its weights."""
+
+    def compute_output_spec(self, *args: object, **kwargs: object) -> Any:
+        """What dagir's layers have not."""
+
+
+class KerasModel(KerasLayer, Protocol):
+    """A model of Keras for a type checker."""
+
+    def train_step(self, *args: object, **kwargs: object) -> Any:
+        """What dagir's models have not."""
+
+
+def framework_of(thing: object) -> str | None:
     """The framework of an object, by its class or a base class, such as "Keras"; else None."""
     for cls in type(thing).__mro__:
         root = str(getattr(cls, "__module__", "")).partition(".")[0]
@@ -21,27 +48,27 @@ def framework_of(thing: Any) -> str | None:
     return None
 
 
-def is_keras_layer(thing: Any) -> bool:
+def is_keras_layer(thing: object) -> bool:
     """Whether an object is a layer or a model of Keras, or of a class that inherits from one."""
     return _has_base(thing, "Layer")
 
 
-def is_keras_model(thing: Any) -> bool:
+def is_keras_model(thing: object) -> bool:
     """Whether an object is a model of Keras, or of a class that inherits from one."""
     return _has_base(thing, "Layer") and _has_base(thing, "Model")
 
 
-def is_keras_tensor(thing: Any) -> bool:
+def is_keras_tensor(thing: object) -> bool:
     """Whether an object is a symbolic tensor of Keras: what keras.Input returns."""
     return _has_base(thing, "KerasTensor")
 
 
-def _has_base(thing: Any, name: str) -> bool:
+def _has_base(thing: object, name: str) -> bool:
     bases = type(thing).__mro__
     return any(cls.__name__ == name and str(cls.__module__).partition(".")[0] in _KERAS for cls in bases)
 
 
-def kind(thing: Any) -> str:
+def kind(thing: object) -> str:
     """A description of an object for a message: "Keras layer 'dense' (Dense)", "KerasTensor 'img'", "EagerTensor"."""
     name, cls = getattr(thing, "name", None), type(thing).__name__
     named = f" {name!r}" if isinstance(name, str) else ""
@@ -54,14 +81,14 @@ def kind(thing: Any) -> str:
     return f"a {cls} of {framework}" if framework else cls
 
 
-def refuse_foreign(things: Iterable[Any], where: str, remedy: str | None = None) -> None:
+def refuse_foreign(things: Iterable[object], where: str, remedy: str | None = None) -> None:
     """Raise ArgumentError where one of the objects is another framework's. where: who got it, with its verb."""
     for thing in things:
         if framework_of(thing) is not None:
             raise ArgumentError(f"{where} {kind(thing)}", remedy=remedy or remedy_for(thing))
 
 
-def refuse_function(function: Any, where: str, remedy: str) -> None:
+def refuse_function(function: object, where: str, remedy: str) -> None:
     """Raise ArgumentError for a function of another framework, such as keras.activations.relu. where: with its verb."""
     module = str(getattr(function, "__module__", ""))
     framework = _FRAMEWORKS.get(module.partition(".")[0])
@@ -70,13 +97,13 @@ def refuse_function(function: Any, where: str, remedy: str) -> None:
         raise ArgumentError(f"{where} no function of {framework}, got {name}", remedy=remedy)
 
 
-def takes_a_model(what: str, thing: Any, kinds: str = "a Model") -> DagirError:
+def takes_a_model(what: str, thing: object, kinds: str = "a Model") -> DagirError:
     """The error of a function that takes a model, for another object, such as a Keras model."""
     remedy = remedy_for(thing) if framework_of(thing) else None
     return ArgumentError(f"{what} takes {kinds}, got {kind(thing)}", remedy=remedy)
 
 
-def remedy_for(thing: Any) -> str:
+def remedy_for(thing: object) -> str:
     """How an object of another framework gets into dagir."""
     if is_keras_layer(thing):
         return "dagir.from_keras(...) makes a dagir layer or model of it, or use dagir's own of the same name"
@@ -107,7 +134,7 @@ def as_numbers(name: str) -> DagirError:
     return error
 
 
-def _foreign_caller() -> tuple[Any, str]:
+def _foreign_caller() -> tuple[object, str]:
     """The outermost Keras layer that is being called between the user's line and here, and the framework's package."""
     found, root = None, ""
     frame = sys._getframe(2)

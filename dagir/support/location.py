@@ -114,8 +114,8 @@ class LayerCall:
         layer: Named,
         parent: LayerCall | None,
         location: Location | None,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
     ) -> None:
         self.layer, self.parent, self.location = layer, parent, location
         self.args, self.kwargs = args, kwargs or {}

@@ -125,7 +125,7 @@ def shapes(
 
 
 @st.composite
-def whole_numbers(draw: st.DrawFn, shape: Any, dtype: str, low: int = -3, high: int = 3) -> Array:
+def whole_numbers(draw: st.DrawFn, shape: object, dtype: str, low: int = -3, high: int = 3) -> Array:
     """Integers from low to high that the dtype has, and in half of the arrays its ends, next to which sums overflow."""
     ends = np.iinfo(dtype)
     numbers = draw(arrays(shape, dtype, max(low, int(ends.min)), min(high, int(ends.max))))

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from dagir import ops
+from dagir.ir.types import Array
 from dagir.testing.cases import OpCase, arrays, strategy_for
 
 _LAYOUTS = ("channels_last", "channels_first")
@@ -30,7 +31,7 @@ def paddings(rank: int) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def _input(draw: st.DrawFn, layout: str, sizes: tuple[int, ...], channels: int) -> Any:
+def _input(draw: st.DrawFn, layout: str, sizes: tuple[int, ...], channels: int) -> Array:
     batch = draw(st.sampled_from([1, 3]))
     shape = (batch, *sizes, channels) if layout == "channels_last" else (batch, channels, *sizes)
     return draw(arrays(shape))

@@ -36,7 +36,7 @@ class _Growth:
     pool: list[Value] = field(default_factory=list)
     shared: list[tuple[str, Layer]] = field(default_factory=list)
 
-    def pick(self, values: Sequence[Any]) -> Any:
+    def pick(self, values: Sequence[object]) -> Any:
         return values[self.draw(st.sampled_from(range(len(values))))]
 
     def small(self, low: int = 1, high: int = 4) -> int:

@@ -15,7 +15,7 @@ _FLOAT = ("float32",)
 _NUMBER = ("float32", "float32", "int32", "int64", "int8", "uint8", "uint32")
 _SIGNED = ("float32", "float32", "int32", "int64", "int16", "int8")
 _WHOLE = ("int32", "int64", "int16", "int8", "uint8", "uint16", "uint32")
-_DOMAIN: dict[type[Any], tuple[float, float]] = {
+_DOMAIN: dict[type[object], tuple[float, float]] = {
     ops.Log: (0.1, 5.0),
     ops.Log1p: (-0.9, 5.0),
     ops.Sqrt: (0.0, 5.0),

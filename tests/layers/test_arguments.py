@@ -107,3 +107,30 @@ def test_inputs_take_keras_s_arguments():
             dagir.Input((4,), **{name: True})
     with pytest.raises(dagir.ArgumentError, match="takes no tensor"):
         dagir.Input(tensor=np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize("name", ["compile", "fit", "evaluate", "predict"])
+def test_training_takes_what_keras_s_takes(name):
+    mine, theirs = parameters(getattr(dagir.Model, name)), parameters(getattr(keras.Model, name))
+    own = ["backend"] if name == "predict" else []  # after Keras's, by name alone
+    assert list(mine) == [*theirs, *own]
+    assert {each: mine[each] for each in theirs} == theirs
+
+
+def test_training_hands_on_what_it_is_given():
+    seen = {}
+
+    class Spy:
+        def fit(self, **arguments):
+            seen["fit"] = arguments
+
+        def evaluate(self, **arguments):
+            seen["evaluate"] = arguments
+
+    x = dagir.Input(shape=(2,))
+    model = dagir.Model(x, layers.Dense(1)(x))
+    model._trainer = Spy()
+    for name in ("fit", "evaluate"):
+        given = {each: object() for each in parameters(getattr(keras.Model, name))}
+        getattr(model, name)(**given)
+        assert seen[name] == given

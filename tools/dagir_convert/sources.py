@@ -80,11 +80,11 @@ def _taken(found: Any) -> Loaded:
     return Loaded(found) if isinstance(found, dagir.Model) else Loaded(dagir.from_keras(found), found)
 
 
-def _is_model(thing: Any) -> bool:
+def _is_model(thing: object) -> bool:
     return isinstance(thing, dagir.Model) or is_keras_model(thing)
 
 
-def _run(path: Path, name: str) -> Any:
+def _run(path: Path, name: str) -> object:
     """Execute a Python file, and take the model that it calls `name`."""
     spec = importlib.util.spec_from_file_location(f"dagir_convert_{path.stem}", path)
     if spec is None or spec.loader is None:

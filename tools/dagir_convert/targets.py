@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import dagir
 from dagir import serialization
@@ -90,7 +89,7 @@ def staging(target: Path) -> Iterator[Path]:
 
 def write(model: dagir.Model, path: Path, options: Options) -> None:
     """Write the model as its suffix says; an .onnx file says what it was made from. Raises UnsupportedOp, FileError."""
-    writers: dict[str, Callable[[], Any]] = {
+    writers: dict[str, Callable[[], object]] = {
         ".onnx": lambda: dagir.to_onnx(
             model,
             path,

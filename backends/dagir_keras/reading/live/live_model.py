@@ -202,7 +202,7 @@ class LiveReader:
     # ---- models
 
     def _sequential(self, source: Any, path: str) -> Layer | None:
-        stack = [self.layer(inner, f"{path}/{inner.name}".lstrip("/")) for inner in source.layers]
+        stack: list[Any] = [self.layer(inner, f"{path}/{inner.name}".lstrip("/")) for inner in source.layers]
         if any(inner is None for inner in stack):
             return None
         made = Sequential(name=source.name)
