@@ -9,6 +9,7 @@ from typing import Any
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.rounding import COMPOUND, EXACT
 from dagir.ir.types import DType, Shape, TensorType, equate
 from dagir.ops.elementwise import require, same_dtype
 from dagir.ops.shape import transpose
@@ -32,6 +33,7 @@ class Attention(Op):
     theirs serves as many neighbours among q's.  keras.ops.dot_product_attention; ONNX Attention-23.
     """
 
+    rounding = COMPOUND
     operands = ("q", "k", "v", "bias", "mask")
     scale: float
     causal: bool = False
@@ -79,6 +81,7 @@ class Band(Op):
     The mask of attention whose scores are x: keras.layers.MultiHeadAttention's use_causal_mask and sliding_window.
     """
 
+    rounding = EXACT
     below: int | None = None
     above: int | None = None
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Op, Types
+from dagir.ir.rounding import ROUNDED
 from dagir.ir.types import TensorType
 from dagir.ops.rnn import GRU, LSTM, SimpleRNN
 
@@ -28,6 +29,7 @@ class Bidirectional(Op):
     way.  keras.layers.Bidirectional; ONNX LSTM-14, GRU-14 and RNN-14 with direction "bidirectional".
     """
 
+    rounding = ROUNDED
     operands = ("x", "mask", "*weights")
     kind: str
     activations: tuple[str, str] = ("tanh", "tanh")

@@ -9,6 +9,7 @@ from dagir.errors import DTypeError, ShapeError
 from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import Dim, SymbolicDim, evaluate, substitute
 from dagir.ir.graph import Graph, Node, Op, Parameter, Types, Value, apply_node
+from dagir.ir.rounding import ROUNDED
 from dagir.ir.types import TensorType, equate
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
 class Call(Op):
     """xs: the types of the graph's inputs -> the types of its outputs, its named sizes bound by xs."""
 
+    rounding = ROUNDED
     operands = ("*xs",)
     graph: Graph = field(hash=True)
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim
 from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.rounding import COMPOUND
 from dagir.ir.types import Shape, TensorType, equate
 from dagir.ops.elementwise import require, same_dtype
 from dagir.ops.shape import reshape
@@ -104,6 +105,8 @@ class Conv(_Convolution):
     the padding first), (d - 1)//stride + 1 for "causal".  keras.ops.conv; ONNX Conv-11 with an HWIO kernel.
     """
 
+    rounding = COMPOUND
+
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Types:
         """Batch and filters, and the number of places where the kernel fits on the padded axes."""
         self._check(x, w, b, ("valid", "same", "causal"))
@@ -151,6 +154,7 @@ class ConvTranspose(_Convolution):
     keras.ops.conv_transpose; ONNX ConvTranspose-11.
     """
 
+    rounding = COMPOUND
     output_padding: tuple[int, ...] | None = None
 
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Types:

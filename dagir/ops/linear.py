@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Op, Types, Value, apply, as_value
-from dagir.ir.types import TensorType, broadcast, equate
+from dagir.ir.rounding import COMPOUND, EXACT, Rounding
+from dagir.ir.types import Array, TensorType, broadcast, equate
 from dagir.ops.elementwise import require, same_dtype
 
 __all__ = [
@@ -26,6 +30,7 @@ __all__ = [
 class Linear(Op):
     """x: f[*d, i], w: f[i, o], b: f[o]? -> f[*d, o]: x @ w + b on the last axis.  keras.layers.Dense; ONNX Gemm-13."""
 
+    rounding = COMPOUND
     operands = ("x", "w", "b")
 
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Types:
@@ -48,6 +53,7 @@ class Linear(Op):
 class MatMul(Op):
     """x1: t[*s1, m, k], x2: t[*s2, k, n] -> t[*broadcast(s1, s2), m, n]; rank 1 as in NumPy.  ONNX MatMul-13."""
 
+    rounding = Rounding(compound=True, terms=lambda op, floats: float(floats[0].shape[-1]))
     operands = ("x1", "x2")
 
     def infer(self, x1: TensorType, x2: TensorType) -> Types:
@@ -69,10 +75,24 @@ class MatMul(Op):
         return (TensorType(dtype, (*batch, *rows, *columns)),)
 
 
+def _summed_terms(op: Einsum, floats: Sequence[Array]) -> float:
+    """The product of the sizes that the equation sums over."""
+    left, _, result = op.equation.partition("->")
+    sizes = {c: n for term, array in zip(left.split(","), floats, strict=True) for c, n in _named_sizes(term, array)}
+    return float(np.prod([n for letter, n in sizes.items() if letter not in result], dtype=float))
+
+
+def _named_sizes(term: str, array: Array) -> list[tuple[str, int]]:
+    head, dots, tail = term.partition("...")
+    sizes = [*zip(head, array.shape, strict=False)]
+    return sizes + ([*zip(tail, array.shape[array.ndim - len(tail) :], strict=True)] if dots else [])
+
+
 @dataclass(frozen=True)
 class Einsum(Op):
     """xs: t[...]* -> t[...]: the sum of products that `equation` writes, with explicit "->".  ONNX Einsum-12."""
 
+    rounding = Rounding(compound=True, terms=_summed_terms)
     operands = ("*xs",)
     equation: str
 
@@ -116,6 +136,8 @@ class Einsum(Op):
 class Embedding(Op):
     """ids: int[*s], table: f[n, d] -> f[*s, d]; an id outside 0..n-1 is an error.  keras.layers.Embedding."""
 
+    rounding = EXACT
+    moves_only = True
     operands = ("ids", "table")
 
     def infer(self, ids: TensorType, table: TensorType) -> Types:

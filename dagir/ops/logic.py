@@ -6,6 +6,7 @@ from math import inf
 from typing import Any
 
 from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.rounding import EXACT
 from dagir.ir.types import DType, TensorType, broadcast
 from dagir.ops.elementwise import (
     Binary,
@@ -60,11 +61,14 @@ __all__ = [
 class LogicalNot(Unary):
     """x: bool[*s] -> bool[*s].  ONNX Not-1."""
 
+    rounding = EXACT
     accepts = "bool"
 
 
 class IsNan(Unary):
     """Whether x is NaN: f[*s] -> bool[*s].  ONNX IsNaN-13."""
+
+    rounding = EXACT
 
     def infer(self, x: TensorType) -> Types:
         """The shape of x, as bool."""
@@ -81,52 +85,68 @@ class Comparison(Binary):
 class Equal(Comparison):
     """x1 == x2.  ONNX Equal-13."""
 
+    rounding = EXACT
     accepts = "any"
 
 
 class NotEqual(Comparison):
     """x1 != x2.  NumPy not_equal."""
 
+    rounding = EXACT
     accepts = "any"
 
 
 class Less(Comparison):
     """x1 < x2.  ONNX Less-13."""
 
+    rounding = EXACT
+
 
 class LessEqual(Comparison):
     """x1 <= x2.  ONNX LessOrEqual-16."""
+
+    rounding = EXACT
 
 
 class Greater(Comparison):
     """x1 > x2.  ONNX Greater-13."""
 
+    rounding = EXACT
+
 
 class GreaterEqual(Comparison):
     """x1 >= x2.  ONNX GreaterOrEqual-16."""
+
+    rounding = EXACT
 
 
 class LogicalAnd(Binary):
     """x1 and x2.  ONNX And-7."""
 
+    rounding = EXACT
     accepts = "bool"
 
 
 class LogicalOr(Binary):
     """x1 or x2.  ONNX Or-7."""
 
+    rounding = EXACT
     accepts = "bool"
 
 
 class LogicalXor(Binary):
     """Exactly one of x1, x2.  ONNX Xor-7."""
 
+    rounding = EXACT
     accepts = "bool"
 
 
 class Where(Op):
     """condition: bool[*s], x1: t[*s1], x2: t[*s2] -> t[*broadcast]: x1 where true, else x2.  ONNX Where-16."""
 
+    rounding = EXACT
+    elementwise = True
+    moves_only = True
     operands = ("condition", "x1", "x2")
 
     def infer(self, condition: TensorType, x1: TensorType, x2: TensorType) -> Types:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
+import numpy as np
+
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.dims import Dim
+from dagir.ir.dims import Dim, evaluate
 from dagir.ir.graph import Op, Types, Value, apply, as_value
-from dagir.ir.types import Shape, TensorType, equate, normalize_axes, normalize_axis
+from dagir.ir.rounding import COMPOUND, Disturbed, Rounding
+from dagir.ir.types import Array, Shape, TensorType, equate, normalize_axes, normalize_axis
 from dagir.ops.elementwise import require, same_dtype
 
 __all__ = [
@@ -34,6 +38,7 @@ class BatchNorm(Op):
     keras.layers.BatchNormalization; ONNX BatchNormalization-15, whose axis is always 1.
     """
 
+    rounding = COMPOUND
     operands = ("x", *_BATCH_NORM_VECTORS)
     axis: int
     epsilon: float
@@ -61,6 +66,35 @@ class BatchNorm(Op):
         return (x,)
 
 
+def _rearranged(op: LayerNorm, sample: Disturbed) -> Array:
+    """As x * scale + (beta - mean * scale), as TensorFlow has it: both terms round, though they cancel."""
+    x, gamma = sample.operands[0], sample.operands[1] if len(sample.operands) > 1 else None
+    assert x is not None
+    size = np.abs(x) / np.sqrt(x.var(axis=op.axes, keepdims=True) + op.epsilon)
+    if gamma is not None:
+        size = size * gamma.reshape([n if axis in op.axes else 1 for axis, n in enumerate(x.shape)])
+    return np.asarray(sample.result + 0.5 * sample.eps * size * sample.rng.standard_normal(x.shape))
+
+
+def _off_centre(op: LayerNorm | GroupNorm, sample: Disturbed) -> Array:
+    """As with a mean and a variance that are off: sums of K terms round, and are off by the same for all of them.
+
+    Noise on the terms averages out in their mean, and a shift of all of them is taken off again: neither shows it.
+    """
+    x, gamma = (*sample.operands, None)[:2]
+    assert x is not None
+    parts = x if isinstance(op, LayerNorm) else x.reshape([evaluate(size, {}) for size in op.split(x.shape)])
+    axes = op.axes if isinstance(op, LayerNorm) else op.reduced(x.ndim)
+    mean = parts.mean(axis=axes, keepdims=True)
+    length = parts.size / max(mean.size, 1)
+    off, wide = 0.25 * sqrt(length) * sample.eps * sample.rng.standard_normal((2, *mean.shape))
+    deviation = np.sqrt(parts.var(axis=axes, keepdims=True) + op.epsilon)
+    shifts = (off * mean + wide / 2 * (parts - mean)) / deviation
+    kept = op.axes if isinstance(op, LayerNorm) else (op.axis,)
+    scale = 1 if gamma is None else gamma.reshape([n if axis in kept else 1 for axis, n in enumerate(x.shape)])
+    return np.asarray(sample.result + shifts.reshape(x.shape) * scale)
+
+
 @dataclass(frozen=True)
 class LayerNorm(Op):
     """x: f[*s], gamma: f[*s[axes]]?, beta: f[*s[axes]]? -> f[*s]: zero mean and unit variance over `axes`, then scaled.
@@ -69,6 +103,7 @@ class LayerNorm(Op):
     keras.layers.LayerNormalization; ONNX LayerNormalization-17 where the axes are the last ones.
     """
 
+    rounding = Rounding(compound=True, errors=(_rearranged, _off_centre))
     operands = ("x", "gamma", "beta")
     axes: tuple[int, ...]
     epsilon: float
@@ -100,6 +135,7 @@ class GroupNorm(Op):
     keras.layers.GroupNormalization; ONNX GroupNormalization-21, on axis 1.
     """
 
+    rounding = Rounding(compound=True, errors=(_off_centre,))
     operands = ("x", "gamma", "beta")
     groups: int
     axis: int
@@ -141,6 +177,7 @@ class RMSNorm(Op):
     keras.layers.RMSNormalization; ONNX RMSNormalization-23 where the axes are the last ones.
     """
 
+    rounding = COMPOUND
     operands = ("x", "scale")
     axes: tuple[int, ...]
     epsilon: float

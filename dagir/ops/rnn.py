@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Op, Types, Value, apply_node, as_value
+from dagir.ir.rounding import Rounding
 from dagir.ir.types import Shape, TensorType, equate
 from dagir.ops import activation as act
 from dagir.ops.elementwise import Clip, Exp, Identity, require, same_dtype
@@ -42,6 +43,10 @@ ACTIVATIONS: dict[str, Op] = {
     "softmax": act.Softmax((1,)),
     "log_softmax": act.LogSoftmax((1,)),
 }
+
+
+_GATES = Rounding(within=3.0, absolute=lambda x: 0.5)
+"""Gates saturate, and are approximated by rational functions that are a few units off: 1 / (1 + e^-x) as 0.5 + one."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +161,7 @@ class LSTM(_Recurrence):
     recurrent_activation(x @ w + h @ r + b), the cell's by activation.  keras.layers.LSTM; ONNX LSTM-14.
     """
 
+    rounding = _GATES
     operands = ("x", "w", "r", "b", "h0", "c0", "mask")
     gates = 4
     states = 2
@@ -171,6 +177,7 @@ class GRU(_Recurrence):
     x @ w and of h @ r; without, it scales h.  keras.layers.GRU; ONNX GRU-14 with linear_before_reset = reset_after.
     """
 
+    rounding = _GATES
     operands = ("x", "w", "r", "b", "h0", "mask")
     gates = 3
 
@@ -188,6 +195,7 @@ class SimpleRNN(_Recurrence):
     h = activation(x @ w + h @ r + b).  keras.layers.SimpleRNN; ONNX RNN-14.
     """
 
+    rounding = _GATES
     operands = ("x", "w", "r", "b", "h0", "mask")
 
 

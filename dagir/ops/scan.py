@@ -10,6 +10,7 @@ from typing import Any
 from dagir.errors import DTypeError, ShapeError
 from dagir.ir.dims import substitute
 from dagir.ir.graph import Constant, Graph, Node, Op, Types, Value, apply_node, as_value
+from dagir.ir.rounding import ROUNDED
 from dagir.ir.types import TensorType, equate
 from dagir.ops.call import bind_sizes, substitute_type
 
@@ -28,6 +29,7 @@ class Scan(Op):
     before (zeros before the first), or are zero with zero_output_for_mask.  keras.layers.RNN; ONNX Scan-11.
     """
 
+    rounding = ROUNDED
     operands = ("*xs",)
     body: Graph = field(hash=True)
     states: int

@@ -11,6 +11,7 @@ from typing import Any
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.rounding import EXACT, ROUNDED
 from dagir.ir.types import DType, TensorType, broadcast, equate, normalize_axis
 from dagir.ops.arrangement import meshgrid
 from dagir.ops.counts import count_from
@@ -50,6 +51,8 @@ class GatherElements(Op):
     Negative indices count from the end; an index out of range is an error when run.
     """
 
+    rounding = EXACT
+    moves_only = True
     operands = ("x", "indices")
     axis: int
 
@@ -75,6 +78,7 @@ class ScatterUpdate(Op):
     combine. keras.ops.scatter_update; ONNX ScatterND-18.
     """
 
+    rounding = ROUNDED
     operands = ("x", "indices", "updates")
     reduction: str = "none"
 

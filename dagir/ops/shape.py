@@ -12,6 +12,7 @@ import numpy as np
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim, max_dim, min_dim
 from dagir.ir.graph import Constant, Op, Types, Value, apply, as_value
+from dagir.ir.rounding import EXACT, ROUNDED
 from dagir.ir.types import Shape, TensorType, broadcast, equate, normalize_axes, normalize_axis
 from dagir.ops.counts import count_from
 from dagir.ops.elementwise import same_dtype
@@ -46,6 +47,8 @@ __all__ = [
 class Reshape(Op):
     """x: t[*s] -> t[*target], elements in row-major order; one size of the target may be -1.  ONNX Reshape-14."""
 
+    rounding = EXACT
+    moves_only = True
     shape_fields = ("target",)
     target: Shape
 
@@ -88,6 +91,8 @@ def _without_common(sizes: Shape, target: Shape) -> tuple[Dim, Dim]:
 class Transpose(Op):
     """x: t[s0, s1, ...] -> t[s[axes[0]], s[axes[1]], ...].  ONNX Transpose-13."""
 
+    rounding = EXACT
+    moves_only = True
     axes: tuple[int, ...]
 
     def infer(self, x: TensorType) -> Types:
@@ -101,6 +106,8 @@ class Transpose(Op):
 class ExpandDims(Op):
     """x: t[*s] -> t[*s with 1 inserted], `axis` counted in the result.  ONNX Unsqueeze-13."""
 
+    rounding = EXACT
+    moves_only = True
     axis: int
 
     def infer(self, x: TensorType) -> Types:
@@ -113,6 +120,8 @@ class ExpandDims(Op):
 class Squeeze(Op):
     """x: t[*s] -> t[*s without `axes`], which have size 1.  ONNX Squeeze-13."""
 
+    rounding = EXACT
+    moves_only = True
     axes: tuple[int, ...]
 
     def infer(self, x: TensorType) -> Types:
@@ -127,6 +136,8 @@ class Squeeze(Op):
 class BroadcastTo(Op):
     """x: t[*s] -> t[*target] by repeating axes of size 1.  ONNX Expand-13."""
 
+    rounding = EXACT
+    moves_only = True
     shape_fields = ("target",)
     target: Shape
 
@@ -141,6 +152,8 @@ class BroadcastTo(Op):
 class Concatenate(Op):
     """xs: t[*a, n_i, *c]* -> t[*a, sum n_i, *c] along `axis`.  ONNX Concat-13."""
 
+    rounding = EXACT
+    moves_only = True
     operands = ("*xs",)
     axis: int
 
@@ -180,6 +193,7 @@ class Pad(Op):
     Negative pads crop, in constant mode, where `value` fills.
     """
 
+    rounding = ROUNDED
     pads: tuple[tuple[int, int], ...]
     mode: str = "constant"
     value: float = 0.0
@@ -217,6 +231,8 @@ class Slice(Op):
     A stop of None runs to the end (to before the beginning for a negative step).
     """
 
+    rounding = EXACT
+    moves_only = True
     axes: tuple[int, ...]
     starts: tuple[int, ...]
     stops: tuple[int | None, ...]
@@ -249,6 +265,8 @@ def _symbolic_length(size: Dim, start: int, stop: int | None, step: int) -> Dim:
 class Tile(Op):
     """x: t[*s] -> t[s * repeats].  ONNX Tile-13."""
 
+    rounding = EXACT
+    moves_only = True
     repeats: tuple[int, ...]
 
     def infer(self, x: TensorType) -> Types:
@@ -265,6 +283,8 @@ class Gather(Op):
     Negative indices count from the end; an index out of range is an error when run.
     """
 
+    rounding = EXACT
+    moves_only = True
     operands = ("x", "indices")
     axis: int
 
