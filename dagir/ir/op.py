@@ -77,6 +77,8 @@ class Op(Immutable, metaclass=_OpType):
     """Whether each element of the result is an element of an operand, chosen by place or index, not by its size."""
     nonnegative: ClassVar[bool] = False
     """Whether no float that it yields is below 0."""
+    bound_to_layout: ClassVar[bool] = False
+    """Whether its field data_format says on which axis the channels of its first operand and its result are."""
     random: ClassVar[bool] = False
     """Whether two nodes of it, over the same operands, differ in training."""
     needs_elements: ClassVar[bool] = False

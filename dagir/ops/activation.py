@@ -108,6 +108,7 @@ class Softplus(Unary):
     """log(1 + e**x).  ONNX Softplus-1."""
 
     rounding = Rounding(within=0.5, absolute=lambda x: 0.25)
+    nonnegative = True
 
 
 class Softsign(Unary):
@@ -244,6 +245,7 @@ class Sparsemax(Op):
     """
 
     rounding = ROUNDED
+    nonnegative = True
     axis: int
 
     def infer(self, x: TensorType) -> Types:

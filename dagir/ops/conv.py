@@ -30,6 +30,7 @@ __all__ = [
 class _Convolution(Op):
     """What both convolutions share: the fields, and the checks of operands."""
 
+    bound_to_layout = True
     operands = ("x", "w", "b")
     strides: tuple[int, ...]
     padding: Padding

@@ -29,6 +29,7 @@ __all__ = [
 class _Pool(Op):
     """What both poolings share: the fields, the checks, the sizes."""
 
+    bound_to_layout = True
     pool_size: tuple[int, ...]
     strides: tuple[int, ...]
     padding: str | tuple[tuple[int, int], ...]
@@ -162,6 +163,7 @@ def average_pool(
 class _AdaptivePool(Op):
     """What both adaptive poolings share: the windows, whose number is given."""
 
+    bound_to_layout = True
     output_size: tuple[int, ...]
     data_format: str = "channels_last"
 

@@ -113,6 +113,7 @@ class Variance(Reduce):
     """x: f[*s] -> f[*s without `axes`]: mean((x - mean(x))**2), of the population.  NumPy var."""
 
     rounding = ROUNDED
+    nonnegative = True
     needs_elements = True
     accepts = "float"
 

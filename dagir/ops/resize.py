@@ -51,6 +51,7 @@ class UpSample(Op):
     """
 
     rounding = _INTERPOLATED
+    bound_to_layout = True
     factors: tuple[int, ...]
     interpolation: str = "nearest"
     data_format: str = "channels_last"
@@ -108,6 +109,7 @@ class Resize(Op):
     """
 
     rounding = _INTERPOLATED
+    bound_to_layout = True
     shape_fields = ("size",)
     size: Shape
     interpolation: str = "bilinear"

@@ -59,6 +59,7 @@ class Arccos(Unary):
     """The angle in [0, pi] whose cosine is x, for |x| <= 1.  ONNX Acos-7."""
 
     rounding = ROUNDED
+    nonnegative = True
 
 
 class Arctan(Unary):
@@ -77,6 +78,7 @@ class Cosh(Unary):
     """(e**x + e**-x) / 2.  ONNX Cosh-9."""
 
     rounding = ROUNDED
+    nonnegative = True
 
 
 class Arcsinh(Unary):
