@@ -13,7 +13,7 @@ from dagir.errors import ArgumentError
 from dagir.ir import dims
 from dagir.ir.dims import Dim
 from dagir.ir.rounding import ROUNDED, Rounding
-from dagir.ir.types import TensorType
+from dagir.ir.types import Inferred, TensorType
 
 Types: TypeAlias = tuple[TensorType, ...]
 
@@ -88,8 +88,11 @@ class Op(Immutable, metaclass=_OpType):
         super().__init_subclass__(**kwargs)
         cls.op_name = snake_case(cls.__name__)
 
-    def infer(self, *types: Any, **_: Any) -> Types:
-        """The types of the outputs from those of the inputs. Raises ShapeError, DTypeError, ArgumentError."""
+    def infer(self, *types: Any, **_: Any) -> Types | Inferred:
+        """The types of the outputs from those of the inputs, with Equations where these leave something open.
+
+        Raises ShapeError, DTypeError, ArgumentError.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no shape rule")
 
     def how_it_rounds(self) -> Rounding:

@@ -10,7 +10,7 @@ import numpy as np
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED, Rounding
-from dagir.ir.types import TensorType, broadcast, normalize_axes, normalize_axis
+from dagir.ir.types import Equations, Inferred, TensorType, normalize_axes, normalize_axis
 from dagir.ops.creation import zeros_like
 from dagir.ops.elementwise import (
     Unary,
@@ -228,13 +228,14 @@ class PRelu(Op):
     elementwise = True
     operands = ("x", "slope")
 
-    def infer(self, x: TensorType, slope: TensorType) -> Types:
+    def infer(self, x: TensorType, slope: TensorType) -> Inferred:
         """The type of x."""
+        equations = Equations()
         same_dtype(x, slope)
         require("float", x)
-        if slope.rank > x.rank or broadcast(x.shape, slope.shape) != x.shape:
+        if slope.rank > x.rank or equations.broadcast(x.shape, slope.shape) != x.shape:
             raise ShapeError("the slope does not broadcast to x", marks={1: list(range(slope.rank))})
-        return (x,)
+        return equations.inferred(x)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from dagir.errors import ArgumentError, DTypeError
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED, Arrays, Rounding
-from dagir.ir.types import DType, TensorType, broadcast
+from dagir.ir.types import DType, Equations, Inferred, TensorType
 from dagir.ops.partial import refuse_constant
 from dagir.support import limits
 
@@ -270,13 +270,15 @@ class Binary(Op):
     accepts: ClassVar[str] = "number"
     result: ClassVar[DType | None] = None
 
-    def infer(self, x1: TensorType, x2: TensorType) -> Types:
+    def infer(self, x1: TensorType, x2: TensorType) -> Types | Inferred:
         """The broadcast shape."""
         dtype = same_dtype(x1, x2)
         require(self.accepts, x1, x2)
         if x1.shape == x2.shape and self.result is None:
             return (x1,)
-        return (TensorType(self.result or dtype, broadcast(x1.shape, x2.shape)),)
+        equations = Equations()
+        shape = equations.broadcast(x1.shape, x2.shape)
+        return equations.inferred(TensorType(self.result or dtype, shape))
 
 
 class Add(Binary):

@@ -7,7 +7,7 @@ from typing import Any
 
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.rounding import EXACT
-from dagir.ir.types import DType, TensorType, broadcast
+from dagir.ir.types import DType, Equations, Inferred, TensorType
 from dagir.ops.elementwise import (
     Binary,
     Unary,
@@ -149,10 +149,12 @@ class Where(Op):
     moves_only = True
     operands = ("condition", "x1", "x2")
 
-    def infer(self, condition: TensorType, x1: TensorType, x2: TensorType) -> Types:
+    def infer(self, condition: TensorType, x1: TensorType, x2: TensorType) -> Inferred:
         """The broadcast shape."""
+        equations = Equations()
         require("bool", condition)
-        return (TensorType(same_dtype(x1, x2), broadcast(condition.shape, x1.shape, x2.shape)),)
+        shape = equations.broadcast(condition.shape, x1.shape, x2.shape)
+        return equations.inferred(TensorType(same_dtype(x1, x2), shape))
 
 
 def logical_not(x: Any) -> Value:

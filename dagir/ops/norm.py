@@ -11,9 +11,9 @@ import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, evaluate
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Value, apply, as_value
 from dagir.ir.rounding import COMPOUND, Disturbed, Rounding
-from dagir.ir.types import Array, Shape, TensorType, equate, normalize_axes, normalize_axis
+from dagir.ir.types import Array, Equations, Inferred, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.elementwise import require, same_dtype
 
 __all__ = [
@@ -51,8 +51,9 @@ class BatchNorm(Op):
         beta: TensorType | None,
         mean: TensorType,
         var: TensorType,
-    ) -> Types:
+    ) -> Inferred:
         """The type of x."""
+        equations = Equations()
         vectors = (gamma, beta, mean, var)
         same_dtype(x, *(vector for vector in vectors if vector is not None))
         require("float", x)
@@ -62,8 +63,8 @@ class BatchNorm(Op):
         normalize_axis(self.axis, x.rank)
         for place, vector in enumerate(vectors, start=1):
             if vector is not None:
-                _check_vector(x, self.axis, vector, place, _BATCH_NORM_VECTORS[place - 1])
-        return (x,)
+                _check_vector(equations, x, self.axis, vector, place, _BATCH_NORM_VECTORS[place - 1])
+        return equations.inferred(x)
 
 
 def _rearranged(op: LayerNorm, sample: Disturbed) -> Array:
@@ -108,8 +109,9 @@ class LayerNorm(Op):
     axes: tuple[int, ...]
     epsilon: float
 
-    def infer(self, x: TensorType, gamma: TensorType | None = None, beta: TensorType | None = None) -> Types:
+    def infer(self, x: TensorType, gamma: TensorType | None = None, beta: TensorType | None = None) -> Inferred:
         """The type of x."""
+        equations = Equations()
         given = [vector for vector in (gamma, beta) if vector is not None]
         same_dtype(x, *given)
         require("float", x)
@@ -118,13 +120,13 @@ class LayerNorm(Op):
             raise ArgumentError(f"LayerNorm takes sorted axes counted from the front, got {self.axes}")
         wanted = tuple(x.shape[axis] for axis in self.axes)
         for place, vector in enumerate((gamma, beta), start=1):
-            if vector is not None and not _equal(vector.shape, wanted):
+            if vector is not None and not _equal(equations, vector.shape, wanted):
                 raise ShapeError(
                     f"{self.operands[place]} has shape {list(vector.shape)}, the normalized axes have {list(wanted)}",
                     marks={0: list(self.axes), place: list(range(vector.rank))},
                     remedy="make the layer anew for this shape, or give x the size that it was made for",
                 )
-        return (x,)
+        return equations.inferred(x)
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,9 @@ class GroupNorm(Op):
     axis: int
     epsilon: float
 
-    def infer(self, x: TensorType, gamma: TensorType | None = None, beta: TensorType | None = None) -> Types:
+    def infer(self, x: TensorType, gamma: TensorType | None = None, beta: TensorType | None = None) -> Inferred:
         """The type of x."""
+        equations = Equations()
         same_dtype(x, *(vector for vector in (gamma, beta) if vector is not None))
         require("float", x)
         _check_epsilon(self.epsilon)
@@ -157,8 +160,8 @@ class GroupNorm(Op):
             )
         for place, vector in enumerate((gamma, beta), start=1):
             if vector is not None:
-                _check_vector(x, self.axis, vector, place, self.operands[place])
-        return (x,)
+                _check_vector(equations, x, self.axis, vector, place, self.operands[place])
+        return equations.inferred(x)
 
     def split(self, shape: Shape) -> Shape:
         """The shape of x with the groups on an axis of their own, before the one that they part."""
@@ -182,13 +185,13 @@ class RMSNorm(Op):
     axes: tuple[int, ...]
     epsilon: float
 
-    def infer(self, x: TensorType, scale: TensorType | None = None) -> Types:
+    def infer(self, x: TensorType, scale: TensorType | None = None) -> Inferred:
         """The type of x."""
         return LayerNorm(self.axes, self.epsilon).infer(x, scale)
 
 
-def _equal(left: Sequence[Dim], right: Sequence[Dim]) -> bool:
-    return len(left) == len(right) and all(equate(a, b) is not None for a, b in zip(left, right, strict=True))
+def _equal(equations: Equations, left: Sequence[Dim], right: Sequence[Dim]) -> bool:
+    return len(left) == len(right) and all(equations.equate(a, b) is not None for a, b in zip(left, right, strict=True))
 
 
 def _check_epsilon(epsilon: float) -> None:
@@ -196,10 +199,10 @@ def _check_epsilon(epsilon: float) -> None:
         raise ArgumentError(f"epsilon must be a number of at least 0, got {epsilon!r}")
 
 
-def _check_vector(x: TensorType, axis: int, vector: TensorType, place: int, name: str) -> None:
+def _check_vector(equations: Equations, x: TensorType, axis: int, vector: TensorType, place: int, name: str) -> None:
     if vector.rank != 1:
         raise ShapeError(f"{name} must have rank 1, got {list(vector.shape)}", marks={place: list(range(vector.rank))})
-    if equate(x.shape[axis], vector.shape[0]) is None:
+    if equations.equate(x.shape[axis], vector.shape[0]) is None:
         raise ShapeError(
             f"axis {axis} of x has size {x.shape[axis]}, {name} has {vector.shape[0]}",
             marks={0: [axis], place: [0]},

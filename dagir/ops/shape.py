@@ -13,7 +13,7 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim, max_dim, min_dim
 from dagir.ir.graph import Constant, Op, Types, Value, apply, as_value
 from dagir.ir.rounding import EXACT, ROUNDED
-from dagir.ir.types import Shape, TensorType, broadcast, equate, normalize_axes, normalize_axis
+from dagir.ir.types import Equations, Inferred, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.counts import count_from
 from dagir.ops.elementwise import same_dtype
 
@@ -52,23 +52,24 @@ class Reshape(Op):
     shape_fields = ("target",)
     target: Shape
 
-    def infer(self, x: TensorType) -> Types:
+    def infer(self, x: TensorType) -> Inferred:
         """The target, -1 worked out."""
+        equations = Equations()
         open_axes = [axis for axis, size in enumerate(self.target) if size == -1]
         if len(open_axes) > 1:
             raise ShapeError(f"reshape target {self.target} holds -1 twice", remedy="at most one size may be -1")
         total, known = _without_common(x.shape, self.target)
         if not open_axes:
-            if equate(total, known) is None:
+            if equations.equate(total, known) is None:
                 raise self._mismatch(x)
-            return (x.with_shape(self.target),)
+            return equations.inferred(x.with_shape(self.target))
         if known == 0 or (isinstance(total, int) and isinstance(known, int) and total % known):
             raise self._mismatch(x)
         rest = total // known
-        if equate(rest * known, total) is None:
+        if equations.equate(rest * known, total) is None:
             raise self._mismatch(x)
         axis = open_axes[0]
-        return (x.with_shape((*self.target[:axis], rest, *self.target[axis + 1 :])),)
+        return equations.inferred(x.with_shape((*self.target[:axis], rest, *self.target[axis + 1 :])))
 
     def _mismatch(self, x: TensorType) -> ShapeError:
         return ShapeError(
@@ -124,12 +125,14 @@ class Squeeze(Op):
     moves_only = True
     axes: tuple[int, ...]
 
-    def infer(self, x: TensorType) -> Types:
+    def infer(self, x: TensorType) -> Inferred:
         """The shape without the axes."""
+        equations = Equations()
         for axis in normalize_axes(self.axes, x.rank):
-            if equate(x.shape[axis], 1) is None:
+            if equations.equate(x.shape[axis], 1) is None:
                 raise ShapeError(f"axis {axis} has size {x.shape[axis]}, only 1 can go", marks={0: [axis]})
-        return (x.with_shape(tuple(size for axis, size in enumerate(x.shape) if axis not in self.axes)),)
+        kept = tuple(size for axis, size in enumerate(x.shape) if axis not in self.axes)
+        return equations.inferred(x.with_shape(kept))
 
 
 @dataclass(frozen=True)
@@ -141,11 +144,12 @@ class BroadcastTo(Op):
     shape_fields = ("target",)
     target: Shape
 
-    def infer(self, x: TensorType) -> Types:
+    def infer(self, x: TensorType) -> Inferred:
         """The target."""
-        if broadcast(x.shape, self.target) != self.target:
+        equations = Equations()
+        if equations.broadcast(x.shape, self.target) != self.target:
             raise ShapeError(f"{x} does not broadcast to {self.target}")
-        return (x.with_shape(self.target),)
+        return equations.inferred(x.with_shape(self.target))
 
 
 @dataclass(frozen=True)
@@ -157,8 +161,9 @@ class Concatenate(Op):
     operands = ("*xs",)
     axis: int
 
-    def infer(self, *xs: TensorType) -> Types:
+    def infer(self, *xs: TensorType) -> Inferred:
         """The first shape, sizes along the axis added up."""
+        equations = Equations()
         if not xs:
             raise ArgumentError("concatenate takes at least one value")
         dtype = same_dtype(*xs)
@@ -175,7 +180,7 @@ class Concatenate(Op):
                 if other == axis:
                     shape[axis] = shape[axis] + x.shape[axis]
                     continue
-                agreed = equate(shape[other], x.shape[other])
+                agreed = equations.equate(shape[other], x.shape[other])
                 if agreed is None:
                     raise ShapeError(
                         f"sizes differ on axis {other}, and only axis {axis} is concatenated",
@@ -183,7 +188,7 @@ class Concatenate(Op):
                         remedy="make the marked sizes equal, or concatenate along that axis",
                     )
                 shape[other] = agreed
-        return (TensorType(dtype, tuple(shape)),)
+        return equations.inferred(TensorType(dtype, tuple(shape)))
 
 
 @dataclass(frozen=True)
