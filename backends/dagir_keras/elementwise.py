@@ -28,6 +28,7 @@ for _op, _function in {
     ops.Cos: K.cos,
     ops.Tan: K.tan,
     ops.Erf: K.erf,
+    ops.Erfc: K.erfc,
     ops.Floor: K.floor,
     ops.Ceil: K.ceil,
     ops.Round: K.round,

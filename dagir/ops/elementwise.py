@@ -23,6 +23,7 @@ __all__ = [
     "Cos",
     "Divide",
     "Erf",
+    "Erfc",
     "Exp",
     "Expm1",
     "Floor",
@@ -53,6 +54,7 @@ __all__ = [
     "cos",
     "divide",
     "erf",
+    "erfc",
     "exp",
     "expm1",
     "floor",
@@ -217,6 +219,13 @@ class Erf(Unary):
     """The error function.  ONNX Erf-13."""
 
     rounding = APPROXIMATED
+
+
+class Erfc(Unary):
+    """1 - erf(x), with all its digits where that is small.  keras.ops.erfc."""
+
+    rounding = APPROXIMATED
+    nonnegative = True
 
 
 class Floor(Unary):
@@ -463,6 +472,11 @@ def tan(x: Any) -> Value:
 def erf(x: Any) -> Value:
     """The error function, elementwise."""
     return unary(Erf(), x)
+
+
+def erfc(x: Any) -> Value:
+    """1 - erf(x), elementwise, with all its digits where that is small."""
+    return unary(Erfc(), x)
 
 
 def floor(x: Any) -> Value:
