@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Op, Types, Value, apply, as_value
-from dagir.ir.types import TensorType, broadcast, normalize_axes, normalize_axis
+from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED, Rounding
+from dagir.ir.types import Equations, Inferred, TensorType, normalize_axes, normalize_axis
 from dagir.ops.creation import zeros_like
 from dagir.ops.elementwise import add, clip, divide, multiply, negative, sqrt, square, subtract
 from dagir.ops.logic import greater, less, less_equal, where
@@ -65,49 +68,74 @@ __all__ = [
     "threshold",
 ]
 
+_GATED = Rounding(within=0.5, absolute=lambda x: 0.25 * np.abs(x))
+"""Small results are what is left of numbers of the size of x: (1 + erf x) x / 2. Elsewhere of 1: e^x - 1."""
+
 
 class Relu(Unary):
     """max(x, 0).  ONNX Relu-14."""
 
+    rounding = EXACT
+    nonnegative = True
     accepts = "signed"
 
 
 class Sigmoid(Unary):
     """1 / (1 + e**-x).  ONNX Sigmoid-13."""
 
+    rounding = Rounding(within=0.5, absolute=lambda x: 0.25)
+    nonnegative = True
+
 
 class Tanh(Unary):
     """Hyperbolic tangent.  ONNX Tanh-13."""
+
+    rounding = APPROXIMATED
 
 
 class Softplus(Unary):
     """log(1 + e**x).  ONNX Softplus-1."""
 
+    rounding = Rounding(within=0.5, absolute=lambda x: 0.25)
+    nonnegative = True
+
 
 class Softsign(Unary):
     """x / (1 + |x|).  ONNX Softsign-1."""
+
+    rounding = ROUNDED
 
 
 class Silu(Unary):
     """x * sigmoid(x), also called swish.  keras.activations.silu."""
 
+    rounding = _GATED
+
 
 class HardSigmoid(Unary):
     """clip(x/6 + 1/2, 0, 1).  keras.activations.hard_sigmoid (alpha is 1/6, not ONNX's default of 0.2)."""
+
+    rounding = ROUNDED
+    nonnegative = True
 
 
 class HardSilu(Unary):
     """x * hard_sigmoid(x), also called hard swish.  keras.activations.hard_silu; ONNX HardSwish-14."""
 
+    rounding = ROUNDED
+
 
 class Selu(Unary):
     """scale * elu(x, alpha), alpha = 1.67326..., scale = 1.05070....  ONNX Selu-6."""
+
+    rounding = Rounding(absolute=lambda x: 0.5)
 
 
 @dataclass(frozen=True)
 class Elu(Unary):
     """x where positive, else alpha * (e**x - 1).  ONNX Elu-6."""
 
+    rounding = Rounding(within=0.5, absolute=lambda x: 0.25)
     alpha: float = 1.0
 
 
@@ -115,6 +143,7 @@ class Elu(Unary):
 class LeakyRelu(Unary):
     """x where positive, else negative_slope * x.  ONNX LeakyRelu-16 (its default slope is 0.01)."""
 
+    rounding = ROUNDED
     negative_slope: float = 0.2
 
 
@@ -122,6 +151,7 @@ class LeakyRelu(Unary):
 class Celu(Unary):
     """max(x, 0) + alpha * (e**(min(x, 0)/alpha) - 1): an elu with a smooth gradient.  ONNX Celu-12."""
 
+    rounding = Rounding(absolute=lambda x: 0.25)
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
@@ -133,6 +163,7 @@ class Celu(Unary):
 class HardShrink(Unary):
     """x where |x| > threshold, else 0.  keras.activations.hard_shrink; ONNX Shrink-9."""
 
+    rounding = ROUNDED
     threshold: float = 0.5
 
 
@@ -140,6 +171,7 @@ class HardShrink(Unary):
 class SoftShrink(Unary):
     """x brought nearer to 0 by threshold; 0 where |x| <= threshold.  keras.activations.soft_shrink; ONNX Shrink-9."""
 
+    rounding = ROUNDED
     threshold: float = 0.5
 
 
@@ -147,6 +179,7 @@ class SoftShrink(Unary):
 class Gelu(Unary):
     """x * Phi(x), Phi the normal distribution function; by tanh where approximate.  ONNX Gelu-20."""
 
+    rounding = _GATED
     approximate: bool = False
 
 
@@ -154,6 +187,8 @@ class Gelu(Unary):
 class Softmax(Op):
     """x: f[*s] -> f[*s]; e**x over its sum along `axes`.  keras.activations.softmax; ONNX Softmax-13 for one axis."""
 
+    rounding = Rounding(compound=True, within=0.5)
+    nonnegative = True
     axes: tuple[int, ...]
 
     def infer(self, x: TensorType) -> Types:
@@ -162,24 +197,34 @@ class Softmax(Op):
         normalize_axes(self.axes, x.rank)
         return (x,)
 
+    def works_apart_along(self, axis: int) -> bool:
+        """Along every axis but those that it sums over."""
+        return axis not in self.axes
+
 
 @dataclass(frozen=True)
 class LogSoftmax(Softmax):
     """log(softmax(x)) along `axes`, without underflow.  ONNX LogSoftmax-13 for one axis."""
 
+    rounding = Softmax.rounding
+    nonnegative = False
+
 
 class PRelu(Op):
     """x: f[*s], slope: f[...] -> f[*s]; x where positive, else slope * x; slope broadcasts to x.  ONNX PRelu-16."""
 
+    rounding = ROUNDED
+    elementwise = True
     operands = ("x", "slope")
 
-    def infer(self, x: TensorType, slope: TensorType) -> Types:
+    def infer(self, x: TensorType, slope: TensorType) -> Inferred:
         """The type of x."""
+        equations = Equations()
         same_dtype(x, slope)
         require("float", x)
-        if slope.rank > x.rank or broadcast(x.shape, slope.shape) != x.shape:
+        if slope.rank > x.rank or equations.broadcast(x.shape, slope.shape) != x.shape:
             raise ShapeError("the slope does not broadcast to x", marks={1: list(range(slope.rank))})
-        return (x,)
+        return equations.inferred(x)
 
 
 @dataclass(frozen=True)
@@ -189,6 +234,8 @@ class Sparsemax(Op):
     max(x - t, 0), with t such that the sum is 1. Martins and Astudillo, "From softmax to sparsemax" (2016).
     """
 
+    rounding = ROUNDED
+    nonnegative = True
     axis: int
 
     def infer(self, x: TensorType) -> Types:
@@ -196,6 +243,10 @@ class Sparsemax(Op):
         require("float", x)
         normalize_axis(self.axis, x.rank)
         return (x,)
+
+    def works_apart_along(self, axis: int) -> bool:
+        """Along every axis but its own."""
+        return axis != self.axis
 
 
 def relu(x: Any) -> Value:

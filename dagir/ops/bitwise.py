@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dagir.ir.graph import Value
+from dagir.ir.rounding import EXACT
 from dagir.ops.operands import Binary, Unary, binary, unary
 
 __all__ = [
@@ -29,24 +30,28 @@ __all__ = [
 class BitwiseNot(Unary):
     """Every bit turned over: -x - 1 for a signed integer.  ONNX BitwiseNot-18."""
 
+    rounding = EXACT
     accepts = "integer"
 
 
 class BitwiseAnd(Binary):
     """The bits set in both.  ONNX BitwiseAnd-18."""
 
+    rounding = EXACT
     accepts = "integer"
 
 
 class BitwiseOr(Binary):
     """The bits set in either.  ONNX BitwiseOr-18."""
 
+    rounding = EXACT
     accepts = "integer"
 
 
 class BitwiseXor(Binary):
     """The bits set in exactly one.  ONNX BitwiseXor-18."""
 
+    rounding = EXACT
     accepts = "integer"
 
 
@@ -56,12 +61,14 @@ class LeftShift(Binary):
     x2 is held within 0 and width - 1, as TensorFlow does on a CPU.
     """
 
+    rounding = EXACT
     accepts = "integer"
 
 
 class RightShift(Binary):
     """floor(x1 / 2**x2).  NumPy right_shift, but x2 held within 0 and width - 1, as TensorFlow does on a CPU."""
 
+    rounding = EXACT
     accepts = "integer"
 
 

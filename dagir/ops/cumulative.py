@@ -7,6 +7,7 @@ from typing import Any
 
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.rounding import ROUNDED
 from dagir.ir.types import DType, TensorType, normalize_axis
 from dagir.ops.elementwise import add, cast, multiply, subtract
 from dagir.ops.logic import isnan, not_equal, where
@@ -30,6 +31,7 @@ __all__ = [
 class CumSum(Op):
     """x: t[*s] -> t[*s]: each element plus all before it along `axis`.  NumPy cumsum; ONNX CumSum-14."""
 
+    rounding = ROUNDED
     axis: int
 
     def infer(self, x: TensorType) -> Types:
@@ -41,6 +43,8 @@ class CumSum(Op):
 
 class CumProd(CumSum):
     """x: t[*s] -> t[*s]: each element times all before it along `axis`.  NumPy cumprod."""
+
+    rounding = ROUNDED
 
 
 def _cumulate(cls: type[CumSum], x: Any, axis: int | None, dtype: Any) -> Value:

@@ -9,6 +9,7 @@ import numpy as np
 
 from dagir.errors import ArgumentError, DTypeError
 from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED, Arrays, Rounding
 from dagir.ir.types import DType, TensorType
 from dagir.ops.operands import Binary, Unary, binary, require, unary
 from dagir.support import limits
@@ -21,6 +22,7 @@ __all__ = [
     "Clip",
     "Divide",
     "Erf",
+    "Erfc",
     "Exp",
     "Expm1",
     "Floor",
@@ -48,6 +50,7 @@ __all__ = [
     "clip",
     "divide",
     "erf",
+    "erfc",
     "exp",
     "expm1",
     "floor",
@@ -71,77 +74,124 @@ __all__ = [
 ]
 
 
+def _whole_exponents(noisy: Arrays, operands: Arrays) -> Arrays:
+    """A negative number has whole powers alone: there the exponent stays as it was."""
+    base, exponent = noisy[0], operands[1]
+    assert base is not None
+    assert exponent is not None
+    assert noisy[1] is not None
+    return [base, np.where(base < 0, exponent, noisy[1])]
+
+
 class Negative(Unary):
     """-x.  ONNX Neg-13."""
 
+    rounding = EXACT
     accepts = "signed"
 
 
 class Absolute(Unary):
     """|x|.  ONNX Abs-13."""
 
+    rounding = EXACT
+    nonnegative = True
     accepts = "number"
 
 
 class Sign(Unary):
     """-1, 0 or 1.  ONNX Sign-13."""
 
+    rounding = EXACT
     accepts = "number"
 
 
 class Exp(Unary):
     """e**x.  ONNX Exp-13."""
 
+    rounding = APPROXIMATED
+    nonnegative = True
+
 
 class Log(Unary):
     """Natural logarithm.  ONNX Log-13."""
+
+    rounding = ROUNDED
 
 
 class Log1p(Unary):
     """log(1 + x).  NumPy log1p."""
 
+    rounding = ROUNDED
+
 
 class Expm1(Unary):
     """e**x - 1.  NumPy expm1."""
+
+    rounding = ROUNDED
 
 
 class Sqrt(Unary):
     """Square root.  ONNX Sqrt-13."""
 
+    rounding = ROUNDED
+
 
 class Rsqrt(Unary):
     """1 / sqrt(x).  keras.ops.rsqrt."""
+
+    rounding = ROUNDED
 
 
 class Square(Unary):
     """x * x.  NumPy square."""
 
+    rounding = ROUNDED
+    nonnegative = True
     accepts = "number"
 
 
 class Reciprocal(Unary):
     """1 / x.  ONNX Reciprocal-13."""
 
+    rounding = ROUNDED
+
 
 class Erf(Unary):
     """The error function.  ONNX Erf-13."""
+
+    rounding = APPROXIMATED
+
+
+class Erfc(Unary):
+    """1 - erf(x), with all its digits where that is small.  keras.ops.erfc."""
+
+    rounding = APPROXIMATED
+    nonnegative = True
 
 
 class Floor(Unary):
     """The largest whole number not above x.  ONNX Floor-13."""
 
+    rounding = EXACT
+
 
 class Ceil(Unary):
     """The smallest whole number not below x.  ONNX Ceil-13."""
+
+    rounding = EXACT
 
 
 class Round(Unary):
     """The nearest whole number, halves to even.  ONNX Round-11."""
 
+    rounding = EXACT
+
 
 class Identity(Unary):
     """x itself.  ONNX Identity-13."""
 
+    rounding = EXACT
+    moves_only = True
     accepts = "any"
 
 
@@ -153,6 +203,8 @@ class Cast(Op):
     Here NaN becomes 0, and any other the integer's nearer end.
     """
 
+    rounding = ROUNDED
+    elementwise = True
     dtype: DType
 
     def infer(self, x: TensorType) -> Types:
@@ -163,51 +215,74 @@ class Cast(Op):
 class Add(Binary):
     """x1 + x2.  ONNX Add-14."""
 
+    rounding = ROUNDED
+
 
 class Subtract(Binary):
     """x1 - x2.  ONNX Sub-14."""
+
+    rounding = ROUNDED
 
 
 class Multiply(Binary):
     """x1 * x2.  ONNX Mul-14."""
 
+    rounding = ROUNDED
+
 
 class Divide(Binary):
     """x1 / x2, for floats.  ONNX Div-14."""
 
+    rounding = ROUNDED
     accepts = "float"
 
 
 class FloorDivide(Binary):
     """floor(x1 / x2); integers by 0 are an error, as in TensorFlow; the least by -1 is itself.  NumPy floor_divide."""
 
+    rounding = ROUNDED
+
 
 class Mod(Binary):
     """The remainder with the sign of x2; integers by 0 are an error, as in TensorFlow.  NumPy mod."""
+
+    rounding = ROUNDED
 
 
 class Power(Binary):
     """x1 ** x2; of integers modulo 2**bits, and a negative x2 is an error, as in TensorFlow.  ONNX Pow-15."""
 
+    rounding = Rounding(compound=True, admissible=_whole_exponents)
+
 
 class Maximum(Binary):
     """The larger; NaN if either is.  NumPy maximum."""
 
+    rounding = EXACT
+
 
 class Minimum(Binary):
     """The smaller; NaN if either is.  NumPy minimum."""
+
+    rounding = EXACT
 
 
 @dataclass(frozen=True)
 class Clip(Op):
     """x: t[*s] -> t[*s], held within [minimum, maximum]; NaN stays.  ONNX Clip-13."""
 
+    rounding = ROUNDED
+    elementwise = True
     minimum: float
     maximum: float
 
     def __post_init__(self) -> None:
         if self.minimum > self.maximum:
             raise ArgumentError(f"clip takes minimum <= maximum, got {self.minimum} and {self.maximum}")
+
+    def is_nonnegative(self) -> bool:
+        """Where the least that it yields is not below 0."""
+        return self.minimum >= 0
 
     def infer(self, x: TensorType) -> Types:
         """The type of x."""
@@ -281,6 +356,11 @@ def reciprocal(x: Any) -> Value:
 def erf(x: Any) -> Value:
     """The error function, elementwise."""
     return unary(Erf(), x)
+
+
+def erfc(x: Any) -> Value:
+    """1 - erf(x), elementwise, with all its digits where that is small."""
+    return unary(Erfc(), x)
 
 
 def floor(x: Any) -> Value:

@@ -7,6 +7,7 @@ from typing import Any
 
 from dagir.errors import ArgumentError, DTypeError
 from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.rounding import EXACT
 from dagir.ir.types import DType, TensorType
 
 __all__ = [
@@ -24,6 +25,8 @@ class Lookup(Op):
     ONNX ai.onnx.ml LabelEncoder-2.
     """
 
+    rounding = EXACT
+    elementwise = True
     keys: Entries
     values: Entries
     default: int | str

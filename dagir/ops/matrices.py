@@ -10,6 +10,7 @@ from typing import Any
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.rounding import EXACT
 from dagir.ir.types import TensorType, normalize_axis
 from dagir.ops.arrangement import moveaxis, ravel
 from dagir.ops.creation import arange
@@ -44,6 +45,7 @@ __all__ = [
 class Tril(Op):
     """x: t[*s, m, n] -> t[*s, m, n]: 0 where column - row > k.  NumPy tril; ONNX Trilu-14."""
 
+    rounding = EXACT
     k: int = 0
 
     def infer(self, x: TensorType) -> Types:
@@ -55,6 +57,8 @@ class Tril(Op):
 
 class Triu(Tril):
     """x: t[*s, m, n] -> t[*s, m, n]: 0 where column - row < k.  NumPy triu; ONNX Trilu-14."""
+
+    rounding = EXACT
 
 
 def tril(x: Any, k: int = 0) -> Value:

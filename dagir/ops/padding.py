@@ -11,6 +11,7 @@ import numpy as np
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import SymbolicDim
 from dagir.ir.graph import Constant, Op, Types, Value, apply, as_value
+from dagir.ir.rounding import ROUNDED
 from dagir.ir.types import TensorType
 from dagir.ops.counts import count_from
 from dagir.ops.shape import broadcast_to, concatenate
@@ -28,6 +29,7 @@ class Pad(Op):
     Negative pads crop, in constant mode, where `value` fills.
     """
 
+    rounding = ROUNDED
     pads: tuple[tuple[int, int], ...]
     mode: str = "constant"
     value: float = 0.0

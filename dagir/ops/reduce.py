@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.rounding import EXACT, ROUNDED
 from dagir.ir.types import DType, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.elementwise import cast, maximum, minimum, sqrt
 from dagir.ops.operands import require
@@ -64,46 +65,64 @@ def _reduced(x: TensorType, axes: Sequence[int], keepdims: bool) -> Shape:
 class ReduceSum(Reduce):
     """x: t[*s] -> t[*s without `axes`]: the sum.  ONNX ReduceSum-13."""
 
+    rounding = ROUNDED
+
 
 class ReduceMean(Reduce):
     """x: f[*s] -> f[*s without `axes`]: the mean.  ONNX ReduceMean-18."""
 
+    rounding = ROUNDED
+    needs_elements = True
     accepts = "float"
 
 
 class ReduceMax(Reduce):
     """x: t[*s] -> t[*s without `axes`]: the largest.  ONNX ReduceMax-18."""
 
+    rounding = EXACT
+    needs_elements = True
+
 
 class ReduceMin(Reduce):
     """x: t[*s] -> t[*s without `axes`]: the smallest.  ONNX ReduceMin-18."""
+
+    rounding = EXACT
+    needs_elements = True
 
 
 class ReduceProd(Reduce):
     """x: t[*s] -> t[*s without `axes`]: the product.  ONNX ReduceProd-18."""
 
+    rounding = ROUNDED
+
 
 class ReduceAny(Reduce):
     """x: bool[*s] -> bool[*s without `axes`]: whether any is true.  NumPy any."""
 
+    rounding = EXACT
     accepts = "bool"
 
 
 class ReduceAll(Reduce):
     """x: bool[*s] -> bool[*s without `axes`]: whether all are true.  NumPy all."""
 
+    rounding = EXACT
     accepts = "bool"
 
 
 class Variance(Reduce):
     """x: f[*s] -> f[*s without `axes`]: mean((x - mean(x))**2), of the population.  NumPy var."""
 
+    rounding = ROUNDED
+    nonnegative = True
+    needs_elements = True
     accepts = "float"
 
 
 class ReduceLogSumExp(Reduce):
     """x: f[*s] -> f[*s without `axes`]: log(sum(e**x)), no overflow.  keras.ops.logsumexp; ONNX ReduceLogSumExp-18."""
 
+    rounding = ROUNDED
     accepts = "float"
 
 
@@ -111,6 +130,8 @@ class ReduceLogSumExp(Reduce):
 class ArgMax(Op):
     """x: t[*s] -> int32[*s without `axis`]: the place of the first largest.  keras.ops.argmax; ONNX ArgMax-13."""
 
+    rounding = EXACT
+    needs_elements = True
     axis: int
     keepdims: bool = False
 
@@ -123,6 +144,8 @@ class ArgMax(Op):
 
 class ArgMin(ArgMax):
     """x: t[*s] -> int32[*s without `axis`]: the place of the first smallest.  keras.ops.argmin; ONNX ArgMin-13."""
+
+    rounding = EXACT
 
 
 def _reduce(cls: type[Reduce], x: Any, axis: Axes, keepdims: bool) -> Value:
