@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from dagir.ir.operators import install as _install
 import dagir.ops.activation as _activation
+import dagir.ops.arithmetic as _arithmetic
 import dagir.ops.arrangement as _arrangement
 import dagir.ops.attention as _attention
 import dagir.ops.bidirectional as _bidirectional
@@ -32,11 +33,13 @@ import dagir.ops.rnn as _rnn
 import dagir.ops.scan as _scan
 import dagir.ops.scatter as _scatter
 import dagir.ops.shape as _shape
+import dagir.ops.softmax as _softmax
 import dagir.ops.sorting as _sorting
 import dagir.ops.statistics as _statistics
 import dagir.ops.trigonometry as _trigonometry
 from dagir.ops import image
 from dagir.ops.activation import *
+from dagir.ops.arithmetic import *
 from dagir.ops.arrangement import *
 from dagir.ops.attention import *
 from dagir.ops.bidirectional import *
@@ -64,6 +67,7 @@ from dagir.ops.rnn import *
 from dagir.ops.scan import *
 from dagir.ops.scatter import *
 from dagir.ops.shape import *
+from dagir.ops.softmax import *
 from dagir.ops.sorting import *
 from dagir.ops.statistics import *
 from dagir.ops.trigonometry import *
@@ -71,6 +75,7 @@ from dagir.support.did_you_mean import unknown_name
 
 __all__ = ["image"]
 __all__ += _activation.__all__
+__all__ += _arithmetic.__all__
 __all__ += _arrangement.__all__
 __all__ += _attention.__all__
 __all__ += _bidirectional.__all__
@@ -96,6 +101,7 @@ __all__ += _rnn.__all__
 __all__ += _scan.__all__
 __all__ += _scatter.__all__
 __all__ += _shape.__all__
+__all__ += _softmax.__all__
 __all__ += _sorting.__all__
 __all__ += _statistics.__all__
 __all__ += _trigonometry.__all__

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Op, Types, Value, apply, as_value
+from dagir.ir.graph import Op, Value, apply, as_value
 from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED, Rounding
-from dagir.ir.types import Equations, Inferred, TensorType, normalize_axes, normalize_axis
+from dagir.ir.types import Equations, Inferred, TensorType, normalize_axis
+from dagir.ops.arithmetic import add, divide, multiply, subtract
 from dagir.ops.creation import zeros_like
-from dagir.ops.elementwise import add, clip, divide, multiply, negative, sqrt, square, subtract
+from dagir.ops.elementwise import clip, negative, sqrt, square
 from dagir.ops.logic import greater, less, less_equal, where
 from dagir.ops.operands import Unary, require, same_dtype
 
@@ -24,17 +25,14 @@ __all__ = [
     "HardSigmoid",
     "HardSilu",
     "LeakyRelu",
-    "LogSoftmax",
     "PRelu",
     "Relu",
     "Selu",
     "Sigmoid",
     "Silu",
     "SoftShrink",
-    "Softmax",
     "Softplus",
     "Softsign",
-    "Sparsemax",
     "Tanh",
     "celu",
     "elu",
@@ -47,7 +45,6 @@ __all__ = [
     "hard_tanh",
     "leaky_relu",
     "log_sigmoid",
-    "log_softmax",
     "prelu",
     "relu",
     "relu6",
@@ -55,12 +52,10 @@ __all__ = [
     "sigmoid",
     "silu",
     "soft_shrink",
-    "softmax",
     "softplus",
     "softsign",
     "sparse_plus",
     "sparse_sigmoid",
-    "sparsemax",
     "squareplus",
     "swish",
     "tanh",
@@ -183,33 +178,6 @@ class Gelu(Unary):
     approximate: bool = False
 
 
-@dataclass(frozen=True)
-class Softmax(Op):
-    """x: f[*s] -> f[*s]; e**x over its sum along `axes`.  keras.activations.softmax; ONNX Softmax-13 for one axis."""
-
-    rounding = Rounding(compound=True, within=0.5)
-    nonnegative = True
-    axes: tuple[int, ...]
-
-    def infer(self, x: TensorType) -> Types:
-        """The type of x."""
-        require("float", x)
-        normalize_axes(self.axes, x.rank)
-        return (x,)
-
-    def works_apart_along(self, axis: int) -> bool:
-        """Along every axis but those that it sums over."""
-        return axis not in self.axes
-
-
-@dataclass(frozen=True)
-class LogSoftmax(Softmax):
-    """log(softmax(x)) along `axes`, without underflow.  ONNX LogSoftmax-13 for one axis."""
-
-    rounding = Softmax.rounding
-    nonnegative = False
-
-
 class PRelu(Op):
     """x: f[*s], slope: f[...] -> f[*s]; x where positive, else slope * x; slope broadcasts to x.  ONNX PRelu-16."""
 
@@ -225,28 +193,6 @@ class PRelu(Op):
         if slope.rank > x.rank or equations.broadcast(x.shape, slope.shape) != x.shape:
             raise ShapeError("the slope does not broadcast to x", marks={1: list(range(slope.rank))})
         return equations.inferred(x)
-
-
-@dataclass(frozen=True)
-class Sparsemax(Op):
-    """x: f[*s] -> f[*s]; the nearest point of the probability simplex along `axis`.  keras.activations.sparsemax.
-
-    max(x - t, 0), with t such that the sum is 1. Martins and Astudillo, "From softmax to sparsemax" (2016).
-    """
-
-    rounding = ROUNDED
-    nonnegative = True
-    axis: int
-
-    def infer(self, x: TensorType) -> Types:
-        """The type of x."""
-        require("float", x)
-        normalize_axis(self.axis, x.rank)
-        return (x,)
-
-    def works_apart_along(self, axis: int) -> bool:
-        """Along every axis but its own."""
-        return axis != self.axis
 
 
 def relu(x: Any) -> Value:
@@ -352,12 +298,6 @@ def glu(x: Any, axis: int = -1) -> Value:
     return multiply(value[(*lead, slice(0, size // 2))], sigmoid(value[(*lead, slice(size // 2, None))]))
 
 
-def sparsemax(x: Any, axis: int = -1) -> Value:
-    """The nearest probabilities along the axis; many of them are 0."""
-    value = as_value(x)
-    return apply(Sparsemax(normalize_axis(axis, value.ndim)), value)
-
-
 def celu(x: Any, alpha: float = 1.0) -> Value:
     """max(x, 0) + alpha * (e**(min(x, 0)/alpha) - 1)."""
     return apply(Celu(float(alpha)), as_value(x))
@@ -397,15 +337,3 @@ def prelu(x: Any, slope: Any) -> Value:
     """x where positive, else slope * x, the slope an array that broadcasts to x."""
     value = as_value(x)
     return apply(PRelu(), value, as_value(slope, like=value))
-
-
-def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Value:
-    """e**x over its sum along the axis or axes."""
-    value = as_value(x)
-    return apply(Softmax(normalize_axes(axis, value.ndim)), value)
-
-
-def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Value:
-    """log(softmax(x))."""
-    value = as_value(x)
-    return apply(LogSoftmax(normalize_axes(axis, value.ndim)), value)

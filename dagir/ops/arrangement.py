@@ -12,9 +12,9 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value, apply, as_value
 from dagir.ir.types import DType, normalize_axis
+from dagir.ops.arithmetic import floor_divide, mod, subtract
 from dagir.ops.counts import count_from
 from dagir.ops.creation import arange, full
-from dagir.ops.elementwise import floor_divide, mod, subtract
 from dagir.ops.reduce import sum as reduce_sum
 from dagir.ops.shape import (
     Slice,

@@ -9,7 +9,8 @@ from dagir.errors import ArgumentError
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.rounding import ROUNDED
 from dagir.ir.types import DType, TensorType, normalize_axis
-from dagir.ops.elementwise import add, cast, multiply, subtract
+from dagir.ops.arithmetic import add, multiply, subtract
+from dagir.ops.elementwise import cast
 from dagir.ops.logic import isnan, not_equal, where
 from dagir.ops.operands import require
 from dagir.ops.reduce import sum as reduce_sum

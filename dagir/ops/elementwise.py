@@ -1,4 +1,4 @@
-"""Elementwise arithmetic. Names and meanings are those of keras.ops and NumPy."""
+"""Functions of one value, element by element. Names and meanings are those of keras.ops and NumPy."""
 
 from __future__ import annotations
 
@@ -9,78 +9,52 @@ import numpy as np
 
 from dagir.errors import ArgumentError, DTypeError
 from dagir.ir.graph import Op, Types, Value, apply, as_value
-from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED, Arrays, Rounding
+from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED
 from dagir.ir.types import DType, TensorType
-from dagir.ops.operands import Binary, Unary, binary, require, unary
+from dagir.ops.arithmetic import Divide, Multiply
+from dagir.ops.operands import Unary, binary, require, unary
 from dagir.support import limits
 
 __all__ = [
     "Absolute",
-    "Add",
     "Cast",
     "Ceil",
     "Clip",
-    "Divide",
     "Erf",
     "Erfc",
     "Exp",
     "Expm1",
     "Floor",
-    "FloorDivide",
     "Identity",
     "Log",
     "Log1p",
-    "Maximum",
-    "Minimum",
-    "Mod",
-    "Multiply",
     "Negative",
-    "Power",
     "Reciprocal",
     "Round",
     "Rsqrt",
     "Sign",
     "Sqrt",
     "Square",
-    "Subtract",
     "absolute",
-    "add",
     "cast",
     "ceil",
     "clip",
-    "divide",
     "erf",
     "erfc",
     "exp",
     "expm1",
     "floor",
-    "floor_divide",
     "identity",
     "log",
     "log1p",
-    "maximum",
-    "minimum",
-    "mod",
-    "multiply",
     "negative",
-    "power",
     "reciprocal",
     "round",
     "rsqrt",
     "sign",
     "sqrt",
     "square",
-    "subtract",
 ]
-
-
-def _whole_exponents(noisy: Arrays, operands: Arrays) -> Arrays:
-    """A negative number has whole powers alone: there the exponent stays as it was."""
-    base, exponent = noisy[0], operands[1]
-    assert base is not None
-    assert exponent is not None
-    assert noisy[1] is not None
-    return [base, np.where(base < 0, exponent, noisy[1])]
 
 
 class Negative(Unary):
@@ -212,61 +186,6 @@ class Cast(Op):
         return (x.with_dtype(self.dtype),)
 
 
-class Add(Binary):
-    """x1 + x2.  ONNX Add-14."""
-
-    rounding = ROUNDED
-
-
-class Subtract(Binary):
-    """x1 - x2.  ONNX Sub-14."""
-
-    rounding = ROUNDED
-
-
-class Multiply(Binary):
-    """x1 * x2.  ONNX Mul-14."""
-
-    rounding = ROUNDED
-
-
-class Divide(Binary):
-    """x1 / x2, for floats.  ONNX Div-14."""
-
-    rounding = ROUNDED
-    accepts = "float"
-
-
-class FloorDivide(Binary):
-    """floor(x1 / x2); integers by 0 are an error, as in TensorFlow; the least by -1 is itself.  NumPy floor_divide."""
-
-    rounding = ROUNDED
-
-
-class Mod(Binary):
-    """The remainder with the sign of x2; integers by 0 are an error, as in TensorFlow.  NumPy mod."""
-
-    rounding = ROUNDED
-
-
-class Power(Binary):
-    """x1 ** x2; of integers modulo 2**bits, and a negative x2 is an error, as in TensorFlow.  ONNX Pow-15."""
-
-    rounding = Rounding(compound=True, admissible=_whole_exponents)
-
-
-class Maximum(Binary):
-    """The larger; NaN if either is.  NumPy maximum."""
-
-    rounding = EXACT
-
-
-class Minimum(Binary):
-    """The smaller; NaN if either is.  NumPy minimum."""
-
-    rounding = EXACT
-
-
 @dataclass(frozen=True)
 class Clip(Op):
     """x: t[*s] -> t[*s], held within [minimum, maximum]; NaN stays.  ONNX Clip-13."""
@@ -379,7 +298,9 @@ def round(x: Any, decimals: int = 0) -> Value:
     if value.dtype.is_integer:
         return value if decimals >= 0 else cast(round(cast(value, DType.FLOAT32), decimals), value.dtype)
     factor = 10.0**decimals
-    return apply(Round(), value) if not decimals else divide(apply(Round(), multiply(value, factor)), factor)
+    if not decimals:
+        return apply(Round(), value)
+    return binary(Divide(), apply(Round(), binary(Multiply(), value, factor)), factor)
 
 
 def identity(x: Any, dtype: Any = None) -> Value:
@@ -394,51 +315,6 @@ def cast(x: Any, dtype: Any) -> Value:
     """x in another dtype; x itself where it has that dtype already."""
     value, target = as_value(x), DType.of(dtype)
     return value if value.dtype is target else apply(Cast(target), value)
-
-
-def add(x1: Any, x2: Any) -> Value:
-    """x1 + x2, broadcast."""
-    return binary(Add(), x1, x2)
-
-
-def subtract(x1: Any, x2: Any) -> Value:
-    """x1 - x2, broadcast."""
-    return binary(Subtract(), x1, x2)
-
-
-def multiply(x1: Any, x2: Any) -> Value:
-    """x1 * x2, broadcast."""
-    return binary(Multiply(), x1, x2)
-
-
-def divide(x1: Any, x2: Any) -> Value:
-    """x1 / x2, broadcast, for floats."""
-    return binary(Divide(), x1, x2)
-
-
-def floor_divide(x1: Any, x2: Any) -> Value:
-    """floor(x1 / x2), broadcast."""
-    return binary(FloorDivide(), x1, x2)
-
-
-def mod(x1: Any, x2: Any) -> Value:
-    """The remainder, with the sign of x2."""
-    return binary(Mod(), x1, x2)
-
-
-def power(x1: Any, x2: Any) -> Value:
-    """x1 ** x2, broadcast."""
-    return binary(Power(), x1, x2)
-
-
-def maximum(x1: Any, x2: Any) -> Value:
-    """The larger, elementwise."""
-    return binary(Maximum(), x1, x2)
-
-
-def minimum(x1: Any, x2: Any) -> Value:
-    """The smaller, elementwise."""
-    return binary(Minimum(), x1, x2)
 
 
 def clip(x: Any, x_min: float, x_max: float) -> Value:

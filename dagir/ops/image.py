@@ -11,10 +11,11 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, max_dim, min_dim
 from dagir.ir.graph import Value, apply, as_value
 from dagir.ir.types import DType
+from dagir.ops.arithmetic import multiply
 from dagir.ops.conv import conv
 from dagir.ops.counts import count_from
 from dagir.ops.creation import eye, full
-from dagir.ops.elementwise import cast, multiply
+from dagir.ops.elementwise import cast
 from dagir.ops.padding import pad
 from dagir.ops.reduce import sum as sum_of
 from dagir.ops.resize import Resize, window

@@ -8,7 +8,8 @@ from typing import Any
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.rounding import EXACT
 from dagir.ir.types import DType, Equations, Inferred, TensorType
-from dagir.ops.elementwise import absolute, add, cast, multiply, reciprocal, subtract
+from dagir.ops.arithmetic import add, multiply, subtract
+from dagir.ops.elementwise import absolute, cast, reciprocal
 from dagir.ops.operands import Binary, Unary, binary, reference, require, same_dtype, unary
 
 __all__ = [

@@ -12,9 +12,9 @@ from dagir.ir.dims import Dim
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.rounding import EXACT
 from dagir.ir.types import TensorType, normalize_axis
+from dagir.ops.arithmetic import add, multiply, subtract
 from dagir.ops.arrangement import moveaxis, ravel
 from dagir.ops.creation import arange
-from dagir.ops.elementwise import add, multiply, subtract
 from dagir.ops.linear import einsum, matmul
 from dagir.ops.logic import equal, where
 from dagir.ops.operands import reference

@@ -10,25 +10,8 @@ import numpy as np
 
 from dagir.ir.graph import Value, as_value
 from dagir.ir.types import DType
-from dagir.ops.elementwise import (
-    absolute,
-    add,
-    cast,
-    clip,
-    divide,
-    exp,
-    floor,
-    log,
-    log1p,
-    maximum,
-    minimum,
-    mod,
-    multiply,
-    negative,
-    power,
-    sign,
-    subtract,
-)
+from dagir.ops.arithmetic import add, divide, maximum, minimum, mod, multiply, power, subtract
+from dagir.ops.elementwise import absolute, cast, clip, exp, floor, log, log1p, negative, sign
 from dagir.ops.logic import equal, greater, isfinite, isnan, less, not_equal, where
 from dagir.ops.operands import reference, require
 

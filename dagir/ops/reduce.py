@@ -9,7 +9,8 @@ from typing import Any, ClassVar, TypeAlias
 from dagir.ir.graph import Op, Types, Value, apply, as_value
 from dagir.ir.rounding import EXACT, ROUNDED
 from dagir.ir.types import DType, Shape, TensorType, normalize_axes, normalize_axis
-from dagir.ops.elementwise import cast, maximum, minimum, sqrt
+from dagir.ops.arithmetic import maximum, minimum
+from dagir.ops.elementwise import cast, sqrt
 from dagir.ops.operands import require
 from dagir.ops.shape import reshape
 

@@ -13,6 +13,7 @@ from dagir.ir.types import Equations, Inferred, Shape, TensorType
 from dagir.ops import activation as act
 from dagir.ops.elementwise import Clip, Exp, Identity
 from dagir.ops.operands import require, same_dtype
+from dagir.ops.softmax import LogSoftmax, Softmax
 from dagir.support.did_you_mean import nearest
 
 __all__ = [
@@ -41,8 +42,8 @@ ACTIVATIONS: dict[str, Op] = {
     "swish": act.Silu(),
     "gelu": act.Gelu(False),
     "exponential": Exp(),
-    "softmax": act.Softmax((1,)),
-    "log_softmax": act.LogSoftmax((1,)),
+    "softmax": Softmax((1,)),
+    "log_softmax": LogSoftmax((1,)),
 }
 
 

@@ -13,10 +13,11 @@ from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Op, Value, apply, as_value
 from dagir.ir.rounding import EXACT, ROUNDED
 from dagir.ir.types import DType, Equations, Inferred, TensorType, normalize_axis
+from dagir.ops.arithmetic import add
 from dagir.ops.arrangement import meshgrid
 from dagir.ops.counts import count_from
 from dagir.ops.creation import arange, full
-from dagir.ops.elementwise import add, cast
+from dagir.ops.elementwise import cast
 from dagir.ops.indexing import getitem
 from dagir.ops.logic import equal, greater, less, where
 from dagir.ops.operands import same_dtype

@@ -12,7 +12,8 @@ import numpy as np
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Value, as_value
 from dagir.ir.types import DType, normalize_axes, normalize_axis
-from dagir.ops.elementwise import absolute, add, cast, divide, maximum, multiply, power, sqrt, square, subtract
+from dagir.ops.arithmetic import add, divide, maximum, multiply, power, subtract
+from dagir.ops.elementwise import absolute, cast, sqrt, square
 from dagir.ops.logic import isnan, logical_not, not_equal, where
 from dagir.ops.operands import require
 from dagir.ops.reduce import Axes, all, any, argmax, argmin, max, mean, min, prod, sum, var

@@ -7,7 +7,8 @@ from typing import Any
 
 from dagir.ir.graph import Value, as_value
 from dagir.ir.rounding import ROUNDED
-from dagir.ops.elementwise import absolute, divide, maximum, minimum, multiply, sqrt, square
+from dagir.ops.arithmetic import divide, maximum, minimum, multiply
+from dagir.ops.elementwise import absolute, sqrt, square
 from dagir.ops.logic import equal, logical_or, where
 from dagir.ops.operands import Binary, Unary, binary, unary
 

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 from dagir import ops
 from dagir.ir.graph import Node, Op
 from dagir.ir.types import Shape
-from dagir.ops.activation import Softmax
 from dagir.ops.reduce import Reduce
+from dagir.ops.softmax import Softmax
 
 
 @dataclass(frozen=True)
