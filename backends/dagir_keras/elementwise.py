@@ -25,6 +25,7 @@ for _op, _function in {
     ops.Square: K.square,
     ops.Reciprocal: K.reciprocal,
     ops.Erf: K.erf,
+    ops.Erfc: K.erfc,
     ops.Floor: K.floor,
     ops.Ceil: K.ceil,
     ops.Round: K.round,

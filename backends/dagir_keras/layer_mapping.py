@@ -13,7 +13,7 @@ from dagir import initializers, layers, ops
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, map_structure
 from dagir.ir.traversal import reached
-from dagir.ir.types import DType, broadcast, take_equations
+from dagir.ir.types import DType, Equations
 from dagir.layers import Layer
 from dagir.layers.activation import name_of
 from dagir.layers.internals import parts_of
@@ -94,8 +94,7 @@ def _adds_right(call: LayerCall) -> bool:
     total, right = shapes[0], True
     for shape in shapes[1:]:
         right = right and (shape == total or is_read_as_bias(total, shape))
-        total = broadcast(total, shape)
-    take_equations()  # the node has them already
+        total = Equations().broadcast(total, shape)  # the node has the equations already
     return right
 
 

@@ -19,25 +19,20 @@ from dagir_onnx.rules import rules
 
 _HALVES = (DType.FLOAT16, DType.BFLOAT16)
 _WITHOUT_FLOAT16: frozenset[type[Op]] = frozenset({ops.Celu, ops.ScatterUpdate})
-_WITH_BFLOAT16: frozenset[type[Op]] = frozenset(
+_WITH_BFLOAT16: frozenset[type[Op]] = frozenset({ops.Cast, ops.Scan})
+"""Beside the ops that only move numbers, whose CPU kernels take any dtype. A Scan's body is widened node by node."""
+_WITHOUT_BFLOAT16: frozenset[type[Op]] = frozenset(
     {
-        ops.Cast,
-        ops.Concatenate,
-        ops.Dropout,
-        ops.Embedding,
-        ops.ExpandDims,
-        ops.Gather,
-        ops.GatherElements,
-        ops.Identity,
-        ops.Reshape,
-        ops.Scan,  # its body is widened node by node
-        ops.Slice,
-        ops.Squeeze,
-        ops.StopGradient,
-        ops.Transpose,
+        ops.AlphaDropout,
+        ops.BroadcastTo,
+        ops.GaussianDropout,
+        ops.GaussianNoise,
+        ops.Tile,
+        ops.Where,
+        ops.Window,
     }
 )
-"""Ops that move numbers and do not compute: their CPU kernels take any dtype."""
+"""Ops that only move numbers, but are computed in float32: onnxruntime's kernels of some take no bfloat16."""
 
 
 def apply_rule(node: Node, emit: Emitter, operands: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
@@ -54,8 +49,9 @@ def apply_rule(node: Node, emit: Emitter, operands: Sequence[Tensor | None]) -> 
 
 def _lacks_a_kernel(node: Node) -> bool:
     dtypes = {value.dtype for value in node.inputs if value is not None}
-    if DType.BFLOAT16 in dtypes and type(node.op) not in _WITH_BFLOAT16:
-        return True
+    if DType.BFLOAT16 in dtypes:
+        moves = node.op.moves_only and type(node.op) not in _WITHOUT_BFLOAT16
+        return not moves and type(node.op) not in _WITH_BFLOAT16
     return DType.FLOAT16 in dtypes and type(node.op) in _WITHOUT_FLOAT16
 
 

@@ -11,7 +11,7 @@ from onnx import GraphProto
 from dagir import ops
 from dagir.ir.graph import Graph, Value
 from dagir.ir.rewriter import copy_node, rebuild
-from dagir.ir.types import TensorType
+from dagir.ir.types import Equations, TensorType
 from dagir.ops.call import bind_sizes
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.half_precision import narrowed, widened
@@ -72,7 +72,7 @@ def _with_types(body: Graph, types: Sequence[TensorType]) -> Graph:
     declared = [value.type for value in body.inputs]
     if declared == list(types):
         return body
-    sizes = bind_sizes(body.name, declared, types)
+    sizes = bind_sizes(Equations(), body.name, declared, types)
     inputs = [Value(type, name=value.name) for type, value in zip(types, body.inputs, strict=True)]
     return rebuild(
         body, lambda node, operands: copy_node(node, operands, node.op.substitute(sizes)).outputs, inputs=inputs

@@ -13,49 +13,20 @@ sqrt(K), on operands and result: (eps/2)(1 + sqrt(K)/4). Blocked kernels do bett
 
 Where a node is exact (a reshape, a ReLU, a gather: its result in the target dtype equals that in float64, to the last
 bit) every backend computes the same, and it gets no noise; this also keeps steps, such as floor, from being blurred.
+
+How an op rounds beyond that, its class says: `Op.rounding`, see dagir.ir.rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
 
-from dagir.ir.dims import evaluate
-from dagir.ir.graph import Node, Op, Parameter, Value
+from dagir.ir.graph import Node, Parameter, Value
+from dagir.ir.rounding import Arrays, Disturbed
 from dagir.ir.types import Array, DType
-from dagir.ops import (
-    GRU,
-    LSTM,
-    Attention,
-    BatchNorm,
-    Celu,
-    Conv,
-    ConvTranspose,
-    Einsum,
-    Elu,
-    Erf,
-    Exp,
-    Gelu,
-    GroupNorm,
-    LayerNorm,
-    Linear,
-    LogSoftmax,
-    MatMul,
-    Power,
-    Resize,
-    RMSNorm,
-    Selu,
-    Sigmoid,
-    Silu,
-    SimpleRNN,
-    Softmax,
-    Softplus,
-    Tanh,
-    UpSample,
-)
 from dagir.runtime.backend import Apply
 
 WHOLE = 2.0
@@ -66,47 +37,6 @@ SAFETY = 8.0
 """Roundings are sums of many small parts: a million elements reach five standard deviations, and 8 leaves a margin
 for kernels with approximated exp, tanh and erf (a few units in the last place)."""
 
-
-_COMPOUND: tuple[type[Op], ...] = (
-    LayerNorm,
-    GroupNorm,
-    BatchNorm,
-    RMSNorm,
-    Linear,
-    Conv,
-    ConvTranspose,
-    MatMul,
-    Einsum,
-    Softmax,
-    LogSoftmax,
-    Attention,
-    Power,
-)
-"""Ops whose formula differs from target to target: that the result is exact at some inputs is chance."""
-
-_WITHIN: dict[type[Op] | tuple[type[Op], ...], float] = {
-    (LSTM, GRU, SimpleRNN): 3.0,
-    (Sigmoid, Tanh, Gelu, Silu, Erf, Softmax, LogSoftmax, Softplus, Elu, Exp): 0.5,
-}
-"""Roundings within a node that noise on what goes in does not show: gates that saturate, approximated by rational
-functions that are a few units off (onnxruntime's MLAS has sigmoid and tanh within 4)."""
-
-
-_ABSOLUTE: dict[type[Op] | tuple[type[Op], ...], Callable[[Array], Array | float]] = {
-    (LSTM, GRU, SimpleRNN): lambda x: 0.5,
-    (Sigmoid, Softplus, Elu, Celu): lambda x: 0.25,
-    Selu: lambda x: 0.5,
-    (Silu, Gelu): lambda x: 0.25 * np.abs(x),
-}
-"""Where a node's small results are what is left of numbers of size 1 (or x): 1 / (1 + e^-x) as 0.5 + a rational
-function, (1 + erf x) x / 2, e^x - 1. Their error is a share of eps itself, not of the result."""
-
-
-_APPROXIMATED = tuple(
-    chain.from_iterable(kinds if isinstance(kinds, tuple) else (kinds,) for kinds in (*_WITHIN, *_ABSOLUTE))
-)
-"""Where they are saturated, so that the result looks exact, another formula may be off, or right where this one is not:
-(1 + erf x) x / 2 is 0 below -6, and x erfc(-x) / 2 is not."""
 
 _SHORT = (DType.FLOAT16,)
 """Dtypes whose smallest normal number is so large that what networks compute lies below it."""
@@ -138,75 +68,31 @@ class Noise:
             operands = [a if a is None or v is None else self._flushed(a, v.dtype) for v, a in pairs]
         if self._exact[node]:
             return apply(operands, DType.FLOAT64)
+        rounding = node.op.how_it_rounds()
         units = 0.5 * (1 + sqrt(self._lengths[node]) / 4)
-        within = next((extra for kind, extra in _WITHIN.items() if isinstance(node.op, kind)), 0.0)
-        noisy = [
+        noisy: Arrays = [
             None if value is None or operand is None else self._blur(operand, value.dtype, units)
             for value, operand in zip(node.inputs, operands, strict=True)
         ]
-        if isinstance(node.op, Power):
-            noisy[1] = _kept_where_negative(noisy[0], operands[1], noisy[1])
+        if rounding.admissible is not None:
+            noisy = rounding.admissible(noisy, operands)
         results = _within_the_domain(apply(noisy, DType.FLOAT64), operands, apply)
-        blurred = [self._blur(r, value.dtype, units + within) for value, r in zip(node.outputs, results, strict=True)]
+        total = units + rounding.within
+        blurred = [self._blur(r, value.dtype, total) for value, r in zip(node.outputs, results, strict=True)]
         return tuple(self._as_kernels_round(node, noisy, blurred, apply))
 
-    def _as_kernels_round(
-        self, node: Node, noisy: Sequence[Array | None], results: list[Array], apply: Apply
-    ) -> list[Array]:
+    def _as_kernels_round(self, node: Node, noisy: Arrays, results: list[Array], apply: Apply) -> list[Array]:
         """With the errors that noise on operands and results does not bring out, for the ops that have such."""
-        if noisy[0] is None or not node.outputs[0].dtype.is_float:
+        first, rounding = noisy[0], node.op.how_it_rounds()
+        if first is None or not node.outputs[0].dtype.is_float:
             return results
         eps = node.outputs[0].dtype.eps
-        size = next((amount for kind, amount in _ABSOLUTE.items() if isinstance(node.op, kind)), None)
-        if size is not None:
-            scales = size(noisy[0])
+        if rounding.absolute is not None:
+            scales = rounding.absolute(first)
             results = [r + eps * scales * (self._rng.random(r.shape) - 0.5) * sqrt(12) for r in results]
-        if isinstance(node.op, LayerNorm):
-            results = [self._rearranged(node.op, eps, noisy, results[0])]
-        if isinstance(node.op, (LayerNorm, GroupNorm)):
-            results = [self._off_centre(node, noisy, results[0])]
-        if isinstance(node.op, (Resize, UpSample)):
-            results = [self._displaced(node, noisy[0], results[0], apply)]
+        for rule in rounding.errors:
+            results = [rule(node.op, Disturbed(noisy, result, eps, self._rng, apply)) for result in results]
         return results
-
-    def _off_centre(self, node: Node, operands: Sequence[Array | None], y: Array) -> Array:
-        """As with a mean and a variance that are off: sums of K terms round, and are off by the same for all of them.
-
-        Noise on the terms averages out in their mean, and a shift of all of them is taken off again: neither shows it.
-        """
-        op, (x, gamma) = node.op, (*operands, None)[:2]
-        assert isinstance(op, (LayerNorm, GroupNorm))
-        assert x is not None
-        parts = x if isinstance(op, LayerNorm) else x.reshape([evaluate(size, {}) for size in op.split(x.shape)])
-        axes = op.axes if isinstance(op, LayerNorm) else op.reduced(x.ndim)
-        mean = parts.mean(axis=axes, keepdims=True)
-        length = parts.size / max(mean.size, 1)
-        off, wide = 0.25 * sqrt(length) * node.outputs[0].dtype.eps * self._rng.standard_normal((2, *mean.shape))
-        deviation = np.sqrt(parts.var(axis=axes, keepdims=True) + op.epsilon)
-        shifts = (off * mean + wide / 2 * (parts - mean)) / deviation
-        kept = op.axes if isinstance(op, LayerNorm) else (op.axis,)
-        scale = 1 if gamma is None else gamma.reshape([n if axis in kept else 1 for axis, n in enumerate(x.shape)])
-        return np.asarray(y + shifts.reshape(x.shape) * scale)
-
-    def _displaced(self, node: Node, x: Array, y: Array, apply: Apply) -> Array:
-        """As if between other points: a kernel reckons positions on an axis in the target dtype, and they round too."""
-        for axis, (size, target) in enumerate(zip(x.shape, y.shape, strict=True)):
-            if size != target and y.size:
-                last = np.take(x, [-1], axis)
-                (slopes,) = apply([np.abs(np.diff(x, axis=axis, append=last))], DType.FLOAT64)
-                place = np.linspace(0, size, target).reshape([-1 if a == axis else 1 for a in range(x.ndim)])
-                noise = node.outputs[0].dtype.eps * place * self._rng.standard_normal(y.shape)
-                y = np.asarray(y + noise * slopes)
-        return y
-
-    def _rearranged(self, op: LayerNorm, eps: float, operands: Sequence[Array | None], y: Array) -> Array:
-        """As x * scale + (beta - mean * scale), as TensorFlow has it: both terms round, though they cancel."""
-        x, gamma = operands[0], operands[1] if len(operands) > 1 else None
-        assert x is not None
-        size = np.abs(x) / np.sqrt(x.var(axis=op.axes, keepdims=True) + op.epsilon)
-        if gamma is not None:
-            size = size * gamma.reshape([n if axis in op.axes else 1 for axis, n in enumerate(x.shape)])
-        return np.asarray(y + 0.5 * eps * size * self._rng.standard_normal(x.shape))
 
     def _flushed(self, array: Array, dtype: DType) -> Array:
         """Numbers below the smallest normal one, or zero in their place, as some kernels flush them."""
@@ -226,14 +112,6 @@ class Noise:
         # Below its smallest normal number float16 has fewer digits: what is squared soon gets there.
         size = np.where(np.abs(array) < dtype.tiny, np.sign(array) * dtype.tiny, array) if dtype in _SHORT else array
         return np.asarray(array + size * noise)
-
-
-def _kept_where_negative(base: Array | None, exponent: Array | None, noisy: Array | None) -> Array:
-    """A negative number has whole powers alone."""
-    assert base is not None
-    assert exponent is not None
-    assert noisy is not None
-    return np.where(base < 0, exponent, noisy)
 
 
 def _within_the_domain(results: Sequence[Array], operands: Sequence[Array | None], apply: Apply) -> Sequence[Array]:
@@ -262,12 +140,9 @@ def accumulation_length(node: Node, operands: Sequence[Array | None], results: S
     size = max((result.size for result in results), default=1)
     if not floats or not size:
         return 1.0
-    if isinstance(node.op, MatMul):
-        return float(floats[0][1].shape[-1])
-    if isinstance(node.op, Einsum):
-        letters = {c: n for term, (_, a) in zip(_terms(node.op), floats, strict=True) for c, n in _named(term, a)}
-        summed = [n for c, n in letters.items() if c not in node.op.equation.split("->")[1]]
-        return float(np.prod(summed, dtype=float))
+    terms = node.op.how_it_rounds().terms
+    if terms is not None:
+        return terms(node.op, [array for _, array in floats])
     return max(1.0, *(_terms_of_operand(value, array, results, size) for value, array in floats))
 
 
@@ -276,21 +151,19 @@ def _terms_of_operand(value: Value, array: Array, results: Sequence[Array], size
     return array.size / array.shape[-1] if is_kernel and array.size else array.size / size
 
 
-def _terms(op: Einsum) -> list[str]:
-    return op.equation.split("->")[0].split(",")
-
-
-def _named(term: str, array: Array) -> list[tuple[str, int]]:
-    head, dots, tail = term.partition("...")
-    sizes = [*zip(head, array.shape, strict=False)]
-    return sizes + ([*zip(tail, array.shape[array.ndim - len(tail) :], strict=True)] if dots else [])
-
-
 def _is_exact(node: Node, operands: Sequence[Array | None], apply: Apply) -> bool:
-    """Whether the node, on operands rounded to their own dtypes, gives the same bits there as in float64."""
-    between = isinstance(node.op, (Resize, UpSample)) and node.op.interpolation != "nearest"
-    if between or isinstance(node.op, (*_COMPOUND, *_APPROXIMATED)):
-        return False
+    """Whether the node, on operands rounded to their own dtypes, gives the same bits there as in float64.
+
+    As the op says; where it says nothing, as an evaluation shows.
+    """
+    rounding = node.op.how_it_rounds()
+    if rounding.exact or not any(value.dtype.is_float for value in (*node.inputs, *node.outputs) if value is not None):
+        return True
+    return not rounding.is_approximate and seems_exact(node, operands, apply)
+
+
+def seems_exact(node: Node, operands: Sequence[Array | None], apply: Apply) -> bool:
+    """The same by evaluation, whatever the op says of itself."""
     values = [value for value in (*node.inputs, *node.outputs) if value is not None]
     precision = DType.FLOAT32 if any(value.dtype is DType.FLOAT64 for value in values) else None
     narrow = [

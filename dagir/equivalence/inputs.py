@@ -9,28 +9,14 @@ from math import prod
 import numpy as np
 
 from dagir.ir.dims import Dim, evaluate, substitute, symbols
-from dagir.ir.graph import Graph, Value
+from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.types import Array, DType, TensorType
-from dagir.ops import (
-    Call,
-    Cast,
-    Concatenate,
-    Embedding,
-    ExpandDims,
-    Gather,
-    Identity,
-    Lookup,
-    Reshape,
-    Slice,
-    Squeeze,
-    Transpose,
-)
+from dagir.ops import Call, Cast, Embedding, Gather, Lookup
 from dagir.ops.call import graphs_of
 from dagir.ops.partial import operand
 
 Limits = dict[Value, list[Dim]]
 
-_CARRIES = (Cast, Concatenate, ExpandDims, Identity, Reshape, Slice, Squeeze, Transpose)
 _BATCHES = ((1, "normal"), (3, "normal"), (17, "spread"), (8, "edges"))
 _MOST_ELEMENTS = 1 << 14
 _MOST_DRAWN = 1 << 30  # elements: 8 GiB in float64, of which verifying needs several
@@ -296,11 +282,19 @@ def index_limits(graph: Graph) -> Limits:
         for place, limit in _bounds(node.op, [value for value in node.inputs if value is not None]):
             for source in operands[place]:
                 limits.setdefault(source, []).append(limit)
-        carried: frozenset[Value] = frozenset().union(*operands)
-        for output in node.outputs:
-            if carried and (output.dtype.is_integer or isinstance(node.op, _CARRIES)):
-                origins[output] = carried
+        origins.update((output, carried) for output in node.outputs if (carried := _carried(node, operands, output)))
     return limits
+
+
+def _carried(node: Node, origins: Sequence[frozenset[Value]], output: Value) -> frozenset[Value]:
+    """The inputs that an index in this output would come from: through integers, casts, and floats that only move."""
+    carries_all = output.dtype.is_integer or isinstance(node.op, Cast)
+    found = [
+        origin
+        for value, origin in zip(node.inputs, origins, strict=True)
+        if carries_all or (node.op.moves_only and value is not None and value.dtype is output.dtype)
+    ]
+    return frozenset().union(*found)
 
 
 def _bounds(op: object, inputs: Sequence[Value]) -> Iterator[tuple[int, Dim]]:

@@ -19,7 +19,7 @@ from dagir.ir.nest import Rows
 from dagir.ir.op import Immutable, Op, Types, snake_case
 from dagir.ir.operators import Arithmetic
 from dagir.ir.traversal import walk_back
-from dagir.ir.types import Array, DType, Equation, Numbers, TensorType, take_equations, type_of
+from dagir.ir.types import Array, DType, Equation, Inferred, Numbers, TensorType, type_of
 from dagir.ir.weight_snapshot import snapshot_of
 from dagir.support import frameworks
 from dagir.support.location import LayerCall, Location, caller, current_scope
@@ -328,15 +328,15 @@ def apply_node(op: Op, inputs: tuple[Value | None, ...], name: str | None = None
     location = caller()
     scope = current_scope.get()
     try:
-        types = op.infer(*[None if value is None else value.type for value in inputs])
+        inferred = Inferred.of(op.infer(*[None if value is None else value.type for value in inputs]))
     except DagirError as error:
-        take_equations()
         raise diagnostics.explain(error, op, inputs, scope, location) from None
     except (AttributeError, TypeError):
         if (dangling := diagnostics.dangling(op, inputs)) is None:
             raise
         raise dangling from None
-    return Node(op, inputs, types, scope=scope, location=location, equations=take_equations(), name=name)
+    types, equations = inferred.types, inferred.equations
+    return Node(op, inputs, types, scope=scope, location=location, equations=equations, name=name)
 
 
 Operand: TypeAlias = "Value | Parameter | Constant | Numbers"  # what an op takes

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, NoReturn, Self, TypeAlias
 from dagir.errors import ArgumentError
 from dagir.ir import dims
 from dagir.ir.dims import Dim
-from dagir.ir.types import TensorType
+from dagir.ir.rounding import ROUNDED, Rounding
+from dagir.ir.types import Inferred, TensorType
 from dagir.support.did_you_mean import did_you_mean
 
 Types: TypeAlias = tuple[TensorType, ...]
@@ -61,6 +62,8 @@ class _OpType(type):
 class Op(Immutable, metaclass=_OpType):
     """What a node does. The fields of a subclass are its attributes; `infer` is its shape rule.
 
+    Its traits are facts of the op, stated by its class; passes and checks read them here and keep no lists of ops.
+
     >>> ops.Concatenate(axis=-1)
     Concatenate(axis=-1)
     >>> ops.Concatenate(axis=-1).axis
@@ -70,14 +73,43 @@ class Op(Immutable, metaclass=_OpType):
     operands: ClassVar[tuple[str, ...]] = ("x",)
     shape_fields: ClassVar[tuple[str, ...]] = ()
     op_name: ClassVar[str] = "op"
+    rounding: ClassVar[Rounding] = ROUNDED
+    """How its results round: see dagir.ir.rounding. Each op of dagir states it."""
+    elementwise: ClassVar[bool] = False
+    """Whether each element of the result comes from the elements at its place in the operands, which broadcast."""
+    moves_only: ClassVar[bool] = False
+    """Whether each element of the result is an element of an operand, chosen by place or index, not by its size."""
+    nonnegative: ClassVar[bool] = False
+    """Whether no float that it yields is below 0."""
+    bound_to_layout: ClassVar[bool] = False
+    """Whether its field data_format says on which axis the channels of its first operand and its result are."""
+    random: ClassVar[bool] = False
+    """Whether two nodes of it, over the same operands, differ in training."""
+    needs_elements: ClassVar[bool] = False
+    """Whether it has no answer for an axis of size 0 that it reduces."""
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         cls.op_name = snake_case(cls.__name__)
 
-    def infer(self, *types: Any, **_: Any) -> Types:
-        """The types of the outputs from those of the inputs. Raises ShapeError, DTypeError, ArgumentError."""
+    def infer(self, *types: Any, **_: Any) -> Types | Inferred:
+        """The types of the outputs from those of the inputs, with Equations where these leave something open.
+
+        Raises ShapeError, DTypeError, ArgumentError.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no shape rule")
+
+    def how_it_rounds(self) -> Rounding:
+        """How this op rounds; as its class does, unless that depends on its attributes."""
+        return self.rounding
+
+    def is_nonnegative(self) -> bool:
+        """Whether no float that this op yields is below 0; as of its class, unless that depends on its attributes."""
+        return self.nonnegative
+
+    def works_apart_along(self, axis: int) -> bool:
+        """Whether each slice of the result along an axis (>= 0) comes from the same slice of the operands alone."""
+        return self.elementwise
 
     def substitute(self, sizes: Mapping[str, Dim]) -> Self:
         """The op with named sizes replaced in its shape fields; itself where it has none."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from dagir.errors import InvalidGraph
 from dagir.ir.graph import Constant, Graph, Node, Op, Parameter, Value
-from dagir.ir.types import take_equations
+from dagir.ir.types import Equation, Inferred
 from dagir.ir.value_map import record
 from dagir.support.location import LayerCall
 
@@ -45,24 +45,30 @@ def rebuild(
     return Graph(new_inputs, results, graph.name)
 
 
-def copy_node(node: Node, operands: Operands, op: Op | None = None, *, scope: LayerCall | None = None) -> Node:
-    """A copy of the node with other operands, and another op if given. It keeps layer and source line.
+def copy_node(
+    node: Node,
+    operands: Operands,
+    op: Op | None = None,
+    *,
+    scope: LayerCall | None = None,
+    equations: tuple[Equation, ...] = (),
+) -> Node:
+    """The same call event over other operands, and with another op if given; layer and source line stay.
 
-    scope: the layer call that the copy belongs to, if it is another one.
+    scope: the layer call that the copy belongs to, where that is another. equations: more that must hold at run time.
     """
     given = [None if value is None else value.type for value in operands]
     if op is None and given == [None if value is None else value.type for value in node.inputs]:
-        types, equations = tuple([value.type for value in node.outputs]), node.equations
+        inferred = Inferred(tuple([value.type for value in node.outputs]), node.equations)
     else:
-        types = (node.op if op is None else op).infer(*given)
-        equations = take_equations()
+        inferred = Inferred.of((node.op if op is None else op).infer(*given))
     return Node(
         node.op if op is None else op,
         operands,
-        types,
+        inferred.types,
         scope=scope if scope is not None else node.scope,
         location=node.location,
-        equations=equations,
+        equations=equations + inferred.equations,
         name=node.name,
     )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -148,61 +147,89 @@ class Equation:
         return f"{self.left} == {self.right}"
 
 
-class _Pending(threading.local):
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """What a shape rule finds: the types of the outputs, and the equations that it leaves to be checked at run time.
+
+    Reads as the types alone: by iteration, by index and by length.
+    """
+
+    types: tuple[TensorType, ...]
+    equations: tuple[Equation, ...] = ()
+
+    @classmethod
+    def of(cls, result: Iterable[TensorType]) -> Inferred:
+        """The result of a shape rule, which gives the types alone where it leaves no equations."""
+        return result if isinstance(result, cls) else cls(tuple(result))
+
+    def __iter__(self) -> Iterator[TensorType]:
+        return iter(self.types)
+
+    def __getitem__(self, index: int) -> TensorType:
+        return self.types[index]
+
+    def __len__(self) -> int:
+        return len(self.types)
+
+
+class Equations:
+    """Decides for one shape rule which sizes are equal, and collects what build time cannot decide.
+
+    equations = Equations()
+    shape = equations.broadcast(x1.shape, x2.shape)
+    return equations.inferred(x1.with_shape(shape))
+    """
+
+    __slots__ = ("found",)
+
     def __init__(self) -> None:
-        self.equations: list[Equation] = []
+        self.found: list[Equation] = []
 
+    def inferred(self, *types: TensorType) -> Inferred:
+        """The types, with the equations that were collected."""
+        return Inferred(types, tuple(self.found))
 
-_pending = _Pending()
+    def taken(self) -> tuple[Equation, ...]:
+        """The equations collected so far, which are then no longer here."""
+        taken, self.found = tuple(self.found), []
+        return taken
 
+    def equate(self, left: Dim, right: Dim) -> Dim | None:
+        """The one size that both must be; None if they differ for certain. What is undecided is collected."""
+        if left == right:
+            return left
+        if dims.provably_equal(left, right) is False:
+            return None
+        self.found.append(Equation(left, right))
+        return left if isinstance(left, int) else right
 
-def take_equations() -> tuple[Equation, ...]:
-    """The equations recorded since the last call: they belong to the node whose types were just inferred."""
-    if not _pending.equations:
-        return ()
-    taken = tuple(_pending.equations)
-    _pending.equations.clear()
-    return taken
+    def broadcast(self, *shapes: Shape) -> Shape:
+        """The shape that NumPy's broadcasting gives. Raises ShapeError with the offending axes marked."""
+        first = shapes[0]
+        if all(shape is first or shape == first for shape in shapes):
+            return first
+        rank = max(map(len, shapes))
+        result: list[Dim] = []
+        for axis in range(-rank, 0):
+            sizes = [(index, shape[axis]) for index, shape in enumerate(shapes) if len(shape) >= -axis]
+            result.append(self._broadcast_axis(axis, sizes, shapes))
+        return tuple(result)
 
-
-def equate(left: Dim, right: Dim) -> Dim | None:
-    """The size that both are; None if they certainly differ. Where that is undecided, it is checked at run time."""
-    if left == right:
-        return left
-    if dims.provably_equal(left, right) is False:
-        return None
-    _pending.equations.append(Equation(left, right))
-    return left if isinstance(left, int) else right
-
-
-def broadcast(*shapes: Shape) -> Shape:
-    """The shape that NumPy's broadcasting gives. Raises ShapeError with the offending axes marked."""
-    first = shapes[0]
-    if all(shape is first or shape == first for shape in shapes):
-        return first
-    rank = max(map(len, shapes))
-    result: list[Dim] = []
-    for axis in range(-rank, 0):
-        sizes = [(index, shape[axis]) for index, shape in enumerate(shapes) if len(shape) >= -axis]
-        result.append(_broadcast_axis(axis, sizes, shapes))
-    return tuple(result)
-
-
-def _broadcast_axis(axis: int, sizes: Sequence[tuple[int, Dim]], shapes: Sequence[Shape]) -> Dim:
-    merged: Dim = 1
-    owner = -1
-    for index, size in sizes:
-        if size == 1:
-            continue
-        agreed = size if merged == 1 else equate(merged, size)
-        if agreed is None:
-            raise ShapeError(
-                f"shapes do not broadcast: {merged} against {size} on axis {axis}",
-                marks={owner: [len(shapes[owner]) + axis], index: [len(shapes[index]) + axis]},
-                remedy="make the two sizes equal, or one of them 1",
-            )
-        merged, owner = agreed, index
-    return merged
+    def _broadcast_axis(self, axis: int, sizes: Sequence[tuple[int, Dim]], shapes: Sequence[Shape]) -> Dim:
+        merged: Dim = 1
+        owner = -1
+        for index, size in sizes:
+            if size == 1:
+                continue
+            agreed = size if merged == 1 else self.equate(merged, size)
+            if agreed is None:
+                raise ShapeError(
+                    f"shapes do not broadcast: {merged} against {size} on axis {axis}",
+                    marks={owner: [len(shapes[owner]) + axis], index: [len(shapes[index]) + axis]},
+                    remedy="make the two sizes equal, or one of them 1",
+                )
+            merged, owner = agreed, index
+        return merged
 
 
 def normalize_axis(axis: int, rank: int, what: str = "axis") -> int:

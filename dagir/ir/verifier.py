@@ -10,7 +10,7 @@ from dagir.ir.diagnostics import describe
 from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import symbols
 from dagir.ir.graph import Graph, Node, Value
-from dagir.ir.types import take_equations
+from dagir.ir.types import Inferred
 from dagir.support.location import LayerCall
 
 
@@ -151,7 +151,7 @@ def _path(start: Node, reader: dict[Node, Node]) -> list[Node]:
 
 def _check_types(node: Node) -> None:
     try:
-        types = node.op.infer(*[None if value is None else value.type for value in node.inputs])
+        types = Inferred.of(node.op.infer(*[None if v is None else v.type for v in node.inputs])).types
     except DagirError as error:
         raise InvalidGraph(f"a node's operands do not fit: {error.summary}", facts=[("node", describe(node))]) from None
     except (AttributeError, TypeError):
@@ -159,8 +159,6 @@ def _check_types(node: Node) -> None:
         if found is None:
             raise
         raise found.fact("node", describe(node)) from None
-    finally:
-        take_equations()
     found_types = tuple(value.type for value in node.outputs)
     if found_types != types:
         raise InvalidGraph(

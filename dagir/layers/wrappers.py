@@ -237,16 +237,13 @@ def _merged_axes(x: Value) -> Value:
     return ops.reshape(x, (shape[0] * shape[1], *shape[2:]))
 
 
-_ELEMENTWISE = {f"dagir.ops.{family}" for family in ("elementwise", "activation", "logic", "random", "trigonometry")}
-
-
 def treats_samples_alone(layer: Any) -> bool:
     """Whether a layer's output for a sample depends on that sample only, not on the rest of the batch."""
     graph = getattr(layer, "graph", None)
     inner = list(layer._sublayers)
     if graph is not None or hasattr(layer, "_stack"):
         nodes: tuple[Node, ...] = () if graph is None else graph.nodes
-        alone = all(node.scope is not None or type(node.op).__module__ in _ELEMENTWISE for node in nodes)
+        alone = all(node.scope is not None or node.op.works_apart_along(0) for node in nodes)
         fixed = graph is not None and any(isinstance(value.type.shape[0], int) for value in graph.inputs)
         return alone and not fixed and all(treats_samples_alone(each) for each in inner)
     known = type(layer).__module__.startswith("dagir.layers")

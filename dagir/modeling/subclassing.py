@@ -9,7 +9,7 @@ from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, map_structure
-from dagir.ir.types import Size
+from dagir.ir.types import Equations, Size
 from dagir.layers.core import Input
 from dagir.ops.call import bind_sizes
 from dagir.support.location import current_scope
@@ -85,7 +85,8 @@ def _fits(model: Model, given: object) -> bool:
     if map_structure(lambda _: 0, given) != map_structure(lambda _: 0, model.input):
         return False
     try:
-        bind_sizes(model.name, [value.type for value in model.graph.inputs], [leaf.type for leaf in flatten(given)])
+        inputs = [value.type for value in model.graph.inputs]
+        bind_sizes(Equations(), model.name, inputs, [leaf.type for leaf in flatten(given)])
     except (ShapeError, DTypeError):
         return False
     return True

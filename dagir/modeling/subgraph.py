@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from dagir.ir.graph import Node, Value
 from dagir.ir.traversal import reached
-from dagir.ir.types import take_equations
+from dagir.ir.types import Inferred
 from dagir.modeling.model import Model
 
 
@@ -27,8 +27,8 @@ def _copied(node: Node, replaced: Mapping[Value | None, Value | None], sizes: Ma
     """A copy of the node without its layer: the values of the layer's call are not in the part."""
     operands = tuple([replaced.get(value, value) for value in node.inputs])
     op = node.op.substitute(dict(sizes))
-    types = op.infer(*[None if value is None else value.type for value in operands])
-    return Node(op, operands, types, location=node.location, equations=take_equations())
+    inferred = Inferred.of(op.infer(*[None if value is None else value.type for value in operands]))
+    return Node(op, operands, inferred.types, location=node.location, equations=inferred.equations)
 
 
 def nodes_between(stops: Collection[Value], output: Value) -> list[Node]:

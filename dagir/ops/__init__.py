@@ -52,6 +52,7 @@ import dagir.ops.rnn as _rnn
 import dagir.ops.scan as _scan
 import dagir.ops.scatter as _scatter
 import dagir.ops.shape as _shape
+import dagir.ops.softmax as _softmax
 import dagir.ops.sorting as _sorting
 import dagir.ops.splitting as _splitting
 import dagir.ops.statistics as _statistics
@@ -87,6 +88,7 @@ from dagir.ops.rnn import *
 from dagir.ops.scan import *
 from dagir.ops.scatter import *
 from dagir.ops.shape import *
+from dagir.ops.softmax import *
 from dagir.ops.sorting import *
 from dagir.ops.splitting import *
 from dagir.ops.statistics import *
@@ -122,6 +124,7 @@ __all__ += _rnn.__all__
 __all__ += _scan.__all__
 __all__ += _scatter.__all__
 __all__ += _shape.__all__
+__all__ += _softmax.__all__
 __all__ += _sorting.__all__
 __all__ += _splitting.__all__
 __all__ += _statistics.__all__

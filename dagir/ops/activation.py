@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.graph import Op, Operand, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import TensorType, broadcast, normalize_axes, normalize_axis
+from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED, Rounding
+from dagir.ir.types import Equations, Inferred, TensorType
 from dagir.ops.operands import Unary, require, same_dtype
 
 __all__ = [
@@ -18,17 +21,14 @@ __all__ = [
     "HardSigmoid",
     "HardSilu",
     "LeakyRelu",
-    "LogSoftmax",
     "PRelu",
     "Relu",
     "Selu",
     "Sigmoid",
     "Silu",
     "SoftShrink",
-    "Softmax",
     "Softplus",
     "Softsign",
-    "Sparsemax",
     "Tanh",
     "celu",
     "elu",
@@ -38,64 +38,86 @@ __all__ = [
     "hard_silu",
     "hard_swish",
     "leaky_relu",
-    "log_softmax",
     "prelu",
     "relu",
     "selu",
     "sigmoid",
     "silu",
     "soft_shrink",
-    "softmax",
     "softplus",
     "softsign",
-    "sparsemax",
     "swish",
     "tanh",
 ]
+
+_GATED = Rounding(within=0.5, absolute=lambda x: 0.25 * np.abs(x))
+"""Small results are what is left of numbers of the size of x: (1 + erf x) x / 2. Elsewhere of 1: e^x - 1."""
 
 
 class Relu(Unary):
     """max(x, 0).  ONNX Relu-14."""
 
+    rounding = EXACT
+    nonnegative = True
     accepts = "signed"
 
 
 class Sigmoid(Unary):
     """1 / (1 + e**-x).  ONNX Sigmoid-13."""
 
+    rounding = Rounding(within=0.5, absolute=lambda x: 0.25)
+    nonnegative = True
+
 
 class Tanh(Unary):
     """Hyperbolic tangent.  ONNX Tanh-13."""
+
+    rounding = APPROXIMATED
 
 
 class Softplus(Unary):
     """log(1 + e**x).  ONNX Softplus-1."""
 
+    rounding = Rounding(within=0.5, absolute=lambda x: 0.25)
+    nonnegative = True
+
 
 class Softsign(Unary):
     """x / (1 + |x|).  ONNX Softsign-1."""
+
+    rounding = ROUNDED
 
 
 class Silu(Unary):
     """x * sigmoid(x), also called swish.  keras.activations.silu."""
 
+    rounding = _GATED
+
 
 class HardSigmoid(Unary):
     """clip(x/6 + 1/2, 0, 1).  keras.activations.hard_sigmoid (alpha is 1/6, not ONNX's default of 0.2)."""
+
+    rounding = ROUNDED
+    nonnegative = True
 
 
 class HardSilu(Unary):
     """x * hard_sigmoid(x), also called hard swish.  keras.activations.hard_silu; ONNX HardSwish-14."""
 
+    rounding = ROUNDED
+
 
 class Selu(Unary):
     """scale * elu(x, alpha), alpha = 1.67326..., scale = 1.05070....  ONNX Selu-6."""
+
+    rounding = Rounding(absolute=lambda x: 0.5)
 
 
 @dataclass(frozen=True)
 class Elu(Unary):
     """x where positive, else alpha * (e**x - 1).  ONNX Elu-6."""
 
+    rounding = Rounding(within=0.5, absolute=lambda x: 0.25)
     alpha: float = 1.0
 
 
@@ -103,6 +125,7 @@ class Elu(Unary):
 class LeakyRelu(Unary):
     """x where positive, else negative_slope * x.  ONNX LeakyRelu-16 (its default slope is 0.01)."""
 
+    rounding = ROUNDED
     negative_slope: float = 0.2
 
 
@@ -110,6 +133,7 @@ class LeakyRelu(Unary):
 class Celu(Unary):
     """max(x, 0) + alpha * (e**(min(x, 0)/alpha) - 1): an elu with a smooth gradient.  ONNX Celu-12."""
 
+    rounding = Rounding(absolute=lambda x: 0.25)
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
@@ -121,6 +145,7 @@ class Celu(Unary):
 class HardShrink(Unary):
     """x where |x| > threshold, else 0.  keras.activations.hard_shrink; ONNX Shrink-9."""
 
+    rounding = ROUNDED
     threshold: float = 0.5
 
 
@@ -128,6 +153,7 @@ class HardShrink(Unary):
 class SoftShrink(Unary):
     """x moved towards 0 by threshold; 0 where |x| <= threshold. keras.activations.soft_shrink; ONNX Shrink-9."""
 
+    rounding = ROUNDED
     threshold: float = 0.5
 
 
@@ -135,55 +161,25 @@ class SoftShrink(Unary):
 class Gelu(Unary):
     """x * Phi(x), Phi the normal distribution function; by tanh where approximate.  ONNX Gelu-20."""
 
+    rounding = _GATED
     approximate: bool = False
-
-
-@dataclass(frozen=True)
-class Softmax(Op):
-    """x: f[*s] -> f[*s]; e**x over its sum along `axes`.  keras.activations.softmax; ONNX Softmax-13 for one axis."""
-
-    axes: tuple[int, ...]
-
-    def infer(self, x: TensorType) -> Types:
-        """The type of x."""
-        require("float", x)
-        normalize_axes(self.axes, x.rank)
-        return (x,)
-
-
-@dataclass(frozen=True)
-class LogSoftmax(Softmax):
-    """log(softmax(x)) along `axes`, without underflow.  ONNX LogSoftmax-13 for one axis."""
 
 
 class PRelu(Op):
     """x: f[*s], slope: f[...] -> f[*s]; x where positive, else slope * x; slope broadcasts to x.  ONNX PRelu-16."""
 
+    rounding = ROUNDED
+    elementwise = True
     operands = ("x", "slope")
 
-    def infer(self, x: TensorType, slope: TensorType) -> Types:
+    def infer(self, x: TensorType, slope: TensorType) -> Inferred:
         """The type of x."""
+        equations = Equations()
         same_dtype(x, slope)
         require("float", x)
-        if slope.rank > x.rank or broadcast(x.shape, slope.shape) != x.shape:
+        if slope.rank > x.rank or equations.broadcast(x.shape, slope.shape) != x.shape:
             raise ShapeError("the slope does not broadcast to x", marks={1: list(range(slope.rank))})
-        return (x,)
-
-
-@dataclass(frozen=True)
-class Sparsemax(Op):
-    """x: f[*s] -> f[*s]; the nearest point of the probability simplex along `axis`.  keras.activations.sparsemax.
-
-    max(x - t, 0), with t such that the sum is 1. Martins and Astudillo, "From softmax to sparsemax" (2016).
-    """
-
-    axis: int
-
-    def infer(self, x: TensorType) -> Types:
-        """The type of x."""
-        require("float", x)
-        normalize_axis(self.axis, x.rank)
-        return (x,)
+        return equations.inferred(x)
 
 
 def relu(x: Operand) -> Value:
@@ -262,16 +258,6 @@ swish = silu
 hard_swish = hard_silu
 
 
-def sparsemax(x: Operand, axis: int = -1) -> Value:
-    """The nearest probability distribution along the axis; many of its elements are 0.
-
-    >>> show(ops.sparsemax([1.0, 0.8, -1.0]))
-    [0.6, 0.4, 0.0]
-    """
-    value = as_value(x)
-    return apply(Sparsemax(normalize_axis(axis, value.ndim)), value)
-
-
 def celu(x: Operand, alpha: float = 1.0) -> Value:
     """max(x, 0) + alpha * (e**(min(x, 0)/alpha) - 1).
 
@@ -345,23 +331,3 @@ def prelu(x: Operand, slope: Operand) -> Value:
     """
     value = as_value(x)
     return apply(PRelu(), value, as_value(slope, like=value))
-
-
-def softmax(x: Operand, axis: int | tuple[int, ...] = -1) -> Value:
-    """e**x over its sum along the axis or axes.
-
-    >>> show(ops.softmax([[0.0, 0.0], [0.0, 1.0]]))
-    [[0.5, 0.5], [0.2689, 0.7311]]
-    """
-    value = as_value(x)
-    return apply(Softmax(normalize_axes(axis, value.ndim)), value)
-
-
-def log_softmax(x: Operand, axis: int | tuple[int, ...] = -1) -> Value:
-    """log(softmax(x)).
-
-    >>> show(ops.log_softmax([0.0, 0.0]))
-    [-0.6931, -0.6931]
-    """
-    value = as_value(x)
-    return apply(LogSoftmax(normalize_axes(axis, value.ndim)), value)

@@ -1,22 +1,23 @@
-"""Arithmetic of two values, element by element: the functions of the ops in elementwise.py."""
+"""Arithmetic of two values, element by element. Names and meanings are those of keras.ops and NumPy."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from dagir.ir.graph import Operand, Value
-from dagir.ops.elementwise import (
-    Add,
-    Divide,
-    FloorDivide,
-    Maximum,
-    Minimum,
-    Mod,
-    Multiply,
-    Power,
-    Subtract,
-)
-from dagir.ops.operands import binary
+from dagir.ir.rounding import EXACT, ROUNDED, Arrays, Rounding
+from dagir.ops.operands import Binary, binary
 
 __all__ = [
+    "Add",
+    "Divide",
+    "FloorDivide",
+    "Maximum",
+    "Minimum",
+    "Mod",
+    "Multiply",
+    "Power",
+    "Subtract",
     "add",
     "divide",
     "floor_divide",
@@ -27,6 +28,71 @@ __all__ = [
     "power",
     "subtract",
 ]
+
+
+def _whole_exponents(noisy: Arrays, operands: Arrays) -> Arrays:
+    """A negative number has whole powers alone: there the exponent stays as it was."""
+    base, exponent = noisy[0], operands[1]
+    assert base is not None
+    assert exponent is not None
+    assert noisy[1] is not None
+    return [base, np.where(base < 0, exponent, noisy[1])]
+
+
+class Add(Binary):
+    """x1 + x2.  ONNX Add-14."""
+
+    rounding = ROUNDED
+
+
+class Subtract(Binary):
+    """x1 - x2.  ONNX Sub-14."""
+
+    rounding = ROUNDED
+
+
+class Multiply(Binary):
+    """x1 * x2.  ONNX Mul-14."""
+
+    rounding = ROUNDED
+
+
+class Divide(Binary):
+    """x1 / x2, for floats.  ONNX Div-14."""
+
+    rounding = ROUNDED
+    accepts = "float"
+
+
+class FloorDivide(Binary):
+    """floor(x1 / x2); integers divided by 0 are an error, as in TensorFlow; the smallest integer divided by -1 is
+    itself.  NumPy floor_divide."""
+
+    rounding = ROUNDED
+
+
+class Mod(Binary):
+    """The remainder with the sign of x2; integers modulo 0 are an error, as in TensorFlow.  NumPy mod."""
+
+    rounding = ROUNDED
+
+
+class Power(Binary):
+    """x1 ** x2. For integers modulo 2**bits, and a negative x2 is an error, as in TensorFlow.  ONNX Pow-15."""
+
+    rounding = Rounding(compound=True, admissible=_whole_exponents)
+
+
+class Maximum(Binary):
+    """The larger; NaN if either is.  NumPy maximum."""
+
+    rounding = EXACT
+
+
+class Minimum(Binary):
+    """The smaller; NaN if either is.  NumPy minimum."""
+
+    rounding = EXACT
 
 
 def add(x1: Operand, x2: Operand) -> Value:

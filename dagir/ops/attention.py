@@ -9,7 +9,8 @@ from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType, Shape, TensorType, equate
+from dagir.ir.rounding import COMPOUND, EXACT
+from dagir.ir.types import DType, Equations, Inferred, Shape, TensorType
 from dagir.ops.operands import require, same_dtype
 from dagir.ops.shape import transpose
 
@@ -32,6 +33,7 @@ class Attention(Op):
     neighbouring heads of q share a head of k and v.  keras.ops.dot_product_attention; ONNX Attention-23.
     """
 
+    rounding = COMPOUND
     operands = ("q", "k", "v", "bias", "mask")
     scale: float
     causal: bool = False
@@ -44,8 +46,9 @@ class Attention(Op):
         v: TensorType,
         bias: TensorType | None = None,
         mask: TensorType | None = None,
-    ) -> Types:
+    ) -> Inferred:
         """The shape of q with the features of v."""
+        equations = Equations()
         dtype = same_dtype(q, k, v, *([] if bias is None else [bias]))
         require("float", q)
         if not q.rank == k.rank == v.rank >= 2:
@@ -54,17 +57,17 @@ class Attention(Op):
             raise DTypeError(f"the mask of attention is bool, got {mask.dtype}", remedy="cast it with ops.cast")
         if self.window is not None and self.window < 1:
             raise ArgumentError(f"the window of attention is at least 1, got {self.window}")
-        _agree("q and k need as many features", q, k, q.rank - 1, 0, 1)
-        _agree("k and v need as many steps", k, v, q.rank - 2, 1, 2)
+        _agree(equations, "q and k need as many features", q, k, q.rank - 1, 0, 1)
+        _agree(equations, "k and v need as many steps", k, v, q.rank - 2, 1, 2)
         for axis in range(q.rank - 2):
-            _agree("k and v need equal leading sizes", k, v, axis, 1, 2)
+            _agree(equations, "k and v need equal leading sizes", k, v, axis, 1, 2)
             if not (axis == q.rank - 3 and _serves(q.shape[axis], k.shape[axis])):
-                _agree("q and k need equal leading sizes", q, k, axis, 0, 1)
+                _agree(equations, "q and k need equal leading sizes", q, k, axis, 0, 1)
         scores = (*q.shape[:-1], k.shape[-2])
         for place, extra in ((3, bias), (4, mask)):
             if extra is not None:
-                _check_broadcast(extra.shape, scores, place, self.operands[place])
-        return (TensorType(dtype, (*q.shape[:-1], v.shape[-1])),)
+                _check_broadcast(equations, extra.shape, scores, place, self.operands[place])
+        return equations.inferred(TensorType(dtype, (*q.shape[:-1], v.shape[-1])))
 
     def groups(self, q: Shape, k: Shape) -> int:
         """How many heads of q share a head of k. It is 1 if a number is unknown, because then they must be equal."""
@@ -79,6 +82,7 @@ class Band(Op):
     The mask of attention whose scores are x: keras.layers.MultiHeadAttention's use_causal_mask and sliding_window.
     """
 
+    rounding = EXACT
     below: int | None = None
     above: int | None = None
 
@@ -89,8 +93,10 @@ class Band(Op):
         return (TensorType(DType.BOOL, x.shape[-2:]),)
 
 
-def _agree(what: str, first: TensorType, second: TensorType, axis: int, place: int, other: int) -> None:
-    if equate(first.shape[axis], second.shape[axis]) is None:
+def _agree(
+    equations: Equations, what: str, first: TensorType, second: TensorType, axis: int, place: int, other: int
+) -> None:
+    if equations.equate(first.shape[axis], second.shape[axis]) is None:
         raise ShapeError(
             f"{what}, got {first.shape[axis]} and {second.shape[axis]}", marks={place: [axis], other: [axis]}
         )
@@ -100,11 +106,11 @@ def _serves(heads: Dim, served: Dim) -> bool:
     return isinstance(heads, int) and isinstance(served, int) and 0 < served < heads and heads % served == 0
 
 
-def _check_broadcast(shape: Shape, scores: Shape, place: int, name: str) -> None:
+def _check_broadcast(equations: Equations, shape: Shape, scores: Shape, place: int, name: str) -> None:
     if len(shape) > len(scores):
         raise ShapeError(f"the {name} of attention has more axes than the scores {list(scores)}")
     for axis, (size, wanted) in enumerate(zip(shape, scores[len(scores) - len(shape) :], strict=True)):
-        if size != 1 and equate(size, wanted) is None:
+        if size != 1 and equations.equate(size, wanted) is None:
             raise ShapeError(
                 f"the {name} of attention does not broadcast to the scores: {size} against {wanted}",
                 marks={place: [axis]},

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Op, Types
-from dagir.ir.types import TensorType
+from dagir.ir.graph import Op
+from dagir.ir.rounding import ROUNDED
+from dagir.ir.types import Inferred, TensorType
 from dagir.ops.rnn import GRU, LSTM, SimpleRNN
 
 __all__ = [
@@ -28,6 +29,7 @@ class Bidirectional(Op):
     way.  keras.layers.Bidirectional; ONNX LSTM-14, GRU-14 and RNN-14 with direction "bidirectional".
     """
 
+    rounding = ROUNDED
     operands = ("x", "mask", "*weights")
     kind: str
     activations: tuple[str, str] = ("tanh", "tanh")
@@ -58,7 +60,7 @@ class Bidirectional(Op):
         weights += [None] * (2 * each - len(weights))
         return [[x, *weights[:each], mask], [x, *weights[each:], mask]]
 
-    def infer(self, *operands: TensorType | None) -> Types:
+    def infer(self, *operands: TensorType | None) -> Inferred:
         """y, and the states of both ways."""
         forward, back = self.operands_of(operands)
         if [each is None for each in forward] != [each is None for each in back]:
@@ -68,4 +70,5 @@ class Bidirectional(Op):
         both = [way.infer(*given) for way, given in zip(self.ways, (forward, back), strict=True)]  # type: ignore[arg-type]
         y, other = both[0][0], both[1][0]
         together = y.with_shape((*y.shape[:2], y.shape[2] + other.shape[2]))
-        return (together, *both[0][1:], *both[1][1:])
+        states = (*both[0].types[1:], *both[1].types[1:])
+        return Inferred((together, *states), (*both[0].equations, *both[1].equations))

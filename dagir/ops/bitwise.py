@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dagir.ir.graph import Operand, Value
+from dagir.ir.rounding import EXACT
 from dagir.ops.operands import Binary, Unary, binary, unary
 
 __all__ = [
@@ -27,24 +28,28 @@ __all__ = [
 class BitwiseNot(Unary):
     """Every bit inverted: -x - 1 for a signed integer.  ONNX BitwiseNot-18."""
 
+    rounding = EXACT
     accepts = "integer"
 
 
 class BitwiseAnd(Binary):
     """The bits set in both.  ONNX BitwiseAnd-18."""
 
+    rounding = EXACT
     accepts = "integer"
 
 
 class BitwiseOr(Binary):
     """The bits set in either.  ONNX BitwiseOr-18."""
 
+    rounding = EXACT
     accepts = "integer"
 
 
 class BitwiseXor(Binary):
     """The bits set in exactly one.  ONNX BitwiseXor-18."""
 
+    rounding = EXACT
     accepts = "integer"
 
 
@@ -54,12 +59,14 @@ class LeftShift(Binary):
     x2 is limited to 0 to width - 1, as in TensorFlow on a CPU.
     """
 
+    rounding = EXACT
     accepts = "integer"
 
 
 class RightShift(Binary):
     """floor(x1 / 2**x2).  NumPy right_shift, but x2 is limited to 0 to width - 1, as in TensorFlow on a CPU."""
 
+    rounding = EXACT
     accepts = "integer"
 
 

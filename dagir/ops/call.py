@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from dagir.errors import DTypeError, ShapeError
 from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import Dim, SymbolicDim, evaluate, substitute
-from dagir.ir.graph import Graph, Node, Op, Parameter, Types, Value, apply_node
+from dagir.ir.graph import Graph, Node, Op, Parameter, Value, apply_node
+from dagir.ir.rounding import ROUNDED
 from dagir.ir.traversal import reached
-from dagir.ir.types import TensorType, equate
+from dagir.ir.types import Equations, Inferred, TensorType
 
 __all__ = [
     "Call",
@@ -21,23 +22,32 @@ __all__ = [
 class Call(Op):
     """xs: the types of the graph's inputs -> the types of its outputs, its named sizes bound by xs."""
 
+    rounding = ROUNDED
     operands = ("*xs",)
     graph: Graph = field(hash=True)
 
-    def infer(self, *xs: TensorType) -> Types:
+    def infer(self, *xs: TensorType) -> Inferred:
         """The inner output types in terms of the outer sizes."""
+        equations = Equations()
         if len(xs) != len(self.graph.inputs):
             raise ShapeError(f"{self.graph.name} takes {len(self.graph.inputs)} inputs, got {len(xs)}")
-        sizes = bind_sizes(self.graph.name, [value.type for value in self.graph.inputs], xs)
-        for node in self.graph.nodes:
-            for equation in node.equations:
-                if equate(substitute(equation.left, sizes), substitute(equation.right, sizes)) is None:
-                    raise ShapeError(f"{self.graph.name} needs {equation}, which these inputs contradict")
-        return tuple(substitute_type(value.type, sizes) for value in self.graph.outputs)
+        sizes = bind_sizes(equations, self.graph.name, [value.type for value in self.graph.inputs], xs)
+        keep_equations(equations, self.graph, sizes)
+        return equations.inferred(*[substitute_type(value.type, sizes) for value in self.graph.outputs])
 
 
-def bind_sizes(name: str, declared: Sequence[TensorType], given: Sequence[TensorType]) -> dict[str, Dim]:
-    """The value of each named size of `declared`, for inputs of the types `given`. Raises ShapeError, DTypeError."""
+def keep_equations(equations: Equations, graph: Graph, sizes: dict[str, Dim]) -> None:
+    """Take over what the nodes of a graph leave open, its named sizes replaced. Raises ShapeError."""
+    for node in graph.nodes:
+        for equation in node.equations:
+            if equations.equate(substitute(equation.left, sizes), substitute(equation.right, sizes)) is None:
+                raise ShapeError(f"{graph.name} needs {equation}, which these inputs contradict")
+
+
+def bind_sizes(
+    equations: Equations, name: str, declared: Sequence[TensorType], given: Sequence[TensorType]
+) -> dict[str, Dim]:
+    """What each named size of `declared` is, for inputs of the types `given`. Raises ShapeError, DTypeError."""
     for index, (inner, outer) in enumerate(zip(declared, given, strict=True)):
         if inner.dtype is not outer.dtype:
             raise DTypeError(f"input {index} of {name} has dtype {inner.dtype}, got {outer.dtype}")
@@ -48,7 +58,7 @@ def bind_sizes(name: str, declared: Sequence[TensorType], given: Sequence[Tensor
     for index, (inner, outer) in enumerate(zip(declared, given, strict=True)):
         for axis, (size, actual) in enumerate(zip(inner.shape, outer.shape, strict=True)):
             expected = substitute(size, sizes)
-            if equate(expected, actual) is None:
+            if equations.equate(expected, actual) is None:
                 raise ShapeError(
                     f"input {index} of {name} is {inner}, got {outer}",
                     marks={index: [axis]},

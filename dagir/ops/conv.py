@@ -8,9 +8,10 @@ from typing import TypeAlias
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim
-from dagir.ir.graph import Op, Operand, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import Shape, Sizes, TensorType, equate
+from dagir.ir.rounding import COMPOUND
+from dagir.ir.types import Equations, Inferred, Shape, Sizes, TensorType
 from dagir.ops.operands import require, same_dtype
 from dagir.ops.shape import reshape
 from dagir.support.integers import ints_per_axis
@@ -31,6 +32,7 @@ __all__ = [
 class _Convolution(Op):
     """The common part of both convolutions: the fields, and the checks of operands."""
 
+    bound_to_layout = True
     operands = ("x", "w", "b")
     strides: tuple[int, ...]
     padding: Padding
@@ -71,12 +73,14 @@ class _Convolution(Op):
         if not all(isinstance(size, int) and size > 0 for size in w.shape):
             raise ShapeError(f"the kernel needs fixed sizes above 0, got {list(w.shape)}")
 
-    def _check_channels(self, x: TensorType, w: TensorType, w_axis: int, b: TensorType | None, o_axis: int) -> None:
+    def _check_channels(
+        self, equations: Equations, x: TensorType, w: TensorType, w_axis: int, b: TensorType | None, o_axis: int
+    ) -> None:
         channels, per_group, out = x.shape[self.channel_axis], w.shape[w_axis], w.shape[o_axis]
         assert isinstance(per_group, int)
         assert isinstance(out, int)
         takes = per_group * self.groups
-        if equate(channels, takes) is None:
+        if equations.equate(channels, takes) is None:
             grouped = f" ({self.groups} groups of {per_group})" if self.groups > 1 else ""
             raise ShapeError(
                 f"x has {channels} channels, the kernel takes {takes}{grouped}",
@@ -92,10 +96,10 @@ class _Convolution(Op):
         if b is not None and b.shape != (out,):
             raise ShapeError(f"the bias must have shape [{out}]", marks={1: [o_axis], 2: list(range(b.rank))})
 
-    def _output(self, x: TensorType, sizes: Sequence[Dim], out: Dim) -> Types:
+    def _output(self, x: TensorType, sizes: Sequence[Dim], out: Dim) -> TensorType:
         last = self.data_format == "channels_last"
         shape: Shape = (x.shape[0], *sizes, out) if last else (x.shape[0], out, *sizes)
-        return (x.with_shape(shape),)
+        return x.with_shape(shape)
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,13 @@ class Conv(_Convolution):
     the padding first), (d - 1)//stride + 1 for "causal".  keras.ops.conv; ONNX Conv-11 with an HWIO kernel.
     """
 
-    def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Types:
+    rounding = COMPOUND
+
+    def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Inferred:
         """Batch and filters, and the number of places where the kernel fits on the padded axes."""
+        equations = Equations()
         self._check(x, w, b, ("valid", "same", "causal"))
-        self._check_channels(x, w, self.rank, b, self.rank + 1)
+        self._check_channels(equations, x, w, self.rank, b, self.rank + 1)
         sizes = tuple(x.shape[axis] for axis in self.spatial_axes)
         kernel: tuple[int, ...] = w.shape[: self.rank]  # type: ignore[assignment]
         found: list[Dim] = []
@@ -121,7 +128,7 @@ class Conv(_Convolution):
             if isinstance(room, int) and room < 0:
                 raise self._too_large(i, sizes[i] + low + high, self.extents(kernel)[i], padded=low != 0 or high != 0)
             found.append(room // self.strides[i] + 1)
-        return self._output(x, found, w.shape[-1])
+        return equations.inferred(self._output(x, found, w.shape[-1]))
 
     def pads(self, sizes: Sequence[Dim], kernel: Sequence[int]) -> tuple[tuple[Dim, Dim], ...]:
         """(before, after) for each spatial axis at these sizes; symbolic for a strided "same" on a named size."""
@@ -153,10 +160,12 @@ class ConvTranspose(_Convolution):
     keras.ops.conv_transpose; ONNX ConvTranspose-11.
     """
 
+    rounding = COMPOUND
     output_padding: tuple[int, ...] | None = None
 
-    def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Types:
-        """Batch and filters; on each spatial axis the size that the kernels cover, minus the crops."""
+    def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Inferred:
+        """Batch and filters, and on each spatial axis the size that the kernels cover, less the crops."""
+        equations = Equations()
         self._check(x, w, b, ("valid", "same"))
         if self.groups != 1:
             raise ArgumentError("ConvTranspose takes groups=1 only")
@@ -168,7 +177,7 @@ class ConvTranspose(_Convolution):
                 f"output_padding {extra} must be {self.rank} ints from 0 to below strides {self.strides}",
                 remedy="leave output_padding out, and it follows from the padding",
             )
-        self._check_channels(x, w, self.rank + 1, b, self.rank)
+        self._check_channels(equations, x, w, self.rank + 1, b, self.rank)
         kernel: tuple[int, ...] = w.shape[: self.rank]  # type: ignore[assignment]
         found: list[Dim] = []
         for i, (low, high) in enumerate(self.crops(kernel)):
@@ -181,7 +190,7 @@ class ConvTranspose(_Convolution):
                     remedy="crop less, use a larger kernel or a larger output_padding",
                 )
             found.append(size)
-        return self._output(x, found, w.shape[self.rank])
+        return equations.inferred(self._output(x, found, w.shape[self.rank]))
 
     def crops(self, kernel: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """(before, after) for each spatial axis: cut off the sum of all kernels; a negative number adds zeros."""

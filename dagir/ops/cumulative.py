@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
+from dagir.ir.rounding import ROUNDED
 from dagir.ir.types import DType, DTypeLike, TensorType, normalize_axis
 from dagir.ops.arithmetic import add, multiply, subtract
 from dagir.ops.elementwise import cast
@@ -31,6 +32,7 @@ __all__ = [
 class CumSum(Op):
     """x: t[*s] -> t[*s]: each element plus all before it along `axis`.  NumPy cumsum; ONNX CumSum-14."""
 
+    rounding = ROUNDED
     axis: int
 
     def infer(self, x: TensorType) -> Types:
@@ -42,6 +44,8 @@ class CumSum(Op):
 
 class CumProd(CumSum):
     """x: t[*s] -> t[*s]: each element times all before it along `axis`.  NumPy cumprod."""
+
+    rounding = ROUNDED
 
 
 def _cumulate(cls: type[CumSum], x: Operand, axis: int | None, dtype: DTypeLike | None) -> Value:

@@ -1,4 +1,4 @@
-"""Elementwise arithmetic. Names and meanings are those of keras.ops and NumPy."""
+"""Functions of one value, element by element. Names and meanings are those of keras.ops and NumPy."""
 
 from __future__ import annotations
 
@@ -9,43 +9,38 @@ import numpy as np
 from dagir.errors import ArgumentError, DTypeError
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
+from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED
 from dagir.ir.types import DType, DTypeLike, TensorType
-from dagir.ops.operands import Binary, Unary, binary, require, unary
+from dagir.ops.arithmetic import Divide, Multiply
+from dagir.ops.operands import Unary, binary, require, unary
 from dagir.support import limits
 
 __all__ = [
     "Absolute",
-    "Add",
     "Cast",
     "Ceil",
     "Clip",
-    "Divide",
     "Erf",
+    "Erfc",
     "Exp",
     "Expm1",
     "Floor",
-    "FloorDivide",
     "Identity",
     "Log",
     "Log1p",
-    "Maximum",
-    "Minimum",
-    "Mod",
-    "Multiply",
     "Negative",
-    "Power",
     "Reciprocal",
     "Round",
     "Rsqrt",
     "Sign",
     "Sqrt",
     "Square",
-    "Subtract",
     "absolute",
     "cast",
     "ceil",
     "clip",
     "erf",
+    "erfc",
     "exp",
     "expm1",
     "floor",
@@ -65,74 +60,112 @@ __all__ = [
 class Negative(Unary):
     """-x.  ONNX Neg-13."""
 
+    rounding = EXACT
     accepts = "signed"
 
 
 class Absolute(Unary):
     """|x|.  ONNX Abs-13."""
 
+    rounding = EXACT
+    nonnegative = True
     accepts = "number"
 
 
 class Sign(Unary):
     """-1, 0 or 1.  ONNX Sign-13."""
 
+    rounding = EXACT
     accepts = "number"
 
 
 class Exp(Unary):
     """e**x.  ONNX Exp-13."""
 
+    rounding = APPROXIMATED
+    nonnegative = True
+
 
 class Log(Unary):
     """Natural logarithm.  ONNX Log-13."""
+
+    rounding = ROUNDED
 
 
 class Log1p(Unary):
     """log(1 + x).  NumPy log1p."""
 
+    rounding = ROUNDED
+
 
 class Expm1(Unary):
     """e**x - 1.  NumPy expm1."""
+
+    rounding = ROUNDED
 
 
 class Sqrt(Unary):
     """Square root.  ONNX Sqrt-13."""
 
+    rounding = ROUNDED
+
 
 class Rsqrt(Unary):
     """1 / sqrt(x).  keras.ops.rsqrt."""
+
+    rounding = ROUNDED
 
 
 class Square(Unary):
     """x * x.  NumPy square."""
 
+    rounding = ROUNDED
+    nonnegative = True
     accepts = "number"
 
 
 class Reciprocal(Unary):
     """1 / x.  ONNX Reciprocal-13."""
 
+    rounding = ROUNDED
+
 
 class Erf(Unary):
     """The error function.  ONNX Erf-13."""
+
+    rounding = APPROXIMATED
+
+
+class Erfc(Unary):
+    """1 - erf(x), with all its digits where that is small.  keras.ops.erfc."""
+
+    rounding = APPROXIMATED
+    nonnegative = True
 
 
 class Floor(Unary):
     """The largest whole number not above x.  ONNX Floor-13."""
 
+    rounding = EXACT
+
 
 class Ceil(Unary):
     """The smallest whole number not below x.  ONNX Ceil-13."""
+
+    rounding = EXACT
 
 
 class Round(Unary):
     """The nearest whole number, halves to even.  ONNX Round-11."""
 
+    rounding = EXACT
+
 
 class Identity(Unary):
     """x itself.  ONNX Identity-13."""
 
+    rounding = EXACT
+    moves_only = True
     accepts = "any"
 
 
@@ -144,6 +177,8 @@ class Cast(Op):
     array. Here NaN becomes 0, and any other such float the nearest end of the range.
     """
 
+    rounding = ROUNDED
+    elementwise = True
     dtype: DType
 
     def infer(self, x: TensorType) -> Types:
@@ -151,55 +186,22 @@ class Cast(Op):
         return (x.with_dtype(self.dtype),)
 
 
-class Add(Binary):
-    """x1 + x2.  ONNX Add-14."""
-
-
-class Subtract(Binary):
-    """x1 - x2.  ONNX Sub-14."""
-
-
-class Multiply(Binary):
-    """x1 * x2.  ONNX Mul-14."""
-
-
-class Divide(Binary):
-    """x1 / x2, for floats.  ONNX Div-14."""
-
-    accepts = "float"
-
-
-class FloorDivide(Binary):
-    """floor(x1 / x2); integers divided by 0 are an error, as in TensorFlow; the smallest integer divided by -1 is
-    itself.  NumPy floor_divide."""
-
-
-class Mod(Binary):
-    """The remainder with the sign of x2; integers modulo 0 are an error, as in TensorFlow.  NumPy mod."""
-
-
-class Power(Binary):
-    """x1 ** x2. For integers modulo 2**bits, and a negative x2 is an error, as in TensorFlow.  ONNX Pow-15."""
-
-
-class Maximum(Binary):
-    """The larger; NaN if either is.  NumPy maximum."""
-
-
-class Minimum(Binary):
-    """The smaller; NaN if either is.  NumPy minimum."""
-
-
 @dataclass(frozen=True)
 class Clip(Op):
     """x: t[*s] -> t[*s], limited to [minimum, maximum]; NaN stays.  ONNX Clip-13."""
 
+    rounding = ROUNDED
+    elementwise = True
     minimum: float
     maximum: float
 
     def __post_init__(self) -> None:
         if self.minimum > self.maximum:
             raise ArgumentError(f"clip takes minimum <= maximum, got {self.minimum} and {self.maximum}")
+
+    def is_nonnegative(self) -> bool:
+        """Where the least that it yields is not below 0."""
+        return self.minimum >= 0
 
     def infer(self, x: TensorType) -> Types:
         """The type of x."""
@@ -321,6 +323,15 @@ def erf(x: Operand) -> Value:
     [-0.8427, 0.0, 0.8427]
     """
     return unary(Erf(), x)
+
+
+def erfc(x: Operand) -> Value:
+    """1 - erf(x), elementwise, with all its digits where that is small.
+
+    >>> show(ops.erfc([-1.0, 0.0, 1.0]))
+    [1.8427, 1.0, 0.1573]
+    """
+    return unary(Erfc(), x)
 
 
 def floor(x: Operand) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dagir.ir.graph import Operand, Value
+from dagir.ir.rounding import EXACT
 from dagir.ops.operands import Unary, unary
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
 class StopGradient(Unary):
     """x, through which no gradient flows back in training.  keras.ops.stop_gradient."""
 
+    rounding = EXACT
+    moves_only = True
     accepts = "any"
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import TensorType, broadcast, equate
+from dagir.ir.rounding import COMPOUND, EXACT, Rounding
+from dagir.ir.types import Array, Equations, Inferred, TensorType
 from dagir.ops.operands import require, same_dtype
 
 __all__ = [
@@ -26,15 +30,17 @@ __all__ = [
 class Linear(Op):
     """x: f[*d, i], w: f[i, o], b: f[o]? -> f[*d, o]: x @ w + b on the last axis.  keras.layers.Dense; ONNX Gemm-13."""
 
+    rounding = COMPOUND
     operands = ("x", "w", "b")
 
-    def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Types:
+    def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Inferred:
         """The shape of x, its last axis replaced by o."""
+        equations = Equations()
         dtype = same_dtype(x, w, *([] if b is None else [b]))
         require("float", x)
         if x.rank < 1 or w.rank != 2:
             raise ShapeError("Linear takes x of rank 1 or more and w of rank 2", remedy="flatten or reshape x first")
-        if equate(x.shape[-1], w.shape[0]) is None:
+        if equations.equate(x.shape[-1], w.shape[0]) is None:
             raise ShapeError(
                 f"the last axis of x is {x.shape[-1]}, the weights take {w.shape[0]}",
                 marks={0: [x.rank - 1], 1: [0]},
@@ -42,42 +48,59 @@ class Linear(Op):
             )
         if b is not None and b.shape != w.shape[1:]:
             raise ShapeError(f"the bias must have shape [{w.shape[1]}]", marks={1: [1], 2: [0]})
-        return (TensorType(dtype, (*x.shape[:-1], w.shape[1])),)
+        return equations.inferred(TensorType(dtype, (*x.shape[:-1], w.shape[1])))
 
 
 class MatMul(Op):
     """x1: t[*s1, m, k], x2: t[*s2, k, n] -> t[*broadcast(s1, s2), m, n]; rank 1 as in NumPy.  ONNX MatMul-13."""
 
+    rounding = Rounding(compound=True, terms=lambda op, floats: float(floats[0].shape[-1]))
     operands = ("x1", "x2")
 
-    def infer(self, x1: TensorType, x2: TensorType) -> Types:
+    def infer(self, x1: TensorType, x2: TensorType) -> Inferred:
         """NumPy's matmul rule."""
+        equations = Equations()
         dtype = same_dtype(x1, x2)
         require("number", x1)
         if x1.rank == 0 or x2.rank == 0:
             raise ShapeError("matmul takes values of rank 1 or more", remedy="use * for scalars")
         inner = max(x2.rank - 2, 0)
-        if equate(x1.shape[-1], x2.shape[inner]) is None:
+        if equations.equate(x1.shape[-1], x2.shape[inner]) is None:
             raise ShapeError(
                 f"matmul needs equal inner sizes, got {x1.shape[-1]} and {x2.shape[inner]}",
                 marks={0: [x1.rank - 1], 1: [inner]},
                 remedy="transpose or reshape one operand, so that the marked axes agree",
             )
-        batch = broadcast(x1.shape[:-2], x2.shape[:-2])
+        batch = equations.broadcast(x1.shape[:-2], x2.shape[:-2])
         rows = x1.shape[-2:-1]
         columns = x2.shape[-1:] if x2.rank > 1 else ()
-        return (TensorType(dtype, (*batch, *rows, *columns)),)
+        return equations.inferred(TensorType(dtype, (*batch, *rows, *columns)))
+
+
+def _summed_terms(op: Einsum, floats: Sequence[Array]) -> float:
+    """The product of the sizes that the equation sums over."""
+    left, _, result = op.equation.partition("->")
+    sizes = {c: n for term, array in zip(left.split(","), floats, strict=True) for c, n in _named_sizes(term, array)}
+    return float(np.prod([n for letter, n in sizes.items() if letter not in result], dtype=float))
+
+
+def _named_sizes(term: str, array: Array) -> list[tuple[str, int]]:
+    head, dots, tail = term.partition("...")
+    sizes = [*zip(head, array.shape, strict=False)]
+    return sizes + ([*zip(tail, array.shape[array.ndim - len(tail) :], strict=True)] if dots else [])
 
 
 @dataclass(frozen=True)
 class Einsum(Op):
     """xs: t[...]* -> t[...]: the sum of products that `equation` writes, with explicit "->".  ONNX Einsum-12."""
 
+    rounding = Rounding(compound=True, terms=_summed_terms)
     operands = ("*xs",)
     equation: str
 
-    def infer(self, *xs: TensorType) -> Types:
-        """The sizes of the output subscripts; "..." means leading axes that broadcast."""
+    def infer(self, *xs: TensorType) -> Inferred:
+        """The output subscripts' sizes; "..." stands for leading axes that broadcast."""
+        equations = Equations()
         dtype = same_dtype(*xs)
         require("number", *xs)
         left, result = self.equation.split("->")
@@ -85,17 +108,20 @@ class Einsum(Op):
         if len(terms) != len(xs):
             raise ShapeError(f"einsum {self.equation!r} names {len(terms)} operands, got {len(xs)}")
         sizes: dict[str, Dim] = {}
-        bound = [self._bind(i, term, x, sizes) for i, (term, x) in enumerate(zip(terms, xs, strict=True))]
-        ellipsis = broadcast(*bound)
+        pairs = enumerate(zip(terms, xs, strict=True))
+        bound = [self._bind(i, term, x, sizes, equations) for i, (term, x) in pairs]
+        ellipsis = equations.broadcast(*bound)
         shape: list[Dim] = []
         head, dots, tail = result.partition("...")
         unknown = set(head + tail) - sizes.keys()
         if unknown:
             raise ArgumentError(f"einsum {self.equation!r}: no operand has subscript {sorted(unknown)[0]!r}")
         shape = [sizes[letter] for letter in head] + list(ellipsis if dots else ()) + [sizes[letter] for letter in tail]
-        return (TensorType(dtype, tuple(shape)),)
+        return equations.inferred(TensorType(dtype, tuple(shape)))
 
-    def _bind(self, index: int, term: str, x: TensorType, sizes: dict[str, Dim]) -> tuple[Dim, ...]:
+    def _bind(
+        self, index: int, term: str, x: TensorType, sizes: dict[str, Dim], equations: Equations
+    ) -> tuple[Dim, ...]:
         head, dots, tail = term.partition("...")
         named = len(head) + len(tail)
         if (x.rank != named) if not dots else (x.rank < named):
@@ -103,7 +129,7 @@ class Einsum(Op):
         cut = x.rank - len(tail)
         axes = [*enumerate(head), *((cut + i, letter) for i, letter in enumerate(tail))]
         for axis, letter in axes:
-            agreed = equate(sizes.get(letter, x.shape[axis]), x.shape[axis])
+            agreed = equations.equate(sizes.get(letter, x.shape[axis]), x.shape[axis])
             if agreed is None:
                 raise ShapeError(
                     f"einsum {self.equation!r}: subscript {letter!r} is {sizes[letter]} and {x.shape[axis]}",
@@ -116,6 +142,8 @@ class Einsum(Op):
 class Embedding(Op):
     """ids: int[*s], table: f[n, d] -> f[*s, d]; an id outside 0..n-1 is an error.  keras.layers.Embedding."""
 
+    rounding = EXACT
+    moves_only = True
     operands = ("ids", "table")
 
     def infer(self, ids: TensorType, table: TensorType) -> Types:

@@ -6,7 +6,8 @@ from math import inf
 
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType, TensorType, broadcast
+from dagir.ir.rounding import EXACT
+from dagir.ir.types import DType, Equations, Inferred, TensorType
 from dagir.ops.arithmetic import add, multiply, subtract
 from dagir.ops.elementwise import absolute, cast, reciprocal
 from dagir.ops.operands import Binary, Unary, binary, reference, require, same_dtype, unary
@@ -48,11 +49,14 @@ __all__ = [
 class LogicalNot(Unary):
     """x: bool[*s] -> bool[*s].  ONNX Not-1."""
 
+    rounding = EXACT
     accepts = "bool"
 
 
 class IsNan(Unary):
     """Whether x is NaN: f[*s] -> bool[*s].  ONNX IsNaN-13."""
+
+    rounding = EXACT
 
     def infer(self, x: TensorType) -> Types:
         """The shape of x, as bool."""
@@ -69,58 +73,76 @@ class Comparison(Binary):
 class Equal(Comparison):
     """x1 == x2.  ONNX Equal-13."""
 
+    rounding = EXACT
     accepts = "any"
 
 
 class NotEqual(Comparison):
     """x1 != x2.  NumPy not_equal."""
 
+    rounding = EXACT
     accepts = "any"
 
 
 class Less(Comparison):
     """x1 < x2.  ONNX Less-13."""
 
+    rounding = EXACT
+
 
 class LessEqual(Comparison):
     """x1 <= x2.  ONNX LessOrEqual-16."""
+
+    rounding = EXACT
 
 
 class Greater(Comparison):
     """x1 > x2.  ONNX Greater-13."""
 
+    rounding = EXACT
+
 
 class GreaterEqual(Comparison):
     """x1 >= x2.  ONNX GreaterOrEqual-16."""
+
+    rounding = EXACT
 
 
 class LogicalAnd(Binary):
     """x1 and x2.  ONNX And-7."""
 
+    rounding = EXACT
     accepts = "bool"
 
 
 class LogicalOr(Binary):
     """x1 or x2.  ONNX Or-7."""
 
+    rounding = EXACT
     accepts = "bool"
 
 
 class LogicalXor(Binary):
     """Exactly one of x1, x2.  ONNX Xor-7."""
 
+    rounding = EXACT
     accepts = "bool"
 
 
 class Where(Op):
     """condition: bool[*s], x1: t[*s1], x2: t[*s2] -> t[*broadcast]: x1 where true, else x2.  ONNX Where-16."""
 
+    rounding = EXACT
+    elementwise = True
+    moves_only = True
     operands = ("condition", "x1", "x2")
 
-    def infer(self, condition: TensorType, x1: TensorType, x2: TensorType) -> Types:
+    def infer(self, condition: TensorType, x1: TensorType, x2: TensorType) -> Inferred:
         """The broadcast shape."""
+        equations = Equations()
         require("bool", condition)
-        return (TensorType(same_dtype(x1, x2), broadcast(condition.shape, x1.shape, x2.shape)),)
+        shape = equations.broadcast(condition.shape, x1.shape, x2.shape)
+        return equations.inferred(TensorType(same_dtype(x1, x2), shape))
 
 
 def logical_not(x: Operand) -> Value:

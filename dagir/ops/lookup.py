@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dagir.errors import ArgumentError, DTypeError
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
+from dagir.ir.rounding import EXACT
 from dagir.ir.types import DType, TensorType
 
 __all__ = [
@@ -25,6 +26,8 @@ class Lookup(Op):
     ONNX ai.onnx.ml LabelEncoder-2.
     """
 
+    rounding = EXACT
+    elementwise = True
     keys: Entries
     values: Entries
     default: int | str

@@ -11,6 +11,7 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
+from dagir.ir.rounding import EXACT
 from dagir.ir.types import TensorType, normalize_axis
 from dagir.ops.arithmetic import add, multiply, subtract
 from dagir.ops.arrangement import moveaxis, ravel
@@ -45,6 +46,7 @@ __all__ = [
 class Tril(Op):
     """x: t[*s, m, n] -> t[*s, m, n]: 0 where column - row > k.  NumPy tril; ONNX Trilu-14."""
 
+    rounding = EXACT
     k: int = 0
 
     def infer(self, x: TensorType) -> Types:
@@ -56,6 +58,8 @@ class Tril(Op):
 
 class Triu(Tril):
     """x: t[*s, m, n] -> t[*s, m, n]: 0 where column - row < k.  NumPy triu; ONNX Trilu-14."""
+
+    rounding = EXACT
 
 
 def tril(x: Operand, k: int = 0) -> Value:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.dims import Dim
-from dagir.ir.graph import Op, Operand, Types, Value, apply
+from dagir.ir.dims import Dim, evaluate
+from dagir.ir.graph import Op, Operand, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import Shape, TensorType, equate, normalize_axes, normalize_axis
+from dagir.ir.rounding import COMPOUND, Disturbed, Rounding
+from dagir.ir.types import Array, Equations, Inferred, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.operands import require, same_dtype
 
 __all__ = [
@@ -34,6 +38,7 @@ class BatchNorm(Op):
     keras.layers.BatchNormalization; ONNX BatchNormalization-15, whose axis is always 1.
     """
 
+    rounding = COMPOUND
     operands = ("x", *_BATCH_NORM_VECTORS)
     axis: int
     epsilon: float
@@ -46,8 +51,9 @@ class BatchNorm(Op):
         beta: TensorType | None,
         mean: TensorType,
         var: TensorType,
-    ) -> Types:
+    ) -> Inferred:
         """The type of x."""
+        equations = Equations()
         vectors = (gamma, beta, mean, var)
         same_dtype(x, *(vector for vector in vectors if vector is not None))
         require("float", x)
@@ -57,8 +63,37 @@ class BatchNorm(Op):
         normalize_axis(self.axis, x.rank)
         for place, vector in enumerate(vectors, start=1):
             if vector is not None:
-                _check_vector(x, self.axis, vector, place, _BATCH_NORM_VECTORS[place - 1])
-        return (x,)
+                _check_vector(equations, x, self.axis, vector, place, _BATCH_NORM_VECTORS[place - 1])
+        return equations.inferred(x)
+
+
+def _rearranged(op: LayerNorm, sample: Disturbed) -> Array:
+    """As x * scale + (beta - mean * scale), as TensorFlow has it: both terms round, though they cancel."""
+    x, gamma = sample.operands[0], sample.operands[1] if len(sample.operands) > 1 else None
+    assert x is not None
+    size = np.abs(x) / np.sqrt(x.var(axis=op.axes, keepdims=True) + op.epsilon)
+    if gamma is not None:
+        size = size * gamma.reshape([n if axis in op.axes else 1 for axis, n in enumerate(x.shape)])
+    return np.asarray(sample.result + 0.5 * sample.eps * size * sample.rng.standard_normal(x.shape))
+
+
+def _off_centre(op: LayerNorm | GroupNorm, sample: Disturbed) -> Array:
+    """As with a mean and a variance that are off: sums of K terms round, and are off by the same for all of them.
+
+    Noise on the terms averages out in their mean, and a shift of all of them is taken off again: neither shows it.
+    """
+    x, gamma = (*sample.operands, None)[:2]
+    assert x is not None
+    parts = x if isinstance(op, LayerNorm) else x.reshape([evaluate(size, {}) for size in op.split(x.shape)])
+    axes = op.axes if isinstance(op, LayerNorm) else op.reduced(x.ndim)
+    mean = parts.mean(axis=axes, keepdims=True)
+    length = parts.size / max(mean.size, 1)
+    off, wide = 0.25 * sqrt(length) * sample.eps * sample.rng.standard_normal((2, *mean.shape))
+    deviation = np.sqrt(parts.var(axis=axes, keepdims=True) + op.epsilon)
+    shifts = (off * mean + wide / 2 * (parts - mean)) / deviation
+    kept = op.axes if isinstance(op, LayerNorm) else (op.axis,)
+    scale = 1 if gamma is None else gamma.reshape([n if axis in kept else 1 for axis, n in enumerate(x.shape)])
+    return np.asarray(sample.result + shifts.reshape(x.shape) * scale)
 
 
 @dataclass(frozen=True)
@@ -69,12 +104,14 @@ class LayerNorm(Op):
     keras.layers.LayerNormalization; ONNX LayerNormalization-17 where the axes are the last ones.
     """
 
+    rounding = Rounding(compound=True, errors=(_rearranged, _off_centre))
     operands = ("x", "gamma", "beta")
     axes: tuple[int, ...]
     epsilon: float
 
-    def infer(self, x: TensorType, gamma: TensorType | None = None, beta: TensorType | None = None) -> Types:
+    def infer(self, x: TensorType, gamma: TensorType | None = None, beta: TensorType | None = None) -> Inferred:
         """The type of x."""
+        equations = Equations()
         given = [vector for vector in (gamma, beta) if vector is not None]
         same_dtype(x, *given)
         require("float", x)
@@ -83,13 +120,13 @@ class LayerNorm(Op):
             raise ArgumentError(f"LayerNorm takes sorted axes counted from the front, got {self.axes}")
         wanted = tuple(x.shape[axis] for axis in self.axes)
         for place, vector in enumerate((gamma, beta), start=1):
-            if vector is not None and not _equal(vector.shape, wanted):
+            if vector is not None and not _equal(equations, vector.shape, wanted):
                 raise ShapeError(
                     f"{self.operands[place]} has shape {list(vector.shape)}, the normalized axes have {list(wanted)}",
                     marks={0: list(self.axes), place: list(range(vector.rank))},
                     remedy="make the layer anew for this shape, or give x the size that it was made for",
                 )
-        return (x,)
+        return equations.inferred(x)
 
 
 @dataclass(frozen=True)
@@ -100,13 +137,15 @@ class GroupNorm(Op):
     keras.layers.GroupNormalization; ONNX GroupNormalization-21, on axis 1.
     """
 
+    rounding = Rounding(compound=True, errors=(_off_centre,))
     operands = ("x", "gamma", "beta")
     groups: int
     axis: int
     epsilon: float
 
-    def infer(self, x: TensorType, gamma: TensorType | None = None, beta: TensorType | None = None) -> Types:
+    def infer(self, x: TensorType, gamma: TensorType | None = None, beta: TensorType | None = None) -> Inferred:
         """The type of x."""
+        equations = Equations()
         same_dtype(x, *(vector for vector in (gamma, beta) if vector is not None))
         require("float", x)
         _check_epsilon(self.epsilon)
@@ -121,8 +160,8 @@ class GroupNorm(Op):
             )
         for place, vector in enumerate((gamma, beta), start=1):
             if vector is not None:
-                _check_vector(x, self.axis, vector, place, self.operands[place])
-        return (x,)
+                _check_vector(equations, x, self.axis, vector, place, self.operands[place])
+        return equations.inferred(x)
 
     def split(self, shape: Shape) -> Shape:
         """The shape of x with a new axis for the groups, before the axis that they divide."""
@@ -141,17 +180,18 @@ class RMSNorm(Op):
     keras.layers.RMSNormalization; ONNX RMSNormalization-23 where the axes are the last ones.
     """
 
+    rounding = COMPOUND
     operands = ("x", "scale")
     axes: tuple[int, ...]
     epsilon: float
 
-    def infer(self, x: TensorType, scale: TensorType | None = None) -> Types:
+    def infer(self, x: TensorType, scale: TensorType | None = None) -> Inferred:
         """The type of x."""
         return LayerNorm(self.axes, self.epsilon).infer(x, scale)
 
 
-def _equal(left: Sequence[Dim], right: Sequence[Dim]) -> bool:
-    return len(left) == len(right) and all(equate(a, b) is not None for a, b in zip(left, right, strict=True))
+def _equal(equations: Equations, left: Sequence[Dim], right: Sequence[Dim]) -> bool:
+    return len(left) == len(right) and all(equations.equate(a, b) is not None for a, b in zip(left, right, strict=True))
 
 
 def _check_epsilon(epsilon: float) -> None:
@@ -159,10 +199,10 @@ def _check_epsilon(epsilon: float) -> None:
         raise ArgumentError(f"epsilon must be a number of at least 0, got {epsilon!r}")
 
 
-def _check_vector(x: TensorType, axis: int, vector: TensorType, place: int, name: str) -> None:
+def _check_vector(equations: Equations, x: TensorType, axis: int, vector: TensorType, place: int, name: str) -> None:
     if vector.rank != 1:
         raise ShapeError(f"{name} must have rank 1, got {list(vector.shape)}", marks={place: list(range(vector.rank))})
-    if equate(x.shape[axis], vector.shape[0]) is None:
+    if equations.equate(x.shape[axis], vector.shape[0]) is None:
         raise ShapeError(
             f"axis {axis} of x has size {x.shape[axis]}, {name} has {vector.shape[0]}",
             marks={0: [axis], place: [0]},

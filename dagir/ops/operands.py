@@ -7,13 +7,14 @@ from typing import ClassVar
 from dagir.errors import DTypeError
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType, TensorType, broadcast
+from dagir.ir.types import DType, Equations, Inferred, TensorType
 from dagir.ops.partial import refuse_constant
 
 
 class Unary(Op):
     """x: t[*s] -> t[*s], for floats; subclasses widen `accepts`."""
 
+    elementwise = True
     accepts: ClassVar[str] = "float"
 
     def infer(self, x: TensorType) -> Types:
@@ -48,17 +49,20 @@ def same_dtype(*types: TensorType) -> DType:
 class Binary(Op):
     """x1, x2: t[*s1], t[*s2] -> t[*broadcast(s1, s2)]; dtypes must be equal."""
 
+    elementwise = True
     operands = ("x1", "x2")
     accepts: ClassVar[str] = "number"
     result: ClassVar[DType | None] = None
 
-    def infer(self, x1: TensorType, x2: TensorType) -> Types:
+    def infer(self, x1: TensorType, x2: TensorType) -> Types | Inferred:
         """The broadcast shape."""
         dtype = same_dtype(x1, x2)
         require(self.accepts, x1, x2)
         if x1.shape == x2.shape and self.result is None:
             return (x1,)
-        return (TensorType(self.result or dtype, broadcast(x1.shape, x2.shape)),)
+        equations = Equations()
+        shape = equations.broadcast(x1.shape, x2.shape)
+        return equations.inferred(TensorType(self.result or dtype, shape))
 
 
 def unary(op: Op, x: Operand) -> Value:

@@ -12,6 +12,7 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Constant, Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
+from dagir.ir.rounding import ROUNDED
 from dagir.ir.types import TensorType
 from dagir.ops.counts import count_from
 from dagir.ops.shape import broadcast_to, concatenate
@@ -29,6 +30,7 @@ class Pad(Op):
     Negative pads crop. They are for constant mode, where `value` fills.
     """
 
+    rounding = ROUNDED
     pads: tuple[tuple[int, int], ...]
     mode: str = "constant"
     value: float = 0.0

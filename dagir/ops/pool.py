@@ -9,6 +9,7 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
+from dagir.ir.rounding import EXACT, ROUNDED
 from dagir.ir.types import Sizes, TensorType
 from dagir.ops.operands import require
 from dagir.support.integers import ints_per_axis
@@ -29,6 +30,7 @@ __all__ = [
 class _Pool(Op):
     """The common part of both poolings: the fields, the checks, the sizes."""
 
+    bound_to_layout = True
     pool_size: tuple[int, ...]
     strides: tuple[int, ...]
     padding: str | tuple[tuple[int, int], ...]
@@ -89,6 +91,8 @@ class MaxPool(_Pool):
     the same way.  keras.ops.max_pool; ONNX MaxPool-12.
     """
 
+    rounding = EXACT
+
 
 @dataclass(frozen=True)
 class AveragePool(_Pool):
@@ -97,6 +101,8 @@ class AveragePool(_Pool):
     Sizes as for MaxPool; under "same" only the elements inside x are counted.  keras.ops.average_pool; ONNX
     AveragePool-11 with count_include_pad=0.
     """
+
+    rounding = ROUNDED
 
 
 def _same_pads(size: Dim, window: int, stride: int) -> tuple[Dim, Dim]:
@@ -168,6 +174,7 @@ def average_pool(
 class _AdaptivePool(Op):
     """The common part of both adaptive poolings: the windows, whose number is given."""
 
+    bound_to_layout = True
     output_size: tuple[int, ...]
     data_format: str = "channels_last"
 
@@ -208,10 +215,14 @@ def adaptive_windows(size: int, number: int) -> list[tuple[int, int]]:
 class AdaptiveMaxPool(_AdaptivePool):
     """x: f[n, *d, c] -> f[n, *output_size, c], the largest of each window.  keras.ops.adaptive_max_pool."""
 
+    rounding = EXACT
+
 
 @dataclass(frozen=True)
 class AdaptiveAveragePool(_AdaptivePool):
     """x: f[n, *d, c] -> f[n, *output_size, c], the mean of each window.  keras.ops.adaptive_average_pool."""
+
+    rounding = ROUNDED
 
 
 def _adaptive_pool(cls: type[_AdaptivePool], inputs: Operand, output_size: Sizes, data_format: str | None) -> Value:

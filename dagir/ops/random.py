@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
+from dagir.ir.rounding import EXACT
 from dagir.ir.types import TensorType
 from dagir.ops.operands import require
 
@@ -22,11 +23,18 @@ __all__ = [
 class _Noise(Op):
     """x: f[*s] -> f[*s]."""
 
+    moves_only = True  # at inference
+    random = True
+
     def infer(self, x: TensorType) -> Types:
         """The type of x."""
         require("float", x)
         self._check(x)
         return (x,)
+
+    def works_apart_along(self, axis: int) -> bool:
+        """At inference it is the identity."""
+        return True
 
     def _check(self, x: TensorType) -> None:
         """Raise ArgumentError where a field is out of range."""
@@ -44,6 +52,7 @@ class Dropout(_Noise):
     noise_shape: what is dropped together has size 1 there; None is the size of x.
     """
 
+    rounding = EXACT
     rate: float
     noise_shape: tuple[int | None, ...] | None = None
     seed: int | None = None
@@ -58,11 +67,14 @@ class Dropout(_Noise):
 class AlphaDropout(Dropout):
     """x: f[*s] -> f[*s]: x at inference; training keeps mean and variance.  keras.layers.AlphaDropout."""
 
+    rounding = EXACT
+
 
 @dataclass(frozen=True)
 class GaussianDropout(_Noise):
     """x: f[*s] -> f[*s]: x at inference; training multiplies by noise around 1.  keras.layers.GaussianDropout."""
 
+    rounding = EXACT
     rate: float
     seed: int | None = None
 
@@ -74,6 +86,7 @@ class GaussianDropout(_Noise):
 class GaussianNoise(_Noise):
     """x: f[*s] -> f[*s]: x at inference; training adds normal noise.  keras.layers.GaussianNoise."""
 
+    rounding = EXACT
     stddev: float
     seed: int | None = None
 

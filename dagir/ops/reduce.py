@@ -8,6 +8,7 @@ from typing import ClassVar, TypeAlias
 
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
+from dagir.ir.rounding import EXACT, ROUNDED
 from dagir.ir.types import DType, DTypeLike, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.arithmetic import maximum, minimum
 from dagir.ops.elementwise import cast, sqrt
@@ -66,46 +67,64 @@ def _reduced(x: TensorType, axes: Sequence[int], keepdims: bool) -> Shape:
 class ReduceSum(Reduce):
     """x: t[*s] -> t[*s without `axes`]: the sum.  ONNX ReduceSum-13."""
 
+    rounding = ROUNDED
+
 
 class ReduceMean(Reduce):
     """x: f[*s] -> f[*s without `axes`]: the mean.  ONNX ReduceMean-18."""
 
+    rounding = ROUNDED
+    needs_elements = True
     accepts = "float"
 
 
 class ReduceMax(Reduce):
     """x: t[*s] -> t[*s without `axes`]: the largest.  ONNX ReduceMax-18."""
 
+    rounding = EXACT
+    needs_elements = True
+
 
 class ReduceMin(Reduce):
     """x: t[*s] -> t[*s without `axes`]: the smallest.  ONNX ReduceMin-18."""
+
+    rounding = EXACT
+    needs_elements = True
 
 
 class ReduceProd(Reduce):
     """x: t[*s] -> t[*s without `axes`]: the product.  ONNX ReduceProd-18."""
 
+    rounding = ROUNDED
+
 
 class ReduceAny(Reduce):
     """x: bool[*s] -> bool[*s without `axes`]: whether any is true.  NumPy any."""
 
+    rounding = EXACT
     accepts = "bool"
 
 
 class ReduceAll(Reduce):
     """x: bool[*s] -> bool[*s without `axes`]: whether all are true.  NumPy all."""
 
+    rounding = EXACT
     accepts = "bool"
 
 
 class Variance(Reduce):
     """x: f[*s] -> f[*s without `axes`]: mean((x - mean(x))**2), of the population.  NumPy var."""
 
+    rounding = ROUNDED
+    nonnegative = True
+    needs_elements = True
     accepts = "float"
 
 
 class ReduceLogSumExp(Reduce):
     """x: f[*s] -> f[*s without `axes`]: log(sum(e**x)), no overflow.  keras.ops.logsumexp; ONNX ReduceLogSumExp-18."""
 
+    rounding = ROUNDED
     accepts = "float"
 
 
@@ -113,6 +132,8 @@ class ReduceLogSumExp(Reduce):
 class ArgMax(Op):
     """x: t[*s] -> int32[*s without `axis`]: the place of the first largest.  keras.ops.argmax; ONNX ArgMax-13."""
 
+    rounding = EXACT
+    needs_elements = True
     axis: int
     keepdims: bool = False
 
@@ -125,6 +146,8 @@ class ArgMax(Op):
 
 class ArgMin(ArgMax):
     """x: t[*s] -> int32[*s without `axis`]: the place of the first smallest.  keras.ops.argmin; ONNX ArgMin-13."""
+
+    rounding = EXACT
 
 
 def _reduce(cls: type[Reduce], x: Operand, axis: Axes, keepdims: bool) -> Value:

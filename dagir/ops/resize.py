@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import Shape, TensorType
+from dagir.ir.rounding import EXACT, Disturbed, Rounding
+from dagir.ir.types import Array, DType, Shape, TensorType
 from dagir.ops.interpolation import RADII
 from dagir.ops.operands import require
 
@@ -22,6 +25,23 @@ __all__ = [
 ]
 
 
+def _displaced(op: UpSample | Resize, sample: Disturbed) -> Array:
+    """As if between other points: a kernel reckons positions on an axis in the target dtype, and they round too."""
+    x, y = sample.operands[0], sample.result
+    assert x is not None
+    for axis, (size, target) in enumerate(zip(x.shape, y.shape, strict=True)):
+        if size != target and y.size:
+            last = np.take(x, [-1], axis)
+            (slopes,) = sample.apply([np.abs(np.diff(x, axis=axis, append=last))], DType.FLOAT64)
+            place = np.linspace(0, size, target).reshape([-1 if a == axis else 1 for a in range(x.ndim)])
+            noise = sample.eps * place * sample.rng.standard_normal(y.shape)
+            y = np.asarray(y + noise * slopes)
+    return y
+
+
+_INTERPOLATED = Rounding(compound=True, errors=(_displaced,))
+
+
 @dataclass(frozen=True)
 class UpSample(Op):
     """x: t[n, *d, c] -> t[n, *(d * factors), c]; channels_first: t[n, c, *d] -> t[n, c, *(d * factors)].
@@ -30,6 +50,8 @@ class UpSample(Op):
     holds the edge.  keras.layers.UpSampling2D; ONNX Resize-18: asymmetric and floor, or linear and half_pixel.
     """
 
+    rounding = _INTERPOLATED
+    bound_to_layout = True
     factors: tuple[int, ...]
     interpolation: str = "nearest"
     data_format: str = "channels_last"
@@ -39,6 +61,10 @@ class UpSample(Op):
         """The axes of x that grow."""
         first = 1 if self.data_format == "channels_last" else 2
         return tuple(range(first, first + len(self.factors)))
+
+    def how_it_rounds(self) -> Rounding:
+        """The nearest elements are taken as they are."""
+        return EXACT if self.interpolation == "nearest" else self.rounding
 
     def infer(self, x: TensorType) -> Types:
         """Each spatial size times its factor."""
@@ -88,6 +114,8 @@ class Resize(Op):
     cubic_coeff_a=-0.5 and exclude_outside.
     """
 
+    rounding = _INTERPOLATED
+    bound_to_layout = True
     shape_fields = ("size",)
     size: Shape
     interpolation: str = "bilinear"
@@ -98,6 +126,10 @@ class Resize(Op):
     def spatial_axes(self) -> tuple[int, int]:
         """The axes of height and width."""
         return (1, 2) if self.data_format == "channels_last" else (2, 3)
+
+    def how_it_rounds(self) -> Rounding:
+        """The nearest elements are taken as they are."""
+        return EXACT if self.interpolation == "nearest" else self.rounding
 
     def infer(self, x: TensorType) -> Types:
         """Height and width replaced by the size."""
@@ -124,6 +156,8 @@ class Resize(Op):
 class Window(Op):
     """x: t[*s] -> t[*s with `sizes` on `axes`], from `starts` on; named sizes may be in both.  ONNX Slice-13."""
 
+    rounding = EXACT
+    moves_only = True
     shape_fields = ("starts", "sizes")
     axes: tuple[int, ...]
     starts: Shape

@@ -7,12 +7,14 @@ from typing import ClassVar, TypedDict, Unpack
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Op, Operand, Types, Value, apply_node
+from dagir.ir.graph import Op, Operand, Value, apply_node
 from dagir.ir.operands import as_value
-from dagir.ir.types import Shape, TensorType, equate
+from dagir.ir.rounding import Rounding
+from dagir.ir.types import Equations, Inferred, Shape, TensorType
 from dagir.ops import activation as act
 from dagir.ops.elementwise import Clip, Exp, Identity
 from dagir.ops.operands import require, same_dtype
+from dagir.ops.softmax import LogSoftmax, Softmax
 from dagir.support.did_you_mean import nearest
 
 __all__ = [
@@ -41,9 +43,13 @@ ACTIVATIONS: dict[str, Op] = {
     "swish": act.Silu(),
     "gelu": act.Gelu(False),
     "exponential": Exp(),
-    "softmax": act.Softmax((1,)),
-    "log_softmax": act.LogSoftmax((1,)),
+    "softmax": Softmax((1,)),
+    "log_softmax": LogSoftmax((1,)),
 }
+
+
+_GATES = Rounding(within=3.0, absolute=lambda x: 0.5)
+"""Gates saturate, and are approximated by rational functions that are a few units off: 1 / (1 + e^-x) as 0.5 + one."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,9 @@ class _Recurrence(Op):
     go_backwards: bool = False
     zero_output_for_mask: bool = False
 
-    def infer(self, x: TensorType, w: TensorType, r: TensorType, *rest: TensorType | None) -> Types:
+    def infer(self, x: TensorType, w: TensorType, r: TensorType, *rest: TensorType | None) -> Inferred:
         """y [n, t, u], then the final states [n, u]."""
+        equations = Equations()
         given = list(rest) + [None] * (self.states + 2 - len(rest))
         b, states, mask = given[0], given[1:-1], given[-1]
         floats = [type for type in (b, *states) if type is not None]
@@ -75,11 +82,11 @@ class _Recurrence(Op):
                 f"a recurrence takes x of rank 3 [batch, time, features], got rank {x.rank}",
                 remedy="reshape x, or add the missing axis with ops.expand_dims",
             )
-        units = self._check_weights(x, w, r, b)
-        batch = self._check_states(x.shape[0], units, states)
-        self._check_mask(x, mask)
+        units = self._check_weights(equations, x, w, r, b)
+        batch = self._check_states(equations, x.shape[0], units, states)
+        self._check_mask(equations, x, mask)
         state = TensorType(x.dtype, (batch, units))
-        return (TensorType(x.dtype, (batch, x.shape[1], units)), *[state] * self.states)
+        return equations.inferred(TensorType(x.dtype, (batch, x.shape[1], units)), *[state] * self.states)
 
     def _check_activations(self) -> None:
         for name in (self.activation, getattr(self, "recurrent_activation", "linear")):
@@ -87,7 +94,9 @@ class _Recurrence(Op):
                 near = nearest(name, ACTIVATIONS) or ACTIVATIONS
                 raise ArgumentError(f"unknown activation {name!r}", remedy=f"use {' or '.join(near)}")
 
-    def _check_weights(self, x: TensorType, w: TensorType, r: TensorType, b: TensorType | None) -> Dim:
+    def _check_weights(
+        self, equations: Equations, x: TensorType, w: TensorType, r: TensorType, b: TensorType | None
+    ) -> Dim:
         if r.rank != 2 or w.rank != 2:
             raise ShapeError(f"the kernels must have rank 2, got {list(w.shape)} and {list(r.shape)}")
         units = r.shape[0]
@@ -97,12 +106,12 @@ class _Recurrence(Op):
             )
         columns = units * self.gates
         for place, kernel in ((1, w), (2, r)):
-            if equate(kernel.shape[1], columns) is None:
+            if equations.equate(kernel.shape[1], columns) is None:
                 raise ShapeError(
                     f"{self.operands[place]} must have {columns} columns, {self.gates} for each of {units} units",
                     marks={place: [1]},
                 )
-        if equate(x.shape[2], w.shape[0]) is None:
+        if equations.equate(x.shape[2], w.shape[0]) is None:
             raise ShapeError(
                 f"the last axis of x is {x.shape[2]}, the weights take {w.shape[0]}",
                 marks={0: [2], 1: [0]},
@@ -117,15 +126,15 @@ class _Recurrence(Op):
     def _bias_shape(self, columns: Dim) -> Shape:
         return (columns,)
 
-    def _check_states(self, batch: Dim, units: Dim, states: list[TensorType | None]) -> Dim:
+    def _check_states(self, equations: Equations, batch: Dim, units: Dim, states: list[TensorType | None]) -> Dim:
         for place, state in enumerate(states, start=4):
             if state is None:
                 continue
-            if state.rank != 2 or equate(state.shape[1], units) is None:
+            if state.rank != 2 or equations.equate(state.shape[1], units) is None:
                 raise ShapeError(
                     f"an initial state must have shape [{batch}, {units}]", marks={place: [state.rank - 1]}
                 )
-            agreed = equate(batch, state.shape[0])
+            agreed = equations.equate(batch, state.shape[0])
             if agreed is None:
                 raise ShapeError(
                     f"x has a batch of {batch}, an initial state one of {state.shape[0]}", marks={0: [0], place: [0]}
@@ -133,7 +142,7 @@ class _Recurrence(Op):
             batch = agreed
         return batch
 
-    def _check_mask(self, x: TensorType, mask: TensorType | None) -> None:
+    def _check_mask(self, equations: Equations, x: TensorType, mask: TensorType | None) -> None:
         if mask is None:
             return
         place = 4 + self.states
@@ -142,7 +151,7 @@ class _Recurrence(Op):
         if mask.rank != 2:
             raise ShapeError(f"the mask must have shape [batch, time], got rank {mask.rank}")
         for axis in (0, 1):
-            if equate(x.shape[axis], mask.shape[axis]) is None:
+            if equations.equate(x.shape[axis], mask.shape[axis]) is None:
                 raise ShapeError(
                     f"axis {axis} of the mask has size {mask.shape[axis]}, x has {x.shape[axis]}",
                     marks={0: [axis], place: [axis]},
@@ -158,6 +167,7 @@ class LSTM(_Recurrence):
     recurrent_activation(x @ w + h @ r + b), the cell's by activation.  keras.layers.LSTM; ONNX LSTM-14.
     """
 
+    rounding = _GATES
     operands = ("x", "w", "r", "b", "h0", "c0", "mask")
     gates = 4
     states = 2
@@ -173,6 +183,7 @@ class GRU(_Recurrence):
     x @ w and of h @ r; without, it scales h.  keras.layers.GRU; ONNX GRU-14 with linear_before_reset = reset_after.
     """
 
+    rounding = _GATES
     operands = ("x", "w", "r", "b", "h0", "mask")
     gates = 3
 
@@ -190,6 +201,7 @@ class SimpleRNN(_Recurrence):
     h = activation(x @ w + h @ r + b).  keras.layers.SimpleRNN; ONNX RNN-14.
     """
 
+    rounding = _GATES
     operands = ("x", "w", "r", "b", "h0", "mask")
 
 

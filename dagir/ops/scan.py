@@ -8,12 +8,12 @@ from operator import attrgetter
 from typing import Any
 
 from dagir.errors import DTypeError, ShapeError
-from dagir.ir.dims import Dim, substitute
-from dagir.ir.graph import Constant, Graph, Op, Types, Value, apply_node
+from dagir.ir.graph import Constant, Graph, Op, Value, apply_node
 from dagir.ir.operands import as_value
+from dagir.ir.rounding import ROUNDED
 from dagir.ir.traversal import makers, reached
-from dagir.ir.types import TensorType, equate
-from dagir.ops.call import bind_sizes, substitute_type
+from dagir.ir.types import Equations, Inferred, TensorType
+from dagir.ops.call import bind_sizes, keep_equations, substitute_type
 
 __all__ = [
     "Scan",
@@ -31,6 +31,7 @@ class Scan(Op):
     step before (zeros before the first), or are zero with zero_output_for_mask.  keras.layers.RNN; ONNX Scan-11.
     """
 
+    rounding = ROUNDED
     operands = ("*xs",)
     body: Graph = field(hash=True)
     states: int
@@ -47,37 +48,35 @@ class Scan(Op):
         """Whether the last of this number of operands is a mask."""
         return operands > len(self.body.inputs)
 
-    def infer(self, *xs: TensorType) -> Types:
-        """The output sequences, then the final states."""
+    def infer(self, *xs: TensorType) -> Inferred:
+        """The sequences that come out, then the final states."""
+        equations = Equations()
         given = len(self.body.inputs)
         if len(xs) not in (given, given + 1) or not self.sequences:
             raise ShapeError(f"a scan over {self.body.name} takes {given} inputs and a mask, got {len(xs)}")
         first, last = self.states, self.states + self.sequences
-        batch, time = self._steps(xs[first:last])
+        batch, time = self._steps(equations, xs[first:last])
         steps = [x.with_shape((x.shape[0], *x.shape[2:])) for x in xs[first:last]]
         inner = [value.type for value in self.body.inputs]
-        sizes = bind_sizes(self.body.name, inner, [*xs[:first], *steps, *xs[last:given]])
+        sizes = bind_sizes(equations, self.body.name, inner, [*xs[:first], *steps, *xs[last:given]])
         results = [substitute_type(value.type, sizes) for value in self.body.outputs]
-        for node in self.body.nodes:
-            for equation in node.equations:
-                if equate(substitute(equation.left, sizes), substitute(equation.right, sizes)) is None:
-                    raise ShapeError(f"{self.body.name} needs {equation}, which these inputs contradict")
+        keep_equations(equations, self.body, sizes)
         for place, (before, after) in enumerate(zip(xs[:first], results[self.outputs :], strict=True)):
-            _check_state(place, before, after)
+            _check_state(equations, place, before, after)
         if len(xs) > given:
-            _check_mask(given, xs[given], (batch, time))
+            _check_mask(equations, given, xs[given], (batch, time))
         for y in results[: self.outputs]:
-            if not y.rank or equate(y.shape[0], batch) is None:
+            if not y.rank or equations.equate(y.shape[0], batch) is None:
                 raise ShapeError(f"the output of a step is {y}, it needs the batch {batch} as its first axis")
         ys = [y.with_shape((batch, time, *y.shape[1:])) for y in results[: self.outputs]]
-        return (*ys, *xs[:first])
+        return equations.inferred(*ys, *xs[:first])
 
-    def _steps(self, sequences: Sequence[TensorType]) -> tuple[Dim, Dim]:
+    def _steps(self, equations: Equations, sequences: Sequence[TensorType]) -> tuple[Any, Any]:
         for place, x in enumerate(sequences, start=self.states):
             if x.rank < 2:
                 raise ShapeError(f"a sequence needs a batch and a time axis, got {x}", marks={place: []})
             for axis in (0, 1):
-                if equate(x.shape[axis], sequences[0].shape[axis]) is None:
+                if equations.equate(x.shape[axis], sequences[0].shape[axis]) is None:
                     raise ShapeError(
                         f"sequences of {x.shape[axis]} and {sequences[0].shape[axis]} on axis {axis}",
                         marks={place: [axis], self.states: [axis]},
@@ -85,11 +84,11 @@ class Scan(Op):
         return sequences[0].shape[0], sequences[0].shape[1]
 
 
-def _check_state(place: int, before: TensorType, after: TensorType) -> None:
+def _check_state(equations: Equations, place: int, before: TensorType, after: TensorType) -> None:
     if before.dtype is not after.dtype:
         raise DTypeError(f"state {place} is {before.dtype}, a step makes it {after.dtype}")
     fits = before.rank == after.rank and all(
-        equate(a, b) is not None for a, b in zip(before.shape, after.shape, strict=True)
+        equations.equate(a, b) is not None for a, b in zip(before.shape, after.shape, strict=True)
     )
     if not fits:
         raise ShapeError(
@@ -98,13 +97,13 @@ def _check_state(place: int, before: TensorType, after: TensorType) -> None:
         )
 
 
-def _check_mask(place: int, mask: TensorType, steps: tuple[Any, Any]) -> None:
+def _check_mask(equations: Equations, place: int, mask: TensorType, steps: tuple[Any, Any]) -> None:
     if mask.dtype != "bool":
         raise DTypeError(f"a mask is bool, got {mask.dtype}", remedy="cast it: ops.cast(mask, 'bool')")
     if mask.rank != 2:
         raise ShapeError(f"the mask must have shape [batch, time], got rank {mask.rank}")
     for axis in (0, 1):
-        if equate(mask.shape[axis], steps[axis]) is None:
+        if equations.equate(mask.shape[axis], steps[axis]) is None:
             raise ShapeError(
                 f"axis {axis} of the mask has size {mask.shape[axis]}, the sequences have {steps[axis]}",
                 marks={place: [axis]},

@@ -9,9 +9,10 @@ from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
-from dagir.ir.graph import Op, Operand, Types, Value, apply
+from dagir.ir.graph import Op, Operand, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType, DTypeLike, TensorType, broadcast, equate, normalize_axis
+from dagir.ir.rounding import EXACT, ROUNDED
+from dagir.ir.types import DType, DTypeLike, Equations, Inferred, TensorType, normalize_axis
 from dagir.ops.arithmetic import add
 from dagir.ops.arrangement import meshgrid
 from dagir.ops.counts import count_from
@@ -52,21 +53,24 @@ class GatherElements(Op):
     Negative indices count from the end; an index out of range is an error when run.
     """
 
+    rounding = EXACT
+    moves_only = True
     operands = ("x", "indices")
     axis: int
 
-    def infer(self, x: TensorType, indices: TensorType) -> Types:
+    def infer(self, x: TensorType, indices: TensorType) -> Inferred:
         """The shape of the indices."""
+        equations = Equations()
         axis = normalize_axis(self.axis, x.rank)
         _check_indices(indices)
         if indices.rank != x.rank:
             raise ShapeError(f"indices have the rank of x, {x.rank}, got {indices.rank}")
         for other, (size, wanted) in enumerate(zip(indices.shape, x.shape, strict=True)):
-            if other != axis and equate(size, wanted) is None:
+            if other != axis and equations.equate(size, wanted) is None:
                 raise ShapeError(
                     f"sizes differ on axis {other}, and indices run on {axis}", marks={0: [other], 1: [other]}
                 )
-        return (x.with_shape(indices.shape),)
+        return equations.inferred(x.with_shape(indices.shape))
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,13 @@ class ScatterUpdate(Op):
     combine. keras.ops.scatter_update; ONNX ScatterND-18.
     """
 
+    rounding = ROUNDED
     operands = ("x", "indices", "updates")
     reduction: str = "none"
 
-    def infer(self, x: TensorType, indices: TensorType, updates: TensorType) -> Types:
+    def infer(self, x: TensorType, indices: TensorType, updates: TensorType) -> Inferred:
         """The type of x."""
+        equations = Equations()
         if self.reduction not in ("none", "add", "mul", "max", "min"):
             raise ArgumentError(f"unknown reduction {self.reduction!r}", remedy="use add, mul, max, min or none")
         same_dtype(x, updates)
@@ -91,10 +97,10 @@ class ScatterUpdate(Op):
             raise ShapeError(f"the last axis of indices is a tuple of 1 to {x.rank} numbers, got {depth}")
         wanted = (*indices.shape[:-1], *x.shape[depth:])
         if len(wanted) != updates.rank or any(
-            equate(size, want) is None for size, want in zip(updates.shape, wanted, strict=True)
+            equations.equate(size, want) is None for size, want in zip(updates.shape, wanted, strict=True)
         ):
             raise ShapeError(f"the updates must have the shape {list(wanted)}", marks={2: list(range(updates.rank))})
-        return (x,)
+        return equations.inferred(x)
 
 
 def _check_indices(indices: TensorType) -> None:
@@ -117,7 +123,7 @@ def take_along_axis(x: Operand, indices: Operand, axis: int | None = None) -> Va
     own, wanted = ([*v.type.shape] for v in (value, places))
     length, count = own[axis], wanted[axis]
     own[axis] = wanted[axis] = 1
-    common = list(broadcast(tuple(own), tuple(wanted)))
+    common = list(Equations().broadcast(tuple(own), tuple(wanted)))  # the ops below leave the equations
     if common != own:
         value = broadcast_to(value, [*common[:axis], length, *common[axis + 1 :]])
     if common != wanted:

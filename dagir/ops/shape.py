@@ -13,7 +13,8 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim, max_dim, min_dim
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import Shape, TensorType, broadcast, equate, normalize_axes, normalize_axis
+from dagir.ir.rounding import EXACT
+from dagir.ir.types import Equations, Inferred, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.counts import count_from
 from dagir.ops.operands import same_dtype
 
@@ -45,26 +46,29 @@ __all__ = [
 class Reshape(Op):
     """x: t[*s] -> t[*target], elements in row-major order; one size of the target may be -1.  ONNX Reshape-14."""
 
+    rounding = EXACT
+    moves_only = True
     shape_fields = ("target",)
     target: Shape
 
-    def infer(self, x: TensorType) -> Types:
+    def infer(self, x: TensorType) -> Inferred:
         """The target, -1 worked out."""
+        equations = Equations()
         open_axes = [axis for axis, size in enumerate(self.target) if size == -1]
         if len(open_axes) > 1:
             raise ShapeError(f"reshape target {self.target} holds -1 twice", remedy="at most one size may be -1")
         total, known = _without_common(x.shape, self.target)
         if not open_axes:
-            if equate(total, known) is None:
+            if equations.equate(total, known) is None:
                 raise self._mismatch(x)
-            return (x.with_shape(self.target),)
+            return equations.inferred(x.with_shape(self.target))
         if known == 0 or (isinstance(total, int) and isinstance(known, int) and total % known):
             raise self._mismatch(x)
         rest = total // known
-        if equate(rest * known, total) is None:
+        if equations.equate(rest * known, total) is None:
             raise self._mismatch(x)
         axis = open_axes[0]
-        return (x.with_shape((*self.target[:axis], rest, *self.target[axis + 1 :])),)
+        return equations.inferred(x.with_shape((*self.target[:axis], rest, *self.target[axis + 1 :])))
 
     def _mismatch(self, x: TensorType) -> ShapeError:
         return ShapeError(
@@ -87,6 +91,8 @@ def _without_common(sizes: Shape, target: Shape) -> tuple[Dim, Dim]:
 class Transpose(Op):
     """x: t[s0, s1, ...] -> t[s[axes[0]], s[axes[1]], ...].  ONNX Transpose-13."""
 
+    rounding = EXACT
+    moves_only = True
     axes: tuple[int, ...]
 
     def infer(self, x: TensorType) -> Types:
@@ -100,6 +106,8 @@ class Transpose(Op):
 class ExpandDims(Op):
     """x: t[*s] -> t[*s with 1 inserted], `axis` counted in the result.  ONNX Unsqueeze-13."""
 
+    rounding = EXACT
+    moves_only = True
     axis: int
 
     def infer(self, x: TensorType) -> Types:
@@ -112,39 +120,49 @@ class ExpandDims(Op):
 class Squeeze(Op):
     """x: t[*s] -> t[*s without `axes`], which have size 1.  ONNX Squeeze-13."""
 
+    rounding = EXACT
+    moves_only = True
     axes: tuple[int, ...]
 
-    def infer(self, x: TensorType) -> Types:
+    def infer(self, x: TensorType) -> Inferred:
         """The shape without the axes."""
+        equations = Equations()
         for axis in normalize_axes(self.axes, x.rank):
-            if equate(x.shape[axis], 1) is None:
+            if equations.equate(x.shape[axis], 1) is None:
                 raise ShapeError(f"axis {axis} has size {x.shape[axis]}, only 1 can go", marks={0: [axis]})
-        return (x.with_shape(tuple(size for axis, size in enumerate(x.shape) if axis not in self.axes)),)
+        kept = tuple(size for axis, size in enumerate(x.shape) if axis not in self.axes)
+        return equations.inferred(x.with_shape(kept))
 
 
 @dataclass(frozen=True)
 class BroadcastTo(Op):
     """x: t[*s] -> t[*target] by repeating axes of size 1.  ONNX Expand-13."""
 
+    rounding = EXACT
+    moves_only = True
     shape_fields = ("target",)
     target: Shape
 
-    def infer(self, x: TensorType) -> Types:
+    def infer(self, x: TensorType) -> Inferred:
         """The target."""
-        if broadcast(x.shape, self.target) != self.target:
+        equations = Equations()
+        if equations.broadcast(x.shape, self.target) != self.target:
             raise ShapeError(f"{x} does not broadcast to {self.target}")
-        return (x.with_shape(self.target),)
+        return equations.inferred(x.with_shape(self.target))
 
 
 @dataclass(frozen=True)
 class Concatenate(Op):
     """xs: t[*a, n_i, *c]* -> t[*a, sum n_i, *c] along `axis`.  ONNX Concat-13."""
 
+    rounding = EXACT
+    moves_only = True
     operands = ("*xs",)
     axis: int
 
-    def infer(self, *xs: TensorType) -> Types:
+    def infer(self, *xs: TensorType) -> Inferred:
         """The first shape, sizes along the axis added up."""
+        equations = Equations()
         if not xs:
             raise ArgumentError("concatenate takes at least one value")
         dtype = same_dtype(*xs)
@@ -161,7 +179,7 @@ class Concatenate(Op):
                 if other == axis:
                     shape[axis] = shape[axis] + x.shape[axis]
                     continue
-                agreed = equate(shape[other], x.shape[other])
+                agreed = equations.equate(shape[other], x.shape[other])
                 if agreed is None:
                     raise ShapeError(
                         f"sizes differ on axis {other}, and only axis {axis} is concatenated",
@@ -169,7 +187,7 @@ class Concatenate(Op):
                         remedy="make the marked sizes equal, or concatenate along that axis",
                     )
                 shape[other] = agreed
-        return (TensorType(dtype, tuple(shape)),)
+        return equations.inferred(TensorType(dtype, tuple(shape)))
 
 
 @dataclass(frozen=True)
@@ -179,6 +197,8 @@ class Slice(Op):
     A stop of None runs to the end (to before the beginning for a negative step).
     """
 
+    rounding = EXACT
+    moves_only = True
     axes: tuple[int, ...]
     starts: tuple[int, ...]
     stops: tuple[int | None, ...]
@@ -211,6 +231,8 @@ def _symbolic_length(size: Dim, start: int, stop: int | None, step: int) -> Dim:
 class Tile(Op):
     """x: t[*s] -> t[s * repeats].  ONNX Tile-13."""
 
+    rounding = EXACT
+    moves_only = True
     repeats: tuple[int, ...]
 
     def infer(self, x: TensorType) -> Types:
@@ -227,6 +249,8 @@ class Gather(Op):
     Negative indices count from the end; an index out of range is an error when run.
     """
 
+    rounding = EXACT
+    moves_only = True
     operands = ("x", "indices")
     axis: int
 

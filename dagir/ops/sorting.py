@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Op, Operand, Types, Value, apply, apply_node
 from dagir.ir.operands import as_value
+from dagir.ir.rounding import EXACT
 from dagir.ir.types import DType, TensorType, normalize_axis
 from dagir.ops.elementwise import cast
 from dagir.ops.logic import equal, logical_not
@@ -32,6 +33,7 @@ __all__ = [
 class Sort(Op):
     """x: t[*s] -> t[*s]: ascending along `axis`.  NumPy sort; ONNX TopK-11."""
 
+    rounding = EXACT
     axis: int
 
     def infer(self, x: TensorType) -> Types:
@@ -45,6 +47,7 @@ class Sort(Op):
 class ArgSort(Op):
     """x: t[*s] -> int32[*s]: the places that sort x along `axis`, equal elements in their order.  ONNX TopK-11."""
 
+    rounding = EXACT
     axis: int
 
     def infer(self, x: TensorType) -> Types:
@@ -58,6 +61,7 @@ class ArgSort(Op):
 class TopK(Op):
     """x: t[*s, n] -> t[*s, k], int32[*s, k]: the k largest, largest first, and their places.  ONNX TopK-11."""
 
+    rounding = EXACT
     k: int
 
     def infer(self, x: TensorType) -> Types:
@@ -81,6 +85,7 @@ class SearchSorted(Op):
     side: "left" counts those below, "right" those not above.  NumPy searchsorted.
     """
 
+    rounding = EXACT
     operands = ("sorted", "values")
     side: str = "left"
 

@@ -6,6 +6,7 @@ from math import inf, pi
 
 from dagir.ir.graph import Operand, Value
 from dagir.ir.operands import as_value
+from dagir.ir.rounding import ROUNDED
 from dagir.ops.arithmetic import divide, maximum, minimum, multiply
 from dagir.ops.elementwise import absolute, sqrt, square
 from dagir.ops.logic import equal, logical_or, where
@@ -46,50 +47,75 @@ __all__ = [
 class Sin(Unary):
     """Sine of radians.  ONNX Sin-7."""
 
+    rounding = ROUNDED
+
 
 class Cos(Unary):
     """Cosine of radians.  ONNX Cos-7."""
+
+    rounding = ROUNDED
 
 
 class Tan(Unary):
     """Tangent of radians.  ONNX Tan-7."""
 
+    rounding = ROUNDED
+
 
 class Arcsin(Unary):
     """The angle in [-pi/2, pi/2] whose sine is x, for |x| <= 1.  ONNX Asin-7."""
+
+    rounding = ROUNDED
 
 
 class Arccos(Unary):
     """The angle in [0, pi] whose cosine is x, for |x| <= 1.  ONNX Acos-7."""
 
+    rounding = ROUNDED
+    nonnegative = True
+
 
 class Arctan(Unary):
     """The angle in (-pi/2, pi/2) whose tangent is x.  ONNX Atan-7."""
+
+    rounding = ROUNDED
 
 
 class Sinh(Unary):
     """(e**x - e**-x) / 2.  ONNX Sinh-9."""
 
+    rounding = ROUNDED
+
 
 class Cosh(Unary):
     """(e**x + e**-x) / 2.  ONNX Cosh-9."""
+
+    rounding = ROUNDED
+    nonnegative = True
 
 
 class Arcsinh(Unary):
     """log(x + sqrt(x*x + 1)).  ONNX Asinh-9."""
 
+    rounding = ROUNDED
+
 
 class Arccosh(Unary):
     """log(x + sqrt(x*x - 1)), for x >= 1.  ONNX Acosh-9."""
+
+    rounding = ROUNDED
 
 
 class Arctanh(Unary):
     """log((1 + x) / (1 - x)) / 2, for |x| <= 1.  ONNX Atanh-9."""
 
+    rounding = ROUNDED
+
 
 class Arctan2(Binary):
     """The angle in [-pi, pi] of the point (x2, x1); signed zeros count.  NumPy arctan2."""
 
+    rounding = ROUNDED
     accepts = "float"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dagir import ops
 from dagir.ir.arrays import frozen
@@ -23,17 +24,6 @@ from dagir.passes.derived import Derived, reshaped
 from dagir.passes.layouts import Follow, follow, move_axes, to_first, to_last
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
-
-_BOUND = (
-    ops.Conv,
-    ops.ConvTranspose,
-    ops.MaxPool,
-    ops.AveragePool,
-    ops.AdaptiveMaxPool,
-    ops.AdaptiveAveragePool,
-    ops.UpSample,
-    ops.Resize,
-)
 
 
 @dataclass(frozen=True)
@@ -99,7 +89,7 @@ class _Layouts:
 
 
 def _is_bound(op: Op) -> bool:
-    return isinstance(op, _BOUND) and op.data_format == "channels_last"
+    return op.bound_to_layout and getattr(op, "data_format", None) == "channels_last"
 
 
 def _pulled(graph: Graph) -> set[Node]:
@@ -140,11 +130,11 @@ def _rewrite(node: Node, layouts: _Layouts, pulled: bool) -> None:
 
 
 def _rewrite_bound(node: Node, layouts: _Layouts) -> None:
-    assert isinstance(node.op, _BOUND)
     x, *rest = node.inputs
     assert x is not None
     operands = (layouts.first(x, node), *(None if value is None else layouts.last(value, node) for value in rest))
-    made = emit(node, replace(node.op, data_format="channels_first"), *operands)
+    op: Any = node.op  # it has a data_format
+    made = emit(node, replace(op, data_format="channels_first"), *operands)
     layouts.set_first(node.output, made)
 
 

@@ -12,7 +12,7 @@ from dagir.ir.leaves import is_leaf
 from dagir.ir.rewriter import Operands, emit, rebuild
 from dagir.ir.types import Shape
 from dagir.ir.value_map import record
-from dagir.ops.operands import Binary, Unary
+from dagir.ops.operands import Binary
 from dagir.passes.derived import reshaped
 from dagir.passes.pipeline import Pass
 
@@ -72,7 +72,7 @@ def _on_rows(node: Node, operands: Operands, rows: dict[Value, Value], computed:
         return op if x in rows or biased else None
     if not any(value in computed for value in operands if value is not None):
         return None
-    if isinstance(op, (Unary, ops.Clip, ops.Cast)):
+    if op.elementwise and len(operands) == 1:
         return op
     last = (node.output.type.rank - 1,)
     if isinstance(op, (ops.LayerNorm, ops.RMSNorm, ops.Softmax)):

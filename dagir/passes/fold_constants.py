@@ -10,22 +10,11 @@ from dagir.ir.arrays import frozen
 from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.rewriter import Operands, rebuild
 from dagir.ir.types import Array, DType
-from dagir.ops import (
-    AlphaDropout,
-    Call,
-    Dropout,
-    ExpandDims,
-    GaussianDropout,
-    GaussianNoise,
-    Reshape,
-    Squeeze,
-    Transpose,
-)
+from dagir.ops import Call, ExpandDims, Reshape, Squeeze, Transpose
 from dagir.passes import services
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
 
-_RANDOM = (Dropout, GaussianNoise, GaussianDropout, AlphaDropout)
 _REARRANGING = (Reshape, Transpose, ExpandDims, Squeeze)
 
 
@@ -47,7 +36,7 @@ class FoldConstants(Pass):
         def fold(node: Node, operands: Operands) -> Sequence[Value] | None:
             sources = [value.source for value in operands if value is not None]
             leaves = [source for source in sources if isinstance(source, (Constant, Parameter))]
-            if not sources or len(leaves) != len(sources) or isinstance(node.op, (Call, *_RANDOM)):
+            if not sources or len(leaves) != len(sources) or isinstance(node.op, Call) or node.op.random:
                 return None
             weight = next((source for source in leaves if isinstance(source, Parameter)), None)
             if weight is not None and isinstance(node.op, _REARRANGING) and len(sources) == uses[weight.value] == 1:

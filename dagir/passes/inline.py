@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.rewriter import Operands, copy_node, rebuild
+from dagir.ir.types import Equations
 from dagir.ops import Call
 from dagir.ops.call import bind_sizes
 from dagir.passes.pipeline import Pass
@@ -37,9 +38,9 @@ class _Frame:
     scopes: dict[LayerCall, LayerCall]
 
     @classmethod
-    def of(cls, call: Node, graph: Graph, operands: Operands, scope: LayerCall | None) -> _Frame:
+    def of(cls, call: Node, graph: Graph, operands: Operands, scope: LayerCall | None, equations: Equations) -> _Frame:
         given = [value.type for value in operands if value is not None]
-        sizes = bind_sizes(graph.name, [value.type for value in graph.inputs], given)
+        sizes = bind_sizes(equations, graph.name, [value.type for value in graph.inputs], given)
         values: dict[Value | None, Value | None] = {None: None, **dict(zip(graph.inputs, operands, strict=True))}
         return cls(call, iter(graph.nodes), values, sizes, scope, {})
 
@@ -47,7 +48,8 @@ class _Frame:
 def _inline(node: Node, operands: Operands) -> Sequence[Value] | None:
     if not isinstance(node.op, Call):
         return None
-    frames = [_Frame.of(node, node.op.graph, operands, node.scope)]
+    left_open = Equations()  # by calls: the next node that is copied has them
+    frames = [_Frame.of(node, node.op.graph, operands, node.scope, left_open)]
     while True:
         frame = frames[-1]
         step = next(frame.steps, None)
@@ -60,9 +62,9 @@ def _inline(node: Node, operands: Operands) -> Sequence[Value] | None:
         inner = tuple([frame.values.get(value, value) for value in step.inputs])
         scope = _below(step.scope, frame.scope, frame.scopes)
         if isinstance(step.op, Call):
-            frames.append(_Frame.of(step, step.op.graph, inner, scope))
+            frames.append(_Frame.of(step, step.op.graph, inner, scope, left_open))
             continue
-        moved = copy_node(step, inner, step.op.substitute(frame.sizes), scope=scope)
+        moved = copy_node(step, inner, step.op.substitute(frame.sizes), scope=scope, equations=left_open.taken())
         frame.values.update(zip(step.outputs, moved.outputs, strict=True))
 
 

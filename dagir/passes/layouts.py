@@ -9,9 +9,8 @@ from typing import Any, TypeAlias
 from dagir import ops
 from dagir.ir.graph import Node, Op
 from dagir.ir.types import Shape
-from dagir.ops.activation import Softmax
-from dagir.ops.operands import Binary, Unary
 from dagir.ops.reduce import Reduce
+from dagir.ops.softmax import Softmax
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def follow(node: Node) -> Follow | None:
     rank = max(ranks, default=0)
     if rank < 3:
         return None
-    if isinstance(op, (Unary, Binary, ops.Where, ops.Cast, ops.Clip, ops.PRelu)):
+    if op.elementwise:
         return Follow(op, rank, (True,) * len(node.inputs))
     found = next((rule(op, rank) for kind, rule in _AXES.items() if isinstance(op, kind)), None)
     if found is None:
@@ -94,10 +93,6 @@ def _broadcast(op: ops.BroadcastTo, rank: int) -> tuple[Op, bool] | None:
     return (replace(op, target=move_axes(op.target, to_first(rank))), True) if len(op.target) == rank else None
 
 
-def _window(op: ops.Window, rank: int) -> tuple[Op, bool]:
-    return replace(op, axes=tuple(_moved(axis, rank) for axis in op.axes)), True
-
-
 def _slice(op: ops.Slice | ops.Window, rank: int) -> tuple[Op, bool]:
     return replace(op, axes=tuple(_moved(axis, rank) for axis in op.axes)), True
 
@@ -112,6 +107,5 @@ _AXES: dict[type[Op], Rule] = {
     ops.Tile: _tile,
     ops.Slice: _slice,
     ops.BroadcastTo: _broadcast,
-    ops.Window: _window,
     ops.Window: _slice,
 }

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from dagir import ops
 from dagir.ir.graph import Constant, Graph, Node, Value
 from dagir.ir.rewriter import Operands, copy_node, rebuild
 from dagir.passes.pipeline import Pass
-
-_RANDOM = (ops.Dropout, ops.GaussianNoise, ops.GaussianDropout, ops.AlphaDropout)
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class MergeDuplicates(Pass):
 
         def merge(node: Node, operands: Operands) -> Sequence[Value] | None:
             shared = tuple([self._one_of_equals(value, constants) for value in operands])
-            if isinstance(node.op, _RANDOM):
+            if node.op.random:
                 return None
             key = (node.op, shared)
             if key not in made:

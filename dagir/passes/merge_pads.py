@@ -83,7 +83,4 @@ def _never_negative(value: Value) -> bool:
         (source,) = value.node.inputs
         assert source is not None
         value = source
-    op = value.node.op if value.node is not None else None
-    if isinstance(op, ops.Clip):
-        return op.minimum >= 0
-    return isinstance(op, (ops.Relu, ops.Sigmoid, ops.HardSigmoid, ops.Softmax, ops.Square, ops.Absolute, ops.Exp))
+    return value.node is not None and value.dtype.is_float and value.node.op.is_nonnegative()

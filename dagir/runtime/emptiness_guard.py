@@ -13,11 +13,9 @@ from dagir.errors import FeedError
 from dagir.ir.diagnostics import describe
 from dagir.ir.dims import Dim, evaluate
 from dagir.ir.graph import Graph, Node
-from dagir.ops import ArgMax, ArgMin, ReduceMax, ReduceMean, ReduceMin, Variance
+from dagir.ops import ArgMax
 from dagir.ops.call import graphs_of
 from dagir.passes import Inline
-
-_WITHOUT_ANSWER = (ReduceMean, Variance, ReduceMax, ReduceMin, ArgMax, ArgMin)
 
 
 class EmptinessGuard:
@@ -43,7 +41,7 @@ class EmptinessGuard:
 
 def _open(node: Node) -> list[Dim]:
     """The sizes of reduced axes that may be 0, for reductions that are undefined then."""
-    return list(_reduced(node)) if isinstance(node.op, _WITHOUT_ANSWER) else []
+    return list(_reduced(node)) if node.op.needs_elements else []
 
 
 def _reduced(node: Node) -> Iterator[Dim]:

@@ -8,7 +8,7 @@ from typing import Any
 from dagir.errors import DagirError, InvalidGraph
 from dagir.ir.dims import MAX_TERMS, SymbolicDim, weight_of
 from dagir.ir.graph import Graph, Node, Op, Value
-from dagir.ir.types import TensorType, take_equations
+from dagir.ir.types import Inferred
 from dagir.serialization.fields import OPS, decode, field_types
 from dagir.serialization.reading import Place, Record, expect, index, shown
 from dagir.serialization.structures import check_sizes
@@ -71,8 +71,10 @@ class Nodes:
         location = self.location(record)
         record.done()
         limits.spend("nodes", self._count(op), record.place)
-        types = _infer(op, operands, record.place)
-        return Node(op, tuple(operands), types, scope=scope, location=location, equations=take_equations(), name=name)
+        found = _infer(op, operands, record.place)
+        return Node(
+            op, tuple(operands), found.types, scope=scope, location=location, equations=found.equations, name=name
+        )
 
     def _count(self, op: Op) -> int:
         """The number of nodes after nested calls are inlined: graphs that call graphs can double it at each level."""
@@ -108,18 +110,17 @@ def _sides(record: Record) -> tuple[str, list[object], list[object], Place]:
     return name, inputs, outputs, record.place
 
 
-def _infer(op: Op, operands: Sequence[Value | None], place: Place) -> tuple[TensorType, ...]:
+def _infer(op: Op, operands: Sequence[Value | None], place: Place) -> Inferred:
     try:
-        types = op.infer(*[None if value is None else value.type for value in operands])
+        inferred = Inferred.of(op.infer(*[None if value is None else value.type for value in operands]))
     except _RULE_FAILURES as error:
-        take_equations()
         raise place.error(f"{type(op).__name__} refuses its operands: {_reason(error)}") from None
-    for type_ in types:
+    for type_ in inferred.types:
         check_sizes(type_.shape, place)
         limits.spend("terms", sum(max(weight_of(size) - 1, 0) for size in type_.shape), place)
         if any(isinstance(size, SymbolicDim) and len(size.terms) > MAX_TERMS for size in type_.shape):
             raise place.error("has a size that is an expression of too many terms")
-    return types
+    return inferred
 
 
 def _reason(error: Exception) -> str:

@@ -16,6 +16,7 @@ _NUMBER = ("float32", "float32", "int32", "int64", "int8", "uint8", "uint32")
 _SIGNED = ("float32", "float32", "int32", "int64", "int16", "int8")
 _WHOLE = ("int32", "int64", "int16", "int8", "uint8", "uint16", "uint32")
 _DOMAIN: dict[type[object], tuple[float, float]] = {
+    ops.Erfc: (-4.0, 9.0),
     ops.Log: (0.1, 5.0),
     ops.Log1p: (-0.9, 5.0),
     ops.Sqrt: (0.0, 5.0),
@@ -51,6 +52,7 @@ for _op in (
     ops.Square,
     ops.Reciprocal,
     ops.Erf,
+    ops.Erfc,
     ops.Floor,
     ops.Ceil,
     ops.Round,

@@ -55,3 +55,9 @@ def test_a_square_that_is_off_is_found_all_the_same():
     x = dagir.Input((8,))
     right, wrong = (dagir.Model(x, ops.power(x, 2.0) * factor) for factor in (1.0, 1.00001))
     assert not dagir.verify(right, {"wrong": wrong}, inputs=[SIGNED]).ok
+
+
+def test_powers_and_products_of_integers_have_a_budget_too():
+    x = dagir.Input((3,), dtype="int32")
+    model = dagir.Model(x, ops.matmul(ops.power(x, 2), np.arange(6, dtype="int32").reshape(3, 2)))
+    assert dagir.verify(model, ("numpy", "onnx")).ok

@@ -13,7 +13,7 @@ from function_cases.table import binary, function, unary
 _NUMBERS = ("float32", "int32")
 
 unary("negative", "absolute", "sign", "square", dtypes=_NUMBERS)
-unary("exp", "expm1", "sin", "cos", "erf", "floor", "ceil")
+unary("exp", "expm1", "sin", "cos", "erf", "erfc", "floor", "ceil")
 unary("tan", low=-1.2, high=1.2)
 unary("log", "sqrt", "rsqrt", "reciprocal", low=0.1, high=5)
 unary("log1p", low=-0.9, high=5)

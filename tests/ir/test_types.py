@@ -13,13 +13,12 @@ from dagir.ir import dims
 from dagir.ir.types import (
     DType,
     Equation,
+    Equations,
+    Inferred,
     TensorType,
-    broadcast,
-    equate,
     normalize_axes,
     normalize_axis,
     shape_from_user,
-    take_equations,
     type_of,
 )
 
@@ -32,12 +31,12 @@ def test_broadcasting_is_that_of_numpy(shapes):
         wanted = np.broadcast_shapes(*shapes)
     except ValueError:
         with pytest.raises(ShapeError) as caught:
-            broadcast(*shapes)
+            Equations().broadcast(*shapes)
         for operand, axes in caught.value.marks.items():
             assert all(0 <= axis < len(shapes[operand]) for axis in axes)
         assert len(caught.value.marks) == 2
     else:
-        assert broadcast(*shapes) == wanted
+        assert Equations().broadcast(*shapes) == wanted
 
 
 @given(st.lists(SHAPES, min_size=1, max_size=3), st.data())
@@ -52,16 +51,14 @@ def test_broadcasting_of_named_sizes_agrees_once_they_are_numbers(shapes, data):
         return dims.symbol(name)
 
     hidden = [tuple(hide(size) for size in shape) for shape in shapes]
-    take_equations()
+    equations = Equations()
     try:
-        found = broadcast(*hidden)
+        found = equations.broadcast(*hidden)
     except ShapeError:
-        take_equations()
         with pytest.raises(ValueError):
             np.broadcast_shapes(*shapes)
         return
-    equations = take_equations()
-    holds = all(dims.evaluate(e.left, names) == dims.evaluate(e.right, names) for e in equations)
+    holds = all(dims.evaluate(e.left, names) == dims.evaluate(e.right, names) for e in equations.found)
     try:
         wanted = np.broadcast_shapes(*shapes)
     except ValueError:
@@ -72,13 +69,24 @@ def test_broadcasting_of_named_sizes_agrees_once_they_are_numbers(shapes, data):
 
 def test_equate_decides_or_records():
     time, batch = dims.symbol("time"), dims.symbol("batch")
-    take_equations()
+    equations = Equations()
+    equate = equations.equate
     assert equate(3, 3) == 3 and equate(time, time) is time and equate(3, 4) is None
     assert equate(time, time + 1) is None
-    assert take_equations() == ()
+    assert equations.inferred().equations == ()
     assert equate(time, 4) == 4 and equate(4, time) == 4 and equate(time, batch) is batch
-    assert take_equations() == (Equation(time, 4), Equation(4, time), Equation(time, batch))
-    assert take_equations() == () and str(Equation(time, 4)) == "time == 4"
+    assert equations.inferred().equations == (Equation(time, 4), Equation(4, time), Equation(time, batch))
+    assert equations.taken() == (Equation(time, 4), Equation(4, time), Equation(time, batch))
+    assert equations.taken() == () and str(Equation(time, 4)) == "time == 4"
+
+
+def test_what_a_shape_rule_finds_reads_as_types():
+    kind = TensorType(DType.FLOAT32, (dims.symbol("time"),))
+    equations = Equations()
+    equations.equate(kind.shape[0], 4)
+    inferred = equations.inferred(kind, kind)
+    assert list(inferred) == [kind, kind] and inferred[1] is kind and len(inferred) == 2
+    assert Inferred.of(inferred) is inferred and Inferred.of((kind,)) == Inferred((kind,), ())
 
 
 @given(st.integers(-6, 6), st.integers(0, 4))

@@ -77,21 +77,9 @@ def _plain(found):
 
 
 FAMILIES = {
-    *("activation", "arrangement", "bitwise", "conv", "creation", "cumulative", "elementwise", "gradients", "linear"),
-    *(
-        "logic",
-        "matrices",
-        "norm",
-        "numerics",
-        "padding",
-        "pool",
-        "reduce",
-        "scatter",
-        "shape",
-        "sorting",
-        "statistics",
-    ),
-    "trigonometry",
+    *("activation", "arithmetic", "arrangement", "bitwise", "conv", "creation", "cumulative", "elementwise"),
+    *("gradients", "linear", "logic", "matrices", "norm", "numerics", "padding", "pool", "reduce", "scatter"),
+    *("shape", "softmax", "sorting", "statistics", "trigonometry"),
 }
 ELSEWHERE = {  # judged by their layers
     "conv_transpose",  # Keras's raw operation mixes up its arguments: test_upstream.py

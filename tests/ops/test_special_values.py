@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,6 +29,7 @@ FUNCTIONS = {
         f"quantile, {method}": lambda o, x, method=method: o.quantile(x, [0.3, 0.5], axis=-1, method=method)
         for method in ("linear", "lower", "higher", "nearest", "midpoint")
     },
+    "erfc": lambda o, x: o.erfc(x),
     **{f"x**{power}": lambda o, x, power=power: x**power for power in (0.5, -0.5, 2.0, 3.0)},
     **{f"x//{divisor}": lambda o, x, divisor=divisor: x // divisor for divisor in (3.0, -3.0, INF, 0.0)},
 }
@@ -45,3 +47,17 @@ def test_is_what_keras_says(name, dtype):
         np.testing.assert_allclose(found, want, rtol=1e-6, err_msg=backend)
         numbers = ~np.isnan(want)
         assert np.array_equal(np.signbit(found)[numbers], np.signbit(want)[numbers]), backend
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_erfc_has_its_digits_where_it_is_small(dtype):
+    """1 - erf(x) has none of them from x = 4 on."""
+    numbers = np.linspace(-4, 9 if dtype == "float32" else 25, 1000).astype(dtype)
+    want = np.array([math.erfc(number) for number in numbers])
+    x = dagir.Input((1000,), dtype=dtype)
+    model = dagir.Model(x, ops.erfc(x))
+    for backend in ("numpy", "onnx", "keras"):
+        found = dagir.lower(model, backend)(numbers[None])[0]
+        units = np.abs(found - want) / (want * np.finfo(dtype).eps)
+        assert (units < 4 + 2 * numbers.astype("float64") ** 2).all(), backend  # x**2 rounds before its exponential
+    assert dagir.verify(model, inputs=[numbers[None]]).ok

@@ -90,6 +90,7 @@ def test_a_max_pool_takes_a_border_where_nothing_is_negative():
         assert "Pad" not in kinds(after)
     for y in (
         ops.max_pool(ops.pad(x, pads), 3, 1),
+        ops.max_pool(ops.pad(ops.log_softmax(x), pads), 3, 1),
         ops.max_pool(ops.pad(ops.relu(x), ((0, 0), (2, 0), (0, 0), (0, 0))), 2, 1),  # a window of border alone
         ops.average_pool(ops.pad(ops.relu(x), pads), 3, 1),
     ):

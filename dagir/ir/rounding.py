@@ -1,0 +1,77 @@
+"""Rounding: how the results of an op round, as each op class says for itself in `Op.rounding`.
+
+The error budget (dagir.equivalence.budget) disturbs what a node reads and what it yields by the size of the target
+dtype's roundings. A Rounding says whether there is anything to disturb, and which errors such noise does not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from dagir.ir.types import Array, DType
+
+Arrays: TypeAlias = Sequence[Array | None]
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """One disturbed evaluation of a node: the operands with their noise, one result, eps of its dtype, and a generator.
+
+    apply: evaluates the node in a dtype on other operands.
+    """
+
+    operands: Arrays
+    result: Array
+    eps: float
+    rng: np.random.Generator
+    apply: Callable[[Arrays, DType | None], tuple[Array, ...]]
+
+
+ErrorRule: TypeAlias = Callable[[Any, Disturbed], Array]
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How an op rounds.
+
+    exact: the result in the target dtype is that in float64 to the last bit, so every backend computes the same.
+    compound: the formula differs from target to target; that a result is exact at some inputs is chance.
+    within: roundings within the node, in units of eps of the result, as of gates and of approximated functions.
+    absolute: from the first operand, the size of an error that is a share of eps itself, not of the result.
+    errors: rules (op, Disturbed) -> result, applied in turn, for errors that noise on operands does not bring out.
+    terms: from the op and its float operands, how many terms one element of the result sums; None is an estimate.
+    admissible: (operands with noise, operands) -> operands that the op is defined for.
+    """
+
+    exact: bool = False
+    compound: bool = False
+    within: float = 0.0
+    absolute: Callable[[Array], Array | float] | None = None
+    errors: tuple[ErrorRule, ...] = ()
+    terms: Callable[[Any, Sequence[Array]], float] | None = None
+    admissible: Callable[[Arrays, Arrays], Arrays] | None = None
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether a result that looks exact may be off on another target.
+
+        So it is where functions are saturated: (1 + erf x) x / 2 is 0 below -6, and x erfc(-x) / 2 is not.
+        """
+        return self.compound or self.within > 0 or self.absolute is not None
+
+
+EXACT = Rounding(exact=True)
+"""Ops that move, compare or select numbers."""
+
+ROUNDED = Rounding()
+"""Ops whose results are rounded, except where an evaluation shows that they are exact."""
+
+COMPOUND = Rounding(compound=True)
+"""Ops of several steps, which kernels take in different orders."""
+
+APPROXIMATED = Rounding(within=0.5)
+"""Functions that kernels approximate, a few units off where they saturate (MLAS has sigmoid and tanh within 4)."""
