@@ -55,6 +55,7 @@ import dagir.ops.shape as _shape
 import dagir.ops.softmax as _softmax
 import dagir.ops.sorting as _sorting
 import dagir.ops.splitting as _splitting
+import dagir.ops.stacking as _stacking
 import dagir.ops.statistics as _statistics
 import dagir.ops.trigonometry as _trigonometry
 from dagir.ops import image
@@ -91,6 +92,7 @@ from dagir.ops.shape import *
 from dagir.ops.softmax import *
 from dagir.ops.sorting import *
 from dagir.ops.splitting import *
+from dagir.ops.stacking import *
 from dagir.ops.statistics import *
 from dagir.ops.trigonometry import *
 from dagir.support.did_you_mean import unknown_name
@@ -127,6 +129,7 @@ __all__ += _shape.__all__
 __all__ += _softmax.__all__
 __all__ += _sorting.__all__
 __all__ += _splitting.__all__
+__all__ += _stacking.__all__
 __all__ += _statistics.__all__
 __all__ += _trigonometry.__all__
 

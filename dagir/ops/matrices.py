@@ -21,7 +21,8 @@ from dagir.ops.logic import equal, where
 from dagir.ops.operands import reference
 from dagir.ops.padding import pad
 from dagir.ops.reduce import sum as reduce_sum
-from dagir.ops.shape import expand_dims, reshape, stack
+from dagir.ops.shape import expand_dims, reshape
+from dagir.ops.stacking import stack
 
 __all__ = [
     "Tril",

@@ -23,8 +23,9 @@ from dagir.ops.logic import equal, greater, less, where
 from dagir.ops.operands import same_dtype
 from dagir.ops.reduce import max as reduce_max
 from dagir.ops.reduce import sum as reduce_sum
-from dagir.ops.shape import Slice, broadcast_to, concatenate, expand_dims, reshape, stack, take
+from dagir.ops.shape import Slice, broadcast_to, concatenate, expand_dims, reshape, take
 from dagir.ops.sizes import counted
+from dagir.ops.stacking import stack
 
 __all__ = [
     "GatherElements",

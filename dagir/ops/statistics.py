@@ -19,8 +19,9 @@ from dagir.ops.operands import require
 from dagir.ops.reduce import Axes, all, any, argmax, argmin, max, mean, min, prod, sum, var
 from dagir.ops.reduce import max as amax
 from dagir.ops.reduce import min as amin
-from dagir.ops.shape import expand_dims, reshape, squeeze, stack, take, transpose
+from dagir.ops.shape import expand_dims, reshape, squeeze, take, transpose
 from dagir.ops.sorting import sort
+from dagir.ops.stacking import stack
 
 __all__ = [
     "amax",
