@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from dagir import ops
 from dagir.ir.graph import Constant, Graph, Node, Op, Value
-from dagir.ir.rewriter import Operands, emit, rebuild
+from dagir.ir.rewriter import Operands, rebuild
+from dagir.passes.merge_transposes import merge_reshapes, merge_transposes
 from dagir.passes.pipeline import Pass
 
 Rule: TypeAlias = Callable[..., Value | None]  # of the node, its op, and its operands
@@ -64,30 +65,6 @@ def _is_all(value: Value, number: int) -> bool:
     return isinstance(source, Constant) and source.array.size <= _FEW and bool((source.array == number).all())
 
 
-def _reshape(node: Node, op: ops.Reshape, x: Value) -> Value | None:
-    target = node.output.type
-    if target == x.type:
-        return x
-    inner = x.node
-    if inner is None or not isinstance(inner.op, (ops.Reshape, ops.ExpandDims, ops.Squeeze)):
-        return None
-    source = inner.inputs[0]
-    assert source is not None
-    return source if source.type == target else emit(node, ops.Reshape(target.shape), source)
-
-
-def _transpose(node: Node, op: ops.Transpose, x: Value) -> Value | None:
-    if op.axes == tuple(range(len(op.axes))):
-        return x
-    inner = x.node
-    if inner is None or not isinstance(inner.op, ops.Transpose):
-        return None
-    source = inner.inputs[0]
-    assert source is not None
-    axes = tuple(inner.op.axes[axis] for axis in op.axes)
-    return source if axes == tuple(range(len(axes))) else emit(node, ops.Transpose(axes), source)
-
-
 def _pad(node: Node, op: ops.Pad, x: Value) -> Value | None:
     return x if not any(low or high for low, high in op.pads) else None
 
@@ -109,8 +86,8 @@ _RULES: dict[type[Op], Rule] = {
     ops.AlphaDropout: _same,
     ops.Cast: _if_same_type,
     ops.BroadcastTo: _if_same_type,
-    ops.Reshape: _reshape,
-    ops.Transpose: _transpose,
+    ops.Reshape: merge_reshapes,
+    ops.Transpose: merge_transposes,
     ops.Pad: _pad,
     ops.Slice: _slice,
 }

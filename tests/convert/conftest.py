@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dagir_convert.main import main
+from dagir_convert.command_line import main
 
 
 @pytest.fixture

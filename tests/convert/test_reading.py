@@ -211,7 +211,7 @@ def test_a_file_becomes_onnx_without_tensorflow(saved, tmp_path):
     _, paths = saved("residual")
     script = f"""
         import sys
-        from dagir_convert.main import app
+        from dagir_convert.command_line import app
         for verify in ("--no-verify", "--verify"):
             try:
                 app(["convert", {paths["keras"]!r}, {str(tmp_path / "m.onnx")!r}, "--force", verify])

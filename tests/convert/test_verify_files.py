@@ -16,7 +16,7 @@ from dagir import layers
 
 
 def tool(*arguments):
-    command = [sys.executable, "-m", "dagir_convert.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "dagir_convert.command_line", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

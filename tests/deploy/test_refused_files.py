@@ -159,7 +159,7 @@ def test_a_point_that_cannot_be_watched_is_told_so(model, tmp_path):
 def test_the_tool_says_so_by_its_exit_code(model, tmp_path):
     model.save(tmp_path / "net.dagir")
     path = written(model, tmp_path / "net.onnx", _attribute)
-    command = [sys.executable, "-m", "dagir_convert.main", "verify", str(tmp_path / "net.dagir"), str(path)]
+    command = [sys.executable, "-m", "dagir_convert.command_line", "verify", str(tmp_path / "net.dagir"), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 5
     assert f"error: onnxruntime does not take {path} for its Gemm, node '{NODE}'" in done.stderr

@@ -58,7 +58,7 @@ def test_a_file_from_python_has_the_certificate_of_the_tool(tmp_path, external):
     assert report.ok and len(report.cases) == 4 and "the float64 evaluation of net" in report.judgement
     out = tmp_path / "tool"
     out.mkdir()
-    command = [sys.executable, "-m", "dagir_convert.main", "../net.dagir", "net.onnx"]
+    command = [sys.executable, "-m", "dagir_convert.command_line", "../net.dagir", "net.onnx"]
     done = subprocess.run(
         [*command, *(["--external-data"] if external else [])], cwd=out, capture_output=True, text=True, check=False
     )

@@ -505,7 +505,7 @@ def test_reading_takes_steps_in_proportion(tmp_path):
 
 @SUFFIXES
 def test_the_tool_says_it_and_leaves_nothing_behind(tmp_path, suffix, monkeypatch, capsys):
-    from dagir_convert.main import main
+    from dagir_convert.command_line import main
 
     cases = {
         "sound": (None, 0, ""),

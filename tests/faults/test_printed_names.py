@@ -92,7 +92,7 @@ def test_the_tool_prints_any_file(tmp_path, encoding):
     proto = helper.make_model(helper.make_graph([node], "g", infos[:1], infos[1:]), producer_name="\x1b[31m")
     path = tmp_path / "m.onnx"
     path.write_bytes(proto.SerializeToString())
-    command = [sys.executable, "-m", "dagir_convert.main", "inspect", str(path)]
+    command = [sys.executable, "-m", "dagir_convert.command_line", "inspect", str(path)]
     environment = {"PYTHONIOENCODING": encoding, "PATH": "", "COLUMNS": "200"}
     done = subprocess.run(command, capture_output=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr

@@ -408,7 +408,7 @@ def shell(tmp_path):
     (tmp_path / "model.py").write_text(SOURCE)
 
     def run(*arguments):
-        code = "from dagir_convert.main import main; main()"
+        code = "from dagir_convert.command_line import main; main()"
         command = [sys.executable, "-c", code, *map(str, arguments)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert "Traceback" not in done.stderr

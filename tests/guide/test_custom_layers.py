@@ -512,7 +512,7 @@ def test_the_tool_writes_a_keras_file_with_a_custom_layer(tmp_path):
         """)
     )
     done = subprocess.run(
-        [sys.executable, "-c", "from dagir_convert.main import main; main()", "net.py:net", "net.keras"],
+        [sys.executable, "-c", "from dagir_convert.command_line import main; main()", "net.py:net", "net.keras"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -143,7 +143,15 @@ def test_the_tool_replaces_nothing_unasked(tmp_path):
     (found / "reproduce.py").write_text("mine")
 
     def tool(*options):
-        command = [sys.executable, "-m", "dagir_convert.main", "verify", "a.dagir", "b.dagir", *map(str, options)]
+        command = [
+            sys.executable,
+            "-m",
+            "dagir_convert.command_line",
+            "verify",
+            "a.dagir",
+            "b.dagir",
+            *map(str, options),
+        ]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     for options in (["--html", page], ["--reproduce", found]):

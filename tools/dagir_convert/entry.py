@@ -9,7 +9,7 @@ import signal
 def main() -> None:
     """Run dagir-convert."""
     try:
-        from dagir_convert.main import main as run
+        from dagir_convert.command_line import main as run
     except KeyboardInterrupt:
         os.write(2, b"interrupted\n")
         os._exit(128 + signal.SIGINT)  # modules are half-made, and their own ends could fail
