@@ -16,13 +16,18 @@ def transform(size):
 
 
 def signals(size):
-    """Noise; a real constant, all of whose sums but one are 0; two elements that are not 0."""
+    """Noise; a real constant, all of whose sums but one are 0; two elements that are not 0, and one.
+
+    The sums of the one are exact, but a fast transform of a large prime size is off by a share of the whole.
+    """
     noise = np.random.default_rng(0).uniform(-3, 3, (2, 2, size)).astype("float32")
     sparse = np.where(np.arange(size) < 2, noise, 0)
-    return {"noise": noise, "constant": [np.ones_like(noise[0]), np.zeros_like(noise[0])], "sparse": sparse}
+    impulse = np.float32(1.3) * (np.arange(size) == 0) * np.float32([[[1]], [[0]]])
+    constant = [np.ones_like(noise[0]), np.zeros_like(noise[0])]
+    return {"noise": noise, "constant": constant, "sparse": sparse, "impulse": impulse}
 
 
-@pytest.mark.parametrize("signal", ["noise", "constant", "sparse"])
+@pytest.mark.parametrize("signal", ["noise", "constant", "sparse", "impulse"])
 @pytest.mark.parametrize("size", [4, 251, 500, 512])
 def test_every_backend_is_within_the_roundings(size, signal):
     real, imag = signals(size)[signal]
