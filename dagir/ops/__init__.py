@@ -36,6 +36,7 @@ import dagir.ops.conv as _conv
 import dagir.ops.creation as _creation
 import dagir.ops.cumulative as _cumulative
 import dagir.ops.elementwise as _elementwise
+import dagir.ops.fft as _fft
 import dagir.ops.gradients as _gradients
 import dagir.ops.linear as _linear
 import dagir.ops.logic as _logic
@@ -71,6 +72,7 @@ from dagir.ops.conv import *
 from dagir.ops.creation import *
 from dagir.ops.cumulative import *
 from dagir.ops.elementwise import *
+from dagir.ops.fft import *
 from dagir.ops.gradients import *
 from dagir.ops.indexing import getitem as _getitem
 from dagir.ops.linear import *
@@ -110,6 +112,7 @@ __all__ += _conv.__all__
 __all__ += _creation.__all__
 __all__ += _cumulative.__all__
 __all__ += _elementwise.__all__
+__all__ += _fft.__all__
 __all__ += _gradients.__all__
 __all__ += _linear.__all__
 __all__ += _logic.__all__

@@ -78,6 +78,7 @@ RAW = {
     "extract_patches, overlapping": lambda x: K.image.extract_patches(x[..., None], 3, strides=1, padding="same"),
     "pad_images": lambda x: K.image.pad_images(x[..., None], 1, 2, target_height=9, target_width=9),
     "crop_images": lambda x: K.image.crop_images(x[..., None], 1, 2, target_height=3, target_width=2),
+    "fft": lambda x: K.add(*K.fft((x, K.flip(x, 0)))),
     "rgb_to_grayscale": lambda x: K.image.rgb_to_grayscale(K.stack([x, x * 2, -x], -1)),
 }
 

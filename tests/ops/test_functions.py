@@ -97,4 +97,4 @@ def test_what_keras_has_and_dagir_has_not_is_told_with_a_reason():
     assert sorted(public - set(ops.__all__)) == sorted(REASONS)
     assert len(REASONS) == sum(map(len, NOT_OFFERED.values())), "a function has two reasons"
     with pytest.raises(AttributeError, match="Fourier"):
-        ops.fft  # noqa: B018  # the access is what fails
+        ops.rfft  # noqa: B018  # the access is what fails
