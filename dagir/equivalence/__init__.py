@@ -1,4 +1,4 @@
-"""Behind dagir.verify: the float64 oracle, the error budget, the comparison, the search, the report."""
+"""The implementation of dagir.verify: the float64 oracle, the error budget, comparison, bisection, report."""
 
 from dagir.equivalence.pass_validation import PassResult, verify_each_pass
 from dagir.equivalence.report import Report, Row

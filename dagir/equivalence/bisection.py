@@ -1,9 +1,10 @@
-"""Bisection on divergence: the first node whose output leaves its budget, in O(log n) runs of what is tested.
+"""Bisection: find the first node whose output exceeds its budget, in O(log n) runs of the tested executable.
 
-The search is that of `git bisect` on the graph: of the nodes that a wrong value depends on, the one is watched that
-splits them most evenly. Where its value is wrong, only what it depends on remains; where it is right, that goes.
-Few values are watched at a time, for a value that leaves a kernel cannot be fused away: a watch disturbs what it
-watches. A fault that hides behind a right value (a ReLU that cut it off) is looked for at the end, once more.
+The search works like `git bisect`, on a graph. The suspects are the nodes that a wrong value depends on. Each step
+observes the suspect that splits them most evenly. If its value is wrong, the suspects are now the nodes that it depends
+on; if its value is right, these nodes are no longer suspects. Few values are observed in one run, since a kernel whose
+result is observed cannot be fused with the next one, so that observing changes what is run. A fault may also lie before
+a value that is right (a ReLU cuts it off). So the nearest nodes before the one that was found are checked at the end.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ _TRIED = 5  # candidates around the middle whose ancestors are counted
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first node that is wrong. node: as the target names it; point, layer, op, source: as the model has it.
+    """The first node that is wrong. node: its name in the target; point, layer, op, source: as in the model.
 
-    also: other layers whose work the target does in this node, as a folded normalization. runs: of the target.
+    also: other layers that the target computes in the same node, such as a folded normalization. runs: how often the
+    target was run in the search.
     """
 
     backend: str
@@ -43,7 +45,7 @@ class Divergence:
     runs: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data; `node` and `layer` are what the tool promises."""
+        """Plain data, for JSON. The keys `node` and `layer` are stable."""
         return {
             "node": self.node,
             "layer": self.layer,
@@ -64,7 +66,7 @@ class Divergence:
 
 
 class Search:
-    """One search in one executable, at one set of inputs."""
+    """One search in one executable, with one set of inputs."""
 
     def __init__(
         self, exe: Executable, oracle: Oracle, arrays: Sequence[Array], inside: Mapping[str, Expected]
@@ -78,7 +80,7 @@ class Search:
         self.findings: dict[str, Finding] = {}
 
     def first(self, outputs: Sequence[int]) -> str | None:
-        """The point that diverges first, before one of these outputs. None where no point does."""
+        """The first point that diverges among those that these outputs depend on; None if no point does."""
         for place in outputs:
             node = self.outputs[place].node
             if node is None:
@@ -92,7 +94,7 @@ class Search:
         return None
 
     def _narrow(self, suspects: list[Node]) -> str | None:
-        """The earliest point found wrong among the suspects, which are in the order of the graph."""
+        """The earliest wrong point among the suspects; these are in graph order."""
         wrong: str | None = None
         while suspects:
             node, before = self._middle(suspects)
@@ -105,7 +107,7 @@ class Search:
         return wrong
 
     def _middle(self, suspects: list[Node]) -> tuple[Node, set[Node]]:
-        """The suspect that splits the others most evenly, and what it depends on, itself included."""
+        """The suspect that splits the others most evenly, and the suspects that it depends on, including itself."""
         known = set(suspects)
         half = len(suspects) // 2
         best: tuple[int, Node, set[Node]] | None = None
@@ -123,7 +125,7 @@ class Search:
         return best[1], best[2]
 
     def _wrong_before(self, name: str) -> str | None:
-        """A wrong point among those that this one reads, through values that cannot be watched."""
+        """A wrong point among the nearest observable points before this one; None if all of them are right."""
         near = [self.names[node] for node in self.neighbours(name)]
         unknown = [each for each in near if each not in self.findings]
         if unknown:
@@ -131,7 +133,7 @@ class Search:
         return next((each for each in near if not self.findings[each].ok), None)
 
     def neighbours(self, name: str) -> list[Node]:
-        """The nodes of the nearest points before this one."""
+        """The nodes of the nearest observable points before this one."""
         found: dict[Node, None] = {}
         for node in self._between(name):
             for value in node.inputs:
@@ -140,7 +142,7 @@ class Search:
         return list(found)
 
     def _between(self, name: str) -> list[Node]:
-        """The node of a point, and those before it whose values cannot be watched."""
+        """The node of a point, and the nodes before it whose values cannot be observed, up to the nearest points."""
         return list(reached([self._node(name)], lambda node: [each for each in makers(node) if each not in self.names]))
 
     def _watchable(self, node: Node) -> list[Node]:
@@ -158,7 +160,7 @@ class Search:
         return any(not self.findings[name].ok for name in names)
 
     def describe(self, backend: str, name: str) -> Divergence:
-        """What is known of a point that was found."""
+        """The Divergence for a point that was found."""
         node, finding = self._node(name), self.findings[name]
         group = self._between(name)
         layers = [part.scope.path for part in group if part.scope is not None]
@@ -179,7 +181,7 @@ class Search:
 
 
 def judge(array: Array, expected: Expected, value: Value) -> Finding:
-    """A point's array, in whatever float dtype the target has it, against the oracle's."""
+    """Compare a point's array with the oracle's; the target may compute it in another float dtype."""
     if value.dtype.is_float and array.dtype != value.dtype.numpy and array.dtype.kind == "f":
         array = array.astype(value.dtype.numpy)
     return compare(array, expected, value.type)
@@ -193,7 +195,7 @@ def bisect(
     inside: Mapping[str, Expected],
     outputs: Sequence[int],
 ) -> tuple[Divergence, Search] | None:
-    """The first divergence before these outputs, with the search that found it; None where no point shows it."""
+    """The first divergence before these outputs, and the search that found it; None if no observable point is wrong."""
     search = Search(exe, oracle, arrays, inside)
     found = search.first(outputs)
     return None if found is None else (search.describe(name, found), search)

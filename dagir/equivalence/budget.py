@@ -1,20 +1,22 @@
-"""How far rounding alone may move the answer of one graph at one set of inputs: Monte Carlo arithmetic.
+"""The error budget: how much rounding alone may change the answer of a graph for given inputs. Monte Carlo arithmetic.
 
 Parker, "Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic" (UCLA CSD-970002, 1997); Denis, de
 Oliveira Castro and Petit, "Verificarlo" (ARITH 2016). The graph is evaluated a few more times in float64, with random
-relative noise of the size of the target dtype's roundings on what each node reads and on what it yields. Noise on the
-operands is backward error: it brings out cancellation, which noise on the result cannot. The spread of the answers
-is what rounding may do; it grows by itself where the graph amplifies errors, and shrinks where it damps them.
+relative noise on the operands and the results of each node; the noise is as large as the rounding errors of the target
+dtype. Noise on the operands is backward error: it shows the effect of cancellation, which noise on the results does
+not. The spread of the answers is the error that rounding can cause. It grows where the graph amplifies errors, and
+shrinks where the graph damps them.
 
 The size of the noise. A float32 kernel that sums K terms one after another rounds K partial sums, each by about a
 quarter of eps. For terms of random sign the partial sums grow as sqrt(k), so the error is 0.25 eps sqrt(K/2) times
 the sum's own size; for terms of one sign it is 0.25 eps sqrt(K/3) times the sum. Both are noise proportional to
 sqrt(K), on operands and result: (eps/2)(1 + sqrt(K)/4). Blocked kernels do better, and stay below the budget.
 
-Where a node is exact (a reshape, a ReLU, a gather: its result in the target dtype equals that in float64, to the last
-bit) every backend computes the same, and it gets no noise; this also keeps steps, such as floor, from being blurred.
+A node is exact if its result in the target dtype equals its result in float64, bit by bit (a reshape, a ReLU, a
+gather). Every backend computes the same there, so the node gets no noise. For that reason no noise moves a value across
+a step of floor.
 
-How an op rounds beyond that, its class says: `Op.rounding`, see dagir.ir.rounding.
+If an op has rounding errors of other kinds, its class declares them: `Op.rounding`, see dagir.ir.rounding.
 """
 
 from __future__ import annotations
@@ -43,9 +45,9 @@ _SHORT = (DType.FLOAT16,)
 
 
 class Noise:
-    """Learns which nodes round, in a first evaluation (`learn`), then disturbs them (`disturb`).
+    """Finds out in a first evaluation which nodes round (`learn`), then adds noise to these (`disturb`).
 
-    flush: take numbers below the smallest normal one for zero, now and then.
+    flush: replace subnormal numbers by zero, at random.
     """
 
     def __init__(self, rng: np.random.Generator, flush: bool = False) -> None:
@@ -54,7 +56,7 @@ class Noise:
         self._exact: dict[Node, bool] = {}
 
     def learn(self, node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
-        """The float64 results, undisturbed; what the node does to rounded operands is kept."""
+        """The float64 results without noise; records whether the node is exact, and its accumulation length."""
         results = apply(operands, DType.FLOAT64)
         length = accumulation_length(node, operands, results)
         self._lengths[node] = max(length, self._lengths.get(node, 1.0))
@@ -62,7 +64,7 @@ class Noise:
         return results
 
     def disturb(self, node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
-        """The float64 results with noise on what goes in and what comes out."""
+        """The float64 results, with noise on the operands and on the results."""
         if self._flush:
             pairs = zip(node.inputs, operands, strict=True)
             operands = [a if a is None or v is None else self._flushed(a, v.dtype) for v, a in pairs]
@@ -82,7 +84,7 @@ class Noise:
         return tuple(self._as_kernels_round(node, noisy, blurred, apply))
 
     def _as_kernels_round(self, node: Node, noisy: Arrays, results: list[Array], apply: Apply) -> list[Array]:
-        """With the errors that noise on operands and results does not bring out, for the ops that have such."""
+        """Add the errors that an op declares, which noise on operands and results does not show."""
         first, rounding = noisy[0], node.op.how_it_rounds()
         if first is None or not node.outputs[0].dtype.is_float:
             return results
@@ -95,7 +97,7 @@ class Noise:
         return results
 
     def _flushed(self, array: Array, dtype: DType) -> Array:
-        """Numbers below the smallest normal one, or zero in their place, as some kernels flush them."""
+        """The array with half of its subnormal numbers, chosen at random, set to zero, as some kernels flush them."""
         if not dtype.is_float:
             return array
         tiny = (np.abs(array) < dtype.tiny) & (array != 0)
@@ -104,20 +106,20 @@ class Noise:
         return np.asarray(np.where(tiny & (self._rng.random(array.shape) < 0.5), 0, array))
 
     def _blur(self, array: Array, dtype: DType, units: float) -> Array:
-        """Uniform relative noise whose standard deviation is `units` of eps."""
+        """The array with uniform relative noise, whose standard deviation is `units` times eps."""
         if not dtype.is_float:
             return array
         uniform = np.asarray(self._rng.random(array.shape, dtype=np.float32)) - np.float32(0.5)
         noise = (uniform * np.float32(sqrt(12) * units * dtype.eps)).astype(np.float64)
-        # Below its smallest normal number float16 has fewer digits: what is squared soon gets there.
+        # float16 has fewer digits below its smallest normal number, and squares are often that small.
         size = np.where(np.abs(array) < dtype.tiny, np.sign(array) * dtype.tiny, array) if dtype in _SHORT else array
         return np.asarray(array + size * noise)
 
 
 def _within_the_domain(results: Sequence[Array], operands: Sequence[Array | None], apply: Apply) -> Sequence[Array]:
-    """The results; where noise took the operands out of what a function is defined for, as arccos at 1, those without.
+    """The results; where noise moves an operand out of the function's domain (arccos at 1), the results without noise.
 
-    Else the samples there would all be left out, as if nothing could round.
+    Otherwise these samples would be NaN and be ignored, and the budget there would be too small.
     """
     lost = [result.dtype.kind == "f" and not np.isfinite(result).all() for result in results]
     if not any(lost):
@@ -130,10 +132,10 @@ def _within_the_domain(results: Sequence[Array], operands: Sequence[Array | None
 
 
 def accumulation_length(node: Node, operands: Sequence[Array | None], results: Sequence[Array]) -> float:
-    """How many terms one element of the result sums up: an estimate from the operands' sizes, at least 1.
+    """How many terms are summed for one element of the result: an estimate from the operands' sizes, at least 1.
 
-    A weight of rank 2 or more is summed over all its axes but the last, as kernels are laid out; any other operand, as
-    often as it is larger than the result.
+    For a weight of rank 2 or more it is the product of all axes but the last, the layout of kernels; for any other
+    operand it is the size of the operand divided by the size of the result.
     """
     pairs = [(v, a) for v, a in zip(node.inputs, operands, strict=True) if v is not None and a is not None]
     floats = [(value, array) for value, array in pairs if value.dtype.is_float]
@@ -152,9 +154,9 @@ def _terms_of_operand(value: Value, array: Array, results: Sequence[Array], size
 
 
 def _is_exact(node: Node, operands: Sequence[Array | None], apply: Apply) -> bool:
-    """Whether the node, on operands rounded to their own dtypes, gives the same bits there as in float64.
+    """Whether the node computes the same bits in the dtypes of its operands as in float64, for rounded operands.
 
-    As the op says; where it says nothing, as an evaluation shows.
+    The op's declaration decides; if it has none, an evaluation decides.
     """
     rounding = node.op.how_it_rounds()
     if rounding.exact or not any(value.dtype.is_float for value in (*node.inputs, *node.outputs) if value is not None):
@@ -163,7 +165,7 @@ def _is_exact(node: Node, operands: Sequence[Array | None], apply: Apply) -> boo
 
 
 def seems_exact(node: Node, operands: Sequence[Array | None], apply: Apply) -> bool:
-    """The same by evaluation, whatever the op says of itself."""
+    """Like `_is_exact`, but decided by an evaluation alone, not by the op's declaration."""
     values = [value for value in (*node.inputs, *node.outputs) if value is not None]
     precision = DType.FLOAT32 if any(value.dtype is DType.FLOAT64 for value in values) else None
     narrow = [
@@ -187,7 +189,7 @@ def _wide(array: Array) -> Array:
 
 
 class Spread:
-    """How far the disturbed answers stray from the undisturbed one; they are summed up, not kept."""
+    """The spread of the answers with noise around the answer without; only sums of squares are stored."""
 
     def __init__(self, answer: Array, dtype: DType) -> None:
         self.answer, self.dtype = answer, dtype
@@ -198,9 +200,10 @@ class Spread:
         self._beyond: Array | None = None
 
     def forgive(self, narrow: Array, is_left: bool) -> None:
-        """Where this evaluation in the narrow dtype is out of its range and the answer is not: nothing is known.
+        """Judge nothing where this evaluation in the narrow dtype overflows and the answer does not.
 
-        is_left: whether it left its range on the way. Then one over infinity may be 0 here, and far from the answer.
+        is_left: whether an intermediate value overflows. Then elements that are far from the answer are not judged
+        either: one over infinity is 0 here.
         """
         if not self.dtype.is_float:
             if is_left and not np.array_equal(narrow, self.answer):
@@ -214,14 +217,14 @@ class Spread:
             self._beyond = beyond
 
     def add(self, sample: Array) -> None:
-        """Take one disturbed answer in."""
+        """Add one answer with noise."""
         self._count += 1
         if not self.dtype.is_float:
             if not np.array_equal(sample, self.answer):
                 self.variants.append(sample)
             return
         with np.errstate(all="ignore"):
-            deviation = np.asarray(sample - self.answer)  # NumPy makes scalars of arrays of rank 0
+            deviation = np.asarray(sample - self.answer)  # NumPy turns arrays of rank 0 into scalars
         if not deviation.any():
             return
         deviation[~np.isfinite(deviation)] = 0
@@ -230,12 +233,12 @@ class Spread:
         self._squares = deviation if self._squares is None else self._squares + deviation
 
     def allowance(self) -> tuple[Array, float]:
-        """The budget of each element, and that of the root mean square of all errors.
+        """The budget of each element, and the budget of the root mean square of all errors.
 
         The standard deviation of an element is estimated from few samples, so it is pooled with the root mean square
-        over the tensor: an element that got little noise by luck is not judged too hard. One unit in the last place,
-        and the smallest normal number (below which kernels may flush to zero), are always allowed where anything
-        rounds.
+        over the tensor. So the budget is not too small for an element that had little noise by chance. Wherever
+        something rounds, one unit in the last place is always allowed, and so is the smallest normal number, below
+        which kernels may flush to zero.
         """
         budget, whole = self._budget()
         if self._beyond is not None:
@@ -243,7 +246,7 @@ class Spread:
         return budget, whole
 
     def _flushable(self) -> Array:
-        """Below the smallest normal number, zero is as good, even where nothing rounds."""
+        """The budget of elements that kernels may flush to zero, since they are subnormal; it needs no rounding."""
         if not self.dtype.is_float:
             return np.zeros(self.answer.shape)
         return np.where((np.abs(self.answer) < self.dtype.tiny) & (self.answer != 0), float(self.dtype.tiny), 0.0)

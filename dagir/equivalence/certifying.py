@@ -1,7 +1,7 @@
-"""A written .onnx file is run, compared, and told so in itself: the same from Python as from the command line.
+"""Run a written .onnx file, verify it, and store a certificate in it; used from Python and from the command line.
 
-What it is compared with is the float64 evaluation of the model, and so of dagir's reading where the model came from
-Keras. A Keras model that is still in memory runs too: it is the witness that nothing was misread.
+The file is compared with the float64 evaluation of the model. If the model was read from Keras, that evaluates what
+dagir read, which may be wrong. So a Keras model that is still in memory is run too, as a witness of the reading.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from dagir.support.backend_names import KERAS, ONNX
 from dagir.support.file_replacement import check_free, put
 
 WITNESS = "source, by Keras"
-"""What the rows of the source itself are called in a report."""
+"""The name in a report of the rows for the source itself."""
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """Where a model was read from: a Keras model in memory, as long as somebody else holds it; None for a file."""
+    """Where a model was read from: a weak reference to a Keras model in memory, or None for a file."""
 
     source: weakref.ref[object] | None
     options: Mapping[str, object]
@@ -44,12 +44,12 @@ _ORIGINS: weakref.WeakKeyDictionary[Model, _Origin] = weakref.WeakKeyDictionary(
 
 
 def remember(model: Model, source: object, options: Mapping[str, object]) -> None:
-    """Keep in mind that `model` was read from the Keras model `source`, or, if that is None, from its file."""
+    """Record that `model` was read from the Keras model `source`, or from a Keras file if `source` is None."""
     _ORIGINS[model] = _Origin(None if source is None else weakref.ref(source), options)
 
 
 def origin_of(model: Any) -> Any:
-    """The Keras model that `model` was read from, if it is in memory still and neither has other weights since."""
+    """The Keras model that `model` was read from, if it is still in memory and both still have the same weights."""
     origin = _ORIGINS.get(model) if isinstance(model, Model) else None
     if origin is None or origin.source is None or (source := origin.source()) is None:
         return None
@@ -65,7 +65,7 @@ def was_read(model: object) -> bool:
 
 
 def takes_the_sizes(before: Model, model: Model) -> bool:
-    """Whether each size that was a number is the same number still: Keras cannot run its model at others."""
+    """Whether each fixed size of the inputs is unchanged: Keras cannot run its model with other sizes."""
     pairs = zip(before.inputs, model.inputs, strict=True)
     return all(
         old == new or not isinstance(old, int)
@@ -75,7 +75,7 @@ def takes_the_sizes(before: Model, model: Model) -> bool:
 
 
 def require(report: Report) -> Report:
-    """The report if it is ok. Raises VerificationError; a reading that Keras does not confirm is told as such."""
+    """The report if it is ok. Raises VerificationError, whose message says so if Keras does not confirm the reading."""
     if any(row.backend == WITNESS and not row.ok for row in report.rows):
         facts: list[tuple[str, Any]] = [
             (f"{row.backend}, {row.output}", row.note or f"max error {row.max_error:.3g}")
@@ -93,21 +93,21 @@ def require(report: Report) -> Report:
 
 
 def of_the_file(report: Report) -> Report:
-    """The report without the rows of the source."""
+    """The report without the rows for the source."""
     return replace(report, rows=tuple(row for row in report.rows if row.backend != WITNESS))
 
 
 def confirmation(report: Report) -> str:
-    """Who has confirmed the reading: "Keras 3.15.1", or nothing."""
+    """What confirmed the reading, such as "Keras 3.15.1"; an empty string if nothing did."""
     if all(row.backend != WITNESS for row in report.rows):
         return ""
     return f"Keras {importlib.metadata.version('keras')}"
 
 
 def certify(path: Path, report: Report, source: str, from_keras: bool) -> str:
-    """Write into an .onnx file its certificate, and in a line how it was verified. Raises FileError.
+    """Write into an .onnx file its certificate, and one line that says how it was verified. Raises FileError.
 
-    from_keras: whether the source is one that Keras could confirm. Returns why there is no certificate, or nothing.
+    from_keras: whether Keras could confirm the source. Returns the reason if there is no certificate, else "".
     """
     confirmed = confirmation(report)
     told = f"{source}, which {confirmed} confirms" if confirmed else source
@@ -133,10 +133,10 @@ def written(
     source: str,
     overwrite: bool,
 ) -> Path:
-    """Write beside `path`, verify what was written as a file, certify it, and only then give it its name.
+    """Write to a temporary folder beside `path`, verify and certify the file there, and only then move it to `path`.
 
-    write: writes to the path that it is given. witness: a Keras model, or the path of its file, that runs too. Raises
-    VerificationError, and nothing has been written then; FileError.
+    write: writes to the path that it is given. witness: a Keras model, or the path of its file, that is run too. Raises
+    VerificationError, and then nothing is written; FileError.
     """
     check_free(path, overwrite, "choose another path, or pass overwrite=True")
     try:
@@ -158,11 +158,11 @@ def written(
 
 
 def verified(path: str | os.PathLike[str]) -> Report:
-    """Run the certificate in an .onnx file again: the same inputs are drawn, its answers held to the same budgets.
+    """Run the certificate in an .onnx file again: the same inputs are drawn, and the same error budgets are applied.
 
-    dagir-convert writes one, and `to_onnx(..., verify=True)`. `str(report)` is a table, `report.judgement` says what
-    it was compared with. Raises FileError where there is none, where it proves nothing, or the file was changed.
-    path: of the file. Raises FileError where it has no certificate.
+    Certificates are written by dagir-convert and by `to_onnx(..., verify=True)`. `str(report)` is a table,
+    `report.judgement` says what the file is compared with. path: of the file. Raises FileError if the file has no
+    certificate, if the certificate proves nothing, or if the file was changed.
 
     >>> dagir.verified("digits.onnx").ok  # doctest: +SKIP
     """

@@ -1,4 +1,4 @@
-"""One answer of a backend against the oracle's."""
+"""Compare one answer of a backend with the oracle's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dagir.ir.types import Array, DType, TensorType
 class Finding:
     """max_error: the largest absolute error. used: the largest share of the budget, above 1 where it fails.
 
-    note: what is wrong, or how the worst element came out; empty where all is well.
+    note: what is wrong, or the values of the worst element; empty if nothing is wrong.
     """
 
     max_error: float
@@ -28,9 +28,9 @@ class Finding:
 
 
 def compare(found: object, expected: Expected, type: TensorType) -> Finding:
-    """Judge an array. Integers and booleans must be exact, NaN and infinity must stand in the same places.
+    """Judge an array. Integers and booleans must be exact; NaN and infinity must be at the same places.
 
-    An integer that hangs on rounding (an argmax of a tie) may take any value that the noise of the budget gave it.
+    An integer that depends on rounding (an argmax of a tie) may have any value that it had in an evaluation with noise.
     """
     array = np.asarray(found)
     if array.dtype != type.dtype.numpy:

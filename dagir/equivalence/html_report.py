@@ -1,4 +1,4 @@
-"""A report as one HTML page: it needs no network, no script but its own, and can be sent to others."""
+"""A report as one HTML page that can be sent to others: it needs no network, and contains its own script."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOT_COMPARED = "#cbd5e1"
 
 
 def write_page(report: Report, path: str | os.PathLike[str], overwrite: bool = True) -> Path:
-    """Write the page and return its path. Raises ArgumentError where a report has no model, FileError."""
+    """Write the page and return its path. Raises ArgumentError if the report has no model, FileError."""
     if report.context is None:
         raise ArgumentError("a page is made of a report of a model", remedy="two .onnx files have no float64 oracle")
     check_free(path, overwrite)
@@ -164,7 +164,7 @@ def _legend() -> str:
 
 
 def _bars(counts: Sequence[int]) -> str:
-    """Exact elements first, then one bar for each bin; a line where the budget ends."""
+    """A histogram: first the exact elements, then one bar for each bin, with a line at the limit of the budget."""
     if not counts or not sum(counts):
         return ""
     width, height, limit = 5, 22, 1 + BINS.index(1.0) + 1
@@ -183,7 +183,7 @@ def _bars(counts: Sequence[int]) -> str:
 
 
 def _graph(model: object, rows: Sequence[NodeRow]) -> str:
-    """The drawing of dagir.plot, its boxes coloured anew; a list where it cannot be drawn."""
+    """The drawing of dagir.plot with boxes coloured by the budget used; a list if the model cannot be drawn."""
     if not isinstance(model, Model) or len(model.layers) > _MOST_DRAWN:
         return "<p>too big to be drawn: see the nodes below</p>"
     try:
@@ -202,7 +202,7 @@ def _graph(model: object, rows: Sequence[NodeRow]) -> str:
 
 
 def _coloured(box: str, used: Mapping[str, float | None], given: Collection[str]) -> str:
-    """A box in the colour of its layer; an input, which nothing computes, as it was drawn."""
+    """A box in the colour of its layer; the box of an input is left as it is, since nothing computes it."""
     title = re.search(r"<title>(.*?)</title>", box, flags=re.S)
     name = unescape(title[1]) if title is not None else ""
     if name in given and name not in used:
@@ -225,7 +225,7 @@ def _again(report: Report) -> str:
 
 
 def _attachment(report: Report) -> str:
-    """The reproduction as a file that the page holds."""
+    """The reproduction, as a file embedded in the page."""
     if report.ok:
         return ""
     packed = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Inputs to verify with: drawn from a seed, of several sizes, integer ids within their tables."""
+"""Draw inputs for verification from a seed, with several sizes, and with integer ids that are valid table indices."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ Limits = dict[Value, list[Dim]]
 
 _BATCHES = ((1, "normal"), (3, "normal"), (17, "spread"), (8, "edges"))
 _MOST_ELEMENTS = 1 << 14
-_MOST_DRAWN = 1 << 30  # elements: 8 GiB in float64, of which verifying needs several
-_MOST_PRODUCTS = 300_000_000  # of ids with weights, in the case that reads tables
-_MOST_READ = 1 << 23  # numbers out of a table at once: 64 MiB in float64
+_MOST_DRAWN = 1 << 30  # elements: 8 GiB in float64, and verifying needs several times as much
+_MOST_PRODUCTS = 300_000_000  # limit of ids times weights, in the case that reads tables
+_MOST_READ = 1 << 23  # limit of elements read from tables in one run: 64 MiB in float64
 _LARGEST_SCALE = 256.0
 _EDGES: tuple[Callable[[Array, DType], Array], ...] = (
     lambda row, dtype: np.zeros_like(row),
     lambda row, dtype: np.ones_like(row),
     lambda row, dtype: -np.abs(row) - 1,
     lambda row, dtype: row * 50,
-    # Small, but neither it nor a share of it is below the smallest normal number, which TensorFlow flushes to zero:
-    # there log and x ** 0.5 are -inf and 0, where the oracle has numbers. Its square is zero wherever one computes it.
+    # Small, but large enough that a fraction of it is still a normal number. TensorFlow flushes subnormal numbers to
+    # zero, and gives -inf for log and 0 for x ** 0.5, where the oracle has finite numbers. Its square is 0 everywhere.
     lambda row, dtype: np.sign(row) * (1 + np.abs(row)) * float(dtype.tiny) ** 0.75,
     lambda row, dtype: np.abs(row),
-    lambda row, dtype: np.round(row * 2) / 2,  # ties, and numbers on the steps of floor and round
+    lambda row, dtype: np.round(row * 2) / 2,  # ties, and numbers at the steps of floor and round
     lambda row, dtype: row * 1000,
 )
 WIDE = ("scales", "edges")
-"""Kinds of drawn inputs whose numbers are so large that a right model may leave the range of its dtypes."""
-_LADDERS = ((5, 16, 9, 32, 19, 64, 37, 75, 128, 224, 256), (8, 16, 32, 64, 128, 256))  # of every other case
+"""Kinds of drawn inputs whose numbers are so large that a correct model may overflow its dtypes."""
+_LADDERS = ((5, 16, 9, 32, 19, 64, 37, 75, 128, 224, 256), (8, 16, 32, 64, 128, 256))  # used in turn by the cases
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One case to run. tried: the named sizes to try in turn, larger where the graph refuses. kind: how to draw."""
+    """One case to run. tried: named sizes to try in order, until the graph accepts them. kind: how to draw."""
 
     tried: tuple[dict[str, int], ...]
     kind: str = "normal"
 
 
 def size_plans(graph: Graph) -> list[Plan]:
-    """The cases to run: a batch of 1, then of 3; where the inputs are small also of 17, and one of edge values.
+    """The cases to run: a batch of 1, a batch of 3, and for small inputs also a batch of 17 and one of edge values.
 
-    The 17 are more where it takes more to read every row of the tables that inputs index, as far as that costs little.
-    Where inputs are not small, the rows of the batch of 3 are of different scales, so that large numbers (what a ReLU6
-    cuts off) are among them. Two other sizes differ at first, and are equal where that is refused.
+    The batch of 17 is larger if more samples are needed to read every row of the tables that inputs index, and if these
+    cost little. If the inputs are not small, the rows of the batch of 3 have different scales, so that large numbers
+    (which a ReLU6 cuts off) occur. Named sizes other than the batch are first tried with different values, then equal.
     """
     batches, others = _free_sizes(graph)
     if not batches and not others:
@@ -70,7 +70,7 @@ def size_plans(graph: Graph) -> list[Plan]:
 
 
 def _free_sizes(graph: Graph) -> tuple[list[str], list[str]]:
-    """The named sizes of the inputs: those that are a first axis, and the others."""
+    """The named sizes of the inputs: those that are the size of a first axis, and the others."""
     shapes = [value.type.shape for value in graph.inputs]
     names = list(dict.fromkeys(name for shape in shapes for size in shape for name in sorted(symbols(size))))
     first = [symbols(shape[0]) for shape in shapes if shape]
@@ -79,17 +79,17 @@ def _free_sizes(graph: Graph) -> tuple[list[str], list[str]]:
 
 
 def _tried(batch: Mapping[str, int], others: Sequence[str], ladder: Sequence[int]) -> tuple[dict[str, int], ...]:
-    """The sizes to try, in order: a step of the ladder for all other sizes, which differ at first."""
+    """The choices of sizes to try, in order: for each step of the ladder, the other sizes different, then equal."""
     tried: list[dict[str, int]] = []
     for size in ladder if others else ladder[:1]:
-        for apart in (1 if size % 8 else 8, 0):  # whole eights, as networks want that halve their images
+        for apart in (1 if size % 8 else 8, 0):  # multiples of 8 stay so: some networks halve their images
             sizes = {**batch, **{name: size + place * apart for place, name in enumerate(others)}}
             tried += [sizes] * (sizes not in tried)
     return tuple(tried)
 
 
 def _if_small(graph: Graph, plans: Sequence[Plan]) -> list[Plan]:
-    """Those whose inputs are small: what finds faults in a large network finds them at a batch of 3."""
+    """The plans whose inputs are small. For large inputs the batch of 3 finds faults as well."""
     return [plan for plan in plans if sum(_elements(graph, plan.tried[0]).values()) <= _MOST_ELEMENTS]
 
 
@@ -98,7 +98,7 @@ def _elements(graph: Graph, sizes: Mapping[str, int]) -> dict[Value, int]:
 
 
 def _reading_tables(graph: Graph, plan: Plan, batches: Sequence[str]) -> Plan:
-    """The spread case with as many samples as read every row of each table, or as many of them as cost little."""
+    """The "spread" case with enough samples to read every row of each table, or fewer if these would cost too much."""
     if plan.kind != "spread":
         return plan
     sizes = plan.tried[0]
@@ -123,12 +123,13 @@ def draw(
     kind: str = "normal",
     limits: Limits | None = None,
 ) -> list[Array]:
-    """An array for each input. Floats are normal with some zeros; ids lie within the tables that they index.
+    """An array for each input. Floats are normally distributed, with some zeros; ids are valid indices of their tables.
 
-    kind: "spread" and "scales" for rows of different sizes, somewhat and widely; "edges" for rows of zeros, ones,
-    large numbers and such. limits: of inputs that index something, found in the graph by default. Raises MemoryError.
+    kind: "spread" for rows of somewhat different magnitudes, "scales" for rows of very different magnitudes, "edges"
+    for rows of zeros, ones, large numbers and similar. limits: the bounds of inputs that index something, found in the
+    graph by default. Raises MemoryError.
     """
-    if sum(_elements(graph, sizes).values()) > _MOST_DRAWN:  # the system may end the process, in place of an error
+    if sum(_elements(graph, sizes).values()) > _MOST_DRAWN:  # the system may kill the process, without an error
         raise MemoryError
     known = index_limits(graph) if limits is None else limits
     words = _words(graph)
@@ -159,7 +160,7 @@ def _draw(
 
 
 def _ids(shape: tuple[int, ...], bound: int, rng: np.random.Generator) -> Array:
-    """Ids below a bound: the last and the first in the first row, the others once before any comes twice."""
+    """Ids below a bound: the largest and 0 in the first row; every other id occurs once before any is repeated."""
     count = prod(shape)
     inner = max(bound - 2, 0)
     ends = np.array([bound - 1, 0][: min(bound, count)], np.int64)
@@ -172,7 +173,10 @@ def _ids(shape: tuple[int, ...], bound: int, rng: np.random.Generator) -> Array:
 
 
 def _integers(shape: tuple[int, ...], dtype: DType, rng: np.random.Generator) -> Array:
-    """Of 8 bits from the whole range, its ends among them; of 16, up to 9999; of more, few: they may count or index."""
+    """Integers of 8 bits from the whole range, with its ends; of 16 bits up to 9999; of more bits from -9 to 9.
+
+    Integers of many bits are small because they may be counts or indices.
+    """
     small = rng.integers(0 if dtype.startswith("u") else -9, 10, shape)
     if dtype.numpy.itemsize > 2:
         return small
@@ -185,7 +189,7 @@ def _integers(shape: tuple[int, ...], dtype: DType, rng: np.random.Generator) ->
 
 
 def _padded(numbers: Array, rng: np.random.Generator) -> Array:
-    """Zeros in the last steps of some rows and in a few others, as in sequences that are masked."""
+    """Zeros in the last steps of some rows, and in a few other steps, as in masked sequences."""
     if numbers.ndim < 2 or numbers.shape[1] < 2 or len(numbers) < 2:
         return numbers
     steps = np.arange(numbers.shape[1])
@@ -196,7 +200,7 @@ def _padded(numbers: Array, rng: np.random.Generator) -> Array:
 
 
 def _shaped(numbers: Array, kind: str, rng: np.random.Generator, dtype: DType) -> Array:
-    """Rows along the first axis, each of its own kind."""
+    """Scale or replace the rows along the first axis, as `kind` says."""
     if kind == "normal" or numbers.ndim == 0 or not numbers.size:
         return numbers
     rows = numbers.reshape(len(numbers), -1).copy()
@@ -211,7 +215,7 @@ def _shaped(numbers: Array, kind: str, rng: np.random.Generator, dtype: DType) -
 
 
 def _words(graph: Graph) -> list[str]:
-    """What strings are drawn from: what the graph looks up, and words that it does not know."""
+    """The strings to draw from: the keys of the graph's lookups, and some that are no keys."""
     known = [key for node in graph.nodes if isinstance(node.op, Lookup) for key in node.op.keys if isinstance(key, str)]
     return [*dict.fromkeys(known), "", "unknown", "Ω"]
 
@@ -222,7 +226,7 @@ def _text(type: TensorType, sizes: Mapping[str, int], words: Sequence[str], rng:
 
 
 def partial_sources(graph: Graph) -> list[int]:
-    """The places of the inputs that divisors and powers of integers are computed from, which have numbers to avoid."""
+    """The indices of inputs that integer divisors and powers are computed from: some numbers must be avoided there."""
     inner = [each for each in graphs_of(graph) if each is not graph]
     if any(operand(node) is not None for each in inner for node in each.nodes):
         return [place for place, value in enumerate(graph.inputs) if value.dtype is not DType.STRING]
@@ -237,9 +241,9 @@ def partial_sources(graph: Graph) -> list[int]:
 
 
 def calm(arrays: Sequence[Array], places: Sequence[int], step: int) -> list[Array]:
-    """Drawn arrays, those at some places made so that fewer numbers computed from them are zero or negative.
+    """The arrays, with those at `places` changed so that fewer numbers computed from them are zero or negative.
 
-    step: how far to go, below CALM_STEPS: 0 not at all, then no zeros, no negative numbers, small ones, one alone.
+    step: below CALM_STEPS. 0 changes nothing; then come no zeros, no negative numbers, small numbers, one number only.
     """
     found = list(arrays)
     for place in places if step else ():
@@ -249,7 +253,7 @@ def calm(arrays: Sequence[Array], places: Sequence[int], step: int) -> list[Arra
             numbers = _CALMER[step](numbers)
         else:
             numbers = np.full_like(numbers, step - len(_CALMER) + 1 + place)
-        if given.dtype.kind == "f":  # far from where rounding makes another integer of it
+        if given.dtype.kind == "f":  # halves, which rounding errors do not turn into another integer
             numbers = np.trunc(numbers) + np.copysign(0.5, numbers)
         ends = None if given.dtype.kind not in "iu" else np.iinfo(given.dtype)
         numbers = numbers if ends is None else np.clip(numbers, int(ends.min), min(int(ends.max), 2**63 - 1))
@@ -268,13 +272,13 @@ CALM_STEPS = len(_CALMER) + 5
 
 
 def table_rows(graph: Graph) -> dict[Value, int]:
-    """For inputs that index tables of fixed sizes: how many rows all of those have."""
+    """For each input that indexes tables of fixed size, the number of rows that all of these tables have."""
     known = {v: [limit for limit in limits if isinstance(limit, int)] for v, limits in index_limits(graph).items()}
     return {value: min(limits) for value, limits in known.items() if limits}
 
 
 def index_limits(graph: Graph) -> Limits:
-    """For inputs that index something, directly or through casts and reshapes: the sizes that bound them."""
+    """For each input that is used as an index, directly or through casts and reshapes, the sizes that bound it."""
     limits: Limits = {}
     origins: dict[Value, frozenset[Value]] = {value: frozenset([value]) for value in graph.inputs}
     for node in graph.nodes:
@@ -287,7 +291,7 @@ def index_limits(graph: Graph) -> Limits:
 
 
 def _carried(node: Node, origins: Sequence[frozenset[Value]], output: Value) -> frozenset[Value]:
-    """The inputs that an index in this output would come from: through integers, casts, and floats that only move."""
+    """The inputs that an index in this output comes from, through integer ops, casts, and ops that move elements."""
     carries_all = output.dtype.is_integer or isinstance(node.op, Cast)
     found = [
         origin
@@ -298,7 +302,7 @@ def _carried(node: Node, origins: Sequence[frozenset[Value]], output: Value) -> 
 
 
 def _bounds(op: object, inputs: Sequence[Value]) -> Iterator[tuple[int, Dim]]:
-    """(place of an operand, the size that its elements stay below)."""
+    """Pairs (index of an operand, the size that its elements must be less than)."""
     if isinstance(op, Embedding):
         yield 0, inputs[1].type.shape[0]
     elif isinstance(op, Gather):

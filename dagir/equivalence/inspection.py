@@ -1,4 +1,4 @@
-"""Node by node: what share of its budget each value inside uses, on each executable that can be watched."""
+"""The share of the error budget that each inner value uses, node by node, on each executable that can be observed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BINS = tuple(2.0**power for power in range(-12, 5))
 
 @dataclass(frozen=True)
 class NodeRow:
-    """One value inside. findings: by backend. counts: elements by share of their budget, of the worst backend."""
+    """One inner value. findings: by backend. counts: elements by share of their budget, for the worst backend."""
 
     name: str
     layer: str
@@ -35,14 +35,14 @@ class NodeRow:
 
     @property
     def used(self) -> float | None:
-        """The largest share of the budget over all backends that were compared here; None where none was."""
+        """The largest share of the budget over all backends that were compared for this value; None if none was."""
         return max((finding.used for finding in self.findings.values()), default=None)
 
 
 def node_rows(context: Context, seed: int) -> list[NodeRow]:
-    """A row for each node, in the order of the graph; where a backend cannot be watched it has no entry.
+    """A row for each node, in graph order, without an entry for a backend that cannot be observed there.
 
-    What a backend has fused, or has no counterpart of, is not compared; an output always is.
+    A value is not compared if the backend fuses it away or has no counterpart for it; outputs are always compared.
     """
     values = context.oracle.points.values
     inside = context.oracle.inside(context.arrays, np.random.default_rng(seed))
@@ -75,7 +75,7 @@ def node_rows(context: Context, seed: int) -> list[NodeRow]:
 
 
 def _outputs(context: Context, exe: Executable) -> dict[str, Array]:
-    """The answers themselves, by the points that make them."""
+    """The answers, by the names of the output points."""
     names = {value: name for name, value in context.oracle.points.values.items()}
     with np.errstate(all="ignore"):
         answers = flatten(exe(list(context.arrays)))
@@ -84,7 +84,7 @@ def _outputs(context: Context, exe: Executable) -> dict[str, Array]:
 
 
 def histogram(array: Array, expected: Expected) -> tuple[int, ...]:
-    """How many elements use which share of their budget: first those that are exact, then by BINS."""
+    """A histogram of the elements by the share of their budget: first the exact elements, then BINS."""
     if expected.budget is None or array.shape != expected.array.shape:
         wrong = int((array != expected.array).sum()) if array.shape == expected.array.shape else array.size
         return (array.size - wrong, *([0] * len(BINS)), wrong)

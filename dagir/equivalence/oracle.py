@@ -1,4 +1,4 @@
-"""The oracle: the float64 interpreter on the graph as written, and what rounding may make of its answers."""
+"""The oracle: the answers of the float64 interpreter on the graph as written, and their error budgets."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from dagir.runtime.probes import points_of
 from dagir.support.backend_names import NUMPY
 
 MORE = 4
-"""By how much the samples are multiplied where much hangs on the budget: before a verdict, and to find a node."""
+"""Factor on the number of samples where the budget must be more precise: before a verdict, and in the bisection."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """One value: the right answer, the budget of each element (floats), and what else rounding may give (the rest).
+    """The right answer for one value. budget: of each element; None for dtypes other than floats.
 
-    whole: the budget of the root mean square of all errors; None where only each element is judged.
+    variants: for dtypes other than floats, other answers that rounding can give. whole: the budget of the root mean
+    square of all errors; None if only the elements are judged.
     """
 
     array: Array
@@ -37,7 +38,7 @@ class Expected:
 
 
 class Oracle:
-    """The right answers of a model, and their error budgets. meter: told of each evaluation."""
+    """The right answers of a model, and their error budgets. meter: counts the evaluations."""
 
     def __init__(self, model: Model | Graph, samples: int, meter: Meter | None = None) -> None:
         self.meter = meter or Meter()
@@ -56,17 +57,17 @@ class Oracle:
         return arrays
 
     def bind(self, arrays: Sequence[Array]) -> dict[str, int]:
-        """The number of each named size. Raises FeedError."""
+        """The value of each named size. Raises FeedError."""
         found: dict[str, int] = self._exe.bind(arrays)
         return found
 
-    @np.errstate(all="ignore")  # special values and overflow are judged where they stand, not warned of
+    @np.errstate(all="ignore")  # special values and overflow are judged, so no warning is needed
     def __call__(
         self, arrays: Sequence[Array], rng: np.random.Generator, overflow: bool = False, times: int = 1
     ) -> list[Expected]:
-        """Evaluate once as it is, then `samples` times (or `times` as many) with noise.
+        """Evaluate once without noise, then `times * samples` times with noise.
 
-        overflow: where the interpreter in the model's own dtypes leaves their range, judge nothing. Raises what the
+        overflow: do not judge elements where the interpreter, run in the model's own dtypes, overflows. Raises what the
         interpreter raises.
         """
         if times > 1:
@@ -90,7 +91,7 @@ class Oracle:
     def inside(
         self, arrays: Sequence[Array], rng: np.random.Generator, names: Collection[str] | None = None
     ) -> dict[str, Expected]:
-        """The same for the points of the model: all, or those that are named."""
+        """The answers and budgets of the model's points: of all of them, or of those in `names`."""
         wanted = {value: name for name, value in self.points.values.items() if names is None or name in names}
         noise = Noise(rng, _holds_subnormals(arrays))
         spreads: dict[Value, Spread] = {}
@@ -119,7 +120,7 @@ class Oracle:
 
 
 class _Reach:
-    """Evaluates in the model's own dtypes. is_left: whether a node made infinity or NaN of numbers."""
+    """Evaluates in the model's own dtypes. is_left: whether a node computed infinity or NaN from finite operands."""
 
     def __init__(self) -> None:
         self.is_left = False

@@ -1,4 +1,4 @@
-"""Per-pass validation: what each pass made of a graph, against the graph it was given; the guilty one is named."""
+"""Per-pass validation: compare the graph after each pass with the graph before it, and name the pass that is wrong."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from dagir.support.integers import whole
 
 @dataclass(frozen=True)
 class PassResult:
-    """One step of a pipeline. used: the share of the error budget; None where the pass changed nothing."""
+    """One step of a pipeline. used: the share of the error budget; None if the pass changed nothing."""
 
     number: int
     name: str
@@ -50,7 +50,7 @@ class PassResult:
 
 
 class Rewritten(Executable):
-    """A graph that a pass made, in float64, watched at the values that stand for those of the graph before."""
+    """A graph that a pass made, run in float64. Its points are the values of the old graph that have a new value."""
 
     def __init__(self, before: Graph, after: Graph, standings: Mapping[str, Standing]) -> None:
         super().__init__(before, signature(before))
@@ -58,11 +58,11 @@ class Rewritten(Executable):
         self._standings = standings
 
     def points(self) -> Mapping[str, str]:
-        """The values that are left."""
+        """The values of the old graph that have a value in the new graph."""
         return {name: name for name in self._standings}
 
     def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
-        """The arrays of what stands for them."""
+        """The arrays of the new values, in the layout of the old ones."""
         standings = [self._standings[name] for name in names]
         found = self._evaluate(arrays, Graph(self.artifact.inputs, [each.value for each in standings], "observed"))
         return [each.as_written(array) for array, each in zip(found, standings, strict=True)]
@@ -84,10 +84,10 @@ def verify_each_pass(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[PassResult, ...]:
-    """Run the passes one after the other, and compare each result with what went in, in float64, on drawn inputs.
+    """Run the passes one after the other, and compare each new graph with the old one, in float64, on drawn inputs.
 
-    A pass may round weights that it folds, so the error budget holds here too. Goes on after a guilty pass with the
-    graph that it was given. progress: told of every pass. Raises what a pass raises.
+    A pass may round the weights that it folds, so the error budget is applied here too. After a pass that is wrong, the
+    next pass gets the old graph. progress: called for every pass. Raises what a pass raises.
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("verify_each_pass", model, "a Model or a Graph")
@@ -129,7 +129,7 @@ def _compare(graph: Graph, after: Graph, steps: Any, result: PassResult, samples
 
 
 def require(results: Sequence[PassResult]) -> None:
-    """Raise VerificationError that names the guilty passes and the first node that each got wrong."""
+    """Raise VerificationError if passes are wrong; it names them, and the first wrong node of each."""
     guilty = [result for result in results if not result.ok]
     if guilty:
         facts = [(f"pass {each.name}", str(each.first_divergence or "the outputs differ")) for each in guilty]

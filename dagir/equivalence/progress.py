@@ -1,4 +1,4 @@
-"""How far a verification is, told to whoever listens."""
+"""Report the progress of a verification to a listener."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 
 class Meter:
-    """Counts evaluations. The total grows where more turn out to be needed."""
+    """Counts evaluations. The total grows if more evaluations turn out to be needed."""
 
     def __init__(self, listener: Progress | None = None) -> None:
         if listener is not None and not callable(listener):
@@ -24,16 +24,16 @@ class Meter:
         self._stage, self._done, self._total = "", 0, 0
 
     def expect(self, evaluations: int) -> None:
-        """So many more are to come."""
+        """Add to the number of evaluations to come."""
         self._total += evaluations
 
     def begin(self, stage: str) -> None:
-        """What the next ones are for."""
+        """Begin a stage: it names what the next evaluations are for."""
         self._stage = stage
         self._tell()
 
     def tick(self) -> None:
-        """One more is done."""
+        """Count one evaluation as done."""
         self._done += 1
         self._tell()
 

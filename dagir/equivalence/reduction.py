@@ -1,8 +1,8 @@
 """The smallest part of a model that still shows a divergence.
 
-The part between the last right values and the first wrong one, with the sizes of the inputs that showed it, cut out of
-both sides. Where that part alone does not show it (a kernel that is fused with what comes before), the part grows
-backwards.
+The part from the last right values to the first wrong value is cut out of both sides, with the sizes of the inputs that
+showed the divergence. If that part alone does not show it (a kernel is fused with the nodes before it), the part is
+extended backwards.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from dagir.modeling.subgraph import cut_out, nodes_between
 from dagir.runtime.backend import Executable
 
 _SAME = 0.1
-"""How far a part's error may be from what is seen in the whole, as a share of it, to be the same fault."""
+"""The largest relative difference between the part's error and the whole model's error for them to be the same fault.
+"""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a graph as a model of its own, all sizes known, and the arrays that go in.
+    """A part of a graph as a separate model with fixed sizes, and the arrays for its inputs.
 
-    inputs: the values whose places the inputs take.
+    inputs: by input name, the value of the whole graph that the input replaces.
     """
 
     model: Model
@@ -38,7 +39,7 @@ class Part:
 
 
 def part_before(search: Search, name: str, cut: Sequence[str]) -> Part:
-    """What computes a point from other points (`cut`) and the inputs of the model."""
+    """The part that computes a point from other points (`cut`) and the inputs of the model."""
     graph_inputs = dict(zip(search.oracle.points.graph.inputs, search.arrays, strict=True))
     target = search.values[name]
     stops = {search.values[each]: each for each in cut}
@@ -57,9 +58,10 @@ def part_before(search: Search, name: str, cut: Sequence[str]) -> Part:
 
 
 def smallest(search: Search, name: str) -> tuple[Part, Executable] | None:
-    """The smallest part that shows it, and what runs it; None where no part does.
+    """The smallest part that shows the divergence, and an executable of it; None if no part shows it.
 
-    Cut at the nearest points first, then further back, in steps that double; at last the whole model up to the point.
+    The first cut is at the nearest points, the next ones are one point further back each. The last part is the whole
+    model up to the point.
     """
     cuts: list[list[str]] = []
     border = [search.names[node] for node in search.neighbours(name)]
@@ -72,7 +74,7 @@ def smallest(search: Search, name: str) -> tuple[Part, Executable] | None:
             found = _part_of_both(search, name, cut)
             if found is not None and _shows(*found, search, name):
                 return found
-        except Exception:  # a part may be what its framework does not take, and each framework has errors of its own
+        except Exception:  # the framework may refuse the part, and each framework has its own errors
             continue
     return None
 
@@ -92,7 +94,7 @@ def _name_of(value: Value, search: Search) -> str:
 
 
 def _shows(part: Part, exe: Executable, search: Search, name: str) -> bool:
-    """Whether the part is wrong, and in the way of the whole: a part that lacks something is wrong in its own way."""
+    """Whether the part is wrong in the same way as the whole; an incomplete part would be wrong in another way."""
     oracle = Oracle(part.model, search.oracle.samples)
     arrays = oracle.arrange(dict(part.feeds))
     (expected,) = oracle(arrays, np.random.default_rng(0))
@@ -113,7 +115,7 @@ def _is_alike(found: Array, seen: Array, right: Expected) -> bool:
         return False
     error = np.abs(seen - right.array)[finite & np.isfinite(right.array)].max(initial=0)
     if not finite.all() or not np.isfinite(right.array).all():
-        return True  # numbers that are none, in the same places
+        return True  # NaN or infinity, at the same places
     return bool(np.abs(found - seen).max(initial=0) <= _SAME * error)
 
 

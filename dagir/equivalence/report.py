@@ -1,4 +1,4 @@
-"""What verify found: a row per backend and output."""
+"""The result of verify: a row for each backend and output."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NUMBERS = (("max error", "right"), ("budget used", "right"), ("verdict", "left"
 
 @dataclass(frozen=True)
 class Row:
-    """One output of one backend, the worst over all cases. used: the share of the error budget, 1 is all of it."""
+    """One output of one backend, in its worst case. used: the share of the error budget; 1 is the limit."""
 
     backend: str
     output: str
@@ -46,7 +46,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """exact: no difference at all; ok: rounding explains it; differs: it does not."""
+        """exact: there is no difference; ok: rounding explains the difference; differs: it does not."""
         return "differs" if not self.ok else "exact" if self.max_error == 0 else "ok"
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Context:
-    """What a report was made from, for those who look closer: runs are (inputs, the oracle's answers)."""
+    """What a report was made from, for closer inspection. runs: pairs of (inputs, the oracle's answers)."""
 
     model: Any
     oracle: Oracle
@@ -89,9 +89,9 @@ UNKNOWN = "no node is named: nothing before the outputs is known by a name of th
 
 @dataclass(frozen=True)
 class Report:
-    """What verify found. `.ok`, `.rows`; str() is a table.
+    """The result of verify. `.ok`, `.rows`; str() is a table.
 
-    rows_read: for inputs that index a table, how many of its rows were read, of how many.
+    rows_read: for inputs that index a table, how many of its rows were read, and how many it has.
 
     >>> x = dagir.Input((3,), name="x")
     >>> report = dagir.verify(dagir.Model(x, ops.tanh(x)), backends=["numpy"])
@@ -113,7 +113,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every output of every backend is what the oracle says, rounding aside."""
+        """Whether every output of every backend agrees with the oracle, up to rounding."""
         return all(row.ok for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class Report:
         return json.dumps(self.to_dict(), indent=2)
 
     def require(self) -> Report:
-        """The report itself if it is ok. Raises VerificationError that names the outputs."""
+        """The report itself if it is ok. Raises VerificationError, which names the outputs that differ."""
         if self.ok:
             return self
         failed = [row for row in self.rows if not row.ok]
@@ -148,9 +148,9 @@ class Report:
         )
 
     def write_html(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-        """Write one page that needs no network: the graph coloured by budget used, every node, the errors' histograms.
+        """Write one HTML page: the graph coloured by budget used, a row for every node, and histograms of the errors.
 
-        What was not compared (fused layers, layers without a counterpart) has a colour and a word of its own.
+        The page needs no network. Layers that were not compared (fused, or without a counterpart) are marked as such.
         Raises ArgumentError for a report of two .onnx files, FileError.
         """
         return services.write_page(self, path, overwrite)
@@ -158,9 +158,8 @@ class Report:
     def write_reproduction(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the smallest part of both sides that still shows the first divergence, with inputs and a script.
 
-        overwrite: whether files of these names that are in the folder are replaced. Where the other side cannot be
-        cut, it is written whole. Raises ArgumentError where nothing differs, and for a report of two .onnx files;
-        FileError.
+        overwrite: whether files of the same names in the folder are replaced. If the other side cannot be cut, it is
+        written whole. Raises ArgumentError if nothing differs, and for a report of two .onnx files; FileError.
         """
         return services.write_reproduction(folder, self, overwrite)
 

@@ -1,7 +1,7 @@
-"""A divergence as a folder that shows it to others: both sides, what goes in, and a script.
+"""Write a folder that reproduces a divergence for others: both sides, the inputs, and a script.
 
-Of both sides the smallest part that shows it. Where the other side cannot be cut, the whole of both; where it cannot
-be written either, its answer.
+Of both sides, the smallest part that shows the divergence is written. If the other side cannot be cut, both sides are
+written whole; if the other side cannot be written at all, its answer is written.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from dagir.support.file_replacement import check_free, put
 
 _PACKAGES = ("dagir", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "keras", "tensorflow")
 
-_FILES = ("model.dagir", "inputs.npz", "reproduce.py", "versions.json")  # and the other side, by its format
+_FILES = ("model.dagir", "inputs.npz", "reproduce.py", "versions.json")  # and the other side, in its own format
 _SCRIPT = '''"""{title}"""
 {imports}
 
@@ -52,7 +52,7 @@ _COUNT = '"elements that differ", (found != right).sum()'
 
 @dataclass(frozen=True)
 class Shown:
-    """A model and an executable that differ in one output, and the arrays that go in, by the executable's names."""
+    """A model and an executable that differ in one output. feeds: the input arrays, by the executable's input names."""
 
     model: Model
     exe: Executable
@@ -61,14 +61,14 @@ class Shown:
     is_part: bool = True
 
     def answers(self) -> tuple[Array, Array]:
-        """The right answer, and the executable's."""
+        """The right answer, and the executable's answer."""
         arrays = list(self.feeds.values())
         right = flatten(lower(self.model, "numpy", precision="float64")(arrays))[self.place]
         return right, np.asarray(flatten(self.exe(arrays))[self.place])
 
 
 def check_folder(folder: str | os.PathLike[str], overwrite: bool, remedy: str = "pass overwrite=True") -> None:
-    """Raise FileError where a reproduction has no place: a file of that name, or a folder that holds such files."""
+    """Raise FileError if the folder cannot be written: it is a file, or it holds files that would be overwritten."""
     target = Path(folder)
     if os.path.lexists(target) and not target.is_dir():
         raise FileError(f"{target}: is no folder", remedy="give the name of a folder")
@@ -101,7 +101,7 @@ def write_reproduction(folder: str | os.PathLike[str], report: Report, overwrite
         raise FileError(f"cannot write {target}: {error.strerror or error}") from error
     finally:
         if made:
-            with contextlib.suppress(OSError):  # where something is in it
+            with contextlib.suppress(OSError):  # the folder is not empty
                 target.rmdir()
     return target
 
@@ -120,12 +120,12 @@ def _write(report: Report, context: Context, target: Path) -> None:
 
 
 def _kept(report: Report, context: Context, folder: Path) -> tuple[Shown, Kept]:
-    """The smallest that can be written, the other side written."""
+    """The smallest reproduction whose other side can be written, after writing the other side."""
     shown: Shown | None = None
     for shown in _candidates(report, context):
         try:
             kept = shown.exe.keep(folder)
-        except Exception:  # what a framework cannot save, it tells with any error
+        except Exception:  # each framework raises its own errors for what it cannot save
             continue
         if kept is not None:
             return shown, kept
@@ -146,7 +146,7 @@ def _candidates(report: Report, context: Context) -> Iterator[Shown]:
 
 
 def _whole(report: Report, context: Context) -> Shown:
-    """The first executable that differs, and the arrays and the output where it does."""
+    """The whole of both sides: the first executable that differs, with the input arrays and the output that show it."""
     failing = {row.backend for row in report.rows if not row.ok}
     types = [value.type for value in context.oracle.graph.outputs]
     watched = report.search.exe if report.search is not None else None
@@ -194,7 +194,7 @@ def _measure(right: Array, found: Array) -> str:
 
 
 def _write_inputs(path: Path, feeds: Mapping[str, Array]) -> None:
-    """An .npz file, in which an input may have any name."""
+    """Write an .npz file; unlike with np.savez, an input may have any name."""
     with zipfile.ZipFile(path, "w") as file:
         for name, array in feeds.items():
             with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
@@ -202,14 +202,14 @@ def _write_inputs(path: Path, feeds: Mapping[str, Array]) -> None:
 
 
 def _stored(array: Array) -> Array:
-    """As .npy has it: text of fixed width, and the floats that NumPy itself has not as float32."""
+    """The array in a dtype that .npy can store: strings get a fixed width, floats that NumPy lacks become float32."""
     if array.dtype.kind == "T":
         return array.astype("U")
     return array.astype(np.float32) if array.dtype.kind == "V" else array
 
 
 def versions() -> dict[str, str]:
-    """Of this Python, this machine, and the packages that compute."""
+    """The versions of this Python, this machine, and the packages that compute."""
     found = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
     for package in _PACKAGES:
         try:

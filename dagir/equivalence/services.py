@@ -1,4 +1,4 @@
-"""What a report calls of those that write it down, which import it: `dagir/wiring.py` binds it."""
+"""Functions that a report calls to write itself; their modules import the report, so `dagir/wiring.py` binds them."""
 
 from __future__ import annotations
 

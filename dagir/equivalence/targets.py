@@ -1,4 +1,4 @@
-"""What a model is compared with: backends by name, models, executables, models of Keras, files of any of them."""
+"""What a model can be compared with: backends by name, models, executables, Keras models, and model files."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ Sides: TypeAlias = Side | Rows[Side] | Mapping[str, Side]
 
 
 def sides(model: Model | Graph, given: Sides, options: Mapping[str, Mapping[str, object]]) -> dict[str, Executable]:
-    """Executables by name. options: of the backends that are lowered here, by the backend's name.
+    """Executables by name. options: for each backend name, the options to lower the model with.
 
-    Raises ArgumentError for what has other inputs or outputs than the model, and for what cannot be compared with it.
+    Raises ArgumentError for a side whose inputs or outputs do not match the model's, and for anything that cannot be
+    compared with a model.
     """
     named = list(_named(given))
     known = [side for _, side in named if _is_backend(side)] if not isinstance(given, Mapping) else []
@@ -50,7 +51,7 @@ def sides(model: Model | Graph, given: Sides, options: Mapping[str, Mapping[str,
 
 
 def is_side(thing: object) -> bool:
-    """Whether something is a model, an executable or a model of Keras, which a model can be compared with."""
+    """Whether an object is a model, an executable or a Keras model: a model can be compared with these."""
     return isinstance(thing, (Executable, Model, Graph)) or is_keras_layer(thing)
 
 
@@ -69,7 +70,7 @@ def _named(given: Sides) -> Iterator[tuple[str, Any]]:
 
 
 def _is_backend(side: object) -> bool:
-    """Whether it is a name, and not the path of a file."""
+    """Whether a side is the name of a backend, and not the path of a file."""
     return isinstance(side, str) and Path(side).suffix not in _SUFFIXES
 
 
@@ -91,9 +92,9 @@ def _opened(model: Model | Graph, name: str, side: object) -> Executable:
 
 
 def opened(path: Path, model: Model | Graph) -> Executable:
-    """What runs a file: onnxruntime, Keras where it is installed and reads it, else the interpreter.
+    """An executable of a file: by onnxruntime, by Keras if it is installed and reads the format, else the interpreter.
 
-    Raises ArgumentError for a file of other inputs and outputs, FileError.
+    Raises ArgumentError for a file whose inputs and outputs do not match the model's, FileError.
     """
     if path.suffix not in _SUFFIXES:
         raise ArgumentError(f"{path} is no model that dagir knows", remedy=_TAKEN)
@@ -109,12 +110,12 @@ def opened(path: Path, model: Model | Graph) -> Executable:
 
 
 def _keras_is_here() -> bool:
-    """Whether a Keras file can be run by Keras itself; else it is read, and run by the interpreter."""
+    """Whether Keras can run a Keras file here; otherwise dagir reads the file, and the interpreter runs it."""
     return all(find_spec(name) is not None for name in ("keras", "tensorflow"))
 
 
 def _alike(model: Model | Graph, other: Model | Graph, name: str) -> Model | Graph:
-    """The other model, if it has as many inputs and outputs."""
+    """The other model, if it has the same number of inputs and outputs."""
     graph = graph_of(other)
     _check_counts(model, len(graph.inputs), len(graph.outputs), name)
     return other

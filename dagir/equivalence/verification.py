@@ -1,4 +1,4 @@
-"""dagir.verify: every backend against the float64 oracle, within the budget that rounding is allowed."""
+"""dagir.verify: compare every backend with the float64 oracle, within the error budget for rounding."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def verify(
 ) -> Report:
     """Run a model on backends, and compare each answer with that of the float64 interpreter on the graph as written.
 
-    backends: names, or what else may be equal to the model: another Model, an executable, a Keras model, the path of a
-    .dagir, .keras, .h5 or .onnx file; one, a list, or a dict of them by a name of your choice. inputs: what an
-    executable takes, or an .npz file of it; drawn from `seed` by default, at several choices of the named sizes and
-    with edge values, or at each choice in `sizes`. samples: evaluations from which the error budget is estimated, 6 by
-    default, 3 for a large network, whose many elements estimate it as well. progress: called with what is being done,
-    and how many evaluations of how many are done. Further arguments are options of one backend:
-    onnx={"device": "cuda"}.
+    backends: what to compare with the model: a backend's name, another Model, an executable, a Keras model, or the path
+    of a .dagir, .keras, .h5 or .onnx file; one of these, a list, or a dict with names of your choice. inputs: what an
+    executable takes, or an .npz file with it. By default they are drawn from `seed`, with several choices of the named
+    sizes and with edge values, or with each choice in `sizes`. samples: the number of evaluations that the error budget
+    is estimated from: by default 6, or 3 for a large network, whose many elements make the estimate as precise.
+    progress: called with the current stage, the number of evaluations that are done, and their total. Further arguments
+    are options of one backend: onnx={"device": "cuda"}.
 
     Returns a Report; `.ok` says whether rounding explains every difference. Raises ArgumentError, FeedError, and what
     lowering raises.
@@ -69,7 +69,7 @@ def verify(
         raise takes_a_model("verify", model, "a Model or a Graph")
     samples = _samples_for(graph_of(model)) if samples is None else whole("samples", samples, 2)
     seed, sizes = whole("seed", seed, 0), _checked_sizes(sizes)
-    meter, start = Meter(progress), time.perf_counter()  # a progress that cannot be called is refused first
+    meter, start = Meter(progress), time.perf_counter()  # first, since it refuses a `progress` that cannot be called
     executables = sides(model, backends, options)
     if not executables:
         raise ArgumentError("verify was given no backend to compare", remedy='name some: backends=("numpy", "onnx")')
@@ -82,12 +82,12 @@ def verify(
 
 
 class _TooLarge(ArgumentError):
-    """The machine has not the memory for what is verified."""
+    """The machine has not enough memory for the verification."""
 
 
 @contextlib.contextmanager
 def _enough_memory(sizes: Mapping[str, int]) -> Iterator[None]:
-    """Say in one line where memory does not suffice."""
+    """Turn a MemoryError into an error of one line."""
     try:
         yield
     except MemoryError as error:
@@ -99,7 +99,7 @@ def _enough_memory(sizes: Mapping[str, int]) -> Iterator[None]:
 
 
 class Verification:
-    """A comparison in its stages: every case is run and judged, then it is asked where a failure begins, and told."""
+    """The stages of a verification: run and judge every case, find the first divergence, and make the report."""
 
     def __init__(
         self, model: Model | Graph, oracle: Oracle, executables: Mapping[str, Executable], seed: int = 0
@@ -108,10 +108,10 @@ class Verification:
         self.cases: list[Case] = []
         self.runs: list[tuple[list[Array], list[Expected]]] = []
         self.findings: dict[tuple[str, int], list[Finding]] = {}  # by executable and output
-        self.failing: dict[tuple[str, int], list[Array]] = {}  # what each was fed when it failed first
+        self.failing: dict[tuple[str, int], list[Array]] = {}  # the inputs of the first failure of each
 
     def run(self, inputs: object, sizes: Sequence[Mapping[str, int]] | None) -> None:
-        """Run and judge every case: the given inputs, or drawn ones at the sizes."""
+        """Run and judge every case: the given inputs, or drawn inputs of the given sizes."""
         for arrays, expected, case in _cases(self.oracle, inputs, sizes, self.seed):
             with np.errstate(all="ignore"), _enough_memory(case.sizes):
                 answers = {name: self._answer(exe, arrays) for name, exe in self.executables.items()}
@@ -119,7 +119,7 @@ class Verification:
                 self._judge(arrays, expected, case, answers)
 
     def report(self, start: float) -> Report:
-        """What was found. start: when the verification began, on the clock of time.perf_counter."""
+        """The report. start: the time when the verification began, from time.perf_counter."""
         found = self._first_divergence()
         outputs = signature(self.model).outputs
         rows = [_row(name, *outputs[place], findings) for (name, place), findings in self.findings.items()]
@@ -146,10 +146,11 @@ class Verification:
     def _judge(
         self, arrays: list[Array], expected: list[Expected], case: Case, answers: Mapping[str, Sequence[Array]]
     ) -> None:
-        """A finding for each executable and output. A budget that is barely exceeded is estimated anew, and better.
+        """Make a finding for each executable and output.
 
-        So is what else rounding may make of integers: of many that hang on ties, few samples miss some. Only where
-        something fails is it asked what leaves the range of the model's dtypes.
+        A budget that is barely exceeded is estimated again, from more samples. So are the variants of integers, if an
+        integer differs: with few samples, some of many ties are missed. What overflows the model's dtypes is checked
+        only if something fails, since this takes one more evaluation.
         """
         findings = self._compared(answers, expected)
         barely = any(
@@ -179,7 +180,7 @@ class Verification:
         }
 
     def _first_divergence(self) -> tuple[Divergence, Search] | None:
-        """Of the first executable that fails and can be watched."""
+        """The first divergence of the first failing executable that can be observed."""
         for (name, place), arrays in self.failing.items():
             exe = self.executables[name]
             if not exe.points():
@@ -188,14 +189,14 @@ class Verification:
             inside = self.oracle.inside(arrays, np.random.default_rng(self.seed), exe.points())
             try:
                 found = bisect(name, exe, self.oracle, arrays, inside, [place])
-            except (DagirError, RuntimeError, ValueError, KeyError):  # what differs may not bear to be watched
+            except (DagirError, RuntimeError, ValueError, KeyError):  # a wrong executable may fail here too
                 continue
             if found is not None:
                 return found
         return None
 
     def _agreement(self) -> dict[str, float]:
-        """For outputs that are classes (a softmax over the last axis): how often the largest is the oracle's."""
+        """For outputs that are class probabilities (a softmax over the last axis): how often the top class agrees."""
         places = [
             place
             for place, value in enumerate(self.oracle.points.graph.outputs)
@@ -214,13 +215,13 @@ class Verification:
 
 
 def _samples_for(graph: Graph) -> int:
-    """Few where a network is large: the budget is pooled over the elements of a tensor."""
+    """The number of samples: few for a large network, since the budget is pooled over the elements of a tensor."""
     weights = sum(prod(parameter.shape) for parameter in graph.parameters)
     return 3 if weights > _LARGE else 6
 
 
 def _checked_sizes(given: object) -> list[Mapping[str, int]] | None:
-    """The choices of sizes; a dict is the only one. Raises ArgumentError."""
+    """The choices of sizes as a list; a dict is a single choice. Raises ArgumentError."""
     if given is None:
         return None
     choices = [given] if isinstance(given, Mapping) else given
@@ -233,7 +234,7 @@ def _checked_sizes(given: object) -> list[Mapping[str, int]] | None:
 
 
 def _rows_read(model: Model | Graph, runs: Sequence[tuple[list[Array], list[Expected]]]) -> dict[str, tuple[int, int]]:
-    """For inputs that index a table: how many of its rows they read in all cases, and how many it has."""
+    """For each input that indexes a table: how many of its rows are read in all cases, and how many it has."""
     graph = graph_of(model)
     names = [name for name, _ in signature(model).inputs]
     places = [(graph.inputs.index(value), rows) for value, rows in table_rows(graph).items() if value in graph.inputs]
@@ -252,7 +253,7 @@ def _row(name: str, output: str, type: TensorType, findings: Sequence[Finding]) 
 def _cases(
     oracle: Oracle, inputs: object, sizes: Sequence[Mapping[str, int]] | None, seed: int
 ) -> Iterator[tuple[list[Array], list[Expected], Case]]:
-    """Feeds with the oracle's answers. A case has a stream of its own, so that it can be drawn again alone."""
+    """Inputs with the oracle's answers. Each case has its own random stream, so that it can be drawn again alone."""
     if inputs is not None:
         for arrays in _given(oracle, inputs):
             oracle.meter.expect(2 + oracle.samples)
@@ -263,7 +264,7 @@ def _cases(
             yield arrays, expected, Case(shapes, "given")
         return
     plans = size_plans(oracle.graph) if sizes is None else [Plan((dict(chosen),)) for chosen in sizes]
-    oracle.meter.expect(len(plans) * (2 + oracle.samples))  # undisturbed, disturbed, and what is tested
+    oracle.meter.expect(len(plans) * (2 + oracle.samples))  # without noise, with noise, and what is tested
     for number, plan in enumerate(plans):
         oracle.meter.begin(f"case {number + 1} of {len(plans)}")
         arrays, expected, chosen = first_accepted(oracle, plan, [seed, number], overflow=False)
@@ -271,36 +272,36 @@ def _cases(
 
 
 def _given(oracle: Oracle, inputs: object) -> Iterator[list[Array]]:
-    """The user's samples: a feed, or the path of an .npz file with an array for each input."""
+    """The user's inputs: a feed, or the path of an .npz file with an array for each input."""
     if isinstance(inputs, (str, PathLike)):
         inputs = _read_npz(inputs)
     yield oracle.arrange(inputs)
 
 
 def _read_npz(path: str | PathLike[str]) -> dict[str, object]:
-    """The arrays of a file; a pipe is not waited for. Raises FileError."""
+    """The arrays of a file. Raises FileError, also for a pipe, which could block."""
     remedy = "np.savez(path, **arrays) writes such a file"
     try:
         if Path(path).exists() and not Path(path).is_file():
             raise FileError(f"{path}: is no plain file", remedy=remedy)
-        with open(path, "rb") as stream:  # np.load leaves a file open that it cannot read
+        with open(path, "rb") as stream:  # np.load does not close a file that it cannot read
             found = np.load(stream, allow_pickle=False)
             if not isinstance(found, np.ndarray):
                 return dict(found)
         raise FileError(f"{path} holds one array, without the name of an input", remedy=remedy)
     except FileError:
         raise
-    except Exception as error:  # zip files and arrays each have errors of their own
+    except Exception as error:  # zip files and arrays raise many kinds of errors
         raise FileError(f"{path!s:.200} cannot be read as .npz: {error!s:.200}", remedy=remedy) from error
 
 
 def first_accepted(
     oracle: Oracle, plan: Plan, seed: Sequence[int], overflow: bool = True
 ) -> tuple[list[Array], list[Expected], dict[str, int]]:
-    """The first sizes that the graph takes, and that leave something to compare. Raises ArgumentError.
+    """Inputs, answers and sizes for the first sizes that the graph accepts and whose outputs are not empty.
 
-    Where integers are divided by what is drawn, or raised to it, calmer numbers are tried.
-    overflow: where large numbers leave the range of the model's dtypes, judge nothing.
+    If integers are divided by drawn numbers, or raised to them, smaller positive numbers are tried too.
+    overflow: do not judge elements where large numbers overflow the model's dtypes. Raises ArgumentError.
     """
     refusal: Exception | None = None
     empty: tuple[list[Array], list[Expected], dict[str, int]] | None = None

@@ -1,4 +1,4 @@
-"""Blame: every executor of a model side by side. They vote, and the outlier is named, be it the oracle itself."""
+"""Blame: run a model on every executor, let the answers vote, and name the outlier, which may be the oracle itself."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ORACLE = "the float64 oracle"
 
 @dataclass(frozen=True)
 class Verdict:
-    """report: of those that ran. outliers: who differs from the majority. failed: who could not run, and why."""
+    """report: on the executors that ran. outliers: those that differ from the majority. failed: error by executor."""
 
     report: Report
     outliers: tuple[str, ...]
@@ -42,7 +42,7 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Whether all ran and agree."""
+        """Whether all executors ran and agree."""
         return self.report.ok and not self.outliers and not self.failed
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Verdict:
 
 
 def executors(model: Model | Graph, backends: Collection[str] = ALL) -> dict[str, Any]:
-    """What can run a model here, by name: functions that make the executables."""
+    """The executors that can run a model on this machine, by name: functions that make the executables."""
     found: dict[str, Callable[[], Executable]] = {}
     for name in backends:
         try:
@@ -67,10 +67,10 @@ def executors(model: Model | Graph, backends: Collection[str] = ALL) -> dict[str
 def blame(
     model: Model | Graph, makers: Makers | None = None, inputs: Any = None, *, samples: int = 6, seed: int = 0
 ) -> Verdict:
-    """Run a model on every executor there is, or on those that are given, and let them vote.
+    """Run a model on every available executor, or on the given ones, and let them vote.
 
-    An executor that raises is reported, not hidden. The report judges by the oracle; the vote asks who agrees with
-    whom, so a fault of the oracle shows as well.
+    An executor that raises is reported, not hidden. The report compares each executor with the oracle; the vote
+    compares them with each other, so that it also shows a fault of the oracle.
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("blame", model, "a Model or a Graph")
@@ -100,7 +100,7 @@ def blame(
 def _vote(
     answers: Mapping[str, Sequence[Array]], expected: Sequence[Expected], oracle: Oracle
 ) -> tuple[tuple[str, ...], ...]:
-    """Groups of executors that agree with the first of their group, the largest first."""
+    """Groups of executors that agree with the first executor of their group; the largest group comes first."""
     groups: list[list[str]] = []
     for name, found in answers.items():
         home = next((group for group in groups if _agree(answers[group[0]], found, expected, oracle)), None)
@@ -112,7 +112,7 @@ def _vote(
 
 
 def _agree(left: Sequence[Array], right: Sequence[Array], expected: Sequence[Expected], oracle: Oracle) -> bool:
-    """Whether two answers differ by no more than two budgets: each may stray by one."""
+    """Whether two answers differ by at most two budgets, since the error of each may be one budget."""
     for one, other, wanted, value in zip(left, right, expected, oracle.graph.outputs, strict=True):
         if wanted.budget is None:
             target = Expected(one, None, wanted.variants)

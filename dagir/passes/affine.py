@@ -1,4 +1,4 @@
-"""Multiplying and shifting each channel, in whichever op that is written."""
+"""Scales and shifts of channels, recognized in every op that can express them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Numbers: TypeAlias = Callable[[], Array]
 class Affine:
     """x * scale + shift, with one number for each channel on `axis`, or one for all where axis is None.
 
-    The numbers are float64, of rank 1, and computed when they are asked for. None stands for 1 and 0. sources: the
-    weights and constants that they are computed from.
+    `scale` and `shift` compute float64 arrays of rank 1 when they are called. A scale of None means 1, a shift of None
+    means 0. sources: the weights and constants that the arrays are computed from.
     """
 
     x: Value
@@ -33,7 +33,7 @@ class Affine:
 
 
 def affine(node: Node, operands: Operands) -> Affine | None:
-    """What a node is as an Affine; None where it is no such thing, or its numbers are known at run time only."""
+    """The node as an Affine; None if it is not one, or if its scale or shift is known only at run time."""
     op = node.op
     if isinstance(op, ops.BatchNorm):
         return _batch_norm(op, operands)
@@ -57,7 +57,7 @@ def affine(node: Node, operands: Operands) -> Affine | None:
 
 
 def numbers(value: Value) -> Numbers:
-    """The numbers of a leaf, float64 and flat."""
+    """A function that returns the elements of a leaf as a flat float64 array."""
     source = value.source
     assert isinstance(source, (Parameter, Constant))
     return lambda: source.array.astype(np.float64).reshape(-1)
@@ -105,7 +105,7 @@ def _inverse(numbers: Array) -> Array:
 
 
 def _channel_axis(x: Value, leaf: Value) -> int | bool | None:
-    """The only axis of x along which the leaf varies; None where it is one number, False where it varies otherwise."""
+    """The only axis of x along which the leaf varies; None if the leaf is one number, False in all other cases."""
     offset = x.type.rank - leaf.type.rank
     varying = [(axis + offset, size) for axis, size in enumerate(leaf.type.shape) if size != 1]
     if not varying:

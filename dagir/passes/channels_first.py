@@ -1,9 +1,10 @@
 """The layout pass: channels-last to channels-first, with transposes at the edges only.
 
 Each value has up to two physical versions: as written ("last") and with its channels moved to axis 1 ("first"). Ops
-bound to a layout (convolutions, pools, upsampling) ask for the first version of their input and yield one. Ops that
-any layout suits follow an operand that exists in the first version only, and move with what reads them where only bound
-ops do. All others ask for the last version. A version that is asked for and missing is one Transpose, made once.
+bound to a layout (convolutions, pools, upsampling) read the first version of their input and yield a first version. Ops
+that work in any layout use the first version if one of their operands exists only in that version, or if only bound ops
+read their result. All other ops read the last version. A version that is needed and does not exist yet is made by one
+Transpose, and reused.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class ChannelsFirst(Pass):
     name = "channels-first"
 
     def __call__(self, graph: Graph) -> Graph:
-        """One walk; the graph itself where no op is bound to a layout."""
+        """Rewrite in one walk; the graph itself is returned if no op is bound to a layout."""
         if not any(_is_bound(node.op) for node in graph.nodes):
             return graph
         layouts = _Layouts()
@@ -60,7 +61,7 @@ class _Layouts:
         return value is not None and value in self._first and value not in self._last and not is_leaf(value)
 
     def record(self) -> None:
-        """Say which version stands for each value: the one that was computed, not its transpose."""
+        """Record for each old value its new value: the version that an op computes, not the transpose of it."""
         made = {value: self._first[value] for value in self._made_first}
         record({**self._last, **made}, {value: to_last(version.type.rank) for value, version in made.items()})
 
@@ -72,7 +73,7 @@ class _Layouts:
         self._made_first.append(value)
 
     def last(self, value: Value, node: Node | None) -> Value:
-        """The value as it was written; `node` is who asks, and lends a new Transpose its layer."""
+        """The channels-last version. `node` is the reader; a new Transpose may take its layer scope from it."""
         if value not in self._last:
             if value not in self._first:
                 return value
@@ -81,7 +82,7 @@ class _Layouts:
         return self._last[value]
 
     def first(self, value: Value, node: Node) -> Value:
-        """The value with its channels on axis 1."""
+        """The channels-first version: the channels are on axis 1."""
         if value not in self._first:
             source = self._last.get(value, value)
             self._first[value] = _permute(node, source, to_first(source.type.rank))
@@ -93,9 +94,9 @@ def _is_bound(op: Op) -> bool:
 
 
 def _pulled(graph: Graph) -> set[Node]:
-    """Nodes that only ops bound to channels-first read, directly or through each other: they move with these.
+    """Nodes whose results are read only by bound ops, directly or through other such nodes: they become channels-first.
 
-    So the Transpose stands before them, at the input, where another branch may need it too.
+    So the Transpose is inserted before these nodes, where another branch may need it too.
     """
     uses, wanted = count_uses(graph), Counter[Value]()
     found: set[Node] = set()
@@ -139,7 +140,7 @@ def _rewrite_bound(node: Node, layouts: _Layouts) -> None:
 
 
 def _rewrite_linear(node: Node, layouts: _Layouts) -> bool:
-    """A map of the channels is a convolution with a kernel of one element."""
+    """Write a linear map of the channels as a convolution with a kernel of size 1."""
     x, w, b = (*node.inputs, None)[:3]
     assert x is not None
     rank = x.type.rank - 2
@@ -152,7 +153,7 @@ def _rewrite_linear(node: Node, layouts: _Layouts) -> bool:
 
 
 def _rewrite_layer_norm(node: Node, layouts: _Layouts) -> bool:
-    """Over the channels; its scale and shift become ops of their own, which a convolution after it takes in."""
+    """Normalize over axis 1; scale and shift become separate ops, which can be folded into a convolution after them."""
     op, x = node.op, node.inputs[0]
     assert isinstance(op, (ops.LayerNorm, ops.RMSNorm))
     assert x is not None
@@ -181,7 +182,7 @@ def _rewrite_following(node: Node, plan: Follow, layouts: _Layouts) -> None:
 
 
 def _aligned(value: Value, rank: int, node: Node, layouts: _Layouts) -> Value:
-    """An operand with `rank` axes in the first layout: one of lower rank broadcasts from the end, so it is grown."""
+    """The channels-first version of an operand; one of lower rank is reshaped to `rank` axes before its axes move."""
     if value.type.rank == 0:
         return value
     if value.type.rank == rank and not is_leaf(value):
@@ -194,7 +195,7 @@ def _aligned(value: Value, rank: int, node: Node, layouts: _Layouts) -> Value:
 
 
 def _moved_leaf(value: Value, full: Shape) -> Value:
-    """A weight or constant, rearranged when it is read."""
+    """The channels-first version of a weight or constant; a weight is transposed each time it is read."""
     source, axes = value.source, to_first(len(full))
     shape = move_axes(full, axes)
 
@@ -213,7 +214,7 @@ def _moved_leaf(value: Value, full: Shape) -> Value:
 
 
 def _permute(node: Node | None, value: Value, axes: Sequence[int]) -> Value:
-    """A Transpose; a Reshape where only axes of size 1 move, for it costs nothing."""
+    """A Transpose; or a Reshape, which is cheaper, if only axes of size 1 move."""
     shape = value.type.shape
     moving = [axis for axis in axes if shape[axis] != 1]
     op: Op = ops.Transpose(tuple(axes)) if moving != sorted(moving) else ops.Reshape(move_axes(shape, axes))

@@ -12,10 +12,10 @@ _DEEPEST = 32
 
 
 class Derived(Parameter):
-    """A weight made from others whenever it is read, and kept by nobody: a pass doubles no memory.
+    """A weight computed from other weights each time it is read, and not stored: a pass does not double the memory.
 
-    The weights that it is made from may belong to other graphs, and stay as they are. sources: these weights; a long
-    chain of derived weights is computed on the way, and kept, so that reading its end is no deep recursion.
+    The source weights may belong to other graphs, and are not changed. sources: these weights. In a long chain of
+    derived weights, some are computed at once and stored, so that reading the last one does not recurse deeply.
     """
 
     __slots__ = ("_depth", "_kept", "_make")
@@ -41,19 +41,19 @@ class Derived(Parameter):
 
     @property
     def array(self) -> Array:
-        """The numbers, computed now."""
+        """The array, computed now unless it is stored."""
         return self._make(self.shape, self.dtype) if self._kept is None else self._kept
 
 
 def leaf_array(value: Value) -> Array:
-    """The numbers of a weight or constant."""
+    """The array of a weight or constant."""
     assert isinstance(value.source, (Parameter, Constant))
     array: Array = value.source.array
     return array
 
 
 def reshaped(value: Value, shape: Shape) -> Value:
-    """A weight or constant in another shape: a view of its numbers."""
+    """A weight or constant in another shape, as a view of the same array."""
     source = value.source
     assert isinstance(source, (Parameter, Constant))
     sizes = tuple(size for size in shape if isinstance(size, int))

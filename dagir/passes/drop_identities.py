@@ -1,4 +1,4 @@
-"""Nodes that do nothing at inference go; moves of elements that follow each other become one."""
+"""Remove nodes that do nothing at inference, and merge consecutive reshapes and transposes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DropIdentities(Pass):
     name = "drop-identities"
 
     def __call__(self, graph: Graph) -> Graph:
-        """One walk: an operand has been simplified before the node that reads it."""
+        """Rewrite in one walk: the operands of a node are simplified before the node."""
         return rebuild(graph, _simplify)
 
 

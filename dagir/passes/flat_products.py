@@ -1,4 +1,4 @@
-"""Products of rows: a linear map of every step and place is one matrix product, and what follows it keeps its rows."""
+"""Compute linear maps of tensors as products of matrices, and keep the flat shape for the ops that follow."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from dagir.passes.pipeline import Pass
 class FlatProducts(Pass):
     """Linear(x[n, t, i], w, b)   =>   Reshape(Linear(Reshape(x, [n*t, i]), w, b), [n, t, o])
 
-    A Reshape costs next to nothing, and onnxruntime takes bias and activation into a product of matrices, but not of
-    tensors of higher rank. What follows and looks at rows alone (activations, residuals, norms) follows, so that two
-    Reshapes stay for a whole block. Not where several sizes are unknown: the way back would have to compute its shape.
+    A Reshape costs almost nothing, and onnxruntime fuses bias and activation into a product of matrices, but not into a
+    product of tensors of higher rank. Ops after it that work on each row alone (activations, residuals, norms) are
+    computed in the flat shape too, so a whole block needs only two Reshapes. The pass skips shapes with several unknown
+    sizes, since the Reshape back would have to compute its shape at run time.
     Transformer blocks took 0.88, 0.95 and 0.98 of the time at widths of 64, 128 and 256.
     """
 
     name = "flat-products"
 
     def __call__(self, graph: Graph) -> Graph:
-        """One walk; what nobody reads in its old shape is not reshaped back."""
-        rows: dict[Value, Value] = {}  # the flat form of a value, wherever one was made
-        computed: dict[Value, Value] = {}  # the same, of those that were computed in it
+        """Rewrite in one walk; a value that nobody reads in its old shape is not reshaped back."""
+        rows: dict[Value, Value] = {}  # value -> its flat form
+        computed: dict[Value, Value] = {}  # the same, only for values that are computed in the flat form
 
         def flatten(node: Node, value: Value) -> Value:
             if value not in rows:
@@ -63,7 +64,7 @@ class FlatProducts(Pass):
 
 
 def _on_rows(node: Node, operands: Operands, rows: dict[Value, Value], computed: dict[Value, Value]) -> Op | None:
-    """The op on the rows of its operands; None where it is no such op, or nothing is gained."""
+    """The op for flat operands; None if the op does not work on rows alone, or if nothing is gained."""
     x, op = (operands or (None,))[0], node.op
     if x is None or len(node.outputs) != 1 or not _is_worth_it(node.output.type.shape):
         return None
@@ -81,7 +82,7 @@ def _on_rows(node: Node, operands: Operands, rows: dict[Value, Value], computed:
 
 
 def _has_rows(operands: Operands, result: Value) -> bool:
-    """Whether each operand has every row of the result, or one row that all meet."""
+    """Whether each operand has as many rows as the result, or one row that broadcasts to all of them."""
     return all(value is not None and (_is_whole(value, result) or _row(value) is not None) for value in operands)
 
 
@@ -90,12 +91,12 @@ def _is_worth_it(shape: Shape) -> bool:
 
 
 def _is_whole(value: Value, result: Value) -> bool:
-    """Whether a value has every row of the result; the sizes of its rows may be others."""
+    """Whether a value has as many rows as the result; the rows may have another length."""
     return value.type.rank == result.type.rank and value.type.shape[:-1] == result.type.shape[:-1]
 
 
 def _row(value: Value) -> Value | None:
-    """What every row meets alike, without leading axes; None for a value of several rows."""
+    """A value of a single row, without its leading axes; None for a value of several rows."""
     if value.type.rank < 2:
         return value
     single = is_leaf(value) and all(size == 1 for size in value.type.shape[:-1])

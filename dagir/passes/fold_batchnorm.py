@@ -1,4 +1,4 @@
-"""BatchNorm, or any scale and shift of channels, is part of the weights of the linear map before it."""
+"""Fold BatchNorm, or any scale and shift of channels, into the weights of the linear map before it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class FoldBatchNorm(Pass):
     Conv(x, w, b) * s + t                                =>   Conv(x, w * s, b * s + t)
 
     s = gamma / sqrt(var + epsilon), for each output channel; computed in float64. Also after ConvTranspose and Linear.
-    Only where nothing else reads the convolution, and where no product of weights leaves the normal range of its dtype.
-    The weights are new ones of the same names: the old ones may belong to other graphs too.
+    Only if no other node reads the convolution, and no product of weights leaves the normal range of its dtype.
+    The folded weights are new weights with the same names: the old ones may belong to other graphs too.
     """
 
     name = "fold-batchnorm"
 
     def __call__(self, graph: Graph) -> Graph:
-        """One walk: what was folded once may be folded again."""
+        """Rewrite in one walk: the result of a fold may be folded again."""
         uses, ranges = count_uses(graph), Ranges()
 
         def fold(node: Node, operands: Operands) -> Sequence[Value] | None:
@@ -72,7 +72,7 @@ def _fold(maker: Node, found: Affine, ranges: Ranges) -> Sequence[Value] | None:
 
 
 def _scaled_bias(name: str, channels: TensorType, found: Affine, b: Value | None) -> Derived:
-    """b * scale + shift, where a bias or a part of the scale and shift that is absent does nothing."""
+    """b * scale + shift; an absent bias counts as 0, an absent scale as 1, an absent shift as 0."""
 
     def biases(shape: tuple[int, ...], dtype: DType) -> Array:
         bias = np.zeros(shape) if b is None else wide(b)
@@ -83,7 +83,7 @@ def _scaled_bias(name: str, channels: TensorType, found: Affine, b: Value | None
 
 
 def product(weight: Value, factors: Numbers, sources: Operands, ranges: Ranges) -> Value | None:
-    """A leaf times float64 factors, which come from `sources`; None where a product leaves the range of its dtype."""
+    """A leaf times float64 factors computed from `sources`; None if a product leaves the normal range of the dtype."""
     found = ranges.product(weight, factors())
     if found is None:
         return None
@@ -94,14 +94,14 @@ def product(weight: Value, factors: Numbers, sources: Operands, ranges: Ranges) 
 
 
 def output_channels(maker: Node) -> int | None:
-    """The axis of the result on which each number of a bias stands; None for ops that are no linear map."""
+    """The axis of the result that the bias is added along; None for ops that are not linear maps."""
     if isinstance(maker.op, ops.Linear):
         return maker.output.type.rank - 1
     return maker.op.channel_axis if isinstance(maker.op, (ops.Conv, ops.ConvTranspose)) else None
 
 
 def wide(value: Value) -> Array:
-    """The numbers of a leaf, in float64."""
+    """The array of a leaf, in float64."""
     array = leaf_array(value)
     found: Array = array.astype(np.float64)
     release(array)
@@ -109,13 +109,13 @@ def wide(value: Value) -> Array:
 
 
 def rounded(array: Array, dtype: DType) -> Array:
-    """Numbers of float64 in a dtype: infinite where they are too large for it."""
+    """A float64 array rounded to a dtype; numbers that are too large for it become infinite."""
     with np.errstate(over="ignore"):
         return array.astype(dtype.numpy)
 
 
 def scaled(value: Value, factors: Array) -> Array:
-    """The numbers of a leaf times float64 factors, rounded once; no array of float64 is made on the way."""
+    """The array of a leaf times float64 factors, each product rounded once; no whole float64 array is made."""
     array = leaf_array(value)
     found: Array = np.empty(array.shape, array.dtype)
     np.multiply(array, factors, out=found, dtype=np.float64, casting="unsafe")

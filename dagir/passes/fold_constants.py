@@ -1,4 +1,4 @@
-"""Constant folding: what can be computed now is not computed at every run."""
+"""Constant folding: what depends only on constants and weights is computed now, not at every run."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class FoldConstants(Pass):
 
 
 def _evaluate(node: Node, operands: Operands) -> list[Array]:
-    """The node's outputs, by the NumPy interpreter, which is what the ops mean."""
+    """The node's outputs, computed by the NumPy interpreter, which defines what the ops mean."""
     arrays = [None if value is None else value.source.array for value in operands]  # type: ignore[union-attr]
     return [frozen(array) for array in services.evaluate_node(node, arrays)]
 
@@ -68,7 +68,7 @@ def _weight(weight: Parameter, value: Value, array: Array) -> Value:
 
 
 def _rearranged(node: Node, weight: Parameter) -> Value:
-    """The weight with its elements moved when it is read: a view, not a copy."""
+    """A weight whose elements are rearranged each time it is read: a view, not a copy."""
 
     def initialize(shape: tuple[int, ...], dtype: DType) -> Array:
         (array,) = _evaluate(node, (Constant(weight.array).value,))

@@ -1,4 +1,4 @@
-"""A scale and shift of channels is part of the weights of the linear map after it."""
+"""Fold a scale and shift of channels into the weights of the linear map after it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from dagir.passes.uses import count_uses
 class FoldScales(Pass):
     """Conv(x * s + t, w, b)   =>   Conv(x, s * w, b + sum of t * w)
 
-    s and t are for each input channel; BatchNorm is such a scale and shift. Computed in float64; also for Linear and,
-    if t is 0, ConvTranspose. A convolution that pads takes s alone: its border is 0, not t. Only where nothing else
-    reads the scaled value, and where no product of weights leaves the normal range of its dtype.
+    s and t have one number for each input channel; BatchNorm is such a scale and shift. Computed in float64. Also for
+    Linear and, if t is 0, for ConvTranspose. If the convolution pads, t must be 0 too, since the border is 0 and not t.
+    Only if no other node reads the scaled value, and no product of weights leaves the normal range of its dtype.
     """
 
     name = "fold-scales"
 
     def __call__(self, graph: Graph) -> Graph:
-        """One walk, in which each linear map takes in what lies directly before it, one op after the other."""
+        """Rewrite in one walk: for each linear map, fold the ops directly before it, one after the other."""
         uses, ranges = count_uses(graph), Ranges()
 
         def fold(node: Node, operands: Operands) -> Sequence[Value] | None:
@@ -57,7 +57,7 @@ class FoldScales(Pass):
 def _fold(
     node: Node, found: Affine, w: Value | None, b: Value | None, ranges: Ranges
 ) -> tuple[Value, Value | None] | None:
-    """The weights that do the work of both; None where there are none."""
+    """Kernel and bias with the scale and shift folded in; None if they cannot be folded."""
     op = node.op
     if w is None or not is_leaf(w) or (b is not None and not is_leaf(b)) or not _on_channels(node, found.axis):
         return None
@@ -76,11 +76,11 @@ def _fold(
 
 
 def _over_inputs(op: Op, kernel: TensorType, vector: Array) -> Array:
-    """One number for each input channel, as it meets the kernel."""
+    """A vector over the input channels, reshaped so that it broadcasts against the kernel."""
     rank, shape = kernel.rank, cast(tuple[int, ...], kernel.shape)
     if vector.size == 1:
         return vector.reshape([1] * rank)
-    if isinstance(op, ops.Conv) and op.groups > 1:  # a filter of group g reads the channels of g
+    if isinstance(op, ops.Conv) and op.groups > 1:  # the filters of a group read the channels of that group only
         grouped: Array = vector.reshape(op.groups, shape[-2]).repeat(shape[-1] // op.groups, axis=0).T
         return grouped
     axis = rank - (1 if isinstance(op, ops.ConvTranspose) else 2)
@@ -88,7 +88,7 @@ def _over_inputs(op: Op, kernel: TensorType, vector: Array) -> Array:
 
 
 def _moved_bias(op: Op, found: Affine, shift: Numbers, w: Value, b: Value | None, ranges: Ranges) -> Value | None:
-    """The bias with what the shift adds; None where it leaves the range of its dtype."""
+    """The bias plus what the shift contributes; None if it leaves the range of its dtype."""
     shape = cast(tuple[int, ...], w.type.shape)
 
     def biases(_: Shape, dtype: DType) -> Array:
@@ -112,7 +112,7 @@ def _on_channels(node: Node, axis: int | None) -> bool:
 
 
 def _reads_nothing_else(op: Op) -> bool:
-    """Whether each output is a sum over all of the kernel: no element of it meets a border."""
+    """Whether every output is a sum over the whole kernel: the op has no padding."""
     if isinstance(op, ops.Conv):
         return op.padding in ("valid", ((0, 0),) * op.rank)
     return isinstance(op, ops.Linear)

@@ -1,4 +1,4 @@
-"""Reading formulas: products and sums as they are meant, however they are bracketed and ordered."""
+"""Read products and sums out of a graph, independent of the order and the brackets in which they are written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOST = 8  # factors or terms of a formula that is looked for
 
 
 def number(value: Value | None) -> float | None:
-    """The number of a constant of one element, unless it is NaN."""
+    """The value of a constant of one element; None for anything else, and for NaN."""
     if value is None or not isinstance(value.source, Constant) or value.source.array.size != 1:
         return None
     found = float(value.source.array.reshape(()))
@@ -19,12 +19,12 @@ def number(value: Value | None) -> float | None:
 
 
 def close(a: float, b: float) -> bool:
-    """Whether two coefficients are the same number, each rounded to float32."""
+    """Whether two coefficients are equal up to their rounding to float32."""
     return isclose(a, b, rel_tol=1e-6)
 
 
 def product(value: Value) -> tuple[float, list[Value]]:
-    """The coefficient and the factors of a product; a value that is no product is its own only factor."""
+    """The coefficient and the factors of a product; a value that is not a product is its own single factor."""
     coefficient, factors, pending = 1.0, list[Value](), [value]
     while pending and len(factors) + len(pending) <= _MOST:
         each = pending.pop()
@@ -51,7 +51,7 @@ def product(value: Value) -> tuple[float, list[Value]]:
 
 
 def total(value: Value) -> tuple[float, list[Value]]:
-    """The constant and the terms of a sum; a value that is no sum is its own only term."""
+    """The constant and the terms of a sum; a value that is not a sum is its own single term."""
     constant, terms, pending = 0.0, list[Value](), [value]
     while pending and len(terms) + len(pending) <= _MOST:
         each = pending.pop()

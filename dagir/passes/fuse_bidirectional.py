@@ -1,4 +1,4 @@
-"""Two recurrences over one sequence, one from each end, become one op, which ONNX has."""
+"""Fuse a forward and a backward recurrence over the same sequence into one bidirectional op, which ONNX has."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _Recurrence = ops.LSTM | ops.GRU | ops.SimpleRNN
 class FuseBidirectional(Pass):
     """f = LSTM(x); b = LSTM(go_backwards)(x); y = Concatenate(f, Slice[:, ::-1](b))   =>   y = Bidirectional(x)
 
-    What reads one way alone reads a slice of y. Both ways must agree in the op, the units, the mask, and in which
-    operands they have; neither may need what the other gives.
+    A node that reads only one direction reads a slice of y. Both directions must have the same op, units and mask, and
+    the same operands present; neither may depend on the result of the other.
     """
 
     name = "fuse-bidirectional"
 
     def __call__(self, graph: Graph) -> Graph:
-        """One walk; the graph itself where there is no such pair."""
+        """Rewrite in one walk; the graph itself is returned if it has no such pair."""
         pairs = _pairs(graph)
         if not pairs:
             return graph
@@ -41,7 +41,7 @@ class FuseBidirectional(Pass):
 
 
 def _pairs(graph: Graph) -> dict[Node, tuple[Node, Node]]:
-    """For both nodes of each pair the one that goes forward and the one that goes back."""
+    """A dict from each node of a pair to the pair: (forward node, backward node)."""
     places = {node: place for place, node in enumerate(graph.nodes)}
     waiting: dict[Hashable, list[Node]] = {}
     found: dict[Node, tuple[Node, Node]] = {}
@@ -74,20 +74,20 @@ def _fits(first: Node, second: Node, places: dict[Node, int]) -> bool:
 
 
 def _padded(node: Node) -> list[Value | None]:
-    """All operands, those at the end that are absent among them."""
+    """All operands, with None for absent ones at the end too."""
     return [*node.inputs, *[None] * (len(node.op.operands) - len(node.inputs))]
 
 
 @dataclass
 class _Walk:
-    """values: new for old. halves: for a slice of y, y and which half it is. turned: for a flipped half, the half."""
+    """values: old -> new. halves: slice of y -> (y, which half it is). turned: half in reversed time -> the half."""
 
     values: Mapped = field(default_factory=lambda: {None: None})
     halves: dict[Value, tuple[Value, int]] = field(default_factory=dict)
     turned: dict[Value, Value] = field(default_factory=dict)
 
     def keep(self, node: Node) -> None:
-        """A node that is of no pair; a flip of what is flipped, and a pair of halves, are known already."""
+        """Keep a node outside of pairs; a flip of a flipped half, and both halves concatenated, need no new node."""
         operands = tuple([self.values.get(value, value) for value in node.inputs])
         known = self._known(node, operands)
         if known is not None:
@@ -109,7 +109,7 @@ class _Walk:
         return None
 
     def fuse(self, forward: Node, back: Node) -> None:
-        """The op for both, once."""
+        """Make the bidirectional op for a pair, if it is not made yet."""
         if forward.outputs[0] in self.values:
             return
         (x, *weights, mask), (_, *others, _) = (

@@ -17,18 +17,18 @@ from dagir.support.location import LayerCall
 
 @dataclass(frozen=True)
 class Inline(Pass):
-    """y = Call(graph)(x)   =>   the nodes of graph, over x; layer paths get the model's path in front."""
+    """y = Call(graph)(x)   =>   the nodes of graph, applied to x; the model's path is put before their layer paths."""
 
     name = "inline"
 
     def __call__(self, graph: Graph) -> Graph:
-        """One walk, into calls within calls: each node is copied once, however deep it lies."""
+        """Rewrite in one walk that enters nested calls: each node is copied once, at any depth."""
         return rebuild(graph, _inline)
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """A Call on the way of the walk, over operands of the outermost graph, and the steps that are left of it."""
+    """A Call that the walk is in: its operands in the outermost graph, and its nodes that are still to be copied."""
 
     call: Node
     steps: Iterator[Node]
@@ -48,7 +48,7 @@ class _Frame:
 def _inline(node: Node, operands: Operands) -> Sequence[Value] | None:
     if not isinstance(node.op, Call):
         return None
-    left_open = Equations()  # by calls: the next node that is copied has them
+    left_open = Equations()  # size equations that calls leave open: the next copied node takes them
     frames = [_Frame.of(node, node.op.graph, operands, node.scope, left_open)]
     while True:
         frame = frames[-1]

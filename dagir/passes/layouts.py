@@ -1,4 +1,4 @@
-"""How an op that any layout suits is written for channels-first: its axes, its operands, and what it yields."""
+"""How an op that works in any layout is rewritten for channels-first: its axes, its operands, and its result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from dagir.ops.softmax import Softmax
 
 @dataclass(frozen=True)
 class Follow:
-    """The op for channels-first operands of `rank` axes. operands: which ones move; yields_first: what comes out."""
+    """The op for channels-first operands of `rank` axes. operands: which ones become channels-first; yields_first:
+    whether the result is channels-first.
+    """
 
     op: Op
     rank: int
@@ -42,7 +44,7 @@ def move_axes(shape: Shape, axes: Sequence[int]) -> Shape:
 
 
 def follow(node: Node) -> Follow | None:
-    """How the node is computed in channels-first; None where it cannot be, or nothing would be gained."""
+    """How the node is computed in channels-first; None if it cannot be, or if nothing is gained."""
     op = node.op
     ranks = [value.type.rank for value in node.inputs if value is not None]
     rank = max(ranks, default=0)
@@ -58,7 +60,7 @@ def follow(node: Node) -> Follow | None:
 
 
 def _moved(axis: int, rank: int) -> int:
-    """Where an axis of a channels-last value is in channels-first order."""
+    """The index in channels-first order of an axis of a channels-last value."""
     return to_first(rank).index(axis)
 
 

@@ -22,7 +22,7 @@ class LinearProducts(Pass):
     Einsum("abc,cde->abde", x, w) + bias[d, e]  =>   Reshape(Linear(x, w[c, d*e], bias[d*e]))
     Einsum("abcd,cde->abe", x, w)               =>   Linear(Reshape(x), w[c*d, e])
 
-    Where the axes that are summed over are the last of x and the first of w, and the others keep their order.
+    Only if the axes that are summed over are the last axes of x and the first of w, and the others keep their order.
     """
 
     name = "linear-products"
@@ -30,7 +30,7 @@ class LinearProducts(Pass):
     def __call__(self, graph: Graph) -> Graph:
         """One walk."""
         uses = count_uses(graph)
-        split: dict[Value, Value] = {}  # reshaped results, and the linear maps that they are of
+        split: dict[Value, Value] = {}  # reshaped result -> the linear map that made it
 
         def rewrite(node: Node, operands: Operands) -> Sequence[Value] | None:
             if isinstance(node.op, ops.MatMul):
@@ -87,7 +87,7 @@ def _linear_letters(equation: str) -> tuple[str, str, str] | None:
 
 
 def _biased(node: Node, made: Value, product: Value, bias: Value) -> Sequence[Value] | None:
-    """The bias goes into the linear map, before its result is taken apart."""
+    """Move the bias into the linear map, before the result is reshaped."""
     assert product.node is not None
     x, w = product.node.inputs
     free = made.type.shape[product.type.rank - 1 :]

@@ -1,4 +1,4 @@
-"""Limits that follow each other are one Clip."""
+"""Merge consecutive limits (Relu, Minimum, Maximum, Clip) into one Clip."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MergeClips(Pass):
     name = "merge-clips"
 
     def __call__(self, graph: Graph) -> Graph:
-        """One walk: an operand has been merged before the node that reads it."""
+        """Rewrite in one walk: the operands of a node are merged before the node."""
         return rebuild(graph, _merge)
 
 
@@ -48,7 +48,7 @@ def _merge(node: Node, operands: Operands) -> Sequence[Value] | None:
 
 
 def _limits(node: Node, operands: Operands) -> tuple[Value, Limits] | None:
-    """What the node limits, and to what; None for other ops."""
+    """The value that the node limits, and the limits; None for other ops."""
     op, x = node.op, operands[0] if operands else None
     if x is None or not isinstance(op, _LIMITS) or not node.output.dtype.is_float:
         return None

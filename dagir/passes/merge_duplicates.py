@@ -14,14 +14,14 @@ from dagir.passes.pipeline import Pass
 class MergeDuplicates(Pass):
     """a = Relu(x); b = Relu(x); y = a + b   =>   a = Relu(x); y = a + a
 
-    Constants of at most `budget` bytes with equal contents are one. Random ops are never merged.
+    Constants of at most `budget` bytes with equal contents are merged too. Random ops are never merged.
     """
 
     name = "merge-duplicates"
     budget: int = 1 << 10
 
     def __call__(self, graph: Graph) -> Graph:
-        """One walk with a table of what was computed."""
+        """Rewrite in one walk, with a table of the nodes seen so far."""
         made: dict[Hashable, Sequence[Value]] = {}
         constants: dict[Hashable, Value] = {}
 

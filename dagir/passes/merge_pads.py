@@ -1,4 +1,4 @@
-"""A border of zeros becomes the padding of the convolution or pool that reads it."""
+"""Merge a Pad with zeros into the padding of the convolution or pool that reads it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class MergePads(Pass):
 
     MaxPool(Pad(Relu(x), p), "valid")   =>   MaxPool(Relu(x), padding=p)
 
-    A pool pads with -infinity: that is as good as 0 where nothing is below 0 and each window holds an element of x. An
-    average pool does not count its padding, so it keeps the Pad.
+    A MaxPool pads with -infinity. That gives the same result as 0 if no element of x is negative and each window holds
+    an element of x. An average pool does not count its padding, so its Pad is kept.
     """
 
     name = "merge-pads"
@@ -48,7 +48,7 @@ def _merge(node: Node, operands: Operands) -> Sequence[Value] | None:
 
 
 def _border(pad: Op, op: ops.Conv | ops.MaxPool) -> Pairs | None:
-    """What a Pad adds to the spatial axes; None where it adds no zeros, takes away, or touches other axes."""
+    """What a Pad adds to the spatial axes; None if it pads with other values, crops, or changes other axes."""
     if not isinstance(pad, ops.Pad) or pad.mode != "constant" or pad.value != 0:
         return None
     others = [pair for axis, pair in enumerate(pad.pads) if axis not in op.spatial_axes]
@@ -59,7 +59,7 @@ def _border(pad: Op, op: ops.Conv | ops.MaxPool) -> Pairs | None:
 
 
 def _own_pads(op: ops.Conv | ops.MaxPool, node: Node, padded: Value) -> Pairs | None:
-    """The op's padding on the padded input; None where it depends on sizes known at run time."""
+    """The op's own padding of the padded input; None if it depends on sizes that are known only at run time."""
     sizes = tuple(padded.type.shape[axis] for axis in op.spatial_axes)
     if isinstance(op, ops.MaxPool):
         pads = op.pads(sizes)
@@ -72,13 +72,13 @@ def _own_pads(op: ops.Conv | ops.MaxPool, node: Node, padded: Value) -> Pairs | 
 
 
 def _fits(op: ops.MaxPool, own: Pairs, pads: Pairs) -> bool:
-    """Whether each window holds an element of x, and no padding of the pool's own lies outside the border."""
+    """Whether each window holds an element of x, and the pool has no padding of its own."""
     inside = all(max(pair) < window for pair, window in zip(pads, op.pool_size, strict=True))
     return inside and all(pair == (0, 0) for pair in own)
 
 
 def _never_negative(value: Value) -> bool:
-    """Whether the value's maker yields nothing below 0; pools and pads pass the question on."""
+    """Whether no element of the value is negative; for a pool or transpose, this is asked of its input."""
     while value.node is not None and isinstance(value.node.op, (ops.MaxPool, ops.AveragePool, ops.Transpose)):
         (source,) = value.node.inputs
         assert source is not None

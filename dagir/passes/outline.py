@@ -1,4 +1,4 @@
-"""Outline: the nodes that one layer call made become one Call again; for targets that have layers."""
+"""Outline: group the nodes that one layer call made into one Call again, for targets that have layers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ Native = Callable[[LayerCall], bool]
 class Outline(Pass):
     """dense/linear, dense/relu   =>   one Call, scoped to the call of `dense`.
 
-    native: whether the target has a layer for a call. A native Call reads what the layer was called on and yields
-    what it returned; other Calls read and yield whatever crosses their border, but for the masks of what they read:
-    these are further inputs of the Call's graph, without operands, for the target's layers carry masks themselves.
+    native: whether the target has a layer for a call. A native Call has the layer's arguments as operands, and what the
+    layer returned as outputs. The operands of any other Call are all values that its nodes read from outside, and its
+    outputs are all values that are read outside. The masks of operands are further inputs of the Call's graph, without
+    operands, since the target's layers pass masks on themselves.
     The inputs of the Call's graph are the values of the original graph, so the recorded arguments of the call can be
     looked up among them.
-    within: only calls directly below this one, for the graph of a layer that holds layers.
+    within: group only the calls directly below this call, for the graph of a layer that holds layers.
     """
 
     name = "outline"
@@ -56,12 +57,12 @@ class Outline(Pass):
 
 
 def arguments(call: LayerCall) -> list[Value]:
-    """The Values a layer was called on, each once."""
+    """The Values in the arguments of a layer call, each once."""
     return list(dict.fromkeys(leaf for leaf in flatten([call.args, call.kwargs]) if isinstance(leaf, Value)))
 
 
 def _arguments_available(call: LayerCall, known: set[Value]) -> bool:
-    """Whether the graph has all that the layer was called on: it may have been cut inside the layer."""
+    """Whether the graph has all arguments of the call: a graph that was cut inside the layer lacks some."""
     return all(value in known or is_leaf(value) for value in arguments(call))
 
 
@@ -77,7 +78,7 @@ def _externals(nodes: Sequence[Node]) -> list[Value]:
 def _escaping(
     graph: Graph, groups: dict[LayerCall, list[Node]], native: set[LayerCall], group_of: GroupOf
 ) -> dict[LayerCall, set[Value]]:
-    """For each group the values of it that somebody outside reads."""
+    """For each group, its values that are read outside of it."""
     found: dict[LayerCall, set[Value]] = {call: set() for call in groups}
 
     def use(values: Iterable[Value], by: LayerCall | None) -> None:
@@ -139,13 +140,13 @@ def _close(
 
 
 def _inner_inputs(inputs: list[Value], nodes: list[Node]) -> list[Value]:
-    """What is read, then the masks that travel beside it: a target that has layers finds them by itself."""
+    """The operands, then their masks: a target that has layers passes masks on by itself."""
     masks = [value.mask for value in inputs if value.mask is not None]
     return list(dict.fromkeys([*inputs, *masks, *_externals(nodes)]))
 
 
 def _operands(call: LayerCall, nodes: Sequence[Node]) -> list[Value]:
-    """What nodes read from outside, a mask's owner in place of the mask."""
+    """The values that nodes read from outside; a mask is replaced by the value that it belongs to."""
     read = _externals(nodes)
     owners = {v.mask: v for v in reversed([*arguments(call), *read]) if v.mask is not None and _is_variable(v)}
     return list(dict.fromkeys(owners.get(value, value) for value in read))

@@ -14,7 +14,7 @@ from dagir.ir.verifier import check
 
 @dataclass(frozen=True)
 class Pass:
-    """Graph -> Graph; the old graph is untouched, and is returned itself where nothing changed."""
+    """Graph -> Graph. The old graph is not changed; the same object is returned if there is nothing to rewrite."""
 
     name: ClassVar[str] = "pass"
 
@@ -29,7 +29,7 @@ Pipeline: TypeAlias = Sequence[tuple[Pass, str]]
 def run(graph: Graph, pipeline: Pipeline, disable: Collection[str] = ()) -> Graph:
     """The graph after every pass of the pipeline, those named in `disable` left out. Raises ArgumentError.
 
-    What a pass raises names the pass, and those that ran before it.
+    An error that a pass raises names the pass, and the passes that ran before it.
     """
     names = [step.name for step, _ in pipeline]
     for name in disable:
@@ -51,21 +51,21 @@ _between_passes = False
 
 
 def check_between_passes(wanted: bool = True) -> None:
-    """Whether `run` checks every graph that a pass made: the tests of the project have it on."""
-    global _between_passes  # noqa: PLW0603  # one switch for the process, as an interpreter's -X dev
+    """Set whether `run` checks every graph that a pass made; the tests of the project switch it on."""
+    global _between_passes  # noqa: PLW0603  # one switch for the whole process, like python -X dev
     _between_passes = wanted
 
 
 @contextmanager
 def _named(step: Pass, done: Sequence[str]) -> Iterator[None]:
-    """Name in what is raised within it the pass, and those that ran before."""
+    """A context whose errors name the pass, and the passes that ran before it."""
     before = ", ".join(done) or "none"
     try:
         yield
     except DagirError as error:
-        if all(label != "pass" for label, _ in error.facts):  # else a pass of a body within this one is named
+        if all(label != "pass" for label, _ in error.facts):  # otherwise a pass of an inner pipeline is named already
             error.fact("pass", step.name).fact("passes before", before)
         raise
-    except Exception as error:  # a fault of the pass: the traceback says where, this says which
+    except Exception as error:  # a bug in the pass: the traceback shows where, the note shows which pass
         error.add_note(f"in pass {step.name}; passes before: {before}")
         raise

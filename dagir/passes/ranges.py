@@ -1,4 +1,4 @@
-"""Whether the products that a fold makes are normal numbers, as their factors were."""
+"""Check that the products that a fold computes stay in the normal range of their dtype, as their factors do."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from dagir.ir.graph import Value
 from dagir.ir.types import Array, DType
 from dagir.passes.derived import leaf_array
 
-_PART = 1 << 16  # elements: copies of so many fit a cache
+_PART = 1 << 16  # elements per part: copies of a part fit into the cache
 
 
 class Range(NamedTuple):
-    """Bounds of the magnitudes of numbers that are not zero."""
+    """Bounds of the magnitudes of the elements that are not zero."""
 
     least: float
     most: float
 
 
 class Ranges:
-    """The ranges of the weights that one run of a pass meets; each weight is read once."""
+    """The ranges of the weights in one run of a pass; each weight is read only once to find its range."""
 
     def __init__(self) -> None:
         self._known: dict[Value, Range] = {}
@@ -38,9 +38,9 @@ class Ranges:
         return self._known[weight]
 
     def product(self, weight: Value, factors: Array) -> Range | None:
-        """The range of a leaf times float64 factors; None where a product overflows, or loses digits to being tiny.
+        """The range of a leaf times float64 factors; None if a product overflows, or is subnormal and loses digits.
 
-        Judged by bounds, and number for number where these do not tell.
+        The bounds decide if they can; otherwise every product is checked.
         """
         if not np.isfinite(factors).all():
             return None
@@ -53,7 +53,7 @@ class Ranges:
         return Range(least, min(most, largest(weight.dtype))) if stays else None
 
     def note(self, made: Value, found: Range) -> None:
-        """Keep the range of a weight that was made."""
+        """Store the range of a weight that a fold made."""
         self._known[made] = found
 
 
@@ -84,7 +84,7 @@ def _stays(array: Array, factors: Array, dtype: DType) -> bool:
 
 
 def _parts(*arrays: Array) -> Iterator[list[Array]]:
-    """Arrays that broadcast, a part at a time."""
+    """Broadcast the arrays, and yield them part by part."""
     walk: Any = np.nditer(arrays, ["external_loop", "buffered", "zerosize_ok"], buffersize=_PART)
     for parts in walk:
         yield list(parts) if len(arrays) > 1 else [parts]

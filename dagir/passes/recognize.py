@@ -1,4 +1,4 @@
-"""Activations and normalizations that were written out become the ops that they are."""
+"""Replace activations and normalizations that are written as formulas by their ops."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Recognize(Pass):
     (x - mean(x)) / sqrt(variance(x) + epsilon)                =>   LayerNorm(x), over the last axes
     LayerNorm(x) * gamma + beta                                =>   LayerNorm(x, gamma, beta)
 
-    However the products and sums are ordered and bracketed; onnxruntime finds some of these by itself, in one form. A
-    tanh form that it did not find ran 1.2 times as long.
+    The order and the brackets of the products and sums do not matter. onnxruntime recognizes some of these by itself,
+    each in one form only. A tanh form that it did not recognize took 1.2 times as long.
     """
 
     name = "recognize"
@@ -51,7 +51,7 @@ Found = tuple[Op, *tuple[Value | None, ...]]
 
 
 def _activation(node: Node) -> Found | None:
-    """x times a bell of x."""
+    """Silu, HardSilu or Gelu: x times a factor that is a function of x."""
     if isinstance(node.op, ops.Add):
         return None
     coefficient, factors = product(node.output)
@@ -71,7 +71,7 @@ def _activation(node: Node) -> Found | None:
 
 
 def _gelu(coefficient: float, x: Value, bell: Value) -> Op | None:
-    """bell: c + c * erf(...), or with tanh, where the coefficient times c is a half."""
+    """The Gelu op if bell is c + c * erf(...), or the same with tanh, and coefficient * c is 0.5; otherwise None."""
     constant, terms = total(bell)
     if len(terms) != 1:
         return None
@@ -108,7 +108,7 @@ def _is_cubic(factors: list[Value], x: Value) -> bool:
 
 
 def _layer_norm(node: Node) -> Found | None:
-    """The distance from the mean, over its root mean square."""
+    """A layer norm: x - mean(x), divided by its root mean square."""
     if isinstance(node.op, ops.Add):
         return None
     pairs = [node.inputs] if isinstance(node.op, ops.Divide) else [node.inputs, node.inputs[::-1]]
@@ -129,7 +129,7 @@ def _layer_norm(node: Node) -> Found | None:
 
 
 def _mean_of(distance: Value) -> tuple[Value, tuple[int, ...]] | None:
-    """x and the axes, where a value is x - mean(x, axes, keepdims=True)."""
+    """x and the axes if the value is x - mean(x, axes, keepdims=True); otherwise None."""
     if distance.node is None or not isinstance(distance.node.op, ops.Subtract):
         return None
     x, mean = distance.node.inputs
@@ -139,7 +139,7 @@ def _mean_of(distance: Value) -> tuple[Value, tuple[int, ...]] | None:
 
 
 def _is_variance(value: Value, x: Value, axes: tuple[int, ...]) -> bool:
-    """Whether a value is the mean square of x - mean(x), written once or again."""
+    """Whether a value is the mean square of x - mean(x); the difference may be computed by one node or by several."""
     node = value.node
     if node is None or not isinstance(node.op, (ops.Variance, ops.ReduceMean)):
         return False
@@ -153,7 +153,7 @@ def _is_variance(value: Value, x: Value, axes: tuple[int, ...]) -> bool:
 
 
 def _scaled_norm(node: Node) -> Found | None:
-    """A norm without scale times one of its own shape, or without shift plus one."""
+    """A norm without gamma, times a weight of the shape of gamma; or a norm without beta, plus such a weight."""
     if isinstance(node.op, ops.Divide):
         return None
     for normed, vector in (node.inputs, node.inputs[::-1]):

@@ -1,4 +1,4 @@
-"""The bodies of scans get passes of their own: the others see one graph, not the graphs that its ops hold."""
+"""Run passes on the bodies of scans: other passes rewrite one graph, not the graphs inside its ops."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ScanBodies(Pass):
     steps: Pipeline = ()
 
     def __call__(self, graph: Graph) -> Graph:
-        """The graph itself where no body changes. A scan within a body is reached too."""
+        """Rewrite the bodies, nested ones too; the graph itself is returned if no body changes."""
 
         def transform(node: Node, operands: Operands) -> Sequence[Value] | None:
             if not isinstance(node.op, Scan):

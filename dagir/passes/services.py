@@ -1,4 +1,4 @@
-"""What passes call of the floors above: `dagir/wiring.py` binds it."""
+"""Functions of higher floors that passes call; `dagir/wiring.py` binds them."""
 
 from __future__ import annotations
 

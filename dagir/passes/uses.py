@@ -8,7 +8,7 @@ from dagir.ir.graph import Graph, Value
 
 
 def count_uses(graph: Graph) -> Counter[Value]:
-    """Reads by nodes, and one for each time a value is an output of the graph."""
+    """For each value, the number of times that nodes read it, plus the number of times it is a graph output."""
     uses: Counter[Value] = Counter(graph.outputs)
     for node in graph.nodes:
         for value in node.inputs:

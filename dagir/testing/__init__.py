@@ -1,7 +1,7 @@
-"""For tests, ours and others': hypothesis strategies of ops and graphs, and assertions. Needs hypothesis.
+"""Hypothesis strategies for ops and graphs, and assertions, for our tests and those of users. Needs hypothesis.
 
 max_steps, min_steps: how many layers a drawn model has. depth: how deep models may be nested. max_rank, min_rank: of
-shapes. seed: what weights and arrays are drawn from. shape: sizes, or a strategy of them.
+shapes. seed: of the random weights and arrays. shape: a tuple of sizes, or a strategy for one.
 """
 
 import importlib

@@ -24,7 +24,7 @@ def _activation(op: type[Any]) -> None:
     @strategy_for(op)
     @st.composite
     def draw_case(draw: st.DrawFn) -> OpCase:
-        bound = draw(st.sampled_from([3.0, 30.0, 100.0]))  # where they saturate too
+        bound = draw(st.sampled_from([3.0, 30.0, 100.0]))  # large bounds reach the range where the functions saturate
         return OpCase(op(**_FIELDS.get(op, lambda _: {})(draw)), (draw(arrays(shapes(), low=-bound, high=bound)),))
 
 
@@ -65,7 +65,7 @@ for _softmax_op in (ops.Softmax, ops.LogSoftmax):
 @strategy_for(ops.Sparsemax)
 @st.composite
 def sparsemax(draw: st.DrawFn) -> OpCase:
-    """Near enough to each other that some are kept, or not."""
+    """Elements that are close to each other, so that some results are zero and some are not."""
     shape = draw(shapes(1))
     bound = draw(st.sampled_from([0.3, 3.0]))
     return OpCase(ops.Sparsemax(draw(st.integers(0, len(shape) - 1))), (draw(arrays(shape, low=-bound, high=bound)),))
@@ -74,7 +74,7 @@ def sparsemax(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.PRelu)
 @st.composite
 def prelu(draw: st.DrawFn) -> OpCase:
-    """Slopes of the shape of x, of its last axes, and with sizes of 1."""
+    """Slopes with the shape of x, with the shape of its last axes, and with axes of size 1."""
     shape = draw(shapes(1))
     kept = shape[draw(st.integers(0, len(shape) - 1)) :]
     slope = draw(arrays(tuple(draw(st.sampled_from([1, size])) for size in kept)))

@@ -11,7 +11,7 @@ from dagir.testing.cases import SIZES, OpCase, arrays, shapes, strategy_for
 @strategy_for(ops.Attention)
 @st.composite
 def attention(draw: st.DrawFn) -> OpCase:
-    """Any rank, shared heads, biases and masks that broadcast, rows of which nothing counts."""
+    """Any rank, shared heads, biases and masks that broadcast, and rows that are masked completely."""
     batch, groups = draw(shapes(0, 2)), draw(st.sampled_from([1, 1, 2, 3]))
     steps, others, features = draw(SIZES), draw(SIZES), draw(SIZES)
     heads = (*batch[:-1], batch[-1] * groups) if batch else ()
@@ -33,6 +33,6 @@ def attention(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.Band)
 @st.composite
 def band(draw: st.DrawFn) -> OpCase:
-    """Bounds on either side, both or none."""
+    """A bound on one side, on both sides, or on none."""
     bound = st.sampled_from([None, 0, 1, 3])
     return OpCase(ops.Band(draw(bound), draw(bound)), (draw(arrays(shapes(2))),))

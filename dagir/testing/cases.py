@@ -1,6 +1,6 @@
 """OpCase: an op with arrays that fit it; and the table of strategies, one for each op class.
 
-A strategy is registered where its family stands, `@strategy_for(ops.Relu)`, and draws an OpCase. Whatever it draws
+A strategy is registered in the file of the op's family, with `@strategy_for(ops.Relu)`, and draws an OpCase. Every case
 is valid: the op's own `infer` accepts it, and every backend that has a rule must agree with the float64 oracle.
 """
 
@@ -22,7 +22,7 @@ from dagir.ir.types import Array, DType, TensorType, type_of
 
 @dataclass(frozen=True)
 class OpCase:
-    """An op, and an array for each operand (None for an absent one). weights: places of operands that are weights.
+    """An op, and an array for each operand (None for an absent one). weights: indices of operands that are weights.
 
     >>> case = dagir.testing.OpCase(ops.Tanh(), (np.zeros((2, 3), "float32"),))
     >>> graph, feeds = case.graph()
@@ -35,7 +35,7 @@ class OpCase:
     weights: frozenset[int] = field(default_factory=frozenset)
 
     def graph(self, dynamic: tuple[tuple[int, int], ...] = ()) -> tuple[Graph, list[Array]]:
-        """A graph of this one op, and the arrays of its inputs. dynamic: (operand, axis) pairs made symbolic."""
+        """A graph with only this op, and the arrays of its inputs. dynamic: (operand, axis) pairs of symbolic sizes."""
         operands: list[Value | None] = []
         inputs: list[Value] = []
         for place, array in enumerate(self.arrays):
@@ -63,7 +63,7 @@ _table: dict[type[Op], Callable[[], Strategy]] = {}
 
 
 def strategy_for(*ops: type[Op]) -> Callable[[Callable[[], Strategy]], Callable[[], Strategy]]:
-    """Register a function that gives the strategy of one or more ops. A second one for an op is refused.
+    """Register a function that returns the strategy of one or more ops. An op can have only one strategy.
 
     >>> @settings(max_examples=2)
     ... @given(dagir.testing.cases(ops.StopGradient))
@@ -105,7 +105,7 @@ def covered() -> set[type[Op]]:
     return set(_table)
 
 
-# ---- pieces that families build their strategies from
+# ---- parts that the families build their strategies from
 
 SIZES = st.sampled_from([1, 2, 3, 5, 7])
 
@@ -113,7 +113,7 @@ SIZES = st.sampled_from([1, 2, 3, 5, 7])
 def shapes(
     min_rank: int = 0, max_rank: int = 4, sizes: st.SearchStrategy[int] = SIZES
 ) -> st.SearchStrategy[tuple[int, ...]]:
-    """Shapes of small sizes, ones and primes among them.
+    """Shapes of small sizes, including 1 and primes.
 
     >>> @settings(max_examples=2)
     ... @given(dagir.testing.shapes(max_rank=2))
@@ -126,7 +126,7 @@ def shapes(
 
 @st.composite
 def whole_numbers(draw: st.DrawFn, shape: object, dtype: str, low: int = -3, high: int = 3) -> Array:
-    """Integers from low to high that the dtype has, and in half of the arrays its ends, next to which sums overflow."""
+    """Integers of the dtype from low to high; half of the arrays also hold its extreme values, where sums overflow."""
     ends = np.iinfo(dtype)
     numbers = draw(arrays(shape, dtype, max(low, int(ends.min)), min(high, int(ends.max))))
     flat = numbers.reshape(-1)
@@ -138,7 +138,7 @@ def whole_numbers(draw: st.DrawFn, shape: object, dtype: str, low: int = -3, hig
 
 @st.composite
 def arrays(draw: st.DrawFn, shape: Any, dtype: str = "float32", low: float = -3.0, high: float = 3.0) -> Array:
-    """An array with values in [low, high], from a drawn seed: negative values, and exact zeros among the floats.
+    """An array with values in [low, high], from a drawn seed, including negative values; floats include exact zeros.
 
     dtype: of the array, a name such as "int32".
 

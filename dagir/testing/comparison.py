@@ -1,4 +1,4 @@
-"""Assertions: an array against the oracle's, a model on every backend against the float64 oracle."""
+"""Assertions that compare an array with the oracle's, and a model on every backend with the float64 oracle."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from dagir.support.backend_names import NUMPY
 
 
 def assert_close(actual: Array, expected: Array, what: str, dtype: DType = DType.FLOAT32) -> None:
-    """Equal within 84 roundings of the oracle's scale, at least of 1 (1e-5 for float32); the rest exactly.
+    """Assert that two arrays are equal: floats up to 84 * eps * scale (1e-5 * scale for float32), other dtypes exactly.
 
-    actual: the answer. expected: the oracle's. what: the name in the message. dtype: which
-    roundings are meant. Raises AssertionError.
+    scale: the largest absolute value of the oracle's array, at least 1. actual: the answer. expected: the oracle's
+    answer. what: the name in the message. dtype: the dtype of eps. Raises AssertionError.
 
     >>> dagir.testing.assert_close(np.float32(0.1 + 0.2), np.float64(0.3), "the sum")
     """
@@ -49,13 +49,13 @@ def assert_equivalent(
     *,
     seed: int = 0,
 ) -> None:
-    """Every backend agrees with the float64 oracle; the assertion's message is the report, the first wrong node named.
+    """Assert that every backend agrees with the float64 oracle; the message is the report, with the first wrong node.
 
-    feeds: what an executable takes, on which a tolerance of 84 roundings of the oracle's scale holds. Small answers
-    that exceed it, as of terms that cancel, are judged by the error budget of the graph, as are inputs that
-    dagir.verify draws where no feeds are given.
+    feeds: what an executable takes; the tolerance is that of `assert_close`. Answers that exceed it, such as small
+    answers from terms that cancel, are judged by the error budget of the graph. Without feeds, dagir.verify draws
+    inputs, and the error budget is used.
 
-    backends: what dagir.verify takes; another model or an executable may stand in the place of the feeds.
+    backends: what dagir.verify takes; another model or an executable may be passed in place of the feeds.
 
     >>> x = dagir.Input((3,))
     >>> dagir.testing.assert_equivalent(dagir.Model(x, layers.Dense(2)(x)), backends=["numpy"])
@@ -86,7 +86,7 @@ def assert_equivalent(
 
 
 def _is_near(actual: Array, expected: Array, dtype: DType) -> bool:
-    """Whether the error is a share of the oracle's scale, be that ever so small."""
+    """Whether the error is small relative to the oracle's scale, also if that scale is below 1."""
     finite = np.isfinite(expected)
     wanted = expected[finite]
     error = np.abs(actual.astype(np.float64)[finite] - wanted).max(initial=0)

@@ -15,7 +15,7 @@ _LAYOUTS = ("channels_last", "channels_first")
 
 @st.composite
 def windows(draw: st.DrawFn, rank: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """(kernel, strides, dilations) of a window over `rank` axes: odd and even, wider than the stride or not."""
+    """(kernel, strides, dilations) of a window over `rank` axes: odd and even sizes, larger than the stride or not."""
     largest = 3 if rank < 3 else 2
     kernel = tuple(draw(st.integers(1, largest + 1)) for _ in range(rank))
     strides = tuple(draw(st.integers(1, 3)) for _ in range(rank))

@@ -20,5 +20,5 @@ def _running(op: type[Any], low: float) -> None:
         return OpCase(op(draw(st.integers(0, len(shape) - 1))), (x,))
 
 
-_running(ops.CumSum, -1)  # a sum that cancels out is as far off as its largest parts
+_running(ops.CumSum, -1)  # where terms cancel, the error is relative to the largest term
 _running(ops.CumProd, -3)

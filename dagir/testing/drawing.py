@@ -24,12 +24,12 @@ from dagir.layers import Input, Layer
 from dagir.modeling.model import Model
 from dagir.testing.cases import OpCase, cases, covered
 
-_ROWS = 11  # of every embedding table that is drawn
+_ROWS = 11  # rows of every embedding table
 
 
 @dataclass
 class _Growth:
-    """A model while it is drawn."""
+    """The state of a model that is being drawn."""
 
     draw: st.DrawFn
     depth: int
@@ -53,7 +53,7 @@ def _activation(grow: _Growth, x: Value) -> Value:
 
 
 def _function(grow: _Growth, x: Value) -> Value:
-    """A function without steps: where rounding decides between two branches, no budget could tell right from wrong."""
+    """A continuous function: at a step, rounding decides which branch is taken, and no error budget covers that."""
     known = [K.abs, K.square, K.sin, K.arctan, lambda v: K.exp(K.minimum(v, 1)), lambda v: K.log1p(K.abs(v))]
     return grow.pick([*known, lambda v: K.sqrt(K.square(v) + 1), lambda v: v / (K.abs(v) + 1)])(x)
 
@@ -92,7 +92,7 @@ def _dense(grow: _Growth, x: Value) -> Value:
 
 
 def _shared_layer(grow: _Growth, x: Value) -> Value:
-    """A Dense that was called before, where it fits again."""
+    """A Dense layer that was called before on a value of the same type, if there is one."""
     fitting = [layer for key, layer in grow.shared if key == str(x.type)]
     if fitting:
         return grow.pick(fitting)(x)
@@ -129,7 +129,10 @@ def _bidirectional(grow: _Growth, x: Value) -> Value:
 
 
 def _attention(grow: _Growth, x: Value) -> Value:
-    """On a copy of what has a mask: attention takes it off, and which one of two does is decided late in Keras."""
+    """Attention, on a copy of x if x has a mask.
+
+    Attention removes the mask of x, and with two such calls Keras decides late which one removes it.
+    """
     heads, size = grow.small(1, 2), grow.small(1, 3)
     x = x if x.mask is None else layers.Activation("linear")(x)
     return layers.MultiHeadAttention(heads, size)(x, x, use_causal_mask=grow.draw(st.booleans()))
@@ -140,7 +143,7 @@ def _dot_attention(grow: _Growth, x: Value) -> Value:
 
 
 def _products(grow: _Growth, x: Value) -> Value:
-    """Each step's products with all steps, weighed."""
+    """Products of each step with all steps, used as weights of a sum."""
     scores = K.matmul(x, K.transpose(x, (0, 2, 1)))
     return grow.pick([lambda: K.matmul(K.tanh(scores), x), lambda: K.einsum("bij,bjc->bic", K.sigmoid(scores), x)])()
 
@@ -158,7 +161,7 @@ def _conv1d(grow: _Growth, x: Value) -> Value:
 
 
 def _steps1d(grow: _Growth, x: Value) -> Value:
-    """Fewer or more steps."""
+    """A layer that changes the number of steps."""
     kinds = [lambda: layers.MaxPooling1D(2, padding="same"), lambda: layers.AveragePooling1D(2, padding="same")]
     return grow.pick([*kinds, lambda: layers.UpSampling1D(2), lambda: layers.ZeroPadding1D(1)])()(x)
 
@@ -176,7 +179,7 @@ def _conv2d(grow: _Growth, x: Value) -> Value:
 
 
 def _conv_of_kind(grow: _Growth, x: Value) -> Value:
-    """Depthwise, separable, transposed, dilated, grouped."""
+    """A depthwise, separable, transposed, dilated or grouped convolution."""
     size, strides = grow.small(1, 3), grow.small(1, 2)
     channels = x.type.shape[-1] if isinstance(x.type.shape[-1], int) else 1
     kinds = [
@@ -190,7 +193,7 @@ def _conv_of_kind(grow: _Growth, x: Value) -> Value:
 
 
 def _frame(grow: _Growth, x: Value) -> Value:
-    """Rows and columns added or resized."""
+    """A layer that adds, resizes or swaps rows and columns."""
     kinds = [lambda: layers.ZeroPadding2D(((1, 0), (0, 2))), lambda: layers.Resizing(4, 3)]
     kinds += [lambda: layers.UpSampling2D(2, interpolation="bilinear"), lambda: layers.Permute((2, 1, 3))]
     return grow.pick(kinds)()(x)
@@ -279,7 +282,7 @@ _MOVES: dict[int, list[Move]] = {
 
 
 def _are_told(x: Value) -> bool:
-    """Whether an input of this shape tells the sizes that it names."""
+    """Whether the named sizes of a shape can be read off an input of that shape."""
     return set().union(*map(symbols, x.type.shape)) <= size_sources([x.type.shape]).keys()
 
 
@@ -352,7 +355,7 @@ def _inputs_of(outputs: Sequence[Value]) -> list[Value]:
 
 
 def randomize(model: Layer, seed: int) -> None:
-    """Give every weight random values; variances stay positive, scales near 1.
+    """Give every weight random values; variances are positive, scales are near 1.
 
     >>> x = dagir.Input((3,))
     >>> model = dagir.Model(x, layers.Dense(2)(x))
@@ -370,7 +373,7 @@ def randomize(model: Layer, seed: int) -> None:
 
 
 def feeds_for(model: Model, sizes: dict[str, int], seed: int = 0) -> list[Array]:
-    """An array for each input, named sizes as given; integers are ids that fit every drawn embedding.
+    """An array for each input, with the given named sizes; integers are valid ids for every drawn embedding.
 
     >>> x = dagir.Input(("time", 3))
     >>> [array.shape for array in dagir.testing.feeds_for(dagir.Model(x, ops.tanh(x)), {"batch": 2, "time": 5})]

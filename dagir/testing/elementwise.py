@@ -26,7 +26,7 @@ _DOMAIN: dict[type[object], tuple[float, float]] = {
 
 
 def unary_strategy(op: type[Any], domain: tuple[float, float] | None = None) -> None:
-    """Register a strategy for an op of one operand, from the dtypes that it accepts. domain: where it is defined."""
+    """Register a strategy for an op of one operand, with the dtypes that it accepts. domain: where it is defined."""
 
     @strategy_for(op)
     @st.composite
@@ -64,7 +64,7 @@ for _op in (
 @strategy_for(ops.Cast)
 @st.composite
 def cast(draw: st.DrawFn) -> OpCase:
-    """Between floats, integers and bools; floats that no integer holds among them."""
+    """Between floats, integers and bools; including NaN and floats outside of the range of integers."""
     source = draw(st.sampled_from(["float32", "float64", *_WHOLE, "bool"]))
     target = draw(st.sampled_from(["float32", "float64", *_WHOLE, "bool"]))
     if "int" in source:
@@ -78,7 +78,7 @@ def cast(draw: st.DrawFn) -> OpCase:
 
 @st.composite
 def broadcastable(draw: st.DrawFn, count: int) -> list[tuple[int, ...]]:
-    """Shapes that broadcast together: axes dropped in front, or shrunk to 1."""
+    """Shapes that broadcast together: leading axes are dropped, and axes have their size or 1."""
     full = draw(shapes())
     found = []
     for _ in range(count):
@@ -106,7 +106,7 @@ def binary_strategy(op: type[Any]) -> None:
         low, high = (0.5, 3.0) if op is ops.Power else (-3.0, 3.0)
         x1 = draw(arrays(first, dtype, low, high))
         x2 = draw(arrays(second, dtype))
-        if op is ops.Power and draw(st.booleans()):  # a negative number has whole powers alone
+        if op is ops.Power and draw(st.booleans()):  # a negative number has only integer powers
             x1 = np.where(draw(arrays(first, "bool")), -x1, x1)
             x2 = np.round(x2).astype(x2.dtype)
         if op in (ops.Divide, ops.FloorDivide, ops.Mod):
@@ -116,7 +116,7 @@ def binary_strategy(op: type[Any]) -> None:
 
 
 def _exact_quotients(x: Any) -> Any:
-    """Quarters: a quotient next to a whole number would fall on either side of it, and both are right."""
+    """Round to quarters: a quotient close to an integer may be rounded to either side, and both would be right."""
     return x if x.dtype.kind != "f" else (np.round(x * 4) / 4).astype(x.dtype)
 
 
@@ -137,5 +137,5 @@ for _binary_op in (
 @strategy_for(ops.Clip)
 @st.composite
 def clip(draw: st.DrawFn) -> OpCase:
-    """Bounds that cut on both sides."""
+    """Bounds that clip on both sides."""
     return OpCase(ops.Clip(-1.0, draw(st.sampled_from([0.5, 1.0]))), (draw(arrays(shapes())),))

@@ -1,4 +1,4 @@
-"""Strategies for what matters to training alone."""
+"""Strategies for ops that only matter in training."""
 
 from __future__ import annotations
 

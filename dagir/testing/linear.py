@@ -27,7 +27,7 @@ def matmul(draw: st.DrawFn) -> OpCase:
     first, second = draw(broadcastable(2))
     left = draw(st.sampled_from([(inner,), (*first[:2], rows, inner)]))
     right = draw(st.sampled_from([(inner,), (*second[:2], inner, columns)]))
-    if len(left) > 1 and len(right) > 1:  # cut alike from the back, so that they still broadcast
+    if len(left) > 1 and len(right) > 1:  # the leading axes still broadcast
         left, right = (*first[-2:], rows, inner), (*second[-2:], inner, columns)
     dtype = draw(st.sampled_from(["float32", "float32", "float64", "int32", "int64"]))
     return OpCase(ops.MatMul(), (draw(arrays(left, dtype)), draw(arrays(right, dtype))))

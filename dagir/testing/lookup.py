@@ -15,7 +15,7 @@ from dagir.testing.cases import OpCase, shapes, strategy_for
 @strategy_for(ops.Lookup)
 @st.composite
 def lookup(draw: st.DrawFn) -> OpCase:
-    """Integers and text, on both sides; keys that are there and some that are not."""
+    """Integers and strings as keys and as values; keys that are in the table, and some that are not."""
     words, numbers = st.text("abΩ ", max_size=4), st.integers(-9, 2**40)
     kinds: list[st.SearchStrategy[Any]] = [words, numbers]
     keys = draw(st.sampled_from(kinds))

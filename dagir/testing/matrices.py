@@ -1,4 +1,4 @@
-"""Strategies for triangles of matrices."""
+"""Strategies for triangular parts of matrices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _triangle(op: type[Any]) -> None:
     @strategy_for(op)
     @st.composite
     def draw_case(draw: st.DrawFn) -> OpCase:
-        """Diagonals within and beyond the matrix."""
+        """Diagonals inside and outside of the matrix."""
         dtype = draw(st.sampled_from(["float32", "float32", "float64", "int32", "int8", "bool"]))
         return OpCase(op(draw(st.integers(-4, 4))), (draw(arrays(shapes(2), dtype)),))
 

@@ -8,7 +8,7 @@ from dagir import ops
 from dagir.ir.types import Array
 from dagir.testing.cases import OpCase, arrays, shapes, strategy_for
 
-_EPSILON = st.sampled_from([1e-2, 0.1])  # elements may lie close together, and a smaller one would measure rounding
+_EPSILON = st.sampled_from([1e-2, 0.1])  # if elements are nearly equal, a smaller one amplifies rounding
 
 
 @st.composite
@@ -19,7 +19,7 @@ def _optional(draw: st.DrawFn, shape: tuple[int, ...]) -> Array | None:
 @strategy_for(ops.BatchNorm)
 @st.composite
 def batch_norm(draw: st.DrawFn) -> OpCase:
-    """Any axis; statistics far from 0 and 1; vectors as weights or as inputs."""
+    """Any axis; means far from 0 and variances far from 1; vectors as weights or as inputs."""
     shape = draw(shapes(1, 5))
     axis = draw(st.integers(0, len(shape) - 1))
     vector = (shape[axis],)
@@ -44,7 +44,7 @@ def layer_norm(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.GroupNorm)
 @st.composite
 def group_norm(draw: st.DrawFn) -> OpCase:
-    """Any axis but the batch; one group, a group for each channel, and between."""
+    """Any axis but the batch; one group, a group for each channel, and numbers in between."""
     groups, each = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([1, 2, 3]))
     before, after = draw(shapes(1, 2)), draw(shapes(0, 2))
     vector = (groups * each,)

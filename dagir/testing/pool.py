@@ -18,7 +18,7 @@ def _pool(op: type[Any]) -> None:
         padding: Any = draw(st.sampled_from(["valid", "same", "explicit"]))
         data_format = draw(st.sampled_from(["channels_last", "channels_first"]))
         window = tuple(draw(st.integers(1, 3)) for _ in range(rank))
-        # TensorFlow's pools over three axes start elsewhere where strides leave gaps under "same"
+        # TensorFlow's pools over three axes start at another element if the strides exceed the window, with "same"
         strides = tuple(draw(st.integers(1, 3 if rank < 3 else size)) for size in window)
         least = [1 if padding == "same" else size for size in window]
         if padding == "explicit":
@@ -41,7 +41,7 @@ def _adaptive(op: type[Any]) -> None:
         rank = draw(st.integers(1, 3))
         data_format = draw(st.sampled_from(["channels_last", "channels_first"]))
         spatial, number = (tuple(draw(st.integers(1, 7)) for _ in range(rank)) for _ in range(2))
-        if draw(st.booleans()):  # windows of one length
+        if draw(st.booleans()):  # all windows have the same length
             spatial = tuple(size * draw(st.integers(1, 3)) for size in number)
         batch, channels = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 2]))
         shape = (batch, *spatial, channels) if data_format == "channels_last" else (batch, channels, *spatial)

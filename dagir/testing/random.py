@@ -1,4 +1,4 @@
-"""Strategies for what is random in training and the identity at inference."""
+"""Strategies for ops that are random in training and the identity at inference."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def _reduction(op: type[Any]) -> None:
     def draw_case(draw: st.DrawFn) -> OpCase:
         shape = draw(shapes(sizes=_WITH_NONE if op in _OF_NOTHING else SIZES))
         axes = draw(st.sets(st.sampled_from(range(len(shape))))) if shape else set()
-        low = -1.0 if op is ops.ReduceSum else -3.0  # a sum that cancels out is as far off as its largest parts
+        low = -1.0 if op is ops.ReduceSum else -3.0  # where terms cancel, the error is relative to the largest term
         dtype = draw(st.sampled_from(_DTYPES[op.accepts]))
         x = draw(whole_numbers(shape, dtype)) if "int" in dtype else draw(arrays(shape, dtype, low))
         return OpCase(op(tuple(sorted(axes)), draw(st.booleans())), (x,))

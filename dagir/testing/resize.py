@@ -11,7 +11,7 @@ from dagir.testing.cases import OpCase, arrays, shapes, strategy_for
 @strategy_for(ops.UpSample)
 @st.composite
 def upsample(draw: st.DrawFn) -> OpCase:
-    """Factors of 1 among them; bilinear for two axes of floats."""
+    """Factors including 1; bilinear only for two axes of floats."""
     rank = draw(st.integers(1, 3))
     interpolation = draw(st.sampled_from(["nearest", "bilinear"])) if rank == 2 else "nearest"
     dtypes = ["float32"] if interpolation == "bilinear" else ["float32", "float64", "int32", "int64", "bool"]
@@ -27,7 +27,7 @@ def upsample(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.Resize)
 @st.composite
 def resize(draw: st.DrawFn) -> OpCase:
-    """Growing and shrinking; integers for nearest alone."""
+    """Larger and smaller sizes; integers only with nearest."""
     interpolation = draw(st.sampled_from(["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"]))
     dtypes = ["float32", "float64", "int32", "uint8"] if interpolation == "nearest" else ["float32"]
     data_format = draw(st.sampled_from(["channels_last", "channels_first"]))
@@ -42,7 +42,7 @@ def resize(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.Window)
 @st.composite
 def window(draw: st.DrawFn) -> OpCase:
-    """Parts of some axes, empty ones among them."""
+    """Parts of some axes, including empty ones."""
     shape = draw(shapes(1, 4))
     axes = tuple(sorted(draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))))
     starts = tuple(draw(st.integers(0, shape[axis])) for axis in axes)

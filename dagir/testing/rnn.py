@@ -19,7 +19,7 @@ NATIVE_ACTIVATIONS = ("tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "soft
 
 @st.composite
 def masks(draw: st.DrawFn, batch: int, steps: int) -> Array:
-    """Masks with holes, padding on either side, all True, and rows all False."""
+    """Masks with gaps, with padding at the start or the end, all True, and with rows that are all False."""
     kind = draw(st.sampled_from(["holes", "right", "left", "full", "empty"]))
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     lengths = rng.integers(0, steps + 1, (batch, 1))
@@ -61,7 +61,7 @@ _GATE = st.sampled_from(["sigmoid", "sigmoid", "hard_sigmoid", "softsign"])
 @strategy_for(ops.LSTM)
 @st.composite
 def lstm(draw: st.DrawFn) -> OpCase:
-    """Every optional operand given or not, both directions, any mask."""
+    """With and without each optional operand, in both directions, with any mask."""
     units = draw(st.integers(1, 4))
     op = draw(st.builds(ops.LSTM, recurrent_activation=_GATE, **_FIELDS))
     return draw(_operands(op, (4 * units,), units))
@@ -70,7 +70,7 @@ def lstm(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.GRU)
 @st.composite
 def gru(draw: st.DrawFn) -> OpCase:
-    """As for LSTM, and both places of the reset gate."""
+    """As for LSTM, with the reset gate before and after the product."""
     units = draw(st.integers(1, 4))
     op = draw(st.builds(ops.GRU, recurrent_activation=_GATE, reset_after=st.booleans(), **_FIELDS))
     return draw(_operands(op, (2, 3 * units) if op.reset_after else (3 * units,), units))
@@ -86,7 +86,7 @@ def simple_rnn(draw: st.DrawFn) -> OpCase:
 
 
 def _body(states: list[TensorType], steps: list[TensorType], whole: TensorType | None) -> Graph:
-    """A step that mixes all that it is given: the output is as wide as the first step, or as what it reads whole."""
+    """A body that combines all its inputs; its output is as wide as the first step, or as the input read whole."""
     kept = None if whole is None else Value(whole, name="whole")
 
     def step(parts: list[Value], before: list[Value]) -> tuple[Value, list[Value]]:
@@ -101,7 +101,7 @@ def _body(states: list[TensorType], steps: list[TensorType], whole: TensorType |
 @strategy_for(ops.Scan)
 @st.composite
 def scan(draw: st.DrawFn) -> OpCase:
-    """Up to two states and two sequences, with and without a mask and something that each step reads whole."""
+    """Up to two states and two sequences, with and without a mask and an input that each step reads whole."""
     batch, steps = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 2, 5]))
     states = [draw(arrays((batch, size), low=-1.0, high=1.0)) for size in draw(st.lists(st.integers(1, 3), max_size=2))]
     widths = draw(st.lists(st.integers(1, 4), min_size=1, max_size=2))
@@ -119,7 +119,7 @@ def scan(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.Bidirectional)
 @st.composite
 def bidirectional(draw: st.DrawFn) -> OpCase:
-    """Each kind, with activations of each way its own, any mask, and biases and states for both ways or none."""
+    """Each kind, with separate activations for each direction, any mask, and biases and states for both or neither."""
     kind, units = draw(st.sampled_from(["LSTM", "GRU", "SimpleRNN"])), draw(st.integers(1, 3))
     names = st.sampled_from(["tanh", "tanh", *NATIVE_ACTIVATIONS])
     op = ops.Bidirectional(

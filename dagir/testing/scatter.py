@@ -1,4 +1,4 @@
-"""Strategies for reading and writing at places that values give."""
+"""Strategies for gathering and scattering at computed indices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dagir.testing.cases import SIZES, OpCase, arrays, shapes, strategy_for
 @strategy_for(ops.GatherElements)
 @st.composite
 def gather_elements(draw: st.DrawFn) -> OpCase:
-    """Fewer or more indices than entries, from either end."""
+    """Fewer or more indices than entries, counted from the start or from the end."""
     shape = draw(shapes(1))
     axis = draw(st.integers(0, len(shape) - 1))
     places = (*shape[:axis], draw(SIZES), *shape[axis + 1 :])
@@ -24,7 +24,7 @@ def gather_elements(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.ScatterUpdate)
 @st.composite
 def scatter_update(draw: st.DrawFn) -> OpCase:
-    """Tuples that occur once where they replace, and any where they combine."""
+    """Unique indices for updates that replace elements, any indices for updates that combine with them."""
     shape = draw(shapes(1, 3, st.sampled_from([2, 3, 5])))
     depth = draw(st.integers(1, len(shape)))
     reduction = draw(st.sampled_from(["none", "add", "mul", "max", "min"]))
@@ -33,6 +33,6 @@ def scatter_update(draw: st.DrawFn) -> OpCase:
     flat = unique if reduction == "none" else [place % 2 for place in unique]
     indices = np.stack(np.unravel_index(np.array(flat), shape[:depth]), axis=-1).astype("int32")
     dtype = draw(st.sampled_from(["float32", "float32", "int32", "int64"]))
-    low = 0.5 if reduction == "add" else -2  # a sum that cancels out is as far off as its largest parts
+    low = 0.5 if reduction == "add" else -2  # where terms cancel, the error is relative to the largest term
     updates = draw(arrays((len(flat), *shape[depth:]), dtype, low, 2))
     return OpCase(ops.ScatterUpdate(reduction), (draw(arrays(shape, dtype, low)), indices, updates))

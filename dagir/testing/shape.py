@@ -15,7 +15,7 @@ _DTYPES = st.sampled_from(["float32", "float32", "float64", "int32", "int64", "b
 @strategy_for(ops.Reshape)
 @st.composite
 def reshape(draw: st.DrawFn) -> OpCase:
-    """The sizes in another order, neighbours merged, a 1 put in, perhaps one of them -1."""
+    """Sizes in another order, neighbours merged, a 1 inserted, and sometimes one size given as -1."""
     shape = draw(shapes())
     target = list(draw(st.permutations(shape)))
     if len(target) > 1 and draw(st.booleans()):
@@ -38,7 +38,7 @@ def transpose(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.ExpandDims)
 @st.composite
 def expand_dims(draw: st.DrawFn) -> OpCase:
-    """At every place, the ends too."""
+    """At every position, including both ends."""
     shape = draw(shapes())
     return OpCase(ops.ExpandDims(draw(st.integers(0, len(shape)))), (draw(arrays(shape, draw(_DTYPES))),))
 
@@ -65,7 +65,7 @@ def broadcast_to(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.Concatenate)
 @st.composite
 def concatenate(draw: st.DrawFn) -> OpCase:
-    """One to four values, of other sizes along the axis."""
+    """One to four values, with different sizes along the axis."""
     shape = list(draw(shapes(1)))
     axis, dtype = draw(st.integers(0, len(shape) - 1)), draw(_DTYPES)
     parts = []
@@ -78,7 +78,7 @@ def concatenate(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.Pad)
 @st.composite
 def pad(draw: st.DrawFn) -> OpCase:
-    """Every mode; negative pads crop, in constant mode."""
+    """Every mode; in constant mode also negative pads, which crop."""
     mode = draw(st.sampled_from(["constant", "constant", "reflect", "symmetric", "edge"]))
     shape = draw(shapes(1, 4, st.sampled_from([2, 3, 5])))
     low, high = (0, 1) if mode in ("reflect", "symmetric") else (0, 3)
@@ -96,7 +96,7 @@ def pad(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.Slice)
 @st.composite
 def slice_axes(draw: st.DrawFn) -> OpCase:
-    """Bounds on both sides of the ends, negative ones and steps, empty results among them."""
+    """Bounds inside and outside of the axis, negative bounds and steps, including empty results."""
     shape = draw(shapes(1))
     axes = sorted(draw(st.sets(st.integers(0, len(shape) - 1), min_size=1)))
     bound = st.integers(-9, 9)
@@ -109,7 +109,7 @@ def slice_axes(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.Tile)
 @st.composite
 def tile(draw: st.DrawFn) -> OpCase:
-    """Each axis once to three times."""
+    """One to three repeats of each axis."""
     shape = draw(shapes())
     repeats = tuple(draw(st.integers(1, 3)) for _ in shape)
     return OpCase(ops.Tile(repeats), (draw(arrays(shape, draw(_DTYPES))),))
@@ -118,7 +118,7 @@ def tile(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.Gather)
 @st.composite
 def gather(draw: st.DrawFn) -> OpCase:
-    """Indices of any rank, counted from either end."""
+    """Indices of any rank, counted from the start or from the end."""
     shape = draw(shapes(1))
     axis = draw(st.integers(0, len(shape) - 1))
     indices = draw(arrays(shapes(0, 2), draw(st.sampled_from(["int32", "int64"])), -shape[axis], shape[axis] - 1))

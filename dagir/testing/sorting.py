@@ -21,7 +21,7 @@ def _sorting(op: type[Any]) -> None:
     @strategy_for(op)
     @st.composite
     def draw_case(draw: st.DrawFn) -> OpCase:
-        """Equal elements among them: the integers are few."""
+        """Integers from a small range, so that some elements are equal."""
         shape, dtype = draw(shapes(1)), draw(_DTYPES)
         x = draw(arrays(shape, dtype, _low(dtype)))
         return OpCase(op(draw(st.integers(0, len(shape) - 1))), (x,))
@@ -34,7 +34,7 @@ for _op in (ops.Sort, ops.ArgSort):
 @strategy_for(ops.TopK)
 @st.composite
 def top_k(draw: st.DrawFn) -> OpCase:
-    """From one element to all."""
+    """k from 1 to the number of elements."""
     shape = (*draw(shapes(0, 3)), draw(SIZES))
     dtype = draw(_DTYPES)
     return OpCase(ops.TopK(draw(st.integers(1, shape[-1]))), (draw(arrays(shape, dtype, _low(dtype))),))
@@ -43,7 +43,7 @@ def top_k(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.SearchSorted)
 @st.composite
 def search_sorted(draw: st.DrawFn) -> OpCase:
-    """Values that occur, and values beyond both ends."""
+    """Values that occur in the sequence, and values outside of its range."""
     dtype = draw(st.sampled_from(["float32", "float64", "int32", "int64"]))
     sequence = np.sort(draw(arrays((draw(SIZES),), dtype)))
     values = draw(arrays(shapes(), dtype, -5, 5))
