@@ -1,6 +1,6 @@
 """Initializers of weights: the names, classes, defaults and distributions of keras.initializers.
 
-The numbers that a seed gives are NumPy's, not TensorFlow's: the same distribution, and the same every time.
+The random numbers for a seed are NumPy's, not TensorFlow's: the distribution is the same, and every run repeats them.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _generator = np.random.default_rng()
 
 
 def seed(number: int) -> None:
-    """Make all initial weights that are drawn from now on reproducible."""
-    global _generator  # noqa: PLW0603  # one stream for the process, as in Keras
+    """Seed the generator of initial weights: all weights that are drawn after this call are reproducible."""
+    global _generator  # noqa: PLW0603  # one generator for the whole process, as in Keras
     _generator = np.random.default_rng(number)
 
 
 def fans(
     shape: tuple[int, ...], input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
 ) -> tuple[float, float]:
-    """(fan in, fan out) of a weight shape, as Keras counts them: receptive field times channels, or by the axes."""
+    """(fan in, fan out) of a weight shape, as in Keras: receptive field times channels, or sizes of the given axes."""
     if input_axes is not None and output_axes is not None:
         return float(math.prod(shape[axis] for axis in input_axes)), float(math.prod(shape[a] for a in output_axes))
     if not shape:
@@ -44,7 +44,7 @@ def fans(
 
 @dataclass(frozen=True)
 class _Base:
-    """What all share: (shape, dtype) -> array, and a configuration as Keras has it."""
+    """The base of all initializers: a callable (shape, dtype) -> array, with a configuration like in Keras."""
 
     def __call__(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """An array of the shape and dtype."""
@@ -54,7 +54,7 @@ class _Base:
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make it again."""
+        """The constructor arguments that make an equal initializer."""
         return asdict(self)
 
 
@@ -117,7 +117,7 @@ class RandomNormal(_Drawn):
 
 @dataclass(frozen=True)
 class RandomUniform(_Drawn):
-    """Evenly over [minval, maxval)."""
+    """The uniform distribution over [minval, maxval)."""
 
     minval: float = -0.05
     maxval: float = 0.05
@@ -129,7 +129,7 @@ class RandomUniform(_Drawn):
 
 @dataclass(frozen=True)
 class TruncatedNormal(_Drawn):
-    """The normal distribution, what lies beyond two deviations drawn again."""
+    """The normal distribution; numbers beyond two standard deviations are drawn again."""
 
     mean: float = 0.0
     stddev: float = 0.05
@@ -150,10 +150,10 @@ def _truncated(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 @dataclass(frozen=True)
 class VarianceScaling(_Drawn):
-    """Variance scale / fan, the fan being the units that come in (fan_in), go out (fan_out), or their mean (fan_avg).
+    """Variance scale / fan; fan: the number of input units (fan_in), of output units (fan_out), or their mean (fan_avg).
 
     distribution: "truncated_normal" (also called "normal"), "untruncated_normal" or "uniform". input_axes and
-    output_axes say which axes of the weight are units in and out; by default it is taken for a convolution kernel.
+    output_axes: the axes of the weight that are input and output units; by default, the axes of a convolution kernel.
     """
 
     scale: float = 1.0
@@ -181,7 +181,7 @@ class VarianceScaling(_Drawn):
             return self._rng().uniform(-limit, limit, shape)
         if self.distribution == "untruncated_normal":
             return math.sqrt(variance) * np.asarray(self._rng().standard_normal(shape))
-        # the truncation at two deviations shrinks the variance, which the constant makes good
+        # truncation at two standard deviations reduces the variance; the constant compensates for that
         return math.sqrt(variance) / 0.87962566103423978 * _truncated(self._rng(), shape)
 
 
@@ -205,12 +205,12 @@ class _Scaled(VarianceScaling):
         super().__init__(scale, mode, distribution, seed, input_axes, output_axes)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make it again."""
+        """The constructor arguments that make an equal initializer."""
         return {"seed": self.seed, "input_axes": self.input_axes, "output_axes": self.output_axes}
 
 
 class GlorotUniform(_Scaled):
-    """Evenly, variance 1 / the mean of fan in and fan out; also called Xavier uniform."""
+    """Uniform, variance 1 / the mean of fan in and fan out; also called Xavier uniform."""
 
     fixed = (1.0, "fan_avg", "uniform")
 
@@ -222,7 +222,7 @@ class GlorotNormal(_Scaled):
 
 
 class HeUniform(_Scaled):
-    """Evenly, variance 2 / fan in."""
+    """Uniform, variance 2 / fan in."""
 
     fixed = (2.0, "fan_in", "uniform")
 
@@ -234,7 +234,7 @@ class HeNormal(_Scaled):
 
 
 class LecunUniform(_Scaled):
-    """Evenly, variance 1 / fan in."""
+    """Uniform, variance 1 / fan in."""
 
     fixed = (1.0, "fan_in", "uniform")
 
@@ -245,7 +245,7 @@ class LecunNormal(_Scaled):
 
 @dataclass(frozen=True)
 class Orthogonal(_Drawn):
-    """gain times a random matrix with orthogonal columns (rows, where it has more columns); last axis: columns."""
+    """gain times a random matrix with orthogonal columns (or rows, if it has fewer rows); columns are the last axis."""
 
     gain: float = 1.0
     seed: int | None = None
@@ -277,7 +277,7 @@ _BY_NAME: dict[str, type[_Base]] = {
 def get(initializer: Any) -> Initializer:
     """The initializer for a Keras name, a Keras configuration, an array, or a callable f(shape, dtype).
 
-    Raises ArgumentError that lists the nearest names.
+    Raises ArgumentError, which lists the nearest names.
     """
     if isinstance(initializer, type) and issubclass(initializer, _Base):
         return initializer()
@@ -319,14 +319,14 @@ def _given(array: Array) -> Initializer:
 
 
 def serialize(initializer: object) -> dict[str, object] | None:
-    """The configuration of an initializer of this module as Keras reads it; None for any other callable."""
-    if _CLASSES.get(type(initializer).__name__) is not type(initializer):  # a subclass may bear such a name
+    """The configuration of an initializer of this module, in the form that Keras reads; None for any other callable."""
+    if _CLASSES.get(type(initializer).__name__) is not type(initializer):  # a user's class may have the same name
         return None
     return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
 
 
 def with_axes(initializer: object, input_axes: Sequence[int], output_axes: Sequence[int]) -> Initializer:
-    """The initializer, told which axes of the weight are units in and units out if it wants to know and does not."""
+    """The initializer with the input and output axes of the weight set, if it uses them and they are not set yet."""
     made = get(initializer)
     if not isinstance(made, VarianceScaling) or (made.input_axes is not None and made.output_axes is not None):
         return made

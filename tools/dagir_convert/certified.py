@@ -1,4 +1,4 @@
-"""The certificate of an .onnx file: written when it was verified, run again by `dagir-convert verify FILE`."""
+"""The certificate of an .onnx file: written after verification, run again by `dagir-convert verify FILE`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dagir_convert.errors import UsageError
 
 
 def write(path: Path, report: Report | None, source: sources.Source, from_keras: bool, output: Output) -> None:
-    """Write into an .onnx file what was verified, and how; other files have no room for it. Raises FileError."""
+    """Write into an .onnx file what was verified, and how; other formats have no place for it. Raises FileError."""
     if path.suffix != ".onnx":
         return
     if report is None:
@@ -27,7 +27,7 @@ def write(path: Path, report: Report | None, source: sources.Source, from_keras:
 
 
 def run_again(source: sources.Source, output: Output) -> Report:
-    """Draw the same inputs, run the file, and compare with the answers that it holds. Raises UsageError, FileError."""
+    """Draw the same inputs, run the file, and compare with its certificate. Raises UsageError, FileError."""
     if source.path.suffix != ".onnx":
         raise UsageError(f"{source} has no certificate: .onnx files have", remedy="give a second model to compare with")
     with output.step(f"verifying {source} by its certificate"):

@@ -70,14 +70,14 @@ class ConvertByDefault(TyperGroup):
     """A group in which `SOURCE TARGET` without a command means `convert SOURCE TARGET`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the word in where the first argument is no command of ours."""
+        """Insert `convert` if the first argument is not a command."""
         own = {"--help", "--version", *self.commands}
         if args and args[0] not in own and not args[0].startswith(("--install-completion", "--show-completion")):
             args = ["convert", *args]
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; an interrupt is one line, where typer says nothing."""
+        """Run the command; for an interrupt, print one line, since typer prints nothing."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -198,7 +198,7 @@ def extract(
 
 
 def _names(text: str) -> str | list[str]:
-    """One name stands for itself: a model with one output yields an array, not a list."""
+    """A single name as a string, several as a list: a model with one output yields an array, not a list."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     return names[0] if len(names) == 1 else names
 
@@ -258,19 +258,19 @@ def _interrupted() -> NoReturn:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """Unwind, so that temporary files are removed."""
+    """Exit by an exception, so that temporary files are removed."""
     sys.exit(128 + number)
 
 
 def main() -> None:
-    """The entry point: a DagirError becomes its message and its exit code."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets on stderr
+    """Run the command line; for a DagirError, print its message and exit with its exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow prints messages to stderr
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what a terminal of another encoding cannot show stands as an escape
+        if isinstance(stream, io.TextIOWrapper):  # escape what the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _leave)
     try:
-        warnings.simplefilter("ignore", NonFiniteWarning)  # the commands tell it themselves
+        warnings.simplefilter("ignore", NonFiniteWarning)  # the commands print it themselves
         app(prog_name="dagir-convert")
     except DagirError as error:
         print_error(error)
@@ -281,7 +281,7 @@ def main() -> None:
             raise
         print_error(told)
         sys.exit(told.exit_code)
-    except OSError as error:  # of a path that nothing can be at, or a disk that is full
+    except OSError as error:  # an invalid path, or a full disk
         print_error(of_a_path(error))
         sys.exit(FileError.exit_code)
     except KeyboardInterrupt:

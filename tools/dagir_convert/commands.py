@@ -1,4 +1,4 @@
-"""What each command does, free of the command line: models and paths in, tables and facts out."""
+"""The commands without the parsing of the command line: they take models and paths, and print tables and facts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dagir_convert.summary import summarize
 
 
 def inspect(source: sources.Source, output: Output, as_json: bool) -> None:
-    """Print inputs, outputs, op counts and weights. Raises BackendError for a format that is not read."""
+    """Print inputs, outputs, op counts and weights. Raises BackendError for a format that cannot be read."""
     if sources.MODEL_FILES.get(source.path.suffix) == ONNX:
         summary = dagir.backend(ONNX).describe(source.path)
     else:
@@ -59,7 +59,7 @@ def verify(
     seed: int = 0,
     force: bool = False,
 ) -> None:
-    """Compare two models, or run the certificate of one file again. Raises VerificationError where they differ."""
+    """Compare two models, or run the certificate of one file again. Raises VerificationError if they differ."""
     comparing.check_ends(html, reproduce, force)
     if second is None:
         report = certified.run_again(first, output)

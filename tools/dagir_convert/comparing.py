@@ -24,10 +24,10 @@ Load = Callable[[sources.Source, Output], sources.Loaded]
 def compare(
     first: sources.Source, second: sources.Source, load: Load, output: Output, *, seed: int = 0
 ) -> tuple[Report, dagir.Model | None]:
-    """The second against the float64 oracle of the first.
+    """Compare the second model with the float64 oracle of the first.
 
-    An .onnx file runs as it stands on onnxruntime; where it is named first, the other's oracle judges it all the same.
-    Two .onnx files have no oracle, and the report says how they are judged.
+    An .onnx file is run by onnxruntime. If it is the first, the two are swapped, so that the oracle is the other model.
+    Two .onnx files have no oracle; the report says how they are judged.
     """
     if _is_onnx(first) and _is_onnx(second):
         files = comparing(dagir.backend(ONNX), Report)
@@ -56,7 +56,7 @@ def _executable(source: sources.Source, model: dagir.Model, load: Load, output: 
 
 
 def check_ends(html: Path | None, reproduce: Path | None, force: bool) -> None:
-    """Refuse, before any work is done, to write over what is there. Raises UsageError, FileError."""
+    """Check before any work is done that no existing file would be overwritten. Raises UsageError, FileError."""
     if html is not None:
         refuse_existing(html, force)
     if reproduce is not None:
@@ -67,7 +67,7 @@ def check_ends(html: Path | None, reproduce: Path | None, force: bool) -> None:
 
 
 def show(report: Report, output: Output, as_json: bool, html: Path | None, reproduce: Path | None, force: bool) -> None:
-    """Print the report, and write what was asked for. Raises VerificationError where it is not ok."""
+    """Print the report, and write the page and the reproduction if wanted. Raises VerificationError if it is not ok."""
     if as_json:
         print(report.to_json())
     else:
@@ -79,7 +79,7 @@ def show(report: Report, output: Output, as_json: bool, html: Path | None, repro
     except DagirError as error:
         if report.ok:
             raise
-        output.note(f"not written: {error}")  # that the two differ is the answer, and the exit code says it
+        output.note(f"not written: {error}")  # the exit code must still say that the two differ
     report.require()
 
 
@@ -92,7 +92,7 @@ def _write(report: Report, output: Output, html: Path | None, reproduce: Path | 
 
 
 def check_passes(model: dagir.Model, output: Output) -> None:
-    """Validate each pass of the conversion. Raises VerificationError that names the guilty one."""
+    """Validate each pass of the conversion. Raises VerificationError, which names the passes that are wrong."""
     from dagir.equivalence.pass_validation import require, verify_each_pass
 
     with output.bar("checking each pass") as progress:

@@ -17,11 +17,11 @@ from dagir.errors import DagirError
 from dagir.support.printable import printable, printable_lines
 
 PATIENCE = 1.0
-"""A step that takes longer, in seconds, shows that it is at work."""
+"""The time in seconds after which a running step shows its progress."""
 
 
 class Output:
-    """Two consoles. quiet: errors and nothing else. A terminal gets colours, a pipe plain text."""
+    """The consoles for stdout and stderr. quiet: print only errors. A terminal gets colours, a pipe gets plain text."""
 
     def __init__(self, quiet: bool = False, plain: bool = False) -> None:
         self.quiet = quiet
@@ -30,23 +30,23 @@ class Output:
         self._animate = not quiet and not plain and self.err.is_terminal
 
     def note(self, text: str) -> None:
-        """A remark to stderr, unless quiet."""
+        """Print a remark to stderr, unless quiet."""
         if not self.quiet:
             self.err.print(printable_lines(text), style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
-        """A line of the result, unless quiet."""
+        """Print a line of the result, unless quiet."""
         if not self.quiet:
             self.out.print(printable_lines(text), markup=False, highlight=False, soft_wrap=True)
 
     def show(self, table: Table) -> None:
-        """A table, unless quiet."""
+        """Print a table, unless quiet."""
         if not self.quiet:
             self.out.print(table)
 
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Show that this goes on, once it has taken a second."""
+        """Show that a step is running, if it takes longer than a second."""
         if not self._animate:
             yield
             return
@@ -55,7 +55,7 @@ class Output:
 
     @contextlib.contextmanager
     def bar(self, what: str) -> Iterator[Callable[[str, int, int], None] | None]:
-        """A function to tell the stage, what is done and what is to be done; a bar shows it once it takes a second."""
+        """Yield a function (stage, done, total) that updates a progress bar, which is shown after a second; or None."""
         if not self._animate:
             yield None
             return
@@ -77,7 +77,7 @@ class Output:
 
 @contextlib.contextmanager
 def _after_a_while(display: Status | Progress) -> Iterator[None]:
-    """Start a display once this has taken a second; stop it at the end."""
+    """Start a display after a second, and stop it at the end of the context."""
     timer = threading.Timer(PATIENCE, display.start)
     timer.daemon = True
     timer.start()
@@ -97,17 +97,17 @@ def _console(stderr: bool) -> Console:
 
 
 def print_error(error: DagirError) -> None:
-    """The message to stderr, its first line marked."""
+    """Print the message to stderr, after "error:"."""
     Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
 
 
 def print_line(text: str) -> None:
-    """A line to stderr."""
+    """Print a line to stderr."""
     Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False)
 
 
 def counts_table(title: str, counts: Mapping[str, int]) -> Table:
-    """Names and how often they occur, most frequent first."""
+    """A table of names and how often they occur, the most frequent first."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(title)
     table.add_column("count", justify="right")
@@ -117,7 +117,7 @@ def counts_table(title: str, counts: Mapping[str, int]) -> Table:
 
 
 def entries_table(inputs: Sequence[tuple[str, str]], outputs: Sequence[tuple[str, str]]) -> Table:
-    """Inputs and outputs with their types."""
+    """A table of inputs and outputs with their types."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("", "name", "type"):
         table.add_column(title)
@@ -128,12 +128,12 @@ def entries_table(inputs: Sequence[tuple[str, str]], outputs: Sequence[tuple[str
 
 
 def _cell(text: str) -> Text:
-    """Text of a file, in which brackets are no markup and nothing commands the terminal."""
+    """A cell with text from a file: brackets are not markup, and control characters are escaped."""
     return Text(printable(text))
 
 
 def human_size(size: float) -> str:
-    """Bytes as people say them."""
+    """A number of bytes as readable text, such as "1.5 MB"."""
     for unit in ("B", "kB", "MB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""A conversion, stage by stage: read, write beside the target, verify what was written, publish, and tell."""
+"""The stages of a conversion: read, write to a folder beside the target, verify, move to the target, and report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dagir_convert.witness import NAME, confirmation, require, witness
 
 
 def load(source: sources.Source, output: Output) -> sources.Loaded:
-    """Load a source, and say so where that runs a file."""
+    """Load a source; print a note if this runs a Python file."""
     if source.runs_code:
         output.note(f"running {source.path}, which is code, for {source.name}")
     with output.step(f"reading {source}"):
@@ -36,10 +36,10 @@ def _whole(model: dagir.Model) -> dagir.Model:
 
 @dataclass(frozen=True)
 class Conversion:
-    """What is asked for; `run` does it.
+    """The options of a conversion; `run` does it.
 
-    change: what is done to the model that was read. with_keras: whether Keras runs the source too, and is compared;
-    None: where the source is a Keras model in memory. is_part: `change` takes a part of it.
+    change: applied to the model that was read. with_keras: whether Keras runs the source too, and its answers are
+    compared; None: only if the source is a Keras model in memory. is_part: whether `change` takes a part of the model.
     """
 
     source: sources.Source
@@ -55,7 +55,7 @@ class Conversion:
     as_json: bool = False
 
     def run(self) -> None:
-        """Convert. Raises VerificationError and leaves nothing where the target does not compute the same."""
+        """Convert. If the target does not compute the same, raises VerificationError, and no file is left."""
         start = time.perf_counter()
         targets.check_target(self.target, self.source, self.options, self.force)
         loaded = load(self.source, self.output)
@@ -77,7 +77,7 @@ class Conversion:
         self._tell(facts, summary, report)
 
     def _warn(self, model: dagir.Model) -> list[str]:
-        """What is odd about a model, told on stderr. Raises FileError where `strict` is asked for."""
+        """Print warnings about a model to stderr, and return them. Raises FileError instead if `strict` is set."""
         pairs = [(weight.name, not_finite(weight.array)) for weight in parameters_of(model.graph)]
         found = [f"weight {name!r} holds {problem}" for name, problem in pairs if problem]
         if found and self.strict:
@@ -93,7 +93,7 @@ class Conversion:
             targets.write(model, staged, replace(self.options, source=self.source.path.name))
 
     def _verify(self, loaded: sources.Loaded, model: dagir.Model, staged: Path, facts: dict[str, Any]) -> Report:
-        """Compare what was written, and the source in Keras, with the model. Raises VerificationError."""
+        """Compare the written file, and the source run by Keras, with the model. Raises VerificationError."""
         tested = {self.target.suffix[1:]: targets.open_file(staged, model)}
         with self.output.step(f"opening {self.source} in Keras"):
             original = witness(loaded, model, self.with_keras, self.is_part)

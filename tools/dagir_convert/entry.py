@@ -1,4 +1,4 @@
-"""Where the command begins: an interrupt while Python still imports the tool is one line too."""
+"""The entry point of the command. It prints one line for an interrupt, also while Python imports the tool."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def main() -> None:
         from dagir_convert.command_line import main as run
     except KeyboardInterrupt:
         os.write(2, b"interrupted\n")
-        os._exit(128 + signal.SIGINT)  # modules are half-made, and their own ends could fail
+        os._exit(128 + signal.SIGINT)  # modules are half imported, so their exit handlers could fail
     run()

@@ -1,4 +1,4 @@
-"""What is wrong with a command line."""
+"""Errors of the command line."""
 
 from dagir.errors import DagirError, FileError
 from dagir.support.paths import shortened
@@ -11,7 +11,7 @@ class UsageError(DagirError):
 
 
 def of_a_path(error: OSError) -> FileError:
-    """What the system says of a path, as an error of ours."""
+    """An OSError about a path, as a FileError."""
     where = " ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
     shown = shortened(where)
     said = error.strerror or str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Importing Keras without what TensorFlow says to stderr meanwhile, which no setting of its own silences."""
+"""Import Keras without the messages that TensorFlow prints to stderr; TensorFlow has no setting to turn them off."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from collections.abc import Iterator
 
 
 def import_keras() -> None:
-    """Import Keras, if it is installed and not imported yet. What it says is shown only if that fails."""
+    """Import Keras, if it is installed and not imported yet. Its messages are shown only if the import fails."""
     if "keras" not in sys.modules and importlib.util.find_spec("keras") is not None:
-        with _hushed(), contextlib.suppress(ImportError):  # whoever needs it says what is missing
+        with _hushed(), contextlib.suppress(ImportError):  # the code that needs Keras says what is missing
             importlib.import_module("keras")
 
 
 @contextlib.contextmanager
 def _hushed() -> Iterator[None]:
-    """Keep from stderr, the libraries' own included, what is written meanwhile; an error brings it back."""
+    """Capture everything that is written to stderr, also by C libraries; it is printed only if an error is raised."""
     try:
         stderr = os.dup(2)
-    except OSError:  # it is closed
+    except OSError:  # stderr is closed
         yield
         return
     with tempfile.TemporaryFile() as kept:

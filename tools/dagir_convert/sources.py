@@ -1,4 +1,4 @@
-"""Where a model comes from: file.py:name, which runs that file, or a model file, which runs nothing."""
+"""Sources of models: file.py:name, which runs that file, or a model file, which runs no code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODEL_FILES = {".dagir": "dagir", ".onnx": ONNX, ".keras": KERAS, ".h5": KERAS}
 
 @dataclass(frozen=True)
 class Source:
-    """A file, and the name within it where it is Python."""
+    """A file, and for a Python file the name of the model in it."""
 
     path: Path
     name: str | None
@@ -41,14 +41,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model, and what Keras itself can run of its source: a Keras model, or the path of a file; else None."""
+    """A model, and its source if Keras can run it: a Keras model, or the path of a file; else None."""
 
     model: dagir.Model
     original: Any = None
 
 
 def parse(text: str) -> Source:
-    """Read SOURCE. Raises UsageError for what is missing or unknown."""
+    """Parse SOURCE. Raises UsageError if the file is missing, or of an unknown format."""
     head, colon, name = text.rpartition(":")
     if colon and head.endswith(".py"):
         source = Source(Path(head), name)
@@ -68,7 +68,7 @@ def parse(text: str) -> Source:
 
 
 def load(source: Source) -> Loaded:
-    """The model. Raises UsageError, FileError, and BackendError where the format cannot be read."""
+    """Load the model. Raises UsageError, FileError, and BackendError if the format cannot be read."""
     if source.name is not None:
         return _taken(_run(source.path, source.name))
     if MODEL_FILES[source.path.suffix] == "dagir":
@@ -85,7 +85,7 @@ def _is_model(thing: object) -> bool:
 
 
 def _run(path: Path, name: str) -> object:
-    """Execute a Python file, and take the model that it calls `name`."""
+    """Execute a Python file, and return its model called `name`, or the model that its function `name` returns."""
     spec = importlib.util.spec_from_file_location(f"dagir_convert_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise FileError(f"{path} cannot be run as Python")
@@ -120,7 +120,7 @@ def _needs_arguments(function: Any) -> bool:
 
 @contextlib.contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """Let the file import its neighbours, as python would."""
+    """Let the file import modules of its folder, as if python ran it."""
     sys.path.insert(0, str(folder))
     try:
         yield
@@ -131,7 +131,7 @@ def _importable(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _failures_named(path: Path) -> Iterator[None]:
-    """Turn what the user's file raises into one message with the line in that file."""
+    """Turn an exception of the user's file into a UsageError with the line in that file."""
     try:
         yield
     except DagirError:
@@ -147,7 +147,7 @@ def _failures_named(path: Path) -> Iterator[None]:
 
 
 def _names_remedy(path: Path) -> str:
-    """What could be meant, found without running the file."""
+    """A remedy that suggests names in the file, found without running it."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError):

@@ -1,4 +1,4 @@
-"""What a model or a file holds: inputs, outputs, counts of ops and weights."""
+"""Summaries of a model or a file: inputs, outputs, counts of ops and weights."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dagir.support.backend_names import ONNX
 
 
 def summary_of_target(path: Path, model: dagir.Model) -> FileSummary:
-    """What was written: an .onnx file says itself what it holds, others hold what the model has."""
+    """The summary of a written file: read from an .onnx file itself, for other formats made from the model."""
     if path.suffix == ".onnx":
         return dagir.backend(ONNX).describe(path)
     return summarize(model)
 
 
 def summarize(model: dagir.Model) -> FileSummary:
-    """What a model of ours holds, nested models opened up."""
+    """The summary of a dagir model, including the ops of nested models."""
     counts: Counter[str] = Counter()
     parameters = parameters_of(model.graph)
     for graph in graphs_of(model.graph):

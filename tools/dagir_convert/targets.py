@@ -1,4 +1,4 @@
-"""Writing a target: into a folder beside it, verified there as a file, and only then given its name."""
+"""Write a target: first to a temporary folder beside it, where it is verified; only then it is moved to its path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMATS = {".onnx": ONNX, ".keras": KERAS, ".dagir": NUMPY}
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked of the target; an option that its format has not is refused. source: what it is made from."""
+    """Options of the target; an option that its format does not have is refused. source: what it is made from."""
 
     opset: int | None = None
     target: str | None = None
@@ -33,7 +33,7 @@ class Options:
     source: str = ""
 
     def check(self, suffix: str) -> None:
-        """Raises UsageError for an option of another format."""
+        """Raise UsageError for an option of another format."""
         given = {
             "--opset": self.opset,
             "--target": self.target,
@@ -46,7 +46,7 @@ class Options:
 
 
 def check_target(target: Path, source: Source, options: Options, force: bool) -> None:
-    """Refuse, before any work is done, what cannot or must not be written. Raises UsageError, FileError."""
+    """Check before any work is done that the target can and may be written. Raises UsageError, FileError."""
     if target.suffix not in FORMATS:
         raise UsageError(f"{target} has no suffix that dagir writes", remedy=f"use {', '.join(FORMATS)}")
     options.check(target.suffix)
@@ -64,7 +64,7 @@ def check_target(target: Path, source: Source, options: Options, force: bool) ->
 
 
 def refuse_existing(path: Path, force: bool) -> None:
-    """Raise UsageError for a file that shall stay, FileError for what is none, and is never replaced."""
+    """Raise UsageError for a file that exists, unless `force`; FileError for anything else that exists there."""
     if not force and (path.is_file() or path.is_symlink()):
         raise UsageError(f"{path} exists", remedy="use --force to replace it, or give another name")
     check_free(path, force)
@@ -76,7 +76,7 @@ def _data_of(target: Path) -> Path:
 
 @contextlib.contextmanager
 def staging(target: Path) -> Iterator[Path]:
-    """A path of the same name in a new folder beside the target; the folder is gone at the end. Raises FileError."""
+    """Yield a path of the same name in a new folder beside the target; the folder is deleted after. Raises FileError."""
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
@@ -88,7 +88,7 @@ def staging(target: Path) -> Iterator[Path]:
 
 
 def write(model: dagir.Model, path: Path, options: Options) -> None:
-    """Write the model as its suffix says; an .onnx file says what it was made from. Raises UnsupportedOp, FileError."""
+    """Write the model in the suffix's format; an .onnx file also names its source. Raises UnsupportedOp, FileError."""
     writers: dict[str, Callable[[], object]] = {
         ".onnx": lambda: dagir.to_onnx(
             model,
@@ -106,14 +106,15 @@ def write(model: dagir.Model, path: Path, options: Options) -> None:
 
 
 def open_file(path: Path, model: dagir.Model) -> dagir.Executable:
-    """Something that runs the file itself, with the interface of `model`. Raises FileError, UsageError."""
+    """An executable of the file itself, with the interface of `model`. Raises FileError, UsageError."""
     if path.suffix == ".dagir":
         return dagir.lower(serialization.load(path), NUMPY)
     return dagir.backend(FORMATS[path.suffix]).open(path, model)
 
 
 def parse_sizes(given: Sequence[str]) -> dict[str, list[int | str]]:
-    """Sizes by input: "image=1,224,224,3" fixes all, "image=batch,height,width,3" frees three. Raises UsageError."""
+    """Sizes by input: "image=1,224,224,3" fixes all, "image=batch,height,width,3" leaves three free. Raises UsageError.
+    """
     found: dict[str, list[int | str]] = {}
     for text in given:
         name, equals, sizes = text.partition("=")
@@ -127,7 +128,7 @@ def parse_sizes(given: Sequence[str]) -> dict[str, list[int | str]]:
 
 
 def publish(staged: Path, target: Path, force: bool) -> None:
-    """Move what was written to where it belongs, the data before the file that names it. Raises FileError."""
+    """Move the written files to the target, the external data before the file that refers to it. Raises FileError."""
     data = _data_of(staged)
     pairs = [(data, _data_of(target)), (staged, target)] if data.exists() else [(staged, target)]
     for _, end in pairs:

@@ -1,4 +1,4 @@
-"""The source itself, run by Keras: dagir's reading of it is then compared with what was given, not only with itself."""
+"""Run the source itself by Keras, so that dagir's reading is compared with the source, and not only with itself."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from dagir_convert.sources import Loaded
 
 @dataclass(frozen=True)
 class Witness:
-    """What Keras runs of a source, or why it does not; missing is empty where there is nothing that it could."""
+    """An executable of the source by Keras, or the reason why there is none. missing: the reason; empty if there is an
+    executable, if Keras is not wanted, or if the source is nothing that Keras can run.
+    """
 
     executable: dagir.Executable | None = None
     missing: str = ""
 
 
 def witness(loaded: Loaded, model: dagir.Model, wanted: bool | None, is_part: bool = False) -> Witness:
-    """What Keras runs of a source; `model` is what is converted of it.
+    """The witness of a source; `model` is the model to convert, read from it.
 
-    wanted: None where it costs nothing: for a model in memory, not for a file, for which Keras would be imported, and
-    never by how long something takes: the same conversion is confirmed, or not, on every machine. is_part: `model` is
-    not the whole of the source. Raises UsageError where it is wanted and cannot be, FileError, BackendError.
+    wanted: if None, only a Keras model in memory is run, not a file, since Keras would have to be imported. This never
+    depends on the time that something takes, so that every machine decides the same. is_part: whether `model` is only a
+    part of the source. Raises UsageError if it is wanted and not possible, FileError, BackendError.
     """
     original = loaded.original
     if wanted is False:
