@@ -150,7 +150,7 @@ def _truncated(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 @dataclass(frozen=True)
 class VarianceScaling(_Drawn):
-    """Variance scale / fan; fan: the number of input units (fan_in), of output units (fan_out), or their mean (fan_avg).
+    """Variance scale / fan; fan: the number of input units (fan_in), output units (fan_out), or their mean (fan_avg).
 
     distribution: "truncated_normal" (also called "normal"), "untruncated_normal" or "uniform". input_axes and
     output_axes: the axes of the weight that are input and output units; by default, the axes of a convolution kernel.

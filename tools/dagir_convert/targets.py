@@ -76,7 +76,7 @@ def _data_of(target: Path) -> Path:
 
 @contextlib.contextmanager
 def staging(target: Path) -> Iterator[Path]:
-    """Yield a path of the same name in a new folder beside the target; the folder is deleted after. Raises FileError."""
+    """Yield a path of the same name in a new folder beside the target, which is deleted after. Raises FileError."""
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
@@ -113,8 +113,7 @@ def open_file(path: Path, model: dagir.Model) -> dagir.Executable:
 
 
 def parse_sizes(given: Sequence[str]) -> dict[str, list[int | str]]:
-    """Sizes by input: "image=1,224,224,3" fixes all, "image=batch,height,width,3" leaves three free. Raises UsageError.
-    """
+    """Sizes by input: "image=1,224,224,3" fixes all, "image=batch,height,width,3" leaves three free. Raises UsageError."""
     found: dict[str, list[int | str]] = {}
     for text in given:
         name, equals, sizes = text.partition("=")
