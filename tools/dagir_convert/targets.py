@@ -113,7 +113,7 @@ def open_file(path: Path, model: dagir.Model) -> dagir.Executable:
 
 
 def parse_sizes(given: Sequence[str]) -> dict[str, list[int | str]]:
-    """Sizes by input: "image=1,224,224,3" fixes all, "image=batch,height,width,3" leaves three free. Raises UsageError."""
+    """Sizes by input. "image=1,224,224,3" fixes all; "image=batch,height,width,3" frees three. Raises UsageError."""
     found: dict[str, list[int | str]] = {}
     for text in given:
         name, equals, sizes = text.partition("=")
