@@ -79,7 +79,7 @@ def check(first, names, merges, end, seed=0, train=True):
     for each in (model, judge):
         each.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
         each.fit(array, target, batch_size=3, verbose=0)
-    np.testing.assert_allclose(dagir.lower(model)(array), np.asarray(judge(array)), rtol=2e-3, atol=2e-4)
+    np.testing.assert_allclose(dagir.lower(model)(array), np.asarray(judge(array)), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("first", ["masking", "embedding"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -146,9 +145,8 @@ def test_a_graph_of_groups_with_as_many_ways_as_there_are_stars(tmp_path):
         below = group.create_group("l")
         group["r"] = below
         group = below
-    start = time.process_time()
+    # Whoever walks all the ways meets the budget of names first, and says so in other words.
     refused(write(tmp_path / "m.keras", None, weights), UnsafeFile, "by another name; links are not followed")
-    assert time.process_time() - start < 5
 
 
 def test_a_group_in_itself(tmp_path):
