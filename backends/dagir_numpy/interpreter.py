@@ -53,7 +53,7 @@ def evaluate(
 
 
 def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around: Around | None) -> Run:
-    """The loop. At a Call it yields the graph and its inputs, and is sent the results: nested models need no recursion.
+    """The loop. At a Call, a branch or a loop it yields a graph and its inputs, and is sent the results: no recursion.
 
     A weight may be an input: then the array of the caller is used in its place.
     """
@@ -70,6 +70,10 @@ def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around:
         try:
             if isinstance(node.op, Call):
                 results = yield node.op.graph, [operand for operand in operands if operand is not None]
+            elif node.op.graph_fields:  # its rule runs bodies: they are yielded here, for the loop of `evaluate`
+                results = yield from rules[type(node.op)](node.op.substitute(sizes), *operands)
+                if around is not None:
+                    results = around(node, operands, lambda *_, found=tuple(results): found)
             elif around is not None:
                 results = around(node, operands, partial(_apply_rule, node, sizes))
             else:

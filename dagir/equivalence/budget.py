@@ -58,6 +58,8 @@ class Noise:
     def learn(self, node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
         """The float64 results without noise; records whether the node is exact, and its accumulation length."""
         results = apply(operands, DType.FLOAT64)
+        if node.op.graph_fields:  # the nodes inside have been disturbed
+            return results
         length = accumulation_length(node, operands, results)
         self._lengths[node] = max(length, self._lengths.get(node, 1.0))
         self._exact[node] = self._exact.get(node, True) and _is_exact(node, operands, apply)
@@ -65,6 +67,8 @@ class Noise:
 
     def disturb(self, node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
         """The float64 results, with noise on the operands and on the results."""
+        if node.op.graph_fields:
+            return apply(operands, DType.FLOAT64)
         if self._flush:
             pairs = zip(node.inputs, operands, strict=True)
             operands = [a if a is None or v is None else self._flushed(a, v.dtype) for v, a in pairs]

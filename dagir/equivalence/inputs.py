@@ -11,7 +11,7 @@ import numpy as np
 from dagir.ir.dims import Dim, evaluate, substitute, symbols
 from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.types import Array, DType, TensorType
-from dagir.ops import Call, Cast, Embedding, Gather, Lookup
+from dagir.ops import Call, Cast, Embedding, Gather, If, Lookup
 from dagir.ops.call import graphs_of
 from dagir.ops.partial import operand
 
@@ -308,6 +308,14 @@ def _bounds(op: object, inputs: Sequence[Value]) -> Iterator[tuple[int, Dim]]:
     elif isinstance(op, Gather):
         yield 1, inputs[0].type.shape[op.axis]
     elif isinstance(op, Call):
-        inner = index_limits(op.graph)
-        for place, value in enumerate(op.graph.inputs):
-            yield from ((place, limit) for limit in inner.get(value, []) if isinstance(limit, int))
+        yield from _bounds_inside(op.graph, 0)
+    elif isinstance(op, If):
+        yield from _bounds_inside(op.then_branch, 1)
+        yield from _bounds_inside(op.else_branch, 1)
+
+
+def _bounds_inside(graph: Graph, first: int) -> Iterator[tuple[int, Dim]]:
+    """Those of the graph inside an op, whose inputs are the operands from `first` on."""
+    inner = index_limits(graph)
+    for place, value in enumerate(graph.inputs, start=first):
+        yield from ((place, limit) for limit in inner.get(value, []) if isinstance(limit, int))

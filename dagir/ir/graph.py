@@ -42,11 +42,17 @@ __all__ = [
     "Values",
     "apply",
     "apply_node",
+    "next_serial",
     "snake_case",
 ]
 
 _serial = count()
 _set = object.__setattr__
+
+
+def next_serial() -> int:
+    """A serial number below those of all nodes that are made from now on, and above those of the nodes so far."""
+    return next(_serial)
 
 
 class Value(Immutable, Arithmetic):

@@ -72,6 +72,8 @@ class Op(Immutable, metaclass=_OpType):
 
     operands: ClassVar[tuple[str, ...]] = ("x",)
     shape_fields: ClassVar[tuple[str, ...]] = ()
+    graph_fields: ClassVar[tuple[str, ...]] = ()
+    """The fields that hold a graph: a nested model, a branch, the body of a loop."""
     op_name: ClassVar[str] = "op"
     rounding: ClassVar[Rounding] = ROUNDED
     """How its results round: see dagir.ir.rounding. Each op of dagir states it."""

@@ -34,6 +34,9 @@ def check(graph: Graph, *, unused_inputs: bool = False) -> Graph:
         _check_operands(node, available, graph)
         _check_types(node)
         available.update(node.outputs)
+        if "graph" not in node.op.graph_fields:  # a nested model was checked when it was made
+            for name in node.op.graph_fields:
+                _check_body(node, getattr(node.op, name))
     for value in graph.outputs:
         if value.node is not None and value not in available:
             facts = [("node", describe(value.node)), ("its outputs", _listed(value.node.outputs))]
@@ -41,6 +44,14 @@ def check(graph: Graph, *, unused_inputs: bool = False) -> Graph:
     if not unused_inputs:
         _check_inputs(graph)
     return graph
+
+
+def _check_body(node: Node, body: Graph) -> None:
+    """A branch or the body of a loop: it may leave inputs unread, and have names that are those of its surroundings."""
+    try:
+        check(body, unused_inputs=True)
+    except InvalidGraph as error:
+        raise error.fact("in", describe(node)) from None
 
 
 def _check_inputs(graph: Graph) -> None:

@@ -23,7 +23,7 @@ from dagir.layers.cells import forgetting, share
 from dagir.layers.conv import _BaseConv
 from dagir.layers.core import positive_int
 from dagir.layers.rnn import RNN
-from dagir.ops.scan import scan
+from dagir.ops.scanning import scan
 
 __all__ = [
     "ConvLSTM1D",

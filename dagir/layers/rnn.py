@@ -33,7 +33,7 @@ from dagir.layers.cells import (
     check_cell,
     initial_states,
 )
-from dagir.ops.scan import scan
+from dagir.ops.scanning import scan
 
 __all__ = [
     "GRU",

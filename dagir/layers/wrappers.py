@@ -16,7 +16,7 @@ from dagir.ir.operands import as_value
 from dagir.layers.argument_types import BidirectionalOptions, BuildShape, LayerOptions, Mask, State
 from dagir.layers.base import Layer
 from dagir.layers.wrapping import Wrapper
-from dagir.ops.scan import scan
+from dagir.ops.scanning import scan
 
 __all__ = [
     "Bidirectional",

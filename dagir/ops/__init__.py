@@ -32,6 +32,7 @@ import dagir.ops.bidirectional as _bidirectional
 import dagir.ops.bitwise as _bitwise
 import dagir.ops.call as _call
 import dagir.ops.composed_activation as _composed_activation
+import dagir.ops.control_flow as _control_flow
 import dagir.ops.conv as _conv
 import dagir.ops.creation as _creation
 import dagir.ops.cumulative as _cumulative
@@ -41,6 +42,7 @@ import dagir.ops.gradients as _gradients
 import dagir.ops.linear as _linear
 import dagir.ops.logic as _logic
 import dagir.ops.lookup as _lookup
+import dagir.ops.loops as _loops
 import dagir.ops.matrices as _matrices
 import dagir.ops.norm as _norm
 import dagir.ops.numerics as _numerics
@@ -50,7 +52,7 @@ import dagir.ops.random as _random
 import dagir.ops.reduce as _reduce
 import dagir.ops.resize as _resize
 import dagir.ops.rnn as _rnn
-import dagir.ops.scan as _scan
+import dagir.ops.scanning as _scanning
 import dagir.ops.scatter as _scatter
 import dagir.ops.shape as _shape
 import dagir.ops.softmax as _softmax
@@ -68,6 +70,7 @@ from dagir.ops.bidirectional import *
 from dagir.ops.bitwise import *
 from dagir.ops.call import *
 from dagir.ops.composed_activation import *
+from dagir.ops.control_flow import *
 from dagir.ops.conv import *
 from dagir.ops.creation import *
 from dagir.ops.cumulative import *
@@ -78,6 +81,7 @@ from dagir.ops.indexing import getitem as _getitem
 from dagir.ops.linear import *
 from dagir.ops.logic import *
 from dagir.ops.lookup import *
+from dagir.ops.loops import *
 from dagir.ops.matrices import *
 from dagir.ops.norm import *
 from dagir.ops.not_offered import REASONS
@@ -88,7 +92,7 @@ from dagir.ops.random import *
 from dagir.ops.reduce import *
 from dagir.ops.resize import *
 from dagir.ops.rnn import *
-from dagir.ops.scan import *
+from dagir.ops.scanning import *
 from dagir.ops.scatter import *
 from dagir.ops.shape import *
 from dagir.ops.softmax import *
@@ -108,6 +112,7 @@ __all__ += _bidirectional.__all__
 __all__ += _bitwise.__all__
 __all__ += _call.__all__
 __all__ += _composed_activation.__all__
+__all__ += _control_flow.__all__
 __all__ += _conv.__all__
 __all__ += _creation.__all__
 __all__ += _cumulative.__all__
@@ -117,6 +122,7 @@ __all__ += _gradients.__all__
 __all__ += _linear.__all__
 __all__ += _logic.__all__
 __all__ += _lookup.__all__
+__all__ += _loops.__all__
 __all__ += _matrices.__all__
 __all__ += _norm.__all__
 __all__ += _numerics.__all__
@@ -126,7 +132,7 @@ __all__ += _random.__all__
 __all__ += _reduce.__all__
 __all__ += _resize.__all__
 __all__ += _rnn.__all__
-__all__ += _scan.__all__
+__all__ += _scanning.__all__
 __all__ += _scatter.__all__
 __all__ += _shape.__all__
 __all__ += _softmax.__all__

@@ -24,6 +24,7 @@ class Call(Op):
 
     rounding = ROUNDED
     operands = ("*xs",)
+    graph_fields = ("graph",)
     graph: Graph = field(hash=True)
 
     def infer(self, *xs: TensorType) -> Inferred:
@@ -84,17 +85,22 @@ def call(graph: Graph, inputs: Sequence[Value]) -> tuple[Value, ...]:
     return apply_node(Call(graph), tuple(inputs)).outputs
 
 
+def inner_graphs(op: Op) -> list[Graph]:
+    """The graphs that an op holds: that of a nested model, its branches or its body."""
+    return [getattr(op, name) for name in op.graph_fields]
+
+
 def graphs_of(graph: Graph) -> Iterator[Graph]:
-    """The graph and all graphs that it calls, each once."""
-    return reached([graph], lambda each: [node.op.graph for node in each.nodes if isinstance(node.op, Call)])
+    """The graph and all graphs inside its ops, each once."""
+    return reached([graph], lambda each: [inner for node in each.nodes for inner in inner_graphs(node.op)])
 
 
 def parameters_of(graph: Graph) -> list[Parameter]:
-    """Every parameter of a graph and of the graphs that it calls, once."""
+    """Every parameter of a graph and of the graphs inside it, once."""
     return list(dict.fromkeys(weight for each in graphs_of(graph) for weight in each.parameters))
 
 
 def first_of(graph: Graph, kinds: tuple[type[Op], ...]) -> Node | None:
-    """The first node with one of these ops, in the graph or in a graph that it calls; None if there is none."""
+    """The first node with one of these ops, in the graph or in a graph inside it; None if there is none."""
     nodes = (node for each in graphs_of(graph) for node in each.nodes)
     return next((node for node in nodes if isinstance(node.op, kinds)), None)

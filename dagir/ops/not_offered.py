@@ -17,10 +17,8 @@ NOT_OFFERED: Mapping[str, tuple[str, ...]] = {
         *("qr", "slogdet", "solve", "solve_triangular", "svd"),
     ),
     "a result whose size depends on the data": ("bincount", "nonzero", "unique"),
-    "control flow over a Python function, while a graph is traced once; a layer that loops is an `RNN` over a cell": (
-        *("associative_scan", "cond", "custom_gradient", "fori_loop", "jvp", "map", "scan", "switch", "vectorize"),
-        *("vectorized_map", "while_loop"),
-    ),
+    "about derivatives, which a graph is given by the framework that trains it": ("custom_gradient", "jvp"),
+    "functions of one number for arrays: write it for arrays, or `vectorized_map` it": ("vectorize",),
     "losses, and what decodes or measures predictions; `compile` takes Keras's by name": (
         *("binary_crossentropy", "categorical_crossentropy", "ctc_decode", "ctc_loss", "psnr"),
         "sparse_categorical_crossentropy",

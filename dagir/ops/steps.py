@@ -12,7 +12,7 @@ from dagir.ops.creation import zeros
 from dagir.ops.indexing import getitem
 from dagir.ops.linear import matmul
 from dagir.ops.rnn import ACTIVATIONS, GRU, LSTM, SimpleRNN, _Recurrence
-from dagir.ops.scan import scan
+from dagir.ops.scanning import scan
 
 Activation: TypeAlias = Callable[[Value], Value]
 

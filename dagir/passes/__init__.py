@@ -1,6 +1,8 @@
 """Passes: graph to graph, and the pipelines that run them."""
 
+from dagir.passes.bodies import Bodies
 from dagir.passes.channels_first import ChannelsFirst
+from dagir.passes.decide_branches import DecideBranches
 from dagir.passes.derived import Derived
 from dagir.passes.drop_identities import DropIdentities
 from dagir.passes.flat_products import FlatProducts
@@ -16,19 +18,20 @@ from dagir.passes.merge_pads import MergePads
 from dagir.passes.outline import Outline
 from dagir.passes.pipeline import Pass, Pipeline, run
 from dagir.passes.recognize import Recognize
-from dagir.passes.scan_bodies import ScanBodies
 
 _BODY: Pipeline = (
     (Inline(), "ONNX has no calls"),
     (FoldConstants(), "what is computed at every step had better be constant"),
+    (DecideBranches(), "as outside"),
     (DropIdentities(), "as outside"),
     (MergeDuplicates(), "as outside"),
 )
 
 DEPLOY: Pipeline = (
     (Inline(), "one flat graph, so that the other passes see across models"),
-    (ScanBodies(_BODY), "the bodies of scans, which no other pass sees into"),
+    (Bodies(_BODY), "the bodies of branches and loops, which no other pass sees into"),
     (FoldConstants(), "weights that are only reshaped become weights, which the folds below can read"),
+    (DecideBranches(), "conditions that are constant by now"),
     (DropIdentities(), "dropout between a convolution and its normalization hides neither from the other"),
     (Recognize(), "before the folds take the formulas apart"),
     (LinearProducts(), "products with weights are linear maps, which take in the biases after them"),
@@ -52,7 +55,9 @@ TRAIN: Pipeline = ()
 __all__ = [
     "DEPLOY",
     "TRAIN",
+    "Bodies",
     "ChannelsFirst",
+    "DecideBranches",
     "Derived",
     "DropIdentities",
     "FlatProducts",
@@ -69,6 +74,5 @@ __all__ = [
     "Pass",
     "Pipeline",
     "Recognize",
-    "ScanBodies",
     "run",
 ]

@@ -32,10 +32,13 @@ class FoldConstants(Pass):
     def __call__(self, graph: Graph) -> Graph:
         """Fold in one walk: a folded result is a constant for the nodes after it."""
         uses = count_uses(graph)
+        given = set(graph.inputs)  # of a body: a weight there is what the node around it is given
 
         def fold(node: Node, operands: Operands) -> Sequence[Value] | None:
             sources = [value.source for value in operands if value is not None]
             leaves = [source for source in sources if isinstance(source, (Constant, Parameter))]
+            if not given.isdisjoint(operands):
+                return None
             if not sources or len(leaves) != len(sources) or isinstance(node.op, Call) or node.op.random:
                 return None
             weight = next((source for source in leaves if isinstance(source, Parameter)), None)

@@ -23,7 +23,7 @@ class Inline(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Rewrite in one walk that enters nested calls: each node is copied once, at any depth."""
-        return rebuild(graph, _inline)
+        return rebuild(graph, inlined)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class _Frame:
         return cls(call, iter(graph.nodes), values, sizes, scope, {})
 
 
-def _inline(node: Node, operands: Operands) -> Sequence[Value] | None:
+def inlined(node: Node, operands: Operands) -> Sequence[Value] | None:
+    """The outputs of a Call on these operands, from copies of the nodes inside; None for another node."""
     if not isinstance(node.op, Call):
         return None
     left_open = Equations()  # size equations that calls leave open: the next copied node takes them

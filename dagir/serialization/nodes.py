@@ -9,6 +9,7 @@ from dagir.errors import DagirError, InvalidGraph
 from dagir.ir.dims import MAX_TERMS, SymbolicDim, weight_of
 from dagir.ir.graph import Graph, Node, Op, Value
 from dagir.ir.types import Inferred
+from dagir.ops.call import inner_graphs
 from dagir.serialization.fields import OPS, decode, field_types
 from dagir.serialization.reading import Place, Record, expect, index, shown
 from dagir.serialization.structures import check_sizes
@@ -78,11 +79,11 @@ class Nodes:
 
     def _count(self, op: Op) -> int:
         """The number of nodes after nested calls are inlined: graphs that call graphs can double it at each level."""
-        graph = getattr(op, "graph", None)
-        if not isinstance(graph, Graph):
-            return 1
-        if graph not in self._inlined:  # the graphs that it calls were counted when its nodes were made
-            self._inlined[graph] = sum(self._count(node.op) for node in graph.nodes)
+        return sum(map(self._count_of, inner_graphs(op))) if op.graph_fields else 1
+
+    def _count_of(self, graph: Graph) -> int:
+        if graph not in self._inlined:  # the graphs inside it were counted when its nodes were made
+            self._inlined[graph] = 1 + sum(self._count(node.op) for node in graph.nodes)
         return self._inlined[graph]
 
     def _op(self, record: Record) -> Op:

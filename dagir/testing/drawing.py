@@ -33,6 +33,7 @@ class _Growth:
 
     draw: st.DrawFn
     depth: int
+    control_flow: bool = False
     pool: list[Value] = field(default_factory=list)
     shared: list[tuple[str, Layer]] = field(default_factory=list)
 
@@ -223,13 +224,33 @@ def _flatten(grow: _Growth, x: Value) -> Value:
     return layers.Flatten()(x)
 
 
+def _branch(grow: _Growth, x: Value) -> Value:
+    """A branch that the data decide: one side may yield a value of before, the other computes."""
+    partners = [value for value in grow.pool if value.type == x.type]
+    other, move = grow.pick(partners), grow.pick([_activation, _function, _scalar])
+    return K.cond(K.sum(x) > 0.1, lambda: move(grow, x), lambda: other)
+
+
+def _loop(grow: _Growth, x: Value) -> Value:
+    """A loop that counts, or that ends when its values are small."""
+    move, partner = grow.pick([_activation, _function]), grow.pick([v for v in grow.pool if v.type == x.type])
+    if grow.draw(st.booleans()):
+        return K.fori_loop(0, grow.small(1, 3), lambda i, v: move(grow, v) * 0.5 + partner, x)
+    return K.while_loop(lambda v: K.max(K.abs(v)) > 0.3, lambda v: [K.tanh(v) * 0.4], [x], maximum_iterations=4)[0]
+
+
+def _along_axis(grow: _Growth, x: Value) -> Value:
+    """A recurrence over the first axis."""
+    return K.scan(lambda carry, row: (K.tanh(carry + row), carry * 0.5 + row), x[0] * 0.0, x)[1]
+
+
 def _nested(grow: _Growth, x: Value) -> Value:
     """A model drawn for this type, called once or twice."""
     if grow.depth == 0:
         return _dense(grow, x)
     sizes = [size if isinstance(size, int) else f"size_{axis}" for axis, size in enumerate(x.type.shape)]
     source = Input(batch_shape=x.type.shape if grow.draw(st.booleans()) and _are_told(x) else sizes)
-    inner = _Growth(grow.draw, grow.depth - 1, [source])
+    inner = _Growth(grow.draw, grow.depth - 1, grow.control_flow, [source])
     model = Model(source, _grow(inner, grow.small(1, 2))[-1])
     result: Value = model(x)
     return K.concatenate([result, model(x * 0.5)], -1) if grow.draw(st.booleans()) else result
@@ -274,6 +295,7 @@ _IMAGES: list[Move] = [
     _frame,
     _group_norm,
 ]
+_CONTROL: list[Move] = [_branch, _loop, _along_axis]
 _MOVES: dict[int, list[Move]] = {
     2: [*_ANY, _repeat],
     3: [*_ANY, *_STEPS],
@@ -290,7 +312,8 @@ def _grow(grow: _Growth, steps: int) -> list[Value]:
     for _ in range(steps):
         x = grow.pick(grow.pool)
         static = all(isinstance(size, int) for size in x.type.shape[1:])
-        moves = [move for move in _MOVES[x.ndim] if move is not _flatten or static]
+        known = [*_MOVES[x.ndim], *(_CONTROL * 3 if grow.control_flow else ())]
+        moves = [move for move in known if move is not _flatten or static]
         grow.pool.append(grow.pick(moves)(grow, x))
     return grow.pool
 
@@ -312,8 +335,12 @@ def _sources(draw: st.DrawFn) -> list[Value]:
 
 
 @st.composite
-def models(draw: st.DrawFn, max_steps: int = 10, depth: int = 1, min_steps: int = 1) -> Model:
+def models(
+    draw: st.DrawFn, max_steps: int = 10, depth: int = 1, min_steps: int = 1, control_flow: bool = False
+) -> Model:
     """A valid Model of float32 layers with random weights; its named sizes are "batch" and "time".
+
+    control_flow: with branches and loops, which look at a whole batch.
 
     >>> @settings(max_examples=2)
     ... @given(dagir.testing.models(max_steps=3))
@@ -322,7 +349,7 @@ def models(draw: st.DrawFn, max_steps: int = 10, depth: int = 1, min_steps: int 
     >>> test()
     """
     sources = _sources(draw)
-    grow = _Growth(draw, depth, list(sources))
+    grow = _Growth(draw, depth, control_flow, list(sources))
     _grow(grow, draw(st.sampled_from(range(min_steps, max_steps + 1))))
     count = draw(st.sampled_from(range(1, min(3, len(grow.pool)) + 1)))
     outputs = list(dict.fromkeys([*grow.pool[-count:], grow.pool[-1]]))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dagir import ops
 from dagir.ir.graph import Graph, Value
 from dagir.ir.types import Array, TensorType, type_of
-from dagir.ops.scan import trace_step
+from dagir.ops.scanning import trace_step
 from dagir.testing.cases import OpCase, arrays, strategy_for
 
 NATIVE_ACTIVATIONS = ("tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign", "softplus", "elu", "leaky_relu")

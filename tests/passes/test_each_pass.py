@@ -94,7 +94,7 @@ def test_fuse_bidirectional_leaves_what_differs_and_what_depends():
     assert FuseBidirectional()(before) is before
 
 
-def test_scan_bodies():
+def test_bodies():
     frames, inner = dagir.Input((4, 3), name="frames"), dagir.Input((3,), name="inner")
     network = dagir.Model(inner, ops.mean(ops.relu(inner), axis=0, keepdims=True) + inner)
     before = Graph([frames], [layers.TimeDistributed(network)(frames)])

@@ -9,10 +9,8 @@ import numpy as np
 from onnx import GraphProto
 
 from dagir import ops
-from dagir.ir.graph import Graph, Value
-from dagir.ir.rewriter import copy_node, rebuild
-from dagir.ir.types import Equations, TensorType
-from dagir.ops.call import bind_sizes
+from dagir.ir.types import TensorType
+from dagir_onnx.bodies import with_types
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.half_precision import narrowed, widened
 from dagir_onnx.lowering import emit_subgraph
@@ -27,7 +25,7 @@ def scan(op: ops.Scan, emit: Emitter, *xs: Tensor) -> tuple[Tensor, ...]:
     mask = xs[inputs] if op.is_masked(len(xs)) else None
     steps = [_step(emit, x, f"step_{i}") for i, x in enumerate(sequences)]
     before = [Tensor(emit.name(f"state_{i}"), state.type) for i, state in enumerate(states)]
-    body = _with_types(op.body, [tensor.type for tensor in (*before, *steps, *rest)])
+    body = with_types(op.body, [tensor.type for tensor in (*before, *steps, *rest)])
     types = [value.type for value in body.outputs[: op.outputs]]
     repeats = mask is not None and not op.zero_output_for_mask
     zeros = [_zeros(emit, type) for type in types] if repeats else []
@@ -65,18 +63,6 @@ def _write_scan(
     )
     tensors = results if isinstance(results, tuple) else (results,)
     return (*tensors[len(states) :], *tensors[: op.states])
-
-
-def _with_types(body: Graph, types: Sequence[TensorType]) -> Graph:
-    """The body with the named sizes of the graph around it."""
-    declared = [value.type for value in body.inputs]
-    if declared == list(types):
-        return body
-    sizes = bind_sizes(Equations(), body.name, declared, types)
-    inputs = [Value(type, name=value.name) for type, value in zip(types, body.inputs, strict=True)]
-    return rebuild(
-        body, lambda node, operands: copy_node(node, operands, node.op.substitute(sizes)).outputs, inputs=inputs
-    )
 
 
 def _step(emit: Emitter, sequence: Tensor, name: str) -> Tensor:

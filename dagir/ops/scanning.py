@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any
 
 from dagir.errors import DTypeError, ShapeError
-from dagir.ir.graph import Constant, Graph, Op, Value, apply_node
+from dagir.ir.graph import Graph, Op, Value, apply_node
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import ROUNDED
-from dagir.ir.traversal import makers, reached
 from dagir.ir.types import Equations, Inferred, TensorType
+from dagir.ops.bodies import check_state, close
 from dagir.ops.call import bind_sizes, keep_equations, substitute_type
 
 __all__ = [
@@ -33,6 +32,7 @@ class Scan(Op):
 
     rounding = ROUNDED
     operands = ("*xs",)
+    graph_fields = ("body",)
     body: Graph = field(hash=True)
     states: int
     sequences: int
@@ -62,7 +62,7 @@ class Scan(Op):
         results = [substitute_type(value.type, sizes) for value in self.body.outputs]
         keep_equations(equations, self.body, sizes)
         for place, (before, after) in enumerate(zip(xs[:first], results[self.outputs :], strict=True)):
-            _check_state(equations, place, before, after)
+            check_state(equations, place, before, after)
         if len(xs) > given:
             _check_mask(equations, given, xs[given], (batch, time))
         for y in results[: self.outputs]:
@@ -82,19 +82,6 @@ class Scan(Op):
                         marks={place: [axis], self.states: [axis]},
                     )
         return sequences[0].shape[0], sequences[0].shape[1]
-
-
-def _check_state(equations: Equations, place: int, before: TensorType, after: TensorType) -> None:
-    if before.dtype is not after.dtype:
-        raise DTypeError(f"state {place} is {before.dtype}, a step makes it {after.dtype}")
-    fits = before.rank == after.rank and all(
-        equations.equate(a, b) is not None for a, b in zip(before.shape, after.shape, strict=True)
-    )
-    if not fits:
-        raise ShapeError(
-            f"state {place} has shape {list(before.shape)}, a step makes it {list(after.shape)}",
-            remedy="a step must give each state the shape that it had; check state_size, or the initial state",
-        )
 
 
 def _check_mask(equations: Equations, place: int, mask: TensorType, steps: tuple[Any, Any]) -> None:
@@ -155,21 +142,7 @@ def trace_step(step: Step, states: Sequence[TensorType], steps: Sequence[TensorT
     if len(new) != len(given):
         raise ShapeError(f"a step of {name} takes {len(given)} states and gives {len(new)}")
     inputs, outputs = [*given, *parts], [as_value(value) for value in (output, *new)]
-    return Graph([*inputs, *_captured(inputs, outputs)], outputs, name)
-
-
-def _captured(inputs: Sequence[Value], outputs: Sequence[Value]) -> list[Value]:
-    """The outer values that are outputs, or that are read by nodes which depend on the inputs."""
-    nodes = reached([value.node for value in outputs if value.node is not None], makers)
-    inside: set[Value] = set(inputs)
-    captured: dict[Value, None] = {}
-    for node in sorted(nodes, key=attrgetter("serial")):
-        read = [value for value in node.inputs if value is not None]
-        if not inside.isdisjoint(read):
-            inside.update(node.outputs)
-            captured.update(dict.fromkeys(value for value in read if value not in inside))
-    captured.update(dict.fromkeys(value for value in outputs if value not in inside))
-    return [value for value in captured if not isinstance(value.source, Constant)]
+    return close(inputs, outputs, name)
 
 
 def _step_type(sequence: TensorType) -> TensorType:

@@ -9,40 +9,22 @@ import keras
 from keras import ops as K
 
 from dagir import ops
-from dagir.ir.dim_binding import size_sources
-from dagir.ir.dims import SymbolicDim
-from dagir.ir.graph import Constant, Graph, Parameter, Value
 from dagir.passes import Inline
+from dagir_keras.bodies import apply_bodies, evaluate, sizes_of, spec
 from dagir_keras.rules import rules
-from dagir_keras.sizes import number, sizes_to_compute, with_numbers
+from dagir_keras.sizes import number
 
 
 @rules.rule(ops.Scan)
 def scan(op: ops.Scan, *xs: Any) -> Any:
-    """On KerasTensors an Operation with shapes of its own."""
-    if any(isinstance(x, keras.KerasTensor) for x in xs):
-        return tuple(_Scan(op)(*xs))
-    return _run(op, [K.convert_to_tensor(x) for x in xs])
+    return apply_bodies(op, xs, _run, _specs)
 
 
-class _Scan(keras.Operation):
-    """The scan as a step of a functional model."""
-
-    def __init__(self, op: ops.Scan) -> None:
-        super().__init__()
-        self.op = op
-
-    def call(self, *xs: Any) -> Any:
-        """The outputs of the op."""
-        return _run(self.op, [K.convert_to_tensor(x) for x in xs])
-
-    def compute_output_spec(self, *xs: Any) -> Any:
-        """ys [n, t, ...] and the states."""
-        op, (batch, steps) = self.op, xs[self.op.states].shape[:2]
-        ys = op.body.outputs[: op.outputs]
-        shapes = [(batch, steps, *(None if isinstance(d, SymbolicDim) else d for d in y.type.shape[1:])) for y in ys]
-        found = [keras.KerasTensor(shape, dtype=str(y.dtype)) for shape, y in zip(shapes, ys, strict=True)]
-        return (*found, *(keras.KerasTensor(x.shape, dtype=x.dtype) for x in xs[: op.states]))
+def _specs(op: ops.Scan, xs: Sequence[Any]) -> list[Any]:
+    """ys [n, t, ...] and the states."""
+    lead = xs[op.states].shape[:2]
+    ys = [spec((*lead, *y.type.shape[1:]), y.dtype) for y in op.body.outputs[: op.outputs]]
+    return [*ys, *(spec(x.shape, x.dtype) for x in xs[: op.states])]
 
 
 def _run(op: ops.Scan, xs: Sequence[Any]) -> tuple[Any, ...]:
@@ -112,26 +94,4 @@ def _sizes(op: ops.Scan, xs: Sequence[Any]) -> dict[str, Any]:
     shapes = [list(K.shape(x)) for _, x in zip(op.body.inputs, xs, strict=False)]
     for shape in shapes[op.states : op.states + op.sequences]:
         del shape[1]
-    sources = size_sources([value.type.shape for value in op.body.inputs[: len(shapes)]])
-    return {name: source.solve(shapes[source.place][source.axis]) for name, source in sources.items()}
-
-
-def evaluate(graph: Graph, tensors: Sequence[Any], sizes: dict[str, Any]) -> list[Any]:
-    """The outputs of a graph of ops, without layer calls, for tensors. It keeps a tensor for each value."""
-    values: dict[Value, Any] = dict(zip(graph.inputs, tensors, strict=True))
-
-    def read(value: Value) -> Any:
-        return values[value] if value in values else _leaf(value)
-
-    for node in graph.nodes:
-        operands = [None if value is None else read(value) for value in node.inputs]
-        op = with_numbers(node.op, sizes) if sizes_to_compute(node.op) else node.op
-        results = rules[type(op)](op, *operands)
-        values.update(zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True))
-    return [read(value) for value in graph.outputs]
-
-
-def _leaf(value: Value) -> Any:
-    """The tensor of a parameter or constant."""
-    assert isinstance(value.source, (Constant, Parameter))
-    return K.convert_to_tensor(value.source.array, dtype=str(value.dtype))
+    return sizes_of(op.body, shapes)

@@ -1,0 +1,38 @@
+"""If and Loop: the graphs of their branches and bodies, run by the loop of the interpreter."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dagir import ops
+from dagir.ir.types import Array
+from dagir_numpy.rules import Bodies, rules
+
+
+@rules.rule(ops.If)
+def if_(op: ops.If, condition: Array, *xs: Array) -> Bodies:
+    return (yield (op.then_branch if condition else op.else_branch), xs)
+
+
+@rules.rule(ops.Loop)
+def loop(op: ops.Loop, count: Array | None = None, condition: Array | None = None, *xs: Array) -> Bodies:
+    state, rest = xs[: op.carried], xs[op.carried :]
+    ys: list[tuple[Array, ...]] = []
+    goes_on, end, place = condition is None or bool(condition), _end(op, count), 0
+    while goes_on and (end is None or place < end):
+        results = yield op.body, [np.asarray(place, np.int64), *state, *rest]
+        if op.tested:
+            goes_on, results = bool(results[0]), results[1:]
+        state = tuple(results[: op.carried])
+        ys.append(tuple(results[op.carried :]))
+        place += 1
+    if not ys and op.outputs:  # no iteration: one shows the sizes of ys
+        blank = yield op.body, [np.asarray(0, np.int64), *state, *rest]
+        return [*state, *(np.zeros((0, *y.shape), y.dtype) for y in blank[op.carried :])]
+    return [*state, *(np.stack(y) for y in zip(*ys, strict=True))]
+
+
+def _end(op: ops.Loop, count: Array | None) -> int | None:
+    if op.steps:
+        return int(op.steps[0])  # type: ignore[arg-type]  # the interpreter puts the number here
+    return None if count is None else int(count)

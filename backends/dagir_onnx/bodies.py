@@ -1,0 +1,29 @@
+"""The graphs inside ops as subgraphs of ONNX: with the named sizes and the tensors of the graph around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dagir.ir.graph import Graph, Value
+from dagir.ir.rewriter import copy_node, rebuild
+from dagir.ir.types import Equations, TensorType
+from dagir.ops.call import bind_sizes
+from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.lowering import emit_subgraph
+
+
+def emit_body(emit: Emitter, body: Graph, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Write the nodes of a body for these inputs, within `Emitter.subgraph`; returns its outputs."""
+    return emit_subgraph(emit, with_types(body, [tensor.type for tensor in tensors]), tensors)
+
+
+def with_types(body: Graph, types: Sequence[TensorType]) -> Graph:
+    """The body with the named sizes of the graph around it."""
+    declared = [value.type for value in body.inputs]
+    if declared == list(types):
+        return body
+    sizes = bind_sizes(Equations(), body.name, declared, types)
+    inputs = [Value(type, name=value.name) for type, value in zip(types, body.inputs, strict=True)]
+    return rebuild(
+        body, lambda node, operands: copy_node(node, operands, node.op.substitute(sizes)).outputs, inputs=inputs
+    )

@@ -1,0 +1,47 @@
+"""If and Loop as those of ONNX, with their bodies as subgraphs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dagir import ops
+from dagir.ir.types import DType, TensorType
+from dagir_onnx.bodies import emit_body
+from dagir_onnx.emitter import Emitter, Tensor
+from dagir_onnx.rules import rules
+
+
+@rules.rule(ops.If)
+def if_(op: ops.If, emit: Emitter, condition: Tensor, *xs: Tensor) -> tuple[Tensor, ...]:
+    branches = [
+        emit.subgraph(branch.name, [], lambda branch=branch: emit_body(emit, branch, xs))
+        for branch in (op.then_branch, op.else_branch)
+    ]
+    count = len(op.then_branch.outputs)
+    return _typed(emit, emit("If", condition, outputs=count, then_branch=branches[0], else_branch=branches[1]))
+
+
+@rules.rule(ops.Loop)
+def loop(
+    op: ops.Loop, emit: Emitter, count: Tensor | None = None, condition: Tensor | None = None, *xs: Tensor
+) -> tuple[Tensor, ...]:
+    """ONNX carries the condition from iteration to iteration, also where the loop only counts."""
+    state, rest = xs[: op.carried], xs[op.carried :]
+    place = Tensor(emit.name("iteration"), TensorType(DType.INT64, ()))
+    before = [Tensor(emit.name(f"state_{i}"), x.type) for i, x in enumerate(state)]
+    goes_on = Tensor(emit.name("goes_on"), TensorType(DType.BOOL, ()))
+
+    def write() -> Sequence[Tensor]:
+        results = emit_body(emit, op.body, [place, *before, *rest])
+        return results if op.tested else [goes_on, *results]
+
+    body = emit.subgraph(op.body.name, [place, goes_on, *before], write)
+    if op.steps:
+        count = emit("Squeeze", emit.size(op.steps[0]), emit.ints(0), type=place.type)
+    return _typed(emit, emit("Loop", count, condition, *state, outputs=op.carried + op.outputs, body=body))
+
+
+def _typed(emit: Emitter, results: Any) -> tuple[Tensor, ...]:
+    tensors = results if isinstance(results, tuple) else (results,)
+    return tuple(Tensor(tensor.name, value.type) for tensor, value in zip(tensors, emit.outputs, strict=True))
