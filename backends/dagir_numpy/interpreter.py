@@ -18,9 +18,9 @@ from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.types import Array, DType
 from dagir.ops import Call
 from dagir.runtime.backend import Around, at_node
-from dagir_numpy.rules import rules
+from dagir_numpy.rules import Bodies, rules
 
-Run: TypeAlias = Generator[tuple[Graph, list[Array]], Sequence[Array], list[Array]]
+Run: TypeAlias = Generator[tuple[Graph, Sequence[Array]], Sequence[Array], list[Array]]
 
 
 def evaluate(
@@ -32,7 +32,7 @@ def evaluate(
     node in place of its rule, with the rule as an argument. Raises what a rule raises, with the node named.
     """
     runs = [_run(graph, arrays, precision, around)]  # the innermost Call last
-    resume: Callable[[], tuple[Graph, list[Array]]] = runs[-1].__next__
+    resume: Callable[[], tuple[Graph, Sequence[Array]]] = runs[-1].__next__
     while True:
         try:
             inner, operands = resume()
@@ -70,10 +70,8 @@ def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around:
         try:
             if isinstance(node.op, Call):
                 results = yield node.op.graph, [operand for operand in operands if operand is not None]
-            elif node.op.graph_fields:  # its rule runs bodies: they are yielded here, for the loop of `evaluate`
-                results = yield from rules[type(node.op)](node.op.substitute(sizes), *operands)
-                if around is not None:
-                    results = around(node, operands, lambda *_, found=tuple(results): found)
+            elif node.op.graph_fields:
+                results = yield from _run_bodies(node, operands, sizes, around)
             elif around is not None:
                 results = around(node, operands, partial(_apply_rule, node, sizes))
             else:
@@ -88,6 +86,12 @@ def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around:
         for value in last_read.get(node, ()):
             values.pop(value, None)
     return [read(value) for value in graph.outputs]
+
+
+def _run_bodies(node: Node, operands: Sequence[Array | None], sizes: dict[str, Dim], around: Around | None) -> Bodies:
+    """The results of a node by its rule, which runs bodies. `around` sees the nodes inside, and then the results."""
+    results = tuple((yield from rules[type(node.op)](node.op.substitute(sizes), *operands)))
+    return results if around is None else around(node, operands, lambda *_: results)
 
 
 def _leaf(value: Value) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from dagir import ops
@@ -15,7 +16,7 @@ from dagir_onnx.rules import rules
 @rules.rule(ops.If)
 def if_(op: ops.If, emit: Emitter, condition: Tensor, *xs: Tensor) -> tuple[Tensor, ...]:
     branches = [
-        emit.subgraph(branch.name, [], lambda branch=branch: emit_body(emit, branch, xs))
+        emit.subgraph(branch.name, [], partial(emit_body, emit, branch, xs))
         for branch in (op.then_branch, op.else_branch)
     ]
     count = len(op.then_branch.outputs)

@@ -25,8 +25,8 @@ def close(
     """The graph from `inputs` to `outputs`. Its further inputs are the outer values that it reads.
 
     A size that it computes with, and that these do not have, comes from a value behind them or `near`, which becomes
-    an input too. since: nodes made from this serial number on are inside, even if they depend on no input. Without it they stay
-    outside, so that a loop does not compute them at each step. Raises ShapeError.
+    an input too. since: nodes made from this serial number on are inside, even if they depend on no input. Without it
+    they stay outside, so that a loop does not compute them at each step. Raises ShapeError.
     """
     outer = captured(inputs, outputs, since)
     graph = Graph([*inputs, *outer], outputs, name)
@@ -70,7 +70,7 @@ def _sizes_of(node: Node) -> set[str]:
 
 def check_scalar(what: str, found: TensorType, dtype: DType, remedy: str, place: int | None = None) -> None:
     """Raise DTypeError or ShapeError unless this is a scalar of the dtype."""
-    marks = None if place is None else {place: []}
+    marks: dict[int, list[int]] = {} if place is None else {place: []}
     if found.dtype is not dtype:
         raise DTypeError(f"{what} is {dtype}, got {found.dtype}", remedy=remedy)
     if found.rank:

@@ -81,8 +81,8 @@ def fori_loop(
         return _same_structure("body_fun", state, flatten(body_fun(place, pack(init_val, state)))), None
 
     state = [_value(leaf) for leaf in flatten(init_val)]
-    if _is_size(lower) and _is_size(upper):
-        return pack(init_val, _loop(step, state, max_dim(upper - lower, 0), None, "for"))  # type: ignore[operator]
+    if isinstance(lower, int | SymbolicDim) and isinstance(upper, int | SymbolicDim):
+        return pack(init_val, _loop(step, state, max_dim(upper - lower, 0), None, "for"))
     return pack(init_val, _loop(step, state, _number(upper) - start, None, "for"))
 
 
@@ -127,7 +127,7 @@ def scan(
         raise ArgumentError("scan needs xs, or a length", remedy="give length=, the number of steps")
     if any(not x.ndim for x in sequences):
         raise ShapeError("scan goes along axis 0 of xs, and one of them is a scalar", remedy="give it an axis")
-    steps = sequences or [counted(length)]  # type: ignore[list-item, arg-type]  # steps that nobody reads
+    steps = sequences or [counted(length)]  # type: ignore[arg-type]  # steps that nobody reads
 
     def step(state: list[Value], parts: list[Value]) -> tuple[list[Value], Any]:
         given = pack(xs, parts) if sequences else None
@@ -186,6 +186,7 @@ def associative_scan(f: Callable[..., Structure], elems: Structure, reverse: boo
     """The running results of f(a, b) along an axis, as cumsum for addition.  keras.ops.associative_scan.
 
     f: associative; from two slices, in which the axis has size 1, to one. elems: arrays of one size on that axis.
+    reverse: from the last slice to the first.
 
     >>> show(ops.associative_scan(lambda a, b: a + b, ops.array([1.0, 2.0, 3.0])))
     [1.0, 3.0, 6.0]
@@ -212,10 +213,6 @@ def _same_structure(what: str, state: Sequence[Value], leaves: Sequence[Any]) ->
             f"{what} takes {len(state)} values and gives {len(leaves)}", remedy="return the structure that came in"
         )
     return [_value(leaf, like) for leaf, like in zip(leaves, state, strict=True)]
-
-
-def _is_size(number: object) -> bool:
-    return isinstance(number, (int, SymbolicDim)) and not isinstance(number, bool)
 
 
 def _value(leaf: Any, like: Value | None = None) -> Value:

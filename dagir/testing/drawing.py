@@ -23,6 +23,7 @@ from dagir.ir.types import Array
 from dagir.layers import Input, Layer
 from dagir.modeling.model import Model
 from dagir.testing.cases import OpCase, cases, covered
+from dagir.testing.control_moves import CONTROL_MOVES
 
 _ROWS = 11  # rows of every embedding table
 
@@ -224,26 +225,6 @@ def _flatten(grow: _Growth, x: Value) -> Value:
     return layers.Flatten()(x)
 
 
-def _branch(grow: _Growth, x: Value) -> Value:
-    """A branch that the data decide: one side may yield a value of before, the other computes."""
-    partners = [value for value in grow.pool if value.type == x.type]
-    other, move = grow.pick(partners), grow.pick([_activation, _function, _scalar])
-    return K.cond(K.sum(x) > 0.1, lambda: move(grow, x), lambda: other)
-
-
-def _loop(grow: _Growth, x: Value) -> Value:
-    """A loop that counts, or that ends when its values are small."""
-    move, partner = grow.pick([_activation, _function]), grow.pick([v for v in grow.pool if v.type == x.type])
-    if grow.draw(st.booleans()):
-        return K.fori_loop(0, grow.small(1, 3), lambda i, v: move(grow, v) * 0.5 + partner, x)
-    return K.while_loop(lambda v: K.max(K.abs(v)) > 0.3, lambda v: [K.tanh(v) * 0.4], [x], maximum_iterations=4)[0]
-
-
-def _along_axis(grow: _Growth, x: Value) -> Value:
-    """A recurrence over the first axis."""
-    return K.scan(lambda carry, row: (K.tanh(carry + row), carry * 0.5 + row), x[0] * 0.0, x)[1]
-
-
 def _nested(grow: _Growth, x: Value) -> Value:
     """A model drawn for this type, called once or twice."""
     if grow.depth == 0:
@@ -295,7 +276,6 @@ _IMAGES: list[Move] = [
     _frame,
     _group_norm,
 ]
-_CONTROL: list[Move] = [_branch, _loop, _along_axis]
 _MOVES: dict[int, list[Move]] = {
     2: [*_ANY, _repeat],
     3: [*_ANY, *_STEPS],
@@ -312,7 +292,7 @@ def _grow(grow: _Growth, steps: int) -> list[Value]:
     for _ in range(steps):
         x = grow.pick(grow.pool)
         static = all(isinstance(size, int) for size in x.type.shape[1:])
-        known = [*_MOVES[x.ndim], *(_CONTROL * 3 if grow.control_flow else ())]
+        known = [*_MOVES[x.ndim], *(CONTROL_MOVES * 3 if grow.control_flow else ())]
         moves = [move for move in known if move is not _flatten or static]
         grow.pool.append(grow.pick(moves)(grow, x))
     return grow.pool

@@ -90,7 +90,7 @@ def test_what_a_branch_must_not():
         ops.cond(x > 0, lambda: x, lambda: x)
     with pytest.raises(ShapeError, match="one branch gives 1 values, the other 2"):
         ops.cond(flag, lambda: x, lambda: (x, x))
-    with pytest.raises(ShapeError, match="output 0 is float32.* in one branch and int32.* in the other"):
+    with pytest.raises(ShapeError, match=r"output 0 is float32.* in one branch and int32.* in the other"):
         ops.cond(flag, lambda: x, lambda: ops.cast(x, "int32"))
     with pytest.raises(ShapeError, match="output 0 is"):
         ops.cond(flag, lambda: x, lambda: ops.sum(x, -1))
@@ -125,8 +125,8 @@ def test_what_a_loop_must_not(x):
         ops.fori_loop(0, 3, lambda i, v: ops.cast(v, "int32"), x)
     with pytest.raises(ShapeError, match="takes 1 values and gives 2"):
         ops.fori_loop(0, 3, lambda i, v: (v, v), x)
-    with pytest.raises(DTypeError, match="the condition of the next iteration is bool|the condition is bool"):
-        ops.while_loop(lambda v: ops.sum(v), lambda v: [v], [x])
+    with pytest.raises(DTypeError, match="the condition is bool"):
+        ops.while_loop(ops.sum, lambda v: [v], [x])
     iteration = Value(TensorType(DType.INT64, ()), name="iteration")
     body = Graph([iteration, x], [x], "body")
     with pytest.raises(ArgumentError, match="never ends"):
