@@ -90,22 +90,32 @@ def is_float(array):
 
 
 def in_dtype(case, dtype):
-    """The case with its floats rounded to a dtype; so are those within the body of a Scan."""
+    """The case with its floats rounded to a dtype; so are those within the graphs that its op holds."""
     arrays = tuple(array.astype(dtype.numpy) if is_float(array) else array for array in case.arrays)
-    op = case.op
-    if isinstance(op, ops.Scan):
-        inputs = [Value(v.type.with_dtype(dtype) if v.dtype.is_float else v.type, name=v.name) for v in op.body.inputs]
-        body = rebuild(op.body, lambda node, operands: retyped(node, operands, dtype).outputs, inputs=inputs)
-        op = replace(op, body=body)
-    return replace(case, op=op, arrays=arrays)
+    return replace(case, op=op_in_dtype(case.op, dtype), arrays=arrays)
+
+
+def op_in_dtype(op, dtype):
+    """The op with the graphs that it holds, and what it casts to, in another dtype."""
+    if isinstance(op, ops.Cast) and op.dtype.is_float:
+        return replace(op, dtype=dtype)
+    return replace(op, **{name: graph_in_dtype(getattr(op, name), dtype) for name in op.graph_fields})
+
+
+def graph_in_dtype(graph, dtype):
+    inputs = [Value(v.type.with_dtype(dtype) if v.dtype.is_float else v.type, name=v.name) for v in graph.inputs]
+    return rebuild(graph, lambda node, operands: retyped(node, operands, dtype).outputs, inputs=inputs)
 
 
 def retyped(node, operands, dtype):
-    """The node over these operands, the constants among them in another dtype."""
+    """The node over these operands, the floats among its constants in another dtype."""
     constants = [
-        Constant(v.source.array.astype(dtype.numpy)).value if isinstance(v.source, Constant) else v for v in operands
+        Constant(v.source.array.astype(dtype.numpy)).value
+        if v is not None and isinstance(v.source, Constant) and is_float(v.source.array)
+        else v
+        for v in operands
     ]
-    return copy_node(node, constants)
+    return copy_node(node, constants, op_in_dtype(node.op, dtype))
 
 
 def in_range(wanted, dtype):

@@ -20,7 +20,12 @@ OPS = sorted(
     (cls for cls in vars(ops).values() if isinstance(cls, type) and issubclass(cls, Op) and cls is not ops.Call),
     key=lambda cls: cls.__name__,
 )
-OF_ANY_INPUT = {ops.Scan: "its body decides", ops.Lookup: "its tables are of ints and strings"}
+OF_ANY_INPUT = {
+    ops.If: "its branches decide",
+    ops.Loop: "its body decides",
+    ops.Scan: "its body decides",
+    ops.Lookup: "its tables are of ints and strings",
+}
 EVERY_OP = pytest.mark.parametrize("op", OPS, ids=lambda op: op.__name__)
 
 

@@ -17,6 +17,7 @@ from keras.src.layers import layer as keras_layer
 from keras.src.ops.operation import Operation
 
 from dagir.ir.nest import flatten
+from dagir_keras.reading.live import control_flow
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
 from dagir_keras.reading.live.traced_tensors import Traced
 from dagir_keras.reading.problems import Refused
@@ -87,6 +88,8 @@ def _install() -> None:
     _replace(backend.core, "slice", _with_sizes("slice"))
     for name in _WITHOUT_TENSORS:
         _replace(backend.numpy, name, _with_sizes(name))
+    for name in control_flow.FUNCTIONS:
+        _replace(backend.core, name, _with_functions(name))
 
 
 def _tensor_class() -> type:
@@ -171,6 +174,20 @@ def _given_sizes(name: str, old: Callable[..., Any]) -> Callable[..., Any]:
         return tracer.function(name, old, args, kwargs)
 
     return function
+
+
+def _with_functions(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A function that runs functions: these may compute with traced tensors, whatever the arguments are."""
+
+    def around(old: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(old)
+        def function(*args: Any, **kwargs: Any) -> Any:
+            tracer = _tracer.get()
+            return old(*args, **kwargs) if tracer is None else tracer.function(name, old, args, kwargs)
+
+        return function
+
+    return around
 
 
 def _with_traced(function: Callable[..., Any]) -> Callable[[Any], Any]:

@@ -11,14 +11,14 @@ from typing import Any
 import keras
 
 from dagir import ops
-from dagir.ir.dims import max_dim, min_dim, provably_equal
+from dagir.ir.dims import max_dim, min_dim
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, map_structure
 from dagir.ir.operands import as_value
 from dagir.ir.traversal import values_behind
-from dagir.ir.types import TensorType
 from dagir.support.location import Location
 from dagir_keras.reading.layer_calls import call_layer
+from dagir_keras.reading.live.control_flow import FUNCTIONS, is_control, run_function, run_operation
 from dagir_keras.reading.live.introspection import array_of_tensor, is_keras_operation, placeholder_of, record_of
 from dagir_keras.reading.live.keras_internals import forget_mask
 from dagir_keras.reading.live.reader import Reader
@@ -65,6 +65,8 @@ class CallTracer:
 
     def function(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The output of a function of Keras on sizes, weights and tensors with numbers."""
+        if name in FUNCTIONS:
+            return map_structure(traced, run_function(name, args, kwargs, self._with_dims, traced))
         if name == "__getitem__":
             subject, key = (map_structure(self._with_dims, part) for part in args)
             return traced(as_value(subject)[key])
@@ -98,8 +100,8 @@ class CallTracer:
         of_sizes = _of_sizes(kind, operation, args, kwargs)
         if of_sizes is not None:
             return of_sizes
-        if kind == "Cond":
-            return self._both_branches(*args, **kwargs)
+        if is_control(kind):
+            return run_operation(kind, _fields(operation), args, kwargs, self._with_dims, traced)
         read = self._with_dims if kind in _SIZES_STAY else self._value
         given, options = (map_structure(read, part) for part in (list(args), dict(kwargs)))
         try:
@@ -112,18 +114,6 @@ class CallTracer:
                 f"the {kind} in its call takes a number, and got the size {sizes[0].dim}, known at run time only",
                 "give the input a fixed size there, or compute it with other operations",
             ) from None
-
-    def _both_branches(self, pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
-        """The result of cond: both branches are computed, and the predicate selects."""
-        chosen = ops.cast(as_value(self._value(pred)), "bool")
-        if chosen.ndim:
-            raise Refused(f"the predicate of its cond is no scalar: {chosen.type}")
-        held, otherwise = (map_structure(self._value, branch()) for branch in (true_fn, false_fn))
-        pairs = list(zip(map(as_value, flatten(held)), map(as_value, flatten(otherwise)), strict=True))
-        if any(not _may_be_equal(one.type, other.type) for one, other in pairs):
-            raise Refused("the branches of its cond give tensors of different shapes or dtypes")
-        found = iter([ops.where(chosen, one, other) for one, other in pairs])
-        return map_structure(lambda _: next(found), held)
 
     def _placeholders(self, operation: Any, spec: Callable[..., Any], args: Any, kwargs: Any, noted: Problems) -> Any:
         """Values in place of refused ones, so that operations on them are read too."""
@@ -178,12 +168,6 @@ def _of_sizes(kind: str, operation: Any, args: Any, kwargs: Any) -> Any:
         return _OF_SIZES[kind](*map(dim_of, args))
     keeps = kind in ("Cast", "ConvertToTensor") and operation.dtype in (None, "int32", "int64")
     return dim_of(args[0]) if keeps else None
-
-
-def _may_be_equal(left: TensorType, right: TensorType) -> bool:
-    if left.dtype is not right.dtype or left.rank != right.rank:
-        return False
-    return all(provably_equal(*sizes) is not False for sizes in zip(left.shape, right.shape, strict=True))
 
 
 def _function_of(source: Any, kind: str) -> Callable[..., Any]:

@@ -1,0 +1,69 @@
+"""The control flow of keras.ops in a traced call: its functions run once on traced tensors, and become bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dagir import ops
+from dagir.ir.nest import map_structure
+from dagir.ir.operands import as_value
+
+_NAMES = {
+    "Cond": "cond",
+    "Switch": "switch",
+    "WhileLoop": "while_loop",
+    "ForiLoop": "fori_loop",
+    "Scan": "scan",
+    "Map": "map",
+    "VectorizedMap": "vectorized_map",
+    "AssociativeScan": "associative_scan",
+}
+"""The operations of Keras, by class; their functions have these names in keras.ops and in dagir.ops."""
+
+FUNCTIONS = tuple(_NAMES.values())
+
+Convert = Callable[[Any], Any]
+
+
+def is_control(kind: str) -> bool:
+    """Whether an operation of Keras, by the name of its class, runs functions of the user's."""
+    return kind in _NAMES
+
+
+def run_operation(kind: str, fields: Mapping[str, Any], args: Any, kwargs: Any, value: Convert, traced: Convert) -> Any:
+    """The outputs of an operation. fields: the arguments of its constructor; value, traced: see `run_function`."""
+    name = _NAMES[kind]
+    leading = [fields[key] for key in _LEADING.get(name, ()) if key in fields]
+    rest = {key: part for key, part in fields.items() if key not in _LEADING.get(name, ())}
+    return run_function(name, [*leading, *args], {**rest, **kwargs}, value, traced)
+
+
+_LEADING = {
+    "while_loop": ("cond", "body"),
+    "fori_loop": ("lower", "upper", "body_fun"),
+    "vectorized_map": ("function",),
+}
+"""Arguments that Keras's operation has as fields, and its function before the others."""
+
+
+def run_function(name: str, args: Any, kwargs: Any, value: Convert, traced: Convert) -> Any:
+    """The outputs of a function of keras.ops, as values.
+
+    value: from what a traced call handles to a value, or a size; traced: the way back.
+    """
+
+    def convert(part: Any) -> Any:
+        return _on_values(part, value, traced) if callable(part) and not isinstance(part, type) else value(part)
+
+    given = [map_structure(convert, part) for part in args]
+    options = {key: map_structure(convert, part) for key, part in kwargs.items() if part is not None}
+    if name == "cond":
+        given = [ops.cast(as_value(given[0]), "bool"), *given[1:]]
+    made: Callable[..., Any] = getattr(ops, name)
+    return made(*given, **options)
+
+
+def _on_values(function: Callable[..., Any], value: Convert, traced: Convert) -> Callable[..., Any]:
+    """A function on tensors of Keras as one on values."""
+    return lambda *values: map_structure(value, function(*map_structure(traced, list(values))))
