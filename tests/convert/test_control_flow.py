@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
-
-import dagir
-
-keras = pytest.importorskip("keras")
 from keras import layers as L
 from keras import ops as K
+
+import dagir
 
 
 class Flow(L.Layer):
@@ -39,7 +38,7 @@ class Flow(L.Layer):
             "halved": halved,
             "carry": carry,
             "steps": steps,
-            "map": K.map(lambda row: K.sum(row), halved),
+            "map": K.map(K.sum, halved),
             "vectorized": K.vectorized_map(lambda v: v * 2.0, halved),
             "switch": K.switch(count - 2, [lambda v: v, lambda v: v * 2.0, lambda v: -v], halved),
             "running": K.associative_scan(lambda a, b: a * b, x, axis=1),

@@ -33,6 +33,8 @@ OTHERWISE = {  # what Keras's operation holds or takes that the function has in 
 def test_fields_and_arguments_are_those_of_the_function(name):
     if name in OTHERWISE:
         pytest.skip(OTHERWISE[name])
+    if name in operations.RUNS_FUNCTIONS:
+        pytest.skip("runs functions: live/control_flow.py")
     cls, function = CLASSES[name], operations._function(name)
     mine = list(inspect.signature(function).parameters)
     fields = [each for each in inspect.signature(cls.__init__).parameters if each not in ("self", "name")]
@@ -60,7 +62,7 @@ def test_every_class_of_a_function_that_dagir_has_is_found():
     [
         ("RGBToHSV", r"dagir has no keras\.ops\.image\.rgb_to_hsv"),
         ("RFFT", r"dagir has no keras\.ops\.rfft: Fourier transforms, not written yet"),
-        ("Cond", r"dagir has no keras\.ops\.cond: control flow over a Python function"),
+        ("Cond", r"keras\.ops\.cond runs functions of Python, which a file does not hold"),
         ("CTCLoss", r"dagir has no keras\.ops\.ctc_loss: losses"),
     ],
 )

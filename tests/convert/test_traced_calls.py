@@ -68,11 +68,19 @@ def test_layers_in_branches_keep_their_weights():
     assert len(agrees(made, POSITIVE, NEGATIVE).weights) == 4
 
 
-def test_a_cond_outside_of_layers_is_refused():
+def test_a_cond_outside_of_layers_reads_tensors_that_keras_itself_cannot_feed():
     x = keras.Input((4,), name="x")
     made = keras.Model(x, K.cond(K.mean(x) > 0, lambda: x + 1, lambda: x * 3))
-    with pytest.raises(UnsupportedLayer, match=r"dagir has no keras\.ops\.cond"):
+    with pytest.raises(UnsupportedLayer, match="it uses a tensor that belongs to another graph"):
         dagir.from_keras(made)
+
+
+def test_a_scan_outside_of_layers_is_taken():
+    x = keras.Input(batch_shape=(5, 4), name="x")
+    _, ys = K.scan(lambda carry, row: (carry + row, carry * row), K.zeros((4,)), x)
+    made = keras.Model(x, ys)
+    given = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    np.testing.assert_allclose(dagir.lower(dagir.from_keras(made), "onnx")(given), made(given), 1e-5, 1e-5)
 
 
 def count(self, x):

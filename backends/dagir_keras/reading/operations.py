@@ -50,6 +50,17 @@ _IGNORED = {  # fields that the function does not have: with Keras's default the
     "multi_hot": {"sparse", "kwargs"},
     "layer_normalization": {"rms_scaling"},
 }
+RUNS_FUNCTIONS = {
+    "Cond": "cond",
+    "Switch": "switch",
+    "WhileLoop": "while_loop",
+    "ForiLoop": "fori_loop",
+    "Scan": "scan",
+    "Map": "map",
+    "VectorizedMap": "vectorized_map",
+    "AssociativeScan": "associative_scan",
+}
+"""Operations that run functions of Python, and Keras's and dagir's functions of the same meaning."""
 _EPSILON = 1e-7  # keras.config.epsilon(), the meaning of None
 _PROMOTING = {
     *("add", "subtract", "multiply", "divide", "floor_divide", "mod", "power", "maximum", "minimum", "matmul"),
@@ -126,6 +137,11 @@ def operation(class_name: str, options: Mapping[str, Any], name: str) -> Callabl
     """The same, with the fields of the operation as they are. Raises Refused for one that dagir does not have."""
     if class_name == "GetItem":
         return lambda x, key: _named(as_value(x)[_index(key)], name)
+    if class_name in RUNS_FUNCTIONS:
+        raise Refused(
+            f"keras.ops.{RUNS_FUNCTIONS[class_name]} runs functions of Python, which a file does not hold",
+            "call it in a layer of your own, and read the model from memory",
+        )
     function = _function(class_name)
     if function is None:
         raise _not_offered(class_name)

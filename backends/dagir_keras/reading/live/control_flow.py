@@ -8,32 +8,21 @@ from typing import Any
 from dagir import ops
 from dagir.ir.nest import map_structure
 from dagir.ir.operands import as_value
+from dagir_keras.reading.operations import RUNS_FUNCTIONS
 
-_NAMES = {
-    "Cond": "cond",
-    "Switch": "switch",
-    "WhileLoop": "while_loop",
-    "ForiLoop": "fori_loop",
-    "Scan": "scan",
-    "Map": "map",
-    "VectorizedMap": "vectorized_map",
-    "AssociativeScan": "associative_scan",
-}
-"""The operations of Keras, by class; their functions have these names in keras.ops and in dagir.ops."""
-
-FUNCTIONS = tuple(_NAMES.values())
+FUNCTIONS = tuple(RUNS_FUNCTIONS.values())
 
 Convert = Callable[[Any], Any]
 
 
 def is_control(kind: str) -> bool:
     """Whether an operation of Keras, by the name of its class, runs functions of the user's."""
-    return kind in _NAMES
+    return kind in RUNS_FUNCTIONS
 
 
 def run_operation(kind: str, fields: Mapping[str, Any], args: Any, kwargs: Any, value: Convert, traced: Convert) -> Any:
     """The outputs of an operation. fields: the arguments of its constructor; value, traced: see `run_function`."""
-    name = _NAMES[kind]
+    name = RUNS_FUNCTIONS[kind]
     leading = [fields[key] for key in _LEADING.get(name, ()) if key in fields]
     rest = {key: part for key, part in fields.items() if key not in _LEADING.get(name, ())}
     return run_function(name, [*leading, *args], {**rest, **kwargs}, value, traced)

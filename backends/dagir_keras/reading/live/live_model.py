@@ -58,7 +58,7 @@ from dagir_keras.reading.live.keras_internals import (
 from dagir_keras.reading.live.keras_patches import tracing
 from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer
 from dagir_keras.reading.live.tracing import CallTracer, traced, untraceable
-from dagir_keras.reading.operations import make_operation
+from dagir_keras.reading.operations import RUNS_FUNCTIONS, make_operation
 from dagir_keras.reading.problems import Problems, Refused, Untraceable
 
 
@@ -305,7 +305,8 @@ class LiveReader:
         if isinstance(node.operation, keras.layers.Layer):
             layer = self.layer(node.operation, where)
             return [] if layer is None else flatten_sorted(call_layer(layer, args, kwargs))
-        if not is_keras_operation(type(node.operation)):  # a subclass of keras.Operation, whatever its name
+        kind = type(node.operation)
+        if not is_keras_operation(kind) or kind.__name__ in RUNS_FUNCTIONS:  # or a subclass, whatever its name
             return flatten_sorted(self.run(node.operation, where, node.operation.call, args, kwargs))
         return flatten_sorted(make_operation(record_of(node.operation))(*args, **kwargs))
 
