@@ -59,34 +59,31 @@ def _raw_op(config: Mapping[str, Any], name: str) -> Callable[..., Any]:
     def run(inputs: Any = ()) -> Any:
         listed = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         for place in sorted(constants, key=int):
-            listed.insert(int(place), _constant(constants[place], node, int(place), listed))
+            listed.insert(int(place), _constant(constants[place], node))
         return _finished(call_raw_op(node.op, listed, node.attributes), name)
 
     return run
 
 
-def _constant(data: Any, node: NodeDef, place: int, others: list[Any]) -> Any:
-    """A constant operand: numbers have the dtype that the op says for tensors of its kind, if they fit it."""
-    target = node.attributes.get("T")
-    if isinstance(target, DType) and node.op not in _OTHERWISE and (target.is_float or _are_integers(data)):
-        return tensor(data, target)
+def _constant(data: Any, node: NodeDef) -> Any:
+    """A constant operand, as tf.constant makes it; a number beside tensors of another width takes theirs."""
     if data == []:
         return tensor(np.zeros(0, "int32"))
-    return tensor(data)
+    made, target = tensor(data), node.attributes.get("T")
+    if not isinstance(target, DType) or made.dtype is target:
+        return made
+    floats = made.dtype.is_float and target.is_float
+    integers = node.op in _ALIKE and made.dtype.is_integer and target.is_integer
+    return tensor(data, target) if floats or integers else made
 
 
-_OTHERWISE = frozenset(  # ops whose constants are axes, shapes and sizes, not tensors of the dtype T
+_ALIKE = frozenset(  # ops whose operands are all of the dtype T, none of them an axis or a shape
     {
-        *("Mean", "Sum", "Max", "Min", "Prod", "All", "Any", "StridedSlice", "Slice", "Reshape", "Transpose", "Tile"),
-        *("ExpandDims", "GatherV2", "Pad", "PadV2", "MirrorPad", "ConcatV2", "Split", "SplitV", "ReverseV2", "Roll"),
-        *("BroadcastTo", "ArgMax", "ArgMin", "Cumsum", "Cumprod", "OneHot", "TopKV2", "ResizeBilinear"),
-        *("ResizeNearestNeighbor", "ResizeBicubic", "ResizeArea", "SpaceToBatchND", "BatchToSpaceND", "EuclideanNorm"),
+        *("Add", "AddV2", "Sub", "Mul", "FloorDiv", "FloorMod", "Maximum", "Minimum", "Pow", "SquaredDifference"),
+        *("Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "BitwiseAnd", "BitwiseOr", "BitwiseXor"),
+        *("LeftShift", "RightShift", "TruncateDiv", "TruncateMod", "Pack", "AddN"),
     }
 )
-
-
-def _are_integers(data: Any) -> bool:
-    return np.asarray(data).dtype.kind == "i"
 
 
 def settled(data: Any) -> Any:

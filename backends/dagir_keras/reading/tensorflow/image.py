@@ -13,7 +13,7 @@ from dagir.ir.types import DType
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.norm import standardized
-from dagir_keras.reading.tensorflow.registry import function
+from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import Tensor, cast, integer, like, tensor, value
 
 _TO_YUV = [[0.299, -0.14714119, 0.61497538], [0.587, -0.28886916, -0.51496512], [0.114, 0.43601035, -0.10001026]]
@@ -82,6 +82,7 @@ def _adjust_brightness(image: Any, delta: Any) -> Tensor:
     return ops.add(given, like(delta, given))
 
 
+@raw("AdjustContrastv2")
 @function("image.adjust_contrast")
 def _adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:
     given = _images(images)

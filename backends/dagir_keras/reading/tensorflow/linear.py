@@ -138,9 +138,21 @@ def _diag_part(input: Any, k: Any = 0, padding_value: Any = 0, align: Any = None
     return ops.diagonal(value(tensor(input)), places[0], axis1=-2, axis2=-1)
 
 
+@raw("MatrixDiagPartV2", "MatrixDiagPartV3")
+def _diag_part_raw(input: Tensor, k: Tensor, padding_value: Tensor, align: Any = None) -> Tensor:
+    return _diag_part(input, k, padding_value, align)
+
+
 @raw("MatrixDiag")
 def _diag_raw(diagonal: Tensor) -> Tensor:
     return _diag(diagonal)
+
+
+@raw("MatrixDiagV2", "MatrixDiagV3")
+def _diag_of_3(
+    diagonal: Tensor, k: Tensor, num_rows: Tensor, num_cols: Tensor, padding_value: Tensor, align: Any = None
+) -> Tensor:
+    return _diag(diagonal, k, num_rows, num_cols, padding_value, align)
 
 
 @function("linalg.diag", "compat.v1.matrix_diag")
@@ -160,9 +172,9 @@ def _on_diagonal(given: Value) -> Value:
     return ops.greater(ops.eye(size), 0.5)
 
 
-@raw("MatrixSetDiag")
-def _set_diag_raw(input: Tensor, diagonal: Tensor) -> Tensor:
-    return _set_diag(input, diagonal)
+@raw("MatrixSetDiag", "MatrixSetDiagV2", "MatrixSetDiagV3")
+def _set_diag_raw(input: Tensor, diagonal: Tensor, k: Any = 0, align: Any = None) -> Tensor:
+    return _set_diag(input, diagonal, k, align)
 
 
 @function("linalg.set_diag", "compat.v1.matrix_set_diag")
@@ -223,6 +235,7 @@ def _tensor_diag(diagonal: Any) -> Tensor:
     return _diag(given)
 
 
+@raw("CumulativeLogsumexp")
 @function("math.cumulative_logsumexp")
 def cumulative_logsumexp(x: Any, axis: Any = 0, exclusive: Any = False, reverse: Any = False) -> Tensor:
     """log of the running sums of e**x, by the square of pairs of places: each axis has few of them."""

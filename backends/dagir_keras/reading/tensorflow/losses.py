@@ -8,7 +8,7 @@ from dagir import ops
 from dagir.ir.graph import Value
 from dagir.ir.types import normalize_axis
 from dagir_keras.reading.problems import Refused
-from dagir_keras.reading.tensorflow.registry import function
+from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import Tensor, cast, ints, like, pair, tensor, value
 
 _EPSILON = 1e-7  # keras.backend.epsilon()
@@ -71,6 +71,13 @@ def _softmax_cross_entropy(labels: Any, logits: Any, axis: Any = -1) -> Tensor:
     wanted, found = map(value, pair(labels, logits))
     place = -1 if axis is None else int(axis)
     return ops.negative(ops.sum(ops.multiply(wanted, ops.log_softmax(found, place)), place))
+
+
+@raw("SoftmaxCrossEntropyWithLogits")
+def _softmax_cross_entropy_raw(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss, and its gradient."""
+    slopes = ops.subtract(ops.softmax(value(features)), value(labels))
+    return _softmax_cross_entropy(labels, features), slopes
 
 
 @function("keras.backend.batch_dot")

@@ -15,6 +15,7 @@ from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.elementwise import truncate_divide
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import (
+    Sizes,
     Tensor,
     cast,
     entries,
@@ -27,7 +28,12 @@ from dagir_keras.reading.tensorflow.tensors import (
     value,
 )
 
-_ON_SIZES: dict[type[Op], Callable[..., Any]] = {ops.ReduceSum: np.sum, ops.ReduceProd: np.prod}
+_ON_SIZES: dict[type[Op], Callable[..., Any]] = {
+    ops.ReduceSum: np.sum,
+    ops.ReduceProd: np.prod,
+    ops.ReduceMax: np.max,
+    ops.ReduceMin: np.min,
+}
 
 
 def axes_of(x: Tensor, axis: Any) -> tuple[int, ...]:
@@ -38,7 +44,7 @@ def axes_of(x: Tensor, axis: Any) -> tuple[int, ...]:
 def _reduced(op: type[Any], x: Tensor, axis: Any, keepdims: bool) -> Tensor:
     axes = axes_of(x, axis)
     known = entries(x) if op in _ON_SIZES else None
-    if known is not None:
+    if known is not None and known.size and (op in (ops.ReduceSum, ops.ReduceProd) or not isinstance(x, Sizes)):
         return sized(np.asarray(_ON_SIZES[op](known, axis=axes, keepdims=bool(keepdims)), object), x.dtype)
     return apply(op(axes, bool(keepdims)), value(x))
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
+from dagir.ir.types import DType
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.refusals import refuse_function, refuse_raw_op
 
@@ -21,14 +22,18 @@ _R = TypeVar("_R", bound=Rule)
 
 _raw: dict[str, Rule] = {}
 _functions: dict[str, Rule] = {}
-_WITHOUT_EFFECT = frozenset(  # on what an op computes: dtypes that its operands have, hints to kernels, notes
+_WITHOUT_EFFECT = frozenset(  # on what an op computes: hints to kernels, counts and dtypes that its operands have
     {
-        *("T", "Tidx", "Tdim", "Tshape", "Tperm", "Tindices", "Tparams", "Taxis", "Tmultiples", "Tpaddings", "TI"),
-        *("Tlen", "Index", "Tblock_shape", "Tcrops", "Tshift", "U", "N", "Tnumsegments", "Treal", "index_type"),
-        *("use_cudnn_on_gpu", "validate_indices", "T1", "T2", "Ta", "Tb", "Tcond", "Tin", "Tout_list", "grad_a"),
-        *("grad_b", "dtypes", "element_dtype", "use_inter_op_parallelism", "Truncate", "bad_indices_policy"),
+        *("N", "SrcT", "U", "Index", "index_type", "dtypes", "element_dtype", "grad_a", "grad_b", "validate_indices"),
+        *("use_cudnn_on_gpu", "use_inter_op_parallelism", "bad_indices_policy", "incompatible_shape_error", "Truncate"),
     }
 )
+
+
+def _has_effect(attribute: str, data: Any) -> bool:
+    """Whether an attribute that a rule does not take may change what the op computes."""
+    of_operands = attribute[:1] == "T" and attribute != "Tout" and isinstance(data, (DType, list))
+    return not (of_operands or attribute in _WITHOUT_EFFECT or attribute.startswith("_"))
 
 
 def raw(*names: str) -> Callable[[_R], _R]:
@@ -79,7 +84,7 @@ def call_raw_op(name: str, operands: Sequence[Any], attributes: Mapping[str, Any
         raise refuse_raw_op(name)
     takes = _parameters(rule)
     for key, part in attributes.items():
-        if key not in takes and key not in _WITHOUT_EFFECT and not key.startswith("_"):
+        if key not in takes and _has_effect(key, part):
             raise Refused(f"dagir's {name} has no attribute {key!r}, which is {str(part)[:40]}")
     given = {key: part for key, part in attributes.items() if key in takes}
     return rule(*operands, **given)
@@ -92,13 +97,14 @@ def call_function(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
         raise refuse_function(name)
     takes = _parameters(rule)
     for key, part in kwargs.items():
-        if key not in takes and key != "name" and part is not None:
+        if key not in takes and key != "name" and part not in (None, ""):
             raise Refused(f"dagir's tf.{name} takes no argument {key!r}, which is {str(part)[:40]}")
     given = {key: part for key, part in kwargs.items() if key in takes}
     try:
         inspect.signature(rule).bind(*args, **given)
     except TypeError as error:
-        raise Refused(f"the file does not hold every argument of tf.{name}: {error}") from None
+        remedy = "write it with another function, whose arguments Keras does write: tf.equal(x, y) for x == y"
+        raise Refused(f"the arguments of tf.{name} are not all there: {error}", remedy) from None
     return rule(*args, **given)
 
 

@@ -76,7 +76,7 @@ def _constant(data: Any, dtype: DType | None) -> Value:
         raise Refused(f"it takes numbers where the file has {str(data)[:60]!r}")
     if dtype is None:
         dtype = DType.of(array.dtype) if isinstance(data, (np.ndarray, np.generic)) else _default(array)
-    elif array.dtype.kind == "f" and not dtype.is_float:
+    elif array.dtype.kind == "f" and array.size and not dtype.is_float:
         raise Refused(f"it takes {dtype}, and the file has the float {str(data)[:60]}")
     elif (array.dtype.kind == "b") != (dtype is DType.BOOL) and array.size:
         raise Refused(f"it takes {dtype}, and the file has {str(data)[:60]}")
@@ -164,8 +164,8 @@ def dims(data: Any, what: str) -> tuple[Dim, ...]:
     """The entries of a vector, or of one number, as sizes. Raises Refused where they depend on the data."""
     if isinstance(data, (int, np.integer)) and not isinstance(data, bool):
         return (int(data),)
-    if isinstance(data, (list, tuple)) and not data:
-        return ()
+    if isinstance(data, (list, tuple)):
+        return tuple(size for part in data for size in dims(part, what))
     found = entries(tensor(data))
     if found is None:
         raise Refused(f"its {what} is computed from the data, so that shapes would depend on it")
