@@ -25,9 +25,6 @@ REFUSED = {  # the layer, and a word of the reason
     "tf215__batchnorm_multi_axis.h5": r"'batch_normalization' .* axis, got \[1, 3\]",
     "tf215__locally_connected.h5": "no layer LocallyConnected1D",
     "tf29__cudnn_compat.h5": "no layer CuDNNLSTM",
-    "tf215__tfop_add1.h5": "no layer TFOpLambda",
-    "tf215__tfop_slice.h5": "no layer SlicingOpLambda",
-    "tf21__tfop_add1.h5": "no layer TensorFlowOpLayer",
 }
 READ = sorted(path.name for path in FILES.iterdir() if path.suffix != ".npz" and path.name not in REFUSED)
 

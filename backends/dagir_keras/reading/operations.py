@@ -136,7 +136,7 @@ def make_operation(record: Mapping[str, Any]) -> Callable[..., Any]:
 def operation(class_name: str, options: Mapping[str, Any], name: str) -> Callable[..., Any]:
     """The same, with the fields of the operation as they are. Raises Refused for one that dagir does not have."""
     if class_name == "GetItem":
-        return lambda x, key: _named(as_value(x)[_index(key)], name)
+        return lambda x, key: named(as_value(x)[_index(key)], name)
     if class_name in RUNS_FUNCTIONS:
         raise Refused(
             f"keras.ops.{RUNS_FUNCTIONS[class_name]} runs functions of Python, which a file does not hold",
@@ -152,8 +152,8 @@ def operation(class_name: str, options: Mapping[str, Any], name: str) -> Callabl
             args, kwargs = args[:0], {**dict(zip(_CALLED_BY_NAME[kind], args, strict=False)), **kwargs}
         given = _as_keras_promotes(kind, list(args))
         if kind == "einsum":
-            return _named(ops.einsum(options["subscripts"], *given), name)
-        return _named(_call(function, given, {**options, **kwargs}), name)
+            return named(ops.einsum(options["subscripts"], *given), name)
+        return named(_call(function, given, {**options, **kwargs}), name)
 
     return run
 
@@ -218,7 +218,7 @@ def cast(leaf: Any, dtype: DType) -> Any:
     return as_value(np.asarray(leaf).astype(dtype.numpy))
 
 
-def _named(result: Any, name: str) -> Any:
+def named(result: Any, name: str) -> Any:
     """The result under Keras's name of the operation. Nodes cannot be changed, so the last one is made again."""
     node = result.node if isinstance(result, Value) else None
     if node is None:

@@ -16,6 +16,7 @@ from dagir.modeling.keras_order import run_order
 from dagir.serialization.reading import shown
 from dagir.support.location import LayerCall
 from dagir_keras.reading import config_values
+from dagir_keras.reading.files.tensorflow_layers import settled
 from dagir_keras.reading.problems import Problems, Refused
 
 
@@ -243,7 +244,7 @@ class Calls:
         found = self.outputs.get(self._output_key(reference, outer))
         if found is None:
             raise self._damaged(f"names {shown(data)} among its inputs or outputs, which does not exist")
-        return found[reference.tensor] if reference.tensor < len(found) else None
+        return settled(found[reference.tensor]) if reference.tensor < len(found) else None
 
 
 _LOST = object()

@@ -8,7 +8,7 @@ from typing import Any
 
 from dagir.errors import FileError, UnsupportedLayer
 from dagir.ir.graph import Graph, Value
-from dagir.ir.nest import flatten
+from dagir.ir.nest import flatten, map_structure
 from dagir.layers import Layer
 from dagir.layers.core import Input
 from dagir.modeling.model import Model
@@ -17,6 +17,7 @@ from dagir.serialization.reading import shown
 from dagir.support import limits
 from dagir_keras.reading.files.graph_calls import Calls
 from dagir_keras.reading.files.keras2 import call_as_written, counts_from_zero
+from dagir_keras.reading.files.tensorflow_layers import is_tensorflow_layer, make_tensorflow_layer, settled
 from dagir_keras.reading.layers import is_unregistered, make_layer
 from dagir_keras.reading.operations import is_operation, make_operation
 from dagir_keras.reading.problems import LOAD, Problems, Refused, refuse_input
@@ -223,6 +224,9 @@ class NetworkReader:
         if is_operation(record):
             with self.problems.at(where, kind):
                 run = make_operation({**record, "name": name})
+        elif is_tensorflow_layer(record, self.custom):
+            with self.problems.at(where, kind):
+                run = make_tensorflow_layer({**record, "name": name})
         else:
             layer = self._layer(record, where, into)
             run = None if layer is None else _calling(layer, record)
@@ -279,4 +283,4 @@ def _name_of(record: Any) -> str:
 
 def _calling(layer: Layer, record: Record) -> Callable[..., Any]:
     call = call_as_written(record)
-    return lambda *args, **kwargs: call(layer, args, kwargs)
+    return lambda *args, **kwargs: call(layer, *map_structure(settled, [args, kwargs]))

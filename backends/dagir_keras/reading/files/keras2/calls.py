@@ -11,6 +11,10 @@ _FROM_ZERO = "calls are counted from 0"  # a key of a model's configuration: its
 _SAID = object()
 _OWN = ("Functional", "Model", "Sequential")
 _CONSTANT = "_CONSTANT_VALUE"
+FUNCTION_LAYERS = (  # layers that are a function of TensorFlow
+    *("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"),
+    *("ClassMethod", "InstanceProperty", "InstanceMethod"),
+)
 _TAKES_STATES = {
     *("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
     *("CuDNNLSTM", "CuDNNGRU"),
@@ -79,13 +83,46 @@ class _Adapter:
         if not isinstance(node, (list, dict)) or not entries:
             return node  # another form, or damaged: the reader raises the error
         first = self._first_argument(node)
+        if str(record.get("class_name")) in FUNCTION_LAYERS:
+            return {"args": [first, *self._lost_operands(first, record)], "kwargs": self._options(entries)}
         first = first[0] if isinstance(first, list) and len(first) == 1 else first
-        options: dict[str, Any] = next((entry[3] for entry in reversed(entries) if len(entry) == 4), {})
-        kwargs = {key: self._option(part) for key, part in options.items()}
+        kwargs = self._options(entries)
         if str(record.get("class_name")) in _TAKES_STATES and isinstance(first, list):
             first, *states = first
             kwargs["initial_state"] = states
         return {"args": [first], "kwargs": kwargs}
+
+    def _options(self, entries: list[Any]) -> dict[str, Any]:
+        options: dict[str, Any] = next((entry[3] for entry in reversed(entries) if len(entry) == 4), {})
+        return {key: self._option(part) for key, part in options.items()}
+
+    def _lost_operands(self, equation: Any, record: Mapping[str, Any]) -> list[Any]:
+        """The tensors of tf.einsum, which Keras does not write: known where only one tensor is there to be taken.
+
+        A constant is none of them if each operand has the axis of the batch, whose size is free.
+        """
+        if record["config"].get("function") not in ("einsum", "linalg.einsum") or not isinstance(equation, str):
+            return []
+        terms = equation.replace(" ", "").partition("->")[0].split(",")
+        before = self._not_behind(str(_name_of(record)))
+        if len(before) != 1 or before[0].get("class_name") != "InputLayer":
+            return []
+        shape = before[0]["config"].get("batch_input_shape")
+        batched = isinstance(shape, list) and shape and shape[0] is None and len({term[:1] for term in terms}) == 1
+        if not batched or any(len(term) != len(shape) or "." in term for term in terms):
+            return []
+        return [self._tensor([str(_name_of(before[0])), 0, 0]) for _ in terms]
+
+    def _not_behind(self, name: str) -> list[Any]:
+        """The layers that do not need this one."""
+        readers: dict[str, list[str]] = {}
+        for other, record in self.records.items():
+            for entry in _named_in(record.get("inbound_nodes")):
+                readers.setdefault(entry, []).append(other)
+        behind = [name]
+        for each in behind:  # which grows
+            behind += [other for other in readers.get(each, ()) if other not in behind]
+        return [record for other, record in self.records.items() if other not in behind]
 
     def _first_argument(self, part: Any) -> Any:
         if _is_entry(part):
@@ -138,6 +175,17 @@ def _entries(node: Any) -> Iterator[list[Any]]:
             waiting.extend(reversed(part.values()))
         elif isinstance(part, list):
             waiting.extend(reversed(part))
+
+
+def _named_in(nodes: Any) -> Iterator[str]:
+    """Every text in the calls of a layer, which the names of the layers that it reads are among."""
+    waiting = [nodes]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            yield without_slash(part)
+        elif isinstance(part, (list, dict)):
+            waiting.extend(part.values() if isinstance(part, dict) else part)
 
 
 def _name_of(record: Any) -> str | None:

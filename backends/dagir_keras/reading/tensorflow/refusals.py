@@ -1,0 +1,84 @@
+"""What of TensorFlow is refused by name, with the reason: random draws, state, text, shapes that the data decide."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from dagir_keras.reading.problems import Refused
+
+_RANDOM = "draws random numbers, also at inference", "feed the noise as an input, or draw it in training only"
+_STATE = "changes a state that outlives the call", "compute with values alone"
+_TEXT = "computes on text", "do it before the model"
+_BY_DATA = "has a result whose shape the data decide", "use tf.where with three arguments, or a mask"
+_COMPLEX = "computes with complex numbers", "compute with their real and imaginary parts"
+_DECOMPOSES = "decomposes matrices, which no ONNX op does", "do it before the model"
+_CODE = "calls Python code that no file holds", "write it with TensorFlow's functions"
+_CONTROL = "holds Python functions, which no file holds", "build the model anew with a subclassed layer"
+
+_FUNCTIONS = MappingProxyType(
+    {
+        _RANDOM: (
+            *(
+                "random.",
+                "image.random_",
+                "image.stateless_random",
+                "nn.dropout",
+                "nn.experimental.",
+                "compat.v1.random",
+            ),
+            *("keras.backend.random_", "keras.backend.truncated_normal", "keras.backend.dropout"),
+            *("compat.v1.nn.dropout", "image.sample_distorted", "compat.v1.set_random", "compat.v1.multinomial"),
+        ),
+        _STATE: ("compat.v1.assign", "compat.v1.scatter_", "Variable", "compat.v1.get_variable", "print", "summary."),
+        _TEXT: ("strings.", "io.", "as_string", "compat.v1.string", "compat.v1.substr", "compat.v1.decode_raw"),
+        _BY_DATA: (
+            *("boolean_mask", "compat.v1.boolean_mask", "unique", "sparse.", "ragged.", "sets.", "dynamic_partition"),
+            *(
+                "image.non_max_suppression",
+                "image.combined_non_max_suppression",
+                "math.bincount",
+                "compat.v1.setdiff1d",
+            ),
+            *("__operators__.ragged_getitem", "math.segment_", "compat.v1.math.bincount", "RaggedTensor"),
+        ),
+        _COMPLEX: ("signal.", "dtypes.complex", "math.conj", "math.real", "math.imag", "math.angle"),
+        _DECOMPOSES: (
+            *("linalg.inv", "linalg.svd", "linalg.qr", "linalg.cholesky", "linalg.eig", "linalg.det", "linalg.solve"),
+            *("linalg.lstsq", "linalg.lu", "linalg.logdet", "linalg.slogdet", "linalg.pinv", "linalg.matrix_rank"),
+            *("linalg.expm", "linalg.logm", "linalg.sqrtm", "linalg.triangular_solve", "linalg.tridiagonal_solve"),
+            *("linalg.banded_triangular_solve", "linalg.self_adjoint_eig"),
+        ),
+        _CODE: ("py_function", "numpy_function", "compat.v1.py_func"),
+        _CONTROL: ("while_loop", "cond", "case", "switch_case", "map_fn", "scan", "foldl", "foldr", "vectorized_map"),
+    }
+)
+_RAW_OPS = MappingProxyType(
+    {
+        _RANDOM: ("Random", "StatelessRandom", "Multinomial", "TruncatedNormal", "ParameterizedTruncatedNormal"),
+        _STATE: ("Assign", "Scatter", "VarHandle", "ResourceScatter", "Print", "Write", "Summary", "Queue", "Iterator"),
+        _TEXT: ("String", "AsString", "Decode", "Substr", "Regex", "StaticRegex", "ReduceJoin"),
+        _BY_DATA: ("Unique", "Where", "Sparse", "Ragged", "NonMaxSuppression", "DynamicPartition", "ListDiff"),
+        _COMPLEX: ("FFT", "IFFT", "RFFT", "IRFFT", "Complex", "Conj", "Real", "Imag", "Angle"),
+        _DECOMPOSES: ("MatrixInverse", "Svd", "Qr", "Cholesky", "SelfAdjointEig", "MatrixDeterminant", "MatrixSolve"),
+        _CODE: ("PyFunc", "EagerPyFunc", "PyFuncStateless"),
+    }
+)
+
+
+def _reason(name: str, table: MappingProxyType[tuple[str, str], tuple[str, ...]]) -> tuple[str, str | None]:
+    for (reason, remedy), beginnings in table.items():
+        if any(name == each or name.startswith(each) for each in beginnings):
+            return f" {reason}", remedy
+    return " is not among the functions that dagir has", "compute it with other functions"
+
+
+def refuse_function(name: str) -> Refused:
+    """The refusal of a function that has no rule."""
+    reason, remedy = _reason(name, _FUNCTIONS)
+    return Refused(f"tf.{name[:80]}{reason}", remedy)
+
+
+def refuse_raw_op(name: str) -> Refused:
+    """The refusal of a raw op that has no rule."""
+    reason, remedy = _reason(name, _RAW_OPS)
+    return Refused(f"TensorFlow's op {name[:80]}{reason}", remedy)

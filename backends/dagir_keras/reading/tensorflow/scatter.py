@@ -1,0 +1,221 @@
+"""Reading and writing at places that are computed: gather and scatter, and sums of segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dagir import ops
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Value
+from dagir.ir.types import DType, normalize_axis
+from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.tensorflow.registry import function, raw
+from dagir_keras.reading.tensorflow.tensors import (
+    Tensor,
+    dims,
+    entries,
+    integer,
+    like,
+    number,
+    product,
+    sized,
+    tensor,
+    value,
+)
+
+
+@raw("GatherV2")
+def gather_raw(params: Tensor, indices: Tensor, axis: Tensor, batch_dims: int = 0) -> Tensor:
+    return _gathered(params, indices, integer(axis, "axis"), batch_dims)
+
+
+@raw("Gather", "ResourceGather")
+def gather_of_1(params: Tensor, indices: Tensor, batch_dims: int = 0) -> Tensor:
+    return _gathered(params, indices, batch_dims, batch_dims)
+
+
+@function("gather", "compat.v1.gather")
+def gather(params: Any, indices: Any, validate_indices: Any = None, axis: Any = None, batch_dims: Any = 0) -> Tensor:
+    """The entries of params at the indices along an axis; the first batch_dims axes are shared."""
+    batch = integer(batch_dims, "batch_dims")
+    return _gathered(tensor(params), tensor(indices), batch if axis is None else integer(axis, "axis"), batch)
+
+
+@function("compat.v1.batch_gather")
+def _batch_gather(params: Any, indices: Any) -> Tensor:
+    places = tensor(indices)
+    return _gathered(tensor(params), places, places.ndim - 1, places.ndim - 1)
+
+
+@function("keras.backend.gather")
+def _gather_of_keras(reference: Any, indices: Any) -> Tensor:
+    return gather(reference, indices)
+
+
+@function("nn.embedding_lookup", "compat.v1.nn.embedding_lookup")
+def _embedding_lookup(
+    params: Any,
+    ids: Any,
+    max_norm: Any = None,
+    partition_strategy: Any = "mod",
+    validate_indices: Any = True,
+) -> Tensor:
+    if max_norm is not None:
+        raise Refused("it bounds the norm of the rows by max_norm")
+    table = params[0] if isinstance(params, (list, tuple)) and len(params) == 1 and not _is_row(params) else params
+    return gather(table, ids)
+
+
+def _is_row(data: Sequence[Any]) -> bool:
+    """Whether this list is a table of numbers with one row, not a list of one table."""
+    return np.asarray(data[0], object).ndim < 2 and not isinstance(data[0], Value)
+
+
+def _gathered(params: Tensor, indices: Tensor, axis: int, batch: int) -> Tensor:
+    axis = normalize_axis(axis, params.ndim)
+    batch = batch % (indices.ndim + 1) if batch < 0 else batch
+    known, places = entries(params), entries(indices)
+    if batch == 0 and known is not None and places is not None:
+        return sized(np.take(known, places.astype(np.int64), axis), params.dtype)
+    given, at = value(params), value(indices)
+    return ops.take(given, at, axis) if batch == 0 else _in_batches(given, at, axis, batch)
+
+
+def _in_batches(given: Value, places: Value, axis: int, batch: int) -> Value:
+    """Gather along an axis for each element of the leading axes, which both share."""
+    own, shape = given.type.shape, places.type.shape
+    moved = ops.moveaxis(given, axis, batch)  # [*batch, n, *between, *after]
+    rest = moved.type.shape[batch + 1 :]
+    flat = ops.reshape(places, (*shape[:batch], product(shape[batch:]), *(1,) * len(rest)))
+    count = product(shape[batch:])
+    wide = ops.broadcast_to(flat, (*shape[:batch], count, *rest)) if rest else flat
+    found = ops.take_along_axis(moved, wide, batch)
+    apart = ops.reshape(found, (*own[:batch], *shape[batch:], *rest))
+    inner, between = len(shape) - batch, axis - batch
+    order = [
+        *range(batch),
+        *range(batch + inner, batch + inner + between),
+        *range(batch, batch + inner),
+        *range(batch + inner + between, apart.ndim),
+    ]
+    return ops.transpose(apart, order)
+
+
+@raw("GatherNd")
+def gather_nd_raw(params: Tensor, indices: Tensor) -> Tensor:
+    return gather_nd(params, indices)
+
+
+@function("gather_nd", "compat.v1.gather_nd")
+def gather_nd(params: Any, indices: Any, batch_dims: Any = 0) -> Tensor:
+    """The slices of params at tuples of indices, in the last axis of `indices`."""
+    given, places = value(tensor(params)), value(tensor(indices))
+    batch, depth = integer(batch_dims, "batch_dims"), places.type.shape[-1]
+    if not isinstance(depth, int):
+        raise Refused(f"its indices are tuples of unknown length {depth}")
+    sizes = given.type.shape
+    indexed = sizes[batch : batch + depth]
+    row = _row_major(places, indexed)
+    flat = ops.reshape(given, (*sizes[:batch], product(indexed), *sizes[batch + depth :]))
+    return _gathered(flat, row, batch, batch)
+
+
+def _row_major(places: Value, sizes: Sequence[Dim]) -> Value:
+    """The number of each tuple of indices in row-major order."""
+    found: Value | None = None
+    for place in range(len(sizes)):
+        part = places[(..., place)]
+        step = product(sizes[place + 1 :])
+        if not (type(step) is int and step == 1):
+            part = ops.multiply(part, value(sized(np.asarray(step, object), places.dtype)))
+        found = part if found is None else ops.add(found, part)
+    if found is None:
+        raise Refused("its indices are tuples of no numbers")
+    return found
+
+
+def _update(reduction: str | None, negated: bool = False) -> Callable[..., Tensor]:
+    def rule(tensor: Any, indices: Any, updates: Any) -> Tensor:
+        given = value(_tensor(tensor))
+        changes = like(updates, given)
+        changes = ops.negative(changes) if negated else changes
+        return ops.scatter_update(given, value(_tensor(indices)), changes, reduction)
+
+    return rule
+
+
+_tensor = tensor
+
+for _op, _name, _rule in (
+    ("TensorScatterUpdate", "update", _update(None)),
+    ("TensorScatterAdd", "add", _update("add")),
+    ("TensorScatterSub", "sub", _update("add", negated=True)),
+    ("TensorScatterMax", "max", _update("max")),
+    ("TensorScatterMin", "min", _update("min")),
+):
+    raw(_op)(function(f"tensor_scatter_nd_{_name}")(_rule))
+
+
+@raw("ScatterNd")
+@function("scatter_nd", "compat.v1.scatter_nd")
+def scatter_nd(indices: Any, updates: Any, shape: Any) -> Tensor:
+    """Zeros with the updates added at tuples of indices."""
+    return ops.scatter(value(tensor(indices)), value(tensor(updates)), dims(shape, "shape"))
+
+
+def _segments(reduction: Callable[..., Value]) -> Callable[..., Tensor]:
+    def rule(data: Any, segment_ids: Any, num_segments: Any) -> Tensor:
+        given, ids = value(tensor(data)), value(tensor(segment_ids))
+        if ids.ndim != 1:
+            rest = given.type.shape[ids.ndim :]
+            given = ops.reshape(given, (product(ids.type.shape), *rest))
+            ids = ops.reshape(ids, (-1,))
+        return reduction(given, ids, integer(num_segments, "num_segments"))
+
+    return rule
+
+
+for _op, _name, _in_graph in (
+    ("UnsortedSegmentSum", "sum", ops.segment_sum),
+    ("UnsortedSegmentProd", "prod", ops.segment_prod),
+):
+    raw(_op)(function(f"math.unsorted_segment_{_name}")(_segments(_in_graph)))
+
+
+@function("math.in_top_k")
+def in_top_k(targets: Any, predictions: Any, k: Any) -> Tensor:
+    """Whether the target of each row is among the k largest predictions."""
+    return ops.in_top_k(value(tensor(targets)), value(tensor(predictions)), integer(k, "k"))
+
+
+@function("compat.v1.math.in_top_k", "keras.backend.in_top_k")
+def _in_top_k_of_1(predictions: Any, targets: Any, k: Any) -> Tensor:
+    return in_top_k(targets, predictions, k)
+
+
+@raw("InTopKV2")
+def _in_top_k_raw(predictions: Tensor, targets: Tensor, k: Tensor) -> Tensor:
+    return in_top_k(targets, predictions, k)
+
+
+@raw("MatrixBandPart")
+@function("linalg.band_part", "compat.v1.matrix_band_part")
+def band_part(input: Any, num_lower: Any, num_upper: Any) -> Tensor:
+    """The diagonals around the main one, 0 elsewhere; -1 keeps a whole triangle."""
+    given = value(tensor(input))
+    rows, columns = given.type.shape[-2:]
+    down = ops.expand_dims(ops.arange(rows), 1)
+    distance = ops.subtract(down, ops.arange(columns))
+    kept: Value | None = None
+    for bound, off in ((num_lower, distance), (num_upper, ops.negative(distance))):
+        limit = int(number(bound, "number of diagonals"))
+        if limit >= 0:
+            inside = ops.less_equal(off, limit)
+            kept = inside if kept is None else ops.logical_and(kept, inside)
+    if kept is None:
+        return given
+    zero = ops.cast(0, DType.BOOL) if given.dtype is DType.BOOL else like(0, given)
+    return ops.where(kept, given, zero)

@@ -1,0 +1,210 @@
+"""Parts of tensors: x[...], tf.slice and tf.strided_slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dagir import ops
+from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.graph import Value
+from dagir.ir.types import DType
+from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.tensorflow.registry import function, raw
+from dagir_keras.reading.tensorflow.tensors import (
+    Tensor,
+    dims,
+    entries,
+    integer,
+    ints,
+    is_tensor,
+    sized,
+    tensor,
+    value,
+)
+
+
+def index(x: Tensor, keys: Sequence[Any]) -> Tensor:
+    """x[keys], of ints, sizes, slices, None, Ellipsis, and scalar tensors of integers."""
+    known = entries(x)
+    if known is not None and not any(_is_named(key) for key in keys):
+        return sized(np.asarray(known[tuple(keys)], object), x.dtype)
+    return value(x)[tuple(keys)]
+
+
+def _is_named(key: Any) -> bool:
+    parts = (key.start, key.stop, key.step) if isinstance(key, slice) else (key,)
+    return any(isinstance(part, (SymbolicDim, Value)) for part in parts)
+
+
+def _bound(data: Any) -> Dim | None:
+    """The bound of a slice."""
+    if data is None:
+        return None
+    return dims(data, "slice")[0]
+
+
+def _key(part: Any) -> Any:
+    """A key as a file has it: slices are dicts, or objects of Keras's newer format."""
+    if isinstance(part, dict):
+        if part.get("class_name") == "__ellipsis__":
+            return Ellipsis
+        part = part.get("config", part)
+        return slice(*(_bound(part.get(key)) for key in ("start", "stop", "step")))
+    if isinstance(part, slice):
+        return slice(*(_bound(bound) for bound in (part.start, part.stop, part.step)))
+    if part is None or part is Ellipsis:
+        return part
+    if part == "Ellipsis" if isinstance(part, str) else False:
+        return Ellipsis
+    return _position(part)
+
+
+def _position(part: Any) -> Any:
+    given = tensor(part)
+    if given.dtype is DType.BOOL:
+        raise Refused("it indexes by a mask, and has a result whose shape the data decide", "multiply by the mask")
+    if given.ndim:
+        raise Refused("it indexes by a tensor that is no scalar", "use tf.gather")
+    known = entries(given)
+    if known is None:
+        return value(given)
+    found = known.reshape(-1)[0]
+    return found if isinstance(found, SymbolicDim) else int(found)
+
+
+@function("__operators__.getitem")
+def getitem(tensor: Any, slice_spec: Any, var: Any = None) -> Tensor:
+    """x[...] of Python."""
+    keys = slice_spec if isinstance(slice_spec, (list, tuple)) else [slice_spec]
+    if is_tensor(slice_spec) and slice_spec.ndim:
+        keys = [slice_spec]
+    return index(_tensor(tensor), [_key(part) for part in keys])
+
+
+_tensor = tensor
+
+
+@raw("StridedSlice")
+def strided_slice(
+    input: Tensor,
+    begin: Tensor,
+    end: Tensor,
+    strides: Tensor,
+    begin_mask: int = 0,
+    end_mask: int = 0,
+    ellipsis_mask: int = 0,
+    new_axis_mask: int = 0,
+    shrink_axis_mask: int = 0,
+) -> Tensor:
+    """x[begin:end:strides], where bits of the masks say what a place is: no begin, no end, a new axis, an index."""
+    steps = ints(strides, "strides")
+    firsts, lasts = _each(begin, len(steps)), _each(end, len(steps))
+    keys: list[Any] = []
+    for place, step in enumerate(steps):
+        bit = 1 << place
+        if ellipsis_mask & bit:
+            keys.append(Ellipsis)
+        elif new_axis_mask & bit:
+            keys.append(None)
+        elif shrink_axis_mask & bit:
+            keys.append(firsts[place])
+        else:
+            first = None if begin_mask & bit else _size(firsts[place])
+            last = None if end_mask & bit else _size(lasts[place])
+            keys.append(slice(first, last, None if step == 1 else step))
+    return index(input, keys)
+
+
+def _each(data: Tensor, count: int) -> list[Any]:
+    """The numbers of a vector: sizes where they are known, else scalars of the graph."""
+    known = entries(data)
+    if known is not None:
+        return [part if isinstance(part, SymbolicDim) else int(part) for part in known.flat]
+    given = value(data)
+    return [given[place] for place in range(count)]
+
+
+def _size(part: Any) -> Dim:
+    if isinstance(part, Value):
+        raise Refused("it begins or ends at a place that is computed from the data, which shapes depend on")
+    found: Dim = part
+    return found
+
+
+@function("strided_slice", "compat.v1.strided_slice")
+def _strided_slice(
+    input_: Any,
+    begin: Any,
+    end: Any,
+    strides: Any = None,
+    begin_mask: int = 0,
+    end_mask: int = 0,
+    ellipsis_mask: int = 0,
+    new_axis_mask: int = 0,
+    shrink_axis_mask: int = 0,
+    var: Any = None,
+) -> Tensor:
+    starts = tensor(begin)
+    steps = tensor(strides if strides is not None else [1] * (starts.shape[0] or 0))
+    masks = (begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
+    return strided_slice(tensor(input_), starts, tensor(end), steps, *masks)
+
+
+@raw("Slice")
+@function("slice", "compat.v1.slice")
+def slice_(input_: Any, begin: Any, size: Any) -> Tensor:
+    """The window that starts at `begin` and has `size`; -1 goes to the end."""
+    given, starts = tensor(input_), tensor(begin)
+    lengths = dims(size, "size")
+    if entries(starts) is None:
+        return _window(value(given), value(starts), lengths)
+    firsts = dims(starts, "begin")
+    keys = [
+        slice(first, None if type(length) is int and length == -1 else first + length)
+        for first, length in zip(firsts, lengths, strict=True)
+    ]
+    return index(given, [slice(None) if key == slice(0, None) else key for key in keys])
+
+
+def _window(given: Value, starts: Value, lengths: Sequence[Dim]) -> Tensor:
+    if any(type(length) is int and length == -1 for length in lengths):
+        raise Refused("its window begins at a computed place and goes to the end, so that the data decide its size")
+    return ops.slice(given, starts, lengths)
+
+
+@function("keras.backend.slice")
+def _slice_of_keras(x: Any, start: Any, size: Any) -> Tensor:
+    return slice_(x, start, size)
+
+
+@function("image.central_crop")
+def _central_crop(image: Any, central_fraction: Any) -> Tensor:
+    """The middle part of height and width."""
+    given, part = value(tensor(image)), float(central_fraction)
+    if part == 1:
+        return given
+    first = given.ndim - 3
+    keys: list[Any] = [slice(None)] * given.ndim
+    for axis in (first, first + 1):
+        size = given.type.shape[axis]
+        if not isinstance(size, int):
+            raise Refused("it crops an image of unknown size to a part of it")
+        start = int((size - size * part) / 2)
+        keys[axis] = slice(start, size - start)
+    return index(given, keys)
+
+
+@function("image.crop_to_bounding_box", "compat.v1.image.crop_to_bounding_box")
+def crop_to_box(image: Any, offset_height: Any, offset_width: Any, target_height: Any, target_width: Any) -> Tensor:
+    """The window of height and width."""
+    given = value(tensor(image))
+    keys: list[Any] = [slice(None)] * given.ndim
+    for axis, start, size in (
+        (given.ndim - 3, integer(offset_height, "offset"), integer(target_height, "target_height")),
+        (given.ndim - 2, integer(offset_width, "offset"), integer(target_width, "target_width")),
+    ):
+        keys[axis] = slice(start, start + size)
+    return index(given, keys)
