@@ -135,17 +135,21 @@ def test_the_tool_names_a_path_that_nothing_can_be_at(arguments, tmp_path):
 def test_an_interrupt_is_one_line(seconds, tmp_path):
     model().save(tmp_path / "m.dagir")
     (tmp_path / "slow.py").write_text("import time\ndef build(): time.sleep(60)\n")
-    tool = subprocess.Popen(
-        [sys.executable, "-c", f"print(flush=True); {TOOL}", "slow.py:build", "m.onnx", "--quiet"],
+    listens = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job may be started deaf
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{listens}; print(flush=True); {TOOL}", "slow.py:build", "m.onnx", "--quiet"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert tool.stdout is not None
-    tool.stdout.readline()  # Python has started
-    time.sleep(seconds)
-    tool.send_signal(signal.SIGINT)
-    _, said = tool.communicate(timeout=60)
+    ) as tool:
+        assert tool.stdout is not None
+        tool.stdout.readline()  # Python has started
+        time.sleep(seconds)
+        tool.send_signal(signal.SIGINT)
+        try:
+            _, said = tool.communicate(timeout=120)
+        finally:
+            tool.kill()
     assert (tool.returncode, said) == (130, "interrupted\n")
     assert sorted(name for name in os.listdir(tmp_path) if name != "__pycache__") == ["m.dagir", "slow.py"]
