@@ -40,7 +40,7 @@ from dagir.errors import (
     UnsupportedOp,
     VerificationError,
 )
-from dagir.interchange import from_keras, from_onnx, to_keras, to_onnx
+from dagir.interchange import from_keras, from_onnx, from_tensorflow, to_keras, to_onnx
 from dagir.ir.graph import Constant, Graph, Node, Op, Parameter, Value, apply
 from dagir.ir.naming import clear_session
 from dagir.ir.types import DType, TensorType
@@ -91,6 +91,7 @@ __all__ = [
     "extract",
     "from_keras",
     "from_onnx",
+    "from_tensorflow",
     "layers",
     "load",
     "lower",

@@ -179,6 +179,23 @@ def from_keras(source: object, *, custom_objects: CustomObjects | None = None, i
     return model
 
 
+def from_tensorflow(source: object, *, inputs: object = None, signature: str | None = None) -> Model:
+    """A tf.function, concrete function or tf.Module, or the folder of a SavedModel, as a Model.
+
+    A function is read as the graph that TensorFlow traced, op by op: variables become weights by identity, unknown
+    sizes stay unknown and named, branches and loops become If and Loop. A SavedModel is read as the protocol buffer
+    and the checkpoint that it is, without TensorFlow, and nothing in it is run; its inputs and outputs have the names
+    of the signature. Ops that are random, change a state or compute on text are refused, all of them at once.
+
+    source: what is read. inputs: what to trace a function for: tf.TensorSpecs, dagir Inputs or arrays; by default its
+    input signature. signature: of a SavedModel ("serving_default"), or the name of a method of a tf.Module.
+    Raises BackendError, FileError (UnsafeFile), UnsupportedLayer, ArgumentError.
+
+    >>> model = dagir.from_tensorflow("exported/", signature="serving_default")  # doctest: +SKIP
+    """
+    return backend(KERAS).read_graph(source, inputs=inputs, signature=signature)
+
+
 def from_onnx(source: str | os.PathLike[str] | OnnxModel) -> Model:
     """An onnx.ModelProto, or an .onnx file, as a Model. Not written yet: raises BackendError that says what to do.
 

@@ -18,7 +18,7 @@ from dagir.runtime.backend import Backend, Executable
 from dagir.support.backend_names import KERAS
 from dagir.support.extras import needed
 from dagir.support.frameworks import is_keras_layer
-from dagir_keras.reading import read
+from dagir_keras.reading import read, read_tensorflow
 from dagir_keras.rules import rules
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ class KerasBackend(Backend):
         """A Keras model or layer, or a .keras or .h5 file, read without Keras: see dagir_keras.reading.read."""
         with needed("reading a Keras model"):
             return read(source, **options)
+
+    def read_graph(self, source: Any, **options: Any) -> Model:
+        """A function of TensorFlow, or the folder of a SavedModel: see dagir_keras.reading.read_tensorflow."""
+        return read_tensorflow(source, **options)
 
     def trainer(self, model: Model, **options: Any) -> KerasTrainer:
         """The model compiled with keras.Model.compile's arguments."""

@@ -27,7 +27,10 @@ def if_(op: ops.If, emit: Emitter, condition: Tensor, *xs: Tensor) -> tuple[Tens
 def loop(
     op: ops.Loop, emit: Emitter, count: Tensor | None = None, condition: Tensor | None = None, *xs: Tensor
 ) -> tuple[Tensor, ...]:
-    """ONNX carries the condition from iteration to iteration, also where the loop only counts."""
+    """ONNX carries the condition from iteration to iteration, also where the loop only counts.
+
+    onnxruntime refuses a loop that has neither a condition nor carried values.
+    """
     state, rest = xs[: op.carried], xs[op.carried :]
     place = Tensor(emit.name("iteration"), TensorType(DType.INT64, ()))
     before = [Tensor(emit.name(f"state_{i}"), x.type) for i, x in enumerate(state)]
@@ -38,6 +41,8 @@ def loop(
         return results if op.tested else [goes_on, *results]
 
     body = emit.subgraph(op.body.name, [place, goes_on, *before], write)
+    if condition is None:
+        condition = emit.constant(True)
     if op.steps:
         count = emit("Squeeze", emit.size(op.steps[0]), emit.ints(0), type=place.type)
     return _typed(emit, emit("Loop", count, condition, *state, outputs=op.carried + op.outputs, body=body))

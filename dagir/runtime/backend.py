@@ -146,6 +146,10 @@ class Backend(ABC):
         """Read a model of this backend's framework. Raises BackendError where the backend cannot."""
         raise BackendError(f"the {self.name} backend reads no models")
 
+    def read_graph(self, source: object, **options: object) -> Model:
+        """Read a function of this backend's framework, or a file of its graph. Raises BackendError where it cannot."""
+        raise BackendError(f"the {self.name} backend reads no graphs of functions")
+
     def trainer(self, model: Any, **options: Any) -> Trainer:
         """Compile a model for training. Raises BackendError where the backend cannot train."""
         raise BackendError(f"the {self.name} backend trains no models")

@@ -16,7 +16,7 @@ from dagir.modeling.model import Model
 from dagir.serialization.formats import format_of
 from dagir.support import limits
 from dagir.support.location import without_lines
-from dagir_keras.reading.files.archive import HDF5, ZIP, Archive, map_file, parse_config
+from dagir_keras.reading.files.archive import HDF5, ZIP, Archive, parse_config
 from dagir_keras.reading.files.hdf5 import check as check_hdf5
 from dagir_keras.reading.files.hdf5 import open_hdf5
 from dagir_keras.reading.files.keras2 import Writer, as_written_today, check_readable
@@ -24,9 +24,23 @@ from dagir_keras.reading.files.model_config import NetworkReader, ReadModel
 from dagir_keras.reading.files.vocabularies import fill_vocabularies
 from dagir_keras.reading.files.weights import WeightsReader
 from dagir_keras.reading.layers import rule
+from dagir_keras.reading.mapped_files import map_file
 from dagir_keras.reading.problems import Problems
+from dagir_keras.reading.tensorflow.concrete import read_function
+from dagir_keras.reading.tensorflow.saved_model import read_saved_model
 
-__all__ = ["check", "read", "rule"]
+__all__ = ["check", "read", "read_tensorflow", "rule"]
+
+
+def read_tensorflow(source: Any, inputs: Any = None, signature: str | None = None) -> Model:
+    """A tf.function, a concrete function, a tf.Module, or the folder of a SavedModel, as a Model.
+
+    inputs: what to trace a function for. signature: of a SavedModel, or the name of a method.
+    """
+    with without_lines():
+        if isinstance(source, (str, os.PathLike)):
+            return read_saved_model(os.fspath(source), signature)
+        return read_function(source, inputs, signature)
 
 
 def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: Any = None) -> Any:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import io
 import json
 import mmap
-import os
-import stat
 import struct
 import zipfile
 import zlib
@@ -19,7 +17,6 @@ from typing import Any
 from dagir.errors import FileError, UnsafeFile
 from dagir.serialization.reading import shown
 from dagir.support import limits
-from dagir.support.paths import checked
 
 ZIP = b"PK\x03\x04"
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -29,31 +26,7 @@ SMALL = 64 << 20  # below it no ratio is suspicious
 MAX_DIRECTORY = 64 << 20  # bytes of the list of members: a Keras file has a few
 _END = b"PK\5\6"  # begins the record behind the list of members
 _PART = 4 << 20  # of a member, summed at a time
-_OPENING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 MAX_DEPTH = 600  # of JSON; each nested model takes six
-
-
-def map_file(path: str) -> mmap.mmap:
-    """The bytes of a file, mapped. Raises FileError for a file that is missing, empty, or not regular."""
-    checked(path)
-    try:
-        found = os.stat(path)
-        if stat.S_ISDIR(found.st_mode):
-            raise FileError(f"{path}: is a directory", remedy="give the .keras or .h5 file")
-        if not stat.S_ISREG(found.st_mode):
-            raise FileError(f"{path}: is no regular file")
-        if found.st_size == 0:
-            raise FileError(f"{path}: is empty")
-        with open(os.open(path, _OPENING), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it may have changed: opening a pipe would wait
-                raise FileError(f"{path}: is no regular file")
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError:
-        raise FileError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except ValueError as error:  # a path with a zero byte; a file that is empty now
-        raise FileError(f"{shown(path)}: cannot be read: {error}") from None
 
 
 def plain(name: str) -> str:

@@ -1,0 +1,127 @@
+"""Reads a graph of TensorFlow into nodes of dagir: op by op, through the table of rules. Nothing of it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from dagir.errors import DagirError
+from dagir.ir.graph import Constant
+from dagir_keras.reading.problems import Problem, Problems, Refused
+from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of
+from dagir_keras.reading.tensorflow.held import Missing, Text, Variable, missing_among
+from dagir_keras.reading.tensorflow.registry import call_raw_op, raw_ops
+
+_DEEPEST = 100
+_PASSES = {"Identity", "Snapshot", "StopGradient", "PreventGradient", "CheckNumerics", "RefIdentity", "Placeholder"}
+_CHECKS = {"NoOp", "Assert"}
+
+Handler = Callable[["GraphReader", GraphNode, Sequence[Any], GraphFunction], Any]
+handlers: dict[str, Handler] = {}
+"""The ops that a rule of the table cannot be written for: they call functions, or hold state, lists or tables."""
+
+
+def handler(*names: str) -> Callable[[Handler], Handler]:
+    """Decorate the handler of an op, or of several."""
+
+    def register(function: Handler) -> Handler:
+        handlers.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+class Resources(Protocol):
+    """What the nodes of a graph that hold state stand for."""
+
+    def variable(self, node: GraphNode) -> Variable:
+        """The variable of a node. Raises Refused."""
+
+    def table(self, node: GraphNode) -> Any:
+        """The lookup table of a node. Raises Refused."""
+
+
+class GraphReader:
+    """Reads functions. What cannot be read becomes a problem, and reading goes on, so that one error names all."""
+
+    def __init__(self, problems: Problems, resources: Resources) -> None:
+        raw_ops()  # imports the families, those of handlers too
+        self.problems, self.resources = problems, resources
+        self._depth = 0
+
+    def call(self, function: GraphFunction, operands: Sequence[Any]) -> list[Any]:
+        """The outputs of a function: tensors, or what else its graph passes on; Missing for what cannot be read."""
+        self._depth += 1
+        try:
+            if self._depth > _DEEPEST:
+                raise Refused(f"its functions call each other more than {_DEEPEST} deep")
+            values: dict[str, tuple[Any, ...]] = {
+                name: (operand,) for name, operand in zip(function.arguments, operands, strict=True)
+            }
+            for node in function.needed():
+                values[node.name] = self._results(node, [self._read(values, each) for each in node.inputs], function)
+            return [self._read(values, output) for output in function.outputs]
+        finally:
+            self._depth -= 1
+
+    def _read(self, values: Mapping[str, tuple[Any, ...]], output: tuple[str, int]) -> Any:
+        found, index = values[output[0]], output[1]
+        if len(found) == 1 and isinstance(found[0], Missing):
+            return found[0]
+        if index >= len(found):
+            raise Refused(f"the graph reads output {index} of {output[0]!r}, which has {len(found)}")
+        return found[index]
+
+    def _results(self, node: GraphNode, operands: list[Any], function: GraphFunction) -> tuple[Any, ...]:
+        if node.op not in handlers and (lost := missing_among(operands)) is not None:
+            return (lost,)
+        try:
+            found = self._computed(node, operands, function)
+        except Refused as refused:
+            return (self._missing(node, refused.reason, refused.remedy),)
+        except DagirError as error:
+            return (self._missing(node, error.summary, error.remedy),)
+        return tuple(found) if isinstance(found, (tuple, list)) else (found,)
+
+    def _missing(self, node: GraphNode, reason: str, remedy: str | None) -> Missing:
+        problem = Problem(node.name, node.op, reason, remedy)
+        self.problems.note(problem)
+        return Missing(problem)
+
+    def _computed(self, node: GraphNode, operands: list[Any], function: GraphFunction) -> Any:
+        if node.op in _PASSES and operands:
+            return operands[0]
+        if node.op in _CHECKS:
+            return ()
+        if node.op == "IdentityN":
+            return tuple(operands)
+        if node.op == "Const":
+            array = array_of(node.attributes["value"]["tensor"])
+            return Text(array) if array.dtype == object else Constant(array).value
+        if node.op in handlers:
+            return handlers[node.op](self, node, operands, function)
+        if node.op in function.library:
+            return self.call(function.library[node.op], operands)
+        return call_raw_op(node.op, [_tensor(operand) for operand in operands], node.plain)
+
+    def passed_on(self, function: GraphFunction) -> dict[int, int]:
+        """For each output of a function that is an argument as it came in, which one it is."""
+        places = {name: place for place, name in enumerate(function.arguments)}
+        found = {}
+        for index, (name, _) in enumerate(function.outputs):
+            while name not in places and function.nodes[name].op in _PASSES and function.nodes[name].inputs:
+                name = function.nodes[name].inputs[0][0]  # noqa: PLW2901  # along the chain
+            if name in places:
+                found[index] = places[name]
+        return found
+
+
+def _tensor(operand: Any) -> Any:
+    if isinstance(operand, Variable):
+        return operand.parameter.value
+    if isinstance(operand, Text):
+        raise Refused("computes on text", "do it before the model")
+    return operand
+
+
+__all__ = ["GraphReader", "Resources", "handler", "handlers"]

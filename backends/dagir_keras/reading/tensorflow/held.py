@@ -1,0 +1,87 @@
+"""What a graph of TensorFlow passes from node to node beside tensors: variables, lists of tensors, text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dagir import ops
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Parameter, Value
+from dagir.ir.types import Array, DType, TensorType
+from dagir_keras.reading.problems import Problem, Refused
+from dagir_keras.reading.tensorflow.tensors import Tensor, value
+
+
+@dataclass(frozen=True, eq=False)
+class Variable:
+    """A resource variable, as the weight that it is here."""
+
+    parameter: Parameter
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """A constant of text, which messages and tables are made of."""
+
+    array: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Missing:
+    """An output of a node that cannot be read; what reads it cannot either. problem: why, where the trouble began."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, eq=False)
+class TensorList:
+    """A TensorList: `count` tensors of one type, as one array, or still without any.
+
+    written: (index, item) pairs in their order, where the array is not made until the type of the items is known.
+    """
+
+    count: Dim
+    dtype: DType
+    element: tuple[Dim | None, ...] | None = None
+    array: Value | None = None
+    written: tuple[tuple[Tensor, Value], ...] = ()
+
+    def item_type(self) -> TensorType | None:
+        """The type of one item; None where nothing tells it."""
+        if self.array is not None:
+            return self.array.type.with_shape(self.array.type.shape[1:])
+        if self.written:
+            return self.written[0][1].type
+        known = [size for size in self.element or () if size is not None]
+        if self.element is None or len(known) < len(self.element):
+            return None
+        return TensorType(self.dtype, tuple(known))
+
+    def filled(self, kind: TensorType | None = None) -> TensorList:
+        """The list as one array, in which what was not written is zero. Raises Refused where its items have no type."""
+        kind = self.item_type() or kind
+        if kind is None:
+            raise Refused("it reads a list of tensors whose shape nothing tells")
+        array = self.array
+        if array is None:
+            array = ops.zeros((self.count, *kind.shape), dtype=kind.dtype)
+        for index, item in self.written:
+            array = _with_row(array, value(index), item)
+        return replace(self, array=array, written=())
+
+    def with_item(self, index: Tensor, item: Value) -> TensorList:
+        """The list with one item replaced."""
+        if self.array is not None:
+            return replace(self, array=_with_row(self.array, value(index), item))
+        return replace(self, written=(*self.written, (index, item)))
+
+
+def _with_row(array: Value, index: Value, item: Value) -> Value:
+    return ops.scatter_update(array, ops.reshape(ops.cast(index, "int32"), (1, 1)), ops.expand_dims(item, 0))
+
+
+def missing_among(operands: Sequence[Any]) -> Missing | None:
+    """The first operand that could not be read."""
+    return next((operand for operand in operands if isinstance(operand, Missing)), None)

@@ -1,0 +1,179 @@
+"""A SavedModel of TensorFlow, read as the protocol buffer and the checkpoint that it is. Nothing in it is run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagir.errors import ArgumentError, FileError
+from dagir.ir.graph import Parameter, Value
+from dagir.ir.traversal import values_behind
+from dagir.ir.types import type_of
+from dagir.layers.core import Input
+from dagir.modeling.model import Model
+from dagir.support import limits
+from dagir.support.did_you_mean import did_you_mean
+from dagir_keras.reading.mapped_files import map_file
+from dagir_keras.reading.problems import Problems, Refused
+from dagir_keras.reading.tensorflow.checkpoint import Checkpoint
+from dagir_keras.reading.tensorflow.dtypes import dtype_of
+from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of, graph_of
+from dagir_keras.reading.tensorflow.graph_reader import GraphReader
+from dagir_keras.reading.tensorflow.held import Variable
+from dagir_keras.reading.tensorflow.messages import Message, decode
+from dagir_keras.reading.tensorflow.results import as_values
+
+_SERVING = "serving_default"
+_INNER = "__saved_model_"  # begins the names of signatures that are not for users
+
+
+def read_saved_model(folder: str, signature: str | None = None) -> Model:
+    """The model of a signature: its inputs and outputs have the names that the signature gives them.
+
+    Raises FileError, UnsupportedLayer with every op that cannot be read, and ArgumentError for an unknown signature.
+    """
+    path = os.path.join(folder, "saved_model.pb")
+    with limits.reading(path):
+        meta = _serving_graph(decode(memoryview(map_file(path)), "SavedModel", path), path)
+        name, found = _signature(meta, signature, folder)
+        return _Reading(folder, meta).model(name, found)
+
+
+def _serving_graph(saved: Message, path: str) -> Message:
+    graphs: list[Message] = [each for each in saved["meta_graphs"] if "graph" in each]
+    if not graphs:
+        raise FileError(f"{path}: holds no graph")
+    serving = [each for each in graphs if "serve" in each.get("info", {}).get("tags", [])]
+    return (serving or graphs)[0]
+
+
+def _signature(meta: Message, wanted: str | None, folder: str) -> tuple[str, Message]:
+    known = {name: each for name, each in meta["signatures"].items() if not name.startswith(_INNER)}
+    if wanted is not None and wanted not in known:
+        listed = ", ".join(sorted(known)) or "none"
+        raise ArgumentError(
+            f"{folder}: has no signature {wanted!r}", remedy=did_you_mean(wanted, known) or f"it has: {listed}"
+        )
+    if wanted is None and _SERVING in known:
+        wanted = _SERVING
+    if wanted is None and len(known) != 1:
+        listed = ", ".join(sorted(known)) or "none"
+        raise ArgumentError(f"{folder}: has the signatures {listed}", remedy="choose one: signature='...'")
+    name = wanted if wanted is not None else next(iter(known))
+    return name, known[name]
+
+
+@dataclass
+class _Reading:
+    """One SavedModel while it is read: the weights of the nodes that hold variables."""
+
+    folder: str
+    meta: Message
+    variables_of: dict[str, Variable] = field(default_factory=dict)
+
+    def model(self, name: str, signature: Message) -> Model:
+        """The model of a signature."""
+        inputs = {key: self._input(key, info) for key, info in sorted(signature["inputs"].items())}
+        outputs = dict(sorted(signature["outputs"].items()))
+        graph = graph_of(
+            self.meta["graph"],
+            name,
+            [_place(info["name"])[0] for _, info in sorted(signature["inputs"].items())],
+            [_place(info["name"]) for info in outputs.values()],
+        )
+        self.keys = variables_by_node(graph, self.meta)
+        prefix = os.path.join(self.folder, "variables", "variables")
+        self.checkpoint = Checkpoint(prefix) if os.path.exists(f"{prefix}.index") else None
+        problems = Problems()
+        found = GraphReader(problems, self).call(graph, list(inputs.values()))
+        problems.require_none(self.folder)
+        values = dict(zip(outputs, as_values(found), strict=True))
+        used = set(values_behind(values.values()))
+        return Model([value for value in inputs.values() if value in used], values, name=_model_name(self.folder))
+
+    def _input(self, name: str, info: Message) -> Value:
+        shape = info.get("shape", {})
+        if shape.get("unknown_rank") or not shape:
+            raise FileError(
+                f"{self.folder}: the input {name!r} has no known rank", remedy="export it with an input signature"
+            )
+        sizes = [each.get("size", 0) for each in shape["dims"]]
+        dtype = "string" if info.get("dtype") == 7 else str(dtype_of(info.get("dtype", 0)))
+        named = [_size_name(name, axis, len(sizes)) if size < 0 else size for axis, size in enumerate(sizes)]
+        return Input(batch_shape=named, dtype=dtype, name=name)
+
+    def variable(self, node: GraphNode) -> Variable:
+        """The variable of a node: its array is a view of the file."""
+        if node.name not in self.variables_of:
+            key = self.keys.get(node.name)
+            if key is None or self.checkpoint is None or key not in self.checkpoint:
+                raise Refused(f"is a variable that the checkpoint of {self.folder} does not hold")
+            array = self.checkpoint.array(key)
+            title = node.attribute("shared_name") or node.name
+            weight = Parameter(title, type_of(array), array=array, trainable=True)
+            self.variables_of[node.name] = Variable(weight)
+        return self.variables_of[node.name]
+
+    def table(self, node: GraphNode) -> Any:
+        """Lookup tables are read by their own handler."""
+        raise Refused("is a lookup table")
+
+
+def _size_name(name: str, axis: int, rank: int) -> str:
+    plain = "".join(each if each.isalnum() else "_" for each in name)
+    return "batch" if axis == 0 else f"{plain}_{axis}"
+
+
+def _model_name(folder: str) -> str:
+    found = os.path.basename(os.path.normpath(os.path.abspath(folder)))
+    return found or "model"
+
+
+def _place(text: str) -> tuple[str, int]:
+    name, _, index = text.partition(":")
+    return name, int(index or 0)
+
+
+def variables_by_node(graph: GraphFunction, meta: Message) -> Mapping[str, str]:
+    """For each node that holds a variable, its key in the checkpoint: as the graph's own SaveV2 writes them.
+
+    TensorFlow 1 has that op in the graph; TensorFlow 2 has it in a function, which is called with the variables.
+    """
+    found: dict[str, str] = {}
+    for node in graph.nodes.values():
+        if node.op == "SaveV2":
+            _note(found, graph, node, graph, {})
+        elif node.op in ("PartitionedCall", "StatefulPartitionedCall") and node.function("f") in graph.library:
+            inner = graph.library[node.function("f")]
+            given = dict(zip(inner.arguments, (name for name, _ in node.inputs), strict=False))
+            for each in inner.nodes.values():
+                if each.op == "SaveV2":
+                    _note(found, inner, each, graph, given)
+    return found
+
+
+def _note(
+    found: dict[str, str], within: GraphFunction, save: GraphNode, graph: GraphFunction, given: Mapping[str, str]
+) -> None:
+    names = within.nodes[save.inputs[1][0]]
+    if names.op != "Const":
+        return
+    keys = [each.decode("utf-8", "replace") for each in array_of(names.attributes["value"]["tensor"]).reshape(-1)]
+    for key, (name, _) in zip(keys, save.inputs[3:], strict=False):
+        outer = _behind(within, name, given)
+        holder = _behind(graph, given.get(outer, outer), {})
+        node = graph.nodes.get(holder)
+        if node is not None and node.op in ("VarHandleOp", "VariableV2", "Variable"):
+            found[holder] = key
+
+
+def _behind(function: GraphFunction, name: str, stops: Mapping[str, str]) -> str:
+    """The node or argument that reads and copies of a variable come from."""
+    while name not in stops:
+        node = function.nodes.get(name)
+        if node is None or node.op not in ("Identity", "ReadVariableOp") or not node.inputs:
+            return name
+        name = node.inputs[0][0]
+    return name
