@@ -225,6 +225,11 @@ class _While:
 
     def _looped(self, lists: Sequence[int]) -> list[Any]:
         stacked = [i for i in lists if self._is_stacked(i)]
+        if any(self.given[i].count == 0 for i in lists if i not in stacked):
+            raise Refused(
+                "a loop makes a list longer, and how often it runs is not known before",
+                "give tf.TensorArray the size that it has in the end",
+            )
         given = [
             each.filled() if isinstance(each, TensorList) and i in lists and i not in stacked else each
             for i, each in enumerate(self.given)
@@ -256,6 +261,8 @@ class _While:
         for place, output in zip([*carried, *stacked], made, strict=True):
             listed = isinstance(given[place], TensorList)
             final[place] = replace(given[place], array=output, written=()) if listed else output
+            if place in stacked:
+                final[place] = replace(final[place], count=self.steps)
         return final
 
     def _inside(self, place: int, given: list[Any], before: dict[int, Value], iteration: Value) -> Any:
@@ -285,10 +292,13 @@ class _While:
     def _is_stacked(self, place: int) -> bool:
         """Whether the loop writes each item of an empty list once, in their order."""
         listed = self.given[place]
-        if self.steps is None or listed.array is not None or listed.written or listed.count != self.steps:
+        if self.steps is None or listed.array is not None or listed.written:
             return False
         node = self._behind(self.body, self.body.outputs[place][0])
         if node is None or node.op != "TensorListSetItem" or self._argument(self.body, node.inputs[0][0]) != place:
+            return False
+        grows = listed.count == 0 and node.attribute("resize_if_index_out_of_bounds")
+        if listed.count != self.steps and not grows:
             return False
         return self.counters.get(self._argument(self.body, node.inputs[1][0])) == 0  # type: ignore[arg-type]
 

@@ -15,6 +15,8 @@ from dagir_keras.reading.tensorflow.registry import call_raw_op, raw_ops
 _DEEPEST = 100
 _PASSES = {"Identity", "Snapshot", "StopGradient", "PreventGradient", "CheckNumerics", "RefIdentity", "Placeholder"}
 _CHECKS = {"NoOp", "Assert"}
+_CALLS = {"PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "Case", "StatelessCase"}
+"""Ops that run functions, which may need only some of what they are given."""
 
 Handler = Callable[["GraphReader", GraphNode, Sequence[Any], GraphFunction], Any]
 handlers: dict[str, Handler] = {}
@@ -73,7 +75,8 @@ class GraphReader:
         return found[index]
 
     def _results(self, node: GraphNode, operands: list[Any], function: GraphFunction) -> tuple[Any, ...]:
-        if node.op not in handlers and (lost := missing_among(operands)) is not None:
+        calls = node.op in _CALLS or node.op in function.library
+        if not calls and (lost := missing_among(operands)) is not None:
             return (lost,)
         try:
             found = self._computed(node, operands, function)

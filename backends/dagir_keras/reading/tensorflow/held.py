@@ -11,7 +11,7 @@ from dagir.ir.dims import Dim
 from dagir.ir.graph import Parameter, Value
 from dagir.ir.types import Array, DType, TensorType
 from dagir_keras.reading.problems import Problem, Refused
-from dagir_keras.reading.tensorflow.tensors import Tensor, value
+from dagir_keras.reading.tensorflow.tensors import Tensor, entries, value
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,7 @@ class TensorList:
     """A TensorList: `count` tensors of one type, as one array, or still without any.
 
     written: (index, item) pairs in their order, where the array is not made until the type of the items is known.
+    grows: whether a write behind its end makes it longer.
     """
 
     count: Dim
@@ -47,6 +48,7 @@ class TensorList:
     element: tuple[Dim | None, ...] | None = None
     array: Value | None = None
     written: tuple[tuple[Tensor, Value], ...] = ()
+    grows: bool = False
 
     def item_type(self) -> TensorType | None:
         """The type of one item; None where nothing tells it."""
@@ -73,9 +75,21 @@ class TensorList:
 
     def with_item(self, index: Tensor, item: Value) -> TensorList:
         """The list with one item replaced."""
+        known = entries(index)
+        place = known.item() if known is not None and known.ndim == 0 else None
+        if self.grows and isinstance(place, int) and isinstance(self.count, int) and place >= self.count:
+            return self._longer(place + 1 - self.count, item.type).with_item(index, item)
         if self.array is not None:
             return replace(self, array=_with_row(self.array, value(index), item))
         return replace(self, written=(*self.written, (index, item)))
+
+    def _longer(self, more: int, kind: TensorType) -> TensorList:
+        """The list with more items at its end, of zeros."""
+        count = self.count + more
+        if self.array is None:
+            return replace(self, count=count)
+        zeros = ops.zeros((more, *kind.shape), dtype=kind.dtype)
+        return replace(self, count=count, array=ops.concatenate([self.array, zeros], 0))
 
 
 def _with_row(array: Value, index: Value, item: Value) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,8 @@ def _get(reader: GraphReader, node: GraphNode, operands: Sequence[Any], function
 
 @handler("TensorListSetItem")
 def _set(reader: GraphReader, node: GraphNode, operands: Sequence[Any], function: GraphFunction) -> TensorList:
-    return expect_list(operands[0]).with_item(operands[1], value(operands[2]))
+    listed = replace(expect_list(operands[0]), grows=bool(node.attribute("resize_if_index_out_of_bounds")))
+    return listed.with_item(operands[1], value(operands[2]))
 
 
 @handler("TensorListPushBack")
