@@ -46,13 +46,18 @@ class GraphNode:
 
 @dataclass(frozen=True)
 class GraphFunction:
-    """A graph: from the arguments, by name, to the outputs. library: the functions that its nodes call."""
+    """A graph: from the arguments, by name, to the outputs. library: the functions that its nodes call.
+
+    runs_whole: whether a call runs every node that changes a state, as that of a function does, not only those that
+    the outputs need.
+    """
 
     name: str
     arguments: tuple[str, ...]
     nodes: Mapping[str, GraphNode]
     outputs: tuple[Output, ...]
     library: Library
+    runs_whole: bool = True
 
     def needed(self) -> Iterator[GraphNode]:
         """The nodes that the outputs need, each after those that it reads. Raises FileError for a cycle."""
@@ -97,11 +102,13 @@ class Library:
         return self._made[name]
 
 
-def graph_of(message: Message, name: str, arguments: Sequence[str], outputs: Sequence[Output]) -> GraphFunction:
+def graph_of(
+    message: Message, name: str, arguments: Sequence[str], outputs: Sequence[Output], runs_whole: bool = True
+) -> GraphFunction:
     """A part of a graph as a function: from some of its nodes to some outputs."""
     library = Library(message.get("library", {}).get("functions", []))
     nodes = {each["name"]: _node(each, _graph_input) for each in message["nodes"]}
-    return GraphFunction(name, tuple(arguments), nodes, tuple(outputs), library)
+    return GraphFunction(name, tuple(arguments), nodes, tuple(outputs), library, runs_whole)
 
 
 def _function(message: Message, library: Library) -> GraphFunction:

@@ -15,6 +15,15 @@ from dagir_keras.reading.tensorflow.registry import call_raw_op, raw_ops
 _DEEPEST = 100
 _PASSES = {"Identity", "Snapshot", "StopGradient", "PreventGradient", "CheckNumerics", "RefIdentity", "Placeholder"}
 _CHECKS = {"NoOp", "Assert"}
+_ASSIGNS = (
+    "Assign",
+    "ResourceScatter",
+    "ScatterUpdate",
+    "ScatterAdd",
+    "ScatterSub",
+    "ResourceApply",
+    "ResourceStrided",
+)
 _CALLS = {"PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "Case", "StatelessCase"}
 """Ops that run functions, which may need only some of what they are given."""
 
@@ -50,6 +59,7 @@ class GraphReader:
         raw_ops()  # imports the families, those of handlers too
         self.problems, self.resources = problems, resources
         self._depth = 0
+        self._changes: set[tuple[str, str]] = set()
 
     def call(self, function: GraphFunction, operands: Sequence[Any]) -> list[Any]:
         """The outputs of a function: tensors, or what else its graph passes on; Missing for what cannot be read."""
@@ -60,6 +70,8 @@ class GraphReader:
             values: dict[str, tuple[Any, ...]] = {
                 name: (operand,) for name, operand in zip(function.arguments, operands, strict=True)
             }
+            if function.runs_whole:
+                self._refuse_changes(function)
             for node in function.needed():
                 values[node.name] = self._results(node, [self._read(values, each) for each in node.inputs], function)
             return [self._read(values, output) for output in function.outputs]
@@ -85,6 +97,17 @@ class GraphReader:
         except DagirError as error:
             return (self._missing(node, error.summary, error.remedy),)
         return tuple(found) if isinstance(found, (tuple, list)) else (found,)
+
+    def _refuse_changes(self, function: GraphFunction) -> None:
+        """Note the nodes that change a variable: the next call would give another answer, and later reads do."""
+        for node in function.nodes.values():
+            if node.op.startswith(_ASSIGNS) and (function.name, node.name) not in self._changes:
+                self._changes.add((function.name, node.name))
+                self._missing(
+                    node,
+                    "assigns a variable at inference, and a graph holds no state",
+                    "call it with training=False, or take the state as an input and give the new one as an output",
+                )
 
     def _missing(self, node: GraphNode, reason: str, remedy: str | None) -> Missing:
         problem = Problem(node.name, node.op, reason, remedy)

@@ -82,6 +82,7 @@ class _Reading:
             name,
             [_place(info["name"])[0] for _, info in sorted(signature["inputs"].items())],
             [_place(info["name"]) for info in outputs.values()],
+            runs_whole=False,
         )
         self.keys = variables_by_node(graph, self.meta)
         prefix = os.path.join(self.folder, "variables", "variables")

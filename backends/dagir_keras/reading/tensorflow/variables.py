@@ -48,10 +48,7 @@ def _gather_nd(reader: GraphReader, node: GraphNode, operands: Sequence[Any], fu
 
 @handler("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "Assign", "AssignAdd", "AssignSub")
 def _assigned(reader: GraphReader, node: GraphNode, operands: Sequence[Any], function: GraphFunction) -> Any:
-    raise Refused(
-        "assigns a variable at inference, and a graph holds no state",
-        "call it with training=False, or take the state as an input and give the new one as an output",
-    )
+    raise Refused("gives the variable that it assigns", "compute with values alone")
 
 
 def _weight(operand: Any) -> Value:
