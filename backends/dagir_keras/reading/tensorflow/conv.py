@@ -171,7 +171,8 @@ def _transposed(
 
 def _crops(size: Dim, wanted: Dim, extent: int | None, stride: int, padding: Any, axis: int) -> tuple[int, int]:
     """(before, after) to cut off the sum of all kernels, for the output to have the size that is wanted."""
-    assert extent is not None
+    if extent is None:
+        raise Refused("its kernel has an unknown size")
     over = (size - 1) * stride + extent - wanted
     if not isinstance(over, int):
         raise Refused(f"its output has the size {wanted}, which does not follow from {size} at the stride {stride}")
