@@ -203,6 +203,19 @@ def _segments(draw: Draw) -> Arguments:
     return (draw.floats((4, 2)), draw.ints((4,), 0, 3), 3), {}
 
 
+@function("math.unsorted_segment_max", "math.unsorted_segment_min", "math.unsorted_segment_mean")
+@function("math.unsorted_segment_sqrt_n")
+def _segment_extremes(draw: Draw) -> Arguments:
+    return (draw.floats((4, 2)), draw.ints((4,), 0, 3), 3), {}
+
+
+@function("reverse_sequence")
+def _reverse_sequence(draw: Draw) -> Arguments:
+    seq, batch = draw.one((1, 0), (0, 1), (2, 0), (1, 2))
+    sizes = (3, 4, 2)
+    return (draw.floats(sizes), draw.ints((sizes[batch],), 0, sizes[seq] + 1)), {"seq_axis": seq, "batch_axis": batch}
+
+
 @function("math.in_top_k")
 def _in_top_k(draw: Draw) -> Arguments:
     return (draw.ints((3,), 0, 4), draw.floats((3, 4)), draw.int(1, 4)), {}

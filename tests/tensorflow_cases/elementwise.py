@@ -193,6 +193,12 @@ def _cross_entropy(draw: Draw) -> Arguments:
     return (), {"labels": draw.floats(shape, 0, 1), "logits": draw.floats(shape)}
 
 
+@function("nn.weighted_cross_entropy_with_logits")
+def _weighted_cross_entropy(draw: Draw) -> Arguments:
+    shape = draw.shape()
+    return (draw.floats(shape, 0, 1), draw.floats(shape), draw.one(0.5, 3.0)), {}
+
+
 @function("nn.softmax_cross_entropy_with_logits")
 def _softmax_cross_entropy(draw: Draw) -> Arguments:
     shape = draw.shape(2, 3)

@@ -62,7 +62,7 @@ def _one(draw: Draw) -> Arguments:
     return (_image(draw),), {}
 
 
-@function("image.image_gradients")
+@function("image.image_gradients", "image.sobel_edges")
 def _gradients(draw: Draw) -> Arguments:
     return (draw.floats((2, 4, 5, 3)),), {}
 

@@ -11,6 +11,7 @@ from dagir import ops
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Value, apply
 from dagir.ir.types import Array, DType
+from dagir.ops.creation import spend_elements
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.shape import layout, pad
@@ -48,6 +49,7 @@ def _known(given: Value, target: Sequence[Dim]) -> tuple[tuple[int, int], tuple[
     if len(numbers) < 4:
         raise Refused(f"it resizes {list(sizes[:2])} to {list(target)} on a grid that needs known sizes")
     height, width, high, wide = numbers
+    spend_elements("resizing on this grid", height + width, high + wide)
     return (height, width), (high, wide)
 
 

@@ -238,6 +238,8 @@ def folded(name: str, *operands: Tensor) -> Tensor | None:
     known = [entries(operand) for operand in operands]
     dtype = operands[0].dtype
     try:
+        if math.prod(np.broadcast_shapes(*[part.shape for part in known if part is not None])) > _FOLDED:
+            return None
         if all(part is not None for part in known):
             made = np.asarray(FOLDS[name](*known), object)
             return sized(made, dtype) if _fits(made, dtype) else None
