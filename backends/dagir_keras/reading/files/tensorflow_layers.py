@@ -6,6 +6,7 @@ They are read by the table of TensorFlow's functions, as operations of the graph
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,10 @@ def make_tensorflow_layer(record: Mapping[str, Any]) -> Callable[..., Any]:
 
 
 def _finished(result: Any, name: str, gives_itself: bool = False) -> Any:
-    """The result without masks, which these layers do not pass on; a value under the name of the layer."""
+    """The result without masks, which these layers do not pass on; under the name of the layer, if it is one."""
     found = result if gives_itself else map_structure(_unmasked, result)
+    if isinstance(found, Sizes):
+        return replace(found, name=name)
     return named(found, name) if isinstance(found, Value) else found
 
 
@@ -101,4 +104,6 @@ _ALIKE = frozenset(  # ops whose operands are all of the dtype T, none of them a
 
 def settled(data: Any) -> Any:
     """A tensor of sizes as a value of the graph, for layers and outputs; other data as they are."""
-    return value(data) if isinstance(data, Sizes) else data
+    if not isinstance(data, Sizes):
+        return data
+    return named(value(data), data.name) if data.name else value(data)

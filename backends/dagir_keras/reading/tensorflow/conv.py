@@ -19,6 +19,8 @@ def _convolved(
     x: Any, w: Any, strides: Any, padding: Any, data_format: Any, dilations: Any, explicit: Any = None
 ) -> Tensor:
     given, kernel = map(value, pair(x, w))
+    if kernel.ndim not in (3, 4, 5):
+        raise Refused(f"the kernel of a convolution has rank 3, 4 or 5, got {kernel.ndim}")
     window = Window.of(kernel.ndim - 2, data_format)
     if given.ndim > kernel.ndim:  # more than one axis of batches
         lead, rest = given.type.shape[: given.ndim - kernel.ndim + 1], given.type.shape[given.ndim - kernel.ndim + 1 :]
@@ -154,6 +156,8 @@ def _transposed(
     x: Any, w: Any, output: Any, strides: Any, padding: Any, data_format: Any, dilations: Any, explicit: Any = None
 ) -> Tensor:
     given, kernel = map(value, pair(x, w))
+    if kernel.ndim not in (3, 4, 5) or given.ndim != kernel.ndim:
+        raise Refused(f"a transposed convolution takes ranks from 3 to 5, got {given.ndim} and {kernel.ndim}")
     window = Window.of(kernel.ndim - 2, data_format)
     if any(rate != 1 for rate in window.spatial(dilations, "dilations")):
         raise Refused("it is a transposed convolution with dilations")

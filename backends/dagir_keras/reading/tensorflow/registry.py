@@ -101,6 +101,10 @@ def call_raw_op(name: str, operands: Sequence[Any], attributes: Mapping[str, Any
         if key not in takes and _has_effect(key, part):
             raise Refused(f"dagir's {name} has no attribute {key!r}, which is {str(part)[:40]}")
     given = {key: part for key, part in attributes.items() if key in takes}
+    try:
+        inspect.signature(rule).bind(*operands, **given)
+    except TypeError as error:
+        raise Refused(f"the op {name} has other operands: {error}") from None
     return rule(*operands, **given)
 
 
