@@ -77,7 +77,12 @@ def _convolve(op: ops.Conv, x: Any, w: Any, strides: Any, padding: str) -> Any:
 
 
 def needs_layer(node: Node) -> bool:
-    """Whether the rule can run only within a Keras layer: it pads by a size that a KerasTensor may not know."""
+    """Whether the rule can run only within a Keras layer: it pads by a size that a KerasTensor may not know.
+
+    Keras's operation of a transposed convolution exchanges padding and output_padding on KerasTensors.
+    """
+    if isinstance(node.op, ops.ConvTranspose):
+        return True
     if not isinstance(node.op, ops.Conv):
         return False
     x, w = (value.type.shape for value in node.inputs[:2] if value is not None)

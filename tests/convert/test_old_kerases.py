@@ -1,7 +1,8 @@
 """Files that older Kerases wrote, in legacy_files/: each computes what its writer computed, or is refused by name.
 
 NAME.npz holds the writer's own answers: in0 ... in the order of `names`, out0 ... Writers, by the first part of the
-name: k22 is Keras 2.2.4 on TensorFlow 1.15; tf21 to tf215 are tf.keras of that TensorFlow; tfk219 is tf_keras 2.19;
+name: k22 is Keras 2.2.4 on TensorFlow 1.15; tf21 to tf215 are tf.keras of that TensorFlow, tf215v1 in the graphs of
+TensorFlow 1, whose raw ops become layers as in tf.keras 2.0 to 2.3; tfk219 is tf_keras 2.19;
 k305 to k3100 are Keras 3.0.5 to 3.10.
 """
 
@@ -18,6 +19,9 @@ from dagir.errors import UnsupportedLayer
 
 FILES = Path(__file__).parent / "legacy_files"
 REFUSED = {  # the layer, and a word of the reason
+    "tf215__ein.h5": r"'tf.einsum' .* the file has 0 of the 2 tensors",
+    "tf215__eqop.h5": r"'tf.__operators__.eq' .* missing a required argument: 'other'",
+    "tf215__rnd.h5": "'tf.random.normal' .* draws random numbers, also at inference",
     "k22__upsampling.h5": "'up_sampling2d_3' .* interpolation 'bilinear' is that of Keras 2.2.4",
     "tf215__upsampling_bicubic.h5": "'area'",
     "tf215__lstm_time_major.h5": "'lstm' .* time_major=True, which reads time from the first axis",

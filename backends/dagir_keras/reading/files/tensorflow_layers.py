@@ -6,18 +6,24 @@ They are read by the table of TensorFlow's functions, as operations of the graph
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from dagir import ops
 from dagir.ir.graph import Value
+from dagir.ir.nest import map_structure
 from dagir.ir.types import DType
 from dagir_keras.reading.files.keras2.calls import FUNCTION_LAYERS
 from dagir_keras.reading.operations import named
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow import Sizes, call_function, call_raw_op, tensor, value
 from dagir_keras.reading.tensorflow.node_def import NodeDef, read_node_def
+from dagir_keras.reading.tensorflow.registry import require_function, require_raw_op
 
+_ITSELF = ("cast", "convert_to_tensor", "keras.activations.linear")
+"""Functions that can give the tensor that they are given: Keras finds its mask on it."""
 _RAGGED = ("ClassMethod", "InstanceProperty", "InstanceMethod")
 
 
@@ -43,18 +49,28 @@ def make_tensorflow_layer(record: Mapping[str, Any]) -> Callable[..., Any]:
     symbol = config.get("function")
     if not isinstance(symbol, str):
         raise Refused("its function has no name")
-    return lambda *args, **kwargs: _finished(call_function(symbol, args, kwargs), name)
+    require_function(symbol)
+    gives_itself = symbol in _ITSELF
+    return lambda *args, **kwargs: _finished(call_function(symbol, args, kwargs), name, gives_itself)
 
 
-def _finished(result: Any, name: str) -> Any:
-    """A value under the name of the layer; other results as they are."""
-    return named(result, name) if isinstance(result, Value) else result
+def _finished(result: Any, name: str, gives_itself: bool = False) -> Any:
+    """The result without masks, which these layers do not pass on; under the name of the layer, if it is one."""
+    found = result if gives_itself else map_structure(_unmasked, result)
+    if isinstance(found, Sizes):
+        return replace(found, name=name)
+    return named(found, name) if isinstance(found, Value) else found
+
+
+def _unmasked(leaf: Any) -> Any:
+    return ops.identity(leaf) if isinstance(leaf, Value) and leaf.mask is not None else leaf
 
 
 def _raw_op(config: Mapping[str, Any], name: str) -> Callable[..., Any]:
     node, constants = read_node_def(config.get("node_def")), config.get("constants", {})
     if not isinstance(constants, dict):
         raise Refused("its constants are no table")
+    require_raw_op(node.op)
 
     def run(inputs: Any = ()) -> Any:
         listed = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
@@ -88,4 +104,6 @@ _ALIKE = frozenset(  # ops whose operands are all of the dtype T, none of them a
 
 def settled(data: Any) -> Any:
     """A tensor of sizes as a value of the graph, for layers and outputs; other data as they are."""
-    return value(data) if isinstance(data, Sizes) else data
+    if not isinstance(data, Sizes):
+        return data
+    return named(value(data), data.name) if data.name else value(data)

@@ -19,6 +19,8 @@ def _convolved(
     x: Any, w: Any, strides: Any, padding: Any, data_format: Any, dilations: Any, explicit: Any = None
 ) -> Tensor:
     given, kernel = map(value, pair(x, w))
+    if kernel.ndim not in (3, 4, 5):
+        raise Refused(f"the kernel of a convolution has rank 3, 4 or 5, got {kernel.ndim}")
     window = Window.of(kernel.ndim - 2, data_format)
     if given.ndim > kernel.ndim:  # more than one axis of batches
         lead, rest = given.type.shape[: given.ndim - kernel.ndim + 1], given.type.shape[given.ndim - kernel.ndim + 1 :]
@@ -154,6 +156,8 @@ def _transposed(
     x: Any, w: Any, output: Any, strides: Any, padding: Any, data_format: Any, dilations: Any, explicit: Any = None
 ) -> Tensor:
     given, kernel = map(value, pair(x, w))
+    if kernel.ndim not in (3, 4, 5) or given.ndim != kernel.ndim:
+        raise Refused(f"a transposed convolution takes ranks from 3 to 5, got {given.ndim} and {kernel.ndim}")
     window = Window.of(kernel.ndim - 2, data_format)
     if any(rate != 1 for rate in window.spatial(dilations, "dilations")):
         raise Refused("it is a transposed convolution with dilations")
@@ -171,7 +175,8 @@ def _transposed(
 
 def _crops(size: Dim, wanted: Dim, extent: int | None, stride: int, padding: Any, axis: int) -> tuple[int, int]:
     """(before, after) to cut off the sum of all kernels, for the output to have the size that is wanted."""
-    assert extent is not None
+    if extent is None:
+        raise Refused("its kernel has an unknown size")
     over = (size - 1) * stride + extent - wanted
     if not isinstance(over, int):
         raise Refused(f"its output has the size {wanted}, which does not follow from {size} at the stride {stride}")

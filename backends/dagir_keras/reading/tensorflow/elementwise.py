@@ -43,7 +43,8 @@ minimum = raw("Minimum")(_arithmetic("minimum", ops.minimum))
 
 @raw("RealDiv")
 def real_divide(x: Tensor, y: Tensor) -> Tensor:
-    return ops.divide(value(x), value(y))
+    found = folded("divide", x, y) if x.dtype.is_float else None
+    return ops.divide(value(x), value(y)) if found is None else found
 
 
 @raw("Div")

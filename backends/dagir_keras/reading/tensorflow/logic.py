@@ -78,11 +78,6 @@ def approximate_equal(x: Tensor, y: Tensor, tolerance: float = 1e-5) -> Tensor:
     return ops.less(ops.absolute(ops.subtract(value(x), value(y))), tolerance)
 
 
-@function("math.approximate_equal", "compat.v1.approximate_equal")
-def _approximate_equal(x: Any, y: Any, tolerance: float = 1e-5) -> Tensor:
-    return approximate_equal(*pair(x, y), tolerance)
-
-
 def _boolean(data: Any) -> Value:
     found = value(tensor(data))
     if found.dtype is not DType.BOOL:

@@ -66,6 +66,17 @@ def _sigmoid_cross_entropy(labels: Any = None, logits: Any = None) -> Tensor:
     return _of_logits(wanted, found)
 
 
+@function("nn.weighted_cross_entropy_with_logits", "compat.v1.nn.weighted_cross_entropy_with_logits")
+def _weighted_cross_entropy(
+    labels: Any = None, logits: Any = None, pos_weight: Any = None, targets: Any = None
+) -> Tensor:
+    found = value(tensor(logits))
+    wanted = like(labels if labels is not None else targets, found)
+    factor = ops.add(ops.multiply(ops.subtract(like(pos_weight, found), 1.0), wanted), 1.0)
+    hinge = ops.add(ops.log1p(ops.exp(ops.negative(ops.absolute(found)))), ops.relu(ops.negative(found)))
+    return ops.add(ops.multiply(ops.subtract(1.0, wanted), found), ops.multiply(factor, hinge))
+
+
 @function("nn.softmax_cross_entropy_with_logits", "compat.v1.nn.softmax_cross_entropy_with_logits_v2")
 def _softmax_cross_entropy(labels: Any, logits: Any, axis: Any = -1) -> Tensor:
     wanted, found = map(value, pair(labels, logits))

@@ -8,6 +8,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.ir.graph import Value
+from dagir.ops.creation import spend_elements
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.reduce import axes_of, mean, total
 from dagir_keras.reading.tensorflow.registry import function, raw
@@ -138,6 +139,7 @@ def local_response_normalization(
     channels = given.type.shape[-1]
     if not isinstance(channels, int):
         raise Refused("it normalizes over an unknown number of channels")
+    spend_elements("tf.nn.local_response_normalization", channels, channels)
     around = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels))) <= radius
     squares = ops.matmul(ops.square(given), like(around.astype(given.dtype.numpy), given))
     base = ops.add(ops.multiply(squares, float(alpha)), float(bias))

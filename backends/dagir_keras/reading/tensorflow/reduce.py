@@ -185,12 +185,12 @@ def _raw_argmin(input: Tensor, dimension: Tensor, output_type: Any = DType.INT64
     return _place(ops.argmin, input, dimension, output_type)
 
 
-@function("math.argmax", "compat.v1.argmax", "compat.v1.math.argmax")
+@function("math.argmax", "compat.v1.argmax", "compat.v1.math.argmax", "compat.v1.arg_max")
 def argmax(input: Any, axis: Any = None, output_type: Any = DType.INT64, dimension: Any = None) -> Tensor:
     return _place(ops.argmax, input, axis if axis is not None else dimension, output_type)
 
 
-@function("math.argmin", "compat.v1.argmin", "compat.v1.math.argmin")
+@function("math.argmin", "compat.v1.argmin", "compat.v1.math.argmin", "compat.v1.arg_min")
 def argmin(input: Any, axis: Any = None, output_type: Any = DType.INT64, dimension: Any = None) -> Tensor:
     return _place(ops.argmin, input, axis if axis is not None else dimension, output_type)
 

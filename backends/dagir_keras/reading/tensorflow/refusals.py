@@ -13,6 +13,7 @@ _BY_DATA = "has a result whose shape the data decide", "use tf.where with three 
 _COMPLEX = "computes with complex numbers", "compute with their real and imaginary parts"
 _DECOMPOSES = "decomposes matrices, which no ONNX op does", "do it before the model"
 _CODE = "calls Python code that no file holds", "write it with TensorFlow's functions"
+_SEARCH = "is the loss or the search of CTC", "do it behind the model"
 _CONTROL = "holds Python functions, which no file holds", "build the model anew with a subclassed layer"
 
 _FUNCTIONS = MappingProxyType(
@@ -49,7 +50,12 @@ _FUNCTIONS = MappingProxyType(
             *("linalg.banded_triangular_solve", "linalg.self_adjoint_eig"),
         ),
         _CODE: ("py_function", "numpy_function", "compat.v1.py_func"),
-        _CONTROL: ("while_loop", "cond", "case", "switch_case", "map_fn", "scan", "foldl", "foldr", "vectorized_map"),
+        _CONTROL: (
+            *("while_loop", "cond", "case", "switch_case", "map_fn", "scan", "foldl", "foldr", "vectorized_map"),
+            *("compat.v1.while_loop", "compat.v1.cond", "compat.v1.case", "compat.v1.map_fn", "compat.v1.scan"),
+            *("compat.v1.foldl", "compat.v1.foldr", "compat.v1.nn.dynamic_rnn", "compat.v1.nn.static_rnn"),
+        ),
+        _SEARCH: ("nn.ctc_", "compat.v1.nn.ctc_", "keras.backend.ctc_", "edit_distance"),
     }
 )
 _RAW_OPS = MappingProxyType(

@@ -77,24 +77,40 @@ def functions() -> Mapping[str, Rule]:
     return _functions
 
 
-def call_raw_op(name: str, operands: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
-    """The outputs of a raw op: a tensor, or a tuple of them. Raises Refused, DagirError."""
+def require_raw_op(name: str) -> Rule:
+    """The rule of a raw op. Raises Refused where there is none."""
     rule = raw_ops().get(name)
     if rule is None:
         raise refuse_raw_op(name)
+    return rule
+
+
+def require_function(name: str) -> Rule:
+    """The rule of a function. Raises Refused where there is none."""
+    rule = functions().get(name)
+    if rule is None:
+        raise refuse_function(name)
+    return rule
+
+
+def call_raw_op(name: str, operands: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+    """The outputs of a raw op: a tensor, or a tuple of them. Raises Refused, DagirError."""
+    rule = require_raw_op(name)
     takes = _parameters(rule)
     for key, part in attributes.items():
         if key not in takes and _has_effect(key, part):
             raise Refused(f"dagir's {name} has no attribute {key!r}, which is {str(part)[:40]}")
     given = {key: part for key, part in attributes.items() if key in takes}
+    try:
+        inspect.signature(rule).bind(*operands, **given)
+    except TypeError as error:
+        raise Refused(f"the op {name} has other operands: {error}") from None
     return rule(*operands, **given)
 
 
 def call_function(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The result of a function of TensorFlow: a tensor, or a structure of them. Raises Refused, DagirError."""
-    rule = functions().get(name)
-    if rule is None:
-        raise refuse_function(name)
+    rule = require_function(name)
     takes = _parameters(rule)
     for key, part in kwargs.items():
         if key not in takes and key != "name" and part not in (None, ""):

@@ -11,14 +11,20 @@ from dagir import ops
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Value, apply
 from dagir.ir.types import Array, DType
+from dagir.ops.creation import spend_elements
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.shape import layout, pad
 from dagir_keras.reading.tensorflow.slicing import crop_to_box
-from dagir_keras.reading.tensorflow.tensors import Tensor, cast, dims, integer, ints, tensor, value
+from dagir_keras.reading.tensorflow.tensors import Tensor, cast, constant_of, dims, integer, ints, tensor, value
 
 _METHODS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
 _OF_1 = {0: "bilinear", 1: "nearest", 2: "bicubic", 3: "area"}
+
+
+def _at_least_one(target: Sequence[Dim]) -> None:
+    if any(isinstance(size, int) and size < 1 for size in target):
+        raise Refused(f"it resizes to {list(target)}")
 
 
 def _places(size: int, target: int, align_corners: bool) -> Array:
@@ -48,6 +54,7 @@ def _known(given: Value, target: Sequence[Dim]) -> tuple[tuple[int, int], tuple[
     if len(numbers) < 4:
         raise Refused(f"it resizes {list(sizes[:2])} to {list(target)} on a grid that needs known sizes")
     height, width, high, wide = numbers
+    spend_elements("resizing on this grid", height + width, high + wide)
     return (height, width), (high, wide)
 
 
@@ -86,6 +93,7 @@ def resized(
     given: Value, target: Sequence[Dim], method: str, half_pixel: bool, align: bool, antialias: bool = False
 ) -> Value:
     """A batch of images [n, h, w, c]; but for nearest in float32."""
+    _at_least_one(target)
     if method != "nearest":
         given = value(cast(given, DType.FLOAT32))
     if method == "area":
@@ -118,6 +126,28 @@ for _op, _name, _method in (
     ("ResizeArea", "resize_area", "area"),
 ):
     raw(_op)(function(f"compat.v1.image.{_name}")(_raw(_method)))
+
+
+@raw("ScaleAndTranslate")
+def scale_and_translate(
+    images: Tensor,
+    size: Tensor,
+    scale: Tensor,
+    translation: Tensor,
+    kernel_type: Any = "lanczos3",
+    antialias: bool = True,
+) -> Tensor:
+    """Resizing by a kernel, if nothing is moved and the scale is that of the sizes."""
+    given, target = value(images), dims(size, "size")
+    factors, moved = constant_of(scale), constant_of(translation)
+    known, wanted = _known(given, target)
+    ratios = np.asarray(wanted, np.float32) / np.asarray(known, np.float32)
+    if factors is None or moved is None or moved.any() or not np.array_equal(factors, ratios):
+        raise Refused("it moves the image, or scales it to more or less than its size")
+    how = {"triangle": "bilinear", "keyscubic": "bicubic"}.get(str(kernel_type), str(kernel_type))
+    if how not in ("bilinear", "bicubic", "lanczos3", "lanczos5"):
+        raise Refused(f"it resizes by {how}")
+    return apply(ops.Resize(tuple(target), how, bool(antialias)), value(cast(given, DType.FLOAT32)))
 
 
 def _in_batch(images: Any) -> tuple[Value, bool]:

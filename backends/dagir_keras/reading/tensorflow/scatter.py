@@ -185,6 +185,74 @@ for _op, _name, _in_graph in (
     raw(_op)(function(f"math.unsorted_segment_{_name}")(_segments(_in_graph)))
 
 
+def _extreme_of_segments(reduction: Callable[..., Value], bound: str) -> Callable[..., Tensor]:
+    def rule(data: Any, segment_ids: Any, num_segments: Any) -> Tensor:
+        """Segments without entries have the last number of the dtype."""
+        given = value(tensor(data))
+        if given.dtype is not DType.FLOAT32:
+            raise Refused(f"it takes the extremes of segments of {given.dtype}")
+        found = value(_segments(reduction)(given, segment_ids, num_segments))
+        return ops.maximum(found, _LARGEST * -1) if bound == "low" else ops.minimum(found, _LARGEST)
+
+    return rule
+
+
+_LARGEST = float(np.finfo(np.float32).max)
+raw("UnsortedSegmentMax")(function("math.unsorted_segment_max")(_extreme_of_segments(ops.segment_max, "low")))
+raw("UnsortedSegmentMin")(function("math.unsorted_segment_min")(_extreme_of_segments(ops.segment_min, "high")))
+
+
+@function("math.unsorted_segment_mean")
+def _segment_mean(data: Any, segment_ids: Any, num_segments: Any) -> Tensor:
+    total, count = _sums(data, segment_ids, num_segments)
+    return ops.divide(total, ops.maximum(count, 1.0))
+
+
+@function("math.unsorted_segment_sqrt_n")
+def _segment_sqrt_n(data: Any, segment_ids: Any, num_segments: Any) -> Tensor:
+    total, count = _sums(data, segment_ids, num_segments)
+    return ops.divide(total, ops.sqrt(ops.maximum(count, 1.0)))
+
+
+def _sums(data: Any, segment_ids: Any, num_segments: Any) -> tuple[Value, Value]:
+    """The sum of each segment, and how many entries it has, with axes to broadcast."""
+    given, ids = value(tensor(data)), value(tensor(segment_ids))
+    ones = ops.full(ids.type.shape, 1, given.dtype)
+    count = value(_segments(ops.segment_sum)(ones, ids, num_segments))
+    total = value(_segments(ops.segment_sum)(given, ids, num_segments))
+    return total, ops.reshape(count, (*count.type.shape, *(1,) * (total.ndim - 1)))
+
+
+@raw("ReverseSequence")
+def _reverse_raw(input: Tensor, seq_lengths: Tensor, seq_dim: int = 0, batch_dim: int = 0) -> Tensor:
+    return reverse_sequence(input, seq_lengths, seq_dim, batch_dim)
+
+
+@function("reverse_sequence", "compat.v1.reverse_sequence")
+def reverse_sequence(
+    input: Any,
+    seq_lengths: Any,
+    seq_axis: Any = None,
+    batch_axis: Any = None,
+    seq_dim: Any = None,
+    batch_dim: Any = None,
+) -> Tensor:
+    """The first entries of each sequence in reverse order, as many as its length."""
+    given, lengths = value(tensor(input)), value(tensor(seq_lengths))
+    steps = normalize_axis(integer(seq_axis if seq_axis is not None else seq_dim, "seq_axis"), given.ndim)
+    batch = batch_axis if batch_axis is not None else batch_dim
+    rows = normalize_axis(integer(0 if batch is None else batch, "batch_axis"), given.ndim)
+    places = ops.arange(given.type.shape[steps])
+    last = ops.expand_dims(ops.cast(lengths, DType.INT32), -1)
+    turned = ops.where(ops.less(places, last), ops.subtract(ops.subtract(last, 1), places), places)
+    turned = turned if rows < steps else ops.transpose(turned)
+    first, second = min(rows, steps), max(rows, steps)
+    shape = given.type.shape
+    sizes = [shape[axis] if axis in (first, second) else 1 for axis in range(given.ndim)]
+    wide = ops.broadcast_to(ops.reshape(turned, sizes), shape)
+    return ops.take_along_axis(given, wide, steps)
+
+
 @function("math.in_top_k")
 def in_top_k(targets: Any, predictions: Any, k: Any) -> Tensor:
     """Whether the target of each row is among the k largest predictions."""

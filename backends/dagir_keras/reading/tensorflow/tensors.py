@@ -32,6 +32,7 @@ class Sizes:
 
     array: Array  # of ints and SymbolicDims
     dtype: DType
+    name: str | None = None  # of the layer that made it
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -71,7 +72,10 @@ def tensor(data: Any, dtype: DType | None = None, like: Any = None) -> Tensor:
 def _constant(data: Any, dtype: DType | None) -> Value:
     if not isinstance(data, _DATA):
         raise Refused(f"it takes a tensor where the file has {str(data)[:60]!r}")
-    array = np.asarray(data)
+    try:
+        array = np.asarray(data)
+    except ValueError:  # rows of different lengths, or something between the numbers
+        raise Refused(f"it takes numbers where the file has {str(data)[:60]}") from None
     if array.dtype.kind not in "biuf" and str(array.dtype) != "bfloat16":
         raise Refused(f"it takes numbers where the file has {str(data)[:60]!r}")
     if dtype is None:
@@ -230,6 +234,7 @@ FOLDS: dict[str, Callable[..., Any]] = {
     "maximum": _extreme(max_dim, np.maximum),
     "minimum": _extreme(min_dim, np.minimum),
     "negative": operator.neg,
+    "divide": operator.truediv,
 }
 
 
@@ -238,6 +243,8 @@ def folded(name: str, *operands: Tensor) -> Tensor | None:
     known = [entries(operand) for operand in operands]
     dtype = operands[0].dtype
     try:
+        if math.prod(np.broadcast_shapes(*[part.shape for part in known if part is not None])) > _FOLDED:
+            return None
         if all(part is not None for part in known):
             made = np.asarray(FOLDS[name](*known), object)
             return sized(made, dtype) if _fits(made, dtype) else None

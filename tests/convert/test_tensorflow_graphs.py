@@ -1,0 +1,211 @@
+"""Functions and SavedModels of TensorFlow, judged by TensorFlow: their graphs, variables, branches, loops and lists."""
+
+from __future__ import annotations
+
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers as L
+
+import dagir
+from dagir.errors import ArgumentError, DagirError, FileError, UnsupportedLayer
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def drawn(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def agrees(read, function, *cases, backends=("numpy", "onnx")):
+    """The model computes what the function does."""
+    for given in cases:
+        wanted = tf.nest.flatten(function(*map(tf.constant, given)))
+        for backend in backends:
+            found = tf.nest.flatten(dagir.lower(read, backend)(*given))
+            for got, want in zip(found, wanted, strict=True):
+                assert got.shape == want.shape
+                np.testing.assert_allclose(got, want, 2e-5, 2e-5, err_msg=backend)
+
+
+class Affine(tf.Module):
+    """Two variables of one name, which only their identity tells apart."""
+
+    def __init__(self):
+        super().__init__()
+        self.kernel = tf.Variable(drawn(3, 4), name="w")
+        self.bias = tf.Variable(drawn(4, seed=1), name="w", trainable=False)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], name="img")])
+    def __call__(self, img):
+        return {"logits": img @ self.kernel + self.bias, "image": img * 2.0}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], name="img")])
+    def halved(self, img):
+        return img / 2.0
+
+
+def test_variables_are_weights_by_identity():
+    module = Affine()
+    model = dagir.from_tensorflow(module)
+    assert model.input_names == ["img"] and sorted(model.output_names) == ["image", "logits"]
+    (kernel, bias) = model.graph.parameters
+    assert (kernel.trainable, bias.trainable) == (True, False)
+    np.testing.assert_array_equal(bias.array, module.bias)
+    given = drawn(5, 3)
+    for name, want in module(given).items():
+        np.testing.assert_allclose(dagir.lower(model, "onnx")(given)[name], want, 1e-5, 1e-5)
+    np.testing.assert_allclose(dagir.lower(dagir.from_tensorflow(module, signature="halved"))(given), given / 2)
+
+
+def looping(x, n):
+    y = tf.matmul(x, WEIGHT)
+    if tf.reduce_sum(y) > 0:  # noqa: SIM108  # autograph makes a branch of it
+        y = tf.nn.relu(y)
+    else:
+        y = tf.sin(y)
+    i = tf.constant(0)
+    while i < n:
+        y = y * 0.5 + tf.cast(i, tf.float32)
+        i += 1
+    rows = tf.TensorArray(tf.float32, size=tf.shape(x)[0])
+    for k in tf.range(tf.shape(x)[0]):
+        rows = rows.write(k, y[k] * 2.0)
+    mapped = tf.map_fn(lambda row: tf.reduce_sum(row) * row, y)
+    running = tf.scan(lambda before, row: before * 0.5 + row, y)
+    folded = tf.foldl(lambda before, row: before * 0.5 + row, y)
+    return y, mapped, running, folded, rows.stack(), tf.reshape(y, [tf.shape(y)[0] * 2, -1])
+
+
+WEIGHT = tf.Variable(drawn(3, 4), name="weight")
+
+
+def test_branches_loops_lists_and_sizes():
+    function = tf.function(looping, input_signature=[tf.TensorSpec([None, 3]), tf.TensorSpec([], tf.int32)])
+    read = dagir.from_tensorflow(function)
+    assert len(read.graph.parameters) == 1
+    agrees(read, function, (drawn(2, 3), np.int32(3)), (drawn(5, 3, seed=2), np.int32(0)))
+
+
+def test_inputs_tell_what_a_function_is_traced_for():
+    function = tf.function(lambda x: tf.nn.softmax(x, axis=-1))
+    with pytest.raises(ArgumentError, match="no input signature"):
+        dagir.from_tensorflow(function)
+    for inputs in (tf.TensorSpec([None, 4]), dagir.Input((4,)), drawn(2, 4)):
+        agrees(dagir.from_tensorflow(function, inputs=[inputs]), function, (drawn(2, 4),))
+
+
+def test_all_that_cannot_be_read_is_told_at_once():
+    @tf.function(input_signature=[tf.TensorSpec([None, 4])])
+    def function(x):
+        noise = tf.random.normal(tf.shape(x))
+        return x + noise, tf.linalg.inv(tf.matmul(x, x, transpose_a=True)), tf.unique(x[:, 0])[0]
+
+    with pytest.raises(UnsupportedLayer) as refused:
+        dagir.from_tensorflow(function)
+    assert {"RandomStandardNormal", "MatrixInverse", "Unique"} <= {
+        text.partition(":")[0] for _, text in refused.value.facts
+    }
+
+
+def test_a_variable_that_is_assigned_is_refused():
+    """Also where no output needs it: the next call gives another answer."""
+    count = tf.Variable(0.0)
+
+    def read(x):
+        return x + count.assign_add(1.0)
+
+    def unread(x):
+        count.assign_add(1.0)
+        return x * count
+
+    def nested(x):
+        return tf.function(unread)(x)
+
+    for function in (read, unread, nested):
+        traced = tf.function(function, input_signature=[tf.TensorSpec([2])])
+        with pytest.raises(UnsupportedLayer, match="assigns a variable at inference"):
+            dagir.from_tensorflow(traced)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved") / "affine"
+    module = Affine()
+    tf.saved_model.save(module, folder, signatures={"serving_default": module.__call__, "halved": module.halved})
+    return module, folder
+
+
+def test_a_saved_model_has_the_names_of_its_signature(exported):
+    module, folder = exported
+    model = dagir.from_tensorflow(folder)
+    assert model.input_names == ["img"] and model.output_names == ["image", "logits"]
+    given = drawn(5, 3)
+    found = dagir.lower(model, "onnx")({"img": given})
+    for name, want in module(given).items():
+        np.testing.assert_allclose(found[name], want, 1e-5, 1e-5)
+    assert sorted(weight.name for weight in model.graph.parameters) == ["w", "w_1"]
+    with pytest.raises(ArgumentError, match=r"no signature 'halvd'.*"):
+        dagir.from_tensorflow(folder, signature="halvd")
+    halved = dagir.from_tensorflow(folder, signature="halved")
+    np.testing.assert_allclose(next(iter(dagir.lower(halved)(given).values())), given / 2)
+
+
+def image_network():
+    return [keras.Input((8, 8, 3)), L.Conv2D(4, 3, activation="relu"), L.BatchNormalization(), L.MaxPooling2D()]
+
+
+NETWORKS = {
+    "images": lambda: [*image_network(), L.Flatten(), L.Dense(3)],
+    "masked sequences": lambda: [keras.Input((None, 3)), L.Masking(), L.LSTM(4, return_sequences=True), L.GRU(5)],
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_export_of_keras(name, tmp_path):
+    network = keras.Sequential(NETWORKS[name]())
+    for weight in network.weights:
+        weight.assign(np.abs(np.random.default_rng(0).normal(0.3, 0.3, weight.shape)))
+    network.export(tmp_path / "net", verbose=False)
+    model = dagir.from_tensorflow(tmp_path / "net")
+    shapes = [(2, 8, 8, 3), (1, 8, 8, 3)] if name == "images" else [(2, 7, 3), (3, 4, 3)]
+    for shape in shapes:
+        given = drawn(*shape)
+        if name != "images":
+            given[0, -2:] = 0
+        for backend in ("numpy", "onnx"):
+            (found,) = dagir.lower(model, backend)(given).values()
+            np.testing.assert_allclose(found, network(given), 2e-5, 2e-5)
+
+
+DAMAGE = {
+    "no graph": lambda folder: (folder / "saved_model.pb").write_bytes(b""),
+    "noise": lambda folder: (folder / "saved_model.pb").write_bytes(bytes(range(256))),
+    "half a graph": lambda folder: cut(folder / "saved_model.pb"),
+    "few of the weights": lambda folder: cut(folder / "variables/variables.data-00000-of-00001", 20),
+    "a flipped weight": lambda folder: flip(folder / "variables/variables.data-00000-of-00001"),
+    "a flipped index": lambda folder: flip(folder / "variables/variables.index"),
+    "no weights": lambda folder: shutil.rmtree(folder / "variables"),
+}
+
+
+def cut(path, size=None):
+    path.write_bytes(path.read_bytes()[: size or path.stat().st_size // 2])
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[20] ^= 1
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_saved_model_is_one_error(exported, tmp_path, kind):
+    shutil.copytree(exported[1], tmp_path / "bad")
+    DAMAGE[kind](tmp_path / "bad")
+    with pytest.raises((FileError, UnsupportedLayer)) as refused:
+        dagir.from_tensorflow(tmp_path / "bad")
+    assert isinstance(refused.value, DagirError) and "\n" not in refused.value.summary
