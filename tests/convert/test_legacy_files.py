@@ -178,9 +178,13 @@ def test_a_name_that_the_writer_had_not_is_a_function_of_the_users(tmp_path, act
         ("Conv1D", {"filters": 2, "kernel_size": [2]}, {"keras_version": "2.2.4", "backend": "theano"}, "turned"),
         ("UpSampling1D", {"size": 2, "groups": 2}, {"keras_version": "2.4.0"}, "no argument 'groups'"),
         ("LSTM", {"units": 2}, {"keras_version": "2.2.4"}, "recurrent_activation"),
-        ("LSTM", {"units": 2, "recurrent_activation": "tanh", "time_major": True}, {}, "time_major=True"),
+        (
+            "ConvLSTM1D",
+            {"filters": 2, "kernel_size": [2], "recurrent_activation": "tanh", "time_major": True},
+            {},
+            "time_major=True",
+        ),
         ("Normalization", {"axis": -1}, {"keras_version": "2.4.0"}, "Keras 2.4.0 is of Keras's experimental"),
-        ("BatchNormalization", {"renorm": True}, {"keras_version": "2.15.0"}, "renorm=True"),
         ("SeparableConv1D", {"filters": 2, "kernel_size": [2], "groups": 2}, {"keras_version": "2.4.0"}, "groups=2"),
     ],
 )
@@ -198,9 +202,18 @@ def test_a_file_of_keras_1_is_refused(tmp_path):
 def test_bilinear_resizing_is_read_where_it_samples_at_centers(tmp_path):
     config = single("UpSampling2D", {"size": [2, 2], "interpolation": "bilinear"}, (2, 2, 1))
     assert dagir.from_keras(write(tmp_path / "m.h5", config, {"it": {}}, keras_version="2.4.0")).output_names
-    for version in ("2.2.4", "2.3.1", "2.2.4-tf"):
-        with pytest.raises(UnsupportedLayer, match="bilinear"):
-            dagir.from_keras(write(tmp_path / "m.h5", config, {"it": {}}, keras_version=version))
+    with pytest.raises(UnsupportedLayer, match="bilinear"):  # of TensorFlow 1.13 or of 2.1
+        dagir.from_keras(write(tmp_path / "m.h5", config, {"it": {}}, keras_version="2.2.4-tf"))
+
+
+def test_bilinear_resizing_of_a_tensorflow_that_writes_ragged_samples_at_centers(tmp_path):
+    first = {**begin()["config"], "batch_input_shape": [None, 2, 2, 1], "ragged": False}
+    record = single("UpSampling2D", {"size": [2, 2], "interpolation": "bilinear"}, (2, 2, 1))
+    record["config"]["layers"].insert(0, {"class_name": "InputLayer", "config": first})
+    model = dagir.from_keras(write(tmp_path / "m.h5", record, {"it": {}}, keras_version="2.2.4-tf"))
+    x = array(1, 2, 2, 1)
+    between = np.array([[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
+    np.testing.assert_allclose(dagir.lower(model)(x)[0, :, :, 0], between @ x[0, :, :, 0] @ between.T, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("kind", "join"), [("Add", np.add), ("Maximum", np.maximum), ("Concatenate", None)])

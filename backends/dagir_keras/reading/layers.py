@@ -94,7 +94,7 @@ def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Call
     if isinstance(vocabulary := config.get("vocabulary"), str):
         raise Refused(f"its vocabulary is the file {vocabulary!r}, which is not read", "give it as a list", unsafe=True)
     _check_module(name, record)
-    cls = known_layers()[name]
+    cls = keras2_layers.class_of(record) or known_layers()[name]
     axis = config.get("axis")
     if record.get("module") is None and isinstance(axis, list) and len(axis) == 1:  # as Keras reads its older files
         config = {**config, "axis": axis[0]}

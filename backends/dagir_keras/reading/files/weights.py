@@ -12,7 +12,7 @@ from dagir.ir.nest import flatten
 from dagir.layers import Layer
 from dagir_keras.reading.config_values import is_object
 from dagir_keras.reading.files.hdf5 import Dataset, Group, walk
-from dagir_keras.reading.files.keras2 import without_slash
+from dagir_keras.reading.files.keras2 import cudnn_conversions, without_slash
 from dagir_keras.reading.files.model_config import ReadModel
 
 _ORDERS = {  # of inner layers whose weights Keras lists in another order than that of their names
@@ -100,13 +100,17 @@ class WeightsReader:
                 f"{self.source}: layer {path!r} has {len(weights)} weights by its configuration, the file has "
                 f"{len(stored)} of them"
             )
-        for place, (weight, data) in enumerate(zip(weights, stored, strict=True)):
-            if data.shape != weight.shape:
+        pairs = list(zip(weights, stored, strict=True))
+        conversions = cudnn_conversions(layer, {weight: data.shape for weight, data in pairs})
+        for place, (weight, data) in enumerate(pairs):
+            convert = conversions.get(weight)
+            if convert is None and data.shape != weight.shape:
                 raise FileError(
                     f"{data.where}: weight {place} of layer {path!r} is {list(weight.shape)} by its configuration, "
                     f"the file has {list(data.shape)}"
                 )
-            weight.assign(data.array())  # cast if of another dtype, as a float64 weight of a float32 layer
+            array = data.array() if convert is None else convert(data.array())
+            weight.assign(array)  # cast if of another dtype, as a float64 weight of a float32 layer
             release(weight.array)
             self._assigned.add(weight)
 

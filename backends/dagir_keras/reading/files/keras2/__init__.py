@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dagir_keras.reading.files.keras2.calls import counts_from_zero, without_slash
 from dagir_keras.reading.files.keras2.records import as_written_today
+from dagir_keras.reading.files.keras2.recurrent import cudnn_conversions
 from dagir_keras.reading.files.keras2.refusals import check_readable, refuse_if_marked
 from dagir_keras.reading.files.keras2.running import call_as_written
 from dagir_keras.reading.files.keras2.writer import Writer
@@ -18,6 +19,7 @@ __all__ = [
     "call_as_written",
     "check_readable",
     "counts_from_zero",
+    "cudnn_conversions",
     "refuse_if_marked",
     "without_slash",
 ]

@@ -13,7 +13,10 @@ from dagir_keras.reading.problems import Refused
 
 Config: TypeAlias = dict[str, Any]
 
-_RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+_OVER_CONVOLUTIONS = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+_OVER_TIME = ("LSTM", "GRU", "SimpleRNN", "RNN")
+_RECURRENT = _OVER_TIME + _OVER_CONVOLUTIONS
+_CUDNN = ("CuDNNLSTM", "CuDNNGRU")
 _SEPARABLE = ("SeparableConv1D", "SeparableConv2D")
 _DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
 _TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
@@ -23,6 +26,7 @@ _CONVOLUTIONS = {
 }
 _ATTENTION = ("Attention", "AdditiveAttention")
 _SPATIAL = ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
+_NORMS = ("BatchNormalization", "SyncBatchNormalization")
 _GATED = {  # layers whose default recurrent_activation changed between versions, so that a missing one is ambiguous
     *("LSTM", "GRU", "LSTMCell", "GRUCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
 }
@@ -38,25 +42,22 @@ _WITHOUT_EFFECT: Mapping[str, frozenset[str]] = MappingProxyType(  # on what the
         **_for(_SEPARABLE + _DEPTHWISE, *_OF_KERNELS),
         **_for(_SPATIAL, "trainable", "noise_shape"),
         "MultiHeadAttention": frozenset({"query_shape", "key_shape", "value_shape"}),
-        "BatchNormalization": frozenset({"fused"}),
+        **_for(_OVER_TIME + _CUDNN, "time_major"),  # the call knows it
+        **_for(_NORMS, "fused", "adjustment"),
     }
 )
 _NEUTRAL: Mapping[tuple[str, str], Any] = MappingProxyType(  # arguments that were removed, and the value without effect
     {
         **{(kind, "groups"): 1 for kind in _SEPARABLE + _DEPTHWISE + _TRANSPOSED},
-        **{(kind, "time_major"): False for kind in _RECURRENT},
-        **{(kind, "num_constants"): 0 for kind in (*_RECURRENT, "Bidirectional")},
+        **{(kind, "time_major"): False for kind in _OVER_CONVOLUTIONS},
+        **{(kind, "num_constants"): 0 for kind in (*_RECURRENT, *_CUDNN, "Bidirectional")},
         **{(kind, "data_format"): "channels_last" for kind in _SPATIAL},
         ("MultiHeadAttention", "softmax_robust_masking"): False,
-        ("BatchNormalization", "virtual_batch_size"): None,
-        ("BatchNormalization", "renorm"): False,
-        ("BatchNormalization", "adjustment"): None,
     }
 )
 _WHY: Mapping[str, str] = MappingProxyType(
     {
         "time_major": "reads time from the first axis",
-        "virtual_batch_size": "normalizes groups of the batch by themselves",
         "num_constants": "gives its cell constants beside the states",
     }
 )
@@ -100,11 +101,11 @@ def _check(kind: str, config: Config, writer: Writer) -> None:
             f"it was written on {shown(writer.backend)}, where convolutions turned their kernels round",
             "load the file with Keras 2 on TensorFlow, which turns them back, and save it again",
         )
-    if kind == "UpSampling2D" and config.get("interpolation", "nearest") != "nearest" and writer.resizes_on_corners:
+    if kind == "UpSampling2D" and config.get("interpolation", "nearest") != "nearest" and writer.resizes_unknown:
         raise Refused(
-            f"its interpolation {shown(config['interpolation'])} is that of {writer.said}, "
-            "which did not sample at the centers of pixels",
-            "resize to the nearest, or write the model anew in a later Keras, if its numbers may change",
+            f"its interpolation {shown(config['interpolation'])} is that of {writer.said}, some of which did not "
+            "sample at the centers of pixels, and the file does not tell which",
+            RESAVE,
         )
     if kind == "StackedRNNCells" and writer.before(2, 2):
         raise Refused(f"{kind} of {writer.said} ordered its states from the last cell to the first", RESAVE)
@@ -114,7 +115,29 @@ def _check(kind: str, config: Config, writer: Writer) -> None:
 
 def _axis(config: Config) -> Config:
     axis = config.get("axis")
-    return {**config, "axis": axis[0]} if isinstance(axis, list) and len(axis) == 1 else config
+    if not isinstance(axis, list) or len(axis) != 1 or config.get("virtual_batch_size") is not None:
+        return config
+    return {**config, "axis": axis[0]}
+
+
+def _norm(config: Config) -> Config:
+    """Renormalization and virtual batches are of training; weights of several axes have another shape."""
+    found = _axis(config)
+    if not isinstance(found.get("axis"), list) and found.get("virtual_batch_size") is None:
+        found = {key: part for key, part in found.items() if key != "virtual_batch_size"}
+    elif not found.get("renorm"):
+        found = {key: part for key, part in found.items() if not key.startswith("renorm") and key != "synchronized"}
+    return found
+
+
+def _cudnn(config: Config) -> Config:
+    """CuDNN's layers have the activations and the biases of cuDNN."""
+    return {**config, "recurrent_activation": "sigmoid"}
+
+
+def _local(config: Config) -> Config:
+    """`implementation` is how the kernel is stored, which is not so for other layers."""
+    return {**config, "layout": config.get("implementation", 1)}
 
 
 def _slope(config: Config) -> Config:
@@ -145,7 +168,9 @@ def _without_value_range(kind: str, config: Config) -> Config:
 
 _ADAPTED: Mapping[str, Callable[[Config], Config]] = MappingProxyType(
     {
-        "BatchNormalization": _axis,
+        **dict.fromkeys(_NORMS, _norm),
+        **dict.fromkeys(_CUDNN, _cudnn),
+        **dict.fromkeys(("LocallyConnected1D", "LocallyConnected2D"), _local),
         "LayerNormalization": _axis,
         "LeakyReLU": _slope,
         "GRU": _gates,

@@ -9,6 +9,8 @@ from dagir import ops
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, map_structure
 from dagir.layers import Layer
+from dagir_keras.reading.files.keras2.recurrent import time_first
+from dagir_keras.reading.files.keras2.refusals import RESAVE
 from dagir_keras.reading.files.keras2.writer import Writer
 from dagir_keras.reading.layer_calls import call_layer
 from dagir_keras.reading.problems import Refused
@@ -82,7 +84,21 @@ def with_call_note(record: dict[str, Any], config: Mapping[str, Any], writer: Wr
         how = _without_masks
     elif kind in ("Attention", "AdditiveAttention") and writer.is_keras_2 and config.get("causal"):
         how = _causal
+    elif config.get("time_major") or (kind == "Bidirectional" and _inner_config(config).get("time_major")):
+        how = time_first
     return record if how is None else {**record, _KEY: how}
+
+
+def check_caller(kind: str, config: Mapping[str, Any], inside: str) -> None:
+    """Raise Refused for a layer that has time first and is called by another layer, which does not know that."""
+    if config.get("time_major") and inside not in ("", "Bidirectional"):
+        raise Refused(f"{kind} with time_major=True inside {inside} reads time from the first axis", RESAVE)
+
+
+def _inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    inner = config.get("layer")
+    found = inner.get("config") if isinstance(inner, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def call_as_written(record: Mapping[str, Any]) -> Callable[[Layer, Sequence[Any], Mapping[str, Any]], Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,7 @@ class Writer:
     tensorflow: bool = False
     backend: str | None = None
     said: str = ""
+    ragged: bool = False  # whether it writes whether inputs are ragged, as TensorFlow since 1.15 does
 
     @staticmethod
     def of(version: Any, backend: Any = None, record: Any = None) -> Writer:
@@ -33,7 +35,8 @@ class Writer:
             return Writer(_UNKNOWN_2 if _is_of_keras_2(record) else None, False, backend, "Keras 2 of unknown version")
         number = (int(found[1]), int(found[2]))
         tensorflow = str(version).endswith("-tf") or number >= (2, 4)
-        return Writer(number, tensorflow, backend, f"Keras {shown(version)[1:-1]}")
+        ragged = tensorflow and number < (2, 3) and any("ragged" in part for part in _parts(record))
+        return Writer(number, tensorflow, backend, f"Keras {shown(version)[1:-1]}", ragged)
 
     @staticmethod
     def of_metadata(text: bytes, record: Any) -> Writer:
@@ -75,19 +78,32 @@ class Writer:
 
     @cached_property
     def resizes_on_corners(self) -> bool:
-        """Whether bilinear resizing may have been TensorFlow 1's, which does not sample at the centers of pixels."""
-        return self.is_keras_2 and (self.before(2, 3) or not self.tensorflow)
+        """Whether bilinear resizing is TensorFlow 1's, which does not sample at the centers of pixels.
+
+        So it is in every Keras 2 that is not a part of TensorFlow.
+        """
+        return self.is_keras_2 and not self.tensorflow and not self.is_unknown
+
+    @cached_property
+    def resizes_unknown(self) -> bool:
+        """Whether it may be of a TensorFlow before or after the centers of pixels were sampled."""
+        return self.is_unknown or (self.is_keras_2 and self.tensorflow and self.before(2, 3) and not self.ragged)
 
 
 def _is_of_keras_2(record: Any) -> bool:
     """Whether a configuration has keys that Keras 3 does not write: batch_input_shape, modules of tf_keras."""
+    return any(
+        "batch_input_shape" in part or str(part.get("module")).startswith(("tf_keras.", "keras.src.engine."))
+        for part in _parts(record)
+    )
+
+
+def _parts(record: Any) -> Iterator[dict[str, Any]]:
+    """All dictionaries in a configuration."""
     waiting = [record]
     for part in waiting:  # which grows
         if isinstance(part, list):
             waiting += [inner for inner in part if isinstance(inner, (dict, list))]
         elif isinstance(part, dict):
-            module = part.get("module")
-            if "batch_input_shape" in part or str(module).startswith(("tf_keras.", "keras.src.engine.")):
-                return True
+            yield part
             waiting += [inner for inner in part.values() if isinstance(inner, (dict, list))]
-    return False
