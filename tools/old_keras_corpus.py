@@ -4,6 +4,7 @@ In the environment of an older Keras, which needs nothing but that Keras:
 
     python tools/old_keras_corpus.py write FOLDER/tf215              # keras, and TensorFlow 2.15
     python tools/old_keras_corpus.py write FOLDER/tfk219 --module tf_keras
+    python tools/old_keras_corpus.py check FOLDER/tf215              # takes away what does not hold its model
 
 In the environment of dagir:
 
@@ -34,6 +35,7 @@ def main():
     commands = parser.add_subparsers(dest="command", required=True)
     for name, arguments in (
         ("write", ("folder",)),
+        ("check", ("folder",)),
         ("judge", ("folder", "result")),
         ("ask", ("folder", "result")),
         ("table", ("judged", "asked")),
@@ -42,13 +44,17 @@ def main():
         for argument in arguments:
             command.add_argument(argument)
         command.add_argument("--only", default="", help="a regular expression of names")
-        if name == "write":
+        if name in ("write", "check"):
             command.add_argument("--module", default="keras", help="keras or tf_keras")
     given = parser.parse_args()
     if given.command == "write":
         from old_kerases.writing import write
 
         write(given.folder, given.module, given.only)
+    elif given.command == "check":
+        from old_kerases.judging import check
+
+        check(given.folder, given.module, given.only)
     elif given.command == "judge":
         from old_kerases.judging import judge
 

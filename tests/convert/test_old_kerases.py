@@ -19,7 +19,6 @@ from dagir.errors import UnsupportedLayer
 FILES = Path(__file__).parent / "legacy_files"
 REFUSED = {  # the layer, and a word of the reason
     "k22__upsampling.h5": "'up_sampling2d_3' .* interpolation 'bilinear' is that of Keras 2.2.4",
-    "tf215__upsampling_bicubic.h5": "'area'",
     "tf215__lstm_time_major.h5": "'lstm' .* time_major=True, which reads time from the first axis",
     "tf215__batchnorm_virtual.h5": "'batch_normalization' .* virtual_batch_size=2",
     "tf215__batchnorm_multi_axis.h5": r"'batch_normalization' .* axis, got \[1, 3\]",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import logging
 import re
 import sys
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from old_kerases.cases import name_of
 from old_kerases.writing import flat
 
 RIGHT = 1e-5  # of the scale of an output, for what computes in float32 or float64
@@ -114,7 +117,7 @@ def reason(error):
         return found[1]
     several = re.search(r"\d+ layers cannot be taken", first)
     if several:
-        kinds = dict.fromkeys(re.findall(r": (\w+: .*)", "\n".join(text.splitlines()[1:])))
+        kinds = dict.fromkeys(re.findall(r"^  \S+ +(\w+: .*)", text, re.MULTILINE))
         return "; ".join(kinds) or first
     return first.split(": ", 1)[-1]
 
@@ -154,10 +157,31 @@ def ask(folder, result, only=""):
     print({kind: sum(value[0] == kind for value in done.values()) for kind in ("right", "wrong", "refused")})
 
 
+def check(folder, module="keras", only=""):
+    """Take away the files that the Keras which wrote them answers otherwise itself: they do not hold their model."""
+    keras = importlib.import_module(module)
+    logging.disable(logging.WARNING)
+    listed = Path(folder) / "skipped.json"
+    about = json.loads(listed.read_text())
+    for path in files(Path(folder).parent, f"^{Path(folder).name}/.*{only}"):
+        keras.backend.clear_session()
+        try:
+            status, error = _ask_file(keras, path)
+        except Exception:  # which today's Kerases may read all the same
+            continue
+        if status == "wrong":
+            print(
+                f"{path.name}: off by {error:.1e} of the scale when {module} {keras.__version__} loads it", flush=True
+            )
+            about["skipped"][path.name] = f"its own writer answers otherwise: {error:.1e} of the scale"
+            path.unlink()
+    listed.write_text(json.dumps(about, indent=1))
+
+
 def _ask_file(keras, path):
-    model = keras.models.load_model(path, compile=False)
+    model = keras.models.load_model(str(path), compile=False)
     ins, names, outs = answers(path)
-    given = ordered(ins, names, [tensor.name for tensor in model.inputs])
+    given = ordered(ins, names, [name_of(tensor) for tensor in model.inputs])
     if any(feed.dtype.kind == "U" for feed in given):
         from tensorflow import constant
 

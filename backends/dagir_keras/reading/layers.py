@@ -18,6 +18,7 @@ from dagir_keras.reading import applications, config_values
 from dagir_keras.reading.dtypes import policy
 from dagir_keras.reading.files.keras2 import layers as keras2_layers
 from dagir_keras.reading.files.keras2.refusals import refuse_if_marked
+from dagir_keras.reading.files.keras2.replaced import class_of
 from dagir_keras.reading.problems import REGISTER, RULE, Refused
 
 Maker: TypeAlias = Callable[[dict[str, Any]], Layer]
@@ -94,7 +95,7 @@ def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Call
     if isinstance(vocabulary := config.get("vocabulary"), str):
         raise Refused(f"its vocabulary is the file {vocabulary!r}, which is not read", "give it as a list", unsafe=True)
     _check_module(name, record)
-    cls = known_layers()[name]
+    cls = class_of(record) or known_layers()[name]
     axis = config.get("axis")
     if record.get("module") is None and isinstance(axis, list) and len(axis) == 1:  # as Keras reads its older files
         config = {**config, "axis": axis[0]}

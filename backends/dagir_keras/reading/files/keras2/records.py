@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dagir_keras.reading.config_values import is_object
-from dagir_keras.reading.files.keras2 import running
+from dagir_keras.reading.files.keras2 import replaced, running
 from dagir_keras.reading.files.keras2.arguments import adapt_arguments
 from dagir_keras.reading.files.keras2.calls import adapt_calls, is_network, without_slash
 from dagir_keras.reading.files.keras2.functions import adapt_activation
@@ -36,6 +36,7 @@ def _record(record: Any, writer: Writer) -> Any:
     except Refused as refused:
         found["config"] = config
         return marked(found, refused)
+    found = replaced.with_class(found, record["config"], writer)
     return running.with_call_note(found, record["config"], writer)
 
 
