@@ -157,7 +157,8 @@ def test_hard_sigmoid_is_that_of_the_version(tmp_path, version):
     [
         *(("gelu", "2.3.0-tf", False), ("gelu", "2.4.0", True), ("gelu", "2.2.4", False)),
         *(("swish", "2.2.4", False), ("swish", "2.4.0", True), ("mish", "2.12.0", False), ("mish", "2.13.0", True)),
-        *(("leaky_relu", "2.15.0", False), ("silu", "2.15.0", False), ("log_softmax", "2.15.0", False)),
+        *(("leaky_relu", "2.15.0", True), ("silu", "2.3.0-tf", False), ("log_softmax", "2.15.0", True)),
+        *(("celu", "2.15.0", False), ("hard_silu", "2.15.0", False)),
         *(("relu6", "2.2.4", True), ("softmax_v2", "2.15.0", True), ("exponential", "2.2.4", True)),
     ],
 )

@@ -22,7 +22,6 @@ REFUSED = {  # the layer, and a word of the reason
     "tf215__ein.h5": r"'tf.einsum' .* the file has 0 of the 2 tensors",
     "tf215__eqop.h5": r"'tf.__operators__.eq' .* missing a required argument: 'other'",
     "tf215__rnd.h5": "'tf.random.normal' .* draws random numbers, also at inference",
-    "tf215__upsampling_bicubic.h5": "'gaussian'.*'mitchellcubic'",
 }
 READ = sorted(path.name for path in FILES.iterdir() if path.suffix != ".npz" and path.name not in REFUSED)
 

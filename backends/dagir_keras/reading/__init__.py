@@ -126,11 +126,12 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
     with _as_keras_writes(archive.path, "configuration"):
         fill_vocabularies(config, archive)
     about = bytes(archive.text("metadata.json")) if "metadata.json" in archive.names else b""
-    made = _read_config(config, archive.path, custom, Writer.of_metadata(about, config))
+    writer = Writer.of_metadata(about, config)
+    made = _read_config(config, archive.path, custom, writer)
     view = archive.member("model.weights.h5")
     stored = open_hdf5(view, f"{archive.path}: model.weights.h5")
     with _as_keras_writes(archive.path, "model.weights.h5"):
-        WeightsReader(archive.path, stored).read(made)
+        WeightsReader(archive.path, stored, writer.numbers_new_layers_only).read(made)
     return made.model
 
 

@@ -9,7 +9,9 @@ from dagir.errors import FileError
 from dagir.ir.arrays import release
 from dagir.ir.graph import Parameter, snake_case
 from dagir.ir.nest import flatten
+from dagir.ir.traversal import reached
 from dagir.layers import Layer
+from dagir.layers.internals import parts_of
 from dagir_keras.reading.config_values import is_object
 from dagir_keras.reading.files.hdf5 import Dataset, Group, walk
 from dagir_keras.reading.files.keras2 import cudnn_conversions, without_slash
@@ -30,9 +32,11 @@ _CONFIGURED = {"forward_layer": "layer"}  # configurations with another key than
 class WeightsReader:
     """Assigns the arrays of a file. Raises FileError that names the layer, the weight and both shapes."""
 
-    def __init__(self, source: str, stored: Group) -> None:
+    def __init__(self, source: str, stored: Group, numbers_new_only: bool = False) -> None:
         self.source, self.stored = source, stored
+        self.numbers_new_only = numbers_new_only  # whether layers that were written before are not counted
         self._assigned: set[Parameter] = set()
+        self._seen: list[Layer] = []  # in the order of the file, those inside others too
 
     def read(self, made: ReadModel) -> None:
         """All weights of a model, from `layers/<class>/vars/<number>`."""
@@ -68,30 +72,72 @@ class WeightsReader:
     # ---- the newer layout
 
     def _model(self, made: ReadModel, group: Group, path: str) -> None:
-        records = [record for record in made.record["config"]["layers"] if _name(record) in made.layers]
-        inputs = [record for record in made.record["config"]["layers"] if record.get("class_name") == "InputLayer"]
-        counted = records if made.record.get("class_name") == "Sequential" else _in_order(made, records, inputs)
         stored = group.group("layers")
-        for record, place in zip(counted, places(counted), strict=True):
+        for record, place in self._placed(made, stored):
             name = _name(record)
-            if name not in made.layers:
+            layer = made.layers.get(name)
+            if layer is None or (not layer.weights and name not in made.nested):
                 continue
-            weights = made.layers[name].weights
-            if not weights and name not in made.nested:
-                continue
-            inner = stored.group(place) if stored is not None else None
-            done = self._assigned.issuperset(weights)
+            inner = stored.group(place) if stored is not None and place is not None else None
+            done = self._assigned.issuperset(layer.weights)
             where = f"{path}/{name}".lstrip("/")
+            if inner is None and not done and self._taken_from_before(layer):
+                continue
             if name in made.nested:
                 if inner is not None or not done:
                     self._model(made.nested[name], self._required(inner, group, place, where), where)
             elif not done:
                 found = self._required(inner, group, place, where)
-                self._assign(made.layers[name], weights, list(_arrays(record, found)), where)
+                self._assign(layer, layer.weights, list(_arrays(record, found)), where)
+            self._seen += reached([layer], parts_of)
 
-    def _required(self, found: Group | None, group: Group, place: str, path: str) -> Group:
+    def _placed(self, made: ReadModel, stored: Group | None) -> list[tuple[Mapping[str, Any], str | None]]:
+        """The records of a model, each with the name of its group; None where Keras wrote the layer before."""
+        records = made.record["config"]["layers"]
+        sequential = made.record.get("class_name") == "Sequential"
+        counted = [
+            record
+            for record in records
+            if _name(record) in made.layers or (not sequential and record.get("class_name") == "InputLayer")
+        ]
+        if not self.numbers_new_only or stored is None:
+            return list(zip(counted, places(counted), strict=True))
+        before = self._before(counted, made, stored)
+        new = iter(places([record for record in counted if id(record) not in before]))
+        return [(record, None if id(record) in before else next(new)) for record in counted]
+
+    def _before(self, records: Sequence[Mapping[str, Any]], made: ReadModel, stored: Group) -> set[int]:
+        """The ids of the records whose layers have been written before, so that the file has fewer groups."""
+        by_class: dict[str, list[Mapping[str, Any]]] = {}
+        for record in records:
+            by_class.setdefault(_file_name(str(record.get("class_name"))), []).append(record)
+        found: set[int] = set()
+        for those in by_class.values():
+            groups = sum(place in stored.names for place in places(those))
+            layers = [(record, made.layers.get(_name(record))) for record in those]
+            known = [id(record) for record, layer in layers if layer is not None and self._alike(layer)]
+            if len(those) - groups == len(known):
+                found.update(known)
+        return found
+
+    def _alike(self, layer: Layer) -> list[Layer]:
+        """The layers seen before that can be the same layer of Keras: of one class, name, configuration and shapes."""
+        return [other for other in self._seen if other is layer or _are_alike(other, layer)]
+
+    def _taken_from_before(self, layer: Layer) -> bool:
+        """Give a layer the weights of the one before it that is the same in Keras, which writes each layer once."""
+        alike = self._alike(layer)
+        if len({tuple(map(id, other.weights)) for other in alike}) != 1:
+            return False
+        for weight, same in zip(layer.weights, alike[0].weights, strict=True):
+            weight.assign(same.array)
+            self._assigned.add(weight)
+        self._seen += reached([layer], parts_of)
+        return True
+
+    def _required(self, found: Group | None, group: Group, place: str | None, path: str) -> Group:
         if found is None:
-            raise FileError(f"{group.where}: has no layers/{place}, the weights of layer {path!r}")
+            raise FileError(f"{group.where}: has no layers/{place or '...'}, the weights of layer {path!r}")
         return found
 
     def _assign(self, layer: Layer, weights: Sequence[Parameter], stored: Sequence[Dataset], path: str) -> None:
@@ -115,9 +161,12 @@ class WeightsReader:
             self._assigned.add(weight)
 
 
-def _in_order(made: ReadModel, records: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-    kept = {id(record) for record in (*records, *inputs)}
-    return [record for record in made.record["config"]["layers"] if id(record) in kept]
+def _are_alike(one: Layer, other: Layer) -> bool:
+    if type(one) is not type(other) or one.name != other.name:
+        return False
+    if [weight.shape for weight in one.weights] != [weight.shape for weight in other.weights]:
+        return False
+    return repr(one.get_config()) == repr(other.get_config())
 
 
 def places(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -13,6 +13,7 @@ _SINCE = {
     "swish": (2, 4),
     "gelu": (2, 4),
     "mish": (2, 13),
+    **dict.fromkeys(("leaky_relu", "log_softmax", "silu"), (2, 6)),  # TensorFlow's own
 }  # before that version the name was that of a user's function
 _ALWAYS = {
     *("softmax", "elu", "selu", "softplus", "softsign", "relu", "tanh", "sigmoid", "exponential", "linear"),

@@ -9,6 +9,7 @@ from dagir import layers, ops
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Value
 from dagir.layers import Layer
+from dagir_keras.reading.files.keras2 import replaced
 from dagir_keras.reading.files.keras2.images import (
     RandomHeight,
     RandomWidth,
@@ -65,7 +66,8 @@ def with_class_note(record: dict[str, Any], writer: Writer) -> dict[str, Any]:
     elif kind == "Resizing" and config.get("interpolation") == "area":
         found = ResizingByArea
     if found is None:
-        return record
+        other = replaced.class_for(kind, config, writer)
+        return record if other is None else {**record, _KEY: other}
     own = {key: part for key, part in config.items() if key != "interpolation"}
     return {**record, "config": own, _KEY: found}
 

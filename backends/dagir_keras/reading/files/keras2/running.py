@@ -17,6 +17,10 @@ from dagir_keras.reading.problems import Refused
 
 _KEY = "how it is called"
 _ENDS_MASKS = {"Rescaling", "Normalization", "Identity"}
+_RECURRENT = {
+    *("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
+    *("CuDNNLSTM", "CuDNNGRU"),
+}
 _MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
 
 
@@ -71,6 +75,15 @@ def _causal(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
     return call_layer(layer, args, {**kwargs, "use_causal_mask": True})
 
 
+def _masked_with_states(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """A recurrent layer, whose steps are masked beside an initial state too; currently they are only without one."""
+    first = args[0] if args else None
+    mask = first.mask if isinstance(first, Value) else None
+    if mask is None or kwargs.get("mask") is not None:
+        return call_layer(layer, args, kwargs)
+    return call_layer(layer, args, {**kwargs, "mask": mask})
+
+
 def with_call_note(record: dict[str, Any], config: Mapping[str, Any], writer: Writer) -> dict[str, Any]:
     """The record, with a note of how its layer is called where that has changed."""
     kind = str(record.get("class_name"))
@@ -78,6 +91,8 @@ def with_call_note(record: dict[str, Any], config: Mapping[str, Any], writer: Wr
     if writer.is_keras_2 and kind in _MERGES:
         axis = config.get("axis", -1) if kind == "Concatenate" else None
         how = _AsKeras2Merges(axis if axis is None or type(axis) is int else -1)
+    elif kind in _RECURRENT and writer.is_keras_2:
+        how = _masked_with_states
     elif kind in _ENDS_MASKS and writer.is_keras_2:
         how = _ending_masks
     elif kind == "MultiHeadAttention" and writer.before(2, 10):

@@ -72,6 +72,11 @@ class Writer:
         return self.version is not None and self.version < (major, minor)
 
     @cached_property
+    def numbers_new_layers_only(self) -> bool:
+        """Whether the weights of a .keras file are numbered without the layers that were written before."""
+        return self.is_keras_2 and not self.before(2, 13)
+
+    @cached_property
     def turns_kernels(self) -> bool:
         """Whether its convolutions flip their kernels, as those of Theano did."""
         return self.is_keras_2 and self.backend not in _CORRELATING
