@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import partial, wraps
+from functools import cache, partial, wraps
+from types import FunctionType
 from typing import Any, Protocol
 
 import keras
@@ -23,7 +24,7 @@ from dagir_keras.reading.problems import Refused
 
 _REFLECTED = {reflected(name): function for name, function in FUNCTIONS.items() if name not in COMPARISONS}
 _ALONE = {"__neg__": keras.ops.negative, "__abs__": keras.ops.absolute}
-_WITHOUT_TENSORS = ("zeros", "ones", "empty", "full", "eye", "identity", "tri", "broadcast_to", "tile", "repeat")
+_OF_CORE = ("cast", "convert_to_tensor", "scatter", "shape", "slice", "slice_update", "stop_gradient", "unstack")
 
 
 class Tracer(Protocol):
@@ -40,6 +41,7 @@ class Tracer(Protocol):
 
 
 _tracer: ContextVar[Tracer | None] = ContextVar("_tracer", default=None)
+_entered: ContextVar[str] = ContextVar("_entered", default="")  # the function of the backend whose keras.ops runs
 _lock = threading.Lock()
 _at_work: list[Tracer] = []  # in all threads
 _undo: list[Callable[[], None]] = []
@@ -84,9 +86,51 @@ def _install() -> None:
         if "any_symbolic_tensors" in vars(module):
             _replace(module, "any_symbolic_tensors", _or_weights)
     _replace(keras.layers.Layer, "_maybe_build", _untraced)
-    _replace(backend.core, "slice", _with_sizes("slice"))
-    for name in _WITHOUT_TENSORS:
-        _replace(backend.numpy, name, _with_sizes(name))
+    for owner, name, function in _of_the_backend():
+        _replace(owner, name, partial(_instead, function))
+
+
+def _instead(function: Callable[..., Any], _: Any) -> Callable[..., Any]:
+    return function
+
+
+@cache
+def _of_the_backend() -> list[tuple[Any, str, Callable[..., Any]]]:
+    """Functions of Keras's backend that keras.ops has too, by all their places, as functions on traced tensors."""
+    families = (backend.numpy, backend.nn, backend.math, backend.linalg, backend.image)
+    found: dict[Any, Callable[..., Any]] = {}
+    for module in (backend.core, *families):
+        public = keras.ops.image if module is backend.image else keras.ops
+        for name, old in vars(module).items():
+            own = isinstance(old, FunctionType) and old.__module__ == module.__name__ and hasattr(public, name)
+            if own and (module is not backend.core or name in _OF_CORE):
+                found[old] = _given_traced(name, old, getattr(public, name))
+    places = (backend, sys.modules[backend.numpy.__name__.rpartition(".")[0]], backend.core, *families)
+    return [
+        (place, name, found[old])
+        for place in places
+        for name, old in vars(place).items()
+        if isinstance(old, FunctionType) and old in found
+    ]
+
+
+def _given_traced(name: str, old: Callable[..., Any], public: Callable[..., Any]) -> Callable[..., Any]:
+    """The function; of traced tensors it is that of keras.ops, which is back here where its sizes alone are traced."""
+
+    @wraps(old)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        tracer = _tracer.get()
+        if tracer is None or not _holds((Traced, Variable), args, kwargs):
+            return old(*args, **kwargs)
+        if _entered.get() == name:
+            return tracer.function(name, old, args, kwargs) if _holds(Traced, args, kwargs) else old(*args, **kwargs)
+        token = _entered.set(name)
+        try:
+            return public(*args, **kwargs)
+        finally:
+            _entered.reset(token)
+
+    return function
 
 
 def _tensor_class() -> type:
@@ -127,7 +171,9 @@ def _taken(old: Callable[..., Any]) -> Callable[..., Any]:
         if _holds(Traced, args, kwargs) or isinstance(self, keras.layers.Layer):
             return tracer.operation(self, partial(_untraced(old), self), args, kwargs)
         made = tracer.of_weights(self, args, kwargs)
-        return self.call(*args, **kwargs) if made is None else made  # Keras computes a constant from the weights
+        if made is not None:
+            return made
+        return _untraced(self.call)(*args, **kwargs)  # Keras computes a constant from the weights
 
     return symbolic_call
 

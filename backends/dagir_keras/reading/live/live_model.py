@@ -56,7 +56,7 @@ from dagir_keras.reading.live.keras_internals import (
     was_built,
 )
 from dagir_keras.reading.live.keras_patches import tracing
-from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer
+from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer, tensors_of
 from dagir_keras.reading.live.tracing import CallTracer, traced, untraceable
 from dagir_keras.reading.operations import make_operation
 from dagir_keras.reading.problems import Problems, Refused, Untraceable
@@ -215,17 +215,27 @@ class LiveReader:
                     "call the model once, or begin it with an Input",
                 )
             return made
-        begin = value = input_of(source.inputs[0], nested=bool(path))
-        for inner in stack:
-            assert inner is not None
-            value = call_layer(inner, [value], {})
-        made.set_graph(begin, value)
+        made.set_graph(*self._stacked(stack, source.inputs[0], any_batch=True))
         set_own_trainable(made, bool(source.trainable))
         return made
 
+    def _stacked(self, stack: Sequence[Any], tensor: Any, any_batch: bool) -> tuple[Value, Any]:
+        """The input and the output of a stack of layers. The batch that built it is no bound, if the layers allow."""
+        begin = value = input_of(tensor, any_batch)
+        try:
+            for inner in stack:
+                value = call_layer(inner, [value], {})
+        except (Refused, DagirError):
+            if not any_batch or not isinstance((*tensor.shape, None)[0], int):
+                raise
+            for inner in stack:
+                calls_of(inner).clear()
+            return self._stacked(stack, tensor, any_batch=False)
+        return begin, value
+
     def _functional(self, source: Any, path: str) -> Layer | None:
         inputs: dict[int, tuple[Any, Value | None]] = {
-            id(tensor): (tensor, input_of(tensor, nested=bool(path))) for tensor in source.inputs
+            id(tensor): (tensor, input_of(tensor, any_batch=bool(path))) for tensor in source.inputs
         }
         nodes = in_order_of(source, nodes_between(inputs, source.outputs))
         found = self.evaluate(inputs, nodes, source.outputs, path)
@@ -247,7 +257,7 @@ class LiveReader:
                 )
             inputs = map_shapes(shapes[0], lambda shape: Input(batch_shape=[None, *shape[1:]]))
         with as_it_runs():
-            outputs = self.trace(source, source.name, [inputs], {})
+            outputs = tensors_of(self.trace(source, source.name, [inputs], {}))
         return Model.from_graph(inputs, outputs, name=source.name, unused_inputs=True)
 
     # ---- the graph of Keras
@@ -306,7 +316,7 @@ class LiveReader:
             layer = self.layer(node.operation, where)
             return [] if layer is None else flatten_sorted(call_layer(layer, args, kwargs))
         if not is_keras_operation(type(node.operation)):  # a subclass of keras.Operation, whatever its name
-            return flatten_sorted(self.run(node.operation, where, node.operation.call, args, kwargs))
+            return flatten_sorted(tensors_of(self.run(node.operation, where, node.operation.call, args, kwargs)))
         return flatten_sorted(make_operation(record_of(node.operation))(*args, **kwargs))
 
     def _leaf(self, leaf: Any, known: Mapping[int, tuple[Any, Value | None]]) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 
 from dagir.ir.dims import Dim, SymbolicDim, min_dim, provably_equal
 from dagir.ir.graph import Value
+from dagir.ir.types import Array
 from dagir.ops import convert_to_tensor
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
 from dagir_keras.reading.problems import Untraceable
@@ -29,9 +30,10 @@ class Traced(keras.KerasTensor):
     __array_priority__ = 100  # NumPy's arrays leave arithmetic to it, as to TensorFlow's tensors
     __hash__ = object.__hash__
 
-    def __init__(self, value: Value) -> None:
+    def __init__(self, value: Value, sizes: Array | None = None) -> None:
         super().__init__(value.shape, dtype=str(value.dtype))
         self._value = value
+        self.sizes = sizes  # its elements, where they are sizes of axes
 
     @property
     def value(self) -> Value:
@@ -107,7 +109,7 @@ class Size(Traced):
 
     def __init__(self, dim: SymbolicDim) -> None:
         keras.KerasTensor.__init__(self, (), dtype="int32")
-        self.dim = dim
+        self.dim, self.sizes = dim, None
         self._measured: Value | None = None
 
     @property
