@@ -265,3 +265,185 @@ def test_layers_of_dagir_take_floats_as_ids(name):
     mine.set_weights([np.asarray(weight) for weight in theirs.weights])
     for backend in ("numpy", "onnx"):
         np.testing.assert_array_equal(dagir.lower(read, backend)(ids), expected)
+
+
+# ---- subclassed models
+
+
+def subclassed(call, **members):
+    def construct(self):
+        keras.Model.__init__(self)
+        for name, make in members.items():
+            setattr(self, name, make())
+
+    return type("Own", (keras.Model,), {"__init__": construct, "call": call})()
+
+
+def test_ids_of_a_subclassed_model():
+    by_layer = subclassed(lambda self, x: K.max(self.table(x), 1), table=lambda: L.Embedding(9, 3))
+    by_take = subclassed(lambda self, x: K.take(K.arange(9.0), x))
+    for made in (by_layer, by_take):
+        made(np.ones((2, 5), "int32"))
+        read = agrees(made, _DRAWN.integers(0, 9, (3, 5)).astype("int32"))
+        assert str(read.inputs[0].dtype) == "int32"
+
+
+def test_numbers_that_a_call_casts_itself_stay_floats():
+    made = subclassed(lambda self, x: K.cast(x, "int32") * 2)
+    made(floats(2, 5))
+    agrees(made, floats(3, 5) * 3)
+
+
+def test_text_of_a_subclassed_model():
+    made = subclassed(
+        lambda self, x: self.table(self.words(x)),
+        words=lambda: L.StringLookup(vocabulary=["a", "b"]),
+        table=lambda: L.Embedding(3, 2),
+    )
+    words = np.array([["a", "q"], ["b", "b"]])
+    expected = np.asarray(made(keras.ops.convert_to_tensor(words)))
+    read = dagir.from_keras(made)
+    for backend in ("numpy", "onnx"):
+        np.testing.assert_array_equal(dagir.lower(read, backend)(words), expected)
+
+
+def test_ids_beside_features_of_a_subclassed_model():
+    made = subclassed(
+        lambda self, inputs: K.sum(K.take(K.ones((9, 3)), inputs["ids"], axis=0), 1) + self.head(inputs["x"]),
+        head=lambda: L.Dense(3),
+    )
+    feed = {"ids": np.array([[1, 2], [3, 8], [0, 0]], "int32"), "x": floats(3, 4)}
+    made(feed)
+    agrees(made, feed)
+
+
+PLACES = {
+    "by name": lambda: {"x": dagir.Input((4,)), "y": dagir.Input((None,))},
+    "by place": lambda: [dagir.Input((4,)), dagir.Input((None,))],
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_several_arguments_of_a_call(name):
+    made = subclassed(
+        lambda self, x, y=None, training=False: self.head(x) - K.sum(y, 1, keepdims=True), head=lambda: L.Dense(3)
+    )
+    x, y = floats(3, 4), floats(3, 5)
+    expected = np.asarray(made(x, y=y))
+    with pytest.raises(dagir.DagirError, match=r"inputs=\{'x': dagir.Input\(...\), 'y': dagir.Input\(...\)\}"):
+        dagir.from_keras(made)
+    read = dagir.from_keras(made, inputs=PLACES[name]())
+    for backend in ("numpy", "onnx"):
+        np.testing.assert_allclose(dagir.lower(read, backend)([x, y]), expected, atol=1e-5)
+
+
+def test_layers_made_in_a_call():
+    def pooled(self, x):
+        height, width = K.shape(x)[1], K.shape(x)[2]
+        coarse = K.mean(x, (1, 2), keepdims=True)
+        return L.Concatenate()([L.Resizing(height, width, interpolation="bilinear")(coarse), L.ZeroPadding2D(0)(x)])
+
+    made = subclassed(pooled)
+    made(floats(2, 4, 6, 3))
+    read = dagir.from_keras(made, inputs=dagir.Input((None, None, 3)))
+    agrees(made, floats(1, 5, 3, 3), floats(2, 4, 6, 3), read=read)
+
+
+# ---- Python's branches on sizes and scalars
+
+
+def padded(self, x):
+    missing = -K.shape(x)[1] % 4
+    return K.pad(x, [[0, 0], [0, missing], [0, 0]]) if missing else x
+
+
+def padded_otherwise(self, x):
+    missing = (4 - K.shape(x)[1] % 4) % 4
+    if missing > 0:
+        x = K.pad(x, [[0, 0], [0, missing], [0, 0]])
+    return K.flip(x, 1)
+
+
+def checked(self, x):
+    if x.shape[1] == 0:
+        raise ValueError("empty")
+    assert len(x.shape) == 3 and x.shape[1] >= 1
+    return x * 2
+
+
+def several(self, x):
+    if K.shape(x)[0] > 2:
+        return x + 1 if x.shape[1] > 5 else x + 2
+    return x + 3
+
+
+BRANCHES = {
+    "padded": padded,
+    "padded otherwise": padded_otherwise,
+    "checked": checked,
+    "several": several,
+    "two layers": lambda self, x: self.one(x) if x.shape[1] > 4 else self.other(x),
+    "the smaller": lambda self, x: x[:, : min(K.shape(x)[1], 4)],
+    "on data": lambda self, x: self.one(x) if K.sum(x) > 0 else self.other(x),
+    "among numbers": lambda self, x: x if x.shape[0] in (1, 3) else -x,
+}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_branches_on_sizes(name):
+    made = subclassed(BRANCHES[name], one=lambda: L.Dense(3), other=lambda: L.Dense(3))
+    made.one.build((None, None, 3)), made.other.build((None, None, 3))
+    made(floats(2, 8, 3))
+    read = dagir.from_keras(made, inputs=dagir.Input((None, 3)))
+    agrees(made, floats(2, 8, 3), floats(3, 5, 3), floats(1, 3, 3), read=read)
+
+
+def summed(x):
+    total = 0.0
+    for step in range(x.shape[1]):
+        total = total + x[:, step]
+    return total
+
+
+def test_a_loop_over_a_size_needs_the_size():
+    made = subclassed(lambda self, x: summed(x))
+    made(floats(2, 8, 3))
+    with pytest.raises(dagir.DagirError, match=r"(?s)range.*of the size.*give the input a fixed size"):
+        dagir.from_keras(made, inputs=dagir.Input((None, 3)))
+    agrees(made, floats(2, 5, 3), read=dagir.from_keras(made, inputs=dagir.Input((5, 3))))
+
+
+def test_a_functional_model_with_inputs_of_fixed_sizes():
+    class Summed(L.Layer):
+        def call(self, x):
+            return summed(x)
+
+        def compute_output_shape(self, shape):
+            return (shape[0], shape[2])
+
+        def compute_output_spec(self, x):
+            return keras.KerasTensor(self.compute_output_shape(x.shape))
+
+    made = functional(Summed(), (None, 3))
+    agrees(made, floats(2, 5, 3), read=dagir.from_keras(made, inputs=dagir.Input((5, 3))))
+
+
+# ---- chance
+
+DRAWS = {
+    "keras.random.normal": lambda x: x + keras.random.normal((4,)),
+    "keras.random.uniform": lambda x: x * keras.random.uniform(K.shape(x), seed=keras.random.SeedGenerator(1)),
+    "np.random.uniform": lambda x: x + np.random.uniform(size=(4,)).astype("float32"),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_draws_at_inference_are_refused_by_name(name):
+    made = functional(own(lambda self, x: DRAWS[name](x)), (4,))
+    with pytest.raises(dagir.DagirError, match=rf"draws random numbers at inference \({name}\)") as error:
+        dagir.from_keras(made)
+    assert "seed=1" in str(error.value) and "as an input" in str(error.value)
+
+
+def test_draws_from_a_fixed_seed_are_constants():
+    agrees(functional(own(lambda self, x: x + keras.random.normal((4,), seed=1)), (4,)), floats(3, 4))

@@ -78,6 +78,11 @@ def is_traceable(source: Any) -> bool:
     return not isinstance(source, (keras.layers.RNN, BaseImagePreprocessingLayer))
 
 
+def trains_by_default(source: Any) -> bool:
+    """Whether its `call` says training=True where nobody asks: Keras writes that into every call of it."""
+    return isinstance(source, BaseImagePreprocessingLayer)
+
+
 def record_of(source: Any) -> dict[str, Any]:
     """The record that a file would have of a layer or an operation."""
     cls = type(source)

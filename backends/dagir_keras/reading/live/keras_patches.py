@@ -12,6 +12,7 @@ from types import FunctionType
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 from keras.src import backend
 from keras.src.backend.common.variables import Variable
 from keras.src.layers import layer as keras_layer
@@ -40,6 +41,7 @@ class Tracer(Protocol):
         """The output of a function of keras.ops with sizes, but without traced tensors, as arguments."""
 
 
+_OF_CHANCE = ("choice", "normal", "permutation", "rand", "randint", "randn", "random", "standard_normal", "uniform")
 _tracer: ContextVar[Tracer | None] = ContextVar("_tracer", default=None)
 _entered: ContextVar[str] = ContextVar("_entered", default="")  # the function of the backend whose keras.ops runs
 _lock = threading.Lock()
@@ -73,6 +75,8 @@ def _install() -> None:
     _replace(keras.DTypePolicy, "convert_input", _not_converted)
     _replace(Variable, "assign", _not_assigned)
     _replace(keras.random.SeedGenerator, "next", _not_drawn)
+    for name in _OF_CHANCE:
+        _replace(np.random, name, _never_of_chance("np.random"))
     for cls in (Variable, _tensor_class()):
         with suppress(TypeError):  # methods of classes written in C cannot be replaced
             _replace(cls, "__getitem__", _with_sizes("__getitem__"))
@@ -258,9 +262,37 @@ def _not_drawn(old: Callable[..., Any]) -> Callable[..., Any]:
     def next(self: Any, *args: Any, **kwargs: Any) -> Any:
         if _tracer.get() is None:
             return old(self, *args, **kwargs)
-        raise Refused(
-            "its call draws random numbers at inference, and a graph gives the same answer each time",
-            "draw under `if training:` only, or take the numbers as an input",
-        )
+        raise _of_chance(f"keras.random.{_caller('keras.src.random.random') or 'SeedGenerator'}")
 
     return next
+
+
+def _of_chance(function: str) -> Refused:
+    return Refused(
+        f"its call draws random numbers at inference ({function}), and a graph gives the same answer each time",
+        "draw under `if training:` only; or draw them with a fixed seed, as keras.random.normal(shape, seed=1), which "
+        "gives the same numbers each time; or take the noise as an input of the model, and draw it outside",
+    )
+
+
+def _caller(module: str) -> str | None:
+    """The function of a module that the present call comes from."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__") != module:
+        frame = frame.f_back
+    return frame.f_code.co_name if frame.f_globals.get("__name__") == module else None
+
+
+def _never_of_chance(module: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Functions that draw without a seed of Keras's, refused in a traced call: their numbers would become constants."""
+
+    def around(old: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(old)
+        def drawn(*args: Any, **kwargs: Any) -> Any:
+            if _tracer.get() is None:
+                return old(*args, **kwargs)
+            raise _of_chance(f"{module}.{old.__name__}")
+
+        return drawn
+
+    return around

@@ -20,7 +20,13 @@ from dagir.ir.types import TensorType
 from dagir.layers import Layer
 from dagir.support.location import Location
 from dagir_keras.reading.layer_calls import call_layer
-from dagir_keras.reading.live.introspection import array_of_tensor, is_keras_operation, placeholder_of, record_of
+from dagir_keras.reading.live.introspection import (
+    array_of_tensor,
+    is_keras_operation,
+    placeholder_of,
+    record_of,
+    trains_by_default,
+)
 from dagir_keras.reading.live.keras_internals import forget_mask
 from dagir_keras.reading.live.reader import Reader
 from dagir_keras.reading.live.traced_layer import TracedKerasLayer
@@ -106,8 +112,11 @@ class CallTracer:
         return Traced(made, sizes) if sizes.ndim else sizes.item()
 
     def _called(self, layer: Layer, args: Any, kwargs: Any) -> Any:
-        made = call_layer(layer, args, kwargs)
-        return layer.restored(made) if isinstance(layer, TracedKerasLayer) else made
+        if not isinstance(layer, TracedKerasLayer):
+            return call_layer(layer, args, kwargs)
+        if trains_by_default(layer.source):
+            kwargs = {**kwargs, "training": None}
+        return layer.restored(call_layer(layer, args, kwargs))
 
     def _stacked(self, source: Any, parts: Any) -> Value:
         """A tensor of a list of numbers, sizes and tensors, one within another."""
