@@ -6,9 +6,11 @@ that raises an error is left out: Keras would raise it too.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import FrameType
 from typing import Any
 
 from dagir import ops
@@ -17,9 +19,11 @@ from dagir.ir.dims import Dim, SymbolicDim, evaluate, max_dim, provably_equal, s
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, pack
 from dagir.ir.operands import as_value
+from dagir.support.location import Location
 from dagir_keras.reading.problems import Refused, Untraceable
 
 _MOST_QUESTIONS = 5
+NOT_THE_USERS = {"keras", "tensorflow", "numpy", "optree", "dagir", "dagir_keras"}
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,13 @@ def _divided(difference: Dim) -> Mapping[str, Dim]:
 class Question:
     """A boolean of the graph of which Python wants True or False.
 
-    refusal: where it cannot be had. comparison: what it compares, where that is sizes.
+    refusal: where it cannot be had. comparison: what it compares, where that is sizes. line: where it was asked.
     """
 
     condition: Value
     refusal: Untraceable
     comparison: Comparison | None = None
+    line: str = ""
 
     def same(self, left: Dim, right: Dim, held: bool) -> bool:
         """Whether two sizes are equal wherever the answer is `held`."""
@@ -110,8 +115,7 @@ class Answers:
             if self.place == _MOST_QUESTIONS:
                 raise question.refusal
             self.given.append(False)
-            self.asked.append(question)
-        self.asked[self.place] = question
+            self.asked.append(replace(question, line=line_of_the_user()))
         self.place += 1
         return self.given[self.place - 1]
 
@@ -134,6 +138,14 @@ class _Path:
     asked: tuple[Question, ...]
     outcome: Any
     error: Exception | None = None
+
+
+def line_of_the_user() -> str:
+    """The innermost line of the present call that is outside dagir and the frameworks."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in NOT_THE_USERS:
+        frame = frame.f_back
+    return f", at {Location(frame.f_code.co_filename, frame.f_lineno)}" if frame is not None else ""
 
 
 _answers: ContextVar[Answers | None] = ContextVar("_answers", default=None)
@@ -232,4 +244,4 @@ def _of_shape(value: Value, shape: Sequence[Dim]) -> Value:
 
 def _apart(question: Question, what: str) -> Refused:
     refusal = question.refusal
-    return Untraceable(f"{refusal.reason}, and the two branches give {what}", refusal.remedy)
+    return Untraceable(f"{refusal.reason}{question.line}, and the two branches give {what}", refusal.remedy)

@@ -20,6 +20,7 @@ from dagir.ir.types import TensorType
 from dagir.layers import Layer
 from dagir.support.location import Location
 from dagir_keras.reading.layer_calls import call_layer
+from dagir_keras.reading.live.branches import NOT_THE_USERS
 from dagir_keras.reading.live.introspection import (
     array_of_tensor,
     is_keras_operation,
@@ -35,7 +36,6 @@ from dagir_keras.reading.live.traced_tensors import Size, Traced, as_size, dim_o
 from dagir_keras.reading.operations import make_operation, operation
 from dagir_keras.reading.problems import Problem, Problems, Refused
 
-_NOT_THE_USERS = {"keras", "tensorflow", "numpy", "optree", "dagir", "dagir_keras"}
 _OF_LISTS = ("Array", "ConvertToTensor")
 _SIZES_STAY = {"Arange", "GetItem", "Slice"}  # operations with sizes as arguments, not only as fields
 
@@ -242,7 +242,7 @@ def _line_of(error: Exception) -> str:
         (frame.f_globals.get("__name__", ""), Location(frame.f_code.co_filename, line))
         for frame, line in walk_tb(error.__traceback__)
     ]
-    own = [line for module, line in lines if module.partition(".")[0] not in _NOT_THE_USERS]
+    own = [line for module, line in lines if module.partition(".")[0] not in NOT_THE_USERS]
     return f", at {own[-1]}" if own else ""
 
 
