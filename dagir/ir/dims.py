@@ -239,10 +239,9 @@ def _extreme(function: str, left: Dim, right: Dim) -> Dim:
     difference = left - right
     if isinstance(difference, int):
         return left if (difference <= 0) == (function == "min") else right
-    if left == 0 or right == 0:
-        known = 0 if function == "min" else (right if left == 0 else left)
-        if _is_plain_size(right if left == 0 else left):
-            return known
+    for low, high, above in ((right, left, difference), (left, right, right - left)):
+        if _is_plain_size(above):
+            return low if function == "min" else high
     first, second = sorted((left, right), key=str)
     return SymbolicDim((((Application(function, first, second),), 1),))
 

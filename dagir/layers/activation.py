@@ -255,7 +255,7 @@ class Softmax(Layer):
         if mask is None:
             return ops.softmax(inputs, axis)
         kept = as_value(mask)
-        kept = kept if kept.dtype == "bool" else ops.greater(kept, 0.5)
+        kept = kept if kept.dtype == "bool" else ops.greater(kept, 0.5 if kept.dtype.is_float else 0)
         low = -3e4 if inputs.dtype == "float16" else -1e9  # Keras's numbers
         return ops.where(kept, ops.softmax(ops.where(kept, inputs, low), axis), 0.0)
 

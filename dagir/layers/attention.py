@@ -60,10 +60,12 @@ class Attention(Layer):
     ) -> Value | Any:
         """query: f[n, t, d], value: f[n, s, c], key: f[n, s, d]? -> f[n, t, c], and the weights f[n, t, s] if asked."""
         query, value, key = self._listed(inputs)
-        query_mask, value_mask = (mask[0], mask[1]) if mask else (None, None)
+        masks = (mask[0], mask[1]) if mask else (None, None)
+        query_mask, value_mask = (None if each is None else ops.cast(each, "bool") for each in masks)
         if value_mask is not None and value_mask.ndim == 2:
             value_mask = ops.expand_dims(value_mask, -2)
-        if not return_attention_scores and self.score_mode == "dot" and query.dtype != "float64":
+        alike = len({each.type.shape[:1] for each in (query, key, value)}) == 1  # the op does not broadcast batches
+        if alike and not return_attention_scores and self.score_mode == "dot" and query.dtype != "float64":
             scaled = query if self.scale is None else query * self.scale.value
             y, weights = ops.attention(scaled, key, value, None, value_mask, 1.0, use_causal_mask), None
         else:

@@ -8,13 +8,13 @@ from typing import Any, Self, Unpack
 import numpy as np
 
 from dagir import ops
-from dagir.errors import ArgumentError, DTypeError, ShapeError
+from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.graph import Value
 from dagir.ir.operands import as_value
 from dagir.ir.types import Array, DType
 from dagir.layers.argument_types import LayerDType, LayerOptions
 from dagir.layers.base import Layer
-from dagir.layers.core import positive_int
+from dagir.layers.core import as_ids, positive_int, refuse_text
 from dagir.support import limits
 
 __all__ = [
@@ -89,9 +89,8 @@ class CategoryEncoding(Layer):
         refuse_sparse("CategoryEncoding", sparse)
 
     def check_dtype(self, inputs: object) -> None:
-        """Only integers are ids."""
-        if isinstance(inputs, Value) and not inputs.dtype.is_integer:
-            raise DTypeError(f"CategoryEncoding takes integer ids, got {inputs.dtype}", remedy="cast with ops.cast")
+        """Only numbers are ids."""
+        refuse_text("CategoryEncoding", inputs)
 
     def call(self, inputs: Value, count_weights: Value | None = None) -> Value:
         """ids: int[n, k] -> f[n, num_tokens]; one_hot: int[*s] -> f[*s, num_tokens]. count_weights: f[n, k]."""
@@ -100,7 +99,7 @@ class CategoryEncoding(Layer):
             if self.output_mode != "count":
                 raise ArgumentError(f"count_weights are for output_mode 'count', it is {self.output_mode!r}")
             count_weights = ops.cast(count_weights, self.dtype)
-        return encode(inputs, self.output_mode, self.num_tokens, self.dtype, count_weights)
+        return encode(as_ids(inputs), self.output_mode, self.num_tokens, self.dtype, count_weights)
 
 
 class Discretization(Layer):

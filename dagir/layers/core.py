@@ -205,9 +205,21 @@ class Identity(Layer):
         return ops.identity(inputs)
 
 
+def refuse_text(layer: str, ids: object) -> None:
+    """Raise DTypeError for text where ids are taken."""
+    if isinstance(ids, Value) and ids.dtype is DType.STRING:
+        raise DTypeError(f"{layer} takes numbers as ids, got {ids.dtype}", remedy="begin with a StringLookup")
+
+
+def as_ids(numbers: Value, dtype: DType = DType.INT32) -> Value:
+    """Numbers as ids, in Keras's way: without their fractions."""
+    return numbers if numbers.dtype.is_integer else ops.cast(numbers, dtype)
+
+
 class Embedding(Layer):
     """Row `id` of a table for each id. With mask_zero, id 0 is padding and makes a mask.  keras.layers.Embedding.
 
+    Ids of a float dtype are cast as Keras casts them: 1.9 is row 1, and 0.3 is row 0, yet no padding.
     input_dim: how many ids there are. output_dim: the size of a vector. weights: a list of one array, to begin
     with.
 
@@ -215,7 +227,7 @@ class Embedding(Layer):
     <Value embedding float32[batch, time, 16]>
     """
 
-    takes_floats = False  # readers of Keras models set it: Keras's layer takes floats, and 0.3 is row 0, yet no padding
+    takes_floats = True  # as every Embedding does: configurations written before may say so
     set_by_readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"takes_floats": bool}
 
     def __init__(
@@ -248,17 +260,12 @@ class Embedding(Layer):
             self.set_weights(self.initial_weights)
 
     def check_dtype(self, inputs: object) -> None:
-        """Only integers are ids."""
-        if isinstance(inputs, Value) and not inputs.dtype.is_integer and not self.takes_floats:
-            raise DTypeError(
-                f"Embedding takes integer ids, got {inputs.dtype}",
-                remedy="give the input an integer dtype: dagir.Input(shape=(None,), dtype='int32')",
-            )
+        """Only numbers are ids."""
+        refuse_text("Embedding", inputs)
 
     def call(self, inputs: Value) -> Value:
         """ids: int[*s] -> f[*s, output_dim]."""
-        ids = ops.cast(inputs, "int32") if inputs.dtype.is_float else inputs
-        return ops.embedding(ids, self.embeddings)
+        return ops.embedding(as_ids(inputs), self.embeddings)
 
     def compute_mask(self, inputs: Value, mask: Mask = None) -> Value | None:
         """ids != 0, where mask_zero."""
@@ -306,7 +313,7 @@ class ReversibleEmbedding(Embedding):
         """ids: int[*s] -> f[*s, output_dim]; with reverse, x: f[*s, output_dim] -> f[*s, input_dim]."""
         if reverse:
             return self._project(inputs)
-        super().check_dtype(inputs)
+        refuse_text("ReversibleEmbedding", inputs)
         found = super().call(inputs)
         found.attach_mask(super().compute_mask(inputs))
         return found

@@ -139,7 +139,7 @@ class _Lookup(Layer):
         if not isinstance(inputs, Value):
             return
         wanted = DType.INT64 if self.invert else self.term_dtype
-        if inputs.dtype is not wanted and not (wanted is DType.INT64 and inputs.dtype.is_integer):
+        if (inputs.dtype is DType.STRING) is not (wanted is DType.STRING):
             raise DTypeError(f"{type(self).__name__} layer {self.name!r} takes {wanted}, got {inputs.dtype}")
 
     def call(self, inputs: Value) -> Value:
@@ -149,7 +149,7 @@ class _Lookup(Layer):
                 f"layer {self.name!r} has no vocabulary", remedy="give vocabulary=, or call adapt(data)"
             )
         check_summed_rank(self, inputs, self.output_mode)
-        x = ops.cast(inputs, DType.INT64) if inputs.dtype.is_integer else inputs
+        x = inputs if inputs.dtype is DType.STRING else ops.cast(inputs, DType.INT64)
         places = range(self._start, self._start + len(self.tokens))
         if self.invert:
             mask = {} if self.mask_token is None or not self._has_mask else {0: self.mask_token}

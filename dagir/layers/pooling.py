@@ -246,7 +246,7 @@ class GlobalAveragePooling1D(_GlobalPooling):
         check_rank(self, inputs, 3)
         if mask is None:
             return ops.mean(inputs, self.axes, self.keepdims)
-        kept = ops.expand_dims(mask, 2 if self.data_format == "channels_last" else 1)
+        kept = ops.expand_dims(ops.cast(mask, "bool"), 2 if self.data_format == "channels_last" else 1)
         total = ops.sum(ops.where(kept, inputs, 0), self.axes, self.keepdims)
         return ops.divide(total, ops.sum(ops.cast(kept, inputs.dtype), self.axes, self.keepdims))
 

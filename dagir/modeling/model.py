@@ -18,6 +18,7 @@ from dagir.layers.argument_types import Mask, ModelOptions
 from dagir.layers.base import Layer
 from dagir.layers.internals import set_own_trainable
 from dagir.modeling import services
+from dagir.modeling.input_sizes import as_many_axes, takes_anew
 from dagir.modeling.keras_order import layers_in_keras_order
 from dagir.modeling.retracing import replay
 from dagir.modeling.signature import Signature, signature_of
@@ -215,11 +216,16 @@ class Model(Trainable, Layer):
 
     def call(self, inputs: Values, training: bool | None = None, mask: Mask = None) -> Value | Any:
         """The outputs for other inputs, in the structure of this model's outputs."""
-        given = self.arrange_inputs(inputs)
+        given = list(map(as_many_axes, self.arrange_inputs(inputs), self.graph.inputs))
         masked = any(value.mask is not None for value in (*given, *self.graph.outputs))
-        if masked:  # masks go into the layers and come out of them, so the layers are called again
+        # masks go into the layers and come out of them, so the layers are called again
+        if masked or takes_anew(self.graph, given, any_size=self._takes_any_size()):
             return pack(self._output_structure, replay(self.graph, given))
         return pack(self._output_structure, call_graph(self.graph, given))
+
+    def _takes_any_size(self) -> bool:
+        """Whether the layers decide which sizes of inputs they take, and not the inputs of the graph."""
+        return False
 
     def compute_mask(self, inputs: object, mask: object = None) -> None:
         """None: the layers inside are called again, and set the masks of the outputs."""

@@ -123,6 +123,9 @@ class Sequential(Model):
         """The layers, bottom first, without the input."""
         return list(self._stack)
 
+    def _takes_any_size(self) -> bool:
+        return True
+
     def _is_subclassed(self) -> bool:
         return type(self).call is not Sequential.call
 

@@ -9,8 +9,9 @@ from dagir.ir.types import normalize_axis
 from dagir.ops.activation import sigmoid, softplus, tanh
 from dagir.ops.arithmetic import add, divide, multiply, subtract
 from dagir.ops.creation import zeros_like
-from dagir.ops.elementwise import clip, negative, sqrt, square
+from dagir.ops.elementwise import negative, sqrt, square
 from dagir.ops.logic import greater, less, less_equal, where
+from dagir.ops.numerics import clip
 
 __all__ = [
     "glu",

@@ -38,7 +38,6 @@ __all__ = [
     "absolute",
     "cast",
     "ceil",
-    "clip",
     "erf",
     "erfc",
     "exp",
@@ -387,12 +386,3 @@ def cast(x: Operand, dtype: DTypeLike) -> Value:
     """
     value, target = as_value(x), DType.of(dtype)
     return value if value.dtype is target else apply(Cast(target), value)
-
-
-def clip(x: Operand, x_min: float, x_max: float) -> Value:
-    """x held within [x_min, x_max].
-
-    >>> show(ops.clip([-1.0, 0.5, 9.0], 0.0, 1.0))
-    [0.0, 0.5, 1.0]
-    """
-    return unary(Clip(x_min, x_max), x)

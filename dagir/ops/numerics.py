@@ -9,13 +9,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from dagir.ir.graph import Operand, Value
+from dagir.ir.graph import Operand, Parameter, Value
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, DTypeLike
 from dagir.ops.arithmetic import add, divide, maximum, minimum, mod, multiply, power, subtract
-from dagir.ops.elementwise import absolute, cast, clip, exp, floor, log, log1p, negative, sign
+from dagir.ops.elementwise import Clip, absolute, cast, exp, floor, log, log1p, negative, sign
 from dagir.ops.logic import equal, greater, isfinite, isnan, less, not_equal, where
-from dagir.ops.operands import reference, require
+from dagir.ops.operands import reference, require, unary
 
 abs = absolute
 true_divide = divide
@@ -23,6 +23,7 @@ true_divide = divide
 __all__ = [
     "abs",
     "cbrt",
+    "clip",
     "divide_no_nan",
     "exp2",
     "fabs",
@@ -244,3 +245,21 @@ def _nearest_inside(limit: Any, dtype: DType) -> Any:
     if int(near) <= limit or limit <= 0:
         return float(near)
     return float(np.nextafter(near, np.asarray(0, dtype.numpy)))
+
+
+def clip(x: Operand, x_min: float | Operand, x_max: float | Operand) -> Value:
+    """x held within [x_min, x_max], which are numbers, or values that broadcast to x. Where they cross, x_min holds.
+
+    >>> show(ops.clip([-1.0, 0.5, 9.0], 0.0, 1.0))
+    [0.0, 0.5, 1.0]
+    """
+    low, high = (bound.item() if isinstance(bound, np.generic) else bound for bound in (x_min, x_max))
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)):
+        return unary(Clip(low, high), x)
+    value = as_value(x)
+    return maximum(minimum(value, _as_bound(high, value)), _as_bound(low, value))
+
+
+def _as_bound(bound: Any, x: Value) -> Value:
+    """A bound as a value: numbers and arrays in the dtype of x."""
+    return as_value(bound if isinstance(bound, (Value, Parameter)) else np.asarray(bound).astype(x.dtype.numpy))

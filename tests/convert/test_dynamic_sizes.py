@@ -246,10 +246,9 @@ REFUSED = {
     "range": (lambda self, x: sum(x[:, i] for i in range(K.shape(x)[1])), "number (range"),
     "int": (lambda self, x: x * int(K.shape(x)[1]), "number (int)"),
     "float": (lambda self, x: x / float(K.shape(x)[1]), "number (float)"),
-    "if": (lambda self, x: x if K.shape(x)[1] > 3 else -x, "truth value"),
-    "equality": (lambda self, x: x if K.shape(x)[1] == 3 else -x, "to know whether it is 3"),
-    "truth": (lambda self, x: x if x.shape[1] else -x, "truth value"),
-    "min": (lambda self, x: x[:, : min(K.shape(x)[1], 3)], "truth value"),
+    "if": (lambda self, x: x if K.shape(x)[1] > 3 else x[:, :2], "to know whether it is > 3"),
+    "equality": (lambda self, x: x if K.shape(x)[1] == 3 else K.sum(x), "to know whether it is == 3"),
+    "truth": (lambda self, x: x if x.shape[1] else x > 0, "to know whether it is != 0"),
     "NumPy": (lambda self, x: x + WAVES[: K.shape(x)[1]], "number (range, a list, a NumPy array)"),
     "TensorFlow": (
         lambda self, x: tf.reshape(x, (tf.shape(x)[0], -1)),

@@ -92,7 +92,7 @@ STATEFUL = {
     "assigned": (count, r"assigns the weight 'own/count' at inference, and a graph holds no state"),
     "drawn": (
         lambda self, x: x + keras.random.normal((4,), seed=self.seeds),
-        "draws random numbers at inference, and a graph gives the same answer each time",
+        r"draws random numbers at inference \(keras.random.normal\), and a graph gives the same answer each time",
     ),
     "drawn in the shape of x": (
         lambda self, x: x + keras.random.uniform(K.shape(x), seed=self.seeds),

@@ -76,8 +76,8 @@ def row_23_bool_for_a_rate():
     layers.Dropout(True)
 
 
-def row_23_floats_for_ids():
-    layers.Embedding(10, 4, name="words")(dagir.Input((None,), name="ids"))
+def row_23_text_for_ids():
+    layers.Embedding(10, 4, name="words")(dagir.Input((None,), name="ids", dtype="string"))
 
 
 def row_24_shared_recurrence():
@@ -220,12 +220,12 @@ DTypeError: the op takes float values, operand 0 is bool
     row_23_bool_for_a_rate: """\
 ArgumentError: Dropout takes a number from 0 to 1 for rate, got True
   called at  {here}:+1""",
-    row_23_floats_for_ids: """\
-DTypeError: Embedding takes integer ids, got float32
+    row_23_text_for_ids: """\
+DTypeError: Embedding takes numbers as ids, got string
   layer      words
   called at  {here}:+1
-  input 0    float32[batch, ids_dim1]
-  remedy: give the input an integer dtype: dagir.Input(shape=(None,), dtype='int32')""",
+  input 0    string[batch, ids_dim1]
+  remedy: begin with a StringLookup""",
     row_24_shared_recurrence: """\
 ShapeError: the last axis of x is 3, the weights take 7
   op         LSTM(activation='tanh', go_backwards=False, zero_output_for_mask=False, recurrent_activation='sigmoid')

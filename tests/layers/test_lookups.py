@@ -245,7 +245,7 @@ def test_signature_is_keras_s(name):
         ("CategoryEncoding", {}, "int64", "positive int for num_tokens, got None"),
         ("CategoryEncoding", {"num_tokens": 3, "output_mode": "int"}, "int64", "for output_mode, got 'int'"),
         ("CategoryEncoding", {"num_tokens": 3, "sparse": True}, "int64", "dense values only"),
-        ("CategoryEncoding", {"num_tokens": 3}, "float32", "takes integer ids, got float32"),
+        ("CategoryEncoding", {"num_tokens": 3}, "string", "takes numbers as ids, got string"),
         ("Discretization", {}, "float32", "either bin_boundaries or num_bins"),
         ("Discretization", {"bin_boundaries": [2.0, 1.0]}, "float32", "rising numbers"),
         ("Discretization", {"num_bins": 3}, "float32", "no boundaries yet"),

@@ -75,17 +75,10 @@ def _cast(layer: Layer, leaf: Any, ids: bool) -> Any:
 
 
 def _as_ids(layer: Layer, leaf: Any) -> Any:
-    """Ids as Keras takes them: numbers without their fractions; but an Embedding makes its mask of the full numbers."""
-    if isinstance(leaf, np.ndarray):
-        leaf = as_value(leaf)
+    """Ids as Keras takes them: the layers cast them, and an Embedding makes its mask of the full numbers."""
     if isinstance(layer, (layers.IntegerLookup, layers.StringLookup)):
         layer.counts_in = DType.INT64  # which Keras returns, whatever it declares
-    if not isinstance(leaf, Value) or leaf.dtype.is_integer or leaf.dtype is DType.STRING:
-        return leaf
-    if isinstance(layer, layers.Embedding) and leaf.dtype.is_float:
-        layer.takes_floats = True
-        return leaf
-    return ops.cast(leaf, DType.INT64 if isinstance(layer, layers.IntegerLookup) else DType.INT32)
+    return as_value(leaf) if isinstance(leaf, np.ndarray) else leaf
 
 
 def _masked_cast(value: Value, dtype: DType) -> Value:

@@ -136,7 +136,7 @@ class NetworkReader:
         for place, record in enumerate(config["layers"]):
             if isinstance(record, dict) and record.get("class_name") == "InputLayer" and place == 0:
                 with self.problems.at(f"{path}/{_name_of(record)}".lstrip("/"), "InputLayer"):
-                    source = self._input(record.get("config"), path, nested=bool(path))
+                    source = self._input(record.get("config"), path, nested=True)  # its first batch is no bound
                     continue
                 complete = False
                 continue
@@ -157,7 +157,8 @@ class NetworkReader:
         if not _is_shape(shape):
             return _input_like(stack[0], name) if stack else None
         dtype = first.get("dtype") if "batch_input_shape" in first else None
-        return Input(batch_shape=shape, dtype=dtype if isinstance(dtype, str) else stack[0].dtype, name=f"{name}_input")
+        kind = dtype if isinstance(dtype, str) else stack[0].dtype
+        return Input(batch_shape=[None, *shape[1:]] if shape else shape, dtype=kind, name=f"{name}_input")
 
     def _stacked(
         self,

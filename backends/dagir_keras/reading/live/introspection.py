@@ -78,6 +78,11 @@ def is_traceable(source: Any) -> bool:
     return not isinstance(source, (keras.layers.RNN, BaseImagePreprocessingLayer))
 
 
+def trains_by_default(source: Any) -> bool:
+    """Whether its `call` says training=True where nobody asks: Keras writes that into every call of it."""
+    return isinstance(source, BaseImagePreprocessingLayer)
+
+
 def record_of(source: Any) -> dict[str, Any]:
     """The record that a file would have of a layer or an operation."""
     cls = type(source)
@@ -86,6 +91,8 @@ def record_of(source: Any) -> dict[str, Any]:
     try:
         config = _config_of(source)
     except Exception:  # a layer of the user's without one
+        config = None
+    if not isinstance(config, dict):  # also where a user's `get_config` returns nothing
         config = {"name": source.name}
     if "vocabulary" in config and config["vocabulary"] is None and hasattr(source, "get_vocabulary"):
         config["vocabulary"] = source.get_vocabulary(include_special_tokens=False)
@@ -143,8 +150,8 @@ def dtype_of(source: Any) -> DType:
     return DType.of(source.variable_dtype if source.dtype_policy.name.startswith("mixed_") else name)
 
 
-def input_of(tensor: Any, nested: bool) -> Value:
-    """An Input like that of Keras. A nested model takes any batch size, as in Keras.
+def input_of(tensor: Any, any_batch: bool) -> Value:
+    """An Input like that of Keras. any_batch: whatever batch size Keras has for it, as where a model is called.
 
     Raises Refused where it may be sparse, ragged or left out.
     """
@@ -153,7 +160,7 @@ def input_of(tensor: Any, nested: bool) -> Value:
         if getattr(tensor, option, False) or getattr(operation, option, False):
             refuse_input(_input_name(tensor), option)
     shape = list(tensor.shape)
-    if nested and shape:
+    if any_batch and shape:
         shape[0] = None
     return Input(batch_shape=shape, dtype=tensor.dtype, name=_input_name(tensor))
 

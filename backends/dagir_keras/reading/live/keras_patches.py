@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import partial, wraps
+from functools import cache, partial, wraps
+from types import FunctionType
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 from keras.src import backend
 from keras.src.backend.common.variables import Variable
 from keras.src.layers import layer as keras_layer
@@ -24,7 +26,7 @@ from dagir_keras.reading.problems import Refused
 
 _REFLECTED = {reflected(name): function for name, function in FUNCTIONS.items() if name not in COMPARISONS}
 _ALONE = {"__neg__": keras.ops.negative, "__abs__": keras.ops.absolute}
-_WITHOUT_TENSORS = ("zeros", "ones", "empty", "full", "eye", "identity", "tri", "broadcast_to", "tile", "repeat")
+_OF_CORE = ("cast", "convert_to_tensor", "scatter", "shape", "slice", "slice_update", "stop_gradient", "unstack")
 
 
 class Tracer(Protocol):
@@ -40,7 +42,9 @@ class Tracer(Protocol):
         """The output of a function of keras.ops with sizes, but without traced tensors, as arguments."""
 
 
+_OF_CHANCE = ("choice", "normal", "permutation", "rand", "randint", "randn", "random", "standard_normal", "uniform")
 _tracer: ContextVar[Tracer | None] = ContextVar("_tracer", default=None)
+_entered: ContextVar[str] = ContextVar("_entered", default="")  # the function of the backend whose keras.ops runs
 _lock = threading.Lock()
 _at_work: list[Tracer] = []  # in all threads
 _undo: list[Callable[[], None]] = []
@@ -72,6 +76,8 @@ def _install() -> None:
     _replace(keras.DTypePolicy, "convert_input", _not_converted)
     _replace(Variable, "assign", _not_assigned)
     _replace(keras.random.SeedGenerator, "next", _not_drawn)
+    for name in _OF_CHANCE:
+        _replace(np.random, name, _never_of_chance("np.random"))
     for cls in (Variable, _tensor_class()):
         with suppress(TypeError):  # methods of classes written in C cannot be replaced
             _replace(cls, "__getitem__", _with_sizes("__getitem__"))
@@ -85,11 +91,53 @@ def _install() -> None:
         if "any_symbolic_tensors" in vars(module):
             _replace(module, "any_symbolic_tensors", _or_weights)
     _replace(keras.layers.Layer, "_maybe_build", _untraced)
-    _replace(backend.core, "slice", _with_sizes("slice"))
-    for name in _WITHOUT_TENSORS:
-        _replace(backend.numpy, name, _with_sizes(name))
     for name in control_flow.FUNCTIONS:
         _replace(backend.core, name, _with_functions(name))
+    for owner, name, function in _of_the_backend():
+        _replace(owner, name, partial(_instead, function))
+
+
+def _instead(function: Callable[..., Any], _: Any) -> Callable[..., Any]:
+    return function
+
+
+@cache
+def _of_the_backend() -> list[tuple[Any, str, Callable[..., Any]]]:
+    """Functions of Keras's backend that keras.ops has too, by all their places, as functions on traced tensors."""
+    families = (backend.numpy, backend.nn, backend.math, backend.linalg, backend.image)
+    found: dict[Any, Callable[..., Any]] = {}
+    for module in (backend.core, *families):
+        public = keras.ops.image if module is backend.image else keras.ops
+        for name, old in vars(module).items():
+            own = isinstance(old, FunctionType) and old.__module__ == module.__name__ and hasattr(public, name)
+            if own and (module is not backend.core or name in _OF_CORE):
+                found[old] = _given_traced(name, old, getattr(public, name))
+    places = (backend, sys.modules[backend.numpy.__name__.rpartition(".")[0]], backend.core, *families)
+    return [
+        (place, name, found[old])
+        for place in places
+        for name, old in vars(place).items()
+        if isinstance(old, FunctionType) and old in found
+    ]
+
+
+def _given_traced(name: str, old: Callable[..., Any], public: Callable[..., Any]) -> Callable[..., Any]:
+    """The function; of traced tensors it is that of keras.ops, which is back here where its sizes alone are traced."""
+
+    @wraps(old)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        tracer = _tracer.get()
+        if tracer is None or not _holds((Traced, Variable), args, kwargs):
+            return old(*args, **kwargs)
+        if _entered.get() == name:
+            return tracer.function(name, old, args, kwargs) if _holds(Traced, args, kwargs) else old(*args, **kwargs)
+        token = _entered.set(name)
+        try:
+            return public(*args, **kwargs)
+        finally:
+            _entered.reset(token)
+
+    return function
 
 
 def _tensor_class() -> type:
@@ -130,7 +178,9 @@ def _taken(old: Callable[..., Any]) -> Callable[..., Any]:
         if _holds(Traced, args, kwargs) or isinstance(self, keras.layers.Layer):
             return tracer.operation(self, partial(_untraced(old), self), args, kwargs)
         made = tracer.of_weights(self, args, kwargs)
-        return self.call(*args, **kwargs) if made is None else made  # Keras computes a constant from the weights
+        if made is not None:
+            return made
+        return _untraced(self.call)(*args, **kwargs)  # Keras computes a constant from the weights
 
     return symbolic_call
 
@@ -229,9 +279,37 @@ def _not_drawn(old: Callable[..., Any]) -> Callable[..., Any]:
     def next(self: Any, *args: Any, **kwargs: Any) -> Any:
         if _tracer.get() is None:
             return old(self, *args, **kwargs)
-        raise Refused(
-            "its call draws random numbers at inference, and a graph gives the same answer each time",
-            "draw under `if training:` only, or take the numbers as an input",
-        )
+        raise _of_chance(f"keras.random.{_caller('keras.src.random.random') or 'SeedGenerator'}")
 
     return next
+
+
+def _of_chance(function: str) -> Refused:
+    return Refused(
+        f"its call draws random numbers at inference ({function}), and a graph gives the same answer each time",
+        "draw under `if training:` only; or draw them with a fixed seed, as keras.random.normal(shape, seed=1), which "
+        "gives the same numbers each time; or take the noise as an input of the model, and draw it outside",
+    )
+
+
+def _caller(module: str) -> str | None:
+    """The function of a module that the present call comes from."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__") != module:
+        frame = frame.f_back
+    return frame.f_code.co_name if frame.f_globals.get("__name__") == module else None
+
+
+def _never_of_chance(module: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Functions that draw without a seed of Keras's, refused in a traced call: their numbers would become constants."""
+
+    def around(old: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(old)
+        def drawn(*args: Any, **kwargs: Any) -> Any:
+            if _tracer.get() is None:
+                return old(*args, **kwargs)
+            raise _of_chance(f"{module}.{old.__name__}")
+
+        return drawn
+
+    return around

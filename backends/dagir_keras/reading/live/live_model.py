@@ -14,7 +14,7 @@ import keras
 
 from dagir.errors import DagirError, UnsupportedLayer
 from dagir.ir.graph import Parameter, Value
-from dagir.ir.nest import flatten_sorted, map_structure
+from dagir.ir.nest import flatten, flatten_sorted, map_structure
 from dagir.ir.types import DType, TensorType
 from dagir.layers import Layer
 from dagir.layers.core import Input
@@ -27,6 +27,7 @@ from dagir.support.location import LayerCall, current_scope
 from dagir_keras.reading import config_values
 from dagir_keras.reading.layer_calls import call_layer
 from dagir_keras.reading.layers import known_layers, make_layer, own_rule, refuse_by_name
+from dagir_keras.reading.live.branches import explored
 from dagir_keras.reading.live.functions import TracedFunction, known_name
 from dagir_keras.reading.live.introspection import (
     array_of,
@@ -56,7 +57,9 @@ from dagir_keras.reading.live.keras_internals import (
     was_built,
 )
 from dagir_keras.reading.live.keras_patches import tracing
-from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer
+from dagir_keras.reading.live.own_models import Given, is_own_model, read_own_model, refuse_without_shapes
+from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer, tensors_of
+from dagir_keras.reading.live.traced_tensors import Traced
 from dagir_keras.reading.live.tracing import CallTracer, traced, untraceable
 from dagir_keras.reading.operations import RUNS_FUNCTIONS, make_operation
 from dagir_keras.reading.problems import Problems, Refused, Untraceable
@@ -64,10 +67,17 @@ from dagir_keras.reading.problems import Problems, Refused, Untraceable
 
 def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any:
     """The Model of a keras.Model, the Layer of a keras.Layer. Raises UnsupportedLayer with all refused layers."""
+    if is_own_model(source):
+        return read_own_model(source, inputs, lambda given: _read(source, custom, given))
+    return _read(source, custom, None if inputs is None else Given(inputs))
+
+
+def _read(source: Any, custom: Mapping[str, Any], given: Given | None) -> Any:
     problems = Problems()
     reader = LiveReader(custom, problems)
+    made = None
     with problems.at(source.name, type(source).__name__):
-        made = reader.top(source, inputs)
+        made = reader.top(source, given)
     problems.require_none(f"{type(source).__name__} {source.name!r}")
     reader.assign()
     reader.done = True
@@ -82,11 +92,14 @@ class LiveReader:
         self._layers: dict[int, tuple[Any, Layer | None]] = {}
         self.parameters: dict[int, tuple[Any, Parameter]] = {}
         self._owners: dict[int, tuple[Any, Layer, int]] = {}
+        self._begin: dict[int, Value] = {}  # the user's inputs in place of those of the outermost model
 
-    def top(self, source: Any, inputs: Any) -> Any:
-        """The model or layer for the outermost one of Keras."""
-        if isinstance(source, keras.Model) and not has_graph(source) and not isinstance(source, keras.Sequential):
-            return self._subclassed(source, inputs)
+    def top(self, source: Any, given: Given | None) -> Any:
+        """The model or layer for the outermost one of Keras. given: the inputs of a model without a graph."""
+        if is_own_model(source):
+            return self._subclassed(source, given)
+        if given is not None:
+            self._begin = _inputs_in_place_of(source, given.inputs)
         made = self.layer(source, "")
         if made is not None and not isinstance(source, keras.Model) and source.built:
             self._build(made, source)
@@ -160,7 +173,8 @@ class LiveReader:
                 raise Refused("its weights are quantized", "read the model before model.quantize(...)")
             if is_keras_class(type(source)):
                 refuse_by_name(type(source).__name__)
-            if type(source).__name__ not in known_layers() or not is_layer_of_keras(source):
+            made_of_sizes = any(isinstance(leaf, Traced) for leaf in flatten(record["config"]))  # within a call
+            if type(source).__name__ not in known_layers() or not is_layer_of_keras(source) or made_of_sizes:
                 return make_traced_layer(source, self, path)
             record = with_functions(record, source)
         try:
@@ -215,17 +229,31 @@ class LiveReader:
                     "call the model once, or begin it with an Input",
                 )
             return made
-        begin = value = input_of(source.inputs[0], nested=bool(path))
-        for inner in stack:
-            assert inner is not None
-            value = call_layer(inner, [value], {})
-        made.set_graph(begin, value)
+        made.set_graph(*self._stacked(stack, source.inputs[0], any_batch=True))
         set_own_trainable(made, bool(source.trainable))
         return made
 
+    def _stacked(self, stack: Sequence[Any], tensor: Any, any_batch: bool) -> tuple[Value, Any]:
+        """The input and the output of a stack of layers. The batch that built it is no bound, if the layers allow."""
+        begin = value = self._input(tensor, any_batch)
+        try:
+            for inner in stack:
+                value = call_layer(inner, [value], {})
+        except (Refused, DagirError):
+            if not any_batch or not isinstance((*tensor.shape, None)[0], int):
+                raise
+            for inner in stack:
+                calls_of(inner).clear()
+            return self._stacked(stack, tensor, any_batch=False)
+        return begin, value
+
+    def _input(self, tensor: Any, any_batch: bool) -> Value:
+        given = self._begin.get(id(tensor))
+        return input_of(tensor, any_batch) if given is None else given
+
     def _functional(self, source: Any, path: str) -> Layer | None:
         inputs: dict[int, tuple[Any, Value | None]] = {
-            id(tensor): (tensor, input_of(tensor, nested=bool(path))) for tensor in source.inputs
+            id(tensor): (tensor, self._input(tensor, any_batch=bool(path))) for tensor in source.inputs
         }
         nodes = in_order_of(source, nodes_between(inputs, source.outputs))
         found = self.evaluate(inputs, nodes, source.outputs, path)
@@ -237,18 +265,12 @@ class LiveReader:
         how: dict[str, Any] = {"name": source.name, "trainable": bool(source.trainable), "unused_inputs": True}
         return Model.from_graph(begin, outputs, **how)
 
-    def _subclassed(self, source: Any, inputs: Any) -> Model:
-        if inputs is None:
-            shapes = [shape for name, shape in build_shapes_of(source).items() if name != "mask_shape"]
-            if len(shapes) != 1:
-                raise Refused(
-                    "it is a subclass of keras.Model, and the shapes of its inputs are not known",
-                    "call the model once before, or give dagir.from_keras(model, inputs=dagir.Input(...))",
-                )
-            inputs = map_shapes(shapes[0], lambda shape: Input(batch_shape=[None, *shape[1:]]))
+    def _subclassed(self, source: Any, given: Given | None) -> Model:
+        if given is None:
+            raise refuse_without_shapes(source)
         with as_it_runs():
-            outputs = self.trace(source, source.name, [inputs], {})
-        return Model.from_graph(inputs, outputs, name=source.name, unused_inputs=True)
+            outputs = tensors_of(self.trace(source, source.name, given.args, given.kwargs))
+        return Model.from_graph(given.inputs, outputs, name=source.name, unused_inputs=True)
 
     # ---- the graph of Keras
 
@@ -265,11 +287,15 @@ class LiveReader:
         self, source: Any, path: str, method: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
         """The values that a method of a Keras layer, such as call or compute_mask, gives for these. Raises Refused."""
-        tracer = CallTracer(self, path)
         given, options = map_structure(traced, list(args)), map_structure(traced, dict(kwargs))
-        try:
+
+        def run() -> Any:
+            tracer = CallTracer(self, path)
             with tracing(tracer):
                 return tracer.outputs(method(*given, **options))
+
+        try:
+            return explored(run)
         except Untraceable as error:
             raise untraceable(source, error, error.reason, error.remedy) from None
         except (Refused, DagirError):
@@ -307,7 +333,7 @@ class LiveReader:
             return [] if layer is None else flatten_sorted(call_layer(layer, args, kwargs))
         kind = type(node.operation)
         if not is_keras_operation(kind) or kind.__name__ in RUNS_FUNCTIONS:  # or a subclass, whatever its name
-            return flatten_sorted(self.run(node.operation, where, node.operation.call, args, kwargs))
+            return flatten_sorted(tensors_of(self.run(node.operation, where, node.operation.call, args, kwargs)))
         return flatten_sorted(make_operation(record_of(node.operation))(*args, **kwargs))
 
     def _leaf(self, leaf: Any, known: Mapping[int, tuple[Any, Value | None]]) -> Any:
@@ -355,6 +381,15 @@ def _apart() -> Iterator[None]:
             yield
     finally:
         current_scope.reset(token)
+
+
+def _inputs_in_place_of(source: Any, inputs: Any) -> dict[int, Value]:
+    """The user's inputs by the tensors of Keras that they replace. Raises Refused."""
+    given, wanted = flatten_sorted(inputs), list(getattr(source, "inputs", ()))
+    if [len(value.type.shape) for value in given] != [len(tensor.shape) for tensor in wanted]:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in wanted)
+        raise Refused("the inputs= given are not as many, or have other ranks, than its own", f"its own are {shapes}")
+    return {id(tensor): value for tensor, value in zip(wanted, given, strict=True)}
 
 
 def _blank(leaf: Any) -> Any:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError, UnsupportedLayer
+from dagir.ir.dims import SymbolicDim
 from dagir.ir.graph import Value
-from dagir.ir.nest import flatten
+from dagir.ir.nest import flatten, pack
+from dagir.ir.operands import as_value
 from dagir.layers import Layer
 from dagir.layers.masks import given_masks
 from dagir_keras.reading.live.introspection import dtype_of
@@ -26,6 +29,7 @@ class TracedKerasLayer(Layer):
         super().__init__(name=source.name, dtype=str(dtype_of(source)), **options)
         self.source, self.reader, self.where = source, reader, path
         self.supports_masking = bool(source.supports_masking)
+        self._given: Any = None  # what the last call gave
 
     def check_dtype(self, inputs: Any) -> None:
         """Accept all: the call decides."""
@@ -40,13 +44,18 @@ class TracedKerasLayer(Layer):
             raise UnsupportedLayer(refused.reason, remedy=refused.remedy) from None
         if not self.where and reader.problems.count > before:  # called by the user, after everything was read
             reader.problems.require_none(f"layer {self.name!r}")
-        for leaf in flatten(outputs):
-            if not isinstance(leaf, Value):
-                raise UnsupportedLayer(f"its call returns {type(leaf).__name__}, no tensor")
+        self._given = outputs
+        outputs = tensors_of(outputs)
         if not self.where:
             reader.assign()
         self._take_weights(outputs)
         return outputs
+
+    def restored(self, tensors: Any) -> Any:
+        """What the last call gave in full, where `tensors` is what it gave as a layer of dagir: sizes stay sizes."""
+        found = iter(flatten(tensors))
+        pairs = [(leaf, next(found) if _as_tensor(leaf) is not None else None) for leaf in flatten(self._given)]
+        return pack(self._given, [new if isinstance(leaf, (Value, np.ndarray)) else leaf for leaf, new in pairs])
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -106,6 +115,38 @@ class TracedCell(TracedKerasLayer):
             return self.reader.run(self.source, self.where or self.name, make, [], {"batch_size": batch_size})
         except Refused as refused:
             raise UnsupportedLayer(refused.reason, remedy=refused.remedy) from None
+
+
+def tensors_of(outputs: Any) -> Any:
+    """What a call returns as values, in its structure; None and numbers beside them are left out: no graph holds them.
+
+    Raises UnsupportedLayer where no tensor is left.
+    """
+    leaves = flatten(outputs)
+    values = [_as_tensor(leaf) for leaf in leaves]
+    if leaves and all(value is not None for value in values):
+        return pack(outputs, values)
+    if not any(value is not None for value in values):
+        kinds = ", ".join(type(leaf).__name__ for leaf in leaves) or "nothing"
+        raise UnsupportedLayer(f"its call returns {kinds}, no tensor")
+    return _without_others(outputs)
+
+
+def _without_others(outputs: Any) -> Any:
+    if isinstance(outputs, dict):
+        parts = {key: _without_others(part) for key, part in outputs.items()}
+        return {key: part for key, part in parts.items() if flatten(part) not in ([], [None])}
+    if not isinstance(outputs, (list, tuple)):
+        return _as_tensor(outputs)
+    rows = [part for part in map(_without_others, outputs) if flatten(part) not in ([], [None])]
+    return rows[0] if len(rows) == 1 else rows if isinstance(outputs, list) else tuple(rows)
+
+
+def _as_tensor(leaf: Any) -> Value | None:
+    """A leaf of what a call returns as a value: a tensor, a constant, a size; None for what is no tensor."""
+    if isinstance(leaf, (Value, np.ndarray)):
+        return as_value(leaf)
+    return ops.convert_to_tensor(leaf) if isinstance(leaf, SymbolicDim) else None
 
 
 def _plain(size: Any) -> Any:

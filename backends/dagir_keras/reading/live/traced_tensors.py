@@ -13,9 +13,11 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 
-from dagir.ir.dims import Dim, SymbolicDim, min_dim, provably_equal
+from dagir.ir.dims import Dim, SymbolicDim, max_dim, min_dim, provably_equal
 from dagir.ir.graph import Value
-from dagir.ops import convert_to_tensor
+from dagir.ir.types import Array
+from dagir.ops import cast, convert_to_tensor
+from dagir_keras.reading.live.branches import Comparison, Question, answer
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
 from dagir_keras.reading.problems import Untraceable
 
@@ -29,9 +31,10 @@ class Traced(keras.KerasTensor):
     __array_priority__ = 100  # NumPy's arrays leave arithmetic to it, as to TensorFlow's tensors
     __hash__ = object.__hash__
 
-    def __init__(self, value: Value) -> None:
+    def __init__(self, value: Value, sizes: Array | None = None) -> None:
         super().__init__(value.shape, dtype=str(value.dtype))
         self._value = value
+        self.sizes = sizes  # its elements, where they are sizes of axes
 
     @property
     def value(self) -> Value:
@@ -64,7 +67,10 @@ class Traced(keras.KerasTensor):
         )
 
     def __bool__(self) -> bool:
-        raise self._lacks("a truth value (bool, if, and, or, not, min, max)")
+        refusal = self._lacks("a truth value (bool, if, and, or, not, min, max)")
+        if self._value.ndim:
+            raise refusal
+        return answer(Question(cast(self._value, "bool"), refusal))
 
     def __int__(self) -> int:
         raise self._lacks("a number (int)")
@@ -107,7 +113,8 @@ class Size(Traced):
 
     def __init__(self, dim: SymbolicDim) -> None:
         keras.KerasTensor.__init__(self, (), dtype="int32")
-        self.dim = dim
+        self.dim, self.sizes = dim, None
+        self.never_negative = min_dim(dim, 0) == 0
         self._measured: Value | None = None
 
     @property
@@ -135,22 +142,47 @@ class Size(Traced):
         if not is_size(other):
             return super().__eq__(other)
         same = self._is_known_to_be(dim_of(other))
-        return self._asked(super().__eq__(other), other) if same is None else same
+        return self._asked("==", super().__eq__(other), other) if same is None else same
 
     def __ne__(self, other: object) -> Any:
         if not is_size(other):
             return super().__ne__(other)
         same = self._is_known_to_be(dim_of(other))
-        return self._asked(super().__ne__(other), other) if same is None else not same
+        return self._asked("!=", super().__ne__(other), other) if same is None else not same
+
+    def __lt__(self, other: Any) -> Any:
+        return self._ordered("<", super().__lt__(other), other)
+
+    def __le__(self, other: Any) -> Any:
+        return self._ordered("<=", super().__le__(other), other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._ordered(">", super().__gt__(other), other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._ordered(">=", super().__ge__(other), other)
+
+    def __bool__(self) -> bool:
+        found: bool = bool(self != 0)
+        return found
 
     def _is_known_to_be(self, other: Dim) -> bool | None:
         """Whether it is the same size; None where only the run tells."""
-        never_negative = min_dim(self.dim, 0) == 0
-        return False if never_negative and isinstance(other, int) and other < 0 else provably_equal(self.dim, other)
+        below = self.never_negative and isinstance(other, int) and other < 0
+        return False if below else provably_equal(self.dim, other)
 
-    def _asked(self, answer: Any, other: object) -> Any:
-        """A boolean of the graph, which raises an error where Python needs True or False."""
-        return _Asked(answer.value, self._lacks(f"to know whether it is {dim_of(other)}"))
+    def _ordered(self, relation: str, compared: Any, other: Any) -> Any:
+        """A comparison: True or False where it is known, else a boolean of the graph."""
+        if not is_size(other):
+            return compared
+        known = _known_order(relation, self.dim, dim_of(other))
+        return self._asked(relation, compared, other) if known is None else known
+
+    def _asked(self, relation: str, compared: Any, other: object) -> Any:
+        """A boolean of the graph, of which Python may want True or False."""
+        refusal = self._lacks(f"to know whether it is {relation} {dim_of(other)}")
+        comparison = Comparison(relation, self.dim - dim_of(other), self.never_negative and other == 0)
+        return _Asked(Question(compared.value, refusal, comparison))
 
     def __pos__(self) -> Any:
         return self
@@ -183,7 +215,10 @@ class Size(Traced):
         return self._computed(other, lambda a, b: b // a, super().__rfloordiv__)
 
     def __mod__(self, other: Any) -> Any:
-        return self._computed(other, lambda a, b: a - (a // b) * b, super().__mod__)
+        made = self._computed(other, lambda a, b: a - (a // b) * b, super().__mod__)
+        if isinstance(made, Size) and isinstance(other, int) and other > 0:
+            made.never_negative = True
+        return made
 
     def __rmod__(self, other: Any) -> Any:
         return self._computed(other, lambda a, b: b - (b // a) * a, super().__rmod__)
@@ -196,14 +231,26 @@ class Size(Traced):
 
 
 class _Asked(Traced):
-    """Whether a size is another one."""
+    """Whether a size is another one, or below or above it."""
 
-    def __init__(self, value: Value, error: Untraceable) -> None:
-        super().__init__(value)
-        self._error = error
+    def __init__(self, question: Question) -> None:
+        super().__init__(question.condition)
+        self._question = question
 
     def __bool__(self) -> bool:
-        raise self._error
+        return answer(self._question)
+
+
+def _known_order(relation: str, left: Dim, right: Dim) -> bool | None:
+    """Whether the relation holds for all sizes, or for none; None where only the run tells."""
+    if relation in (">", ">="):
+        return _known_order({">": "<", ">=": "<="}[relation], right, left)
+    if relation == "<":
+        reverse = _known_order("<=", right, left)
+        return None if reverse is None else not reverse
+    if max_dim(left, right) == right:
+        return True
+    return False if max_dim(right + 1, left) == left else None
 
 
 def _is_numeric(thing: Any) -> bool:

@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 import inspect
-import operator
 from collections.abc import Callable, Mapping
 from traceback import walk_tb
 from typing import Any
 
 import keras
+import numpy as np
 
 from dagir import ops
-from dagir.ir.dims import max_dim, min_dim
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, map_structure
 from dagir.ir.operands import as_value
 from dagir.ir.traversal import values_behind
+from dagir.layers import Layer
 from dagir.support.location import Location
 from dagir_keras.reading.layer_calls import call_layer
+from dagir_keras.reading.live.branches import NOT_THE_USERS
 from dagir_keras.reading.live.control_flow import FUNCTIONS, is_control, run_function, run_operation
-from dagir_keras.reading.live.introspection import array_of_tensor, is_keras_operation, placeholder_of, record_of
+from dagir_keras.reading.live.introspection import (
+    array_of_tensor,
+    is_keras_operation,
+    placeholder_of,
+    record_of,
+    trains_by_default,
+)
 from dagir_keras.reading.live.keras_internals import forget_mask
 from dagir_keras.reading.live.reader import Reader
+from dagir_keras.reading.live.traced_layer import TracedKerasLayer
+from dagir_keras.reading.live.traced_sizes import OF_SIZES, elements_of, sizes_of
 from dagir_keras.reading.live.traced_tensors import Size, Traced, as_size, dim_of, is_size
 from dagir_keras.reading.operations import make_operation, operation
 from dagir_keras.reading.problems import Problem, Problems, Refused
 
-_OF_SIZES: dict[str, Callable[..., Any]] = {  # operations that give a size where all arguments are sizes
-    "Add": operator.add,
-    "Subtract": operator.sub,
-    "Multiply": operator.mul,
-    "FloorDivide": operator.floordiv,
-    "Mod": operator.mod,
-    "Negative": operator.neg,
-    "Minimum": min_dim,
-    "Maximum": max_dim,
-}
-_NOT_THE_USERS = {"keras", "tensorflow", "numpy", "optree", "dagir", "dagir_keras"}
+_OF_LISTS = ("Array", "ConvertToTensor")
 _SIZES_STAY = {"Arange", "GetItem", "Slice"}  # operations with sizes as arguments, not only as fields
 
 
@@ -74,12 +73,14 @@ class CallTracer:
         found = {key: map_structure(self._with_dims, part) for key, part in given.items() if part is not None}
         if name == "identity":
             name, found["N"] = "eye", found.pop("n")
-        made: Callable[..., Any] = getattr(ops, name)
+        made: Callable[..., Any] | None = getattr(ops, name, None) or getattr(ops.image, name, None)
+        if made is None:
+            raise Refused(f"dagir has no keras.ops.{name} on sizes that are known at run time only")
         return traced(made(**found))
 
     def outputs(self, result: Any) -> Any:
         """The values of what the call returned. Refused operations that they need become problems."""
-        values = map_structure(self._value, result)
+        values = map_structure(self._returned, result)
         for problem in self._needed([leaf for leaf in flatten(values) if isinstance(leaf, Value)]):
             self.reader.problems.note(problem)
         return values
@@ -92,7 +93,7 @@ class CallTracer:
             given, options = (map_structure(self._value, part) for part in (list(args), dict(kwargs)))
             if isinstance(operation, keras.layers.MultiHeadAttention):
                 _take_masks([*args[:3], *(kwargs.get(name) for name in ("query", "value", "key"))])
-            return None if layer is None else call_layer(layer, given, options)
+            return None if layer is None else self._called(layer, given, options)
         if not is_keras_operation(type(operation)):  # a subclass of keras.Operation, whatever its name
             given, options = (map_structure(self._value, part) for part in (list(args), dict(kwargs)))
             return self.reader.run(operation, where, operation.call, given, options)
@@ -102,10 +103,34 @@ class CallTracer:
             return of_sizes
         if is_control(kind):
             return run_operation(kind, _fields(operation), args, kwargs, self._with_dims, traced)
+        if kind in _OF_LISTS and isinstance(args[0], (list, tuple)):
+            made = self._stacked(operation, args[0])
+        else:
+            made = self._of_keras(operation, kind, args, kwargs)
+        sizes = sizes_of(kind, _fields(operation), args, kwargs) if isinstance(made, Value) else None
+        if sizes is None:
+            return made
+        return Traced(made, sizes) if sizes.ndim else sizes.item()
+
+    def _called(self, layer: Layer, args: Any, kwargs: Any) -> Any:
+        if not isinstance(layer, TracedKerasLayer):
+            return call_layer(layer, args, kwargs)
+        if trains_by_default(layer.source):
+            kwargs = {**kwargs, "training": None}
+        return layer.restored(call_layer(layer, args, kwargs))
+
+    def _stacked(self, source: Any, parts: Any) -> Value:
+        """A tensor of a list of numbers, sizes and tensors, one within another."""
+        values = [self._stacked(None, part) if isinstance(part, (list, tuple)) else self._value(part) for part in parts]
+        made: Value = operation("Stack", {"axis": 0}, source.name if source is not None else "stack")(values)
+        wanted = source.dtype if source is not None else None
+        return made if wanted is None else ops.cast(made, str(keras.backend.standardize_dtype(wanted)))
+
+    def _of_keras(self, operation: Any, kind: str, args: Any, kwargs: Any) -> Any:
         read = self._with_dims if kind in _SIZES_STAY else self._value
         given, options = (map_structure(read, part) for part in (list(args), dict(kwargs)))
         try:
-            return _function_of(operation, kind)(*given, **options)
+            return self._function_of(operation, kind)(*given, **options)
         except TypeError:
             sizes = [leaf for leaf in flatten([_fields(operation), args, kwargs]) if isinstance(leaf, Size)]
             if not sizes:
@@ -148,11 +173,23 @@ class CallTracer:
             return self.reader.parameter(leaf).value
         return array_of_tensor(leaf) if keras.ops.is_tensor(leaf) else leaf
 
+    def _returned(self, leaf: Any) -> Any:
+        return leaf.dim if isinstance(leaf, Size) else self._value(leaf)
+
     def _with_dims(self, leaf: Any) -> Any:
         """The same, sizes as sizes."""
         if isinstance(leaf, slice):
             return slice(*map(self._with_dims, (leaf.start, leaf.stop, leaf.step)))
-        return dim_of(leaf) if is_size(leaf) else self._value(leaf)
+        found = elements_of(leaf)
+        return found if isinstance(found, tuple) else dim_of(leaf) if is_size(leaf) else self._value(leaf)
+
+    def _function_of(self, source: Any, kind: str) -> Callable[..., Any]:
+        """The function of an operation, whose fields may hold sizes and tensors."""
+        fields = _fields(source)
+        tensors = (keras.KerasTensor, keras.Variable, np.ndarray)
+        if not any(isinstance(leaf, tensors) or keras.ops.is_tensor(leaf) for leaf in flatten(fields)):
+            return make_operation(record_of(source))
+        return operation(kind, map_structure(self._with_dims, fields), source.name)
 
 
 def traced(made: Any) -> Any:
@@ -164,17 +201,12 @@ def _of_sizes(kind: str, operation: Any, args: Any, kwargs: Any) -> Any:
     """The size that an operation on sizes alone gives; None for any other operation."""
     if kwargs or not args or not all(map(is_size, args)):
         return None
-    if kind in _OF_SIZES:
-        return _OF_SIZES[kind](*map(dim_of, args))
+    if kind in OF_SIZES:
+        return OF_SIZES[kind](*map(dim_of, args))
     keeps = kind in ("Cast", "ConvertToTensor") and operation.dtype in (None, "int32", "int64")
     return dim_of(args[0]) if keeps else None
 
 
-def _function_of(source: Any, kind: str) -> Callable[..., Any]:
-    fields = _fields(source)
-    if not any(isinstance(leaf, Size) for leaf in flatten(fields)):
-        return make_operation(record_of(source))
-    return operation(kind, map_structure(dim_of, fields), source.name)
 
 
 def _fields(source: Any) -> Mapping[str, Any]:
@@ -195,7 +227,7 @@ def _line_of(error: Exception) -> str:
         (frame.f_globals.get("__name__", ""), Location(frame.f_code.co_filename, line))
         for frame, line in walk_tb(error.__traceback__)
     ]
-    own = [line for module, line in lines if module.partition(".")[0] not in _NOT_THE_USERS]
+    own = [line for module, line in lines if module.partition(".")[0] not in NOT_THE_USERS]
     return f", at {own[-1]}" if own else ""
 
 
