@@ -18,6 +18,7 @@ from keras.src.ops.operation import Operation
 
 from dagir.ir.nest import flatten
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
+from dagir_keras.reading.live.tensorflow_functions import install_dispatcher
 from dagir_keras.reading.live.traced_tensors import Traced
 from dagir_keras.reading.problems import Refused
 
@@ -64,6 +65,7 @@ def tracing(tracer: Tracer) -> Iterator[None]:
 
 
 def _install() -> None:
+    install_dispatcher()
     _replace(Operation, "symbolic_call", _taken)
     _replace(keras.layers.Layer, "symbolic_call", _taken)
     _replace(keras_layer, "Node", lambda node: _unless(lambda *_, **options: _holds(Traced, options), node))
