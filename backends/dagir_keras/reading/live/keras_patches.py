@@ -16,6 +16,7 @@ from keras.src.backend.common.variables import Variable
 from keras.src.layers import layer as keras_layer
 from keras.src.ops.operation import Operation
 
+from dagir.errors import DagirError
 from dagir.ir.nest import flatten
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
 from dagir_keras.reading.live.tensorflow_functions import install_dispatcher
@@ -28,7 +29,9 @@ _WITHOUT_TENSORS = ("zeros", "ones", "empty", "full", "eye", "identity", "tri", 
 
 
 class Tracer(Protocol):
-    """Who takes what a call does."""
+    """Who takes what a call does. refused: the first operation that it refused, and went on with a placeholder for."""
+
+    refused: Refused | None
 
     def operation(self, operation: Any, spec: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The outputs of an operation or layer. spec: what Keras says of them."""
@@ -56,6 +59,12 @@ def tracing(tracer: Tracer) -> Iterator[None]:
     token = _tracer.set(tracer)
     try:
         yield
+    except (Refused, DagirError):
+        raise
+    except Exception:
+        if tracer.refused is None:
+            raise
+        raise tracer.refused from None  # a placeholder may have another structure than what the call expects
     finally:
         _tracer.reset(token)
         with _lock:

@@ -275,8 +275,6 @@ class LiveReader:
         except (Refused, DagirError):
             raise
         except Exception as error:  # whatever a user's call raises
-            if tracer.refused is not None:  # and it goes on with placeholders, which have other structures
-                raise tracer.refused from None
             text = str(error).splitlines()[0] if str(error) else ""
             remedy = "write the call with keras.ops, without shapes that are known at run time only"
             raise untraceable(source, error, f"{type(error).__name__}: {text[:160]}", remedy) from None
