@@ -152,7 +152,7 @@ def convert_to_tensor(x: Operand | SymbolicDim, dtype: DTypeLike | None = None) 
     if dtype is None or value.dtype is DType.of(dtype):
         return value
     if isinstance(value.source, Constant):
-        return Constant(np.asarray(x).astype(DType.of(dtype).numpy)).value
+        return Constant(value.source.array.astype(DType.of(dtype).numpy)).value
     return cast(value, dtype)
 
 
@@ -243,6 +243,8 @@ def linspace(
     >>> show(ops.linspace(0.0, 1.0, 5))
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
+    if not isinstance(count_from("linspace", "num", num), int):
+        raise ArgumentError(f"linspace takes an int for num, got the size {num}, known at run time only")
     spend_elements("linspace", num, *np.shape(start))
     made, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)
     return (_made(made, dtype), float(step)) if retstep else _made(made, dtype)

@@ -37,6 +37,9 @@ def is_nan(draw: st.DrawFn) -> OpCase:
 @strategy_for(ops.Where)
 @st.composite
 def where(draw: st.DrawFn) -> OpCase:
-    """Condition and branches broadcast."""
+    """Condition and branches broadcast, of any dtype."""
     condition, first, second = draw(broadcastable(3))
-    return OpCase(ops.Where(), (draw(arrays(condition, "bool")), draw(arrays(first)), draw(arrays(second))))
+    dtype = draw(st.sampled_from(("float32", "bool", "int32", "int8", "uint16", "uint32")))
+    return OpCase(
+        ops.Where(), (draw(arrays(condition, "bool")), draw(arrays(first, dtype)), draw(arrays(second, dtype)))
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -110,9 +111,18 @@ def _config_of(source: Any) -> Any:
     try:
         return source.get_config()
     except Exception:
+        if is_keras_operation(type(source)):  # Keras describes no operation that got a number of NumPy, or a function
+            return {"name": source.name, **_arguments_of(source)}
         if not is_keras_class(type(source)):
             raise
         return _linear(source).get_config()
+
+
+def _arguments_of(operation: Any) -> dict[str, Any]:
+    """The constructor arguments of an operation, which it has as attributes of the same names."""
+    names = list(inspect.signature(type(operation).__init__).parameters)[1:]
+    found = {name: getattr(operation, name) for name in names if name != "name" and hasattr(operation, name)}
+    return {name: part.item() if isinstance(part, np.generic) else part for name, part in found.items()}
 
 
 def _linear(source: Any) -> Any:

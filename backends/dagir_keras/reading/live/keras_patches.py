@@ -18,9 +18,11 @@ from keras.src.backend.common.variables import Variable
 from keras.src.layers import layer as keras_layer
 from keras.src.ops.operation import Operation
 
+from dagir.errors import DagirError
 from dagir.ir.nest import flatten
 from dagir_keras.reading.live import control_flow
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
+from dagir_keras.reading.live.tensorflow_functions import install_dispatcher
 from dagir_keras.reading.live.traced_tensors import Traced
 from dagir_keras.reading.problems import Refused
 
@@ -30,7 +32,9 @@ _OF_CORE = ("cast", "convert_to_tensor", "scatter", "shape", "slice", "slice_upd
 
 
 class Tracer(Protocol):
-    """Who takes what a call does."""
+    """Who takes what a call does. refused: the first operation that it refused, and went on with a placeholder for."""
+
+    refused: Refused | None
 
     def operation(self, operation: Any, spec: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The outputs of an operation or layer. spec: what Keras says of them."""
@@ -60,6 +64,12 @@ def tracing(tracer: Tracer) -> Iterator[None]:
     token = _tracer.set(tracer)
     try:
         yield
+    except (Refused, DagirError):
+        raise
+    except Exception:
+        if tracer.refused is None:
+            raise
+        raise tracer.refused from None  # a placeholder may have another structure than what the call expects
     finally:
         _tracer.reset(token)
         with _lock:
@@ -69,6 +79,7 @@ def tracing(tracer: Tracer) -> Iterator[None]:
 
 
 def _install() -> None:
+    install_dispatcher()
     _replace(Operation, "symbolic_call", _taken)
     _replace(keras.layers.Layer, "symbolic_call", _taken)
     _replace(keras_layer, "Node", lambda node: _unless(lambda *_, **options: _holds(Traced, options), node))

@@ -25,6 +25,10 @@ _KERAS = "keras.src."
 _OF_SHAPE = ("keras.src.ops.core", "shape")  # the function that gives sizes to a call
 
 
+class NotOfTensorFlow(Untraceable, TypeError):
+    """Raised where TensorFlow asks a traced tensor for its own: at a TypeError, TensorFlow asks its dispatchers."""
+
+
 class Traced(keras.KerasTensor):
     """A tensor of Keras that stands for a value of the graph."""
 
@@ -84,8 +88,17 @@ class Traced(keras.KerasTensor):
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         raise self._lacks("an array (NumPy)")
 
-    def __tf_tensor__(self, *_: Any, **__: Any) -> NoReturn:
+    def __iter__(self) -> Any:
+        size = self._value.type.shape[0] if self._value.ndim else None
+        if isinstance(size, int):
+            return iter(keras.ops.unstack(self, axis=0))
         raise Untraceable(
+            f"it goes through the rows of a tensor {self._value.type}, whose number is known at run time only",
+            "give the axis a fixed size, or compute with keras.ops on the whole tensor",
+        )
+
+    def __tf_tensor__(self, *_: Any, **__: Any) -> NoReturn:
+        raise NotOfTensorFlow(
             "it calls a function of TensorFlow on a tensor that holds no numbers before run time",
             "use the function of the same name in keras.ops, and keras.ops.shape(x) for sizes",
         )

@@ -45,6 +45,7 @@ class CallTracer:
     def __init__(self, reader: Reader, path: str) -> None:
         self.reader, self.path = reader, path
         self._failures: dict[Value, tuple[Problem, ...]] = {}
+        self.refused: Refused | None = None  # the first operation that was refused
 
     def operation(self, operation: Any, spec: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The outputs of an operation or layer, as traced tensors and sizes; placeholders for a refused one."""
@@ -148,6 +149,8 @@ class CallTracer:
             outputs = None
         if outputs is None or not all(isinstance(leaf, keras.KerasTensor) for leaf in flatten(outputs)):
             raise noted.as_refusal()
+
+        self.refused = self.refused or noted.as_refusal()
 
         def placeholder(tensor: Any) -> Traced:
             made = placeholder_of(tensor)
