@@ -75,7 +75,8 @@ class Planner:
             return self._wrapped_step(node, names)  # a layer around the layer whose weight it reads
         found = op_layer(node)
         if found is not None and self.registry.belong_to(found):
-            layer = self.registry.op_layer(found, str(node.outputs[0].dtype))
+            name = node.op.op_name if node.scope is None else node.scope.layer.name
+            layer = self.registry.op_layer(found, str(node.outputs[0].dtype), name)
             return OpLayerStep(found.reads, (), layer, found, self.registry)
         in_layer = needs_layer(node)
         growing = grown(node, self.known) if names and not in_layer else None

@@ -80,12 +80,12 @@ class Registry:
         assert self._uses is not None
         return all(self._uses.only_by(found.key, weight) for weight in found.weights)
 
-    def op_layer(self, found: OpLayer, dtype: str) -> keras.layers.Layer:
+    def op_layer(self, found: OpLayer, dtype: str, name: str) -> keras.layers.Layer:
         """The Keras layer of an op: the same one for the same op on the same weights."""
         if found.weights and found.key in self._op_layers:
             return self._op_layers[found.key]
         made = found.make(dtype)
-        made.name = found.op.op_name
+        made.name = name
         if found.weights and not found.weights[0].trainable:
             made.trainable = False
         self.unnamed.append(made)

@@ -109,6 +109,8 @@ class TracedLayer(keras.layers.Layer):
 
 def _described(item: Any) -> dict[str, Any]:
     """The class and the configuration of a layer inside, which name the places of its weights in a file."""
+    if isinstance(item, TracedLayer):  # its graph is part of the one around it
+        return {"class_name": "TracedLayer", "config": {"tracked": [_described(inner) for inner in item.tracked]}}
     record = keras.saving.serialize_keras_object(item)
     return {key: record[key] for key in ("class_name", "config")}
 

@@ -15,6 +15,7 @@ from dagir.support.location import LayerCall
 from dagir_keras.biases import Biases
 from dagir_keras.layer_mapping import is_native
 from dagir_keras.op_layers import Key, op_layer, weights_of
+from dagir_keras.reading.files.keras2 import layers as keras2_layers
 
 _Reader: TypeAlias = "Key | Layer | None"  # a node with a layer of Keras; a layer; anything else
 
@@ -23,6 +24,10 @@ _OF_ONE_OP = (
     *(layers.Conv1D, layers.Conv2D, layers.Conv3D),
 )
 """Layers that do the same in training, and that are their ops: nothing is lost where these are lowered one by one."""
+
+
+_WITH_FUNCTIONS = (*_OF_ONE_OP, layers.Activation, *keras2_layers.LAYERS.values())
+"""Those, and further ones that are their ops: Keras may lack the layer, or a name for its activation."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,21 @@ class Uses:
 
     def are_split(self, call: LayerCall) -> bool:
         """Whether the ops of a layer call are lowered one by one, as if no layer had made them."""
-        return call.layer in self.split or (isinstance(call.layer, layers.Lambda) and _has_no_mask(call))
+        if call.layer in self.split:
+            return True
+        return _is_split(call)
+
+
+def _is_split(call: LayerCall) -> bool:
+    """Whether Keras lacks the layer of a call, and has its ops."""
+    lambdas = isinstance(call.layer, layers.Lambda)
+    lacking = lambdas or (type(call.layer) in _WITH_FUNCTIONS and not is_native(call))
+    return lacking and _has_no_mask(call)
 
 
 def _reader(node: Node, call: LayerCall | None) -> _Reader:
+    while call is not None and node.scope is not None and _is_split(call):
+        call = node.scope.within(call)
     if call is not None:
         return call.layer if isinstance(call.layer, Layer) else None
     found = op_layer(node)

@@ -12,15 +12,20 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 import dagir
-from dagir import layers, ops
+from convert import drawing
+from dagir import apply, layers, ops
 from dagir.ir.nest import flatten
 from dagir.ir.rewriter import structurally_equal
 from dagir.ops.call import parameters_of
 from dagir.runtime.backend import graph_of
 from dagir.testing import assert_close, cases, covered
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not support masking:UserWarning")
 
 CHILD = """
 import json, sys
@@ -33,7 +38,7 @@ for path in json.load(open(sys.argv[1])):
     inputs = [arrays[f"x{place}"] for place in range(sum(name[0] == "x" for name in arrays))]
     try:
         model = keras.saving.load_model(path + ".keras")
-        outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+        outputs = model(keras.tree.pack_sequence_as(model.input, inputs), training=False)
         arrays = [np.asarray(output) for output in keras.tree.flatten(outputs)]
         arrays = [array.astype("float32") if array.dtype == "bfloat16" else array for array in arrays]
         arrays = [np.char.decode(array.astype(bytes)) if array.dtype == object else array for array in arrays]
@@ -284,3 +289,105 @@ def test_drawn_ops_are_operations_of_keras(tmp_path):
                 assert found.tolist() == answer.tolist(), path
             else:
                 assert_close(found, answer, path)
+
+
+# ---- drawn models
+
+
+def drawn_models(count):
+    found = []
+
+    @settings(max_examples=count, database=None, deadline=None, derandomize=True, phases=[Phase.generate])
+    @given(st.data())
+    def collect(data):
+        made = drawing.drawn_model(data.draw)
+        feeds = drawing.drawn_feeds(made, 2, 5, 0)
+        try:
+            made(feeds)
+        except (ValueError, tf.errors.InvalidArgumentError):  # sizes that do not go together at run time
+            return
+        found.append((made, feeds))
+
+    collect()
+    return found
+
+
+def test_drawn_models_are_models_of_keras(tmp_path):
+    plain, own, wanted = [], [], {}
+    for place, (judge, feeds) in enumerate(drawn_models(20)):
+        model = dagir.from_keras(judge)
+        path, made = saved(tmp_path, f"m{place}", model, keras.tree.flatten(feeds))
+        wanted[path] = [np.asarray(answer) for answer in keras.tree.flatten(judge(feeds, training=False))]
+        custom = any(type(layer).__module__ == drawing.__name__ for layer in judge._flatten_layers())
+        (own if own_layers(made) else plain).append(path)
+        assert custom or not own_layers(made), [layer.name for layer in judge.layers]
+        again = dagir.from_keras(path + ".keras")
+        assert_same(keras.tree.flatten(dagir.lower(again)(feeds)), wanted[path], path)
+    elsewhere = loaded_elsewhere(tmp_path, plain) | loaded_elsewhere(tmp_path, own, "dagir")
+    for path, outputs in elsewhere.items():
+        assert_same(outputs, wanted[path], path)
+
+
+# ---- training
+
+
+def test_it_trains_as_keras_does():
+    """Two epochs: losses fall by the same numbers, statistics of a normalization move, frozen weights do not."""
+    x = dagir.Input((4,), name="x")
+    statistics = [weight(name, 6, trainable=False) for name in ("mean", "variance")]
+    frozen = weight("frozen", 6, trainable=False)
+    y = ops.matmul(x, weight("w", 4, 6)) + weight("b", 6)
+    y = apply(
+        ops.BatchNorm(1, 1e-3, 0.9),
+        y,
+        weight("gamma", 6).value,
+        weight("beta", 6).value,
+        *(s.value for s in statistics),
+    )
+    model = dagir.Model(x, ops.matmul(ops.tanh(y) * frozen, weight("v", 6, 2)))
+    k_x = keras.Input((4,))
+    k_y = keras.layers.BatchNormalization(momentum=0.9)(keras.layers.Dense(6)(k_x))
+    k_y = keras.ops.tanh(k_y) * frozen.array
+    judge = keras.Model(k_x, keras.layers.Dense(2, use_bias=False)(k_y))
+    made = dagir.to_keras(model)
+    by_name = {each.name: each.array for each in parameters_of(model.graph)}
+    names = ("w", "b", "gamma", "beta", "mean", "variance", "v")
+    judge.set_weights([by_name[name] for name in names])
+    rng = np.random.default_rng(0)
+    inputs, targets = (rng.normal(size=(16, size)).astype("float32") for size in (4, 2))
+    losses = []
+    for each in (made, judge):
+        each.compile(keras.optimizers.SGD(0.1), "mse")
+        losses.append(each.fit(inputs, targets, epochs=2, batch_size=16, verbose=0).history["loss"])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+    assert losses[0][1] < losses[0][0]
+    layer = next(each for each in made.layers if isinstance(each, keras.layers.BatchNormalization))
+    assert not np.allclose(layer.moving_mean, by_name["mean"], atol=1e-4)
+    held = next(each for each in made.layers if each.name == "frozen")
+    assert not held.trainable_weights
+    np.testing.assert_array_equal(held.weights[0], frozen.array)
+
+
+def test_a_weight_that_a_file_would_hold_twice_is_refused(tmp_path):
+    """Keras writes a layer of two models once, and does not find it again for the second."""
+    inside, shared = dagir.Input((4,)), layers.Dense(4, name="shared")
+    inner = dagir.Model(inside, shared(inside), name="inner")
+    x = dagir.Input((4,), name="x")
+    run = dagir.lower(dagir.Model(x, shared(inner(x))), "keras")
+    with pytest.raises(dagir.BackendError, match="'shared'"):
+        run.save(tmp_path / "m.keras")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_compiled_model_is_compiled_in_keras(tmp_path):
+    x = dagir.Input((4,), name="x")
+    model = dagir.Model(x, layers.Dense(2)(x))
+    model.compile(optimizer="adam", loss="mse", metrics=["mae"])
+    rng = np.random.default_rng(0)
+    model.fit(rng.normal(size=(8, 4)), rng.normal(size=(8, 2)), verbose=0)
+    made = dagir.to_keras(model)
+    made.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    assert again.optimizer.name == "adam"
+    assert again.loss == "mse"
+    assert int(again.optimizer.iterations) == 1
