@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
 from dagir.equivalence.certifying import origin_of, remember, takes_the_sizes, was_read, written
-from dagir.errors import ArgumentError
+from dagir.errors import ArgumentError, UnsupportedOp
 from dagir.ir.arrays import warn_of
 from dagir.ir.graph import Graph, Values
 from dagir.layers.base import Layer
 from dagir.modeling.input_shapes import resize_inputs
 from dagir.modeling.model import Model
+from dagir.modeling.trainer import TrainingState
 from dagir.ops.call import parameters_of
 from dagir.runtime.backend import backend, graph_of
 from dagir.serialization import formats
@@ -141,12 +142,30 @@ def _unknown_option(name: str) -> ArgumentError:
 def to_keras(model: Model | Graph) -> Any:
     """The model as a keras.Model of real layers, with the same weights. Raises UnsupportedOp.
 
+    It is compiled as the model is, its optimizer in the same state, unless loss or metrics are functions of your own.
+    What Keras has no layer and no operation for is a layer of dagir: a file that holds one loads after `import dagir`.
+
     >>> dagir.to_keras(model).save("digits.keras")  # doctest: +SKIP
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("to_keras", model, "a Model or a Graph")
     warn_of(parameters_of(graph_of(model)))
-    return backend(KERAS).lower(model).artifact
+    state = _training_state(model)
+    return backend(KERAS).lower(model).artifact if state is None else _resumed(model, state)
+
+
+def _training_state(model: Model | Graph) -> TrainingState | None:
+    """How Keras trains the model, if it does, and if that can be described as data."""
+    try:
+        state = model.training_state if isinstance(model, Model) else None
+    except UnsupportedOp:
+        return None
+    return state if state is not None and state.backend == KERAS else None
+
+
+def _resumed(model: Model | Graph, state: TrainingState) -> Any:
+    trainer: Any = backend(KERAS).resume(model, state)
+    return trainer.model
 
 
 @overload

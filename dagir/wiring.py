@@ -19,10 +19,13 @@ from dagir.serialization import save
 from dagir.serialization.config import architecture, from_architecture
 from dagir.serialization.copying import copied_model, reduced_layer, reduced_model
 from dagir.serialization.weight_files import load_weights, save_weights, to_json
+from dagir.support.backend_names import KERAS
+from dagir.support.late_import import when_imported
 
 
 def bind_services() -> None:
     """Called once, when dagir is imported."""
+    when_imported("keras", lambda keras: backend(KERAS).introduce(keras))
     Graph.printer = print_graph
     layer_services.reduced_layer.bind(reduced_layer)
     pass_services.evaluate_node.bind(evaluate_node)

@@ -7,6 +7,8 @@ them, each where it first needs one; `_keras` first says which package is missin
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dagir.errors import ArgumentError, BackendError
@@ -19,6 +21,7 @@ from dagir.support.backend_names import KERAS
 from dagir.support.extras import needed
 from dagir.support.frameworks import is_keras_layer
 from dagir_keras.reading import read, read_tensorflow
+from dagir_keras.reading.own_layers import OWN_LAYERS
 from dagir_keras.rules import rules
 
 if TYPE_CHECKING:
@@ -56,6 +59,11 @@ class KerasBackend(Backend):
             "keras, tf.function": lambda: self._compiled(model, False),
             "keras, XLA": lambda: self._compiled(model, True),
         }
+
+    def introduce(self, framework: Any) -> None:
+        """Tell Keras where the layers that dagir defines are, for the files that hold them."""
+        for name, module in OWN_LAYERS.items():
+            framework.saving.get_custom_objects().setdefault(name, _Late(module, name.rpartition(">")[2]))
 
     def _compiled(self, model: Model | Graph, jit: bool) -> Executable:
         from dagir_keras.executable import CompiledExecutable
@@ -96,6 +104,18 @@ class KerasBackend(Backend):
         from dagir_keras.external_model import KerasFile, KerasModel
 
         return KerasModel(path, model) if is_keras_layer(path) else KerasFile(path, model)
+
+
+@dataclass(frozen=True)
+class _Late:
+    """Stands for a class of Keras layers until a file needs it: importing the class imports much of dagir."""
+
+    module: str
+    name: str
+
+    def from_config(self, config: dict[str, Any]) -> Any:
+        """The layer of a file."""
+        return getattr(import_module(self.module), self.name).from_config(config)
 
 
 def _keras() -> Any:

@@ -7,7 +7,7 @@ KerasTensors, which builds a functional model, or within a TracedLayer on tensor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import keras
@@ -24,6 +24,8 @@ from dagir.passes import Outline
 from dagir.runtime.backend import at_node
 from dagir.support.location import LayerCall
 from dagir_keras.arguments import with_arguments
+from dagir_keras.biases import Biases
+from dagir_keras.growing import as_output, in_order_of_need
 from dagir_keras.layer_mapping import computes_in, is_native
 from dagir_keras.names import distinguish
 from dagir_keras.planner import Planner, becomes_native
@@ -32,9 +34,10 @@ from dagir_keras.registry import Registry
 
 def functional(graph: Graph, signature: Signature, name: str, registry: Registry) -> keras.Model:
     """The functional Keras model of a graph, inputs and outputs in the structures of the signature."""
+    registry.uses(graph)
     inputs = [_input(label, value) for (label, _), value in zip(signature.inputs, graph.inputs, strict=True)]
     outputs = Program(graph, registry)(inputs)
-    distinguish(outputs)
+    distinguish(outputs, registry.unnamed)
     return keras.Model(pack(signature.input_structure, inputs), pack(signature.output_structure, outputs), name=name)
 
 
@@ -48,15 +51,24 @@ class Program:
     def __init__(
         self, graph: Graph, registry: Registry, *, within: LayerCall | None = None, inside_layer: bool = False
     ) -> None:
-        self.registry = registry
-        self.graph = Outline(native=is_native, within=within)(with_arguments(graph, is_native, within))
+        self.registry, self.inside_layer = registry, inside_layer
+        uses = registry.uses(graph)
+
+        def native(call: LayerCall) -> bool:
+            return is_native(call) and not uses.are_split(call)
+
+        outline = Outline(native=native, within=within, split=uses.are_split)
+        outlined = outline(with_arguments(graph, native, within))
+        self.graph = outlined if inside_layer else Biases()(outlined)
         self.results = self.graph.outputs[: len(graph.outputs)]
         _note_owners(self.graph, registry)
-        derived = frozenset() if inside_layer else derived_values(self.graph)
+        derived = frozenset() if inside_layer else derived_values(self.graph, registry.owners)
         planner = Planner(registry, self.graph.inputs, derived, inside_layer)
-        self.steps = [(node, planner.step(node)) for node in self.graph.nodes if not derived.issuperset(node.outputs)]
-        fixed = [] if inside_layer else [value for value in self.results if value in derived or _is_leaf(value)]
-        self.fixed = {value: planner.fixed_step(value) for value in fixed if value not in self.graph.inputs}
+        planner.known.add(self.graph.inputs)
+        nodes = [node for node in in_order_of_need(self.graph) if not derived.issuperset(node.outputs)]
+        self.steps = [(node, planner.step(node)) for node in nodes]
+        fixed = [] if inside_layer else [v for v in self.results if v in derived or v.source in registry.owners]
+        self.fixed = {value: planner.fixed_step(value) for value in fixed}
         self.tracked = [item for _, step in self.steps for item in step.tracks]
         if inside_layer:
             weights = [value.source for value in self.graph.outputs if isinstance(value.source, Parameter)]
@@ -68,6 +80,8 @@ class Program:
         values = {value: tensor for value, tensor in values.items() if not _is_leaf(value)}  # a mask may be a constant
 
         def read(value: Value) -> Any:
+            if value not in values and isinstance(value.source, Parameter) and not self.inside_layer:
+                values[value] = self.registry.weight(value.source, tensors[0])
             return values[value] if value in values else self.registry.leaf(value)
 
         for node, step in self.steps:
@@ -79,16 +93,17 @@ class Program:
             _refuse_narrowed(node, results)
             values.update(zip(node.outputs, results, strict=True))
         values.update({value: step.run(tensors[:1])[0] for value, step in self.fixed.items()})
-        return [_as_tensor(read(value)) for value in self.results]
+        results = [_as_tensor(read(value)) for value in self.results]
+        return results if self.inside_layer else [_of_the_model(result, tensors[0]) for result in results]
 
 
-def derived_values(graph: Graph) -> frozenset[Value]:
-    """The values computed from weights alone: each layer that reads one computes it, for weights change in training."""
+def derived_values(graph: Graph, owned: Collection[Parameter]) -> frozenset[Value]:
+    """The values computed from weights of layers alone: each layer that reads one computes it, as weights change."""
     derived: set[Value] = set()
     for node in graph.nodes:
         read = [value for value in node.inputs if value is not None]
-        from_weights = [isinstance(value.source, Parameter) or value in derived for value in read]
-        constant = [isinstance(value.source, Constant) for value in read]
+        from_weights = [value.source in owned or value in derived for value in read]
+        constant = [_is_leaf(value) for value in read]
         if any(from_weights) and all(a or b for a, b in zip(from_weights, constant, strict=True)):
             derived.update(node.outputs)
     return frozenset(derived)
@@ -110,6 +125,11 @@ def _input(name: str, value: Value) -> Any:
 
 def _is_leaf(value: Value) -> bool:
     return isinstance(value.source, (Constant, Parameter))
+
+
+def _of_the_model(result: Any, given: Any) -> Any:
+    """A result as a KerasTensor: Keras takes only what was computed from the inputs as an output."""
+    return result if isinstance(result, keras.KerasTensor) else as_output(result, given)
 
 
 def _as_tensor(result: Any) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import keras
 from keras import ops as K
@@ -17,19 +17,77 @@ from dagir_keras.sizes import number
 
 @rules.rule(ops.Conv)
 def conv(op: ops.Conv, x: Any, w: Any, b: Any = None) -> Any:
-    x = _channels_last(op, x)
-    kernel = tuple(w.shape[: op.rank])
-    decomposed = max(op.strides) > 1 and max(op.dilations) > 1
-    if op.padding == "same" and not _pads_itself(op, kernel):
-        y = _convolve(op, x, w, op.strides, "same")
-    else:
-        pads = _pads(op, x, kernel)
-        if any(not isinstance(size, int) or size for pair in pads for size in pair):
-            x = K.pad(x, [(0, 0), *pads, (0, 0)])
-        y = _convolve(op, x, w, 1 if decomposed else op.strides, "valid")
-        if decomposed:
-            y = y[(slice(None), *(slice(None, None, stride) for stride in op.strides))]
+    strides, padding = _of_kernel(op, tuple(w.shape[: op.rank]))
+    y = _around(op, x, tuple(w.shape[: op.rank]), lambda images: _convolve(op, images, w, strides, padding))
     return _back(op, y if b is None else K.add(y, b))
+
+
+def _of_kernel(op: ops.Conv, kernel: tuple[int, ...]) -> tuple[Any, str]:
+    """The strides and the padding that are left to Keras; `_around` does the rest."""
+    itself = op.padding != "same" or _pads_itself(op, kernel)
+    return 1 if _decomposed(op) else op.strides, "valid" if itself else "same"
+
+
+def _decomposed(op: ops.Conv) -> bool:
+    return max(op.strides) > 1 and max(op.dilations) > 1
+
+
+def _around(op: ops.Conv, x: Any, kernel: tuple[int, ...], convolve: Callable[[Any], Any]) -> Any:
+    """The convolution channels last, padded before and thinned out after, where Keras does not do it."""
+    x = _channels_last(op, x)
+    if op.padding == "same" and not _pads_itself(op, kernel):
+        return convolve(x)
+    pads = _pads(op, x, kernel)
+    if any(not isinstance(size, int) or size for pair in pads for size in pair):
+        x = K.pad(x, [(0, 0), *pads, (0, 0)])
+    y = convolve(x)
+    if _decomposed(op):
+        y = y[(slice(None), *(slice(None, None, stride) for stride in op.strides))]
+    return y
+
+
+Layered: TypeAlias = tuple[Callable[[str], keras.layers.Layer], Callable[[keras.layers.Layer, Sequence[Any]], Any]]
+
+
+def convolution_layer(op: ops.Conv, shape: tuple[int, ...], use_bias: bool) -> Layered:
+    """What makes the layer of Keras for a kernel of this shape, and what calls it."""
+    kernel = shape[: op.rank]
+    strides, padding = _of_kernel(op, kernel)
+    options = {"padding": padding, "dilation_rate": op.dilations, "use_bias": use_bias}
+    depthwise = op.groups > 1 and shape[op.rank] == 1 and op.rank < 3 and (strides == 1 or len(set(strides)) == 1)
+
+    def make(dtype: str) -> keras.layers.Layer:
+        if depthwise:  # TensorFlow compiles other grouped convolutions at every call
+            cls = getattr(keras.layers, f"DepthwiseConv{op.rank}D")
+            return cls(kernel, strides, depth_multiplier=shape[-1] // op.groups, dtype=dtype, **options)
+        cls = getattr(keras.layers, f"Conv{op.rank}D")
+        return cls(shape[-1], kernel, strides, groups=op.groups, dtype=dtype, **options)
+
+    def run(layer: keras.layers.Layer, tensors: Sequence[Any]) -> Any:
+        return _back(op, _around(op, tensors[0], kernel, layer))
+
+    return make, run
+
+
+def transposed_layer(op: ops.ConvTranspose, shape: tuple[int, ...], use_bias: bool) -> Layered | None:
+    """The same for a transpose; None where its result is padded, or its kernel dilated, outside of the layer."""
+    kernel = shape[: op.rank]
+    crops = op.crops(kernel)
+    padding: Any = "valid"
+    extra: int | None = 0
+    if any(high < 0 for _, high in crops) and isinstance(op.padding, str) and op.output_padding is None:
+        crops, padding, extra = ((0, 0),) * op.rank, op.padding, None  # where strides are longer than the kernel
+    if max(op.dilations) > 1 or any(high < 0 for _, high in crops):
+        return None
+
+    def make(dtype: str) -> keras.layers.Layer:
+        cls = getattr(keras.layers, f"Conv{op.rank}DTranspose")
+        return cls(shape[-2], kernel, op.strides, padding, output_padding=extra, use_bias=use_bias, dtype=dtype)
+
+    def run(layer: keras.layers.Layer, tensors: Sequence[Any]) -> Any:
+        return _back(op, _cropped(layer(_channels_last(op, tensors[0])), crops))
+
+    return make, run
 
 
 @rules.rule(ops.ConvTranspose)
@@ -37,10 +95,16 @@ def conv_transpose(op: ops.ConvTranspose, x: Any, w: Any, b: Any = None) -> Any:
     """The full result, cropped here: TensorFlow refuses some of the output sizes that Keras computes."""
     full = K.conv_transpose(_channels_last(op, x), _spread(op, w), op.strides, "valid", 0, "channels_last")
     crops = op.crops(tuple(w.shape[: op.rank]))
-    y = full[(slice(None), *(slice(low, -high if high > 0 else None) for low, high in crops))]
+    y = _cropped(full, crops)
     if any(high < 0 for _, high in crops):
         y = K.pad(y, [(0, 0), *((0, max(-high, 0)) for _, high in crops), (0, 0)])
     return _back(op, y if b is None else K.add(y, b))
+
+
+def _cropped(full: Any, crops: Sequence[tuple[int, int]]) -> Any:
+    if not any(low > 0 or high > 0 for low, high in crops):
+        return full
+    return full[(slice(None), *(slice(low, -high if high > 0 else None) for low, high in crops))]
 
 
 def _spread(op: ops.ConvTranspose, w: Any) -> Any:

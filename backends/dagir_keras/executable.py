@@ -58,7 +58,7 @@ class KerasExecutable(Watched, Executable):
     def push(self) -> None:
         """Copy the weights of the dagir model into the Keras model."""
         for parameter, variable in self.registry.weight_pairs():
-            variable.assign(parameter.array)
+            variable.assign(parameter.array.reshape(variable.shape))  # a kernel of Keras's may have one more axis
         for _, layer in self.registry.layer_pairs():
             if isinstance(layer, keras.layers.Normalization):  # it computes with a copy of its weights
                 layer.finalize_state()
@@ -66,7 +66,7 @@ class KerasExecutable(Watched, Executable):
     def pull(self) -> None:
         """Copy the weights of the Keras model into the dagir model, after training for example."""
         for parameter, variable in self.registry.weight_pairs():
-            parameter.assign(np.asarray(variable))
+            parameter.assign(np.asarray(variable).reshape(parameter.shape))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         """Write a .keras file and return its path. Raises FileError, BackendError for what Keras cannot save."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, TypeAlias
 
 import keras
@@ -21,6 +22,7 @@ from dagir.modeling.model import Model
 from dagir.support.location import LayerCall
 from dagir_keras.elementwise import is_read_as_bias
 from dagir_keras.pool import reaches_outside
+from dagir_keras.reading import applications
 
 KerasLayerOf: TypeAlias = Callable[[Layer, DType], keras.layers.Layer]
 
@@ -39,7 +41,7 @@ def is_native(call: LayerCall) -> bool:
     layer = call.layer
     if isinstance(layer, Model):
         return True
-    if not isinstance(layer, Layer) or not _is_of_dagir(layer):
+    if not isinstance(layer, Layer) or _class_in_keras(layer) is None:
         return False
     if isinstance(layer, layers.Lambda):
         return False  # its function is of dagir; Keras gets what it computed
@@ -144,7 +146,7 @@ def make_layer(layer: Layer, dtype: DType, keras_layer_of: KerasLayerOf, name: s
     config = _config(layer)
     assert config is not None
     config |= {"dtype": str(dtype), "name": name or layer.name}
-    cls = getattr(keras.layers, type(layer).__name__)
+    cls: Any = _class_in_keras(layer)
     if isinstance(layer, layers.Bidirectional):
         keras_layer_of = _new_layer  # Keras copies them
     if not any(isinstance(leaf, Layer) for leaf in flatten(config)):
@@ -231,7 +233,22 @@ def _keras_has(layer: Layer) -> bool:
     """Whether Keras has a layer of this class that takes the whole configuration."""
     if isinstance(layer, Model):
         return True
-    return _is_of_dagir(layer) and hasattr(keras.layers, type(layer).__name__) and _config(layer) is not None
+    return _class_in_keras(layer) is not None and _config(layer) is not None
+
+
+_OF_APPLICATIONS = {
+    applications.LayerScale: "convnext",
+    applications.StochasticDepth: "convnext",
+    applications.CustomScaleLayer: "inception_resnet_v2",
+}
+
+
+def _class_in_keras(layer: Layer) -> type[keras.layers.Layer] | None:
+    """Keras's class for a layer of dagir, if it has one; those of keras.applications are not public."""
+    if type(layer) in _OF_APPLICATIONS:
+        module = import_module(f"keras.src.applications.{_OF_APPLICATIONS[type(layer)]}")
+        return getattr(module, type(layer).__name__, None)
+    return getattr(keras.layers, type(layer).__name__, None) if _is_of_dagir(layer) else None
 
 
 def _is_of_dagir(layer: Layer) -> bool:

@@ -10,13 +10,16 @@ import keras
 from dagir.ir.naming import Namer
 
 
-def distinguish(outputs: Iterable[Any]) -> None:
-    """Give raw operations that compute these KerasTensors names that no layer and no other operation has."""
-    operations = _operations(outputs)
-    layers = [operation for operation in operations if isinstance(operation, keras.layers.Layer)]
-    namer = Namer(layer.name for layer in layers)
+def distinguish(outputs: Iterable[Any], unnamed: Iterable[Any]) -> None:
+    """Give raw operations that compute these KerasTensors names that no layer and no other operation has.
+
+    unnamed: layers that are treated as operations, for the user did not name them.
+    """
+    operations, free = _operations(outputs), set(map(id, unnamed))
+    named = [each for each in operations if isinstance(each, keras.layers.Layer) and id(each) not in free]
+    namer, kept = Namer(layer.name for layer in named), set(map(id, named))
     for operation in reversed(operations):
-        if not isinstance(operation, keras.layers.Layer):
+        if id(operation) not in kept:
             operation.name = namer(operation.name)
 
 

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from dagir import ops
 from dagir.ir.graph import Graph, Node, Parameter, Value
 from dagir.ir.nest import flatten
+from dagir.ir.rewriter import copy_node
 from dagir.layers import Layer
 from dagir.layers.checking import training_of
 from dagir.modeling.model import Model
 from dagir.ops import Call
+from dagir.passes.outline import arguments
 from dagir.support.location import LayerCall
 from dagir_keras.arguments import are_among
 from dagir_keras.conv import needs_layer
+from dagir_keras.growing import Witnesses, grown
 from dagir_keras.layer_mapping import computes_in, is_native
+from dagir_keras.op_layers import op_layer, weights_of
 from dagir_keras.registry import Registry
 from dagir_keras.rules import rules
 from dagir_keras.sizes import sizes_to_compute, sources_among
-from dagir_keras.steps import ModelStep, NativeStep, RuleStep, SizedRuleStep, Step, TracedStep
+from dagir_keras.steps import GrownStep, ModelStep, NativeStep, OpLayerStep, RuleStep, SizedRuleStep, Step, TracedStep
 from dagir_keras.trace import Trace
+
+_NO_OPERATIONS = (ops.LSTM, ops.GRU, ops.SimpleRNN, ops.Bidirectional, ops.Scan, ops.Lookup, ops.ConvTranspose)
+"""Ops that Keras has no operation for, which it could save. Its ConvTranspose mixes up its arguments when it is run."""
 
 
 @dataclass(frozen=True)
@@ -28,25 +36,30 @@ class Planner:
     """Chooses the step of each node of a graph.
 
     inputs: those of the graph. inside_layer: the steps run within a Keras layer, which owns the variables. derived:
-    the values that are computed from weights alone, as `derived_values` gives them; none inside a layer.
+    the values that are computed from weights of layers alone, as `derived_values` gives them; none inside a layer.
+    known: the values of the functional model so far.
     """
 
     registry: Registry
     inputs: tuple[Value, ...]
     derived: frozenset[Value]
     inside_layer: bool
+    known: Witnesses = field(default_factory=Witnesses)
 
     def step(self, node: Node) -> Step:
         """The step of a node. Raises UnsupportedOp where Keras has no rule for the op."""
         call = node.scope
         if isinstance(node.op, Call) and call is not None:
+            if not self.inside_layer:
+                self.known.add(node.outputs)
             return self._call_step(node, node.op.graph, call)
-        weights = [v.source for v in node.inputs if v is not None and isinstance(v.source, Parameter)]
         names = sizes_to_compute(node.op)
-        only_within_a_layer = weights or names or needs_layer(node) or self._reads_derived(node)
-        if only_within_a_layer and not self.inside_layer:
-            return self._wrapped_step(node, names)
-        tracks = tuple([self.registry.tracked(weight) for weight in weights])
+        if not self.inside_layer:
+            step = self._functional_step(node, names)
+            self.known.add(node.outputs)
+            if step is not None:
+                return step
+        tracks = tuple([self.registry.tracked(weight) for weight in weights_of(node)]) if self.inside_layer else ()
         rule = rules[type(node.op)]
         if not names:
             return RuleStep(node.inputs, tracks, node.op, rule)
@@ -55,6 +68,23 @@ class Planner:
         count = len(node.inputs)
         places = {name: (count + sized.index(value), source) for name, (value, source) in sources.items()}
         return SizedRuleStep((*node.inputs, *sized), tracks, node.op, rule, count, places)
+
+    def _functional_step(self, node: Node, names: set[str]) -> Step | None:
+        """The step of an op in a functional model; None where its rule computes it with keras.ops alone."""
+        if self._reads_derived(node) or any(weight in self.registry.owners for weight in weights_of(node)):
+            return self._wrapped_step(node, names)  # a layer around the layer whose weight it reads
+        found = op_layer(node)
+        if found is not None and self.registry.belong_to(found):
+            name = node.op.op_name if node.scope is None else node.scope.layer.name
+            layer = self.registry.op_layer(found, str(node.outputs[0].dtype), name)
+            return OpLayerStep(found.reads, (), layer, found, self.registry)
+        in_layer = needs_layer(node)
+        growing = grown(node, self.known) if names and not in_layer else None
+        if growing is not None:
+            return GrownStep(growing[0], (), node.op, growing[1])
+        if names or in_layer or isinstance(node.op, _NO_OPERATIONS):
+            return self._wrapped_step(node, names)
+        return None
 
     def _call_step(self, node: Node, graph: Graph, call: LayerCall) -> Step:
         """The step of a layer call: a layer or model of Keras where the call is whole, else a TracedLayer."""
@@ -66,7 +96,10 @@ class Planner:
             return ModelStep(node.inputs, (model,), model, layer.signature, training_of(call))
         if isinstance(layer, Layer) and becomes_native(call, graph):
             keras_layer = self.registry.layer(layer, computes_in(call))
-            return NativeStep(node.inputs, (keras_layer,), keras_layer, call, graph, self.registry, training_of(call))
+            weights = [] if self.inside_layer else [v for v in arguments(call) if isinstance(v.source, Parameter)]
+            values = (*graph.inputs[: len(node.inputs)], *weights)
+            reads, training = (*node.inputs, *weights), training_of(call)
+            return NativeStep(reads, (keras_layer,), keras_layer, call, graph, self.registry, training, values)
         return self._traced_call(node, graph, call)
 
     def _traced_call(self, node: Node, graph: Graph, call: LayerCall) -> TracedStep:
@@ -81,15 +114,20 @@ class Planner:
         return self._traced_step([node.inputs[place] for place in places], trace, layer, call.layer.name)
 
     def _wrapped_step(self, node: Node, names: set[str]) -> TracedStep:
-        """A layer around one op, which reads weights, or sizes, which are numbers within a layer only."""
+        """A layer around one op, which reads weights of layers, or sizes, which are numbers within a layer only."""
+        bare = {weight.value: Value(weight.type) for weight in weights_of(node) if weight not in self.registry.owners}
+        if bare:
+            node = copy_node(node, tuple([None if value is None else bare.get(value, value) for value in node.inputs]))
         operands = [value for value in node.inputs if value is not None and value not in self.derived]
         operands = [value for value in operands if value.node is not None or value.is_input]
         reads = list(dict.fromkeys([*operands, *_size_values(sources_among(names, self.inputs))]))
         graph = Graph(reads, node.outputs, node.op.op_name)
-        return self._traced_step(reads, Trace.of(graph, len(reads), None), None, None)
+        weights = {value: weight for weight, value in bare.items()}
+        trace = Trace.of(graph, len(reads), None)
+        return self._traced_step([weights.get(value, value) for value in reads], trace, None, None)
 
     def fixed_step(self, value: Value) -> TracedStep:
-        """A layer that yields a value which depends on no input: Keras takes only what layers computed as outputs."""
+        """A layer that yields a weight of another layer, or what is computed from such weights alone."""
         reads = self.inputs[:1]
         return self._traced_step(reads, Trace.of(Graph(reads, [value], "fixed"), len(reads), None), None, None)
 

@@ -11,12 +11,15 @@ from typing import Any, TypeAlias
 
 import keras
 
-from dagir.ir.graph import Constant, Parameter, Value
+from dagir.ir.graph import Constant, Graph, Parameter, Value
 from dagir.ir.types import DType
 from dagir.layers import Layer
 from dagir.modeling.model import Model
 from dagir_keras.layer_mapping import copied_layers, initialized_with_zeros, make_layer
+from dagir_keras.op_layers import Key, OpLayer
 from dagir_keras.trace import Trace
+from dagir_keras.uses import Uses
+from dagir_keras.weight import Weight
 
 LowerModel: TypeAlias = Callable[[Model, "Registry"], keras.Model]
 LowerTrace: TypeAlias = Callable[[Trace, "Registry", str | None], keras.layers.Layer]
@@ -29,7 +32,8 @@ class Registry:
     because both lower a graph, and for that need a registry.
 
     layers: Keras layers by the dtype in which they compute; there is more than one where values of several dtypes
-    share a layer without weights. owners: for a weight of a native layer, that layer and its dtype.
+    share a layer without weights. owners: for a weight of a native layer, that layer and its dtype. unnamed: the Keras
+    layers to which no layer of the user gave the name.
     """
 
     def __init__(self, lower_model: LowerModel, lower_trace: LowerTrace) -> None:
@@ -38,7 +42,17 @@ class Registry:
         self.models: dict[Model, keras.Model] = {}
         self.variables: dict[Parameter, keras.Variable] = {}
         self.owners: dict[Parameter, tuple[Layer, DType]] = {}
+        self.unnamed: list[keras.layers.Layer] = []
+        self._uses: Uses | None = None
+        self._weights: dict[Parameter, Weight] = {}
+        self._op_layers: dict[Key, keras.layers.Layer] = {}
         self._traced: list[tuple[Layer | None, Trace, keras.layers.Layer]] = []
+
+    def uses(self, graph: Graph) -> Uses:
+        """What reads each weight of the outermost graph, which is the first one that is lowered."""
+        if self._uses is None:
+            self._uses = Uses.of(graph)
+        return self._uses
 
     def layer(self, layer: Layer, dtype: DType) -> keras.layers.Layer:
         """The Keras layer of a layer, computing in this dtype."""
@@ -61,6 +75,36 @@ class Registry:
                 self.models[model].trainable = False
         return self.models[model]
 
+    def belong_to(self, found: OpLayer) -> bool:
+        """Whether nothing but ops that the same layer computes reads the weights of an op."""
+        assert self._uses is not None
+        return all(self._uses.only_by(found.key, weight) for weight in found.weights)
+
+    def op_layer(self, found: OpLayer, dtype: str, name: str) -> keras.layers.Layer:
+        """The Keras layer of an op: the same one for the same op on the same weights."""
+        if found.weights and found.key in self._op_layers:
+            return self._op_layers[found.key]
+        made = found.make(dtype)
+        made.name = name
+        if found.weights and not found.weights[0].trainable:
+            made.trainable = False
+        self.unnamed.append(made)
+        self._op_layers[found.key] = made
+        return made
+
+    def weight(self, parameter: Parameter, given: Any) -> Any:
+        """The KerasTensor of a weight that no layer holds. given: a KerasTensor of the model."""
+        if parameter not in self._weights:
+            name = parameter.name.replace("/", "_")
+            layer = Weight(parameter.shape, name=name, dtype=str(parameter.dtype), trainable=parameter.trainable)
+            self.unnamed.append(layer)
+            if parameter in self.variables:
+                layer.share(self.variables[parameter])
+            self._weights[parameter] = layer
+        tensor = self._weights[parameter](given)
+        self.variables[parameter] = self._weights[parameter].value
+        return tensor
+
     def traced_layer(self, trace: Trace, layer: Layer | None, name: str | None) -> keras.layers.Layer:
         """The TracedLayer of a trace: the same one for all calls of a layer that trace the same graph."""
         earlier = [(other, traced) for owner, other, traced in self._traced if owner is layer and layer is not None]
@@ -68,6 +112,8 @@ class Registry:
             if other.is_like(trace):
                 return traced
         traced = self._lower_trace(trace, self, f"{name}_call_{len(earlier) + 1}" if earlier else name)
+        if name is None:
+            self.unnamed.append(traced)
         if layer is not None and not layer.trainable:
             traced.trainable = False
         self._traced.append((layer, trace, traced))

@@ -27,12 +27,22 @@ def keep(model: keras.Model, folder: Path) -> Kept:
 
 
 def check_savable(model: keras.Model) -> None:
-    """Raise BackendError, before anything is written, for a traced layer that Keras could not read again."""
+    """Raise BackendError, before anything is written, for layers that Keras could not read again.
+
+    It writes a layer once, and reads one for each place that holds it: each model, and each layer around it.
+    """
     owners: dict[int, keras.layers.Layer] = {}
-    for layer in _outer_layers(model):
-        for variable in layer.weights:
+    places: dict[int, keras.Model] = {}
+    for layer, place in _held_layers(model):
+        if layer.weights and places.setdefault(id(layer), place) is not place:
+            raise BackendError(
+                f"layer {layer.name!r} is in model {place.name!r} and in {places[id(layer)].name!r}: "
+                "a .keras file holds its weights for one of them only",
+                remedy="write a .dagir or an .onnx file",
+            )
+        for variable in [] if isinstance(layer, keras.Model) else layer.weights:
             owner = owners.setdefault(id(variable), layer)
-            if owner is not layer and isinstance(owner, TracedLayer) | isinstance(layer, TracedLayer):
+            if owner is not layer:
                 raise BackendError(
                     f"layer {layer.name!r} shares weight {variable.path!r} with {owner.name!r}: a .keras file cannot",
                     remedy="write a .dagir or an .onnx file",
@@ -44,15 +54,12 @@ def check_savable(model: keras.Model) -> None:
                 raise BackendError(error.summary, facts=error.facts, remedy=error.remedy) from None
 
 
-def _outer_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The layers of a model and of the models in it, each once, but not what is inside other layers."""
-    pending, seen = list(model.layers), set()
+def _held_layers(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, keras.Model]]:
+    """The layers and models of a model and of the models in it, each with its model; not what is in other layers."""
+    pending, seen = [model], set()
     while pending:
-        layer = pending.pop(0)
-        if id(layer) in seen:
-            continue
-        seen.add(id(layer))
-        if isinstance(layer, keras.Model):
-            pending.extend(layer.layers)
-        else:
-            yield layer
+        place = pending.pop(0)
+        if id(place) not in seen:
+            seen.add(id(place))
+            pending += [layer for layer in place.layers if isinstance(layer, keras.Model)]
+            yield from ((layer, place) for layer in place.layers)

@@ -19,6 +19,7 @@ from dagir.layers.arguments import signature
 from dagir.modeling.signature import Signature
 from dagir.support.location import LayerCall
 from dagir_keras.layer_mapping import initialized_with_zeros
+from dagir_keras.op_layers import OpLayer, without_mask
 from dagir_keras.registry import Registry
 from dagir_keras.sizes import solve_sizes, with_numbers
 
@@ -70,11 +71,39 @@ class SizedRuleStep(RuleStep):
 
 
 @dataclass(frozen=True, eq=False)
+class OpLayerStep(Step):
+    """Computes an op with a layer of Keras, whose variables are the weights that the op reads."""
+
+    layer: keras.layers.Layer
+    found: OpLayer
+    registry: Registry
+
+    def run(self, operands: Sequence[Any]) -> Sequence[Any]:
+        """What the layer returns."""
+        with initialized_with_zeros(self.layer):
+            results = self.found.run(self.layer, [None if x is None else without_mask(x) for x in operands])
+        self.registry.variables.update(zip(self.found.weights, self.layer.weights, strict=True))
+        return results if isinstance(results, (tuple, list)) else (results,)
+
+
+@dataclass(frozen=True, eq=False)
+class GrownStep(Step):
+    """Broadcasts, or reshapes, to sizes that are known at run time only: values that have these sizes tell them."""
+
+    op: Op
+    grow: Callable[..., Any]
+
+    def run(self, operands: Sequence[Any]) -> Sequence[Any]:
+        """The value in its new shape."""
+        return (self.grow(*operands),)
+
+
+@dataclass(frozen=True, eq=False)
 class NativeStep(Step):
     """Calls a layer of Keras itself as the user called the layer of dagir.
 
-    graph: its first inputs are the values of the operands; its outputs are those of the results. training: the argument
-    of that name, or None.
+    values: those of the operands, in the arguments of the call. graph: its outputs are those of the results. training:
+    the argument of that name, or None.
     """
 
     layer: keras.layers.Layer
@@ -82,10 +111,11 @@ class NativeStep(Step):
     graph: Graph
     registry: Registry
     training: Any
+    values: tuple[Value, ...]
 
     def run(self, operands: Sequence[Any]) -> Sequence[Any]:
         """What the layer returns."""
-        values: dict[Value, Any] = dict(zip(self.graph.inputs, operands, strict=False))
+        values: dict[Value, Any] = dict(zip(self.values, operands, strict=True))
 
         def read(leaf: Any) -> Any:
             if not isinstance(leaf, Value):

@@ -10,6 +10,7 @@ import keras
 from dagir.errors import DagirError
 from dagir.ir.nest import flatten
 from dagir.modeling.model import Model
+from dagir.ops.call import parameters_of
 from dagir.serialization import describe_graph, restore_graph
 from dagir_keras.builder import Program, functional
 from dagir_keras.registry import Registry
@@ -31,6 +32,7 @@ class TracedLayer(keras.layers.Layer):
         if any(mask is not None for mask in trace.masks):
             self._mask_program = Program(trace.result_masks, registry, within=trace.within, inside_layer=True)
         programs = [self._program, *([self._mask_program] if self._mask_program else [])]
+        self._registry = registry
         tracked = {id(item): item for program in programs for item in program.tracked}.values()
         # the names of these attributes are in saved .keras files
         self.tracked = [item for item in tracked if not isinstance(item, keras.Variable)]
@@ -84,7 +86,15 @@ class TracedLayer(keras.layers.Layer):
             "graph": describe_graph(trace.graph, trace.within),
             "owners": list(trace.owners),
             "masks": list(trace.masks),
+            "tracked": [_described(item) for item in self.tracked],
+            "weights": self._order(),
         }
+
+    def _order(self) -> list[int]:
+        """For each variable, in Keras's order, its place among the weights of the graph: dagir reads files by it."""
+        weights = parameters_of(self._trace.graph)
+        places = {id(self._registry.variable(weight)): place for place, weight in enumerate(weights)}
+        return [places[id(variable)] for variable in self.weights]
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -95,6 +105,14 @@ class TracedLayer(keras.layers.Layer):
         if not config["trainable"]:
             layer.trainable = False
         return layer
+
+
+def _described(item: Any) -> dict[str, Any]:
+    """The class and the configuration of a layer inside, which name the places of its weights in a file."""
+    if isinstance(item, TracedLayer):  # its graph is part of the one around it
+        return {"class_name": "TracedLayer", "config": {"tracked": [_described(inner) for inner in item.tracked]}}
+    record = keras.saving.serialize_keras_object(item)
+    return {key: record[key] for key in ("class_name", "config")}
 
 
 def new_registry() -> Registry:

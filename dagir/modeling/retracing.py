@@ -23,6 +23,7 @@ class Replay:
 
     expand: calls of models that are replaced by the calls inside them, as parts of the model's call if `nested`, else
     at the top level. by: for a layer call, or a node of no layer, a function of the same arguments that replaces it.
+    within: the graph is of this call: layers directly below it are called anew, nodes of no such layer are copied.
     """
 
     def __init__(
@@ -30,8 +31,9 @@ class Replay:
         expand: Collection[LayerCall] = (),
         by: Mapping[LayerCall | Node, By] | None = None,
         nested: bool = True,
+        within: LayerCall | None = None,
     ) -> None:
-        self.expand, self.by, self.nested = expand, by or {}, nested
+        self.expand, self.by, self.nested, self.within = expand, by or {}, nested, within
         self.values: dict[Value, Value] = {}
         self._made: list[tuple[LayerCall, tuple[int, ...]]] = []
         self._places: dict[LayerCall, int] = {}
@@ -45,11 +47,11 @@ class Replay:
 
     def _run(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
         self.values.update(zip(graph.inputs, inputs, strict=True))
-        cut = _cut_calls(graph)
-        self._places |= places_of(call for node in graph.nodes if (call := _outermost(node)) is not None)
+        cut = _cut_calls(graph, self.within)
+        self._places |= places_of(call for node in graph.nodes if (call := _outermost(node, self.within)) is not None)
         called: set[LayerCall] = set()
         for node in graph.nodes:
-            call = _outermost(node)
+            call = _outermost(node, self.within)
             if call is None or call in cut:
                 self._copy(node)
             elif call not in called:
@@ -119,26 +121,26 @@ def _in_place_of(olds: Sequence[Value], outputs: Any, what: str) -> list[Value]:
     return found
 
 
-def _outermost(node: Node) -> LayerCall | None:
-    call = node.scope.within(None) if node.scope is not None else None
+def _outermost(node: Node, within: LayerCall | None = None) -> LayerCall | None:
+    call = node.scope.within(within) if node.scope is not None else None
     return call if call is not None and isinstance(call.layer, Layer) else None
 
 
-def _cut_calls(graph: Graph) -> set[LayerCall]:
+def _cut_calls(graph: Graph, within: LayerCall | None) -> set[LayerCall]:
     """The layer calls that are only partly in the graph: it begins or ends inside them."""
     known = {value for node in graph.nodes for value in node.outputs} | set(graph.inputs)
-    calls = dict.fromkeys(call for node in graph.nodes if (call := _outermost(node)) is not None)
+    calls = dict.fromkeys(call for node in graph.nodes if (call := _outermost(node, within)) is not None)
     cut = {call for call in calls if any(not is_leaf(value) for value in _arguments(call) - known)}
 
     def read(value: Value | None, by: LayerCall | None) -> None:
-        maker = _outermost(value.node) if value is not None and value.node is not None else None
+        maker = _outermost(value.node, within) if value is not None and value.node is not None else None
         if maker in calls and maker is not by and value not in outputs[maker]:
             cut.add(maker)
 
     outputs = {call: {v for made in flatten(call.outputs) for v in (made, made.mask)} for call in calls}
     for node in graph.nodes:
         for value in node.inputs:
-            read(value, _outermost(node))
+            read(value, _outermost(node, within))
     for value in graph.outputs:
         read(value, None)
     return cut

@@ -16,6 +16,10 @@ from dagir.support.location import LayerCall
 Native = Callable[[LayerCall], bool]
 
 
+def _none(call: LayerCall) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Outline(Pass):
     """dense/linear, dense/relu   =>   one Call, scoped to the call of `dense`.
@@ -27,11 +31,13 @@ class Outline(Pass):
     The inputs of the Call's graph are the values of the original graph, so the recorded arguments of the call can be
     looked up among them.
     within: group only the calls directly below this call, for the graph of a layer that holds layers.
+    split: the calls that are no groups: their nodes count as made by no layer, the calls directly below are groups.
     """
 
     name = "outline"
     native: Native
     within: LayerCall | None = None
+    split: Native = _none
 
     def __call__(self, graph: Graph) -> Graph:
         """The graph with one Call for each layer call."""
@@ -45,7 +51,10 @@ class Outline(Pass):
         return _assemble(graph, groups, native, escaping, self._group_of)
 
     def _group_of(self, node: Node) -> LayerCall | None:
-        return node.scope.within(self.within) if node.scope is not None else None
+        call = node.scope.within(self.within) if node.scope is not None else None
+        while call is not None and node.scope is not None and self.split(call):
+            call = node.scope.within(call)
+        return call
 
     def _groups(self, graph: Graph) -> dict[LayerCall, list[Node]]:
         groups: dict[LayerCall, list[Node]] = {}

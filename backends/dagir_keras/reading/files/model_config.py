@@ -20,6 +20,7 @@ from dagir_keras.reading.files.keras2 import call_as_written, counts_from_zero
 from dagir_keras.reading.files.tensorflow_layers import is_tensorflow_layer, make_tensorflow_layer, settled
 from dagir_keras.reading.layers import is_unregistered, make_layer
 from dagir_keras.reading.operations import is_operation, make_operation
+from dagir_keras.reading.own_layers import is_own, own_layer
 from dagir_keras.reading.problems import LOAD, Problems, Refused, refuse_input
 
 Record = Mapping[str, Any]
@@ -228,6 +229,10 @@ class NetworkReader:
         elif is_tensorflow_layer(record, self.custom):
             with self.problems.at(where, kind):
                 run = make_tensorflow_layer({**record, "name": name})
+        elif is_own(record):
+            with self.problems.at(where, kind):
+                own = into.layers[name] = own_layer(record)
+                run = own.run
         else:
             layer = self._layer(record, where, into)
             run = None if layer is None else _calling(layer, record)

@@ -62,7 +62,10 @@ from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_
 from dagir_keras.reading.live.traced_tensors import Traced
 from dagir_keras.reading.live.tracing import CallTracer, traced, untraceable
 from dagir_keras.reading.operations import RUNS_FUNCTIONS, make_operation
+from dagir_keras.reading.own_layers import OwnLayer, own_layer
 from dagir_keras.reading.problems import Problems, Refused, Untraceable
+from dagir_keras.traced import TracedLayer
+from dagir_keras.weight import Weight
 
 
 def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any:
@@ -93,6 +96,7 @@ class LiveReader:
         self.parameters: dict[int, tuple[Any, Parameter]] = {}
         self._owners: dict[int, tuple[Any, Layer, int]] = {}
         self._begin: dict[int, Value] = {}  # the user's inputs in place of those of the outermost model
+        self._own_layers: dict[int, tuple[Any, OwnLayer]] = {}
 
     def top(self, source: Any, given: Given | None) -> Any:
         """The model or layer for the outermost one of Keras. given: the inputs of a model without a graph."""
@@ -328,6 +332,9 @@ class LiveReader:
             map_structure(lambda leaf: self._leaf(leaf, known), part)
             for part in (list(node.arguments.args), dict(node.arguments.kwargs))
         )
+        own = self._own(node.operation) if isinstance(node.operation, (TracedLayer, Weight)) else None
+        if own is not None:
+            return flatten_sorted(own.run(*args, **kwargs))
         if isinstance(node.operation, keras.layers.Layer):
             layer = self.layer(node.operation, where)
             return [] if layer is None else flatten_sorted(call_layer(layer, args, kwargs))
@@ -335,6 +342,18 @@ class LiveReader:
         if not is_keras_operation(kind) or kind.__name__ in RUNS_FUNCTIONS:  # or a subclass, whatever its name
             return flatten_sorted(tensors_of(self.run(node.operation, where, node.operation.call, args, kwargs)))
         return flatten_sorted(make_operation(record_of(node.operation))(*args, **kwargs))
+
+    def _own(self, source: Any) -> OwnLayer | None:
+        """What was made of a Keras layer that dagir defines; None for one without a configuration, which is traced."""
+        if id(source) not in self._own_layers:
+            record = record_of(source)
+            if record["config"].keys() == {"name"}:
+                return None
+            made = own_layer(record)
+            for weight, variable in zip(made.weights, source.weights, strict=True):
+                weight.assign(array_of(variable))
+            self._own_layers[id(source)] = source, made
+        return self._own_layers[id(source)][1]
 
     def _leaf(self, leaf: Any, known: Mapping[int, tuple[Any, Value | None]]) -> Any:
         if isinstance(leaf, keras.KerasTensor):

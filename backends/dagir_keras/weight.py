@@ -1,0 +1,46 @@
+"""Weight: the Keras layer of a bare weight, which no layer of Keras holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="dagir")
+class Weight(keras.layers.Layer):
+    """Yields its weight, whatever it is called on: a functional model takes only what a step of it has computed.
+
+    weight_shape: of the weight, all sizes known.
+    """
+
+    def __init__(self, weight_shape: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.autocast = False
+        self.supports_masking = True  # it does not read what it is called on, so a mask is not lost
+        self.weight_shape = tuple(weight_shape)
+
+    def share(self, variable: keras.Variable) -> None:
+        """Take a variable that another layer owns, in place of one of its own."""
+        self.value = variable
+
+    def build(self, shape: Any) -> None:
+        """Make the weight: zeros, until it is assigned."""
+        if not hasattr(self, "value"):
+            self.value = self.add_weight(shape=self.weight_shape, initializer="zeros", name="value")
+
+    def call(self, tensor: Any) -> Any:
+        """The weight as a tensor."""
+        return keras.ops.convert_to_tensor(self.value)
+
+    def compute_output_spec(self, tensor: Any) -> Any:
+        """The type of the weight."""
+        return keras.KerasTensor(self.weight_shape, dtype=self.compute_dtype)
+
+    def compute_mask(self, tensor: Any, previous_mask: Any) -> None:
+        """None."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The shape beside what every layer has."""
+        return {**super().get_config(), "weight_shape": list(self.weight_shape)}
