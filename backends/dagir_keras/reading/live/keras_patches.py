@@ -14,6 +14,7 @@ import keras
 from keras.src import backend
 from keras.src.backend.common.variables import Variable
 from keras.src.layers import layer as keras_layer
+from keras.src.ops.core import Cond
 from keras.src.ops.operation import Operation
 
 from dagir.ir.nest import flatten
@@ -23,6 +24,7 @@ from dagir_keras.reading.problems import Refused
 
 _REFLECTED = {reflected(name): function for name, function in FUNCTIONS.items() if name not in COMPARISONS}
 _ALONE = {"__neg__": keras.ops.negative, "__abs__": keras.ops.absolute}
+_DRAWN = ("categorical", "dropout", "shuffle")  # PyTorch draws for a tensor without a seed of Keras
 _WITHOUT_TENSORS = ("zeros", "ones", "empty", "full", "eye", "identity", "tri", "broadcast_to", "tile", "repeat")
 
 
@@ -70,7 +72,10 @@ def _install() -> None:
     _replace(keras.layers.Layer, "add_loss", lambda old: _unless(lambda *_: _tracer.get() is not None, old))
     _replace(keras.DTypePolicy, "convert_input", _not_converted)
     _replace(Variable, "assign", _not_assigned)
+    _replace(Cond, "call", _decided)
     _replace(keras.random.SeedGenerator, "next", _not_drawn)
+    for name in _DRAWN:
+        _replace(backend.random, name, _not_drawn_for)
     for cls in (Variable, _tensor_class()):
         with suppress(TypeError):  # methods of classes written in C cannot be replaced
             _replace(cls, "__getitem__", _with_sizes("__getitem__"))
@@ -208,13 +213,37 @@ def _not_assigned(old: Callable[..., Any]) -> Callable[..., Any]:
     return assign
 
 
+def _decided(old: Callable[..., Any]) -> Callable[..., Any]:
+    """In a traced call, a predicate that is known chooses: JAX would run both branches on tensors of its own."""
+
+    @wraps(old)
+    def call(self: Any, pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
+        return old(self, pred, true_fn, false_fn) if _tracer.get() is None else (true_fn if pred else false_fn)()
+
+    return call
+
+
 def _not_drawn(old: Callable[..., Any]) -> Callable[..., Any]:
     def next(self: Any, *args: Any, **kwargs: Any) -> Any:
         if _tracer.get() is None:
             return old(self, *args, **kwargs)
-        raise Refused(
-            "its call draws random numbers at inference, and a graph gives the same answer each time",
-            "draw under `if training:` only, or take the numbers as an input",
-        )
+        raise _drawing()
 
     return next
+
+
+def _not_drawn_for(old: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(old)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if _tracer.get() is None or not _holds(Traced, args, kwargs):
+            return old(*args, **kwargs)
+        raise _drawing()
+
+    return function
+
+
+def _drawing() -> Refused:
+    return Refused(
+        "its call draws random numbers at inference, and a graph gives the same answer each time",
+        "draw under `if training:` only, or take the numbers as an input",
+    )
