@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from dagir.errors import ArgumentError, BackendError
+from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph
 from dagir.modeling.model import Model
 from dagir.modeling.training import TrainingState
@@ -41,34 +41,22 @@ class KerasBackend(Backend):
         """A functional keras.Model over the same layers, with the same weights. Raises UnsupportedOp."""
         if unknown:
             raise ArgumentError(f"the keras backend has no option {sorted(unknown)[0]!r}", remedy="it takes none")
-        keras = _keras()
-        if keras.backend.backend() != "tensorflow":
-            raise BackendError(
-                f"Keras runs on {keras.backend.backend()}, and dagir lowers to tf.keras",
-                remedy="set KERAS_BACKEND=tensorflow before Keras is imported",
-            )
+        _keras()
         from dagir_keras.executable import KerasExecutable
 
         return KerasExecutable(model)
 
     def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
-        """Keras eagerly, as a tf.function, and compiled by XLA."""
+        """Keras eagerly, and compiled: on TensorFlow as a tf.function and by XLA, on JAX by XLA."""
         _keras()
-        return {
-            KERAS: lambda: self.lower(model),
-            "keras, tf.function": lambda: self._compiled(model, False),
-            "keras, XLA": lambda: self._compiled(model, True),
-        }
+        from dagir_keras.compiled import compiled
+
+        return {KERAS: lambda: self.lower(model), **compiled(model)}
 
     def introduce(self, framework: Any) -> None:
         """Tell Keras where the layers that dagir defines are, for the files that hold them."""
         for name, module in OWN_LAYERS.items():
             framework.saving.get_custom_objects().setdefault(name, _Late(module, name.rpartition(">")[2]))
-
-    def _compiled(self, model: Model | Graph, jit: bool) -> Executable:
-        from dagir_keras.executable import CompiledExecutable
-
-        return CompiledExecutable(model, jit)
 
     def read(self, source: Any, **options: Any) -> Any:
         """A Keras model or layer, or a .keras or .h5 file, read without Keras: see dagir_keras.reading.read."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from dagir import ops
 from dagir.errors import BackendError, FeedError, FileError
@@ -26,13 +23,12 @@ from dagir.ops.call import first_of
 from dagir.runtime.backend import Executable, Kept, graph_of, signature
 from dagir.runtime.feeds import as_strings, refuse_nan
 from dagir.support.file_replacement import check_free
+from dagir_keras import engine
 from dagir_keras.builder import functional
 from dagir_keras.points import Watched
 from dagir_keras.runtime_errors import reason, refusal
 from dagir_keras.saving import check_savable, keep
 from dagir_keras.traced import new_registry
-
-_BOLD = re.compile(r"\x1b\[1m(.+?)\x1b\[0m", re.DOTALL)  # Keras prints the reason in bold
 
 
 class KerasExecutable(Watched, Executable):
@@ -41,6 +37,7 @@ class KerasExecutable(Watched, Executable):
     def __init__(self, model: Model | Graph) -> None:
         graph = graph_of(model)
         super().__init__(graph, signature(model))
+        engine.refuse_narrowed(graph)
         self.watched_graph = graph
         self.registry = new_registry()
         try:
@@ -66,7 +63,7 @@ class KerasExecutable(Watched, Executable):
     def pull(self) -> None:
         """Copy the weights of the Keras model into the dagir model, after training for example."""
         for parameter, variable in self.registry.weight_pairs():
-            parameter.assign(np.asarray(variable).reshape(parameter.shape))
+            parameter.assign(engine.to_numpy(variable).reshape(parameter.shape))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         """Write a .keras file and return its path. Raises FileError, BackendError for what Keras cannot save."""
@@ -89,18 +86,20 @@ class KerasExecutable(Watched, Executable):
         return keep(self.artifact, folder)
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
-        if self._loses_nan is not None:
+        arrays = engine.held(self.signature.inputs, arrays)
+        if engine.ON_TENSORFLOW and self._loses_nan is not None:
             who = f"TensorFlow would pass over some of them in {describe(self._loses_nan)}"
             refuse_nan(self.signature.inputs, arrays, who)
         try:
             outputs = self._call(arrays)
-        except tf.errors.OpError as error:
+        except engine.RAISED as error:
             raise refused(error, self._graph) from error
         leaves = flatten_like(self.signature.output_structure, outputs)
-        return [as_strings(to_numpy(leaf)) for leaf in leaves]
+        found = zip(leaves, self.signature.outputs, strict=True)
+        return [as_strings(engine.to_numpy(leaf, type)) for leaf, (_, type) in found]
 
     def _call(self, arrays: Sequence[Array]) -> Any:
-        given = [_tensor(array) if array.dtype.kind == "T" else array for array in arrays]
+        given = [tensor_of(array) if array.dtype.kind == "T" else array for array in arrays]
         return self.artifact(pack(self.signature.input_structure, given), training=False)
 
 
@@ -114,44 +113,14 @@ def _too_deep(graph: Graph) -> BackendError:
     )
 
 
-class CompiledExecutable(KerasExecutable):
-    """The same model as a tf.function, compiled by XLA if `jit`."""
-
-    def __init__(self, model: Model | Graph, jit: bool) -> None:
-        super().__init__(model)
-        self._function = tf.function(lambda inputs: self.artifact(inputs, training=False), jit_compile=jit)
-
-    def points(self) -> Mapping[str, str]:
-        """None: a point would be computed outside of the compiled function."""
-        return {}
-
-    def keep(self, folder: Path) -> Kept | None:
-        """None: a file has no compiled function."""
-        return None
-
-    def _call(self, arrays: Sequence[Array]) -> Any:
-        tensors = [_tensor(array) for array in arrays]
-        try:
-            return self._function(pack(self.signature.input_structure, tensors))
-        except (ValueError, TypeError) as error:  # raised while the function is traced; many lines long
-            said = [line.strip() for line in _BOLD.findall(str(error)) or str(error).splitlines() if line.strip()]
-            raise BackendError(f"tf.function cannot trace the model: {said[-1]}") from error
-
-
-def refused(error: tf.errors.OpError, graph: Graph) -> Exception:
-    """What dagir raises for an error of TensorFlow: BackendError, FeedError, or that error where it is neither."""
+def refused(error: Exception, graph: Graph) -> Exception:
+    """What dagir raises for an error of the framework: BackendError, FeedError, or that error where it is neither."""
     absent = refusal(error, graph)
-    if absent is not None or not isinstance(error, tf.errors.InvalidArgumentError):
+    if absent is not None or type(error).__name__ != "InvalidArgumentError":
         return absent or error
     return FeedError(f"TensorFlow refuses these inputs: {reason(error)}")
 
 
-def to_numpy(tensor: Any) -> Array:
-    """The numbers of a tensor. For a scalar of bfloat16, TensorFlow 2.21 does not give an array."""
-    if tensor.dtype == tf.bfloat16 and not tensor.shape.rank:
-        return np.asarray(tensor.numpy())
-    return np.asarray(keras.ops.convert_to_numpy(tensor))
-
-
-def _tensor(array: Array) -> Any:
+def tensor_of(array: Array) -> Any:
+    """The tensor of an array, which may hold text."""
     return keras.ops.convert_to_tensor(array.astype(object) if array.dtype.kind == "T" else array)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 import dagir_keras.traced  # noqa: F401  # registers TracedLayer, which a file may hold
 from dagir.errors import ArgumentError, FileError
@@ -19,7 +18,8 @@ from dagir.ir.types import Array
 from dagir.modeling.model import Model
 from dagir.runtime.backend import Executable, Kept, graph_of, signature
 from dagir.support.paths import checked
-from dagir_keras.executable import refused, to_numpy
+from dagir_keras import engine
+from dagir_keras.executable import refused
 from dagir_keras.points import Watched, input_of
 from dagir_keras.reading import check
 from dagir_keras.saving import MODEL_FILE, how_to_run, keep
@@ -54,13 +54,15 @@ class KerasModel(Watched, Executable):
         return keep(self.artifact, folder)
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
+        arrays = engine.held(self.signature.inputs, arrays)
         try:
             outputs = self.artifact(pack(self._input_structure(), arrays), training=False)
-        except tf.errors.OpError as error:
+        except engine.RAISED as error:
             raise refused(error, self._graph) from error
         structure = self.signature.output_structure
         ordered = flatten_like(structure, outputs) if isinstance(structure, dict) else flatten(outputs)
-        return [to_numpy(output) for output in ordered]
+        found = zip(ordered, self.signature.outputs, strict=True)
+        return [engine.to_numpy(output, type) for output, (_, type) in found]
 
     def _input_structure(self) -> Any:
         """Its own structure; but a dict, which Keras sorts, in the order of the signature."""

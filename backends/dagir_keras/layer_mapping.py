@@ -21,6 +21,7 @@ from dagir.layers.internals import parts_of
 from dagir.modeling.model import Model
 from dagir.support.location import LayerCall
 from dagir_keras.elementwise import is_read_as_bias
+from dagir_keras.engine import ON_TENSORFLOW
 from dagir_keras.pool import reaches_outside
 from dagir_keras.reading import applications
 
@@ -233,6 +234,8 @@ def _keras_has(layer: Layer) -> bool:
     """Whether Keras has a layer of this class that takes the whole configuration."""
     if isinstance(layer, Model):
         return True
+    if isinstance(layer, (layers.IntegerLookup, layers.StringLookup)) and not ON_TENSORFLOW:
+        return False  # they are written with TensorFlow, whatever Keras computes with
     return _class_in_keras(layer) is not None and _config(layer) is not None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops as K
 
 from dagir import ops
 from dagir_keras.rules import rules
@@ -34,15 +34,26 @@ class _Search(keras.Operation):
 
 
 def _search(op: ops.Lookup, x: Any) -> Any:
-    """Binary search in the sorted keys; text, which TensorFlow does not sort, is compared with every key."""
-    if isinstance(op.keys[0], str):
-        same = tf.equal(tf.expand_dims(x, -1), tf.constant(op.keys))
-        found, place = tf.reduce_any(same, -1), tf.argmax(tf.cast(same, "int8"), -1)
-    else:
-        order = np.argsort(op.keys, kind="stable")
-        keys = tf.constant(np.asarray(op.keys, np.int64)[order])
-        at = tf.minimum(tf.searchsorted(keys, tf.reshape(x, [-1])), len(op.keys) - 1)
-        at = tf.reshape(at, tf.shape(x))
-        found, place = tf.equal(tf.gather(keys, at), x), tf.gather(tf.constant(order, "int64"), at)
-    values = tf.constant([*op.values, op.default], "string" if isinstance(op.default, str) else "int64")
-    return tf.gather(values, tf.where(found, place, len(op.keys)))
+    """Binary search in the sorted keys; text, which TensorFlow alone has, is compared with every key."""
+    found, place = _text_found(op, x) if isinstance(op.keys[0], str) else _found(op, x)
+    place = K.where(found, place, len(op.keys))
+    if isinstance(op.default, str):
+        import tensorflow as tf
+
+        return tf.gather(tf.constant([*op.values, op.default]), place)
+    return K.take(K.convert_to_tensor(np.asarray([*op.values, op.default], np.int64)), place)
+
+
+def _found(op: ops.Lookup, x: Any) -> tuple[Any, Any]:
+    """For each element whether it is a key, and the place of that key."""
+    order = np.argsort(op.keys, kind="stable")
+    keys = K.convert_to_tensor(np.asarray(op.keys, np.int64)[order])
+    at = K.reshape(K.minimum(K.searchsorted(keys, K.reshape(x, (-1,))), len(op.keys) - 1), K.shape(x))
+    return K.equal(K.take(keys, at), x), K.take(K.convert_to_tensor(order.astype("int32")), at)
+
+
+def _text_found(op: ops.Lookup, x: Any) -> tuple[Any, Any]:
+    import tensorflow as tf
+
+    same = tf.equal(tf.expand_dims(x, -1), tf.constant(op.keys))
+    return tf.reduce_any(same, -1), tf.argmax(tf.cast(same, "int8"), -1, "int32")

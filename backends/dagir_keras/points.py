@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from dagir.ir.graph import Graph, Value
 from dagir.ir.nest import flatten, flatten_like, pack
@@ -16,6 +15,7 @@ from dagir.modeling.model import Model
 from dagir.runtime.backend import Executable, Kept
 from dagir.runtime.probes import points_of
 from dagir.support.location import LayerCall
+from dagir_keras.engine import to_numpy
 from dagir_keras.saving import keep
 
 
@@ -65,7 +65,7 @@ def observe(model: keras.Model, tensors: Sequence[Any], structure: Any, arrays: 
         input_of(model), [*tensors, *model.outputs]
     )  # with its outputs, for Keras needs every input to be used
     found = keras.tree.flatten(inside(pack(structure, arrays), training=False))
-    return [np.asarray(keras.ops.convert_to_numpy(array)) for array in found[: len(tensors)]]
+    return [to_numpy(array) for array in found[: len(tensors)]]
 
 
 class KerasPart(Executable):
@@ -81,7 +81,7 @@ class KerasPart(Executable):
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         found = keras.tree.flatten(self.artifact(list(arrays), training=False))
-        return [np.asarray(keras.ops.convert_to_numpy(array)) for array in found]
+        return [to_numpy(array) for array in found]
 
 
 class Watched:

@@ -1,23 +1,25 @@
-"""TensorFlow's errors about a missing kernel, as an error that names the node."""
+"""A framework's errors about a missing kernel, as an error that names the node."""
 
 from __future__ import annotations
 
 import re
 
-import tensorflow as tf
-
 from dagir.errors import BackendError
 from dagir.ir.diagnostics import describe
 from dagir.ir.graph import Graph, Node
 from dagir.ops.call import graphs_of
+from dagir_keras.engine import TITLE, version
 
-_ABSENT = re.compile(r"Could not find device for node|No OpKernel|not in the list of allowed values|not supported on")
+_ABSENT = re.compile(
+    r"Could not find device for node|No OpKernel|not in the list of allowed values|not supported on"  # of TensorFlow
+    r"|not implemented for"  # of PyTorch
+)
 _CALLED = re.compile(r"calling (\w+)\.call\(\)")
 _KERNEL = re.compile(r"{{(?:function_)?node ([\w/]+)}}")
 
 
-def refusal(error: tf.errors.OpError, graph: Graph) -> BackendError | None:
-    """The error for a missing kernel; None for any other error of TensorFlow."""
+def refusal(error: Exception, graph: Graph) -> BackendError | None:
+    """The error for a missing kernel; None for any other error."""
     text = re.sub(r"\x1b\[\d*m", "", str(error))
     if not _ABSENT.search(text):
         return None
@@ -25,10 +27,10 @@ def refusal(error: tf.errors.OpError, graph: Graph) -> BackendError | None:
     node = _named(graph, called[1]) if called else None
     what = f"{kernel[1].rsplit('/', 1)[-1]} of this dtype" if kernel else "this dtype"
     return BackendError(
-        f"TensorFlow has no kernel here for {what}",
+        f"{TITLE} has no kernel here for {what}",
         facts=[
             *([("node", describe(node))] if node is not None else []),
-            ("TensorFlow", tf.__version__),
+            (TITLE, version()),
             ("it says", reason(error)),
         ],
         remedy="make the layers with dtype='float32', or run on the numpy backend",
@@ -47,7 +49,7 @@ def _named(graph: Graph, called: str) -> Node | None:
 
 
 def reason(error: Exception) -> str:
-    """The line of TensorFlow, without the text that Keras adds."""
+    """The line of the framework, without the text that Keras adds."""
     plain = re.sub(r"\x1b\[\d*m|{{.*?}} ", "", str(error))
     lines = [line for line in plain.splitlines() if line.strip() and not line.startswith("Exception encountered")]
     return lines[0] if lines else plain

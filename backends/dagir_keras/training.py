@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
-import numpy as np
 
-from dagir.errors import ArgumentError, FileError, UnsupportedOp
+from dagir.errors import ArgumentError, BackendError, FileError, UnsupportedOp
 from dagir.modeling.model import Model
 from dagir.modeling.training import Trainer, TrainingState
 from dagir.support.backend_names import KERAS
 from dagir.support.did_you_mean import did_you_mean
+from dagir_keras import engine
 from dagir_keras.executable import KerasExecutable
 
 _MODULES = {
@@ -60,7 +60,12 @@ class KerasTrainer(Trainer):
         return trainer
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
-        """keras.Model.fit; the weights are copied back even where it is interrupted."""
+        """keras.Model.fit; the weights are copied back even where it is interrupted. Raises BackendError on NumPy."""
+        if engine.ENGINE == "numpy":
+            raise BackendError(
+                "Keras computes with NumPy here, which has no gradients to train by",
+                remedy="set KERAS_BACKEND to jax, torch or tensorflow before Keras is imported",
+            )
         self.executable.push()
         try:
             return self.model.fit(*args, **kwargs)
@@ -80,9 +85,10 @@ class KerasTrainer(Trainer):
                 "the loss, metrics or optimizer are objects that Keras cannot describe as data",
                 remedy="compile with names, or with Keras's own classes",
             )
+        config = _portable(config, self.model.optimizer)
         _check(config)
         variables = self._variables() if self.model.optimizer.built else []
-        return TrainingState(KERAS, config, tuple(np.asarray(variable) for variable in variables))
+        return TrainingState(KERAS, config, tuple(engine.to_numpy(variable) for variable in variables))
 
     def _variables(self) -> list[Any]:
         weights = {id(variable) for variable in self.model.weights}
@@ -95,6 +101,16 @@ class KerasTrainer(Trainer):
             raise FileError("the saved state of the optimizer is not that of this model's optimizer")
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
+
+
+def _portable(config: dict[str, Any], optimizer: Any) -> dict[str, Any]:
+    """The configuration with Keras's public optimizer, where on PyTorch a class of Keras's own stands for it."""
+    described = config.get("optimizer")
+    public = [base for base in type(optimizer).__mro__ if vars(keras.optimizers).get(base.__name__) is base]
+    if not isinstance(described, dict) or not public or not type(optimizer).__module__.startswith("keras.src.backend."):
+        return config
+    known = {**described, "module": "keras.optimizers", "class_name": public[0].__name__, "registered_name": None}
+    return {**config, "optimizer": known}
 
 
 _SHORT = ("mse", "mae", "mape", "msle", "kld")  # names of losses that are no attributes of keras.losses

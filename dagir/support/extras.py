@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 from collections.abc import Iterator
 
 from dagir.errors import BackendError
@@ -12,6 +13,8 @@ _EXTRAS = {
     "onnxruntime": "onnx",
     "keras": "keras",
     "tensorflow": "keras",
+    "jax": "keras-jax",
+    "torch": "keras-torch",
     "pygraphviz": "plot",
     "hypothesis": "testing",
 }
@@ -31,8 +34,23 @@ def missing(error: ImportError, what: str) -> MissingExtra | None:
     return MissingExtra(
         f"{what} needs a package that is not installed: {package}",
         facts=[("it says", (str(error).splitlines() or ["nothing"])[0])],
-        remedy=f"pip install 'dagir[{extra}]'",
+        remedy=f"pip install 'dagir[{extra}]'{_or_another(package)}",
     )
+
+
+def _or_another(package: str) -> str:
+    """What Keras may compute with instead: it takes TensorFlow unless KERAS_BACKEND says otherwise."""
+    there = [name for name in ("tensorflow", "jax", "torch") if name != package and _is_there(name)]
+    if _EXTRAS[package].partition("-")[0] != "keras" or package == "keras" or not there:
+        return ""
+    return f", or set KERAS_BACKEND={there[0]}, which is installed, before Keras is imported"
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # of a module that was put in sys.modules without a spec
+        return False
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from keras import ops as K
 
 import dagir
 from convert.zoo import randomize
+from engines import ENGINE, building
 
 ONES = np.ones(4, "float32")
 EYE = np.eye(4, dtype="float32")
@@ -69,7 +70,8 @@ def agrees(call, *arrays):
 
     Own.call = call
     x = keras.Input((4,), dtype=arrays[0].dtype.name)
-    made = keras.Model(x, Own(autocast=False)(x))
+    with building():
+        made = keras.Model(x, Own(autocast=False)(x))
     randomize(made)
     read = dagir.from_keras(made)
     for array in arrays:
@@ -82,6 +84,8 @@ FLOATS = np.array([[1, -2, 0, 4], [0, 1, 2.5, 3], [1, 1, -1, 0]], "float32")
 
 @pytest.mark.parametrize("name", OF_FLOATS)
 def test_floats(name):
+    if name == "an array is unequal" and ENGINE == "torch":
+        pytest.skip("no array is equal to a tensor of PyTorch, whatever is in it")
     agrees(OF_FLOATS[name], FLOATS)
 
 

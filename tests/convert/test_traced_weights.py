@@ -49,10 +49,10 @@ def model(call):
 @pytest.mark.parametrize("name", CALLS)
 def test_weights_are_weights(name):
     made = model(CALLS[name])
-    before = [np.asarray(variable).copy() for variable in made.variables]
+    before = [K.convert_to_numpy(variable).copy() for variable in made.variables]
     read = dagir.from_keras(made)
     for variable, value in zip(made.variables, before, strict=True):
-        np.testing.assert_array_equal(np.asarray(variable), value)
+        np.testing.assert_array_equal(K.convert_to_numpy(variable), value)
     assert dagir.verify(read, {"Keras": made, "onnx": dagir.lower(read, "onnx")}, inputs=[X]).ok
     held = {variable.path: variable for variable in made.variables}
     assert read.weights
@@ -67,10 +67,10 @@ def test_they_are_trained_where_the_model_goes_back_to_keras():
     read = dagir.from_keras(model(CALLS["softmax"]))
     again = dagir.to_keras(read)
     again.compile(optimizer="sgd", loss="mse")
-    before = [np.asarray(variable).copy() for variable in again.trainable_variables]
+    before = [K.convert_to_numpy(variable).copy() for variable in again.trainable_variables]
     again.fit(X, np.ones_like(X), verbose=0)
     assert len(before) == 1
-    assert not np.allclose(before[0], np.asarray(again.trainable_variables[0]))
+    assert not np.allclose(before[0], K.convert_to_numpy(again.trainable_variables[0]))
 
 
 def test_what_they_are_computed_with_costs_nothing_at_run_time():

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from dagir import ops
+from dagir.ir.graph import Value
 from dagir.ir.nest import map_structure
-from dagir.ir.operands import as_value
 from dagir_keras.reading.operations import RUNS_FUNCTIONS
 
 FUNCTIONS = tuple(RUNS_FUNCTIONS.values())
@@ -48,9 +50,14 @@ def run_function(name: str, args: Any, kwargs: Any, value: Convert, traced: Conv
     given = [map_structure(convert, part) for part in args]
     options = {key: map_structure(convert, part) for key, part in kwargs.items() if part is not None}
     if name == "cond":
-        given = [ops.cast(as_value(given[0]), "bool"), *given[1:]]
+        given = [_truth(given[0]), *given[1:]]
     made: Callable[..., Any] = getattr(ops, name)
     return made(*given, **options)
+
+
+def _truth(pred: Any) -> Any:
+    """A predicate: known, as it is when it depends on numbers alone, or a bool of the graph."""
+    return ops.cast(pred, "bool") if isinstance(pred, Value) else bool(np.asarray(pred))
 
 
 def _on_values(function: Callable[..., Any], value: Convert, traced: Convert) -> Callable[..., Any]:

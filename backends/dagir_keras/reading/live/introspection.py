@@ -22,7 +22,12 @@ from dagir_keras.reading.problems import Refused, refuse_input
 
 
 def array_of(variable: Any) -> Array:
-    """The numbers of a Keras variable: its memory itself, which an assignment to it leaves unchanged."""
+    """The numbers of a Keras variable: its memory itself, which an assignment to it leaves unchanged.
+
+    A copy on PyTorch, which assigns in place. JAX gives a view, and never donates memory that has one.
+    """
+    if keras.backend.backend() == "jax":
+        return np.asarray(variable.value)
     try:
         return np.asarray(memoryview(variable.value.read_value()))
     except (AttributeError, TypeError, ValueError, BufferError):  # bfloat16, or another backend of Keras

@@ -16,6 +16,7 @@ import numpy as np
 from keras.src import backend
 from keras.src.backend.common.variables import Variable
 from keras.src.layers import layer as keras_layer
+from keras.src.ops.core import Cond
 from keras.src.ops.operation import Operation
 
 from dagir.errors import DagirError
@@ -29,6 +30,7 @@ from dagir_keras.reading.problems import Refused
 _REFLECTED = {reflected(name): function for name, function in FUNCTIONS.items() if name not in COMPARISONS}
 _ALONE = {"__neg__": keras.ops.negative, "__abs__": keras.ops.absolute}
 _OF_CORE = ("cast", "convert_to_tensor", "scatter", "shape", "slice", "slice_update", "stop_gradient", "unstack")
+_DRAWN = ("categorical", "dropout", "shuffle")  # PyTorch draws for a tensor without a seed of Keras
 
 
 class Tracer(Protocol):
@@ -86,9 +88,12 @@ def _install() -> None:
     _replace(keras.layers.Layer, "add_loss", lambda old: _unless(lambda *_: _tracer.get() is not None, old))
     _replace(keras.DTypePolicy, "convert_input", _not_converted)
     _replace(Variable, "assign", _not_assigned)
+    _replace(Cond, "call", _decided)
     _replace(keras.random.SeedGenerator, "next", _not_drawn)
     for name in _OF_CHANCE:
         _replace(np.random, name, _never_of_chance("np.random"))
+    for name in _DRAWN:
+        _replace(backend.random, name, _not_drawn_for)
     for cls in (Variable, _tensor_class()):
         with suppress(TypeError):  # methods of classes written in C cannot be replaced
             _replace(cls, "__getitem__", _with_sizes("__getitem__"))
@@ -286,6 +291,16 @@ def _not_assigned(old: Callable[..., Any]) -> Callable[..., Any]:
     return assign
 
 
+def _decided(old: Callable[..., Any]) -> Callable[..., Any]:
+    """In a traced call, a predicate that is known chooses: JAX would run both branches on tensors of its own."""
+
+    @wraps(old)
+    def call(self: Any, pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
+        return old(self, pred, true_fn, false_fn) if _tracer.get() is None else (true_fn if pred else false_fn)()
+
+    return call
+
+
 def _not_drawn(old: Callable[..., Any]) -> Callable[..., Any]:
     def next(self: Any, *args: Any, **kwargs: Any) -> Any:
         if _tracer.get() is None:
@@ -324,3 +339,13 @@ def _never_of_chance(module: str) -> Callable[[Callable[..., Any]], Callable[...
         return drawn
 
     return around
+
+
+def _not_drawn_for(old: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(old)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if _tracer.get() is None or not _holds(Traced, args, kwargs):
+            return old(*args, **kwargs)
+        raise _of_chance(f"keras.random.{old.__name__}")
+
+    return function

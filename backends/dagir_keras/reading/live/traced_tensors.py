@@ -32,6 +32,7 @@ class NotOfTensorFlow(Untraceable, TypeError):
 class Traced(keras.KerasTensor):
     """A tensor of Keras that stands for a value of the graph."""
 
+    is_size = False
     __array_priority__ = 100  # NumPy's arrays leave arithmetic to it, as to TensorFlow's tensors
     __hash__ = object.__hash__
 
@@ -103,6 +104,29 @@ class Traced(keras.KerasTensor):
             "use the function of the same name in keras.ops, and keras.ops.shape(x) for sizes",
         )
 
+    def __jax_array__(self) -> NoReturn:
+        raise _foreign("JAX")
+
+    @classmethod
+    def __torch_function__(cls, function: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """What stands for the operators of PyTorch's tensors, whose class cannot be patched, with this on the right."""
+        name = _OF_TORCH.get(getattr(function, "__name__", ""))
+        if name is None or kwargs or len(args) != 2:
+            raise _foreign("PyTorch")
+        return of_tensors(name)(*args)
+
+
+_OF_TORCH = {name.strip("_"): name for name in FUNCTIONS}
+_OF_TORCH |= {f"__{short}__": name for short, name in _OF_TORCH.items()}
+_OF_TORCH |= {"div": "__truediv__", "remainder": "__mod__"}
+
+
+def _foreign(framework: str) -> Untraceable:
+    return Untraceable(
+        f"it calls a function of {framework} on a tensor that holds no numbers before run time",
+        "use the function of the same name in keras.ops, and keras.ops.shape(x) for sizes",
+    )
+
 
 _equal, _unequal = of_tensors("__eq__"), of_tensors("__ne__")
 
@@ -122,6 +146,7 @@ _install_operators()
 class Size(Traced):
     """The size of an axis that is known at run time only, or what was computed from such sizes."""
 
+    is_size = True
     __array_ufunc__ = None  # NumPy's ints leave arithmetic to it
 
     def __init__(self, dim: SymbolicDim) -> None:
