@@ -94,6 +94,18 @@ def _install() -> None:
         _replace(np.random, name, _never_of_chance("np.random"))
     for name in _DRAWN:
         _replace(backend.random, name, _not_drawn_for)
+    _install_operators()
+    for module in [module for name, module in sys.modules.items() if name.startswith("keras.src.ops.")]:
+        if "any_symbolic_tensors" in vars(module):
+            _replace(module, "any_symbolic_tensors", _or_weights)
+    _replace(keras.layers.Layer, "_maybe_build", _untraced)
+    for name in control_flow.FUNCTIONS:
+        _replace(backend.core, name, _with_functions(name))
+    for owner, name, function in _of_the_backend():
+        _replace(owner, name, partial(_instead, function))
+
+
+def _install_operators() -> None:
     for cls in (Variable, _tensor_class()):
         with suppress(TypeError):  # methods of classes written in C cannot be replaced
             _replace(cls, "__getitem__", _with_sizes("__getitem__"))
@@ -103,14 +115,6 @@ def _install() -> None:
         _replace(Variable, name, _with_traced(lambda left, right, function=function: function(right, left)))
     for name, function in _ALONE.items():
         _replace(Variable, name, _of_a_weight(function))
-    for module in [module for name, module in sys.modules.items() if name.startswith("keras.src.ops.")]:
-        if "any_symbolic_tensors" in vars(module):
-            _replace(module, "any_symbolic_tensors", _or_weights)
-    _replace(keras.layers.Layer, "_maybe_build", _untraced)
-    for name in control_flow.FUNCTIONS:
-        _replace(backend.core, name, _with_functions(name))
-    for owner, name, function in _of_the_backend():
-        _replace(owner, name, partial(_instead, function))
 
 
 def _instead(function: Callable[..., Any], _: Any) -> Callable[..., Any]:

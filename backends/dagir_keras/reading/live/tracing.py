@@ -210,8 +210,6 @@ def _of_sizes(kind: str, operation: Any, args: Any, kwargs: Any) -> Any:
     return dim_of(args[0]) if keeps else None
 
 
-
-
 def _fields(source: Any) -> Mapping[str, Any]:
     """The constructor arguments of an operation, which it has as attributes of the same names."""
     names = list(inspect.signature(type(source).__init__).parameters)[1:]
