@@ -18,7 +18,7 @@ from dagir.runtime.backend import Backend, Executable
 from dagir.support.backend_names import KERAS
 from dagir.support.extras import needed
 from dagir.support.frameworks import is_keras_layer
-from dagir_keras.reading import read
+from dagir_keras.reading import load_weights, read
 from dagir_keras.rules import rules
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ class KerasBackend(Backend):
         """A Keras model or layer, or a .keras or .h5 file, read without Keras: see dagir_keras.reading.read."""
         with needed("reading a Keras model"):
             return read(source, **options)
+
+    def load_weights(self, model: Model, path: str) -> None:
+        """Read the weights of a Keras file into a model, without Keras. Raises FileError before anything is changed."""
+        load_weights(model, path)
 
     def trainer(self, model: Model, **options: Any) -> KerasTrainer:
         """The model compiled with keras.Model.compile's arguments."""

@@ -146,6 +146,10 @@ class Backend(ABC):
         """Read a model of this backend's framework. Raises BackendError where the backend cannot."""
         raise BackendError(f"the {self.name} backend reads no models")
 
+    def load_weights(self, model: Model, path: str) -> None:
+        """Read the weights of a file of this framework into a model. Raises BackendError, FileError."""
+        raise BackendError(f"the {self.name} backend reads no weights")
+
     def trainer(self, model: Any, **options: Any) -> Trainer:
         """Compile a model for training. Raises BackendError where the backend cannot train."""
         raise BackendError(f"the {self.name} backend trains no models")

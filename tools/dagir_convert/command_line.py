@@ -47,9 +47,12 @@ Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported,
 
 _CONVERT = """Convert SOURCE to TARGET. The word "convert" may be left out.
 
-SOURCE is file.py:name, or a .keras, .h5 or .dagir file. name is a dagir.Model, a
-keras.Model, or a function without arguments that returns one; only for such a
+SOURCE is file.py:name, or a .keras, .h5, .hdf5 or .dagir file. name is a dagir.Model,
+a keras.Model, or a function without arguments that returns one; only for such a
 source is code run. TARGET is a .onnx, .keras or .dagir file.
+
+Weights alone, in a .weights.h5, .h5 or .weights.json file, need --architecture: the
+JSON that model.to_json() makes, a model file, or file.py:name, which is run.
 
 The file that was written is read back, run on several inputs, and
 compared with the model in float64. Where rounding does not explain a
@@ -62,6 +65,7 @@ difference, the exit code is 3, and no file has the target's name.
   dagir-convert model.py:build model.onnx --input image=1,224,224,3
   dagir-convert model.py:build model.onnx --external-data
   dagir-convert net.keras net.onnx --with-keras
+  dagir-convert net.weights.h5 net.onnx --architecture net.json
   dagir-convert model.py:build model.onnx --json | jq .outputs
 """
 
@@ -114,7 +118,11 @@ def _group(
     """Options of the group."""
 
 
-_Source = Annotated[str, typer.Argument(metavar="SOURCE", help="file.py:name, or a .keras, .h5 or .dagir file.")]
+_Source = Annotated[str, typer.Argument(metavar="SOURCE", help="file.py:name, or a .keras, .h5, .hdf5 or .dagir file.")]
+_Architecture = Annotated[
+    str | None,
+    typer.Option(help="Of weights alone: model.json, a model file, or file.py:name, which is run.", metavar="FILE"),
+]
 _Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
 _Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
 _WithKeras = Annotated[
@@ -152,13 +160,14 @@ def convert(
     disable: _Disable = None,
     force: _Force = False,
     strict: _Strict = False,
+    architecture: _Architecture = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
     """Convert SOURCE to TARGET."""
     options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()))
     output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
-    found = sources.parse(source)
+    found = sources.parse(source, sources.Reading(architecture))
 
     def change(model: dagir.Model) -> dagir.Model:
         return resize_inputs(model, shapes) if shapes else model
@@ -181,6 +190,7 @@ def extract(
     opset: _Opset = None,
     runtime: _Runtime = None,
     force: _Force = False,
+    architecture: _Architecture = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
@@ -192,9 +202,8 @@ def extract(
 
     output = Output(quiet=quiet, plain=as_json)
     how: dict[str, Any] = {"verify": verify, "force": force, "as_json": as_json}
-    Conversion(
-        sources.parse(source), target, targets.Options(opset, runtime), output, change, is_part=True, **how
-    ).run()
+    found = sources.parse(source, sources.Reading(architecture))
+    Conversion(found, target, targets.Options(opset, runtime), output, change, is_part=True, **how).run()
 
 
 def _names(text: str) -> str | list[str]:
@@ -210,19 +219,24 @@ def plot(
     shapes: Annotated[bool, typer.Option("--shapes", help="Show the shapes.")] = False,
     nested: Annotated[bool, typer.Option("--nested", help="Open nested models up.")] = False,
     force: _Force = False,
+    architecture: _Architecture = None,
     quiet: _Quiet = False,
 ) -> None:
     """Draw SOURCE."""
-    commands.plot(sources.parse(source), target, shapes=shapes, nested=nested, force=force, output=Output(quiet=quiet))
+    found = sources.parse(source, sources.Reading(architecture))
+    commands.plot(found, target, shapes=shapes, nested=nested, force=force, output=Output(quiet=quiet))
 
 
 @app.command()
 def inspect(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A .onnx, .keras, .h5 or .dagir file, or file.py:name.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A .onnx, .keras, .h5, .hdf5 or .dagir file, or file.py:name.")
+    ],
+    architecture: _Architecture = None,
     as_json: _Json = False,
 ) -> None:
     """Print the inputs, outputs, ops and weights of a model."""
-    commands.inspect(sources.parse(file), Output(plain=as_json), as_json)
+    commands.inspect(sources.parse(file, sources.Reading(architecture)), Output(plain=as_json), as_json)
 
 
 @app.command()
@@ -238,10 +252,11 @@ def verify(
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the inputs that are drawn.", metavar="N")] = 0,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
+    architecture: _Architecture = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
-    """Compare B with the float64 evaluation of A: any two of .keras, .h5, .dagir, .onnx and file.py:name.
+    """Compare B with the float64 evaluation of A: any two of .keras, .h5, .hdf5, .dagir, .onnx and file.py:name.
 
     An .onnx file alone: run the certificate that was written into it again. The exit code is 3 where rounding does
     not explain a difference; the first node that diverges is named.
@@ -249,7 +264,8 @@ def verify(
     output = Output(quiet=quiet, plain=as_json)
     other = None if second is None else sources.parse(second)
     ends: dict[str, Any] = {"html": html, "reproduce": reproduce, "force": force}
-    commands.verify(sources.parse(first), other, output, as_json, each_pass=each_pass, seed=seed, **ends)
+    found = sources.parse(first, sources.Reading(architecture))
+    commands.verify(found, other, output, as_json, each_pass=each_pass, seed=seed, **ends)
 
 
 def _interrupted() -> NoReturn:

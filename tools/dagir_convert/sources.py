@@ -9,7 +9,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,29 @@ from dagir.support.backend_names import KERAS, ONNX
 from dagir.support.frameworks import is_keras_layer, is_keras_model, kind
 from dagir_convert.errors import UsageError
 
-MODEL_FILES = {".dagir": "dagir", ".onnx": ONNX, ".keras": KERAS, ".h5": KERAS}
+MODEL_FILES = {".dagir": "dagir", ".onnx": ONNX, ".keras": KERAS, ".h5": KERAS, ".hdf5": KERAS}
+_SHARDS = ".weights.json"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a Keras file is read. architecture: a file, or file.py:name, for weights alone."""
+
+    architecture: str | None = None
+
+    @property
+    def options(self) -> list[str]:
+        """The options of the command line that are given."""
+        return ["--architecture"] if self.architecture is not None else []
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file, and for a Python file the name of the model in it."""
+    """A file, and for a Python file the name of the model in it. reading: how a Keras file is read."""
 
     path: Path
     name: str | None
+    reading: Reading = Reading()
 
     def __str__(self) -> str:
         return f"{self.path}:{self.name}" if self.name else str(self.path)
@@ -37,6 +51,11 @@ class Source:
     def runs_code(self) -> bool:
         """Whether loading it executes the file."""
         return self.name is not None
+
+    @property
+    def format(self) -> str | None:
+        """The format of a model file by its suffix; None for a Python file, and for what is unknown."""
+        return KERAS if self.path.name.endswith(_SHARDS) else MODEL_FILES.get(self.path.suffix)
 
 
 @dataclass(frozen=True)
@@ -47,8 +66,15 @@ class Loaded:
     original: Any = None
 
 
-def parse(text: str) -> Source:
+def parse(text: str, reading: Reading = Reading()) -> Source:
     """Parse SOURCE. Raises UsageError if the file is missing, or of an unknown format."""
+    source = _parsed(text)
+    if reading.options and source.format != KERAS:
+        raise UsageError(f"{reading.options[0]} is for Keras's files, and {text} is none")
+    return replace(source, reading=reading)
+
+
+def _parsed(text: str) -> Source:
     head, colon, name = text.rpartition(":")
     if colon and head.endswith(".py"):
         source = Source(Path(head), name)
@@ -59,21 +85,48 @@ def parse(text: str) -> Source:
     if source.path.is_dir():
         raise UsageError(f"{source.path} is a directory", remedy="give a model file, or file.py:name")
     if not source.path.exists():
+        _refuse_checkpoint(source.path)
         raise UsageError(f"there is no file {source.path}")
     if source.name is None and source.path.suffix == ".py":
         raise UsageError(f"{text} needs the name of a model", remedy=_names_remedy(source.path))
-    if source.name is None and source.path.suffix not in MODEL_FILES:
+    if source.name is None and source.format is None:
         raise UsageError(f"{text} is no model that dagir knows", remedy=f"use file.py:name, {', '.join(MODEL_FILES)}")
     return source
+
+
+def _refuse_checkpoint(path: Path) -> None:
+    if path.with_name(f"{path.name}.index").exists():
+        raise FileError(
+            f"{path}: is a checkpoint of TensorFlow, which only TensorFlow reads",
+            remedy="load it into the Keras model, and write model.save_weights('name.weights.h5')",
+        )
 
 
 def load(source: Source) -> Loaded:
     """Load the model. Raises UsageError, FileError, and BackendError if the format cannot be read."""
     if source.name is not None:
         return _taken(_run(source.path, source.name))
-    if MODEL_FILES[source.path.suffix] == "dagir":
+    if source.format == KERAS:
+        return _read_keras(source)
+    if source.format == "dagir":
         return Loaded(load_dagir(source.path))
-    return Loaded(dagir.backend(MODEL_FILES[source.path.suffix]).read(source.path), source.path)
+    return Loaded(dagir.backend(str(source.format)).read(source.path), source.path)
+
+
+def _read_keras(source: Source) -> Loaded:
+    """A Keras file; one of weights alone is nothing that Keras runs."""
+    if source.reading.architecture is None:
+        return Loaded(dagir.backend(KERAS).read(source.path), source.path)
+    return Loaded(dagir.from_keras(source.path, architecture=_architecture(source.reading.architecture)))
+
+
+def _architecture(text: str) -> Any:
+    """The path of a file; for file.py:name the model, which runs that file."""
+    head, colon, _ = text.rpartition(":")
+    if not (colon and head.endswith(".py")):
+        return Path(text)
+    found = _parsed(text)
+    return _run(found.path, str(found.name))
 
 
 def _taken(found: Any) -> Loaded:

@@ -16,31 +16,46 @@ from dagir.modeling.model import Model
 from dagir.serialization.formats import format_of
 from dagir.support import limits
 from dagir.support.location import without_lines
+from dagir_keras.reading.files.architectures import is_of_dagir, read_architecture
 from dagir_keras.reading.files.archive import HDF5, ZIP, Archive, map_file, parse_config
 from dagir_keras.reading.files.hdf5 import check as check_hdf5
 from dagir_keras.reading.files.hdf5 import open_hdf5
 from dagir_keras.reading.files.keras2 import Writer, as_written_today, check_readable
 from dagir_keras.reading.files.model_config import NetworkReader, ReadModel
+from dagir_keras.reading.files.model_records import as_read
+from dagir_keras.reading.files.stored_weights import open_weights
 from dagir_keras.reading.files.vocabularies import fill_vocabularies
 from dagir_keras.reading.files.weights import WeightsReader
 from dagir_keras.reading.layers import rule
 from dagir_keras.reading.problems import Problems
 
-__all__ = ["check", "read", "rule"]
+__all__ = ["check", "load_weights", "read", "rule"]
+
+_ARCHITECTURE = (
+    "give its architecture: from_keras(path, architecture='model.json'), the file that model.to_json() makes; or save "
+    "the whole model with model.save('name.keras')"
+)
 
 
-def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: Any = None) -> Any:
+def read(
+    source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: Any = None, architecture: Any = None
+) -> Any:
     """A Keras model, or a .keras or .h5 file, as a Model; a Keras layer as a Layer.
 
     custom_objects: for layers of your own, by class, registered name or layer name: a dagir Layer class that takes the
     configuration, or f(config) -> Layer. inputs: dagir Inputs for a subclassed model, which does not tell its own.
+    architecture: for a file of weights alone: the path of a JSON file, a configuration, or a model.
 
     Raises FileError (a file is missing or damaged), UnsafeFile, UnsupportedLayer (with all layers that cannot be read).
     """
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         with without_lines(), limits.reading(path):
+            if architecture is not None:
+                return _with_weights(path, architecture, custom_objects or {})
             return _read_file(path, custom_objects or {})
+    if architecture is not None:
+        raise ArgumentError("architecture goes with a file of weights", remedy="give the path of the weights as well")
     keras = sys.modules.get("keras")  # who has a layer of Keras has imported it
     if keras is not None and isinstance(source, keras.layers.Layer):
         from dagir_keras.reading.live.live_model import read_live  # imports keras, which reading a file must not
@@ -62,6 +77,37 @@ def check(path: str) -> None:
             check_hdf5(open_hdf5(memoryview(data), path))
 
 
+def load_weights(model: Model, path: str) -> None:
+    """Read the weights of a Keras file into a model, by structure as Keras matches them. Raises FileError."""
+    with limits.reading(path):
+        _fill(as_read(model), path)
+
+
+def _fill(made: ReadModel, path: str) -> None:
+    stored = open_weights(path)
+    with _as_keras_writes(path, "weights"):
+        reader = WeightsReader(path, stored.group, complete=True)
+        reader.read_legacy(made) if stored.by_name else reader.read(made)
+
+
+def _with_weights(path: str, architecture: Any, custom: Mapping[str, Any]) -> Model:
+    """The model of an architecture with the weights of a file."""
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(architecture, keras.Model):
+        architecture = read(architecture, custom)
+    if isinstance(architecture, Mapping) and is_of_dagir(architecture):
+        architecture = Model.from_config(dict(architecture), custom)
+    if not isinstance(architecture, Model):
+        record, writer, where = read_architecture(architecture)
+        if is_of_dagir(record):
+            return _with_weights(path, record, custom)
+        made = _read_config(record, where, custom, writer)
+    else:
+        made = as_read(architecture)
+    _fill(made, path)
+    return made.model
+
+
 def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
     data = map_file(path)
     begin = data[:8]
@@ -71,6 +117,8 @@ def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
         return _read_h5(path, memoryview(data), custom)
     if HDF5.startswith(begin) or ZIP.startswith(begin[:4]):
         raise FileError(f"{path}: is truncated: it ends within its first bytes")
+    if path.endswith(".weights.json"):
+        raise FileError(f"{path}: lists the shards of weights without an architecture", remedy=_ARCHITECTURE)
     other = format_of(data[:16])
     raise FileError(
         f"{path}: is no Keras model: it begins neither as a zip (.keras) nor as an HDF5 file (.h5)"
@@ -126,7 +174,7 @@ def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
     if config is None:
         raise FileError(
             f"{path}: has no model_config: these are weights without an architecture",
-            remedy="save the model with model.save('name.keras')",
+            remedy=_ARCHITECTURE,
         )
     stored = root.group("model_weights")
     if stored is None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from dagir.errors import FileError
 from dagir.ir.arrays import release
-from dagir.ir.graph import Parameter, snake_case
+from dagir.ir.graph import Parameter
 from dagir.ir.nest import flatten
+from dagir.ir.types import Array
 from dagir.layers import Layer
+from dagir.modeling.model import Model
 from dagir_keras.reading.config_values import is_object
 from dagir_keras.reading.files.hdf5 import Dataset, Group, walk
 from dagir_keras.reading.files.keras2 import without_slash
 from dagir_keras.reading.files.model_config import ReadModel
+from dagir_keras.reading.files.model_records import file_name, is_subclassed, parts_by_attribute, record_of
+from dagir_keras.reading.files.stored_weights import names_with_weights
+from dagir_keras.reading.layers import known_layers
 
 _ORDERS = {  # of inner layers whose weights Keras lists in another order than that of their names
     "Bidirectional": ("forward_layer", "backward_layer"),
@@ -23,20 +28,36 @@ _ORDERS = {  # of inner layers whose weights Keras lists in another order than t
     ),
     "GroupQueryAttention": ("_query_dense", "_key_dense", "_gate_dense", "_value_dense", "_output_dense"),
 }
-_CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}  # whose public name is another
+_OF_KERAS_2_12 = "_layer_checkpoint_dependencies"  # in place of `layers`; it lists layers with weights twice
 _CONFIGURED = {"forward_layer": "layer"}  # configurations with another key than the file
 
 
-class WeightsReader:
-    """Assigns the arrays of a file. Raises FileError that names the layer, the weight and both shapes."""
+_Part: TypeAlias = Layer | list[Layer]
 
-    def __init__(self, source: str, stored: Group) -> None:
-        self.source, self.stored = source, stored
-        self._assigned: set[Parameter] = set()
+
+class WeightsReader:
+    """Assigns the arrays of a file. Raises FileError that names the layer, the weight and both shapes.
+
+    Nothing is assigned before everything was compared. complete: whether numbers that the model has no place for are an
+    error, as in a file of weights alone.
+    """
+
+    def __init__(self, source: str, stored: Group, complete: bool = False) -> None:
+        self.source, self.stored, self.complete = source, stored, complete
+        self._found: dict[Parameter, Array] = {}
 
     def read(self, made: ReadModel) -> None:
         """All weights of a model, from `layers/<class>/vars/<number>`."""
-        self._model(made, self.stored, "")
+        if is_subclassed(made.model):
+            self._own(made.model, self.stored, made.model.name)
+        else:
+            self._model(made, self.stored, "")
+        self._commit()
+
+    def _commit(self) -> None:
+        for weight, array in self._found.items():
+            weight.assign(array)  # cast if of another dtype, as a float64 weight of a float32 layer
+            release(weight.array)
 
     def read_legacy(self, made: ReadModel) -> None:
         """The same from an .h5 file: a group for each layer, which lists the names of its weights."""
@@ -52,6 +73,7 @@ class WeightsReader:
         known = len(written) == len(stored) and written.keys() == {name for name, _ in wanted}
         for place, (name, layer) in enumerate(wanted):
             self._assign(layer, _legacy_weights(layer), lists[written[name] if known else stored[place]], name)
+        self._commit()
 
     def _legacy(self, name: str) -> list[Dataset]:
         group = self.stored.group(name)
@@ -68,26 +90,75 @@ class WeightsReader:
     # ---- the newer layout
 
     def _model(self, made: ReadModel, group: Group, path: str) -> None:
-        records = [record for record in made.record["config"]["layers"] if _name(record) in made.layers]
-        inputs = [record for record in made.record["config"]["layers"] if record.get("class_name") == "InputLayer"]
-        counted = records if made.record.get("class_name") == "Sequential" else _in_order(made, records, inputs)
-        stored = group.group("layers")
-        for record, place in zip(counted, places(counted), strict=True):
-            name = _name(record)
-            if name not in made.layers:
-                continue
-            weights = made.layers[name].weights
-            if not weights and name not in made.nested:
+        stored, twice = group.group("layers"), False
+        if stored is None and (older := group.group(_OF_KERAS_2_12)) is not None:
+            stored, twice = older, True
+        listed = _listed_layers(made, twice)
+        for name, record, place in listed:
+            if not made.layers[name].weights and name not in made.nested:
                 continue
             inner = stored.group(place) if stored is not None else None
-            done = self._assigned.issuperset(weights)
+            done = self._found.keys() >= set(made.layers[name].weights)
             where = f"{path}/{name}".lstrip("/")
             if name in made.nested:
                 if inner is not None or not done:
                     self._model(made.nested[name], self._required(inner, group, place, where), where)
             elif not done:
-                found = self._required(inner, group, place, where)
-                self._assign(made.layers[name], weights, list(_arrays(record, found)), where)
+                self._layer(made.layers[name], record, self._required(inner, group, place, where), where)
+        if self.complete and stored is not None:
+            self._refuse_others(stored, {place for _, _, place in listed}, path or made.model.name)
+
+    def _refuse_others(self, stored: Group, known: set[str], path: str) -> None:
+        for name in names_with_weights(stored):
+            if name not in known:
+                raise FileError(f"{stored.where}: has weights of {name}, and model {path!r} has no such layer")
+
+    def _layer(self, layer: Layer, record: Mapping[str, Any], group: Group, path: str) -> None:
+        if isinstance(layer, Model) or type(layer) in known_layers().values():
+            self._assign(layer, layer.weights, list(_arrays(record, group)), path)
+        else:
+            self._own(layer, group, path)
+
+    def _own(self, layer: Layer, group: Group, path: str) -> None:
+        """The weights of a layer of a user's own class: its own, then those of the layers that are its attributes."""
+        parts = parts_by_attribute(layer)
+        inner = {part for each in parts.values() for part in (each if isinstance(each, list) else [each])}
+        below = {weight for part in inner for weight in part.weights}
+        own = [weight for weight in layer.weights if weight not in below]
+        self._assign(layer, sorted(own, key=lambda weight: not weight.trainable), list(_arrays_of(group)), path)
+        left = [name for name in names_with_weights(group) if name not in ("vars", "seed_generator")]
+        for name, part in self._renamed(parts, left).items():
+            if name in left:
+                left.remove(name)
+                self._part(part, group, name, f"{path}/{name}")
+            elif self._waits(part):
+                raise FileError(
+                    f"{group.where}: has no {name!r}, the weights of {path}/{name}: it has {left or 'none'}"
+                )
+        if left:
+            raise FileError(f"{group.where}: has weights of {left[0]!r}, and layer {path!r} has no layer of that name")
+
+    def _renamed(self, parts: dict[str, _Part], stored: Sequence[str]) -> dict[str, _Part]:
+        """The parts by the names in the file, where one layer alone has two names."""
+        waiting = [name for name, part in parts.items() if name not in stored and self._waits(part)]
+        unknown = [name for name in stored if name not in parts]
+        if len(waiting) != 1 or len(unknown) != 1:
+            return parts
+        return {unknown[0] if name == waiting[0] else name: part for name, part in parts.items()}
+
+    def _waits(self, part: _Part) -> bool:
+        weights = {weight for each in (part if isinstance(part, list) else [part]) for weight in each.weights}
+        return not self._found.keys() >= weights
+
+    def _part(self, part: _Part, group: Group, name: str, path: str) -> None:
+        if isinstance(part, Layer):
+            if self._waits(part):
+                self._layer(part, record_of(part), self._required(group.group(name), group, name, path), path)
+            return
+        for each, place in zip(part, places([record_of(each) for each in part]), strict=True):
+            if self._waits(each):
+                inner = self._required(group.group(f"{name}/{place}"), group, f"{name}/{place}", path)
+                self._layer(each, record_of(each), inner, f"{path}/{place}")
 
     def _required(self, found: Group | None, group: Group, place: str, path: str) -> Group:
         if found is None:
@@ -106,27 +177,35 @@ class WeightsReader:
                     f"{data.where}: weight {place} of layer {path!r} is {list(weight.shape)} by its configuration, "
                     f"the file has {list(data.shape)}"
                 )
-            weight.assign(data.array())  # cast if of another dtype, as a float64 weight of a float32 layer
-            release(weight.array)
-            self._assigned.add(weight)
+            self._found[weight] = data.array()
+            release(self._found[weight])  # the pages that the header took
 
 
-def _in_order(made: ReadModel, records: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-    kept = {id(record) for record in (*records, *inputs)}
-    return [record for record in made.record["config"]["layers"] if id(record) in kept]
+def _listed_layers(made: ReadModel, twice: bool) -> list[tuple[str, Mapping[str, Any], str]]:
+    """The layers of a model in the order of the file: the name, the record, and the name in the file."""
+    records = [record for record in made.record["config"]["layers"] if _name(record) in made.layers]
+    if made.record.get("class_name") != "Sequential":
+        listed = made.record["config"]["layers"]
+        kept = {id(record) for record in records}
+        records = [r for r in listed if id(r) in kept or r.get("class_name") == "InputLayer"]
+    heavy = [twice and bool(_weights_of(made, record)) for record in records]
+    named = [(_name(record), record, place) for record, place in zip(records, places(records, heavy), strict=True)]
+    return [each for each in named if each[0] in made.layers]
 
 
-def places(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The names that Keras gives to a list of layers: by class, numbered."""
+def places(records: Sequence[Mapping[str, Any]], twice: Sequence[bool] = ()) -> Iterator[str]:
+    """The names that Keras gives to a list of layers: by class, numbered. twice: which ones take two numbers."""
     used: dict[str, int] = {}
-    for record in records:
-        name = _file_name(str(record.get("class_name")))
-        number = used[name] = used.get(name, -1) + 1
+    for at, record in enumerate(records):
+        name = file_name(str(record.get("class_name")))
+        number = used.get(name, 0)
+        used[name] = number + 1 + (at < len(twice) and twice[at])
         yield f"{name}_{number}" if number else name
 
 
-def _file_name(class_name: str) -> str:
-    return snake_case(_CLASS_NAMES.get(class_name, class_name))
+def _weights_of(made: ReadModel, record: Mapping[str, Any]) -> Sequence[Parameter]:
+    layer = made.layers.get(_name(record))
+    return layer.weights if layer is not None else ()
 
 
 def _name(record: Mapping[str, Any]) -> str:
@@ -140,9 +219,7 @@ def _config(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
     """The arrays of a layer in the order of its weights: its own, then those of the layers inside."""
-    own = group.group("vars")
-    if own is not None:
-        yield from (data for data in map(own.get, sorted(own.names, key=_number)) if isinstance(data, Dataset))
+    yield from _arrays_of(group)
     if record.get("class_name") == "SpectralNormalization":  # the kernel of the layer inside is among its own
         inner = group.group("layer")
         layer: Any = _config(record).get("layer")
@@ -151,6 +228,13 @@ def _arrays(record: Mapping[str, Any], group: Group) -> Iterator[Dataset]:
         yield from _listed(_stacked(record), group, "layers")
     else:
         yield from _arrays_inside(record, group)
+
+
+def _arrays_of(group: Group) -> Iterator[Dataset]:
+    """The arrays of a layer itself."""
+    own = group.group("vars")
+    if own is not None:
+        yield from (data for data in map(own.get, sorted(own.names, key=_number)) if isinstance(data, Dataset))
 
 
 def _stacked(record: Mapping[str, Any]) -> list[dict[str, Any]]:
