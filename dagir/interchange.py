@@ -24,7 +24,7 @@ from dagir.support.frameworks import KerasLayer, KerasModel, OnnxModel, is_keras
 
 Sizes: TypeAlias = Sequence[int | str | None]
 Architecture: TypeAlias = "str | os.PathLike[str] | Mapping[str, object] | Model | KerasModel"
-CustomObjects: TypeAlias = Mapping[str, "type[Layer] | Callable[..., Layer]"]
+CustomObjects: TypeAlias = Mapping[str, "type | Layer | KerasLayer | Callable[..., Any] | Sequence[Callable[..., Any]]"]
 
 
 @overload
@@ -171,9 +171,12 @@ def from_keras(
 ) -> Layer:
     """A keras.Model, or a .keras, .h5 or .hdf5 file, as a Model; any other Keras layer as a Layer.
 
-    A file is read without Keras, and nothing in it is executed. custom_objects: for layers of your own, by class,
-    registered name or layer name: a dagir Layer class that takes the configuration, or f(config) -> Layer. Without,
-    the `call` of a live layer is traced. inputs: dagir Inputs for a subclassed model that was never called.
+    A file is read without Keras, and nothing in it is executed. custom_objects: what the names in a file mean, with or
+    without their package. For a class, or the name of one layer: a dagir Layer class that takes the configuration, its
+    class of Keras, a layer, or f(config) -> Layer. For a function: the function, written with dagir.ops or keras.ops.
+    "<lambda>": the function of all lambdas, or a list of one for each in the order of the file; a Lambda's own name
+    stands for it too. Without, the `call` of a live layer is traced. inputs: dagir Inputs for a subclassed model that
+    was never called.
     architecture: for a file of weights alone (.weights.h5, .h5, .weights.json): the path of the JSON that
     `model.to_json` wrote, or of a model file, the configuration as a dict, or a model, which gets the weights. Raises
     BackendError, FileError (UnsafeFile), UnsupportedLayer, which names every layer that cannot be taken.

@@ -53,6 +53,8 @@ source is code run. TARGET is a .onnx, .keras or .dagir file.
 
 Weights alone, in a .weights.h5, .h5 or .weights.json file, need --architecture: the
 JSON that model.to_json() makes, a model file, or file.py:name, which is run.
+Layers of your own need --custom file.py: its classes and functions stand for
+their names in SOURCE, or its dict custom_objects; the file is run.
 
 The file that was written is read back, run on several inputs, and
 compared with the model in float64. Where rounding does not explain a
@@ -66,6 +68,7 @@ difference, the exit code is 3, and no file has the target's name.
   dagir-convert model.py:build model.onnx --external-data
   dagir-convert net.keras net.onnx --with-keras
   dagir-convert net.weights.h5 net.onnx --architecture net.json
+  dagir-convert net.keras net.onnx --custom layers.py
   dagir-convert model.py:build model.onnx --json | jq .outputs
 """
 
@@ -123,6 +126,12 @@ _Architecture = Annotated[
     str | None,
     typer.Option(help="Of weights alone: model.json, a model file, or file.py:name, which is run.", metavar="FILE"),
 ]
+_Custom = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Your own layers and functions: a Python file, which is run; may be repeated.", metavar="FILE.py"
+    ),
+]
 _Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
 _Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
 _WithKeras = Annotated[
@@ -147,6 +156,10 @@ _Strict = Annotated[bool, typer.Option("--strict", help="Refuse weights that hol
 _Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a target that exists.")]
 
 
+def _reading(architecture: str | None, custom: list[Path] | None) -> sources.Reading:
+    return sources.Reading(architecture, tuple(custom or ()))
+
+
 @app.command(help=_CONVERT)
 def convert(
     source: _Source,
@@ -161,13 +174,14 @@ def convert(
     force: _Force = False,
     strict: _Strict = False,
     architecture: _Architecture = None,
+    custom: _Custom = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
     """Convert SOURCE to TARGET."""
     options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()))
     output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
-    found = sources.parse(source, sources.Reading(architecture))
+    found = sources.parse(source, _reading(architecture, custom))
 
     def change(model: dagir.Model) -> dagir.Model:
         return resize_inputs(model, shapes) if shapes else model
@@ -191,6 +205,7 @@ def extract(
     runtime: _Runtime = None,
     force: _Force = False,
     architecture: _Architecture = None,
+    custom: _Custom = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
@@ -202,7 +217,7 @@ def extract(
 
     output = Output(quiet=quiet, plain=as_json)
     how: dict[str, Any] = {"verify": verify, "force": force, "as_json": as_json}
-    found = sources.parse(source, sources.Reading(architecture))
+    found = sources.parse(source, _reading(architecture, custom))
     Conversion(found, target, targets.Options(opset, runtime), output, change, is_part=True, **how).run()
 
 
@@ -220,10 +235,11 @@ def plot(
     nested: Annotated[bool, typer.Option("--nested", help="Open nested models up.")] = False,
     force: _Force = False,
     architecture: _Architecture = None,
+    custom: _Custom = None,
     quiet: _Quiet = False,
 ) -> None:
     """Draw SOURCE."""
-    found = sources.parse(source, sources.Reading(architecture))
+    found = sources.parse(source, _reading(architecture, custom))
     commands.plot(found, target, shapes=shapes, nested=nested, force=force, output=Output(quiet=quiet))
 
 
@@ -233,10 +249,11 @@ def inspect(
         str, typer.Argument(metavar="FILE", help="A .onnx, .keras, .h5, .hdf5 or .dagir file, or file.py:name.")
     ],
     architecture: _Architecture = None,
+    custom: _Custom = None,
     as_json: _Json = False,
 ) -> None:
     """Print the inputs, outputs, ops and weights of a model."""
-    commands.inspect(sources.parse(file, sources.Reading(architecture)), Output(plain=as_json), as_json)
+    commands.inspect(sources.parse(file, _reading(architecture, custom)), Output(plain=as_json), as_json)
 
 
 @app.command()
@@ -253,6 +270,7 @@ def verify(
     seed: Annotated[int, typer.Option(help="Of the inputs that are drawn.", metavar="N")] = 0,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
     architecture: _Architecture = None,
+    custom: _Custom = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
@@ -264,7 +282,7 @@ def verify(
     output = Output(quiet=quiet, plain=as_json)
     other = None if second is None else sources.parse(second)
     ends: dict[str, Any] = {"html": html, "reproduce": reproduce, "force": force}
-    found = sources.parse(first, sources.Reading(architecture))
+    found = sources.parse(first, _reading(architecture, custom))
     commands.verify(found, other, output, as_json, each_pass=each_pass, seed=seed, **ends)
 
 

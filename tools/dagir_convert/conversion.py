@@ -26,6 +26,8 @@ def load(source: sources.Source, output: Output) -> sources.Loaded:
     """Load a source; print a note if this runs a Python file."""
     if source.runs_code:
         output.note(f"running {source.path}, which is code, for {source.name}")
+    for path in source.reading.custom:
+        output.note(f"running {path}, which is code, for the objects that {source.path} names")
     with output.step(f"reading {source}"):
         return sources.load(source)
 

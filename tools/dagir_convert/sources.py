@@ -8,9 +8,10 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dagir
@@ -26,14 +27,19 @@ _SHARDS = ".weights.json"
 
 @dataclass(frozen=True)
 class Reading:
-    """How a Keras file is read. architecture: a file, or file.py:name, for weights alone."""
+    """How a Keras file is read.
+
+    architecture: a file, or file.py:name, for weights alone. custom: Python files with the user's own classes.
+    """
 
     architecture: str | None = None
+    custom: Sequence[Path] = ()
 
     @property
     def options(self) -> list[str]:
         """The options of the command line that are given."""
-        return ["--architecture"] if self.architecture is not None else []
+        given = {"--architecture": self.architecture, "--custom": self.custom}
+        return [name for name, value in given.items() if value]
 
 
 @dataclass(frozen=True)
@@ -115,9 +121,34 @@ def load(source: Source) -> Loaded:
 
 def _read_keras(source: Source) -> Loaded:
     """A Keras file; one of weights alone is nothing that Keras runs."""
+    how: dict[str, Any] = {"custom_objects": custom_objects(source.reading.custom)}
     if source.reading.architecture is None:
-        return Loaded(dagir.backend(KERAS).read(source.path), source.path)
-    return Loaded(dagir.from_keras(source.path, architecture=_architecture(source.reading.architecture)))
+        return Loaded(dagir.backend(KERAS).read(source.path, **how), source.path)
+    how["architecture"] = _architecture(source.reading.architecture)
+    return Loaded(dagir.from_keras(source.path, **how))
+
+
+def custom_objects(paths: Sequence[Path]) -> dict[str, Any]:
+    """The classes and functions of Python files by name, or their `custom_objects`; this runs the files.
+
+    Raises UsageError.
+    """
+    found: dict[str, Any] = {}
+    for path in paths:
+        if path.suffix != ".py" or not path.is_file():
+            raise UsageError(f"--custom takes a Python file, and {path} is none")
+        module = _executed(path)
+        given = getattr(module, "custom_objects", None)
+        own = {name: thing for name, thing in vars(module).items() if _is_own(thing, module.__name__)}
+        found.update(given if isinstance(given, Mapping) else own)
+        if not found:
+            raise UsageError(f"{path} defines no class, no function and no custom_objects")
+    return found
+
+
+def _is_own(thing: object, module: str) -> bool:
+    """Whether a class or a function is defined in this module, and not imported into it."""
+    return (inspect.isclass(thing) or inspect.isfunction(thing)) and thing.__module__ == module
 
 
 def _architecture(text: str) -> Any:
@@ -137,8 +168,8 @@ def _is_model(thing: object) -> bool:
     return isinstance(thing, dagir.Model) or is_keras_model(thing)
 
 
-def _run(path: Path, name: str) -> object:
-    """Execute a Python file, and return its model called `name`, or the model that its function `name` returns."""
+def _executed(path: Path) -> ModuleType:
+    """The module of a Python file, which is executed. Raises UsageError with the line that fails."""
     spec = importlib.util.spec_from_file_location(f"dagir_convert_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise FileError(f"{path} cannot be run as Python")
@@ -146,6 +177,12 @@ def _run(path: Path, name: str) -> object:
     sys.modules[spec.name] = module
     with _importable(path.resolve().parent), _failures_named(path):
         spec.loader.exec_module(module)
+    return module
+
+
+def _run(path: Path, name: str) -> object:
+    """Execute a Python file, and return its model called `name`, or the model that its function `name` returns."""
+    module = _executed(path)
     if not hasattr(module, name):
         raise UsageError(f"{path} defines no {name!r}", remedy=_names_remedy(path))
     found = getattr(module, name)

@@ -16,6 +16,7 @@ from dagir.modeling.model import Model
 from dagir.serialization.formats import format_of
 from dagir.support import limits
 from dagir.support.location import without_lines
+from dagir_keras.reading.custom_objects import CustomObjects, KerasObjects
 from dagir_keras.reading.files.architectures import is_of_dagir, read_architecture
 from dagir_keras.reading.files.archive import HDF5, ZIP, Archive, map_file, parse_config
 from dagir_keras.reading.files.hdf5 import check as check_hdf5
@@ -27,7 +28,6 @@ from dagir_keras.reading.files.stored_weights import open_weights
 from dagir_keras.reading.files.vocabularies import fill_vocabularies
 from dagir_keras.reading.files.weights import WeightsReader
 from dagir_keras.reading.layers import rule
-from dagir_keras.reading.problems import Problems
 
 __all__ = ["check", "load_weights", "read", "rule"]
 
@@ -48,12 +48,13 @@ def read(
 
     Raises FileError (a file is missing or damaged), UnsafeFile, UnsupportedLayer (with all layers that cannot be read).
     """
+    custom = CustomObjects(custom_objects, inputs, _given_objects)
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         with without_lines(), limits.reading(path):
             if architecture is not None:
-                return _with_weights(path, architecture, custom_objects or {})
-            return _read_file(path, custom_objects or {})
+                return _with_weights(path, architecture, custom)
+            return _read_file(path, custom)
     if architecture is not None:
         raise ArgumentError("architecture goes with a file of weights", remedy="give the path of the weights as well")
     keras = sys.modules.get("keras")  # who has a layer of Keras has imported it
@@ -61,8 +62,14 @@ def read(
         from dagir_keras.reading.live.live_model import read_live  # imports keras, which reading a file must not
 
         with without_lines():
-            return read_live(source, custom_objects or {}, inputs)
+            return read_live(source, custom, inputs)
     raise ArgumentError(f"from_keras takes a keras.Model or the path of a .keras or .h5 file, got {source!r}")
+
+
+def _given_objects(objects: CustomObjects) -> KerasObjects:
+    from dagir_keras.reading.live.given import GivenKerasObjects  # imports keras, which reading a file must not
+
+    return GivenKerasObjects(objects)
 
 
 def check(path: str) -> None:
@@ -80,21 +87,27 @@ def check(path: str) -> None:
 def load_weights(model: Model, path: str) -> None:
     """Read the weights of a Keras file into a model, by structure as Keras matches them. Raises FileError."""
     with limits.reading(path):
-        _fill(as_read(model), path)
+        _fill(as_read(model), path, CustomObjects(None))
 
 
-def _fill(made: ReadModel, path: str) -> None:
+def _fill(made: ReadModel, path: str, custom: CustomObjects) -> None:
     stored = open_weights(path)
     with _as_keras_writes(path, "weights"):
-        reader = WeightsReader(path, stored.group, complete=True)
+        reader = WeightsReader(path, stored.group, complete=True, held=custom.held)
         reader.read_legacy(made) if stored.by_name else reader.read(made)
+    custom.finish()
 
 
-def _with_weights(path: str, architecture: Any, custom: Mapping[str, Any]) -> Model:
+def _with_weights(path: str, architecture: Any, custom: CustomObjects) -> Model:
     """The model of an architecture with the weights of a file."""
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(architecture, keras.Model):
-        architecture = read(architecture, custom)
+        if not getattr(architecture, "inputs", None):
+            raise ArgumentError(
+                f"the architecture {architecture.name!r} is a subclass of keras.Model, which matches weights itself",
+                remedy="load them with model.load_weights(path), and give dagir.from_keras(model) the model",
+            )
+        architecture = read(architecture, dict(custom))
     if isinstance(architecture, Mapping) and is_of_dagir(architecture):
         architecture = Model.from_config(dict(architecture), custom)
     if not isinstance(architecture, Model):
@@ -104,11 +117,11 @@ def _with_weights(path: str, architecture: Any, custom: Mapping[str, Any]) -> Mo
         made = _read_config(record, where, custom, writer)
     else:
         made = as_read(architecture)
-    _fill(made, path)
+    _fill(made, path, custom)
     return made.model
 
 
-def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
+def _read_file(path: str, custom: CustomObjects) -> Model:
     data = map_file(path)
     begin = data[:8]
     if begin[:4] == ZIP:
@@ -139,8 +152,8 @@ def _as_keras_writes(path: str, part: str) -> Iterator[None]:
         raise FileError(f"{path}: its {part} is not what Keras writes: {text}") from error
 
 
-def _read_config(record: Any, path: str, custom: Mapping[str, Any], writer: Writer) -> ReadModel:
-    problems = Problems()
+def _read_config(record: Any, path: str, custom: CustomObjects, writer: Writer) -> ReadModel:
+    problems = custom.problems
     check_readable(writer, path)
     with _as_keras_writes(path, "configuration"):
         made = NetworkReader(path, custom, problems).model(as_written_today(record, writer))
@@ -150,7 +163,7 @@ def _read_config(record: Any, path: str, custom: Mapping[str, Any], writer: Writ
     return made
 
 
-def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
+def _read_keras(archive: Archive, custom: CustomObjects) -> Model:
     config = archive.config()
     if "model.weights.h5" not in archive.names:
         raise FileError(
@@ -164,11 +177,12 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
     view = archive.member("model.weights.h5")
     stored = open_hdf5(view, f"{archive.path}: model.weights.h5")
     with _as_keras_writes(archive.path, "model.weights.h5"):
-        WeightsReader(archive.path, stored).read(made)
+        WeightsReader(archive.path, stored, held=custom.held).read(made)
+    custom.finish()
     return made.model
 
 
-def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
+def _read_h5(path: str, view: memoryview, custom: CustomObjects) -> Model:
     root = open_hdf5(view, path)
     config = root.text("model_config")
     if config is None:
@@ -182,5 +196,6 @@ def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
     record = parse_config(config, f"{path}: model_config")
     made = _read_config(record, path, custom, Writer.of(root.text("keras_version"), root.text("backend"), record))
     with _as_keras_writes(path, "model_weights"):
-        WeightsReader(path, stored).read_legacy(made)
+        WeightsReader(path, stored, held=custom.held).read_legacy(made)
+    custom.finish()
     return made.model

@@ -10,7 +10,10 @@ from typing import NoReturn
 from dagir.errors import DagirError, FileError, UnsafeFile, UnsupportedLayer
 
 LOAD = "load the file with keras.models.load_model and give dagir.from_keras the model, whose calls are then traced"
-RULE = "pass custom_objects={{{0!r}: a dagir Layer class}}, register one with dagir_keras.reading.rule({0!r})"
+RULE = (
+    "pass custom_objects={{{0!r}: a dagir Layer class}} or its class of Keras, "
+    "register one with dagir_keras.reading.rule({0!r})"
+)
 REGISTER = f"{RULE}, or {LOAD}"
 
 
@@ -98,7 +101,7 @@ class Problems:
         if count == 1:
             what = f"layer {first.path!r} ({first.kind}) cannot be taken: {first.reason}"
         facts = [(problem.path, f"{problem.kind}: {problem.reason}") for problem in self._found]
-        remedies = dict.fromkeys(problem.remedy for problem in worst or self._found if problem.remedy)
+        remedies = dict.fromkeys(problem.remedy for problem in [*worst, *self._found] if problem.remedy)
         kind = UnsafeFile if worst else UnsupportedLayer
         return kind(f"{source}: {what}", facts=facts if count > 1 else (), remedy="; ".join(remedies) or None)
 

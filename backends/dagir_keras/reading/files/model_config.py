@@ -15,11 +15,13 @@ from dagir.modeling.model import Model
 from dagir.modeling.sequential import Sequential
 from dagir.serialization.reading import shown
 from dagir.support import limits
+from dagir_keras.reading.custom_objects import CustomObjects
 from dagir_keras.reading.files.graph_calls import Calls
 from dagir_keras.reading.files.keras2 import call_as_written, counts_from_zero
-from dagir_keras.reading.layers import is_unregistered, make_layer
+from dagir_keras.reading.layer_calls import call_layer
+from dagir_keras.reading.layers import is_unregistered, make_layer, own_rule
 from dagir_keras.reading.operations import is_operation, make_operation
-from dagir_keras.reading.problems import LOAD, Problems, Refused, refuse_input
+from dagir_keras.reading.problems import LOAD, RULE, Problems, Refused, refuse_input
 
 Record = Mapping[str, Any]
 _MODELS = {"Functional", "Model", "Sequential"}
@@ -41,12 +43,13 @@ class ReadModel:
     model: Model
     layers: dict[str, Layer] = field(default_factory=dict)
     nested: dict[str, ReadModel] = field(default_factory=dict)
+    alone: Layer | None = None  # that is the whole of a subclassed model
 
 
 class NetworkReader:
     """Reads the records of one file. Raises FileError for damage; refused layers become `problems`."""
 
-    def __init__(self, source: str, custom: Mapping[str, Any], problems: Problems) -> None:
+    def __init__(self, source: str, custom: CustomObjects, problems: Problems) -> None:
         self.source, self.custom, self.problems = source, custom, problems
         self._shared: dict[int, tuple[Layer, ReadModel | None]] = {}
         self._opened: dict[
@@ -56,11 +59,18 @@ class NetworkReader:
     def model(self, record: Record, path: str = "") -> ReadModel | None:
         """The model of a record; None where it is refused."""
         config, kind = record.get("config"), record.get("class_name")
+        if (
+            not path
+            and isinstance(config, dict)
+            and not is_model(record, self.custom)
+            and own_rule(record, self.custom)
+        ):
+            return self._alone(record, config)
         if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
             if not path and isinstance(kind, str) and kind not in _MODELS:
                 raise UnsupportedLayer(
                     f"{self.source}: {kind} is a subclass of keras.Model, and its file does not hold its call",
-                    remedy=LOAD,
+                    remedy=f"{RULE.format(kind)}, or {LOAD}",
                 )
             raise self._damaged(path, "is no model: its configuration has no layers")
         made = self._sequential(config, path) if kind == "Sequential" else self._functional(config, path)
@@ -71,6 +81,19 @@ class NetworkReader:
         if config.get("trainable") is False:
             made.model.trainable = False
         return made
+
+    def _alone(self, record: Record, config: dict[str, Any]) -> ReadModel | None:
+        """A subclassed model of the user's, called on inputs of the shapes for which it was built."""
+        name = str(config.get("name") or record.get("class_name"))
+        with self.problems.at(name, str(record.get("class_name"))):
+            layer = make_layer(record, self.custom, self._inner)
+            inputs = self.custom.inputs
+            if inputs is None:
+                inputs = _built_for(record)
+            outputs = call_layer(layer, [inputs], {})
+            model = Model.from_graph(inputs, outputs, name=name, unused_inputs=True)
+            return ReadModel(record, model, {layer.name: layer}, alone=layer)
+        return None
 
     def _spend(self, model: Model, path: str) -> None:
         """Count the nodes of a model against the budget: each call of a nested model repeats its nodes."""
@@ -117,7 +140,9 @@ class NetworkReader:
             return make_layer(record, self.custom, lambda part, key: self._inner(part, f"{path}/{key}")), None
         return None, None
 
-    def _inner(self, record: Any, path: str) -> Layer:
+    def _inner(self, record: Any, path: str) -> Any:
+        if callable(record):  # a function of the user's
+            return record
         found = self._layer(record, path)
         if found is None:
             raise Refused("a layer inside it cannot be taken")
@@ -245,6 +270,29 @@ class NetworkReader:
         return Input(batch_shape=shape, dtype=dtype if isinstance(dtype, str) else None, name=name)
 
 
+def _built_for(record: Record) -> Any:
+    """Inputs of the shapes in the build_config of a subclassed model. Raises Refused."""
+    found = record.get("build_config")
+    shapes = found.get("input_shape") if isinstance(found, dict) else None
+    made = _inputs_of(shapes)
+    if made is None:
+        raise Refused(
+            "it is a subclass of keras.Model, and its file does not tell the shapes of its inputs",
+            "give dagir.from_keras(path, custom_objects=..., inputs=dagir.Input(...))",
+        )
+    return made
+
+
+def _inputs_of(shapes: Any) -> Any:
+    if _is_shape(shapes) and shapes:
+        return Input(batch_shape=[None, *shapes[1:]])
+    if isinstance(shapes, list) and shapes and all(_is_shape(shape) and shape for shape in shapes):
+        return [_inputs_of(shape) for shape in shapes]
+    if isinstance(shapes, dict) and shapes and all(_is_shape(shape) and shape for shape in shapes.values()):
+        return {name: Input(batch_shape=[None, *shape[1:]], name=name) for name, shape in shapes.items()}
+    return None
+
+
 def _is_shape(data: Any) -> bool:
     return isinstance(data, list) and all(size is None or (type(size) is int and size >= 0) for size in data)
 
@@ -260,7 +308,7 @@ def _input_like(layer: Layer, name: str) -> Value | None:
 _BUILD = "call the model once, or begin it with an Input, before it is saved"
 
 
-def is_model(record: Record, custom: Mapping[str, Any]) -> bool:
+def is_model(record: Record, custom: CustomObjects) -> bool:
     """Whether a record is that of a functional or Sequential model of Keras itself."""
     kind, module = str(record.get("class_name")), record.get("module")
     if is_unregistered(record):

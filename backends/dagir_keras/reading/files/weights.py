@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from dagir.errors import FileError
@@ -11,8 +11,10 @@ from dagir.ir.graph import Parameter
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array
 from dagir.layers import Layer
+from dagir.layers.internals import own_weights, parts_of
 from dagir.modeling.model import Model
 from dagir_keras.reading.config_values import is_object
+from dagir_keras.reading.custom_objects import Held
 from dagir_keras.reading.files.hdf5 import Dataset, Group, walk
 from dagir_keras.reading.files.keras2 import without_slash
 from dagir_keras.reading.files.model_config import ReadModel
@@ -42,13 +44,18 @@ class WeightsReader:
     error, as in a file of weights alone.
     """
 
-    def __init__(self, source: str, stored: Group, complete: bool = False) -> None:
+    def __init__(
+        self, source: str, stored: Group, complete: bool = False, held: Callable[[Layer], Held | None] | None = None
+    ) -> None:
         self.source, self.stored, self.complete = source, stored, complete
+        self._held = held or (lambda layer: None)
         self._found: dict[Parameter, Array] = {}
 
     def read(self, made: ReadModel) -> None:
         """All weights of a model, from `layers/<class>/vars/<number>`."""
-        if is_subclassed(made.model):
+        if made.alone is not None:
+            self._layer(made.alone, made.record, self.stored, made.model.name)
+        elif is_subclassed(made.model):
             self._own(made.model, self.stored, made.model.name)
         else:
             self._model(made, self.stored, "")
@@ -72,8 +79,20 @@ class WeightsReader:
         written = {without_slash(name): name for name in stored}  # Keras 2 has slashes in names
         known = len(written) == len(stored) and written.keys() == {name for name, _ in wanted}
         for place, (name, layer) in enumerate(wanted):
-            self._assign(layer, _legacy_weights(layer), lists[written[name] if known else stored[place]], name)
+            self._listed(layer, lists[written[name] if known else stored[place]], name)
         self._commit()
+
+    def _listed(self, layer: Layer, stored: Sequence[Dataset], path: str) -> None:
+        held = [found for part in [layer, *_inside(layer)] if (found := self._held(part)) is not None]
+        if not held:
+            self._assign(layer, _legacy_weights(layer), stored, path)
+        elif len(held) == 1 and (self._held(layer) is not None or not own_weights(layer)):
+            held[0].fill_listed([data.array() for data in stored], f"{self.source}: layer {path!r}")
+        else:
+            raise FileError(
+                f"{self.source}: layer {path!r} holds layers of Keras, whose weights an .h5 file does not tell apart",
+                remedy="give dagir Layer classes for them, or save the model as .keras",
+            )
 
     def _legacy(self, name: str) -> list[Dataset]:
         group = self.stored.group(name)
@@ -114,7 +133,12 @@ class WeightsReader:
                 raise FileError(f"{stored.where}: has weights of {name}, and model {path!r} has no such layer")
 
     def _layer(self, layer: Layer, record: Mapping[str, Any], group: Group, path: str) -> None:
-        if isinstance(layer, Model) or type(layer) in known_layers().values():
+        held = self._held(layer)
+        if held is not None:
+            held.fill(lambda inner: _numbered(group, inner), f"{self.source}: layer {path!r}")
+        elif any(self._held(part) is not None for part in _inside(layer)):
+            self._own(layer, group, path)
+        elif isinstance(layer, Model) or type(layer) in known_layers().values():
             self._assign(layer, layer.weights, list(_arrays(record, group)), path)
         else:
             self._own(layer, group, path)
@@ -264,6 +288,21 @@ def _listed(records: Sequence[Mapping[str, Any]], group: Group, name: str) -> It
         inner = group.group(f"{name}/{place}")
         if inner is not None:
             yield from _arrays(record, inner)
+
+
+def _numbered(group: Group, path: str) -> dict[str, Array]:
+    """The arrays of a part of a layer, by their names in its `vars`."""
+    own = group.group(f"{path}/vars")
+    found = {} if own is None else {name: own.get(name) for name in own.names}
+    return {name: data.array() for name, data in found.items() if isinstance(data, Dataset)}
+
+
+def _inside(layer: Layer) -> list[Layer]:
+    """All layers inside a layer."""
+    waiting = parts_of(layer)
+    for each in waiting:  # which grows
+        waiting += parts_of(each)
+    return waiting
 
 
 def _number(name: str) -> tuple[int, str]:

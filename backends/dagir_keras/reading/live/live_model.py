@@ -25,6 +25,7 @@ from dagir.modeling.model import Model
 from dagir.modeling.sequential import Sequential
 from dagir.support.location import LayerCall, current_scope
 from dagir_keras.reading import config_values
+from dagir_keras.reading.custom_objects import CustomObjects
 from dagir_keras.reading.layer_calls import call_layer
 from dagir_keras.reading.layers import known_layers, make_layer, own_rule, refuse_by_name
 from dagir_keras.reading.live.functions import TracedFunction, known_name
@@ -62,10 +63,10 @@ from dagir_keras.reading.operations import make_operation
 from dagir_keras.reading.problems import Problems, Refused, Untraceable
 
 
-def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any:
+def read_live(source: Any, custom: CustomObjects, inputs: Any = None) -> Any:
     """The Model of a keras.Model, the Layer of a keras.Layer. Raises UnsupportedLayer with all refused layers."""
-    problems = Problems()
-    reader = LiveReader(custom, problems)
+    problems = custom.problems
+    reader = LiveReader(custom.without_keras_layers(), problems)
     with problems.at(source.name, type(source).__name__):
         made = reader.top(source, inputs)
     problems.require_none(f"{type(source).__name__} {source.name!r}")
@@ -77,7 +78,7 @@ def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any
 class LiveReader:
     """The layers, models and weights that were made so far, one for each of Keras. See `reader` for its methods."""
 
-    def __init__(self, custom: Mapping[str, Any], problems: Problems) -> None:
+    def __init__(self, custom: CustomObjects, problems: Problems) -> None:
         self.custom, self.problems, self.done = custom, problems, False
         self._layers: dict[int, tuple[Any, Layer | None]] = {}
         self.parameters: dict[int, tuple[Any, Parameter]] = {}
