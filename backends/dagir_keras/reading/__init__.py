@@ -51,6 +51,7 @@ def read(
     custom = CustomObjects(custom_objects, inputs, _given_objects)
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
+        custom.folder = os.path.dirname(path)
         with without_lines(), limits.reading(path):
             if architecture is not None:
                 return _with_weights(path, architecture, custom)

@@ -58,6 +58,7 @@ class CustomObjects(dict[str, Any]):
     ) -> None:
         super().__init__(given or {})
         self.inputs, self.problems = inputs, Problems()
+        self.folder: str | None = None  # of the file that is read
         self._make = keras
         self._keras: KerasObjects | None = None
         found = self.get(LAMBDA)

@@ -19,6 +19,7 @@ from dagir_keras.reading.custom_objects import CustomObjects, is_of_keras
 from dagir_keras.reading.dtypes import policy
 from dagir_keras.reading.files.keras2 import layers as keras2_layers
 from dagir_keras.reading.files.keras2.refusals import refuse_if_marked
+from dagir_keras.reading.files.vocabulary_files import with_vocabulary
 from dagir_keras.reading.problems import REGISTER, RULE, Refused
 
 Maker: TypeAlias = Callable[[dict[str, Any]], Layer]
@@ -93,8 +94,7 @@ def make_layer(record: Mapping[str, Any], custom: CustomObjects, inner: Callable
     if name == "Lambda" and is_keras(record.get("module")) and not is_unregistered(record):
         return custom.lambda_layer(config)
     config = custom.with_functions(config)
-    if isinstance(vocabulary := config.get("vocabulary"), str):
-        raise Refused(f"its vocabulary is the file {vocabulary!r}, which is not read", "give it as a list", unsafe=True)
+    config = with_vocabulary(name, config, custom.folder)
     _check_module(name, record)
     cls = known_layers()[name]
     axis = config.get("axis")
