@@ -157,6 +157,7 @@ def from_keras(
     custom_objects: CustomObjects | None = None,
     inputs: Values | None = None,
     architecture: Architecture | None = None,
+    opaque: bool | Mapping[str, Sizes] = False,
 ) -> Model: ...
 @overload
 def from_keras(
@@ -168,6 +169,7 @@ def from_keras(
     custom_objects: CustomObjects | None = None,
     inputs: Values | None = None,
     architecture: object = None,
+    opaque: object = False,
 ) -> Layer:
     """A keras.Model, or a .keras, .h5 or .hdf5 file, as a Model; any other Keras layer as a Layer.
 
@@ -178,13 +180,17 @@ def from_keras(
     stands for it too. Without, the `call` of a live layer is traced. inputs: dagir Inputs for a subclassed model that
     was never called.
     architecture: for a file of weights alone (.weights.h5, .h5, .weights.json): the path of the JSON that
-    `model.to_json` wrote, or of a model file, the configuration as a dict, or a model, which gets the weights. Raises
+    `model.to_json` wrote, or of a model file, the configuration as a dict, or a model, which gets the weights.
+    opaque: True lets layers of a file that cannot be taken stay in the model as opaque ones: it can be summarized,
+    plotted, and cut before or behind them, and not run. A dict gives the shapes that they return by name, where the
+    file does not tell them: {"attention": (None, 64)}. Raises
     BackendError, FileError (UnsafeFile), UnsupportedLayer, which names every layer that cannot be taken.
     source: a model, a layer, or a path.
 
     >>> model = dagir.from_keras("digits.keras")  # doctest: +SKIP
     """
     options = {"custom_objects": custom_objects, "inputs": inputs, "architecture": architecture}
+    options["opaque"] = opaque or None
     options = {key: part for key, part in options.items() if part is not None}
     model = backend(KERAS).read(source, **options)
     if isinstance(model, Model):

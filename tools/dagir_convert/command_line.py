@@ -132,6 +132,10 @@ _Custom = Annotated[
         help="Your own layers and functions: a Python file, which is run; may be repeated.", metavar="FILE.py"
     ),
 ]
+_Opaque = Annotated[
+    list[str] | None,
+    typer.Option(help="The shape that an unknown layer gives; may be repeated.", metavar="NAME=SIZES"),
+]
 _Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
 _Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
 _WithKeras = Annotated[
@@ -156,8 +160,10 @@ _Strict = Annotated[bool, typer.Option("--strict", help="Refuse weights that hol
 _Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a target that exists.")]
 
 
-def _reading(architecture: str | None, custom: list[Path] | None) -> sources.Reading:
-    return sources.Reading(architecture, tuple(custom or ()))
+def _reading(architecture: str | None, custom: list[Path] | None, opaque: list[str] | None = None) -> sources.Reading:
+    """opaque: for a command that may meet unknown layers, the shapes that are told of them."""
+    shapes = None if opaque is None else targets.parse_sizes(opaque, "--opaque")
+    return sources.Reading(architecture, tuple(custom or ()), shapes)
 
 
 @app.command(help=_CONVERT)
@@ -206,6 +212,7 @@ def extract(
     force: _Force = False,
     architecture: _Architecture = None,
     custom: _Custom = None,
+    opaque: _Opaque = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
@@ -217,7 +224,7 @@ def extract(
 
     output = Output(quiet=quiet, plain=as_json)
     how: dict[str, Any] = {"verify": verify, "force": force, "as_json": as_json}
-    found = sources.parse(source, _reading(architecture, custom))
+    found = sources.parse(source, _reading(architecture, custom, opaque or []))
     Conversion(found, target, targets.Options(opset, runtime), output, change, is_part=True, **how).run()
 
 
@@ -236,10 +243,11 @@ def plot(
     force: _Force = False,
     architecture: _Architecture = None,
     custom: _Custom = None,
+    opaque: _Opaque = None,
     quiet: _Quiet = False,
 ) -> None:
     """Draw SOURCE."""
-    found = sources.parse(source, _reading(architecture, custom))
+    found = sources.parse(source, _reading(architecture, custom, opaque or []))
     commands.plot(found, target, shapes=shapes, nested=nested, force=force, output=Output(quiet=quiet))
 
 
@@ -250,10 +258,11 @@ def inspect(
     ],
     architecture: _Architecture = None,
     custom: _Custom = None,
+    opaque: _Opaque = None,
     as_json: _Json = False,
 ) -> None:
     """Print the inputs, outputs, ops and weights of a model."""
-    commands.inspect(sources.parse(file, _reading(architecture, custom)), Output(plain=as_json), as_json)
+    commands.inspect(sources.parse(file, _reading(architecture, custom, opaque or [])), Output(plain=as_json), as_json)
 
 
 @app.command()

@@ -30,15 +30,17 @@ class Reading:
     """How a Keras file is read.
 
     architecture: a file, or file.py:name, for weights alone. custom: Python files with the user's own classes.
+    opaque: where unknown layers may stay, the shapes that they give, as far as the user tells them.
     """
 
     architecture: str | None = None
     custom: Sequence[Path] = ()
+    opaque: Mapping[str, Sequence[int | str]] | None = None
 
     @property
     def options(self) -> list[str]:
         """The options of the command line that are given."""
-        given = {"--architecture": self.architecture, "--custom": self.custom}
+        given = {"--architecture": self.architecture, "--custom": self.custom, "--opaque": self.opaque}
         return [name for name, value in given.items() if value]
 
 
@@ -122,6 +124,8 @@ def load(source: Source) -> Loaded:
 def _read_keras(source: Source) -> Loaded:
     """A Keras file; one of weights alone is nothing that Keras runs."""
     how: dict[str, Any] = {"custom_objects": custom_objects(source.reading.custom)}
+    if source.reading.opaque is not None:
+        how["opaque"] = dict(source.reading.opaque) or True
     if source.reading.architecture is None:
         return Loaded(dagir.backend(KERAS).read(source.path, **how), source.path)
     how["architecture"] = _architecture(source.reading.architecture)

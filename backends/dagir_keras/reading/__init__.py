@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,13 +38,18 @@ _ARCHITECTURE = (
 
 
 def read(
-    source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: Any = None, architecture: Any = None
+    source: Any,
+    custom_objects: Mapping[str, Any] | None = None,
+    inputs: Any = None,
+    architecture: Any = None,
+    opaque: bool | Mapping[str, Sequence[Any]] = False,
 ) -> Any:
     """A Keras model, or a .keras or .h5 file, as a Model; a Keras layer as a Layer.
 
     custom_objects: for layers of your own, by class, registered name or layer name: a dagir Layer class that takes the
     configuration, or f(config) -> Layer. inputs: dagir Inputs for a subclassed model, which does not tell its own.
-    architecture: for a file of weights alone: the path of a JSON file, a configuration, or a model.
+    architecture: for a file of weights alone: the path of a JSON file, a configuration, or a model. opaque: whether
+    layers of a file that cannot be taken stay in the model as opaque ones; or the shapes of what they give, by name.
 
     Raises FileError (a file is missing or damaged), UnsafeFile, UnsupportedLayer (with all layers that cannot be read).
     """
@@ -52,6 +57,7 @@ def read(
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         custom.folder = os.path.dirname(path)
+        custom.opaque = None if opaque is False else {} if opaque is True else dict(opaque)
         with without_lines(), limits.reading(path):
             if architecture is not None:
                 return _with_weights(path, architecture, custom)
@@ -94,7 +100,8 @@ def load_weights(model: Model, path: str) -> None:
 def _fill(made: ReadModel, path: str, custom: CustomObjects) -> None:
     stored = open_weights(path)
     with _as_keras_writes(path, "weights"):
-        reader = WeightsReader(path, stored.group, complete=True, held=custom.held)
+        reader = WeightsReader(path, stored.group, complete=custom.opaque is None, held=custom.held)
+        reader.partial = custom.opaque is not None
         reader.read_legacy(made) if stored.by_name else reader.read(made)
     custom.finish()
 
@@ -197,6 +204,8 @@ def _read_h5(path: str, view: memoryview, custom: CustomObjects) -> Model:
     record = parse_config(config, f"{path}: model_config")
     made = _read_config(record, path, custom, Writer.of(root.text("keras_version"), root.text("backend"), record))
     with _as_keras_writes(path, "model_weights"):
-        WeightsReader(path, stored, held=custom.held).read_legacy(made)
+        reader = WeightsReader(path, stored, held=custom.held)
+        reader.partial = custom.opaque is not None
+        reader.read_legacy(made)
     custom.finish()
     return made.model

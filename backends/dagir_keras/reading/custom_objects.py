@@ -59,6 +59,7 @@ class CustomObjects(dict[str, Any]):
         super().__init__(given or {})
         self.inputs, self.problems = inputs, Problems()
         self.folder: str | None = None  # of the file that is read
+        self.opaque: Mapping[str, Sequence[Any]] | None = None  # shapes of layers that may stay opaque; None: none may
         self._make = keras
         self._keras: KerasObjects | None = None
         found = self.get(LAMBDA)

@@ -186,7 +186,7 @@ def _check_module(name: str, record: Mapping[str, Any]) -> None:
             raise Refused(
                 f"{module}.{name} is no layer of Keras, and nothing is imported by name",
                 "a Keras model has no reason to name it: do not trust this file",
-                unsafe=True,
+                hostile=True,
             )
         raise Refused(f"{module}.{name} is a class of its own, and nothing is imported by name", REGISTER.format(name))
     if registered not in (None, name):

@@ -26,6 +26,7 @@ class Problem:
     reason: str
     remedy: str | None = None
     unsafe: bool = False
+    hostile: bool = False  # no file of a Keras user has such a thing
 
 
 class Refused(Exception):
@@ -33,9 +34,9 @@ class Refused(Exception):
 
     _keras_call_info_injected = True  # without it Keras raises a copy, which lacks the remedy
 
-    def __init__(self, reason: str, remedy: str | None = None, unsafe: bool = False) -> None:
+    def __init__(self, reason: str, remedy: str | None = None, unsafe: bool = False, hostile: bool = False) -> None:
         super().__init__(reason)
-        self.reason, self.remedy, self.unsafe = reason, remedy, unsafe
+        self.reason, self.remedy, self.unsafe, self.hostile = reason, remedy, unsafe or hostile, hostile
 
 
 class Untraceable(Refused):
@@ -57,9 +58,10 @@ class Problems:
         try:
             yield
         except Refused as refused:
-            self._found.append(Problem(path, kind, refused.reason, refused.remedy, refused.unsafe))
+            told = (refused.reason, refused.remedy, refused.unsafe, refused.hostile)
+            self._found.append(Problem(path, kind, *told))
         except UnsafeFile as error:
-            self._found.append(Problem(path, kind, error.summary, error.remedy, unsafe=True))
+            self._found.append(Problem(path, kind, error.summary, error.remedy, unsafe=True, hostile=True))
         except (FileError, RecursionError):
             raise
         except DagirError as error:
@@ -71,6 +73,10 @@ class Problems:
     def note(self, problem: Problem) -> None:
         """Add one that was found elsewhere."""
         self._found.append(problem)
+
+    def forget(self, count: int) -> None:
+        """Forget all but the first `count`: the layers are shown as opaque."""
+        del self._found[count:]
 
     @property
     def found(self) -> tuple[Problem, ...]:

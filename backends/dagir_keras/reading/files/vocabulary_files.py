@@ -48,7 +48,7 @@ def _beside(vocabulary: str, folder: str) -> str:
         outside = os.path.commonpath([home, os.path.realpath(path)]) != home
     if outside or not os.path.exists(path):
         where = "it is no file beside the model file" if outside else "there is no such file beside the model file"
-        raise Refused(f"{_what(vocabulary)}: {where}", _GIVE, unsafe=True)
+        raise Refused(f"{_what(vocabulary)}: {where}", _GIVE, hostile=True)
     return path
 
 

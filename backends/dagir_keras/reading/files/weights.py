@@ -48,6 +48,7 @@ class WeightsReader:
         self, source: str, stored: Group, complete: bool = False, held: Callable[[Layer], Held | None] | None = None
     ) -> None:
         self.source, self.stored, self.complete = source, stored, complete
+        self.partial = False  # whether layers are left out, because they are opaque
         self._held = held or (lambda layer: None)
         self._found: dict[Parameter, Array] = {}
 
@@ -72,6 +73,10 @@ class WeightsReader:
         lists = {name: self._legacy(name) for name in names}
         wanted = [(name, layer) for name, layer in made.layers.items() if _legacy_weights(layer)]
         stored = [name for name in names if lists[name]]
+        if self.partial:
+            written = {without_slash(name): name for name in stored}
+            wanted = [(name, layer) for name, layer in wanted if name in written]
+            stored = [written[name] for name, _ in wanted]
         if len(wanted) != len(stored):
             raise FileError(
                 f"{self.source}: the file has weights of {len(stored)} layers, the model has {len(wanted)} with weights"
