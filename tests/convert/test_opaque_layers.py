@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import keras
@@ -12,8 +13,7 @@ from keras import layers as L
 from keras import ops as K
 
 import dagir
-from dagir.errors import UnsafeFile, UnsupportedLayer, UnsupportedOp
-from dagir_keras.reading import problems
+from dagir.errors import ArgumentError, UnsafeFile, UnsupportedLayer, UnsupportedOp
 
 FILES = Path(__file__).parent / "custom_files"
 FEED = np.linspace(-1, 1, 24, dtype="float32").reshape(4, 6)
@@ -152,6 +152,20 @@ def test_a_file_of_keras_2(called, tmp_path, suffix):
     assert called("plot", source, tmp_path / "p.svg")[0] == 0
 
 
+@pytest.mark.parametrize("opaque", ["x", 3, {"sc": 3}, {"sc": [1.5]}, {"sc": ["a b"]}, {3: [1]}, {"sc": [-1]}])
+def test_shapes_that_are_none(opaque):
+    with pytest.raises(ArgumentError, match="opaque is True, or shapes by the names of layers"):
+        dagir.from_keras(FILES / "tf215_custom.h5", opaque=opaque)
+
+
+def test_a_call_on_nothing_is_an_error(tmp_path, saved):
+    path = changed(
+        saved[0][".keras"], tmp_path, lambda layers: layers[2].update(inbound_nodes=[{"args": [], "kwargs": {}}])
+    )
+    with pytest.raises(UnsupportedLayer, match="'own' was called on nothing"):
+        dagir.from_keras(path, opaque=True)
+
+
 def test_a_stack_and_a_subclassed_model(tmp_path, called):
     class Whole(keras.Model):
         def call(self, x):
@@ -171,22 +185,26 @@ def test_a_stack_and_a_subclassed_model(tmp_path, called):
     np.testing.assert_allclose(dagir.lower(dagir.extract(model, "b", inputs="own"))(feed), wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_a_hostile_file_is_not_shown(tmp_path, called, saved):
-    import zipfile
-
-    path = tmp_path / "m.keras"
-    with zipfile.ZipFile(saved[0][".keras"]) as old, zipfile.ZipFile(path, "w") as new:
+def changed(source, folder, change):
+    """A copy of a .keras file, with the records of its layers changed."""
+    path = folder / "changed.keras"
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
             data = old.read(name)
             if name == "config.json":
                 config = json.loads(data)
-                config["config"]["layers"][2].update(module="os", class_name="system", registered_name="system")
+                change(config["config"]["layers"])
                 data = json.dumps(config).encode()
             new.writestr(name, data)
+    return path
+
+
+def test_a_hostile_file_is_not_shown(tmp_path, called, saved):
+    hostile = {"module": "os", "class_name": "system", "registered_name": "system"}
+    path = changed(saved[0][".keras"], tmp_path, lambda layers: layers[2].update(hostile))
     for command in (("inspect", path), ("plot", path, tmp_path / "m.svg")):
         code, _, err = called(*command)
         assert code == 5 and "do not trust this file" in err
-    assert not problems.Problem("", "", "").hostile
     with pytest.raises(UnsafeFile):
         dagir.from_keras(path, opaque=True)
     with pytest.raises(UnsupportedLayer):

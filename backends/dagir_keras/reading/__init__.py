@@ -24,6 +24,7 @@ from dagir_keras.reading.files.hdf5 import open_hdf5
 from dagir_keras.reading.files.keras2 import Writer, as_written_today, check_readable
 from dagir_keras.reading.files.model_config import NetworkReader, ReadModel
 from dagir_keras.reading.files.model_records import as_read
+from dagir_keras.reading.files.opaque_layers import shapes_told
 from dagir_keras.reading.files.stored_weights import open_weights
 from dagir_keras.reading.files.vocabularies import fill_vocabularies
 from dagir_keras.reading.files.weights import WeightsReader
@@ -57,7 +58,7 @@ def read(
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         custom.folder = os.path.dirname(path)
-        custom.opaque = None if opaque is False else {} if opaque is True else dict(opaque)
+        custom.opaque = shapes_told(opaque)
         with without_lines(), limits.reading(path):
             if architecture is not None:
                 return _with_weights(path, architecture, custom)

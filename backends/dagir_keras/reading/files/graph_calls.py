@@ -234,7 +234,9 @@ class Calls:
                 return []
             unknown = self._opaque.layer(call.path, call.kind, reason.reason)
         place = next(at for at, each in enumerate(self.calls[call.owner]) if each is call)
-        return [*self._opaque.outputs(unknown, args, self._told.get((call.owner, place), {}))]
+        with problems.at(call.path, call.kind):  # it may be called on nothing
+            return [*self._opaque.outputs(unknown, args, self._told.get((call.owner, place), {}))]
+        return []
 
     def _called(self, call: _Call, problems: Problems) -> list[Value | None]:
         with problems.at(call.path, call.kind):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dagir.errors import ArgumentError
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten
 from dagir.ir.types import DType, TensorType
@@ -13,6 +14,25 @@ from dagir_keras.reading.problems import Problem, Problems
 
 Told = Mapping[int, tuple[Sequence[Any], Any]]  # by output: the shape and the dtype
 _BEHIND = "the shape of its input is not known"
+
+
+def shapes_told(opaque: Any) -> dict[str, Sequence[Any]] | None:
+    """The argument `opaque` as shapes by name; None where no layer may stay opaque. Raises ArgumentError."""
+    if isinstance(opaque, bool):
+        return {} if opaque else None
+    found = dict(opaque) if isinstance(opaque, Mapping) else {"": opaque}
+    for name, shape in found.items():
+        whole = isinstance(name, str) and name and isinstance(shape, (list, tuple)) and all(map(_is_size, shape))
+        if not whole:
+            raise ArgumentError(
+                f"opaque is True, or shapes by the names of layers, got {opaque!r:.80}",
+                remedy="opaque={'attention': (None, 64)}",
+            )
+    return found
+
+
+def _is_size(size: Any) -> bool:
+    return size is None or (type(size) is int and size >= 0) or (isinstance(size, str) and size.isidentifier())
 
 
 class OpaqueLayers:
