@@ -22,6 +22,7 @@ from dagir_keras.reading.files.archive import HDF5, ZIP, Archive, map_file, pars
 from dagir_keras.reading.files.hdf5 import check as check_hdf5
 from dagir_keras.reading.files.hdf5 import open_hdf5
 from dagir_keras.reading.files.keras2 import Writer, as_written_today, check_readable
+from dagir_keras.reading.files.keras2.stacks import with_stacks
 from dagir_keras.reading.files.model_config import NetworkReader, ReadModel
 from dagir_keras.reading.files.model_records import as_read
 from dagir_keras.reading.files.opaque_layers import shapes_told
@@ -165,7 +166,7 @@ def _read_config(record: Any, path: str, custom: CustomObjects, writer: Writer) 
     problems = custom.problems
     check_readable(writer, path)
     with _as_keras_writes(path, "configuration"):
-        made = NetworkReader(path, custom, problems).model(as_written_today(record, writer))
+        made = NetworkReader(path, custom, problems).model(as_written_today(with_stacks(record), writer))
     problems.require_none(path)
     if made is None:
         raise FileError(f"{path}: holds no model")

@@ -75,7 +75,7 @@ def _of_record(found: dict[str, Any], where: str) -> tuple[dict[str, Any], Write
         found = {"class_name": kind, "config": found}
     if is_of_dagir(found):
         return found, writer, where
-    if not isinstance(found.get("class_name"), str) or not isinstance(found.get("config"), dict):
+    if not isinstance(found.get("class_name"), str) or not isinstance(found.get("config"), (dict, list)):
         raise FileError(f"{where}: is no architecture of a Keras model: it has no class_name and config", remedy=_JSON)
     return found, writer, where
 
