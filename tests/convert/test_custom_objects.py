@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
 from keras import layers as L
 from keras import ops as K
+from keras.src.legacy.saving import legacy_h5_format
 
 import dagir
 from dagir.errors import ArgumentError, FileError, UnsafeFile, UnsupportedLayer
@@ -187,6 +189,18 @@ def custom(tmp_path_factory):
     return {suffix: folder / f"m{suffix}" for suffix in (".keras", ".h5")}, np.asarray(made(FEED))
 
 
+@pytest.mark.parametrize("written", ["m.weights.h5", "old.h5"])
+def test_weights_alone_with_an_architecture_that_names_them(tmp_path, written):
+    x = keras.Input((3,))
+    made = randomized(keras.Model(x, L.Dense(2, activation=squashed)(Block(3)(x))))
+    made.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "old.h5", "w") as file:  # as Keras 2 wrote it; today's only reads it
+        legacy_h5_format.save_weights_to_hdf5_group(file, made)
+    (tmp_path / "m.json").write_text(made.to_json())
+    how = {"architecture": tmp_path / "m.json", "custom_objects": {"Block": Block, "squashed": squashed}}
+    agree(answers(tmp_path / written, **how), np.asarray(made(FEED)))
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_classes_and_functions_of_keras(custom, suffix):
     paths, wanted = custom
@@ -296,6 +310,12 @@ def test_the_tool_takes_a_module(called, tmp_path):
     assert code == 0 and json.loads(out)["ok"] and "own.py, which is code" in err
     assert called("inspect", source, "--custom", tmp_path / "own.py")[0] == 0
     assert called("verify", source, tmp_path / "m.onnx", "--custom", tmp_path / "own.py")[0] == 0
+    assert called(source, tmp_path / "m.dagir", "--custom", tmp_path / "own.py")[0] == 0
+    other = FILES / "tf215_custom.keras"
+    for pair in ((source, other), (tmp_path / "m.dagir", other), (other, tmp_path / "m.dagir")):
+        assert called("verify", *pair, "--custom", tmp_path / "own.py")[0] == 0
+    code, _, err = called("verify", tmp_path / "m.dagir", tmp_path / "m.onnx", "--custom", tmp_path / "own.py")
+    assert code == 2 and "--custom is for Keras's files" in err
     (tmp_path / "part.py").write_text(MODULE)
     code, _, err = called(source, tmp_path / "n.onnx", "--custom", tmp_path / "part.py")
     assert code == 5 and "<lambda>" in err and "pkg>Scale" not in err and not (tmp_path / "n.onnx").exists()

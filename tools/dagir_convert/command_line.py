@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -17,6 +18,7 @@ from typer.core import TyperGroup
 import dagir
 from dagir.errors import DagirError, FileError, NonFiniteWarning
 from dagir.modeling.input_shapes import resize_inputs
+from dagir.support.backend_names import KERAS
 from dagir.support.extras import missing
 from dagir_convert import commands, sources, targets
 from dagir_convert.console import Output, print_error, print_line
@@ -160,6 +162,13 @@ _Strict = Annotated[bool, typer.Option("--strict", help="Refuse weights that hol
 _Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a target that exists.")]
 
 
+def _with_custom(source: sources.Source, custom: list[Path] | None) -> sources.Source:
+    """A source of a comparison, with the user's own layers if it is a file of Keras."""
+    if not custom or source.format != KERAS:
+        return source
+    return replace(source, reading=replace(source.reading, custom=tuple(custom)))
+
+
 def _reading(architecture: str | None, custom: list[Path] | None, opaque: list[str] | None = None) -> sources.Reading:
     """opaque: for a command that may meet unknown layers, the shapes that are told of them."""
     shapes = None if opaque is None else targets.parse_sizes(opaque, "--opaque")
@@ -289,9 +298,11 @@ def verify(
     not explain a difference; the first node that diverges is named.
     """
     output = Output(quiet=quiet, plain=as_json)
-    other = None if second is None else sources.parse(second)
+    other = None if second is None else _with_custom(sources.parse(second), custom)
     ends: dict[str, Any] = {"html": html, "reproduce": reproduce, "force": force}
-    found = sources.parse(first, _reading(architecture, custom))
+    found = _with_custom(sources.parse(first, _reading(architecture, None)), custom)
+    if custom and not any(each is not None and each.reading.custom for each in (found, other)):
+        raise UsageError(f"--custom is for Keras's files, and {first} is none")
     commands.verify(found, other, output, as_json, each_pass=each_pass, seed=seed, **ends)
 
 
