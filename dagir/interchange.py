@@ -18,13 +18,14 @@ from dagir.modeling.model import Model
 from dagir.modeling.trainer import TrainingState
 from dagir.ops.call import parameters_of
 from dagir.runtime.backend import backend, graph_of
-from dagir.serialization import formats
+from dagir.serialization import formats, weight_files
 from dagir.support.backend_names import KERAS, ONNX
 from dagir.support.did_you_mean import did_you_mean
 from dagir.support.frameworks import KerasLayer, KerasModel, OnnxModel, is_keras_model, kind, takes_a_model
 
 Sizes: TypeAlias = Sequence[int | str | None]
-CustomObjects: TypeAlias = Mapping[str, "type[Layer] | Callable[..., Layer]"]
+Architecture: TypeAlias = "str | os.PathLike[str] | Mapping[str, object] | Model | KerasModel"
+CustomObjects: TypeAlias = Mapping[str, "type | Layer | KerasLayer | Callable[..., Any] | Sequence[Callable[..., Any]]"]
 
 
 @overload
@@ -174,23 +175,41 @@ def from_keras(
     *,
     custom_objects: CustomObjects | None = None,
     inputs: Values | None = None,
+    architecture: Architecture | None = None,
+    opaque: bool | Mapping[str, Sizes] = False,
 ) -> Model: ...
 @overload
 def from_keras(
     source: KerasLayer, *, custom_objects: CustomObjects | None = None, inputs: Values | None = None
 ) -> Layer: ...
-def from_keras(source: object, *, custom_objects: CustomObjects | None = None, inputs: Values | None = None) -> Layer:
-    """A keras.Model, or a .keras or .h5 file, as a Model; any other Keras layer as a Layer.
+def from_keras(
+    source: object,
+    *,
+    custom_objects: CustomObjects | None = None,
+    inputs: Values | None = None,
+    architecture: object = None,
+    opaque: object = False,
+) -> Layer:
+    """A keras.Model, or a .keras, .h5 or .hdf5 file, as a Model; any other Keras layer as a Layer.
 
-    A file is read without Keras, and nothing in it is executed. custom_objects: for layers of your own, by class,
-    registered name or layer name: a dagir Layer class that takes the configuration, or f(config) -> Layer. Without,
-    the `call` of a live layer is traced. inputs: dagir Inputs for a subclassed model that was never called. Raises
+    A file is read without Keras, and nothing in it is executed. custom_objects: what the names in a file mean, with or
+    without their package. For a class, or the name of one layer: a dagir Layer class that takes the configuration, its
+    class of Keras, a layer, or f(config) -> Layer. For a function: the function, written with dagir.ops or keras.ops.
+    "<lambda>": the function of all lambdas, or a list of one for each in the order of the file; a Lambda's own name
+    stands for it too. Without, the `call` of a live layer is traced. inputs: dagir Inputs for a subclassed model that
+    was never called.
+    architecture: for a file of weights alone (.weights.h5, .h5, .weights.json): the path of the JSON that
+    `model.to_json` wrote, or of a model file, the configuration as a dict, or a model, which gets the weights.
+    opaque: True lets layers of a file that cannot be taken stay in the model as opaque ones: it can be summarized,
+    plotted, and cut before or behind them, and not run. A dict gives the shapes that they return by name, where the
+    file does not tell them: {"attention": (None, 64)}. Raises
     BackendError, FileError (UnsafeFile), UnsupportedLayer, which names every layer that cannot be taken.
     source: a model, a layer, or a path.
 
     >>> model = dagir.from_keras("digits.keras")  # doctest: +SKIP
     """
-    options = {"custom_objects": custom_objects, "inputs": inputs}
+    options = {"custom_objects": custom_objects, "inputs": inputs, "architecture": architecture}
+    options["opaque"] = opaque or None
     options = {key: part for key, part in options.items() if part is not None}
     model = backend(KERAS).read(source, **options)
     if isinstance(model, Model):
@@ -213,6 +232,17 @@ def from_tensorflow(source: object, *, inputs: object = None, signature: str | N
     >>> model = dagir.from_tensorflow("exported/", signature="serving_default")  # doctest: +SKIP
     """
     return backend(KERAS).read_graph(source, inputs=inputs, signature=signature)
+
+
+def load_weights(model: Model, path: str | os.PathLike[str]) -> None:
+    """Read weights into a model: a .safetensors file, or Keras's .weights.h5, .h5, .hdf5, .weights.json and .keras.
+
+    Of a Keras file they are matched by structure, as Keras does. Raises FileError before anything is changed.
+    """
+    if os.fspath(path).lower().endswith((*formats.KERAS.suffixes, ".weights.json")):
+        backend(KERAS).load_weights(model, os.fspath(path))
+    else:
+        weight_files.load_weights(model, path)
 
 
 def from_onnx(source: str | os.PathLike[str] | OnnxModel) -> Model:

@@ -7,6 +7,7 @@ from dagir.display.summary_table import print_summary, summary_html
 from dagir.equivalence import services as report_services
 from dagir.equivalence.html_report import write_page
 from dagir.equivalence.reproduction import write_reproduction
+from dagir.interchange import load_weights
 from dagir.ir.graph import Graph
 from dagir.ir.printer import print_graph
 from dagir.layers import services as layer_services
@@ -18,7 +19,7 @@ from dagir.runtime.prediction import predict
 from dagir.serialization import save
 from dagir.serialization.config import architecture, from_architecture
 from dagir.serialization.copying import copied_model, reduced_layer, reduced_model
-from dagir.serialization.weight_files import load_weights, save_weights, to_json
+from dagir.serialization.weight_files import save_weights, to_json
 from dagir.support.backend_names import KERAS
 from dagir.support.late_import import when_imported
 

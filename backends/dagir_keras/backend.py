@@ -20,7 +20,7 @@ from dagir.runtime.backend import Backend, Executable
 from dagir.support.backend_names import KERAS
 from dagir.support.extras import needed
 from dagir.support.frameworks import is_keras_layer
-from dagir_keras.reading import read, read_tensorflow
+from dagir_keras.reading import load_weights, read, read_tensorflow
 from dagir_keras.reading.own_layers import OWN_LAYERS
 from dagir_keras.rules import rules
 
@@ -66,6 +66,10 @@ class KerasBackend(Backend):
     def read_graph(self, source: Any, **options: Any) -> Model:
         """A function of TensorFlow, or the folder of a SavedModel: see dagir_keras.reading.read_tensorflow."""
         return read_tensorflow(source, **options)
+
+    def load_weights(self, model: Model, path: str) -> None:
+        """Read the weights of a Keras file into a model, without Keras. Raises FileError before anything is changed."""
+        load_weights(model, path)
 
     def trainer(self, model: Model, **options: Any) -> KerasTrainer:
         """The model compiled with keras.Model.compile's arguments."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from dagir_keras import engine
 from dagir_keras.executable import refused
 from dagir_keras.points import Watched, input_of
 from dagir_keras.reading import check
+from dagir_keras.reading.files.archive import HDF5, ZIP
 from dagir_keras.saving import MODEL_FILE, how_to_run, keep
 
 
@@ -80,7 +82,7 @@ class KerasFile(KerasModel):
             raise FileError(f"there is no file {self.path}")
         check(str(self.path))
         try:
-            artifact = keras.models.load_model(self.path, compile=False)
+            artifact = _loaded(self.path)
         except Exception as error:  # any kind: layers raise what they like
             raise FileError(f"Keras does not load {self.path}: {str(error).splitlines()[0]}") from error
         super().__init__(artifact, model, str(self.path))
@@ -89,3 +91,16 @@ class KerasFile(KerasModel):
         """A copy of the file."""
         shutil.copyfile(self.path, folder / MODEL_FILE)
         return how_to_run()
+
+
+def _loaded(path: Path) -> keras.Model:
+    """The model of a file. Keras goes by the suffix, so content of the other kind is loaded under another name."""
+    with path.open("rb") as file:
+        begin = file.read(len(HDF5))
+    wanted = (".h5", ".hdf5") if begin == HDF5 else (".keras",)
+    if path.suffix in wanted or not begin.startswith((HDF5, ZIP)):
+        return keras.models.load_model(path, compile=False)
+    with tempfile.TemporaryDirectory() as folder:
+        named = Path(folder) / f"model{wanted[0]}"
+        shutil.copyfile(path, named)
+        return keras.models.load_model(named, compile=False)

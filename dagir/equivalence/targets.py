@@ -17,7 +17,8 @@ from dagir.serialization import load
 from dagir.support.backend_names import KERAS, NUMPY, ONNX
 from dagir.support.frameworks import KerasModel, is_keras_layer, kind
 
-_SUFFIXES = (".dagir", ".keras", ".h5", ".onnx")
+_SUFFIXES = (".dagir", ".keras", ".h5", ".hdf5", ".onnx")
+_ZIP = b"PK\x03\x04"  # begins a .keras file, whatever its name
 _TAKEN = (
     "give backends by name ('onnx'), a Model, an executable, a Keras model, the path of a "
     f"{', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]} file, a list of these, or a dict of them by a name of your choice"
@@ -104,9 +105,14 @@ def opened(path: Path, model: Model | Graph) -> Executable:
         other = _alike(model, load(path), str(path))
     else:
         other = _alike(model, backend(KERAS).read(path), str(path))
-    if path.suffix == ".keras" and _keras_is_here():
+    if path.suffix == ".keras" and _is_zip(path) and _keras_is_here():
         return backend(KERAS).open(path, model)
     return lower(other, NUMPY)
+
+
+def _is_zip(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(_ZIP)) == _ZIP
 
 
 def _keras_is_here() -> bool:

@@ -51,9 +51,9 @@ def verify(
     """Run a model on backends, and compare each answer with that of the float64 interpreter on the graph as written.
 
     backends: what to compare with the model: a backend's name, another Model, an executable, a Keras model, or the path
-    of a .dagir, .keras, .h5 or .onnx file; one of these, a list, or a dict with names of your choice. inputs: what an
-    executable takes, or an .npz file with it. By default they are drawn from `seed`, with several choices of the named
-    sizes and with edge values, or with each choice in `sizes`. samples: the number of evaluations that the error budget
+    of a .dagir, .keras, .h5, .hdf5 or .onnx file; one of these, a list, or a dict with names of your choice. inputs:
+    what an executable takes, or an .npz file with it. By default they are drawn from `seed`, with several choices of
+    named sizes and with edge values, or with each in `sizes`. samples: the number of evaluations that the error budget
     is estimated from: by default 6, or 3 for a large network, whose many elements make the estimate as precise.
     progress: called with the current stage, the number of evaluations that are done, and their total. Further arguments
     are options of one backend: onnx={"device": "cuda"}.

@@ -280,7 +280,11 @@ class Model(Trainable, Layer):
         services.save_weights(self, path, overwrite=overwrite)
 
     def load_weights(self, path: str | PathLike[str]) -> None:
-        """Read weights that save_weights wrote, by name or in order. Raises FileError before anything is changed."""
+        """Read weights that save_weights wrote, by name or in order, or that Keras wrote, by structure.
+
+        Of Keras: .weights.h5, .h5, .hdf5, .keras, and .weights.json beside its shards. Raises FileError before anything
+        is changed.
+        """
         services.load_weights(self, path)
 
     def to_json(self, **options: object) -> str:

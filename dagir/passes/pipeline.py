@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from dagir.errors import ArgumentError, DagirError
-from dagir.ir.graph import Graph
+from dagir.ir.graph import Graph, Value
+from dagir.ir.naming import Namer
+from dagir.ir.rewriter import rebuild
 from dagir.ir.verifier import check
 
 
@@ -36,6 +38,7 @@ def run(graph: Graph, pipeline: Pipeline, disable: Collection[str] = ()) -> Grap
         if name not in names:
             raise ArgumentError(f"there is no pass {name!r}", remedy=f"passes: {', '.join(dict.fromkeys(names))}")
     done: list[str] = []
+    graph = _cut_off(graph) if pipeline else graph
     for step, _ in pipeline:
         if step.name not in disable:
             with _named(step, done):
@@ -45,6 +48,19 @@ def run(graph: Graph, pipeline: Pipeline, disable: Collection[str] = ()) -> Grap
             graph = after
             done.append(step.name)
     return graph
+
+
+def _cut_off(graph: Graph) -> Graph:
+    """The graph with inputs that nothing makes: where a model was cut, a pass must not see the nodes before the cut."""
+    if all(value.node is None for value in graph.inputs):
+        return graph
+    namer = Namer()
+    names = [namer(value.name) for value in graph.inputs]
+    inputs = [
+        value if value.node is None else Value(value.type, name=name)
+        for value, name in zip(graph.inputs, names, strict=True)
+    ]
+    return rebuild(graph, lambda node, operands: None, inputs=inputs)
 
 
 _between_passes = False

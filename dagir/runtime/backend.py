@@ -18,6 +18,7 @@ from dagir.ir.dims import evaluate
 from dagir.ir.graph import Graph, Node, Op
 from dagir.ir.nest import pack
 from dagir.ir.types import Array, DType
+from dagir.layers.unknown import Opaque
 from dagir.modeling.model import Model
 from dagir.modeling.signature import Signature, signature_of
 from dagir.modeling.training import Trainer, TrainingState
@@ -91,6 +92,12 @@ class Rules(Generic[RuleT]):
         return dict(self._gaps)
 
     def _missing(self, op: type[Op]) -> UnsupportedOp:
+        if op is Opaque:
+            return UnsupportedOp(
+                f"a layer that is not known stands in the graph, which {self.backend} cannot run",
+                remedy="cut it away with dagir.extract(model, outputs=..., inputs=...), or read the file with "
+                "custom_objects= for it",
+            )
         reason = self._gaps.get(op)
         near = nearest(op.__name__, (known.__name__ for known in self._rules))
         return UnsupportedOp(
@@ -149,6 +156,10 @@ class Backend(ABC):
     def read_graph(self, source: object, **options: object) -> Model:
         """Read a function of this backend's framework, or a file of its graph. Raises BackendError where it cannot."""
         raise BackendError(f"the {self.name} backend reads no graphs of functions")
+
+    def load_weights(self, model: Model, path: str) -> None:
+        """Read the weights of a file of this framework into a model. Raises BackendError, FileError."""
+        raise BackendError(f"the {self.name} backend reads no weights")
 
     def trainer(self, model: Any, **options: Any) -> Trainer:
         """Compile a model for training. Raises BackendError where the backend cannot train."""

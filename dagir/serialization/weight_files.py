@@ -47,7 +47,8 @@ def _check_suffix(path: str | os.PathLike[str]) -> None:
     if not os.fspath(path).endswith(".safetensors"):
         raise ArgumentError(
             f"weights are kept in a .safetensors file, got {os.fspath(path)!r}",
-            remedy="give the path that suffix, or keep the whole model: model.save('m.dagir')",
+            remedy="give the path that suffix, or keep the whole model: model.save('m.dagir'); those of Keras are read "
+            "from .weights.h5, .h5, .hdf5, .keras and .weights.json",
         )
 
 

@@ -53,6 +53,11 @@ def is_keras_layer(thing: object) -> bool:
     return _has_base(thing, "Layer")
 
 
+def is_keras_layer_class(cls: type) -> bool:
+    """Whether a class is one of layers or models of Keras, or inherits from one."""
+    return any(each.__name__ == "Layer" and str(each.__module__).partition(".")[0] in _KERAS for each in cls.__mro__)
+
+
 def is_keras_model(thing: object) -> bool:
     """Whether an object is a model of Keras, or of a class that inherits from one."""
     return _has_base(thing, "Layer") and _has_base(thing, "Model")

@@ -233,7 +233,9 @@ def test_lambda(tmp_path, suffix):
     path = write(tmp_path / f"m{suffix}", with_layer(after_input("Lambda", {"function": code})))
     refused(path, UnsafeFile, "layer 'odd' (Lambda) cannot be taken", "byte code", "never run", "keras.ops")
     path = write(tmp_path / f"n{suffix}", with_layer(dense(activation=code)))
-    refused(path, UnsupportedLayer, "its activation is no name")
+    refused(path, UnsafeFile, "its activation is byte code", "never run", "custom_objects={'<lambda>': the function}")
+    path = write(tmp_path / f"f{suffix}", with_layer(after_input("Lambda", {"function": "act"})))
+    refused(path, UnsupportedLayer, "the Python function 'act'", "custom_objects={'act': the function}")
     path = write(tmp_path / f"o{suffix}", with_layer(after_input("Reshape", {"target_shape": code})))
     refused(path, UnsafeFile, "byte code of a Python lambda")
 
@@ -331,7 +333,7 @@ def test_all_problems_are_told_at_once(tmp_path):
             layer("Dense", "second", {"units": "seven"}, call(tensor("first", [None, 3]))),
             layer("Dropout", "third", {"rate": 0.5}, call(tensor("second", [None, 3]), training=True)),
             layer("Dense", "fine", {"units": 2}, call(tensor("third", [None, 3]))),
-            layer("Lambda", "last", {"function": "f"}, call(tensor("fine", [None, 2]))),
+            layer("Lambda", "last", {"function": ["4wEAAAAA", None, None]}, call(tensor("fine", [None, 2]))),
         ),
     )
     text = refused(path, UnsafeFile, "4 layers cannot be taken")

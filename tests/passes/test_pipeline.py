@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import dagir
@@ -84,3 +85,20 @@ def test_each_backend_says_what_passes_it_has():
     assert backend("onnx").pipeline == DEPLOY
     assert backend("keras").pipeline == TRAIN == ()
     assert backend("numpy").pipeline == ()
+
+
+@pytest.mark.parametrize("backend_name", ["onnx", "keras"])
+def test_no_pass_sees_what_is_before_a_cut(backend_name):
+    layers = dagir.layers
+    x = dagir.Input((6,))
+    first = layers.Dense(4, activation="tanh", name="first")(x)
+    scaled = layers.BatchNormalization(name="norm", moving_mean_initializer="ones")(first)
+    model = dagir.Model(x, layers.Dense(2, name="head")(layers.ReLU(6.0, name="clip")(scaled)))
+    feeds = [np.ones((2, 6), "float32"), np.full((2, 4), 9, "float32")]
+    for cut in ("norm", "clip"):  # which folding and merging would reach into
+        part = dagir.extract(model, ["head", "first"], inputs=[model.inputs[0], cut])
+        wanted = dagir.lower(part)(*feeds)
+        for found, each in zip(dagir.lower(part, backend_name)(*feeds), wanted, strict=True):
+            np.testing.assert_allclose(found, each, rtol=1e-5, atol=1e-6)
+        alone = dagir.extract(model, "head", inputs=cut)
+        np.testing.assert_allclose(dagir.lower(alone, backend_name)(feeds[1]), wanted[0], rtol=1e-5, atol=1e-6)

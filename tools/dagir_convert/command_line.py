@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -17,6 +18,7 @@ from typer.core import TyperGroup
 import dagir
 from dagir.errors import DagirError, FileError, NonFiniteWarning
 from dagir.modeling.input_shapes import resize_inputs
+from dagir.support.backend_names import KERAS
 from dagir.support.extras import missing
 from dagir_convert import commands, sources, targets
 from dagir_convert.console import Output, print_error, print_line
@@ -47,9 +49,14 @@ Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported,
 
 _CONVERT = """Convert SOURCE to TARGET. The word "convert" may be left out.
 
-SOURCE is file.py:name, or a .keras, .h5 or .dagir file. name is a dagir.Model, a
-keras.Model, or a function without arguments that returns one; only for such a
+SOURCE is file.py:name, or a .keras, .h5, .hdf5 or .dagir file. name is a dagir.Model,
+a keras.Model, or a function without arguments that returns one; only for such a
 source is code run. TARGET is a .onnx, .keras or .dagir file.
+
+Weights alone, in a .weights.h5, .h5 or .weights.json file, need --architecture: the
+JSON that model.to_json() makes, a model file, or file.py:name, which is run.
+Layers of your own need --custom file.py: its classes and functions stand for
+their names in SOURCE, or its dict custom_objects; the file is run.
 
 The file that was written is read back, run on several inputs, and
 compared with the model in float64. Where rounding does not explain a
@@ -62,6 +69,8 @@ difference, the exit code is 3, and no file has the target's name.
   dagir-convert model.py:build model.onnx --input image=1,224,224,3
   dagir-convert model.py:build model.onnx --external-data
   dagir-convert net.keras net.onnx --with-keras
+  dagir-convert net.weights.h5 net.onnx --architecture net.json
+  dagir-convert net.keras net.onnx --custom layers.py
   dagir-convert model.py:build model.onnx --json | jq .outputs
 """
 
@@ -114,7 +123,21 @@ def _group(
     """Options of the group."""
 
 
-_Source = Annotated[str, typer.Argument(metavar="SOURCE", help="file.py:name, or a .keras, .h5 or .dagir file.")]
+_Source = Annotated[str, typer.Argument(metavar="SOURCE", help="file.py:name, or a .keras, .h5, .hdf5 or .dagir file.")]
+_Architecture = Annotated[
+    str | None,
+    typer.Option(help="Of weights alone: model.json, a model file, or file.py:name, which is run.", metavar="FILE"),
+]
+_Custom = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Your own layers and functions: a Python file, which is run; may be repeated.", metavar="FILE.py"
+    ),
+]
+_Opaque = Annotated[
+    list[str] | None,
+    typer.Option(help="The shape that an unknown layer gives; may be repeated.", metavar="NAME=SIZES"),
+]
 _Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
 _Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
 _WithKeras = Annotated[
@@ -139,6 +162,19 @@ _Strict = Annotated[bool, typer.Option("--strict", help="Refuse weights that hol
 _Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a target that exists.")]
 
 
+def _with_custom(source: sources.Source, custom: list[Path] | None) -> sources.Source:
+    """A source of a comparison, with the user's own layers if it is a file of Keras."""
+    if not custom or source.format != KERAS:
+        return source
+    return replace(source, reading=replace(source.reading, custom=tuple(custom)))
+
+
+def _reading(architecture: str | None, custom: list[Path] | None, opaque: list[str] | None = None) -> sources.Reading:
+    """opaque: for a command that may meet unknown layers, the shapes that are told of them."""
+    shapes = None if opaque is None else targets.parse_sizes(opaque, "--opaque")
+    return sources.Reading(architecture, tuple(custom or ()), shapes)
+
+
 @app.command(help=_CONVERT)
 def convert(
     source: _Source,
@@ -152,13 +188,15 @@ def convert(
     disable: _Disable = None,
     force: _Force = False,
     strict: _Strict = False,
+    architecture: _Architecture = None,
+    custom: _Custom = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
     """Convert SOURCE to TARGET."""
     options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()))
     output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
-    found = sources.parse(source)
+    found = sources.parse(source, _reading(architecture, custom))
 
     def change(model: dagir.Model) -> dagir.Model:
         return resize_inputs(model, shapes) if shapes else model
@@ -181,6 +219,9 @@ def extract(
     opset: _Opset = None,
     runtime: _Runtime = None,
     force: _Force = False,
+    architecture: _Architecture = None,
+    custom: _Custom = None,
+    opaque: _Opaque = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
@@ -192,9 +233,8 @@ def extract(
 
     output = Output(quiet=quiet, plain=as_json)
     how: dict[str, Any] = {"verify": verify, "force": force, "as_json": as_json}
-    Conversion(
-        sources.parse(source), target, targets.Options(opset, runtime), output, change, is_part=True, **how
-    ).run()
+    found = sources.parse(source, _reading(architecture, custom, opaque or []))
+    Conversion(found, target, targets.Options(opset, runtime), output, change, is_part=True, **how).run()
 
 
 def _names(text: str) -> str | list[str]:
@@ -210,19 +250,28 @@ def plot(
     shapes: Annotated[bool, typer.Option("--shapes", help="Show the shapes.")] = False,
     nested: Annotated[bool, typer.Option("--nested", help="Open nested models up.")] = False,
     force: _Force = False,
+    architecture: _Architecture = None,
+    custom: _Custom = None,
+    opaque: _Opaque = None,
     quiet: _Quiet = False,
 ) -> None:
     """Draw SOURCE."""
-    commands.plot(sources.parse(source), target, shapes=shapes, nested=nested, force=force, output=Output(quiet=quiet))
+    found = sources.parse(source, _reading(architecture, custom, opaque or []))
+    commands.plot(found, target, shapes=shapes, nested=nested, force=force, output=Output(quiet=quiet))
 
 
 @app.command()
 def inspect(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A .onnx, .keras, .h5 or .dagir file, or file.py:name.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A .onnx, .keras, .h5, .hdf5 or .dagir file, or file.py:name.")
+    ],
+    architecture: _Architecture = None,
+    custom: _Custom = None,
+    opaque: _Opaque = None,
     as_json: _Json = False,
 ) -> None:
     """Print the inputs, outputs, ops and weights of a model."""
-    commands.inspect(sources.parse(file), Output(plain=as_json), as_json)
+    commands.inspect(sources.parse(file, _reading(architecture, custom, opaque or [])), Output(plain=as_json), as_json)
 
 
 @app.command()
@@ -238,18 +287,23 @@ def verify(
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the inputs that are drawn.", metavar="N")] = 0,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
+    architecture: _Architecture = None,
+    custom: _Custom = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
-    """Compare B with the float64 evaluation of A: any two of .keras, .h5, .dagir, .onnx and file.py:name.
+    """Compare B with the float64 evaluation of A: any two of .keras, .h5, .hdf5, .dagir, .onnx and file.py:name.
 
     An .onnx file alone: run the certificate that was written into it again. The exit code is 3 where rounding does
     not explain a difference; the first node that diverges is named.
     """
     output = Output(quiet=quiet, plain=as_json)
-    other = None if second is None else sources.parse(second)
+    other = None if second is None else _with_custom(sources.parse(second), custom)
     ends: dict[str, Any] = {"html": html, "reproduce": reproduce, "force": force}
-    commands.verify(sources.parse(first), other, output, as_json, each_pass=each_pass, seed=seed, **ends)
+    found = _with_custom(sources.parse(first, _reading(architecture, None)), custom)
+    if custom and not any(each is not None and each.reading.custom for each in (found, other)):
+        raise UsageError(f"--custom is for Keras's files, and {first} is none")
+    commands.verify(found, other, output, as_json, each_pass=each_pass, seed=seed, **ends)
 
 
 def _interrupted() -> NoReturn:

@@ -15,7 +15,7 @@ from dagir_convert.summary import summarize
 
 def inspect(source: sources.Source, output: Output, as_json: bool) -> None:
     """Print inputs, outputs, op counts and weights. Raises BackendError for a format that cannot be read."""
-    if sources.MODEL_FILES.get(source.path.suffix) == ONNX:
+    if source.format == ONNX:
         summary = dagir.backend(ONNX).describe(source.path)
     else:
         summary = summarize(load(source, output).model)

@@ -11,9 +11,10 @@ from typing import Any
 
 import dagir
 from dagir.equivalence import Report
-from dagir.errors import FileError
+from dagir.errors import FileError, UnsupportedLayer
 from dagir.ir.arrays import not_finite
-from dagir.ops.call import parameters_of
+from dagir.layers.unknown import unknown_layers
+from dagir.ops.call import graphs_of, parameters_of
 from dagir.runtime.backend import FileSummary
 from dagir_convert import certified, sources, targets
 from dagir_convert.console import Output, human_size
@@ -26,12 +27,29 @@ def load(source: sources.Source, output: Output) -> sources.Loaded:
     """Load a source; print a note if this runs a Python file."""
     if source.runs_code:
         output.note(f"running {source.path}, which is code, for {source.name}")
+    for path in source.reading.custom:
+        output.note(f"running {path}, which is code, for the objects that {source.path} names")
     with output.step(f"reading {source}"):
         return sources.load(source)
 
 
 def _whole(model: dagir.Model) -> dagir.Model:
     return model
+
+
+def _require_known(model: dagir.Model, source: str) -> None:
+    """Raise UnsupportedLayer for a part of a model with layers that are not known."""
+    found = unknown_layers(graphs_of(model.graph))
+    if not found:
+        return
+    first, names = found[0], ", ".join(layer.name for layer in found)
+    facts = [(layer.name, f"{layer.original}: {layer.why}") for layer in found]
+    raise UnsupportedLayer(
+        f"{source}: layer {first.name!r} ({first.original}) is in the part, and is not known: {first.why}",
+        facts=facts if len(found) > 1 else (),
+        remedy=f"cut before or behind {names}, give their classes with --custom file.py, or, where only a shape is "
+        "missing, give it with --opaque NAME=SIZES",
+    )
 
 
 @dataclass(frozen=True)
@@ -60,6 +78,7 @@ class Conversion:
         targets.check_target(self.target, self.source, self.options, self.force)
         loaded = load(self.source, self.output)
         model = self.change(loaded.model)
+        _require_known(model, str(self.source))
         if self.target.suffix == ".keras" or self.with_keras:
             import_keras()
         facts: dict[str, Any] = {"source": str(self.source), "target": str(self.target), "ok": None}

@@ -8,9 +8,10 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dagir
@@ -20,15 +21,36 @@ from dagir.support.backend_names import KERAS, ONNX
 from dagir.support.frameworks import is_keras_layer, is_keras_model, kind
 from dagir_convert.errors import UsageError
 
-MODEL_FILES = {".dagir": "dagir", ".onnx": ONNX, ".keras": KERAS, ".h5": KERAS}
+MODEL_FILES = {".dagir": "dagir", ".onnx": ONNX, ".keras": KERAS, ".h5": KERAS, ".hdf5": KERAS}
+_SHARDS = ".weights.json"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a Keras file is read.
+
+    architecture: a file, or file.py:name, for weights alone. custom: Python files with the user's own classes.
+    opaque: where unknown layers may stay, the shapes that they give, as far as the user tells them.
+    """
+
+    architecture: str | None = None
+    custom: Sequence[Path] = ()
+    opaque: Mapping[str, Sequence[int | str]] | None = None
+
+    @property
+    def options(self) -> list[str]:
+        """The options of the command line that are given."""
+        given = {"--architecture": self.architecture, "--custom": self.custom, "--opaque": self.opaque}
+        return [name for name, value in given.items() if value]
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file, and for a Python file the name of the model in it."""
+    """A file, and for a Python file the name of the model in it. reading: how a Keras file is read."""
 
     path: Path
     name: str | None
+    reading: Reading = Reading()
 
     def __str__(self) -> str:
         return f"{self.path}:{self.name}" if self.name else str(self.path)
@@ -37,6 +59,11 @@ class Source:
     def runs_code(self) -> bool:
         """Whether loading it executes the file."""
         return self.name is not None
+
+    @property
+    def format(self) -> str | None:
+        """The format of a model file by its suffix; None for a Python file, and for what is unknown."""
+        return KERAS if self.path.name.endswith(_SHARDS) else MODEL_FILES.get(self.path.suffix)
 
 
 @dataclass(frozen=True)
@@ -47,8 +74,15 @@ class Loaded:
     original: Any = None
 
 
-def parse(text: str) -> Source:
+def parse(text: str, reading: Reading = Reading()) -> Source:
     """Parse SOURCE. Raises UsageError if the file is missing, or of an unknown format."""
+    source = _parsed(text)
+    if reading.options and source.format != KERAS:
+        raise UsageError(f"{reading.options[0]} is for Keras's files, and {text} is none")
+    return replace(source, reading=reading)
+
+
+def _parsed(text: str) -> Source:
     head, colon, name = text.rpartition(":")
     if colon and head.endswith(".py"):
         source = Source(Path(head), name)
@@ -59,21 +93,75 @@ def parse(text: str) -> Source:
     if source.path.is_dir():
         raise UsageError(f"{source.path} is a directory", remedy="give a model file, or file.py:name")
     if not source.path.exists():
+        _refuse_checkpoint(source.path)
         raise UsageError(f"there is no file {source.path}")
     if source.name is None and source.path.suffix == ".py":
         raise UsageError(f"{text} needs the name of a model", remedy=_names_remedy(source.path))
-    if source.name is None and source.path.suffix not in MODEL_FILES:
+    if source.name is None and source.format is None:
         raise UsageError(f"{text} is no model that dagir knows", remedy=f"use file.py:name, {', '.join(MODEL_FILES)}")
     return source
+
+
+def _refuse_checkpoint(path: Path) -> None:
+    if path.with_name(f"{path.name}.index").exists():
+        raise FileError(
+            f"{path}: is a checkpoint of TensorFlow, which only TensorFlow reads",
+            remedy="load it into the Keras model, and write model.save_weights('name.weights.h5')",
+        )
 
 
 def load(source: Source) -> Loaded:
     """Load the model. Raises UsageError, FileError, and BackendError if the format cannot be read."""
     if source.name is not None:
         return _taken(_run(source.path, source.name))
-    if MODEL_FILES[source.path.suffix] == "dagir":
+    if source.format == KERAS:
+        return _read_keras(source)
+    if source.format == "dagir":
         return Loaded(load_dagir(source.path))
-    return Loaded(dagir.backend(MODEL_FILES[source.path.suffix]).read(source.path), source.path)
+    return Loaded(dagir.backend(str(source.format)).read(source.path), source.path)
+
+
+def _read_keras(source: Source) -> Loaded:
+    """A Keras file; one of weights alone is nothing that Keras runs."""
+    how: dict[str, Any] = {"custom_objects": custom_objects(source.reading.custom)}
+    if source.reading.opaque is not None:
+        how["opaque"] = dict(source.reading.opaque) or True
+    if source.reading.architecture is None:
+        return Loaded(dagir.backend(KERAS).read(source.path, **how), source.path)
+    how["architecture"] = _architecture(source.reading.architecture)
+    return Loaded(dagir.from_keras(source.path, **how))
+
+
+def custom_objects(paths: Sequence[Path]) -> dict[str, Any]:
+    """The classes and functions of Python files by name, or their `custom_objects`; this runs the files.
+
+    Raises UsageError.
+    """
+    found: dict[str, Any] = {}
+    for path in paths:
+        if path.suffix != ".py" or not path.is_file():
+            raise UsageError(f"--custom takes a Python file, and {path} is none")
+        module = _executed(path)
+        given = getattr(module, "custom_objects", None)
+        own = {name: thing for name, thing in vars(module).items() if _is_own(thing, module.__name__)}
+        found.update(given if isinstance(given, Mapping) else own)
+        if not found:
+            raise UsageError(f"{path} defines no class, no function and no custom_objects")
+    return found
+
+
+def _is_own(thing: object, module: str) -> bool:
+    """Whether a class or a function is defined in this module, and not imported into it."""
+    return (inspect.isclass(thing) or inspect.isfunction(thing)) and thing.__module__ == module
+
+
+def _architecture(text: str) -> Any:
+    """The path of a file; for file.py:name the model, which runs that file."""
+    head, colon, _ = text.rpartition(":")
+    if not (colon and head.endswith(".py")):
+        return Path(text)
+    found = _parsed(text)
+    return _run(found.path, str(found.name))
 
 
 def _taken(found: Any) -> Loaded:
@@ -84,8 +172,8 @@ def _is_model(thing: object) -> bool:
     return isinstance(thing, dagir.Model) or is_keras_model(thing)
 
 
-def _run(path: Path, name: str) -> object:
-    """Execute a Python file, and return its model called `name`, or the model that its function `name` returns."""
+def _executed(path: Path) -> ModuleType:
+    """The module of a Python file, which is executed. Raises UsageError with the line that fails."""
     spec = importlib.util.spec_from_file_location(f"dagir_convert_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise FileError(f"{path} cannot be run as Python")
@@ -93,6 +181,12 @@ def _run(path: Path, name: str) -> object:
     sys.modules[spec.name] = module
     with _importable(path.resolve().parent), _failures_named(path):
         spec.loader.exec_module(module)
+    return module
+
+
+def _run(path: Path, name: str) -> object:
+    """Execute a Python file, and return its model called `name`, or the model that its function `name` returns."""
+    module = _executed(path)
     if not hasattr(module, name):
         raise UsageError(f"{path} defines no {name!r}", remedy=_names_remedy(path))
     found = getattr(module, name)

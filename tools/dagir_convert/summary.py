@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 
 import dagir
+from dagir.layers.unknown import unknown_layers
 from dagir.ops.call import Call, graphs_of, parameters_of
 from dagir.runtime.backend import FileSummary
 from dagir.support.backend_names import ONNX
@@ -29,4 +30,6 @@ def summarize(model: dagir.Model) -> FileSummary:
         tuple((name, str(type)) for name, type in side) for side in (model.signature.inputs, model.signature.outputs)
     )
     sizes = [parameter.dtype.numpy.itemsize * prod(parameter.shape) for parameter in parameters]
-    return FileSummary(inputs, outputs, dict(counts), len(parameters), sum(sizes))
+    unknown = unknown_layers(graphs_of(model.graph))
+    facts = tuple((f"opaque {layer.name}", f"{layer.original}: {layer.why}") for layer in unknown)
+    return FileSummary(inputs, outputs, dict(counts), len(parameters), sum(sizes), facts)

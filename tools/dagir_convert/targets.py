@@ -112,16 +112,16 @@ def open_file(path: Path, model: dagir.Model) -> dagir.Executable:
     return dagir.backend(FORMATS[path.suffix]).open(path, model)
 
 
-def parse_sizes(given: Sequence[str]) -> dict[str, list[int | str]]:
+def parse_sizes(given: Sequence[str], option: str = "--input") -> dict[str, list[int | str]]:
     """Sizes by input. "image=1,224,224,3" fixes all; "image=batch,height,width,3" frees three. Raises UsageError."""
     found: dict[str, list[int | str]] = {}
     for text in given:
         name, equals, sizes = text.partition("=")
         parts = [part.strip() for part in sizes.strip("[]()").split(",") if part.strip()]
         if not equals or not name or not all(part.isdigit() or part.isidentifier() for part in parts):
-            raise UsageError(f"--input {text} names no sizes", remedy="write --input image=batch,224,224,3")
+            raise UsageError(f"{option} {text} names no sizes", remedy=f"write {option} image=batch,224,224,3")
         if name in found:
-            raise UsageError(f"--input {name} is given twice")
+            raise UsageError(f"{option} {name} is given twice")
         found[name] = [int(part) if part.isdigit() else part for part in parts]
     return found
 

@@ -37,7 +37,7 @@ def witness(loaded: Loaded, model: dagir.Model, wanted: bool | None, is_part: bo
     if original is None:
         if wanted:
             raise UsageError(
-                "--with-keras is for what Keras runs: a .keras or .h5 file, a Keras model in file.py:name",
+                "--with-keras is for what Keras runs: a .keras, .h5 or .hdf5 file, a Keras model in file.py:name",
                 remedy="leave it out: the file that is written is compared with the model all the same",
             )
         return Witness()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,20 +16,30 @@ from dagir.modeling.model import Model
 from dagir.serialization.formats import format_of
 from dagir.support import limits
 from dagir.support.location import without_lines
+from dagir_keras.reading.custom_objects import CustomObjects, KerasObjects
+from dagir_keras.reading.files.architectures import is_of_dagir, read_architecture
 from dagir_keras.reading.files.archive import HDF5, ZIP, Archive, parse_config
 from dagir_keras.reading.files.hdf5 import check as check_hdf5
 from dagir_keras.reading.files.hdf5 import open_hdf5
 from dagir_keras.reading.files.keras2 import Writer, as_written_today, check_readable
+from dagir_keras.reading.files.keras2.stacks import with_stacks
 from dagir_keras.reading.files.model_config import NetworkReader, ReadModel
+from dagir_keras.reading.files.model_records import as_read
+from dagir_keras.reading.files.opaque_layers import shapes_told
+from dagir_keras.reading.files.stored_weights import open_weights
 from dagir_keras.reading.files.vocabularies import fill_vocabularies
 from dagir_keras.reading.files.weights import WeightsReader
 from dagir_keras.reading.layers import rule
 from dagir_keras.reading.mapped_files import map_file
-from dagir_keras.reading.problems import Problems
 from dagir_keras.reading.tensorflow.concrete import read_function
 from dagir_keras.reading.tensorflow.saved_model import read_saved_model
 
-__all__ = ["check", "read", "read_tensorflow", "rule"]
+__all__ = ["check", "load_weights", "read", "read_tensorflow", "rule"]
+
+_ARCHITECTURE = (
+    "give its architecture: from_keras(path, architecture='model.json'), the file that model.to_json() makes; or save "
+    "the whole model with model.save('name.keras')"
+)
 
 
 def read_tensorflow(source: Any, inputs: Any = None, signature: str | None = None) -> Model:
@@ -43,25 +53,46 @@ def read_tensorflow(source: Any, inputs: Any = None, signature: str | None = Non
         return read_function(source, inputs, signature)
 
 
-def read(source: Any, custom_objects: Mapping[str, Any] | None = None, inputs: Any = None) -> Any:
+def read(
+    source: Any,
+    custom_objects: Mapping[str, Any] | None = None,
+    inputs: Any = None,
+    architecture: Any = None,
+    opaque: bool | Mapping[str, Sequence[Any]] = False,
+) -> Any:
     """A Keras model, or a .keras or .h5 file, as a Model; a Keras layer as a Layer.
 
     custom_objects: for layers of your own, by class, registered name or layer name: a dagir Layer class that takes the
     configuration, or f(config) -> Layer. inputs: dagir Inputs for a subclassed model, which does not tell its own.
+    architecture: for a file of weights alone: the path of a JSON file, a configuration, or a model. opaque: whether
+    layers of a file that cannot be taken stay in the model as opaque ones; or the shapes of what they give, by name.
 
     Raises FileError (a file is missing or damaged), UnsafeFile, UnsupportedLayer (with all layers that cannot be read).
     """
+    custom = CustomObjects(custom_objects, inputs, _given_objects)
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
+        custom.folder = os.path.dirname(path)
+        custom.opaque = shapes_told(opaque)
         with without_lines(), limits.reading(path):
-            return _read_file(path, custom_objects or {})
+            if architecture is not None:
+                return _with_weights(path, architecture, custom)
+            return _read_file(path, custom)
+    if architecture is not None:
+        raise ArgumentError("architecture goes with a file of weights", remedy="give the path of the weights as well")
     keras = sys.modules.get("keras")  # who has a layer of Keras has imported it
     if keras is not None and isinstance(source, keras.layers.Layer):
         from dagir_keras.reading.live.live_model import read_live  # imports keras, which reading a file must not
 
         with without_lines():
-            return read_live(source, custom_objects or {}, inputs)
+            return read_live(source, custom, inputs)
     raise ArgumentError(f"from_keras takes a keras.Model or the path of a .keras or .h5 file, got {source!r}")
+
+
+def _given_objects(objects: CustomObjects) -> KerasObjects:
+    from dagir_keras.reading.live.given import GivenKerasObjects  # imports keras, which reading a file must not
+
+    return GivenKerasObjects(objects)
 
 
 def check(path: str) -> None:
@@ -76,7 +107,45 @@ def check(path: str) -> None:
             check_hdf5(open_hdf5(memoryview(data), path))
 
 
-def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
+def load_weights(model: Model, path: str) -> None:
+    """Read the weights of a Keras file into a model, by structure as Keras matches them. Raises FileError."""
+    with limits.reading(path):
+        _fill(as_read(model), path, CustomObjects(None))
+
+
+def _fill(made: ReadModel, path: str, custom: CustomObjects) -> None:
+    stored = open_weights(path)
+    with _as_keras_writes(path, "weights"):
+        reader = WeightsReader(path, stored.group, complete=custom.opaque is None, held=custom.held)
+        reader.partial = custom.opaque is not None
+        reader.read_legacy(made) if stored.by_name else reader.read(made)
+    custom.finish()
+
+
+def _with_weights(path: str, architecture: Any, custom: CustomObjects) -> Model:
+    """The model of an architecture with the weights of a file."""
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(architecture, keras.Model):
+        if not getattr(architecture, "inputs", None):
+            raise ArgumentError(
+                f"the architecture {architecture.name!r} is a subclass of keras.Model, which matches weights itself",
+                remedy="load them with model.load_weights(path), and give dagir.from_keras(model) the model",
+            )
+        architecture = read(architecture, dict(custom))
+    if isinstance(architecture, Mapping) and is_of_dagir(architecture):
+        architecture = Model.from_config(dict(architecture), custom)
+    if not isinstance(architecture, Model):
+        record, writer, where = read_architecture(architecture)
+        if is_of_dagir(record):
+            return _with_weights(path, record, custom)
+        made = _read_config(record, where, custom, writer)
+    else:
+        made = as_read(architecture)
+    _fill(made, path, custom)
+    return made.model
+
+
+def _read_file(path: str, custom: CustomObjects) -> Model:
     data = map_file(path)
     begin = data[:8]
     if begin[:4] == ZIP:
@@ -85,6 +154,8 @@ def _read_file(path: str, custom: Mapping[str, Any]) -> Model:
         return _read_h5(path, memoryview(data), custom)
     if HDF5.startswith(begin) or ZIP.startswith(begin[:4]):
         raise FileError(f"{path}: is truncated: it ends within its first bytes")
+    if path.endswith(".weights.json"):
+        raise FileError(f"{path}: lists the shards of weights without an architecture", remedy=_ARCHITECTURE)
     other = format_of(data[:16])
     raise FileError(
         f"{path}: is no Keras model: it begins neither as a zip (.keras) nor as an HDF5 file (.h5)"
@@ -105,18 +176,18 @@ def _as_keras_writes(path: str, part: str) -> Iterator[None]:
         raise FileError(f"{path}: its {part} is not what Keras writes: {text}") from error
 
 
-def _read_config(record: Any, path: str, custom: Mapping[str, Any], writer: Writer) -> ReadModel:
-    problems = Problems()
+def _read_config(record: Any, path: str, custom: CustomObjects, writer: Writer) -> ReadModel:
+    problems = custom.problems
     check_readable(writer, path)
     with _as_keras_writes(path, "configuration"):
-        made = NetworkReader(path, custom, problems).model(as_written_today(record, writer))
+        made = NetworkReader(path, custom, problems).model(as_written_today(with_stacks(record), writer))
     problems.require_none(path)
     if made is None:
         raise FileError(f"{path}: holds no model")
     return made
 
 
-def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
+def _read_keras(archive: Archive, custom: CustomObjects) -> Model:
     config = archive.config()
     if "model.weights.h5" not in archive.names:
         raise FileError(
@@ -131,17 +202,20 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
     view = archive.member("model.weights.h5")
     stored = open_hdf5(view, f"{archive.path}: model.weights.h5")
     with _as_keras_writes(archive.path, "model.weights.h5"):
-        WeightsReader(archive.path, stored, writer.numbers_new_layers_only).read(made)
+        WeightsReader(archive.path, stored, held=custom.held, numbers_new_only=writer.numbers_new_layers_only).read(
+            made
+        )
+    custom.finish()
     return made.model
 
 
-def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
+def _read_h5(path: str, view: memoryview, custom: CustomObjects) -> Model:
     root = open_hdf5(view, path)
     config = root.text("model_config")
     if config is None:
         raise FileError(
             f"{path}: has no model_config: these are weights without an architecture",
-            remedy="save the model with model.save('name.keras')",
+            remedy=_ARCHITECTURE,
         )
     stored = root.group("model_weights")
     if stored is None:
@@ -149,5 +223,8 @@ def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
     record = parse_config(config, f"{path}: model_config")
     made = _read_config(record, path, custom, Writer.of(root.text("keras_version"), root.text("backend"), record))
     with _as_keras_writes(path, "model_weights"):
-        WeightsReader(path, stored).read_legacy(made)
+        reader = WeightsReader(path, stored, held=custom.held)
+        reader.partial = custom.opaque is not None
+        reader.read_legacy(made)
+    custom.finish()
     return made.model

@@ -11,6 +11,7 @@ from dagir.errors import ArgumentError
 from dagir.ir.graph import Value, snake_case
 from dagir.ir.types import Array, DType
 from dagir.layers import activation as activations
+from dagir_keras.reading import records
 from dagir_keras.reading.files.keras2.functions import HARD_SIGMOID, hard_sigmoid
 from dagir_keras.reading.problems import LOAD, Refused
 
@@ -29,9 +30,7 @@ _OLDER = {  # other names of the same
 }
 
 
-def is_object(data: Any) -> bool:
-    """Whether data is an object of Keras, not a plain dict."""
-    return isinstance(data, dict) and "class_name" in data and "config" in data
+is_object = records.is_object
 
 
 def training_object(kind: str, data: Any) -> Any:
@@ -85,11 +84,16 @@ def activation(data: Any) -> Any:
     """The name of an activation of dagir, or a function where the name means another one in Keras. Raises Refused."""
     if is_object(data) and data["class_name"] == "function":
         if data.get("module") not in (None, "builtins", "keras.activations", "keras.ops", "keras.src.activations"):
-            raise Refused(f"its activation is the function {data['config']!r} of {data.get('module')!r}", LOAD)
+            raise Refused(
+                f"its activation is the function {data['config']!r} of {data.get('module')!r}", _give(data["config"])
+            )
         own = data.get("module") in (None, "builtins") and data["config"] not in _OF_TENSORFLOW
         if own:  # Keras writes names for its own functions, and objects for others
-            raise Refused(f"its activation {data['config']!r} is a function of its own, which no file holds", LOAD)
+            raise own_function(data["config"])
         data = data["config"]
+    if records.is_code(data):
+        give = "pass custom_objects={'<lambda>': the function}, or a list of one for each lambda in order"
+        raise Refused("its activation is byte code of Python, which is never run", give, unsafe=True)
     if data is not None and not isinstance(data, str):
         raise Refused(f"its activation is no name: {str(data)[:60]}")
     if data in OTHERWISE:
@@ -101,8 +105,17 @@ def activation(data: Any) -> Any:
     try:
         activations.get(data)
     except ArgumentError:
-        raise Refused(f"its activation {data!r} is a function of its own, which no file holds", LOAD) from None
+        raise own_function(data) from None
     return data
+
+
+def own_function(name: Any) -> Refused:
+    """The refusal of an activation by a user's function, with what to pass."""
+    return Refused(f"its activation {name!r} is a function of its own, which no file holds", _give(name))
+
+
+def _give(name: Any) -> str:
+    return f"pass custom_objects={{{str(name)[:60]!r}: the function}}, or {LOAD}"
 
 
 def constant(data: dict[str, Any]) -> Array:

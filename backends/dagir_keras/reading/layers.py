@@ -15,9 +15,11 @@ from dagir.layers import Layer
 from dagir.layers.arguments import takes
 from dagir.layers.refused import REFUSED
 from dagir_keras.reading import applications, config_values
+from dagir_keras.reading.custom_objects import CustomObjects, is_of_keras
 from dagir_keras.reading.dtypes import policy
 from dagir_keras.reading.files.keras2 import layers as keras2_layers
 from dagir_keras.reading.files.keras2.refusals import refuse_if_marked
+from dagir_keras.reading.files.vocabulary_files import with_vocabulary
 from dagir_keras.reading.problems import REGISTER, RULE, Refused
 
 Maker: TypeAlias = Callable[[dict[str, Any]], Layer]
@@ -28,7 +30,6 @@ _FORGOTTEN = {  # of older files, or without effect on what the layer computes
     *("lora_rank", "lora_alpha", "experimental_autocast", "synchronized", "sparse", "ragged"),
 }
 _CODE = {
-    "Lambda": "it holds the byte code of a Python function, which is never run",
     "TFSMLayer": "it loads a TensorFlow SavedModel, which is code",
     "TorchModuleWrapper": "it holds a pickled PyTorch module, which is code",
     "JaxLayer": "it holds a pickled JAX function, which is code",
@@ -81,18 +82,19 @@ def is_unregistered(record: Mapping[str, Any]) -> bool:
     return "module" in record and record["module"] is None
 
 
-def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Callable[[Any, str], Any]) -> Layer:
+def make_layer(record: Mapping[str, Any], custom: CustomObjects, inner: Callable[[Any, str], Any]) -> Layer:
     """The layer of a record: class_name, module, config. inner: makes the layers inside. Raises Refused, DagirError."""
     name, config = record.get("class_name"), record.get("config")
     if not isinstance(name, str) or not isinstance(config, dict):
         raise Refused("its configuration has no class_name, or no config")
     own = own_rule(record, custom)
-    if own is None:
-        refuse_if_marked(record)
     if own is not None:
-        return _custom(own, config, inner)
-    if isinstance(vocabulary := config.get("vocabulary"), str):
-        raise Refused(f"its vocabulary is the file {vocabulary!r}, which is not read", "give it as a list", unsafe=True)
+        return _of_user(own, record, custom, inner)
+    refuse_if_marked(record)
+    if name == "Lambda" and is_keras(record.get("module")) and not is_unregistered(record):
+        return custom.lambda_layer(config)
+    config = custom.with_functions(config)
+    config = with_vocabulary(name, config, custom.folder)
     _check_module(name, record)
     cls = keras2_layers.class_of(record) or known_layers()[name]
     axis = config.get("axis")
@@ -105,20 +107,66 @@ def make_layer(record: Mapping[str, Any], custom: Mapping[str, Any], inner: Call
 
 
 def own_rule(record: Mapping[str, Any], custom: Mapping[str, Any]) -> Any:
-    """The rule that the user gave for the layer of a record, or None."""
-    registered = record.get("registered_name")
-    for name in (record.get("name"), registered, record.get("class_name")):
+    """The rule that the user gave for the layer of a record, or None.
+
+    By the name of the layer, then by its class with and without the package. A function under the name of a layer that
+    dagir has is none: the name is that of something else.
+    """
+    registered, kind = record.get("registered_name"), record.get("class_name")
+    for name in (_layer_name(record), registered, kind, _bare(registered), _bare(kind)):
         for table in (custom, _rules):
             if isinstance(name, str) and name in table:
-                return table[name]
+                found = table[name]
+                if name in (registered, kind, _bare(registered), _bare(kind)) or _stands_for_a_layer(found, record):
+                    return found
     return None
 
 
-def _custom(maker: Any, config: dict[str, Any], inner: Callable[[Any, str], Any]) -> Layer:
-    if isinstance(maker, type) and issubclass(maker, Layer):
-        made: Any = maker.from_config(_arguments(config, inner))
+def _bare(name: Any) -> Any:
+    return name.rpartition(">")[2] if isinstance(name, str) else None
+
+
+def _layer_name(record: Mapping[str, Any]) -> Any:
+    config = record.get("config")
+    return record.get("name") or (config.get("name") if isinstance(config, dict) else None)
+
+
+def _stands_for_a_layer(given: Any, record: Mapping[str, Any]) -> bool:
+    stock = (
+        is_keras(record.get("module")) and not is_unregistered(record) and record.get("class_name") in known_layers()
+    )
+    return isinstance(given, (type, Layer)) or record.get("class_name") == "Lambda" or not stock
+
+
+def _of_user(given: Any, record: Mapping[str, Any], custom: CustomObjects, inner: Callable[[Any, str], Any]) -> Layer:
+    """The layer by the rule, class, layer or function of the user. Raises Refused, DagirError."""
+    config = record["config"]
+    path = str(_layer_name(record) or record.get("class_name"))
+    if is_of_keras(given):
+        return custom.keras.layer(given, config, path)
+    if record.get("class_name") == "Lambda" and not isinstance(given, (type, Layer)):
+        made = _made_of(given, config)
+        if made is None:
+            return custom.lambda_layer(config, given)
+    elif isinstance(given, Layer):
+        made = given
+    elif isinstance(given, type) and issubclass(given, Layer):
+        made = given.from_config(_arguments(custom.with_functions(config), inner))
     else:
-        made = maker(config)
+        made = given(custom.with_functions(config))
+    return _named(made, config)
+
+
+def _made_of(given: Any, config: dict[str, Any]) -> Layer | None:
+    """What a rule makes of the configuration of a Lambda; None for a function that is that of the Lambda itself."""
+    try:
+        made = given(config)
+    except Exception:  # it takes tensors, and raises whatever it likes
+        return None
+    return made if isinstance(made, Layer) else None
+
+
+def _named(made: Any, config: Mapping[str, Any]) -> Layer:
     if not isinstance(made, Layer):
         raise Refused(f"its rule made {type(made).__name__}, which is no dagir Layer")
     if isinstance(config.get("name"), str):
@@ -138,7 +186,7 @@ def _check_module(name: str, record: Mapping[str, Any]) -> None:
             raise Refused(
                 f"{module}.{name} is no layer of Keras, and nothing is imported by name",
                 "a Keras model has no reason to name it: do not trust this file",
-                unsafe=True,
+                hostile=True,
             )
         raise Refused(f"{module}.{name} is a class of its own, and nothing is imported by name", REGISTER.format(name))
     if registered not in (None, name):

@@ -10,7 +10,10 @@ from typing import NoReturn
 from dagir.errors import DagirError, FileError, UnsafeFile, UnsupportedLayer
 
 LOAD = "load the file with keras.models.load_model and give dagir.from_keras the model, whose calls are then traced"
-RULE = "pass custom_objects={{{0!r}: a dagir Layer class}}, register one with dagir_keras.reading.rule({0!r})"
+RULE = (
+    "pass custom_objects={{{0!r}: a dagir Layer class}} or its class of Keras, "
+    "register one with dagir_keras.reading.rule({0!r})"
+)
 REGISTER = f"{RULE}, or {LOAD}"
 
 
@@ -23,6 +26,7 @@ class Problem:
     reason: str
     remedy: str | None = None
     unsafe: bool = False
+    hostile: bool = False  # no file of a Keras user has such a thing
 
 
 class Refused(Exception):
@@ -30,9 +34,9 @@ class Refused(Exception):
 
     _keras_call_info_injected = True  # without it Keras raises a copy, which lacks the remedy
 
-    def __init__(self, reason: str, remedy: str | None = None, unsafe: bool = False) -> None:
+    def __init__(self, reason: str, remedy: str | None = None, unsafe: bool = False, hostile: bool = False) -> None:
         super().__init__(reason)
-        self.reason, self.remedy, self.unsafe = reason, remedy, unsafe
+        self.reason, self.remedy, self.unsafe, self.hostile = reason, remedy, unsafe or hostile, hostile
 
 
 class Untraceable(Refused):
@@ -54,9 +58,10 @@ class Problems:
         try:
             yield
         except Refused as refused:
-            self._found.append(Problem(path, kind, refused.reason, refused.remedy, refused.unsafe))
+            told = (refused.reason, refused.remedy, refused.unsafe, refused.hostile)
+            self._found.append(Problem(path, kind, *told))
         except UnsafeFile as error:
-            self._found.append(Problem(path, kind, error.summary, error.remedy, unsafe=True))
+            self._found.append(Problem(path, kind, error.summary, error.remedy, unsafe=True, hostile=True))
         except (FileError, RecursionError):
             raise
         except DagirError as error:
@@ -68,6 +73,10 @@ class Problems:
     def note(self, problem: Problem) -> None:
         """Add one that was found elsewhere."""
         self._found.append(problem)
+
+    def forget(self, count: int) -> None:
+        """Forget all but the first `count`: the layers are shown as opaque."""
+        del self._found[count:]
 
     @property
     def found(self) -> tuple[Problem, ...]:
@@ -98,7 +107,7 @@ class Problems:
         if count == 1:
             what = f"layer {first.path!r} ({first.kind}) cannot be taken: {first.reason}"
         facts = [(problem.path, f"{problem.kind}: {problem.reason}") for problem in self._found]
-        remedies = dict.fromkeys(problem.remedy for problem in worst or self._found if problem.remedy)
+        remedies = dict.fromkeys(problem.remedy for problem in [*worst, *self._found] if problem.remedy)
         kind = UnsafeFile if worst else UnsupportedLayer
         return kind(f"{source}: {what}", facts=facts if count > 1 else (), remedy="; ".join(remedies) or None)
 

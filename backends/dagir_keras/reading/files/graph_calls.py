@@ -11,11 +11,13 @@ from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, flatten_sorted, map_structure
 from dagir.ir.types import DType
 from dagir.layers.core import Input
+from dagir.layers.unknown import UnknownLayer
 from dagir.modeling.call_order import call_behind, restore_order
 from dagir.modeling.keras_order import run_order
 from dagir.serialization.reading import shown
 from dagir.support.location import LayerCall
 from dagir_keras.reading import config_values
+from dagir_keras.reading.files.opaque_layers import OpaqueLayers, Told
 from dagir_keras.reading.files.tensorflow_layers import settled
 from dagir_keras.reading.problems import Problems, Refused
 
@@ -53,8 +55,12 @@ _Key: TypeAlias = tuple[str, int]  # a layer, and which of its calls
 class Calls:
     """The calls of one functional model, run in the order of Keras."""
 
-    def __init__(self, source: str, path: str, outputs_from_one: bool = True) -> None:
-        self.source, self.path = source, path
+    def __init__(
+        self, source: str, path: str, outputs_from_one: bool = True, opaque: OpaqueLayers | None = None
+    ) -> None:
+        self.source, self.path, self._opaque = source, path, opaque
+        self.built: dict[str, Told] = {}  # by layer, the shape of the input for which it was built
+        self._told: dict[_Key, dict[int, tuple[Any, Any]]] = {}  # of opaque calls, by those that read them
         self._outputs_from_one = outputs_from_one  # calls of models among the outputs, as Keras 3 counts them
         self.calls: dict[str, list[_Call]] = {}
         self.outputs: dict[_Key, list[Value | None]] = {}
@@ -147,6 +153,8 @@ class Calls:
             for name, calls in self.calls.items()
             for place, call in enumerate(calls)
         }
+        if self._opaque is not None:
+            self._see_what_is_told()
         possible = self._possible_order(reads)
         wanted = [key for key in self._output_calls(outputs) if key in reads]
         made: list[tuple[LayerCall, int]] = []
@@ -156,6 +164,17 @@ class Calls:
                 call = call_behind(self.outputs[key])
                 made += [] if call is None else [(call, key[1])]
         restore_order(made)
+
+    def _see_what_is_told(self) -> None:
+        for name, calls in self.calls.items():
+            for call in calls:
+                found = _references([call.args, call.kwargs])
+                for each in found:
+                    told = self._told.setdefault((each.layer, each.node), {})
+                    if each.shape is not None:
+                        told[each.tensor] = (each.shape, each.dtype)
+                    elif len(found) == 1 and self.built.get(name):
+                        told.setdefault(each.tensor, self.built[name][0])
 
     def _possible_order(self, reads: Mapping[_Key, Sequence[_Key]]) -> list[_Key]:
         """Every call after those that it reads. Raises FileError where there is no such order."""
@@ -203,6 +222,24 @@ class Calls:
         return key
 
     def _outputs(self, call: _Call, problems: Problems) -> list[Value | None]:
+        if self._opaque is None:
+            return self._called(call, problems)
+        args = [self._filled(part, call) for part in (call.args, call.kwargs)]
+        before = problems.count
+        unknown = call.run if isinstance(call.run, UnknownLayer) else self._opaque.behind(call.path, call.kind, args)
+        if unknown is None and (found := self._called(call, problems)):
+            return found
+        if unknown is None:
+            reason = self._opaque.taken(before)
+            if reason is None:
+                return []
+            unknown = self._opaque.layer(call.path, call.kind, reason.reason)
+        place = next(at for at, each in enumerate(self.calls[call.owner]) if each is call)
+        with problems.at(call.path, call.kind):  # it may be called on nothing
+            return [*self._opaque.outputs(unknown, args, self._told.get((call.owner, place), {}))]
+        return []
+
+    def _called(self, call: _Call, problems: Problems) -> list[Value | None]:
         with problems.at(call.path, call.kind):
             for leaf in flatten([call.args, call.kwargs]):
                 if isinstance(leaf, Refused):

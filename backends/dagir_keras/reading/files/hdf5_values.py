@@ -134,7 +134,7 @@ class Attribute:
         self.name = bytes(parts[0]).split(b"\0")[0].decode("utf-8", "surrogateescape")
         self.type = datatype(Cursor(parts[1]))
         self.shape = shape_of(Cursor(parts[2]))
-        self._data = cursor
+        self._data = data[cursor.at :]
 
     @property
     def count(self) -> int:
@@ -148,7 +148,7 @@ class Attribute:
         if not self.type.text:
             raise Damaged(f"holds {self.type.what}, where a text is expected")
         limits.spend("names", self.count, f"attribute {self.name!a}")
-        data = Cursor(self._data.take(self.count * self.type.size))
+        data = Cursor(Cursor(self._data).take(self.count * self.type.size))
         if self.type.text == "varying":
             return list(self._varying(data, heap))
         return [_text(data.take(self.type.size)) for _ in range(self.count)]

@@ -7,23 +7,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dagir.errors import FileError, UnsupportedLayer
-from dagir.ir.graph import Graph, Value
+from dagir.ir.graph import Graph, Value, snake_case
 from dagir.ir.nest import flatten, map_structure
 from dagir.layers import Layer
 from dagir.layers.core import Input
+from dagir.layers.unknown import UnknownLayer
 from dagir.modeling.model import Model
 from dagir.modeling.sequential import Sequential
 from dagir.serialization.reading import shown
 from dagir.support import limits
+from dagir_keras.reading.custom_objects import CustomObjects
 from dagir_keras.reading.files.graph_calls import Calls
 from dagir_keras.reading.files.keras2 import call_as_written, counts_from_zero
+from dagir_keras.reading.files.opaque_layers import OpaqueLayers, Told
 from dagir_keras.reading.files.tensorflow_layers import is_tensorflow_layer, make_tensorflow_layer, settled
-from dagir_keras.reading.layers import is_unregistered, make_layer
+from dagir_keras.reading.layer_calls import call_layer
+from dagir_keras.reading.layers import is_unregistered, make_layer, own_rule
 from dagir_keras.reading.operations import is_operation, make_operation
 from dagir_keras.reading.own_layers import is_own, own_layer
-from dagir_keras.reading.problems import LOAD, Problems, Refused, refuse_input
+from dagir_keras.reading.problems import LOAD, RULE, Problems, Refused, refuse_input
 
 Record = Mapping[str, Any]
+_SUBCLASS = "is a subclass of keras.Model, and its file does not hold its call"
 _MODELS = {"Functional", "Model", "Sequential"}
 
 
@@ -43,13 +48,15 @@ class ReadModel:
     model: Model
     layers: dict[str, Layer] = field(default_factory=dict)
     nested: dict[str, ReadModel] = field(default_factory=dict)
+    alone: Layer | None = None  # that is the whole of a subclassed model
 
 
 class NetworkReader:
     """Reads the records of one file. Raises FileError for damage; refused layers become `problems`."""
 
-    def __init__(self, source: str, custom: Mapping[str, Any], problems: Problems) -> None:
+    def __init__(self, source: str, custom: CustomObjects, problems: Problems) -> None:
         self.source, self.custom, self.problems = source, custom, problems
+        self.opaque = None if custom.opaque is None else OpaqueLayers(problems, custom.opaque)
         self._shared: dict[int, tuple[Layer, ReadModel | None]] = {}
         self._opened: dict[
             int, tuple[Graph, int]
@@ -58,11 +65,20 @@ class NetworkReader:
     def model(self, record: Record, path: str = "") -> ReadModel | None:
         """The model of a record; None where it is refused."""
         config, kind = record.get("config"), record.get("class_name")
+        if (
+            not path
+            and isinstance(config, dict)
+            and not is_model(record, self.custom)
+            and own_rule(record, self.custom)
+        ):
+            return self._alone(record, config)
         if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
             if not path and isinstance(kind, str) and kind not in _MODELS:
+                if self.opaque is not None:
+                    return self._whole(record, kind, self.opaque)
                 raise UnsupportedLayer(
-                    f"{self.source}: {kind} is a subclass of keras.Model, and its file does not hold its call",
-                    remedy=LOAD,
+                    f"{self.source}: {kind} {_SUBCLASS}",
+                    remedy=f"{RULE.format(kind)}, or {LOAD}",
                 )
             raise self._damaged(path, "is no model: its configuration has no layers")
         made = self._sequential(config, path) if kind == "Sequential" else self._functional(config, path)
@@ -73,6 +89,29 @@ class NetworkReader:
         if config.get("trainable") is False:
             made.model.trainable = False
         return made
+
+    def _whole(self, record: Record, kind: str, opaque: OpaqueLayers) -> ReadModel | None:
+        """A subclassed model as one opaque layer."""
+        with self.problems.at(kind, kind):
+            inputs = _built_for(record) if self.custom.inputs is None else self.custom.inputs
+            layer = opaque.layer(snake_case(kind), kind, f"{kind} {_SUBCLASS}")
+            outputs = opaque.outputs(layer, inputs, {})[0]
+            model = Model.from_graph(inputs, outputs, name=snake_case(kind), unused_inputs=True)
+            return ReadModel({"class_name": "Functional", "config": {"layers": []}}, model)
+        return None
+
+    def _alone(self, record: Record, config: dict[str, Any]) -> ReadModel | None:
+        """A subclassed model of the user's, called on inputs of the shapes for which it was built."""
+        name = str(config.get("name") or record.get("class_name"))
+        with self.problems.at(name, str(record.get("class_name"))):
+            layer = make_layer(record, self.custom, self._inner)
+            inputs = self.custom.inputs
+            if inputs is None:
+                inputs = _built_for(record)
+            outputs = call_layer(layer, [inputs], {})
+            model = Model.from_graph(inputs, outputs, name=name, unused_inputs=True)
+            return ReadModel(record, model, {layer.name: layer}, alone=layer)
+        return None
 
     def _spend(self, model: Model, path: str) -> None:
         """Count the nodes of a model against the budget: each call of a nested model repeats its nodes."""
@@ -115,11 +154,17 @@ class NetworkReader:
         if is_model(record, self.custom):
             made = self.model(record, path)
             return (None, None) if made is None else (made.model, made)
+        before = self.problems.count
         with self.problems.at(path, kind):
             return make_layer(record, self.custom, lambda part, key: self._inner(part, f"{path}/{key}")), None
-        return None, None
+        reason = None if self.opaque is None else self.opaque.taken(before)
+        if self.opaque is None or reason is None:
+            return None, None
+        return self.opaque.layer(path, kind, reason.reason), None
 
-    def _inner(self, record: Any, path: str) -> Layer:
+    def _inner(self, record: Any, path: str) -> Any:
+        if callable(record):  # a function of the user's
+            return record
         found = self._layer(record, path)
         if found is None:
             raise Refused("a layer inside it cannot be taken")
@@ -141,16 +186,33 @@ class NetworkReader:
                     continue
                 complete = False
                 continue
-            layer = self._layer(record, f"{path}/{_name_of(record)}".lstrip("/"), made)
+            where = f"{path}/{_name_of(record)}".lstrip("/")
+            layer = self._layer(record, where, made)
             complete = complete and layer is not None
             if layer is not None:
                 stack.append(layer)
-                calls.append(_calling(layer, record))
+                call = _calling(layer, record)
+                told = _built_shape(config["layers"][place + 1 : place + 2])
+                kind = str(record.get("class_name"))
+                calls.append(
+                    call if self.opaque is None else self._guarded(self.opaque, layer, call, where, kind, told)
+                )
         if not complete:
             return None
         if source is None:
             source = self._unnamed_input(config, name, stack)
         return self._stacked(made, source, stack, calls, path)
+
+    def _guarded(
+        self, opaque: OpaqueLayers, layer: Layer, call: Callable[..., Any], path: str, kind: str, told: Told
+    ) -> Callable[..., Any]:
+        """The call of a layer of a stack: of an opaque one, of what it gives by the next layer."""
+
+        def run(value: Any) -> Any:
+            unknown = layer if isinstance(layer, UnknownLayer) else opaque.behind(path, kind, value)
+            return call(value) if unknown is None else opaque.outputs(unknown, value, told)[0]
+
+        return run
 
     def _unnamed_input(self, config: dict[str, Any], name: str, stack: Sequence[Layer]) -> Value | None:
         first = config["layers"][0]["config"] if config["layers"] and stack else {}
@@ -192,7 +254,7 @@ class NetworkReader:
 
     def _functional(self, config: dict[str, Any], path: str) -> ReadModel | None:
         parts = Parts()
-        calls = Calls(self.source, path, outputs_from_one=not counts_from_zero(config))
+        calls = Calls(self.source, path, not counts_from_zero(config), self.opaque)
         for record in config["layers"]:
             self._add(record, calls, parts, path)
         calls.run(self.problems, config.get("output_layers"))
@@ -235,8 +297,9 @@ class NetworkReader:
                 run = own.run
         else:
             layer = self._layer(record, where, into)
-            run = None if layer is None else _calling(layer, record)
+            run = layer if isinstance(layer, UnknownLayer) else None if layer is None else _calling(layer, record)
         calls.add(name, where, kind, run, nodes, is_model(record, self.custom) and kind != "Sequential")
+        calls.built[name] = _built_shape([record])
 
     def _input(self, config: Any, path: str, nested: bool) -> Value:
         """An input of the outermost model, or of a nested one, which takes any batch size in Keras."""
@@ -255,6 +318,36 @@ class NetworkReader:
         return Input(batch_shape=shape, dtype=dtype if isinstance(dtype, str) else None, name=name)
 
 
+def _built_for(record: Record) -> Any:
+    """Inputs of the shapes in the build_config of a subclassed model. Raises Refused."""
+    found = record.get("build_config")
+    shapes = found.get("input_shape") if isinstance(found, dict) else None
+    made = _inputs_of(shapes)
+    if made is None:
+        raise Refused(
+            "it is a subclass of keras.Model, and its file does not tell the shapes of its inputs",
+            "give dagir.from_keras(path, custom_objects=..., inputs=dagir.Input(...))",
+        )
+    return made
+
+
+def _inputs_of(shapes: Any) -> Any:
+    if _is_shape(shapes) and shapes:
+        return Input(batch_shape=[None, *shapes[1:]])
+    if isinstance(shapes, list) and shapes and all(_is_shape(shape) and shape for shape in shapes):
+        return [_inputs_of(shape) for shape in shapes]
+    if isinstance(shapes, dict) and shapes and all(_is_shape(shape) and shape for shape in shapes.values()):
+        return {name: Input(batch_shape=[None, *shape[1:]], name=name) for name, shape in shapes.items()}
+    return None
+
+
+def _built_shape(records: Sequence[Any]) -> Told:
+    """The shape of the input for which the first of these layers was built, as the output 0 of what is before it."""
+    built = records[0].get("build_config") if records and isinstance(records[0], dict) else None
+    shape = built.get("input_shape") if isinstance(built, dict) else None
+    return {0: (shape, None)} if _is_shape(shape) and shape else {}
+
+
 def _is_shape(data: Any) -> bool:
     return isinstance(data, list) and all(size is None or (type(size) is int and size >= 0) for size in data)
 
@@ -270,7 +363,7 @@ def _input_like(layer: Layer, name: str) -> Value | None:
 _BUILD = "call the model once, or begin it with an Input, before it is saved"
 
 
-def is_model(record: Record, custom: Mapping[str, Any]) -> bool:
+def is_model(record: Record, custom: CustomObjects) -> bool:
     """Whether a record is that of a functional or Sequential model of Keras itself."""
     kind, module = str(record.get("class_name")), record.get("module")
     if is_unregistered(record):

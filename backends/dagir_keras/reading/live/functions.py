@@ -12,6 +12,7 @@ from typing import Any
 
 from dagir.errors import UnsupportedLayer
 from dagir.ir.graph import Value
+from dagir.ir.nest import flatten
 from dagir.layers.activation import name_of_keras
 from dagir_keras.reading.live.reader import Reader
 from dagir_keras.reading.problems import Refused
@@ -52,16 +53,17 @@ class TracedFunction:
         self.function, self.reader, self.owner, self.where = function, reader, owner, path
         self.__name__ = str(getattr(function, "__name__", type(function).__name__))
 
-    def __call__(self, x: Value) -> Any:
-        """What the function computes of a value."""
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the function computes of a value, or of several."""
         reader = self.reader
         before = reader.problems.count
         try:
-            found = reader.run(self.owner, self.where, self.function, [x], {})
+            found = reader.run(self.owner, self.where, self.function, list(args), kwargs)
         except Refused as refused:
             raise UnsupportedLayer(refused.reason, remedy=refused.remedy) from None
         if reader.done and reader.problems.count > before:  # called by the user, after everything was read
             reader.problems.require_none(f"the function {self.__name__!r}")
-        if not isinstance(found, Value):
-            raise UnsupportedLayer(f"the function {self.__name__!r} returns {type(found).__name__}, no tensor")
+        for leaf in flatten(found):
+            if not isinstance(leaf, Value):
+                raise UnsupportedLayer(f"the function {self.__name__!r} returns {type(leaf).__name__}, no tensor")
         return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from keras.src.saving import saving_lib
 
 
 def layers_inside(layer: Any, nested: bool = True) -> list[Any]:
@@ -51,6 +53,12 @@ def history_of(tensor: Any) -> tuple[Any, int]:
 def inbound_node(operation: Any, place: int) -> Any:
     """A call of an operation."""
     return operation._inbound_nodes[place]
+
+
+def parts_in_file(saveable: Any) -> Iterator[tuple[str, Any]]:
+    """What a layer holds, by attribute, in the order in which its weights are written to a file."""
+    found: Iterator[tuple[str, Any]] = saving_lib._walk_saveable(saveable)
+    return found
 
 
 def forget_mask(tensor: Any) -> None:

@@ -25,6 +25,7 @@ from dagir.modeling.model import Model
 from dagir.modeling.sequential import Sequential
 from dagir.support.location import LayerCall, current_scope
 from dagir_keras.reading import config_values
+from dagir_keras.reading.custom_objects import CustomObjects
 from dagir_keras.reading.layer_calls import call_layer
 from dagir_keras.reading.layers import known_layers, make_layer, own_rule, refuse_by_name
 from dagir_keras.reading.live.branches import explored
@@ -68,16 +69,17 @@ from dagir_keras.traced import TracedLayer
 from dagir_keras.weight import Weight
 
 
-def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any:
+def read_live(source: Any, custom: CustomObjects, inputs: Any = None) -> Any:
     """The Model of a keras.Model, the Layer of a keras.Layer. Raises UnsupportedLayer with all refused layers."""
     if is_own_model(source):
         return read_own_model(source, inputs, lambda given: _read(source, custom, given))
     return _read(source, custom, None if inputs is None else Given(inputs))
 
 
-def _read(source: Any, custom: Mapping[str, Any], given: Given | None) -> Any:
-    problems = Problems()
-    reader = LiveReader(custom, problems)
+def _read(source: Any, custom: CustomObjects, given: Given | None) -> Any:
+    own = custom.without_keras_layers()
+    problems = own.problems
+    reader = LiveReader(own, problems)
     made = None
     with problems.at(source.name, type(source).__name__):
         made = reader.top(source, given)
@@ -90,7 +92,7 @@ def _read(source: Any, custom: Mapping[str, Any], given: Given | None) -> Any:
 class LiveReader:
     """The layers, models and weights that were made so far, one for each of Keras. See `reader` for its methods."""
 
-    def __init__(self, custom: Mapping[str, Any], problems: Problems) -> None:
+    def __init__(self, custom: CustomObjects, problems: Problems) -> None:
         self.custom, self.problems, self.done = custom, problems, False
         self._layers: dict[int, tuple[Any, Layer | None]] = {}
         self.parameters: dict[int, tuple[Any, Parameter]] = {}
