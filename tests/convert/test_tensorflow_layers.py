@@ -166,3 +166,18 @@ def test_arithmetic_of_sizes_is_that_of_numbers():
     total = call_function("math.reduce_prod", [shape], {"axis": None})
     assert str(total.array) == "6*batch*time"
     assert call_function("math.equal", [parts[2], 6], {}).source.array == np.True_
+
+
+def test_the_first_and_last_of_an_unknown_axis_broadcast(tmp_path):
+    whole, first = {"start": None, "stop": None, "step": None}, {"start": None, "stop": 1, "step": None}
+    last = {"start": -1, "stop": None, "step": None}
+    layers = [
+        begin(shape=(None, None, 6)),
+        function("a", "__operators__.getitem", ["x", 0, 0, {"slice_spec": [whole, first]}], "SlicingOpLambda"),
+        function("b", "__operators__.getitem", ["x", 0, 0, {"slice_spec": [last]}], "SlicingOpLambda"),
+        function("c", "math.subtract", ["x", 0, 0, {"y": ["a", 0, 0]}]),
+        function("d", "math.multiply", ["c", 0, 0, {"y": ["b", 0, 0]}]),
+    ]
+    model = read(tmp_path, layers, [("d", 0)])
+    x = np.random.default_rng(0).normal(size=(3, 5, 6)).astype("float32")
+    np.testing.assert_allclose(dagir.lower(model)(x), (x - x[:, :1]) * x[-1:], rtol=1e-5, atol=1e-6)

@@ -248,9 +248,7 @@ def _search(draw: Draw) -> Arguments:
 def _one_hot(draw: Draw) -> Arguments:
     shape = draw.shape(1, 3)
     options = {"axis": draw.one(None, draw.int(-1, len(shape)))}
-    options |= draw.one(
-        {}, {"on_value": 5.0, "off_value": -1.0}, {"dtype": "int32"}, {"dtype": "bool"}, {"on_value": 2}
-    )
+    options |= draw.one({}, {"on_value": 5.0, "off_value": -1.0}, {"dtype": "int32"}, {"on_value": 2})
     return (draw.ints(shape, -1, 4), draw.int(1, 4)), options
 
 

@@ -233,9 +233,10 @@ def _with_pad(
     given, alone = _in_batch(image)
     target = ints([target_height, target_width], "size")
     (height, width), (high, wide) = _known(given, target)
-    ratio = max(width / wide, height / high)
-    inner = int(np.floor(height / ratio)), int(np.floor(width / ratio))
-    starts = [max(int(np.floor((whole - part) / 2)), 0) for whole, part in zip(target, inner, strict=True)]
+    ratio = max(np.float32(width) / np.float32(wide), np.float32(height) / np.float32(high))
+    exact = np.float32(height) / ratio, np.float32(width) / ratio
+    inner = int(np.floor(exact[0])), int(np.floor(exact[1]))
+    starts = [max(int(np.floor((whole - part) / 2)), 0) for whole, part in zip(target, exact, strict=True)]
     small = value(resize(given, list(inner), method, False, antialias))
     made = _four(small, target, starts)
     return ops.squeeze(made, 0) if alone else made

@@ -79,7 +79,7 @@ def ensure_shape(x: Any, shape: Any) -> Tensor:
 @raw("BroadcastArgs")
 @function("broadcast_dynamic_shape")
 def _broadcast_sizes(shape_x: Any, shape_y: Any) -> Tensor:
-    left, right = tensor(shape_x), tensor(shape_y)
+    left, right = tensor(shape_x, DType.INT32), tensor(shape_y, DType.INT32)
     found = Equations().broadcast(dims(left, "shape"), dims(right, "shape"))
     array = np.empty(len(found), object)
     array[:] = found

@@ -31,7 +31,27 @@ def index(x: Tensor, keys: Sequence[Any]) -> Tensor:
     known = entries(x)
     if known is not None and not any(_is_named(key) for key in keys):
         return sized(np.asarray(known[tuple(keys)], object), x.dtype)
-    return value(x)[tuple(keys)]
+    given, left = _one_of_unknown(value(x), list(keys))
+    return given[tuple(left)]
+
+
+def _one_of_unknown(given: Value, keys: list[Any]) -> tuple[Value, list[Any]]:
+    """The value after x[:1] and x[-1:] along axes of unknown size, and the keys that are left.
+
+    The result has the size 1, which broadcasts; an axis without elements, of which TensorFlow takes none, is an error.
+    """
+    used = sum(key is not None and key is not Ellipsis for key in keys)
+    axis = 0
+    for place, key in enumerate(keys):
+        if key is Ellipsis:
+            axis += given.ndim - used
+        elif key is not None:
+            is_first, is_last = key in (slice(0, 1), slice(None, 1), slice(0, 1, 1)), key == slice(-1, None)
+            if (is_first or is_last) and axis < given.ndim and isinstance(given.type.shape[axis], SymbolicDim):
+                one = given[(*(slice(None),) * axis, 0 if is_first else -1)]
+                given, keys[place] = ops.expand_dims(one, axis), slice(None)
+            axis += 1
+    return given, keys
 
 
 def _is_named(key: Any) -> bool:

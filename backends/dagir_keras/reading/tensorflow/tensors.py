@@ -170,7 +170,10 @@ def dims(data: Any, what: str) -> tuple[Dim, ...]:
         return (int(data),)
     if isinstance(data, (list, tuple)):
         return tuple(size for part in data for size in dims(part, what))
-    found = entries(tensor(data))
+    given = tensor(data)
+    found = entries(given)
+    if found is None and 0 in shape_of(given):
+        return ()
     if found is None:
         raise Refused(f"its {what} is computed from the data, so that shapes would depend on it")
     return tuple(part if isinstance(part, SymbolicDim) else int(part) for part in found.flat)
