@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from dagir.errors import ArgumentError, FileError
@@ -21,7 +22,7 @@ from dagir_keras.reading.files.hdf5 import check as check_hdf5
 from dagir_keras.reading.files.hdf5 import open_hdf5
 from dagir_keras.reading.files.keras2 import Writer, as_written_today, check_readable
 from dagir_keras.reading.files.model_config import NetworkReader, ReadModel
-from dagir_keras.reading.files.vocabularies import fill_vocabularies
+from dagir_keras.reading.files.vocabularies import fill_boundaries, fill_legacy_boundaries, fill_vocabularies
 from dagir_keras.reading.files.weights import WeightsReader
 from dagir_keras.reading.layers import rule
 from dagir_keras.reading.problems import Problems
@@ -112,9 +113,11 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
     with _as_keras_writes(archive.path, "configuration"):
         fill_vocabularies(config, archive)
     about = bytes(archive.text("metadata.json")) if "metadata.json" in archive.names else b""
+    opened = cache(lambda: open_hdf5(archive.member("model.weights.h5"), f"{archive.path}: model.weights.h5"))
+    with _as_keras_writes(archive.path, "model.weights.h5"):
+        fill_boundaries(config, opened)
     made = _read_config(config, archive.path, custom, Writer.of_metadata(about, config))
-    view = archive.member("model.weights.h5")
-    stored = open_hdf5(view, f"{archive.path}: model.weights.h5")
+    stored = opened()  # late: to hold it against its checksum takes its size in memory for a moment
     with _as_keras_writes(archive.path, "model.weights.h5"):
         WeightsReader(archive.path, stored).read(made)
     return made.model
@@ -132,6 +135,8 @@ def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
     if stored is None:
         raise FileError(f"{path}: has no model_weights: the architecture is there, the weights are not")
     record = parse_config(config, f"{path}: model_config")
+    with _as_keras_writes(path, "model_weights"):
+        fill_legacy_boundaries(record, stored)
     made = _read_config(record, path, custom, Writer.of(root.text("keras_version"), root.text("backend"), record))
     with _as_keras_writes(path, "model_weights"):
         WeightsReader(path, stored).read_legacy(made)

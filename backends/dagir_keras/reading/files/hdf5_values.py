@@ -148,7 +148,7 @@ class Attribute:
         if not self.type.text:
             raise Damaged(f"holds {self.type.what}, where a text is expected")
         limits.spend("names", self.count, f"attribute {self.name!a}")
-        data = Cursor(self._data.take(self.count * self.type.size))
+        data = Cursor(Cursor(self._data.data, self._data.at).take(self.count * self.type.size))  # may be read again
         if self.type.text == "varying":
             return list(self._varying(data, heap))
         return [_text(data.take(self.type.size)) for _ in range(self.count)]

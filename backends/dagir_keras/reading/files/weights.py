@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dagir import layers
 from dagir.errors import FileError
 from dagir.ir.arrays import release
 from dagir.ir.graph import Parameter, snake_case
@@ -12,7 +13,7 @@ from dagir.ir.nest import flatten
 from dagir.layers import Layer
 from dagir_keras.reading.config_values import is_object
 from dagir_keras.reading.files.hdf5 import Dataset, Group, walk
-from dagir_keras.reading.files.keras2 import cudnn_conversions, without_slash
+from dagir_keras.reading.files.keras2 import conversions, without_slash
 from dagir_keras.reading.files.model_config import ReadModel
 
 _ORDERS = {  # of inner layers whose weights Keras lists in another order than that of their names
@@ -23,6 +24,7 @@ _ORDERS = {  # of inner layers whose weights Keras lists in another order than t
     ),
     "GroupQueryAttention": ("_query_dense", "_key_dense", "_gate_dense", "_value_dense", "_output_dense"),
 }
+_LEARNED = (layers.Discretization, layers.IntegerLookup, layers.StringLookup)  # in the configuration, not as weights
 _CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}  # whose public name is another
 _CONFIGURED = {"forward_layer": "layer"}  # configurations with another key than the file
 
@@ -43,7 +45,8 @@ class WeightsReader:
         names = self.stored.texts("layer_names") or list(walk(self.stored))
         lists = {name: self._legacy(name) for name in names}
         wanted = [(name, layer) for name, layer in made.layers.items() if _legacy_weights(layer)]
-        stored = [name for name in names if lists[name]]
+        learned = {name for name, layer in made.layers.items() if isinstance(layer, _LEARNED)}
+        stored = [name for name in names if lists[name] and without_slash(name) not in learned]
         if len(wanted) != len(stored):
             raise FileError(
                 f"{self.source}: the file has weights of {len(stored)} layers, the model has {len(wanted)} with weights"
@@ -101,9 +104,9 @@ class WeightsReader:
                 f"{len(stored)} of them"
             )
         pairs = list(zip(weights, stored, strict=True))
-        conversions = cudnn_conversions(layer, {weight: data.shape for weight, data in pairs})
+        converted = conversions(layer, {weight: data.shape for weight, data in pairs})
         for place, (weight, data) in enumerate(pairs):
-            convert = conversions.get(weight)
+            convert = converted.get(weight)
             if convert is None and data.shape != weight.shape:
                 raise FileError(
                     f"{data.where}: weight {place} of layer {path!r} is {list(weight.shape)} by its configuration, "

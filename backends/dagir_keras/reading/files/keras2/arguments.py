@@ -135,6 +135,11 @@ def _cudnn(config: Config) -> Config:
     return {**config, "recurrent_activation": "sigmoid"}
 
 
+def _not_causally(config: Config) -> Config:
+    """The calls pad."""
+    return {**config, "padding": "valid"} if config.get("padding") == "causal" else config
+
+
 def _local(config: Config) -> Config:
     """`implementation` is how the kernel is stored, which is not so for other layers."""
     return {**config, "layout": config.get("implementation", 1)}
@@ -169,6 +174,7 @@ def _without_value_range(kind: str, config: Config) -> Config:
 _ADAPTED: Mapping[str, Callable[[Config], Config]] = MappingProxyType(
     {
         **dict.fromkeys(_NORMS, _norm),
+        "SeparableConv1D": _not_causally,
         **dict.fromkeys(_CUDNN, _cudnn),
         **dict.fromkeys(("LocallyConnected1D", "LocallyConnected2D"), _local),
         "LayerNormalization": _axis,

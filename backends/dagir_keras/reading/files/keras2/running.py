@@ -17,6 +17,7 @@ from dagir_keras.reading.problems import Refused
 
 _KEY = "how it is called"
 _ENDS_MASKS = {"Rescaling", "Normalization", "Identity"}
+_ENCODERS = ("CategoryEncoding", "Discretization")
 _MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
 
 
@@ -53,7 +54,7 @@ def _unmasked(leaf: Any) -> Any:
 
 
 def _ending_masks(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """A layer that passes masks on currently, but not in Keras 2."""
+    """A layer that passes masks on currently, but not in Keras 2, or not before 3.4."""
     return call_layer(layer, map_structure(_unmasked, list(args)), kwargs)
 
 
@@ -71,22 +72,51 @@ def _causal(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
     return call_layer(layer, args, {**kwargs, "use_causal_mask": True})
 
 
+def _one_more_axis(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Until 3.4, a last axis of size 1 stayed before the one of the code; currently it is replaced."""
+    made = call_layer(layer, args, kwargs)
+    first = flatten(list(args))[0]
+    alone = isinstance(first, Value) and first.ndim > 1 and first.shape[-1] == 1
+    return ops.expand_dims(made, -2) if alone else made
+
+
+def _behind_padding(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """A causal separable convolution sees zeros before the first step; its padding is "valid" otherwise."""
+    found: Any = layer
+    before = (found.kernel_size[0] - 1) * found.dilation_rate[0]
+    width = [(0, 0), (before, 0), (0, 0)] if found.data_format == "channels_last" else [(0, 0), (0, 0), (before, 0)]
+    return call_layer(layer, [ops.pad(args[0], width), *args[1:]], kwargs)
+
+
 def with_call_note(record: dict[str, Any], config: Mapping[str, Any], writer: Writer) -> dict[str, Any]:
     """The record, with a note of how its layer is called where that has changed."""
     kind = str(record.get("class_name"))
-    how: Any = None
-    if writer.is_keras_2 and kind in _MERGES:
-        axis = config.get("axis", -1) if kind == "Concatenate" else None
-        how = _AsKeras2Merges(axis if axis is None or type(axis) is int else -1)
-    elif kind in _ENDS_MASKS and writer.is_keras_2:
-        how = _ending_masks
-    elif kind == "MultiHeadAttention" and writer.before(2, 10):
+    how = _of_keras_2(kind, config) if writer.is_keras_2 else _of_keras_3(kind, config, writer)
+    if how is None and kind == "MultiHeadAttention" and writer.before(2, 10):
         how = _without_masks
-    elif kind in ("Attention", "AdditiveAttention") and writer.is_keras_2 and config.get("causal"):
-        how = _causal
-    elif config.get("time_major") or (kind == "Bidirectional" and _inner_config(config).get("time_major")):
-        how = time_first
     return record if how is None else {**record, _KEY: how}
+
+
+def _of_keras_2(kind: str, config: Mapping[str, Any]) -> Any:
+    if kind in _MERGES:
+        axis = config.get("axis", -1) if kind == "Concatenate" else None
+        return _AsKeras2Merges(axis if axis is None or type(axis) is int else -1)
+    if kind in _ENDS_MASKS:
+        return _ending_masks
+    if kind in ("Attention", "AdditiveAttention") and config.get("causal"):
+        return _causal
+    if kind == "SeparableConv1D" and config.get("padding") == "causal":
+        return _behind_padding
+    inner = _inner_config(config) if kind == "Bidirectional" else config
+    return time_first if inner.get("time_major") else None
+
+
+def _of_keras_3(kind: str, config: Mapping[str, Any], writer: Writer) -> Any:
+    if not writer.before(3, 4):
+        return None
+    if kind in _MERGES:
+        return _ending_masks
+    return _one_more_axis if kind in _ENCODERS and config.get("output_mode") == "one_hot" else None
 
 
 def check_caller(kind: str, config: Mapping[str, Any], inside: str) -> None:
