@@ -17,6 +17,10 @@ from dagir_keras.reading.problems import Refused
 
 _KEY = "how it is called"
 _ENDS_MASKS = {"Rescaling", "Normalization", "Identity"}
+_OF_IMAGES = {
+    *("Resizing", "CenterCrop", "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom"),
+    *("RandomContrast", "RandomBrightness"),
+}
 _ENCODERS = ("CategoryEncoding", "Discretization")
 _MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
 
@@ -72,6 +76,22 @@ def _causal(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
     return call_layer(layer, args, {**kwargs, "use_causal_mask": True})
 
 
+def _on_floats(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Layers of images made floats of integers in Keras 2; Resizing keeps them currently."""
+    return call_layer(layer, [_as_float(layer, args[0]), *args[1:]], kwargs)
+
+
+def _cut_to_integers(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Until 3.6, Resizing cut the fractions off, where integers are resized; currently it rounds."""
+    made = _on_floats(layer, args, kwargs)
+    given = args[0].dtype if isinstance(args[0], Value) else made.dtype
+    return made if given.is_float else ops.cast(made, given)
+
+
+def _as_float(layer: Layer, leaf: Any) -> Any:
+    return leaf if not isinstance(leaf, Value) or leaf.dtype.is_float else ops.cast(leaf, layer.dtype)
+
+
 def _one_more_axis(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Until 3.4, a last axis of size 1 stayed before the one of the code; currently it is replaced."""
     made = call_layer(layer, args, kwargs)
@@ -105,6 +125,8 @@ def _of_keras_2(kind: str, config: Mapping[str, Any]) -> Any:
         return _ending_masks
     if kind in ("Attention", "AdditiveAttention") and config.get("causal"):
         return _causal
+    if kind in _OF_IMAGES:
+        return _on_floats
     if kind == "SeparableConv1D" and config.get("padding") == "causal":
         return _behind_padding
     inner = _inner_config(config) if kind == "Bidirectional" else config
@@ -112,6 +134,8 @@ def _of_keras_2(kind: str, config: Mapping[str, Any]) -> Any:
 
 
 def _of_keras_3(kind: str, config: Mapping[str, Any], writer: Writer) -> Any:
+    if kind == "Resizing" and writer.before(3, 6):
+        return _cut_to_integers
     if not writer.before(3, 4):
         return None
     if kind in _MERGES:
