@@ -116,10 +116,11 @@ def _read_keras(archive: Archive, custom: Mapping[str, Any]) -> Model:
     opened = cache(lambda: open_hdf5(archive.member("model.weights.h5"), f"{archive.path}: model.weights.h5"))
     with _as_keras_writes(archive.path, "model.weights.h5"):
         fill_boundaries(config, opened)
-    made = _read_config(config, archive.path, custom, Writer.of_metadata(about, config))
+    writer = Writer.of_metadata(about, config)
+    made = _read_config(config, archive.path, custom, writer)
     stored = opened()  # late: to hold it against its checksum takes its size in memory for a moment
     with _as_keras_writes(archive.path, "model.weights.h5"):
-        WeightsReader(archive.path, stored).read(made)
+        WeightsReader(archive.path, stored, writer).read(made)
     return made.model
 
 
@@ -137,7 +138,8 @@ def _read_h5(path: str, view: memoryview, custom: Mapping[str, Any]) -> Model:
     record = parse_config(config, f"{path}: model_config")
     with _as_keras_writes(path, "model_weights"):
         fill_legacy_boundaries(record, stored)
-    made = _read_config(record, path, custom, Writer.of(root.text("keras_version"), root.text("backend"), record))
+    writer = Writer.of(root.text("keras_version"), root.text("backend"), record)
+    made = _read_config(record, path, custom, writer)
     with _as_keras_writes(path, "model_weights"):
-        WeightsReader(path, stored).read_legacy(made)
+        WeightsReader(path, stored, writer).read_legacy(made)
     return made.model

@@ -13,7 +13,7 @@ from dagir.ir.nest import flatten
 from dagir.layers import Layer
 from dagir_keras.reading.config_values import is_object
 from dagir_keras.reading.files.hdf5 import Dataset, Group, walk
-from dagir_keras.reading.files.keras2 import conversions, without_slash
+from dagir_keras.reading.files.keras2 import Shared, Writer, conversions, without_slash
 from dagir_keras.reading.files.model_config import ReadModel
 
 _ORDERS = {  # of inner layers whose weights Keras lists in another order than that of their names
@@ -32,9 +32,10 @@ _CONFIGURED = {"forward_layer": "layer"}  # configurations with another key than
 class WeightsReader:
     """Assigns the arrays of a file. Raises FileError that names the layer, the weight and both shapes."""
 
-    def __init__(self, source: str, stored: Group) -> None:
-        self.source, self.stored = source, stored
+    def __init__(self, source: str, stored: Group, writer: Writer) -> None:
+        self.source, self.stored, self.writer = source, stored, writer
         self._assigned: set[Parameter] = set()
+        self._seen = Shared()
 
     def read(self, made: ReadModel) -> None:
         """All weights of a model, from `layers/<class>/vars/<number>`."""
@@ -75,22 +76,51 @@ class WeightsReader:
         inputs = [record for record in made.record["config"]["layers"] if record.get("class_name") == "InputLayer"]
         counted = records if made.record.get("class_name") == "Sequential" else _in_order(made, records, inputs)
         stored = group.group("layers")
+        if self.writer.is_keras_2 and stored is not None and self._misses(made, counted, stored):
+            fewer = [record for record in counted if not self._seen.known(record)]
+            if not any(stored.group(place) for place in set(places(counted)) - set(places(fewer))):
+                self._take_seen(made, records, fewer)
+                counted = fewer
         for record, place in zip(counted, places(counted), strict=True):
             name = _name(record)
-            if name not in made.layers:
-                continue
-            weights = made.layers[name].weights
-            if not weights and name not in made.nested:
-                continue
-            inner = stored.group(place) if stored is not None else None
-            done = self._assigned.issuperset(weights)
-            where = f"{path}/{name}".lstrip("/")
-            if name in made.nested:
-                if inner is not None or not done:
-                    self._model(made.nested[name], self._required(inner, group, place, where), where)
-            elif not done:
-                found = self._required(inner, group, place, where)
-                self._assign(made.layers[name], weights, list(_arrays(record, found)), where)
+            if name in made.layers and (made.layers[name].weights or name in made.nested):
+                inner = stored.group(place) if stored is not None else None
+                self._read_layer(made, record, inner, (group, place, f"{path}/{name}".lstrip("/")))
+
+    def _read_layer(self, made: ReadModel, record: Any, inner: Group | None, where: tuple[Group, str, str]) -> None:
+        """The weights of one layer or model. where: the group that should have it, at which place, and its path."""
+        name = _name(record)
+        weights = made.layers[name].weights
+        done = self._assigned.issuperset(weights)
+        if inner is None and not done and self._seen.known(record):
+            self._take_seen(made, [record], [])
+        elif name in made.nested:
+            if inner is not None or not done:
+                self._model(made.nested[name], self._required(inner, *where), where[2])
+                self._seen.add(record, weights)
+        elif not done:
+            found = self._required(inner, *where)
+            self._assign(made.layers[name], weights, list(_arrays(record, found)), where[2])
+            self._seen.add(record, weights)
+
+    def _misses(self, made: ReadModel, counted: Sequence[Any], stored: Group) -> bool:
+        """Whether a layer with weights has none at its place: Keras 2 does not count those that it stored before."""
+        wanted = [
+            place
+            for record, place in zip(counted, places(counted), strict=True)
+            if _name(record) in made.layers and made.layers[_name(record)].weights
+        ]
+        return any(stored.group(place) is None for place in wanted)
+
+    def _take_seen(self, made: ReadModel, records: Sequence[Any], but: Sequence[Any]) -> None:
+        """Assign the weights of layers that the file has elsewhere, where they were seen first."""
+        left = {id(record) for record in but}
+        for record in records:
+            if id(record) not in left:
+                weights = made.layers[_name(record)].weights
+                for weight, other in zip(weights, self._seen.weights(record), strict=True):
+                    weight.assign(other.array)
+                self._assigned.update(weights)
 
     def _required(self, found: Group | None, group: Group, place: str, path: str) -> Group:
         if found is None:

@@ -10,10 +10,12 @@ from dagir_keras.reading.files.keras2.calls import counts_from_zero, without_sla
 from dagir_keras.reading.files.keras2.records import as_written_today
 from dagir_keras.reading.files.keras2.refusals import check_readable, refuse_if_marked
 from dagir_keras.reading.files.keras2.running import call_as_written
+from dagir_keras.reading.files.keras2.shared import Shared
 from dagir_keras.reading.files.keras2.stored import conversions
 from dagir_keras.reading.files.keras2.writer import Writer
 
 __all__ = [
+    "Shared",
     "Writer",
     "as_written_today",
     "call_as_written",
