@@ -161,7 +161,7 @@ class Discretization(Layer):
         for batch in [data] if hasattr(data, "shape") else data:
             merged = np.concatenate([_summary(np.asarray(batch, np.float32), self.epsilon), summary], axis=1)
             summary = _compressed(merged[:, np.argsort(merged[0])], self.epsilon)
-        self.bin_boundaries = _compressed(summary, 1.0 / self.num_bins)[0, :-1].tolist()
+        self.bin_boundaries = boundaries_of(summary, self.num_bins)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, and the boundaries that were computed."""
@@ -178,6 +178,11 @@ class Discretization(Layer):
         layer = cls(**{**config, "bin_boundaries": None})
         layer.bin_boundaries = _rising(boundaries)
         return layer
+
+
+def boundaries_of(summary: Array, num_bins: int) -> list[float]:
+    """The boundaries of bins with equally many values. summary: f[2, buckets], places and counts, as `adapt` makes."""
+    return [float(place) for place in _compressed(summary, 1.0 / num_bins)[0, :-1]]
 
 
 def _rising(boundaries: object) -> list[float]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import dagir
 from dagir import layers
-from dagir_keras.reading.files.keras2 import cudnn_conversions
+from dagir_keras.reading.files.keras2 import conversions
 from dagir_keras.reading.files.keras2.images import ResizingByArea, UpSampling2DByArea, UpSampling2DOnCorners
 from dagir_keras.reading.files.keras2.locally_connected import LocallyConnected1D, LocallyConnected2D
 from dagir_keras.reading.files.keras2.normalization import BatchNormalizationOverAxes
@@ -148,7 +148,7 @@ def test_the_weights_of_cudnn(kind, wrapped):
             "bias": (2 * gates * units,),
         }
         stored |= {getattr(cell, name): array(*shape) for name, shape in shapes.items()}
-    found = cudnn_conversions(layer, {weight: data.shape for weight, data in stored.items()})
+    found = conversions(layer, {weight: data.shape for weight, data in stored.items()})
     assert found.keys() == stored.keys()
     for cell in cells:
         kernel, recurrent, bias = (found[w](stored[w]) for w in (cell.kernel, cell.recurrent_kernel, cell.bias))

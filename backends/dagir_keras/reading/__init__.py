@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from dagir.errors import ArgumentError, FileError
@@ -27,7 +28,7 @@ from dagir_keras.reading.files.model_config import NetworkReader, ReadModel
 from dagir_keras.reading.files.model_records import as_read
 from dagir_keras.reading.files.opaque_layers import shapes_told
 from dagir_keras.reading.files.stored_weights import open_weights
-from dagir_keras.reading.files.vocabularies import fill_vocabularies
+from dagir_keras.reading.files.vocabularies import fill_boundaries, fill_legacy_boundaries, fill_vocabularies
 from dagir_keras.reading.files.weights import WeightsReader
 from dagir_keras.reading.layers import rule
 from dagir_keras.reading.mapped_files import map_file
@@ -197,14 +198,15 @@ def _read_keras(archive: Archive, custom: CustomObjects) -> Model:
     with _as_keras_writes(archive.path, "configuration"):
         fill_vocabularies(config, archive)
     about = bytes(archive.text("metadata.json")) if "metadata.json" in archive.names else b""
+    opened = cache(lambda: open_hdf5(archive.member("model.weights.h5"), f"{archive.path}: model.weights.h5"))
+    with _as_keras_writes(archive.path, "model.weights.h5"):
+        fill_boundaries(config, opened)
     writer = Writer.of_metadata(about, config)
     made = _read_config(config, archive.path, custom, writer)
-    view = archive.member("model.weights.h5")
-    stored = open_hdf5(view, f"{archive.path}: model.weights.h5")
+    stored = opened()  # late: to hold it against its checksum takes its size in memory for a moment
+    numbers_new_only = writer.numbers_new_layers_only
     with _as_keras_writes(archive.path, "model.weights.h5"):
-        WeightsReader(archive.path, stored, held=custom.held, numbers_new_only=writer.numbers_new_layers_only).read(
-            made
-        )
+        WeightsReader(archive.path, stored, held=custom.held, numbers_new_only=numbers_new_only).read(made)
     custom.finish()
     return made.model
 
@@ -221,7 +223,10 @@ def _read_h5(path: str, view: memoryview, custom: CustomObjects) -> Model:
     if stored is None:
         raise FileError(f"{path}: has no model_weights: the architecture is there, the weights are not")
     record = parse_config(config, f"{path}: model_config")
-    made = _read_config(record, path, custom, Writer.of(root.text("keras_version"), root.text("backend"), record))
+    with _as_keras_writes(path, "model_weights"):
+        fill_legacy_boundaries(record, stored)
+    writer = Writer.of(root.text("keras_version"), root.text("backend"), record)
+    made = _read_config(record, path, custom, writer)
     with _as_keras_writes(path, "model_weights"):
         reader = WeightsReader(path, stored, held=custom.held)
         reader.partial = custom.opaque is not None

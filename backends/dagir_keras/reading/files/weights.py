@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from dagir import layers
 from dagir.errors import FileError
 from dagir.ir.arrays import release
 from dagir.ir.graph import Parameter
@@ -17,7 +18,7 @@ from dagir.modeling.model import Model
 from dagir_keras.reading.config_values import is_object
 from dagir_keras.reading.custom_objects import Held
 from dagir_keras.reading.files.hdf5 import Dataset, Group, walk
-from dagir_keras.reading.files.keras2 import cudnn_conversions, without_slash
+from dagir_keras.reading.files.keras2 import conversions, without_slash
 from dagir_keras.reading.files.model_config import ReadModel
 from dagir_keras.reading.files.model_records import file_name, is_subclassed, parts_by_attribute, record_of
 from dagir_keras.reading.files.stored_weights import names_with_weights
@@ -32,6 +33,7 @@ _ORDERS = {  # of inner layers whose weights Keras lists in another order than t
     "GroupQueryAttention": ("_query_dense", "_key_dense", "_gate_dense", "_value_dense", "_output_dense"),
 }
 _OF_KERAS_2_12 = "_layer_checkpoint_dependencies"  # in place of `layers`; it lists layers with weights twice
+_LEARNED = (layers.Discretization, layers.IntegerLookup, layers.StringLookup)  # in the configuration, not as weights
 _CONFIGURED = {"forward_layer": "layer"}  # configurations with another key than the file
 
 
@@ -80,7 +82,8 @@ class WeightsReader:
         names = self.stored.texts("layer_names") or list(walk(self.stored))
         lists = {name: self._legacy(name) for name in names}
         wanted = [(name, layer) for name, layer in made.layers.items() if _legacy_weights(layer)]
-        stored = [name for name in names if lists[name]]
+        learned = {name for name, layer in made.layers.items() if isinstance(layer, _LEARNED)}
+        stored = [name for name in names if lists[name] and without_slash(name) not in learned]
         if self.partial:
             written = {without_slash(name): name for name in stored}
             wanted = [(name, layer) for name, layer in wanted if name in written]
@@ -255,9 +258,9 @@ class WeightsReader:
                 f"{len(stored)} of them"
             )
         pairs = list(zip(weights, stored, strict=True))
-        conversions = cudnn_conversions(layer, {weight: data.shape for weight, data in pairs})
+        converted = conversions(layer, {weight: data.shape for weight, data in pairs})
         for place, (weight, data) in enumerate(pairs):
-            convert = conversions.get(weight)
+            convert = converted.get(weight)
             if convert is None and data.shape != weight.shape:
                 raise FileError(
                     f"{data.where}: weight {place} of layer {path!r} is {list(weight.shape)} by its configuration, "

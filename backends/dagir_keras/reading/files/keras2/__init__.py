@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dagir_keras.reading.files.keras2.calls import counts_from_zero, without_slash
 from dagir_keras.reading.files.keras2.records import as_written_today
-from dagir_keras.reading.files.keras2.recurrent import cudnn_conversions
 from dagir_keras.reading.files.keras2.refusals import check_readable, refuse_if_marked
 from dagir_keras.reading.files.keras2.running import call_as_written
+from dagir_keras.reading.files.keras2.stored import conversions
 from dagir_keras.reading.files.keras2.writer import Writer
 
 __all__ = [
@@ -18,8 +18,8 @@ __all__ = [
     "as_written_today",
     "call_as_written",
     "check_readable",
+    "conversions",
     "counts_from_zero",
-    "cudnn_conversions",
     "refuse_if_marked",
     "without_slash",
 ]

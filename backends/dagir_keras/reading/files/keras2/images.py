@@ -113,6 +113,26 @@ class _RandomSize(ImageLayer):
         return ops.cast(inputs, self.dtype)
 
 
+class RandomCropOrResizing(ImageLayer):
+    """RandomCrop until Keras 3.6: at inference it cuts images to the aspect ratio and resizes them."""
+
+    training_effect = "it would crop at random places"
+
+    def __init__(
+        self, height: int, width: int, seed: int | None = None, data_format: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        like = layers.Resizing(height, width, data_format=data_format)
+        self.height, self.width, self.data_format = like.height, like.width, like.data_format
+
+    def call(self, inputs: Value, training: bool | None = None) -> Value:
+        """x: number[n, h, w, c] -> f[n, height, width, c]."""
+        self.spatial_axes(inputs)
+        images = ops.cast(inputs, self.dtype)
+        size = (self.height, self.width)
+        return ops.image.resize(images, size, crop_to_aspect_ratio=True, data_format=self.data_format)
+
+
 class RandomHeight(_RandomSize):
     """keras.layers.RandomHeight of Keras 2."""
 

@@ -11,6 +11,7 @@ from dagir.ir.graph import Value
 from dagir.layers import Layer
 from dagir_keras.reading.files.keras2 import replaced
 from dagir_keras.reading.files.keras2.images import (
+    RandomCropOrResizing,
     RandomHeight,
     RandomWidth,
     ResizingByArea,
@@ -59,6 +60,8 @@ def with_class_note(record: dict[str, Any], writer: Writer) -> dict[str, Any]:
     if kind in ("BatchNormalization", "SyncBatchNormalization"):
         if isinstance(config.get("axis"), list) or config.get("virtual_batch_size") is not None:
             found = BatchNormalizationOverAxes
+    elif kind == "RandomCrop" and writer.before(3, 7):
+        found = RandomCropOrResizing
     elif kind == "UpSampling2D" and config.get("interpolation") == "area":
         found = UpSampling2DByArea
     elif kind == "UpSampling2D" and config.get("interpolation") == "bilinear" and writer.resizes_on_corners:

@@ -60,14 +60,6 @@ class Resizing(layers.Resizing):
         return found if data.dtype.is_float else saturating_cast(ops.round(found), data.dtype)
 
 
-class RandomCrop(layers.Resizing):
-    """At inference: images cut to the aspect ratio of (height, width), and resized to it. Today they are left."""
-
-    def __init__(self, height: int, width: int, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(height, width, crop_to_aspect_ratio=True, **kwargs)
-        self.seed = seed
-
-
 def resized(
     images: Value, factors: Sequence[int] | None, size: Sequence[int] | None, interpolation: str, data_format: str
 ) -> Value:
@@ -107,8 +99,6 @@ def class_for(kind: str, config: Mapping[str, Any], writer: Writer) -> type[Laye
     """The class of the writer's version, where today's of that name computes something else."""
     if kind in ("UpSampling2D", "Resizing") and config.get("interpolation") in _MORE:
         return UpSampling2D if kind == "UpSampling2D" else Resizing
-    if kind == "RandomCrop" and writer.is_keras_2:
-        return RandomCrop
     if kind == "SeparableConv1D" and writer.is_keras_2 and config.get("padding") == "causal":
         return SeparableConv1D
     return None

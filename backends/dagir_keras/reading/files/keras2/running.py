@@ -21,6 +21,11 @@ _RECURRENT = {
     *("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
     *("CuDNNLSTM", "CuDNNGRU"),
 }
+_OF_IMAGES = {
+    *("Resizing", "CenterCrop", "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom"),
+    *("RandomContrast", "RandomBrightness"),
+}
+_ENCODERS = ("CategoryEncoding", "Discretization")
 _MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
 
 
@@ -57,7 +62,7 @@ def _unmasked(leaf: Any) -> Any:
 
 
 def _ending_masks(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """A layer that passes masks on currently, but not in Keras 2."""
+    """A layer that passes masks on currently, but not in Keras 2, or not before 3.4."""
     return call_layer(layer, map_structure(_unmasked, list(args)), kwargs)
 
 
@@ -84,24 +89,63 @@ def _masked_with_states(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, 
     return call_layer(layer, args, {**kwargs, "mask": mask})
 
 
+def _on_floats(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Layers of images made floats of integers in Keras 2; Resizing keeps them currently."""
+    return call_layer(layer, [_as_float(layer, args[0]), *args[1:]], kwargs)
+
+
+def _cut_to_integers(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Until 3.6, Resizing cut the fractions off, where integers are resized; currently it rounds."""
+    made = _on_floats(layer, args, kwargs)
+    given = args[0].dtype if isinstance(args[0], Value) else made.dtype
+    return made if given.is_float else ops.cast(made, given)
+
+
+def _as_float(layer: Layer, leaf: Any) -> Any:
+    return leaf if not isinstance(leaf, Value) or leaf.dtype.is_float else ops.cast(leaf, layer.dtype)
+
+
+def _one_more_axis(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Until 3.4, a last axis of size 1 stayed before the one of the code; currently it is replaced."""
+    made = call_layer(layer, args, kwargs)
+    first = flatten(list(args))[0]
+    alone = isinstance(first, Value) and first.ndim > 1 and first.shape[-1] == 1
+    return ops.expand_dims(made, -2) if alone else made
+
+
 def with_call_note(record: dict[str, Any], config: Mapping[str, Any], writer: Writer) -> dict[str, Any]:
     """The record, with a note of how its layer is called where that has changed."""
     kind = str(record.get("class_name"))
-    how: Any = None
-    if writer.is_keras_2 and kind in _MERGES:
-        axis = config.get("axis", -1) if kind == "Concatenate" else None
-        how = _AsKeras2Merges(axis if axis is None or type(axis) is int else -1)
-    elif kind in _RECURRENT and writer.is_keras_2:
-        how = _masked_with_states
-    elif kind in _ENDS_MASKS and writer.is_keras_2:
-        how = _ending_masks
-    elif kind == "MultiHeadAttention" and writer.before(2, 10):
+    how = _of_keras_2(kind, config) if writer.is_keras_2 else _of_keras_3(kind, config, writer)
+    if how is None and kind == "MultiHeadAttention" and writer.before(2, 10):
         how = _without_masks
-    elif kind in ("Attention", "AdditiveAttention") and writer.is_keras_2 and config.get("causal"):
-        how = _causal
-    elif config.get("time_major") or (kind == "Bidirectional" and _inner_config(config).get("time_major")):
-        how = time_first
     return record if how is None else {**record, _KEY: how}
+
+
+def _of_keras_2(kind: str, config: Mapping[str, Any]) -> Any:
+    if kind in _MERGES:
+        axis = config.get("axis", -1) if kind == "Concatenate" else None
+        return _AsKeras2Merges(axis if axis is None or type(axis) is int else -1)
+    if kind in _ENDS_MASKS:
+        return _ending_masks
+    if kind in ("Attention", "AdditiveAttention") and config.get("causal"):
+        return _causal
+    if kind in _OF_IMAGES:
+        return _on_floats
+    inner = _inner_config(config) if kind == "Bidirectional" else config
+    if inner.get("time_major"):
+        return time_first
+    return _masked_with_states if kind in _RECURRENT else None
+
+
+def _of_keras_3(kind: str, config: Mapping[str, Any], writer: Writer) -> Any:
+    if kind == "Resizing" and writer.before(3, 6):
+        return _cut_to_integers
+    if not writer.before(3, 4):
+        return None
+    if kind in _MERGES:
+        return _ending_masks
+    return _one_more_axis if kind in _ENCODERS and config.get("output_mode") == "one_hot" else None
 
 
 def check_caller(kind: str, config: Mapping[str, Any], inside: str) -> None:
