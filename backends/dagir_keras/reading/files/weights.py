@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dagir import layers
 from dagir.errors import FileError
 from dagir.ir.arrays import release
 from dagir.ir.graph import Parameter, snake_case
@@ -14,7 +15,7 @@ from dagir.layers import Layer
 from dagir.layers.internals import parts_of
 from dagir_keras.reading.config_values import is_object
 from dagir_keras.reading.files.hdf5 import Dataset, Group, walk
-from dagir_keras.reading.files.keras2 import without_slash
+from dagir_keras.reading.files.keras2 import CLASS_IN_FILE, without_slash
 from dagir_keras.reading.files.model_config import ReadModel
 
 _ORDERS = {  # of inner layers whose weights Keras lists in another order than that of their names
@@ -110,12 +111,12 @@ class WeightsReader:
         """The ids of the records whose layers have been written before, so that the file has fewer groups."""
         by_class: dict[str, list[Mapping[str, Any]]] = {}
         for record in records:
-            by_class.setdefault(_file_name(str(record.get("class_name"))), []).append(record)
+            by_class.setdefault(_file_name(record), []).append(record)
         found: set[int] = set()
         for those in by_class.values():
             groups = sum(place in stored.names for place in places(those))
-            layers = [(record, made.layers.get(_name(record))) for record in those]
-            known = [id(record) for record, layer in layers if layer is not None and self._alike(layer)]
+            pairs = [(record, made.layers.get(_name(record))) for record in those]
+            known = [id(record) for record, layer in pairs if layer is not None and self._alike(layer)]
             if len(those) - groups == len(known):
                 found.update(known)
         return found
@@ -147,6 +148,10 @@ class WeightsReader:
                 f"{len(stored)} of them"
             )
         for place, (weight, data) in enumerate(zip(weights, stored, strict=True)):
+            if _is_unordered(layer, weight, data):
+                weight.assign(data.array().reshape(weight.shape))
+                self._assigned.add(weight)
+                continue
             if data.shape != weight.shape:
                 raise FileError(
                     f"{data.where}: weight {place} of layer {path!r} is {list(weight.shape)} by its configuration, "
@@ -155,6 +160,12 @@ class WeightsReader:
             weight.assign(data.array())  # cast if of another dtype, as a float64 weight of a float32 layer
             release(weight.array)
             self._assigned.add(weight)
+
+
+def _is_unordered(layer: Layer, weight: Parameter, data: Dataset) -> bool:
+    """Whether a weight over several axes lies in the order of its axes in the file, which Keras reads row by row."""
+    over_axes = isinstance(layer, layers.LayerNormalization) and len(weight.shape) > 1
+    return over_axes and data.shape != weight.shape and sorted(data.shape) == sorted(weight.shape)
 
 
 def _are_alike(one: Layer, other: Layer) -> bool:
@@ -169,12 +180,13 @@ def places(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The names that Keras gives to a list of layers: by class, numbered."""
     used: dict[str, int] = {}
     for record in records:
-        name = _file_name(str(record.get("class_name")))
+        name = _file_name(record)
         number = used[name] = used.get(name, -1) + 1
         yield f"{name}_{number}" if number else name
 
 
-def _file_name(class_name: str) -> str:
+def _file_name(record: Mapping[str, Any]) -> str:
+    class_name = str(record.get(CLASS_IN_FILE) or record.get("class_name"))
     return snake_case(_CLASS_NAMES.get(class_name, class_name))
 
 

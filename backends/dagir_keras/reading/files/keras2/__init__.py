@@ -7,12 +7,13 @@ the current Keras cannot express is refused, with the layer. Nothing here import
 from __future__ import annotations
 
 from dagir_keras.reading.files.keras2.calls import counts_from_zero, without_slash
-from dagir_keras.reading.files.keras2.records import as_written_today
+from dagir_keras.reading.files.keras2.records import CLASS_IN_FILE, as_written_today
 from dagir_keras.reading.files.keras2.refusals import check_readable, refuse_if_marked
 from dagir_keras.reading.files.keras2.running import call_as_written
 from dagir_keras.reading.files.keras2.writer import Writer
 
 __all__ = [
+    "CLASS_IN_FILE",
     "Writer",
     "as_written_today",
     "call_as_written",

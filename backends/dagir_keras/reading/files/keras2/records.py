@@ -13,6 +13,7 @@ from dagir_keras.reading.files.keras2.refusals import marked
 from dagir_keras.reading.files.keras2.writer import Writer
 from dagir_keras.reading.problems import Refused
 
+CLASS_IN_FILE = "class in the file"  # a key of a record whose class has another name today
 _RENAMED = {"SyncBatchNormalization": "BatchNormalization"}  # across machines in training, the same at inference
 
 
@@ -46,6 +47,8 @@ def _rename(found: dict[str, Any]) -> None:
         found["module"] = module.removeprefix("tf_")
     kind = found.get("class_name")
     if isinstance(kind, str):
+        if kind in _RENAMED:
+            found[CLASS_IN_FILE] = kind
         found["class_name"] = _RENAMED.get(kind, kind)
         if found.get("registered_name") == kind:
             found["registered_name"] = found["class_name"]

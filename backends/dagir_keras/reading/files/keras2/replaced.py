@@ -36,8 +36,8 @@ class SeparableConv1D(layers.SeparableConv1D):
 class UpSampling2D(layers.UpSampling2D):
     """Each axis grown by a whole factor, by an interpolation that today's Keras has not."""
 
-    def __init__(self, *args: Any, interpolation: str, **kwargs: Any) -> None:
-        super().__init__(*args, interpolation="nearest", **kwargs)
+    def __init__(self, *, interpolation: str, **kwargs: Any) -> None:
+        super().__init__(interpolation="nearest", **kwargs)
         self.interpolation = interpolation
 
     def call(self, inputs: Value) -> Value:
@@ -48,8 +48,8 @@ class UpSampling2D(layers.UpSampling2D):
 class Resizing(layers.Resizing):
     """Images resized by an interpolation that today's Keras has not."""
 
-    def __init__(self, *args: Any, interpolation: str, crop_to_aspect_ratio: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, interpolation="nearest", **kwargs)
+    def __init__(self, *, interpolation: str, crop_to_aspect_ratio: bool = False, **kwargs: Any) -> None:
+        super().__init__(interpolation="nearest", **kwargs)
         self.interpolation = interpolation
         if crop_to_aspect_ratio:
             raise Refused(f"it keeps the aspect ratio, with the interpolation {interpolation!r}, which no Keras 3 has")
@@ -115,7 +115,7 @@ def with_class(record: dict[str, Any], config: Mapping[str, Any], writer: Writer
     found: type[Layer] | None = None
     if kind in ("UpSampling2D", "Resizing") and config.get("interpolation") in _MORE:
         found = UpSampling2D if kind == "UpSampling2D" else Resizing
-    elif kind == "RandomCrop" and writer.is_keras_2:
+    elif kind == "RandomCrop" and writer.before(3, 6):
         found = RandomCrop
     elif kind == "SeparableConv1D" and writer.is_keras_2 and config.get("padding") == "causal":
         found = SeparableConv1D

@@ -22,7 +22,7 @@ _RECURRENT = {
 _MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
 
 
-class _AsKeras2Merges:
+class _WhereAllHold:
     """Masks of merged values: a position is valid where all masks are true; currently, where any is."""
 
     def __init__(self, axis: int | None) -> None:
@@ -82,22 +82,46 @@ def _masked_with_states(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, 
     return call_layer(layer, args, {**kwargs, "mask": mask})
 
 
+def _ending_masks_of_lists(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Keras 3 before 3.4 looked for a mask on the first argument itself, and a list has none."""
+    if not args or isinstance(args[0], Value):
+        return call_layer(layer, args, kwargs)
+    return map_structure(_unmasked, call_layer(layer, args, kwargs))
+
+
+def _keeping_the_last_axis(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """One vector for each id: until 3.4 an axis of one id stayed."""
+    made = call_layer(layer, args, kwargs)
+    return ops.expand_dims(made, -2) if isinstance(args[0], Value) and made.ndim == args[0].ndim else made
+
+
 def with_call_note(record: dict[str, Any], config: Mapping[str, Any], writer: Writer) -> dict[str, Any]:
     """The record, with a note of how its layer is called where that has changed."""
-    kind = str(record.get("class_name"))
-    how: Any = None
-    if writer.is_keras_2 and kind in _MERGES:
-        axis = config.get("axis", -1) if kind == "Concatenate" else None
-        how = _AsKeras2Merges(axis if axis is None or type(axis) is int else -1)
-    elif kind in _RECURRENT and writer.is_keras_2:
-        how = _masked_with_states
-    elif kind in _ENDS_MASKS and writer.is_keras_2:
-        how = _ending_masks
-    elif kind == "MultiHeadAttention" and writer.before(2, 10):
-        how = _without_masks
-    elif kind in ("Attention", "AdditiveAttention") and writer.is_keras_2 and config.get("causal"):
-        how = _causal
+    find = _how_in_keras_2 if writer.is_keras_2 else _how_in_keras_3
+    how = find(str(record.get("class_name")), config, writer)
     return record if how is None else {**record, _KEY: how}
+
+
+def _how_in_keras_2(kind: str, config: Mapping[str, Any], writer: Writer) -> Any:
+    if kind in _MERGES:
+        axis = config.get("axis", -1) if kind == "Concatenate" else None
+        return _WhereAllHold(axis if axis is None or type(axis) is int else -1)
+    if kind in _RECURRENT:
+        return _masked_with_states
+    if kind in _ENDS_MASKS:
+        return _ending_masks
+    if kind == "MultiHeadAttention" and writer.before(2, 10):
+        return _without_masks
+    return _causal if kind in ("Attention", "AdditiveAttention") and config.get("causal") else None
+
+
+def _how_in_keras_3(kind: str, config: Mapping[str, Any], writer: Writer) -> Any:
+    if not writer.before(3, 4):
+        return None
+    if kind in _MERGES:
+        return _ending_masks
+    one_hot = kind in ("CategoryEncoding", "Discretization") and config.get("output_mode") == "one_hot"
+    return _keeping_the_last_axis if one_hot else _ending_masks_of_lists
 
 
 def call_as_written(record: Mapping[str, Any]) -> Callable[[Layer, Sequence[Any], Mapping[str, Any]], Any]:
