@@ -111,7 +111,7 @@ for kind in ("Max", "Average"):
         f"pool1d_{kind.lower()}",
         (9, 3),
         lambda L, k=f"{kind}Pooling1D": [
-            getattr(L, k)(),
+            getattr(L, k)(2),
             getattr(L, k)(3, strides=1, padding="same"),
             getattr(L, k)(pool_size=2, strides=3),
         ],
@@ -120,7 +120,7 @@ for kind in ("Max", "Average"):
         f"pool2d_{kind.lower()}",
         (9, 8, 3),
         lambda L, k=f"{kind}Pooling2D": [
-            getattr(L, k)(),
+            getattr(L, k)(2),
             getattr(L, k)((3, 2), strides=1, padding="same"),
             getattr(L, k)(3, strides=(2, 3)),
         ],
@@ -128,7 +128,7 @@ for kind in ("Max", "Average"):
     branches(
         f"pool3d_{kind.lower()}",
         (5, 6, 6, 2),
-        lambda L, k=f"{kind}Pooling3D": [getattr(L, k)(), getattr(L, k)(3, strides=2, padding="same")],
+        lambda L, k=f"{kind}Pooling3D": [getattr(L, k)(2), getattr(L, k)(3, strides=2, padding="same")],
     )
     stack(
         f"pool2d_{kind.lower()}_first",
@@ -150,7 +150,7 @@ for kind in ("Max", "Average"):
                 getattr(L, k)(data_format="channels_first"),
             ],
         )
-stack("pool2d_old_names", (8, 8, 2), lambda L: [L.MaxPool2D(), L.AvgPool2D(), L.GlobalAvgPool2D()], sequential=True)
+stack("pool2d_old_names", (8, 8, 2), lambda L: [L.MaxPool2D(), L.AvgPool2D(2), L.GlobalAvgPool2D()], sequential=True)
 
 branches("upsampling1d", (4, 3), lambda L: [L.UpSampling1D(), L.UpSampling1D(3)])
 branches(

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from old_kerases.cases import name_of
-from old_kerases.writing import flat
+from old_kerases.writing import flat, structure_of
 
 RIGHT = 1e-5  # of the scale of an output, for what computes in float32 or float64
 RIGHT_IN_HALF = 5e-3  # where the model computes in float16, whose sums depend on the kernel
@@ -51,8 +51,8 @@ def distance(got, want):
     for found, wanted in zip(map(np.asarray, got), want, strict=True):
         if found.shape != wanted.shape:
             return float("inf")
-        if wanted.dtype.kind in "US" or found.dtype.kind in "USOT":
-            worst = max(worst, 0.0 if (found.astype(str) == wanted.astype(str)).all() else float("inf"))
+        if wanted.dtype.kind in "US":
+            worst = max(worst, 0.0 if [*map(str, found.ravel())] == [*map(str, wanted.ravel())] else float("inf"))
             continue
         a, b = found.astype("float64"), wanted.astype("float64")
         if not (np.isfinite(a) == np.isfinite(b)).all():
@@ -186,8 +186,9 @@ def _ask_file(keras, path):
         from tensorflow import constant
 
         given = [constant(feed) for feed in given]
-    if isinstance(model.input, dict):
-        given = {key: given[[t is tensor for t in model.inputs].index(True)] for key, tensor in model.input.items()}
-    got = model(given if isinstance(model.input, (list, tuple, dict)) else given[0], training=False)
+    structure = structure_of(model)
+    if isinstance(structure, dict):
+        given = {key: given[[t is tensor for t in model.inputs].index(True)] for key, tensor in structure.items()}
+    got = model(given if isinstance(structure, (list, tuple, dict)) else given[0], training=False)
     error = distance([np.asarray(output) for output in flat(got)[0]], outs)
     return ["right" if error <= tolerance(path) else "wrong", error]

@@ -13,7 +13,17 @@ import numpy as np
 
 from old_kerases.cases import CASES, draw, generator, name_of, scramble
 
-FAMILIES = ("basic", "convolutions", "recurrent", "topologies", "preprocessing", "training", "tutorials", "operators")
+FAMILIES = (
+    "basic",
+    "convolutions",
+    "recurrent",
+    "topologies",
+    "preprocessing",
+    "training",
+    "tutorials",
+    "operators",
+    "more",
+)
 
 
 def all_cases():
@@ -69,7 +79,7 @@ def _write_case(K, case, folder, skipped):
 
 def _asked(model, feeds):
     """The answers of the model, called as a user calls it."""
-    structure = model.input
+    structure = structure_of(model)
     if isinstance(structure, dict):
         at = {id(tensor): place for place, tensor in enumerate(model.inputs)}
         given = {key: feeds[at[id(tensor)]] for key, tensor in structure.items()}
@@ -79,6 +89,14 @@ def _asked(model, feeds):
     if getattr(model, "stateful", False) and hasattr(model, "reset_states"):
         model.reset_states()
     return found
+
+
+def structure_of(model):
+    """The inputs of a model as they are given to it."""
+    try:
+        return model.input
+    except (AttributeError, ValueError):  # of a Sequential of Keras 3 that no layer calls
+        return model.inputs[0]
 
 
 def _tensors(model, given):
@@ -111,7 +129,8 @@ def flat(structure, path=""):
 
 def _storable(array):
     if array.dtype == object:
-        return np.array([[str(text) for text in row] for row in array])
+        texts = [each.decode() if isinstance(each, bytes) else str(each) for each in array.ravel()]
+        return np.array(texts).reshape(array.shape)
     return array.astype("float32") if array.dtype.name == "bfloat16" else array
 
 

@@ -26,6 +26,8 @@ _MERGES = (
     *(layers.Concatenate, layers.Dot),
 )
 _TAKES_IDS = (layers.CategoryEncoding, layers.IntegerLookup, layers.StringLookup)
+_MAX_POOLS = (layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D)
+_SMALL_INTEGERS = (DType.INT8, DType.INT16, DType.UINT8, DType.UINT16)
 _CAST_INTEGERS = (
     *(layers.Dense, layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization),
     *(layers.RMSNormalization, layers.UnitNormalization),
@@ -56,7 +58,15 @@ def call_layer(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
         cast_options["mask"] = options["mask"]  # Keras casts the inputs
     if isinstance(layer, _MERGES):
         cast_args = _promoted(cast_args)
-    return layer(*cast_args, **cast_options)
+    return _pooled(layer, cast_args) if isinstance(layer, _MAX_POOLS) else layer(*cast_args, **cast_options)
+
+
+def _pooled(layer: Layer, args: Sequence[Any]) -> Any:
+    """The largest numbers, which are of the dtype of the input: small integers are exact as float32."""
+    x = args[0] if args else None
+    if not isinstance(x, Value) or x.dtype not in _SMALL_INTEGERS:
+        return layer(*args)
+    return ops.cast(layer(ops.cast(x, DType.FLOAT32)), x.dtype)
 
 
 def _cast(layer: Layer, leaf: Any, ids: bool) -> Any:
@@ -65,7 +75,7 @@ def _cast(layer: Layer, leaf: Any, ids: bool) -> Any:
         leaf = as_value(leaf)
     if not isinstance(leaf, Value):
         return leaf
-    if ids:
+    if ids or isinstance(layer, layers.Discretization):  # whose dtype is that of the numbers of the bins
         return leaf
     if leaf.dtype.is_float and layer.autocast and leaf.dtype is not layer.dtype:
         return _masked_cast(leaf, layer.dtype)

@@ -87,7 +87,7 @@ def is_operation(record: Mapping[str, Any]) -> bool:
     config, kind = record.get("config"), str(record.get("class_name"))
     return (  # the older format names no module; a layer's configuration says whether it trains
         isinstance(config, dict) and not config.keys() - {"name"} and kind != "InputLayer"
-    ) or (isinstance(config, dict) and "trainable" not in config and _function(kind) is not None)
+    ) or (isinstance(config, dict) and "trainable" not in config and kind != "ReLU" and _function(kind) is not None)
 
 
 @cache

@@ -169,8 +169,8 @@ class WeightsReader:
         found: set[int] = set()
         for those in by_class.values():
             groups = sum(place in stored.names for place in places(those))
-            layers = [(record, made.layers.get(_name(record))) for record in those]
-            known = [id(record) for record, layer in layers if layer is not None and self._alike(layer)]
+            pairs = [(record, made.layers.get(_name(record))) for record in those]
+            known = [id(record) for record, layer in pairs if layer is not None and self._alike(layer)]
             if len(those) - groups == len(known):
                 found.update(known)
         return found

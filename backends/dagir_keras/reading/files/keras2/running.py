@@ -29,7 +29,7 @@ _ENCODERS = ("CategoryEncoding", "Discretization")
 _MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
 
 
-class _AsKeras2Merges:
+class _WhereAllHold:
     """Masks of merged values: a position is valid where all masks are true; currently, where any is."""
 
     def __init__(self, axis: int | None) -> None:
@@ -113,6 +113,13 @@ def _one_more_axis(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any])
     return ops.expand_dims(made, -2) if alone else made
 
 
+def _ending_masks_of_lists(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Keras 3 before 3.4 looked for a mask on the first argument itself, and a list has none."""
+    if not args or isinstance(args[0], Value):
+        return call_layer(layer, args, kwargs)
+    return map_structure(_unmasked, call_layer(layer, args, kwargs))
+
+
 def with_call_note(record: dict[str, Any], config: Mapping[str, Any], writer: Writer) -> dict[str, Any]:
     """The record, with a note of how its layer is called where that has changed."""
     kind = str(record.get("class_name"))
@@ -125,7 +132,7 @@ def with_call_note(record: dict[str, Any], config: Mapping[str, Any], writer: Wr
 def _of_keras_2(kind: str, config: Mapping[str, Any]) -> Any:
     if kind in _MERGES:
         axis = config.get("axis", -1) if kind == "Concatenate" else None
-        return _AsKeras2Merges(axis if axis is None or type(axis) is int else -1)
+        return _WhereAllHold(axis if axis is None or type(axis) is int else -1)
     if kind in _ENDS_MASKS:
         return _ending_masks
     if kind in ("Attention", "AdditiveAttention") and config.get("causal"):
@@ -145,7 +152,8 @@ def _of_keras_3(kind: str, config: Mapping[str, Any], writer: Writer) -> Any:
         return None
     if kind in _MERGES:
         return _ending_masks
-    return _one_more_axis if kind in _ENCODERS and config.get("output_mode") == "one_hot" else None
+    one_hot = kind in _ENCODERS and config.get("output_mode") == "one_hot"
+    return _one_more_axis if one_hot else _ending_masks_of_lists
 
 
 def check_caller(kind: str, config: Mapping[str, Any], inside: str) -> None:
