@@ -447,3 +447,27 @@ def test_draws_at_inference_are_refused_by_name(name):
 
 def test_draws_from_a_fixed_seed_are_constants():
     agrees(functional(own(lambda self, x: x + keras.random.normal((4,), seed=1)), (4,)), floats(3, 4))
+
+
+def test_inputs_of_a_subclassed_model_with_batches_of_their_own():
+    def call(self, inputs):
+        nodes, edges = inputs
+        messages = K.take(self.head(nodes), edges[:, 1], axis=0)
+        return nodes[:, :2] + K.segment_sum(messages, edges[:, 0], num_segments=6)
+
+    made = subclassed(call, head=lambda: L.Dense(2))
+    feed = [floats(6, 3), _DRAWN.integers(0, 6, (9, 2)).astype("int32")]
+    made(feed)
+    agrees(made, feed, [floats(6, 3), _DRAWN.integers(0, 6, (4, 2)).astype("int32")])
+
+
+def test_ids_that_are_cut_apart_and_compared_with_padding():
+    def call(self, inputs):
+        pairs, words = inputs["pairs"], inputs["words"]
+        known = K.cast(K.not_equal(words, 0), "float32")[:, :, None]
+        return self.users(pairs[:, 0]) + self.items(pairs[:, 1]) + K.sum(self.users(words) * known, 1)
+
+    made = subclassed(call, users=lambda: L.Embedding(9, 3), items=lambda: L.Embedding(7, 3))
+    feed = {"pairs": _DRAWN.integers(0, 7, (2, 2)).astype("int32"), "words": np.array([[1, 0], [3, 8]], "int32")}
+    made(feed)
+    agrees(made, feed)

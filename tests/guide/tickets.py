@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 
-def build(K, L, words=10_000, tags=12, departments=4):
-    title = K.Input(shape=(None,), name="title", dtype="int32")
-    body = K.Input(shape=(None,), name="body", dtype="int32")
+def build(K, L, words=10_000, tags=12, departments=4, ids="int32"):
+    """ids: None leaves the dtype out, as the guide does: floats, which Embedding casts."""
+    title = K.Input(shape=(None,), name="title", dtype=ids)
+    body = K.Input(shape=(None,), name="body", dtype=ids)
     flags = K.Input(shape=(tags,), name="tags")
     title_features = L.LSTM(128)(L.Embedding(words, 64)(title))
     body_features = L.LSTM(32)(L.Embedding(words, 64)(body))

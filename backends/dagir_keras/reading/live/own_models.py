@@ -20,7 +20,7 @@ from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.nest import flatten
 from dagir.layers.core import Input
 from dagir.modeling.model import Model
-from dagir.ops import Call, Cast
+from dagir.ops import Call, Cast, Equal, NotEqual
 from dagir_keras.reading.live.introspection import has_graph, map_shapes
 from dagir_keras.reading.live.keras_internals import build_shapes_of
 from dagir_keras.reading.problems import Refused
@@ -113,7 +113,17 @@ def _of_shapes(shapes: Any) -> Iterator[Given]:
 
 def _with_dtypes(shapes: Any, kinds: Sequence[str]) -> Given:
     rest = iter(kinds)
-    inputs = map_shapes(shapes, lambda shape: Input(batch_shape=[None, *shape[1:]] if shape else [], dtype=next(rest)))
+    batches: dict[
+        Any, str
+    ] = {}  # by the first size in Keras's call: inputs that differ there have batches of their own
+
+    def made(shape: list[int | None]) -> Value:
+        if not shape:
+            return Input(batch_shape=[], dtype=next(rest))
+        name = batches.setdefault(shape[0], "batch" if not batches else f"batch_{len(batches)}")
+        return Input(batch_shape=[name, *shape[1:]], dtype=next(rest))
+
+    inputs = map_shapes(shapes, made)
     return Given(inputs, [inputs])
 
 
@@ -130,23 +140,33 @@ def _arranged(source: Any, inputs: Any) -> Iterator[Given]:
 
 
 def _taken_as_ids(graph: Graph) -> dict[Value, bool]:
-    """For each input whether layers take it as ids, and nothing else reads it."""
+    """For each input whether layers take it as ids: its elements, wherever they are moved, and nothing else does."""
     readers: dict[Value, list[Node]] = {}
     for node in graph.nodes:
         for value in node.inputs:
             if value is not None:
                 readers.setdefault(value, []).append(node)
 
-    def of_ids(node: Node) -> bool:
-        if node.scope is not None and isinstance(node.scope.layer, _IDS):
-            return True
-        made = [reader for value in node.outputs for reader in readers.get(value, [])]
-        return isinstance(node.op, Cast) and node.op.dtype.is_integer and bool(made) and all(map(_is_call, made))
+    def is_ids(value: Value) -> bool:
+        uses, pending = set(), [value]
+        while pending:
+            for node in readers.get(pending.pop(), []):
+                after = [reader for made in node.outputs for reader in readers.get(made, [])]
+                use = _use_of(node, after)
+                uses.add(use)
+                pending += node.outputs if use == "moved" else ()
+        return "ids" in uses and "numbers" not in uses
 
-    return {
-        value: value.dtype.is_float and value in readers and all(map(of_ids, readers[value])) for value in graph.inputs
-    }
+    return {value: value.dtype.is_float and is_ids(value) for value in graph.inputs}
 
 
-def _is_call(node: Node) -> bool:
-    return isinstance(node.op, Call)
+def _use_of(node: Node, after: Sequence[Node]) -> str:
+    """What a node takes its input for: "ids", "moved", "compared" or "numbers". after: the nodes that read it."""
+    if node.scope is not None and isinstance(node.scope.layer, _IDS):
+        return "ids"
+    if isinstance(node.op, Cast) and node.op.dtype.is_integer and node.name is None:
+        into_a_model = bool(after) and all(isinstance(reader.op, Call) for reader in after)
+        return "ids" if into_a_model else "numbers"  # the inner model has an input of integers
+    if node.op.moves_only:
+        return "moved"
+    return "compared" if isinstance(node.op, (Equal, NotEqual)) else "numbers"  # with padding, which is 0 in any dtype
