@@ -161,6 +161,22 @@ def lambdas():
     return dagir.Model(x, layers.Lambda(lambda t: ops.relu(layers.Dense(3)(t)) * 2)(x))
 
 
+def half_plus(x):
+    return ops.clip(x * 0.2 + 0.5, 0.0, 1.0)
+
+
+def functions_without_a_name():
+    x = dagir.Input((4, 4, 2), name="x")
+    y = layers.Conv2D(3, 2, activation=half_plus, name="bent")(x)
+    return dagir.Model(x, layers.Activation(half_plus)(layers.Dense(2, activation=half_plus, trainable=False)(y)))
+
+
+def counts():
+    x = dagir.Input((3,), dtype="int64", name="x")
+    many = layers.IntegerLookup(vocabulary=[1, 2, 3], output_mode="count")(x)
+    return dagir.Model(x, [many, ops.cast(many, "float32") / 2.0])
+
+
 def shared_and_nested():
     inside, shared = dagir.Input((4,)), layers.Dense(4)
     inner = dagir.Model(inside, layers.BatchNormalization()(layers.Dense(4, trainable=False)(inside)), name="inner")
@@ -170,7 +186,7 @@ def shared_and_nested():
 
 PLAIN = [
     *(dense_of_ops, sequence_of_ops, images_of_ops, moving_ops, sizes_of_the_run, masks_joined, constants),
-    *(lambdas, shared_and_nested),
+    *(lambdas, shared_and_nested, functions_without_a_name, counts),
 ]
 
 # ---- models that hold a layer of dagir's
