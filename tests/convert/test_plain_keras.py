@@ -5,9 +5,12 @@ The child process loads many files at once, since importing TensorFlow takes lon
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -407,3 +410,34 @@ def test_a_compiled_model_is_compiled_in_keras(tmp_path):
     assert again.optimizer.name == "adam"
     assert again.loss == "mse"
     assert int(again.optimizer.iterations) == 1
+
+
+# ---- damaged files
+
+
+def places_of(node, at=()):
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, part in items:
+        yield (*at, key)
+        yield from places_of(part, (*at, key))
+
+
+def test_a_damaged_layer_of_dagir_is_one_error(tmp_path):
+    rng = random.Random(0)
+    for make in (bare_weights, masked_block):
+        path, _ = saved(tmp_path, make.__name__, make(), [])
+        with zipfile.ZipFile(path + ".keras") as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        for _ in range(40):
+            config = json.loads(parts["config.json"])
+            own = [each for each in config["config"]["layers"] if str(each["registered_name"]).startswith("dagir>")]
+            node = rng.choice(own)["config"]
+            *above, last = rng.choice(list(places_of(node)))
+            for key in above:
+                node = node[key]
+            node[last] = rng.choice([None, -1, 3, "x", [], {}, [None], 1 << 40, True, [1, 2], 0.5])
+            with zipfile.ZipFile(tmp_path / "damaged.keras", "w") as archive:
+                for name, data in (parts | {"config.json": json.dumps(config)}).items():
+                    archive.writestr(name, data)
+            with contextlib.suppress(dagir.DagirError):  # any other error fails
+                dagir.from_keras(tmp_path / "damaged.keras")
