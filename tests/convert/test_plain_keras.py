@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-import subprocess
-import sys
 import zipfile
 
 import keras
@@ -21,6 +19,7 @@ from hypothesis import strategies as st
 
 import dagir
 from convert import drawing
+from convert.elsewhere import loaded_elsewhere, own_layers
 from dagir import apply, layers, ops
 from dagir.ir.nest import flatten
 from dagir.ir.rewriter import structurally_equal
@@ -29,39 +28,6 @@ from dagir.runtime.backend import graph_of
 from dagir.testing import assert_close, cases, covered
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not support masking:UserWarning")
-
-CHILD = """
-import json, sys
-if sys.argv[3] == "dagir":
-    import dagir
-import keras, numpy as np
-found = {}
-for path in json.load(open(sys.argv[1])):
-    arrays = np.load(path + ".npz")
-    inputs = [arrays[f"x{place}"] for place in range(sum(name[0] == "x" for name in arrays))]
-    try:
-        model = keras.saving.load_model(path + ".keras")
-        outputs = model(keras.tree.pack_sequence_as(model.input, inputs), training=False)
-        arrays = [np.asarray(output) for output in keras.tree.flatten(outputs)]
-        arrays = [array.astype("float32") if array.dtype == "bfloat16" else array for array in arrays]
-        arrays = [np.char.decode(array.astype(bytes)) if array.dtype == object else array for array in arrays]
-        np.savez(path + ".out.npz", *arrays)
-        found[path] = ""
-    except Exception as error:
-        found[path] = f"{type(error).__name__}: {error}"
-assert sys.argv[3] == "dagir" or "dagir" not in sys.modules
-json.dump(found, open(sys.argv[2], "w"))
-"""
-
-
-def own_layers(model):
-    """The classes of the layers and operations that are not Keras's, in a model and in the models in it."""
-    found, pending = [], [model]
-    while pending:
-        for each in pending.pop().operations:
-            pending += [each] if isinstance(each, keras.Model) else []
-            found += [] if type(each).__module__.startswith("keras.") else [type(each).__name__]
-    return sorted(found)
 
 
 def feeds_of(model):
@@ -81,18 +47,6 @@ def saved(folder, name, model, feeds):
     made.save(path + ".keras")
     np.savez(path + ".npz", **{f"x{place}": array for place, array in enumerate(feeds)})
     return path, made
-
-
-def loaded_elsewhere(folder, paths, after=""):
-    """What another process makes of the files: the answers of each. after: what it imports before Keras."""
-    (folder / "child.py").write_text(CHILD)
-    (folder / "paths.json").write_text(json.dumps(paths))
-    command = [sys.executable, "child.py", "paths.json", "found.json", after]
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert not ran.returncode, ran.stderr
-    found = json.loads((folder / "found.json").read_text())
-    assert {path: error for path, error in found.items() if error} == {}
-    return {path: list(np.load(path + ".out.npz").values()) for path in paths}
 
 
 def answers(model, feeds):
