@@ -64,10 +64,13 @@ def _computes_right(call: LayerCall) -> bool:
         return False  # Keras declares the layer's dtype, and yields the images as they are
     if isinstance(layer, (layers.MultiHeadAttention, layers.GroupQueryAttention)) and not _attends_right(call, layer):
         return False
-    if isinstance(layer, (layers.IntegerLookup, layers.StringLookup)) and layer.output_mode != "int":
-        return False  # Keras declares floats, and yields integers
     adaptive = type(layer).__name__.startswith("Adaptive")
     return not (adaptive and reaches_outside(layer, _first_value(call).type.shape))
+
+
+def misstates_dtype(layer: object) -> bool:
+    """Whether Keras declares another dtype for a layer's result than it yields: a lookup declares floats for counts."""
+    return isinstance(layer, (layers.IntegerLookup, layers.StringLookup)) and layer.output_mode != "int"
 
 
 def _attends_right(call: LayerCall, layer: Layer) -> bool:

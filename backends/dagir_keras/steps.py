@@ -18,7 +18,7 @@ from dagir.ir.nest import flatten, flatten_like, map_structure, pack
 from dagir.layers.arguments import signature
 from dagir.modeling.signature import Signature
 from dagir.support.location import LayerCall
-from dagir_keras.layer_mapping import initialized_with_zeros
+from dagir_keras.layer_mapping import initialized_with_zeros, misstates_dtype
 from dagir_keras.op_layers import OpLayer, without_mask
 from dagir_keras.registry import Registry
 from dagir_keras.sizes import solve_sizes, with_numbers
@@ -128,6 +128,8 @@ class NativeStep(Step):
             kwargs["training"] = self.training
         with initialized_with_zeros(self.layer):
             returned = flatten_like(self.call.outputs, self.layer(*args, **kwargs))
+        if misstates_dtype(self.call.layer):
+            returned = [keras.ops.cast(returned[0], str(self.graph.outputs[0].dtype))]
         results = dict(zip(reversed(flatten(self.call.outputs)), reversed(returned), strict=True))
         return [results[value] for value in self.graph.outputs]
 

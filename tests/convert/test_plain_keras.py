@@ -5,9 +5,10 @@ The child process loads many files at once, since importing TensorFlow takes lon
 
 from __future__ import annotations
 
+import contextlib
 import json
-import subprocess
-import sys
+import random
+import zipfile
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 import dagir
 from convert import drawing
+from convert.elsewhere import loaded_elsewhere, own_layers
 from dagir import apply, layers, ops
 from dagir.ir.nest import flatten
 from dagir.ir.rewriter import structurally_equal
@@ -26,39 +28,6 @@ from dagir.runtime.backend import graph_of
 from dagir.testing import assert_close, cases, covered
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not support masking:UserWarning")
-
-CHILD = """
-import json, sys
-if sys.argv[3] == "dagir":
-    import dagir
-import keras, numpy as np
-found = {}
-for path in json.load(open(sys.argv[1])):
-    arrays = np.load(path + ".npz")
-    inputs = [arrays[f"x{place}"] for place in range(sum(name[0] == "x" for name in arrays))]
-    try:
-        model = keras.saving.load_model(path + ".keras")
-        outputs = model(keras.tree.pack_sequence_as(model.input, inputs), training=False)
-        arrays = [np.asarray(output) for output in keras.tree.flatten(outputs)]
-        arrays = [array.astype("float32") if array.dtype == "bfloat16" else array for array in arrays]
-        arrays = [np.char.decode(array.astype(bytes)) if array.dtype == object else array for array in arrays]
-        np.savez(path + ".out.npz", *arrays)
-        found[path] = ""
-    except Exception as error:
-        found[path] = f"{type(error).__name__}: {error}"
-assert sys.argv[3] == "dagir" or "dagir" not in sys.modules
-json.dump(found, open(sys.argv[2], "w"))
-"""
-
-
-def own_layers(model):
-    """The classes of the layers and operations that are not Keras's, in a model and in the models in it."""
-    found, pending = [], [model]
-    while pending:
-        for each in pending.pop().operations:
-            pending += [each] if isinstance(each, keras.Model) else []
-            found += [] if type(each).__module__.startswith("keras.") else [type(each).__name__]
-    return sorted(found)
 
 
 def feeds_of(model):
@@ -78,18 +47,6 @@ def saved(folder, name, model, feeds):
     made.save(path + ".keras")
     np.savez(path + ".npz", **{f"x{place}": array for place, array in enumerate(feeds)})
     return path, made
-
-
-def loaded_elsewhere(folder, paths, after=""):
-    """What another process makes of the files: the answers of each. after: what it imports before Keras."""
-    (folder / "child.py").write_text(CHILD)
-    (folder / "paths.json").write_text(json.dumps(paths))
-    command = [sys.executable, "child.py", "paths.json", "found.json", after]
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert not ran.returncode, ran.stderr
-    found = json.loads((folder / "found.json").read_text())
-    assert {path: error for path, error in found.items() if error} == {}
-    return {path: list(np.load(path + ".out.npz").values()) for path in paths}
 
 
 def answers(model, feeds):
@@ -161,6 +118,22 @@ def lambdas():
     return dagir.Model(x, layers.Lambda(lambda t: ops.relu(layers.Dense(3)(t)) * 2)(x))
 
 
+def half_plus(x):
+    return ops.clip(x * 0.2 + 0.5, 0.0, 1.0)
+
+
+def functions_without_a_name():
+    x = dagir.Input((4, 4, 2), name="x")
+    y = layers.Conv2D(3, 2, activation=half_plus, name="bent")(x)
+    return dagir.Model(x, layers.Activation(half_plus)(layers.Dense(2, activation=half_plus, trainable=False)(y)))
+
+
+def counts():
+    x = dagir.Input((3,), dtype="int64", name="x")
+    many = layers.IntegerLookup(vocabulary=[1, 2, 3], output_mode="count")(x)
+    return dagir.Model(x, [many, ops.cast(many, "float32") / 2.0])
+
+
 def shared_and_nested():
     inside, shared = dagir.Input((4,)), layers.Dense(4)
     inner = dagir.Model(inside, layers.BatchNormalization()(layers.Dense(4, trainable=False)(inside)), name="inner")
@@ -170,7 +143,7 @@ def shared_and_nested():
 
 PLAIN = [
     *(dense_of_ops, sequence_of_ops, images_of_ops, moving_ops, sizes_of_the_run, masks_joined, constants),
-    *(lambdas, shared_and_nested),
+    *(lambdas, shared_and_nested, functions_without_a_name, counts),
 ]
 
 # ---- models that hold a layer of dagir's
@@ -391,3 +364,34 @@ def test_a_compiled_model_is_compiled_in_keras(tmp_path):
     assert again.optimizer.name == "adam"
     assert again.loss == "mse"
     assert int(again.optimizer.iterations) == 1
+
+
+# ---- damaged files
+
+
+def places_of(node, at=()):
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, part in items:
+        yield (*at, key)
+        yield from places_of(part, (*at, key))
+
+
+def test_a_damaged_layer_of_dagir_is_one_error(tmp_path):
+    rng = random.Random(0)
+    for make in (bare_weights, masked_block):
+        path, _ = saved(tmp_path, make.__name__, make(), [])
+        with zipfile.ZipFile(path + ".keras") as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        for _ in range(40):
+            config = json.loads(parts["config.json"])
+            own = [each for each in config["config"]["layers"] if str(each["registered_name"]).startswith("dagir>")]
+            node = rng.choice(own)["config"]
+            *above, last = rng.choice(list(places_of(node)))
+            for key in above:
+                node = node[key]
+            node[last] = rng.choice([None, -1, 3, "x", [], {}, [None], 1 << 40, True, [1, 2], 0.5])
+            with zipfile.ZipFile(tmp_path / "damaged.keras", "w") as archive:
+                for name, data in (parts | {"config.json": json.dumps(config)}).items():
+                    archive.writestr(name, data)
+            with contextlib.suppress(dagir.DagirError):  # any other error fails
+                dagir.from_keras(tmp_path / "damaged.keras")
