@@ -49,13 +49,14 @@ from dagir_keras.reading.live.introspection import (
 )
 from dagir_keras.reading.live.keras_internals import (
     build_shapes_of,
+    history_of,
     input_structure,
     layers_inside,
     output_structure,
     takes_training,
     was_built,
 )
-from dagir_keras.reading.live.keras_patches import tracing
+from dagir_keras.reading.live.keras_patches import check_keras, tracing
 from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer
 from dagir_keras.reading.live.tracing import CallTracer, traced, untraceable
 from dagir_keras.reading.operations import make_operation
@@ -64,6 +65,7 @@ from dagir_keras.reading.problems import Problems, Refused, Untraceable
 
 def read_live(source: Any, custom: Mapping[str, Any], inputs: Any = None) -> Any:
     """The Model of a keras.Model, the Layer of a keras.Layer. Raises UnsupportedLayer with all refused layers."""
+    check_keras()
     problems = Problems()
     reader = LiveReader(custom, problems)
     with problems.at(source.name, type(source).__name__):
@@ -291,7 +293,7 @@ class LiveReader:
             with self.problems.at(where, type(operation).__name__):
                 found = self._outputs(node, known, where)
             call = call_behind(found)
-            made += [] if call is None else [(call, node.outputs[0]._keras_history.node_index)]
+            made += [] if call is None else [(call, history_of(node.outputs[0])[1])]
             found = found or list(map(placeholder_of, node.outputs))
             known.update({id(t): (t, value) for t, value in zip(node.outputs, found, strict=True)})
         restore_order(made)
