@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from keras import backend
 from keras import ops as K
@@ -25,7 +26,6 @@ for _op, _function in {
     ops.Square: K.square,
     ops.Reciprocal: K.reciprocal,
     ops.Erf: K.erf,
-    ops.Erfc: K.erfc,
     ops.Floor: K.floor,
     ops.Ceil: K.ceil,
     ops.Round: K.round,
@@ -38,6 +38,11 @@ for _op, _function in {
     ops.Minimum: K.minimum,
 }.items():
     rules.rule(_op)(lambda op, *xs, function=_function: function(*xs))
+
+if hasattr(K, "erfc"):
+    rules.rule(ops.Erfc)(lambda op, x: K.erfc(x))
+else:
+    rules.gap(ops.Erfc, f"Keras {keras.__version__} has no erfc, and 1 - erf(x) has not its digits")
 
 
 @rules.rule(ops.Add)

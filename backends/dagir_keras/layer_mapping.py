@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -151,6 +152,7 @@ def make_layer(layer: Layer, dtype: DType, keras_layer_of: KerasLayerOf, name: s
     assert config is not None
     config |= {"dtype": str(dtype), "name": name or layer.name}
     cls: Any = _class_in_keras(layer)
+    config = _as_taken(config, cls, layer)
     if isinstance(layer, layers.Bidirectional):
         keras_layer_of = _new_layer  # Keras copies them
     if not any(isinstance(leaf, Layer) for leaf in flatten(config)):
@@ -160,6 +162,14 @@ def make_layer(layer: Layer, dtype: DType, keras_layer_of: KerasLayerOf, name: s
         return keras_layer_of(leaf, _dtype_with(leaf, dtype)) if isinstance(leaf, Layer) else leaf
 
     return cls(**map_structure(inner_layer, config))
+
+
+def _as_taken(config: dict[str, Any], cls: type, layer: Layer) -> dict[str, Any]:
+    """The configuration without defaults for which an older Keras has no argument."""
+    makes: list[Callable[..., Any]] = [cls.__init__, type(layer).__init__]  # type: ignore[misc]
+    theirs, ours = (inspect.signature(each).parameters for each in makes)
+    defaults = {key: parameter.default for key, parameter in ours.items() if key not in theirs}
+    return {key: part for key, part in config.items() if key not in defaults or part != defaults[key]}
 
 
 def _new_layer(layer: Layer, dtype: DType) -> keras.layers.Layer:

@@ -42,14 +42,14 @@ def _padded(function: Any, op: ops.MaxPool | ops.AveragePool, x: Any) -> Any:
 
 @rules.rule(ops.AdaptiveMaxPool)
 def adaptive_max_pool(op: ops.AdaptiveMaxPool, x: Any) -> Any:
-    if reaches_outside(op, x.shape):
+    if reaches_outside(op, x.shape) or not hasattr(K, "adaptive_max_pool"):  # Keras 3.10 has none
         return _by_windows(op, x, K.max)
     return K.adaptive_max_pool(x, op.output_size, op.data_format)
 
 
 @rules.rule(ops.AdaptiveAveragePool)
 def adaptive_average_pool(op: ops.AdaptiveAveragePool, x: Any) -> Any:
-    if reaches_outside(op, x.shape):
+    if reaches_outside(op, x.shape) or not hasattr(K, "adaptive_average_pool"):
         return _by_windows(op, x, K.mean)
     return K.adaptive_average_pool(x, op.output_size, op.data_format)
 

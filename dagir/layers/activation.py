@@ -72,11 +72,11 @@ def name_of_keras(function: object) -> str | None:
 
     keras.activations and keras.ops are one but for gelu, which is the tanh form in keras.ops.
     """
-    for module in ("keras.activations", "keras.ops"):
-        known = vars(sys.modules[module]) if module in sys.modules else {}
+    for module in ("activations", "ops"):  # in Keras 3.8, keras.activations is the module keras.api.activations
+        known = vars(getattr(sys.modules.get("keras"), module, object))
         name = next((name for name in _BY_NAME if known.get(name) is function), None)
         if name is not None:
-            return None if (module, name) == ("keras.ops", "gelu") else name
+            return None if (module, name) == ("ops", "gelu") else name
     return None
 
 

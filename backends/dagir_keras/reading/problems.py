@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
-from dagir.errors import DagirError, FileError, UnsafeFile, UnsupportedLayer
+from dagir.errors import BackendError, DagirError, FileError, UnsafeFile, UnsupportedLayer
 
 LOAD = "load the file with keras.models.load_model and give dagir.from_keras the model, whose calls are then traced"
 RULE = (
@@ -46,6 +46,10 @@ class Untraceable(Refused):
 _ODD = "its configuration is not what Keras writes"
 
 
+class KerasChanged(BackendError):
+    """This Keras lacks something without a public name that reading models in memory takes."""
+
+
 class Problems:
     """All that was refused so far."""
 
@@ -62,7 +66,7 @@ class Problems:
             self._found.append(Problem(path, kind, *told))
         except UnsafeFile as error:
             self._found.append(Problem(path, kind, error.summary, error.remedy, unsafe=True, hostile=True))
-        except (FileError, RecursionError):
+        except (FileError, RecursionError, KerasChanged):
             raise
         except DagirError as error:
             self._found.append(Problem(path, kind, error.summary, error.remedy))

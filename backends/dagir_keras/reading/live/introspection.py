@@ -9,16 +9,15 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer import (
-    BaseImagePreprocessingLayer,
-)
-from keras.src.models.functional import Functional
 
 from dagir.ir.graph import Value
 from dagir.ir.types import Array, DType
 from dagir.layers.core import Input
-from dagir_keras.reading.live.keras_internals import history_of, inbound_node, nodes_by_depth
+from dagir_keras.reading.live.keras_internals import history_of, inbound_node, nodes_by_depth, of_module
 from dagir_keras.reading.problems import Refused, refuse_input
+
+_IMAGES = "keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer"
+_AUGMENTING = (_IMAGES, "BaseImagePreprocessingLayer")
 
 
 def array_of(variable: Any) -> Array:
@@ -52,7 +51,8 @@ def merged_weights(source: Any) -> list[Any]:
 
 
 def has_graph(source: Any) -> bool:
-    return isinstance(source, Functional) and has_call_of(source, Functional)
+    functional = of_module("keras.src.models.functional", "Functional")
+    return isinstance(source, functional) and has_call_of(source, functional)
 
 
 def has_call_of(source: Any, cls: Any) -> bool:
@@ -81,12 +81,12 @@ def _is_of(cls: type, *packages: str) -> bool:
 
 
 def is_traceable(source: Any) -> bool:
-    return not isinstance(source, (keras.layers.RNN, BaseImagePreprocessingLayer))
+    return not isinstance(source, (keras.layers.RNN, of_module(*_AUGMENTING)))
 
 
 def trains_by_default(source: Any) -> bool:
     """Whether its `call` says training=True where nobody asks: Keras writes that into every call of it."""
-    return isinstance(source, BaseImagePreprocessingLayer)
+    return isinstance(source, of_module(*_AUGMENTING))
 
 
 def record_of(source: Any) -> dict[str, Any]:

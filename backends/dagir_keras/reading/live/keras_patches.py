@@ -13,20 +13,17 @@ from typing import Any, Protocol
 
 import keras
 import numpy as np
-from keras.src import backend
-from keras.src.backend.common.variables import Variable
-from keras.src.layers import layer as keras_layer
-from keras.src.ops.core import Cond
-from keras.src.ops.operation import Operation
 
 from dagir.errors import DagirError
 from dagir.ir.nest import flatten
 from dagir_keras.reading.live import control_flow
+from dagir_keras.reading.live.keras_internals import defined_in, internal, of_module
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
 from dagir_keras.reading.live.tensorflow_functions import install_dispatcher
 from dagir_keras.reading.live.traced_tensors import Traced
-from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.problems import KerasChanged, Refused
 
+Variable = of_module("keras.src.backend.common.variables", "Variable")
 _REFLECTED = {reflected(name): function for name, function in FUNCTIONS.items() if name not in COMPARISONS}
 _ALONE = {"__neg__": keras.ops.negative, "__abs__": keras.ops.absolute}
 _OF_CORE = ("cast", "convert_to_tensor", "scatter", "shape", "slice", "slice_update", "stop_gradient", "unstack")
@@ -61,7 +58,7 @@ def tracing(tracer: Tracer) -> Iterator[None]:
     """Within it, and in this thread, operations on traced tensors go to the tracer."""
     with _lock:
         if not _at_work:
-            _install()
+            _installed_whole()
         _at_work.append(tracer)
     token = _tracer.set(tracer)
     try:
@@ -76,32 +73,58 @@ def tracing(tracer: Tracer) -> Iterator[None]:
         _tracer.reset(token)
         with _lock:
             _at_work.remove(tracer)
-            while _undo and not _at_work:
-                _undo.pop()()
+            if not _at_work:
+                _undone()
+
+
+def check_keras() -> None:
+    """Raise KerasChanged where this Keras lacks a place that is patched, before anything is read."""
+    internal(keras.layers.Layer, "_flatten_layers")
+    with _lock:
+        if not _at_work:
+            _installed_whole()
+            _undone()
+
+
+def _undone() -> None:
+    while _undo:
+        _undo.pop()()
+
+
+def _installed_whole() -> None:
+    """All patches, or none where this Keras lacks one of their places."""
+    try:
+        _install()
+    except KerasChanged:
+        _undone()
+        raise
 
 
 def _install() -> None:
     install_dispatcher()
-    _replace(Operation, "symbolic_call", _taken)
+    operation, backend = of_module("keras.src.ops.operation", "Operation"), of_module("keras.src.backend")
+    core, random = (defined_in(backend, name) for name in ("core", "random"))
+    calling = sys.modules[defined_in(keras.layers.Layer, "symbolic_call").__module__]  # Operation's, in Keras 3.8
+    _replace(calling, "Node", lambda node: _unless(lambda *_, **options: _holds(Traced, options), node))
+    _replace(operation, "symbolic_call", _taken)
     _replace(keras.layers.Layer, "symbolic_call", _taken)
-    _replace(keras_layer, "Node", lambda node: _unless(lambda *_, **options: _holds(Traced, options), node))
     _replace(keras.layers.Layer, "add_loss", lambda old: _unless(lambda *_: _tracer.get() is not None, old))
+    _replace(keras.layers.Layer, "_maybe_build", _untraced)
     _replace(keras.DTypePolicy, "convert_input", _not_converted)
-    _replace(Variable, "assign", _not_assigned)
-    _replace(Cond, "call", _decided)
+    _replace(of_module("keras.src.ops.core", "Cond"), "call", _decided)
     _replace(keras.random.SeedGenerator, "next", _not_drawn)
+    _replace(Variable, "assign", _not_assigned)
     for name in _OF_CHANCE:
         _replace(np.random, name, _never_of_chance("np.random"))
     for name in _DRAWN:
-        _replace(backend.random, name, _not_drawn_for)
+        _replace(random, name, _not_drawn_for)
     _install_operators()
     for module in [module for name, module in sys.modules.items() if name.startswith("keras.src.ops.")]:
         if "any_symbolic_tensors" in vars(module):
             _replace(module, "any_symbolic_tensors", _or_weights)
-    _replace(keras.layers.Layer, "_maybe_build", _untraced)
     for name in control_flow.FUNCTIONS:
-        _replace(backend.core, name, _with_functions(name))
-    for owner, name, function in _of_the_backend():
+        _replace(core, name, _with_functions(name))
+    for owner, name, function in _of_the_backend(backend):
         _replace(owner, name, partial(_instead, function))
 
 
@@ -122,9 +145,9 @@ def _instead(function: Callable[..., Any], _: Any) -> Callable[..., Any]:
 
 
 @cache
-def _of_the_backend() -> list[tuple[Any, str, Callable[..., Any]]]:
+def _of_the_backend(backend: Any) -> list[tuple[Any, str, Callable[..., Any]]]:
     """Functions of Keras's backend that keras.ops has too, by all their places, as functions on traced tensors."""
-    families = (backend.numpy, backend.nn, backend.math, backend.linalg, backend.image)
+    families = [internal(backend, name) for name in ("numpy", "nn", "math", "linalg", "image")]
     found: dict[Any, Callable[..., Any]] = {}
     for module in (backend.core, *families):
         public = keras.ops.image if module is backend.image else keras.ops
@@ -132,7 +155,7 @@ def _of_the_backend() -> list[tuple[Any, str, Callable[..., Any]]]:
             own = isinstance(old, FunctionType) and old.__module__ == module.__name__ and hasattr(public, name)
             if own and (module is not backend.core or name in _OF_CORE):
                 found[old] = _given_traced(name, old, getattr(public, name))
-    places = (backend, sys.modules[backend.numpy.__name__.rpartition(".")[0]], backend.core, *families)
+    places = (backend, sys.modules[families[0].__name__.rpartition(".")[0]], backend.core, *families)
     return [
         (place, name, found[old])
         for place in places
@@ -162,14 +185,14 @@ def _given_traced(name: str, old: Callable[..., Any], public: Callable[..., Any]
 
 def _tensor_class() -> type:
     """The class of the backend's tensors that defines indexing."""
-    found = type(keras.ops.zeros(()))
+    found = type(keras.ops.convert_to_tensor(0.0))
     return next(cls for cls in found.__mro__ if "__getitem__" in vars(cls))
 
 
 def _replace(owner: Any, name: str, around: Callable[[Any], Any]) -> None:
-    old = vars(owner)[name]
+    old, own = defined_in(owner, name), name in vars(owner)
     setattr(owner, name, around(old))
-    _undo.append(lambda: setattr(owner, name, old))
+    _undo.append(lambda: setattr(owner, name, old) if own else delattr(owner, name))
 
 
 def _holds(kind: type | tuple[type, ...], *things: Any) -> bool:

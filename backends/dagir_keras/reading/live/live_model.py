@@ -51,13 +51,14 @@ from dagir_keras.reading.live.introspection import (
 )
 from dagir_keras.reading.live.keras_internals import (
     build_shapes_of,
+    history_of,
     input_structure,
     layers_inside,
     output_structure,
     takes_training,
     was_built,
 )
-from dagir_keras.reading.live.keras_patches import tracing
+from dagir_keras.reading.live.keras_patches import check_keras, tracing
 from dagir_keras.reading.live.own_models import Given, is_own_model, read_own_model, refuse_without_shapes
 from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer, tensors_of
 from dagir_keras.reading.live.traced_tensors import Traced
@@ -71,6 +72,7 @@ from dagir_keras.weight import Weight
 
 def read_live(source: Any, custom: CustomObjects, inputs: Any = None) -> Any:
     """The Model of a keras.Model, the Layer of a keras.Layer. Raises UnsupportedLayer with all refused layers."""
+    check_keras()
     if is_own_model(source):
         return read_own_model(source, inputs, lambda given: _read(source, custom, given))
     return _read(source, custom, None if inputs is None else Given(inputs))
@@ -323,7 +325,7 @@ class LiveReader:
             with self.problems.at(where, type(operation).__name__):
                 found = self._outputs(node, known, where)
             call = call_behind(found)
-            made += [] if call is None else [(call, node.outputs[0]._keras_history.node_index)]
+            made += [] if call is None else [(call, history_of(node.outputs[0])[1])]
             found = found or list(map(placeholder_of, node.outputs))
             known.update({id(t): (t, value) for t, value in zip(node.outputs, found, strict=True)})
         restore_order(made)
