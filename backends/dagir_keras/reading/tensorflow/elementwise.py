@@ -346,6 +346,24 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any) -> Tensor:
     return maximum(minimum(given, tensor(clip_value_max, like=given)), tensor(clip_value_min, like=given))
 
 
+@function("keras.backend.clip")
+def _clip_of_keras(x: Any, min_value: Any, max_value: Any) -> Tensor:
+    low = -np.inf if min_value is None else min_value
+    high = np.inf if max_value is None else max_value
+    numbers = isinstance(low, (int, float)) and isinstance(high, (int, float))
+    return clip_by_value(x, low, max(low, high) if numbers else high)
+
+
+@function("keras.backend.pow")
+def _power_of_keras(x: Any, a: Any) -> Tensor:
+    return power(*pair(x, a))
+
+
+@function("keras.backend.cast_to_floatx")
+def _cast_to_float(x: Any) -> Tensor:
+    return _cast_to(x, DType.FLOAT32)
+
+
 @raw("ClipByValue")
 def _clip_by_value(t: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return clip_by_value(t, low, high)

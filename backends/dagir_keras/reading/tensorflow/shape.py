@@ -80,15 +80,10 @@ def squeeze(input: Any, axis: Any = None, squeeze_dims: Any = None) -> Tensor:
 
 
 @raw("Transpose")
-@function("transpose", "compat.v1.transpose", "keras.backend.permute_dimensions")
+@function("transpose", "compat.v1.transpose")
 def transpose(a: Any, perm: Any = None, conjugate: Any = False) -> Tensor:
     """Axes permuted, or reversed."""
     return ops.transpose(value(tensor(a)), None if perm is None else ints(perm, "perm"))
-
-
-@function("keras.backend.transpose")
-def _transpose_of_keras(x: Any) -> Tensor:
-    return transpose(x)
 
 
 @function("linalg.matrix_transpose", "linalg.adjoint", "compat.v1.matrix_transpose")
@@ -158,11 +153,6 @@ def concat(values: Any, axis: Any = 0) -> Tensor:
     return joined(_alike(listed), integer(axis, "axis"))
 
 
-@function("keras.backend.concatenate")
-def _concatenate(tensors: Any, axis: Any = -1) -> Tensor:
-    return concat(tensors, axis)
-
-
 @raw("Split")
 def split_raw(axis: Tensor, value: Tensor, num_split: int = 1) -> tuple[Tensor, ...]:
     return tuple(split(value, num_split, axis))
@@ -205,11 +195,6 @@ def tile(input: Any, multiples: Any) -> Tensor:
     return ops.tile(value(given), counts)
 
 
-@function("keras.backend.tile")
-def _tile_of_keras(x: Any, n: Any) -> Tensor:
-    return tile(x, n if isinstance(n, (list, tuple)) else [n])
-
-
 @raw("BroadcastTo")
 @function("broadcast_to", "compat.v1.broadcast_to")
 def broadcast_to(input: Any, shape: Any) -> Tensor:
@@ -232,27 +217,11 @@ def repeat(input: Any, repeats: Any, axis: Any = None) -> Tensor:
     return ops.repeat(given, ints(repeats, "repeats"), None if axis is None else integer(axis, "axis"))
 
 
-@function("keras.backend.repeat_elements")
-def _repeat_elements(x: Any, rep: Any, axis: Any) -> Tensor:
-    return repeat(x, integer(rep, "rep"), axis)
-
-
-@function("keras.backend.repeat")
-def _repeat_rows(x: Any, n: Any) -> Tensor:
-    """[batch, c] -> [batch, n, c]."""
-    return ops.tile(ops.expand_dims(_value(x), 1), (1, dims(n, "n")[0], 1))
-
-
 @raw("ReverseV2")
 @function("reverse", "compat.v1.reverse", "compat.v1.reverse_v2")
 def reverse(tensor: Any, axis: Any) -> Tensor:
     """Elements in reverse order along the axes."""
     return ops.flip(_value(tensor), ints(axis, "axis"))
-
-
-@function("keras.backend.reverse")
-def _reverse_of_keras(x: Any, axes: Any) -> Tensor:
-    return reverse(x, axes)
 
 
 @raw("Roll")
@@ -287,23 +256,6 @@ def pad(tensor: Any, paddings: Any, mode: Any = "CONSTANT", constant_values: Any
         return given
     filling = number(constant_values, "constant_values") if how == "constant" else None
     return ops.pad(given, pairs, how, filling)
-
-
-@function("keras.backend.temporal_padding")
-def _temporal_padding(x: Any, padding: Any = (1, 1)) -> Tensor:
-    return pad(x, [[0, 0], list(padding), [0, 0]])
-
-
-@function("keras.backend.batch_flatten")
-def batch_flatten(x: Any) -> Tensor:
-    """[batch, *s] -> [batch, all of s]."""
-    given = _value(x)
-    return ops.reshape(given, (-1, product(given.type.shape[1:])))
-
-
-@function("keras.backend.flatten")
-def _flatten(x: Any) -> Tensor:
-    return ops.reshape(_value(x), (-1,))
 
 
 @function("meshgrid")
