@@ -250,3 +250,21 @@ def test_one_output_in_a_list_is_the_output_itself(tmp_path):
     path = write(tmp_path / "m.h5", config, {"inner": {"kernel": kernel}, "act": {}}, keras_version="2.15.0")
     x = array(2, 3)
     np.testing.assert_allclose(dagir.lower(dagir.from_keras(path))(x), np.tanh(x @ kernel), rtol=1e-5)
+
+
+def test_a_sequential_of_keras_2_0_is_the_list_of_its_layers(tmp_path):
+    """Its numbers may be arrays, and the model inside has no name."""
+    first, second = array(3, 4), array(4, 2)
+    inside = [layer("Dense", "dense_2", {"units": 2, "use_bias": False, "input_dtype": "float32"})]
+    stack = [
+        layer("Dense", "dense_1", {"units": 4, "use_bias": False, "batch_input_shape": [None, 3]}),
+        layer("LeakyReLU", "leaky", {"alpha": {"type": "ndarray", "value": 0.25}}),
+        {"class_name": "Sequential", "config": inside},
+    ]
+    config = {"class_name": "Sequential", "config": stack}
+    weights = {"dense_1": {"kernel": first}, "leaky": {}, "sequential_7": {"kernel": second}}
+    model = dagir.from_keras(write(tmp_path / "m.h5", config, weights, keras_version="2.0.9"))
+    x = array(5, 3)
+    hidden = x @ first
+    want = np.where(hidden > 0, hidden, 0.25 * hidden) @ second
+    np.testing.assert_allclose(dagir.lower(model)(x), want, rtol=1e-4, atol=1e-5)

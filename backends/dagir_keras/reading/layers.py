@@ -26,7 +26,7 @@ Maker: TypeAlias = Callable[[dict[str, Any]], Layer]
 
 _rules: dict[str, Any] = {}
 _FORGOTTEN = {  # of older files, or without effect on what the layer computes
-    *("activity_regularizer", "batch_input_shape", "input_shape", "implementation", "input_length"),
+    *("activity_regularizer", "batch_input_shape", "input_shape", "input_dtype", "implementation", "input_length"),
     *("lora_rank", "lora_alpha", "experimental_autocast", "synchronized", "sparse", "ragged"),
 }
 _CODE = {
@@ -41,6 +41,7 @@ _OF_TENSORFLOW = {
     "HashedCrossing",
 }  # in memory it runs TensorFlow, and cannot be traced either
 _OF_TRAINING = ("initializer", "regularizer", "constraint")
+_OF_KERAS = ("keras.layers.", "keras.src.", "keras._legacy.layers.")
 _PARTS = ("layer", "backward_layer", "forward_layer", "cell", "cells", "layers")
 
 
@@ -71,7 +72,7 @@ def known_layers() -> dict[str, type[Layer]]:
 
 def is_keras(module: Any) -> bool:
     """Whether a module is that of Keras's layers; files of the older format have no module names."""
-    return module is None or (isinstance(module, str) and (f"{module}.").startswith(("keras.layers.", "keras.src.")))
+    return module is None or (isinstance(module, str) and (f"{module}.").startswith(_OF_KERAS))
 
 
 def is_unregistered(record: Mapping[str, Any]) -> bool:

@@ -114,7 +114,7 @@ class _RandomSize(ImageLayer):
 
 
 class RandomCropOrResizing(ImageLayer):
-    """RandomCrop until Keras 3.6: at inference it cuts images to the aspect ratio and resizes them."""
+    """RandomCrop before Keras 3.6: at inference it cuts images to the aspect ratio and resizes them."""
 
     training_effect = "it would crop at random places"
 

@@ -60,7 +60,7 @@ def with_class_note(record: dict[str, Any], writer: Writer) -> dict[str, Any]:
     if kind in ("BatchNormalization", "SyncBatchNormalization"):
         if isinstance(config.get("axis"), list) or config.get("virtual_batch_size") is not None:
             found = BatchNormalizationOverAxes
-    elif kind == "RandomCrop" and writer.before(3, 7):
+    elif kind == "RandomCrop" and writer.before(3, 6):
         found = RandomCropOrResizing
     elif kind == "UpSampling2D" and config.get("interpolation") == "area":
         found = UpSampling2DByArea

@@ -21,6 +21,7 @@ def as_written_today(record: Any, writer: Writer) -> Any:
 
 def _record(record: Any, writer: Writer, inside: str = "") -> Any:
     """inside: the class of the layer that calls this one."""
+    record = _with_layers(record) if writer.is_keras_2 else record
     if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
         return record
     found = dict(record)
@@ -40,6 +41,21 @@ def _record(record: Any, writer: Writer, inside: str = "") -> Any:
     return running.with_call_note(layers.with_class_note(found, writer), record["config"], writer)
 
 
+def _with_layers(record: Any) -> Any:
+    """Until 2.2.2, the configuration of a Sequential was the list of its layers alone, without a name."""
+    listed = record.get("config") if isinstance(record, dict) else None
+    if not isinstance(listed, list) or record.get("class_name") != "Sequential":
+        return record
+    layers = [
+        {**each, "name": f"sequential_{place}"} if _is_unnamed(each) else each for place, each in enumerate(listed, 1)
+    ]
+    return {**record, "config": {"name": record.get("name") or "sequential", "layers": layers}}
+
+
+def _is_unnamed(record: Any) -> bool:
+    return isinstance(record, dict) and isinstance(record.get("config"), list) and "name" not in record
+
+
 def _rename(found: dict[str, Any]) -> None:
     module = found.get("module")
     if isinstance(module, str) and module.startswith("tf_keras."):
@@ -53,6 +69,8 @@ def _rename(found: dict[str, Any]) -> None:
 def _part(key: str, part: Any, writer: Writer, within: str) -> Any:
     if key.endswith("activation") and writer.is_keras_2:
         part = adapt_activation(part, writer)
+    if isinstance(part, dict) and part.keys() == {"type", "value"} and part["type"] == "ndarray":
+        return part["value"]  # an array of NumPy, as 2.0 wrote numbers
     if is_object(part) and part["class_name"] not in ("function", "DTypePolicy"):
         return _record(part, writer, within)
     if isinstance(part, list) and part and all(map(is_object, part)):
