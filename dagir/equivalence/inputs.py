@@ -61,7 +61,7 @@ def size_plans(graph: Graph) -> list[Plan]:
         return [Plan(({},)), *[Plan(({},), "scales")] * scaled, *_if_small(graph, [Plan(({},), "edges")])]
     cases = _BATCHES if batches else _BATCHES[:2]
     plans = [
-        Plan(_tried(dict.fromkeys(batches, batch), others, _LADDERS[case % 2]), kind)
+        Plan(_tried(dict.fromkeys(batches, batch), others, _ladder(graph, batches, others, _LADDERS[case % 2])), kind)
         for case, (batch, kind) in enumerate(cases)
     ]
     more = [_reading_tables(graph, plan, batches) for plan in _if_small(graph, plans[2:])]
@@ -76,6 +76,27 @@ def _free_sizes(graph: Graph) -> tuple[list[str], list[str]]:
     first = [symbols(shape[0]) for shape in shapes if shape]
     batches = [name for name in names if {name} in first]
     return batches, [name for name in names if name not in batches]
+
+
+def _ladder(graph: Graph, batches: Sequence[str], others: Sequence[str], ladder: Sequence[int]) -> Sequence[int]:
+    """The sizes to try; where the graph is empty at all of them, the least at which it is not, as far as dims tell."""
+    sizes = [size for node in graph.nodes for value in node.outputs for size in value.type.shape]
+    dims = [size for size in dict.fromkeys(sizes) if symbols(size) and symbols(size) <= {*batches, *others}]
+
+    def holds(size: int) -> bool:
+        known = {**dict.fromkeys(batches, 1), **dict.fromkeys(others, size)}
+        return all(evaluate(dim, known) > 0 for dim in dims)
+
+    if not others or any(map(holds, ladder)):
+        return ladder
+    most = next((size for size in (max(ladder) << step for step in range(1, 12)) if holds(size)), None)
+    if most is None:
+        return ladder
+    least = most // 2  # at which it does not hold
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (least, middle) if holds(middle) else (middle, most)
+    return most + 1, most
 
 
 def _tried(batch: Mapping[str, int], others: Sequence[str], ladder: Sequence[int]) -> tuple[dict[str, int], ...]:

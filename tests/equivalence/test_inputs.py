@@ -181,3 +181,13 @@ def test_drawn_inputs_are_as_they_were_where_nothing_is_divided():
     for step in range(1, CALM_STEPS):
         assert calm(arrays, [0], step)[0].all()
         assert calm([np.array([-128, 127], "int8"), np.array([0.0, -0.2])], [0, 1], step)[0].dtype == "int8"
+
+
+def test_a_size_that_no_small_input_has():
+    x = dagir.Input((None, 2))
+    wide = dagir.layers.Conv1D(2, 201, dilation_rate=3)(x)
+    model = dagir.Model(x, dagir.layers.Cropping1D(150)(wide))
+    report = dagir.verify(model, "numpy")
+    assert report.ok
+    lengths = {case.input_shapes[0][1] for case in report.cases}
+    assert lengths == {902}
