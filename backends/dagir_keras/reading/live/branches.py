@@ -1,6 +1,6 @@
 """Python's `if` on a size or a scalar that is known at run time only: the call is run once for each answer.
 
-Each run gives what that branch computes, and the condition selects between them, as `keras.ops.cond` does. A branch
+Each run gives what that branch computes, and the condition chooses which one runs, as `keras.ops.cond` does. A branch
 that raises an error is left out: Keras would raise it too.
 """
 
@@ -16,9 +16,10 @@ from typing import Any
 from dagir import ops
 from dagir.errors import DagirError
 from dagir.ir.dims import Dim, SymbolicDim, evaluate, max_dim, provably_equal, substitute, symbol, symbols
-from dagir.ir.graph import Value
+from dagir.ir.graph import Value, next_serial
 from dagir.ir.nest import flatten, pack
 from dagir.ir.operands import as_value
+from dagir.ops.control_flow import choose
 from dagir.support.location import Location
 from dagir_keras.reading.problems import Refused, Untraceable
 
@@ -161,7 +162,7 @@ def answer(question: Question) -> bool:
 
 def explored(run: Callable[[], Any]) -> Any:
     """What `run` gives, whatever the answers to its questions are. Raises what it raises, Refused."""
-    answers = Answers()
+    answers, since = Answers(), next_serial()
     paths: list[_Path] = []
     while True:
         token = _answers.set(answers)
@@ -177,34 +178,46 @@ def explored(run: Callable[[], Any]) -> Any:
         paths.append(_Path(tuple(answers.given), tuple(answers.asked), outcome, raised))
         if not answers.advance():
             break
-    found = _joined(paths, 0)
+    found = _joined(paths, 0, since)
     if found.error is not None:
         raise found.error
     return found.outcome
 
 
-def _joined(paths: Sequence[_Path], depth: int) -> _Path:
-    """The paths that share their first answers, as one."""
+def _joined(paths: Sequence[_Path], depth: int, since: int) -> _Path:
+    """The paths that share their first answers, as one. since: they were all run after this serial number."""
     if len(paths) == 1:
         return paths[0]
-    negative = _joined([path for path in paths if not path.given[depth]], depth + 1)
-    positive = _joined([path for path in paths if path.given[depth]], depth + 1)
+    negative = _joined([path for path in paths if not path.given[depth]], depth + 1, since)
+    positive = _joined([path for path in paths if path.given[depth]], depth + 1, since)
     if negative.error is not None:
         return positive
     if positive.error is not None:
         return negative
     question = paths[0].asked[depth]
-    return _Path(negative.given, negative.asked, _selected(question, positive.outcome, negative.outcome))
+    return _Path(negative.given, negative.asked, _chosen(question, positive.outcome, negative.outcome, since))
 
 
-def _selected(question: Question, positive: Any, negative: Any) -> Any:
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """What the two branches give, of one shape."""
+
+    positive: Value
+    negative: Value
+
+
+def _chosen(question: Question, positive: Any, negative: Any, since: int) -> Any:
     left, right = flatten(positive), flatten(negative)
     if len(left) != len(right):
         raise _apart(question, "a different number of tensors")
-    return pack(positive, [_one_of(question, *pair) for pair in zip(left, right, strict=True)])
+    found = [_one_of(question, *pair) for pair in zip(left, right, strict=True)]
+    pairs = [each for each in found if isinstance(each, _Pair)]
+    made = iter(choose(question.condition, [p.positive for p in pairs], [p.negative for p in pairs], since))
+    return pack(positive, [next(made) if isinstance(each, _Pair) else each for each in found])
 
 
 def _one_of(question: Question, positive: Any, negative: Any) -> Any:
+    """What both branches give, or the pair of what they give."""
     if not isinstance(positive, Value) and not isinstance(negative, Value):
         if isinstance(positive, (int, SymbolicDim)) and isinstance(negative, (int, SymbolicDim)):
             return _one_size(question, positive, negative)
@@ -218,7 +231,7 @@ def _one_of(question: Question, positive: Any, negative: Any) -> Any:
         raise _apart(question, f"{first.type} in one, {second.type} in the other")
     pairs = zip(first.type.shape, second.type.shape, strict=True)
     shape = [_one_size(question, *pair) for pair in pairs]
-    return ops.where(question.condition, _of_shape(first, shape), _of_shape(second, shape))
+    return _Pair(_of_shape(first, shape), _of_shape(second, shape))
 
 
 def _one_size(question: Question, positive: Dim, negative: Dim) -> Dim:
