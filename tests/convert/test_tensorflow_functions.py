@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dagir
+from dagir import testing
 from dagir.equivalence.comparison import compare
 from dagir.equivalence.oracle import Oracle
 from dagir.errors import ShapeError
@@ -146,3 +147,13 @@ def test_every_rule_is_drawn():
     missing = sorted(name for rule, name in theirs.items() if rule not in drawn)
     assert missing == []
     assert set(RAW_OPS) <= raw_ops().keys()
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", ((0, 1), (1, 0))])
+def test_a_transposed_convolution_goes_to_keras(padding):
+    """Keras's own operation exchanges padding and output_padding on symbolic tensors."""
+    rng = np.random.default_rng(0)
+    x = dagir.Input((4, 4, 2))
+    y = dagir.ops.conv_transpose(x, rng.normal(size=(3, 3, 3, 2)).astype("float32"), 2, padding)
+    feed = rng.normal(size=(2, 4, 4, 2)).astype("float32")
+    testing.assert_equivalent(dagir.Model(x, y), [feed], ["keras"])
