@@ -24,9 +24,10 @@ def close(
 ) -> Graph:
     """The graph from `inputs` to `outputs`. Its further inputs are the outer values that it reads.
 
-    A size that it computes with, and that these do not have, comes from a value behind them or `near`, which becomes
-    an input too. since: nodes made from this serial number on are inside, even if they depend on no input. Without it
-    they stay outside, so that a loop does not compute them at each step. Raises ShapeError.
+    A size that it computes with, or that its inputs are made of, and that these do not tell, comes from a value behind
+    them or `near`, which becomes an input too. since: nodes made from this serial number on are inside, even if they
+    depend on no input. Without it they stay outside, so that a loop does not compute them at each step. Raises
+    ShapeError.
     """
     outer = captured(inputs, outputs, since)
     graph = Graph([*inputs, *outer], outputs, name)
@@ -50,6 +51,7 @@ def captured(inputs: Sequence[Value], outputs: Sequence[Value], since: int | Non
 def _bearers(graph: Graph, near: Sequence[Value]) -> list[Value]:
     """Outer values that have the sizes which the body computes with, and which its inputs do not tell."""
     named = {name for node in graph.nodes for name in _sizes_of(node)}
+    named |= {name for value in graph.inputs for size in value.type.shape for name in symbols(size)}
     missing = named - size_sources([value.type.shape for value in graph.inputs]).keys()
     if not missing:
         return []

@@ -9,6 +9,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from dagir.ir.dims import SymbolicDim
 from dagir.ir.graph import Operand, Parameter, Value
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, DTypeLike
@@ -16,6 +17,7 @@ from dagir.ops.arithmetic import add, divide, maximum, minimum, mod, multiply, p
 from dagir.ops.elementwise import Clip, absolute, cast, exp, floor, log, log1p, negative, sign
 from dagir.ops.logic import equal, greater, isfinite, isnan, less, not_equal, where
 from dagir.ops.operands import reference, require, unary
+from dagir.ops.sizes import measured
 
 abs = absolute
 true_divide = divide
@@ -261,5 +263,7 @@ def clip(x: Operand, x_min: float | Operand, x_max: float | Operand) -> Value:
 
 
 def _as_bound(bound: Any, x: Value) -> Value:
-    """A bound as a value: numbers and arrays in the dtype of x."""
+    """A bound as a value: numbers, arrays and named sizes in the dtype of x."""
+    if isinstance(bound, SymbolicDim):
+        return cast(measured(bound), x.dtype)
     return as_value(bound if isinstance(bound, (Value, Parameter)) else np.asarray(bound).astype(x.dtype.numpy))

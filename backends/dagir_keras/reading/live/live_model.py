@@ -60,7 +60,7 @@ from dagir_keras.reading.live.keras_internals import (
 )
 from dagir_keras.reading.live.keras_patches import check_keras, tracing
 from dagir_keras.reading.live.own_models import Given, is_own_model, read_own_model, refuse_without_shapes
-from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer, tensors_of
+from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer, outputs_beside, tensors_of
 from dagir_keras.reading.live.traced_tensors import Traced
 from dagir_keras.reading.live.tracing import CallTracer, traced, untraceable
 from dagir_keras.reading.operations import RUNS_FUNCTIONS, make_operation
@@ -341,7 +341,7 @@ class LiveReader:
             return flatten_sorted(own.run(*args, **kwargs))
         if isinstance(node.operation, keras.layers.Layer):
             layer = self.layer(node.operation, where)
-            return [] if layer is None else flatten_sorted(call_layer(layer, args, kwargs))
+            return [] if layer is None else outputs_beside(node.outputs, layer, call_layer(layer, args, kwargs))
         kind = type(node.operation)
         if not is_keras_operation(kind) or kind.__name__ in RUNS_FUNCTIONS:  # or a subclass, whatever its name
             return flatten_sorted(tensors_of(self.run(node.operation, where, node.operation.call, args, kwargs)))

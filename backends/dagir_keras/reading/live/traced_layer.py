@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ from dagir import ops
 from dagir.errors import ArgumentError, UnsupportedLayer
 from dagir.ir.dims import SymbolicDim
 from dagir.ir.graph import Value
-from dagir.ir.nest import flatten, pack
+from dagir.ir.nest import flatten, flatten_sorted, pack
 from dagir.ir.operands import as_value
 from dagir.layers import Layer
 from dagir.layers.masks import given_masks
@@ -115,6 +116,14 @@ class TracedCell(TracedKerasLayer):
             return self.reader.run(self.source, self.where or self.name, make, [], {"batch_size": batch_size})
         except Refused as refused:
             raise UnsupportedLayer(refused.reason, remedy=refused.remedy) from None
+
+
+def outputs_beside(tensors: Sequence[Any], layer: Layer, outputs: Any) -> list[Any]:
+    """The outputs of a layer, one for each tensor of Keras; None where its call gives None, which its readers get."""
+    found = flatten_sorted(outputs)
+    if len(found) == len(tensors) or not isinstance(layer, TracedKerasLayer):
+        return found
+    return flatten_sorted(layer.restored(outputs))
 
 
 def tensors_of(outputs: Any) -> Any:
