@@ -44,6 +44,8 @@ def main():
         for argument in arguments:
             command.add_argument(argument)
         command.add_argument("--only", default="", help="a regular expression of names")
+        if name == "ask":
+            command.add_argument("--seconds", type=float, default=1e9, help="end after so long: it goes on next time")
         if name in ("write", "check"):
             command.add_argument("--module", default="keras", help="keras or tf_keras")
     given = parser.parse_args()
@@ -62,7 +64,7 @@ def main():
     elif given.command == "ask":
         from old_kerases.judging import ask
 
-        ask(given.folder, given.result, given.only)
+        ask(given.folder, given.result, given.only, given.seconds)
     else:
         from old_kerases.table import table
 

@@ -9,6 +9,7 @@ import re
 import sys
 import time
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -140,20 +141,31 @@ def judge(folder, result, only="", with_onnx=True):
     print(counts, f"{time.time() - start:.0f} s", file=sys.stderr)
 
 
-def ask(folder, result, only=""):
-    """The same with the Keras of this environment: read, answered as its writer, or the error."""
+def ask(folder, result, only="", seconds=1e9):
+    """The same with the Keras of this environment: read, answered as its writer, or the error.
+
+    It goes through the files in an order that mixes writers and kinds, goes on where it stopped, and ends after so many
+    seconds: what it has asked until then is a sample of the corpus.
+    """
     import keras
 
     warnings.simplefilter("ignore")
-    done = {}
-    for path in files(folder, only):
+    result, end = Path(result), time.time() + seconds
+    done = json.loads(result.read_text()) if result.exists() else {"keras": keras.__version__}
+    for path in sorted(files(folder, only), key=lambda path: zlib.crc32(str(path).encode())):
+        name = f"{path.parent.name}/{path.name}"
+        if name in done:
+            continue
+        if time.time() > end:
+            break
         keras.backend.clear_session()
         try:
-            done[f"{path.parent.name}/{path.name}"] = _ask_file(keras, path)
+            done[name] = _ask_file(keras, path)
         except Exception as error:
-            done[f"{path.parent.name}/{path.name}"] = ["refused", f"{type(error).__name__}: {str(error).strip()[:100]}"]
-    done["keras"] = keras.__version__
-    Path(result).write_text(json.dumps(done, indent=0))
+            done[name] = ["refused", f"{type(error).__name__}: {str(error).strip()[:100]}"]
+        if len(done) % 20 == 0:
+            result.write_text(json.dumps(done, indent=0))
+    result.write_text(json.dumps(done, indent=0))
     print({kind: sum(value[0] == kind for value in done.values()) for kind in ("right", "wrong", "refused")})
 
 

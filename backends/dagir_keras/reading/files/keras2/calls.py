@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -42,7 +43,59 @@ def adapt_calls(config: dict[str, Any], writer: Writer) -> dict[str, Any]:
     if not writer.is_unknown:  # which is not known to write one tensor as a list of one
         for key in ("input_layers", "output_layers"):
             found[key] = _alone(found.get(key))
-    return _Adapter(found, writer).adapted() if writer.is_keras_2 else found
+    if writer.is_keras_2:
+        return _Adapter(found, writer).adapted()
+    return _ranked(found) if writer.before(3, 2) else found
+
+
+def _ranked(config: dict[str, Any]) -> dict[str, Any]:
+    """Calls counted within this model: Keras 3.0 and 3.1 counted those in other models too, but for the outputs.
+
+    Every call is read by another or is an output, and the order is kept: so the numbers tell which calls they are.
+    """
+    nodes = copy.deepcopy([record.get("inbound_nodes") for record in config["layers"] if isinstance(record, dict)])
+    if len(nodes) != len(config["layers"]):
+        return config
+    counts = _counts(config["layers"])
+    models = {
+        str(_name_of(each)) for each in config["layers"] if is_network(each) and each.get("class_name") != "Sequential"
+    }
+    outputs: dict[str, set[int]] = {}
+    for name, number, *_ in _entries(config.get("output_layers")):  # where the calls of functional models count from 1
+        outputs.setdefault(name, set()).add(number - (1 if name in models and number else 0))
+    read: dict[str, list[list[Any]]] = {}
+    for history in _histories(nodes):
+        read.setdefault(history[0], []).append(history)
+    for name, found in read.items():
+        numbers = sorted({history[1] for history in found})
+        for ranks in (range(counts.get(name, 0)), sorted({*range(counts.get(name, 0))} - outputs.get(name, set()))):
+            if len(numbers) == len(ranks):
+                place = dict(zip(numbers, ranks, strict=True))
+                for history in found:
+                    history[1] = place[history[1]]
+                break
+    layers = [{**record, "inbound_nodes": each} for record, each in zip(config["layers"], nodes, strict=True)]
+    return {**config, "layers": layers}
+
+
+def _counts(records: list[Any]) -> dict[str, int]:
+    nodes = {str(_name_of(record)): record.get("inbound_nodes") for record in records}
+    return {name: len(found) for name, found in nodes.items() if isinstance(found, list)}
+
+
+def _histories(nodes: Any) -> Iterator[list[Any]]:
+    """The lists [layer, call, output] of the tensors that calls read, to be changed in place."""
+    waiting = [nodes]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            history = part.get("keras_history")
+            if isinstance(history, list) and len(history) == 3 and _is_entry(history):
+                yield history
+            else:
+                waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
 
 
 def _alone(data: Any) -> Any:
