@@ -83,7 +83,7 @@ def read(
         raise ArgumentError("architecture goes with a file of weights", remedy="give the path of the weights as well")
     keras = sys.modules.get("keras")  # who has a layer of Keras has imported it
     if keras is not None and isinstance(source, keras.layers.Layer):
-        from dagir_keras.reading.live.live_model import read_live  # imports keras, which reading a file must not
+        from dagir_keras.reading.live.entry import read_live  # imports keras, which reading a file must not
 
         with without_lines():
             return read_live(source, custom, inputs)

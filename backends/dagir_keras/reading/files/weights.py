@@ -81,13 +81,19 @@ class WeightsReader:
         """The same from an .h5 file: a group for each layer, which lists the names of its weights."""
         names = self.stored.texts("layer_names") or list(walk(self.stored))
         lists = {name: self._legacy(name) for name in names}
-        wanted = [(name, layer) for name, layer in made.layers.items() if _legacy_weights(layer)]
         learned = {name for name, layer in made.layers.items() if isinstance(layer, _LEARNED)}
         stored = [name for name in names if lists[name] and without_slash(name) not in learned]
+        for name, layer, group in self._legacy_places(made, stored):
+            self._listed(layer, lists[group], name)
+        self._commit()
+
+    def _legacy_places(self, made: ReadModel, stored: list[str]) -> Iterator[tuple[str, Layer, str]]:
+        """Each layer with weights, by name, and the name of its group: the same one, or else that at its place."""
+        wanted = [(name, layer) for name, layer in made.layers.items() if _legacy_weights(layer)]
         if self.partial:
-            written = {without_slash(name): name for name in stored}
-            wanted = [(name, layer) for name, layer in wanted if name in written]
-            stored = [written[name] for name, _ in wanted]
+            present = {without_slash(name): name for name in stored}
+            wanted = [(name, layer) for name, layer in wanted if name in present]
+            stored = [present[name] for name, _ in wanted]
         if len(wanted) != len(stored):
             raise FileError(
                 f"{self.source}: the file has weights of {len(stored)} layers, the model has {len(wanted)} with weights"
@@ -95,8 +101,7 @@ class WeightsReader:
         written = {without_slash(name): name for name in stored}  # Keras 2 has slashes in names
         known = len(written) == len(stored) and written.keys() == {name for name, _ in wanted}
         for place, (name, layer) in enumerate(wanted):
-            self._listed(layer, lists[written[name] if known else stored[place]], name)
-        self._commit()
+            yield name, layer, written[name] if known else stored[place]
 
     def _listed(self, layer: Layer, stored: Sequence[Dataset], path: str) -> None:
         held = [found for part in [layer, *_inside(layer)] if (found := self._held(part)) is not None]

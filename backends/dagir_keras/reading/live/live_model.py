@@ -58,8 +58,8 @@ from dagir_keras.reading.live.keras_internals import (
     takes_training,
     was_built,
 )
-from dagir_keras.reading.live.keras_patches import check_keras, tracing
-from dagir_keras.reading.live.own_models import Given, is_own_model, read_own_model, refuse_without_shapes
+from dagir_keras.reading.live.keras_patches import tracing
+from dagir_keras.reading.live.own_models import Given, is_own_model, refuse_without_shapes
 from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer, outputs_beside, tensors_of
 from dagir_keras.reading.live.traced_tensors import Traced
 from dagir_keras.reading.live.tracing import CallTracer, traced, untraceable
@@ -68,27 +68,6 @@ from dagir_keras.reading.own_layers import OwnLayer, own_layer
 from dagir_keras.reading.problems import Problems, Refused, Untraceable
 from dagir_keras.traced import TracedLayer
 from dagir_keras.weight import Weight
-
-
-def read_live(source: Any, custom: CustomObjects, inputs: Any = None) -> Any:
-    """The Model of a keras.Model, the Layer of a keras.Layer. Raises UnsupportedLayer with all refused layers."""
-    check_keras()
-    if is_own_model(source):
-        return read_own_model(source, inputs, lambda given: _read(source, custom, given))
-    return _read(source, custom, None if inputs is None else Given(inputs))
-
-
-def _read(source: Any, custom: CustomObjects, given: Given | None) -> Any:
-    own = custom.without_keras_layers()
-    problems = own.problems
-    reader = LiveReader(own, problems)
-    made = None
-    with problems.at(source.name, type(source).__name__):
-        made = reader.top(source, given)
-    problems.require_none(f"{type(source).__name__} {source.name!r}")
-    reader.assign()
-    reader.done = True
-    return made
 
 
 class LiveReader:

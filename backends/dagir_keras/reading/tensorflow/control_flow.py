@@ -230,28 +230,29 @@ class _While:
                 "a loop makes a list longer, and how often it runs is not known before",
                 "give tf.TensorArray the size that it has in the end",
             )
-        given = [
-            each.filled() if isinstance(each, TensorList) and i in lists and i not in stacked else each
-            for i, each in enumerate(self.given)
-        ]
+        given = [each.filled() if i in lists and i not in stacked else each for i, each in enumerate(self.given)]
         carried = [i for i in range(len(given)) if i not in (*self.fixed, *self.counters, *stacked)]
         iteration = Value(_ITERATION, name="iteration")
         before = {i: Value(_array(given[i]).type, name=f"state_{i}") for i in carried}
-        entering = [self._inside(i, given, before, iteration) for i in range(len(given))]
-        after = self.reader.call(self.body, entering)
+        after = self.reader.call(self.body, [self._inside(i, given, before, iteration) for i in range(len(given))])
         lost = missing_among(after)
         if lost is not None:
             return [lost] * len(given)
-        again = [] if self.steps is not None else [self._condition(after)]
-        rows = [self._row(after[i], iteration) for i in stacked]
-        outputs = [*again, *(_array(after[i]) for i in carried), *rows]
-        body = close([iteration, *before.values()], outputs, "while", near=[_array(given[i]) for i in carried])
-        start = None if self.steps is not None else self._condition(given)
-        steps = () if self.steps is None else (self.steps,)
-        op = Loop(body, len(carried), bool(again), steps)
-        captured = body.inputs[1 + len(carried) :]
-        made = apply_node(op, (None, start, *(_array(given[i]) for i in carried), *captured)).outputs
+        rows = [_only_row(after[i]) for i in stacked]
+        made = self._node(given, [iteration, *before.values()], after, carried, rows)
         return self._leaving(given, carried, stacked, made)
+
+    def _node(
+        self, given: list[Any], inputs: Sequence[Value], after: list[Any], carried: list[int], rows: list[Value]
+    ) -> Sequence[Value]:
+        """The outputs of the Loop: the carried variables, then the rows that it stacks."""
+        starts = [_array(given[i]) for i in carried]
+        tests = self.steps is None
+        again = [self._condition(after)] if tests else []
+        body = close(inputs, [*again, *(_array(after[i]) for i in carried), *rows], "while", near=starts)
+        op = Loop(body, len(carried), tests, () if self.steps is None else (self.steps,))
+        captured = body.inputs[1 + len(carried) :]
+        return apply_node(op, (None, self._condition(given) if tests else None, *starts, *captured)).outputs
 
     def _leaving(self, given: list[Any], carried: list[int], stacked: list[int], made: Sequence[Value]) -> list[Any]:
         final: list[Any] = list(given)
@@ -302,9 +303,11 @@ class _While:
             return False
         return self.counters.get(self._argument(self.body, node.inputs[1][0])) == 0  # type: ignore[arg-type]
 
-    def _row(self, listed: TensorList, iteration: Value) -> Value:
-        ((_, item),) = listed.written
-        return item
+
+def _only_row(listed: TensorList) -> Value:
+    """What an iteration writes into a list of which it writes one item."""
+    ((_, item),) = listed.written
+    return item
 
 
 _ITERATION = TensorType(DType.INT64, ())
