@@ -44,9 +44,14 @@ def layer_points(model: keras.Model, graph: Graph) -> dict[str, tuple[str, Any]]
             tensor = flatten_like(call.outputs, layer.output)[0]
         except (AttributeError, ValueError, TypeError):  # no such layer here, or called more than once
             continue
-        if tuple(tensor.shape) == outputs[0].shape:
+        if _fits(tensor.shape, outputs[0].shape):
             found[where[outputs[0]]] = (layer.name, tensor)
     return found
+
+
+def _fits(known: Sequence[int | None], read: Sequence[int | None]) -> bool:
+    """Whether a tensor can be the value that was read of it, which may be free where a first batch fixed a size."""
+    return len(known) == len(read) and all(own is None or own == size for size, own in zip(known, read, strict=True))
 
 
 def _outer_calls(graph: Graph) -> list[LayerCall]:

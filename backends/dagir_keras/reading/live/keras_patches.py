@@ -104,6 +104,7 @@ def _install() -> None:
     install_dispatcher()
     operation, backend = of_module("keras.src.ops.operation", "Operation"), of_module("keras.src.backend")
     core, random = (defined_in(backend, name) for name in ("core", "random"))
+    families = tuple(defined_in(backend, name) for name in ("numpy", "nn", "math", "linalg", "image"))
     calling = sys.modules[defined_in(keras.layers.Layer, "symbolic_call").__module__]  # Operation's, in Keras 3.8
     _replace(calling, "Node", lambda node: _unless(lambda *_, **options: _holds(Traced, options), node))
     _replace(operation, "symbolic_call", _taken)
@@ -124,7 +125,7 @@ def _install() -> None:
             _replace(module, "any_symbolic_tensors", _or_weights)
     for name in control_flow.FUNCTIONS:
         _replace(core, name, _with_functions(name))
-    for owner, name, function in _of_the_backend(backend):
+    for owner, name, function in _of_the_backend(backend, families):
         _replace(owner, name, partial(_instead, function))
 
 
@@ -145,9 +146,8 @@ def _instead(function: Callable[..., Any], _: Any) -> Callable[..., Any]:
 
 
 @cache
-def _of_the_backend(backend: Any) -> list[tuple[Any, str, Callable[..., Any]]]:
+def _of_the_backend(backend: Any, families: tuple[Any, ...]) -> list[tuple[Any, str, Callable[..., Any]]]:
     """Functions of Keras's backend that keras.ops has too, by all their places, as functions on traced tensors."""
-    families = [internal(backend, name) for name in ("numpy", "nn", "math", "linalg", "image")]
     found: dict[Any, Callable[..., Any]] = {}
     for module in (backend.core, *families):
         public = keras.ops.image if module is backend.image else keras.ops
