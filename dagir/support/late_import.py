@@ -11,9 +11,10 @@ from types import ModuleType
 
 def when_imported(name: str, function: Callable[[ModuleType], None]) -> None:
     """Call function(package): now, if the package is imported, else at the end of its import."""
-    if name in sys.modules:
-        function(sys.modules[name])
-    else:
+    package = sys.modules.get(name)
+    if package is not None:
+        function(package)
+    elif name not in sys.modules:  # None there forbids the import
         sys.meta_path.insert(0, _Finder(name, function))
 
 
