@@ -208,4 +208,4 @@ def test_a_hostile_file_is_not_shown(tmp_path, called, saved):
     with pytest.raises(UnsafeFile):
         dagir.from_keras(path, opaque=True)
     with pytest.raises(UnsupportedLayer):
-        dagir.from_keras(FILES.parent / "legacy_files" / "tf215__locally_connected.h5")
+        dagir.from_keras(FILES.parent / "legacy_files" / "tf215__rnd.h5")

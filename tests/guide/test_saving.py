@@ -110,8 +110,8 @@ def test_weights_that_do_not_fit_are_one_error_and_change_nothing(tmp_path):
     refused("head/bias: is float64[3], the model's weight is float32[3]")
     path.write_bytes(path.read_bytes()[:-1])
     refused("head/kernel: is truncated: its bytes end at 72, the file has 71")
-    with pytest.raises(dagir.ArgumentError, match=r"kept in a \.safetensors file, got 'w\.h5'"):
-        model.load_weights("w.h5")
+    with pytest.raises(dagir.ArgumentError, match=r"kept in a \.safetensors file, got 'w\.npz'"):
+        model.load_weights("w.npz")
     with pytest.raises(dagir.FileError, match="exists already"):
         model.save_weights(path, overwrite=False)
 
