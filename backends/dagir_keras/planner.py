@@ -27,7 +27,9 @@ from dagir_keras.sizes import sizes_to_compute, sources_among
 from dagir_keras.steps import GrownStep, ModelStep, NativeStep, OpLayerStep, RuleStep, SizedRuleStep, Step, TracedStep
 from dagir_keras.trace import Trace
 
-_NO_OPERATIONS = (ops.LSTM, ops.GRU, ops.SimpleRNN, ops.Bidirectional, ops.Scan, ops.Lookup, ops.ConvTranspose)
+_NO_OPERATIONS = (
+    *(ops.LSTM, ops.GRU, ops.SimpleRNN, ops.Bidirectional, ops.If, ops.Loop, ops.Scan, ops.Lookup, ops.ConvTranspose),
+)
 """Ops that Keras has no operation for, which it could save. Its ConvTranspose mixes up its arguments when it is run."""
 
 

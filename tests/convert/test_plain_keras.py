@@ -223,7 +223,7 @@ def test_the_file_is_read_back_as_the_same_graph(make, tmp_path):
 
 # ---- drawn ops
 
-WITHIN_A_LAYER = {"LSTM", "GRU", "SimpleRNN", "Bidirectional", "Scan", "Lookup", "ConvTranspose", "Conv"}
+WITHIN_A_LAYER = {"If", "Loop", "LSTM", "GRU", "SimpleRNN", "Bidirectional", "Scan", "Lookup", "ConvTranspose", "Conv"}
 """Ops that Keras has no operation for, where their weights are no weights, or are those that no layer takes."""
 
 

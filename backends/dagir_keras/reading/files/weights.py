@@ -23,6 +23,7 @@ from dagir_keras.reading.files.model_config import ReadModel
 from dagir_keras.reading.files.model_records import file_name, is_subclassed, parts_by_attribute, record_of
 from dagir_keras.reading.files.stored_weights import names_with_weights
 from dagir_keras.reading.layers import known_layers
+from dagir_keras.reading.own_layers import OwnLayer
 
 _ORDERS = {  # of inner layers whose weights Keras lists in another order than that of their names
     "Bidirectional": ("forward_layer", "backward_layer"),
@@ -205,7 +206,7 @@ class WeightsReader:
             held.fill(lambda inner: _numbered(group, inner), f"{self.source}: layer {path!r}")
         elif any(self._held(part) is not None for part in _inside(layer)):
             self._own(layer, group, path)
-        elif isinstance(layer, Model) or type(layer) in known_layers().values():
+        elif isinstance(layer, (Model, OwnLayer)) or type(layer) in known_layers().values():
             self._assign(layer, layer.weights, list(_arrays(record, group)), path)
         else:
             self._own(layer, group, path)
