@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from string import ascii_letters
 from typing import Any
 
 from keras import backend
@@ -24,7 +26,22 @@ def matmul(op: ops.MatMul, x1: Any, x2: Any) -> Any:
 
 @rules.rule(ops.Einsum)
 def einsum(op: ops.Einsum, *xs: Any) -> Any:
-    return K.einsum(op.equation, *xs)
+    return K.einsum(_without_dots(op.equation, [len(x.shape) for x in xs]), *xs)
+
+
+def _without_dots(equation: str, ranks: Sequence[int]) -> str:
+    """The equation with letters for the axes that "..." stands for, where all dots are as long.
+
+    On KerasTensors Keras takes dots behind letters for the first axes.
+    """
+    if "..." not in equation:
+        return equation
+    inputs = equation.partition("->")[0].split(",")
+    counts = [rank - len(part.replace("...", "")) for part, rank in zip(inputs, ranks, strict=True) if "..." in part]
+    if len(set(counts)) != 1:
+        return equation
+    free = [letter for letter in ascii_letters if letter not in equation]
+    return equation.replace("...", "".join(free[: counts[0]]))
 
 
 @rules.rule(ops.Embedding)

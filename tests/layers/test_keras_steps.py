@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagir
 from dagir import layers, ops
 from dagir_keras.builder import Program
-from dagir_keras.steps import ModelStep, NativeStep, RuleStep, SizedRuleStep, TracedStep
+from dagir_keras.steps import GrownStep, ModelStep, NativeStep, OpLayerStep, RuleStep, SizedRuleStep, TracedStep
 from dagir_keras.traced import new_registry
 
 
@@ -45,21 +45,21 @@ def test_an_op_runs_by_its_rule():
     assert steps_of(graph_of(ops.exp, 3)) == [RuleStep]
 
 
-def test_an_op_that_reads_a_weight_is_wrapped_in_a_layer_but_not_within_one():
+def test_an_op_that_reads_a_weight_is_a_layer_but_not_within_one():
     dense = layers.Dense(3)
     dense.build((None, 3))
     graph = graph_of(lambda x: ops.matmul(x, dense.kernel), 3)
-    assert steps_of(graph) == [TracedStep]
+    assert steps_of(graph) == [OpLayerStep]
     assert steps_of(graph, inside_layer=True) == [RuleStep]
 
 
-def test_sizes_known_at_run_time_only_are_computed_within_a_layer():
+def test_sizes_known_at_run_time_only_come_from_a_value_that_has_them():
     def write(x):
         batch, height, width = ops.shape(x)
         return ops.broadcast_to(x, (batch, height, width))
 
     graph = graph_of(write, None, None)
-    assert steps_of(graph) == [TracedStep]
+    assert steps_of(graph) == [GrownStep]
     assert steps_of(graph, inside_layer=True) == [SizedRuleStep]
 
 
