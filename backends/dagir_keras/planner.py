@@ -75,12 +75,12 @@ class Planner:
         """The step of an op in a functional model; None where its rule computes it with keras.ops alone."""
         if self._reads_derived(node) or any(weight in self.registry.owners for weight in weights_of(node)):
             return self._wrapped_step(node, names)  # a layer around the layer whose weight it reads
-        found = op_layer(node)
+        in_layer = needs_layer(node)
+        found = None if in_layer and isinstance(node.op, ops.Conv) else op_layer(node)
         if found is not None and self.registry.belong_to(found):
             name = node.op.op_name if node.scope is None else node.scope.layer.name
             layer = self.registry.op_layer(found, str(node.outputs[0].dtype), name)
             return OpLayerStep(found.reads, (), layer, found, self.registry)
-        in_layer = needs_layer(node)
         growing = grown(node, self.known) if names and not in_layer else None
         if growing is not None:
             return GrownStep(growing[0], (), node.op, growing[1])
