@@ -59,11 +59,27 @@ def op_layer(node: Node) -> OpLayer | None:
     read = [value for value in found.reads if value is not None]
     if any(isinstance(value.source, Parameter) for value in read):
         return None
+    if found.weights and not _is_built_on(node.op, read[0]):
+        return None
     moving = found.weights[-2:] if isinstance(node.op, ops.BatchNorm) else ()
     own = found.weights[: len(found.weights) - len(moving)]
     if any(weight.trainable for weight in moving) or len({weight.trainable for weight in own}) > 1:
         return None  # a layer has one flag for all of its weights
     return found
+
+
+def _is_built_on(op: Op, x: Value) -> bool:
+    """Whether the sizes are known that a layer of Keras makes its weights by."""
+    if isinstance(op, ops.Einsum):
+        data, kernel = op.equation.partition("->")[0].split(",")
+        axes = [axis for axis, letter in enumerate(data) if letter in kernel]
+    elif isinstance(op, ops.Embedding):
+        axes = []
+    elif hasattr(op, "data_format"):
+        axes = [-1 if op.data_format == "channels_last" else 1]
+    else:
+        axes = list(getattr(op, "axes", None) or [getattr(op, "axis", -1)])
+    return all(isinstance(x.type.shape[axis], int) for axis in axes)
 
 
 def weights_of(node: Node) -> tuple[Parameter, ...]:
