@@ -90,6 +90,38 @@ def test_branches_loops_lists_and_sizes():
     agrees(read, function, (drawn(2, 3), np.int32(3)), (drawn(5, 3, seed=2), np.int32(0)))
 
 
+def spectrum(x):
+    """Frames of an unknown number of samples, and back; products, quotients and parts of complex numbers."""
+    frames = tf.signal.stft(x, 16, 4, 16)
+    turned = frames * tf.exp(tf.complex(0.0, 1.0) * tf.cast(0.25, tf.complex64)) / tf.complex(2.0, -1.0)
+    wave = tf.signal.inverse_stft(tf.transpose(turned, [0, 1, 2]), 16, 4, 16)
+    return tf.abs(frames), tf.math.angle(turned + 1.0), wave, tf.math.imag(tf.concat([frames, turned], 1)[:, ::2])
+
+
+def transforms(x):
+    z = tf.complex(x, tf.reverse(x, [0]))
+    planes = tf.signal.rfft2d(x, [5, 7])
+    found = [tf.signal.fft(z), tf.signal.ifft(z), tf.signal.fft2d(z), tf.signal.ifft2d(tf.math.conj(z)), planes]
+    found.append(tf.matmul(z, z, adjoint_b=True))
+    return [tf.math.real(each) for each in found], tf.signal.irfft2d(planes, [5, 7]), tf.signal.irfft(planes)
+
+
+def test_complex_numbers_on_the_way_are_pairs():
+    function = tf.function(spectrum, input_signature=[tf.TensorSpec([None, None])])
+    agrees(dagir.from_tensorflow(function), function, (drawn(2, 40),), (drawn(1, 57),))
+    function = tf.function(transforms, input_signature=[tf.TensorSpec([4, 6])])
+    agrees(dagir.from_tensorflow(function), function, (drawn(4, 6),))
+
+
+def test_complex_numbers_as_inputs_and_outputs_are_refused():
+    out = tf.function(tf.signal.rfft, input_signature=[tf.TensorSpec([2, 8])])
+    with pytest.raises(UnsupportedLayer, match="output 0 is a tensor of complex numbers"):
+        dagir.from_tensorflow(out)
+    given = tf.function(tf.math.real, input_signature=[tf.TensorSpec([2, 8], tf.complex64, name="wave")])
+    with pytest.raises(UnsupportedLayer, match=r"input 'wave'.*complex64"):
+        dagir.from_tensorflow(given)
+
+
 def test_inputs_tell_what_a_function_is_traced_for():
     function = tf.function(lambda x: tf.nn.softmax(x, axis=-1))
     with pytest.raises(ArgumentError, match="no input signature"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dagir.errors import ArgumentError
+from dagir.errors import ArgumentError, UnsupportedLayer
 from dagir.ir.graph import Constant, Parameter, Value
 from dagir.ir.nest import flatten, flatten_sorted, map_structure
 from dagir.ir.traversal import values_behind
@@ -16,6 +16,7 @@ from dagir.ir.types import type_of
 from dagir.layers.core import Input
 from dagir.modeling.model import Model
 from dagir_keras.reading.problems import Problems, Refused
+from dagir_keras.reading.tensorflow import complex_numbers
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.graph_def import GraphNode, graph_of
 from dagir_keras.reading.tensorflow.graph_reader import GraphReader
@@ -68,7 +69,8 @@ class Captured:
             return Text(np.asarray(tensor.numpy(), object))
         if tensor.dtype.name in ("resource", "variant"):
             return tensor  # refused where an op reads it
-        return Constant(np.asarray(tensor)).value
+        array = np.asarray(tensor)
+        return complex_numbers.constant(array) if array.dtype.kind == "c" else Constant(array).value
 
     def _parameter(self, variable: Any) -> Parameter:
         if id(variable) not in self._weights:
@@ -163,9 +165,17 @@ def _inputs(concrete: Any) -> tuple[list[Value], list[str]]:
         name = str(tensor.op.name)
         names.append(name)
         sizes = [_size(name, axis, size, len(open_first)) for axis, size in enumerate(tensor.shape.as_list())]
-        dtype = "string" if tensor.dtype.name == "string" else str(dtype_of(tensor.dtype.name))
+        dtype = input_dtype(name, tensor.dtype.name)
         made.append(Input(batch_shape=sizes, dtype=dtype, name=name))
     return made, names
+
+
+def input_dtype(name: str, data: Any) -> str:
+    """The dtype of an input. Raises UnsupportedLayer for one that dagir has not."""
+    try:
+        return "string" if data in ("string", 7) else str(dtype_of(data))
+    except Refused as refused:
+        raise UnsupportedLayer(f"the input {name!r} cannot be taken: {refused.reason}", remedy=refused.remedy) from None
 
 
 def _size(name: str, axis: int, size: int | None, inputs: int) -> int | str:

@@ -203,6 +203,7 @@ def _single(kind: str, part: Any) -> Any:
     return part if kind in ("i", "f", "b") else None
 
 
+_COMPLEX: Mapping[int, np.dtype[Any]] = {8: np.dtype(np.complex64), 18: np.dtype(np.complex128)}
 _VALUES = ("float_val", "double_val", "int_val", "int64_val", "bool_val", "uint32_val", "uint64_val")
 
 
@@ -212,13 +213,16 @@ def array_of(message: Message, view: bytes | None = None) -> Array:
     number = message.get("dtype", 0)
     if number == 7:
         return _filled(np.asarray([*message["string_val"]], object), shape)
-    dtype = dtype_of(number).numpy
+    dtype: np.dtype[Any] = _COMPLEX[number] if number in _COMPLEX else dtype_of(number).numpy
     content = message.get("content", b"") if view is None else view
     if content:
         return np.frombuffer(content, dtype).reshape(shape)
     if message["half_val"]:
         bits = np.asarray(message["half_val"], np.uint16)
         return _filled(bits.view(dtype), shape)
+    if number in _COMPLEX:
+        parts = np.asarray(message["complex_val"] or message["complex128_val"], np.float64)
+        return _filled((parts[0::2] + 1j * parts[1::2]).astype(dtype), shape)
     given: list[Any] = next((message[name] for name in _VALUES if message[name]), [])
     return _filled(np.asarray(given).astype(dtype), shape)
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from dagir.errors import DagirError
 from dagir.ir.graph import Constant
 from dagir_keras.reading.problems import Problem, Problems, Refused
+from dagir_keras.reading.tensorflow import complex_numbers
 from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of
 from dagir_keras.reading.tensorflow.held import Missing, Text, Variable, missing_among
 from dagir_keras.reading.tensorflow.registry import call_raw_op, raw_ops
@@ -123,11 +124,15 @@ class GraphReader:
             return tuple(operands)
         if node.op == "Const":
             array = array_of(node.attributes["value"]["tensor"])
+            if array.dtype.kind == "c":
+                return complex_numbers.constant(array)
             return Text(array) if array.dtype == object else Constant(array).value
         if node.op in handlers:
             return handlers[node.op](self, node, operands, function)
         if node.op in function.library:
             return self.call(function.library[node.op], operands)
+        if complex_numbers.is_complex(node.op, operands, node.plain):
+            return complex_numbers.call_complex(node.op, operands, node.plain)
         return call_raw_op(node.op, [_tensor(operand) for operand in operands], node.plain)
 
     def passed_on(self, function: GraphFunction) -> dict[int, int]:

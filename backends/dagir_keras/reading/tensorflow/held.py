@@ -29,6 +29,14 @@ class Text:
 
 
 @dataclass(frozen=True, eq=False)
+class Complex:
+    """A tensor of complex numbers, as two of real ones."""
+
+    real: Value
+    imag: Value
+
+
+@dataclass(frozen=True, eq=False)
 class Missing:
     """An output of a node that cannot be read; what reads it cannot either. problem: why, where the trouble began."""
 

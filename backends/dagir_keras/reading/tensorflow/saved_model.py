@@ -18,7 +18,7 @@ from dagir.support.did_you_mean import did_you_mean
 from dagir_keras.reading.mapped_files import map_file
 from dagir_keras.reading.problems import Problems, Refused
 from dagir_keras.reading.tensorflow.checkpoint import Checkpoint
-from dagir_keras.reading.tensorflow.dtypes import dtype_of
+from dagir_keras.reading.tensorflow.concrete import input_dtype
 from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of, graph_of
 from dagir_keras.reading.tensorflow.graph_reader import GraphReader
 from dagir_keras.reading.tensorflow.held import Variable
@@ -101,7 +101,7 @@ class _Reading:
                 f"{self.folder}: the input {name!r} has no known rank", remedy="export it with an input signature"
             )
         sizes = [each.get("size", 0) for each in shape["dims"]]
-        dtype = "string" if info.get("dtype") == 7 else str(dtype_of(info.get("dtype", 0)))
+        dtype = input_dtype(name, info.get("dtype", 0))
         named = [_size_name(name, axis, len(sizes)) if size < 0 else size for axis, size in enumerate(sizes)]
         return Input(batch_shape=named, dtype=dtype, name=name)
 
