@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from dagir_keras.reading.tensorflow import complex_numbers
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.graph_def import GraphNode, graph_of
 from dagir_keras.reading.tensorflow.graph_reader import GraphReader
-from dagir_keras.reading.tensorflow.held import Text, Variable
+from dagir_keras.reading.tensorflow.held import Table, Text, Variable
 from dagir_keras.reading.tensorflow.messages import decode
 from dagir_keras.reading.tensorflow.results import as_values
 
@@ -67,7 +68,9 @@ class Captured:
             return Variable(self._parameter(found))
         if tensor.dtype.name == "string":
             return Text(np.asarray(tensor.numpy(), object))
-        if tensor.dtype.name in ("resource", "variant"):
+        if tensor.dtype.name == "resource":
+            return _Resource(tensor)
+        if tensor.dtype.name == "variant":
             return tensor  # refused where an op reads it
         array = np.asarray(tensor)
         return complex_numbers.constant(array) if array.dtype.kind == "c" else Constant(array).value
@@ -88,6 +91,29 @@ class Captured:
     def table(self, node: GraphNode) -> Any:
         """A table that the graph makes itself."""
         raise Refused("makes a lookup table at each call", "make tables once, outside of the function")
+
+
+@dataclass(frozen=True)
+class _Resource:
+    """A resource in memory that is no variable: a lookup table, or what no op that is read can use."""
+
+    handle: Any
+
+    def entries(self, key: Any, content: Any) -> Table:
+        """The entries of a table, which TensorFlow tells."""
+        tensorflow = sys.modules["tensorflow"]
+        kinds = {
+            name: each if type(each) is int else str(each) for name, each in (("Tkeys", key), ("Tvalues", content))
+        }
+        try:
+            keys, values = tensorflow.raw_ops.LookupTableExportV2(table_handle=self.handle, **kinds)
+        except (tensorflow.errors.OpError, TypeError, ValueError) as error:
+            raise Refused(f"looks up in what is no table: {str(error).splitlines()[0][:80]}") from None
+        return Table(np.asarray(keys), np.asarray(values))
+
+    def size(self) -> int:
+        """The number of entries."""
+        return int(sys.modules["tensorflow"].raw_ops.LookupTableSizeV2(table_handle=self.handle))
 
 
 def concrete_of(source: Any, inputs: Any, signature: str | None) -> Any:

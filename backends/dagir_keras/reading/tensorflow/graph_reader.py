@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from dagir.errors import DagirError
+from dagir.errors import DagirError, FileError
 from dagir.ir.graph import Constant
 from dagir_keras.reading.problems import Problem, Problems, Refused
 from dagir_keras.reading.tensorflow import complex_numbers
@@ -15,6 +15,7 @@ from dagir_keras.reading.tensorflow.registry import call_raw_op, raw_ops
 
 _DEEPEST = 100
 _PASSES = {"Identity", "Snapshot", "StopGradient", "PreventGradient", "CheckNumerics", "RefIdentity", "Placeholder"}
+_PASSES |= {"PlaceholderWithDefault"}  # an input of a signature is an argument, and no node
 _CHECKS = {"NoOp", "Assert"}
 _ASSIGNS = (
     "Assign",
@@ -95,6 +96,8 @@ class GraphReader:
             found = self._computed(node, operands, function)
         except Refused as refused:
             return (self._missing(node, refused.reason, refused.remedy),)
+        except FileError:  # a damaged or a hostile file is no list of layers
+            raise
         except DagirError as error:
             return (self._missing(node, error.summary, error.remedy),)
         return tuple(found) if isinstance(found, (tuple, list)) else (found,)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from dagir.errors import ArgumentError, FileError
 from dagir.ir.graph import Parameter, Value
@@ -21,9 +20,10 @@ from dagir_keras.reading.tensorflow.checkpoint import Checkpoint
 from dagir_keras.reading.tensorflow.concrete import input_dtype
 from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of, graph_of
 from dagir_keras.reading.tensorflow.graph_reader import GraphReader
-from dagir_keras.reading.tensorflow.held import Variable
+from dagir_keras.reading.tensorflow.held import Table, Variable
 from dagir_keras.reading.tensorflow.messages import Message, decode
 from dagir_keras.reading.tensorflow.results import as_values
+from dagir_keras.reading.tensorflow.saved_tables import read_table, tables_by_node
 
 _SERVING = "serving_default"
 _INNER = "__saved_model_"  # begins the names of signatures that are not for users
@@ -84,6 +84,7 @@ class _Reading:
             [_place(info["name"]) for info in outputs.values()],
             runs_whole=False,
         )
+        self.graph = graph
         self.keys = variables_by_node(graph, self.meta)
         prefix = os.path.join(self.folder, "variables", "variables")
         self.checkpoint = Checkpoint(prefix) if os.path.exists(f"{prefix}.index") else None
@@ -117,9 +118,12 @@ class _Reading:
             self.variables_of[node.name] = Variable(weight)
         return self.variables_of[node.name]
 
-    def table(self, node: GraphNode) -> Any:
-        """Lookup tables are read by their own handler."""
-        raise Refused("is a lookup table")
+    def table(self, node: GraphNode) -> Table:
+        """The lookup table of a node, with the entries that the file gives it."""
+        source = tables_by_node(self.graph).get(node.name)
+        if source is None:
+            raise Refused("is a lookup table that nothing fills")
+        return read_table(node, source, self.graph, self.meta, self.folder)
 
 
 def _size_name(name: str, axis: int, rank: int) -> str:
