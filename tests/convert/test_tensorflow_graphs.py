@@ -6,6 +6,7 @@ import shutil
 
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 import tensorflow as tf
 from keras import layers as L
@@ -284,6 +285,37 @@ def test_a_saved_model_has_the_names_of_its_signature(exported):
 
 def image_network():
     return [keras.Input((8, 8, 3)), L.Conv2D(4, 3, activation="relu"), L.BatchNormalization(), L.MaxPooling2D()]
+
+
+def test_the_command_line_takes_the_folder(exported, called, tmp_path, monkeypatch):
+    """With the names of the signature; the option fits nothing else."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(exported[1], tmp_path / "net")
+    code, out, err = called("net", "net.onnx", "--signature", "halved")
+    assert code == 0, err
+    session = onnxruntime.InferenceSession("net.onnx")
+    assert [each.name for each in session.get_inputs()] == ["img"]
+    assert called("verify", "net", "net.onnx", "--signature", "halved")[0] == 0
+    assert called("verify", "net.onnx", "net/", "--signature", "halved")[0] == 0
+    code, out, _ = called("inspect", "net")
+    assert code == 0
+    assert "logits" in out and "img" in out
+    assert called("net", "net.keras")[0] == 0
+    assert called("verify", "net.keras", "net")[0] == 0
+    for given in (("net.onnx", "net.keras"), ("verify", "net.keras", "net.keras"), ("inspect", "net.keras")):
+        code, _, err = called(*given, "--signature", "halved")
+        assert code == 2 and "--signature is for the folder of a SavedModel" in err
+    code, _, err = called("net", "other.onnx", "--signature", "halvd")
+    assert code == 2 and "no signature 'halvd'" in err
+
+
+def test_the_door_of_keras_names_that_of_tensorflow(exported):
+    with pytest.raises(FileError, match="is a SavedModel") as refused:
+        dagir.from_keras(exported[1])
+    assert refused.value.remedy == f"dagir.from_tensorflow({str(exported[1])!r})"
+    with pytest.raises(ArgumentError) as wrong:
+        dagir.from_keras(exported[0].halved)
+    assert "from_tensorflow" in wrong.value.remedy
 
 
 NETWORKS = {
