@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -58,6 +58,18 @@ class GraphFunction:
     outputs: tuple[Output, ...]
     library: Library
     runs_whole: bool = True
+
+    def origin(self, name: str, passes: Container[str], stops: Container[str] = ()) -> str:
+        """The node or argument that a value comes from, behind the ops that pass their first input on.
+
+        Raises FileError for a ring of them.
+        """
+        for _ in range(len(self.nodes) + 1):
+            node = None if name in stops else self.nodes.get(name)
+            if node is None or node.op not in passes or not node.inputs:
+                return name
+            name = node.inputs[0][0]
+        raise FileError(f"the graph {self.name!r} has a cycle through {name!r}")
 
     def needed(self) -> Iterator[GraphNode]:
         """The nodes that the outputs need, each after those that it reads. Raises FileError for a cycle."""

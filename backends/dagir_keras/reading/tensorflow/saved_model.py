@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from dagir.errors import ArgumentError, FileError
+from dagir.errors import ArgumentError, FileError, UnsupportedLayer
 from dagir.ir.graph import Parameter, Value
 from dagir.ir.traversal import values_behind
 from dagir.ir.types import type_of
@@ -35,10 +36,24 @@ def read_saved_model(folder: str, signature: str | None = None) -> Model:
     Raises FileError, UnsupportedLayer with every op that cannot be read, and ArgumentError for an unknown signature.
     """
     path = os.path.join(folder, "saved_model.pb")
-    with limits.reading(path):
+    with limits.reading(path), _as_tensorflow_writes(path):
         meta = _serving_graph(decode(memoryview(map_file(path)), "SavedModel", path), path)
         name, found = _signature(meta, signature, folder)
         return _Reading(folder, meta).model(name, found)
+
+
+@contextmanager
+def _as_tensorflow_writes(path: str) -> Iterator[None]:
+    """Within it, an unexpected error of the reader becomes a FileError: a part of the file is damaged."""
+    try:
+        yield
+    except Refused as refused:
+        raise UnsupportedLayer(f"{path}: {refused.reason}", remedy=refused.remedy) from None
+    except RecursionError:
+        raise FileError(f"{path}: its functions are nested too deep") from None
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
+        lines = str(error).splitlines() or [""]
+        raise FileError(f"{path}: is not what TensorFlow writes: {type(error).__name__}: {lines[0][:80]}") from error
 
 
 def _serving_graph(saved: Message, path: str) -> Message:
@@ -176,9 +191,4 @@ def _note(
 
 def _behind(function: GraphFunction, name: str, stops: Mapping[str, str]) -> str:
     """The node or argument that reads and copies of a variable come from."""
-    while name not in stops:
-        node = function.nodes.get(name)
-        if node is None or node.op not in ("Identity", "ReadVariableOp") or not node.inputs:
-            return name
-        name = node.inputs[0][0]
-    return name
+    return function.origin(name, ("Identity", "ReadVariableOp"), stops)
