@@ -6,12 +6,14 @@ import shutil
 
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 import tensorflow as tf
 from keras import layers as L
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import dagir
-from dagir.errors import ArgumentError, DagirError, FileError, UnsupportedLayer
+from dagir.errors import ArgumentError, DagirError, FileError, UnsafeFile, UnsupportedLayer
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -90,6 +92,133 @@ def test_branches_loops_lists_and_sizes():
     agrees(read, function, (drawn(2, 3), np.int32(3)), (drawn(5, 3, seed=2), np.int32(0)))
 
 
+def spectrum(x):
+    """Frames of an unknown number of samples, and back; products, quotients and parts of complex numbers."""
+    frames = tf.signal.stft(x, 16, 4, 16)
+    turned = frames * tf.exp(tf.complex(0.0, 1.0) * tf.cast(0.25, tf.complex64)) / tf.complex(2.0, -1.0)
+    wave = tf.signal.inverse_stft(tf.transpose(turned, [0, 1, 2]), 16, 4, 16)
+    return tf.abs(frames), tf.math.angle(turned + 1.0), wave, tf.math.imag(tf.concat([frames, turned], 1)[:, ::2])
+
+
+def transforms(x):
+    z = tf.complex(x, tf.reverse(x, [0]))
+    planes = tf.signal.rfft2d(x, [5, 7])
+    found = [tf.signal.fft(z), tf.signal.ifft(z), tf.signal.fft2d(z), tf.signal.ifft2d(tf.math.conj(z)), planes]
+    found.append(tf.matmul(z, z, adjoint_b=True))
+    return [tf.math.real(each) for each in found], tf.signal.irfft2d(planes, [5, 7]), tf.signal.irfft(planes)
+
+
+def test_complex_numbers_on_the_way_are_pairs():
+    function = tf.function(spectrum, input_signature=[tf.TensorSpec([None, None])])
+    agrees(dagir.from_tensorflow(function), function, (drawn(2, 40),), (drawn(1, 57),))
+    function = tf.function(transforms, input_signature=[tf.TensorSpec([4, 6])])
+    agrees(dagir.from_tensorflow(function), function, (drawn(4, 6),))
+
+
+def test_complex_numbers_as_inputs_and_outputs_are_refused():
+    out = tf.function(tf.signal.rfft, input_signature=[tf.TensorSpec([2, 8])])
+    with pytest.raises(UnsupportedLayer, match="output 0 is a tensor of complex numbers"):
+        dagir.from_tensorflow(out)
+    given = tf.function(tf.math.real, input_signature=[tf.TensorSpec([2, 8], tf.complex64, name="wave")])
+    with pytest.raises(UnsupportedLayer, match=r"input 'wave'.*complex64"):
+        dagir.from_tensorflow(given)
+
+
+class Words(tf.Module):
+    """Tables of constants and of a file, whose values are numbers and texts."""
+
+    def __init__(self, file):
+        super().__init__()
+        constants = tf.lookup.KeyValueTensorInitializer(["a", "b"], tf.constant([0.5, 4.0]))
+        self.scores = tf.lookup.StaticHashTable(constants, -1.0)
+        whole, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+        lines = tf.lookup.TextFileInitializer(file, tf.string, whole, tf.int64, number)
+        self.places = tf.lookup.StaticVocabularyTable(lines, 1)
+        back = tf.lookup.TextFileInitializer(file, tf.int64, number, tf.string, whole)
+        self.names = tf.lookup.StaticHashTable(back, "none")
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="words")])
+    def __call__(self, words):
+        place = self.places.lookup(words)
+        return {"score": self.scores.lookup(words), "place": place, "name": self.names.lookup(place)}
+
+
+def test_tables_are_constants(tmp_path):
+    """Of a function in memory, and of a SavedModel, which has the file among its assets."""
+    file = tmp_path / "words.txt"
+    file.write_text("a\nb\nc d\n")
+    module = Words(str(file))
+    tf.saved_model.save(module, tmp_path / "net")
+    file.unlink()
+    given = np.asarray(["c d", "a", "?", "b", ""], object)
+    wanted = module(tf.constant(given))
+    for model in (dagir.from_tensorflow(module), dagir.from_tensorflow(tmp_path / "net")):
+        for backend in ("numpy", "onnx"):
+            found = dagir.lower(model, backend)(given)
+            np.testing.assert_array_equal(found["score"], wanted["score"])
+            np.testing.assert_array_equal(found["place"], wanted["place"])
+            assert found["name"].tolist() == [each.decode() for each in wanted["name"].numpy()]
+
+
+@pytest.mark.parametrize("name", ["../words.txt", "/etc/passwd", "a/b", "..", ""])
+def test_an_asset_outside_of_its_folder_is_refused(tmp_path, name):
+    (tmp_path / "words.txt").write_text("a\nb\n")
+    tf.saved_model.save(Words(str(tmp_path / "words.txt")), tmp_path / "net")
+    path = tmp_path / "net/saved_model.pb"
+    saved = SavedModel.FromString(path.read_bytes())
+    for asset in saved.meta_graphs[0].asset_file_def:
+        asset.filename = name
+    path.write_bytes(saved.SerializeToString())
+    with pytest.raises(UnsafeFile, match="does not lie in its folder of assets"):
+        dagir.from_tensorflow(tmp_path / "net")
+
+
+def test_an_asset_that_links_out_of_its_folder_is_refused(tmp_path):
+    (tmp_path / "words.txt").write_text("a\nb\n")
+    tf.saved_model.save(Words(str(tmp_path / "words.txt")), tmp_path / "net")
+    asset = tmp_path / "net/assets/words.txt"
+    asset.unlink()
+    asset.symlink_to(tmp_path / "words.txt")
+    with pytest.raises(UnsafeFile, match="does not lie in its folder of assets"):
+        dagir.from_tensorflow(tmp_path / "net")
+
+
+def quantized(x):
+    how = {"num_bits": 4, "narrow_range": True}
+    return [
+        tf.quantization.fake_quant_with_min_max_args(x, -1.2, 0.9, **how),
+        tf.quantization.fake_quant_with_min_max_vars(x, 0.3, 1.5),
+        tf.quantization.fake_quant_with_min_max_vars_per_channel(x, [-1.0, -0.5, 0.1], [1.0, 2.0, 3.0]),
+        tf.quantization.quantize_and_dequantize_v2(x, -1.5, 1.0, signed_input=False, range_given=True),
+        tf.quantization.quantize_and_dequantize_v2(x, 0, 0, num_bits=6, round_mode="HALF_UP"),
+        tf.raw_ops.QuantizeAndDequantizeV3(input=x, input_min=-1.0, input_max=0.5, num_bits=5),
+    ]
+
+
+def test_quantized_there_and_back():
+    function = tf.function(quantized, input_signature=[tf.TensorSpec([None, 3])])
+    agrees(dagir.from_tensorflow(function), function, (drawn(40, 3),))
+
+
+def places(image, boxes, owners):
+    values, where = tf.nn.max_pool_with_argmax(image, 3, 2, "SAME", include_batch_in_index=True)
+    pooled, inside = tf.nn.max_pool_with_argmax(tf.round(image), [2, 3], [1, 2], "VALID", output_dtype=tf.int32)
+    crops = [
+        tf.image.crop_and_resize(image, boxes, owners, size, method, 0.5)
+        for size, method in (([4, 3], "bilinear"), ([1, 5], "nearest"))
+    ]
+    rows = tf.dynamic_stitch([[3, 1], [[0], [2]]], [image[0, :2], image[1, :2, None]])
+    counts = tf.raw_ops.DenseBincount(input=owners, size=4, weights=boxes[:, 0])
+    return values, where, pooled, inside, *crops, rows, counts
+
+
+def test_boxes_and_the_places_of_the_largest():
+    specs = [tf.TensorSpec([None, 7, 6, 2]), tf.TensorSpec([None, 4]), tf.TensorSpec([None], tf.int32)]
+    function = tf.function(places, input_signature=specs)
+    boxes = np.float32([[0.1, 0.2, 0.8, 0.9], [0.9, 0, 0.2, 1.3], [-0.5, -0.25, 0.5, 1]])
+    agrees(dagir.from_tensorflow(function), function, (drawn(2, 7, 6, 2), boxes, np.int32([1, 0, 1])))
+
+
 def test_inputs_tell_what_a_function_is_traced_for():
     function = tf.function(lambda x: tf.nn.softmax(x, axis=-1))
     with pytest.raises(ArgumentError, match="no input signature"):
@@ -158,6 +287,37 @@ def image_network():
     return [keras.Input((8, 8, 3)), L.Conv2D(4, 3, activation="relu"), L.BatchNormalization(), L.MaxPooling2D()]
 
 
+def test_the_command_line_takes_the_folder(exported, called, tmp_path, monkeypatch):
+    """With the names of the signature; the option fits nothing else."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(exported[1], tmp_path / "net")
+    code, out, err = called("net", "net.onnx", "--signature", "halved")
+    assert code == 0, err
+    session = onnxruntime.InferenceSession("net.onnx")
+    assert [each.name for each in session.get_inputs()] == ["img"]
+    assert called("verify", "net", "net.onnx", "--signature", "halved")[0] == 0
+    assert called("verify", "net.onnx", "net/", "--signature", "halved")[0] == 0
+    code, out, _ = called("inspect", "net")
+    assert code == 0
+    assert "logits" in out and "img" in out
+    assert called("net", "net.keras")[0] == 0
+    assert called("verify", "net.keras", "net")[0] == 0
+    for given in (("net.onnx", "net.keras"), ("verify", "net.keras", "net.keras"), ("inspect", "net.keras")):
+        code, _, err = called(*given, "--signature", "halved")
+        assert code == 2 and "--signature is for the folder of a SavedModel" in err
+    code, _, err = called("net", "other.onnx", "--signature", "halvd")
+    assert code == 2 and "no signature 'halvd'" in err
+
+
+def test_the_door_of_keras_names_that_of_tensorflow(exported):
+    with pytest.raises(FileError, match="is a SavedModel") as refused:
+        dagir.from_keras(exported[1])
+    assert refused.value.remedy == f"dagir.from_tensorflow({str(exported[1])!r})"
+    with pytest.raises(ArgumentError) as wrong:
+        dagir.from_keras(exported[0].halved)
+    assert "from_tensorflow" in wrong.value.remedy
+
+
 NETWORKS = {
     "images": lambda: [*image_network(), L.Flatten(), L.Dense(3)],
     "masked sequences": lambda: [keras.Input((None, 3)), L.Masking(), L.LSTM(4, return_sequences=True), L.GRU(5)],
@@ -206,6 +366,6 @@ def flip(path):
 def test_a_damaged_saved_model_is_one_error(exported, tmp_path, kind):
     shutil.copytree(exported[1], tmp_path / "bad")
     DAMAGE[kind](tmp_path / "bad")
-    with pytest.raises((FileError, UnsupportedLayer)) as refused:
+    with pytest.raises((FileError, UnsafeFile, UnsupportedLayer)) as refused:
         dagir.from_tensorflow(tmp_path / "bad")
     assert isinstance(refused.value, DagirError) and "\n" not in refused.value.summary

@@ -32,6 +32,8 @@ def told():
         "h5",
         "dagir",
         "weights",
+        "savedmodel",
+        "checkpoint",
         "onnx",
         "certificate",
         "pair",

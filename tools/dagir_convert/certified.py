@@ -28,7 +28,7 @@ def write(path: Path, report: Report | None, source: sources.Source, from_keras:
 
 def run_again(source: sources.Source, output: Output) -> Report:
     """Draw the same inputs, run the file, and compare with its certificate. Raises UsageError, FileError."""
-    if source.path.suffix != ".onnx":
+    if source.format != ONNX:
         raise UsageError(f"{source} has no certificate: .onnx files have", remedy="give a second model to compare with")
     with output.step(f"verifying {source} by its certificate"):
         return certifying(dagir.backend(ONNX), Report).recertify(source.path)

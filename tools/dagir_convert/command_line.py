@@ -32,6 +32,8 @@ Your Python code builds a model; onnxruntime shall run it:
   dagir-convert model.py:build model.onnx
 A saved model, to train it in Keras:
   dagir-convert net.dagir net.keras
+The folder of a SavedModel of TensorFlow:
+  dagir-convert exported/ net.onnx
 Inputs, outputs, ops and weights of a file:
   dagir-convert inspect net.onnx
 The part of a model that computes some layers:
@@ -49,7 +51,8 @@ Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported,
 
 _CONVERT = """Convert SOURCE to TARGET. The word "convert" may be left out.
 
-SOURCE is file.py:name, or a .keras, .h5, .hdf5 or .dagir file. name is a dagir.Model,
+SOURCE is file.py:name, a .keras, .h5, .hdf5 or .dagir file, or the folder of a
+SavedModel, of which --signature chooses a signature. name is a dagir.Model,
 a keras.Model, or a function without arguments that returns one; only for such a
 source is code run. TARGET is a .onnx, .keras or .dagir file.
 
@@ -71,6 +74,7 @@ difference, the exit code is 3, and no file has the target's name.
   dagir-convert net.keras net.onnx --with-keras
   dagir-convert net.weights.h5 net.onnx --architecture net.json
   dagir-convert net.keras net.onnx --custom layers.py
+  dagir-convert exported/ net.onnx --signature serving_default
   dagir-convert model.py:build model.onnx --json | jq .outputs
 """
 
@@ -123,7 +127,8 @@ def _group(
     """Options of the group."""
 
 
-_Source = Annotated[str, typer.Argument(metavar="SOURCE", help="file.py:name, or a .keras, .h5, .hdf5 or .dagir file.")]
+_SOURCE_HELP = "file.py:name, a .keras, .h5, .hdf5 or .dagir file, or the folder of a SavedModel."
+_Source = Annotated[str, typer.Argument(metavar="SOURCE", help=_SOURCE_HELP)]
 _Architecture = Annotated[
     str | None,
     typer.Option(help="Of weights alone: model.json, a model file, or file.py:name, which is run.", metavar="FILE"),
@@ -138,6 +143,7 @@ _Opaque = Annotated[
     list[str] | None,
     typer.Option(help="The shape that an unknown layer gives; may be repeated.", metavar="NAME=SIZES"),
 ]
+_Signature = Annotated[str | None, typer.Option(help="Of a SavedModel; by default serving_default.", metavar="NAME")]
 _Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
 _Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
 _WithKeras = Annotated[
@@ -169,10 +175,22 @@ def _with_custom(source: sources.Source, custom: list[Path] | None) -> sources.S
     return replace(source, reading=replace(source.reading, custom=tuple(custom)))
 
 
-def _reading(architecture: str | None, custom: list[Path] | None, opaque: list[str] | None = None) -> sources.Reading:
+def _with_signature(source: sources.Source, signature: str | None) -> sources.Source:
+    """A source of a comparison, with the signature to read if it is a SavedModel."""
+    if signature is None or source.format != sources.SAVED_MODEL:
+        return source
+    return replace(source, reading=replace(source.reading, signature=signature))
+
+
+def _reading(
+    architecture: str | None,
+    custom: list[Path] | None,
+    opaque: list[str] | None = None,
+    signature: str | None = None,
+) -> sources.Reading:
     """opaque: for a command that may meet unknown layers, the shapes that are told of them."""
     shapes = None if opaque is None else targets.parse_sizes(opaque, "--opaque")
-    return sources.Reading(architecture, tuple(custom or ()), shapes)
+    return sources.Reading(architecture, tuple(custom or ()), shapes, signature)
 
 
 @app.command(help=_CONVERT)
@@ -190,13 +208,14 @@ def convert(
     strict: _Strict = False,
     architecture: _Architecture = None,
     custom: _Custom = None,
+    signature: _Signature = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
     """Convert SOURCE to TARGET."""
     options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()))
     output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
-    found = sources.parse(source, _reading(architecture, custom))
+    found = sources.parse(source, _reading(architecture, custom, None, signature))
 
     def change(model: dagir.Model) -> dagir.Model:
         return resize_inputs(model, shapes) if shapes else model
@@ -222,6 +241,7 @@ def extract(
     architecture: _Architecture = None,
     custom: _Custom = None,
     opaque: _Opaque = None,
+    signature: _Signature = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
@@ -233,7 +253,7 @@ def extract(
 
     output = Output(quiet=quiet, plain=as_json)
     how: dict[str, Any] = {"verify": verify, "force": force, "as_json": as_json}
-    found = sources.parse(source, _reading(architecture, custom, opaque or []))
+    found = sources.parse(source, _reading(architecture, custom, opaque or [], signature))
     Conversion(found, target, targets.Options(opset, runtime), output, change, is_part=True, **how).run()
 
 
@@ -253,25 +273,32 @@ def plot(
     architecture: _Architecture = None,
     custom: _Custom = None,
     opaque: _Opaque = None,
+    signature: _Signature = None,
     quiet: _Quiet = False,
 ) -> None:
     """Draw SOURCE."""
-    found = sources.parse(source, _reading(architecture, custom, opaque or []))
+    found = sources.parse(source, _reading(architecture, custom, opaque or [], signature))
     commands.plot(found, target, shapes=shapes, nested=nested, force=force, output=Output(quiet=quiet))
 
 
 @app.command()
 def inspect(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A .onnx, .keras, .h5, .hdf5 or .dagir file, or file.py:name.")
+        str,
+        typer.Argument(
+            metavar="FILE", help="A .onnx, .keras, .h5, .hdf5 or .dagir file, a SavedModel, or file.py:name."
+        ),
     ],
     architecture: _Architecture = None,
     custom: _Custom = None,
     opaque: _Opaque = None,
+    signature: _Signature = None,
     as_json: _Json = False,
 ) -> None:
     """Print the inputs, outputs, ops and weights of a model."""
-    commands.inspect(sources.parse(file, _reading(architecture, custom, opaque or [])), Output(plain=as_json), as_json)
+    commands.inspect(
+        sources.parse(file, _reading(architecture, custom, opaque or [], signature)), Output(plain=as_json), as_json
+    )
 
 
 @app.command()
@@ -289,20 +316,25 @@ def verify(
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
     architecture: _Architecture = None,
     custom: _Custom = None,
+    signature: _Signature = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
-    """Compare B with the float64 evaluation of A: any two of .keras, .h5, .hdf5, .dagir, .onnx and file.py:name.
+    """Compare B with the float64 evaluation of A.
+
+    They are any two of .keras, .h5, .hdf5, .dagir and .onnx files, folders of SavedModels, and file.py:name.
 
     An .onnx file alone: run the certificate that was written into it again. The exit code is 3 where rounding does
     not explain a difference; the first node that diverges is named.
     """
     output = Output(quiet=quiet, plain=as_json)
-    other = None if second is None else _with_custom(sources.parse(second), custom)
+    other = None if second is None else _with_signature(_with_custom(sources.parse(second), custom), signature)
     ends: dict[str, Any] = {"html": html, "reproduce": reproduce, "force": force}
-    found = _with_custom(sources.parse(first, _reading(architecture, None)), custom)
+    found = _with_signature(_with_custom(sources.parse(first, _reading(architecture, None)), custom), signature)
     if custom and not any(each is not None and each.reading.custom for each in (found, other)):
         raise UsageError(f"--custom is for Keras's files, and {first} is none")
+    if signature and not any(each is not None and each.reading.signature for each in (found, other)):
+        raise UsageError(f"--signature is for the folder of a SavedModel, and {first} is none")
     commands.verify(found, other, output, as_json, each_pass=each_pass, seed=seed, **ends)
 
 

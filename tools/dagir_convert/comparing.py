@@ -1,4 +1,4 @@
-"""dagir-convert verify: any two of .keras, .h5, .dagir, .onnx, file.py:name, or one .onnx file."""
+"""dagir-convert verify: any two of .keras, .h5, .dagir, .onnx, a SavedModel, file.py:name, or one .onnx file."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def compare(
 
 
 def _is_onnx(source: sources.Source) -> bool:
-    return source.path.suffix == ".onnx"
+    return source.format == ONNX
 
 
 def _executable(source: sources.Source, model: dagir.Model, load: Load, output: Output) -> dagir.Executable:
     if source.runs_code:
         loaded = load(source, output)
         return sides(model, {str(source): loaded.original or loaded.model}, {})[str(source)]
-    if source.reading.custom:  # which Keras does not take as dagir does
+    if source.reading.custom or source.format == sources.SAVED_MODEL:  # which Keras does not take as dagir does
         return sides(model, {source.path.name: load(source, output).model}, {})[source.path.name]
     if source.path.suffix == ".keras":
         import_keras()

@@ -22,6 +22,7 @@ from dagir.support.frameworks import is_keras_layer, is_keras_model, kind
 from dagir_convert.errors import UsageError
 
 MODEL_FILES = {".dagir": "dagir", ".onnx": ONNX, ".keras": KERAS, ".h5": KERAS, ".hdf5": KERAS}
+SAVED_MODEL = "savedmodel"
 _SHARDS = ".weights.json"
 
 
@@ -30,16 +31,18 @@ class Reading:
     """How a Keras file is read.
 
     architecture: a file, or file.py:name, for weights alone. custom: Python files with the user's own classes.
-    opaque: where unknown layers may stay, the shapes that they give, as far as the user tells them.
+    opaque: where unknown layers may stay, the shapes that they give, as far as the user tells them. signature: that of
+    a SavedModel.
     """
 
     architecture: str | None = None
     custom: Sequence[Path] = ()
     opaque: Mapping[str, Sequence[int | str]] | None = None
+    signature: str | None = None
 
     @property
     def options(self) -> list[str]:
-        """The options of the command line that are given."""
+        """The options of the command line for files of Keras that are given."""
         given = {"--architecture": self.architecture, "--custom": self.custom, "--opaque": self.opaque}
         return [name for name, value in given.items() if value]
 
@@ -62,7 +65,9 @@ class Source:
 
     @property
     def format(self) -> str | None:
-        """The format of a model file by its suffix; None for a Python file, and for what is unknown."""
+        """The format of a model file by its suffix, or of a folder; None for Python, and for what is unknown."""
+        if self.path.is_dir():
+            return SAVED_MODEL if (self.path / "saved_model.pb").exists() else None
         return KERAS if self.path.name.endswith(_SHARDS) else MODEL_FILES.get(self.path.suffix)
 
 
@@ -79,6 +84,8 @@ def parse(text: str, reading: Reading = Reading()) -> Source:
     source = _parsed(text)
     if reading.options and source.format != KERAS:
         raise UsageError(f"{reading.options[0]} is for Keras's files, and {text} is none")
+    if reading.signature is not None and source.format != SAVED_MODEL:
+        raise UsageError(f"--signature is for the folder of a SavedModel, and {text} is none")
     return replace(source, reading=reading)
 
 
@@ -91,7 +98,11 @@ def _parsed(text: str) -> Source:
     else:
         source = Source(Path(text), None)
     if source.path.is_dir():
-        raise UsageError(f"{source.path} is a directory", remedy="give a model file, or file.py:name")
+        if source.format is None:
+            raise UsageError(
+                f"{source.path} is a directory, and no SavedModel", remedy="give a model file, or file.py:name"
+            )
+        return source
     if not source.path.exists():
         _refuse_checkpoint(source.path)
         raise UsageError(f"there is no file {source.path}")
@@ -116,6 +127,8 @@ def load(source: Source) -> Loaded:
         return _taken(_run(source.path, source.name))
     if source.format == KERAS:
         return _read_keras(source)
+    if source.format == SAVED_MODEL:
+        return Loaded(dagir.from_tensorflow(source.path, signature=source.reading.signature))
     if source.format == "dagir":
         return Loaded(load_dagir(source.path))
     return Loaded(dagir.backend(str(source.format)).read(source.path), source.path)

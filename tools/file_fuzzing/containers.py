@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 
 from file_fuzzing.mutations import NUMBERS, junk, mutate_bytes, mutate_json, mutate_message, text
+from file_fuzzing.wire import mutate_wire
 
 Mutation = Callable[[bytes, Random], bytes]
 
@@ -245,6 +246,8 @@ MUTATIONS: dict[str, tuple[Mutation, ...]] = {
     "h5": (mutate_bytes, mutate_hdf5, mutate_hdf5, _config_attribute),
     "dagir": (mutate_bytes, _header, _document, _document, _document),
     "weights": (mutate_bytes, _header),
+    "savedmodel": (mutate_bytes, mutate_wire, mutate_wire, mutate_wire),
+    "checkpoint": (mutate_bytes,),
     "onnx": (mutate_bytes, _proto, _proto),
     "certificate": (mutate_bytes, _proto, _certificate, _certificate, _certificate),
     "pair": (mutate_bytes, _proto, _proto),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,11 +83,29 @@ def _pair(path: Path, seed: Path, number: int) -> None:
     str(compare_files(first, second, samples=1))
 
 
+def _saved_model(member: str) -> Entry:
+    """A SavedModel one of whose files is the input; the others are those of the seed."""
+
+    def drive(path: Path, seed: Path, number: int) -> None:
+        folder, sound = path.with_name("net"), seed.parents[len(Path(member).parents) - 1]
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(sound, folder)
+        shutil.copy(path, folder / member)
+        if number % 16 == 0:
+            _printed(folder)
+        else:
+            summarize(dagir.from_tensorflow(folder))
+
+    return drive
+
+
 ENTRIES: dict[str, Entry] = {
     "keras": _model(dagir.from_keras),
     "h5": _model(dagir.from_keras),
     "dagir": _model(dagir.load),
     "weights": _weights,
+    "savedmodel": _saved_model("saved_model.pb"),
+    "checkpoint": _saved_model("variables/variables.index"),
     "onnx": _onnx,
     "certificate": _certificate,
     "pair": _pair,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,13 @@ SUFFIXES = {
     "h5": ".h5",
     "dagir": ".dagir",
     "weights": ".safetensors",
+    "savedmodel": ".pb",
+    "checkpoint": ".index",
     "onnx": ".onnx",
     "certificate": ".onnx",
     "pair": ".onnx",
 }
+_SAVED_MODEL = Path(__file__).resolve().parents[2] / "tests/faults/saved_model"
 RNG = np.random.default_rng(0)
 
 
@@ -50,6 +54,9 @@ def make(folder: Path) -> dict[str, list[Path]]:
     small = next(iter(models().values()))
     small.save_weights(folder / "net.safetensors")
     found["weights"].append(folder / "net.safetensors")
+    shutil.copytree(_SAVED_MODEL, folder / "saved_model")
+    found["savedmodel"].append(folder / "saved_model/saved_model.pb")
+    found["checkpoint"].append(folder / "saved_model/variables/variables.index")
     for path in _strangers(folder):
         found["onnx"].append(path)
         found["pair"].append(path)

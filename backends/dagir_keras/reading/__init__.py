@@ -73,6 +73,8 @@ def read(
     custom = CustomObjects(custom_objects, inputs, _given_objects)
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
+        if os.path.isfile(os.path.join(path, "saved_model.pb")):
+            raise FileError(f"{path}: is a SavedModel of TensorFlow", remedy=f"dagir.from_tensorflow({path!r})")
         custom.folder = os.path.dirname(path)
         custom.opaque = shapes_told(opaque)
         with without_lines(), limits.reading(path):
@@ -87,7 +89,11 @@ def read(
 
         with without_lines():
             return read_live(source, custom, inputs)
-    raise ArgumentError(f"from_keras takes a keras.Model or the path of a .keras or .h5 file, got {source!r}")
+    of_tensorflow = hasattr(source, "get_concrete_function") or hasattr(source, "captured_inputs")
+    raise ArgumentError(
+        f"from_keras takes a keras.Model or the path of a .keras or .h5 file, got {source!r}",
+        remedy="give a function of TensorFlow to dagir.from_tensorflow" if of_tensorflow else None,
+    )
 
 
 def _given_objects(objects: CustomObjects) -> KerasObjects:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dagir.errors import ArgumentError
+from dagir.errors import ArgumentError, UnsupportedLayer
 from dagir.ir.graph import Constant, Parameter, Value
 from dagir.ir.nest import flatten, flatten_sorted, map_structure
 from dagir.ir.traversal import values_behind
@@ -16,10 +17,11 @@ from dagir.ir.types import type_of
 from dagir.layers.core import Input
 from dagir.modeling.model import Model
 from dagir_keras.reading.problems import Problems, Refused
+from dagir_keras.reading.tensorflow import complex_numbers
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.graph_def import GraphNode, graph_of
 from dagir_keras.reading.tensorflow.graph_reader import GraphReader
-from dagir_keras.reading.tensorflow.held import Text, Variable
+from dagir_keras.reading.tensorflow.held import Table, Text, Variable
 from dagir_keras.reading.tensorflow.messages import decode
 from dagir_keras.reading.tensorflow.results import as_values
 
@@ -66,9 +68,12 @@ class Captured:
             return Variable(self._parameter(found))
         if tensor.dtype.name == "string":
             return Text(np.asarray(tensor.numpy(), object))
-        if tensor.dtype.name in ("resource", "variant"):
+        if tensor.dtype.name == "resource":
+            return _Resource(tensor)
+        if tensor.dtype.name == "variant":
             return tensor  # refused where an op reads it
-        return Constant(np.asarray(tensor)).value
+        array = np.asarray(tensor)
+        return complex_numbers.constant(array) if array.dtype.kind == "c" else Constant(array).value
 
     def _parameter(self, variable: Any) -> Parameter:
         if id(variable) not in self._weights:
@@ -86,6 +91,29 @@ class Captured:
     def table(self, node: GraphNode) -> Any:
         """A table that the graph makes itself."""
         raise Refused("makes a lookup table at each call", "make tables once, outside of the function")
+
+
+@dataclass(frozen=True)
+class _Resource:
+    """A resource in memory that is no variable: a lookup table, or what no op that is read can use."""
+
+    handle: Any
+
+    def entries(self, key: Any, content: Any) -> Table:
+        """The entries of a table, which TensorFlow tells."""
+        tensorflow = sys.modules["tensorflow"]
+        kinds = {
+            name: each if type(each) is int else str(each) for name, each in (("Tkeys", key), ("Tvalues", content))
+        }
+        try:
+            keys, values = tensorflow.raw_ops.LookupTableExportV2(table_handle=self.handle, **kinds)
+        except (tensorflow.errors.OpError, TypeError, ValueError) as error:
+            raise Refused(f"looks up in what is no table: {str(error).splitlines()[0][:80]}") from None
+        return Table(np.asarray(keys), np.asarray(values))
+
+    def size(self) -> int:
+        """The number of entries."""
+        return int(sys.modules["tensorflow"].raw_ops.LookupTableSizeV2(table_handle=self.handle))
 
 
 def concrete_of(source: Any, inputs: Any, signature: str | None) -> Any:
@@ -163,9 +191,17 @@ def _inputs(concrete: Any) -> tuple[list[Value], list[str]]:
         name = str(tensor.op.name)
         names.append(name)
         sizes = [_size(name, axis, size, len(open_first)) for axis, size in enumerate(tensor.shape.as_list())]
-        dtype = "string" if tensor.dtype.name == "string" else str(dtype_of(tensor.dtype.name))
+        dtype = input_dtype(name, tensor.dtype.name)
         made.append(Input(batch_shape=sizes, dtype=dtype, name=name))
     return made, names
+
+
+def input_dtype(name: str, data: Any) -> str:
+    """The dtype of an input. Raises UnsupportedLayer for one that dagir has not."""
+    try:
+        return "string" if data in ("string", 7) else str(dtype_of(data))
+    except Refused as refused:
+        raise UnsupportedLayer(f"the input {name!r} cannot be taken: {refused.reason}", remedy=refused.remedy) from None
 
 
 def _size(name: str, axis: int, size: int | None, inputs: int) -> int | str:

@@ -193,19 +193,12 @@ class _While:
 
     def _argument(self, function: GraphFunction, name: str) -> int | None:
         """Which argument this is, directly or through nodes that pass it on."""
-        while name not in function.arguments:
-            node = function.nodes.get(name)
-            if node is None or node.op != "Identity":
-                return None
-            name = node.inputs[0][0]
-        return function.arguments.index(name)
+        start = function.origin(name, ("Identity",), function.arguments)
+        return function.arguments.index(start) if start in function.arguments else None
 
     def _behind(self, function: GraphFunction, name: str) -> GraphNode | None:
         """The node that computes something, behind those that pass it on."""
-        node = function.nodes.get(name)
-        while node is not None and node.op == "Identity":
-            node = function.nodes.get(node.inputs[0][0])
-        return node
+        return function.nodes.get(function.origin(name, ("Identity",)))
 
     # ---- the body
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -58,6 +58,18 @@ class GraphFunction:
     outputs: tuple[Output, ...]
     library: Library
     runs_whole: bool = True
+
+    def origin(self, name: str, passes: Container[str], stops: Container[str] = ()) -> str:
+        """The node or argument that a value comes from, behind the ops that pass their first input on.
+
+        Raises FileError for a ring of them.
+        """
+        for _ in range(len(self.nodes) + 1):
+            node = None if name in stops else self.nodes.get(name)
+            if node is None or node.op not in passes or not node.inputs:
+                return name
+            name = node.inputs[0][0]
+        raise FileError(f"the graph {self.name!r} has a cycle through {name!r}")
 
     def needed(self) -> Iterator[GraphNode]:
         """The nodes that the outputs need, each after those that it reads. Raises FileError for a cycle."""
@@ -203,6 +215,7 @@ def _single(kind: str, part: Any) -> Any:
     return part if kind in ("i", "f", "b") else None
 
 
+_COMPLEX: Mapping[int, np.dtype[Any]] = {8: np.dtype(np.complex64), 18: np.dtype(np.complex128)}
 _VALUES = ("float_val", "double_val", "int_val", "int64_val", "bool_val", "uint32_val", "uint64_val")
 
 
@@ -212,13 +225,16 @@ def array_of(message: Message, view: bytes | None = None) -> Array:
     number = message.get("dtype", 0)
     if number == 7:
         return _filled(np.asarray([*message["string_val"]], object), shape)
-    dtype = dtype_of(number).numpy
+    dtype: np.dtype[Any] = _COMPLEX[number] if number in _COMPLEX else dtype_of(number).numpy
     content = message.get("content", b"") if view is None else view
     if content:
         return np.frombuffer(content, dtype).reshape(shape)
     if message["half_val"]:
         bits = np.asarray(message["half_val"], np.uint16)
         return _filled(bits.view(dtype), shape)
+    if number in _COMPLEX:
+        parts = np.asarray(message["complex_val"] or message["complex128_val"], np.float64)
+        return _filled((parts[0::2] + 1j * parts[1::2]).astype(dtype), shape)
     given: list[Any] = next((message[name] for name in _VALUES if message[name]), [])
     return _filled(np.asarray(given).astype(dtype), shape)
 

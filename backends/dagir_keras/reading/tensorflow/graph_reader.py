@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from dagir.errors import DagirError
+from dagir.errors import DagirError, FileError
 from dagir.ir.graph import Constant
+from dagir.support import limits
 from dagir_keras.reading.problems import Problem, Problems, Refused
+from dagir_keras.reading.tensorflow import complex_numbers
 from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of
 from dagir_keras.reading.tensorflow.held import Missing, Text, Variable, missing_among
 from dagir_keras.reading.tensorflow.registry import call_raw_op, raw_ops
 
 _DEEPEST = 100
+_COST_OF_CALL = 16  # that a call takes of the budget of a file: functions that call each other twice double the work
 _PASSES = {"Identity", "Snapshot", "StopGradient", "PreventGradient", "CheckNumerics", "RefIdentity", "Placeholder"}
+_PASSES |= {"PlaceholderWithDefault"}  # an input of a signature is an argument, and no node
 _CHECKS = {"NoOp", "Assert"}
 _ASSIGNS = (
     "Assign",
@@ -73,6 +77,7 @@ class GraphReader:
             if function.runs_whole:
                 self._refuse_changes(function)
             for node in function.needed():
+                limits.spend("nodes", _COST_OF_CALL if node.op in _CALLS else 1, f"the function {function.name!r}")
                 values[node.name] = self._results(node, [self._read(values, each) for each in node.inputs], function)
             return [self._read(values, output) for output in function.outputs]
         finally:
@@ -94,6 +99,8 @@ class GraphReader:
             found = self._computed(node, operands, function)
         except Refused as refused:
             return (self._missing(node, refused.reason, refused.remedy),)
+        except FileError:  # a damaged or a hostile file is no list of layers
+            raise
         except DagirError as error:
             return (self._missing(node, error.summary, error.remedy),)
         return tuple(found) if isinstance(found, (tuple, list)) else (found,)
@@ -123,11 +130,15 @@ class GraphReader:
             return tuple(operands)
         if node.op == "Const":
             array = array_of(node.attributes["value"]["tensor"])
+            if array.dtype.kind == "c":
+                return complex_numbers.constant(array)
             return Text(array) if array.dtype == object else Constant(array).value
         if node.op in handlers:
             return handlers[node.op](self, node, operands, function)
         if node.op in function.library:
             return self.call(function.library[node.op], operands)
+        if complex_numbers.is_complex(node.op, operands, node.plain):
+            return complex_numbers.call_complex(node.op, operands, node.plain)
         return call_raw_op(node.op, [_tensor(operand) for operand in operands], node.plain)
 
     def passed_on(self, function: GraphFunction) -> dict[int, int]:
@@ -135,10 +146,9 @@ class GraphReader:
         places = {name: place for place, name in enumerate(function.arguments)}
         found = {}
         for index, (name, _) in enumerate(function.outputs):
-            while name not in places and function.nodes[name].op in _PASSES and function.nodes[name].inputs:
-                name = function.nodes[name].inputs[0][0]  # noqa: PLW2901  # along the chain
-            if name in places:
-                found[index] = places[name]
+            start = function.origin(name, _PASSES, places)
+            if start in places:
+                found[index] = places[start]
         return found
 
 

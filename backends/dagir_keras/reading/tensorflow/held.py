@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from dagir import ops
 from dagir.ir.dims import Dim
@@ -26,6 +26,33 @@ class Text:
     """A constant of text, which messages and tables are made of."""
 
     array: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A lookup table that never changes: keys and values, one of each for an entry."""
+
+    keys: Array
+    values: Array
+
+
+@runtime_checkable
+class CapturedTable(Protocol):
+    """A lookup table in memory."""
+
+    def entries(self, key: Any, content: Any) -> Table:
+        """Its entries, as they are now, of these dtypes. Raises Refused."""
+
+    def size(self) -> int:
+        """How many there are. Raises Refused."""
+
+
+@dataclass(frozen=True, eq=False)
+class Complex:
+    """A tensor of complex numbers, as two of real ones."""
+
+    real: Value
+    imag: Value
 
 
 @dataclass(frozen=True, eq=False)

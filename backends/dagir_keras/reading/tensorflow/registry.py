@@ -24,7 +24,20 @@ _raw: dict[str, Rule] = {}
 _functions: dict[str, Rule] = {}
 _WITHOUT_EFFECT = frozenset(  # on what an op computes: hints to kernels, counts and dtypes that its operands have
     {
-        *("N", "SrcT", "U", "Index", "index_type", "dtypes", "element_dtype", "grad_a", "grad_b", "validate_indices"),
+        *(
+            "N",
+            "SrcT",
+            "U",
+            "Index",
+            "index_type",
+            "dtypes",
+            "element_dtype",
+            "grad_a",
+            "grad_b",
+            "grad_x",
+            "grad_y",
+            "validate_indices",
+        ),
         *("use_cudnn_on_gpu", "use_inter_op_parallelism", "bad_indices_policy", "incompatible_shape_error", "Truncate"),
     }
 )

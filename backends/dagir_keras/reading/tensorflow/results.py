@@ -7,7 +7,7 @@ from typing import Any
 
 from dagir.errors import UnsupportedLayer
 from dagir.ir.graph import Value
-from dagir_keras.reading.tensorflow.held import Missing, TensorList, Text, Variable
+from dagir_keras.reading.tensorflow.held import Complex, Missing, TensorList, Text, Variable
 from dagir_keras.reading.tensorflow.tensors import value
 
 
@@ -23,6 +23,11 @@ def _value(output: Any, place: int) -> Value:
         array = output.filled().array
         assert array is not None
         return array
+    if isinstance(output, Complex):
+        raise UnsupportedLayer(
+            f"output {place} is a tensor of complex numbers, which no dtype of dagir holds",
+            remedy="return its tf.math.real and its tf.math.imag",
+        )
     if isinstance(output, (Missing, Text)):
         raise UnsupportedLayer(f"output {place} is no tensor of numbers")
     return value(output)

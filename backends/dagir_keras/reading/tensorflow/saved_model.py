@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from dagir.errors import ArgumentError, FileError
+from dagir.errors import ArgumentError, FileError, UnsupportedLayer
 from dagir.ir.graph import Parameter, Value
 from dagir.ir.traversal import values_behind
 from dagir.ir.types import type_of
@@ -18,12 +18,13 @@ from dagir.support.did_you_mean import did_you_mean
 from dagir_keras.reading.mapped_files import map_file
 from dagir_keras.reading.problems import Problems, Refused
 from dagir_keras.reading.tensorflow.checkpoint import Checkpoint
-from dagir_keras.reading.tensorflow.dtypes import dtype_of
+from dagir_keras.reading.tensorflow.concrete import input_dtype
 from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of, graph_of
 from dagir_keras.reading.tensorflow.graph_reader import GraphReader
-from dagir_keras.reading.tensorflow.held import Variable
+from dagir_keras.reading.tensorflow.held import Table, Variable
 from dagir_keras.reading.tensorflow.messages import Message, decode
 from dagir_keras.reading.tensorflow.results import as_values
+from dagir_keras.reading.tensorflow.saved_tables import read_table, tables_by_node
 
 _SERVING = "serving_default"
 _INNER = "__saved_model_"  # begins the names of signatures that are not for users
@@ -35,10 +36,24 @@ def read_saved_model(folder: str, signature: str | None = None) -> Model:
     Raises FileError, UnsupportedLayer with every op that cannot be read, and ArgumentError for an unknown signature.
     """
     path = os.path.join(folder, "saved_model.pb")
-    with limits.reading(path):
+    with limits.reading(path), _as_tensorflow_writes(path):
         meta = _serving_graph(decode(memoryview(map_file(path)), "SavedModel", path), path)
         name, found = _signature(meta, signature, folder)
         return _Reading(folder, meta).model(name, found)
+
+
+@contextmanager
+def _as_tensorflow_writes(path: str) -> Iterator[None]:
+    """Within it, an unexpected error of the reader becomes a FileError: a part of the file is damaged."""
+    try:
+        yield
+    except Refused as refused:
+        raise UnsupportedLayer(f"{path}: {refused.reason}", remedy=refused.remedy) from None
+    except RecursionError:
+        raise FileError(f"{path}: its functions are nested too deep") from None
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
+        lines = str(error).splitlines() or [""]
+        raise FileError(f"{path}: is not what TensorFlow writes: {type(error).__name__}: {lines[0][:80]}") from error
 
 
 def _serving_graph(saved: Message, path: str) -> Message:
@@ -84,6 +99,7 @@ class _Reading:
             [_place(info["name"]) for info in outputs.values()],
             runs_whole=False,
         )
+        self.graph = graph
         self.keys = variables_by_node(graph, self.meta)
         prefix = os.path.join(self.folder, "variables", "variables")
         self.checkpoint = Checkpoint(prefix) if os.path.exists(f"{prefix}.index") else None
@@ -101,7 +117,7 @@ class _Reading:
                 f"{self.folder}: the input {name!r} has no known rank", remedy="export it with an input signature"
             )
         sizes = [each.get("size", 0) for each in shape["dims"]]
-        dtype = "string" if info.get("dtype") == 7 else str(dtype_of(info.get("dtype", 0)))
+        dtype = input_dtype(name, info.get("dtype", 0))
         named = [_size_name(name, axis, len(sizes)) if size < 0 else size for axis, size in enumerate(sizes)]
         return Input(batch_shape=named, dtype=dtype, name=name)
 
@@ -117,9 +133,12 @@ class _Reading:
             self.variables_of[node.name] = Variable(weight)
         return self.variables_of[node.name]
 
-    def table(self, node: GraphNode) -> Any:
-        """Lookup tables are read by their own handler."""
-        raise Refused("is a lookup table")
+    def table(self, node: GraphNode) -> Table:
+        """The lookup table of a node, with the entries that the file gives it."""
+        source = tables_by_node(self.graph).get(node.name)
+        if source is None:
+            raise Refused("is a lookup table that nothing fills")
+        return read_table(node, source, self.graph, self.meta, self.folder)
 
 
 def _size_name(name: str, axis: int, rank: int) -> str:
@@ -172,9 +191,4 @@ def _note(
 
 def _behind(function: GraphFunction, name: str, stops: Mapping[str, str]) -> str:
     """The node or argument that reads and copies of a variable come from."""
-    while name not in stops:
-        node = function.nodes.get(name)
-        if node is None or node.op not in ("Identity", "ReadVariableOp") or not node.inputs:
-            return name
-        name = node.inputs[0][0]
-    return name
+    return function.origin(name, ("Identity", "ReadVariableOp"), stops)

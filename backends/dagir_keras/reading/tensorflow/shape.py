@@ -10,7 +10,7 @@ import numpy as np
 from dagir import ops
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value
-from dagir.ir.types import normalize_axis
+from dagir.ir.types import Array, DType, normalize_axis
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import (
@@ -166,7 +166,10 @@ def split_at(value: Tensor, size_splits: Tensor, axis: Tensor, num_split: int = 
 @function("split", "compat.v1.split")
 def split(value: Any, num_or_size_splits: Any, axis: Any = 0, num: Any = None) -> list[Tensor]:
     """Equal parts, or parts of these sizes, one of which may be -1."""
-    given, place = _value(value), integer(axis, "axis")
+    given, place = tensor(value), integer(axis, "axis")
+    if (known := entries(given)) is not None:
+        return _parts_of_sizes(known, given.dtype, num_or_size_splits, place)
+    given = _value(given)
     if isinstance(num_or_size_splits, int) or not shape_of(tensor(num_or_size_splits)):
         return list(ops.split(given, integer(num_or_size_splits, "num_or_size_splits"), place))
     sizes = list(ints(num_or_size_splits, "num_or_size_splits"))
@@ -179,6 +182,19 @@ def split(value: Any, num_or_size_splits: Any, axis: Any = 0, num: Any = None) -
     if isinstance(whole, int) and ends[-1] != whole:
         raise Refused(f"its parts have {ends[-1]} elements in all, and the axis {whole}")
     return list(ops.split(given, ends[:-1], place))
+
+
+def _parts_of_sizes(known: Array, dtype: DType, parts: Any, axis: int) -> list[Tensor]:
+    """The same of a tensor of sizes."""
+    counts = list(ints(parts, "num_or_size_splits"))
+    whole = known.shape[axis]
+    if isinstance(parts, int) or not shape_of(tensor(parts)):
+        counts = [whole // counts[0]] * counts[0]
+    elif -1 in counts:
+        counts[counts.index(-1)] = whole - sum(counts) - 1
+    if sum(counts) != whole or min(counts, default=0) < 0:
+        raise Refused(f"its parts have {sum(counts)} elements in all, and the axis {whole}")
+    return [sized(part, dtype) for part in np.split(known, np.cumsum(counts)[:-1].tolist(), axis)]
 
 
 def _value(data: Any) -> Value:

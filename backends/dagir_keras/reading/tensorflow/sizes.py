@@ -91,9 +91,10 @@ def range_(start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
     """start, start + delta ..., up to before the limit."""
     if start.dtype.is_integer:
         (first,), (last,), step = dims(start, "start"), dims(limit, "limit"), integer(delta, "delta")
+        if isinstance(first, int) and isinstance(last, int) and step and len(known := range(first, last, step)) <= 4096:
+            return sized(np.asarray(known, object), start.dtype)
         return ops.arange(first, last, step, start.dtype)
-    known = [constant_of(each) for each in (start, limit, delta)]
-    numbers = [each for each in known if each is not None]
+    numbers = [found for each in (start, limit, delta) if (found := constant_of(each)) is not None]
     if len(numbers) < 3:
         raise Refused("its bounds are computed when the model runs", "make a range of integers, and cast it")
     begin, end, stride = numbers
