@@ -83,7 +83,7 @@ ELSEWHERE = {  # judged by their layers
     "adaptive_average_pool",  # Keras's function divides by 0 for some sizes, which ends the process
     "adaptive_max_pool",
     *("associative_scan", "cond", "fori_loop", "map", "scan", "switch", "vectorized_map", "while_loop"),
-}  # the last ones take functions: convert/test_control_flow.py
+}  # the last ones take functions: convert/test_traced_control_flow.py
 
 
 def test_no_function_of_keras_ops_is_left_out():
