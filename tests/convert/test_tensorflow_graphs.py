@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -217,6 +218,82 @@ def test_boxes_and_the_places_of_the_largest():
     function = tf.function(places, input_signature=specs)
     boxes = np.float32([[0.1, 0.2, 0.8, 0.9], [0.9, 0, 0.2, 1.3], [-0.5, -0.25, 0.5, 1]])
     agrees(dagir.from_tensorflow(function), function, (drawn(2, 7, 6, 2), boxes, np.int32([1, 0, 1])))
+
+
+def by_own_statistics(x):
+    """As Keras 2 writes LayerNormalization: each row is a channel."""
+    rows, ones = tf.transpose(x)[None, :, None, :], tf.ones([x.shape[0]])
+    found, *statistics = tf.compat.v1.nn.fused_batch_norm(rows, ones, 0.5 * ones, is_training=True)
+    return tf.transpose(found[0, :, 0]), *statistics
+
+
+def test_a_normalization_by_its_own_statistics():
+    function = tf.function(by_own_statistics, input_signature=[tf.TensorSpec([4, 6])])
+    agrees(dagir.from_tensorflow(function), function, (drawn(4, 6),))
+
+
+def test_a_saved_model_of_keras_2():
+    """StringLookup, Embedding, LayerNormalization and Dense of a subclass, as Keras 2.15 wrote and answered them."""
+    model = dagir.from_tensorflow(Path(__file__).with_name("saved_models") / "keras_2_15")
+    assert (model.input_names, model.output_names) == (["words"], ["output_0"])
+    words = np.asarray([["a", "q", "b"], ["b", "b", "a"]], object)
+    known = {"a": (1.1425187, -0.2859148), "q": (0.0946691, -0.5653187), "b": (0.5065596, -0.3577817)}
+    for backend in ("numpy", "onnx"):
+        (found,) = dagir.lower(model, backend)(words).values()
+        np.testing.assert_allclose(found, [[known[word] for word in row] for row in words], 1e-5, 1e-6)
+
+
+V1 = tf.compat.v1
+
+
+def written_by_1(folder, build, resource):
+    """A SavedModel of a graph of TensorFlow 1, and what its session answers."""
+    with tf.Graph().as_default(), V1.Session() as session, V1.variable_scope("net", use_resource=resource):
+        x = V1.placeholder(tf.float32, [None, 5], "x")
+        y = build(x)
+        session.run(V1.global_variables_initializer())
+        writer = V1.saved_model.builder.SavedModelBuilder(str(folder))
+        signature = V1.saved_model.signature_def_utils.predict_signature_def({"x": x}, {"y": y})
+        writer.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        writer.save()
+        return [(given, session.run(y, {x: given})) for given in (drawn(3, 5), -np.abs(drawn(1, 5)))]
+
+
+def network_of_1(x):
+    """Switch and Merge, nested, beside a number and a flag that have defaults."""
+    kernel = V1.get_variable("kernel", [5, 4])
+    keep = V1.placeholder_with_default(1.0, [], "keep")
+    training = V1.placeholder_with_default(False, [], "training")
+    h = tf.nn.relu(x @ kernel + V1.get_variable("bias", [4])) * keep
+    h = V1.cond(training, lambda: h * 7.0, lambda: V1.cond(tf.reduce_sum(x) > 0, lambda: h + 1.0, lambda: -h))
+    return tf.nn.softmax(h)
+
+
+@pytest.fixture
+def branches_of_1():
+    V1.disable_control_flow_v2()
+    yield
+    V1.enable_control_flow_v2()
+
+
+@pytest.mark.parametrize("resource", [False, True])
+def test_a_graph_of_tensorflow_1(tmp_path, branches_of_1, resource):
+    answers = written_by_1(tmp_path / "net", network_of_1, resource)
+    model = dagir.from_tensorflow(tmp_path / "net")
+    assert len(model.graph.parameters) == 2
+    for given, wanted in answers:
+        for backend in ("numpy", "onnx"):
+            np.testing.assert_allclose(dagir.lower(model, backend)(given)["y"], wanted, 1e-5, 1e-6)
+
+
+def test_a_loop_of_tensorflow_1_is_refused(tmp_path, branches_of_1):
+    def build(x):
+        return V1.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, y * V1.get_variable("k", [5])), [0, x])[1]
+
+    written_by_1(tmp_path / "net", build, True)
+    with pytest.raises(UnsupportedLayer, match="loops as TensorFlow 1 wrote them") as refused:
+        dagir.from_tensorflow(tmp_path / "net")
+    assert "enable_control_flow_v2" in refused.value.remedy
 
 
 def test_inputs_tell_what_a_function_is_traced_for():

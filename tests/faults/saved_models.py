@@ -9,7 +9,7 @@ from pathlib import Path
 from dagir_keras.reading.tensorflow.messages import SCHEMAS, decode
 
 SOUND = Path(__file__).with_name("saved_model")
-"""A branch, a loop, a variable and a table of a file: `serving_default` takes `x`, `word`, and gives `y`, `place`."""
+"""A branch, a loop, a variable and a table of a file: `serving_default` has two inputs, `x` and `word`."""
 
 
 def copied(folder):

@@ -17,6 +17,7 @@ from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.messages import Message
 
+_REMEDY = "save it again with tf.compat.v1.enable_control_flow_v2(), which makes functions of their bodies"
 Output: TypeAlias = tuple[str, int]  # the name of a node, and which of its outputs
 
 
@@ -89,6 +90,8 @@ class GraphFunction:
                 stack.pop()
                 done.add(name)
                 yield node
+            elif name in entered and any(each.op == "NextIteration" for each in self.nodes.values()):
+                raise Refused("it has loops as TensorFlow 1 wrote them", _REMEDY)
             elif name in entered:
                 raise FileError(f"the graph {self.name!r} has a cycle through {name!r}")
             else:

@@ -62,6 +62,8 @@ class GraphReader:
     def __init__(self, problems: Problems, resources: Resources) -> None:
         raw_ops()  # imports the families, those of handlers too
         self.problems, self.resources = problems, resources
+        self.predicates: dict[tuple[str, str], Any] = {}
+        """The conditions of the Switches that were read, by function and node."""
         self._depth = 0
         self._changes: set[tuple[str, str]] = set()
 

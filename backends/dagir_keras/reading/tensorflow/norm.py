@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from dagir import ops
+from dagir.ir.dims import Dim, max_dim
 from dagir.ir.graph import Value
+from dagir.ir.types import DType
 from dagir.ops.creation import spend_elements
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.reduce import axes_of, mean, total
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.shape import layout
-from dagir_keras.reading.tensorflow.tensors import Tensor, integer, ints, like, tensor, value
+from dagir_keras.reading.tensorflow.tensors import Tensor, integer, ints, like, product, sized, tensor, value
 
 
 @function("math.l2_normalize", "compat.v1.math.l2_normalize", "compat.v1.nn.l2_normalize")
@@ -100,14 +102,32 @@ def fused_batch_norm(
     is_training: bool = True,
     exponential_avg_factor: float = 1.0,
 ) -> tuple[Tensor, ...]:
-    """At inference, with given statistics."""
-    if is_training:
-        raise Refused("it normalizes by the statistics of the batch, as in training", "freeze it: is_training=False")
+    """With given statistics; or with those of x, which it gives too: so Keras 2 writes LayerNormalization."""
     axis = -1 if layout(data_format) == "channels_last" else 1
+    if is_training:
+        return _by_own_statistics(value(x), value(scale), value(offset), axis, float(epsilon), exponential_avg_factor)
     found = ops.batch_normalization(
         value(x), value(mean), value(variance), axis, value(offset), value(scale), float(epsilon)
     )
     return found, mean, variance, mean, variance, mean
+
+
+def _by_own_statistics(
+    x: Value, scale: Value, offset: Value, axis: int, epsilon: float, share: float
+) -> tuple[Tensor, ...]:
+    if share != 1:
+        raise Refused("it moves averages of the statistics, as in training", "freeze it: is_training=False")
+    given = ops.cast(x, scale.dtype)
+    axes = [each for each in range(x.ndim) if each != axis % x.ndim]
+    center, spread = ops.mean(given, axes), ops.var(given, axes)
+    found = ops.batch_normalization(given, center, spread, axis, offset, scale, epsilon)
+    count = product([x.type.shape[each] for each in axes])
+    unbiased = spread * _number(count, scale.dtype) / _number(max_dim(count - 1, 1), scale.dtype)
+    return ops.cast(found, x.dtype), center, unbiased, center, spread, center
+
+
+def _number(size: Dim, dtype: DType) -> Value:
+    return ops.cast(value(sized(np.asarray(size, object), DType.INT32)), dtype)
 
 
 @function("compat.v1.nn.fused_batch_norm")

@@ -14,7 +14,7 @@ from dagir_keras.reading.mapped_files import map_file
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of
 from dagir_keras.reading.tensorflow.held import Table
-from dagir_keras.reading.tensorflow.messages import Message
+from dagir_keras.reading.tensorflow.messages import Message, decode
 from dagir_keras.reading.tensorflow.tables import lines_of
 
 _IMPORTS = ("LookupTableImportV2", "LookupTableImport", "InitializeTableV2", "InitializeTable")
@@ -93,9 +93,13 @@ def _constant(graph: GraphFunction, name: str) -> Array:
 
 
 def _asset(name: str, meta: Message, folder: str) -> bytes:
-    """The bytes of the file that a node stands for, which lies among the assets and nowhere else."""
-    assets = [(each.get("tensor", {}).get("name", ""), each.get("filename", "")) for each in meta["assets"]]
-    files = {tensor.partition(":")[0]: filename for tensor, filename in assets}
+    """The bytes of the file that a node stands for, which lies among the assets and nowhere else.
+
+    TensorFlow 1 lists the assets in a collection.
+    """
+    listed = meta["collections"].get("saved_model_assets", {}).get("anything", {}).get("value", [])
+    assets = [*meta["assets"], *(decode(each.get("value", b""), "Asset", folder) for each in listed)]
+    files = {each.get("tensor", {}).get("name", "").partition(":")[0]: each.get("filename", "") for each in assets}
     if name not in files:
         raise Refused("is a table of a file that is not among the assets of the SavedModel")
     file = files[name]
