@@ -25,7 +25,7 @@ SPACES = {
     "dagir.testing": testing,
 }
 ELSEWHERE = {  # other frameworks or files of theirs are needed: tests/test_readme.py and tests/convert run them
-    *("dagir.from_keras", "dagir.to_keras", "dagir.from_onnx", "dagir.verified", "dagir.plot"),
+    *("dagir.from_keras", "dagir.to_keras", "dagir.from_onnx", "dagir.from_tensorflow", "dagir.verified", "dagir.plot"),
 }
 NAMES = {
     "dagir": dagir,
