@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from operator import attrgetter
 
 from dagir.errors import DTypeError, ShapeError
@@ -12,7 +14,20 @@ from dagir.ir.graph import Constant, Graph, Node, Value
 from dagir.ir.traversal import makers, reached, values_behind
 from dagir.ir.types import DType, Equations, TensorType
 
-__all__ = ["captured", "check_scalar", "check_state", "close"]
+__all__ = ["captured", "check_scalar", "check_state", "close", "tracing_body"]
+
+_depth: ContextVar[int] = ContextVar("dagir_body_depth", default=0)
+
+
+@contextmanager
+def tracing_body() -> Iterator[Callable[[str], str]]:
+    """While a body is traced: the function that names its inputs apart from those of the bodies around it."""
+    depth = _depth.get()
+    token = _depth.set(depth + 1)
+    try:
+        yield lambda name: f"{name}_in_{depth}" if depth else name
+    finally:
+        _depth.reset(token)
 
 
 def close(

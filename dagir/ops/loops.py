@@ -12,7 +12,7 @@ from dagir.ir.nest import flatten, pack
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType
 from dagir.ops.arrangement import moveaxis
-from dagir.ops.bodies import close
+from dagir.ops.bodies import close, tracing_body
 from dagir.ops.control_flow import Loop
 from dagir.ops.elementwise import cast
 from dagir.ops.logic import equal, where
@@ -93,9 +93,10 @@ def _loop(step: Step, state: Sequence[Value], count: Value | Dim | None, conditi
     """The node of a loop: `step` is called once, on symbolic values."""
     if not state:
         return ()
-    iteration = Value(_ITERATION, name="iteration")
-    before = [Value(x.type, name=f"state_{i}") for i, x in enumerate(state)]
-    new, again = step(iteration, list(before))
+    with tracing_body() as named:
+        iteration = Value(_ITERATION, name=named("iteration"))
+        before = [Value(x.type, name=named(f"state_{i}")) for i, x in enumerate(state)]
+        new, again = step(iteration, list(before))
     tested = [] if again is None else [again]
     body = close([iteration, *before], [*tested, *new], name, near=state)
     captured = body.inputs[1 + len(state) :]
@@ -146,9 +147,11 @@ def _scan(
     reverse: bool,
 ) -> tuple[list[Value], Any]:
     """The node of a scan along axis 0; Scan itself goes along axis 1, so there is an axis of size 1 before it."""
-    before = [Value(x.type, name=f"state_{i}") for i, x in enumerate(state)]
-    rows = [Value(x.type.with_shape((1, *x.type.shape[1:])), name=f"step_{i}") for i, x in enumerate(sequences)]
-    new, y = step(list(before), [squeeze(row, 0) for row in rows])
+    kinds = [x.type.with_shape((1, *x.type.shape[1:])) for x in sequences]
+    with tracing_body() as named:
+        before = [Value(x.type, name=named(f"state_{i}")) for i, x in enumerate(state)]
+        rows = [Value(kind, name=named(f"step_{i}")) for i, kind in enumerate(kinds)]
+        new, y = step(list(before), [squeeze(row, 0) for row in rows])
     leaves = [leaf for leaf in flatten(y) if leaf is not None]
     outs = [expand_dims(_value(leaf), 0) for leaf in leaves]
     body = close([*before, *rows], [*outs, *new], "scan", near=[*state, *sequences])

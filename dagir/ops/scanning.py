@@ -11,7 +11,7 @@ from dagir.ir.graph import Graph, Op, Value, apply_node
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import ROUNDED
 from dagir.ir.types import Equations, Inferred, TensorType
-from dagir.ops.bodies import check_state, close
+from dagir.ops.bodies import check_state, close, tracing_body
 from dagir.ops.call import bind_sizes, keep_equations, substitute_type
 
 __all__ = [
@@ -136,9 +136,10 @@ def trace_step(step: Step, states: Sequence[TensorType], steps: Sequence[TensorT
     Nodes that do not depend on the states and steps stay outside, so that they are computed once and not at each
     step.
     """
-    given = [Value(type, name=f"state_{i}") for i, type in enumerate(states)]
-    parts = [Value(type, name=f"step_{i}") for i, type in enumerate(steps)]
-    output, new = step(list(parts), list(given))
+    with tracing_body() as named:
+        given = [Value(type, name=named(f"state_{i}")) for i, type in enumerate(states)]
+        parts = [Value(type, name=named(f"step_{i}")) for i, type in enumerate(steps)]
+        output, new = step(list(parts), list(given))
     if len(new) != len(given):
         raise ShapeError(f"a step of {name} takes {len(given)} states and gives {len(new)}")
     inputs, outputs = [*given, *parts], [as_value(value) for value in (output, *new)]

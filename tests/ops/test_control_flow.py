@@ -154,6 +154,22 @@ def test_scans_maps_and_running_results():
                 np.testing.assert_allclose(found, wanted, 1e-5, 1e-6)
 
 
+def test_a_loop_inside_a_loop_reads_the_values_of_the_one_around_it():
+    x = dagir.Input(batch_shape=(4, 3), name="x")
+    grown = ops.fori_loop(0, 2, lambda i, v: ops.fori_loop(0, 3, lambda j, w: w + v * 0.5, x) + v, x)
+    _, sums = ops.scan(lambda c, row: (c + row, ops.map(lambda r: ops.sum(r * c), x)), ops.zeros(3), x)
+    model = dagir.Model(x, [grown, sums])
+    given = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    wanted = given
+    for _ in range(2):
+        wanted = given + 1.5 * wanted + wanted
+    before = np.cumsum(given, 0) - given
+    for backend in ("numpy", "onnx"):
+        found = numbers(model, given, backend=backend)
+        np.testing.assert_allclose(found[0], wanted, 1e-5, 1e-5)
+        np.testing.assert_allclose(found[1], before @ given.T, 1e-5, 1e-5)
+
+
 def test_a_body_gets_the_sizes_that_it_computes_with():
     """Neither the state nor the condition has the batch; the value behind the condition has it."""
     x = dagir.Input((3,), name="x")

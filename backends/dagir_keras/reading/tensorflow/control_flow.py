@@ -129,8 +129,12 @@ class _While:
         if self.steps is None:
             self.counters = {}
         lists = [i for i, each in enumerate(self.given) if isinstance(each, TensorList) and i not in self.fixed]
-        self._give_types(lists)
-        return self._looped(lists)
+        self.reader.loops += 1
+        try:
+            self._give_types(lists)
+            return self._looped(lists)
+        finally:
+            self.reader.loops -= 1
 
     # ---- counters, and how often it runs
 
@@ -218,15 +222,10 @@ class _While:
 
     def _looped(self, lists: Sequence[int]) -> list[Any]:
         stacked = [i for i in lists if self._is_stacked(i)]
-        if any(self.given[i].count == 0 for i in lists if i not in stacked):
-            raise Refused(
-                "a loop makes a list longer, and how often it runs is not known before",
-                "give tf.TensorArray the size that it has in the end",
-            )
-        given = [each.filled() if i in lists and i not in stacked else each for i, each in enumerate(self.given)]
+        given = self._filled([i for i in lists if i not in stacked])
         carried = [i for i in range(len(given)) if i not in (*self.fixed, *self.counters, *stacked)]
-        iteration = Value(_ITERATION, name="iteration")
-        before = {i: Value(_array(given[i]).type, name=f"state_{i}") for i in carried}
+        iteration = Value(_ITERATION, name=self._named("iteration"))
+        before = {i: Value(_array(given[i]).type, name=self._named(f"state_{i}")) for i in carried}
         after = self.reader.call(self.body, [self._inside(i, given, before, iteration) for i in range(len(given))])
         lost = missing_among(after)
         if lost is not None:
@@ -246,6 +245,19 @@ class _While:
         op = Loop(body, len(carried), tests, () if self.steps is None else (self.steps,))
         captured = body.inputs[1 + len(carried) :]
         return apply_node(op, (None, self._condition(given) if tests else None, *starts, *captured)).outputs
+
+    def _filled(self, lists: Sequence[int]) -> list[Any]:
+        """The variables before the loop; these lists as arrays."""
+        if any(self.given[i].count == 0 for i in lists):
+            raise Refused(
+                "a loop makes a list longer, and how often it runs is not known before",
+                "give tf.TensorArray the size that it has in the end",
+            )
+        return [each.filled() if i in lists else each for i, each in enumerate(self.given)]
+
+    def _named(self, name: str) -> str:
+        """The name of a variable, which those of the loops around do not have."""
+        return name if self.reader.loops == 1 else f"{name}_in_{self.reader.loops}"
 
     def _leaving(self, given: list[Any], carried: list[int], stacked: list[int], made: Sequence[Value]) -> list[Any]:
         final: list[Any] = list(given)
@@ -272,7 +284,7 @@ class _While:
         each = self.given[place]
         if place in self.fixed or isinstance(each, TensorList):
             return each
-        return Value(value(each).type, name=f"state_{place}")
+        return Value(value(each).type, name=self._named(f"state_{place}"))
 
     def _entering(self, before: list[Any], iteration: Value) -> list[Any]:
         return [self._inside(i, before, {}, iteration) for i in range(len(before))]

@@ -64,6 +64,8 @@ class GraphReader:
         self.problems, self.resources = problems, resources
         self.predicates: dict[tuple[str, str], Any] = {}
         """The conditions of the Switches that were read, by function and node."""
+        self.loops = 0
+        """How many loops the reading is inside of: the names of their variables tell it."""
         self._depth = 0
         self._changes: set[tuple[str, str]] = set()
 

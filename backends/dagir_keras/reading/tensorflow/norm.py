@@ -106,10 +106,11 @@ def fused_batch_norm(
     axis = -1 if layout(data_format) == "channels_last" else 1
     if is_training:
         return _by_own_statistics(value(x), value(scale), value(offset), axis, float(epsilon), exponential_avg_factor)
+    given, factor = value(x), value(scale)  # halves are normalized in float32
     found = ops.batch_normalization(
-        value(x), value(mean), value(variance), axis, value(offset), value(scale), float(epsilon)
+        ops.cast(given, factor.dtype), value(mean), value(variance), axis, value(offset), factor, float(epsilon)
     )
-    return found, mean, variance, mean, variance, mean
+    return ops.cast(found, given.dtype), mean, variance, mean, variance, mean
 
 
 def _by_own_statistics(

@@ -53,9 +53,11 @@ def quantize_and_back(
 ) -> Value:
     """The end of the range that needs the coarser steps decides on them; the other end is moved to a step."""
     x = value(input)
-    if axis != -1:
-        raise Refused("it quantizes each part of an axis apart, which TensorFlow does on some devices only")
-    low, high = (value(input_min), value(input_max)) if range_given else (ops.min(x), ops.max(x))
+    if axis != -1 and range_given:
+        raise Refused("it has a range for each part of an axis, which TensorFlow takes on some devices only")
+    others = None if axis == -1 else [each for each in range(x.ndim) if each != axis % x.ndim]
+    own = ops.min(x, others, keepdims=axis != -1), ops.max(x, others, keepdims=axis != -1)
+    low, high = (value(input_min), value(input_max)) if range_given else own
     first = float(-(2 ** (num_bits - 1)) + narrow_range) if signed_input else 0.0
     last = float(2 ** (num_bits - 1) - 1 if signed_input else 2**num_bits - 1)
     by_low, by_high = _scale(first, low), _scale(last, high)

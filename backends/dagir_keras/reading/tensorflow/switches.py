@@ -28,24 +28,25 @@ def _switch(reader: GraphReader, node: GraphNode, operands: Sequence[Any], funct
 def _merge(reader: GraphReader, node: GraphNode, operands: Sequence[Any], function: GraphFunction) -> Any:
     if len(operands) != 2:
         raise Refused("joins what is no pair of branches", _REMEDY)
-    sides = [_boundary(function, each) for each in node.inputs]
-    place = {side for found in sides for _, side in found}
-    predicates = {function.nodes[name].inputs[1] for found in sides for name, _ in found}
-    if len(predicates) != 1 or place - {0, 1} or any(len({side for _, side in found}) > 1 for found in sides):
-        raise Refused("joins what is no pair of branches of one condition", _REMEDY)
-    first = next((side for _, side in sides[0]), None)
-    if first is None:
-        first = 1 - next(side for _, side in sides[1])
-    elif any(side == first for _, side in sides[1]):
-        raise Refused("joins one branch with itself", _REMEDY)
-    name = next(name for found in sides for name, _ in found)
+    name, side = _switch_of(function, node)
     predicate = value(reader.predicates[function.name, name])
-    parts = [value(each) for each in operands]
-    if parts[0].type != parts[1].type:
-        raise Refused(f"joins branches that give {parts[0].type} and {parts[1].type}", _REMEDY)
-    others = parts if first == 0 else parts[::-1]
-    index = ops.where(predicate, *(ops.cast(value(number), "int32") for number in ((1, 0) if first == 0 else (0, 1))))
-    return ops.where(predicate, others[1], others[0]), index
+    first, second = map(value, operands)
+    if first.type != second.type:
+        raise Refused(f"joins branches that give {first.type} and {second.type}", _REMEDY)
+    zero, one = (ops.cast(value(number), "int32") for number in (0, 1))
+    if side == 1:  # the first branch is the one that is true
+        return ops.where(predicate, first, second), ops.where(predicate, zero, one)
+    return ops.where(predicate, second, first), ops.where(predicate, one, zero)
+
+
+def _switch_of(function: GraphFunction, merge: GraphNode) -> Output:
+    """The Switch where the branches of a Merge part, and which side of it the first branch is."""
+    first, second = (_boundary(function, each) for each in merge.inputs)
+    parted = {*first, *((name, 1 - side) for name, side in second)}  # as if all were in the first branch
+    predicates = {function.nodes[name].inputs[1] for name, _ in parted}
+    if len(predicates) != 1 or len({side for _, side in parted}) != 1:
+        raise Refused("joins what is no pair of branches of one condition", _REMEDY)
+    return min(parted)
 
 
 _REMEDY = "save it with tf.compat.v1.enable_control_flow_v2()"
