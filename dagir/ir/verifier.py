@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from dagir.errors import DagirError, InvalidGraph
 from dagir.ir import diagnostics
@@ -25,6 +25,29 @@ def check(graph: Graph, *, unused_inputs: bool = False) -> Graph:
     >>> dagir.check(dagir.Graph([x], [ops.tanh(x)], name="net"))
     <Graph net: 1 in, 1 nodes, 1 out>
     """
+    _check_one(graph, unused_inputs)
+    for body, node in _bodies_of(graph):
+        try:
+            _check_one(body, unused_inputs=True)
+        except InvalidGraph as error:
+            raise error.fact("in", describe(node)) from None
+    return graph
+
+
+def _bodies_of(graph: Graph) -> Iterator[tuple[Graph, Node]]:
+    """The branches and bodies in a graph, each once, with a node that holds it; nested models are not entered."""
+    pending, seen = [graph], {graph}
+    while pending:
+        for node in pending.pop().nodes:
+            inner = [getattr(node.op, name) for name in node.op.graph_fields if name != "graph"]
+            for body in inner:
+                if body not in seen:
+                    seen.add(body)
+                    pending.append(body)
+                    yield body, node
+
+
+def _check_one(graph: Graph, unused_inputs: bool) -> None:
     if not graph.outputs:
         raise InvalidGraph(f"graph {graph.name!r} has no outputs", remedy="give at least one value as outputs=")
     _check_names(graph)
@@ -34,24 +57,12 @@ def check(graph: Graph, *, unused_inputs: bool = False) -> Graph:
         _check_operands(node, available, graph)
         _check_types(node)
         available.update(node.outputs)
-        if "graph" not in node.op.graph_fields:  # a nested model was checked when it was made
-            for name in node.op.graph_fields:
-                _check_body(node, getattr(node.op, name))
     for value in graph.outputs:
         if value.node is not None and value not in available:
             facts = [("node", describe(value.node)), ("its outputs", _listed(value.node.outputs))]
             raise InvalidGraph(f"output {value.name!r} is produced by no node of graph {graph.name!r}", facts=facts)
     if not unused_inputs:
         _check_inputs(graph)
-    return graph
-
-
-def _check_body(node: Node, body: Graph) -> None:
-    """A branch or the body of a loop: it may leave inputs unread, and have names that are those of its surroundings."""
-    try:
-        check(body, unused_inputs=True)
-    except InvalidGraph as error:
-        raise error.fact("in", describe(node)) from None
 
 
 def _check_inputs(graph: Graph) -> None:

@@ -14,7 +14,9 @@ from dagir.ir.graph import Constant, Graph, Node, Value
 from dagir.ir.traversal import makers, reached, values_behind
 from dagir.ir.types import DType, Equations, TensorType
 
-__all__ = ["captured", "check_scalar", "check_state", "close", "tracing_body"]
+__all__ = ["captured", "check_depth", "check_scalar", "check_state", "close", "tracing_body"]
+
+_DEEPEST = 48  # bodies within bodies: each is lowered within the one around it
 
 _depth: ContextVar[int] = ContextVar("dagir_body_depth", default=0)
 
@@ -83,6 +85,22 @@ def _bearers(graph: Graph, near: Sequence[Value]) -> list[Value]:
 def _sizes_of(node: Node) -> set[str]:
     sizes = [size for name in node.op.shape_fields for size in getattr(node.op, name)]
     return {name for size in sizes if isinstance(size, SymbolicDim) for name in symbols(size)}
+
+
+def check_depth(*bodies: Graph) -> None:
+    """Raise ShapeError where bodies are nested too deep. The depth of a graph is noted in it: inner ones come first."""
+    for body in bodies:
+        held = [getattr(node.op, name) for node in body.nodes for name in node.op.graph_fields]
+        body.__dict__.setdefault("_bodies_within", 1 + max((_depth_of(inner) for inner in held), default=0))
+        if _depth_of(body) > _DEEPEST:
+            raise ShapeError(
+                f"branches and loops are nested more than {_DEEPEST} deep", remedy="compute the inner ones outside"
+            )
+
+
+def _depth_of(graph: Graph) -> int:
+    found: int = graph.__dict__.get("_bodies_within", 0)
+    return found
 
 
 def check_scalar(what: str, found: TensorType, dtype: DType, remedy: str, place: int | None = None) -> None:

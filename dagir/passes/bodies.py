@@ -23,12 +23,21 @@ class Bodies(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Rewrite the bodies, nested ones too; the graph itself is returned if no body changes."""
+        return self._rewritten(graph, {})
+
+    def _rewritten(self, graph: Graph, done: dict[Graph, Graph]) -> Graph:
+        """The same. done: the bodies that were rewritten, for a graph may be held by many nodes."""
+
+        def new(body: Graph) -> Graph:
+            if body not in done:
+                done[body] = self._rewritten(run(body, self.steps), done)
+            return done[body]
 
         def transform(node: Node, operands: Operands) -> Sequence[Value] | None:
             if isinstance(node.op, Call):
                 return None
             before = {name: getattr(node.op, name) for name in node.op.graph_fields}
-            after = {name: self(run(body, self.steps)) for name, body in before.items()}
+            after = {name: new(body) for name, body in before.items()}
             return None if before == after else copy_node(node, operands, replace(node.op, **after)).outputs
 
         return rebuild(graph, transform)

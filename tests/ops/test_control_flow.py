@@ -201,6 +201,21 @@ def test_bodies_are_printed_checked_and_saved(x, tmp_path):
     dagir.check(again.graph)
 
 
+def test_bodies_that_are_shared_cost_once_and_may_not_be_too_deep():
+    def holding(inner):
+        x, flag = Value(TensorType(DType.FLOAT32, (2,)), name="x"), Value(TensorType(DType.BOOL, ()), name="flag")
+        made = ops.sin(x) if inner is None else apply(ops.If(inner, inner), flag, flag, x)
+        return Graph([flag, x], [made], "branch")
+
+    graph = holding(None)
+    for _ in range(40):  # a walk that follows each path takes a trillion steps
+        graph = holding(graph)
+    dagir.check(graph)
+    with pytest.raises(ShapeError, match="nested more than 48 deep"):
+        for _ in range(40):
+            graph = holding(graph)
+
+
 def test_a_body_that_is_wrong_is_refused_with_the_node_around_it(x):
     y = ops.cond(ops.sum(x) > 0, lambda: ops.relu(x) * 2.0, lambda: ops.sin(x))
     model = dagir.Model(x, y)
