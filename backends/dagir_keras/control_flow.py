@@ -50,8 +50,9 @@ def _loop(op: ops.Loop, xs: Sequence[Any]) -> tuple[Any, ...]:
     body, shapes = Inline()(op.body), [(), *(K.shape(x) for x in xs[2:])]
     sizes = sizes_of(op.body, shapes)
     end = op.steps[0] if op.steps else count
+    rows = 1 if op.steps == (0,) else end  # TensorFlow writes no row into an array of none, nor infers its shape
     ys = [
-        K.zeros([end, *(number(d, sizes) for d in y.type.shape)], dtype=str(y.dtype))
+        K.zeros([rows, *(number(d, sizes) for d in y.type.shape)], dtype=str(y.dtype))
         for y in op.body.outputs[len(op.body.outputs) - op.outputs :]
     ]
 
@@ -60,12 +61,13 @@ def _loop(op: ops.Loop, xs: Sequence[Any]) -> tuple[Any, ...]:
         results = evaluate(body, [K.cast(place, "int64"), *before, *rest], sizes)
         if op.tested:
             goes_on, results = results[0], results[1:]
-        rows = zip(buffers, results[op.carried :], strict=True)
-        written = [K.scatter_update(y, K.reshape(place, (1, 1)), K.expand_dims(row, 0)) for y, row in rows]
+        pairs = zip(buffers, results[op.carried :], strict=True)
+        written = [K.scatter_update(y, K.reshape(place, (1, 1)), K.expand_dims(row, 0)) for y, row in pairs]
         return (place + 1, goes_on, *results[: op.carried], *written)
 
     def goes(place: Any, goes_on: Any, *_: Any) -> Any:
         return goes_on if end is None else K.logical_and(goes_on, K.less(place, K.cast(end, "int32")))
 
     start = K.convert_to_tensor(True) if condition is None else condition
-    return tuple(K.while_loop(goes, advance, (K.convert_to_tensor(0, "int32"), start, *state, *ys))[2:])
+    final = K.while_loop(goes, advance, (K.convert_to_tensor(0, "int32"), start, *state, *ys))[2:]
+    return tuple([y[:0] if op.steps == (0,) and place >= op.carried else y for place, y in enumerate(final)])
