@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tensorflow_cases.table import Arguments, Draw, function
 
 
@@ -111,3 +113,11 @@ def _convert(draw: Draw) -> Arguments:
 def _psnr(draw: Draw) -> Arguments:
     x = draw.floats((2, 4, 4, 3), 0, 1)
     return (x, draw.floats((2, 4, 4, 3), 0, 1), 1.0), {}
+
+
+@function("image.crop_and_resize")
+def _boxes(draw: Draw) -> Arguments:
+    corners = draw.floats((3, 4), 0.05, 0.95)
+    owners = np.asarray([draw.int(0, 1) for _ in range(3)], np.int32)
+    given = (draw.floats((2, 5, 6, 3)), corners, owners, [draw.int(1, 5), draw.int(1, 5)])
+    return given, {"method": draw.one("bilinear", "nearest"), "extrapolation_value": draw.one(0.0, 0.5)}

@@ -106,3 +106,15 @@ def _fused(draw: Draw) -> Arguments:
 def _default(draw: Draw) -> Arguments:
     x = draw.floats(draw.shape())
     return (x, list(np.shape(x))), {}
+
+
+@function("quantization.fake_quant_with_min_max_args")
+def _fake_quantized(draw: Draw) -> Arguments:
+    options = {"min": draw.one(-2.5, 0.0), "max": 3.1, "num_bits": draw.one(4, 8), "narrow_range": draw.flag()}
+    return (draw.floats((2, 5), -4.0, 4.0),), options
+
+
+@function("quantization.fake_quant_with_min_max_vars_per_channel")
+def _fake_quantized_by_channel(draw: Draw) -> Arguments:
+    ends = draw.floats((3,), -3.0, -0.5), draw.floats((3,), 0.5, 3.0)
+    return (draw.floats((4, 3), -4.0, 4.0), *ends), {"num_bits": draw.one(4, 8), "narrow_range": draw.flag()}
