@@ -337,7 +337,11 @@ def depthwise_conv(
     x, w = as_value(inputs), as_value(kernel)
     op = _conv_op(w, strides, padding, data_format, dilation_rate)
     *sizes, channels, multiplier = w.type.shape
-    assert isinstance(channels, int)
+    if not isinstance(channels, int):
+        raise ShapeError(
+            f"a depthwise convolution needs a known number of channels, got the kernel {w.type}",
+            remedy="give the channels of its input a fixed size",
+        )
     return apply(replace(op, groups=channels), x, reshape(w, (*sizes, 1, channels * multiplier)))
 
 
