@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim
@@ -33,7 +33,7 @@ class _Convolution(Op):
     """The common part of both convolutions: the fields, and the checks of operands."""
 
     bound_to_layout = True
-    operands = ("x", "w", "b")
+    operands: ClassVar[tuple[str, ...]] = ("x", "w", "b")
     strides: tuple[int, ...]
     padding: Padding
     dilations: tuple[int, ...]
