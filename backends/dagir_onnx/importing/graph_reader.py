@@ -85,7 +85,8 @@ class GraphReader:
         values: dict[str, Held] = dict.fromkeys(function.input)
         values.update(zip(function.input, call.tensors, strict=False))
         scope = Scope(opsets, None, given, f"{self.scope.path}{call.name}/", values)
-        return self._within(scope, lambda: self._read_nodes(function.node, list(function.output), scope))
+        wanted = [name if call.wants(place) else "" for place, name in enumerate(function.output)]
+        return self._within(scope, lambda: self._read_nodes(function.node, wanted, scope))
 
     def _within(self, scope: Scope, read: Any) -> list[Held]:
         around, self.scope = self.scope, scope
@@ -137,6 +138,8 @@ class GraphReader:
         return held
 
     def _output(self, name: str, scope: Scope) -> Held:
+        if not name:
+            return None
         known, held = scope.find(name)
         if not known:
             raise FileError(f"{self.source}: no node makes the output {name!r}")
@@ -202,7 +205,7 @@ class GraphReader:
         body = schema_function(call, node)
         if body is None:
             raise refusal_of(call.domain, call.op)
-        return self.call_function(body, call)
+        return self.call_function(*body)
 
 
 def _defaults(function: FunctionProto, arrays: StoredArrays) -> dict[str, Any]:
