@@ -16,7 +16,7 @@ from dagir_onnx.importing.known_arrays import known_constant
 from dagir_onnx.importing.naming import give_name
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.refusals import Missing, Problem, Problems, Refused, refusal_of
-from dagir_onnx.importing.registry import find_rule, load, plain_domain
+from dagir_onnx.importing.registry import NEWEST_OPSET, find_rule, load, plain_domain
 from dagir_onnx.importing.schema_functions import schema_function
 from dagir_onnx.importing.sizes import folded, is_constant
 from dagir_onnx.importing.stored_arrays import StoredArrays
@@ -80,7 +80,8 @@ class GraphReader:
 
     def call_function(self, function: FunctionProto, call: NodeCall) -> list[Held]:
         """The outputs of a function, read in place of the node that calls it."""
-        opsets = {plain_domain(each.domain): each.version for each in function.opset_import} or self.scope.opsets
+        imported = {plain_domain(each.domain): each.version for each in function.opset_import}
+        opsets = {"": NEWEST_OPSET, **self.scope.opsets, **imported}
         given = {**_defaults(function, self.arrays), **call.attributes}
         values: dict[str, Held] = dict.fromkeys(function.input)
         values.update(zip(function.input, call.tensors, strict=False))

@@ -77,7 +77,11 @@ def _layer_norm(call: NodeCall) -> Sequence[Value]:
     x, scale, bias = call.input(0), call.weight(1), call.weight(2)
     axis = normalize_axis(call.attribute("axis", -1), x.ndim)
     axes = list(range(axis, x.ndim))
-    results = [_in_stash(call, x, lambda x, *v: _affine(x, axes, *v, _eps(call)), scale, bias)]
+
+    def normalized(x: Value, scale: Value | None, bias: Value | None = None) -> Value:
+        return _affine(x, axes, scale, bias, _eps(call))
+
+    results = [_in_stash(call, x, normalized, scale, bias)]
     if call.wants(1) or call.wants(2):
         mean = ops.mean(_stashed(call, x), axes, True)
         variance = ops.mean(ops.square(ops.subtract(_stashed(call, x), mean)), axes, True)
