@@ -12,6 +12,7 @@ from dagir.equivalence.certifying import origin_of, remember, takes_the_sizes, w
 from dagir.errors import ArgumentError, UnsupportedOp
 from dagir.ir.arrays import warn_of
 from dagir.ir.graph import Graph, Values
+from dagir.ir.types import Array
 from dagir.layers.base import Layer
 from dagir.modeling.input_shapes import resize_inputs
 from dagir.modeling.model import Model
@@ -245,7 +246,9 @@ def load_weights(model: Model, path: str | os.PathLike[str]) -> None:
         weight_files.load_weights(model, path)
 
 
-def from_onnx(source: str | os.PathLike[str] | OnnxModel, *, inputs: Mapping[str, Sizes] | None = None) -> Model:
+def from_onnx(
+    source: str | os.PathLike[str] | OnnxModel, *, inputs: Mapping[str, Sizes | Array] | None = None
+) -> Model:
     """An .onnx file, or an onnx.ModelProto, as a Model.
 
     It is read node by node, and nothing of it is run: opsets from 6 on, functions in the file opened. Inputs, outputs
@@ -254,8 +257,8 @@ def from_onnx(source: str | os.PathLike[str] | OnnxModel, *, inputs: Mapping[str
     its graph contradicts is corrected, with a DeclarationWarning. Nodes that cannot be taken (random numbers, text,
     sequences, ...) are refused, all of them at once.
 
-    source: a path or a proto. inputs: shapes in place of those that the file declares, by the name of the input:
-    {"x": ("batch", 3, 224, 224)}, None for a size that is free.
+    source: a path or a proto. inputs: by the name of the input, a shape in place of the one that the file declares,
+    {"x": ("batch", 3, 224, 224)}, None for a size that is free; or an array, which takes the place of the input.
     Raises FileError (UnsafeFile), UnsupportedOp, ArgumentError.
 
     >>> model = dagir.from_onnx("digits.onnx")  # doctest: +SKIP

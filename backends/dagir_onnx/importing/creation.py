@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from dagir import ops
+from dagir.ir.dims import max_dim
 from dagir.ir.graph import Value
+from dagir.ir.types import normalize_axis
+from dagir.ops.creation import spend_elements
+from dagir.ops.sizes import counted
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import rule
-from dagir_onnx.importing.tensors import constant
+from dagir_onnx.importing.tensors import constant, sized, value
 
 _NUMBERS: dict[str, Any] = {
     "value_float": np.float32,
@@ -37,3 +42,41 @@ def _constant_of_shape(call: NodeCall) -> Value:
     filling = np.zeros((), np.float32) if given is None else given.reshape(())
     number = constant(filling)
     return ops.full(call.dims(0, "shape"), number, number.dtype)
+
+
+@rule("Range")
+def _range(call: NodeCall) -> Value:
+    """start, start + delta ..., up to before the limit."""
+    first = call.input(0)
+    if first.dtype.is_integer:
+        (start,), (stop,), (delta,) = (call.dims(place, "bounds") for place in range(3))
+        if isinstance(delta, int):
+            count = max_dim(-((start - stop) // delta), 0)
+            return ops.cast(counted(count, start, delta), first.dtype)
+        raise call.refused(f"its step is {delta}, which is known at run time only")
+    low, high, each = (call.number(place, "bounds") for place in range(3))
+    count = max(math.ceil((high - low) / each), 0)
+    spend_elements("Range", count)
+    numbers = np.float64(low) + np.arange(count) * np.float64(each)
+    return constant(numbers.astype(first.dtype.numpy))
+
+
+@rule("EyeLike")
+def _eye_like(call: NodeCall) -> Value:
+    x = call.input(0)
+    rows, columns = x.type.shape
+    return ops.eye(rows, columns, call.attribute("k", 0), call.dtype("dtype", x.dtype))
+
+
+@rule("OneHot")
+def _one_hot(call: NodeCall) -> Value:
+    """One value at the place of each index along a new axis, the other one elsewhere."""
+    indices, values = call.input(0), call.input(2)
+    (depth,) = call.dims(1, "depth") if call.input(1).dtype.is_integer else (int(call.number(1, "depth")),)
+    if not indices.dtype.is_integer:
+        indices = ops.cast(indices, "int64")
+    count = value(sized(depth, indices.dtype))
+    indices = ops.where(ops.less(indices, 0), ops.add(indices, count), indices)
+    axis = normalize_axis(call.attribute("axis", -1), indices.ndim + 1)
+    hits = ops.cast(ops.one_hot(indices, depth, axis, "float32"), "bool")
+    return ops.where(hits, values[1], values[0])

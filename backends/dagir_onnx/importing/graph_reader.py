@@ -16,7 +16,7 @@ from dagir_onnx.importing.known_arrays import known_constant
 from dagir_onnx.importing.naming import give_name
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.refusals import Missing, Problem, Problems, Refused, refusal_of
-from dagir_onnx.importing.registry import find_rule, load, plain_domain
+from dagir_onnx.importing.registry import NEWEST_OPSET, find_rule, load, plain_domain
 from dagir_onnx.importing.schema_functions import schema_function
 from dagir_onnx.importing.sizes import folded, is_constant
 from dagir_onnx.importing.stored_arrays import StoredArrays
@@ -80,12 +80,14 @@ class GraphReader:
 
     def call_function(self, function: FunctionProto, call: NodeCall) -> list[Held]:
         """The outputs of a function, read in place of the node that calls it."""
-        opsets = {plain_domain(each.domain): each.version for each in function.opset_import} or self.scope.opsets
+        imported = {plain_domain(each.domain): each.version for each in function.opset_import}
+        opsets = {"": NEWEST_OPSET, **self.scope.opsets, **imported}
         given = {**_defaults(function, self.arrays), **call.attributes}
         values: dict[str, Held] = dict.fromkeys(function.input)
         values.update(zip(function.input, call.tensors, strict=False))
         scope = Scope(opsets, None, given, f"{self.scope.path}{call.name}/", values)
-        return self._within(scope, lambda: self._read_nodes(function.node, list(function.output), scope))
+        wanted = [name if call.wants(place) else "" for place, name in enumerate(function.output)]
+        return self._within(scope, lambda: self._read_nodes(function.node, wanted, scope))
 
     def _within(self, scope: Scope, read: Any) -> list[Held]:
         around, self.scope = self.scope, scope
@@ -137,6 +139,8 @@ class GraphReader:
         return held
 
     def _output(self, name: str, scope: Scope) -> Held:
+        if not name:
+            return None
         known, held = scope.find(name)
         if not known:
             raise FileError(f"{self.source}: no node makes the output {name!r}")
@@ -202,7 +206,7 @@ class GraphReader:
         body = schema_function(call, node)
         if body is None:
             raise refusal_of(call.domain, call.op)
-        return self.call_function(body, call)
+        return self.call_function(*body)
 
 
 def _defaults(function: FunctionProto, arrays: StoredArrays) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from onnx import ModelProto
+import numpy as np
+from onnx import ModelProto, ValueInfoProto
 
 from dagir.errors import ArgumentError, FileError, UnsupportedOp
 from dagir.ir.graph import Value
@@ -23,14 +24,16 @@ from dagir_onnx.importing.graph_reader import GraphReader, Held
 from dagir_onnx.importing.refusals import Missing
 from dagir_onnx.importing.registry import NEWEST_OPSET, plain_domain
 from dagir_onnx.importing.stored_arrays import StoredArrays
-from dagir_onnx.importing.tensors import value
+from dagir_onnx.importing.tensors import constant, value
 
 _OLDEST_OPSET, _OLDEST_IR = 6, 3
 _NEWEST_IR = 20
 
 
-def read_model(source: Any, inputs: Mapping[str, Sequence[Any]] | None = None) -> Model:
-    """The model of a file or of a ModelProto. inputs: shapes that replace declared ones, by the name of the input.
+def read_model(source: Any, inputs: Mapping[str, Any] | None = None) -> Model:
+    """The model of a file or of a ModelProto. inputs: by name, shapes that replace declared ones, or arrays.
+
+    An array is a constant in place of the input: what shapes are computed from must be known.
 
     Raises FileError (UnsafeFile), UnsupportedOp with every node that cannot be taken, and ArgumentError.
     """
@@ -46,7 +49,7 @@ def read_model(source: Any, inputs: Mapping[str, Sequence[Any]] | None = None) -
     return _read(proto, str(path), path.parent, inputs or {}, proto.graph.name or path.stem)
 
 
-def _read(proto: ModelProto, source: str, folder: Path | None, given: Mapping[str, Sequence[Any]], name: str) -> Model:
+def _read(proto: ModelProto, source: str, folder: Path | None, given: Mapping[str, Any], name: str) -> Model:
     if folder is None:
         untrusted_proto.check(proto, Path(source))
     opsets = _opsets(proto, source)
@@ -59,7 +62,7 @@ def _read(proto: ModelProto, source: str, folder: Path | None, given: Mapping[st
         values = [value(each) for each in found if each is not None and not isinstance(each, Missing)]
         tell_of_outputs(source, proto.graph.output, values)
         named = dict(zip((each.name for each in proto.graph.output), values, strict=True))
-        entering = {key: each for key, each in inputs.items() if isinstance(each, Value)}
+        entering = {key: each for key, each in inputs.items() if isinstance(each, Value) and each.is_input}
         return Model.from_graph(entering, named, name=_title(name), unused_inputs=True)
 
 
@@ -97,7 +100,7 @@ def _opsets(proto: ModelProto, source: str) -> dict[str, int]:
     return opsets
 
 
-def _inputs(proto: ModelProto, source: str, given: Mapping[str, Sequence[Any]]) -> dict[str, Held]:
+def _inputs(proto: ModelProto, source: str, given: Mapping[str, Any]) -> dict[str, Held]:
     """The inputs that are fed. Those that have an initializer are weights: old files list both."""
     stored = {each.name for each in proto.graph.initializer}
     stored |= {each.values.name for each in proto.graph.sparse_initializer}
@@ -114,20 +117,25 @@ def _inputs(proto: ModelProto, source: str, given: Mapping[str, Sequence[Any]]) 
     for info in fed:
         if info.name in found:
             raise FileError(f"{source}: declares the input {info.name!r} twice")
-        if info.name in given:
-            shape = given[info.name]
-            del info.type.tensor_type.shape.dim[:]
-            info.type.tensor_type.shape.SetInParent()
-            made = declared.input(info)
-            if isinstance(made, Value):
-                sizes = [
-                    declared.fresh(info.name, axis) if size is None else parsed(size) for axis, size in enumerate(shape)
-                ]
-                made = Value(TensorType(made.dtype, tuple(sizes)), name=info.name)
-            found[info.name] = made
-        else:
-            found[info.name] = declared.input(info)
+        found[info.name] = _given(declared, info, given[info.name]) if info.name in given else declared.input(info)
     return found
+
+
+def _given(declared: Declared, info: ValueInfoProto, given: Any) -> Held:
+    """An input of another shape than the declared one, or a constant in its place."""
+    if isinstance(given, (np.ndarray, np.generic)):
+        return constant(np.array(given))
+    plain = ValueInfoProto()
+    plain.CopyFrom(info)
+    plain.type.tensor_type.shape.ClearField("dim")
+    plain.type.tensor_type.shape.SetInParent()
+    made = declared.input(plain)
+    if not isinstance(made, Value):
+        return made
+    if isinstance(given, (int, str)) or not isinstance(given, Sequence):
+        raise ArgumentError(f"the shape of the input {info.name!r} is a tuple of sizes, or an array, got {given!r}")
+    sizes = [declared.fresh(info.name, axis) if size is None else parsed(size) for axis, size in enumerate(given)]
+    return Value(TensorType(made.dtype, tuple(sizes)), name=info.name)
 
 
 def _title(name: str) -> str:

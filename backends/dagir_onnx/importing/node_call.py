@@ -67,7 +67,7 @@ class NodeCall:
     @cached_property
     def inputs(self) -> tuple[Value | None, ...]:
         """The inputs as values of the graph; None where one is left out. `input(i)` is for those that must be there."""
-        return tuple(None if tensor is None else value(tensor) for tensor in self.tensors)
+        return tuple(map(self.optional, range(len(self.tensors))))
 
     def tensor(self, place: int) -> Tensor | None:
         """An input as a value or as a tensor of sizes; None if it is left out."""
@@ -78,12 +78,16 @@ class NodeCall:
         found = self.tensor(place)
         if found is None:
             raise Refused(f"it has no input {place}")
-        return value(found)
+        return self._as_stored(found)
 
     def optional(self, place: int) -> Value | None:
         """An input that may be left out, as a value."""
         found = self.tensor(place)
-        return None if found is None else value(found)
+        return None if found is None else self._as_stored(found)
+
+    def _as_stored(self, found: Tensor) -> Value:
+        given = value(found)
+        return self.reader.weights.as_stored(given) if isinstance(given.source, Parameter) else given
 
     def wants(self, place: int) -> bool:
         """Whether something may read this output."""
@@ -170,9 +174,21 @@ class NodeCall:
 
         trainable: False for statistics and tables that training by gradients leaves as they are.
         """
-        found = self.optional(place)
+        found = self._weight(place, trainable)
+        return self._as_stored(found) if found is not None else None
+
+    def rearranged(self, place: int, axes: Sequence[int], *, trainable: bool = True) -> Value:
+        """A weight with its axes in another order: a view of the stored numbers; of computed values a Transpose."""
+        found = self._weight(place, trainable)
         if found is None:
+            raise Refused(f"it has no input {place}")
+        return self.reader.weights.rearranged(found, axes)
+
+    def _weight(self, place: int, trainable: bool) -> Value | None:
+        given = self.tensor(place)
+        if given is None:
             return None
+        found = value(given)
         if isinstance(found.source, Constant) and found.dtype.is_float:
             found = self.reader.weights.parameter(found)
         if isinstance(found.source, Parameter) and not trainable:

@@ -2,27 +2,58 @@
 
 from __future__ import annotations
 
-from onnx import FunctionProto, NodeProto, TypeProto, defs, helper
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from onnx import AttributeProto, FunctionProto, NodeProto, TypeProto, defs, helper
 
 from dagir.ir.graph import Value
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.tensors import Sizes
 
+_PLAIN: Mapping[int, Callable[[AttributeProto], Any]] = {
+    AttributeProto.INT: lambda each: each.i,
+    AttributeProto.FLOAT: lambda each: each.f,
+    AttributeProto.STRING: lambda each: each.s.decode(),
+    AttributeProto.INTS: lambda each: list(each.ints),
+    AttributeProto.FLOATS: lambda each: list(each.floats),
+}
 
-def schema_function(call: NodeCall, node: NodeProto) -> FunctionProto | None:
-    """The function that ONNX gives for the operator of a node; None if it gives none."""
+
+def schema_function(call: NodeCall, node: NodeProto) -> tuple[FunctionProto, NodeCall] | None:
+    """The function that ONNX gives for the operator of a node, and the call with all attributes; None without one."""
     try:
         schema = defs.get_schema(call.op, call.version, call.domain)
     except defs.SchemaError:
         return None
+    defaults = {
+        name: _PLAIN[each.default_value.type](each.default_value)
+        for name, each in schema.attributes.items()
+        if each.default_value.type in _PLAIN
+    }
+    full = replace(call, attributes={**defaults, **call.attributes})
     if schema.has_function:
-        return _of_version(schema, call.version)
+        return _of_version(schema, call.version), full
     if schema.has_context_dependent_function:
         types = [_type(each) for each in call.tensors]
-        data = schema.get_context_dependent_function(node.SerializeToString(), types)
-        return FunctionProto.FromString(data) if data else None
+        data = schema.get_context_dependent_function(_resolved(node, call).SerializeToString(), types)
+        return (FunctionProto.FromString(data), full) if data else None
     return None
+
+
+def _resolved(node: NodeProto, call: NodeCall) -> NodeProto:
+    """The node with the attributes of the function that it is in, in place of their names."""
+    made = NodeProto()
+    made.CopyFrom(node)
+    del made.attribute[:]
+    for each in node.attribute:
+        if not each.ref_attr_name:
+            made.attribute.append(each)
+        elif each.name in call.attributes:
+            made.attribute.append(helper.make_attribute(each.name, call.attributes[each.name]))
+    return made
 
 
 def _of_version(schema: defs.OpSchema, version: int) -> FunctionProto:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from dagir import ops
 from dagir.ir.graph import Constant, Parameter, Value
 from dagir.ir.naming import Namer
 from dagir.ir.types import Array, DType, type_of
@@ -15,6 +18,8 @@ class Weights:
     def __init__(self) -> None:
         self._names: dict[Value, str] = {}
         self._parameters: dict[Value, Value] = {}
+        self._rearranged: dict[Value, tuple[tuple[int, ...], Value]] = {}
+        self._read: set[Value] = set()
         self._unique = Namer()
 
     def value(self, array: Array, name: str, *, is_initializer: bool) -> Value:
@@ -40,13 +45,34 @@ class Weights:
             self._parameters[constant] = self._weight(constant.source.array, name)
         return self._parameters[constant]
 
+    def as_stored(self, value: Value) -> Value:
+        """A weight as the file has it, even where another node made it one in another order of axes."""
+        if value in self._rearranged:
+            axes, made = self._rearranged[value]
+            return ops.transpose(made, np.argsort(axes).tolist())
+        self._read.add(value)
+        return value
+
+    def rearranged(self, value: Value, axes: Sequence[int]) -> Value:
+        """A stored array with its axes in the order of dagir's op: the same weight, whose numbers are not copied.
+
+        It stays one weight: what reads it in another order gets it transposed.
+        """
+        order, source = tuple(axes), value.source
+        if order == tuple(range(value.ndim)):
+            return self.as_stored(value)
+        known = self._rearranged.get(value)
+        if known is not None and known[0] == order:
+            return known[1]
+        if known is not None or value in self._read or not isinstance(source, Parameter):
+            return ops.transpose(self.as_stored(value), order)
+        array = source.array.transpose(order)
+        made = Parameter(source.name, type_of(array), array=array, trainable=source.trainable).value
+        self._rearranged[value] = (order, made)
+        return made
+
     def _weight(self, array: Array, name: str) -> Value:
         return Parameter(self._unique(name or "weight"), type_of(array), array=array).value
 
 
-def as_array(data: object, dtype: DType) -> Array:
-    """Numbers of an attribute as an array."""
-    return np.asarray(data, dtype.numpy)
-
-
-__all__ = ["Weights", "as_array"]
+__all__ = ["Weights"]
