@@ -8,6 +8,7 @@ from typing import Any
 from dagir import ops
 from dagir.ir.dims import Dim
 from dagir.ir.types import TensorType
+from dagir.ops.conv import ForwardConvolution
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.layout import channels_back, channels_first
 from dagir_onnx.rules import rules
@@ -22,7 +23,7 @@ def conv(op: ops.Conv, emit: Emitter, x: Tensor, w: Tensor, b: Tensor | None = N
 
 
 def window_attributes(
-    op: ops.Conv, emit: Emitter, x: Tensor, w: Tensor, fill: Tensor | None = None
+    op: ForwardConvolution, emit: Emitter, x: Tensor, w: Tensor, fill: Tensor | None = None
 ) -> tuple[dict[str, Any], Tensor]:
     """The attributes of a convolution, and x: padded where the padding follows from sizes of the run.
 
@@ -69,11 +70,11 @@ def _unless_all(default: int, numbers: Sequence[int]) -> Sequence[int] | None:
     return None if all(number == default for number in numbers) else numbers
 
 
-def _kernel(op: ops.Conv | ops.ConvTranspose, w: Tensor) -> tuple[int, ...]:
+def _kernel(op: ForwardConvolution | ops.ConvTranspose, w: Tensor) -> tuple[int, ...]:
     return w.type.shape[: op.rank]  # type: ignore[return-value]
 
 
-def output_type(op: ops.Conv | ops.ConvTranspose, emit: Emitter) -> TensorType:
+def output_type(op: ForwardConvolution | ops.ConvTranspose, emit: Emitter) -> TensorType:
     """The type of the node's result with the channels first."""
     type = emit.outputs[0].type
     if op.data_format == "channels_first":

@@ -170,7 +170,7 @@ class OnnxExecutable(Executable):
     @cached_property
     def _loses_nan(self) -> Node | None:
         """A node whose CPU kernel drops NaN (onnxruntime 1.32), so that the answers would be wrong."""
-        return first_of(self._graph, (ops.LSTM, ops.GRU, ops.MaxPool))
+        return first_of(self._graph, (ops.LSTM, ops.GRU, ops.MaxPool, ops.MaxPoolWithIndices))
 
     def _refuse_fatal(self, arrays: Sequence[Array]) -> None:
         """Raise FeedError for a batch of 0 where onnxruntime 1.32 would end the process."""

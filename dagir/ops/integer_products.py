@@ -10,7 +10,7 @@ from dagir.ir.graph import Op, Operand, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import EXACT, ROUNDED
 from dagir.ir.types import DType, Equations, Inferred, TensorType
-from dagir.ops.conv import Conv
+from dagir.ops.conv import Conv, ForwardConvolution
 from dagir.ops.linear import MatMul
 from dagir.ops.operands import require
 
@@ -111,7 +111,7 @@ def _check_one(**types: TensorType) -> None:
 
 
 @dataclass(frozen=True)
-class ConvInteger(Conv):
+class ConvInteger(ForwardConvolution):
     """x: q[n, *d, c], w: q[*k, c/groups, o], x_zero: q[]?, w_zero: q[]? -> int32[n, *e, o]; fields as for Conv.
 
     The convolution of x - x_zero with w - w_zero, padded with zeros, in int32. Codes are int8 or uint8; w_zero may be
