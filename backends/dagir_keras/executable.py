@@ -50,7 +50,7 @@ class KerasExecutable(Watched, Executable):
 
     @cached_property
     def _loses_nan(self) -> Node | None:
-        return first_of(self._graph, (ops.MaxPool,))
+        return first_of(self._graph, (ops.MaxPool, ops.MaxPoolWithIndices))
 
     def push(self) -> None:
         """Copy the weights of the dagir model into the Keras model."""

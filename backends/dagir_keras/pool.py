@@ -2,42 +2,143 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from keras import backend
 from keras import ops as K
 
 from dagir import ops
 from dagir.errors import UnsupportedOp
-from dagir.ops.pool import adaptive_windows
+from dagir.ops.pool import Pool, adaptive_windows
 from dagir_keras.rules import rules
 
-for _op, _function in {ops.MaxPool: K.max_pool, ops.AveragePool: K.average_pool}.items():
-    rules.rule(_op)(lambda op, x, function=_function: _pool(function, op, x))
+@rules.rule(ops.MaxPool)
+def max_pool(op: ops.MaxPool, x: Any) -> Any:
+    dtype = backend.standardize_dtype(x.dtype)
+    if "int" in dtype:
+        return K.cast(max_pool(op, K.cast(x, "float32")), dtype)
+    _refuse_float64(op, dtype)
+    if not op.is_plain:
+        return _taken(op, x, K.maximum, float("-inf"))
+    if isinstance(op.padding, str):
+        return K.max_pool(x, op.pool_size, op.strides, op.padding, op.data_format)
+    return K.max_pool(_padded(op, x, float("-inf")), op.pool_size, op.strides, "valid", op.data_format)
 
 
-def _pool(function: Any, op: ops.MaxPool | ops.AveragePool, x: Any) -> Any:
-    if op.rank == 3 and backend.standardize_dtype(x.dtype) == "float64":
+@rules.rule(ops.AveragePool)
+def average_pool(op: ops.AveragePool, x: Any) -> Any:
+    """Explicit padding, for Keras's pooling has none: a mean counts only elements inside."""
+    _refuse_float64(op, backend.standardize_dtype(x.dtype))
+    if op.is_plain and isinstance(op.padding, str) and not (op.count_include_pad and op.padding == "same"):
+        return K.average_pool(x, op.pool_size, op.strides, op.padding, op.data_format)
+    ones = K.ones_like(x)
+    if not op.is_plain:
+        counted = _counted(op, ones) if op.count_include_pad else _taken(op, ones, K.add, 0.0)
+        return K.divide(_taken(op, x, K.add, 0.0), counted)
+
+    def pooled(array: Any) -> Any:
+        return K.average_pool(_padded(op, array, 0.0), op.pool_size, op.strides, "valid", op.data_format)
+
+    return pooled(x) if op.count_include_pad else pooled(x) / pooled(ones)
+
+
+@rules.rule(ops.LpPool)
+def lp_pool(op: ops.LpPool, x: Any) -> Any:
+    return K.power(_taken(op, K.power(K.absolute(x), float(op.p)), K.add, 0.0), 1 / op.p)
+
+
+@rules.rule(ops.MaxPoolWithIndices)
+def max_pool_with_indices(op: ops.MaxPoolWithIndices, x: Any) -> tuple[Any, Any]:
+    """Along each axis in turn, the inner ones first: the larger of two goes on with its place."""
+    dtype = backend.standardize_dtype(x.dtype)
+    pool, sizes = op.as_max_pool(), _sizes(op.as_max_pool(), x)
+    y = K.cast(x, "float32") if "int" in dtype else x
+    places = _places(op, x)
+    reach, counts = pool.reach(sizes), pool.counts(sizes)
+    every = list(zip(pool.spatial_axes, pool.pool_size, pool.steps, pool.strides, counts, reach, strict=True))
+    for axis, window, step, stride, count, pair in every[::-1]:
+        y, places = _fitted(y, axis, pair, float("-inf")), _fitted(places, axis, pair, -1)
+        parts = [_tap(axis, tap * step, count, stride) for tap in range(window)]
+        best, where = y[parts[0]], places[parts[0]]
+        for part in parts[1:]:
+            larger = K.logical_or(K.greater(y[part], best), K.logical_and(where < 0, places[part] >= 0))
+            best, where = K.where(larger, y[part], best), K.where(larger, places[part], where)
+        y, places = best, where
+    return K.cast(y, dtype), places
+
+
+def _places(op: ops.MaxPoolWithIndices, x: Any) -> Any:
+    """int64, of the shape of x: the place of each element."""
+    sizes = [int(size) for size in x.shape[2:]]
+    count = math.prod(sizes)
+    spatial = np.arange(count, dtype=np.int64).reshape(sizes, order="F" if op.column_major else "C")
+    images = K.reshape(K.arange(K.shape(x)[0], dtype="int64"), (-1, *(1,) * (len(x.shape) - 1)))
+    channels = np.arange(x.shape[1], dtype=np.int64).reshape(-1, *(1,) * len(sizes)) * count
+    return images * (x.shape[1] * count) + K.convert_to_tensor(channels + spatial)
+
+
+def _refuse_float64(op: Pool, dtype: str) -> None:
+    if op.rank == 3 and dtype == "float64" and op.is_plain:
         raise UnsupportedOp("TensorFlow pools no float64 over three axes", remedy="cast the input to float32 before")
-    if not isinstance(op.padding, str):
-        return _padded(function, op, x)
-    return function(x, op.pool_size, op.strides, op.padding, op.data_format)
 
 
-def _padded(function: Any, op: ops.MaxPool | ops.AveragePool, x: Any) -> Any:
-    """Explicit padding, for Keras's pooling has none: -infinity for a maximum; a mean counts only elements inside."""
+def _sizes(op: Pool, x: Any) -> list[int]:
+    sizes = [x.shape[axis] for axis in op.spatial_axes]
+    if any(size is None for size in sizes):
+        raise UnsupportedOp(
+            f"{type(op).__name__} with dilations, ceil_mode or places, of an axis of unknown size",
+            remedy="give the input fixed sizes on the axes that are pooled",
+        )
+    return [int(size) for size in sizes]
+
+
+def _padded(op: Pool, x: Any, outside: float) -> Any:
     pads: list[Any] = [(0, 0)] * (op.rank + 2)
-    for axis, pair in zip(op.spatial_axes, op.pads(()), strict=True):
+    sizes = [x.shape[axis] for axis in op.spatial_axes] if isinstance(op.padding, str) else ()
+    for axis, pair in zip(op.spatial_axes, op.pads(sizes), strict=True):
         pads[axis] = pair
+    return K.pad(x, pads, constant_values=outside)
 
-    def pooled(array: Any, outside: float) -> Any:
-        padded = K.pad(array, pads, constant_values=outside)
-        return function(padded, op.pool_size, op.strides, "valid", op.data_format)
 
-    if isinstance(op, ops.MaxPool):
-        return pooled(x, float("-inf"))
-    return pooled(x, 0.0) / pooled(K.ones_like(x), 0.0)
+def _taken(op: Pool, x: Any, combine: Callable[[Any, Any], Any], outside: float) -> Any:
+    """The windows by strided slices, one axis after the other: Keras pools with neither gaps nor ends that reach out."""
+    return _windowed(op, x, combine, op.reach(_sizes(op, x)), outside)
+
+
+def _windowed(op: Pool, x: Any, combine: Callable[[Any, Any], Any], reach: Sequence[Any], outside: float) -> Any:
+    every = zip(op.spatial_axes, op.pool_size, op.steps, op.extents, op.strides, reach, strict=True)
+    for axis, window, step, extent, stride, pair in every:
+        padded = _fitted(x, axis, pair, outside)
+        count = (padded.shape[axis] - extent) // stride + 1
+        x = functools.reduce(combine, [padded[_tap(axis, tap * step, count, stride)] for tap in range(window)])
+    return x
+
+
+def _counted(op: ops.AveragePool, ones: Any) -> Any:
+    """How many elements of x and of its padding each window holds."""
+    sizes = _sizes(op, ones)
+    pads, reach = op.pads(sizes), op.reach(sizes)
+    for axis, pair in zip(op.spatial_axes, pads, strict=True):
+        ones = _fitted(ones, axis, pair, 1.0)
+    beyond = [(0, after - most) for (_, after), (_, most) in zip(reach, pads, strict=True)]
+    return _windowed(op, ones, K.add, beyond, 0.0)
+
+
+def _fitted(x: Any, axis: int, pair: Any, outside: float) -> Any:
+    """The axis padded, or cut off at its end."""
+    before, after = pair
+    if before > 0 or after > 0:
+        widths = [(before, max(after, 0)) if each == axis else (0, 0) for each in range(len(x.shape))]
+        x = K.pad(x, widths, constant_values=outside)
+    return x[(slice(None),) * axis + (slice(0, x.shape[axis] + min(after, 0)),)] if after < 0 else x
+
+
+def _tap(axis: int, start: int, count: int, stride: int) -> tuple[slice, ...]:
+    return (*(slice(None),) * axis, slice(start, start + (count - 1) * stride + 1, stride))
 
 
 @rules.rule(ops.AdaptiveMaxPool)

@@ -96,7 +96,8 @@ class Registry:
         """The KerasTensor of a weight that no layer holds. given: a KerasTensor of the model."""
         if parameter not in self._weights:
             name = parameter.name.replace("/", "_")
-            layer = Weight(parameter.shape, name=name, dtype=str(parameter.dtype), trainable=parameter.trainable)
+            policy = keras.DTypePolicy(str(parameter.dtype))  # by its name, Keras takes int8 for a way to quantize
+            layer = Weight(parameter.shape, name=name, dtype=policy, trainable=parameter.trainable)
             self.unnamed.append(layer)
             if parameter in self.variables:
                 layer.share(self.variables[parameter])

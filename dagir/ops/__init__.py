@@ -39,6 +39,7 @@ import dagir.ops.cumulative as _cumulative
 import dagir.ops.elementwise as _elementwise
 import dagir.ops.fft as _fft
 import dagir.ops.gradients as _gradients
+import dagir.ops.integer_products as _integer_products
 import dagir.ops.linear as _linear
 import dagir.ops.logic as _logic
 import dagir.ops.lookup as _lookup
@@ -48,6 +49,7 @@ import dagir.ops.norm as _norm
 import dagir.ops.numerics as _numerics
 import dagir.ops.padding as _padding
 import dagir.ops.pool as _pool
+import dagir.ops.quantization as _quantization
 import dagir.ops.random as _random
 import dagir.ops.reduce as _reduce
 import dagir.ops.resize as _resize
@@ -78,6 +80,7 @@ from dagir.ops.elementwise import *
 from dagir.ops.fft import *
 from dagir.ops.gradients import *
 from dagir.ops.indexing import getitem as _getitem
+from dagir.ops.integer_products import *
 from dagir.ops.linear import *
 from dagir.ops.logic import *
 from dagir.ops.lookup import *
@@ -88,6 +91,7 @@ from dagir.ops.not_offered import REASONS
 from dagir.ops.numerics import *
 from dagir.ops.padding import *
 from dagir.ops.pool import *
+from dagir.ops.quantization import *
 from dagir.ops.random import *
 from dagir.ops.reduce import *
 from dagir.ops.resize import *
@@ -119,6 +123,7 @@ __all__ += _cumulative.__all__
 __all__ += _elementwise.__all__
 __all__ += _fft.__all__
 __all__ += _gradients.__all__
+__all__ += _integer_products.__all__
 __all__ += _linear.__all__
 __all__ += _logic.__all__
 __all__ += _lookup.__all__
@@ -128,6 +133,7 @@ __all__ += _norm.__all__
 __all__ += _numerics.__all__
 __all__ += _padding.__all__
 __all__ += _pool.__all__
+__all__ += _quantization.__all__
 __all__ += _random.__all__
 __all__ += _reduce.__all__
 __all__ += _resize.__all__

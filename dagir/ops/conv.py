@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim
@@ -33,7 +33,7 @@ class _Convolution(Op):
     """The common part of both convolutions: the fields, and the checks of operands."""
 
     bound_to_layout = True
-    operands = ("x", "w", "b")
+    operands: ClassVar[tuple[str, ...]] = ("x", "w", "b")
     strides: tuple[int, ...]
     padding: Padding
     dilations: tuple[int, ...]
@@ -103,7 +103,31 @@ class _Convolution(Op):
 
 
 @dataclass(frozen=True)
-class Conv(_Convolution):
+class ForwardConvolution(_Convolution):
+    """The convolutions whose kernel slides over the padded input: of floats, and of codes."""
+
+    def pads(self, sizes: Sequence[Dim], kernel: Sequence[int]) -> tuple[tuple[Dim, Dim], ...]:
+        """(before, after) for each spatial axis at these sizes; symbolic for a strided "same" on a named size."""
+        if not isinstance(self.padding, str):
+            return self.padding
+        extents = self.extents(kernel)
+        if self.padding == "valid":
+            return ((0, 0),) * self.rank
+        if self.padding == "causal":
+            return tuple((extent - 1, 0) for extent in extents)
+        return tuple(_same_pads(*args) for args in zip(sizes, extents, self.strides, strict=True))
+
+    def _too_large(self, i: int, size: Dim, extent: int, padded: bool) -> ShapeError:
+        dilated = f" (dilation {self.dilations[i]})" if self.dilations[i] > 1 else ""
+        return ShapeError(
+            f"the kernel reaches over {extent} elements{dilated}, the axis has {size}{' when padded' * padded}",
+            marks={0: [self.spatial_axes[i]], 1: [i]},
+            remedy="use padding='same', a smaller kernel, or a larger input",
+        )
+
+
+@dataclass(frozen=True)
+class Conv(ForwardConvolution):
     """x: f[n, *d, c], w: f[*k, c/groups, o], b: f[o]? -> f[n, *e, o]; channels_first: f[n, c, *d] -> f[n, o, *e].
 
     With k' = (k-1)*dilation + 1, e is (d - k')//stride + 1 for "valid", ceil(d/stride) for "same" (the smaller half of
@@ -129,25 +153,6 @@ class Conv(_Convolution):
                 raise self._too_large(i, sizes[i] + low + high, self.extents(kernel)[i], padded=low != 0 or high != 0)
             found.append(room // self.strides[i] + 1)
         return equations.inferred(self._output(x, found, w.shape[-1]))
-
-    def pads(self, sizes: Sequence[Dim], kernel: Sequence[int]) -> tuple[tuple[Dim, Dim], ...]:
-        """(before, after) for each spatial axis at these sizes; symbolic for a strided "same" on a named size."""
-        if not isinstance(self.padding, str):
-            return self.padding
-        extents = self.extents(kernel)
-        if self.padding == "valid":
-            return ((0, 0),) * self.rank
-        if self.padding == "causal":
-            return tuple((extent - 1, 0) for extent in extents)
-        return tuple(_same_pads(*args) for args in zip(sizes, extents, self.strides, strict=True))
-
-    def _too_large(self, i: int, size: Dim, extent: int, padded: bool) -> ShapeError:
-        dilated = f" (dilation {self.dilations[i]})" if self.dilations[i] > 1 else ""
-        return ShapeError(
-            f"the kernel reaches over {extent} elements{dilated}, the axis has {size}{' when padded' * padded}",
-            marks={0: [self.spatial_axes[i]], 1: [i]},
-            remedy="use padding='same', a smaller kernel, or a larger input",
-        )
 
 
 @dataclass(frozen=True)
