@@ -68,8 +68,3 @@ def _dropout(call: NodeCall) -> list[Value]:
     if not call.wants(1):
         return [x]
     return [x, ops.ones(x.type.shape, x.dtype if call.version < 10 else "bool")]
-
-
-@rule("CastLike")
-def _cast_like(call: NodeCall) -> Value:
-    return ops.cast(call.input(0), call.input(1).dtype)
