@@ -14,6 +14,7 @@ from dagir.ir.graph import Value
 from dagir.ir.types import TensorType
 from dagir.support.location import user_line
 from dagir_onnx.dtypes import FROM_ONNX
+from dagir_onnx.importing.node_call import dtype_name
 from dagir_onnx.importing.refusals import Missing, Problem
 
 
@@ -31,7 +32,7 @@ class Declared:
             return Missing(Problem(info.name, "input", f"it is of the type {kind.removesuffix('_type')}", _DENSE))
         tensor = info.type.tensor_type
         if tensor.elem_type not in FROM_ONNX:
-            reason = f"it has the dtype {tensor.elem_type}, which dagir has not"
+            reason = f"it has the dtype {dtype_name(tensor.elem_type)}, which dagir has not"
             return Missing(Problem(info.name, "input", reason, "cast it before the model"))
         if not tensor.HasField("shape"):
             raise FileError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from dagir import ops
 from dagir.ir.graph import Value
 from dagir_onnx.importing.node_call import NodeCall
@@ -58,14 +60,11 @@ def _dropout(call: NodeCall) -> list[Value]:
     """The identity, and a mask that keeps all: at inference nothing is dropped."""
     if call.version >= 12 and call.tensor(2) is not None:
         training = call.array(2)
-        if training is None or training.reshape(-1)[0]:
+        ratio = 0.5 if call.tensor(1) is None else call.array(1)
+        nothing = ratio is not None and not np.any(ratio)
+        if not nothing and (training is None or training.reshape(-1)[0]):
             raise call.refused("drops at random, for training_mode is not false", "export the model for inference")
     x = call.input(0)
     if not call.wants(1):
         return [x]
     return [x, ops.ones(x.type.shape, x.dtype if call.version < 10 else "bool")]
-
-
-@rule("CastLike")
-def _cast_like(call: NodeCall) -> Value:
-    return ops.cast(call.input(0), call.input(1).dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from dagir_onnx.importing.naming import give_name
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.refusals import Missing, Problem, Problems, Refused, refusal_of
 from dagir_onnx.importing.registry import NEWEST_OPSET, find_rule, load, plain_domain
-from dagir_onnx.importing.schema_functions import schema_function
+from dagir_onnx.importing.schema_functions import has_function, schema_function
 from dagir_onnx.importing.sizes import folded, is_constant
 from dagir_onnx.importing.stored_arrays import StoredArrays
 from dagir_onnx.importing.tensors import Tensor
@@ -145,6 +145,20 @@ class GraphReader:
         if not known:
             raise FileError(f"{self.source}: no node makes the output {name!r}")
         return held
+
+    def note_unread(self, nodes: Iterable[NodeProto], opsets: Mapping[str, int]) -> None:
+        """Note operators without a rule among all nodes: behind a node that cannot be taken none was looked at."""
+        known = {problem.op for problem in self.problems.found}
+        for node in nodes:
+            domain = plain_domain(node.domain)
+            op = f"{domain}.{node.op_type}" if domain else node.op_type
+            if op in known or (domain, node.op_type, node.overload) in self.functions:
+                continue
+            version = opsets.get(domain, NEWEST_OPSET)
+            if find_rule(domain, node.op_type, version) is None and not has_function(domain, node.op_type, version):
+                refusal = refusal_of(domain, node.op_type)
+                self.problems.note(Problem(node_name(node), op, refusal.reason, refusal.remedy))
+                known.add(op)
 
     # ---- nodes
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, ValueInfoProto
+from onnx import ModelProto, NodeProto, ValueInfoProto
 
 from dagir.errors import ArgumentError, FileError, UnsupportedOp
 from dagir.ir.graph import Value
@@ -58,6 +58,8 @@ def _read(proto: ModelProto, source: str, folder: Path | None, given: Mapping[st
         inputs = _inputs(proto, source, given)
         found = reader.read_main(proto.graph, opsets, inputs)
         _note_missing(reader, found)
+        if reader.problems.found:
+            reader.note_unread(_all_nodes(proto), opsets)
         reader.problems.require_none(source)
         values = [value(each) for each in found if each is not None and not isinstance(each, Missing)]
         tell_of_outputs(source, proto.graph.output, values)
@@ -70,6 +72,12 @@ def _note_missing(reader: GraphReader, found: Sequence[Held]) -> None:
     for each in found:
         if isinstance(each, Missing) and each.problem not in reader.problems.found:
             reader.problems.note(each.problem)
+
+
+def _all_nodes(proto: ModelProto) -> Iterator[NodeProto]:
+    """The nodes of the graph, of its functions, and of the graphs inside them."""
+    for body in (proto.graph, *proto.functions):
+        yield from untrusted_proto.nodes(body, Path("the ONNX model"))
 
 
 def _opsets(proto: ModelProto, source: str) -> dict[str, int]:

@@ -15,13 +15,27 @@ from dagir_onnx.importing.registry import rule
 @rule("BatchNormalization")
 def _batch_norm(call: NodeCall) -> Sequence[Value]:
     """At inference. Old files have a `momentum`, and outputs of training that nothing reads."""
-    if call.attribute("training_mode", 0) or (call.version < 7 and not call.attribute("is_test", 0) and call.wants(1)):
-        raise call.refused("it computes the statistics of the batch, as in training", "export the model for inference")
+    if call.attribute("training_mode", 0):
+        return _training_norm(call)
     x, scale, bias = call.input(0), call.weight(1), call.weight(2)
     mean, variance = call.weight(3, trainable=False), call.weight(4, trainable=False)
     vectors = [None if each is None else _cast(each, x.dtype) for each in (scale, bias, mean, variance)]
     momentum = call.attribute("momentum", 0.9)
     return [apply(BatchNorm(1, call.attribute("epsilon", 1e-5), momentum), x, *vectors)]
+
+
+def _training_norm(call: NodeCall) -> Sequence[Value]:
+    """By the statistics of the batch, which move the running ones."""
+    x, momentum = call.input(0), call.attribute("momentum", 0.9)
+    axes = [axis for axis in range(x.ndim) if axis != 1]
+    mean = ops.mean(x, axes)
+    spread = ops.mean(ops.square(ops.subtract(x, ops.mean(x, axes, True))), axes)
+    found = [apply(BatchNorm(1, _eps(call), momentum), x, call.weight(1), call.weight(2), mean, spread)]
+    for place, current in ((3, mean), (4, spread)):
+        before = call.input(place)
+        moved = ops.multiply(ops.cast(current, before.dtype), 1 - momentum)
+        found.append(ops.add(ops.multiply(before, momentum), moved))
+    return found
 
 
 def _cast(x: Value, dtype: DType) -> Value:

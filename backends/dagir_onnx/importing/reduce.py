@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
+
+import numpy as np
 
 from dagir import ops
 from dagir.ir.graph import Value
-from dagir.ir.types import DType
+from dagir.ir.types import DType, normalize_axes
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import Rule, rule
+from dagir_onnx.importing.tensors import constant
 
 Reduction = Callable[..., Value]
 
@@ -41,6 +45,25 @@ def _sum(x: Value, axis: list[int] | None, keepdims: bool) -> Value:
     return ops.sum(x, axis, keepdims)
 
 
+def _or_without_elements(number: float, function: Reduction) -> Reduction:
+    """A reduction whose result, where it reduces no elements, is a number: the end of the range that it starts from."""
+
+    def apply(x: Value, axis: list[int] | None, keepdims: bool) -> Value:
+        axes = normalize_axes(axis, x.ndim)
+        if all(x.type.shape[each] != 0 for each in axes):
+            return function(x, axis, keepdims)
+        sizes = [1 if place in axes else size for place, size in enumerate(x.type.shape)]
+        shape = sizes if keepdims else [size for place, size in enumerate(sizes) if place not in axes]
+        if x.dtype is DType.BOOL:
+            return ops.full(shape, number > 0, x.dtype)
+        if x.dtype.is_float:
+            return ops.full(shape, number, x.dtype)
+        limits = np.iinfo(x.dtype.numpy)
+        return ops.full(shape, constant(np.asarray(limits.max if number > 0 else limits.min, x.dtype.numpy)), x.dtype)
+
+    return apply
+
+
 def _largest(x: Value, axis: list[int] | None, keepdims: bool) -> Value:
     return (ops.any if x.dtype is DType.BOOL else ops.max)(x, axis, keepdims)
 
@@ -68,12 +91,12 @@ for _name, _parts in {
     "ReduceMean": (_mean, _same, _same),
     "ReduceSum": (_sum, _same, _same),
     "ReduceProd": (ops.prod, _same, _same),
-    "ReduceMax": (_largest, _same, _same),
-    "ReduceMin": (_smallest, _same, _same),
+    "ReduceMax": (_or_without_elements(-inf, _largest), _same, _same),
+    "ReduceMin": (_or_without_elements(inf, _smallest), _same, _same),
     "ReduceL1": (_sum, ops.absolute, _same),
     "ReduceL2": (_sum, ops.square, _through_floats(ops.sqrt)),
     "ReduceLogSum": (_sum, _same, _through_floats(ops.log)),
-    "ReduceLogSumExp": (_log_sum_exp, _same, _same),
+    "ReduceLogSumExp": (_or_without_elements(-inf, _log_sum_exp), _same, _same),
     "ReduceSumSquare": (_sum, ops.square, _same),
 }.items():
     rule(_name)(_reduction(*_parts))

@@ -43,6 +43,15 @@ def schema_function(call: NodeCall, node: NodeProto) -> tuple[FunctionProto, Nod
     return None
 
 
+def has_function(domain: str, op: str, version: int) -> bool:
+    """Whether ONNX itself defines an operator by others."""
+    try:
+        schema = defs.get_schema(op, version, domain)
+    except defs.SchemaError:
+        return False
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
 def _resolved(node: NodeProto, call: NodeCall) -> NodeProto:
     """The node with the attributes of the function that it is in, in place of their names."""
     made = NodeProto()
@@ -69,4 +78,4 @@ def _type(tensor: Value | Sizes | None) -> bytes:
     return helper.make_tensor_type_proto(TO_ONNX[tensor.dtype], shape).SerializeToString()
 
 
-__all__ = ["schema_function"]
+__all__ = ["has_function", "schema_function"]

@@ -18,6 +18,7 @@ from dagir.ir.dims import Dim, SymbolicDim, max_dim, min_dim, substitute, symbol
 from dagir.ir.graph import Constant, Value
 from dagir.ir.types import Array, DType, normalize_axis
 from dagir_onnx.importing.node_call import NodeCall
+from dagir_onnx.importing.registry import rule
 from dagir_onnx.importing.tensors import (
     FOLDED,
     Sizes,
@@ -46,6 +47,7 @@ def folded(call: NodeCall) -> Tensor | Sequence[Tensor] | None:
         return None  # the rule raises the error with its place
 
 
+@rule("Shape")
 def _shape(call: NodeCall) -> Tensor | None:
     given = call.tensor(0)
     if given is None:
@@ -54,6 +56,7 @@ def _shape(call: NodeCall) -> Tensor | None:
     return sizes_of(shape[call.attribute("start", 0) : call.attribute("end")])
 
 
+@rule("Size")
 def _size(call: NodeCall) -> Tensor | None:
     given = call.tensor(0)
     return None if given is None else sized(product(shape_of(given)), DType.INT64)
