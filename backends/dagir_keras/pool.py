@@ -16,6 +16,7 @@ from dagir.errors import UnsupportedOp
 from dagir.ops.pool import Pool, adaptive_windows
 from dagir_keras.rules import rules
 
+
 @rules.rule(ops.MaxPool)
 def max_pool(op: ops.MaxPool, x: Any) -> Any:
     dtype = backend.standardize_dtype(x.dtype)
@@ -24,7 +25,7 @@ def max_pool(op: ops.MaxPool, x: Any) -> Any:
     _refuse_float64(op, dtype)
     if not op.is_plain:
         return _taken(op, x, K.maximum, float("-inf"))
-    if isinstance(op.padding, str):
+    if op.padding in ("valid", "same"):
         return K.max_pool(x, op.pool_size, op.strides, op.padding, op.data_format)
     return K.max_pool(_padded(op, x, float("-inf")), op.pool_size, op.strides, "valid", op.data_format)
 
@@ -33,7 +34,7 @@ def max_pool(op: ops.MaxPool, x: Any) -> Any:
 def average_pool(op: ops.AveragePool, x: Any) -> Any:
     """Explicit padding, for Keras's pooling has none: a mean counts only elements inside."""
     _refuse_float64(op, backend.standardize_dtype(x.dtype))
-    if op.is_plain and isinstance(op.padding, str) and not (op.count_include_pad and op.padding == "same"):
+    if op.is_plain and (op.padding == "valid" or (op.padding == "same" and not op.count_include_pad)):
         return K.average_pool(x, op.pool_size, op.strides, op.padding, op.data_format)
     ones = K.ones_like(x)
     if not op.is_plain:
@@ -90,7 +91,7 @@ def _sizes(op: Pool, x: Any) -> list[int]:
     sizes = [x.shape[axis] for axis in op.spatial_axes]
     if any(size is None for size in sizes):
         raise UnsupportedOp(
-            f"{type(op).__name__} with dilations, ceil_mode or places, of an axis of unknown size",
+            f"{type(op).__name__} with dilations, ceil_mode, places or padding by a size, of an axis of unknown size",
             remedy="give the input fixed sizes on the axes that are pooled",
         )
     return [int(size) for size in sizes]
@@ -98,7 +99,7 @@ def _sizes(op: Pool, x: Any) -> list[int]:
 
 def _padded(op: Pool, x: Any, outside: float) -> Any:
     pads: list[Any] = [(0, 0)] * (op.rank + 2)
-    sizes = [x.shape[axis] for axis in op.spatial_axes] if isinstance(op.padding, str) else ()
+    sizes = _sizes(op, x) if op.is_same else [0] * op.rank
     for axis, pair in zip(op.spatial_axes, op.pads(sizes), strict=True):
         pads[axis] = pair
     return K.pad(x, pads, constant_values=outside)

@@ -59,6 +59,7 @@ def conv_transpose(op: ops.ConvTranspose, emit: Emitter, x: Tensor, w: Tensor, b
         kernel_shape=kernel,
         strides=_unless_all(1, op.strides),
         dilations=_unless_all(1, op.dilations),
+        group=op.groups if op.groups != 1 else None,
         pads=_unless_all(0, [low for low, _ in crops] + [max(high, 0) for _, high in crops]),
         output_padding=extra if any(extra) else None,
     )

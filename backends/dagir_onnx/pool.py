@@ -31,7 +31,9 @@ def max_pool_with_indices(op: ops.MaxPoolWithIndices, emit: Emitter, x: Tensor) 
 
 def _largest(op: ops.MaxPool, emit: Emitter, x: Tensor, outputs: int, storage_order: int | None = None) -> Any:
     """MaxPool, channels first. onnxruntime takes no padding as large as the window, and indices count what is padded."""
-    pads = _pads(op, x)
+    pads, auto_pad = _pads(op, x), None
+    if outputs == 2 and op.is_same and not _known(pads) and op.is_plain:
+        pads, auto_pad = (), "SAME_UPPER" if op.padding == "same" else "SAME_LOWER"
     small = all(isinstance(pad, int) and pad < op.pool_size[place % op.rank] for place, pad in enumerate(pads))
     if not small and outputs == 1:
         x, pads = _padded(emit, x, pads, _least(x)), ()
@@ -47,6 +49,7 @@ def _largest(op: ops.MaxPool, emit: Emitter, x: Tensor, outputs: int, storage_or
         kernel_shape=op.pool_size,
         strides=op.strides,
         pads=pads or None,
+        auto_pad=auto_pad,
         dilations=None if all(step == 1 for step in op.steps) else op.steps,
         ceil_mode=1 if op.ceil_mode else None,
         storage_order=storage_order,

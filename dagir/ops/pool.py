@@ -72,14 +72,20 @@ class Pool(Op):
             return self.padding
         if self.padding == "valid":
             return ((0, 0),) * self.rank
-        return tuple(_same_pads(*args) for args in zip(sizes, self.extents, self.strides, strict=True))
+        pads = [_same_pads(*args) for args in zip(sizes, self.extents, self.strides, strict=True)]
+        return tuple((after, before) for before, after in pads) if self.padding == "same_lower" else tuple(pads)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the padding makes the result as large as the size over the stride."""
+        return self.padding in ("same", "same_lower")
 
     def counts(self, sizes: Sequence[Dim]) -> tuple[Dim, ...]:
         """The number of windows on each spatial axis at these sizes."""
         found: list[Dim] = []
         every = zip(sizes, self.pads(sizes), self.extents, self.strides, strict=True)
         for size, (before, after), extent, stride in every:
-            if self.padding == "same":
+            if self.is_same:
                 found.append(ceil_div(size, stride))
                 continue
             room = size + before + after - extent
@@ -107,9 +113,11 @@ class Pool(Op):
         shape = list(x.shape)
         sizes = [shape[axis] for axis in self.spatial_axes]
         pads = self.pads(sizes)
-        for i, (axis, count, extent) in enumerate(zip(self.spatial_axes, self.counts(sizes), self.extents, strict=True)):
+        for i, (axis, count, extent) in enumerate(
+            zip(self.spatial_axes, self.counts(sizes), self.extents, strict=True)
+        ):
             size = sizes[i] + sum(pads[i])
-            if self.padding != "same" and isinstance(size, int) and size < extent and not self.ceil_mode:
+            if not self.is_same and isinstance(size, int) and size < extent and not self.ceil_mode:
                 raise ShapeError(
                     f"the window reaches over {extent} elements, the axis has {size}",
                     marks={0: [axis]},
@@ -129,7 +137,8 @@ class MaxPool(Pool):
     """x: t[n, *d, c] -> t[n, *e, c], the largest of each window; channels_first: t[n, c, *d] -> t[n, c, *e].
 
     t is a float, int8 or uint8. e is (d - pool')//stride + 1 for "valid", ceil(d/stride) for "same", where elements
-    outside x count as the least there is, and the smaller half of the padding comes first; pool' is
+    outside x count as the least there is, and the smaller half of the padding comes first, or the larger one for
+    "same_lower"; pool' is
     (pool-1)*dilation + 1. Explicit pairs (before, after), each less than pool', pad in the same way. ceil_mode also takes
     windows that begin inside and end beyond the padding.  keras.ops.max_pool; ONNX MaxPool-12.
     """
@@ -206,8 +215,8 @@ def _check_fields(op: Pool) -> None:
         if len(numbers) != op.rank or any(number <= 0 for number in numbers):
             raise ArgumentError(f"{name} takes {op.rank} ints above 0 for {what}, got {numbers}")
     if isinstance(op.padding, str):
-        if op.padding not in ("valid", "same"):
-            raise ArgumentError(f"{name} takes padding 'valid' or 'same', got {op.padding!r}")
+        if op.padding not in ("valid", "same", "same_lower"):
+            raise ArgumentError(f"{name} takes padding 'valid', 'same' or 'same_lower', got {op.padding!r}")
     elif len(op.padding) != op.rank or any(
         not 0 <= size < window for pair, window in zip(op.padding, op.extents, strict=True) for size in pair
     ):

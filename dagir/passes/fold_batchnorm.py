@@ -55,11 +55,15 @@ def _fold(maker: Node, found: Affine, ranges: Ranges) -> Sequence[Value] | None:
     if w is None or source is None or not is_leaf(w) or (b is not None and not is_leaf(b)):
         return None
     axis = w.type.rank - (2 if isinstance(maker.op, ops.ConvTranspose) else 1)
-    channels = TensorType(w.dtype, (w.type.shape[axis],))
+    groups = maker.op.groups if isinstance(maker.op, ops.ConvTranspose) else 1
+    channels = TensorType(w.dtype, (w.type.shape[axis] * groups,))
 
     def factors() -> Array:
         assert found.scale is not None
-        return found.scale().reshape([-1 if i == axis else 1 for i in range(w.type.rank)])
+        scale = found.scale()
+        if groups > 1 and scale.size > 1:  # a filter of a group reads the channels of that group only
+            return scale.reshape(groups, -1).repeat(int(w.type.shape[-1]) // groups, axis=0).T  # type: ignore[arg-type]
+        return scale.reshape([-1 if i == axis else 1 for i in range(w.type.rank)])
 
     kernel = w if found.scale is None else product(w, factors, found.sources, ranges)
     if kernel is None:

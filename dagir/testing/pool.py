@@ -13,17 +13,17 @@ from dagir.testing.cases import OpCase, arrays, strategy_for
 @st.composite
 def _windows(draw: st.DrawFn, rank: int) -> tuple[Any, ...]:
     """Window, strides, padding, dilations, ceil_mode, and sizes of x that leave a window."""
-    padding: Any = draw(st.sampled_from(["valid", "same", "explicit"]))
+    padding: Any = draw(st.sampled_from(["valid", "same", "same_lower", "explicit"]))
     window = tuple(draw(st.integers(1, 3)) for _ in range(rank))
     # TensorFlow's pools over three axes start at another element if the strides exceed the window, with "same"
     strides = tuple(draw(st.integers(1, 3 if rank < 3 else size)) for size in window)
     dilations = tuple(draw(st.integers(1, 2)) for _ in window) if draw(st.booleans()) else None
     extents = [(size - 1) * step + 1 for size, step in zip(window, dilations or (1,) * rank, strict=True)]
-    least = [1 if padding == "same" else size for size in extents]
+    least = [1 if "same" in padding else size for size in extents]
     if padding == "explicit":
         padding = tuple((draw(st.integers(0, size - 1)), draw(st.integers(0, size - 1))) for size in window)
     spatial = tuple(draw(st.integers(low, low + (6 if rank < 3 else 3))) for low in least)
-    return window, strides, padding, dilations, draw(st.booleans()) and padding != "same", spatial
+    return window, strides, padding, dilations, draw(st.booleans()) and "same" not in padding, spatial
 
 
 def _pool(op: type[Any], **options: st.SearchStrategy[Any]) -> None:

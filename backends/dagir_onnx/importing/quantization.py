@@ -101,7 +101,9 @@ def _kernel(call: NodeCall, place: int) -> Value:
     return constant(np.ascontiguousarray(known.transpose(order))) if known is not None else ops.transpose(given, order)
 
 
-def _convolved(call: NodeCall, kind: type[ops.ConvInteger], x: Value, zero: int, w: Value) -> tuple[Value, ops.ConvInteger]:
+def _convolved(
+    call: NodeCall, kind: type[ops.ConvInteger], x: Value, zero: int, w: Value
+) -> tuple[Value, ops.ConvInteger]:
     """x, padded where its op cannot do it, and the op. zero: the place of the zero point, with which is padded."""
     sizes = [size for size in w.type.shape[:-2] if isinstance(size, int)]
     if len(sizes) != w.ndim - 2:

@@ -80,7 +80,7 @@ def padded(windows: Windows, x: Value, filling: float = 0.0) -> tuple[Value, Pad
     pads: Sequence[tuple[Dim, Dim]] = windows.pads
     if windows.auto_pad == "SAME_LOWER":
         pads = windows.same_pads(x.type.shape[2:])
-    if not any(before or after for before, after in pads):
+    if all(before == 0 and after == 0 for before, after in pads):
         return x, "valid"
     plain = [(before, after) for before, after in pads if isinstance(before, int) and isinstance(after, int)]
     if len(plain) == len(pads) and all(min(pair) >= 0 for pair in plain):

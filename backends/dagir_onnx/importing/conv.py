@@ -1,0 +1,79 @@
+"""Convolutions, and what is made of the columns of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dagir import ops
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Value, apply
+from dagir_onnx.importing.node_call import NodeCall
+from dagir_onnx.importing.registry import rule
+from dagir_onnx.importing.windows import Windows, padded, windows_of
+
+_FIRST = "channels_first"
+
+
+def _kernel(call: NodeCall) -> Value:
+    """The kernel with the filters last, as dagir's convolutions take it."""
+    rank = call.input(1).ndim
+    return call.rearranged(1, (*range(2, rank), 1, 0))
+
+
+def _sizes(call: NodeCall, w: Value) -> list[int]:
+    sizes = [size for size in w.type.shape[:-2] if isinstance(size, int)]
+    if len(sizes) != w.ndim - 2:
+        raise call.refused("its kernel has sizes that are known at run time only")
+    return sizes
+
+
+@rule("Conv")
+def _conv(call: NodeCall) -> Value:
+    w = _kernel(call)
+    windows = windows_of(call, call.input(0).ndim - 2, _sizes(call, w))
+    x, padding = padded(windows, call.input(0))
+    op = ops.Conv(windows.strides, padding, windows.dilations, call.attribute("group", 1), _FIRST)
+    return apply(op, x, w, call.weight(2))
+
+
+@rule("ConvTranspose")
+def _conv_transpose(call: NodeCall) -> Value:
+    x, w = call.input(0), _kernel(call)
+    windows = windows_of(call, x.ndim - 2, _sizes(call, w))
+    extra = tuple(call.attribute("output_padding", [0] * windows.rank))
+    pads = _crops(call, windows, x.type.shape[2:], extra)
+    reach = tuple(map(max, windows.strides, windows.dilations))
+    inside = all(0 <= low and 0 <= high for low, high in pads)
+    fits = all(0 <= size < limit for size, limit in zip(extra, reach, strict=True))
+    groups = call.attribute("group", 1)
+    if inside and fits:
+        op = ops.ConvTranspose(windows.strides, pads, windows.dilations, groups, _FIRST, extra)
+        return apply(op, x, w, call.weight(2))
+    op = ops.ConvTranspose(
+        windows.strides, ((0, 0),) * windows.rank, windows.dilations, groups, _FIRST, (0,) * windows.rank
+    )
+    widths = [(-low, more - high) for (low, high), more in zip(pads, extra, strict=True)]
+    found = ops.pad(apply(op, x, w), ((0, 0), (0, 0), *widths))
+    bias = call.weight(2)
+    return found if bias is None else ops.add(found, ops.reshape(bias, (1, -1, *(1,) * windows.rank)))
+
+
+def _crops(call: NodeCall, windows: Windows, sizes: Sequence[Dim], extra: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """What is cut off of the whole result on each axis, by pads, by auto_pad, or by an output_shape."""
+    wanted: Sequence[int] | None = call.attribute("output_shape")
+    if not wanted and windows.auto_pad in ("NOTSET", "VALID"):
+        return windows.pads
+    if wanted and len(wanted) == windows.rank + 2:
+        wanted = wanted[2:]
+    found = []
+    for i, (size, stride, extent) in enumerate(zip(sizes, windows.strides, windows.extents, strict=True)):
+        target = wanted[i] if wanted else size * stride
+        total = (size - 1) * stride + extra[i] + extent - target
+        if not isinstance(total, int):
+            raise call.refused("its output_shape is given, and a size of its input is known at run time only")
+        if total < 0:  # onnxruntime appends zeros for an output_shape, and takes auto_pad for no padding
+            found.append((0, total if wanted else 0))
+            continue
+        small, large = total // 2, total - total // 2
+        found.append((small, large) if windows.auto_pad == "SAME_UPPER" else (large, small))
+    return tuple(found)
