@@ -280,10 +280,17 @@ def test_declarations_are_corrected_and_told(kind):
 
 
 def test_an_input_of_unknown_size_and_one_of_minus_one():
-    made = model([one("Add", ("x", "z"))], [info("x", [-1, None]), info("z", ["a b", "a b"])])
+    made = model([one("Add", ("x", "z"))], [info("x", [-1, None]), info("z", ["a b", "?"])])
     found = dagir.from_onnx(made)
     assert [str(size) for size in found.inputs[0].type.shape] == ["x_dim0", "x_dim1"]
-    assert [str(size) for size in found.inputs[1].type.shape] == ["a_b", "a_b"]
+    assert [str(size) for size in found.inputs[1].type.shape] == ["a_b", "z_dim1"]
+
+
+def test_a_name_that_one_input_has_twice():
+    made = model([one("Exp")], [info("x", ["N", 3, "N", "M"])])
+    found = dagir.from_onnx(made)
+    assert [str(size) for size in found.inputs[0].type.shape] == ["N", "3", "x_dim2", "M"]
+    assert dagir.lower(found)({"x": np.zeros((2, 3, 5, 1), "float32")})["y"].shape == (2, 3, 5, 1)
 
 
 def test_a_file_that_lists_its_weights_as_inputs():
