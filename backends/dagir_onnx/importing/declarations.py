@@ -39,14 +39,18 @@ class Declared:
                 f"{self.source}: the input {info.name!r} has no known rank",
                 remedy=f"say its shape: dagir.from_onnx(..., inputs={{{info.name!r}: (None, 3)}})",
             )
-        sizes = [self.size(info.name, axis, size) for axis, size in enumerate(tensor.shape.dim)]
+        sizes: list[Dim] = []
+        for axis, size in enumerate(tensor.shape.dim):
+            given = self.size(info.name, axis, size)
+            # a name that one tensor has twice may be there by accident; where the graph needs them equal, it says so
+            sizes.append(self.fresh(info.name, axis) if not isinstance(given, int) and given in sizes else given)
         return Value(TensorType(FROM_ONNX[tensor.elem_type], tuple(sizes)), name=info.name)
 
     def size(self, name: str, axis: int, size: TensorShapeProto.Dimension) -> Dim:
         """A size: a number, an expression, or a name. -1 and sizes without a name are unknown."""
         if size.HasField("dim_value") and size.dim_value >= 0:
             return int(size.dim_value)
-        if not size.dim_param:
+        if not any(each.isalnum() for each in size.dim_param):  # "?" stands for no name
             return self.fresh(name, axis)
         return self.named(size.dim_param)
 

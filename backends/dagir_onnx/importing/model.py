@@ -46,15 +46,15 @@ def read_model(source: Any, inputs: Mapping[str, Any] | None = None) -> Model:
     if not path.exists():
         raise FileError(f"{path}: there is no such file")
     proto = untrusted_proto.read(path)
-    return _read(proto, str(path), path.parent, inputs or {}, proto.graph.name or path.stem)
+    return _read(proto, str(path), path, inputs or {}, proto.graph.name or path.stem)
 
 
-def _read(proto: ModelProto, source: str, folder: Path | None, given: Mapping[str, Any], name: str) -> Model:
-    if folder is None:
+def _read(proto: ModelProto, source: str, file: Path | None, given: Mapping[str, Any], name: str) -> Model:
+    if file is None:
         untrusted_proto.check(proto, Path(source))
     opsets = _opsets(proto, source)
     with limits.reading(source), without_lines():
-        reader = GraphReader(source, StoredArrays(source, folder), list(proto.functions))
+        reader = GraphReader(source, StoredArrays(source, file), list(proto.functions))
         inputs = _inputs(proto, source, given)
         found = reader.read_main(proto.graph, opsets, inputs)
         _note_missing(reader, found)

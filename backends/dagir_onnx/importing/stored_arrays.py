@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 from onnx import SparseTensorProto, TensorProto, helper, numpy_helper
 
-from dagir.errors import FileError
+from dagir.errors import FileError, UnsafeFile
 from dagir.ir.types import Array
 from dagir_onnx.importing.refusals import Refused
 
@@ -22,12 +22,14 @@ _PACKED = {
     *(getattr(TensorProto, name) for name in ("INT2", "UINT2") if hasattr(TensorProto, name)),
 }
 
+_KEYS = frozenset(("location", "offset", "length", "checksum"))
+
 
 class StoredArrays:
-    """Reads tensors of one model. folder: where its external data lie; None for a model in memory without a path."""
+    """Reads tensors of one model. file: beside which its external data lie; None for a model in memory."""
 
-    def __init__(self, source: str, folder: Path | None) -> None:
-        self.source, self.folder = source, folder
+    def __init__(self, source: str, file: Path | None) -> None:
+        self.source, self.file = source, file
         self._maps: dict[str, mmap.mmap] = {}
 
     def array(self, tensor: TensorProto) -> Array:
@@ -57,13 +59,13 @@ class StoredArrays:
         return whole.reshape(shape)
 
     def _external(self, tensor: TensorProto) -> Array:
-        said = {entry.key: entry.value for entry in tensor.external_data}
-        if self.folder is None:
+        said = self._place(tensor)
+        location = said.get("location", "")
+        if self.file is None:
             raise FileError(
-                f"{self.source}: the tensor {tensor.name!r} lies in {said.get('location', '')!r} beside a file",
+                f"{self.source}: the tensor {tensor.name!r} lies in {location!r} beside a file",
                 remedy="give dagir.from_onnx the path of the file in place of the proto",
             )
-        location = said.get("location", "")
         try:
             start, length = int(said.get("offset", 0)), int(said["length"]) if "length" in said else None
         except ValueError:
@@ -78,18 +80,23 @@ class StoredArrays:
         needed = prod(tensor.dims) * _dtype(tensor).itemsize
         return self._shaped(tensor, whole[start : start + needed if length is None else end])
 
+    def _place(self, tensor: TensorProto) -> dict[str, str]:
+        """Where external data lie, by key. Raises FileError for a key that is unknown, or there twice."""
+        said: dict[str, str] = {}
+        for entry in tensor.external_data:
+            if entry.key in said or entry.key not in _KEYS:
+                what = "twice" if entry.key in said else "which ONNX does not have"
+                raise FileError(f"{self.source}: the place of the tensor {tensor.name!r} has {entry.key!r}, {what}")
+            said[entry.key] = entry.value
+        return said
+
     def _mapped(self, location: str, name: str) -> mmap.mmap | bytes:
-        assert self.folder is not None
+        """A file beside the model, mapped. Raises FileError, UnsafeFile for one that is elsewhere."""
+        assert self.file is not None
         if location not in self._maps:
-            path = self.folder / location
+            path = self.file.parent / location
             try:
-                if self.folder.resolve() not in path.resolve().parents:
-                    raise FileError(f"{self.source}: the tensor {name!r} lies in {location!r}, which is elsewhere")
-                if not path.is_file():
-                    raise FileError(
-                        f"{self.source}: the tensor {name!r} lies in {location!r}, and there is no such file",
-                        remedy="keep the file of weights beside the model",
-                    )
+                self._require_beside(path, location, name)
                 if path.stat().st_size == 0:
                     return b""
                 with path.open("rb") as file:
@@ -97,6 +104,18 @@ class StoredArrays:
             except OSError as error:
                 raise FileError(f"{self.source}: {location!r} cannot be read: {error.strerror or error}") from None
         return self._maps[location]
+
+    def _require_beside(self, path: Path, location: str, name: str) -> None:
+        """Raise an error unless it is a regular file in the folder of the model. Links may lead to where it lies."""
+        assert self.file is not None
+        said = f"{self.source}: the tensor {name!r} lies in {location!r}"
+        if not path.exists():
+            raise FileError(f"{said}, and there is no such file", remedy="keep the file of weights beside the model")
+        if not path.is_file():
+            raise UnsafeFile(f"{said}, which is no file")
+        folders = {self.file.parent.resolve(), self.file.resolve().parent}
+        if folders.isdisjoint(path.resolve().parents) or path.stat().st_nlink > 1:
+            raise UnsafeFile(f"{said}, which is a link to a file elsewhere", remedy="copy the file beside the model")
 
     def _shaped(self, tensor: TensorProto, data: Any) -> Array:
         dtype = _dtype(tensor)
