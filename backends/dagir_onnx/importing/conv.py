@@ -43,7 +43,7 @@ def _conv_transpose(call: NodeCall) -> Value:
     extra = tuple(call.attribute("output_padding", [0] * windows.rank))
     pads = _crops(call, windows, x.type.shape[2:], extra)
     reach = tuple(map(max, windows.strides, windows.dilations))
-    inside = all(0 <= low and 0 <= high for low, high in pads)
+    inside = all(low >= 0 and high >= 0 for low, high in pads)
     fits = all(0 <= size < limit for size, limit in zip(extra, reach, strict=True))
     groups = call.attribute("group", 1)
     if inside and fits:
