@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
 
 import numpy as np
 
@@ -46,22 +45,27 @@ def lp_pool(op: ops.LpPool, x: Array) -> Array:
 
 @rules.rule(ops.MaxPoolWithIndices)
 def max_pool_with_indices(op: ops.MaxPoolWithIndices, x: Array) -> tuple[Array, Array]:
-    """Along each axis in turn, the inner ones first: the larger of two goes on with its place, of equal ones the first."""
+    """Along each axis in turn, the inner ones first: the larger of two goes on with its place."""
     pool, sizes = op.as_max_pool(), x.shape[2:]
-    order = "F" if op.column_major else "C"
     first = np.arange(x.shape[0] * x.shape[1]).reshape(*x.shape[:2], *(1,) * len(sizes)) * np.prod(sizes, dtype=int)
-    places = np.broadcast_to(first + np.arange(np.prod(sizes)).reshape(sizes, order=order), x.shape).astype(np.int64)
+    places = np.broadcast_to(first + _counted(sizes, op.column_major), x.shape).astype(np.int64)
     least = -np.inf if x.dtype.kind not in "iu" else np.iinfo(x.dtype).min
     reach, counts = pool.reach(sizes), pool.counts(sizes)
     every = list(zip(pool.spatial_axes, pool.pool_size, pool.steps, pool.strides, counts, reach, strict=True))
     for axis, window, step, stride, count, pair in every[::-1]:
         y, where = _fitted(x, axis, pair, least), _fitted(places, axis, pair, -1)
-        parts = [_tap(axis, tap * step, int(count), stride) for tap in range(window)]  # type: ignore[arg-type]
+        parts = [_tap(axis, tap * step, int(count), stride) for tap in range(window)]
         x, places = y[parts[0]], where[parts[0]]
         for part in parts[1:]:
             larger = (y[part] > x) | ((places < 0) & (where[part] >= 0))
             x, places = np.where(larger, y[part], x), np.where(larger, where[part], places)
     return x, places
+
+
+def _counted(sizes: Sequence[int], column_major: bool) -> Array:
+    """The elements of one channel, numbered from 0 on."""
+    rows = np.arange(np.prod(sizes, dtype=int))
+    return rows.reshape(sizes[::-1]).T if column_major else rows.reshape(sizes)
 
 
 def _pool(op: Pool, x: Array, combine: Callable[[Array, Array], Array], outside: float) -> Array:

@@ -30,7 +30,7 @@ def max_pool_with_indices(op: ops.MaxPoolWithIndices, emit: Emitter, x: Tensor) 
 
 
 def _largest(op: ops.MaxPool, emit: Emitter, x: Tensor, outputs: int, storage_order: int | None = None) -> Any:
-    """MaxPool, channels first. onnxruntime takes no padding as large as the window, and indices count what is padded."""
+    """MaxPool, channels first. onnxruntime takes no padding as large as the window, and counts what a Pad adds."""
     pads, auto_pad = _pads(op, x), None
     if outputs == 2 and op.is_same and not _known(pads) and op.is_plain:
         pads, auto_pad = (), "SAME_UPPER" if op.padding == "same" else "SAME_LOWER"

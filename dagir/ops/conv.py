@@ -76,7 +76,7 @@ class _Convolution(Op):
     def _check_channels(
         self, equations: Equations, x: TensorType, takes: int, w_axis: int, b: TensorType | None, out: int, o_axis: int
     ) -> None:
-        """The channels of x are those that the kernel takes; groups divide them and the filters; the bias has one each."""
+        """The channels of x are those that the kernel takes; groups divide the filters; the bias has one for each."""
         channels = x.shape[self.channel_axis]
         if equations.equate(channels, takes) is None:
             grouped = f" ({self.groups} groups of {takes // self.groups})" if self.groups > 1 else ""

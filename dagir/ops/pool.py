@@ -138,9 +138,8 @@ class MaxPool(Pool):
 
     t is a float, int8 or uint8. e is (d - pool')//stride + 1 for "valid", ceil(d/stride) for "same", where elements
     outside x count as the least there is, and the smaller half of the padding comes first, or the larger one for
-    "same_lower"; pool' is
-    (pool-1)*dilation + 1. Explicit pairs (before, after), each less than pool', pad in the same way. ceil_mode also takes
-    windows that begin inside and end beyond the padding.  keras.ops.max_pool; ONNX MaxPool-12.
+    "same_lower"; pool' is (pool-1)*dilation + 1. Explicit pairs (before, after), each less than pool', pad so
+    too. ceil_mode also takes windows that begin inside and end beyond the padding.  ONNX MaxPool-12.
     """
 
     rounding = EXACT
@@ -154,8 +153,8 @@ class MaxPool(Pool):
 class AveragePool(Pool):
     """x: f[n, *d, c] -> f[n, *e, c], the mean of each window; channels_first: f[n, c, *d] -> f[n, c, *e].
 
-    Sizes as for MaxPool. Only the elements inside x are counted, or with count_include_pad those of the padding too; what
-    ceil_mode takes beyond that is not.  keras.ops.average_pool; ONNX AveragePool-19.
+    Sizes as for MaxPool. Only the elements inside x are counted, or with count_include_pad those of the padding too;
+    what ceil_mode takes beyond that is not.  keras.ops.average_pool; ONNX AveragePool-19.
     """
 
     rounding = ROUNDED

@@ -19,7 +19,8 @@ def _windows(draw: st.DrawFn, rank: int) -> tuple[Any, ...]:
     strides = tuple(draw(st.integers(1, 3 if rank < 3 else size)) for size in window)
     dilations = tuple(draw(st.integers(1, 2)) for _ in window) if draw(st.booleans()) else None
     extents = [(size - 1) * step + 1 for size, step in zip(window, dilations or (1,) * rank, strict=True)]
-    least = [1 if "same" in padding else size for size in extents]
+    steps = dilations or (1,) * rank  # a window that is all padding has no largest element
+    least = [step if "same" in padding else size for size, step in zip(extents, steps, strict=True)]
     if padding == "explicit":
         padding = tuple((draw(st.integers(0, size - 1)), draw(st.integers(0, size - 1))) for size in window)
     spatial = tuple(draw(st.integers(low, low + (6 if rank < 3 else 3))) for low in least)
@@ -53,10 +54,11 @@ _pool(ops.LpPool, p=st.integers(1, 3))
 def max_pool_with_indices(draw: st.DrawFn) -> OpCase:
     """Whole numbers, among which several are the largest; both orders of places."""
     rank = draw(st.integers(1, 3))
-    *windows, spatial = draw(_windows(rank))
+    window, strides, padding, dilations, ceil_mode, spatial = draw(_windows(rank))
     x = draw(arrays((draw(st.integers(1, 2)), draw(st.integers(1, 3)), *spatial), "int32", -4, 4))
     dtype = draw(st.sampled_from(["float32", "float32", "int8"]))
-    return OpCase(ops.MaxPoolWithIndices(*windows, draw(st.booleans())), (x.astype(dtype),))
+    op = ops.MaxPoolWithIndices(window, strides, padding, dilations, ceil_mode, draw(st.booleans()))
+    return OpCase(op, (x.astype(dtype),))
 
 
 def _adaptive(op: type[Any]) -> None:
