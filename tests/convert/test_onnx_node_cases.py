@@ -12,7 +12,6 @@ PASSED = 1230  # of the cases at least, by the interpreter
 _NO_RULE = "dagir has no rule for it"
 REFUSED = {  # by operator, or by what else is at fault: a part of each reason
     "input": ("which dagir has not", "it is of the type"),
-    "model": ("uses opset 1",),
     "Cast": ("dagir has no dtype for", "text"),
     "Dropout": ("drops at random",),
     "Equal": ("compares text",),

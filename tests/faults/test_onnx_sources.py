@@ -86,7 +86,7 @@ def _unsorted(m):
 WRONG = {
     "opset 999": (_opset(999), UnsupportedOp, "uses opset 999, and dagir reads up to"),
     "opset 0": (_opset(0), FileError, "is 0"),
-    "opset 3": (_opset(3), UnsupportedOp, "dagir reads from 6 on"),
+    "opset 3": (_opset(3), UnsupportedOp, r"node 'n' \(Add\).* it is Add as of opset 3"),
     "no opset": (lambda m: m.ClearField("opset_import"), FileError, "does not say which opset"),
     "IR 99": (lambda m: setattr(m, "ir_version", 99), FileError, "IR version 99"),
     "unknown domain": (_node(domain="a.b"), UnsupportedOp, r"node 'n' \(a.b.Add\).* version of the domain 'a.b'"),

@@ -10,7 +10,7 @@ import numpy as np
 from dagir import ops
 from dagir.ir.dims import max_dim
 from dagir.ir.graph import Value
-from dagir.ir.types import normalize_axis
+from dagir.ir.types import DType, normalize_axis
 from dagir.ops.creation import spend_elements
 from dagir.ops.sizes import counted
 from dagir_onnx.importing.node_call import NodeCall
@@ -80,3 +80,28 @@ def _one_hot(call: NodeCall) -> Value:
     axis = normalize_axis(call.attribute("axis", -1), indices.ndim + 1)
     hits = ops.cast(ops.one_hot(indices, depth, axis, "float32"), "bool")
     return ops.where(hits, values[1], values[0])
+
+
+@rule("MelWeightMatrix")
+def _mel_weights(call: NodeCall) -> Value:
+    """Triangles of the mel scale: how much of each frequency of a spectrum belongs to each bin."""
+    names = ("num_mel_bins", "dft_length", "sample_rate", "lower_edge_hertz", "upper_edge_hertz")
+    bins, length, rate, low, high = (call.number(place, name) for place, name in enumerate(names))
+    spectrum = int(length) // 2 + 1
+    spend_elements("MelWeightMatrix", spectrum * int(bins))
+    edges = np.linspace(_mel(low), _mel(high), int(bins) + 2, endpoint=False)
+    places = np.floor((int(length) + 1) * 700 * (10 ** (edges / 2595) - 1) / rate).astype(np.int64)
+    found = np.zeros((spectrum, int(bins)))
+    for bin, (first, middle, last) in enumerate(zip(places, places[1:], places[2:], strict=False)):
+        rise = middle - first
+        if not rise:
+            found[middle, bin] = 1
+        else:
+            found[first : middle + 1, bin] = (np.arange(first, middle + 1) - first) / rise
+        if last > middle:
+            found[middle:last, bin] = (last - np.arange(middle, last)) / (last - middle)
+    return constant(found.astype(call.dtype("output_datatype", DType.FLOAT32).numpy))
+
+
+def _mel(hertz: float) -> float:
+    return 2595 * math.log10(1 + hertz / 700)

@@ -17,7 +17,7 @@ from dagir_onnx.importing.naming import give_name
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.refusals import Missing, Problem, Problems, Refused, refusal_of
 from dagir_onnx.importing.registry import NEWEST_OPSET, find_rule, load, plain_domain
-from dagir_onnx.importing.schema_functions import has_function, schema_function
+from dagir_onnx.importing.schema_functions import has_function, require_known_version, schema_function
 from dagir_onnx.importing.sizes import folded, is_constant
 from dagir_onnx.importing.stored_arrays import StoredArrays
 from dagir_onnx.importing.tensors import Tensor
@@ -211,6 +211,7 @@ class GraphReader:
         function = self.functions.get((call.domain, call.op, node.overload))
         if function is not None:
             return self.call_function(function, call)
+        require_known_version(call)
         known = folded(call)
         if known is not None:
             return known

@@ -26,7 +26,7 @@ from dagir_onnx.importing.registry import NEWEST_OPSET, plain_domain
 from dagir_onnx.importing.stored_arrays import StoredArrays
 from dagir_onnx.importing.tensors import constant, value
 
-_OLDEST_OPSET, _OLDEST_IR = 6, 3
+_OLDEST_IR = 3
 _NEWEST_IR = 20
 
 
@@ -99,11 +99,6 @@ def _opsets(proto: ModelProto, source: str) -> dict[str, int]:
         raise UnsupportedOp(
             f"{source}: uses opset {version}, and dagir reads up to {NEWEST_OPSET}",
             remedy="export it for an older opset, or update dagir",
-        )
-    if version < _OLDEST_OPSET:
-        raise UnsupportedOp(
-            f"{source}: uses opset {version}, and dagir reads from {_OLDEST_OPSET} on",
-            remedy="convert it: onnx.version_converter.convert_version(model, 13)",
         )
     return opsets
 

@@ -43,6 +43,24 @@ def schema_function(call: NodeCall, node: NodeProto) -> tuple[FunctionProto, Nod
     return None
 
 
+_OLDEST = 6
+
+
+def require_known_version(call: NodeCall) -> None:
+    """Raise Refused for an operator of an opset before 6 that was changed later: the rules are for what came then."""
+    if call.domain or call.version >= _OLDEST:
+        return
+    try:
+        versions = {defs.get_schema(call.op, version, "").since_version for version in (call.version, _OLDEST)}
+    except defs.SchemaError:
+        return
+    if len(versions) > 1:
+        raise call.refused(
+            f"it is {call.op} as of opset {call.version}, and dagir reads it as of opset {_OLDEST} and later",
+            "convert it: onnx.version_converter.convert_version(model, 13)",
+        )
+
+
 def has_function(domain: str, op: str, version: int) -> bool:
     """Whether ONNX itself defines an operator by others."""
     try:

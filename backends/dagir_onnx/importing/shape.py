@@ -8,7 +8,7 @@ from typing import Any
 
 from dagir import ops
 from dagir.ir.dims import Dim, SymbolicDim
-from dagir.ir.graph import Value
+from dagir.ir.graph import Parameter, Value
 from dagir.ir.types import Equations, normalize_axis
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import rule
@@ -144,7 +144,22 @@ def _key(start: Dim, end: Dim, step: int, size: Dim) -> slice:
 @rule("Gather")
 def _gather(call: NodeCall) -> Value:
     x, indices = call.input(0), call.input(1)
-    return ops.take(x, indices, normalize_axis(call.attribute("axis", 0), x.ndim))
+    axis = normalize_axis(call.attribute("axis", 0), x.ndim)
+    if axis == 0 and x.ndim == 2 and x.dtype.is_float and isinstance(x.source, Parameter) and _is_fed(indices):
+        return ops.embedding(indices, x)
+    return ops.take(x, indices, axis)
+
+
+def _is_fed(value: Value) -> bool:
+    """Whether these are ids that the user feeds: then the rows of a weight that they choose are an embedding.
+
+    Computed indices may count from the end, which ids do not.
+    """
+    while value.node is not None and isinstance(value.node.op, (ops.Cast, ops.Reshape, ops.ExpandDims, ops.Squeeze)):
+        first = value.node.inputs[0]
+        assert first is not None
+        value = first
+    return value.is_input
 
 
 @rule("GatherElements")

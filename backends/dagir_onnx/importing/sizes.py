@@ -18,7 +18,9 @@ from dagir.ir.dims import Dim, SymbolicDim, max_dim, min_dim, substitute, symbol
 from dagir.ir.graph import Constant, Value
 from dagir.ir.types import Array, DType, normalize_axis
 from dagir_onnx.importing.node_call import NodeCall
+from dagir_onnx.importing.real_sizes import ceiled, divided_reals, floored, multiplied, plain, real_array
 from dagir_onnx.importing.registry import rule
+from dagir_onnx.importing.size_moves import MOVES, Folder, dtype_of_first, known_entries
 from dagir_onnx.importing.tensors import (
     FOLDED,
     Sizes,
@@ -32,8 +34,6 @@ from dagir_onnx.importing.tensors import (
     sized,
     sizes_of,
 )
-
-Folder = Callable[[NodeCall], "Tensor | Sequence[Tensor] | None"]
 
 
 def folded(call: NodeCall) -> Tensor | Sequence[Tensor] | None:
@@ -62,30 +62,17 @@ def _size(call: NodeCall) -> Tensor | None:
     return None if given is None else sized(product(shape_of(given)), DType.INT64)
 
 
-def _known(call: NodeCall) -> list[Array] | None:
-    """The inputs as arrays of ints and sizes, if all of them are known."""
-    found = [None if each is None else entries(each) for each in call.tensors]
-    listed = [each for each in found if each is not None]
-    return listed if listed and len(listed) == len(found) else None
-
-
-def _dtype(call: NodeCall) -> DType:
-    given = call.tensors[0]
-    assert given is not None
-    return given.dtype
-
-
 def _arithmetic(function: Callable[[Any, Any], Any]) -> Folder:
     def fold(call: NodeCall) -> Tensor | None:
-        known = _known(call)
-        if known is None or "broadcast" in call.attributes:
+        known = known_entries(call)
+        if known is None or "broadcast" in call.attributes or dtype_of_first(call).is_float:
             return None
         if math.prod(np.broadcast_shapes(*(each.shape for each in known))) > FOLDED:
             return None
         made = known[0]
         for other in known[1:]:
             made = np.asarray(np.frompyfunc(function, 2, 1)(made, other), object)
-        return sized(made, _dtype(call)) if _fits(made, _dtype(call)) else None
+        return sized(made, dtype_of_first(call)) if _fits(made, dtype_of_first(call)) else None
 
     return fold
 
@@ -118,8 +105,8 @@ def _modulo(call: NodeCall) -> Tensor | Sequence[Tensor] | None:
 
 def _unary(function: Callable[[Any], Any]) -> Folder:
     def fold(call: NodeCall) -> Tensor | None:
-        known = _known(call)
-        return None if known is None else sized(np.frompyfunc(function, 1, 1)(known[0]), _dtype(call))
+        known = known_entries(call)
+        return None if known is None else sized(np.frompyfunc(function, 1, 1)(known[0]), dtype_of_first(call))
 
     return fold
 
@@ -151,105 +138,66 @@ def _reduced(function: Callable[[Any, Any], Any], start: int | None) -> Folder:
             made[place] = total
         shape = [1 if axis in places else known.shape[axis] for axis in range(known.ndim)] if keep else made.shape
         made = made.reshape(shape)
-        return sized(made, _dtype(call)) if _fits(made, _dtype(call)) else None
+        return sized(made, dtype_of_first(call)) if _fits(made, dtype_of_first(call)) else None
 
     return fold
 
 
-# ---- moving sizes
-
-
-def _of_first(function: Callable[[NodeCall, Array], Array | None]) -> Folder:
-    """A folder of an operator that moves the elements of its first input."""
-
-    def fold(call: NodeCall) -> Tensor | None:
-        given = call.tensor(0)
-        known = None if given is None else entries(given)
-        made = None if known is None else function(call, known)
-        return None if made is None else sized(made, _dtype(call))
-
-    return fold
-
-
-def _gather(call: NodeCall, known: Array) -> Array | None:
-    indices = call.array(1)
-    if indices is None:
-        return None
-    axis = normalize_axis(call.attribute("axis", 0), known.ndim)
-    return np.asarray(known.take(indices.astype(np.int64), axis), object)
-
-
-def _slice(call: NodeCall, known: Array) -> Array | None:
-    parts = [call.setting(name) for name in ("starts", "ends")]
-    if any(part is None or constant_of(part) is None for part in parts):
-        return None
-    starts, ends = (np.asarray(constant_of(part)).tolist() for part in parts)
-    axes = call.axes() or tuple(range(len(starts)))
-    steps = call.ints(4, "steps") if call.tensor(4) is not None else (1,) * len(starts)
-    keys = [slice(None)] * known.ndim
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        size = known.shape[axis]
-        last = None if step < 0 and end < -size else end
-        keys[axis] = slice(start if step > 0 or start >= -size else 0, last, step)
-    return known[tuple(keys)]
-
-
-def _squeeze(call: NodeCall, known: Array) -> Array:
-    axes = call.axes()
-    return np.squeeze(known, None if axes is None else tuple(axes))
-
-
-def _unsqueeze(call: NodeCall, known: Array) -> Array:
-    return np.expand_dims(known, call.axes() or ())
-
-
-def _reshape(call: NodeCall, known: Array) -> Array | None:
-    shape = call.setting("shape")
-    target = None if shape is None else constant_of(shape)
-    if target is None:
-        return None
-    zero = call.attribute("allowzero", 0)
-    return known.reshape([known.shape[axis] if size == 0 and not zero else size for axis, size in enumerate(target)])
-
-
-def _expand(call: NodeCall, known: Array) -> Array | None:
-    target = call.array(1)
-    if target is None or math.prod(target.tolist()) > FOLDED:
-        return None
-    return np.broadcast_to(known, np.broadcast_shapes(known.shape, tuple(target.tolist())))
-
-
-def _concat(call: NodeCall) -> Tensor | None:
-    known = _known(call)
-    if known is None or sum(each.size for each in known) > FOLDED:
-        return None
-    return sized(np.concatenate(known, call.attribute("axis", 1)), _dtype(call))
-
-
-def _split(call: NodeCall) -> Sequence[Tensor] | None:
-    given = call.tensor(0)
-    known = None if given is None else entries(given)
-    parts = call.setting("split")
-    if known is None:
-        return None
-    axis = normalize_axis(call.attribute("axis", 0), known.ndim)
-    if parts is None:
-        count = len(call.outputs)
-        size = -(-known.shape[axis] // count)
-        ends = [size * (place + 1) for place in range(count - 1)]
-    else:
-        lengths = constant_of(parts)
-        if lengths is None:
-            return None
-        ends = np.cumsum(lengths)[:-1].tolist()
-    return [sized(part, _dtype(call)) for part in np.split(known, ends, axis)]
+# ---- casts
 
 
 def _cast(call: NodeCall) -> Tensor | None:
     given, target = call.tensor(0), call.dtype("to")
-    if isinstance(given, Sizes) and target.is_integer and target.numpy.itemsize >= 4:
-        return Sizes(given.array, target)
-    return None
+    if not isinstance(given, Sizes) or target.numpy.itemsize < 4:
+        return None
+    if target.is_integer and given.dtype.is_float:  # toward zero, which is down for what is a size
+        return sized(np.frompyfunc(_whole, 1, 1)(given.array), target)
+    return Sizes(given.array, target) if target.is_integer or target.is_float else None
+
+
+def _whole(number: object) -> Dim:
+    found = floored(number)
+    if isinstance(found, SymbolicDim) and not _is_size(found):
+        raise ArgumentError("a number of any sign")
+    return found
+
+
+# ---- sizes as floats
+
+
+def _is_real(call: NodeCall) -> bool:
+    return any(isinstance(each, Sizes) and each.dtype.is_float for each in call.tensors)
+
+
+def _real_entries(data: Tensor | None) -> Array | None:
+    """The entries of a tensor of floats that are known: sizes, and simple fractions."""
+    if isinstance(data, Sizes):
+        return data.array
+    array = constant_of(data)
+    return None if array is None or array.size > FOLDED else real_array(array)
+
+
+def _on_reals(function: Callable[[Any, Any], Any], of_integers: Folder) -> Folder:
+    """A folder of two operands: of floats where one of them is a size, else of integers."""
+
+    def fold(call: NodeCall) -> Tensor | Sequence[Tensor] | None:
+        if not _is_real(call):
+            return of_integers(call)
+        left, right = _real_entries(call.tensor(0)), _real_entries(call.tensor(1))
+        if left is None or right is None or "broadcast" in call.attributes:
+            return None
+        made = np.frompyfunc(lambda x, y: plain(function(x, y)), 2, 1)(left, right)
+        return sized(made, dtype_of_first(call))
+
+    return fold
+
+
+def _rounded(function: Callable[[Any], Dim]) -> Folder:
+    def fold(call: NodeCall) -> Tensor | None:
+        given = call.tensor(0)
+        return sized(np.frompyfunc(function, 1, 1)(given.array), given.dtype) if isinstance(given, Sizes) else None
+
+    return fold
 
 
 def _identity(call: NodeCall) -> Tensor | None:
@@ -257,14 +205,14 @@ def _identity(call: NodeCall) -> Tensor | None:
 
 
 def _range(call: NodeCall) -> Tensor | None:
-    known = _known(call)
+    known = known_entries(call)
     if known is None:
         return None
     start, limit, step = (each.reshape(()).item() for each in known)
     if not all(isinstance(each, int) for each in (start, limit, step)) or not step:
         return None
     numbers = range(start, limit, step)
-    return sized(np.asarray(numbers, object), _dtype(call)) if len(numbers) <= FOLDED else None
+    return sized(np.asarray(numbers, object), dtype_of_first(call)) if len(numbers) <= FOLDED else None
 
 
 def _constant_of_shape(call: NodeCall) -> Tensor | None:
@@ -289,7 +237,7 @@ def _comparison(test: Callable[[int], bool], always: Mapping[int, bool]) -> Fold
         return always[-1] if is_never_negative(-1 * difference - 1) else None
 
     def fold(call: NodeCall) -> Tensor | None:
-        known = _known(call)
+        known = known_entries(call)
         if known is None or "broadcast" in call.attributes:
             return None
         made = np.asarray(np.frompyfunc(decide, 2, 1)(*known), object)
@@ -318,8 +266,10 @@ _FOLDERS: dict[str, Folder] = {
     "Size": _size,
     "Add": _arithmetic(operator.add),
     "Sub": _arithmetic(operator.sub),
-    "Mul": _arithmetic(operator.mul),
-    "Div": _arithmetic(divided),
+    "Mul": _on_reals(multiplied, _arithmetic(operator.mul)),
+    "Div": _on_reals(divided_reals, _arithmetic(divided)),
+    "Floor": _rounded(floored),
+    "Ceil": _rounded(ceiled),
     "Mod": _modulo,
     "Min": _arithmetic(min_dim),
     "Max": _arithmetic(max_dim),
@@ -329,14 +279,7 @@ _FOLDERS: dict[str, Folder] = {
     "ReduceSum": _reduced(operator.add, 0),
     "ReduceMax": _reduced(max_dim, None),
     "ReduceMin": _reduced(min_dim, None),
-    "Gather": _of_first(_gather),
-    "Slice": _of_first(_slice),
-    "Squeeze": _of_first(_squeeze),
-    "Unsqueeze": _of_first(_unsqueeze),
-    "Reshape": _of_first(_reshape),
-    "Expand": _of_first(_expand),
-    "Concat": _concat,
-    "Split": _split,
+    **MOVES,
     "Cast": _cast,
     "Identity": _identity,
     "Range": _range,

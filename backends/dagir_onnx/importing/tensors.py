@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
@@ -18,6 +19,7 @@ from dagir.ir.dims import Dim, SymbolicDim, max_dim
 from dagir.ir.graph import Constant, Value
 from dagir.ir.types import Array, DType, Shape
 from dagir.ops.sizes import measured
+from dagir_onnx.importing.real_sizes import Scaled
 from dagir_onnx.importing.refusals import Refused
 
 FOLDED = 4096  # elements of constants that are computed while the graph is read
@@ -27,7 +29,7 @@ FOLDED = 4096  # elements of constants that are computed while the graph is read
 class Sizes:
     """A tensor of known shape, whose elements are sizes, some of them known at run time only."""
 
-    array: Array  # of ints and SymbolicDims
+    array: Array  # of ints and SymbolicDims; of floats, also of Scaled and Fractions: see real_sizes
     dtype: DType
 
     @property
@@ -52,7 +54,7 @@ def constant(array: Array) -> Value:
 def sized(array: object, dtype: DType) -> Tensor:
     """A tensor of these sizes: a constant, if all of them are known."""
     entries = np.asarray(array, object)
-    if any(isinstance(part, SymbolicDim) for part in entries.flat):
+    if any(isinstance(part, (SymbolicDim, Scaled)) for part in entries.flat):
         return Sizes(entries, dtype)
     return constant(entries.astype(dtype.numpy))
 
@@ -87,11 +89,19 @@ def value(data: Tensor) -> Value:
     """A tensor as a value of the graph: sizes are computed when the graph runs."""
     if isinstance(data, Value):
         return data
-    numbers = [ops.cast(measured(size), data.dtype) for size in data.array.flat]
+    numbers = [_number(size, data.dtype) for size in data.array.flat]
     if data.ndim == 0:
         return numbers[0]
     flat = ops.stack(numbers)
     return flat if data.ndim == 1 else ops.reshape(flat, data.shape)
+
+
+def _number(size: object, dtype: DType) -> Value:
+    if isinstance(size, Scaled):
+        return size.measured(dtype)
+    if isinstance(size, Fraction):
+        return constant(np.asarray(float(size), dtype.numpy))
+    return ops.cast(measured(size), dtype)  # type: ignore[arg-type]  # an int or a SymbolicDim
 
 
 def shape_of(data: Tensor) -> Shape:
@@ -104,7 +114,7 @@ def dims_of(data: Tensor, what: str) -> tuple[Dim, ...]:
     found = entries(data)
     if found is None and 0 in shape_of(data):
         return ()
-    if found is None:
+    if found is None or data.dtype.is_float:
         raise Refused(f"its {what} is computed from the data, so that shapes would depend on it")
     return tuple(part if isinstance(part, SymbolicDim) else int(part) for part in found.flat)
 
