@@ -16,7 +16,7 @@ from dagir.modeling.model import Model
 from dagir.ops import Call
 from dagir.passes.outline import arguments
 from dagir.support.location import LayerCall
-from dagir_keras import pool
+from dagir_keras import pool, sampling
 from dagir_keras.arguments import are_among
 from dagir_keras.conv import needs_layer
 from dagir_keras.growing import Witnesses, grown
@@ -76,7 +76,7 @@ class Planner:
         """The step of an op in a functional model; None where its rule computes it with keras.ops alone."""
         if self._reads_derived(node) or any(weight in self.registry.owners for weight in weights_of(node)):
             return self._wrapped_step(node, names)  # a layer around the layer whose weight it reads
-        in_layer = needs_layer(node) or pool.needs_layer(node)
+        in_layer = any(needs(node) for needs in (needs_layer, pool.needs_layer, sampling.needs_layer))
         found = None if in_layer and isinstance(node.op, ops.Conv) else op_layer(node)
         if found is not None and self.registry.belong_to(found):
             name = node.op.op_name if node.scope is None else node.scope.layer.name

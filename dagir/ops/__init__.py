@@ -54,6 +54,7 @@ import dagir.ops.random as _random
 import dagir.ops.reduce as _reduce
 import dagir.ops.resize as _resize
 import dagir.ops.rnn as _rnn
+import dagir.ops.sampling as _sampling
 import dagir.ops.scanning as _scanning
 import dagir.ops.scatter as _scatter
 import dagir.ops.shape as _shape
@@ -96,6 +97,7 @@ from dagir.ops.random import *
 from dagir.ops.reduce import *
 from dagir.ops.resize import *
 from dagir.ops.rnn import *
+from dagir.ops.sampling import *
 from dagir.ops.scanning import *
 from dagir.ops.scatter import *
 from dagir.ops.shape import *
@@ -138,6 +140,7 @@ __all__ += _random.__all__
 __all__ += _reduce.__all__
 __all__ += _resize.__all__
 __all__ += _rnn.__all__
+__all__ += _sampling.__all__
 __all__ += _scanning.__all__
 __all__ += _scatter.__all__
 __all__ += _shape.__all__
