@@ -39,7 +39,7 @@ def interpolate(op: ops.Interpolate, x: Any) -> Any:
 
 
 def needs_layer(node: Node) -> bool:
-    """Whether the rule can run only within a Keras layer: it computes places by sizes that a KerasTensor may not know."""
+    """Whether the rule can run only within a Keras layer: places follow from sizes that a KerasTensor may not know."""
     if not isinstance(node.op, ops.Interpolate) or node.inputs[0] is None:
         return False
     sizes = [node.inputs[0].type.shape[axis] for axis in node.op.axes]

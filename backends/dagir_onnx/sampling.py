@@ -5,17 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from dagir import ops
-from dagir.errors import UnsupportedOp
 from dagir.ir.dims import Dim
 from dagir.ir.types import DType
-from dagir.ops.sampling import nearest_element, outside, weights
-from dagir_onnx.dtypes import TO_ONNX
+from dagir.ops.sampling import nearest_element, outside, scaled_size, weights
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.integers import cast
 from dagir_onnx.rules import rules
+from dagir_onnx.sampling_at_run_time import sampled_at_run_time
 
-_FLOATS = (DType.FLOAT32, DType.FLOAT16)
-_RESIZED = (*_FLOATS, DType.INT32, DType.INT8, DType.UINT8)  # onnxruntime has kernels for these
+_RESIZED = (DType.FLOAT32, DType.FLOAT16, DType.INT32, DType.INT8, DType.UINT8)  # onnxruntime has kernels for these
 _SYMMETRIC_SINCE = 19
 
 
@@ -24,33 +22,59 @@ def interpolate(op: ops.Interpolate, emit: Emitter, x: Tensor) -> Tensor:
     """onnxruntime 1.32 moves Transposes past a cubic Resize, which it has for one layout: known sizes are products."""
     sizes = [x.type.shape[axis] for axis in op.axes]
     known = all(isinstance(size, int) for size in (*sizes, *op.sizes))
-    native = _has_kernel(op, emit, x)
-    if native and (not known or op.mode == "nearest" or (op.mode == "linear" and not op.antialias)):
+    smooth = op.mode == "cubic" or op.antialias
+    if not (known and smooth) and _is_expressible(op, emit, x) and _has_kernel(op, x):
         return _resized(op, emit, x)
-    if not known:
-        raise UnsupportedOp(
-            f"onnxruntime does not resize {x.type.dtype} of rank {x.type.rank} along the axes {op.axes} so",
-            remedy="give the input fixed sizes, and the weights are computed before",
-        )
     return _computed(op, emit, x)
 
 
-def _has_kernel(op: ops.Interpolate, emit: Emitter, x: Tensor) -> bool:
-    rank, axes, dtype = x.type.rank, op.axes, x.type.dtype
-    if op.nearest_mode == "simple" or op.coordinates == "tf_half_pixel_for_nn" or dtype not in _RESIZED:
+def _is_expressible(op: ops.Interpolate, emit: Emitter, x: Tensor) -> bool:
+    """Whether Resize as onnxruntime has it gives the same sizes and places."""
+    if op.nearest_mode == "simple" or op.coordinates == "tf_half_pixel_for_nn":
         return False
     if op.coordinates == "half_pixel_symmetric" and emit.opset < _SYMMETRIC_SINCE:
         return False
+    return _gives_its_sizes(op, x) and not _crops_without_a_scale(op, x)
+
+
+def _has_kernel(op: ops.Interpolate, x: Tensor) -> bool:
+    rank, dtype = x.type.rank, x.type.dtype
     if op.mode == "nearest":
-        return True
-    inner = all(axis >= rank - 2 for axis in axes) and rank in (2, 3, 4)
-    if op.mode == "cubic" or op.antialias:
-        return inner and rank in (2, 4) and dtype is DType.FLOAT32
-    return dtype is DType.FLOAT32 and (inner or (rank == 5 and min(axes) >= 2)) and not op.exclude_outside
+        return dtype in _RESIZED
+    if dtype is not DType.FLOAT32 or (op.exclude_outside and op.mode != "cubic"):
+        return False
+    axes = [axis for axis, size in zip(op.axes, op.sizes, strict=True) if _may_change(x.type.shape[axis], size)]
+    if rank == 5:
+        return op.mode == "linear" and not op.antialias and min(axes, default=2) >= 2
+    return all(axis >= rank - 2 for axis in axes) and rank in ((2, 4) if op.mode == "cubic" else (2, 3, 4))
+
+
+def _may_change(size: Dim, target: Dim) -> bool:
+    return size != target
+
+
+def _surely_changes(size: Dim, target: Dim) -> bool:
+    return isinstance(size, int) and isinstance(target, int) and size != target
+
+
+def _crops_without_a_scale(op: ops.Interpolate, x: Tensor) -> bool:
+    """Whether an axis is cropped and keeps its size: onnxruntime 1.32 then takes it as it is."""
+    if op.roi is None:
+        return False
+    same = (not _surely_changes(x.type.shape[axis], size) for axis, size in zip(op.axes, op.sizes, strict=True))
+    return any(kept and pair != (0.0, 1.0) for kept, pair in zip(same, op.roi, strict=True))
+
+
+def _gives_its_sizes(op: ops.Interpolate, x: Tensor) -> bool:
+    """Whether the scales give the sizes of the result; they do not where the ratio of the axes was kept."""
+    pairs = [(x.type.shape[axis], size) for axis, size in zip(op.axes, op.sizes, strict=True)]
+    return op.scales is None or all(
+        scaled_size(old, scale) == new for (old, new), scale in zip(pairs, op.scales, strict=True)
+    )
 
 
 def _resized(op: ops.Interpolate, emit: Emitter, x: Tensor) -> Tensor:
-    """Sizes or scales of all axes: given `axes`, onnxruntime 1.32 loses them where it moves a Transpose past the node."""
+    """Sizes or scales of all axes: given `axes`, onnxruntime 1.32 loses them where it moves a Transpose past it."""
     rank = x.type.rank
     scales = sizes = roi = None
     if op.scales is not None:
@@ -85,21 +109,23 @@ def _resized(op: ops.Interpolate, emit: Emitter, x: Tensor) -> Tensor:
 
 
 def _computed(op: ops.Interpolate, emit: Emitter, x: Tensor) -> Tensor:
-    """With indices and weights that are computed now, one axis after the other."""
+    """With indices and weights, one axis after the other: computed now, or where a size is not known, in the graph."""
     y, dtype = x, x.type.dtype
-    beyond = np.zeros((), bool)
     if op.mode != "nearest" and dtype not in (DType.FLOAT32, DType.FLOAT64):
-        y = emit("Cast", y, to=TO_ONNX[DType.FLOAT32], type=y.type.with_dtype(DType.FLOAT32))
+        y = cast(emit, y, DType.FLOAT32)
+    beyond: list[Tensor] = []
     for place, (axis, target) in enumerate(zip(op.axes, op.sizes, strict=True)):
-        size = x.type.shape[axis]
-        assert isinstance(size, int)
-        assert isinstance(target, int)
-        missing = outside(op, place, size, target)
-        beyond = beyond | missing.reshape([-1 if each == axis else 1 for each in range(x.type.rank)])
-        y = _along(op, emit, y, place, (size, target))
-    if beyond.any():
-        filling = emit.constant(op.extrapolation_value, y.type.dtype)
-        y = emit("Where", emit.constant(beyond), filling, y, type=y.type)
+        size = y.type.shape[axis]
+        if isinstance(size, int) and isinstance(target, int):
+            missing = emit.constant(outside(op, place, size, target))
+            y = _along(op, emit, y, place, (size, target))
+        else:
+            y, missing = sampled_at_run_time(op, emit, y, place)
+        if op.coordinates == "tf_crop_and_resize":
+            column = emit.ints(*(-1 if each == axis else 1 for each in range(x.type.rank)))
+            beyond.append(emit("Reshape", missing, column))
+    for missing in beyond:
+        y = emit("Where", missing, emit.constant(op.extrapolation_value, y.type.dtype), y, type=y.type)
     return cast(emit, y, dtype)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
 
 import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.dims import SymbolicDim
+from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import EXACT, Rounding
@@ -29,6 +31,8 @@ COORDINATES = (
     "tf_half_pixel_for_nn",
     "tf_crop_and_resize",
 )
+_LONGEST = 4096  # of an axis, up to which a scale is held against a fraction
+_FINEST = 1000  # the largest denominator of such a fraction
 NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "simple")
 
 
@@ -36,9 +40,9 @@ NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "simple")
 class Interpolate(Op):
     """x: t[*s] -> t[*s with `sizes` on `axes`], each element from the places around its own on the axes of x.
 
-    mode: nearest takes one element, of any dtype; linear and cubic are weighted sums of floats. coordinates: how a place
-    follows from an index, from `scales` where they are given, else from the ratio of the sizes; `roi` holds (start, end)
-    for each axis, for tf_crop_and_resize, where places outside have extrapolation_value.  ONNX Resize-19.
+    mode: nearest takes one element, of any dtype; linear and cubic are weighted sums of floats. coordinates: how a
+    place follows from an index, from `scales` where they are given, else from the ratio of the sizes; `roi` holds
+    (start, end) for each axis, for tf_crop_and_resize, where places outside have extrapolation_value.  ONNX Resize-19.
     """
 
     rounding = INTERPOLATED
@@ -61,6 +65,23 @@ class Interpolate(Op):
 
     def infer(self, x: TensorType) -> Types:
         """The sizes on the axes."""
+        self._check_fields(x)
+        shape = list(x.shape)
+        for axis, size in zip(self.axes, self.sizes, strict=True):
+            if shape[axis] == 0 and size != 0:
+                raise ShapeError("there is no element to sample", marks={0: [axis]})
+            if not isinstance(size, SymbolicDim) and size < 0:
+                raise ArgumentError(f"sizes are at least 0, got {self.sizes}")
+            if self.antialias and (isinstance(size, SymbolicDim) or isinstance(shape[axis], SymbolicDim)):
+                raise ShapeError(
+                    "antialiasing needs sizes that are known before the model runs",
+                    marks={0: [axis]},
+                    remedy="give the input fixed sizes",
+                )
+            shape[axis] = size
+        return (x.with_shape(tuple(shape)),)
+
+    def _check_fields(self, x: TensorType) -> None:
         for what, given, known in (
             ("mode", self.mode, ("nearest", "linear", "cubic")),
             ("coordinates", self.coordinates, COORDINATES),
@@ -78,20 +99,24 @@ class Interpolate(Op):
             raise ArgumentError("tf_crop_and_resize takes a roi, and nothing else does")
         if any(not scale > 0 for scale in self.scales or ()):
             raise ArgumentError(f"scales are above 0, got {self.scales}")
-        shape = list(x.shape)
-        for axis, size in zip(self.axes, self.sizes, strict=True):
-            if shape[axis] == 0 and size != 0:
-                raise ShapeError("there is no element to sample", marks={0: [axis]})
-            if not isinstance(size, SymbolicDim) and size < 0:
-                raise ArgumentError(f"sizes are at least 0, got {self.sizes}")
-            shape[axis] = size
-        return (x.with_shape(tuple(shape)),)
 
     def scale(self, place: int, size: int, target: int) -> np.float32:
         """How many elements of the result one of x makes on an axis."""
         if self.scales is not None:
             return np.float32(self.scales[place])
         return np.float32(target) / np.float32(size)
+
+
+def scaled_size(size: Dim, scale: float) -> Dim | None:
+    """floor(size * scale) in float32, as onnxruntime has it; of a named size as a fraction of it, None without one."""
+    if isinstance(size, int):
+        return floor(np.float32(size) * np.float32(scale))
+    ratio = Fraction(scale).limit_denominator(_FINEST)
+    lengths = np.arange(1, _LONGEST)
+    wanted = np.floor(lengths.astype(np.float32) * np.float32(scale))
+    if not np.array_equal(wanted, lengths * ratio.numerator // ratio.denominator):
+        return None
+    return (size * ratio.numerator) // ratio.denominator
 
 
 def positions(op: Interpolate, place: int, size: int, target: int) -> Array:
@@ -112,11 +137,11 @@ def positions(op: Interpolate, place: int, size: int, target: int) -> Array:
         return index + half * (start + end) * last
     if op.coordinates == "pytorch_half_pixel" and target <= 1:
         return index * 0
-    moved = (index + half) / scale - half
+    moved = (index + half) / scale
     if op.coordinates == "half_pixel_symmetric":
         width = scale * np.float32(size)
-        return np.float32(size) / 2 * (1 - np.float32(target) / width) + moved
-    return moved
+        moved = np.float32(size) / 2 * (1 - np.float32(target) / width) + moved
+    return np.asarray(moved - half)
 
 
 def nearest_element(op: Interpolate, place: int, size: int, target: int) -> Array:
@@ -141,6 +166,8 @@ def outside(op: Interpolate, place: int, size: int, target: int) -> Array:
 
 def weights(op: Interpolate, place: int, size: int, target: int) -> Array:
     """f64[target, size]: what each element of x weighs in each of the result; the edge stands for what is outside."""
+    if target == 0:
+        return np.zeros((0, size))
     if op.mode == "nearest":
         return np.eye(size)[nearest_element(op, place, size, target)]
     at = positions(op, place, size, target).astype(np.float64)

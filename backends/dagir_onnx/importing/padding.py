@@ -1,9 +1,8 @@
-"""Padding by numbers and by sizes, in every mode, and what is put together from overlapping columns."""
+"""Padding by numbers and by sizes, in every mode."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product as places_of
 
 import numpy as np
 
@@ -105,27 +104,3 @@ def _sources(size: Dim, before: Dim, after: Dim, mode: str) -> Value:
         return ops.mod(steps, value(sized(size, DType.INT32)))
     period = value(sized(max_dim(size * 2 - 2, 1), DType.INT32))
     return ops.subtract(last, ops.absolute(ops.subtract(ops.mod(steps, period), last)))
-
-
-@rule("Col2Im")
-def _col2im(call: NodeCall) -> Value:
-    """The sum of blocks that overlap: the columns of x are added where each block lies in the padded image."""
-    x, image, block = call.input(0), call.ints(1, "image_shape"), call.ints(2, "block_shape")
-    rank = len(image)
-    dilations, strides = (call.attribute(name, [1] * rank) for name in ("dilations", "strides"))
-    pads = call.attribute("pads", [0] * (2 * rank))
-    sizes = [size + pads[i] + pads[i + rank] for i, size in enumerate(image)]
-    every = zip(sizes, block, dilations, strides, strict=True)
-    counts = [(size - (width - 1) * step - 1) // stride + 1 for size, width, step, stride in every]
-    inner, outer = np.prod(block, dtype=int), np.prod(counts, dtype=int)
-    offsets = np.array(list(places_of(*map(range, block)))) * np.array(dilations)
-    starts = np.array(list(places_of(*map(range, counts)))) * np.array(strides)
-    places = np.ravel_multi_index(tuple(np.moveaxis(offsets[:, None] + starts[None], -1, 0)), sizes)
-    batch, columns = x.type.shape[0], x.type.shape[1] // int(inner)
-    images = batch * columns
-    updates = ops.transpose(ops.reshape(x, (images, int(inner * outer))), (1, 0))
-    zeros = ops.zeros((int(np.prod(sizes, dtype=int)), images), x.dtype)
-    summed = ops.scatter_update(zeros, constant(places.reshape(-1, 1)), updates, "add")
-    whole = ops.reshape(ops.transpose(summed, (1, 0)), (batch, columns, *sizes))
-    cuts = [(-pads[i], -pads[i + rank]) for i in range(rank)]
-    return _grown(whole, [(0, 0), (0, 0), *cuts], 0.0)
