@@ -11,6 +11,7 @@ from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Parameter, Value
 from dagir.ir.types import Equations, normalize_axis
 from dagir_onnx.importing.node_call import NodeCall
+from dagir_onnx.importing.refusals import Refused
 from dagir_onnx.importing.registry import rule
 from dagir_onnx.importing.tensors import Tensor, dims_of, ints_of, product
 
@@ -132,13 +133,20 @@ def _key(start: Dim, end: Dim, step: int, size: Dim) -> slice:
     last: Dim | None = end
     if (isinstance(end, int) and (end >= _FAR - 1 if step > 0 else end <= -_FAR + 1)) or (end == size and step > 0):
         last = None
-    if isinstance(start, int) and start == 0 and step > 0:
-        first = None
-    elif isinstance(start, int) and abs(start) >= _FAR - 1:
-        first = None if (start > 0) == (step < 0) else (0 if step < 0 else size)
-        if first is not None and step < 0:
-            return slice(0, 0)  # it begins before the axis and goes back: nothing
+    if isinstance(start, int):
+        first = _first(start, step, size)
     return slice(first, last, None if step == 1 else step)
+
+
+def _first(start: int, step: int, size: Dim) -> int | None:
+    """Where a slice begins. One that goes back begins inside the axis, where Python's is empty."""
+    if step > 0:
+        return None if start == 0 or start <= -_FAR + 1 else start
+    if start >= _FAR - 1:
+        return None
+    if start < -1 and not isinstance(size, int) and start > -_FAR + 1:
+        raise Refused(f"it goes back from {start}, which may be before an axis of the unknown size {size}")
+    return 0 if start < -1 and (not isinstance(size, int) or start < -size) else start
 
 
 @rule("Gather")
