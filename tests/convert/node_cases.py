@@ -65,8 +65,9 @@ def constants(case) -> dict[str, np.ndarray]:
     found = {}
     if len(case.data_sets) == 1:
         for info, data in zip(case.model.graph.input, case.data_sets[0][0], strict=True):
-            array = array_of(data)
-            if isinstance(array, np.ndarray) and array.ndim < 2 and (array.dtype.kind in "iub" or array.size == 1):
+            array, found_first = array_of(data), info.name != case.model.graph.input[0].name
+            plain = isinstance(array, np.ndarray) and array.ndim < 2
+            if plain and (array.dtype.kind in "iub" or array.size == 1 or (found_first and array.size <= 8)):
                 found[info.name] = array
     return found
 
