@@ -13,22 +13,12 @@ from dagir.errors import UnsupportedOp
 from dagir.ir.types import DType
 from dagir_keras.rules import rules
 
-_CODES = (DType.INT8, DType.UINT8, DType.INT16, DType.UINT16, DType.INT32)
-_SHORT = (DType.FLOAT8_E4M3FN, DType.FLOAT8_E5M2)
-
-
-def refuse_codes(dtype: DType) -> None:
-    """Raise UnsupportedOp for codes that Keras has no dtype for."""
-    if dtype.is_code and dtype not in _SHORT:
-        raise UnsupportedOp(f"Keras has no {dtype}", remedy="use the numpy or the onnx backend, or codes of int8")
-
 
 @rules.rule(ops.QuantizeLinear)
 def quantize_linear(op: ops.QuantizeLinear, x: Any, scale: Any, zero_point: Any = None) -> Any:
-    refuse_codes(op.dtype)
     kind = _wide(scale)
     quotient = K.divide(K.cast(x, kind), spread(K.cast(scale, kind), x.shape, op.axis, op.block_size))
-    if op.dtype in _SHORT:
+    if op.dtype.is_code:
         return short(quotient, op.dtype, op.saturate)
     zero = None if zero_point is None else spread(K.cast(zero_point, kind), x.shape, op.axis, op.block_size)
     return within(quotient, zero, op.dtype)
@@ -81,7 +71,6 @@ def within(quotient: Any, zero: Any, dtype: DType) -> Any:
 
 def short(x: Any, dtype: DType, saturate: bool) -> Any:
     """A short float."""
-    refuse_codes(dtype)
     low, high = dtype.bounds
     wide = K.cast(x, "float32")
     return K.cast(K.clip(wide, low, high) if saturate else wide, str(dtype))

@@ -24,6 +24,7 @@ from dagir_onnx.importing.tensors import Tensor
 from dagir_onnx.importing.weights import Weights
 
 _DEEPEST = 100
+_KEPT = ("DequantizeLinear",)  # codes stay codes: integer kernels are found by them
 Held = Tensor | Missing | None
 
 
@@ -192,7 +193,9 @@ class GraphReader:
         except DagirError as error:
             return self.problems.note(Problem(name, op, error.summary, error.remedy))
         results = list(found) if isinstance(found, (tuple, list)) else [found]
-        if operands and all(map(is_constant, operands)):  # the inputs that are there, and no weight among them
+        if (
+            operands and all(map(is_constant, operands)) and node.op_type not in _KEPT
+        ):  # the inputs that are there, and no weight among them
             results = [known_constant(each) if isinstance(each, Value) else each for each in results]
         for output, result in zip(node.output, results, strict=False):
             if output and isinstance(result, Value):
