@@ -193,9 +193,7 @@ class GraphReader:
         except DagirError as error:
             return self.problems.note(Problem(name, op, error.summary, error.remedy))
         results = list(found) if isinstance(found, (tuple, list)) else [found]
-        if (
-            operands and all(map(is_constant, operands)) and node.op_type not in _KEPT
-        ):  # the inputs that are there, and no weight among them
+        if _is_folded(node, operands):
             results = [known_constant(each) if isinstance(each, Value) else each for each in results]
         for output, result in zip(node.output, results, strict=False):
             if output and isinstance(result, Value):
@@ -225,6 +223,11 @@ class GraphReader:
         if body is None:
             raise refusal_of(call.domain, call.op)
         return self.call_function(*body)
+
+
+def _is_folded(node: NodeProto, operands: Sequence[Held]) -> bool:
+    """Whether a node is computed while the graph is read: all inputs are there, and constants, with no weight."""
+    return bool(operands) and all(map(is_constant, operands)) and node.op_type not in _KEPT
 
 
 def _defaults(function: FunctionProto, arrays: StoredArrays) -> dict[str, Any]:
