@@ -178,7 +178,7 @@ class NonFiniteWarning(UserWarning):
 
 
 class DeclarationWarning(UserWarning):
-    """A file declares of a tensor what its graph contradicts; the graph decides."""
+    """A file declares what its graph contradicts, or leaves open which of its branches is taken; the graph decides."""
 
 
 class UnsafeFile(FileError):

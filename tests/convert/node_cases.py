@@ -61,13 +61,13 @@ def read(case) -> Outcome:
 
 
 def constants(case) -> dict[str, np.ndarray]:
-    """The inputs that may be shapes, axes, counts, bounds, or scales and boxes."""
+    """The inputs that may be shapes, axes, counts or bounds."""
     found = {}
     if len(case.data_sets) == 1:
         for info, data in zip(case.model.graph.input, case.data_sets[0][0], strict=True):
-            array = array_of(data)
-            few = isinstance(array, np.ndarray) and array.ndim < 2
-            if few and (array.dtype.kind in "iub" or array.size == 1 or info.name in ("scales", "roi")):
+            array, found_first = array_of(data), info.name != case.model.graph.input[0].name
+            plain = isinstance(array, np.ndarray) and array.ndim < 2
+            if plain and (array.dtype.kind in "iub" or array.size == 1 or (found_first and array.size <= 8)):
                 found[info.name] = array
     return found
 

@@ -9,11 +9,13 @@ import numpy as np
 from dagir import ops
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Value, apply_node, next_serial
-from dagir.ir.types import DType, TensorType
+from dagir.ir.traversal import values_behind
+from dagir.ir.types import DType, Equation, TensorType
 from dagir.ops.bodies import close
 from dagir.ops.control_flow import Loop, choose
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import rule
+from dagir_onnx.importing.telling import tell
 from dagir_onnx.importing.tensors import Sizes, Tensor, constant, entries, value
 
 
@@ -26,7 +28,29 @@ def _if(call: NodeCall) -> Sequence[Tensor]:
     left, right = (
         [value(each) for each in call.call_graph(call.graph(name), [])] for name in ("then_branch", "else_branch")
     )
-    return chosen(_scalar(call.input(0)), left, right, since)
+    condition = call.input(0)
+    held = _decided_by_equation(call, condition, left, right, since)
+    return chosen(_scalar(condition), left, right, since) if held is None else held
+
+
+def _decided_by_equation(
+    call: NodeCall, condition: Value, left: Sequence[Value], right: Sequence[Value], since: int
+) -> Sequence[Value] | None:
+    """The branch that an equation of sizes decides, where the two give values of different ranks.
+
+    Exporters write so what drops an axis if its size is 1. That branch has the equation, so it is checked when the
+    model runs; None where no branch has it.
+    """
+    pair = call.reader.equalities.get(condition)
+    if pair is None or [each.ndim for each in left] == [each.ndim for each in right]:
+        return None
+    nodes = values_behind(left)
+    made = {value.node for value in nodes if value.node is not None and value.node.serial >= since}
+    if not any({each.left, each.right} == set(pair) for node in made for each in node.equations):
+        return None
+    equation = Equation(*pair)
+    tell(f"{call.reader.source}: node {call.name!r} (If) is taken to have {equation}, which is checked when it runs")
+    return left
 
 
 def chosen(condition: Value, left: Sequence[Value], right: Sequence[Value], since: int) -> list[Value]:

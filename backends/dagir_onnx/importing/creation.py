@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from dagir.ir.types import DType, normalize_axis
 from dagir.ops.creation import spend_elements
 from dagir.ops.sizes import counted
 from dagir_onnx.importing.node_call import NodeCall
+from dagir_onnx.importing.real_sizes import as_real, steps_between
 from dagir_onnx.importing.registry import rule
-from dagir_onnx.importing.tensors import constant, sized, value
+from dagir_onnx.importing.tensors import Sizes, constant, sized, value
 
 _NUMBERS: dict[str, Any] = {
     "value_float": np.float32,
@@ -54,11 +56,23 @@ def _range(call: NodeCall) -> Value:
             count = max_dim(-((start - stop) // delta), 0)
             return ops.cast(counted(count, start, delta), first.dtype)
         raise call.refused(f"its step is {delta}, which is known at run time only")
+    if isinstance(call.tensor(1), Sizes):
+        return _range_to_size(call, first.dtype)
     low, high, each = (call.number(place, "bounds") for place in range(3))
     count = max(math.ceil((high - low) / each), 0)
     spend_elements("Range", count)
     numbers = np.float64(low) + np.arange(count) * np.float64(each)
     return constant(numbers.astype(first.dtype.numpy))
+
+
+def _range_to_size(call: NodeCall, dtype: DType) -> Value:
+    """A range of floats that ends at a size."""
+    limit = call.tensor(1)
+    assert isinstance(limit, Sizes)
+    start, step = call.number(0, "start"), call.number(2, "step")
+    end = as_real(limit.array.reshape(-1)[0])
+    numbers = ops.cast(counted(steps_between(as_real(start), end, Fraction(step))), dtype)
+    return ops.add(numbers if step == 1 else ops.multiply(numbers, step), start)
 
 
 @rule("EyeLike")

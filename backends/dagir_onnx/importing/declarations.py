@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from onnx import TensorShapeProto, ValueInfoProto
 
-from dagir.errors import ArgumentError, DeclarationWarning, FileError
+from dagir.errors import ArgumentError, FileError
 from dagir.ir.dims import Dim, parse, symbol
 from dagir.ir.graph import Value
 from dagir.ir.types import TensorType
-from dagir.support.location import user_line
 from dagir_onnx.dtypes import FROM_ONNX
 from dagir_onnx.importing.node_call import dtype_name
 from dagir_onnx.importing.refusals import Missing, Problem
+from dagir_onnx.importing.telling import tell
 
 
 @dataclass
@@ -81,11 +80,7 @@ def tell_of_outputs(source: str, declared: Sequence[ValueInfoProto], found: Sequ
     for info, value in zip(declared, found, strict=True):
         reason = _contradiction(info, value.type)
         if reason:
-            where = user_line()
-            message = DeclarationWarning(f"{source}: the output {info.name!r} is declared {reason}")
-            warnings.warn_explicit(
-                message, DeclarationWarning, where.file if where else "dagir", where.line if where else 1, registry=None
-            )
+            tell(f"{source}: the output {info.name!r} is declared {reason}")
 
 
 def _contradiction(info: ValueInfoProto, type: TensorType) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from onnx import FunctionProto, GraphProto, NodeProto
 
 from dagir.errors import DagirError, FileError
+from dagir.ir.dims import Dim
 from dagir.ir.graph import Value, next_serial
 from dagir.support import limits
 from dagir_onnx.importing.attributes import attributes_of
@@ -59,6 +60,7 @@ class GraphReader:
         self.scope = Scope({})
         self.loops = 0
         """How many loops the reading is inside of: the names of their variables tell it."""
+        self.equalities: dict[Value, tuple[Dim, Dim]] = {}
         self._depth = 0
 
     # ---- graphs

@@ -44,8 +44,11 @@ class Reader(Protocol):
     """What a rule may ask of the reader of its graph."""
 
     weights: Weights
+    source: str
     loops: int
     """How many loops the reading is inside of: the names of their variables tell it."""
+    equalities: dict[Value, tuple[Dim, Dim]]
+    """Values that say whether two sizes are equal."""
 
     def call_graph(self, graph: GraphProto, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The outputs of a graph inside a node."""

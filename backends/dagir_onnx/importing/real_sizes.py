@@ -13,7 +13,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ArgumentError
-from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.dims import Dim, SymbolicDim, max_dim
 from dagir.ir.graph import Value
 from dagir.ir.types import Array, DType
 from dagir.ops.sizes import measured
@@ -39,7 +39,7 @@ class Scaled:
 
     def ceil(self) -> Dim:
         """The size above it."""
-        return -1 * ((self.size * -self.factor.numerator) // self.factor.denominator)
+        return (self.size * self.factor.numerator + self.factor.denominator - 1) // self.factor.denominator
 
     def measured(self, dtype: DType) -> Value:
         """The number as a value of the graph."""
@@ -78,8 +78,14 @@ def multiplied(left: Any, right: Any) -> Real:
 
 
 def divided_reals(left: Any, right: Any) -> Real:
-    """The quotient, if the divisor is a number. Raises ArgumentError."""
-    divisor = as_real(right)
+    """The quotient, if the divisor is a number, or a size that divides the other one. Raises ArgumentError."""
+    dividend, divisor = as_real(left), as_real(right)
+    if isinstance(divisor, Scaled) and isinstance(dividend, Scaled):
+        whole = dividend.size // divisor.size
+        if whole * divisor.size != dividend.size:
+            raise ArgumentError("a quotient of sizes that is no size")
+        factor = dividend.factor / divisor.factor
+        return Scaled(whole, factor) if isinstance(whole, SymbolicDim) else whole * factor
     if isinstance(divisor, Scaled) or not divisor:
         raise ArgumentError("a quotient by a size")
     return multiplied(left, 1 / divisor)
@@ -95,6 +101,18 @@ def ceiled(number: Any) -> Dim:
     """The integer above."""
     real = as_real(number)
     return real.ceil() if isinstance(real, Scaled) else -(-real.numerator // real.denominator)
+
+
+def steps_between(start: Real, limit: Real, step: Fraction) -> Dim:
+    """How many numbers there are from the start on, before the limit."""
+    if isinstance(start, Scaled):
+        raise ArgumentError("a range that starts at a size")
+    if isinstance(limit, Scaled):
+        factor, offset = limit.factor / step, start / step
+        whole = factor.denominator * offset.denominator
+        numerator = limit.size * int(factor * whole) - int(offset * whole)
+        return max_dim(-1 * ((-1 * numerator) // whole), 0)
+    return max(-((start - limit) // step), 0)
 
 
 def plain(number: Real) -> object:
@@ -114,4 +132,14 @@ def real_array(data: Array) -> Array:
     return found
 
 
-__all__ = ["Scaled", "as_real", "ceiled", "divided_reals", "floored", "multiplied", "plain", "real_array"]
+__all__ = [
+    "Scaled",
+    "as_real",
+    "ceiled",
+    "divided_reals",
+    "floored",
+    "multiplied",
+    "plain",
+    "real_array",
+    "steps_between",
+]

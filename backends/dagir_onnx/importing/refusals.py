@@ -100,6 +100,7 @@ _REASONS: dict[tuple[str, str], tuple[str, str]] = {
         for op in ("RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit", "TfIdfVectorizer")
     },
     ("", "ImageDecoder"): _IMAGE,
+    ("", "BitCast"): ("reads bits of one dtype as those of another", "compute with numbers of one dtype"),
     **{
         ("ai.onnx.ml", op): _TREES
         for op in (

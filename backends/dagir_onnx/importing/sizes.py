@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dagir import ops
 from dagir.errors import ArgumentError
 from dagir.ir.dims import Dim, SymbolicDim, max_dim, min_dim, substitute, symbol, symbols
 from dagir.ir.graph import Constant, Value
@@ -246,6 +247,17 @@ def _comparison(test: Callable[[int], bool], always: Mapping[int, bool]) -> Fold
     return fold
 
 
+def _equal(call: NodeCall) -> Tensor | Sequence[Tensor] | None:
+    """Whether sizes are equal. Where it is open for one pair, the pair is noted, for an If that hangs on it."""
+    found = _comparison(lambda d: d == 0, {1: False, -1: False})(call)
+    known = None if found is not None else known_entries(call)
+    if known is None or "broadcast" in call.attributes or any(each.size != 1 for each in known):
+        return found
+    open_one = ops.equal(call.input(0), call.input(1))
+    call.reader.equalities[open_one] = (known[0].reshape(()).item(), known[1].reshape(()).item())
+    return open_one
+
+
 def _where(call: NodeCall) -> Tensor | None:
     condition = call.tensor(0)
     chosen = None if condition is None else constant_of(condition)
@@ -284,7 +296,7 @@ _FOLDERS: dict[str, Folder] = {
     "Identity": _identity,
     "Range": _range,
     "ConstantOfShape": _constant_of_shape,
-    "Equal": _comparison(lambda d: d == 0, {1: False, -1: False}),
+    "Equal": _equal,
     "Less": _comparison(lambda d: d < 0, {1: False, -1: True}),
     "LessOrEqual": _comparison(lambda d: d <= 0, {1: False, -1: True}),
     "Greater": _comparison(lambda d: d > 0, {1: True, -1: False}),
