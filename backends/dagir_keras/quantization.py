@@ -9,28 +9,19 @@ from keras import backend
 from keras import ops as K
 
 from dagir import ops
-from dagir.errors import UnsupportedOp
+from dagir.ir.dims import SymbolicDim
+from dagir.ir.graph import Node
 from dagir.ir.types import DType
 from dagir_keras.rules import rules
-
-_CODES = (DType.INT8, DType.UINT8, DType.INT16, DType.UINT16, DType.INT32)
-_SHORT = (DType.FLOAT8_E4M3FN, DType.FLOAT8_E5M2)
-
-
-def refuse_codes(dtype: DType) -> None:
-    """Raise UnsupportedOp for codes that Keras has no dtype for."""
-    if dtype.is_code and dtype not in _SHORT:
-        raise UnsupportedOp(f"Keras has no {dtype}", remedy="use the numpy or the onnx backend, or codes of int8")
 
 
 @rules.rule(ops.QuantizeLinear)
 def quantize_linear(op: ops.QuantizeLinear, x: Any, scale: Any, zero_point: Any = None) -> Any:
-    refuse_codes(op.dtype)
     kind = _wide(scale)
-    quotient = K.divide(K.cast(x, kind), spread(K.cast(scale, kind), x.shape, op.axis, op.block_size))
-    if op.dtype in _SHORT:
+    quotient = K.divide(K.cast(x, kind), spread(K.cast(scale, kind), K.shape(x), op.axis, op.block_size))
+    if op.dtype.is_code:
         return short(quotient, op.dtype, op.saturate)
-    zero = None if zero_point is None else spread(K.cast(zero_point, kind), x.shape, op.axis, op.block_size)
+    zero = None if zero_point is None else spread(K.cast(zero_point, kind), K.shape(x), op.axis, op.block_size)
     return within(quotient, zero, op.dtype)
 
 
@@ -39,8 +30,8 @@ def dequantize_linear(op: ops.DequantizeLinear, x: Any, scale: Any, zero_point: 
     kind = _wide(scale)
     numbers = K.cast(x, "int32") if "int" in backend.standardize_dtype(x.dtype) else x
     if zero_point is not None and numbers is not x:
-        numbers = K.subtract(numbers, spread(K.cast(zero_point, "int32"), x.shape, op.axis, op.block_size))
-    product = K.multiply(K.cast(numbers, kind), spread(K.cast(scale, kind), x.shape, op.axis, op.block_size))
+        numbers = K.subtract(numbers, spread(K.cast(zero_point, "int32"), K.shape(x), op.axis, op.block_size))
+    product = K.multiply(K.cast(numbers, kind), spread(K.cast(scale, kind), K.shape(x), op.axis, op.block_size))
     return K.cast(product, backend.standardize_dtype(scale.dtype))
 
 
@@ -54,6 +45,14 @@ def dynamic_quantize_linear(op: ops.DynamicQuantizeLinear, x: Any) -> tuple[Any,
     return within(K.divide(x, scale), zero, DType.UINT8), scale, K.cast(zero, "uint8")
 
 
+def needs_layer(node: Node) -> bool:
+    """Whether the rule can run only within a Keras layer: blocks are cut at a size that a KerasTensor may not know."""
+    op, x = node.op, node.inputs[0] if node.inputs else None
+    if not isinstance(op, (ops.QuantizeLinear, ops.DequantizeLinear)) or x is None or op.axis is None:
+        return False
+    return op.block_size > 0 and isinstance(x.type.shape[op.axis], SymbolicDim)
+
+
 def _wide(scale: Any) -> str:
     return "float64" if backend.standardize_dtype(scale.dtype) == "float64" else "float32"
 
@@ -65,8 +64,6 @@ def spread(factors: Any, shape: Sequence[Any], axis: int | None, block_size: int
     place = axis % len(shape)
     if not block_size:
         return K.reshape(factors, [-1 if each == place else 1 for each in range(len(shape))])
-    if shape[place] is None:
-        raise UnsupportedOp("blocks on an axis of unknown size", remedy="give the input a fixed size on that axis")
     whole = K.repeat(factors, block_size, axis=place)
     return whole[(slice(None),) * place + (slice(0, shape[place]),)]
 
@@ -81,7 +78,6 @@ def within(quotient: Any, zero: Any, dtype: DType) -> Any:
 
 def short(x: Any, dtype: DType, saturate: bool) -> Any:
     """A short float."""
-    refuse_codes(dtype)
     low, high = dtype.bounds
     wide = K.cast(x, "float32")
     return K.cast(K.clip(wide, low, high) if saturate else wide, str(dtype))

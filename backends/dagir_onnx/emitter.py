@@ -26,13 +26,15 @@ _FEW = 32
 class Tensor:
     """A name in the ONNX graph with its type; `make` gives the numbers of an initializer.
 
-    is_derived: each call of `make` computes the numbers anew from those of another initializer.
+    is_derived: each call of `make` computes the numbers anew from those of another initializer. permuted: writes the
+    tensor with its axes in another order, for what is computed from initializers in which that is done now.
     """
 
     name: str
     type: TensorType
     make: Callable[[], Array] | None = None
     is_derived: bool = False
+    permuted: Callable[[Sequence[int]], Tensor] | None = None
 
     @property
     def array(self) -> Array:
@@ -65,6 +67,8 @@ class Emitter:
 
     def __init__(self, opset: int, names: Mapping[Value, str], device: str = "cpu", taken: Iterable[str] = ()) -> None:
         self.opset, self.device = opset, device
+        self.has_unread = False
+        """Whether a node may have been written whose result is not read."""
         self.nodes: list[NodeProto] = []
         self.initializers: dict[str, Tensor] = {}
         self._names = names
@@ -164,6 +168,9 @@ class Emitter:
         if tensor.is_initializer:
             how = "transposed" + "".join(map(str, axes))
             return self.derived(tensor, how, lambda array: array.transpose(axes), kind)
+        if tensor.permuted is not None:
+            self.has_unread = True
+            return tensor.permuted(axes)
         transposed: Tensor = self("Transpose", tensor, perm=list(axes), type=kind)
         return transposed
 
@@ -272,7 +279,7 @@ class Emitter:
                 for place, known in enumerate(fields):
                     if known == tensor.name:
                         fields[place] = name
-        return Tensor(name, value.type)
+        return Tensor(name, value.type, permuted=tensor.permuted)
 
     def _identity(self, tensor: Tensor) -> NodeProto:
         self("Identity", tensor)

@@ -34,7 +34,7 @@ def model_proto(
     inputs = [value_info(name, type) for name, type in signature.inputs]
     _write_outputs(graph, signature, emit)
     outputs = [value_info(name, type) for name, type in signature.outputs]
-    if any(len(node.outputs) > 1 for node in graph.nodes):
+    if emit.has_unread or any(len(node.outputs) > 1 for node in graph.nodes):
         _drop_unread(emit, [name for name, _ in signature.outputs])
     proto = helper.make_graph(emit.nodes, graph.name, inputs, outputs)
     dagir_version = version("dagir")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,25 @@ def dequantize_linear(
     op: ops.DequantizeLinear, emit: Emitter, x: Tensor, scale: Tensor, zero_point: Tensor | None = None
 ) -> Tensor:
     refuse_older(emit, x.type.dtype)
+    found = _dequantized(op, emit, x, scale, zero_point)
+    fixed = all(each is None or each.is_initializer for each in (x, scale, zero_point))
+    if not fixed:
+        return found
+
+    def permuted(axes: Sequence[int]) -> Tensor:
+        axis = None if op.axis is None else list(axes).index(op.axis % x.type.rank)
+        factors = [
+            each if each is None or not op.block_size else emit.transposed(each, axes) for each in (scale, zero_point)
+        ]
+        assert factors[0] is not None
+        return _dequantized(replace(op, axis=axis), emit, emit.transposed(x, axes), factors[0], factors[1])
+
+    return replace(found, permuted=permuted)
+
+
+def _dequantized(
+    op: ops.DequantizeLinear, emit: Emitter, x: Tensor, scale: Tensor, zero_point: Tensor | None
+) -> Tensor:
     target = scale.type.dtype
     if target is not DType.FLOAT64 and _has_operator(emit, op, x.type.dtype, scale):
         wide = scale if target is DType.FLOAT32 else cast(emit, scale, DType.FLOAT32)
@@ -49,7 +70,8 @@ def dequantize_linear(
     if zero_point is not None:
         whole = cast(emit, x, DType.INT64), _spread(op, emit, cast(emit, zero_point, DType.INT64), x)
         numbers = cast(emit, emit("Sub", *whole, type=x.type.with_dtype(DType.INT64)), target)
-    return emit("Mul", numbers, _spread(op, emit, scale, x))
+    product: Tensor = emit("Mul", numbers, _spread(op, emit, scale, x))
+    return product
 
 
 def _has_operator(emit: Emitter, op: ops.QuantizeLinear | ops.DequantizeLinear, code: DType, scale: Tensor) -> bool:

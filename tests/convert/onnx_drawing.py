@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 _CODES = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "int64": TensorProto.INT64}
 _CODES |= {"int32": TensorProto.INT32, "bool": TensorProto.BOOL, "int8": TensorProto.INT8, "uint8": TensorProto.UINT8}
+_CODES |= {"int16": TensorProto.INT16, "uint16": TensorProto.UINT16}
 
 
 @dataclass

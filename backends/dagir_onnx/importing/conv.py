@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from dagir import ops
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Value, apply
+from dagir_onnx.importing.known_arrays import known_array
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import rule
+from dagir_onnx.importing.tensors import constant
 from dagir_onnx.importing.windows import Windows, padded, windows_of
 
 _FIRST = "channels_first"
@@ -16,8 +21,19 @@ _FIRST = "channels_first"
 
 def _kernel(call: NodeCall) -> Value:
     """The kernel with the filters last, as dagir's convolutions take it."""
-    rank = call.input(1).ndim
-    return call.rearranged(1, (*range(2, rank), 1, 0))
+    given = call.input(1)
+    order = (*range(2, given.ndim), 1, 0)
+    node = given.node
+    if node is None or not isinstance(node.op, ops.DequantizeLinear):
+        return call.rearranged(1, order)
+    codes, *factors = node.inputs
+    stored = None if codes is None else known_array(codes)
+    if stored is None:
+        return call.rearranged(1, order)
+    if node.op.block_size:
+        factors = [each if each is None else ops.transpose(each, order) for each in factors]
+    axis = None if node.op.axis is None else order.index(node.op.axis % given.ndim)
+    return apply(replace(node.op, axis=axis), constant(np.ascontiguousarray(stored.transpose(order))), *factors)
 
 
 def _sizes(call: NodeCall, w: Value) -> list[int]:

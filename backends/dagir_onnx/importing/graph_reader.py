@@ -26,6 +26,7 @@ from dagir_onnx.importing.weights import Weights
 
 _DEEPEST = 100
 _ODD = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError)
+_KEPT = ("DequantizeLinear",)  # codes stay codes: integer kernels are found by them
 Held = Tensor | Missing | None
 
 
@@ -205,7 +206,7 @@ class GraphReader:
         )
         found = self._computed(call, node)
         results = list(found) if isinstance(found, (tuple, list)) else [found]
-        if operands and all(map(is_constant, operands)):  # the inputs that are there, and no weight among them
+        if _is_folded(node, operands):
             results = [known_constant(each) if isinstance(each, Value) else each for each in results]
         for output, result in zip(node.output, results, strict=False):
             if output and isinstance(result, Value):
@@ -237,6 +238,11 @@ class GraphReader:
         if body is None:
             raise refusal_of(call.domain, call.op)
         return self.call_function(*body)
+
+
+def _is_folded(node: NodeProto, operands: Sequence[Held]) -> bool:
+    """Whether a node is computed while the graph is read: all inputs are there, and constants, with no weight."""
+    return bool(operands) and all(map(is_constant, operands)) and node.op_type not in _KEPT
 
 
 def _defaults(function: FunctionProto, arrays: StoredArrays) -> dict[str, Any]:
