@@ -73,7 +73,7 @@ def average_pool(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
     counts = 1 if op.count_include_pad and pads else None
     if op.is_plain and x.type.dtype is not DType.FLOAT64 and not (counts and emit.opset >= _MISCOUNTS_FROM):
         if _known(pads) and not _is_wrong_there(emit, pads):
-            windows = {"kernel_shape": op.pool_size, "strides": op.strides, "pads": pads or None}
+            windows: dict[str, Any] = {"kernel_shape": op.pool_size, "strides": op.strides, "pads": pads or None}
             y = emit("AveragePool", x, count_include_pad=counts, **windows)
         elif counts:
             y = _mean(op, emit, _padded(emit, x, pads, 0))
