@@ -83,6 +83,10 @@ def _unsorted(m):
     m.graph.output.append(info("y2", None))
 
 
+def _again(m):
+    m.graph.node.add().CopyFrom(m.graph.node[0])
+
+
 WRONG = {
     "opset 999": (_opset(999), UnsupportedOp, "uses opset 999, and dagir reads up to"),
     "opset 0": (_opset(0), FileError, "is 0"),
@@ -103,6 +107,7 @@ WRONG = {
         UnsupportedOp,
         r"node 'n' \(Add\).*different dtypes: float64 and float32",
     ),
+    "two values of a name": (_again, FileError, "node 'n' makes 'y', which is there already"),
     "two inputs of a name": (lambda m: m.graph.input.append(m.graph.input[0]), FileError, "the input 'x' twice"),
     "no rank": (lambda m: m.graph.input[0].type.tensor_type.ClearField("shape"), FileError, "'x' has no known rank"),
 }
@@ -277,6 +282,16 @@ def test_declarations_are_corrected_and_told(kind):
     with pytest.warns(DeclarationWarning, match=reason):
         found = dagir.from_onnx(made)
     assert [str(size) for size in found.outputs[0].type.shape] == ["N", "3"]
+
+
+def test_a_value_inside_that_is_declared_of_another_size():
+    nodes = [helper.make_node("Exp", ["x"], ["a"]), helper.make_node("Neg", ["a"], ["y"])]
+    made = model(nodes, value_info=[info("a", [2, 2, 2]), info("y", ["N", 3])])
+    with pytest.warns(DeclarationWarning, match=r"the value 'a' is declared \[2, 2, 2\], and has 2 axes"):
+        dagir.from_onnx(made)
+    made = model(nodes, outputs=[info("y", ["N", 3], TensorProto.INT64)])
+    with pytest.warns(DeclarationWarning, match="the output 'y' is declared as int64, and is float32"):
+        dagir.from_onnx(made)
 
 
 def test_an_input_of_unknown_size_and_one_of_minus_one():

@@ -26,6 +26,32 @@ _READERS: Mapping[int, Callable[[AttributeProto, StoredArrays], Any]] = {
 }
 
 
+_FLAGS = frozenset(
+    (
+        *("align_corners", "allowzero", "antialias", "causal", "ceil_mode", "count_include_pad", "exclude_outside"),
+        *("exclusive", "fmod", "is_causal", "keepdims", "largest", "linear_before_reset", "noop_with_empty_axes"),
+        *(
+            "onesided",
+            "periodic",
+            "reverse",
+            "saturate",
+            "select_last_index",
+            "sorted",
+            "storage_order",
+            "training_mode",
+        ),
+        *("transA", "transB", "upper", "input_forget", "layout"),
+    )
+)
+
+
+def check_flags(attributes: Mapping[str, Any]) -> None:
+    """Raise Refused for a flag that is neither 0 nor 1: runtimes take it as one or as the other."""
+    for name in _FLAGS.intersection(attributes):
+        if attributes[name] not in (0, 1):
+            raise Refused(f"its {name} is {attributes[name]!r}, and is 0 or 1 by ONNX", "set it to 0 or to 1")
+
+
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
@@ -64,4 +90,4 @@ def _kind_of_old_files(attribute: AttributeProto) -> int:
     return one or next((kind for name, kind in lists if getattr(attribute, name)), AttributeProto.UNDEFINED)
 
 
-__all__ = ["attributes_of"]
+__all__ = ["attributes_of", "check_flags"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from onnx import TensorShapeProto, ValueInfoProto
@@ -83,11 +83,26 @@ def tell_of_outputs(source: str, declared: Sequence[ValueInfoProto], found: Sequ
             tell(f"{source}: the output {info.name!r} is declared {reason}")
 
 
+def tell_of_values(source: str, declared: Sequence[ValueInfoProto], values: Mapping[str, object]) -> None:
+    """The same of values inside, in one warning."""
+    found = [
+        (info.name, reason)
+        for info in declared
+        if isinstance(value := values.get(info.name), Value) and (reason := _contradiction(info, value.type))
+    ]
+    if found:
+        name, reason = found[0]
+        more = f"; so are {len(found) - 1} more values" if found[1:] else ""
+        tell(f"{source}: the value {name!r} is declared {reason}{more}")
+
+
 def _contradiction(info: ValueInfoProto, type: TensorType) -> str:
     tensor = info.type.tensor_type
     if not info.type.HasField("tensor_type") or not tensor.HasField("shape"):
         return ""
     said = ", ".join(_text(size) for size in tensor.shape.dim)
+    if tensor.elem_type and FROM_ONNX.get(tensor.elem_type, type.dtype) is not type.dtype:
+        return f"as {dtype_name(tensor.elem_type)}, and is {type}"
     if len(tensor.shape.dim) != type.rank:
         return f"[{said}], and has {type.rank} axes: {type}"
     for size, proven in zip(tensor.shape.dim, type.shape, strict=True):
@@ -121,4 +136,4 @@ def parsed(size: object) -> Dim:
     raise ArgumentError(f"{size!r} is not a size", remedy="use an int of at least 0, a name such as 'time', or None")
 
 
-__all__ = ["Declared", "parsed", "tell_of_outputs"]
+__all__ = ["Declared", "parsed", "tell_of_outputs", "tell_of_values"]

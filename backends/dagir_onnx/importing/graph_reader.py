@@ -12,7 +12,7 @@ from dagir.errors import DagirError, FileError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Value, next_serial
 from dagir.support import limits
-from dagir_onnx.importing.attributes import attributes_of
+from dagir_onnx.importing.attributes import attributes_of, check_flags
 from dagir_onnx.importing.known_arrays import known_constant
 from dagir_onnx.importing.naming import give_name
 from dagir_onnx.importing.node_call import NodeCall
@@ -25,6 +25,7 @@ from dagir_onnx.importing.tensors import Tensor
 from dagir_onnx.importing.weights import Weights
 
 _DEEPEST = 100
+_ODD = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError)
 _KEPT = ("DequantizeLinear",)  # codes stay codes: integer kernels are found by them
 Held = Tensor | Missing | None
 
@@ -129,6 +130,8 @@ class GraphReader:
             operands = [self._operand(name, node, scope) if name else None for name in node.input]
             found = self._results(node, operands, scope)
             for place, name in enumerate(node.output):
+                if name in scope.values:
+                    raise FileError(f"{self.source}: node {node_name(node)!r} makes {name!r}, which is there already")
                 if name:
                     scope.values[name] = found if isinstance(found, Missing) else _at(found, place)
         return [self._output(name, scope) for name in outputs]
@@ -173,19 +176,8 @@ class GraphReader:
             if lost.problem.op in ("initializer", "input") and lost.problem not in self.problems.found:
                 self.problems.note(lost.problem)
             return lost
-        since = next_serial()
         try:
-            call = NodeCall(
-                name,
-                plain_domain(node.domain),
-                node.op_type,
-                self._version(node, scope),
-                tuple(operands),  # type: ignore[arg-type]  # what is missing has returned
-                attributes_of(node, self.arrays, scope.attributes),
-                tuple(node.output),
-                self,
-            )
-            found = self._computed(call, node)
+            return self._named(node, name, operands, scope)
         except Inner as inner:
             return inner.missing
         except Refused as refused:
@@ -194,6 +186,25 @@ class GraphReader:
             raise
         except DagirError as error:
             return self.problems.note(Problem(name, op, error.summary, error.remedy))
+        except _ODD as error:  # a node that no exporter writes: attributes of other types, inputs of other ranks
+            lines = str(error).splitlines() or [""]
+            reason = f"its inputs or attributes are not what ONNX says: {type(error).__name__}: {lines[0][:80]}"
+            return self.problems.note(Problem(name, op, reason))
+
+    def _named(self, node: NodeProto, name: str, operands: list[Held], scope: Scope) -> list[Held]:
+        """The outputs of a node, with the names that the file gives them."""
+        since = next_serial()
+        call = NodeCall(
+            name,
+            plain_domain(node.domain),
+            node.op_type,
+            self._version(node, scope),
+            tuple(operands),  # type: ignore[arg-type]  # nothing is missing here
+            attributes_of(node, self.arrays, scope.attributes),
+            tuple(node.output),
+            self,
+        )
+        found = self._computed(call, node)
         results = list(found) if isinstance(found, (tuple, list)) else [found]
         if _is_folded(node, operands):
             results = [known_constant(each) if isinstance(each, Value) else each for each in results]
@@ -212,6 +223,8 @@ class GraphReader:
 
     def _computed(self, call: NodeCall, node: NodeProto) -> Any:
         function = self.functions.get((call.domain, call.op, node.overload))
+        if not call.domain:
+            check_flags(call.attributes)
         if function is not None:
             return self.call_function(function, call)
         require_known_version(call)

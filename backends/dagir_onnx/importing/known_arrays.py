@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from dagir.errors import DagirError
 from dagir.ir.graph import Constant, Node, Parameter, Value
 from dagir.ir.leaves import is_leaf
 from dagir.ir.types import Array
@@ -24,7 +25,10 @@ def known_array(value: Value) -> Array | None:
     arrays: dict[Value, Array] = {}
     for node in nodes:
         operands = [None if each is None else _array(each, arrays) for each in node.inputs]
-        arrays.update(zip(node.outputs, evaluate_node(node, operands), strict=True))
+        try:
+            arrays.update(zip(node.outputs, evaluate_node(node, operands), strict=True))
+        except (DagirError, ValueError, ArithmeticError):  # a division by zero: where the model runs, it has a place
+            return None
     return arrays[value]
 
 

@@ -19,9 +19,9 @@ from dagir.support.did_you_mean import did_you_mean
 from dagir.support.location import without_lines
 from dagir.support.paths import checked
 from dagir_onnx import untrusted_proto
-from dagir_onnx.importing.declarations import Declared, parsed, tell_of_outputs
+from dagir_onnx.importing.declarations import Declared, parsed, tell_of_outputs, tell_of_values
 from dagir_onnx.importing.graph_reader import GraphReader, Held
-from dagir_onnx.importing.refusals import Missing
+from dagir_onnx.importing.refusals import Missing, Problem
 from dagir_onnx.importing.registry import NEWEST_OPSET, plain_domain
 from dagir_onnx.importing.stored_arrays import StoredArrays
 from dagir_onnx.importing.tensors import constant, value
@@ -57,20 +57,23 @@ def _read(proto: ModelProto, source: str, file: Path | None, given: Mapping[str,
         reader = GraphReader(source, StoredArrays(source, file), list(proto.functions))
         inputs = _inputs(proto, source, given)
         found = reader.read_main(proto.graph, opsets, inputs)
-        _note_missing(reader, found)
+        _note_missing(reader, proto.graph.output, found)
         if reader.problems.found:
             reader.note_unread(_all_nodes(proto), opsets)
         reader.problems.require_none(source)
         values = [value(each) for each in found if each is not None and not isinstance(each, Missing)]
         tell_of_outputs(source, proto.graph.output, values)
+        tell_of_values(source, proto.graph.value_info, reader.scope.values)
         named = dict(zip((each.name for each in proto.graph.output), values, strict=True))
         entering = {key: each for key, each in inputs.items() if isinstance(each, Value) and each.is_input}
         return Model.from_graph(entering, named, name=_title(name), unused_inputs=True)
 
 
-def _note_missing(reader: GraphReader, found: Sequence[Held]) -> None:
-    for each in found:
-        if isinstance(each, Missing) and each.problem not in reader.problems.found:
+def _note_missing(reader: GraphReader, declared: Sequence[ValueInfoProto], found: Sequence[Held]) -> None:
+    for info, each in zip(declared, found, strict=True):
+        if each is None:
+            reader.problems.note(Problem(info.name, "output", "the node that has it gives nothing"))
+        elif isinstance(each, Missing) and each.problem not in reader.problems.found:
             reader.problems.note(each.problem)
 
 
