@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph
+from dagir.ir.nest import map_structure
 from dagir.modeling.model import Model
 from dagir.modeling.training import TrainingState
-from dagir.passes import TRAIN
-from dagir.runtime.backend import Backend, Executable
+from dagir.passes import TRAIN, DecodeWeights
+from dagir.runtime.backend import Backend, Executable, graph_of
 from dagir.support.backend_names import KERAS
 from dagir.support.extras import needed
 from dagir.support.frameworks import is_keras_layer
@@ -38,13 +39,13 @@ class KerasBackend(Backend):
     pipeline = TRAIN
 
     def lower(self, model: Model | Graph, **unknown: Any) -> KerasExecutable:
-        """A functional keras.Model over the same layers, with the same weights. Raises UnsupportedOp."""
+        """A functional keras.Model of the same layers and weights, stored codes as numbers. Raises UnsupportedOp."""
         if unknown:
             raise ArgumentError(f"the keras backend has no option {sorted(unknown)[0]!r}", remedy="it takes none")
         _keras()
         from dagir_keras.executable import KerasExecutable
 
-        return KerasExecutable(model)
+        return KerasExecutable(_decoded(model))
 
     def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
         """Keras eagerly, and compiled: on TensorFlow as a tf.function and by XLA, on JAX by XLA."""
@@ -96,6 +97,16 @@ class KerasBackend(Backend):
         from dagir_keras.external_model import KerasFile, KerasModel
 
         return KerasModel(path, model) if is_keras_layer(path) else KerasFile(path, model)
+
+
+def _decoded(model: Model | Graph) -> Model | Graph:
+    """The model with weights in place of what dequantizes stored codes, which Keras could not train."""
+    graph = DecodeWeights()(graph_of(model))
+    if graph is graph_of(model) or isinstance(model, Graph):
+        return graph if isinstance(model, Graph) else model
+    values = dict(zip(model.graph.outputs, graph.outputs, strict=True))
+    outputs = map_structure(lambda value: values[value], model.output)
+    return Model.from_graph(model.input, outputs, graph, name=model.name, trainable=model.trainable, unused_inputs=True)
 
 
 @dataclass(frozen=True)

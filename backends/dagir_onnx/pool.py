@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from dagir.ops.pool import Pool, adaptive_windows
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.layout import channels_back, channels_first
 from dagir_onnx.rules import rules
+
+_P = TypeVar("_P", bound=Pool)
+_MISCOUNTS_FROM = 19
+"""The opset from which on onnxruntime leaves padding at the end uncounted: microsoft/onnxruntime#24681."""
 
 
 @rules.rule(ops.MaxPool)
@@ -63,15 +68,26 @@ def _least(x: Tensor) -> float:
 @rules.rule(ops.AveragePool)
 def average_pool(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
     x = channels_first(op, emit, x)
+    op = _without_effect(op, x)
     pads = _pads(op, x)
-    if op.is_plain and not op.count_include_pad and x.type.dtype is not DType.FLOAT64:
+    counts = 1 if op.count_include_pad and pads else None
+    if op.is_plain and x.type.dtype is not DType.FLOAT64 and not (counts and emit.opset >= _MISCOUNTS_FROM):
         if _known(pads) and not _is_wrong_there(emit, pads):
-            y = emit("AveragePool", x, kernel_shape=op.pool_size, strides=op.strides, pads=pads or None)
+            windows: dict[str, Any] = {"kernel_shape": op.pool_size, "strides": op.strides, "pads": pads or None}
+            y = emit("AveragePool", x, count_include_pad=counts, **windows)
+        elif counts:
+            y = _mean(op, emit, _padded(emit, x, pads, 0))
         else:  # the mean with zeros, over the share that is inside
             y = emit("Div", _mean(op, emit, _padded(emit, x, pads, 0)), _mean(op, emit, _inside(op, emit, x, pads)))
     else:
         y = _average_of_sums(op, emit, x)
     return channels_back(op, emit, y)
+
+
+def _without_effect(op: _P, x: Tensor) -> _P:
+    """The op without ceil_mode, where that gives no further window."""
+    plain = replace(op, ceil_mode=False)
+    return plain if op.ceil_mode and plain.counts(x.type.shape[2:]) == op.counts(x.type.shape[2:]) else op
 
 
 def _is_wrong_there(emit: Emitter, pads: Sequence[Dim]) -> bool:
@@ -92,7 +108,7 @@ def _mean(op: Pool, emit: Emitter, x: Tensor) -> Tensor:
 def _average_of_sums(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
     """By padding that is written out: with ceil_mode, dilations and padding that counts, kernels of onnxruntime differ.
 
-    It has none for float64 on the CPU: microsoft/onnxruntime#24681.
+    It has none for float64 on the CPU.
     """
     sizes = x.type.shape[2:]
     reach, pads = _flat(op.reach(sizes)), _pads(op, x)
@@ -107,9 +123,13 @@ def _average_of_sums(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.LpPool)
 def lp_pool(op: ops.LpPool, emit: Emitter, x: Tensor) -> Tensor:
-    """By the mean of powers: onnxruntime's LpPool has neither float64 nor the padding of ceil_mode."""
+    """Beyond the plain ones by the mean of powers: onnxruntime's LpPool has neither float64 nor ceil_mode's padding."""
     dtype: DType = x.type.dtype
     x = channels_first(op, emit, x)
+    op, pads = _without_effect(op, x), _pads(op, x)
+    if op.is_plain and _known(pads) and dtype is DType.FLOAT32:
+        y = emit("LpPool", x, kernel_shape=op.pool_size, strides=op.strides, pads=pads or None, p=op.p)
+        return channels_back(op, emit, y)
     reach = _flat(op.reach(x.type.shape[2:]))
     size = emit.constant(float(np.prod(op.pool_size)), dtype)
     powers = emit("Pow", emit("Abs", x), emit.constant(float(op.p), dtype))

@@ -3,6 +3,7 @@
 from dagir.passes.bodies import Bodies
 from dagir.passes.channels_first import ChannelsFirst
 from dagir.passes.decide_branches import DecideBranches
+from dagir.passes.decode_weights import DecodeWeights
 from dagir.passes.derived import Derived
 from dagir.passes.drop_identities import DropIdentities
 from dagir.passes.flat_products import FlatProducts
@@ -58,6 +59,7 @@ __all__ = [
     "Bodies",
     "ChannelsFirst",
     "DecideBranches",
+    "DecodeWeights",
     "Derived",
     "DropIdentities",
     "FlatProducts",
