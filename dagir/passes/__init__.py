@@ -16,6 +16,7 @@ from dagir.passes.linear_products import LinearProducts
 from dagir.passes.merge_clips import MergeClips
 from dagir.passes.merge_duplicates import MergeDuplicates
 from dagir.passes.merge_pads import MergePads
+from dagir.passes.merge_slices import MergeSlices
 from dagir.passes.outline import Outline
 from dagir.passes.pipeline import Pass, Pipeline, run
 from dagir.passes.recognize import Recognize
@@ -46,6 +47,7 @@ DEPLOY: Pipeline = (
     (DropIdentities(), "the reshapes of layout and rows meet those of the network"),
     (FoldConstants(), "constants that the layout moved"),
     (MergeDuplicates(), "when equal work has the same form"),
+    (MergeSlices(), "parts of one value, of which the layout has seen each"),
     (FuseBidirectional(), "last, when both ways read the same sequence and the same mask"),
 )
 """What ONNX gets: everything that changes no answer. A name in `disable` leaves out every step of that name."""
@@ -72,6 +74,7 @@ __all__ = [
     "MergeClips",
     "MergeDuplicates",
     "MergePads",
+    "MergeSlices",
     "Outline",
     "Pass",
     "Pipeline",

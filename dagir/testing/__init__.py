@@ -36,6 +36,7 @@ from dagir.testing import (
     scatter,
     shape,
     sorting,
+    splitting,
     trigonometry,
 )
 from dagir.testing.cases import OpCase, arrays, cases, covered, shapes, strategy_for
@@ -79,6 +80,7 @@ __all__ = [
     "shape",
     "shapes",
     "sorting",
+    "splitting",
     "strategy_for",
     "trigonometry",
 ]
