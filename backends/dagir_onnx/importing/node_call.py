@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -186,6 +186,11 @@ class NodeCall:
         if found is None:
             raise Refused(f"it has no input {place}")
         return self.reader.weights.rearranged(found, axes)
+
+    def part(self, place: int, name: str, cut: Callable[[Array], Array]) -> Value | None:
+        """A weight that is made of a stored array, such as that of one direction; None for a computed input."""
+        found = self._weight(place, True)
+        return None if found is None else self.reader.weights.part(found, name, cut)
 
     def _weight(self, place: int, trainable: bool) -> Value | None:
         given = self.tensor(place)

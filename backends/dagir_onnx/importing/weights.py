@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ class Weights:
         self._names: dict[Value, str] = {}
         self._parameters: dict[Value, Value] = {}
         self._rearranged: dict[Value, tuple[tuple[int, ...], Value]] = {}
+        self._parts: dict[tuple[Value, Hashable], Value] = {}
         self._read: set[Value] = set()
         self._unique = Namer()
 
@@ -70,6 +71,21 @@ class Weights:
         made = Parameter(source.name, type_of(array), array=array, trainable=source.trainable).value
         self._rearranged[value] = (order, made)
         return made
+
+    def part(self, value: Value, name: str, cut: Callable[[Array], Array]) -> Value | None:
+        """A weight that is made of a stored array, such as that of one direction; None for computed values.
+
+        The same name of the same array gives the same weight. name: of the part, which tells it from others.
+        """
+        source = value.source
+        if not isinstance(source, Parameter) or value in self._rearranged:
+            return None
+        if (value, name) not in self._parts:
+            array = cut(source.array)
+            made = self._weight(array, f"{source.name}/{name}")
+            made.source.trainable = source.trainable  # type: ignore[union-attr]  # it is a Parameter
+            self._parts[value, name] = made
+        return self._parts[value, name]
 
     def _weight(self, array: Array, name: str) -> Value:
         return Parameter(self._unique(name or "weight"), type_of(array), array=array).value
