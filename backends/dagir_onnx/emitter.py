@@ -12,7 +12,7 @@ import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto, StringStringEntryProto, helper
 
 from dagir.ir.dim_binding import SizeSource, size_sources
-from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.dims import Atom, Dim, SymbolicDim
 from dagir.ir.graph import Constant, Node, Parameter, Value
 from dagir.ir.naming import Namer
 from dagir.ir.types import Array, DType, TensorType, type_of
@@ -81,6 +81,7 @@ class Emitter:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = {}
         self._size_sources: dict[str, tuple[Tensor, SizeSource]] = {}
         self._sizes: dict[Dim, Tensor] = {}
+        self._atoms: dict[Atom, Tensor] = {}
         self._filled: dict[tuple[float, TensorType], Tensor] = {}
         self._current: Node | None = None
         self._props: list[StringStringEntryProto] = []
@@ -179,6 +180,8 @@ class Emitter:
         if all(isinstance(size, int) for size in shape):
             return self.ints(*shape)  # type: ignore[arg-type]
         parts = [self.size(size) for size in shape]
+        if len(parts) == 1:
+            return parts[0]
         joined: Tensor = self("Concat", *parts, axis=0, type=TensorType(DType.INT64, (len(parts),)))
         return joined
 
@@ -197,13 +200,14 @@ class Emitter:
     def subgraph(self, name: str, inputs: Sequence[Tensor], write: Callable[[], Sequence[Tensor]]) -> GraphProto:
         """What `write` writes, as a graph of its own; it may read tensors and weights of the graph around it."""
         outside, self.nodes = self.nodes, []
-        sizes, filled = dict(self._sizes), dict(self._filled)  # what is computed inside cannot be read outside
+        # what is computed inside cannot be read outside
+        sizes, atoms, filled = dict(self._sizes), dict(self._atoms), dict(self._filled)
         try:
             results = self._distinct(write())
             ends = [value_info(tensor.name, tensor.type) for tensor in results]
             nodes = self.nodes
         finally:
-            self.nodes, self._sizes, self._filled = outside, sizes, filled
+            self.nodes, self._sizes, self._atoms, self._filled = outside, sizes, atoms, filled
         starts = [value_info(tensor.name, tensor.type) for tensor in inputs]
         return helper.make_graph(nodes, name, starts, ends)
 
@@ -304,7 +308,7 @@ class Emitter:
         kind = TensorType(DType.INT64, (1,))
         total: Tensor | None = None
         for monomial, coefficient in dim.terms:
-            factors = [self._named_size(atom) if isinstance(atom, str) else self._applied(atom) for atom in monomial]
+            factors = [self._atom(atom) for atom in monomial]
             if coefficient != 1 or not factors:
                 factors.append(self.ints(coefficient))
             product = factors[0]
@@ -313,6 +317,12 @@ class Emitter:
             total = product if total is None else self("Add", total, product, type=kind)
         assert total is not None
         return total
+
+    def _atom(self, atom: Any) -> Tensor:
+        """A named size, or a quotient or an extreme of sizes; what several sizes have in common is computed once."""
+        if atom not in self._atoms:
+            self._atoms[atom] = self._named_size(atom) if isinstance(atom, str) else self._applied(atom)
+        return self._atoms[atom]
 
     def _named_size(self, name: str) -> Tensor:
         tensor, source = self._size_sources[name]

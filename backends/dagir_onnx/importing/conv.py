@@ -21,7 +21,9 @@ _FIRST = "channels_first"
 
 def _kernel(call: NodeCall) -> Value:
     """The kernel with the filters last, as dagir's convolutions take it."""
-    given = call.input(1)
+    given = call.tensor(1)  # call.input(1) would be a read of the stored layout, beside the one that is taken
+    if not isinstance(given, Value):
+        raise call.refused("it has no kernel")
     order = (*range(2, given.ndim), 1, 0)
     node = given.node
     if node is None or not isinstance(node.op, ops.DequantizeLinear):
