@@ -7,6 +7,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from dagir.support.paths import checked
 from dagir_onnx import untrusted_proto
 from dagir_onnx.executable import OnnxExecutable, OnnxPart, check_device
 from dagir_onnx.metadata_reader import skim
-from dagir_onnx.points import Watch, cut_out
+from dagir_onnx.points import Point, Watch, cut_out, marked_points, named_points
 from dagir_onnx.runtime_errors import file_refusal
 
 
@@ -55,6 +56,12 @@ class OnnxFile(OnnxExecutable):
 
     def _model_for_points(self) -> ModelProto:
         return self.artifact
+
+    @cached_property
+    def _points(self) -> dict[str, Point]:
+        """What the file says of its tensors; of a file that says nothing, the tensors named as values of the model."""
+        proto = self._model_for_points()
+        return marked_points(proto) or named_points(proto, self._graph)
 
     def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> OnnxExecutable:
         """The nodes of the file between these points, with the file's weights, external ones included."""

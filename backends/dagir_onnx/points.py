@@ -77,6 +77,17 @@ def marked_points(proto: ModelProto) -> dict[str, Point]:
     return found
 
 
+def named_points(proto: ModelProto, graph: Graph) -> dict[str, Point]:
+    """The tensors that have the names of values of the model, which was read from this file, or from one like it."""
+    names = {value.explicit_name for node in graph.nodes for value in node.outputs}
+    return {
+        tensor: Point(tensor, node.name or tensor, None)
+        for node in proto.graph.node
+        for tensor in node.output
+        if tensor and tensor in names
+    }
+
+
 def _numbers(text: str) -> tuple[int, ...] | None:
     return tuple(map(int, text.split(","))) if text else None
 

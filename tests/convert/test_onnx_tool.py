@@ -103,3 +103,14 @@ def test_what_dagir_wrote_is_read_again(tmp_path):
     again = dagir.from_onnx(path)
     assert (again.input_names, again.output_names) == (["image"], ["head"])
     assert dagir.verify(model, {"read": dagir.lower(again)}).ok
+
+
+def test_the_node_that_diverges_is_named_as_in_the_file(folder, tmp_path, called):
+    assert called(folder / "net.onnx", tmp_path / "net.dagir")[0] == 0
+    changed = onnx.load(folder / "net.onnx")
+    (tensor,) = (each for each in changed.graph.initializer if each.name == "head.weight")
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1.003), tensor.name))
+    onnx.save(changed, tmp_path / "changed.onnx")
+    for first in (folder / "net.onnx", tmp_path / "net.dagir"):
+        code, _, err = called("verify", first, tmp_path / "changed.onnx")
+        assert code == 3 and "changed.onnx: the first node that diverges is '/head/Gemm'" in err
