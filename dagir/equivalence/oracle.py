@@ -136,7 +136,7 @@ def _all_finite(arrays: Sequence[Array | None]) -> bool:
 
 
 def _holds_subnormals(arrays: Sequence[Array]) -> bool:
-    floats = [array for array in arrays if array.dtype.kind == "f"]
+    floats = [array for array in arrays if array.dtype.kind == "f" and array.dtype.itemsize > 1]  # not float8_e5m2
     return any(bool(((array != 0) & (np.abs(array) < np.finfo(array.dtype).tiny)).any()) for array in floats)
 
 

@@ -57,6 +57,7 @@ import dagir.ops.rnn as _rnn
 import dagir.ops.sampling as _sampling
 import dagir.ops.scanning as _scanning
 import dagir.ops.scatter as _scatter
+import dagir.ops.scatter_elements as _scatter_elements
 import dagir.ops.shape as _shape
 import dagir.ops.softmax as _softmax
 import dagir.ops.sorting as _sorting
@@ -100,6 +101,7 @@ from dagir.ops.rnn import *
 from dagir.ops.sampling import *
 from dagir.ops.scanning import *
 from dagir.ops.scatter import *
+from dagir.ops.scatter_elements import *
 from dagir.ops.shape import *
 from dagir.ops.softmax import *
 from dagir.ops.sorting import *
@@ -143,6 +145,7 @@ __all__ += _rnn.__all__
 __all__ += _sampling.__all__
 __all__ += _scanning.__all__
 __all__ += _scatter.__all__
+__all__ += _scatter_elements.__all__
 __all__ += _shape.__all__
 __all__ += _softmax.__all__
 __all__ += _sorting.__all__

@@ -118,3 +118,12 @@ def test_an_opset_without_the_dtype_is_refused():
     model = dagir.Model(x, ops.cast(ops.cast(x, "int4"), "float32"))
     with pytest.raises(UnsupportedOp, match="from opset 21 on"):
         dagir.lower(model, "onnx", opset=19)
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, *WHOLE])
+def test_inputs_and_outputs_of_codes_are_verified(dtype):
+    codes, x = dagir.Input((6,), dtype=dtype), dagir.Input((6,))
+    numbers = ops.multiply(x, 3.0) if dtype in FLOATS else ops.cast(ops.multiply(x, 3.0), "int32")
+    model = dagir.Model([codes, x], [ops.cast(codes, "float32"), ops.cast(numbers, dtype)])
+    report = dagir.verify(model, ("numpy", "onnx"))
+    assert report.ok, report

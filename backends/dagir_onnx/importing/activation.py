@@ -100,6 +100,8 @@ def _swish(call: NodeCall) -> Value:
 def _shrink(call: NodeCall) -> Value:
     """x nearer to zero by `bias` where it is beyond `lambd`, 0 elsewhere."""
     x, bias, limit = call.input(0), call.attribute("bias", 0.0), call.attribute("lambd", 0.5)
+    if x.dtype.is_float and limit >= 0 and bias in (0, limit):
+        return ops.soft_shrink(x, limit) if bias else ops.hard_shrink(x, limit)
     bias, limit = (bias, limit) if x.dtype.is_float else (int(bias), limit)
     zero = ops.zeros_like(x)
     below = ops.less(_float(x), -limit)

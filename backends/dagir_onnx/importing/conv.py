@@ -46,7 +46,8 @@ def _sizes(call: NodeCall, w: Value) -> list[int]:
 
 
 @rule("Conv")
-def _conv(call: NodeCall) -> Value:
+def convolution(call: NodeCall) -> Value:
+    """A convolution of floats."""
     w = _kernel(call)
     windows = windows_of(call, call.input(0).ndim - 2, _sizes(call, w))
     x, padding = padded(windows, call.input(0))

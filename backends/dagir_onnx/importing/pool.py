@@ -16,9 +16,9 @@ from dagir_onnx.importing.windows import Windows, windows_of
 _PADDING = {"VALID": "valid", "SAME_UPPER": "same", "SAME_LOWER": "same_lower"}
 
 
-def _windows(call: NodeCall) -> tuple[Value, dict[str, Any]]:
-    """The operand, and the fields that every op of pooling has."""
-    x = call.input(0)
+def _windows(call: NodeCall, given: Value | None = None) -> tuple[Value, dict[str, Any]]:
+    """The operand, by default the first input, and the fields that every op of pooling has."""
+    x = call.input(0) if given is None else given
     windows = windows_of(call, x.ndim - 2)
     if windows.auto_pad.startswith("SAME") and any(map(_skips, windows.strides, windows.extents)):
         x = _cropped(call, windows, x)
@@ -66,7 +66,12 @@ def _max_pool(call: NodeCall) -> Sequence[Value]:
 
 @rule("AveragePool")
 def _average_pool(call: NodeCall) -> Value:
-    x, fields = _windows(call)
+    return average_of(call, call.input(0))
+
+
+def average_of(call: NodeCall, x: Value) -> Value:
+    """The means of the windows of x, channels first."""
+    x, fields = _windows(call, x)
     counts = bool(call.attribute("count_include_pad", 0))
     return apply(ops.AveragePool(**fields, data_format="channels_first", count_include_pad=counts), x)
 

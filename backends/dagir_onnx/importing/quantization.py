@@ -40,7 +40,8 @@ def _linear(call: NodeCall, x: Value, code: DType | None) -> tuple[int | None, i
 
 
 @rule("QuantizeLinear", since=10)
-def _quantize(call: NodeCall) -> Value:
+def quantize(call: NodeCall) -> Value:
+    """Numbers as codes, of the dtype of the zero point, or of output_dtype."""
     x, zero = call.input(0), call.optional(2)
     code = zero.dtype if zero is not None else DType.UINT8
     if call.attribute("output_dtype", 0):
@@ -54,7 +55,8 @@ def _quantize(call: NodeCall) -> Value:
 
 
 @rule("DequantizeLinear", since=10)
-def _dequantize(call: NodeCall) -> Value:
+def dequantize(call: NodeCall) -> Value:
+    """Codes as numbers, in the dtype of the scale, or in output_dtype."""
     x = call.input(0)
     axis, block, operands = _linear(call, x, None if call.optional(2) is None else x.dtype)
     found = apply(ops.DequantizeLinear(axis, block), *operands)
@@ -126,12 +128,17 @@ def _conv_integer(call: NodeCall) -> Value:
 
 @rule("QLinearConv", since=10)
 def _qlinear_conv(call: NodeCall) -> Value:
+    return convolution(call, call.input(0))
+
+
+def convolution(call: NodeCall, x: Value) -> Value:
+    """A QLinearConv. x: its first input, channels first."""
     w = _kernel(call, 3)
-    x, op = _convolved(call, ops.QLinearConv, call.input(0), 2, w)
+    x, op = _convolved(call, ops.QLinearConv, x, 2, w)
     scales = [_zero(call, place, x) for place in (1, 2)]
     filters = [_zero(call, place, w) for place in (4, 5)]
     results = [_zero(call, place, x) for place in (6, 7)]
     return apply(op, x, *scales, w, *filters, *results, call.optional(8))
 
 
-__all__ = ["scalar"]
+__all__ = ["convolution", "dequantize", "quantize", "scalar"]

@@ -8,10 +8,9 @@ from dagir import ops
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Value
 from dagir.ir.types import normalize_axis
-from dagir.ops.sizes import counted
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import rule
-from dagir_onnx.importing.tensors import product, sized, sizes_of, value
+from dagir_onnx.importing.tensors import product, sizes_of, value
 
 
 @rule("ScatterND")
@@ -37,21 +36,8 @@ def _vector(sizes: Sequence[Dim], like: Value) -> Value:
 
 @rule("ScatterElements", "Scatter")
 def _scatter_elements(call: NodeCall) -> Value:
-    """Each update goes to its own place, but on the axis, where the index says it."""
-    x, indices, updates = call.input(0), call.input(1), call.input(2)
-    axis = normalize_axis(call.attribute("axis", 0), x.ndim)
-    size = value(sized(x.type.shape[axis], indices.dtype))
-    places = ops.where(ops.less(indices, 0), ops.add(indices, size), indices)
-    shape = indices.type.shape
-    columns = []
-    for other in range(x.ndim):
-        if other == axis:
-            columns.append(places)
-            continue
-        own = ops.cast(counted(shape[other]), indices.dtype)
-        columns.append(ops.broadcast_to(ops.reshape(own, [-1 if a == other else 1 for a in range(x.ndim)]), shape))
-    flat = [ops.reshape(column, (product(shape),)) for column in columns]
-    return ops.scatter_update(x, ops.stack(flat, 1), ops.reshape(updates, (product(shape),)), _reduction(call))
+    axis = normalize_axis(call.attribute("axis", 0), call.input(0).ndim)
+    return ops.scatter_elements(call.input(0), call.input(1), call.input(2), axis, _reduction(call))
 
 
 @rule("GatherND")
