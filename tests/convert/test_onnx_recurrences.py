@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from convert.drawn_nodes import assert_read_right, feeds_of, model_of, runtime_answers
@@ -65,4 +65,6 @@ def _activations(draw, count):
 @settings(max_examples=60, deadline=None)
 def test_a_drawn_recurrence_is_onnxruntimes(drawn):
     model, feeds = drawn
-    assert_read_right(model, feeds, runtime_answers(model, feeds))
+    wanted = runtime_answers(model, feeds)
+    assume(all(np.isfinite(each).all() for each in wanted.values()))  # onnxruntime's Softplus of 89 is infinite
+    assert_read_right(model, feeds, wanted)
