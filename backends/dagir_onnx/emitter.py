@@ -70,6 +70,7 @@ class Emitter:
         self.has_unread = False
         """Whether a node may have been written whose result is not read."""
         self.nodes: list[NodeProto] = []
+        self.inside: dict[Value, list[str]] = {}  # the tensors of values in bodies, which are written for each use
         self.initializers: dict[str, Tensor] = {}
         self._names = names
         self._namer = Namer([*names.values(), *taken])
@@ -196,6 +197,10 @@ class Emitter:
     def name(self, wanted: str) -> str:
         """A name that is unique in the graph and its subgraphs."""
         return self._namer(f"{self._prefix}{wanted}")
+
+    def reference(self, tensor: Tensor) -> str:
+        """The name by which a node reads the tensor; an initializer is written for it."""
+        return self._use(tensor)
 
     def subgraph(self, name: str, inputs: Sequence[Tensor], write: Callable[[], Sequence[Tensor]]) -> GraphProto:
         """What `write` writes, as a graph of its own; it may read tensors and weights of the graph around it."""

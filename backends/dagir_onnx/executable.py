@@ -28,6 +28,8 @@ from dagir.modeling.signature import Signature
 from dagir.ops.call import first_of, parameters_of
 from dagir.runtime.backend import Executable, Kept
 from dagir.runtime.feeds import as_strings, refuse_nan
+from dagir.runtime.probes import Body
+from dagir_onnx.cut_bodies import cut_body
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
 from dagir_onnx.file import EMBEDDED_LIMIT, write
@@ -202,8 +204,20 @@ class OnnxExecutable(Executable):
     def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> OnnxExecutable:
         """The nodes of the file between these points, with the file's own weights."""
         known = {point: self._points[point] for point in (*inputs.values(), output) if point in self._points}
-        proto = cut_out(self.artifact, model, inputs, output, known)
+        proto = cut_out(self._whole(), model, inputs, output, known)
         return OnnxPart(model.graph, model.signature, proto, {}, self.device, self._options)
+
+    def body(self, point: str, body: Body, arrays: Sequence[Array]) -> OnnxExecutable | None:
+        """The nodes of the subgraph, and those outside of it that tell it sizes."""
+        names = [name for name, _ in self.signature.inputs]
+        found = cut_body(self._whole(), self._points[point].tensor, body, dict(zip(names, arrays, strict=True)))
+        if found is None:
+            return None
+        return OnnxPart(body.points.graph, *found, {}, self.device, self._options)
+
+    def _whole(self) -> ModelProto:
+        """The model with all its weights."""
+        return self.artifact
 
     def keep(self, folder: Path) -> Kept | None:
         """An .onnx file, run by onnxruntime itself where NumPy has all dtypes of its interface."""

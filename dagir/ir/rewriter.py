@@ -38,7 +38,8 @@ def rebuild(
             outputs = node.outputs if operands == node.inputs else copy_node(node, operands).outputs
         if outputs is not node.outputs:
             values.update(zip(node.outputs, outputs, strict=True))
-    record({old: new for old, new in values.items() if old is not None and new is not None})
+    given = set(graph.inputs)  # an input of a body may be a value of the graph around it, which stays as it is there
+    record({old: new for old, new in values.items() if old is not None and new is not None and old not in given})
     results = tuple([value for old in graph.outputs if (value := values.get(old, old)) is not None])
     if results == graph.outputs and new_inputs == graph.inputs:
         return graph
