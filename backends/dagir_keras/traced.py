@@ -58,7 +58,7 @@ class TracedLayer(keras.layers.Layer):
     def run(self, tensors: Sequence[Any]) -> list[Any]:
         """The outputs for tensors. Raises a DagirError as it was raised inside, without the text that Keras adds."""
         try:
-            return flatten(self(list(tensors)))
+            return flatten(self(list(map(_dense, tensors))))
         except Exception:
             refusal, self.refusal = self.refusal, None
             if refusal is None:
@@ -113,6 +113,12 @@ def _described(item: Any) -> dict[str, Any]:
         return {"class_name": "TracedLayer", "config": {"tracked": [_described(inner) for inner in item.tracked]}}
     record = keras.saving.serialize_keras_object(item)
     return {key: record[key] for key in ("class_name", "config")}
+
+
+def _dense(tensor: Any) -> Any:
+    """The tensor: Keras takes a tensor times an array for sparse, and no tensor of dagir is."""
+    symbolic = isinstance(tensor, keras.KerasTensor) and tensor.sparse
+    return keras.ops.convert_to_tensor(tensor, sparse=False) if symbolic else tensor
 
 
 def new_registry() -> Registry:

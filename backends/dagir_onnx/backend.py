@@ -9,7 +9,7 @@ from typing import Any
 
 from dagir.equivalence import Report
 from dagir.equivalence.progress import Progress
-from dagir.errors import ArgumentError, BackendError
+from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph, Value
 from dagir.modeling.model import Model
 from dagir.passes import DEPLOY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
@@ -81,6 +81,10 @@ class Problems:
     def forget(self, count: int) -> None:
         """Forget all but the first `count`: the layers are shown as opaque."""
         del self._found[count:]
+
+    def become(self, found: Iterable[Problem]) -> None:
+        """Hold these, and no others: those that there were before something was tried."""
+        self._found[:] = found
 
     @property
     def found(self) -> tuple[Problem, ...]:

@@ -33,7 +33,7 @@ from dagir_keras.reading.live.traced_layer import TracedKerasLayer
 from dagir_keras.reading.live.traced_sizes import OF_SIZES, elements_of, sizes_of
 from dagir_keras.reading.live.traced_tensors import Size, Traced, as_size, dim_of, is_size
 from dagir_keras.reading.operations import make_operation, operation
-from dagir_keras.reading.problems import Problem, Problems, Refused
+from dagir_keras.reading.problems import Problem, Problems, Refused, Untraceable
 
 _OF_LISTS = ("Array", "ConvertToTensor")
 _SIZES_STAY = {"Arange", "GetItem", "Slice"}  # operations with sizes as arguments, not only as fields
@@ -216,10 +216,11 @@ def _fields(source: Any) -> Mapping[str, Any]:
     return {name: getattr(source, name) for name in names if name != "name" and hasattr(source, name)}
 
 
-def untraceable(source: Any, error: Exception, reason: str, remedy: str | None) -> Refused:
+def untraceable(source: Any, error: Exception, reason: str, remedy: str | None) -> Untraceable:
     """The exception for a layer whose call raised an error, with the line of the call, and a rule as the remedy."""
     rule = f"give a rule: custom_objects={{{type(source).__name__!r}: a dagir Layer class}}"
-    return Refused(f"its call cannot be traced: {reason}{_line_of(error)}", f"{remedy}; or {rule}" if remedy else rule)
+    remedy = f"{remedy}; or {rule}" if remedy else rule
+    return Untraceable(f"its call cannot be traced: {reason}{_line_of(error)}", remedy)
 
 
 def _line_of(error: Exception) -> str:
