@@ -125,7 +125,10 @@ def install(replace: Replace, current: Current) -> None:
     _dispatcher(current)
     for module, key, name in live_functions.places_of_functions(tensorflow_checks.NAMES):
         replace(module, key, partial(_instead, current, name))
-    variable = live_functions.loaded().Variable
+    tensorflow = live_functions.loaded()
+    variable, compiled = tensorflow.Variable, type(tensorflow.function(len))
+    replace(tensorflow, "is_tensor", lambda old: lambda x: isinstance(x, Traced) or old(x))
+    replace(compiled, "__call__", lambda old: _in_python(old, current))
     for name in _OF_A_VARIABLE:
         replace(variable, name, partial(_of_a_variable, current, name))
     replace(keras.Variable, "value", lambda old: property(_in_a_call(old.fget, current)))
@@ -192,6 +195,18 @@ def _in_a_call(old: Function, current: Current) -> Function:
         return old(self) if tracer is None or not _of_the_user() else tracer.weight(self)
 
     return value
+
+
+def _in_python(old: Function, current: Current) -> Function:
+    """The call of a tf.function: in a traced call its Python runs, on traced tensors."""
+
+    @wraps(old)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if current() is None or not _of_the_user():
+            return old(self, *args, **kwargs)
+        return self.python_function(*args, **kwargs)
+
+    return call
 
 
 def _of_the_user() -> bool:

@@ -20,13 +20,14 @@ from dagir.ops import cast, convert_to_tensor
 from dagir_keras.reading.live.attributes import DTypeName, TensorShape
 from dagir_keras.reading.live.branches import Comparison, Question, answer
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
-from dagir_keras.reading.problems import Untraceable
+from dagir_keras.reading.problems import OutsideTable, Untraceable
+from dagir_keras.reading.tensorflow.live_functions import called_from
 
 _KERAS = "keras.src."
 _OF_SHAPE = ("keras.src.ops.core", "shape")  # the function that gives sizes to a call
 
 
-class NotOfTensorFlow(Untraceable, TypeError):
+class NotOfTensorFlow(OutsideTable, TypeError):
     """Raised where TensorFlow asks a traced tensor for its own: at a TypeError, TensorFlow asks its dispatchers."""
 
 
@@ -112,8 +113,9 @@ class Traced(keras.KerasTensor):
         )
 
     def __tf_tensor__(self, *_: Any, **__: Any) -> NoReturn:
+        called = called_from("tensorflow", sys._getframe(1))
         raise NotOfTensorFlow(
-            "it calls a function of TensorFlow on a tensor that holds no numbers before run time",
+            f"it calls a function of TensorFlow ({called}) on a tensor that holds no numbers before run time",
             "use the function of the same name in keras.ops, and keras.ops.shape(x) for sizes",
         )
 

@@ -10,7 +10,7 @@ import sys
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, reduce
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,6 +27,7 @@ Function: TypeAlias = Callable[..., Any]
 _PUBLIC = "tensorflow._api.v2"
 _OF_KERAS = "keras."  # names of Keras 2: the functions of today's Keras are its own
 _GIVES_ITSELF = frozenset({"cast", "convert_to_tensor", "compat.v1.cast", "compat.v1.convert_to_tensor"})
+_WRAPPERS = ("op_dispatch_handler", "error_handler", "wrapper", "wrapped", "new_func", "function", "handle", "dispatch")
 _FIELDS: Mapping[str, Any] = {  # functions whose results have names
     **dict.fromkeys(("math.top_k", "nn.top_k"), namedtuple("TopKV2", "values indices")),
 }
@@ -57,9 +58,31 @@ def names_of_functions() -> Mapping[int, tuple[str, Function]]:
     return found
 
 
+@cache
+def _names_of_parts() -> Mapping[int, str]:
+    """The names by the ids of the functions, and of those that their decorators hold."""
+    found: dict[int, str] = {}
+    for name, function in names_of_functions().values():
+        part: Any = function
+        while part is not None:
+            found.setdefault(id(part), name)
+            part = getattr(part, "__wrapped__", None)
+    return found
+
+
 def name_of(function: object) -> str | None:
-    """The name in the table of a function of TensorFlow; None for any other object."""
-    return names_of_functions().get(id(function), (None, None))[0]
+    """The name in the table of a function of TensorFlow, as its dispatchers get it; None for any other object."""
+    return _names_of_parts().get(id(function))
+
+
+def called_from(module: str, frame: FrameType | None) -> str:
+    """The outermost function of a framework between the user's line and a frame, by the name of its code."""
+    found = module
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in (module, "dagir_keras"):
+        name = frame.f_code.co_name
+        found = name if name not in _WRAPPERS and not name.startswith("_") else found
+        frame = frame.f_back
+    return found
 
 
 @cache
