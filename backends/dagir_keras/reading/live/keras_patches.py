@@ -114,6 +114,7 @@ def _install() -> None:
     _replace(calling, "Node", lambda node: _unless(lambda *_, **options: _holds(Traced, options), node))
     _replace(operation, "symbolic_call", _taken)
     _replace(keras.layers.Layer, "symbolic_call", _taken)
+    _replace(keras.layers.Layer, "__call__", partial(tensorflow_functions.on_constants, _tracer.get))
     _replace(keras.layers.Layer, "add_loss", lambda old: _unless(lambda *_: _tracer.get() is not None, old))
     _replace(keras.layers.Layer, "_maybe_build", _untraced)
     _replace(keras.DTypePolicy, "convert_input", _not_converted)

@@ -18,8 +18,10 @@ import keras
 
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, map_structure
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType
 from dagir_keras.reading.live import tensorflow_checks, tensorflow_control
+from dagir_keras.reading.live.introspection import array_of_tensor
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, reflected
 from dagir_keras.reading.live.traced_tensors import Size, Traced, as_size
 from dagir_keras.reading.problems import Refused
@@ -195,6 +197,23 @@ def _in_a_call(old: Function, current: Current) -> Function:
         return old(self) if tracer is None or not _of_the_user() else tracer.weight(self)
 
     return value
+
+
+def on_constants(current: Current, old: Function) -> Function:
+    """The call of a layer: in a traced call, one on numbers alone is part of the graph too: a first state of zeros."""
+
+    @wraps(old)
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807  # Keras looks at its name
+        if current() is not None and not _holds_traced(args, kwargs, weights=False):
+            args, kwargs = map_structure(_constant, args), map_structure(_constant, kwargs)
+        return old(self, *args, **kwargs)
+
+    return __call__
+
+
+def _constant(leaf: Any) -> Any:
+    known = isinstance(leaf, keras.Variable) or is_variable(leaf) or not keras.ops.is_tensor(leaf)
+    return leaf if known else Traced(as_value(array_of_tensor(leaf)))
 
 
 def _in_python(old: Function, current: Current) -> Function:
