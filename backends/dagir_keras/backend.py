@@ -23,6 +23,7 @@ from dagir.support.extras import needed
 from dagir.support.frameworks import is_keras_layer
 from dagir_keras.reading import load_weights, read, read_tensorflow
 from dagir_keras.reading.own_layers import OWN_LAYERS
+from dagir_keras.reading.tensorflow.on_values import join_dispatch
 from dagir_keras.rules import rules
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ class KerasBackend(Backend):
         """Tell Keras where the layers that dagir defines are, for the files that hold them."""
         for name, module in OWN_LAYERS.items():
             framework.saving.get_custom_objects().setdefault(name, _Late(module, name.rpartition(">")[2]))
+
+    def join(self) -> None:
+        """Let TensorFlow's functions compute with values of dagir, by the table of rules."""
+        join_dispatch()
 
     def read(self, source: Any, **options: Any) -> Any:
         """A Keras model or layer, or a .keras or .h5 file, read without Keras: see dagir_keras.reading.read."""

@@ -62,7 +62,7 @@ def _write_scan(
         num_scan_inputs=count,
         scan_input_axes=[1] * count,
         scan_input_directions=[1] * count if op.go_backwards else None,
-        scan_output_axes=[1] * op.outputs,
+        scan_output_axes=[1] * op.outputs or None,
     )
     tensors = results if isinstance(results, tuple) else (results,)
     return (*tensors[len(states) :], *tensors[: op.states])

@@ -181,6 +181,9 @@ class Backend(ABC):
     def introduce(self, framework: Any) -> None:  # noqa: B027  # a backend need not
         """Called once this backend's framework is imported, for what it has to know of dagir to read its own files."""
 
+    def join(self) -> None:  # noqa: B027  # a backend need not
+        """Called where this backend's framework meets a value of the graph among the arguments of its functions."""
+
     def describe(self, path: str | os.PathLike[str]) -> FileSummary:
         """What a file of this backend's framework holds. Raises BackendError, FileError."""
         raise BackendError(f"the {self.name} backend describes no files")

@@ -251,7 +251,7 @@ REFUSED = {
     "truth": (lambda self, x: x if x.shape[1] else x > 0, "to know whether it is != 0"),
     "NumPy": (lambda self, x: x + WAVES[: K.shape(x)[1]], "number (range, a list, a NumPy array)"),
     "TensorFlow": (
-        lambda self, x: tf.reshape(x, (tf.shape(x)[0], -1)),
+        lambda self, x: tf.raw_ops.Betainc(a=x, b=x, x=x),
         "use the function of the same name in keras.ops",
     ),
     "NumPy's zeros": (lambda self, x: x + np.zeros((K.shape(x)[1], 1), "float32"), "number (range"),

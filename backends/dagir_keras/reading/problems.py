@@ -43,6 +43,10 @@ class Untraceable(Refused):
     """Raised where the call of a layer asks a tensor or a size for a number that exists at run time only."""
 
 
+class OutsideTable(Untraceable):
+    """Raised where a call uses a function of TensorFlow that the table has not, or not with these arguments."""
+
+
 _ODD = "its configuration is not what Keras writes"
 
 

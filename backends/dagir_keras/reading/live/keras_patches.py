@@ -16,10 +16,9 @@ import numpy as np
 
 from dagir.errors import DagirError
 from dagir.ir.nest import flatten
-from dagir_keras.reading.live import control_flow
+from dagir_keras.reading.live import control_flow, tensorflow_functions
 from dagir_keras.reading.live.keras_internals import defined_in, internal, of_module
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
-from dagir_keras.reading.live.tensorflow_functions import install_dispatcher
 from dagir_keras.reading.live.traced_tensors import Traced
 from dagir_keras.reading.problems import KerasChanged, Refused
 
@@ -43,6 +42,12 @@ class Tracer(Protocol):
 
     def function(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The output of a function of keras.ops with sizes, but without traced tensors, as arguments."""
+
+    def of_tensorflow(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """The output of a function of TensorFlow, by its public name."""
+
+    def weight(self, variable: Any) -> Any:
+        """A weight as a traced tensor."""
 
 
 _OF_CHANCE = ("choice", "normal", "permutation", "rand", "randint", "randn", "random", "standard_normal", "uniform")
@@ -125,7 +130,7 @@ def _installed_whole() -> None:
 
 
 def _install() -> None:
-    install_dispatcher()
+    tensorflow_functions.install(_replace, _tracer.get)
     operation, backend = of_module("keras.src.ops.operation", "Operation"), of_module("keras.src.backend")
     core, random = (defined_in(backend, name) for name in ("core", "random"))
     families = tuple(defined_in(backend, name) for name in ("numpy", "nn", "math", "linalg", "image"))
@@ -133,6 +138,7 @@ def _install() -> None:
     _replace(calling, "Node", lambda node: _unless(lambda *_, **options: _holds(Traced, options), node))
     _replace(operation, "symbolic_call", _taken)
     _replace(keras.layers.Layer, "symbolic_call", _taken)
+    _replace(keras.layers.Layer, "__call__", partial(tensorflow_functions.on_constants, _tracer.get))
     _replace(keras.layers.Layer, "add_loss", lambda old: _unless(lambda *_: _stateless(), old))
     _replace(keras.layers.Layer, "_maybe_build", _untraced)
     _replace(keras.DTypePolicy, "convert_input", _not_converted)
