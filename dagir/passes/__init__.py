@@ -2,6 +2,7 @@
 
 from dagir.passes.bodies import Bodies
 from dagir.passes.channels_first import ChannelsFirst
+from dagir.passes.channels_last import ChannelsLast
 from dagir.passes.decide_branches import DecideBranches
 from dagir.passes.derived import Derived
 from dagir.passes.drop_identities import DropIdentities
@@ -57,6 +58,7 @@ __all__ = [
     "TRAIN",
     "Bodies",
     "ChannelsFirst",
+    "ChannelsLast",
     "DecideBranches",
     "Derived",
     "DropIdentities",
