@@ -20,7 +20,8 @@ from dagir_keras import conv, pool, quantization, sampling
 from dagir_keras.arguments import are_among
 from dagir_keras.growing import Witnesses, grown
 from dagir_keras.layer_mapping import computes_in, is_native
-from dagir_keras.op_layers import op_layer, weights_of
+from dagir_keras.op_layers import weights_of
+from dagir_keras.plain_layers import op_layer
 from dagir_keras.registry import Registry
 from dagir_keras.rules import rules
 from dagir_keras.sizes import sizes_to_compute, sources_among

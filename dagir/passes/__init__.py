@@ -2,6 +2,7 @@
 
 from dagir.passes.bodies import Bodies
 from dagir.passes.channels_first import ChannelsFirst
+from dagir.passes.channels_last import ChannelsLast
 from dagir.passes.decide_branches import DecideBranches
 from dagir.passes.decode_weights import DecodeWeights
 from dagir.passes.derived import Derived
@@ -60,6 +61,7 @@ __all__ = [
     "TRAIN",
     "Bodies",
     "ChannelsFirst",
+    "ChannelsLast",
     "DecideBranches",
     "DecodeWeights",
     "Derived",

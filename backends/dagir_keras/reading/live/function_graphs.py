@@ -25,6 +25,7 @@ from dagir_keras.reading.live.introspection import foreign_variables, is_keras_c
 from dagir_keras.reading.live.keras_internals import calling, layers_inside, mask_of, set_mask
 from dagir_keras.reading.live.keras_patches import graphing
 from dagir_keras.reading.live.reader import Reader
+from dagir_keras.reading.live.tensorflow_functions import own_variable
 from dagir_keras.reading.problems import Problem, Problems, Refused
 from dagir_keras.reading.tensorflow.concrete import HeldVariable, read_concrete
 from dagir_keras.reading.tensorflow.results import as_values
@@ -190,7 +191,7 @@ def _held(reader: Reader, source: Any) -> list[HeldVariable]:
         return HeldVariable(inner, make)
 
     own = [held(variable, getattr(variable, "_value", None)) for variable in source.variables]
-    return [*own, *(held(variable, variable) for variable in foreign_variables(source))]
+    return [*own, *(held(own_variable(variable), variable) for variable in foreign_variables(source))]
 
 
 @contextmanager

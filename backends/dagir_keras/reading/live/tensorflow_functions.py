@@ -108,12 +108,6 @@ def own_variable(variable: Any) -> OwnVariable:
     return _own.setdefault(id(variable), OwnVariable(variable))
 
 
-def variables_of(source: Any) -> list[OwnVariable]:
-    """Those of TensorFlow's variables in the attributes of a layer that a traced call has read."""
-    found = [part for part in flatten(list(vars(source).values())) if is_variable(part)]
-    return [_own[id(part)] for part in found if id(part) in _own]
-
-
 # ---- the functions in TensorFlow's public modules
 
 
