@@ -161,7 +161,7 @@ def _conv(op: ops.Conv, node: Node) -> OpLayer | None:
 
 def _with_same(op: ops.Conv, x: Value, kernel: tuple[int, ...]) -> ops.Conv:
     """The convolution with Keras's word for its padding, where that means the same pads."""
-    same, sizes = replace(op, padding="same"), [x.shape[axis] for axis in op.spatial_axes]
+    same, sizes = replace(op, padding="same"), [x.type.shape[axis] for axis in op.spatial_axes]
     return same if op.padding == same.pads(sizes, kernel[: op.rank]) else op
 
 

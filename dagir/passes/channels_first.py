@@ -11,7 +11,7 @@ from dagir.ir.rewriter import emit
 from dagir.passes.derived import reshaped
 from dagir.passes.layouts import Turn
 from dagir.passes.pipeline import Pass
-from dagir.passes.relayout import Versions, is_bound, relayout
+from dagir.passes.relayout import Special, Versions, is_bound, relayout
 
 _FIRST = Turn("channels_last", "channels_first")
 
@@ -60,5 +60,5 @@ def _rewrite_layer_norm(node: Node, versions: Versions) -> bool:
     return True
 
 
-_SPECIAL = {ops.Linear: _rewrite_linear, ops.LayerNorm: _rewrite_layer_norm, ops.RMSNorm: _rewrite_layer_norm}
+_SPECIAL: Special = {ops.Linear: _rewrite_linear, ops.LayerNorm: _rewrite_layer_norm, ops.RMSNorm: _rewrite_layer_norm}
 """Ops on the channels that become others when the channels move. Each says whether it could."""

@@ -9,7 +9,7 @@ from dagir.ir.graph import Graph, Node
 from dagir.ir.rewriter import emit
 from dagir.passes.layouts import Turn
 from dagir.passes.pipeline import Pass
-from dagir.passes.relayout import Versions, is_bound, relayout
+from dagir.passes.relayout import Special, Versions, is_bound, relayout
 
 _LAST = Turn("channels_first", "channels_last")
 
@@ -44,4 +44,4 @@ def _rewrite_layer_norm(node: Node, versions: Versions) -> bool:
     return True
 
 
-_SPECIAL = {ops.LayerNorm: _rewrite_layer_norm, ops.RMSNorm: _rewrite_layer_norm}
+_SPECIAL: Special = {ops.LayerNorm: _rewrite_layer_norm, ops.RMSNorm: _rewrite_layer_norm}

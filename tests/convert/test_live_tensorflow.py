@@ -107,7 +107,10 @@ def checked(self, x):
     ("call", "named"),
     [
         (lambda self, x: x + tf.random.normal((4,)), r"draws random numbers at inference \(tf.random.normal\)"),
-        (lambda self, x: tf.math.betainc(tf.abs(x), tf.abs(x), tf.nn.sigmoid(x)), r"TensorFlow \(betainc\)"),
+        (
+            lambda self, x: tf.math.betainc(tf.abs(x), tf.abs(x), tf.nn.sigmoid(x)),
+            r"the graph that TensorFlow makes of its call: TensorFlow.s op Betainc",
+        ),
         (lambda self, x: (tf.print(x), x)[1], "tf.print changes a state"),
         (checked, "tf.debugging.assert_rank fails"),
     ],
