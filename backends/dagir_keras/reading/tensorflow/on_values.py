@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -44,9 +45,23 @@ def join_dispatch() -> None:
             name = live_functions.name_of(op)
             if name is None or not any(map(_is_ours, flatten([list(args), dict(kwargs)]))):
                 return self.NOT_SUPPORTED
+            if _is_called_by_keras():  # half of its function would compute with a value of dagir as its own tensor
+                return self.NOT_SUPPORTED
             return _called(name, op, args, kwargs)
 
     Dispatcher().register()
+
+
+def _is_called_by_keras() -> bool:
+    """Whether a function of Keras called the function of TensorFlow."""
+    frame: Any = sys._getframe(2)
+    while frame is not None and _module(frame).startswith("tensorflow."):
+        frame = frame.f_back
+    return frame is not None and _module(frame).startswith("keras.")
+
+
+def _module(frame: Any) -> str:
+    return str(frame.f_globals.get("__name__"))
 
 
 def _is_ours(leaf: object) -> bool:
