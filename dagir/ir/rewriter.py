@@ -53,6 +53,7 @@ def copy_node(
     *,
     scope: LayerCall | None = None,
     equations: tuple[Equation, ...] = (),
+    named: bool = True,
 ) -> Node:
     """The same call event over other operands, and with another op if given; layer and source line stay.
 
@@ -70,13 +71,16 @@ def copy_node(
         scope=scope if scope is not None else node.scope,
         location=node.location,
         equations=equations + inferred.equations,
-        name=node.name,
+        name=node.name if named else None,
     )
 
 
-def emit(like: Node, op: Op, *operands: Value | None) -> Value:
-    """A new node for a pass: it takes layer and source line from the node that it replaces."""
-    return copy_node(like, operands, op).outputs[0]
+def emit(like: Node, op: Op, *operands: Value | None, named: bool = True) -> Value:
+    """A new node for a pass: it takes layer and source line from the node that it replaces.
+
+    named: whether it takes its name too, which only the node may have whose output replaces the old one.
+    """
+    return copy_node(like, operands, op, named=named).outputs[0]
 
 
 def replace(graph: Graph, replacements: Mapping[Value, Value]) -> Graph:

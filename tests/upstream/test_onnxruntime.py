@@ -112,3 +112,11 @@ def test_a_resize_crops_an_axis_that_keeps_its_size():
     x = np.tile(np.arange(5, dtype="float32"), (1, 1, 2, 1))
     found = run(model([node], {"x": [1, 1, 2, 5]}, {"y": None}, **held), {"x": x})
     assert np.allclose(found[0, 0, 0], [1.0, 1.5, 2.0, 2.5, 3.0])
+
+
+@pytest.mark.xfail(strict=True, reason="onnxruntime 1.32's recurrences take Softplus as log(1 + e^x), which overflows")
+def test_softplus_of_large_numbers_in_a_recurrence():
+    one = np.ones((1, 1, 1), "float32")
+    node = helper.make_node("RNN", ["x", "w", "r"], ["y"], hidden_size=1, activations=["Softplus"])
+    found = run(model([node], {"x": [1, 1, 1]}, {"y": [1, 1, 1, 1]}, w=one, r=one), {"x": 100 * one})
+    assert found.item() == 100

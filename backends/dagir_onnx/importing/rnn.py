@@ -41,13 +41,9 @@ def _recurrence(call: NodeCall) -> Sequence[Value | None]:
     is_batch_first = bool(call.attribute("layout", 0))
     x = x if is_batch_first else ops.transpose(x, (1, 0, 2))
     ways, mask = _ways(call, is_batch_first), _mask(call, x)
-    both = _both(call, x, mask, ways)
-    if both is None:
-        runs = [_one(call, x, mask, way) for way in ways]
-        y = ops.stack([run[0] for run in runs], 2)
-        finals = [ops.stack(each, 0) for each in zip(*(run[1:] for run in runs), strict=True)]
-    else:
-        y, finals = both
+    runs = [_one(call, x, mask, way) for way in ways]
+    y = _beside([run[0] for run in runs])
+    finals = [ops.stack(each, 0) for each in zip(*(run[1:] for run in runs), strict=True)]
     if is_batch_first:
         return [y, *(ops.transpose(final, (1, 0, 2)) for final in finals)]
     return [ops.transpose(y, (1, 2, 0, 3)), *finals]
@@ -176,22 +172,12 @@ def _plain(call: NodeCall, way: Way) -> ops.LSTM | ops.GRU | ops.SimpleRNN | Non
     return ops.LSTM(inner, way.is_back, True, gate) if names[1] == inner else None
 
 
-def _both(call: NodeCall, x: Value, mask: Value | None, ways: Sequence[Way]) -> tuple[Value, list[Value]] | None:
-    """y [n, t, 2, u] and the final states [2, n, u] of two plain directions as one op; None for others."""
-    plain = [_plain(call, way) for way in ways]
-    states = [[state is None for state in way.states] for way in ways]
-    if len(ways) != 2 or any(each is None for each in plain) or states[0] != states[1]:
-        return None
-    kind = "SimpleRNN" if call.op == "RNN" else call.op
-    gates = tuple(getattr(each, "recurrent_activation", "sigmoid") for each in plain)
-    inner = tuple(each.activation for each in plain if each is not None)
-    op = ops.Bidirectional(kind, inner, gates, _resets_after(call), True)  # type: ignore[arg-type]  # of two each
-    weights = [each for way in ways for each in (way.w, way.r, way.b, *way.states)]
-    y, *finals = apply_node(op, (x, mask, *weights)).outputs
-    batch, steps, columns = y.type.shape
-    half = len(finals) // 2
-    pairs = [ops.stack([finals[i], finals[half + i]], 0) for i in range(half)]
-    return ops.reshape(y, (batch, steps, 2, columns // 2)), pairs
+def _beside(outputs: Sequence[Value]) -> Value:
+    """[n, t, ways, u] of [n, t, u] for each way: two as Bidirectional has them, which its pass looks for."""
+    if len(outputs) == 1:
+        return ops.expand_dims(outputs[0], 2)
+    batch, steps, units = outputs[0].type.shape
+    return ops.reshape(ops.concatenate(outputs, 2), (batch, steps, len(outputs), units))
 
 
 def _one(call: NodeCall, x: Value, mask: Value | None, way: Way) -> tuple[Value, ...]:
