@@ -42,6 +42,10 @@ class TracedLayer(keras.layers.Layer):
     def build(self, shapes: Any) -> None:
         """Do nothing: the Program has the weights."""
 
+    def compute_output_spec(self, tensors: Any, mask: Any = None) -> Any:
+        """The KerasTensors of the outputs. Keras calls a product with a number sparse, which no tensor of dagir is."""
+        return super().compute_output_spec([_dense(tensor) for tensor in tensors], mask=mask)
+
     def call(self, tensors: Any, mask: Any = None) -> Any:
         """The outputs of the graph for a list of tensors: one tensor, or a list."""
         masks = self._masks_of_operands(mask)
@@ -105,6 +109,12 @@ class TracedLayer(keras.layers.Layer):
         if not config["trainable"]:
             layer.trainable = False
         return layer
+
+
+def _dense(tensor: Any) -> Any:
+    if not isinstance(tensor, keras.KerasTensor) or not tensor.sparse:
+        return tensor
+    return keras.KerasTensor(tensor.shape, dtype=tensor.dtype)
 
 
 def _described(item: Any) -> dict[str, Any]:
