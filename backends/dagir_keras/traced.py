@@ -111,12 +111,6 @@ class TracedLayer(keras.layers.Layer):
         return layer
 
 
-def _dense(tensor: Any) -> Any:
-    if not isinstance(tensor, keras.KerasTensor) or not tensor.sparse:
-        return tensor
-    return keras.KerasTensor(tensor.shape, dtype=tensor.dtype)
-
-
 def _described(item: Any) -> dict[str, Any]:
     """The class and the configuration of a layer inside, which name the places of its weights in a file."""
     if isinstance(item, TracedLayer):  # its graph is part of the one around it
