@@ -16,7 +16,7 @@ from keras import ops as K
 
 import dagir
 from convert.zoo import randomize
-from dagir.errors import ArgumentError, UnsupportedLayer
+from dagir.errors import ArgumentError
 
 NAMES = ["relu", "gelu", "swish", "silu", "tanh", "sigmoid", "softmax", "linear", "elu", "leaky_relu", "sparsemax"]
 MODULES = ["user", "keras.src.activations.activations", "keras.src.ops.nn", "keras.ops", "tensorflow"]
