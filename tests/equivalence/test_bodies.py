@@ -164,7 +164,7 @@ def test_another_op_in_a_body_is_named_in_a_file(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["onnx", "keras"])
 def test_two_files(tmp_path, suffix):
-    """The first is read; the second has a weight that is off: one that a layer before the loop yields, one in a cell."""
+    """The first is read; the second has a weight that is off: of a layer before the loop, of a cell inside."""
     cases = [(of_a_late_iteration, "a_kernel/embedding", None), (of_a_scan, "rnn/scan", "body")]
     for number, (build, first_point, field) in enumerate(cases):
         model, first = build(), tmp_path / f"{number}.keras"
