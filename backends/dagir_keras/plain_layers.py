@@ -81,7 +81,7 @@ def _softmax(op: ops.Softmax, node: Node) -> OpLayer | None:
 def _pool(op: ops.MaxPool | ops.AveragePool, node: Node) -> OpLayer | None:
     padding = "valid" if not isinstance(op.padding, str) and not any(map(any, op.padding)) else op.padding
     counts_padding = isinstance(op, ops.AveragePool) and op.count_include_pad and padding == "same"
-    if not isinstance(padding, str) or counts_padding or op.ceil_mode or max(op.steps) > 1:
+    if padding not in ("valid", "same") or counts_padding or not op.is_plain:
         return None
     kind = "Max" if isinstance(op, ops.MaxPool) else "Average"
     cls = getattr(keras.layers, f"{kind}Pooling{op.rank}D")
