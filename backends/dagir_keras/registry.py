@@ -106,8 +106,7 @@ class Registry:
             table = TableOfOneRow(parameter.shape, name, dtype, parameter.trainable)
             self.unnamed.append(table.layer)
             return table
-        policy = keras.DTypePolicy(dtype)  # by its name, Keras takes int8 for a way to quantize
-        layer = Weight(parameter.shape, name=name, dtype=policy, trainable=parameter.trainable)
+        layer = Weight(parameter.shape, name=name, dtype=dtype, trainable=parameter.trainable)
         self.unnamed.append(layer)
         if parameter in self.variables:
             layer.share(self.variables[parameter])

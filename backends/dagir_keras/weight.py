@@ -35,8 +35,11 @@ class Weight(keras.layers.Layer):
     weight_shape: of the weight, all sizes known.
     """
 
-    def __init__(self, weight_shape: Sequence[int], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, weight_shape: Sequence[int], dtype: Any = None, **kwargs: Any) -> None:
+        policy = (
+            keras.DTypePolicy(dtype) if isinstance(dtype, str) else dtype
+        )  # "int8" alone would quantize
+        super().__init__(dtype=policy, **kwargs)
         self.autocast = False
         self.supports_masking = True  # it does not read what it is called on, so a mask is not lost
         self.weight_shape = tuple(weight_shape)
@@ -62,5 +65,5 @@ class Weight(keras.layers.Layer):
         """None."""
 
     def get_config(self) -> dict[str, Any]:
-        """The shape beside what every layer has."""
-        return {**super().get_config(), "weight_shape": list(self.weight_shape)}
+        """The shape, and the dtype by its name, beside what every layer has."""
+        return {**super().get_config(), "dtype": self.compute_dtype, "weight_shape": list(self.weight_shape)}

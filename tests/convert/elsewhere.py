@@ -41,7 +41,8 @@ def loaded_elsewhere(folder, paths, after=""):
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert not ran.returncode, ran.stderr
     found = json.loads((folder / "found.json").read_text())
-    assert {path: error for path, error in found.items() if error} == {}
+    failed = {path: error for path, error in found.items() if error}
+    assert failed == {}, failed
     return {path: list(np.load(path + ".out.npz").values()) for path in paths}
 
 
