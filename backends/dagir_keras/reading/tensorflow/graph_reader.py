@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from dagir.errors import DagirError, FileError
-from dagir.ir.graph import Constant
+from dagir.ir.graph import Constant, Value, next_serial
 from dagir.support import limits
 from dagir_keras.reading.problems import Problem, Problems, Refused
 from dagir_keras.reading.tensorflow import complex_numbers
@@ -59,9 +59,10 @@ class Resources(Protocol):
 class GraphReader:
     """Reads functions. What cannot be read becomes a problem, and reading goes on, so that one error names all."""
 
-    def __init__(self, problems: Problems, resources: Resources) -> None:
+    def __init__(self, problems: Problems, resources: Resources, *, names: bool = False) -> None:
+        """names: whether the values get the names of the nodes, as those of a file."""
         raw_ops()  # imports the families, those of handlers too
-        self.problems, self.resources = problems, resources
+        self.problems, self.resources, self.names = problems, resources, names
         self.predicates: dict[tuple[str, str], Any] = {}
         """The conditions of the Switches that were read, by function and node."""
         self.loops = 0
@@ -99,6 +100,7 @@ class GraphReader:
         calls = node.op in _CALLS or node.op in function.library
         if not calls and (lost := missing_among(operands)) is not None:
             return (lost,)
+        since = next_serial()
         try:
             found = self._computed(node, operands, function)
         except Refused as refused:
@@ -107,7 +109,10 @@ class GraphReader:
             raise
         except DagirError as error:
             return (self._missing(node, error.summary, error.remedy),)
-        return tuple(found) if isinstance(found, (tuple, list)) else (found,)
+        results = tuple(found) if isinstance(found, (tuple, list)) else (found,)
+        if self.names:
+            _give_names(results, node, since)
+        return results
 
     def _refuse_changes(self, function: GraphFunction) -> None:
         """Note the nodes that change a variable: the next call would give another answer, and later reads do."""
@@ -154,6 +159,14 @@ class GraphReader:
             if start in places:
                 found[index] = places[start]
         return found
+
+
+def _give_names(results: Sequence[Any], node: GraphNode, since: int) -> None:
+    """Name what a node gave, if it made it (after this serial number) and nothing named it yet."""
+    for place, each in enumerate(results):
+        made = each.node if isinstance(each, Value) else None
+        if made is not None and made.serial >= since and each.explicit_name is None:
+            each.take_name(f"{node.name}:{place}" if place else node.name)
 
 
 def _tensor(operand: Any) -> Any:

@@ -57,6 +57,7 @@ SCHEMAS: Mapping[str, Mapping[int, Field]] = {
     "Object": _fields(children=(1, "Reference", "many"), variable=(7, "Variable")),
     "Reference": _fields(node=(1, "int"), name=(2, "text")),
     "Variable": _fields(dtype=(1, "int"), shape=(2, "Shape"), trainable=(3, "bool"), name=(6, "text")),
+    "VariableDef": _fields(name=(1, "text")),
     "Graph": _fields(nodes=(1, "Node", "many"), library=(2, "Library")),
     "Library": _fields(functions=(1, "Function", "many")),
     "Function": _fields(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dagir.errors import ArgumentError, FileError, UnsupportedLayer
 from dagir.ir.graph import Parameter, Value
-from dagir.ir.traversal import values_behind
+from dagir.ir.naming import Namer
 from dagir.ir.types import type_of
 from dagir.layers.core import Input
 from dagir.modeling.model import Model
@@ -19,12 +19,13 @@ from dagir_keras.reading.mapped_files import map_file
 from dagir_keras.reading.problems import Problems, Refused
 from dagir_keras.reading.tensorflow.checkpoint import Checkpoint
 from dagir_keras.reading.tensorflow.concrete import input_dtype
-from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of, graph_of
+from dagir_keras.reading.tensorflow.graph_def import GraphNode, graph_of
 from dagir_keras.reading.tensorflow.graph_reader import GraphReader
 from dagir_keras.reading.tensorflow.held import Table, Variable
 from dagir_keras.reading.tensorflow.messages import Message, decode
 from dagir_keras.reading.tensorflow.results import as_values
 from dagir_keras.reading.tensorflow.saved_tables import read_table, tables_by_node
+from dagir_keras.reading.tensorflow.saved_variables import Descriptions, variables_by_node
 
 _SERVING = "serving_default"
 _INNER = "__saved_model_"  # begins the names of signatures that are not for users
@@ -87,6 +88,7 @@ class _Reading:
     folder: str
     meta: Message
     variables_of: dict[str, Variable] = field(default_factory=dict)
+    unique: Namer = field(default_factory=Namer)
 
     def model(self, name: str, signature: Message) -> Model:
         """The model of a signature."""
@@ -100,15 +102,14 @@ class _Reading:
             runs_whole=False,
         )
         self.graph = graph
-        self.keys = variables_by_node(graph, self.meta)
+        self.keys, self.descriptions = variables_by_node(graph), Descriptions(self.meta, self.folder)
         prefix = os.path.join(self.folder, "variables", "variables")
         self.checkpoint = Checkpoint(prefix) if os.path.exists(f"{prefix}.index") else None
         problems = Problems()
-        found = GraphReader(problems, self).call(graph, list(inputs.values()))
+        found = GraphReader(problems, self, names=True).call(graph, list(inputs.values()))
         problems.require_none(self.folder)
         values = dict(zip(outputs, as_values(found), strict=True))
-        used = set(values_behind(values.values()))
-        return Model([value for value in inputs.values() if value in used], values, name=_model_name(self.folder))
+        return Model.from_graph(list(inputs.values()), values, name=_model_name(self.folder), unused_inputs=True)
 
     def _input(self, name: str, info: Message) -> Value:
         shape = info.get("shape", {})
@@ -128,8 +129,8 @@ class _Reading:
             if key is None or self.checkpoint is None or key not in self.checkpoint:
                 raise Refused(f"is a variable that the checkpoint of {self.folder} does not hold")
             array = self.checkpoint.array(key)
-            title = node.attribute("shared_name") or node.name
-            weight = Parameter(title, type_of(array), array=array, trainable=True)
+            told = self.descriptions.of(node, key)
+            weight = Parameter(self.unique(told.name), type_of(array), array=array, trainable=told.trainable)
             self.variables_of[node.name] = Variable(weight)
         return self.variables_of[node.name]
 
@@ -154,41 +155,3 @@ def _model_name(folder: str) -> str:
 def _place(text: str) -> tuple[str, int]:
     name, _, index = text.partition(":")
     return name, int(index or 0)
-
-
-def variables_by_node(graph: GraphFunction, meta: Message) -> Mapping[str, str]:
-    """For each node that holds a variable, its key in the checkpoint: as the graph's own SaveV2 writes them.
-
-    TensorFlow 1 has that op in the graph; TensorFlow 2 has it in a function, which is called with the variables.
-    """
-    found: dict[str, str] = {}
-    for node in graph.nodes.values():
-        if node.op == "SaveV2":
-            _note(found, graph, node, graph, {})
-        elif node.op in ("PartitionedCall", "StatefulPartitionedCall") and node.function("f") in graph.library:
-            inner = graph.library[node.function("f")]
-            given = dict(zip(inner.arguments, (name for name, _ in node.inputs), strict=False))
-            for each in inner.nodes.values():
-                if each.op == "SaveV2":
-                    _note(found, inner, each, graph, given)
-    return found
-
-
-def _note(
-    found: dict[str, str], within: GraphFunction, save: GraphNode, graph: GraphFunction, given: Mapping[str, str]
-) -> None:
-    names = within.nodes[save.inputs[1][0]]
-    if names.op != "Const":
-        return
-    keys = [each.decode("utf-8", "replace") for each in array_of(names.attributes["value"]["tensor"]).reshape(-1)]
-    for key, (name, _) in zip(keys, save.inputs[3:], strict=False):
-        outer = _behind(within, name, given)
-        holder = _behind(graph, given.get(outer, outer), {})
-        node = graph.nodes.get(holder)
-        if node is not None and node.op in ("VarHandleOp", "VariableV2", "Variable"):
-            found[holder] = key
-
-
-def _behind(function: GraphFunction, name: str, stops: Mapping[str, str]) -> str:
-    """The node or argument that reads and copies of a variable come from."""
-    return function.origin(name, ("Identity", "ReadVariableOp"), stops)
