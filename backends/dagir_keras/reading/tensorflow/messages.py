@@ -21,7 +21,7 @@ _DEEPEST = 64
 
 @dataclass(frozen=True)
 class Field:
-    """kind: int, bool, float, double, bytes, text, or the name of a message. form: one, many, map (by text keys)."""
+    """kind: int, bool, float, double, bytes, view, text, or the name of a message. form: one, many, map (text keys)."""
 
     name: str
     kind: str
@@ -95,7 +95,7 @@ SCHEMAS: Mapping[str, Mapping[int, Field]] = {
     "Tensor": _fields(
         dtype=(1, "int"),
         shape=(2, "Shape"),
-        content=(4, "bytes"),
+        content=(4, "view"),
         float_val=(5, "float", "many"),
         double_val=(6, "double", "many"),
         int_val=(7, "int", "many"),
@@ -170,6 +170,8 @@ def _value(part: Any, kind: str, depth: int, where: str) -> Any:
         return _scalar(part, kind)
     if kind == "bytes":
         return bytes(_view(part))
+    if kind == "view":  # weights of a graph, which stay in the file
+        return _view(part)
     if kind == "text":
         return bytes(_view(part)).decode("utf-8")
     return _message(_view(part), kind, depth + 1, where)
