@@ -120,7 +120,7 @@ def _reshaped(op: ops.Reshape, x: Value) -> Grown | None:
     if not x.type.rank or first != x.type.shape[0] or len(unknown) > 1 or -1 in op.target:
         return None
     target = tuple(-1 if isinstance(size, SymbolicDim) else size for size in rest)
-    return (x,), keras.layers.Reshape(target, dtype=str(x.dtype))
+    return (x,), keras.layers.Reshape(target, dtype=keras.DTypePolicy(str(x.dtype)))  # "int8" alone would quantize
 
 
 def as_output(tensor: Any, given: Any) -> Any:

@@ -80,7 +80,8 @@ def _softmax(op: ops.Softmax, node: Node) -> OpLayer | None:
 @finder(ops.MaxPool, ops.AveragePool)
 def _pool(op: ops.MaxPool | ops.AveragePool, node: Node) -> OpLayer | None:
     padding = "valid" if not isinstance(op.padding, str) and not any(map(any, op.padding)) else op.padding
-    if not isinstance(padding, str):
+    counts_padding = isinstance(op, ops.AveragePool) and op.count_include_pad and padding == "same"
+    if padding not in ("valid", "same") or counts_padding or not op.is_plain:
         return None
     kind = "Max" if isinstance(op, ops.MaxPool) else "Average"
     cls = getattr(keras.layers, f"{kind}Pooling{op.rank}D")

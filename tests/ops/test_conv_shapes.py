@@ -194,7 +194,7 @@ def test_groups_that_do_not_divide():
         (lambda x, w: ops.conv(x, w, padding=[(0, -1), (0, 0)]), "ints >= 0"),
         (lambda x, w: ops.conv(x, w, data_format="nhwc"), "'channels_last' or 'channels_first'"),
         (lambda x, w: ops.conv_transpose(x, w, padding="causal"), "padding valid, same or explicit pairs"),
-        (lambda x, w: ops.conv_transpose(x, w, 2, output_padding=2), "from 0 to below strides (2, 2)"),
+        (lambda x, w: ops.conv_transpose(x, w, 2, output_padding=2), "from 0 to below strides or dilations (2, 2)"),
     ],
 )
 def test_arguments_out_of_range(call, said):
