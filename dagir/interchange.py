@@ -218,21 +218,31 @@ def from_keras(
     return model
 
 
-def from_tensorflow(source: object, *, inputs: object = None, signature: str | None = None) -> Model:
-    """A tf.function, concrete function or tf.Module, or the folder of a SavedModel, as a Model.
+def from_tensorflow(
+    source: object,
+    *,
+    inputs: object = None,
+    outputs: str | Sequence[str] | None = None,
+    signature: str | None = None,
+) -> Model:
+    """A tf.function, concrete function or tf.Module, the folder of a SavedModel, or a frozen graph, as a Model.
 
     A function is read as the graph that TensorFlow traced, op by op: variables become weights by identity, unknown
     sizes stay unknown and named, branches and loops become If and Loop. A SavedModel is read as the protocol buffer
     and the checkpoint that it is, without TensorFlow, and nothing in it is run; its inputs and outputs have the names
-    of the signature. Ops that are random, change a state or compute on text are refused, all of them at once.
+    of the signature. A frozen graph is a .pb file alone: its constants of floats become weights, its placeholders are
+    the inputs, and it gives what no node reads, unless you name others. Ops that are random, change a state or compute
+    on text are refused, all of them at once.
 
     source: what is read. inputs: what to trace a function for: tf.TensorSpecs, dagir Inputs or arrays; by default its
-    input signature. signature: of a SavedModel ("serving_default"), or the name of a method of a tf.Module.
+    input signature. Of a file, the names of inputs; or by name a shape, {"x": (None, 224, 224, 3)}, or an array, which
+    takes the place of the input. outputs: the names of the tensors that a graph gives, in place of a signature:
+    "logits", "top:1". signature: of a SavedModel ("serving_default"), or the name of a method of a tf.Module.
     Raises BackendError, FileError (UnsafeFile), UnsupportedLayer, ArgumentError.
 
     >>> model = dagir.from_tensorflow("exported/", signature="serving_default")  # doctest: +SKIP
     """
-    return backend(KERAS).read_graph(source, inputs=inputs, signature=signature)
+    return backend(KERAS).read_graph(source, inputs=inputs, outputs=outputs, signature=signature)
 
 
 def load_weights(model: Model, path: str | os.PathLike[str]) -> None:

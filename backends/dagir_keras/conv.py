@@ -133,12 +133,16 @@ def _back(op: ops.Conv | ops.ConvTranspose, y: Any) -> Any:
 
 
 def _convolve(op: ops.Conv, x: Any, w: Any, strides: Any, padding: str) -> Any:
-    """A depthwise convolution where possible: TensorFlow compiles other grouped convolutions at every call."""
+    """A depthwise convolution where possible: TensorFlow compiles other grouped convolutions at every call.
+
+    Its strides are one number: Keras reads a tuple from a file as a list, which its operation does not take.
+    """
     depthwise = op.groups > 1 and w.shape[op.rank] == 1 and op.rank < 3
     if depthwise and (strides == 1 or len(set(strides)) == 1):
         multiplier = w.shape[-1] // op.groups
         kernel = K.reshape(w, (*w.shape[: op.rank], op.groups, multiplier))
-        return K.depthwise_conv(x, kernel, strides, padding, "channels_last", op.dilations)
+        stride = strides if isinstance(strides, int) else strides[0]
+        return K.depthwise_conv(x, kernel, stride, padding, "channels_last", op.dilations)
     if op.groups > 1 and isinstance(x, keras.KerasTensor):  # Keras computes its shape without the groups
         parts = zip(K.split(x, op.groups, axis=-1), K.split(w, op.groups, axis=-1), strict=True)
         return K.concatenate([K.conv(a, b, strides, padding, "channels_last", op.dilations) for a, b in parts], axis=-1)

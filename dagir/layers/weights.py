@@ -89,10 +89,14 @@ class Weighted:
         for layer in self._sublayers:
             layer.trainable = value
 
+    def _own_weights(self) -> Sequence[Parameter]:
+        """The weights that are of no layer inside."""
+        return self._weights
+
     @property
     def weights(self) -> list[Parameter]:
         """Every weight once: this layer's trainable ones, its others, then those of the layers inside."""
-        own = sorted(self._weights, key=lambda weight: not weight.trainable)
+        own = sorted(self._own_weights(), key=lambda weight: not weight.trainable)
         inner = [weight for layer in self._sublayers for weight in layer.weights]
         return list(dict.fromkeys([*own, *inner]))
 
@@ -101,7 +105,7 @@ class Weighted:
         """The weights that training changes."""
         if not self._trainable:
             return []
-        own = [weight for weight in self._weights if weight.trainable]
+        own = [weight for weight in self._own_weights() if weight.trainable]
         inner = [weight for layer in self._sublayers for weight in layer.trainable_weights]
         return list(dict.fromkeys([*own, *inner]))
 

@@ -50,7 +50,8 @@ def _resized(model: Model, shapes: Mapping[str, Sizes]) -> Model:
         return copy_node(node, operands, node.op.substitute(sizes)).outputs
 
     graph = rebuild(model.graph, again, inputs=inputs)
-    return Model(pack(model.input, graph.inputs), pack(model.output, graph.outputs), name=model.name)
+    begin, end = pack(model.input, graph.inputs), pack(model.output, graph.outputs)
+    return Model.from_graph(begin, end, name=model.name, unused_inputs=True)
 
 
 def _check_free(resized: Model, model: Model) -> None:

@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any, Self, Unpack
 
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Graph, Value, Values
+from dagir.ir.graph import Graph, Parameter, Value, Values
 from dagir.ir.naming import auto_name
 from dagir.ir.nest import flatten, flatten_sorted, pack
 from dagir.ir.verifier import check
@@ -122,9 +122,24 @@ class Model(Trainable, Layer):
         self._input_structure, self._output_structure = inputs, outputs
         graph = graph or Graph(flatten(inputs), flatten(outputs), self.name)
         self.__dict__["graph"] = check(graph, unused_inputs=unused_inputs)
+        self.__dict__.pop("_loose_weights", None)
         for layer in self.layers:
             self._track(layer)
         self.built = True
+
+    @cached_property
+    def _loose_weights(self) -> Sequence[Parameter]:
+        """The weights that nodes outside of layers read, as those of a graph of another framework."""
+        nodes = self.graph.nodes if self.has_graph else ()
+        read = [value for node in nodes if node.scope is None for value in node.inputs if value is not None]
+        read += self.graph.outputs if self.has_graph else ()
+        return list(dict.fromkeys(value.source for value in read if isinstance(value.source, Parameter)))
+
+    def _own_weights(self) -> Sequence[Parameter]:
+        if not self._loose_weights:
+            return self._weights
+        inner = {weight for layer in self._sublayers for weight in layer.weights}
+        return list(dict.fromkeys([*self._weights, *(each for each in self._loose_weights if each not in inner)]))
 
     # ---- looking
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.dim_binding import size_sources
+from dagir.ir.dims import Dim, symbol
+from dagir.ir.graph import Graph, Node, Op, Value
 from dagir.ir.leaves import is_leaf
 from dagir.ir.nest import flatten, map_structure, pack
 from dagir.ir.rewriter import copy_node
@@ -38,6 +40,7 @@ class Replay:
         self._made: list[tuple[LayerCall, tuple[int, ...]]] = []
         self._places: dict[LayerCall, int] = {}
         self._above: tuple[int, ...] = ()  # the calls of the models that are expanded
+        self._sizes: dict[str, Dim] = {}  # what the named sizes of the graph are for the new inputs
 
     def run(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
         """The outputs of the graph over `inputs`, each outermost layer called anew, nodes of no layer copied."""
@@ -47,6 +50,13 @@ class Replay:
 
     def _run(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
         self.values.update(zip(graph.inputs, inputs, strict=True))
+        outer, self._sizes = self._sizes, _sizes_of(graph, inputs)
+        try:
+            return self._again(graph)
+        finally:
+            self._sizes = outer
+
+    def _again(self, graph: Graph) -> list[Value]:
         cut = _cut_calls(graph, self.within)
         self._places |= places_of(call for node in graph.nodes if (call := _outermost(node, self.within)) is not None)
         called: set[LayerCall] = set()
@@ -68,8 +78,13 @@ class Replay:
         if node in self.by:
             made = _in_place_of(node.outputs, self.by[node](*operands), node.op.op_name)
         else:
-            made = list(copy_node(node, operands, scope=current_scope.get()).outputs)
+            made = list(copy_node(node, operands, self._op_for(node.op), scope=current_scope.get()).outputs)
         self.values.update(zip(node.outputs, made, strict=True))
+
+    def _op_for(self, op: Op) -> Op | None:
+        """The op for the new sizes; None where it names none that changed."""
+        made = op.substitute(self._sizes) if self._sizes else op
+        return None if made == op else made
 
     def _call_again(self, call: LayerCall, layer: Any) -> None:
         args, kwargs = self.moved(call.args), self.moved(call.kwargs)
@@ -103,6 +118,19 @@ class Replay:
         calls_of(model).append(made)
         self._made.append((made, (*self._above, self._places.get(call, 0))))
         return made.outputs
+
+
+def _sizes_of(graph: Graph, inputs: Sequence[Value]) -> dict[str, Dim]:
+    """What each named size of the graph is for these inputs, where it is another; of inputs of other ranks, nothing."""
+    if any(
+        not isinstance(new, Value) or new.type.rank != old.type.rank
+        for old, new in zip(graph.inputs, inputs, strict=True)
+    ):
+        return {}
+    shapes = [value.type.shape for value in inputs]
+    sources = size_sources([value.type.shape for value in graph.inputs])
+    found = {name: source.solve(shapes[source.place][source.axis]) for name, source in sources.items()}
+    return {name: size for name, size in found.items() if size != symbol(name)}
 
 
 def replay(graph: Graph, inputs: Sequence[Value]) -> list[Value]:

@@ -52,10 +52,13 @@ def _rewrite_layer_norm(node: Node, versions: Versions) -> bool:
     vectors = [value for value in node.inputs[1:] if value is not None]
     if op.axes != (rank - 1,) or not all(is_leaf(value) for value in vectors):
         return False
-    y = emit(node, replace(op, axes=(1,)), versions.moved(x, node))
-    for value, combine in zip(node.inputs[1:], (ops.Multiply(), ops.Add()), strict=False):
-        if value is not None:
-            y = emit(node, combine, y, reshaped(value, (*value.type.shape, *[1] * (rank - 2))))
+    combined = [
+        (v, each) for v, each in zip(node.inputs[1:], (ops.Multiply(), ops.Add()), strict=False) if v is not None
+    ]
+    y = emit(node, replace(op, axes=(1,)), versions.moved(x, node), named=not combined)
+    for value, combine in combined:
+        shape = (*value.type.shape, *[1] * (rank - 2))
+        y = emit(node, combine, y, reshaped(value, shape), named=(value, combine) == combined[-1])
     versions.set_moved(node.output, y)
     return True
 

@@ -123,7 +123,7 @@ class _Walk:
         units = forward.outputs[0].type.shape[2]
         assert isinstance(units, int)
         ahead = emit(forward, ops.Slice((2,), (0,), (units,), (1,)), y)
-        behind = emit(back, ops.Slice((2,), (units,), (None,), (1,)), y)
+        behind = emit(back, ops.Slice((2,), (units,), (None,), (1,)), y, named=False)
         turned = emit(back, _FLIP, behind)
         self.halves.update({ahead: (y, 0), behind: (y, 1)})
         self.turned[turned] = behind

@@ -63,8 +63,9 @@ def _einsum(node: Node, op: ops.Einsum, operands: Operands, split: dict[Value, V
     sizes = [int(size) for size in w.type.shape if isinstance(size, int)]
     batch = x.type.shape[: len(kept)]
     inner, outer = prod(sizes[: len(summed)]), prod(sizes[len(summed) :])
-    flat = x if len(summed) == 1 else emit(node, ops.Reshape((*batch, inner)), x)
-    product = emit(node, ops.Linear(), flat, w if w.type.rank == 2 else reshaped(w, (inner, outer)))
+    flat = x if len(summed) == 1 else emit(node, ops.Reshape((*batch, inner)), x, named=False)
+    kernel = w if w.type.rank == 2 else reshaped(w, (inner, outer))
+    product = emit(node, ops.Linear(), flat, kernel, named=len(free) == 1)
     if len(free) == 1:
         return [product]
     found = emit(node, ops.Reshape((*batch, *sizes[len(summed) :])), product)

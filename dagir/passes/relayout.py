@@ -176,8 +176,9 @@ def _aligned(value: Value, rank: int, node: Node, versions: Versions) -> Value:
     axes = versions.turn.there(rank)
     if is_leaf(value):
         return rearranged(value, full, axes)
-    grown = value if len(full) == value.type.rank else emit(node, ops.Reshape(full), versions.written(value, node))
-    return permuted(node, grown, axes)
+    if len(full) > value.type.rank:
+        value = emit(node, ops.Reshape(full), versions.written(value, node), named=False)
+    return permuted(node, value, axes)
 
 
 def permuted(node: Node | None, value: Value, axes: Sequence[int]) -> Value:

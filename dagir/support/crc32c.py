@@ -1,8 +1,8 @@
 """CRC-32C (Castagnoli), the checksum of TensorFlow's files: RFC 3720, appendix B.4.
 
 Each byte changes a sum by a table, which is slow in Python. So the data is cut into many rows of one length, whose sums
-are computed side by side with NumPy. The sum of two rows follows from theirs, as the sum is linear in the bits: the
-first is carried over as many zero bytes as the second has.
+are computed side by side with NumPy, four bytes at a time. The sum of two rows follows from theirs, as the sum is
+linear in the bits: the first is carried over as many zero bytes as the second has.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 _POLYNOMIAL = 0x82F63B78
-_ROWS = 1 << 14
+_ROWS = (1 << 14, 1 << 7)  # of the data, and of what is left of it
 
 _Words = npt.NDArray[np.uint32]
 
@@ -33,15 +33,17 @@ def crc32c(data: bytes | memoryview) -> int:
     '0xe3069283'
     """
     octets = np.frombuffer(data, np.uint8)
-    width = len(octets) // _ROWS
-    body = width * _ROWS
-    sum_ = np.uint32(0xFFFFFFFF)
-    if width:
-        rows = _of_rows(octets[:body].reshape(_ROWS, width))
-        sum_ = _carried(np.asarray([sum_]), body)[0] ^ _joined(rows, width)
-    for octet in octets[body:]:
-        sum_ = _table()[(sum_ ^ octet) & 255] ^ (sum_ >> np.uint32(8))
-    return int(sum_) ^ 0xFFFFFFFF
+    sum_ = 0xFFFFFFFF
+    for rows in _ROWS:
+        width = len(octets) // rows // 4 * 4
+        body = width * rows
+        if width:
+            own = _joined(_of_rows(octets[:body].reshape(rows, width)), width)
+            sum_ = int(_carried(np.asarray([sum_], np.uint32), body)[0]) ^ own
+        octets = octets[body:]
+    for octet in octets.tolist():
+        sum_ = _numbers()[(sum_ ^ octet) & 255] ^ (sum_ >> 8)
+    return sum_ ^ 0xFFFFFFFF
 
 
 def masked(sum_: int) -> int:
@@ -50,41 +52,61 @@ def masked(sum_: int) -> int:
 
 
 def _of_rows(rows: npt.NDArray[np.uint8]) -> _Words:
-    """The raw sum of each row, begun at 0."""
+    """The raw sum of each row, begun at 0; the rows are some times four bytes long."""
     sums = np.zeros(len(rows), np.uint32)
-    table = _table()
-    for column in np.ascontiguousarray(rows.T):
-        sums = table[(sums ^ column) & 255] ^ (sums >> np.uint32(8))
+    low, high = _pair_tables()
+    for column in np.ascontiguousarray(rows.view("<u4").T):
+        sums ^= column
+        sums = low[sums & 0xFFFF] ^ high[sums >> np.uint32(16)]
     return sums
 
 
-def _joined(sums: _Words, width: int) -> np.uint32:
+def _joined(sums: _Words, width: int) -> int:
     """The raw sum of all rows, in pairs: each time half as many, twice as long."""
     while len(sums) > 1:
         sums = _carried(sums[::2], width) ^ sums[1::2]
         width *= 2
-    return np.uint32(sums[0])
+    return int(sums[0])
 
 
 def _carried(sums: _Words, count: int) -> _Words:
-    """The raw sums after `count` more zero bytes: a linear map of their bits, by repeated squaring."""
-    columns = _times_zero_byte()
-    while count:
-        if count & 1:
-            sums = _applied(columns, sums)
-        columns = _applied(columns, columns)
-        count >>= 1
+    """The raw sums after `count` more zero bytes."""
+    for power in range(count.bit_length()):
+        if count >> power & 1:
+            sums = _mapped(_zeros(power), sums)
     return sums
 
 
-def _times_zero_byte() -> _Words:
-    bits = np.uint32(1) << np.arange(32, dtype=np.uint32)
-    columns: _Words = _table()[bits & 255] ^ (bits >> np.uint32(8))
-    return columns
+@cache
+def _zeros(power: int) -> _Words:
+    """What 2**power zero bytes make of each of the four bytes of a sum: that map twice is the map of the next power."""
+    octets = np.arange(256, dtype=np.uint32) << (8 * np.arange(4, dtype=np.uint32))[:, None]
+    if power == 0:
+        return _after_one(octets)
+    return _mapped(_zeros(power - 1), _mapped(_zeros(power - 1), octets))
 
 
-def _applied(columns: _Words, sums: _Words) -> _Words:
-    found = np.zeros_like(sums)
-    for bit, column in enumerate(columns):
-        found ^= np.where((sums >> np.uint32(bit)) & 1, column, np.uint32(0))
+def _mapped(tables: _Words, sums: _Words) -> _Words:
+    found: _Words = tables[0][sums & 255]
+    for place in range(1, 4):
+        found = found ^ tables[place][(sums >> np.uint32(8 * place)) & 255]
     return found
+
+
+def _after_one(sums: _Words) -> _Words:
+    """The raw sums after one zero byte."""
+    found: _Words = _table()[sums & 255] ^ (sums >> np.uint32(8))
+    return found
+
+
+@cache
+def _pair_tables() -> tuple[_Words, _Words]:
+    """What four bytes make of the lower and of the higher half of a sum."""
+    halves = np.arange(1 << 16, dtype=np.uint32)
+    twice = _after_one(_after_one(halves))
+    return _after_one(_after_one(twice)), twice
+
+
+@cache
+def _numbers() -> list[int]:
+    return [int(entry) for entry in _table()]

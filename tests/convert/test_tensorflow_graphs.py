@@ -286,14 +286,16 @@ def test_a_graph_of_tensorflow_1(tmp_path, branches_of_1, resource):
             np.testing.assert_allclose(dagir.lower(model, backend)(given)["y"], wanted, 1e-5, 1e-6)
 
 
-def test_a_loop_of_tensorflow_1_is_refused(tmp_path, branches_of_1):
+def test_a_loop_of_tensorflow_1(tmp_path, branches_of_1):
     def build(x):
-        return V1.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, y * V1.get_variable("k", [5])), [0, x])[1]
+        kernel = V1.get_variable("k", [5])
+        return V1.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, y * kernel), [0, x])[1]
 
-    written_by_1(tmp_path / "net", build, True)
-    with pytest.raises(UnsupportedLayer, match="loops as TensorFlow 1 wrote them") as refused:
-        dagir.from_tensorflow(tmp_path / "net")
-    assert "enable_control_flow_v2" in refused.value.remedy
+    cases = written_by_1(tmp_path / "net", build, True)
+    model = dagir.from_tensorflow(tmp_path / "net")
+    for given, want in cases:
+        for backend in ("numpy", "onnx"):
+            np.testing.assert_allclose(dagir.lower(model, backend)(given)["y"], want, 1e-5, 1e-6)
 
 
 def test_inputs_tell_what_a_function_is_traced_for():

@@ -48,7 +48,7 @@ def _tagged(number, part, kind):
         return _number(number << 3 | 5) + struct.pack("<f" if kind == "float" else "<I", part)
     if kind == "double":
         return _number(number << 3 | 1) + struct.pack("<d", part)
-    data = part.encode() if kind == "text" else part if kind == "bytes" else encode(part, kind)
+    data = part.encode() if kind == "text" else bytes(part) if kind in ("bytes", "view") else encode(part, kind)
     return _number(number << 3 | 2) + _number(len(data)) + data
 
 

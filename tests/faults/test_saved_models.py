@@ -124,7 +124,7 @@ KINDS = {
     "a function that is missing": (no_such_function, FileError, "function 'missing'"),
     "a node that is missing": (no_such_node, FileError, "'missing'"),
     "an output that is missing": (no_such_output, DagirError, "output 77"),
-    "no signature": (no_signature, DagirError, "none"),
+    "no signature": (no_signature, DagirError, "has no signature"),
     "a dtype that nobody knows": (odd_input, UnsupportedLayer, "99"),
     "names that command a terminal": (commands, DagirError, ""),
 }

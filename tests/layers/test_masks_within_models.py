@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import dagir
+from dagir import layers, ops
 from dagir.testing import assert_equivalent
 
 LAST = {
@@ -50,3 +51,19 @@ def test_a_model_that_makes_a_mask_is_called_in_another(first, name, times):
         np.testing.assert_allclose(dagir.lower(mine)(array), np.asarray(judge(array)), atol=1e-6)
         assert_equivalent(mine, [array])
     np.testing.assert_allclose(dagir.lower(dagir.from_keras(judge))(array), np.asarray(judge(array)), atol=1e-6)
+
+
+def test_sizes_that_a_model_names_are_those_of_its_masked_input():
+    """Its layers are called again for the mask; its ops that name a size get the size of the input."""
+    steps = dagir.Input(batch_shape=("rows", "steps", 3))
+    weights = ops.ones((1, steps.type.shape[1], 1))
+    inner = dagir.Model(steps, layers.GRU(2, return_sequences=True)(steps) * ops.cumsum(weights, 1))
+    ids = dagir.Input((None,), dtype="int32")
+    embedding = layers.Embedding(5, 3, mask_zero=True)
+    model = dagir.Model(ids, inner(embedding(ids)))
+    given = np.asarray([[1, 2, 0, 0], [3, 0, 0, 0]], np.int32)
+    alone = inner.layers[-1]
+    plain = dagir.Model(ids, alone(embedding(ids)))
+    wanted = dagir.lower(plain, "numpy")(given) * np.arange(1, 5).reshape(1, 4, 1)
+    for backend in ("numpy", "onnx"):
+        np.testing.assert_allclose(dagir.lower(model, backend)(given), wanted, 1e-5, 1e-6)

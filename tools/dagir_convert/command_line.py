@@ -32,7 +32,7 @@ Your Python code builds a model; onnxruntime shall run it:
   dagir-convert model.py:build model.onnx
 A saved model, to train it in Keras:
   dagir-convert net.dagir net.keras
-The folder of a SavedModel of TensorFlow:
+The folder of a SavedModel of TensorFlow, or the file of a frozen graph:
   dagir-convert exported/ net.onnx
 Inputs, outputs, ops and weights of a file:
   dagir-convert inspect net.onnx
@@ -51,10 +51,12 @@ Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported,
 
 _CONVERT = """Convert SOURCE to TARGET. The word "convert" may be left out.
 
-SOURCE is file.py:name, a .keras, .h5, .hdf5 or .dagir file, or the folder of a
-SavedModel, of which --signature chooses a signature. name is a dagir.Model,
-a keras.Model, or a function without arguments that returns one; only for such a
-source is code run. TARGET is a .onnx, .keras or .dagir file.
+SOURCE is file.py:name, a .keras, .h5, .hdf5, .dagir or .onnx file, the folder of
+a SavedModel, of which --signature chooses a signature, or a .pb file, a frozen
+graph of TensorFlow. name is a dagir.Model, a keras.Model, or a function without
+arguments that returns one; only for such a source is code run. TARGET is a
+.onnx, .keras or .dagir file. A frozen graph begins at its placeholders and gives
+what no node reads, unless --input and --outputs name other tensors.
 
 Weights alone, in a .weights.h5, .h5 or .weights.json file, need --architecture: the
 JSON that model.to_json() makes, a model file, or file.py:name, which is run.
@@ -75,6 +77,7 @@ difference, the exit code is 3, and no file has the target's name.
   dagir-convert net.weights.h5 net.onnx --architecture net.json
   dagir-convert net.keras net.onnx --custom layers.py
   dagir-convert exported/ net.onnx --signature serving_default
+  dagir-convert frozen.pb net.onnx --input image=1,224,224,3 --outputs logits
   dagir-convert model.py:build model.onnx --json | jq .outputs
 """
 
@@ -127,7 +130,7 @@ def _group(
     """Options of the group."""
 
 
-_SOURCE_HELP = "file.py:name, a .keras, .h5, .hdf5 or .dagir file, or the folder of a SavedModel."
+_SOURCE_HELP = "file.py:name, a .keras, .h5, .hdf5, .dagir, .onnx or .pb file, or the folder of a SavedModel."
 _Source = Annotated[str, typer.Argument(metavar="SOURCE", help=_SOURCE_HELP)]
 _Architecture = Annotated[
     str | None,
@@ -144,6 +147,9 @@ _Opaque = Annotated[
     typer.Option(help="The shape that an unknown layer gives; may be repeated.", metavar="NAME=SIZES"),
 ]
 _Signature = Annotated[str | None, typer.Option(help="Of a SavedModel; by default serving_default.", metavar="NAME")]
+_Outputs = Annotated[
+    str | None, typer.Option("--outputs", help="Of a graph of TensorFlow: the tensors that it gives.", metavar="NAMES")
+]
 _Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
 _Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
 _WithKeras = Annotated[
@@ -175,11 +181,11 @@ def _with_custom(source: sources.Source, custom: list[Path] | None) -> sources.S
     return replace(source, reading=replace(source.reading, custom=tuple(custom)))
 
 
-def _with_signature(source: sources.Source, signature: str | None) -> sources.Source:
-    """A source of a comparison, with the signature to read if it is a SavedModel."""
-    if signature is None or source.format != sources.SAVED_MODEL:
-        return source
-    return replace(source, reading=replace(source.reading, signature=signature))
+def _with_ends(source: sources.Source, signature: str | None, outputs: str | None) -> sources.Source:
+    """A source of a comparison, with the signature to read if it is a SavedModel, or the outputs of a graph."""
+    chosen = signature if source.format == sources.SAVED_MODEL else None
+    ends = _listed(outputs) if source.of_tensorflow else None
+    return replace(source, reading=replace(source.reading, signature=chosen, outputs=ends))
 
 
 def _reading(
@@ -187,10 +193,15 @@ def _reading(
     custom: list[Path] | None,
     opaque: list[str] | None = None,
     signature: str | None = None,
+    outputs: str | None = None,
 ) -> sources.Reading:
     """opaque: for a command that may meet unknown layers, the shapes that are told of them."""
     shapes = None if opaque is None else targets.parse_sizes(opaque, "--opaque")
-    return sources.Reading(architecture, tuple(custom or ()), shapes, signature)
+    return sources.Reading(architecture, tuple(custom or ()), shapes, signature, _listed(outputs))
+
+
+def _listed(names: str | None) -> list[str] | None:
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
 
 
 @app.command(help=_CONVERT)
@@ -209,13 +220,16 @@ def convert(
     architecture: _Architecture = None,
     custom: _Custom = None,
     signature: _Signature = None,
+    outputs: _Outputs = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
     """Convert SOURCE to TARGET."""
     options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()))
     output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
-    found = sources.parse(source, _reading(architecture, custom, None, signature))
+    found = sources.parse(source, _reading(architecture, custom, None, signature, outputs))
+    if found.of_tensorflow:
+        found, shapes = replace(found, reading=replace(found.reading, sizes=shapes or None)), {}
 
     def change(model: dagir.Model) -> dagir.Model:
         return resize_inputs(model, shapes) if shapes else model
@@ -259,7 +273,7 @@ def extract(
 
 def _names(text: str) -> str | list[str]:
     """A single name as a string, several as a list: a model with one output yields an array, not a list."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = _listed(text) or []
     return names[0] if len(names) == 1 else names
 
 
@@ -274,10 +288,11 @@ def plot(
     custom: _Custom = None,
     opaque: _Opaque = None,
     signature: _Signature = None,
+    outputs: _Outputs = None,
     quiet: _Quiet = False,
 ) -> None:
     """Draw SOURCE."""
-    found = sources.parse(source, _reading(architecture, custom, opaque or [], signature))
+    found = sources.parse(source, _reading(architecture, custom, opaque or [], signature, outputs))
     commands.plot(found, target, shapes=shapes, nested=nested, force=force, output=Output(quiet=quiet))
 
 
@@ -286,19 +301,19 @@ def inspect(
     file: Annotated[
         str,
         typer.Argument(
-            metavar="FILE", help="A .onnx, .keras, .h5, .hdf5 or .dagir file, a SavedModel, or file.py:name."
+            metavar="FILE", help="A .onnx, .keras, .h5, .hdf5, .dagir or .pb file, a SavedModel, or file.py:name."
         ),
     ],
     architecture: _Architecture = None,
     custom: _Custom = None,
     opaque: _Opaque = None,
     signature: _Signature = None,
+    outputs: _Outputs = None,
     as_json: _Json = False,
 ) -> None:
     """Print the inputs, outputs, ops and weights of a model."""
-    commands.inspect(
-        sources.parse(file, _reading(architecture, custom, opaque or [], signature)), Output(plain=as_json), as_json
-    )
+    found = sources.parse(file, _reading(architecture, custom, opaque or [], signature, outputs))
+    commands.inspect(found, Output(plain=as_json), as_json)
 
 
 @app.command()
@@ -317,20 +332,21 @@ def verify(
     architecture: _Architecture = None,
     custom: _Custom = None,
     signature: _Signature = None,
+    outputs: _Outputs = None,
     quiet: _Quiet = False,
     as_json: _Json = False,
 ) -> None:
     """Compare B with the float64 evaluation of A.
 
-    They are any two of .keras, .h5, .hdf5, .dagir and .onnx files, folders of SavedModels, and file.py:name.
+    They are any two of .keras, .h5, .hdf5, .dagir, .onnx and .pb files, folders of SavedModels, and file.py:name.
 
     An .onnx file alone: run the certificate that was written into it again. The exit code is 3 where rounding does
     not explain a difference; the first node that diverges is named.
     """
     output = Output(quiet=quiet, plain=as_json)
-    other = None if second is None else _with_signature(_with_custom(sources.parse(second), custom), signature)
+    other = None if second is None else _with_ends(_with_custom(sources.parse(second), custom), signature, outputs)
     ends: dict[str, Any] = {"html": html, "reproduce": reproduce, "force": force}
-    found = _with_signature(_with_custom(sources.parse(first, _reading(architecture, None)), custom), signature)
+    found = _with_ends(_with_custom(sources.parse(first, _reading(architecture, None)), custom), signature, outputs)
     if custom and not any(each is not None and each.reading.custom for each in (found, other)):
         raise UsageError(f"--custom is for Keras's files, and {first} is none")
     if signature and not any(each is not None and each.reading.signature for each in (found, other)):

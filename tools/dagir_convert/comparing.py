@@ -49,7 +49,7 @@ def _executable(source: sources.Source, model: dagir.Model, load: Load, output: 
     if source.runs_code:
         loaded = load(source, output)
         return sides(model, {str(source): loaded.original or loaded.model}, {})[str(source)]
-    if source.reading.custom or source.format == sources.SAVED_MODEL:  # which Keras does not take as dagir does
+    if source.reading.custom or source.of_tensorflow:  # which Keras does not take as dagir does
         return sides(model, {source.path.name: load(source, output).model}, {})[source.path.name]
     if source.path.suffix == ".keras":
         import_keras()

@@ -21,8 +21,8 @@ from dagir.support.backend_names import KERAS, ONNX
 from dagir.support.frameworks import is_keras_layer, is_keras_model, kind
 from dagir_convert.errors import UsageError
 
-MODEL_FILES = {".dagir": "dagir", ".onnx": ONNX, ".keras": KERAS, ".h5": KERAS, ".hdf5": KERAS}
-SAVED_MODEL = "savedmodel"
+MODEL_FILES = {".dagir": "dagir", ".onnx": ONNX, ".keras": KERAS, ".h5": KERAS, ".hdf5": KERAS, ".pb": "graph"}
+SAVED_MODEL, GRAPH = "savedmodel", "graph"  # of TensorFlow: a folder, and a .pb file of a graph alone
 _SHARDS = ".weights.json"
 
 
@@ -32,13 +32,15 @@ class Reading:
 
     architecture: a file, or file.py:name, for weights alone. custom: Python files with the user's own classes.
     opaque: where unknown layers may stay, the shapes that they give, as far as the user tells them. signature: that of
-    a SavedModel.
+    a SavedModel. outputs: tensors of TensorFlow's graph, in place of one. sizes: of its inputs.
     """
 
     architecture: str | None = None
     custom: Sequence[Path] = ()
     opaque: Mapping[str, Sequence[int | str]] | None = None
     signature: str | None = None
+    outputs: Sequence[str] | None = None
+    sizes: Mapping[str, Sequence[int | str | None]] | None = None
 
     @property
     def options(self) -> list[str]:
@@ -68,7 +70,14 @@ class Source:
         """The format of a model file by its suffix, or of a folder; None for Python, and for what is unknown."""
         if self.path.is_dir():
             return SAVED_MODEL if (self.path / "saved_model.pb").exists() else None
+        if self.path.name == "saved_model.pb":
+            return SAVED_MODEL
         return KERAS if self.path.name.endswith(_SHARDS) else MODEL_FILES.get(self.path.suffix)
+
+    @property
+    def of_tensorflow(self) -> bool:
+        """Whether it is a SavedModel or a graph of TensorFlow."""
+        return self.format in (SAVED_MODEL, GRAPH)
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,11 @@ def parse(text: str, reading: Reading = Reading()) -> Source:
         raise UsageError(f"{reading.options[0]} is for Keras's files, and {text} is none")
     if reading.signature is not None and source.format != SAVED_MODEL:
         raise UsageError(f"--signature is for the folder of a SavedModel, and {text} is none")
+    if reading.outputs is not None and not source.of_tensorflow:
+        raise UsageError(
+            f"--outputs is for graphs of TensorFlow, and {text} is none",
+            remedy="the part of a model: dagir-convert extract",
+        )
     return replace(source, reading=reading)
 
 
@@ -127,8 +141,10 @@ def load(source: Source) -> Loaded:
         return _taken(_run(source.path, source.name))
     if source.format == KERAS:
         return _read_keras(source)
-    if source.format == SAVED_MODEL:
-        return Loaded(dagir.from_tensorflow(source.path, signature=source.reading.signature))
+    if source.of_tensorflow:
+        how = source.reading
+        ends: dict[str, Any] = {"inputs": how.sizes, "outputs": how.outputs, "signature": how.signature}
+        return Loaded(dagir.from_tensorflow(source.path, **ends))
     if source.format == "dagir":
         return Loaded(load_dagir(source.path))
     return Loaded(dagir.backend(str(source.format)).read(source.path), source.path)

@@ -33,7 +33,7 @@ from dagir_keras.reading.files.weights import WeightsReader
 from dagir_keras.reading.layers import rule
 from dagir_keras.reading.mapped_files import map_file
 from dagir_keras.reading.tensorflow.concrete import read_function
-from dagir_keras.reading.tensorflow.saved_model import read_saved_model
+from dagir_keras.reading.tensorflow.saved_model import read_frozen_graph, read_saved_model
 
 __all__ = ["check", "load_weights", "read", "read_tensorflow", "rule"]
 
@@ -43,15 +43,29 @@ _ARCHITECTURE = (
 )
 
 
-def read_tensorflow(source: Any, inputs: Any = None, signature: str | None = None) -> Model:
-    """A tf.function, a concrete function, a tf.Module, or the folder of a SavedModel, as a Model.
+def read_tensorflow(source: Any, inputs: Any = None, outputs: Any = None, signature: str | None = None) -> Model:
+    """A tf.function, a concrete function, a tf.Module, the folder of a SavedModel, or a graph's .pb file, as a Model.
 
-    inputs: what to trace a function for. signature: of a SavedModel, or the name of a method.
+    inputs: what to trace a function for; of a file, names, or shapes or arrays by name. outputs: tensors of a file.
+    signature: of a SavedModel, or the name of a method.
     """
     with without_lines():
         if isinstance(source, (str, os.PathLike)):
-            return read_saved_model(os.fspath(source), signature)
+            return _read_tensorflow_file(os.fspath(source), inputs, outputs, signature)
+        if outputs is not None:
+            raise ArgumentError("outputs goes with a file; a function gives what it returns")
         return read_function(source, inputs, signature)
+
+
+def _read_tensorflow_file(path: str, inputs: Any, outputs: Any, signature: str | None) -> Model:
+    folder = os.path.dirname(path) or "." if os.path.basename(path) == "saved_model.pb" else path
+    if folder != path or os.path.isdir(path):
+        return read_saved_model(folder, signature, inputs, outputs)
+    if signature is not None:
+        raise ArgumentError(
+            f"{path}: a file of a graph has no signatures", remedy="name its tensors: outputs=['logits']"
+        )
+    return read_frozen_graph(path, inputs, outputs)
 
 
 def read(

@@ -17,12 +17,11 @@ from dagir.ir.graph import Parameter, Value
 from dagir.ir.nest import flatten, flatten_sorted, map_structure
 from dagir.layers import Layer
 from dagir.layers.core import Input
-from dagir.layers.internals import calls_of, hold_weights, set_own_trainable
+from dagir.layers.internals import calls_of, set_own_trainable
 from dagir.layers.masks import as_it_is_written, as_it_runs
 from dagir.modeling.call_order import call_behind, restore_order
 from dagir.modeling.model import Model
 from dagir.modeling.sequential import Sequential
-from dagir.ops.call import parameters_of
 from dagir.support.location import LayerCall, current_scope
 from dagir_keras.reading import config_values
 from dagir_keras.reading.custom_objects import CustomObjects
@@ -257,9 +256,7 @@ class LiveReader:
             raise refuse_without_shapes(source)
         with as_it_runs():
             outputs = tensors_of(self.trace(source, source.name, given.args, given.kwargs))
-        made = Model.from_graph(given.inputs, outputs, name=source.name, unused_inputs=True)
-        hold_weights(made, parameters_of(made.graph))
-        return made
+        return Model.from_graph(given.inputs, outputs, name=source.name, unused_inputs=True)
 
     # ---- the graph of Keras
 

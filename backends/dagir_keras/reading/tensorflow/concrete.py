@@ -15,9 +15,7 @@ from dagir.ir.nest import flatten, flatten_sorted, map_structure
 from dagir.ir.traversal import values_behind
 from dagir.ir.types import type_of
 from dagir.layers.core import Input
-from dagir.layers.internals import hold_weights
 from dagir.modeling.model import Model
-from dagir.ops.call import parameters_of
 from dagir_keras.reading.problems import Problems, Refused
 from dagir_keras.reading.tensorflow import complex_numbers
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
@@ -38,9 +36,7 @@ def read_function(source: Any, inputs: Any, signature: str | None) -> Model:
     problems.require_none(_title(source, title))
     structure = _structured(concrete, as_values(outputs))
     needed = set(values_behind(flatten(structure)))
-    model = Model([value for value in given if value in needed], structure, name=_title(source, title))
-    hold_weights(model, parameters_of(model.graph))
-    return model
+    return Model([value for value in given if value in needed], structure, name=_title(source, title))
 
 
 def read_concrete(

@@ -211,7 +211,8 @@ class _While:
         if not unknown:
             return
         before = [self._symbol(i) for i in range(len(self.given))]
-        results = self.reader.call(self.body, self._entering(before, Value(_ITERATION, name="iteration")))
+        with self.reader.trial():
+            results = self.reader.call(self.body, self._entering(before, Value(_ITERATION, name="iteration")))
         for place in unknown:
             after = results[place]
             kind = after.item_type() if isinstance(after, TensorList) else None

@@ -49,8 +49,8 @@ class GraphNode:
 class GraphFunction:
     """A graph: from the arguments, by name, to the outputs. library: the functions that its nodes call.
 
-    runs_whole: whether a call runs every node that changes a state, as that of a function does, not only those that
-    the outputs need.
+    after: the nodes that others run after, without reading them. runs_whole: whether a call runs every node that
+    changes a state, as that of a function does, not only those that the outputs need.
     """
 
     name: str
@@ -59,6 +59,7 @@ class GraphFunction:
     outputs: tuple[Output, ...]
     library: Library
     runs_whole: bool = True
+    after: frozenset[str] = frozenset()
 
     def origin(self, name: str, passes: Container[str], stops: Container[str] = ()) -> str:
         """The node or argument that a value comes from, behind the ops that pass their first input on.
@@ -109,6 +110,10 @@ class Library:
     def __contains__(self, name: str) -> bool:
         return name in self._definitions
 
+    def add(self, function: GraphFunction) -> None:
+        """Put a function among those that nodes call."""
+        self._made[function.name] = function
+
     def __getitem__(self, name: str) -> GraphFunction:
         if name not in self._made:
             if name not in self._definitions:
@@ -123,7 +128,8 @@ def graph_of(
     """A part of a graph as a function: from some of its nodes to some outputs."""
     library = Library(message.get("library", {}).get("functions", []))
     nodes = {each["name"]: _node(each, _graph_input) for each in message["nodes"]}
-    return GraphFunction(name, tuple(arguments), nodes, tuple(outputs), library, runs_whole)
+    after = frozenset(text[1:] for each in message["nodes"] for text in each["inputs"] if text.startswith("^"))
+    return GraphFunction(name, tuple(arguments), nodes, tuple(outputs), library, runs_whole, after)
 
 
 def _function(message: Message, library: Library) -> GraphFunction:
@@ -188,6 +194,17 @@ _OUTPUTS = {
     "RaggedTensorToSparse": ("sparse_indices", "sparse_values", "sparse_dense_shape"),
 }
 """The names of the outputs of ops that have several of different kinds; in functions they are read by name."""
+
+
+_COUNTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num", "IdentityN": "T"}
+
+
+def output_count(node: GraphNode) -> int:
+    """How many outputs a node has that hold results: one of a normalization."""
+    if node.op in _COUNTS:
+        found = node.attribute(_COUNTS[node.op])
+        return len(found) if isinstance(found, list) else int(found or 1)
+    return 1 if node.op.startswith("FusedBatchNorm") else len(_OUTPUTS.get(node.op, ("output",)))
 
 
 def _first_of(node: Message | None, argument: str) -> int:
@@ -256,4 +273,4 @@ def _filled(given: Array, shape: tuple[int, ...]) -> Array:
     return np.concatenate([given[:size], rest]).reshape(shape)
 
 
-__all__ = ["GraphFunction", "GraphNode", "Library", "Output", "array_of", "graph_of", "plain"]
+__all__ = ["GraphFunction", "GraphNode", "Library", "Output", "array_of", "graph_of", "output_count", "plain"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from dagir.errors import DagirError, FileError
-from dagir.ir.graph import Constant
+from dagir.ir.graph import Constant, Value, next_serial
+from dagir.ir.naming import Namer
 from dagir.support import limits
 from dagir_keras.reading.problems import Problem, Problems, Refused
 from dagir_keras.reading.tensorflow import complex_numbers
+from dagir_keras.reading.tensorflow.frames import with_loops
 from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of
 from dagir_keras.reading.tensorflow.held import Missing, Text, Variable, missing_among
 from dagir_keras.reading.tensorflow.registry import call_raw_op, raw_ops
@@ -59,20 +62,26 @@ class Resources(Protocol):
 class GraphReader:
     """Reads functions. What cannot be read becomes a problem, and reading goes on, so that one error names all."""
 
-    def __init__(self, problems: Problems, resources: Resources) -> None:
+    def __init__(self, problems: Problems, resources: Resources, *, names: bool = False) -> None:
+        """names: whether the values get the names of the nodes, as those of a file."""
         raw_ops()  # imports the families, those of handlers too
-        self.problems, self.resources = problems, resources
+        self.problems, self.resources, self.names = problems, resources, names
         self.predicates: dict[tuple[str, str], Any] = {}
         """The conditions of the Switches that were read, by function and node."""
+        self.constants: dict[Value, str] = {}
+        """The constants that were read, with the names of their nodes."""
         self.loops = 0
         """How many loops the reading is inside of: the names of their variables tell it."""
+        self._unique = Namer()
         self._depth = 0
+        self._lowered: dict[int, tuple[GraphFunction, GraphFunction]] = {}  # the first keeps its id in use
         self._changes: set[tuple[str, str]] = set()
 
     def call(self, function: GraphFunction, operands: Sequence[Any]) -> list[Any]:
         """The outputs of a function: tensors, or what else its graph passes on; Missing for what cannot be read."""
         self._depth += 1
         try:
+            function = self._without_frames(function)
             if self._depth > _DEEPEST:
                 raise Refused(f"its functions call each other more than {_DEEPEST} deep")
             values: dict[str, tuple[Any, ...]] = {
@@ -87,6 +96,12 @@ class GraphReader:
         finally:
             self._depth -= 1
 
+    def _without_frames(self, function: GraphFunction) -> GraphFunction:
+        """The function with a node in place of each loop of TensorFlow 1."""
+        if id(function) not in self._lowered:
+            self._lowered[id(function)] = function, with_loops(function)
+        return self._lowered[id(function)][1]
+
     def _read(self, values: Mapping[str, tuple[Any, ...]], output: tuple[str, int]) -> Any:
         found, index = values[output[0]], output[1]
         if len(found) == 1 and isinstance(found[0], Missing):
@@ -99,6 +114,7 @@ class GraphReader:
         calls = node.op in _CALLS or node.op in function.library
         if not calls and (lost := missing_among(operands)) is not None:
             return (lost,)
+        since = next_serial()
         try:
             found = self._computed(node, operands, function)
         except Refused as refused:
@@ -107,7 +123,26 @@ class GraphReader:
             raise
         except DagirError as error:
             return (self._missing(node, error.summary, error.remedy),)
-        return tuple(found) if isinstance(found, (tuple, list)) else (found,)
+        results = tuple(found) if isinstance(found, (tuple, list)) else (found,)
+        if self.names:
+            self._give_names(results, node, since)
+        return results
+
+    def _give_names(self, results: Sequence[Any], node: GraphNode, since: int) -> None:
+        """Name what a node gave, if it made it (after this serial number) and nothing named it yet."""
+        for place, each in enumerate(results):
+            made = each.node if isinstance(each, Value) else None
+            if made is not None and made.serial >= since and each.explicit_name is None:
+                each.take_name(self._unique(f"{node.name}:{place}" if place else node.name))
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """Within it, what is read is looked at and thrown away: it takes no names."""
+        before, self.names = self.names, False
+        try:
+            yield
+        finally:
+            self.names = before
 
     def _refuse_changes(self, function: GraphFunction) -> None:
         """Note the nodes that change a variable: the next call would give another answer, and later reads do."""
@@ -136,7 +171,11 @@ class GraphReader:
             array = array_of(node.attributes["value"]["tensor"])
             if array.dtype.kind == "c":
                 return complex_numbers.constant(array)
-            return Text(array) if array.dtype == object else Constant(array).value
+            if array.dtype == object:
+                return Text(array)
+            made = Constant(array).value
+            self.constants[made] = node.name
+            return made
         if node.op in handlers:
             return handlers[node.op](self, node, operands, function)
         if node.op in function.library:

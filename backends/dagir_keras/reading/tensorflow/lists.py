@@ -44,6 +44,16 @@ def _empty(reader: GraphReader, node: GraphNode, operands: Sequence[Any], functi
     return TensorList(0, dtype_of(node.attribute("element_dtype")), element_of(operands[0]))
 
 
+@handler("TensorArrayV3")
+def _array(reader: GraphReader, node: GraphNode, operands: Sequence[Any], function: GraphFunction) -> Any:
+    """The handle, which nothing needs, and the flow, which is the list."""
+    (count,) = dims(operands[0], "number of items")
+    shape = node.attribute("element_shape")
+    element = None if shape is None else tuple(None if size < 0 else size for size in shape)
+    made = TensorList(count, dtype_of(node.attribute("dtype")), element, grows=bool(node.attribute("dynamic_size")))
+    return made, made
+
+
 @handler("TensorListFromTensor")
 def _from_tensor(reader: GraphReader, node: GraphNode, operands: Sequence[Any], function: GraphFunction) -> TensorList:
     array = value(operands[0])

@@ -21,7 +21,7 @@ _DEEPEST = 64
 
 @dataclass(frozen=True)
 class Field:
-    """kind: int, bool, float, double, bytes, text, or the name of a message. form: one, many, map (by text keys)."""
+    """kind: int, bool, float, double, bytes, view, text, or the name of a message. form: one, many, map (text keys)."""
 
     name: str
     kind: str
@@ -57,6 +57,7 @@ SCHEMAS: Mapping[str, Mapping[int, Field]] = {
     "Object": _fields(children=(1, "Reference", "many"), variable=(7, "Variable")),
     "Reference": _fields(node=(1, "int"), name=(2, "text")),
     "Variable": _fields(dtype=(1, "int"), shape=(2, "Shape"), trainable=(3, "bool"), name=(6, "text")),
+    "VariableDef": _fields(name=(1, "text")),
     "Graph": _fields(nodes=(1, "Node", "many"), library=(2, "Library")),
     "Library": _fields(functions=(1, "Function", "many")),
     "Function": _fields(
@@ -94,7 +95,7 @@ SCHEMAS: Mapping[str, Mapping[int, Field]] = {
     "Tensor": _fields(
         dtype=(1, "int"),
         shape=(2, "Shape"),
-        content=(4, "bytes"),
+        content=(4, "view"),
         float_val=(5, "float", "many"),
         double_val=(6, "double", "many"),
         int_val=(7, "int", "many"),
@@ -169,6 +170,8 @@ def _value(part: Any, kind: str, depth: int, where: str) -> Any:
         return _scalar(part, kind)
     if kind == "bytes":
         return bytes(_view(part))
+    if kind == "view":  # weights of a graph, which stay in the file
+        return _view(part)
     if kind == "text":
         return bytes(_view(part)).decode("utf-8")
     return _message(_view(part), kind, depth + 1, where)

@@ -3,57 +3,94 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import Any
 
-from dagir.errors import ArgumentError, FileError, UnsupportedLayer
-from dagir.ir.graph import Parameter, Value
-from dagir.ir.traversal import values_behind
-from dagir.ir.types import type_of
-from dagir.layers.core import Input
+from dagir.errors import ArgumentError, FileError
 from dagir.modeling.model import Model
+from dagir.serialization.reading import shown
 from dagir.support import limits
 from dagir.support.did_you_mean import did_you_mean
 from dagir_keras.reading.mapped_files import map_file
-from dagir_keras.reading.problems import Problems, Refused
 from dagir_keras.reading.tensorflow.checkpoint import Checkpoint
-from dagir_keras.reading.tensorflow.concrete import input_dtype
-from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of, graph_of
-from dagir_keras.reading.tensorflow.graph_reader import GraphReader
-from dagir_keras.reading.tensorflow.held import Table, Variable
+from dagir_keras.reading.tensorflow.graph_ends import (
+    Entrance,
+    entrance_at,
+    given_by_user,
+    named_outputs,
+    place_of,
+    placeholders,
+    require_node,
+    sinks,
+)
+from dagir_keras.reading.tensorflow.graph_file import GraphFile, as_tensorflow_writes, main_graph
 from dagir_keras.reading.tensorflow.messages import Message, decode
-from dagir_keras.reading.tensorflow.results import as_values
-from dagir_keras.reading.tensorflow.saved_tables import read_table, tables_by_node
 
 _SERVING = "serving_default"
 _INNER = "__saved_model_"  # begins the names of signatures that are not for users
+_OF_KERAS = ("keras_api", "_misc_assets")  # what a root has that Keras 2 saved, and one that Keras 3 exported
 
 
-def read_saved_model(folder: str, signature: str | None = None) -> Model:
+def read_saved_model(folder: str, signature: str | None = None, inputs: Any = None, outputs: Any = None) -> Model:
     """The model of a signature: its inputs and outputs have the names that the signature gives them.
 
+    inputs: shapes or arrays for inputs, by name. outputs: names of tensors in place of a signature.
     Raises FileError, UnsupportedLayer with every op that cannot be read, and ArgumentError for an unknown signature.
     """
     path = os.path.join(folder, "saved_model.pb")
-    with limits.reading(path), _as_tensorflow_writes(path):
+    with limits.reading(path), as_tensorflow_writes(path):
         meta = _serving_graph(decode(memoryview(map_file(path)), "SavedModel", path), path)
-        name, found = _signature(meta, signature, folder)
-        return _Reading(folder, meta).model(name, found)
+        prefix = os.path.join(folder, "variables", "variables")
+        checkpoint = Checkpoint(prefix) if os.path.exists(f"{prefix}.index") else None
+        file = GraphFile(folder, meta, checkpoint, name=_model_name(folder))
+        given = given_by_user(inputs)
+        if outputs is not None:
+            if signature is not None:
+                raise ArgumentError("outputs names tensors in place of a signature", remedy="give one of the two")
+            return read_parts(file, given, outputs)
+        found = _signature(meta, signature, folder)
+        entrances = [_entrance(name, info, folder) for name, info in sorted(found["inputs"].items())]
+        ends = {name: place_of(_tensor(name, info, folder)) for name, info in sorted(found["outputs"].items())}
+        return file.model(entrances, ends, given, one_batch=_is_of_keras(meta))
 
 
-@contextmanager
-def _as_tensorflow_writes(path: str) -> Iterator[None]:
-    """Within it, an unexpected error of the reader becomes a FileError: a part of the file is damaged."""
-    try:
-        yield
-    except Refused as refused:
-        raise UnsupportedLayer(f"{path}: {refused.reason}", remedy=refused.remedy) from None
-    except RecursionError:
-        raise FileError(f"{path}: its functions are nested too deep") from None
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
-        lines = str(error).splitlines() or [""]
-        raise FileError(f"{path}: is not what TensorFlow writes: {type(error).__name__}: {lines[0][:80]}") from error
+def read_frozen_graph(path: str, inputs: Any = None, outputs: Any = None) -> Model:
+    """The model of a .pb file that holds a graph alone, whose weights are constants.
+
+    inputs: the names of its inputs, or shapes or arrays for them; by default its placeholders. outputs: the names of
+    its results; by default what no node reads. Raises FileError, UnsupportedLayer, ArgumentError.
+    """
+    with limits.reading(path), as_tensorflow_writes(path):
+        data = memoryview(map_file(path))
+        _refuse_other(bytes(data[:5]), path)
+        graph = decode(data, "Graph", path)
+        if not graph["nodes"]:
+            raise FileError(f"{path}: holds no graph of TensorFlow")
+        title = os.path.splitext(os.path.basename(path))[0] or "model"
+        meta = {"graph": graph, "assets": [], "collections": {}}
+        return read_parts(GraphFile(path, meta, None, name=title, is_frozen=True), given_by_user(inputs), outputs)
+
+
+def _refuse_other(begin: bytes, path: str) -> None:
+    if begin[:1] == b"\x08":  # the version of its schema
+        raise FileError(f"{path}: is the file of a SavedModel", remedy="give its folder, where it is saved_model.pb")
+    if begin[:4] == b"node":
+        raise FileError(
+            f"{path}: is a graph as text",
+            remedy="write it as bytes: tf.io.write_graph(graph, folder, name, as_text=False)",
+        )
+
+
+def read_parts(file: GraphFile, given: Mapping[str, Any], names: Any) -> Model:
+    """The model between placeholders and sinks, or between the nodes that the user names."""
+    graph = main_graph(file.meta)
+    ends = sinks(graph) if names is None else named_outputs(graph, names, file.where)
+    if not ends:
+        raise ArgumentError(f"{file.where}: nothing in it is a result", remedy="name them: outputs=['logits']")
+    entrances = {each.name: each for each in placeholders(graph)}
+    own = {name: entrances.get(name) or entrance_at(require_node(graph, name, file.where)) for name in given}
+    rest = {name: each for name, each in entrances.items() if name not in own}
+    return file.model([*own.values(), *rest.values()], ends, given, kept=own)
 
 
 def _serving_graph(saved: Message, path: str) -> Message:
@@ -64,86 +101,49 @@ def _serving_graph(saved: Message, path: str) -> Message:
     return (serving or graphs)[0]
 
 
-def _signature(meta: Message, wanted: str | None, folder: str) -> tuple[str, Message]:
+def _signature(meta: Message, wanted: str | None, folder: str) -> Message:
     known = {name: each for name, each in meta["signatures"].items() if not name.startswith(_INNER)}
+    listed = ", ".join(f"{shown(name)} ({_told(each)})" for name, each in sorted(known.items())[:20])
     if wanted is not None and wanted not in known:
-        listed = ", ".join(sorted(known)) or "none"
+        near = did_you_mean(wanted, known)
+        remedy = f"it has: {listed or 'none'}"
+        raise ArgumentError(f"{folder}: has no signature {wanted!r}", remedy=f"{near} {remedy}" if near else remedy)
+    if not known:
         raise ArgumentError(
-            f"{folder}: has no signature {wanted!r}", remedy=did_you_mean(wanted, known) or f"it has: {listed}"
+            f"{folder}: has no signature", remedy="name the tensors that it shall give: outputs=['logits']"
         )
     if wanted is None and _SERVING in known:
         wanted = _SERVING
     if wanted is None and len(known) != 1:
-        listed = ", ".join(sorted(known)) or "none"
         raise ArgumentError(f"{folder}: has the signatures {listed}", remedy="choose one: signature='...'")
-    name = wanted if wanted is not None else next(iter(known))
-    return name, known[name]
+    found: Message = known[wanted if wanted is not None else next(iter(known))]
+    return found
 
 
-@dataclass
-class _Reading:
-    """One SavedModel while it is read: the weights of the nodes that hold variables."""
+def _told(signature: Message) -> str:
+    """The names of what a signature takes and gives."""
+    sides = (", ".join(shown(name) for name in sorted(signature[side])[:8]) for side in ("inputs", "outputs"))
+    return " -> ".join(sides)
 
-    folder: str
-    meta: Message
-    variables_of: dict[str, Variable] = field(default_factory=dict)
 
-    def model(self, name: str, signature: Message) -> Model:
-        """The model of a signature."""
-        inputs = {key: self._input(key, info) for key, info in sorted(signature["inputs"].items())}
-        outputs = dict(sorted(signature["outputs"].items()))
-        graph = graph_of(
-            self.meta["graph"],
-            name,
-            [_place(info["name"])[0] for _, info in sorted(signature["inputs"].items())],
-            [_place(info["name"]) for info in outputs.values()],
-            runs_whole=False,
+def _entrance(name: str, info: Message, folder: str) -> Entrance:
+    return Entrance.told(name, place_of(_tensor(name, info, folder))[0], info)
+
+
+def _tensor(name: str, info: Message, folder: str) -> str:
+    if "name" not in info:
+        raise ArgumentError(
+            f"{folder}: {shown(name)} of its signature is a sparse or a ragged tensor, which no dtype of dagir holds",
+            remedy="choose another signature, or export one with dense tensors",
         )
-        self.graph = graph
-        self.keys = variables_by_node(graph, self.meta)
-        prefix = os.path.join(self.folder, "variables", "variables")
-        self.checkpoint = Checkpoint(prefix) if os.path.exists(f"{prefix}.index") else None
-        problems = Problems()
-        found = GraphReader(problems, self).call(graph, list(inputs.values()))
-        problems.require_none(self.folder)
-        values = dict(zip(outputs, as_values(found), strict=True))
-        used = set(values_behind(values.values()))
-        return Model([value for value in inputs.values() if value in used], values, name=_model_name(self.folder))
-
-    def _input(self, name: str, info: Message) -> Value:
-        shape = info.get("shape", {})
-        if shape.get("unknown_rank") or not shape:
-            raise FileError(
-                f"{self.folder}: the input {name!r} has no known rank", remedy="export it with an input signature"
-            )
-        sizes = [each.get("size", 0) for each in shape["dims"]]
-        dtype = input_dtype(name, info.get("dtype", 0))
-        named = [_size_name(name, axis, len(sizes)) if size < 0 else size for axis, size in enumerate(sizes)]
-        return Input(batch_shape=named, dtype=dtype, name=name)
-
-    def variable(self, node: GraphNode) -> Variable:
-        """The variable of a node: its array is a view of the file."""
-        if node.name not in self.variables_of:
-            key = self.keys.get(node.name)
-            if key is None or self.checkpoint is None or key not in self.checkpoint:
-                raise Refused(f"is a variable that the checkpoint of {self.folder} does not hold")
-            array = self.checkpoint.array(key)
-            title = node.attribute("shared_name") or node.name
-            weight = Parameter(title, type_of(array), array=array, trainable=True)
-            self.variables_of[node.name] = Variable(weight)
-        return self.variables_of[node.name]
-
-    def table(self, node: GraphNode) -> Table:
-        """The lookup table of a node, with the entries that the file gives it."""
-        source = tables_by_node(self.graph).get(node.name)
-        if source is None:
-            raise Refused("is a lookup table that nothing fills")
-        return read_table(node, source, self.graph, self.meta, self.folder)
+    found: str = info["name"]
+    return found
 
 
-def _size_name(name: str, axis: int, rank: int) -> str:
-    plain = "".join(each if each.isalnum() else "_" for each in name)
-    return "batch" if axis == 0 else f"{plain}_{axis}"
+def _is_of_keras(meta: Message) -> bool:
+    """Whether Keras wrote it: the inputs of its models have one batch."""
+    objects = meta.get("objects", {}).get("nodes", [])
+    return any(each.get("name") in _OF_KERAS for each in (objects[0]["children"] if objects else ()))
 
 
 def _model_name(folder: str) -> str:
@@ -151,44 +151,4 @@ def _model_name(folder: str) -> str:
     return found or "model"
 
 
-def _place(text: str) -> tuple[str, int]:
-    name, _, index = text.partition(":")
-    return name, int(index or 0)
-
-
-def variables_by_node(graph: GraphFunction, meta: Message) -> Mapping[str, str]:
-    """For each node that holds a variable, its key in the checkpoint: as the graph's own SaveV2 writes them.
-
-    TensorFlow 1 has that op in the graph; TensorFlow 2 has it in a function, which is called with the variables.
-    """
-    found: dict[str, str] = {}
-    for node in graph.nodes.values():
-        if node.op == "SaveV2":
-            _note(found, graph, node, graph, {})
-        elif node.op in ("PartitionedCall", "StatefulPartitionedCall") and node.function("f") in graph.library:
-            inner = graph.library[node.function("f")]
-            given = dict(zip(inner.arguments, (name for name, _ in node.inputs), strict=False))
-            for each in inner.nodes.values():
-                if each.op == "SaveV2":
-                    _note(found, inner, each, graph, given)
-    return found
-
-
-def _note(
-    found: dict[str, str], within: GraphFunction, save: GraphNode, graph: GraphFunction, given: Mapping[str, str]
-) -> None:
-    names = within.nodes[save.inputs[1][0]]
-    if names.op != "Const":
-        return
-    keys = [each.decode("utf-8", "replace") for each in array_of(names.attributes["value"]["tensor"]).reshape(-1)]
-    for key, (name, _) in zip(keys, save.inputs[3:], strict=False):
-        outer = _behind(within, name, given)
-        holder = _behind(graph, given.get(outer, outer), {})
-        node = graph.nodes.get(holder)
-        if node is not None and node.op in ("VarHandleOp", "VariableV2", "Variable"):
-            found[holder] = key
-
-
-def _behind(function: GraphFunction, name: str, stops: Mapping[str, str]) -> str:
-    """The node or argument that reads and copies of a variable come from."""
-    return function.origin(name, ("Identity", "ReadVariableOp"), stops)
+__all__ = ["read_frozen_graph", "read_saved_model"]
