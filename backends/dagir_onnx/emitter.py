@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto, StringStringEntryProto, helper
 
+from dagir.ir.data_sizes import told_by
 from dagir.ir.dim_binding import SizeSource, size_sources
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Constant, Node, Parameter, Value
@@ -191,12 +192,14 @@ class Emitter:
         """What `write` writes, as a graph of its own; it may read tensors and weights of the graph around it."""
         outside, self.nodes = self.nodes, []
         sizes, filled = dict(self._sizes), dict(self._filled)  # what is computed inside cannot be read outside
+        sources = dict(self._size_sources)
         try:
             results = self._distinct(write())
             ends = [value_info(tensor.name, tensor.type) for tensor in results]
             nodes = self.nodes
         finally:
             self.nodes, self._sizes, self._filled = outside, sizes, filled
+            self._size_sources = sources
         starts = [value_info(tensor.name, tensor.type) for tensor in inputs]
         return helper.make_graph(nodes, name, starts, ends)
 
@@ -226,6 +229,11 @@ class Emitter:
         for name, source in size_sources([value.type.shape for value in values]).items():
             self._size_sources[name] = tensors[source.place], source
         return tensors
+
+    def declare_sizes(self, node: Node, results: Sequence[Tensor]) -> None:
+        """Note where the sizes can be read that a node makes."""
+        for name, source in told_by(node).items():
+            self._size_sources[name] = results[source.place], source
 
     def leaf(self, value: Value) -> Tensor:
         """The Tensor of a parameter or constant."""

@@ -69,6 +69,8 @@ def emit_graph(graph: Graph, signature: Signature, opset: int, device: str = "cp
             raise at_node(error, node) from None
         for value, result in zip(node.outputs, results, strict=True):
             values[value] = emit.finish(value, result, start, value in outputs)
+        if node.op.size_fields:
+            emit.declare_sizes(node, [values[value] for value in node.outputs])
     return emit
 
 
@@ -85,6 +87,8 @@ def emit_subgraph(emit: Emitter, graph: Graph, tensors: Sequence[Tensor]) -> lis
             results = apply_rule(node, emit, operands)
         for value, result in zip(node.outputs, results, strict=True):
             values[value] = Tensor(result.name, value.type, result.make)
+        if node.op.size_fields:
+            emit.declare_sizes(node, [values[value] for value in node.outputs])
     return [read(value) for value in graph.outputs]
 
 

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from operator import attrgetter
 
 from dagir.errors import DTypeError, ShapeError
+from dagir.ir.data_sizes import made_in
 from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import SymbolicDim, symbols
 from dagir.ir.graph import Constant, Graph, Node, Value
@@ -69,7 +70,7 @@ def _bearers(graph: Graph, near: Sequence[Value]) -> list[Value]:
     """Outer values that have the sizes which the body computes with, and which its inputs do not tell."""
     named = {name for node in graph.nodes for name in _sizes_of(node)}
     named |= {name for value in graph.inputs for size in value.type.shape for name in symbols(size)}
-    missing = named - size_sources([value.type.shape for value in graph.inputs]).keys()
+    missing = named - size_sources([value.type.shape for value in graph.inputs]).keys() - made_in(graph).keys()
     if not missing:
         return []
     known = [value for value in values_behind([*graph.inputs, *near]) if value not in graph.inputs]

@@ -2,6 +2,7 @@
 
 from dagir.passes.bodies import Bodies
 from dagir.passes.channels_first import ChannelsFirst
+from dagir.passes.check_sizes import CheckSizes
 from dagir.passes.decide_branches import DecideBranches
 from dagir.passes.derived import Derived
 from dagir.passes.drop_identities import DropIdentities
@@ -25,6 +26,7 @@ _BODY: Pipeline = (
     (DecideBranches(), "as outside"),
     (DropIdentities(), "as outside"),
     (MergeDuplicates(), "as outside"),
+    (CheckSizes(), "as outside"),
 )
 
 DEPLOY: Pipeline = (
@@ -46,6 +48,7 @@ DEPLOY: Pipeline = (
     (FoldConstants(), "constants that the layout moved"),
     (MergeDuplicates(), "when equal work has the same form"),
     (FuseBidirectional(), "last, when both ways read the same sequence and the same mask"),
+    (CheckSizes(), "nodes that no pass moves any more"),
 )
 """What ONNX gets: everything that changes no answer. A name in `disable` leaves out every step of that name."""
 
@@ -57,6 +60,7 @@ __all__ = [
     "TRAIN",
     "Bodies",
     "ChannelsFirst",
+    "CheckSizes",
     "DecideBranches",
     "Derived",
     "DropIdentities",
