@@ -141,11 +141,16 @@ def test_files_hold_the_sizes_and_inputs_are_cut_at_them(tmp_path):
 
 
 def test_verify_judges_sizes_that_rounding_decides():
-    """Whether 0.1 * 3 is above 0.3 depends on the dtype."""
-    model = _model(lambda x: ops.boolean_mask(x, x[:, 0] * 3.0 > 0.3))
-    x = np.float32([[0.1, 0, 0], [1, 0, 0], [-1, 0, 0]])
-    report = dagir.verify(model, ("numpy", "onnx"), x)
-    assert report.ok, report
+    """Whether the sum of 0.1, 0.2 and 0.3 is above 0.6 depends on how it rounds."""
+    x = np.float32([[0.1, 0.2, 0.3], [1, 0, 0], [-1, 0, 0], [0.3, 0.2, 0.1], [0.2, 0.1, 0.3]])
+    masks = [lambda x: x > np.float32(0.6), lambda x: x > np.float32(0.7)]
+    for mask in masks:
+        model = _model(lambda x, mask=mask: ops.boolean_mask(x * 2.0, mask(ops.sum(x, axis=1))))
+        report = dagir.verify(model, ("numpy", "onnx"), x)
+        assert report.ok, report
+    more = _model(lambda x: ops.boolean_mask(x * 2.0, ops.sum(x, axis=1) > 0.3))
+    fewer = _model(lambda x: ops.boolean_mask(x * 2.0, ops.sum(x, axis=1) > 0.7))
+    assert not dagir.verify(more, dagir.lower(fewer, "numpy"), x).ok
 
 
 def test_calls_within_calls_name_their_sizes_apart():
