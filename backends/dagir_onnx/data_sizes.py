@@ -34,9 +34,17 @@ def non_zero(op: ops.NonZero, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.Range)
 def range_(op: ops.Range, emit: Emitter, start: Tensor, limit: Tensor, step: Tensor) -> Tensor:
+    """A range of integers from 0, moved to its start: onnxruntime makes a Slice of a Gather of a Range, which reads the
+    limit -1 of a range downwards as the last place.
+    """
     dtype = start.type.dtype
     bounds = [_as(emit, bound, _kernel(dtype, _RANGES)) for bound in (start, limit, step)]
-    return _as(emit, emit("Range", *bounds, type=TensorType(bounds[0].type.dtype, op.size)), dtype)
+    kind = TensorType(bounds[0].type.dtype, op.size)
+    if dtype.is_float:
+        return _as(emit, emit("Range", *bounds, type=kind), dtype)
+    first, last, stride = bounds
+    places = emit("Range", emit.constant(0, kind.dtype), emit("Sub", last, first), stride, type=kind)
+    return _as(emit, emit("Add", places, first, type=kind), dtype)
 
 
 @rules.rule(ops.Unique)

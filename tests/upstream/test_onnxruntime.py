@@ -95,3 +95,20 @@ def test_cubic_resize_between_transposes():
     x = np.zeros((1, 8, 8, 3), "float32")
     assert run(proto, {"x": x}, "ORT_DISABLE_ALL").shape == (1, 4, 4, 3)
     assert run(proto, {"x": x}).shape == (1, 4, 4, 3)
+
+
+@pytest.mark.xfail(strict=True, reason="onnxruntime 1.32 slices from 3 to the last place in place of a range down to 0")
+def test_gather_of_a_range_downwards():
+    nodes = [
+        helper.make_node("Add", ["n", "three"], ["start"]),
+        helper.make_node("Cast", ["start"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Range", ["whole", "minus", "minus"], ["places"]),
+        helper.make_node("Gather", ["x", "places"], ["y"], axis=0),
+    ]
+    proto = model(
+        nodes, {"x": [5], "n": []}, {"y": [None]}, three=np.asarray(3, "float32"), minus=np.asarray(-1, "int64")
+    )
+    feeds = {"x": np.arange(5, dtype="float32"), "n": np.zeros((), "float32")}
+    right = [3, 2, 1, 0]
+    assert run(proto, feeds, "ORT_DISABLE_ALL").tolist() == right
+    assert run(proto, feeds).tolist() == right
