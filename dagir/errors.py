@@ -177,5 +177,9 @@ class NonFiniteWarning(UserWarning):
     """A weight holds NaN or infinity; dagir-convert --strict makes it an error."""
 
 
+class DeclarationWarning(UserWarning):
+    """A file declares what its graph contradicts, or leaves open which of its branches is taken; the graph decides."""
+
+
 class UnsafeFile(FileError):
     """A file made to run code, to reach other files, or to exhaust memory; or one that looks like it."""

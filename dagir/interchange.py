@@ -12,6 +12,7 @@ from dagir.equivalence.certifying import origin_of, remember, takes_the_sizes, w
 from dagir.errors import ArgumentError, UnsupportedOp
 from dagir.ir.arrays import warn_of
 from dagir.ir.graph import Graph, Values
+from dagir.ir.types import Array
 from dagir.layers.base import Layer
 from dagir.modeling.input_shapes import resize_inputs
 from dagir.modeling.model import Model
@@ -245,11 +246,22 @@ def load_weights(model: Model, path: str | os.PathLike[str]) -> None:
         weight_files.load_weights(model, path)
 
 
-def from_onnx(source: str | os.PathLike[str] | OnnxModel) -> Model:
-    """An onnx.ModelProto, or an .onnx file, as a Model. Not written yet: raises BackendError that says what to do.
+def from_onnx(
+    source: str | os.PathLike[str] | OnnxModel, *, inputs: Mapping[str, Sizes | Array] | None = None
+) -> Model:
+    """An .onnx file, or an onnx.ModelProto, as a Model.
 
-    source: a proto or a path.
+    It is read node by node, and nothing of it is run: opsets from 6 on, functions in the file opened. Inputs, outputs
+    and weights keep their names. Weights stay in the mapped file where they lie in one beside the model. Sizes that the
+    file names have these names, and shapes that are computed from shapes are known by them. What the file declares and
+    its graph contradicts is corrected, with a DeclarationWarning. Nodes that cannot be taken (random numbers, text,
+    sequences, ...) are refused, all of them at once.
+
+    source: a path or a proto. inputs: by the name of the input, a shape in place of the one that the file declares,
+    {"x": ("batch", 3, 224, 224)}, None for a size that is free; or an array, which takes the place of the input.
+    Raises FileError (UnsafeFile), UnsupportedOp, ArgumentError.
 
     >>> model = dagir.from_onnx("digits.onnx")  # doctest: +SKIP
     """
-    return backend(ONNX).read(source)
+    options = {} if inputs is None else {"inputs": inputs}
+    return backend(ONNX).read(source, **options)

@@ -8,7 +8,7 @@ from dagir.equivalence import services as report_services
 from dagir.equivalence.html_report import write_page
 from dagir.equivalence.reproduction import write_reproduction
 from dagir.interchange import load_weights
-from dagir.ir import data_names
+from dagir.ir import data_names, operators
 from dagir.ir.graph import Graph
 from dagir.ir.printer import print_graph
 from dagir.layers import services as layer_services
@@ -29,6 +29,7 @@ from dagir.support.late_import import when_imported
 def bind_services() -> None:
     """Called once, when dagir is imported."""
     when_imported("keras", lambda keras: backend(KERAS).introduce(keras))
+    operators.join_tensorflow.bind(lambda: backend(KERAS).join())
     Graph.printer = print_graph
     data_names.anchor.bind(know_sizes)
     layer_services.reduced_layer.bind(reduced_layer)

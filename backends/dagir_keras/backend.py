@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph
+from dagir.ir.nest import map_structure
 from dagir.modeling.model import Model
 from dagir.modeling.training import TrainingState
-from dagir.passes import TRAIN
-from dagir.runtime.backend import Backend, Executable
+from dagir.passes import TRAIN, DecodeWeights
+from dagir.runtime.backend import Backend, Executable, graph_of
 from dagir.support.backend_names import KERAS
 from dagir.support.extras import needed
 from dagir.support.frameworks import is_keras_layer
 from dagir_keras.reading import load_weights, read, read_tensorflow
 from dagir_keras.reading.own_layers import OWN_LAYERS
+from dagir_keras.reading.tensorflow.on_values import join_dispatch
 from dagir_keras.rules import rules
 
 if TYPE_CHECKING:
@@ -38,13 +40,13 @@ class KerasBackend(Backend):
     pipeline = TRAIN
 
     def lower(self, model: Model | Graph, **unknown: Any) -> KerasExecutable:
-        """A functional keras.Model over the same layers, with the same weights. Raises UnsupportedOp."""
+        """A functional keras.Model of the same layers and weights, stored codes as numbers. Raises UnsupportedOp."""
         if unknown:
             raise ArgumentError(f"the keras backend has no option {sorted(unknown)[0]!r}", remedy="it takes none")
         _keras()
         from dagir_keras.executable import KerasExecutable
 
-        return KerasExecutable(model)
+        return KerasExecutable(_decoded(model))
 
     def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
         """Keras eagerly, and compiled: on TensorFlow as a tf.function and by XLA, on JAX by XLA."""
@@ -57,6 +59,10 @@ class KerasBackend(Backend):
         """Tell Keras where the layers that dagir defines are, for the files that hold them."""
         for name, module in OWN_LAYERS.items():
             framework.saving.get_custom_objects().setdefault(name, _Late(module, name.rpartition(">")[2]))
+
+    def join(self) -> None:
+        """Let TensorFlow's functions compute with values of dagir, by the table of rules."""
+        join_dispatch()
 
     def read(self, source: Any, **options: Any) -> Any:
         """A Keras model or layer, or a .keras or .h5 file, read without Keras: see dagir_keras.reading.read."""
@@ -96,6 +102,16 @@ class KerasBackend(Backend):
         from dagir_keras.external_model import KerasFile, KerasModel
 
         return KerasModel(path, model) if is_keras_layer(path) else KerasFile(path, model)
+
+
+def _decoded(model: Model | Graph) -> Model | Graph:
+    """The model with weights in place of what dequantizes stored codes, which Keras could not train."""
+    graph = DecodeWeights()(graph_of(model))
+    if graph is graph_of(model) or isinstance(model, Graph):
+        return graph if isinstance(model, Graph) else model
+    values = dict(zip(model.graph.outputs, graph.outputs, strict=True))
+    outputs = map_structure(lambda value: values[value], model.output)
+    return Model.from_graph(model.input, outputs, graph, name=model.name, trainable=model.trainable, unused_inputs=True)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dagir import ops
 from dagir.ir.graph import Graph, Node, Parameter, Value
 from dagir.ir.rewriter import Operands, emit, rebuild
+from dagir.passes.derived import rearranged
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
 
@@ -44,8 +45,13 @@ def _biased(node: Node, made: Value, bias: Value) -> Value | None:
     product = made.node
     if product is None or product.scope is not None or not isinstance(bias.source, Parameter):
         return None
-    if len(product.inputs) != 2 or bias.type.shape != made.type.shape[-1:] or node.output.type != made.type:
+    channels = made.type.shape[-1:]
+    if len(product.inputs) != 2 or bias.type.shape[-1:] != channels or node.output.type != made.type:
         return None
+    if set(bias.type.shape[:-1]) - {1}:
+        return None
+    if bias.type.rank > 1:
+        bias = rearranged(bias, channels, (0,))
     x, w = product.inputs
     if x is None or w is None or not isinstance(w.source, Parameter) or not w.dtype.is_float:
         return None

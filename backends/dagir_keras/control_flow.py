@@ -50,7 +50,8 @@ def _loop(op: ops.Loop, xs: Sequence[Any]) -> tuple[Any, ...]:
     body, shapes = Inline()(op.body), [(), *(K.shape(x) for x in xs[2:])]
     sizes = sizes_of(op.body, shapes)
     end = op.steps[0] if op.steps else count
-    rows = 1 if op.steps == (0,) else end  # TensorFlow writes no row into an array of none, nor infers its shape
+    never = type(end) is int and end == 0  # a size that is known at run time only may be a tensor
+    rows = 1 if never else end  # TensorFlow writes no row into an array of none, nor infers its shape
     ys = [
         K.zeros([rows, *(number(d, sizes) for d in y.type.shape)], dtype=str(y.dtype))
         for y in op.body.outputs[len(op.body.outputs) - op.outputs :]
@@ -70,4 +71,4 @@ def _loop(op: ops.Loop, xs: Sequence[Any]) -> tuple[Any, ...]:
 
     start = K.convert_to_tensor(True) if condition is None else condition
     final = K.while_loop(goes, advance, (K.convert_to_tensor(0, "int32"), start, *state, *ys))[2:]
-    return tuple([y[:0] if op.steps == (0,) and place >= op.carried else y for place, y in enumerate(final)])
+    return tuple([y[:0] if never and place >= op.carried else y for place, y in enumerate(final)])

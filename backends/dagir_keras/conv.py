@@ -77,7 +77,7 @@ def transposed_layer(op: ops.ConvTranspose, shape: tuple[int, ...], use_bias: bo
     extra: int | None = 0
     if any(high < 0 for _, high in crops) and isinstance(op.padding, str) and op.output_padding is None:
         crops, padding, extra = ((0, 0),) * op.rank, op.padding, None  # where strides are longer than the kernel
-    if max(op.dilations) > 1 or any(high < 0 for _, high in crops):
+    if op.groups > 1 or max(op.dilations) > 1 or any(high < 0 for _, high in crops):
         return None
 
     def make(dtype: str) -> keras.layers.Layer:
@@ -93,7 +93,12 @@ def transposed_layer(op: ops.ConvTranspose, shape: tuple[int, ...], use_bias: bo
 @rules.rule(ops.ConvTranspose)
 def conv_transpose(op: ops.ConvTranspose, x: Any, w: Any, b: Any = None) -> Any:
     """The full result, cropped here: TensorFlow refuses some of the output sizes that Keras computes."""
-    full = K.conv_transpose(_channels_last(op, x), _spread(op, w), op.strides, "valid", 0, "channels_last")
+    images, kernel = _channels_last(op, x), _spread(op, w)
+    parts = [(images, kernel)]
+    if op.groups > 1:  # Keras has no groups here
+        parts = list(zip(K.split(images, op.groups, axis=-1), K.split(kernel, op.groups, axis=-1), strict=True))
+    whole = [K.conv_transpose(part, own, op.strides, "valid", 0, "channels_last") for part, own in parts]
+    full = whole[0] if op.groups == 1 else K.concatenate(whole, axis=-1)
     crops = op.crops(tuple(w.shape[: op.rank]))
     y = _cropped(full, crops)
     if any(high < 0 for _, high in crops):

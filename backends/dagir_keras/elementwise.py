@@ -12,6 +12,7 @@ from keras import ops as K
 
 from dagir import ops
 from dagir.ir.types import DType
+from dagir_keras.quantization import short
 from dagir_keras.rules import rules
 
 for _op, _function in {
@@ -84,6 +85,8 @@ def identity(op: ops.Identity, x: Any) -> Any:
 
 @rules.rule(ops.Cast)
 def cast(op: ops.Cast, x: Any) -> Any:
+    if op.dtype.is_code:
+        return short(x, op.dtype, op.saturate)
     if op.dtype.is_integer and "float" in backend.standardize_dtype(x.dtype):
         return _rounded_in(x, op.dtype)
     return K.cast(x, str(op.dtype))

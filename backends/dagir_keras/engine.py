@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from dagir import ops
-from dagir.errors import BackendError, FeedError
+from dagir.errors import BackendError, FeedError, UnsupportedOp
 from dagir.ir.diagnostics import describe
 from dagir.ir.graph import Constant, Graph, Node
 from dagir.ir.types import Array, DType, TensorType
@@ -24,6 +24,7 @@ from dagir.runtime.feeds import Inputs
 ENGINE = str(keras.backend.backend())
 TITLE = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch", "numpy": "NumPy"}.get(ENGINE, ENGINE)
 ON_TENSORFLOW = ENGINE == "tensorflow"
+CODES_OF_KERAS = (DType.FLOAT8_E4M3FN, DType.FLOAT8_E5M2)
 _WIDER = "set JAX_ENABLE_X64=1 before JAX is imported" if ENGINE == "jax" else "set KERAS_BACKEND=tensorflow"
 
 
@@ -52,6 +53,7 @@ def refuse_narrowed(graph: Graph) -> None:
 
     Integers may be held in fewer bits where they are not computed with: ids that are looked up in an Embedding.
     """
+    _refuse_codes(graph)
     if ON_TENSORFLOW:
         return
     names = {dtype: held_in(dtype) for dtype in DType}
@@ -66,6 +68,20 @@ def refuse_narrowed(graph: Graph) -> None:
                 facts=[("node", describe(node))],
                 remedy=f"{_WIDER}, cast to a dtype that {TITLE} has, or use the numpy backend",
             )
+
+
+def _refuse_codes(graph: Graph) -> None:
+    """Raise UnsupportedOp for a value of codes of a dtype that Keras does not have."""
+    wanted = [value for each in graphs_of(graph) for value in (*each.inputs, *each.outputs)]
+    for node in (node for each in graphs_of(graph) for node in each.nodes):
+        wanted += [value for value in (*node.inputs, *node.outputs) if value is not None]
+    refused = next((v for v in wanted if v.dtype.is_code and v.dtype not in CODES_OF_KERAS), None)
+    if refused is not None:
+        raise UnsupportedOp(
+            f"Keras has no {refused.dtype}",
+            facts=[] if refused.node is None else [("node", describe(refused.node))],
+            remedy="use the numpy or the onnx backend, or codes of int8",
+        )
 
 
 def _is_exact(node: Node, dtype: DType, held: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,18 @@ import keras
 from dagir import ops
 from dagir.errors import BackendError, FeedError, FileError
 from dagir.ir.diagnostics import describe
-from dagir.ir.graph import Graph, Node
+from dagir.ir.graph import Graph, Node, Parameter
 from dagir.ir.nest import flatten_like, pack
 from dagir.ir.types import Array
 from dagir.modeling.model import Model
 from dagir.ops.call import first_of
 from dagir.runtime.backend import Executable, Kept, graph_of, signature
 from dagir.runtime.feeds import as_strings, refuse_nan
+from dagir.runtime.probes import points_of
 from dagir.support.file_replacement import check_free
 from dagir_keras import engine
 from dagir_keras.builder import functional
+from dagir_keras.node_by_node import NodeByNode
 from dagir_keras.points import Watched
 from dagir_keras.runtime_errors import reason, refusal
 from dagir_keras.saving import check_savable, keep
@@ -50,7 +52,7 @@ class KerasExecutable(Watched, Executable):
 
     @cached_property
     def _loses_nan(self) -> Node | None:
-        return first_of(self._graph, (ops.MaxPool,))
+        return first_of(self._graph, (ops.MaxPool, ops.MaxPoolWithIndices))
 
     def push(self) -> None:
         """Copy the weights of the dagir model into the Keras model."""
@@ -81,6 +83,12 @@ class KerasExecutable(Watched, Executable):
                 temporary.unlink(missing_ok=True)
         return Path(path)
 
+    def node_by_node(self) -> Executable:
+        """The nodes of its graph by the rules of Keras, with the numbers of its variables."""
+        pairs = self.registry.weight_pairs()
+        weights = {weight: engine.to_numpy(variable).reshape(weight.shape) for weight, variable in pairs}
+        return NodeByNode(points_of(self.watched_graph), weights, with_weights)
+
     def keep(self, folder: Path) -> Kept | None:
         """A .keras file."""
         return keep(self.artifact, folder)
@@ -101,6 +109,14 @@ class KerasExecutable(Watched, Executable):
     def _call(self, arrays: Sequence[Array]) -> Any:
         given = [tensor_of(array) if array.dtype.kind == "T" else array for array in arrays]
         return self.artifact(pack(self.signature.input_structure, given), training=False)
+
+
+def with_weights(model: Model, weights: Mapping[Parameter, Array]) -> KerasExecutable:
+    """The Keras model of a model, with these numbers in place of its weights."""
+    made = KerasExecutable(model)
+    for parameter, variable in made.registry.weight_pairs():
+        variable.assign(weights.get(parameter, parameter.array).reshape(variable.shape))
+    return made
 
 
 def _too_deep(graph: Graph) -> BackendError:

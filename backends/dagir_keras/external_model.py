@@ -18,11 +18,13 @@ from dagir.ir.nest import flatten, flatten_like, pack
 from dagir.ir.types import Array
 from dagir.modeling.model import Model
 from dagir.runtime.backend import Executable, Kept, graph_of, signature
+from dagir.runtime.probes import points_of
 from dagir.support.paths import checked
 from dagir_keras import engine
-from dagir_keras.executable import refused
+from dagir_keras.executable import refused, with_weights
+from dagir_keras.node_by_node import NodeByNode
 from dagir_keras.points import Watched, input_of
-from dagir_keras.reading import check
+from dagir_keras.reading import check, read
 from dagir_keras.reading.files.archive import HDF5, ZIP
 from dagir_keras.saving import MODEL_FILE, how_to_run, keep
 
@@ -50,6 +52,13 @@ class KerasModel(Watched, Executable):
     def points(self) -> Mapping[str, str]:
         """None where there is no graph of layers."""
         return super().points() if self._has_graph() else {}
+
+    def node_by_node(self) -> Executable:
+        """The nodes that dagir reads in it, by the rules of Keras."""
+        return NodeByNode(points_of(self._read()), {}, with_weights)
+
+    def _read(self) -> Model:
+        return read(self.artifact)
 
     def keep(self, folder: Path) -> Kept | None:
         """A .keras file."""
@@ -86,6 +95,9 @@ class KerasFile(KerasModel):
         except Exception as error:  # any kind: layers raise what they like
             raise FileError(f"Keras does not load {self.path}: {str(error).splitlines()[0]}") from error
         super().__init__(artifact, model, str(self.path))
+
+    def _read(self) -> Model:
+        return read(str(self.path))
 
     def keep(self, folder: Path) -> Kept | None:
         """A copy of the file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import keras
@@ -42,7 +42,9 @@ class OpLayer:
 _finders: dict[type[Op], Callable[[Any, Node], OpLayer | None]] = {}
 
 
-def _finder(*kinds: type[Op]) -> Callable[[Any], Any]:
+def finder(*kinds: type[Op]) -> Callable[[Any], Any]:
+    """Register what finds the layer of an op of these classes."""
+
     def register(function: Any) -> Any:
         _finders.update(dict.fromkeys(kinds, function))
         return function
@@ -104,11 +106,12 @@ def _given(value: Value | None) -> Value:
     return value
 
 
-def _on_first(layer: keras.layers.Layer, tensors: Sequence[Any]) -> Any:
+def on_first(layer: keras.layers.Layer, tensors: Sequence[Any]) -> Any:
+    """Call a layer on the first of the tensors."""
     return layer(tensors[0])
 
 
-@_finder(ops.Linear, ops.MatMul)
+@finder(ops.Linear, ops.MatMul)
 def _dense(op: Op, node: Node) -> OpLayer | None:
     x, w, b = _operands(node, 3)
     weights = _parameters(w, b)
@@ -121,10 +124,10 @@ def _dense(op: Op, node: Node) -> OpLayer | None:
     def make(dtype: str) -> keras.layers.Layer:
         return keras.layers.Dense(units, use_bias=b is not None, dtype=dtype)
 
-    return OpLayer(op, make, weights, (x,), _on_first)
+    return OpLayer(op, make, weights, (x,), on_first)
 
 
-@_finder(ops.Einsum)
+@finder(ops.Einsum)
 def _einsum_dense(op: ops.Einsum, node: Node) -> OpLayer | None:
     if len(node.inputs) != 2:
         return None
@@ -143,20 +146,26 @@ def _einsum_dense(op: ops.Einsum, node: Node) -> OpLayer | None:
     def make(dtype: str) -> keras.layers.Layer:
         return keras.layers.EinsumDense(op.equation, sizes, dtype=dtype)
 
-    return OpLayer(op, make, weights, (x,), _on_first)
+    return OpLayer(op, make, weights, (x,), on_first)
 
 
-@_finder(ops.Conv)
+@finder(ops.Conv)
 def _conv(op: ops.Conv, node: Node) -> OpLayer | None:
     x, w, b = _operands(node, 3)
     weights = _parameters(w, b)
     if not weights or not weights[0].dtype.is_float:
         return None
-    make, run = convolution_layer(op, weights[0].shape, b is not None)
+    make, run = convolution_layer(_with_same(op, _given(x), weights[0].shape), weights[0].shape, b is not None)
     return OpLayer(op, make, weights, (x,), run)
 
 
-@_finder(ops.ConvTranspose)
+def _with_same(op: ops.Conv, x: Value, kernel: tuple[int, ...]) -> ops.Conv:
+    """The convolution with Keras's word for its padding, where that means the same pads."""
+    same, sizes = replace(op, padding="same"), [x.type.shape[axis] for axis in op.spatial_axes]
+    return same if op.padding == same.pads(sizes, kernel[: op.rank]) else op
+
+
+@finder(ops.ConvTranspose)
 def _conv_transpose(op: ops.ConvTranspose, node: Node) -> OpLayer | None:
     x, w, b = _operands(node, 3)
     weights = _parameters(w, b)
@@ -164,7 +173,7 @@ def _conv_transpose(op: ops.ConvTranspose, node: Node) -> OpLayer | None:
     return None if found is None or weights is None else OpLayer(op, found[0], weights, (x,), found[1])
 
 
-@_finder(ops.Embedding)
+@finder(ops.Embedding)
 def _embedding(op: ops.Embedding, node: Node) -> OpLayer | None:
     ids, table = node.inputs
     weights = _parameters(table)
@@ -175,10 +184,10 @@ def _embedding(op: ops.Embedding, node: Node) -> OpLayer | None:
     def make(dtype: str) -> keras.layers.Layer:
         return keras.layers.Embedding(rows, width, dtype=dtype)
 
-    return OpLayer(op, make, weights, (ids,), _on_first)
+    return OpLayer(op, make, weights, (ids,), on_first)
 
 
-@_finder(ops.BatchNorm)
+@finder(ops.BatchNorm)
 def _batch_norm(op: ops.BatchNorm, node: Node) -> OpLayer | None:
     x, *vectors = _operands(node, 5)
     weights = _parameters(*vectors)
@@ -190,10 +199,10 @@ def _batch_norm(op: ops.BatchNorm, node: Node) -> OpLayer | None:
         options = {"momentum": op.momentum, "epsilon": op.epsilon, "scale": scale, "center": center}
         return keras.layers.BatchNormalization(op.axis, dtype=dtype, **options)
 
-    return OpLayer(op, make, weights, (x,), _on_first)
+    return OpLayer(op, make, weights, (x,), on_first)
 
 
-@_finder(ops.LayerNorm)
+@finder(ops.LayerNorm)
 def _layer_norm(op: ops.LayerNorm, node: Node) -> OpLayer | None:
     x, gamma, beta = _operands(node, 3)
     weights = _parameters(gamma, beta)
@@ -204,10 +213,10 @@ def _layer_norm(op: ops.LayerNorm, node: Node) -> OpLayer | None:
         options = {"scale": gamma is not None, "center": beta is not None}
         return keras.layers.LayerNormalization(_axes(op.axes), epsilon=op.epsilon, dtype=dtype, **options)
 
-    return OpLayer(op, make, weights, (x,), _on_first)
+    return OpLayer(op, make, weights, (x,), on_first)
 
 
-@_finder(ops.RMSNorm)
+@finder(ops.RMSNorm)
 def _rms_norm(op: ops.RMSNorm, node: Node) -> OpLayer | None:
     x, scale = _operands(node, 2)
     weights = _parameters(scale)
@@ -218,7 +227,7 @@ def _rms_norm(op: ops.RMSNorm, node: Node) -> OpLayer | None:
         lambda dtype: keras.layers.RMSNormalization(_axes(op.axes), epsilon=op.epsilon, dtype=dtype),
         weights,
         (x,),
-        _on_first,
+        on_first,
     )
 
 
@@ -230,7 +239,7 @@ def _axes(axes: tuple[int, ...]) -> Any:
     return axes[0] if len(axes) == 1 else list(axes)
 
 
-@_finder(ops.GroupNorm)
+@finder(ops.GroupNorm)
 def _group_norm(op: ops.GroupNorm, node: Node) -> OpLayer | None:
     x, gamma, beta = _operands(node, 3)
     weights = _parameters(gamma, beta)
@@ -241,10 +250,10 @@ def _group_norm(op: ops.GroupNorm, node: Node) -> OpLayer | None:
         options = {"scale": gamma is not None, "center": beta is not None}
         return keras.layers.GroupNormalization(op.groups, op.axis, op.epsilon, dtype=dtype, **options)
 
-    return OpLayer(op, make, weights, (x,), _on_first)
+    return OpLayer(op, make, weights, (x,), on_first)
 
 
-@_finder(ops.PRelu)
+@finder(ops.PRelu)
 def _prelu(op: ops.PRelu, node: Node) -> OpLayer | None:
     x, slope = node.inputs
     weights, shape = _parameters(slope), _given(x).shape
@@ -259,10 +268,10 @@ def _prelu(op: ops.PRelu, node: Node) -> OpLayer | None:
     def make(dtype: str) -> keras.layers.Layer:
         return keras.layers.PReLU(shared_axes=shared, dtype=dtype)
 
-    return OpLayer(op, make, weights, (x,), _on_first)
+    return OpLayer(op, make, weights, (x,), on_first)
 
 
-@_finder(ops.LSTM, ops.GRU, ops.SimpleRNN)
+@finder(ops.LSTM, ops.GRU, ops.SimpleRNN)
 def _recurrence(op: Any, node: Node) -> OpLayer | None:
     x, w, r, b, *rest = _operands(node, 5 + op.states)
     states, mask = rest[: op.states], rest[-1]
@@ -296,14 +305,14 @@ _NOISE: dict[type[Op], Callable[..., keras.layers.Layer]] = {
 }
 
 
-@_finder(*_NOISE)
+@finder(*_NOISE)
 def _noise(op: Op, node: Node) -> OpLayer | None:
     if isinstance(op, ops.GaussianNoise) and op.stddev > 1:
         return None  # which Keras refuses
-    return OpLayer(op, lambda dtype: _NOISE[type(op)](op, dtype=dtype), (), node.inputs, _on_first)
+    return OpLayer(op, lambda dtype: _NOISE[type(op)](op, dtype=dtype), (), node.inputs, on_first)
 
 
-@_finder(ops.AdaptiveAveragePool, ops.AdaptiveMaxPool)
+@finder(ops.AdaptiveAveragePool, ops.AdaptiveMaxPool)
 def _adaptive_pool(op: Any, node: Node) -> OpLayer | None:
     """Keras cannot load what it saves of its operation."""
     (x,) = node.inputs
@@ -315,7 +324,7 @@ def _adaptive_pool(op: Any, node: Node) -> OpLayer | None:
     def make(dtype: str) -> keras.layers.Layer:
         return cls(op.output_size, data_format=op.data_format, dtype=dtype)
 
-    return OpLayer(op, make, (), (x,), _on_first)
+    return OpLayer(op, make, (), (x,), on_first)
 
 
 def without_mask(tensor: Any) -> Any:

@@ -17,12 +17,13 @@ from dagir.modeling.model import Model
 from dagir.ops import Call
 from dagir.passes.outline import arguments
 from dagir.support.location import LayerCall
+from dagir_keras import conv, pool, quantization, sampling
 from dagir_keras.arguments import are_among
-from dagir_keras.conv import needs_layer
 from dagir_keras.engine import ON_TENSORFLOW, TITLE
 from dagir_keras.growing import Witnesses, grown
 from dagir_keras.layer_mapping import computes_in, is_native
-from dagir_keras.op_layers import op_layer, weights_of
+from dagir_keras.op_layers import weights_of
+from dagir_keras.plain_layers import op_layer
 from dagir_keras.registry import Registry
 from dagir_keras.rules import rules
 from dagir_keras.sizes import sizes_to_compute, sources_among
@@ -34,6 +35,9 @@ _NO_OPERATIONS = (
     *(ops.NonZero, ops.Range, ops.Unique, ops.NonMaxSuppression, ops.KnowSizes, ops.EqualSizes),
 )
 """Ops that Keras has no operation for, which it could save. Its ConvTranspose mixes up its arguments when it is run."""
+
+_NEED_LAYERS = (conv.needs_layer, pool.needs_layer, quantization.needs_layer, sampling.needs_layer)
+"""Whether the rule of a node can run only within a layer."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Planner:
         """The step of an op in a functional model; None where its rule computes it with keras.ops alone."""
         if self._reads_derived(node) or any(weight in self.registry.owners for weight in weights_of(node)):
             return self._wrapped_step(node, names)  # a layer around the layer whose weight it reads
-        in_layer = needs_layer(node)
+        in_layer = any(needs(node) for needs in _NEED_LAYERS)
         found = None if in_layer and isinstance(node.op, ops.Conv) else op_layer(node)
         if found is not None and self.registry.belong_to(found):
             name = node.op.op_name if node.scope is None else node.scope.layer.name

@@ -44,9 +44,19 @@ def _first_nan_or(function: Any, op: ops.ArgMax | ops.ArgMin, x: Any) -> Any:
 
 @rules.rule(ops.ArgMax)
 def arg_max(op: ops.ArgMax, x: Any) -> Any:
-    return _first_nan_or(K.argmax, op, x)
+    return _place(K.argmax, op, x)
 
 
 @rules.rule(ops.ArgMin)
 def arg_min(op: ops.ArgMin, x: Any) -> Any:
-    return _first_nan_or(K.argmin, op, x)
+    return _place(K.argmin, op, x)
+
+
+def _place(function: Any, op: ops.ArgMax | ops.ArgMin, x: Any) -> Any:
+    found = _first_nan_or(function, op, K.flip(x, axis=op.axis) if op.last else x)
+    if op.last:
+        count = K.sum(
+            K.ones_like(x, dtype="int32"), axis=op.axis, keepdims=op.keepdims
+        )  # of a size that may be unknown
+        found = K.cast(count - 1, found.dtype) - found
+    return K.cast(found, str(op.dtype))

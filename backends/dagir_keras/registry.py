@@ -19,7 +19,7 @@ from dagir_keras.layer_mapping import copied_layers, initialized_with_zeros, mak
 from dagir_keras.op_layers import Key, OpLayer
 from dagir_keras.trace import Trace
 from dagir_keras.uses import Uses
-from dagir_keras.weight import Weight
+from dagir_keras.weight import TableOfOneRow, Weight
 
 LowerModel: TypeAlias = Callable[[Model, "Registry"], keras.Model]
 LowerTrace: TypeAlias = Callable[[Trace, "Registry", str | None], keras.layers.Layer]
@@ -44,7 +44,7 @@ class Registry:
         self.owners: dict[Parameter, tuple[Layer, DType]] = {}
         self.unnamed: list[keras.layers.Layer] = []
         self._uses: Uses | None = None
-        self._weights: dict[Parameter, Weight] = {}
+        self._weights: dict[Parameter, Weight | TableOfOneRow] = {}
         self._op_layers: dict[Key, keras.layers.Layer] = {}
         self._traced: list[tuple[Layer | None, Trace, keras.layers.Layer]] = []
 
@@ -95,15 +95,23 @@ class Registry:
     def weight(self, parameter: Parameter, given: Any) -> Any:
         """The KerasTensor of a weight that no layer holds. given: a KerasTensor of the model."""
         if parameter not in self._weights:
-            name = parameter.name.replace("/", "_")
-            layer = Weight(parameter.shape, name=name, dtype=str(parameter.dtype), trainable=parameter.trainable)
-            self.unnamed.append(layer)
-            if parameter in self.variables:
-                layer.share(self.variables[parameter])
-            self._weights[parameter] = layer
+            self._weights[parameter] = self._bare(parameter, given)
         tensor = self._weights[parameter](given)
         self.variables[parameter] = self._weights[parameter].value
         return tensor
+
+    def _bare(self, parameter: Parameter, given: Any) -> Weight | TableOfOneRow:
+        name, dtype = parameter.name.replace("/", "_"), str(parameter.dtype)
+        if parameter not in self.variables and parameter.dtype.is_float and parameter.shape and given.dtype != "string":
+            table = TableOfOneRow(parameter.shape, name, dtype, parameter.trainable)
+            self.unnamed.append(table.layer)
+            return table
+        policy = keras.DTypePolicy(dtype)  # by its name, Keras takes int8 for a way to quantize
+        layer = Weight(parameter.shape, name=name, dtype=policy, trainable=parameter.trainable)
+        self.unnamed.append(layer)
+        if parameter in self.variables:
+            layer.share(self.variables[parameter])
+        return layer
 
     def traced_layer(self, trace: Trace, layer: Layer | None, name: str | None) -> keras.layers.Layer:
         """The TracedLayer of a trace: the same one for all calls of a layer that trace the same graph."""

@@ -22,7 +22,12 @@ def arg_sort(op: ops.ArgSort, x: Any) -> Any:
 
 @rules.rule(ops.TopK)
 def top_k(op: ops.TopK, x: Any) -> Any:
-    return tuple(K.top_k(x, op.k))
+    if not op.largest:
+        places = K.take(K.argsort(x, axis=op.axis), list(range(op.k)), axis=op.axis)
+        return K.take_along_axis(x, places, axis=op.axis), K.cast(places, str(op.dtype))
+    values, places = K.top_k(K.moveaxis(x, op.axis, -1), op.k)
+    back = [K.moveaxis(each, -1, op.axis) for each in (values, places)]
+    return back[0], K.cast(back[1], str(op.dtype))
 
 
 @rules.rule(ops.SearchSorted)

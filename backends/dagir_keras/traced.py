@@ -42,6 +42,10 @@ class TracedLayer(keras.layers.Layer):
     def build(self, shapes: Any) -> None:
         """Do nothing: the Program has the weights."""
 
+    def compute_output_spec(self, tensors: Any, mask: Any = None) -> Any:
+        """The KerasTensors of the outputs. Keras calls a product with a number sparse, which no tensor of dagir is."""
+        return super().compute_output_spec([_dense(tensor) for tensor in tensors], mask=mask)
+
     def call(self, tensors: Any, mask: Any = None) -> Any:
         """The outputs of the graph for a list of tensors: one tensor, or a list."""
         masks = self._masks_of_operands(mask)
@@ -58,7 +62,7 @@ class TracedLayer(keras.layers.Layer):
     def run(self, tensors: Sequence[Any]) -> list[Any]:
         """The outputs for tensors. Raises a DagirError as it was raised inside, without the text that Keras adds."""
         try:
-            return flatten(self(list(tensors)))
+            return flatten(self(list(map(_dense, tensors))))
         except Exception:
             refusal, self.refusal = self.refusal, None
             if refusal is None:
@@ -113,6 +117,12 @@ def _described(item: Any) -> dict[str, Any]:
         return {"class_name": "TracedLayer", "config": {"tracked": [_described(inner) for inner in item.tracked]}}
     record = keras.saving.serialize_keras_object(item)
     return {key: record[key] for key in ("class_name", "config")}
+
+
+def _dense(tensor: Any) -> Any:
+    """The tensor: Keras takes a tensor times an array for sparse, and no tensor of dagir is."""
+    symbolic = isinstance(tensor, keras.KerasTensor) and tensor.sparse
+    return keras.ops.convert_to_tensor(tensor, sparse=False) if symbolic else tensor
 
 
 def new_registry() -> Registry:

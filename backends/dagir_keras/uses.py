@@ -11,6 +11,7 @@ from dagir.ir.graph import Graph, Node, Parameter
 from dagir.ir.nest import flatten
 from dagir.layers import Layer
 from dagir.ops.call import graphs_of
+from dagir.passes import ChannelsLast
 from dagir.support.location import LayerCall
 from dagir_keras.biases import Biases
 from dagir_keras.layer_mapping import is_native
@@ -42,7 +43,7 @@ class Uses:
         """Those of a graph and of the graphs in it."""
         readers: dict[Parameter, set[_Reader]] = defaultdict(set)
         calls: dict[Layer, set[LayerCall]] = defaultdict(set)
-        for each in map(Biases(), graphs_of(graph)):
+        for each in map(_as_lowered, graphs_of(graph)):
             for node in each.nodes:
                 call = node.scope.within(None) if node.scope is not None else None
                 if call is not None and isinstance(call.layer, Layer):
@@ -68,6 +69,10 @@ class Uses:
         if call.layer in self.split:
             return True
         return _is_split(call)
+
+
+def _as_lowered(graph: Graph) -> Graph:
+    return Biases()(ChannelsLast()(graph))
 
 
 def _is_split(call: LayerCall) -> bool:

@@ -1,11 +1,31 @@
-"""Weight: the Keras layer of a bare weight, which no layer of Keras holds."""
+"""The Keras layers of a bare weight: one of Keras's own where it can hold it, else Weight."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import keras
+
+
+class TableOfOneRow:
+    """A bare float weight as a keras.layers.Embedding of one row, which plain Keras loads and trains."""
+
+    def __init__(self, shape: Sequence[int], name: str, dtype: str, trainable: bool) -> None:
+        self.shape = tuple(shape)
+        options = {"embeddings_initializer": "zeros", "name": name, "dtype": dtype, "trainable": trainable}
+        self.layer = keras.layers.Embedding(1, prod(self.shape), **options)
+
+    def __call__(self, given: Any) -> Any:
+        """The weight as a KerasTensor. given: any KerasTensor of numbers in the model, from which the index 0 comes."""
+        index = keras.ops.sum(keras.ops.zeros_like(given, dtype="int32"))
+        return keras.ops.reshape(self.layer(index), self.shape)
+
+    @property
+    def value(self) -> keras.Variable:
+        """The variable: the elements in one row."""
+        return self.layer.embeddings
 
 
 @keras.saving.register_keras_serializable(package="dagir")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Graph
+from dagir.ir.graph import Graph, Value
 from dagir.ir.types import Array, DType
 from dagir.ir.weight_snapshot import Snapshot
 from dagir.modeling.model import Model
@@ -18,19 +18,21 @@ from dagir.modeling.subgraph import cut_out
 from dagir.ops.call import parameters_of
 from dagir.passes import DEPLOY, run
 from dagir.runtime.backend import Around, Backend, Executable, Kept, graph_of, signature
-from dagir.runtime.probes import Points, points_of
+from dagir.runtime.probes import Body, Points, body_of, holds_bodies, points_of
 from dagir.serialization import save
 from dagir.support.backend_names import NUMPY
-from dagir_numpy.interpreter import evaluate
+from dagir_numpy.interpreter import evaluate, operands_of, runs_of_bodies
 from dagir_numpy.rules import rules
 
 
 class NumpyExecutable(Executable):
     """The interpreter over one graph. `.artifact` is the graph."""
 
-    def __init__(self, model: Model | Graph, precision: DType | None) -> None:
+    def __init__(self, model: Model | Graph, precision: DType | None, inside: Points | None = None) -> None:
+        """inside: the points of the model, where they have names of their own."""
         graph = graph_of(model)
         super().__init__(graph, signature(model))
+        self._given = inside
         self.artifact: Graph = graph
         self.precision = precision
         self._weights = Snapshot(parameters_of(graph))
@@ -41,7 +43,7 @@ class NumpyExecutable(Executable):
 
     @cached_property
     def _points(self) -> Points:
-        return points_of(self.artifact)
+        return self._given or points_of(self.artifact)
 
     def points(self) -> Mapping[str, str]:
         """Every point, under its own name."""
@@ -61,6 +63,27 @@ class NumpyExecutable(Executable):
         cut = {values[point]: source for point, source in zip(inputs.values(), model.inputs, strict=True)}
         with self._weights.seen():
             return NumpyExecutable(cut_out(cut, values[output], sizes), self.precision)
+
+    def body(self, point: str, body: Body, arrays: Sequence[Array]) -> Executable | None:
+        """The interpreter on the body that its own graph has there."""
+        node = self._points.values[point].node
+        if node is None or not holds_bodies(node) or body.field not in node.op.graph_fields:
+            return None
+        own = body_of(node, body.field).points
+        if len(own.graph.inputs) != len(body.points.graph.inputs):
+            return None
+        with self._weights.seen():
+            return NumpyExecutable(own.graph, self.precision, own)
+
+    def runs_of_bodies(self, value: Value, arrays: Sequence[Array]) -> Iterator[tuple[str, list[Array]]]:
+        """Each run of a body of the node that makes a value: which body, and its inputs. In the order of the runs."""
+        node = value.node
+        assert node is not None
+        with self._weights.seen():
+            operands = operands_of(node, self.artifact, arrays, self.precision)
+        fields = {getattr(node.op, field): field for field in node.op.graph_fields}
+        for graph, given in runs_of_bodies(node, operands, self.bind(arrays), self.precision):
+            yield fields[graph], list(given)
 
     def keep(self, folder: Path) -> Kept | None:
         """A .dagir file."""

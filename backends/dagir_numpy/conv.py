@@ -92,12 +92,19 @@ def _scattered(op: ops.ConvTranspose, x: Array, w: Array) -> Array:
     kernel = w.shape[: op.rank]
     sizes = x.shape[1:-1]
     covered = [(n - 1) * s + k for n, s, k in zip(sizes, op.strides, op.extents(kernel), strict=True)]
-    y = np.zeros((x.shape[0], *covered, w.shape[op.rank]), dtype=np.result_type(x, w))
+    y = np.zeros((x.shape[0], *covered, w.shape[op.rank] * op.groups), dtype=np.result_type(x, w))
     for tap in product(*map(range, kernel)):
         starts = [t * d for t, d in zip(tap, op.dilations, strict=True)]
         part = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, sizes, op.strides, strict=True)]
-        y[(slice(None), *part)] += x @ w[tap].T
+        y[(slice(None), *part)] += x @ w[tap].T if op.groups == 1 else _grouped(x, w[tap], op.groups)
     return y
+
+
+def _grouped(x: Array, w: Array, groups: int) -> Array:
+    """x: f[..., c], w: f[o/groups, c] -> f[..., o]: each group of channels gives its own filters."""
+    parts = x.reshape(*x.shape[:-1], groups, 1, -1)
+    kernels = np.moveaxis(w.reshape(w.shape[0], groups, -1), 1, 0).swapaxes(1, 2)
+    return np.asarray(parts @ kernels).reshape(*x.shape[:-1], -1)
 
 
 def _cropped(y: Array, crops: tuple[tuple[int, int], ...]) -> Array:

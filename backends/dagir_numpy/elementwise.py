@@ -9,6 +9,7 @@ import numpy as np
 from dagir import ops
 from dagir.ir.types import Array, DType
 from dagir.ops.partial import refuse
+from dagir_numpy.codes import decoded, encoded
 from dagir_numpy.rules import rules
 
 _UFUNCS = {
@@ -101,6 +102,9 @@ def erfc(op: ops.Erfc, x: Array) -> Array:
 
 @rules.rule(ops.Cast)
 def cast(op: ops.Cast, x: Array) -> Array:
+    if op.dtype.is_code:
+        return encoded(decoded(x), op.dtype, op.saturate, op.round_mode)
+    x = decoded(x)
     if not op.dtype.is_integer or not DType.of(x.dtype).is_float:
         return x.astype(op.dtype.numpy)
     ends = np.iinfo(op.dtype.numpy)

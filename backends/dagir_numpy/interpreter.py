@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -15,7 +16,7 @@ from dagir.errors import DagirError, FeedError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.types import Array, DType
-from dagir.ops import Call
+from dagir.ops import Call, Loop, Scan
 from dagir.runtime.backend import Around, at_node
 from dagir_numpy.rules import Bodies, rules
 from dagir_numpy.run_sizes import RunSizes
@@ -95,6 +96,37 @@ def _run_bodies(node: Node, operands: Sequence[Array | None], sizes: dict[str, D
     """The results of a node by its rule, which runs bodies. `around` sees the nodes inside, and then the results."""
     results = tuple((yield from rules[type(node.op)](node.op.substitute(sizes), *operands)))
     return results if around is None else around(node, operands, lambda *_: results)
+
+
+def operands_of(
+    node: Node, graph: Graph, arrays: Sequence[Array], precision: DType | None = None
+) -> list[Array | None]:
+    """The arrays that a node of a graph is given for input arrays."""
+    read = [value for value in node.inputs if value is not None]
+    found = iter(evaluate(Graph(graph.inputs, read, graph.name), arrays, precision))
+    return [None if value is None else next(found) for value in node.inputs]
+
+
+def runs_of_bodies(
+    node: Node, operands: Sequence[Array | None], sizes: Mapping[str, Dim], precision: DType | None = None
+) -> Iterator[tuple[Graph, Sequence[Array]]]:
+    """Each run of a graph inside a node, with its inputs."""
+    op = node.op.substitute(dict(sizes))
+    if isinstance(op, Loop) and op.steps == (0,):
+        return  # the run that shows the sizes of what is stacked is none of its iterations
+    if isinstance(op, Scan) and 0 in _shape(operands[op.states])[:2]:
+        return
+    runs: Bodies = rules[type(op)](op, *operands)
+    with contextlib.suppress(StopIteration):
+        graph, arrays = next(runs)
+        while True:
+            yield graph, arrays
+            graph, arrays = runs.send(evaluate(graph, arrays, precision))
+
+
+def _shape(array: Array | None) -> tuple[int, ...]:
+    assert array is not None
+    return array.shape
 
 
 def _leaf(value: Value) -> Array:

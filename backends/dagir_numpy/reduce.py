@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dagir import ops
@@ -32,9 +34,14 @@ def log_sum_exp(op: ops.ReduceLogSumExp, x: Array) -> Array:
 
 @rules.rule(ops.ArgMax)
 def arg_max(op: ops.ArgMax, x: Array) -> Array:
-    return np.argmax(x, axis=op.axis, keepdims=op.keepdims)
+    return _place(np.argmax, op, x)
 
 
 @rules.rule(ops.ArgMin)
 def arg_min(op: ops.ArgMin, x: Array) -> Array:
-    return np.argmin(x, axis=op.axis, keepdims=op.keepdims)
+    return _place(np.argmin, op, x)
+
+
+def _place(function: Callable[..., Array], op: ops.ArgMax, x: Array) -> Array:
+    found = function(np.flip(x, op.axis) if op.last else x, axis=op.axis, keepdims=op.keepdims)
+    return np.asarray(x.shape[op.axis] - 1 - found if op.last else found)

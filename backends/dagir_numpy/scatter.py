@@ -6,6 +6,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.ir.types import Array
+from dagir.runtime.index_guard import check_range
 from dagir_numpy.rules import rules
 
 _COMBINED = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
@@ -23,4 +24,17 @@ def scatter_update(op: ops.ScatterUpdate, x: Array, indices: Array, updates: Arr
         y[places] = updates
     else:
         _COMBINED[op.reduction].at(y, places, updates)
+    return y
+
+
+@rules.rule(ops.ScatterElements)
+def scatter_elements(op: ops.ScatterElements, x: Array, indices: Array, updates: Array) -> Array:
+    check_range(indices, x.shape[op.axis], from_the_end=True)
+    places: list[Array] = list(np.indices(indices.shape, sparse=True))
+    places[op.axis] = indices
+    y = x.copy()
+    if op.reduction == "none":
+        y[tuple(places)] = updates
+    else:
+        _COMBINED[op.reduction].at(y, tuple(places), updates)
     return y

@@ -22,9 +22,12 @@ def arg_sort(op: ops.ArgSort, x: Array) -> Array:
 @rules.rule(ops.TopK)
 def top_k(op: ops.TopK, x: Array) -> tuple[Array, Array]:
     """Stable from behind and read backwards, so that of equal elements the first is the larger."""
-    backwards = np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., ::-1]
-    places = x.shape[-1] - 1 - backwards[..., : op.k]
-    return np.take_along_axis(x, places, axis=-1), places
+    if op.largest:
+        places = x.shape[op.axis] - 1 - np.flip(np.argsort(np.flip(x, op.axis), op.axis, kind="stable"), op.axis)
+    else:
+        places = np.argsort(x, op.axis, kind="stable")
+    places = np.take(places, np.arange(op.k), op.axis)
+    return np.take_along_axis(x, places, axis=op.axis), places
 
 
 @rules.rule(ops.SearchSorted)

@@ -9,20 +9,21 @@ from typing import Any
 
 from dagir.equivalence import Report
 from dagir.equivalence.progress import Progress
-from dagir.errors import ArgumentError, BackendError
-from dagir.ir.graph import Graph
+from dagir.errors import ArgumentError
+from dagir.ir.graph import Graph, Value
 from dagir.modeling.model import Model
 from dagir.passes import DEPLOY
 from dagir.runtime.backend import Backend, Executable, FileSummary, graph_of, signature
-from dagir.runtime.probes import points_after, points_of
+from dagir.runtime.probes import points_and_bodies_after, points_of
 from dagir.support.backend_names import ONNX
 from dagir_onnx.certificate import certify, recertify
 from dagir_onnx.compare_files import compare_files
 from dagir_onnx.executable import OnnxExecutable, check_device
 from dagir_onnx.file import add_metadata
+from dagir_onnx.importing import read_model
 from dagir_onnx.lowering import model_proto
 from dagir_onnx.model_file import OnnxFile, describe_file
-from dagir_onnx.points import mark_points
+from dagir_onnx.points import mark_bodies, mark_points
 from dagir_onnx.rules import rules
 from dagir_onnx.targets import choose_opset
 
@@ -57,9 +58,13 @@ class OnnxBackend(Backend):
             raise ArgumentError(f"the onnx backend has no option {sorted(unknown)[0]!r}", remedy=f"it has: {known}")
         check_device(device)
         interface = signature(model)
-        graph, standings = points_after(points_of(model), self.pipeline, disable)
-        proto, initializers = model_proto(graph, interface, choose_opset(opset, target, graph), metadata, device)
+        graph, standings, held = points_and_bodies_after(points_of(model), self.pipeline, disable)
+        inside: dict[Value, list[str]] = {}
+        proto, initializers = model_proto(
+            graph, interface, choose_opset(opset, target, graph), metadata, device, inside
+        )
         mark_points(proto, graph, interface, standings)
+        mark_bodies(proto, held, inside)
         return OnnxExecutable(graph_of(model), interface, proto, initializers, device, session_options)
 
     def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
@@ -69,13 +74,14 @@ class OnnxBackend(Backend):
 
         return onnx_variants(self, model)
 
-    def read(self, source: Any, **options: Any) -> Model:
-        """Refused: a model for a runtime no longer has layers, or what training needs. Raises BackendError."""
-        raise BackendError(
-            "dagir does not read ONNX models as models yet",
-            remedy="read the .keras, .h5 or .dagir file that it was made from; dagir.verify(model, 'net.onnx') "
-            "compares a model with an .onnx file, and dagir-convert inspect net.onnx tells what is in it",
-        )
+    def read(self, source: Any, *, inputs: Any = None, **unknown: Any) -> Model:
+        """The model of an .onnx file or an onnx.ModelProto. inputs: shapes in place of those declared, by name.
+
+        Raises FileError (UnsafeFile), UnsupportedOp with every node that cannot be taken, and ArgumentError.
+        """
+        if unknown:
+            raise ArgumentError(f"reading ONNX has no option {sorted(unknown)[0]!r}", remedy="it has: inputs")
+        return read_model(source, inputs)
 
     def annotate(self, path: str | os.PathLike[str], entries: Mapping[str, str]) -> None:
         """Add metadata_props to an .onnx file. Raises FileError."""

@@ -1,8 +1,16 @@
-"""The graphs inside ops as subgraphs of ONNX: with the named sizes and the tensors of the graph around them."""
+"""The graphs inside ops as subgraphs of ONNX: with the named sizes and the tensors of the graph around them.
+
+The file says which tensors the inputs and outputs of a body are, so that a body can be run by itself: the metadata of
+its node ("dagir.body") has the field, the inputs and the outputs as JSON. The name of an input is empty where the body
+reads a weight or a constant.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+
+from onnx import StringStringEntryProto
 
 from dagir.ir.graph import Graph, Value
 from dagir.ir.rewriter import copy_node, rebuild
@@ -14,7 +22,17 @@ from dagir_onnx.lowering import emit_subgraph
 
 def emit_body(emit: Emitter, body: Graph, tensors: Sequence[Tensor]) -> list[Tensor]:
     """Write the nodes of a body for these inputs, within `Emitter.subgraph`; returns its outputs."""
-    return emit_subgraph(emit, with_types(body, [tensor.type for tensor in tensors]), tensors)
+    return emit_subgraph(emit, with_types(body, [tensor.type for tensor in tensors]), tensors, body)
+
+
+BODY = "dagir.body"
+
+
+def note(emit: Emitter, field: str, inputs: Sequence[Tensor], outputs: Sequence[str]) -> None:
+    """Write into the last node which tensors the inputs and outputs of its body are."""
+    names = ["" if tensor.is_initializer else tensor.name for tensor in inputs]
+    text = json.dumps([field, names, list(outputs)], separators=(",", ":"))
+    emit.nodes[-1].metadata_props.append(StringStringEntryProto(key=BODY, value=text))
 
 
 def with_types(body: Graph, types: Sequence[TensorType]) -> Graph:

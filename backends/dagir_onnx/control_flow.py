@@ -8,7 +8,7 @@ from typing import Any
 
 from dagir import ops
 from dagir.ir.types import DType, TensorType
-from dagir_onnx.bodies import emit_body
+from dagir_onnx.bodies import emit_body, note
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 
@@ -20,7 +20,10 @@ def if_(op: ops.If, emit: Emitter, condition: Tensor, *xs: Tensor) -> tuple[Tens
         for branch in (op.then_branch, op.else_branch)
     ]
     count = len(op.then_branch.outputs)
-    return _typed(emit, emit("If", condition, outputs=count, then_branch=branches[0], else_branch=branches[1]))
+    results = emit("If", condition, outputs=count, then_branch=branches[0], else_branch=branches[1])
+    for field, branch in zip(op.graph_fields, branches, strict=True):
+        note(emit, field, xs, [info.name for info in branch.output])
+    return _typed(emit, results)
 
 
 @rules.rule(ops.Loop)
@@ -45,7 +48,9 @@ def loop(
         condition = emit.constant(True)
     if op.steps:
         count = emit("Squeeze", emit.size(op.steps[0]), emit.ints(0), type=place.type)
-    return _typed(emit, emit("Loop", count, condition, *state, outputs=op.carried + op.outputs, body=body))
+    results = emit("Loop", count, condition, *state, outputs=op.carried + op.outputs, body=body)
+    note(emit, "body", [place, *before, *rest], [info.name for info in body.output][0 if op.tested else 1 :])
+    return _typed(emit, results)
 
 
 def _typed(emit: Emitter, results: Any) -> tuple[Tensor, ...]:

@@ -21,6 +21,16 @@ TO_ONNX: dict[DType, int] = {
     DType.UINT64: TensorProto.UINT64,
     DType.BOOL: TensorProto.BOOL,
     DType.STRING: TensorProto.STRING,
+    DType.FLOAT8_E4M3FN: TensorProto.FLOAT8E4M3FN,
+    DType.FLOAT8_E4M3FNUZ: TensorProto.FLOAT8E4M3FNUZ,
+    DType.FLOAT8_E5M2: TensorProto.FLOAT8E5M2,
+    DType.FLOAT8_E5M2FNUZ: TensorProto.FLOAT8E5M2FNUZ,
+    DType.FLOAT8_E8M0FNU: TensorProto.FLOAT8E8M0,
+    DType.FLOAT4_E2M1FN: TensorProto.FLOAT4E2M1,
+    DType.INT4: TensorProto.INT4,
+    DType.UINT4: TensorProto.UINT4,
+    DType.INT2: TensorProto.INT2,
+    DType.UINT2: TensorProto.UINT2,
 }
 FROM_ONNX: dict[int, DType] = {code: dtype for dtype, code in TO_ONNX.items()}
 

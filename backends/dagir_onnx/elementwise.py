@@ -9,7 +9,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.ir.types import DType
-from dagir_onnx import integers
+from dagir_onnx import codes, integers
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.half_precision import narrowed, widened
@@ -125,6 +125,8 @@ def mod(op: ops.Mod, emit: Emitter, x1: Tensor, x2: Tensor) -> Tensor:
 
 @rules.rule(ops.Cast)
 def cast(op: ops.Cast, emit: Emitter, x: Tensor) -> Tensor:
+    if op.dtype.is_code or x.type.dtype.is_code:
+        return codes.cast(op, emit, x)
     if op.dtype.is_integer and x.type.dtype.is_float:
         return integers.rounded_in(emit, x, op.dtype)
     return emit("Cast", x, to=TO_ONNX[op.dtype])

@@ -13,7 +13,7 @@ from onnx import AttributeProto, GraphProto, NodeProto, StringStringEntryProto, 
 
 from dagir.ir.data_sizes import told_by
 from dagir.ir.dim_binding import SizeSource, size_sources
-from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.dims import Atom, Dim, SymbolicDim
 from dagir.ir.graph import Constant, Node, Parameter, Value
 from dagir.ir.naming import Namer
 from dagir.ir.types import Array, DType, TensorType, type_of
@@ -27,13 +27,15 @@ _FEW = 32
 class Tensor:
     """A name in the ONNX graph with its type; `make` gives the numbers of an initializer.
 
-    is_derived: each call of `make` computes the numbers anew from those of another initializer.
+    is_derived: each call of `make` computes the numbers anew from those of another initializer. permuted: writes the
+    tensor with its axes in another order, for what is computed from initializers in which that is done now.
     """
 
     name: str
     type: TensorType
     make: Callable[[], Array] | None = None
     is_derived: bool = False
+    permuted: Callable[[Sequence[int]], Tensor] | None = None
 
     @property
     def array(self) -> Array:
@@ -66,7 +68,10 @@ class Emitter:
 
     def __init__(self, opset: int, names: Mapping[Value, str], device: str = "cpu", taken: Iterable[str] = ()) -> None:
         self.opset, self.device = opset, device
+        self.has_unread = False
+        """Whether a node may have been written whose result is not read."""
         self.nodes: list[NodeProto] = []
+        self.inside: dict[Value, list[str]] = {}  # the tensors of values in bodies, which are written for each use
         self.initializers: dict[str, Tensor] = {}
         self._names = names
         self._namer = Namer([*names.values(), *taken])
@@ -78,6 +83,7 @@ class Emitter:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = {}
         self._size_sources: dict[str, tuple[Tensor, SizeSource]] = {}
         self._sizes: dict[Dim, Tensor] = {}
+        self._atoms: dict[Atom, Tensor] = {}
         self._filled: dict[tuple[float, TensorType], Tensor] = {}
         self._current: Node | None = None
         self._props: list[StringStringEntryProto] = []
@@ -165,6 +171,9 @@ class Emitter:
         if tensor.is_initializer:
             how = "transposed" + "".join(map(str, axes))
             return self.derived(tensor, how, lambda array: array.transpose(axes), kind)
+        if tensor.permuted is not None:
+            self.has_unread = True
+            return tensor.permuted(axes)
         transposed: Tensor = self("Transpose", tensor, perm=list(axes), type=kind)
         return transposed
 
@@ -173,6 +182,8 @@ class Emitter:
         if all(isinstance(size, int) for size in shape):
             return self.ints(*shape)  # type: ignore[arg-type]
         parts = [self.size(size) for size in shape]
+        if len(parts) == 1:
+            return parts[0]
         joined: Tensor = self("Concat", *parts, axis=0, type=TensorType(DType.INT64, (len(parts),)))
         return joined
 
@@ -188,17 +199,22 @@ class Emitter:
         """A name that is unique in the graph and its subgraphs."""
         return self._namer(f"{self._prefix}{wanted}")
 
+    def reference(self, tensor: Tensor) -> str:
+        """The name by which a node reads the tensor; an initializer is written for it."""
+        return self._use(tensor)
+
     def subgraph(self, name: str, inputs: Sequence[Tensor], write: Callable[[], Sequence[Tensor]]) -> GraphProto:
         """What `write` writes, as a graph of its own; it may read tensors and weights of the graph around it."""
         outside, self.nodes = self.nodes, []
-        sizes, filled = dict(self._sizes), dict(self._filled)  # what is computed inside cannot be read outside
+        # what is computed inside cannot be read outside
+        sizes, atoms, filled = dict(self._sizes), dict(self._atoms), dict(self._filled)
         sources = dict(self._size_sources)
         try:
             results = self._distinct(write())
             ends = [value_info(tensor.name, tensor.type) for tensor in results]
             nodes = self.nodes
         finally:
-            self.nodes, self._sizes, self._filled = outside, sizes, filled
+            self.nodes, self._sizes, self._atoms, self._filled = outside, sizes, atoms, filled
             self._size_sources = sources
         starts = [value_info(tensor.name, tensor.type) for tensor in inputs]
         return helper.make_graph(nodes, name, starts, ends)
@@ -280,7 +296,7 @@ class Emitter:
                 for place, known in enumerate(fields):
                     if known == tensor.name:
                         fields[place] = name
-        return Tensor(name, value.type)
+        return Tensor(name, value.type, permuted=tensor.permuted)
 
     def _identity(self, tensor: Tensor) -> NodeProto:
         self("Identity", tensor)
@@ -305,7 +321,7 @@ class Emitter:
         kind = TensorType(DType.INT64, (1,))
         total: Tensor | None = None
         for monomial, coefficient in dim.terms:
-            factors = [self._named_size(atom) if isinstance(atom, str) else self._applied(atom) for atom in monomial]
+            factors = [self._atom(atom) for atom in monomial]
             if coefficient != 1 or not factors:
                 factors.append(self.ints(coefficient))
             product = factors[0]
@@ -314,6 +330,12 @@ class Emitter:
             total = product if total is None else self("Add", total, product, type=kind)
         assert total is not None
         return total
+
+    def _atom(self, atom: Any) -> Tensor:
+        """A named size, or a quotient or an extreme of sizes; what several sizes have in common is computed once."""
+        if atom not in self._atoms:
+            self._atoms[atom] = self._named_size(atom) if isinstance(atom, str) else self._applied(atom)
+        return self._atoms[atom]
 
     def _named_size(self, name: str) -> Tensor:
         tensor, source = self._size_sources[name]

@@ -28,9 +28,12 @@ from dagir.modeling.signature import Signature
 from dagir.ops.call import first_of, parameters_of
 from dagir.runtime.backend import Executable, Kept
 from dagir.runtime.feeds import as_strings, refuse_nan
+from dagir.runtime.probes import Body
+from dagir_onnx.cut_bodies import cut_body
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
 from dagir_onnx.file import EMBEDDED_LIMIT, write
+from dagir_onnx.packing import bits_of, lent, unpacked
 from dagir_onnx.points import Point, Watch, as_written, cut_out, marked_points
 from dagir_onnx.runtime_errors import REFUSALS, failed_run, refusal
 from dagir_onnx.weights import embed, lend, size_of
@@ -157,7 +160,7 @@ class OnnxExecutable(Executable):
             refuse_nan(self.signature.inputs, arrays, who)
         arrays = as_objects(arrays)
         try:
-            if any(type.dtype is DType.BFLOAT16 for type in types):
+            if any(_is_bound(type.dtype) for type in types):
                 return self._run_bound(dict(zip(names, arrays, strict=True)))
             found: Sequence[Array] = self.session.run(outputs, dict(zip(names, arrays, strict=True)))
         except states.InvalidArgument as error:
@@ -169,7 +172,7 @@ class OnnxExecutable(Executable):
     @cached_property
     def _loses_nan(self) -> Node | None:
         """A node whose CPU kernel drops NaN (onnxruntime 1.32), so that the answers would be wrong."""
-        return first_of(self._graph, (ops.LSTM, ops.GRU, ops.MaxPool))
+        return first_of(self._graph, (ops.LSTM, ops.GRU, ops.MaxPool, ops.MaxPoolWithIndices))
 
     def _refuse_fatal(self, arrays: Sequence[Array]) -> None:
         """Raise FeedError for a batch of 0 where onnxruntime 1.32 would end the process."""
@@ -201,14 +204,26 @@ class OnnxExecutable(Executable):
     def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> OnnxExecutable:
         """The nodes of the file between these points, with the file's own weights."""
         known = {point: self._points[point] for point in (*inputs.values(), output) if point in self._points}
-        proto = cut_out(self.artifact, model, inputs, output, known)
+        proto = cut_out(self._whole(), model, inputs, output, known)
         return OnnxPart(model.graph, model.signature, proto, {}, self.device, self._options)
+
+    def body(self, point: str, body: Body, arrays: Sequence[Array]) -> OnnxExecutable | None:
+        """The nodes of the subgraph, and those outside of it that tell it sizes."""
+        names = [name for name, _ in self.signature.inputs]
+        found = cut_body(self._whole(), self._points[point].tensor, body, dict(zip(names, arrays, strict=True)))
+        if found is None:
+            return None
+        return OnnxPart(body.points.graph, *found, {}, self.device, self._options)
+
+    def _whole(self) -> ModelProto:
+        """The model with all its weights."""
+        return self.artifact
 
     def keep(self, folder: Path) -> Kept | None:
         """An .onnx file, run by onnxruntime itself where NumPy has all dtypes of its interface."""
         self._keep(folder / MODEL_FILE)
         outputs = [name for name, _ in self.signature.outputs]
-        if any(type.dtype is DType.BFLOAT16 for _, type in (*self.signature.inputs, *self.signature.outputs)):
+        if any(_is_bound(type.dtype) for _, type in (*self.signature.inputs, *self.signature.outputs)):
             return Kept(f'dagir.backend("onnx").open("{MODEL_FILE}", model)(feeds)')
         options = "" if self.device == "cpu" else f", providers={[_PROVIDERS[self.device]]}"
         one = len(outputs) == 1
@@ -225,13 +240,14 @@ class OnnxExecutable(Executable):
         return Watch(self.artifact, options, providers, folder, self._refused)
 
     def _run_bound(self, feeds: dict[str, Array]) -> list[Array]:
-        """With OrtValues over the bytes of the arrays, for NumPy itself has no bfloat16."""
+        """With OrtValues over the bytes of the arrays, for NumPy itself has no bfloat16, and no codes."""
         binding = self.session.io_binding()
         for name, array in feeds.items():
             contiguous = np.ascontiguousarray(array)
             code = TO_ONNX[DType.of(array.dtype)]
             contiguous = contiguous.reshape(array.shape)  # NumPy makes a vector of a scalar
             raw = contiguous.view(np.uint16) if contiguous.dtype == DType.BFLOAT16.numpy else contiguous
+            raw = lent(array) if DType.of(array.dtype).is_code else raw
             binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(raw, code))
         for name, _ in self.signature.outputs:
             binding.bind_output(name)
@@ -272,13 +288,20 @@ def as_objects(arrays: Sequence[Array]) -> list[Array]:
     return [array.astype(object) if array.dtype.kind == "T" else array for array in arrays]
 
 
+def _is_bound(dtype: DType) -> bool:
+    """Whether onnxruntime exchanges no arrays of the dtype, so that the bytes are lent and read."""
+    return dtype is DType.BFLOAT16 or dtype.is_code
+
+
 def _to_numpy(value: Any, dtype: DType) -> Array:
-    if dtype is not DType.BFLOAT16:
+    if not _is_bound(dtype):
         array: Array = value.numpy()
         return array
-    shape = tuple(value.shape())  # onnxruntime gives no array of bfloat16, so its bytes are read
-    raw = ctypes.string_at(value.data_ptr(), 2 * prod(shape))
-    return np.frombuffer(bytearray(raw), dtype.numpy).reshape(shape)
+    shape = tuple(value.shape())
+    raw = bytearray(ctypes.string_at(value.data_ptr(), -(-prod(shape) * bits_of(dtype) // 8)))
+    if bits_of(dtype) < 8:
+        return unpacked(np.frombuffer(raw, np.uint8), dtype, shape)
+    return np.frombuffer(raw, dtype.numpy).reshape(shape)
 
 
 def _first_line(error: BaseException) -> str:

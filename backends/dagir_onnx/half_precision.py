@@ -18,7 +18,7 @@ from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 
 _HALVES = (DType.FLOAT16, DType.BFLOAT16)
-_WITHOUT_FLOAT16: frozenset[type[Op]] = frozenset({ops.Celu, ops.ScatterUpdate})
+_WITHOUT_FLOAT16: frozenset[type[Op]] = frozenset({ops.Celu, ops.ScatterElements, ops.ScatterUpdate})
 _WITH_BFLOAT16: frozenset[type[Op]] = frozenset({ops.Cast, ops.If, ops.Loop, ops.Scan})
 """Beside the ops that only move numbers, whose CPU kernels take any dtype. Bodies are widened node by node."""
 _WITHOUT_BFLOAT16: frozenset[type[Op]] = frozenset(

@@ -14,13 +14,14 @@ from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Emitter, Tensor
 
 
-class _Calculator:
+class Calculator:
     """Arithmetic on float32 tensors in the graph; a number is a constant."""
 
     def __init__(self, emit: Emitter) -> None:
         self._emit = emit
 
     def __call__(self, op_type: str, *operands: Tensor | float) -> Tensor:
+        """The result of an operator."""
         tensors = [x if isinstance(x, Tensor) else self._emit.constant(x, np.float32) for x in operands]
         found: Tensor = self._emit(op_type, *tensors, type=TensorType(DType.FLOAT32, ()))
         return found
@@ -39,15 +40,15 @@ class _Calculator:
 
 def weights_at_run_time(emit: Emitter, op: ops.Resize, size: Dim, target: Dim, centres: Tensor, dtype: DType) -> Tensor:
     """f[target, size], with rows of sum 1. centres: f[target], the places of the result's pixels on the axis."""
-    of = _Calculator(emit)
+    of = Calculator(emit)
     places = of("Sub", centres, 0.5)
     if op.interpolation == "bicubic" and not op.antialias:
         whole = of("Floor", places)
         steps = of("Round", of("Mul", of("Sub", places, whole), CUBIC_STEPS))
         places = of("Add", whole, of("Div", steps, CUBIC_STEPS))
-    distance = of("Abs", of("Sub", of("Unsqueeze", places, emit.ints(1)), _counted(emit, size)))
+    distance = of("Abs", of("Sub", of("Unsqueeze", places, emit.ints(1)), counted(emit, size)))
     if op.antialias:
-        ratio = of("Div", _number(emit, size), _number(emit, target))
+        ratio = of("Div", number(emit, size), number(emit, target))
         distance = of("Div", distance, of("Max", ratio, 1.0))
     weights = _kernel(of, distance, op.interpolation)
     weights = of("Div", weights, emit("ReduceSum", weights, emit.ints(1), keepdims=1))
@@ -56,7 +57,7 @@ def weights_at_run_time(emit: Emitter, op: ops.Resize, size: Dim, target: Dim, c
     return found
 
 
-def _counted(emit: Emitter, size: Dim) -> Tensor:
+def counted(emit: Emitter, size: Dim) -> Tensor:
     """f[size]: 0, 1, 2 ..."""
     count = emit("Squeeze", emit.size(size), type=TensorType(DType.INT64, ()))
     ids = emit("Range", emit.constant(0, np.int64), count, emit.constant(1, np.int64))
@@ -64,12 +65,13 @@ def _counted(emit: Emitter, size: Dim) -> Tensor:
     return found
 
 
-def _number(emit: Emitter, size: Dim) -> Tensor:
+def number(emit: Emitter, size: Dim) -> Tensor:
+    """f[1]: a size."""
     found: Tensor = emit("Cast", emit.size(size), to=TO_ONNX[DType.FLOAT32], type=TensorType(DType.FLOAT32, (1,)))
     return found
 
 
-def _kernel(of: _Calculator, t: Tensor, interpolation: str) -> Tensor:
+def _kernel(of: Calculator, t: Tensor, interpolation: str) -> Tensor:
     if interpolation == "bilinear":
         return of("Max", of("Sub", 1.0, t), 0.0)
     if interpolation == "bicubic":

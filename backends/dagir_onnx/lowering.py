@@ -24,17 +24,25 @@ from dagir_onnx.targets import IR_VERSIONS
 
 
 def model_proto(
-    graph: Graph, signature: Signature, opset: int, metadata: Mapping[str, str] = {}, device: str = "cpu"
+    graph: Graph,
+    signature: Signature,
+    opset: int,
+    metadata: Mapping[str, str] = {},
+    device: str = "cpu",
+    inside: dict[Value, list[str]] | None = None,
 ) -> tuple[ModelProto, dict[str, Tensor]]:
     """The ONNX model of a graph without its weights, and the initializers to put into it or beside it.
 
-    device: the device that runs the model; rules avoid kernels that are wrong there.
+    device: the device that runs the model; rules avoid kernels that are wrong there. inside: gets the tensors of the
+    values in bodies.
     """
     emit = emit_graph(graph, signature, opset, device)
+    if inside is not None:
+        inside.update(emit.inside)
     inputs = [value_info(name, type) for name, type in signature.inputs]
     _write_outputs(graph, signature, emit)
     outputs = [value_info(name, type) for name, type in signature.outputs]
-    if any(len(node.outputs) > 1 for node in graph.nodes):
+    if emit.has_unread or any(len(node.outputs) > 1 for node in graph.nodes):
         _drop_unread(emit, [name for name, _ in signature.outputs])
     proto = helper.make_graph(emit.nodes, graph.name, inputs, outputs)
     dagir_version = version("dagir")
@@ -74,19 +82,24 @@ def emit_graph(graph: Graph, signature: Signature, opset: int, device: str = "cp
     return emit
 
 
-def emit_subgraph(emit: Emitter, graph: Graph, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The loop within a node: write the nodes of its body for these inputs, and return the outputs."""
+def emit_subgraph(emit: Emitter, graph: Graph, tensors: Sequence[Tensor], origin: Graph | None = None) -> list[Tensor]:
+    """The loop within a node: write the nodes of its body for these inputs, and return the outputs.
+
+    origin: the body as the node holds it, with the same nodes: the tensors of its values are noted.
+    """
     values = dict(zip(graph.inputs, tensors, strict=True))
 
     def read(value: Value) -> Tensor:
         return values[value] if value in values else emit.leaf(value)
 
-    for node in graph.nodes:
+    for node, held in zip(graph.nodes, (origin or graph).nodes, strict=True):
         operands = [None if value is None else read(value) for value in node.inputs]
         with emit.at(node):
             results = apply_rule(node, emit, operands)
-        for value, result in zip(node.outputs, results, strict=True):
+        for value, known, result in zip(node.outputs, held.outputs, results, strict=True):
             values[value] = Tensor(result.name, value.type, result.make)
+            if origin is not None:
+                emit.inside.setdefault(known, []).append(result.name)
         if node.op.size_fields:
             emit.declare_sizes(node, [values[value] for value in node.outputs])
     return [read(value) for value in graph.outputs]
@@ -107,12 +120,12 @@ def _drop_unread(emit: Emitter, outputs: list[str]) -> None:
     for proto in reversed(emit.nodes):
         if not needed.isdisjoint(proto.output):
             read.append(proto)
-            needed.update(_reads(proto))
+            needed.update(reads(proto))
     emit.nodes = read[::-1]
     emit.initializers = {name: tensor for name, tensor in emit.initializers.items() if name in needed}
 
 
-def _reads(proto: NodeProto) -> list[str]:
+def reads(proto: NodeProto) -> list[str]:
     """The names that a node and its subgraphs read."""
     names, pending = [], [proto]
     while pending:

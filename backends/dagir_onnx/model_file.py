@@ -6,7 +6,8 @@ import contextlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ from dagir.modeling.model import Model
 from dagir.runtime.backend import Executable, FileSummary, graph_of, signature
 from dagir.support.paths import checked
 from dagir_onnx import untrusted_proto
-from dagir_onnx.executable import OnnxExecutable, OnnxPart, check_device
+from dagir_onnx.executable import OnnxExecutable, check_device
 from dagir_onnx.metadata_reader import skim
-from dagir_onnx.points import Watch, cut_out
+from dagir_onnx.points import Point, Watch, marked_points, named_points
 from dagir_onnx.runtime_errors import file_refusal
 
 
@@ -56,11 +57,15 @@ class OnnxFile(OnnxExecutable):
     def _model_for_points(self) -> ModelProto:
         return self.artifact
 
-    def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> OnnxExecutable:
-        """The nodes of the file between these points, with the file's weights, external ones included."""
-        known = {point: self._points[point] for point in (*inputs.values(), output) if point in self._points}
-        proto = cut_out(untrusted_proto.read_whole(self.path), model, inputs, output, known)
-        return OnnxPart(model.graph, model.signature, proto, {}, self.device, self._options)
+    @cached_property
+    def _points(self) -> dict[str, Point]:
+        """What the file says of its tensors; of a file that says nothing, the tensors named as values of the model."""
+        proto = self._model_for_points()
+        return marked_points(proto) or named_points(proto, self._graph)
+
+    def _whole(self) -> ModelProto:
+        """The model with its external weights."""
+        return untrusted_proto.read_whole(self.path)
 
     def _keep(self, path: Path) -> None:
         """A copy, with a copy of its external weights beside it."""

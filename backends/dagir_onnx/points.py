@@ -17,7 +17,7 @@ import onnxruntime
 from onnx import GraphProto, ModelProto, NodeProto, StringStringEntryProto, ValueInfoProto, helper
 
 from dagir.errors import DagirError
-from dagir.ir.graph import Graph
+from dagir.ir.graph import Graph, Value
 from dagir.ir.naming import value_names
 from dagir.ir.types import Array
 from dagir.ir.value_map import Standing
@@ -49,12 +49,30 @@ def mark_points(proto: ModelProto, graph: Graph, signature: Signature, standings
         if how == same:
             held.append(name)
     for node in proto.graph.node:
-        for tensor in node.output:
-            held, how = wanted.get(tensor, ([], ""))
-            start = f"{how}:{tensor}=" if len(node.output) > 1 else f"{how}:"
-            for name in held:
-                text = start if name == tensor else start + name
-                node.metadata_props.append(StringStringEntryProto(key=_VALUE, value=text))
+        _mark(node, wanted)
+
+
+def mark_bodies(proto: ModelProto, held: Mapping[Value, Sequence[str]], inside: Mapping[Value, Sequence[str]]) -> None:
+    """The same for the nodes of bodies, each of which has names of its own.
+
+    held: the points of the values that were lowered; inside: their tensors.
+    """
+    wanted = {tensor: ([*names], "") for value, names in held.items() for tensor in inside.get(value, ())}
+    pending = [proto.graph] if wanted else []
+    while pending:
+        bodies = [attribute.g for node in pending.pop().node for attribute in node.attribute if attribute.HasField("g")]
+        pending += bodies
+        for node in (node for body in bodies for node in body.node):
+            _mark(node, wanted)
+
+
+def _mark(node: NodeProto, wanted: Mapping[str, tuple[list[str], str]]) -> None:
+    for tensor in node.output:
+        held, how = wanted.get(tensor, ([], ""))
+        start = f"{how}:{tensor}=" if len(node.output) > 1 else f"{how}:"
+        for name in held:
+            text = start if name == tensor else start + name
+            node.metadata_props.append(StringStringEntryProto(key=_VALUE, value=text))
 
 
 def _how(standing: Standing) -> str:
@@ -75,6 +93,17 @@ def marked_points(proto: ModelProto) -> dict[str, Point]:
                 shape, _, axes = how.rpartition(";")
                 found[name or tensor] = Point(tensor, node.name, _numbers(axes), _numbers(shape))
     return found
+
+
+def named_points(proto: ModelProto, graph: Graph) -> dict[str, Point]:
+    """The tensors that have the names of values of the model, which was read from this file, or from one like it."""
+    names = {value.explicit_name for node in graph.nodes for value in node.outputs}
+    return {
+        tensor: Point(tensor, node.name or tensor, None)
+        for node in proto.graph.node
+        for tensor in node.output
+        if tensor and tensor in names
+    }
 
 
 def _numbers(text: str) -> tuple[int, ...] | None:

@@ -3,40 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
+from typing import Any, TypeVar
 
 import numpy as np
 
 from dagir import ops
+from dagir.errors import UnsupportedOp
 from dagir.ir.dims import Dim
 from dagir.ir.types import Array, DType, TensorType
-from dagir.ops.pool import adaptive_windows
+from dagir.ops.pool import Pool, adaptive_windows
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.layout import channels_back, channels_first
 from dagir_onnx.rules import rules
 
+_P = TypeVar("_P", bound=Pool)
+_MISCOUNTS_FROM = 19
+"""The opset from which on onnxruntime leaves padding at the end uncounted: microsoft/onnxruntime#24681."""
+
 
 @rules.rule(ops.MaxPool)
 def max_pool(op: ops.MaxPool, emit: Emitter, x: Tensor) -> Tensor:
-    x = channels_first(op, emit, x)
-    pads = _pads(op, x)
-    if not _known(pads):
-        x, pads = _padded(emit, x, pads, -inf), ()
-    y = emit("MaxPool", x, kernel_shape=op.pool_size, strides=op.strides, pads=pads or None)
-    return channels_back(op, emit, y)
+    return channels_back(op, emit, _largest(op, emit, channels_first(op, emit, x), 1))
+
+
+@rules.rule(ops.MaxPoolWithIndices)
+def max_pool_with_indices(op: ops.MaxPoolWithIndices, emit: Emitter, x: Tensor) -> tuple[Tensor, ...]:
+    found: tuple[Tensor, ...] = _largest(op.as_max_pool(), emit, x, 2, storage_order=int(op.column_major) or None)
+    return found
+
+
+def _largest(op: ops.MaxPool, emit: Emitter, x: Tensor, outputs: int, storage_order: int | None = None) -> Any:
+    """MaxPool, channels first. onnxruntime takes no padding as large as the window, and counts what a Pad adds."""
+    pads, auto_pad = _pads(op, x), None
+    if outputs == 2 and op.is_same and not _known(pads) and op.is_plain:
+        pads, auto_pad = (), "SAME_UPPER" if op.padding == "same" else "SAME_LOWER"
+    small = all(isinstance(pad, int) and pad < op.pool_size[place % op.rank] for place, pad in enumerate(pads))
+    if not small and outputs == 1:
+        x, pads = _padded(emit, x, pads, _least(x)), ()
+    elif not small:
+        raise UnsupportedOp(
+            "onnxruntime gives no places of a pooling that is padded by more than its window, or by a size of the run",
+            remedy="pad the input before, or give it fixed sizes",
+        )
+    return emit(
+        "MaxPool",
+        x,
+        outputs=outputs,
+        kernel_shape=op.pool_size,
+        strides=op.strides,
+        pads=pads or None,
+        auto_pad=auto_pad,
+        dilations=None if all(step == 1 for step in op.steps) else op.steps,
+        ceil_mode=1 if op.ceil_mode else None,
+        storage_order=storage_order,
+    )
+
+
+def _least(x: Tensor) -> float:
+    return -inf if x.type.dtype.is_float else x.type.dtype.bounds[0]
 
 
 @rules.rule(ops.AveragePool)
 def average_pool(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
     x = channels_first(op, emit, x)
+    op = _without_effect(op, x)
     pads = _pads(op, x)
-    if x.type.dtype is DType.FLOAT64:
-        y = _average_of_sums(op, emit, x, pads)
-    elif _known(pads) and not _is_wrong_there(emit, pads):
-        y = emit("AveragePool", x, kernel_shape=op.pool_size, strides=op.strides, pads=pads or None)
-    else:  # the mean with zeros, over the share that is inside
-        y = emit("Div", _mean(op, emit, _padded(emit, x, pads, 0)), _mean(op, emit, _inside(emit, x, pads)))
+    counts = 1 if op.count_include_pad and pads else None
+    if op.is_plain and x.type.dtype is not DType.FLOAT64 and not (counts and emit.opset >= _MISCOUNTS_FROM):
+        if _known(pads) and not _is_wrong_there(emit, pads):
+            windows: dict[str, Any] = {"kernel_shape": op.pool_size, "strides": op.strides, "pads": pads or None}
+            y = emit("AveragePool", x, count_include_pad=counts, **windows)
+        elif counts:
+            y = _mean(op, emit, _padded(emit, x, pads, 0))
+        else:  # the mean with zeros, over the share that is inside
+            y = emit("Div", _mean(op, emit, _padded(emit, x, pads, 0)), _mean(op, emit, _inside(op, emit, x, pads)))
+    else:
+        y = _average_of_sums(op, emit, x)
     return channels_back(op, emit, y)
+
+
+def _without_effect(op: _P, x: Tensor) -> _P:
+    """The op without ceil_mode, where that gives no further window."""
+    plain = replace(op, ceil_mode=False)
+    return plain if op.ceil_mode and plain.counts(x.type.shape[2:]) == op.counts(x.type.shape[2:]) else op
 
 
 def _is_wrong_there(emit: Emitter, pads: Sequence[Dim]) -> bool:
@@ -45,35 +96,67 @@ def _is_wrong_there(emit: Emitter, pads: Sequence[Dim]) -> bool:
     return emit.device == "cuda" and tuple(pads[:half]) != tuple(pads[half:])
 
 
-def _mean(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
-    found: Tensor = emit("AveragePool", x, kernel_shape=op.pool_size, strides=op.strides)
+def _mean(op: Pool, emit: Emitter, x: Tensor) -> Tensor:
+    """The mean of each window of a padded tensor; by slices where the kernel lacks the dtype or the dilations."""
+    if x.type.dtype is not DType.FLOAT64 and all(step == 1 for step in op.steps):
+        found: Tensor = emit("AveragePool", x, kernel_shape=op.pool_size, strides=op.strides)
+        return found
+    mean: Tensor = emit("Div", _sum(op, emit, x), emit.constant(np.prod(op.pool_size), x.type.dtype))
+    return mean
+
+
+def _average_of_sums(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
+    """By padding that is written out: with ceil_mode, dilations and padding that counts, kernels of onnxruntime differ.
+
+    It has none for float64 on the CPU.
+    """
+    sizes = x.type.shape[2:]
+    reach, pads = _flat(op.reach(sizes)), _pads(op, x)
+    total = _mean(op, emit, _padded(emit, x, reach, 0) if any(size != 0 for size in reach) else x)
+    counts_all = reach == (pads or (0,) * len(reach)) and (op.count_include_pad or not pads)
+    if counts_all or (not op.count_include_pad and all(size == 0 for size in reach)):
+        return total
+    inside = _inside(op, emit, x, pads) if op.count_include_pad else None
+    found: Tensor = emit("Div", total, _mean(op, emit, inside if inside is not None else _inside(op, emit, x, reach)))
     return found
 
 
-def _average_of_sums(op: ops.AveragePool, emit: Emitter, x: Tensor, pads: Sequence[Dim]) -> Tensor:
-    """onnxruntime has no AveragePool for float64 on the CPU: windows are summed axis by axis, from strided slices."""
-    total = _sum(op, emit, _padded(emit, x, pads, 0) if pads else x)
-    whole = emit.constant(np.prod(op.pool_size), x.type.dtype)
-    found: Tensor = emit("Div", total, _sum(op, emit, _inside(emit, x, pads)) if pads else whole)
-    return found
+@rules.rule(ops.LpPool)
+def lp_pool(op: ops.LpPool, emit: Emitter, x: Tensor) -> Tensor:
+    """Beyond the plain ones by the mean of powers: onnxruntime's LpPool has neither float64 nor ceil_mode's padding."""
+    dtype: DType = x.type.dtype
+    x = channels_first(op, emit, x)
+    op, pads = _without_effect(op, x), _pads(op, x)
+    if op.is_plain and _known(pads) and dtype is DType.FLOAT32:
+        y = emit("LpPool", x, kernel_shape=op.pool_size, strides=op.strides, pads=pads or None, p=op.p)
+        return channels_back(op, emit, y)
+    reach = _flat(op.reach(x.type.shape[2:]))
+    size = emit.constant(float(np.prod(op.pool_size)), dtype)
+    powers = emit("Pow", emit("Abs", x), emit.constant(float(op.p), dtype))
+    sums = emit("Mul", _mean(op, emit, _padded(emit, powers, reach, 0)), size)
+    return channels_back(op, emit, emit("Pow", sums, emit.constant(1 / op.p, dtype)))
 
 
-def _sum(op: ops.AveragePool, emit: Emitter, x: Tensor) -> Tensor:
+def _sum(op: Pool, emit: Emitter, x: Tensor) -> Tensor:
     end = np.iinfo(np.int64).max
-    for axis, (window, stride) in enumerate(zip(op.pool_size, op.strides, strict=True), start=2):
+    every = zip(op.pool_size, op.strides, op.steps, op.extents, strict=True)
+    for axis, (window, stride, step, extent) in enumerate(every, start=2):
         taps = []
         for tap in range(window):
-            stop = tap + 1 - window or end
-            taps.append(emit("Slice", x, emit.ints(tap), emit.ints(stop), emit.ints(axis), emit.ints(stride)))
+            stop = tap * step + 1 - extent or end
+            taps.append(emit("Slice", x, emit.ints(tap * step), emit.ints(stop), emit.ints(axis), emit.ints(stride)))
         x = emit("Sum", *taps)
     return x
 
 
-def _pads(op: ops.MaxPool | ops.AveragePool, x: Tensor) -> tuple[Dim, ...]:
+def _pads(op: Pool, x: Tensor) -> tuple[Dim, ...]:
     """All pads at the start, then all at the end, as ONNX lists them; () for none."""
-    pairs = op.pads(x.type.shape[2:])
-    pads = (*(before for before, _ in pairs), *(after for _, after in pairs))
+    pads = _flat(op.pads(x.type.shape[2:]))
     return () if all(pad == 0 for pad in pads) else pads
+
+
+def _flat(pairs: Sequence[tuple[Dim, Dim]]) -> tuple[Dim, ...]:
+    return (*(before for before, _ in pairs), *(after for _, after in pairs))
 
 
 def _known(pads: Sequence[Dim]) -> bool:
@@ -88,11 +171,20 @@ def _padded(emit: Emitter, x: Tensor, pads: Sequence[Dim], value: float) -> Tens
     return padded
 
 
-def _inside(emit: Emitter, x: Tensor, pads: Sequence[Dim]) -> Tensor:
-    """Ones where x is and zeros where the padding is, for one image and channel."""
-    kind = TensorType(x.type.dtype, (1, 1, *x.type.shape[2:]))
+def _inside(op: Pool, emit: Emitter, x: Tensor, pads: Sequence[Dim]) -> Tensor:
+    """Ones where elements count and zeros where none does, for one image and channel; `pads` holds zeros."""
+    sizes = x.type.shape[2:]
+    half = op.rank
+    kind = TensorType(x.type.dtype, (1, 1, *sizes))
+    zeros: Sequence[Dim] = pads
+    if getattr(op, "count_include_pad", False):
+        around = pads or (0,) * (2 * half)
+        reach = _flat(op.reach(sizes))
+        shape = [size + around[i] + around[half + i] for i, size in enumerate(sizes)]
+        kind = TensorType(x.type.dtype, (1, 1, *shape))
+        zeros = [*(0,) * half, *(reach[half + i] - around[half + i] for i in range(half))]
     ones = emit("Expand", emit.constant(1, x.type.dtype), emit.shape_tensor(kind.shape), type=kind)
-    return _padded(emit, ones, pads, 0)
+    return _padded(emit, ones, zeros, 0)
 
 
 @rules.rule(ops.AdaptiveMaxPool)

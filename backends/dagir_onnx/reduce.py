@@ -100,5 +100,7 @@ for _place_op, _op_type in {ops.ArgMax: "ArgMax", ops.ArgMin: "ArgMin"}.items():
 def _place(op_type: str, op: ops.ArgMax, emit: Emitter, x: Tensor) -> Tensor:
     if x.type.dtype in _NARROW:
         x = emit("Cast", x, to=TO_ONNX[DType.INT32], type=x.type.with_dtype(DType.INT32))
-    place = emit(op_type, x, axis=op.axis, keepdims=int(op.keepdims))
-    return emit("Cast", place, to=TO_ONNX[DType.INT32])
+    last = 1 if op.last else None
+    kind = emit.outputs[0].type.with_dtype(DType.INT64)
+    place: Tensor = emit(op_type, x, axis=op.axis, keepdims=int(op.keepdims), select_last_index=last, type=kind)
+    return place if op.dtype is DType.INT64 else emit("Cast", place, to=TO_ONNX[op.dtype])

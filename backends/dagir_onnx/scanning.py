@@ -10,7 +10,7 @@ from onnx import GraphProto
 
 from dagir import ops
 from dagir.ir.types import TensorType
-from dagir_onnx.bodies import with_types
+from dagir_onnx.bodies import note, with_types
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.half_precision import narrowed, widened
 from dagir_onnx.lowering import emit_subgraph
@@ -31,9 +31,11 @@ def scan(op: ops.Scan, emit: Emitter, *xs: Tensor) -> tuple[Tensor, ...]:
     zeros = [_zeros(emit, type) for type in types] if repeats else []
     outs_before = [Tensor(emit.name(f"out_{i}"), type) for i, type in enumerate(types)] if repeats else []
     taken = [] if mask is None else [_step(emit, mask, "taken")]
+    made: list[str] = []
 
     def write() -> list[Tensor]:
-        results = emit_subgraph(emit, body, [*before, *steps, *rest])
+        results = emit_subgraph(emit, body, [*before, *steps, *rest], op.body)
+        made.extend(emit.reference(tensor) for tensor in results)
         outs, new = results[: op.outputs], results[op.outputs :]
         if taken:
             kept = outs_before or [emit.constant(0, type.dtype) for type in types]
@@ -42,6 +44,7 @@ def scan(op: ops.Scan, emit: Emitter, *xs: Tensor) -> tuple[Tensor, ...]:
 
     graph = emit.subgraph(op.body.name, [*before, *outs_before, *steps, *taken], write)
     tensors = _write_scan(op, emit, graph, [*states, *zeros], [*sequences, *([] if mask is None else [mask])])
+    note(emit, "body", [*before, *steps, *rest], made)
     return tuple(Tensor(tensor.name, value.type) for tensor, value in zip(tensors, emit.outputs, strict=True))
 
 
@@ -59,7 +62,7 @@ def _write_scan(
         num_scan_inputs=count,
         scan_input_axes=[1] * count,
         scan_input_directions=[1] * count if op.go_backwards else None,
-        scan_output_axes=[1] * op.outputs,
+        scan_output_axes=[1] * op.outputs or None,
     )
     tensors = results if isinstance(results, tuple) else (results,)
     return (*tensors[len(states) :], *tensors[: op.states])

@@ -19,6 +19,12 @@ def scatter_update(op: ops.ScatterUpdate, emit: Emitter, x: Tensor, indices: Ten
     return emit("ScatterND", x, _as_int64(emit, indices), updates, reduction=op.reduction)
 
 
+@rules.rule(ops.ScatterElements)
+def scatter_elements(op: ops.ScatterElements, emit: Emitter, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
+    reduction = None if op.reduction == "none" else op.reduction
+    return emit("ScatterElements", x, _as_int64(emit, indices), updates, axis=op.axis, reduction=reduction)
+
+
 def _as_int64(emit: Emitter, indices: Tensor) -> Tensor:
     if indices.type.dtype is DType.INT64:
         return indices

@@ -36,8 +36,10 @@ def arg_sort(op: ops.ArgSort, emit: Emitter, x: Tensor) -> Tensor:
 @rules.rule(ops.TopK)
 def top_k(op: ops.TopK, emit: Emitter, x: Tensor) -> tuple[Tensor, Tensor]:
     wide = _widened(emit, x, _WIDER.get(x.type.dtype, x.type.dtype))
-    values, places = emit("TopK", wide, emit.ints(op.k), outputs=2, axis=-1)
-    return _widened(emit, values, x.type.dtype), emit("Cast", places, to=TO_ONNX[DType.INT32])
+    values, places = emit("TopK", wide, emit.ints(op.k), outputs=2, axis=op.axis, largest=None if op.largest else 0)
+    if op.dtype is not DType.INT64:
+        places = emit("Cast", places, to=TO_ONNX[op.dtype])
+    return _widened(emit, values, x.type.dtype), places
 
 
 @rules.rule(ops.SearchSorted)

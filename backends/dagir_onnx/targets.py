@@ -7,7 +7,8 @@ import re
 from dagir import ops
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph, Op
-from dagir.ops.call import first_of
+from dagir.ir.types import DType
+from dagir.ops.call import first_of, graphs_of
 from dagir.support.integers import whole
 
 OLDEST_OPSET, DEFAULT_OPSET, NEWEST_OPSET = 18, 21, 24
@@ -17,6 +18,20 @@ IR_VERSIONS = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}
 SLOWER_FROM: dict[type[Op], int] = {ops.AveragePool: 19}
 """Ops that onnxruntime computes slower from an opset on: its AveragePool-19 took 13 times as long as AveragePool-11,
 and made NASNetMobile 1.4 times as slow (onnxruntime 1.32, CPU, where the channels are no multiple of its block)."""
+
+SINCE: dict[DType, int] = {
+    **dict.fromkeys(
+        (DType.FLOAT8_E4M3FN, DType.FLOAT8_E4M3FNUZ, DType.FLOAT8_E5M2, DType.FLOAT8_E5M2FNUZ),
+        19,
+    ),
+    DType.INT4: 21,
+    DType.UINT4: 21,
+    DType.FLOAT4_E2M1FN: 23,
+    DType.FLOAT8_E8M0FNU: 24,
+    DType.INT2: 25,
+    DType.UINT2: 25,
+}
+"""The opset from which on the operators take a dtype."""
 
 _ONNXRUNTIME = {(1, 14): 18, (1, 15): 19, (1, 17): 20, (1, 18): 21, (1, 21): 22, (1, 22): 23, (1, 24): 24}
 """The first release of onnxruntime that takes an opset as its own. onnxruntime.ai/docs/reference/compatibility."""
@@ -29,7 +44,7 @@ def choose_opset(opset: int | None = None, target: str | None = None, graph: Gra
     """
     newest = NEWEST_OPSET if target is None else _newest_of(target)
     if opset is None:
-        return min(DEFAULT_OPSET, newest, _fastest_of(graph))
+        return max(min(DEFAULT_OPSET, newest, _fastest_of(graph)), min(newest, _least_of(graph)))
     opset = whole("opset", opset, 0)
     if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
         raise ArgumentError(f"opset {opset} is not offered", remedy=f"use {OLDEST_OPSET} to {NEWEST_OPSET}")
@@ -41,6 +56,18 @@ def choose_opset(opset: int | None = None, target: str | None = None, graph: Gra
 def _fastest_of(graph: Graph | None) -> int:
     found = [first - 1 for kind, first in SLOWER_FROM.items() if graph is not None and first_of(graph, (kind,))]
     return min(found, default=NEWEST_OPSET)
+
+
+def _least_of(graph: Graph | None) -> int:
+    """The opset that the dtypes of a graph need; 0 for those that every opset has."""
+    values = (
+        value
+        for each in (() if graph is None else graphs_of(graph))
+        for node in each.nodes
+        for value in (*node.inputs, *node.outputs)
+        if value is not None
+    )
+    return max((SINCE.get(value.dtype, 0) for value in values), default=0)
 
 
 def _newest_of(target: str) -> int:

@@ -181,7 +181,7 @@ def _check_type(info: ValueInfoProto, path: Path) -> None:
     tensor = info.type.tensor_type
     if info.type.HasField("tensor_type") and tensor.elem_type not in _KNOWN:
         raise FileError(f"{path}: {info.name!r} has the unknown dtype {tensor.elem_type}")
-    if any(size.HasField("dim_value") and size.dim_value < 0 for size in tensor.shape.dim):
+    if any(size.HasField("dim_value") and size.dim_value < -1 for size in tensor.shape.dim):  # -1: an unknown size
         raise FileError(f"{path}: {info.name!r} has a negative size")
 
 

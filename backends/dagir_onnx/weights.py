@@ -19,6 +19,7 @@ from dagir.ir.arrays import release
 from dagir.ir.types import Array, DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
+from dagir_onnx.packing import bits_of, lent, packed
 
 Initializers: TypeAlias = Mapping[str, Tensor]
 
@@ -32,9 +33,9 @@ _STRIP = 16
 
 
 def bytes_of(tensor: Tensor) -> int:
-    """The size of one initializer in bytes."""
+    """The size of one initializer in bytes, as ONNX stores it."""
     shape = cast(tuple[int, ...], tensor.type.shape)
-    return prod(shape) * tensor.type.dtype.numpy.itemsize
+    return -(-prod(shape) * bits_of(tensor.type.dtype) // 8)
 
 
 def size_of(initializers: Initializers) -> int:
@@ -49,6 +50,7 @@ def header(name: str, tensor: Tensor) -> TensorProto:
 
 def little_endian(array: Array) -> Array:
     """The array as ONNX stores it."""
+    array = packed(array)
     return array.astype(array.dtype.newbyteorder("<")) if array.dtype.byteorder == ">" else array
 
 
@@ -146,8 +148,12 @@ def lend(
 
 def _ort_value(tensor: Tensor) -> tuple[Any, Array]:
     """An OrtValue over the memory of an array, and the array."""
+    dtype = tensor.type.dtype
+    if dtype.is_code:
+        codes = lent(tensor.array)
+        return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(codes, TO_ONNX[dtype]), codes
     array = contiguous(little_endian(tensor.array))
-    if tensor.type.dtype is DType.BFLOAT16:
+    if dtype is DType.BFLOAT16:
         code = TO_ONNX[DType.BFLOAT16]
         return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array.view(np.uint16), code), array
     return onnxruntime.OrtValue.ortvalue_from_numpy(array), array

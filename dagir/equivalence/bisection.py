@@ -25,11 +25,24 @@ _TRIED = 5  # candidates around the middle whose ancestors are counted
 
 
 @dataclass(frozen=True)
+class Run:
+    """One run of the body of a branch or loop. point: of that node; field: which body. iteration: from 0, of a loop."""
+
+    point: str
+    field: str
+    iteration: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {"value": self.point, "body": self.field, "iteration": self.iteration}
+
+
+@dataclass(frozen=True)
 class Divergence:
     """The first node that is wrong. node: its name in the target; point, layer, op, source: as in the model.
 
     also: other layers that the target computes in the same node, such as a folded normalization. runs: how often the
-    target was run in the search.
+    target was run in the search. inside: the branches and iterations that the node is in, from the outermost.
     """
 
     backend: str
@@ -43,6 +56,20 @@ class Divergence:
     source: str = ""
     also: tuple[str, ...] = ()
     runs: int = 0
+    inside: tuple[Run, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The point, after the bodies that it is in: "loop_1/body/dense_3"."""
+        return "/".join([*(f"{run.point}/{run.field}" for run in self.inside), self.point])
+
+    @property
+    def where(self) -> str:
+        """The path, and the iterations; an empty string for a node that is in no body."""
+        if not self.inside:
+            return ""
+        counted = [f"iteration {run.iteration} of {run.point}" for run in self.inside if run.iteration is not None]
+        return self.path + (f" ({', '.join(counted)})" if counted else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON. The keys `node` and `layer` are stable."""
@@ -51,6 +78,8 @@ class Divergence:
             "layer": self.layer,
             "op": self.op,
             "value": self.point,
+            "path": self.path,
+            "inside": [run.to_dict() for run in self.inside],
             "backend": self.backend,
             "also": list(self.also),
             "source": self.source,
@@ -61,12 +90,16 @@ class Divergence:
     def __str__(self) -> str:
         where = f"layer {self.layer!r}, " if self.layer else ""
         more = f" (with {', '.join(self.also)})" if self.also else ""
+        inside = f", in {self.where}" if self.inside else ""
         source = f", at {self.source}" if self.source else ""
-        return f"{self.backend}: the first node that diverges is {self.node!r}: {where}{self.op}{more}{source}"
+        return f"{self.backend}: the first node that diverges is {self.node!r}: {where}{self.op}{more}{inside}{source}"
 
 
 class Search:
-    """One search in one executable, with one set of inputs."""
+    """One search in one executable, with one set of inputs.
+
+    around: the branches and iterations that it is in. outermost: the executable that the first search is in.
+    """
 
     def __init__(
         self, exe: Executable, oracle: Oracle, arrays: Sequence[Array], inside: Mapping[str, Expected]
@@ -75,8 +108,14 @@ class Search:
         self.titles = {n: title for n, title in exe.points().items() if n in inside and n in oracle.points.values}
         self.values = oracle.points.values
         self.outputs = oracle.points.graph.outputs
-        self.names = {self.values[name].node: name for name in reversed(list(self.titles))}
+        self.names: dict[Node, str] = {}  # of the outputs of a node, the one that is wrong, else the first
+        self._outputs: dict[Node, list[str]] = {}
+        for name in self.titles:
+            self.names.setdefault(self.node(name), name)
+            self._outputs.setdefault(self.node(name), []).append(name)
         self.runs = 0
+        self.around: tuple[Run, ...] = ()
+        self.outermost = exe
         self.findings: dict[str, Finding] = {}
 
     def first(self, outputs: Sequence[int]) -> str | None:
@@ -88,19 +127,22 @@ class Search:
             suspects = self._watchable(node)
             found = self._narrow(suspects)
             while found is not None and (earlier := self._wrong_before(found)) is not None:
-                found = self._narrow(self._watchable(self._node(earlier))) or earlier
+                found = self._narrow(self._watchable(self.node(earlier))) or earlier
             if found is not None:
                 return found
         return None
+
+    def among(self, nodes: Sequence[Node]) -> str | None:
+        """The first point that diverges among those of some nodes; None if no point does."""
+        return self._narrow(sorted((node for node in nodes if node in self.names), key=lambda node: node.serial))
 
     def _narrow(self, suspects: list[Node]) -> str | None:
         """The earliest wrong point among the suspects; these are in graph order."""
         wrong: str | None = None
         while suspects:
             node, before = self._middle(suspects)
-            name = self.names[node]
-            if self._is_wrong([name]):
-                wrong = name
+            if self._is_wrong([self.names[node]]):
+                wrong = self.names[node]
                 suspects = [suspect for suspect in suspects if suspect in before and suspect is not node]
             else:
                 suspects = [suspect for suspect in suspects if suspect not in before]
@@ -126,43 +168,52 @@ class Search:
 
     def _wrong_before(self, name: str) -> str | None:
         """A wrong point among the nearest observable points before this one; None if all of them are right."""
-        near = [self.names[node] for node in self.neighbours(name)]
-        unknown = [each for each in near if each not in self.findings]
+        near = self.neighbours(name)
+        unknown = [self.names[node] for node in near if self.names[node] not in self.findings]
         if unknown:
             self._is_wrong(unknown)
-        return next((each for each in near if not self.findings[each].ok), None)
+        return next((self.names[node] for node in near if not self.findings[self.names[node]].ok), None)
 
     def neighbours(self, name: str) -> list[Node]:
         """The nodes of the nearest observable points before this one."""
         found: dict[Node, None] = {}
-        for node in self._between(name):
+        for node in self.between(name):
             for value in node.inputs:
                 if value is not None and value.node in self.names and value.node is not None:
                     found[value.node] = None
         return list(found)
 
-    def _between(self, name: str) -> list[Node]:
+    def between(self, name: str) -> list[Node]:
         """The node of a point, and the nodes before it whose values cannot be observed, up to the nearest points."""
-        return list(reached([self._node(name)], lambda node: [each for each in makers(node) if each not in self.names]))
+        return list(reached([self.node(name)], lambda node: [each for each in makers(node) if each not in self.names]))
 
     def _watchable(self, node: Node) -> list[Node]:
         return sorted((each for each in ancestors(node) if each in self.names), key=lambda each: each.serial)
 
-    def _node(self, name: str) -> Node:
+    def node(self, name: str) -> Node:
+        """The node that makes a point."""
         node = self.values[name].node
         assert node is not None
         return node
 
+    def outputs_of(self, node: Node) -> list[str]:
+        """The points among the outputs of a node."""
+        return self._outputs[node]
+
     def _is_wrong(self, names: Sequence[str]) -> bool:
+        """Whether one of these points is wrong, or another output of its node."""
         self.runs += 1
+        names = [each for name in names for each in self.outputs_of(self.node(name))]
         for name, array in zip(names, self.exe.observe(self.arrays, names), strict=True):
             self.findings[name] = judge(array, self.inside[name], self.values[name])
-        return any(not self.findings[name].ok for name in names)
+        wrong = [name for name in names if not self.findings[name].ok]
+        self.names.update({self.node(name): name for name in reversed(wrong)})
+        return bool(wrong)
 
     def describe(self, backend: str, name: str) -> Divergence:
         """The Divergence for a point that was found."""
-        node, finding = self._node(name), self.findings[name]
-        group = self._between(name)
+        node, finding = self.node(name), self.findings[name]
+        group = self.between(name)
         layers = [part.scope.path for part in group if part.scope is not None]
         layer = node.scope.path if node.scope is not None else ""
         return Divergence(
@@ -177,6 +228,7 @@ class Search:
             node.location.short if node.location is not None else "",
             tuple(dict.fromkeys(each for each in layers if each != layer)),
             self.runs,
+            self.around,
         )
 
 

@@ -29,7 +29,10 @@ from dagir.support.backend_names import KERAS, ONNX
 from dagir.support.file_replacement import check_free, put
 
 WITNESS = "source, by Keras"
-"""The name in a report of the rows for the source itself."""
+"""The name in a report of the rows for the source itself, run by Keras."""
+RUNTIME_WITNESS = "source, by onnxruntime"
+"""The same for an .onnx file, run by onnxruntime."""
+_WITNESSES = {WITNESS: ("Keras", "keras"), RUNTIME_WITNESS: ("onnxruntime", "onnxruntime")}  # names, distributions
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,9 @@ def takes_the_sizes(before: Model, model: Model) -> bool:
 
 
 def require(report: Report) -> Report:
-    """The report if it is ok. Raises VerificationError, whose message says so if Keras does not confirm the reading."""
-    if any(row.backend == WITNESS and not row.ok for row in report.rows):
+    """The report if it is ok. Raises VerificationError, which says so if the source does not confirm the reading."""
+    wrong = next((row.backend for row in report.rows if row.backend in _WITNESSES and not row.ok), None)
+    if wrong is not None:
         facts: list[tuple[str, Any]] = [
             (f"{row.backend}, {row.output}", row.note or f"max error {row.max_error:.3g}")
             for row in report.rows
@@ -85,7 +89,7 @@ def require(report: Report) -> Report:
         if report.first_divergence is not None:
             facts.append(("first divergence", str(report.first_divergence)))
         raise VerificationError(
-            "Keras computes something else from the source than dagir read in it",
+            f"{_WITNESSES[wrong][0]} computes something else from the source than dagir read in it",
             facts=facts,
             remedy="this is a fault of dagir's, or an op that has no one answer: please report the layer that is named",
         )
@@ -94,14 +98,16 @@ def require(report: Report) -> Report:
 
 def of_the_file(report: Report) -> Report:
     """The report without the rows for the source."""
-    return replace(report, rows=tuple(row for row in report.rows if row.backend != WITNESS))
+    return replace(report, rows=tuple(row for row in report.rows if row.backend not in _WITNESSES))
 
 
 def confirmation(report: Report) -> str:
     """What confirmed the reading, such as "Keras 3.15.1"; an empty string if nothing did."""
-    if all(row.backend != WITNESS for row in report.rows):
+    found = next((row.backend for row in report.rows if row.backend in _WITNESSES), None)
+    if found is None:
         return ""
-    return f"Keras {importlib.metadata.version('keras')}"
+    name, distribution = _WITNESSES[found]
+    return f"{name} {importlib.metadata.version(distribution)}"
 
 
 def certify(path: Path, report: Report, source: str, from_keras: bool) -> str:

@@ -90,10 +90,11 @@ def _divergence(report: Report) -> str:
     if found is None:
         return ""
     also = f" with {escape(', '.join(found.also))}" if found.also else ""
+    inside = f", in <code>{escape(found.where)}</code>" if found.inside else ""
     source = f", written at <code>{escape(found.source)}</code>" if found.source else ""
     return (
         f"<div class=box><b>First divergence</b> on {escape(found.backend)}: node <code>{escape(found.node)}</code>, "
-        f"layer <code>{escape(found.layer)}</code>{also}, <code>{escape(found.op)}</code>{source}. "
+        f"layer <code>{escape(found.layer)}</code>{also}, <code>{escape(found.op)}</code>{inside}{source}. "
         f"{escape(found.note)}. Found in {found.runs} runs.</div>"
     )
 

@@ -177,7 +177,16 @@ def _draw(
         return _shaped(_padded(numbers, rng) if len(shape) == 3 else numbers, kind, rng, dtype).astype(dtype.numpy)
     if dtype.is_integer:
         return _integers(shape, dtype, rng).astype(dtype.numpy)
-    return rng.random(shape) < 0.5
+    return _codes(shape, dtype, rng) if dtype.is_code else rng.random(shape) < 0.5
+
+
+def _codes(shape: tuple[int, ...], dtype: DType, rng: np.random.Generator) -> Array:
+    """Codes of 8 bits and less: whole numbers from their whole range, or powers of two and what lies between."""
+    low, high = dtype.bounds
+    if "float" not in dtype.value:
+        return rng.integers(int(low), int(high) + 1, shape).astype(dtype.numpy)
+    numbers = np.exp2(rng.uniform(-4, 2, shape)) * (1 if low >= 0 else rng.choice([-1, 1], shape))
+    return np.asarray(np.clip(numbers, low, high), np.float32).astype(dtype.numpy)
 
 
 def _ids(shape: tuple[int, ...], bound: int, rng: np.random.Generator) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from dagir.ir.weight_snapshot import Snapshot
 from dagir.modeling.model import Model
 from dagir.ops.call import parameters_of
 from dagir.runtime.backend import Apply, backend, graph_of
-from dagir.runtime.probes import points_of
+from dagir.runtime.probes import Points, points_of
 from dagir.support.backend_names import NUMPY
 
 MORE = 4
@@ -40,12 +40,17 @@ class Expected:
 
 
 class Oracle:
-    """The right answers of a model, and their error budgets. meter: counts the evaluations."""
+    """The right answers of a model, and their error budgets.
 
-    def __init__(self, model: Model | Graph, samples: int, meter: Meter | None = None) -> None:
+    meter: counts the evaluations. points: those of the model, where they have names of their own.
+    """
+
+    def __init__(
+        self, model: Model | Graph, samples: int, meter: Meter | None = None, points: Points | None = None
+    ) -> None:
         self.meter = meter or Meter()
         self.graph = graph_of(model)
-        self.points = points_of(model)
+        self.points = points or points_of(model)
         self.samples = samples
         self.weights = Snapshot(parameters_of(self.graph))
         self._exe: Any = backend(NUMPY).lower(model, precision="float64")
@@ -88,6 +93,10 @@ class Oracle:
             for spread, found in zip(spreads, narrow, strict=True):
                 spread.forgive(found, reach.is_left)
         return [_expected(spread) for spread in spreads]
+
+    def runs_of_bodies(self, name: str, arrays: Sequence[Array]) -> Iterator[tuple[str, list[Array]]]:
+        """Each run of a body of the branch or loop that makes a point: which body, and its inputs in float64."""
+        yield from self._flat.runs_of_bodies(self.points.values[name], arrays)
 
     @np.errstate(all="ignore")
     def inside(
@@ -138,7 +147,7 @@ def _all_finite(arrays: Sequence[Array | None]) -> bool:
 
 
 def _holds_subnormals(arrays: Sequence[Array]) -> bool:
-    floats = [array for array in arrays if array.dtype.kind == "f"]
+    floats = [array for array in arrays if array.dtype.kind == "f" and array.dtype.itemsize > 1]  # not float8_e5m2
     return any(bool(((array != 0) & (np.abs(array) < np.finfo(array.dtype).tiny)).any()) for array in floats)
 
 

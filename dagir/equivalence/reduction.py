@@ -64,11 +64,11 @@ def smallest(search: Search, name: str) -> tuple[Part, Executable] | None:
     model up to the point.
     """
     cuts: list[list[str]] = []
-    border = [search.names[node] for node in search.neighbours(name)]
+    border = [each for node in search.neighbours(name) for each in search.outputs_of(node)]
     for _ in range(3):
         cuts.append(border)
-        further = [search.names[node] for each in border for node in search.neighbours(each)]
-        border = list(dict.fromkeys(further))
+        further = dict.fromkeys(node for each in border for node in search.neighbours(each))
+        border = [each for node in further for each in search.outputs_of(node)]
     for cut in [*cuts, []]:
         try:
             found = _part_of_both(search, name, cut)

@@ -149,7 +149,7 @@ def _whole(report: Report, context: Context) -> Shown:
     """The whole of both sides: the first executable that differs, with the input arrays and the output that show it."""
     failing = {row.backend for row in report.rows if not row.ok}
     types = [value.type for value in context.oracle.graph.outputs]
-    watched = report.search.exe if report.search is not None else None
+    watched = report.search.outermost if report.search is not None else None
     names = sorted(failing, key=lambda name: context.executables[name] is not watched)
     for name in names:
         exe = context.executables[name]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dagir.equivalence.bisection import Divergence, Search, bisect
+from dagir.equivalence.bisection import Divergence, Search
+from dagir.equivalence.body_search import locate
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial_sources, size_plans, table_rows
 from dagir.equivalence.oracle import MORE, Expected, Oracle
@@ -182,13 +183,9 @@ class Verification:
     def _first_divergence(self) -> tuple[Divergence, Search] | None:
         """The first divergence of the first failing executable that can be observed."""
         for (name, place), arrays in self.failing.items():
-            exe = self.executables[name]
-            if not exe.points():
-                continue
             self.oracle.meter.begin("looking for the node that diverges")
-            inside = self.oracle.inside(arrays, np.random.default_rng(self.seed), exe.points())
             try:
-                found = bisect(name, exe, self.oracle, arrays, inside, [place])
+                found = locate(name, self.executables[name], self.oracle, arrays, place, self.seed)
             except (DagirError, RuntimeError, ValueError, KeyError):  # a wrong executable may fail here too
                 continue
             if found is not None:

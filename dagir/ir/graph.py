@@ -167,6 +167,13 @@ class Value(Immutable, Arithmetic):
     def __array__(self, *_: object, **__: object) -> NoReturn:
         raise frameworks.as_numbers(self.name)
 
+    def take_name(self, name: str) -> None:
+        """Give the value a name, if it has none yet: the reader of a file names what the file names."""
+        if self._name is None:
+            _set(self, "_name", name)
+            if isinstance(self.source, Node) and len(self.source.outputs) == 1:
+                _set(self.source, "name", name)
+
     def told_as(self) -> str:
         """The value in one line, for errors."""
         return diagnostics.input_text(self)

@@ -20,6 +20,9 @@ def as_value(operand: object, *, like: Value | None = None) -> Value:
     if isinstance(operand, (Parameter, Constant)):
         return operand.value
     if not isinstance(operand, _NUMBERS):
+        eager = frameworks.eager_array(operand)
+        if eager is not None:
+            return Constant(np.asarray(eager)).value
         frameworks.refuse_foreign((operand,), "an op of dagir takes values of the graph, got")
     if isinstance(operand, (bool, int, float)) and like is not None:
         diagnostics.refuse_lossy_scalar(operand, like)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from dagir.errors import ArgumentError
+from dagir.support import frameworks
+from dagir.support.late_binding import LateBound
 
 if TYPE_CHECKING:
     from dagir.ir.dims import Dim
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     Position: TypeAlias = Dim | Value | slice | EllipsisType | Sequence[int] | None
 
+join_tensorflow: LateBound[[], None] = LateBound("join_tensorflow")
 _functions: dict[str, Callable[..., Value]] = {}
 
 
@@ -36,6 +39,11 @@ class Arithmetic:
             f"numpy.{ufunc.__name__} cannot compute with a value of the graph, which holds no numbers yet",
             remedy="use the function of the same name in dagir.ops",
         )
+
+    def __tf_tensor__(self, *_: object, **__: object) -> NoReturn:
+        """TensorFlow calls this to have a tensor of its own. At a TypeError it asks its dispatchers."""
+        join_tensorflow()
+        raise frameworks.as_tensor(str(getattr(self, "name", "value")))
 
     def __add__(self, other: Operand) -> Value:
         return _functions["add"](self, other)

@@ -38,7 +38,8 @@ def rebuild(
             outputs = node.outputs if operands == node.inputs else copy_node(node, operands).outputs
         if outputs is not node.outputs:
             values.update(zip(node.outputs, outputs, strict=True))
-    record({old: new for old, new in values.items() if old is not None and new is not None})
+    given = set(graph.inputs)  # an input of a body may be a value of the graph around it, which stays as it is there
+    record({old: new for old, new in values.items() if old is not None and new is not None and old not in given})
     results = tuple([value for old in graph.outputs if (value := values.get(old, old)) is not None])
     if results == graph.outputs and new_inputs == graph.inputs:
         return graph
@@ -52,6 +53,7 @@ def copy_node(
     *,
     scope: LayerCall | None = None,
     equations: tuple[Equation, ...] = (),
+    named: bool = True,
 ) -> Node:
     """The same call event over other operands, and with another op if given; layer and source line stay.
 
@@ -69,13 +71,16 @@ def copy_node(
         scope=scope if scope is not None else node.scope,
         location=node.location,
         equations=equations + inferred.equations,
-        name=node.name,
+        name=node.name if named else None,
     )
 
 
-def emit(like: Node, op: Op, *operands: Value | None) -> Value:
-    """A new node for a pass: it takes layer and source line from the node that it replaces."""
-    return copy_node(like, operands, op).outputs[0]
+def emit(like: Node, op: Op, *operands: Value | None, named: bool = True) -> Value:
+    """A new node for a pass: it takes layer and source line from the node that it replaces.
+
+    named: whether it takes its name too, which only the node may have whose output replaces the old one.
+    """
+    return copy_node(like, operands, op, named=named).outputs[0]
 
 
 def replace(graph: Graph, replacements: Mapping[Value, Value]) -> Graph:

@@ -46,27 +46,53 @@ class DType(StrEnum):
     UINT64 = "uint64"
     BOOL = "bool"
     STRING = "string"
+    FLOAT8_E4M3FN = "float8_e4m3fn"
+    FLOAT8_E4M3FNUZ = "float8_e4m3fnuz"
+    FLOAT8_E5M2 = "float8_e5m2"
+    FLOAT8_E5M2FNUZ = "float8_e5m2fnuz"
+    FLOAT8_E8M0FNU = "float8_e8m0fnu"
+    FLOAT4_E2M1FN = "float4_e2m1fn"
+    INT4 = "int4"
+    UINT4 = "uint4"
+    INT2 = "int2"
+    UINT2 = "uint2"
 
     @cached_property
     def numpy(self) -> np.dtype[Any]:
         """The NumPy dtype."""
         if self is DType.STRING:
             return np.dtypes.StringDType()
-        return np.dtype(ml_dtypes.bfloat16 if self is DType.BFLOAT16 else self.value)
+        return np.dtype(getattr(ml_dtypes, self.value) if self.is_code or self is DType.BFLOAT16 else self.value)
+
+    @cached_property
+    def is_code(self) -> bool:
+        """Whether elements of this dtype are only stored: codes of 8 bits and less, which a cast or a scale decodes."""
+        return self.value.startswith(("float8", "float4")) or self.value in ("int4", "uint4", "int2", "uint2")
 
     @cached_property
     def is_float(self) -> bool:
-        """Whether this is a floating-point dtype."""
-        return "float" in self.value
+        """Whether this is a floating-point dtype to compute in."""
+        return "float" in self.value and not self.is_code
 
     @cached_property
     def is_integer(self) -> bool:
-        """Whether this is an integer dtype (bool is not)."""
-        return "int" in self.value
+        """Whether this is an integer dtype to compute in (bool is not)."""
+        return "int" in self.value and not self.is_code
+
+    @cached_property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest finite number."""
+        if "float" in self.value:
+            info = ml_dtypes.finfo(self.numpy)
+            return float(info.min), float(info.max)
+        ends = ml_dtypes.iinfo(self.numpy)
+        return int(ends.min), int(ends.max)
 
     @cached_property
     def kinds(self) -> frozenset[str]:
         """The words by which ops accept dtypes: any, number, signed, float, integer, bool, string."""
+        if self.is_code:
+            return frozenset({"any"})
         kinds = {"any", str(self) if self in (DType.BOOL, DType.STRING) else "number"}
         if self.is_float:
             kinds |= {"float", "signed"}

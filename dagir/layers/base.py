@@ -22,7 +22,16 @@ from dagir.layers.argument_types import (
     Y_co,
 )
 from dagir.layers.arguments import bind, dtype_of, signature, takes_alone, unknown_argument
-from dagir.layers.checking import alone, building, check_call, check_inputs, checked, is_own, refuse_training
+from dagir.layers.checking import (
+    alone,
+    building,
+    check_call,
+    check_inputs,
+    checked,
+    constants_in,
+    is_own,
+    refuse_training,
+)
 from dagir.layers.masks import attach_masks, given_masks
 from dagir.layers.weights import Weighted
 from dagir.ops.elementwise import identity
@@ -127,6 +136,8 @@ class Layer(Weighted):
     def __call__(self: Gives[Y_co], /, **kwargs: object) -> Y_co: ...
     def __call__(self, *args: object, **kwargs: object) -> object:  # type: ignore[misc]  # every layer has a call
         """Trace the layer on Values. Errors name this call's line, the layer and the shapes."""
+        if current_scope.get() is not None:  # in the call of another layer, TensorFlow's own tensors are constants
+            args, kwargs = constants_in(args), constants_in(kwargs)
         values = [leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Value)]
         call = LayerCall(self, current_scope.get(), caller(), args, kwargs)
         check_inputs(type(self), self.name, args, kwargs)

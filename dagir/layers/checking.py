@@ -14,11 +14,12 @@ import numpy as np
 
 from dagir.errors import ArgumentError, DagirError, UnsupportedOp
 from dagir.ir.graph import Value
-from dagir.ir.nest import flatten
+from dagir.ir.nest import flatten, map_structure
+from dagir.ir.operands import as_value
 from dagir.layers.arguments import signature
 from dagir.layers.plain import are_plain, plain, plain_arguments
 from dagir.layers.training_names import check_training_names
-from dagir.support.frameworks import framework_of, kind, refuse_foreign, remedy_for
+from dagir.support.frameworks import eager_array, framework_of, kind, refuse_foreign, remedy_for
 from dagir.support.location import LayerCall
 
 _BOOL, _INT, _NUMBER, _TEXT = "a bool", "an int", "a number", "a string"
@@ -142,6 +143,11 @@ def check_inputs(cls: type, name: str, args: tuple[object, ...], kwargs: Mapping
                 remedy_for(leaf) if framework_of(leaf) else "to compute with an array, use dagir.ops: ops.add(x, array)"
             )
             raise ArgumentError(f"layer {name!r} takes values of the graph, got {kind(leaf)}", remedy=remedy)
+
+
+def constants_in(arguments: Any) -> Any:
+    """The arguments, with constants in place of the eager tensors of TensorFlow: tf.zeros((2, 3)) in a call."""
+    return map_structure(lambda leaf: leaf if eager_array(leaf) is None else as_value(leaf), arguments)
 
 
 @cache

@@ -28,6 +28,12 @@ def own_weights(layer: Layer) -> list[Parameter]:
     return list(layer._weights)
 
 
+def hold_weights(layer: Layer, weights: Iterable[Parameter]) -> None:
+    """Make weights that neither the layer nor one inside it has its own, in their order."""
+    known = set(layer.weights)
+    layer._weights += [weight for weight in weights if weight not in known]
+
+
 def arguments_of(layer: Layer) -> dict[str, Any]:
     """What `__init__` was given; nothing for a layer that was not made by its constructor."""
     found: dict[str, Any] = getattr(layer, "_init_arguments", {})

@@ -40,6 +40,7 @@ import dagir.ops.data_sizes as _data_sizes
 import dagir.ops.elementwise as _elementwise
 import dagir.ops.fft as _fft
 import dagir.ops.gradients as _gradients
+import dagir.ops.integer_products as _integer_products
 import dagir.ops.linear as _linear
 import dagir.ops.logic as _logic
 import dagir.ops.lookup as _lookup
@@ -49,12 +50,15 @@ import dagir.ops.norm as _norm
 import dagir.ops.numerics as _numerics
 import dagir.ops.padding as _padding
 import dagir.ops.pool as _pool
+import dagir.ops.quantization as _quantization
 import dagir.ops.random as _random
 import dagir.ops.reduce as _reduce
 import dagir.ops.resize as _resize
 import dagir.ops.rnn as _rnn
+import dagir.ops.sampling as _sampling
 import dagir.ops.scanning as _scanning
 import dagir.ops.scatter as _scatter
+import dagir.ops.scatter_elements as _scatter_elements
 import dagir.ops.shape as _shape
 import dagir.ops.softmax as _softmax
 import dagir.ops.sorting as _sorting
@@ -80,6 +84,7 @@ from dagir.ops.elementwise import *
 from dagir.ops.fft import *
 from dagir.ops.gradients import *
 from dagir.ops.indexing import getitem as _getitem
+from dagir.ops.integer_products import *
 from dagir.ops.linear import *
 from dagir.ops.logic import *
 from dagir.ops.lookup import *
@@ -90,12 +95,15 @@ from dagir.ops.not_offered import REASONS
 from dagir.ops.numerics import *
 from dagir.ops.padding import *
 from dagir.ops.pool import *
+from dagir.ops.quantization import *
 from dagir.ops.random import *
 from dagir.ops.reduce import *
 from dagir.ops.resize import *
 from dagir.ops.rnn import *
+from dagir.ops.sampling import *
 from dagir.ops.scanning import *
 from dagir.ops.scatter import *
+from dagir.ops.scatter_elements import *
 from dagir.ops.shape import *
 from dagir.ops.softmax import *
 from dagir.ops.sorting import *
@@ -122,6 +130,7 @@ __all__ += _data_sizes.__all__
 __all__ += _elementwise.__all__
 __all__ += _fft.__all__
 __all__ += _gradients.__all__
+__all__ += _integer_products.__all__
 __all__ += _linear.__all__
 __all__ += _logic.__all__
 __all__ += _lookup.__all__
@@ -131,12 +140,15 @@ __all__ += _norm.__all__
 __all__ += _numerics.__all__
 __all__ += _padding.__all__
 __all__ += _pool.__all__
+__all__ += _quantization.__all__
 __all__ += _random.__all__
 __all__ += _reduce.__all__
 __all__ += _resize.__all__
 __all__ += _rnn.__all__
+__all__ += _sampling.__all__
 __all__ += _scanning.__all__
 __all__ += _scatter.__all__
+__all__ += _scatter_elements.__all__
 __all__ += _shape.__all__
 __all__ += _softmax.__all__
 __all__ += _sorting.__all__

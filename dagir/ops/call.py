@@ -117,8 +117,12 @@ def graphs_of(graph: Graph) -> Iterator[Graph]:
 
 
 def parameters_of(graph: Graph) -> list[Parameter]:
-    """Every parameter of a graph and of the graphs inside it, once."""
-    return list(dict.fromkeys(weight for each in graphs_of(graph) for weight in each.parameters))
+    """Every parameter of a graph and of the graphs inside it, once. What a body takes as an input is not its own."""
+    found: dict[Parameter, None] = {}
+    for each in graphs_of(graph):
+        given = {value.source for value in each.inputs}
+        found.update(dict.fromkeys(weight for weight in each.parameters if weight not in given))
+    return list(found)
 
 
 def first_of(graph: Graph, kinds: tuple[type[Op], ...]) -> Node | None:

@@ -42,6 +42,10 @@ class If(Op):
     then_branch: Graph = field(hash=True)
     else_branch: Graph = field(hash=True)
 
+    def whole_operands(self) -> dict[int, int]:
+        """For each input of a branch, the operand that it is."""
+        return {place: 1 + place for place in range(len(self.then_branch.inputs))}
+
     def infer(self, condition: TensorType, *xs: TensorType) -> Inferred:
         """The types that both branches give."""
         check_scalar("the condition", condition, DType.BOOL, _COMPARE, 0)
@@ -95,6 +99,10 @@ class Loop(Op):
     def outputs(self) -> int:
         """How many ys come out, beside the carried values."""
         return len(self.body.outputs) - self.carried - self.tested
+
+    def whole_operands(self) -> dict[int, int]:
+        """For each input of the body that every iteration reads whole, the operand that it is."""
+        return {place: 1 + place for place in range(1 + self.carried, len(self.body.inputs))}
 
     def infer(self, count: TensorType | None = None, condition: TensorType | None = None, *xs: TensorType) -> Inferred:
         """The carried values as they came in, and ys."""

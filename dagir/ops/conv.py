@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim
@@ -33,7 +33,7 @@ class _Convolution(Op):
     """The common part of both convolutions: the fields, and the checks of operands."""
 
     bound_to_layout = True
-    operands = ("x", "w", "b")
+    operands: ClassVar[tuple[str, ...]] = ("x", "w", "b")
     strides: tuple[int, ...]
     padding: Padding
     dilations: tuple[int, ...]
@@ -74,14 +74,12 @@ class _Convolution(Op):
             raise ShapeError(f"the kernel needs fixed sizes above 0, got {list(w.shape)}")
 
     def _check_channels(
-        self, equations: Equations, x: TensorType, w: TensorType, w_axis: int, b: TensorType | None, o_axis: int
+        self, equations: Equations, x: TensorType, takes: int, w_axis: int, b: TensorType | None, out: int, o_axis: int
     ) -> None:
-        channels, per_group, out = x.shape[self.channel_axis], w.shape[w_axis], w.shape[o_axis]
-        assert isinstance(per_group, int)
-        assert isinstance(out, int)
-        takes = per_group * self.groups
+        """The channels of x are those that the kernel takes; groups divide the filters; the bias has one for each."""
+        channels = x.shape[self.channel_axis]
         if equations.equate(channels, takes) is None:
-            grouped = f" ({self.groups} groups of {per_group})" if self.groups > 1 else ""
+            grouped = f" ({self.groups} groups of {takes // self.groups})" if self.groups > 1 else ""
             raise ShapeError(
                 f"x has {channels} channels, the kernel takes {takes}{grouped}",
                 marks={0: [self.channel_axis], 1: [w_axis]},
@@ -103,32 +101,8 @@ class _Convolution(Op):
 
 
 @dataclass(frozen=True)
-class Conv(_Convolution):
-    """x: f[n, *d, c], w: f[*k, c/groups, o], b: f[o]? -> f[n, *e, o]; channels_first: f[n, c, *d] -> f[n, o, *e].
-
-    With k' = (k-1)*dilation + 1, e is (d - k')//stride + 1 for "valid", ceil(d/stride) for "same" (the smaller half of
-    the padding first), (d - 1)//stride + 1 for "causal".  keras.ops.conv; ONNX Conv-11 with an HWIO kernel.
-    """
-
-    rounding = COMPOUND
-
-    def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Inferred:
-        """Batch and filters, and the number of places where the kernel fits on the padded axes."""
-        equations = Equations()
-        self._check(x, w, b, ("valid", "same", "causal"))
-        self._check_channels(equations, x, w, self.rank, b, self.rank + 1)
-        sizes = tuple(x.shape[axis] for axis in self.spatial_axes)
-        kernel: tuple[int, ...] = w.shape[: self.rank]  # type: ignore[assignment]
-        found: list[Dim] = []
-        for i, (low, high) in enumerate(self.pads(sizes, kernel)):
-            if self.padding == "same":
-                found.append(ceil_div(sizes[i], self.strides[i]))
-                continue
-            room = sizes[i] + low + high - self.extents(kernel)[i]
-            if isinstance(room, int) and room < 0:
-                raise self._too_large(i, sizes[i] + low + high, self.extents(kernel)[i], padded=low != 0 or high != 0)
-            found.append(room // self.strides[i] + 1)
-        return equations.inferred(self._output(x, found, w.shape[-1]))
+class ForwardConvolution(_Convolution):
+    """The convolutions whose kernel slides over the padded input: of floats, and of codes."""
 
     def pads(self, sizes: Sequence[Dim], kernel: Sequence[int]) -> tuple[tuple[Dim, Dim], ...]:
         """(before, after) for each spatial axis at these sizes; symbolic for a strided "same" on a named size."""
@@ -151,8 +125,38 @@ class Conv(_Convolution):
 
 
 @dataclass(frozen=True)
+class Conv(ForwardConvolution):
+    """x: f[n, *d, c], w: f[*k, c/groups, o], b: f[o]? -> f[n, *e, o]; channels_first: f[n, c, *d] -> f[n, o, *e].
+
+    With k' = (k-1)*dilation + 1, e is (d - k')//stride + 1 for "valid", ceil(d/stride) for "same" (the smaller half of
+    the padding first), (d - 1)//stride + 1 for "causal".  keras.ops.conv; ONNX Conv-11 with an HWIO kernel.
+    """
+
+    rounding = COMPOUND
+
+    def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Inferred:
+        """Batch and filters, and the number of places where the kernel fits on the padded axes."""
+        equations = Equations()
+        self._check(x, w, b, ("valid", "same", "causal"))
+        per_group, out = (size for size in w.shape[-2:] if isinstance(size, int))  # as _check has found
+        self._check_channels(equations, x, per_group * self.groups, self.rank, b, out, self.rank + 1)
+        sizes = tuple(x.shape[axis] for axis in self.spatial_axes)
+        kernel: tuple[int, ...] = w.shape[: self.rank]  # type: ignore[assignment]
+        found: list[Dim] = []
+        for i, (low, high) in enumerate(self.pads(sizes, kernel)):
+            if self.padding == "same":
+                found.append(ceil_div(sizes[i], self.strides[i]))
+                continue
+            room = sizes[i] + low + high - self.extents(kernel)[i]
+            if isinstance(room, int) and room < 0:
+                raise self._too_large(i, sizes[i] + low + high, self.extents(kernel)[i], padded=low != 0 or high != 0)
+            found.append(room // self.strides[i] + 1)
+        return equations.inferred(self._output(x, found, w.shape[-1]))
+
+
+@dataclass(frozen=True)
 class ConvTranspose(_Convolution):
-    """x: f[n, *d, c], w: f[*k, o, c], b: f[o]? -> f[n, *e, o]; channels_first: f[n, c, *d] -> f[n, o, *e].
+    """x: f[n, *d, c], w: f[*k, o/groups, c], b: f[o]? -> f[n, *e, o]; channels_first: f[n, c, *d] -> f[n, o, *e].
 
     The gradient of Conv: each element adds its kernel at stride * its position. With k' = (k-1)*dilation + 1, e is
     (d-1)*stride + max(k', stride) for "valid" and d*stride for "same"; where output_padding p is given, they are
@@ -167,17 +171,18 @@ class ConvTranspose(_Convolution):
         """Batch and filters, and on each spatial axis the size that the kernels cover, less the crops."""
         equations = Equations()
         self._check(x, w, b, ("valid", "same"))
-        if self.groups != 1:
-            raise ArgumentError("ConvTranspose takes groups=1 only")
+        filters, takes = (size for size in w.shape[-2:] if isinstance(size, int))  # as _check has found
+        if takes % self.groups:
+            raise ShapeError(f"{takes} channels do not split into {self.groups} groups", marks={1: [self.rank + 1]})
         extra = self.output_padding
         if extra is not None and (
-            len(extra) != self.rank or any(not 0 <= p < s for p, s in zip(extra, self.strides, strict=True))
+            len(extra) != self.rank or any(not 0 <= p < n for p, n in zip(extra, self._reach(), strict=True))
         ):
             raise ArgumentError(
-                f"output_padding {extra} must be {self.rank} ints from 0 to below strides {self.strides}",
+                f"output_padding {extra} must be {self.rank} ints from 0 to below strides or dilations {self._reach()}",
                 remedy="leave output_padding out, and it follows from the padding",
             )
-        self._check_channels(equations, x, w, self.rank + 1, b, self.rank)
+        self._check_channels(equations, x, takes, self.rank + 1, b, filters * self.groups, self.rank)
         kernel: tuple[int, ...] = w.shape[: self.rank]  # type: ignore[assignment]
         found: list[Dim] = []
         for i, (low, high) in enumerate(self.crops(kernel)):
@@ -190,7 +195,11 @@ class ConvTranspose(_Convolution):
                     remedy="crop less, use a larger kernel or a larger output_padding",
                 )
             found.append(size)
-        return equations.inferred(self._output(x, found, w.shape[self.rank]))
+        return equations.inferred(self._output(x, found, filters * self.groups))
+
+    def _reach(self) -> tuple[int, ...]:
+        """How far apart elements of the result can be that no element of x reaches."""
+        return tuple(map(max, self.strides, self.dilations))
 
     def crops(self, kernel: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """(before, after) for each spatial axis: cut off the sum of all kernels; a negative number adds zeros."""

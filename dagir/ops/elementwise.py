@@ -173,15 +173,21 @@ class Cast(Op):
     """x: t[*s] -> dtype[*s]. Floats to integers truncate towards zero.  ONNX Cast-13.
 
     A float outside the integer's range is undefined in ONNX, and TensorFlow's result depends on the length of the
-    array. Here NaN becomes 0, and any other such float the nearest end of the range.
+    array. Here NaN becomes 0, and any other such float the nearest end of the range. A short float (float8) saturates,
+    or overflows to infinity or NaN with saturate=False; round_mode, up, down or nearest, is for float8_e8m0fnu, which
+    holds powers of two. Integers of 4 bits and less take the low bits.
     """
 
     rounding = ROUNDED
     elementwise = True
     dtype: DType
+    saturate: bool = True
+    round_mode: str = "up"
 
     def infer(self, x: TensorType) -> Types:
         """The shape of x with the new dtype."""
+        if self.round_mode not in ("up", "down", "nearest"):
+            raise ArgumentError(f"round_mode is 'up', 'down' or 'nearest', got {self.round_mode!r}")
         return (x.with_dtype(self.dtype),)
 
 

@@ -81,7 +81,7 @@ def pad(
     named = mode == "constant" and any(isinstance(width, SymbolicDim) for pair in widths for width in pair)
     if named:
         value, widths = _pad_named(value, widths, float(constant_values or 0.0))
-    if named and not any(map(any, widths)):
+    if named and all(width == 0 for pair in widths for width in pair):
         return value
     counts = [[count_from("pad", "pad_width", width) for width in pair] for pair in widths]
     pairs = tuple((int(before), int(after)) for before, after in counts)  # type: ignore[arg-type]

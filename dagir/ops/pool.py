@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.dims import Dim, ceil_div, max_dim
+from dagir.ir.dims import Dim, ceil_div, max_dim, min_dim
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import EXACT, ROUNDED
-from dagir.ir.types import Sizes, TensorType
+from dagir.ir.rounding import COMPOUND, EXACT, ROUNDED
+from dagir.ir.types import DType, Sizes, TensorType
 from dagir.ops.operands import require
 from dagir.support.integers import ints_per_axis
 
@@ -18,7 +18,9 @@ __all__ = [
     "AdaptiveAveragePool",
     "AdaptiveMaxPool",
     "AveragePool",
+    "LpPool",
     "MaxPool",
+    "MaxPoolWithIndices",
     "adaptive_average_pool",
     "adaptive_max_pool",
     "average_pool",
@@ -27,14 +29,16 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class _Pool(Op):
-    """The common part of both poolings: the fields, the checks, the sizes."""
+class Pool(Op):
+    """The common part of the poolings: the fields, the checks, the sizes."""
 
     bound_to_layout = True
     pool_size: tuple[int, ...]
     strides: tuple[int, ...]
     padding: str | tuple[tuple[int, int], ...]
     data_format: str = "channels_last"
+    dilations: tuple[int, ...] | None = None
+    ceil_mode: bool = False
 
     @property
     def rank(self) -> int:
@@ -47,62 +51,152 @@ class _Pool(Op):
         first = 1 if self.data_format == "channels_last" else 2
         return tuple(range(first, first + self.rank))
 
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The distances between the elements of a window: the dilations, or 1."""
+        return self.dilations or (1,) * self.rank
+
+    @property
+    def extents(self) -> tuple[int, ...]:
+        """The sizes that a window covers: (pool - 1) * dilation + 1."""
+        return tuple((window - 1) * step + 1 for window, step in zip(self.pool_size, self.steps, strict=True))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether windows have no gaps, and none reaches beyond the padding."""
+        return all(step == 1 for step in self.steps) and not self.ceil_mode
+
     def pads(self, sizes: Sequence[Dim]) -> tuple[tuple[Dim, Dim], ...]:
         """(before, after) for each spatial axis at these sizes; symbolic for a strided "same" on a named size."""
         if not isinstance(self.padding, str):
             return self.padding
         if self.padding == "valid":
             return ((0, 0),) * self.rank
-        return tuple(_same_pads(*args) for args in zip(sizes, self.pool_size, self.strides, strict=True))
+        pads = [_same_pads(*args) for args in zip(sizes, self.extents, self.strides, strict=True)]
+        return tuple((after, before) for before, after in pads) if self.padding == "same_lower" else tuple(pads)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the padding makes the result as large as the size over the stride."""
+        return self.padding in ("same", "same_lower")
+
+    def counts(self, sizes: Sequence[Dim]) -> tuple[Dim, ...]:
+        """The number of windows on each spatial axis at these sizes."""
+        found: list[Dim] = []
+        every = zip(sizes, self.pads(sizes), self.extents, self.strides, strict=True)
+        for size, (before, after), extent, stride in every:
+            if self.is_same:
+                found.append(ceil_div(size, stride))
+                continue
+            room = size + before + after - extent
+            if not self.ceil_mode:
+                found.append(room // stride + 1)
+                continue
+            starts_inside = (size + before - 1) // stride + 1
+            found.append(min_dim(ceil_div(room, stride) + 1, starts_inside))
+        return tuple(found)
+
+    def reach(self, sizes: Sequence[Dim]) -> tuple[tuple[Dim, Dim], ...]:
+        """(before, after) for each spatial axis, so that the windows just fit; below 0 where elements are left over."""
+        every = zip(sizes, self.pads(sizes), self.counts(sizes), self.extents, self.strides, strict=True)
+        return tuple((pair[0], (n - 1) * stride + extent - size - pair[0]) for size, pair, n, extent, stride in every)
 
     def infer(self, x: TensorType) -> Types:
         """The shape of x, each spatial size replaced by the number of windows."""
         _check_fields(self)
-        require("float", x)
+        self._check_dtype(x)
         if x.rank != self.rank + 2:
             raise ShapeError(
                 f"{type(self).__name__} over {self.rank} spatial axes takes x of rank {self.rank + 2}, got {x.rank}",
                 remedy=f"x needs a batch axis, {self.rank} spatial axes and a channel axis ({self.data_format})",
             )
         shape = list(x.shape)
-        for i, (axis, window, stride) in enumerate(zip(self.spatial_axes, self.pool_size, self.strides, strict=True)):
-            size = shape[axis]
-            if self.padding == "same":
-                shape[axis] = ceil_div(size, stride)
-                continue
-            if not isinstance(self.padding, str):
-                size += sum(self.padding[i])
-            if isinstance(size, int) and size < window:
+        sizes = [shape[axis] for axis in self.spatial_axes]
+        pads = self.pads(sizes)
+        for i, (axis, count, extent) in enumerate(
+            zip(self.spatial_axes, self.counts(sizes), self.extents, strict=True)
+        ):
+            size = sizes[i] + sum(pads[i])
+            if not self.is_same and isinstance(size, int) and size < extent and not self.ceil_mode:
                 raise ShapeError(
-                    f"the window reaches over {window} elements, the axis has {size}",
+                    f"the window reaches over {extent} elements, the axis has {size}",
                     marks={0: [axis]},
                     remedy="use padding='same', a smaller pool_size, or a larger input",
                 )
-            shape[axis] = (size - window) // stride + 1
+            if isinstance(count, int) and count < 1 and sizes[i] != 0:
+                raise ShapeError(f"no window starts on the axis of {sizes[i]} elements", marks={0: [axis]})
+            shape[axis] = count
         return (x.with_shape(tuple(shape)),)
+
+    def _check_dtype(self, x: TensorType) -> None:
+        require("float", x)
 
 
 @dataclass(frozen=True)
-class MaxPool(_Pool):
-    """x: f[n, *d, c] -> f[n, *e, c], the largest of each window; channels_first: f[n, c, *d] -> f[n, c, *e].
+class MaxPool(Pool):
+    """x: t[n, *d, c] -> t[n, *e, c], the largest of each window; channels_first: t[n, c, *d] -> t[n, c, *e].
 
-    e is (d - pool)//stride + 1 for "valid", ceil(d/stride) for "same", where elements outside x count as -infinity,
-    and the smaller half of the padding comes first. Explicit pairs (before, after), each less than the window, pad in
-    the same way.  keras.ops.max_pool; ONNX MaxPool-12.
+    t is a float, int8 or uint8. e is (d - pool')//stride + 1 for "valid", ceil(d/stride) for "same", where elements
+    outside x count as the least there is, and the smaller half of the padding comes first, or the larger one for
+    "same_lower"; pool' is (pool-1)*dilation + 1. Explicit pairs (before, after), each less than pool', pad so
+    too. ceil_mode also takes windows that begin inside and end beyond the padding.  ONNX MaxPool-12.
     """
 
     rounding = EXACT
 
+    def _check_dtype(self, x: TensorType) -> None:
+        if x.dtype not in (DType.INT8, DType.UINT8):
+            require("float", x)
+
 
 @dataclass(frozen=True)
-class AveragePool(_Pool):
+class AveragePool(Pool):
     """x: f[n, *d, c] -> f[n, *e, c], the mean of each window; channels_first: f[n, c, *d] -> f[n, c, *e].
 
-    Sizes as for MaxPool; under "same" only the elements inside x are counted.  keras.ops.average_pool; ONNX
-    AveragePool-11 with count_include_pad=0.
+    Sizes as for MaxPool. Only the elements inside x are counted, or with count_include_pad those of the padding too;
+    what ceil_mode takes beyond that is not.  keras.ops.average_pool; ONNX AveragePool-19.
     """
 
     rounding = ROUNDED
+    count_include_pad: bool = False
+
+
+@dataclass(frozen=True)
+class LpPool(Pool):
+    """x: f[n, *d, c] -> f[n, *e, c], the p-norm of each window; channels_first: f[n, c, *d] -> f[n, c, *e].
+
+    (sum |x|**p)**(1/p). Sizes as for MaxPool, padding is 0.  ONNX LpPool-18.
+    """
+
+    rounding = COMPOUND
+    nonnegative = True
+    p: int = 2
+
+
+@dataclass(frozen=True)
+class MaxPoolWithIndices(Op):
+    """x: t[n, c, *d] -> y: t[n, c, *e], places: int64[n, c, *e]: MaxPool, channels first, and where each largest is.
+
+    A place counts the elements of all of x in row-major order; with column_major, the spatial axes of one channel count
+    in the other order. Of equal elements the first one is taken.  ONNX MaxPool-12, its Indices.
+    """
+
+    rounding = EXACT
+    pool_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str | tuple[tuple[int, int], ...]
+    dilations: tuple[int, ...] | None = None
+    ceil_mode: bool = False
+    column_major: bool = False
+
+    def infer(self, x: TensorType) -> Types:
+        """The shape of MaxPool, twice."""
+        (y,) = self.as_max_pool().infer(x)
+        return y, y.with_dtype(DType.INT64)
+
+    def as_max_pool(self) -> MaxPool:
+        """The pooling without the places."""
+        return MaxPool(self.pool_size, self.strides, self.padding, "channels_first", self.dilations, self.ceil_mode)
 
 
 def _same_pads(size: Dim, window: int, stride: int) -> tuple[Dim, Dim]:
@@ -112,18 +206,18 @@ def _same_pads(size: Dim, window: int, stride: int) -> tuple[Dim, Dim]:
     return total // 2, total - total // 2
 
 
-def _check_fields(op: _Pool) -> None:
+def _check_fields(op: Pool) -> None:
     name = type(op).__name__
     if op.rank not in (1, 2, 3):
         raise ArgumentError(f"{name} takes 1, 2 or 3 spatial axes, pool_size is {op.pool_size}")
-    for what, numbers in (("pool_size", op.pool_size), ("strides", op.strides)):
+    for what, numbers in (("pool_size", op.pool_size), ("strides", op.strides), ("dilations", op.steps)):
         if len(numbers) != op.rank or any(number <= 0 for number in numbers):
             raise ArgumentError(f"{name} takes {op.rank} ints above 0 for {what}, got {numbers}")
     if isinstance(op.padding, str):
-        if op.padding not in ("valid", "same"):
-            raise ArgumentError(f"{name} takes padding 'valid' or 'same', got {op.padding!r}")
+        if op.padding not in ("valid", "same", "same_lower"):
+            raise ArgumentError(f"{name} takes padding 'valid', 'same' or 'same_lower', got {op.padding!r}")
     elif len(op.padding) != op.rank or any(
-        not 0 <= size < window for pair, window in zip(op.padding, op.pool_size, strict=True) for size in pair
+        not 0 <= size < window for pair, window in zip(op.padding, op.extents, strict=True) for size in pair
     ):
         raise ArgumentError(f"{name} takes {op.rank} pairs of ints from 0 to below pool_size, got {op.padding}")
     if op.data_format not in ("channels_last", "channels_first"):
@@ -131,7 +225,7 @@ def _check_fields(op: _Pool) -> None:
 
 
 def _pool(
-    cls: type[_Pool], inputs: Operand, pool_size: Sizes, strides: Sizes | None, padding: str, data_format: str | None
+    cls: type[Pool], inputs: Operand, pool_size: Sizes, strides: Sizes | None, padding: str, data_format: str | None
 ) -> Value:
     value = as_value(inputs)
     rank = value.ndim - 2

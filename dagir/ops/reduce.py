@@ -130,22 +130,27 @@ class ReduceLogSumExp(Reduce):
 
 @dataclass(frozen=True)
 class ArgMax(Op):
-    """x: t[*s] -> int32[*s without `axis`]: the place of the first largest.  keras.ops.argmax; ONNX ArgMax-13."""
+    """x: t[*s] -> int32[*s without `axis`]: the place of the first largest, or of the last one where `last` is set.
+
+    dtype: int32 or int64.  keras.ops.argmax; ONNX ArgMax-13.
+    """
 
     rounding = EXACT
     needs_elements = True
     axis: int
     keepdims: bool = False
+    last: bool = False
+    dtype: DType = DType.INT32
 
     def infer(self, x: TensorType) -> Types:
         """The shape without the axis, int32."""
         require("number", x)
         axis = normalize_axis(self.axis, x.rank)
-        return (TensorType(DType.INT32, _reduced(x, (axis,), self.keepdims)),)
+        return (TensorType(self.dtype, _reduced(x, (axis,), self.keepdims)),)
 
 
 class ArgMin(ArgMax):
-    """x: t[*s] -> int32[*s without `axis`]: the place of the first smallest.  keras.ops.argmin; ONNX ArgMin-13."""
+    """x: t[*s] -> int32[*s without `axis`]: the place of the first smallest, as ArgMax.  ONNX ArgMin-13."""
 
     rounding = EXACT
 

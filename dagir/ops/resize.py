@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-def _displaced(op: UpSample | Resize, sample: Disturbed) -> Array:
+def _displaced(op: Op, sample: Disturbed) -> Array:
     """As if between other points: a kernel reckons positions on an axis in the target dtype, and they round too."""
     x, y = sample.operands[0], sample.result
     assert x is not None
@@ -39,7 +39,7 @@ def _displaced(op: UpSample | Resize, sample: Disturbed) -> Array:
     return y
 
 
-_INTERPOLATED = Rounding(compound=True, errors=(_displaced,))
+INTERPOLATED = Rounding(compound=True, errors=(_displaced,))
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class UpSample(Op):
     holds the edge.  keras.layers.UpSampling2D; ONNX Resize-18: asymmetric and floor, or linear and half_pixel.
     """
 
-    rounding = _INTERPOLATED
+    rounding = INTERPOLATED
     bound_to_layout = True
     factors: tuple[int, ...]
     interpolation: str = "nearest"
@@ -114,7 +114,7 @@ class Resize(Op):
     cubic_coeff_a=-0.5 and exclude_outside.
     """
 
-    rounding = _INTERPOLATED
+    rounding = INTERPOLATED
     bound_to_layout = True
     shape_fields = ("size",)
     size: Shape

@@ -48,6 +48,10 @@ class Scan(Op):
         """Whether the last of this number of operands is a mask."""
         return operands > len(self.body.inputs)
 
+    def whole_operands(self) -> dict[int, int]:
+        """For each input of the body that every step reads whole, the operand that it is."""
+        return {place: place for place in range(self.states + self.sequences, len(self.body.inputs))}
+
     def infer(self, *xs: TensorType) -> Inferred:
         """The sequences that come out, then the final states."""
         check_depth(self.body)

@@ -59,10 +59,17 @@ class ArgSort(Op):
 
 @dataclass(frozen=True)
 class TopK(Op):
-    """x: t[*s, n] -> t[*s, k], int32[*s, k]: the k largest, largest first, and their places.  ONNX TopK-11."""
+    """x: t[*s, n] -> t[*s, k], int32[*s, k]: the k largest, largest first, and their places.
+
+    With largest=False the k smallest, smallest first. `axis` may be another one than the last; dtype is int32 or int64.
+    Of equal elements the first comes first.  ONNX TopK-11.
+    """
 
     rounding = EXACT
     k: int
+    axis: int = -1
+    largest: bool = True
+    dtype: DType = DType.INT32
 
     def infer(self, x: TensorType) -> Types:
         """The shape of x, its last axis k."""
@@ -71,11 +78,13 @@ class TopK(Op):
             raise ArgumentError(f"top_k takes k of at least 0, got {self.k}")
         if x.rank < 1:
             raise ShapeError("top_k takes a value of rank 1 or more")
-        size = x.shape[-1]
+        axis = normalize_axis(self.axis, x.rank)
+        size = x.shape[axis]
         if isinstance(size, int) and self.k > size:
-            raise ShapeError(f"the last axis has {size} elements, top_k asks for {self.k}", marks={0: [x.rank - 1]})
-        found = x.with_shape((*x.shape[:-1], self.k))
-        return (found, found.with_dtype(DType.INT32))
+            which = "the last axis" if axis == x.rank - 1 else f"axis {axis}"
+            raise ShapeError(f"{which} has {size} elements, top_k asks for {self.k}", marks={0: [axis]})
+        found = x.with_shape((*x.shape[:axis], self.k, *x.shape[axis + 1 :]))
+        return (found, found.with_dtype(self.dtype))
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
-from dagir.errors import ShapeError
-from dagir.ir.graph import Operand, Value, apply
+from dagir.errors import ArgumentError, ShapeError
+from dagir.ir.graph import Op, Operand, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import normalize_axis
+from dagir.ir.rounding import EXACT
+from dagir.ir.types import Equations, Inferred, TensorType, normalize_axis
 from dagir.ops.shape import (
     Slice,
     reshape,
@@ -16,6 +18,7 @@ from dagir.ops.shape import (
 from dagir.support import limits
 
 __all__ = [
+    "Split",
     "array_split",
     "dsplit",
     "hsplit",
@@ -23,6 +26,33 @@ __all__ = [
     "unstack",
     "vsplit",
 ]
+
+
+@dataclass(frozen=True)
+class Split(Op):
+    """x: t[*a, n, *b] -> t[*a, sizes[i], *b] for each i: x cut along `axis` into parts that follow each other.
+
+    The sizes are n in all. ops.split makes Slices; a pass makes this of those that are all of an axis.  ONNX Split-13.
+    """
+
+    rounding = EXACT
+    moves_only = True
+    axis: int
+    sizes: tuple[int, ...]
+
+    def infer(self, x: TensorType) -> Inferred:
+        """One output for each size."""
+        equations = Equations()
+        axis = normalize_axis(self.axis, x.rank)
+        if not self.sizes or min(self.sizes) < 0:
+            raise ArgumentError(f"Split takes sizes of at least 0, got {self.sizes}")
+        if equations.equate(x.shape[axis], sum(self.sizes)) is None:
+            raise ShapeError(f"axis {axis} has size {x.shape[axis]}, the parts {sum(self.sizes)}", marks={0: [axis]})
+        return equations.inferred(*[x.with_shape((*x.shape[:axis], size, *x.shape[axis + 1 :])) for size in self.sizes])
+
+    def works_apart_along(self, axis: int) -> bool:
+        """Along every axis but that of the parts."""
+        return axis != self.axis
 
 
 _NODES_OF_A_PART = 32  # that each part costs of the budget of a file: files have a few parts, not half a million

@@ -2,8 +2,10 @@
 
 from dagir.passes.bodies import Bodies
 from dagir.passes.channels_first import ChannelsFirst
+from dagir.passes.channels_last import ChannelsLast
 from dagir.passes.check_sizes import CheckSizes
 from dagir.passes.decide_branches import DecideBranches
+from dagir.passes.decode_weights import DecodeWeights
 from dagir.passes.derived import Derived
 from dagir.passes.drop_identities import DropIdentities
 from dagir.passes.flat_products import FlatProducts
@@ -16,6 +18,7 @@ from dagir.passes.linear_products import LinearProducts
 from dagir.passes.merge_clips import MergeClips
 from dagir.passes.merge_duplicates import MergeDuplicates
 from dagir.passes.merge_pads import MergePads
+from dagir.passes.merge_slices import MergeSlices
 from dagir.passes.outline import Outline
 from dagir.passes.pipeline import Pass, Pipeline, run
 from dagir.passes.recognize import Recognize
@@ -47,6 +50,7 @@ DEPLOY: Pipeline = (
     (DropIdentities(), "the reshapes of layout and rows meet those of the network"),
     (FoldConstants(), "constants that the layout moved"),
     (MergeDuplicates(), "when equal work has the same form"),
+    (MergeSlices(), "parts of one value, of which the layout has seen each"),
     (FuseBidirectional(), "last, when both ways read the same sequence and the same mask"),
     (CheckSizes(), "nodes that no pass moves any more"),
 )
@@ -60,8 +64,10 @@ __all__ = [
     "TRAIN",
     "Bodies",
     "ChannelsFirst",
+    "ChannelsLast",
     "CheckSizes",
     "DecideBranches",
+    "DecodeWeights",
     "Derived",
     "DropIdentities",
     "FlatProducts",
@@ -74,6 +80,7 @@ __all__ = [
     "MergeClips",
     "MergeDuplicates",
     "MergePads",
+    "MergeSlices",
     "Outline",
     "Pass",
     "Pipeline",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from dagir.ir.arrays import frozen
 from dagir.ir.graph import Constant, Initializer, Parameter, Value
@@ -43,6 +46,47 @@ class Derived(Parameter):
     def array(self) -> Array:
         """The array, computed now unless it is stored."""
         return self._make(self.shape, self.dtype) if self._kept is None else self._kept
+
+
+class Rearranged(Derived):
+    """A weight with its elements in another order: what is assigned to it goes to its source.
+
+    Equal to every other one that is the same of the same weight: a target that is given several has one variable.
+    """
+
+    __slots__ = ("_key",)
+
+    def __init__(self, value: Value, full: tuple[int, ...], axes: tuple[int, ...]) -> None:
+        source = value.source
+        assert isinstance(source, Parameter)
+        kind = value.type.with_shape(tuple(full[axis] for axis in axes))
+
+        def make(_: Shape, __: DType) -> Array:
+            return source.array.reshape(full).transpose(axes)
+
+        super().__init__(source.name, kind, make, (value,), trainable=source.trainable)
+        self._key = (source, full, axes)
+
+    def assign(self, array: npt.ArrayLike) -> None:
+        """Replace the numbers of the source. Raises what its `assign` raises."""
+        source, _, axes = self._key
+        source.assign(self.fitting(array).transpose(np.argsort(axes)).reshape(source.shape))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rearranged) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+def rearranged(value: Value, full: Shape, axes: Sequence[int]) -> Value:
+    """A weight or constant, reshaped to `full` and transposed by `axes`; a weight is so each time that it is read."""
+    source = value.source
+    assert isinstance(source, (Parameter, Constant))
+    sizes = tuple(size for size in full if isinstance(size, int))
+    if isinstance(source, Constant):
+        return Constant(frozen(source.array.reshape(sizes).transpose(axes))).value
+    return Rearranged(value, sizes, tuple(axes)).value
 
 
 def leaf_array(value: Value) -> Array:

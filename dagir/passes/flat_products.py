@@ -37,7 +37,7 @@ class FlatProducts(Pass):
 
         def flatten(node: Node, value: Value) -> Value:
             if value not in rows:
-                rows[value] = emit(node, ops.Reshape(_flat(value.type.shape)), value)
+                rows[value] = emit(node, ops.Reshape(_flat(value.type.shape)), value, named=False)
             return rows[value]
 
         def aligned(node: Node, value: Value | None) -> Value | None:
@@ -52,7 +52,7 @@ class FlatProducts(Pass):
                 inputs: list[Value | None] = [*(flatten(node, x) for x in operands[:1] if x is not None), *operands[1:]]
             else:
                 inputs = [aligned(node, x) for x in operands]
-            flat = emit(node, op, *inputs)
+            flat = emit(node, op, *inputs, named=False)
             found = emit(node, ops.Reshape(node.output.type.shape), flat)
             rows[found] = computed[found] = flat
             return [found]

@@ -55,11 +55,12 @@ def _fold(maker: Node, found: Affine, ranges: Ranges) -> Sequence[Value] | None:
     if w is None or source is None or not is_leaf(w) or (b is not None and not is_leaf(b)):
         return None
     axis = w.type.rank - (2 if isinstance(maker.op, ops.ConvTranspose) else 1)
-    channels = TensorType(w.dtype, (w.type.shape[axis],))
+    groups = maker.op.groups if isinstance(maker.op, ops.ConvTranspose) else 1
+    channels = TensorType(w.dtype, (w.type.shape[axis] * groups,))
 
     def factors() -> Array:
         assert found.scale is not None
-        return found.scale().reshape([-1 if i == axis else 1 for i in range(w.type.rank)])
+        return _over_filters(found.scale(), w.type, axis, groups)
 
     kernel = w if found.scale is None else product(w, factors, found.sources, ranges)
     if kernel is None:
@@ -69,6 +70,16 @@ def _fold(maker: Node, found: Affine, ranges: Ranges) -> Sequence[Value] | None:
     name = name_of(b, "bias") if b is not None else sibling(name_of(w, "kernel"), "bias")
     bias = _scaled_bias(name, channels, found, b)
     return [emit(maker, maker.op, source, kernel, bias.value)] if np.isfinite(bias.array).all() else None
+
+
+def _over_filters(scale: Array, kernel: TensorType, axis: int, groups: int) -> Array:
+    """A number for each filter in a shape that broadcasts with the kernel. groups: of a transposed convolution."""
+    if groups == 1 or scale.size == 1:
+        return scale.reshape([-1 if i == axis else 1 for i in range(kernel.rank)])
+    channels = kernel.shape[-1]
+    assert isinstance(channels, int)
+    found: Array = scale.reshape(groups, -1).repeat(channels // groups, axis=0).T  # a group reads its channels only
+    return found
 
 
 def _scaled_bias(name: str, channels: TensorType, found: Affine, b: Value | None) -> Derived:

@@ -10,12 +10,14 @@ from dagir.ir.arrays import frozen
 from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.rewriter import Operands, rebuild
 from dagir.ir.types import Array, DType
-from dagir.ops import Call, ExpandDims, Reshape, Squeeze, Transpose
+from dagir.ops import Call, DequantizeLinear, ExpandDims, Reshape, Squeeze, Transpose
 from dagir.passes import services
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
 
 _REARRANGING = (Reshape, Transpose, ExpandDims, Squeeze)
+_KEPT = (Call, DequantizeLinear)
+"""Codes stay codes: they are a fourth as large as their numbers, and integer kernels are found by them."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class FoldConstants(Pass):
 
     y = Reshape(weight)        =>   y = weight', the same numbers in another shape, if the weight is read only here
     y = op(weight, ...)        =>   y = weight', computed now, if it has at most `budget` elements
+
+    What dequantizes codes stays.
     """
 
     name = "fold-constants"
@@ -39,7 +43,7 @@ class FoldConstants(Pass):
             leaves = [source for source in sources if isinstance(source, (Constant, Parameter))]
             if not given.isdisjoint(operands):
                 return None
-            if not sources or len(leaves) != len(sources) or isinstance(node.op, Call) or node.op.random:
+            if not sources or len(leaves) != len(sources) or isinstance(node.op, _KEPT) or node.op.random:
                 return None
             weight = next((source for source in leaves if isinstance(source, Parameter)), None)
             if weight is not None and isinstance(node.op, _REARRANGING) and len(sources) == uses[weight.value] == 1:

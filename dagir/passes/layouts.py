@@ -1,4 +1,4 @@
-"""How an op that works in any layout is rewritten for channels-first: its axes, its operands, and its result."""
+"""How an op that works in any layout is rewritten for another one: its axes, its operands, and its result."""
 
 from __future__ import annotations
 
@@ -14,18 +14,40 @@ from dagir.ops.softmax import Softmax
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A change of layout, from the data format that a graph is written in to the one that is wanted."""
+
+    written: str
+    wanted: str
+
+    def there(self, rank: int) -> tuple[int, ...]:
+        """The axes of a written value, in the wanted order."""
+        return to_first(rank) if self.wanted == "channels_first" else to_last(rank)
+
+    def back(self, rank: int) -> tuple[int, ...]:
+        """The axes of a value in the wanted order, as they are written."""
+        return to_last(rank) if self.wanted == "channels_first" else to_first(rank)
+
+    def moved(self, axis: int, rank: int) -> int:
+        """The index in the wanted order of an axis of a written value."""
+        return self.there(rank).index(axis)
+
+    def channels(self, rank: int) -> int:
+        """The axis of a written value that holds the channels."""
+        return rank - 1 if self.written == "channels_last" else 1
+
+
+@dataclass(frozen=True)
 class Follow:
-    """The op for channels-first operands of `rank` axes. operands: which ones become channels-first; yields_first:
-    whether the result is channels-first.
-    """
+    """The op for moved operands of `rank` axes. operands: which ones are moved; yields_moved: whether the result is."""
 
     op: Op
     rank: int
     operands: tuple[bool, ...]
-    yields_first: bool = True
+    yields_moved: bool = True
 
 
-Rule: TypeAlias = Callable[[Any, int], "tuple[Op, bool] | None"]
+Rule: TypeAlias = Callable[[Any, int, Turn], "tuple[Op, bool] | None"]
 
 
 def to_first(rank: int) -> tuple[int, ...]:
@@ -43,8 +65,8 @@ def move_axes(shape: Shape, axes: Sequence[int]) -> Shape:
     return tuple(shape[axis] for axis in axes)
 
 
-def follow(node: Node) -> Follow | None:
-    """How the node is computed in channels-first; None if it cannot be, or if nothing is gained."""
+def follow(node: Node, turn: Turn) -> Follow | None:
+    """How the node is computed in the wanted layout; None if it cannot be, or if nothing is gained."""
     op = node.op
     ranks = [value.type.rank for value in node.inputs if value is not None]
     rank = max(ranks, default=0)
@@ -52,51 +74,46 @@ def follow(node: Node) -> Follow | None:
         return None
     if op.elementwise:
         return Follow(op, rank, (True,) * len(node.inputs))
-    found = next((rule(op, rank) for kind, rule in _AXES.items() if isinstance(op, kind)), None)
+    found = next((rule(op, rank, turn) for kind, rule in _AXES.items() if isinstance(op, kind)), None)
     if found is None:
         return None
     several = isinstance(op, ops.Concatenate)
     return Follow(found[0], rank, tuple(several or place == 0 for place in range(len(node.inputs))), found[1])
 
 
-def _moved(axis: int, rank: int) -> int:
-    """The index in channels-first order of an axis of a channels-last value."""
-    return to_first(rank).index(axis)
-
-
-def _reduce(op: Reduce, rank: int) -> tuple[Op, bool] | None:
-    axes = tuple(sorted(_moved(axis, rank) for axis in op.axes))
+def _reduce(op: Reduce, rank: int, turn: Turn) -> tuple[Op, bool] | None:
+    axes = tuple(sorted(turn.moved(axis, rank) for axis in op.axes))
     moved = replace(op, axes=axes)
     if op.keepdims:
         return moved, True
-    kept = [axis for axis in to_first(rank) if axis not in op.axes]
+    kept = [axis for axis in turn.there(rank) if axis not in op.axes]
     if kept == sorted(kept):
         return moved, False
-    return (moved, True) if {0, rank - 1} <= set(kept) else None
+    return (moved, True) if {0, turn.channels(rank)} <= set(kept) else None
 
 
-def _softmax(op: Softmax, rank: int) -> tuple[Op, bool]:
-    return replace(op, axes=tuple(sorted(_moved(axis, rank) for axis in op.axes))), True
+def _softmax(op: Softmax, rank: int, turn: Turn) -> tuple[Op, bool]:
+    return replace(op, axes=tuple(sorted(turn.moved(axis, rank) for axis in op.axes))), True
 
 
-def _axis(op: Any, rank: int) -> tuple[Op, bool]:
-    return replace(op, axis=_moved(op.axis, rank)), True
+def _axis(op: Any, rank: int, turn: Turn) -> tuple[Op, bool]:
+    return replace(op, axis=turn.moved(op.axis, rank)), True
 
 
-def _pad(op: ops.Pad, rank: int) -> tuple[Op, bool]:
-    return replace(op, pads=tuple(op.pads[axis] for axis in to_first(rank))), True
+def _pad(op: ops.Pad, rank: int, turn: Turn) -> tuple[Op, bool]:
+    return replace(op, pads=tuple(op.pads[axis] for axis in turn.there(rank))), True
 
 
-def _tile(op: ops.Tile, rank: int) -> tuple[Op, bool]:
-    return replace(op, repeats=tuple(op.repeats[axis] for axis in to_first(rank))), True
+def _tile(op: ops.Tile, rank: int, turn: Turn) -> tuple[Op, bool]:
+    return replace(op, repeats=tuple(op.repeats[axis] for axis in turn.there(rank))), True
 
 
-def _broadcast(op: ops.BroadcastTo, rank: int) -> tuple[Op, bool] | None:
-    return (replace(op, target=move_axes(op.target, to_first(rank))), True) if len(op.target) == rank else None
+def _broadcast(op: ops.BroadcastTo, rank: int, turn: Turn) -> tuple[Op, bool] | None:
+    return (replace(op, target=move_axes(op.target, turn.there(rank))), True) if len(op.target) == rank else None
 
 
-def _slice(op: ops.Slice | ops.Window, rank: int) -> tuple[Op, bool]:
-    return replace(op, axes=tuple(_moved(axis, rank) for axis in op.axes)), True
+def _slice(op: ops.Slice | ops.Window, rank: int, turn: Turn) -> tuple[Op, bool]:
+    return replace(op, axes=tuple(turn.moved(axis, rank) for axis in op.axes)), True
 
 
 _AXES: dict[type[Op], Rule] = {

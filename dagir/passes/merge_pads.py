@@ -73,7 +73,7 @@ def _own_pads(op: ops.Conv | ops.MaxPool, node: Node, padded: Value) -> Pairs | 
 
 def _fits(op: ops.MaxPool, own: Pairs, pads: Pairs) -> bool:
     """Whether each window holds an element of x, and the pool has no padding of its own."""
-    inside = all(max(pair) < window for pair, window in zip(pads, op.pool_size, strict=True))
+    inside = op.is_plain and all(max(pair) < window for pair, window in zip(pads, op.pool_size, strict=True))
     return inside and all(pair == (0, 0) for pair in own)
 
 

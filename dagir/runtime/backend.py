@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
+    from dagir.runtime.probes import Body
+
 RuleT = TypeVar("RuleT", bound=Callable[..., Any])
 Apply: TypeAlias = Callable[[Sequence[Array | None], DType | None], tuple[Array, ...]]
 Around: TypeAlias = Callable[[Node, Sequence[Array | None], Apply], tuple[Array, ...]]
@@ -180,6 +182,9 @@ class Backend(ABC):
     def introduce(self, framework: Any) -> None:  # noqa: B027  # a backend need not
         """Called once this backend's framework is imported, for what it has to know of dagir to read its own files."""
 
+    def join(self) -> None:  # noqa: B027  # a backend need not
+        """Called where this backend's framework meets a value of the graph among the arguments of its functions."""
+
     def describe(self, path: str | os.PathLike[str]) -> FileSummary:
         """What a file of this backend's framework holds. Raises BackendError, FileError."""
         raise BackendError(f"the {self.name} backend describes no files")
@@ -273,6 +278,18 @@ class Executable(ABC):
         model: the same part as a model of one output, all sizes known. inputs: for each of its inputs, the point or
         the input that it takes the place of. sizes: the numbers of this executable's named sizes. None where that
         cannot be cut out.
+        """
+        return None
+
+    def node_by_node(self) -> Executable | None:
+        """The same computation, every node of which is a point. None where this shows nothing more."""
+        return None
+
+    def body(self, point: str, body: Body, arrays: Sequence[Array]) -> Executable | None:
+        """The body of the branch or loop that makes a point, with the weights that this has, as an executable.
+
+        body: the same body of the model. arrays: the inputs of this executable, which tell its sizes. None where the
+        body cannot be run by itself.
         """
         return None
 

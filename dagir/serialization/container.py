@@ -42,8 +42,16 @@ _CODES = {
     DType.UINT16: "U16",
     DType.UINT8: "U8",
     DType.BOOL: "BOOL",
+    DType.FLOAT8_E4M3FN: "F8_E4M3",
+    DType.FLOAT8_E5M2: "F8_E5M2",
+    DType.FLOAT8_E4M3FNUZ: "F8_E4M3FNUZ",
+    DType.FLOAT8_E5M2FNUZ: "F8_E5M2FNUZ",
+    DType.FLOAT8_E8M0FNU: "F8_E8M0",
 }
 _DTYPES = {code: dtype for dtype, code in _CODES.items()}
+_IN_A_BYTE = (DType.FLOAT4_E2M1FN, DType.INT4, DType.UINT4, DType.INT2, DType.UINT2)
+"""Dtypes that safetensors has no code for, or packs: an element is a byte of a U8, and the metadata names the dtype."""
+_NAMED = "dagir.dtypes"
 
 
 def raw_bytes(array: Array) -> Array:
@@ -83,11 +91,12 @@ def write(path: str, tensors: Mapping[str, Array], metadata: Mapping[str, str], 
 
 
 def _header(tensors: Mapping[str, Array], metadata: Mapping[str, str], path: str) -> bytes:
-    entries: dict[str, object] = {"__metadata__": dict(metadata)}
+    named = {name: str(DType.of(a.dtype)) for name, a in tensors.items() if DType.of(a.dtype) in _IN_A_BYTE}
+    entries: dict[str, object] = {"__metadata__": dict(metadata) | ({_NAMED: json.dumps(named)} if named else {})}
     begin = 0
     for name, array in tensors.items():
         end = begin + array.nbytes
-        code = _CODES[DType.of(array.dtype)]
+        code = _CODES.get(DType.of(array.dtype), _CODES[DType.UINT8])
         entries[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": [begin, end]}
         begin = end
     header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
@@ -122,7 +131,19 @@ def read(path: str) -> tuple[dict[str, Array], dict[str, str]]:
     for key, text in expect(metadata, dict, place / "__metadata__").items():
         expect(text, str, place / "__metadata__" / key)
     start = 8 + length
-    return _tensors(entries, np.frombuffer(mapped, np.uint8)[start:], place), metadata
+    tensors = _tensors(entries, np.frombuffer(mapped, np.uint8)[start:], place)
+    return tensors | _decoded(tensors, metadata.pop(_NAMED, "{}"), place / "__metadata__" / _NAMED), metadata
+
+
+def _decoded(tensors: Mapping[str, Array], text: str, place: Place) -> dict[str, Array]:
+    """The tensors whose elements are codes of less than 8 bits, in the dtypes that the metadata names."""
+    found = {}
+    for name, dtype in expect(parse_json(text, place), dict, place).items():
+        bytes_ = tensors.get(name)
+        if bytes_ is None or bytes_.dtype != np.uint8 or dtype not in _IN_A_BYTE:
+            raise (place / name).error(f"names a tensor of bytes as {shown(dtype)}, and there is none such")
+        found[name] = bytes_.view(DType(dtype).numpy)
+    return found
 
 
 def _header_length(first: bytes, size: int, place: Place) -> int:

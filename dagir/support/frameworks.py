@@ -117,6 +117,27 @@ def remedy_for(thing: object) -> str:
     return "start from dagir.Input(shape=...); to compute with arrays, dagir.lower(model, 'numpy')(arrays)"
 
 
+class NotATensor(ArgumentError, TypeError):
+    """A value of the graph where TensorFlow wants a tensor: at a TypeError it asks its dispatchers."""
+
+
+def as_tensor(name: str) -> DagirError:
+    """The error for a value that a function of TensorFlow takes as a tensor of its own, where no dispatcher helps."""
+    return NotATensor(
+        f"a function of TensorFlow was called on the dagir value {name!r}, and dagir has no rule for it",
+        remedy="use the function of the same name in dagir.ops; dagir.from_keras(...) reads layers and models",
+    )
+
+
+def eager_array(thing: object) -> Any:
+    """The numbers of an eager tensor of TensorFlow, which is a constant; None for any other object."""
+    tensorflow = sys.modules.get("tensorflow")
+    tensor = getattr(tensorflow, "Tensor", None)
+    if tensor is None or not isinstance(thing, tensor) or not hasattr(thing, "numpy"):
+        return None
+    return thing.numpy()
+
+
 def as_numbers(name: str) -> DagirError:
     """The error for a value that code outside dagir reads as an array. It names the framework, if one does it."""
     caller, root = _foreign_caller()

@@ -68,8 +68,9 @@ def conv_transpose(draw: st.DrawFn) -> OpCase:
     extra = tuple(draw(st.integers(0, stride - 1)) for stride in strides) if draw(st.booleans()) else None
     if extra is not None and draw(st.booleans()):
         padding = tuple((draw(st.integers(0, k // 2)), draw(st.integers(0, (k - 1) // 2))) for k in kernel)
-    op = ops.ConvTranspose(strides, padding, dilations, 1, layout, extra)
-    channels, filters = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    groups = draw(st.sampled_from([1, 1, 2]))
+    op = ops.ConvTranspose(strides, padding, dilations, groups, layout, extra)
+    channels, filters = groups * draw(st.integers(1, 3)), draw(st.integers(1, 4))
     x = draw(_input(layout, tuple(draw(st.integers(2, 5)) for _ in range(rank)), channels))
-    bias = draw(arrays((filters,))) if draw(st.booleans()) else None
+    bias = draw(arrays((filters * groups,))) if draw(st.booleans()) else None
     return OpCase(op, (x, draw(arrays((*kernel, filters, channels))), bias), frozenset({1, 2}))

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from dagir import ops
+from dagir.ir.types import DType
 from dagir.testing.cases import SIZES, OpCase, arrays, shapes, strategy_for, whole_numbers
 
 _DTYPES = {
@@ -53,7 +54,8 @@ def _place(op: type[Any]) -> None:
         shape = draw(shapes(1))
         dtype = draw(st.sampled_from(_DTYPES["number"]))
         x = draw(whole_numbers(shape, dtype)) if "int" in dtype else draw(arrays(shape, dtype))
-        return OpCase(op(draw(st.integers(0, len(shape) - 1)), draw(st.booleans())), (x,))
+        last, places = draw(st.booleans()), DType(draw(st.sampled_from(["int32", "int64"])))
+        return OpCase(op(draw(st.integers(0, len(shape) - 1)), draw(st.booleans()), last, places), (x,))
 
 
 for _place_op in (ops.ArgMax, ops.ArgMin):

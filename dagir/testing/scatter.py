@@ -36,3 +36,28 @@ def scatter_update(draw: st.DrawFn) -> OpCase:
     low = 0.5 if reduction == "add" else -2  # where terms cancel, the error is relative to the largest term
     updates = draw(arrays((len(flat), *shape[depth:]), dtype, low, 2))
     return OpCase(ops.ScatterUpdate(reduction), (draw(arrays(shape, dtype, low)), indices, updates))
+
+
+@strategy_for(ops.ScatterElements)
+@st.composite
+def scatter_elements(draw: st.DrawFn) -> OpCase:
+    """Different places for updates that replace elements, any for updates that combine; from the start or the end."""
+    shape = draw(shapes(1, 3, st.sampled_from([2, 3, 5])))
+    axis = draw(st.integers(0, len(shape) - 1))
+    reduction = draw(st.sampled_from(["none", "add", "mul", "max", "min"]))
+    count = draw(st.integers(1, shape[axis]))
+    places = tuple(count if each == axis else draw(st.integers(1, size)) for each, size in enumerate(shape))
+    rows = np.random.default_rng(draw(st.integers(0, 999))).permuted(np.tile(np.arange(shape[axis]), (64, 1)), axis=1)
+    flat = rows[np.arange(np.prod(places) // count) % 64, :count] if reduction == "none" else None
+    if flat is None:
+        indices = draw(arrays(places, "int64", -shape[axis], shape[axis] - 1))
+    else:
+        moved = flat.reshape(*(size for each, size in enumerate(places) if each != axis), count)
+        indices = np.moveaxis(moved, -1, axis) - draw(st.sampled_from([0, shape[axis]]))
+    dtype = draw(st.sampled_from(["float32", "float32", "int32", "int64"]))
+    low = 0.5 if reduction == "add" else -2  # where terms cancel, the error is relative to the largest term
+    updates = draw(arrays(places, dtype, low, 2))
+    kind = draw(st.sampled_from(["int32", "int64"]))
+    return OpCase(
+        ops.ScatterElements(axis, reduction), (draw(arrays(shape, dtype, low)), indices.astype(kind), updates)
+    )

@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from dagir import ops
+from dagir.ir.types import DType
 from dagir.testing.cases import SIZES, OpCase, arrays, shapes, strategy_for
 
 _DTYPES = st.sampled_from(["float32", "float32", "float64", "int32", "int64", "int8", "uint16"])
@@ -34,10 +35,13 @@ for _op in (ops.Sort, ops.ArgSort):
 @strategy_for(ops.TopK)
 @st.composite
 def top_k(draw: st.DrawFn) -> OpCase:
-    """k from 1 to the number of elements."""
+    """k from 1 to the number of elements, along any axis, from either end."""
     shape = (*draw(shapes(0, 3)), draw(SIZES))
     dtype = draw(_DTYPES)
-    return OpCase(ops.TopK(draw(st.integers(1, shape[-1]))), (draw(arrays(shape, dtype, _low(dtype))),))
+    axis = draw(st.sampled_from([-1, *range(len(shape))]))
+    places = DType(draw(st.sampled_from(["int32", "int64"])))
+    op = ops.TopK(draw(st.integers(1, shape[axis])), axis, draw(st.booleans()), places)
+    return OpCase(op, (draw(arrays(shape, dtype, _low(dtype))),))
 
 
 @strategy_for(ops.SearchSorted)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers as L
 from keras import ops as K
 
@@ -250,10 +249,6 @@ REFUSED = {
     "equality": (lambda self, x: x if K.shape(x)[1] == 3 else K.sum(x), "to know whether it is == 3"),
     "truth": (lambda self, x: x if x.shape[1] else x > 0, "to know whether it is != 0"),
     "NumPy": (lambda self, x: x + WAVES[: K.shape(x)[1]], "number (range, a list, a NumPy array)"),
-    "TensorFlow": (
-        lambda self, x: tf.reshape(x, (tf.shape(x)[0], -1)),
-        "use the function of the same name in keras.ops",
-    ),
     "NumPy's zeros": (lambda self, x: x + np.zeros((K.shape(x)[1], 1), "float32"), "number (range"),
 }
 

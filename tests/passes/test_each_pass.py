@@ -7,7 +7,7 @@ import pytest
 
 import dagir
 from dagir import layers, ops
-from dagir.ir.graph import Graph
+from dagir.ir.graph import Graph, apply_node
 from dagir.ir.rewriter import structurally_equal
 from dagir.passes import (
     DEPLOY,
@@ -18,6 +18,7 @@ from dagir.passes import (
     FuseBidirectional,
     Inline,
     MergeDuplicates,
+    MergeSlices,
     run,
 )
 from dagir.testing.drawing import randomize
@@ -154,6 +155,20 @@ def test_merge_duplicates():
     before = Graph([x], [ops.relu(x) * 2.0 + ops.relu(x) * 2.0])
     half = ops.relu(x) * 2.0
     check_pass(MergeDuplicates(), before, Graph([x], [half + half]))
+
+
+def test_merge_slices():
+    x = dagir.Input((6,), name="x")
+    before = Graph([x], [ops.exp(x[:, :2]), x[:, 2:5] * 2.0, ops.sqrt(x[:, 5:])])
+    first, second, third = apply_node(ops.Split(1, (2, 3, 1)), (x,)).outputs
+    check_pass(MergeSlices(), before, Graph([x], [ops.exp(first), second * 2.0, ops.sqrt(third)]))
+
+
+@pytest.mark.parametrize("parts", [[(0, 2), (3, 6)], [(0, 2), (2, 5)], [(0, 4), (2, 6)], [(0, 6)], [(0, 0), (0, 6)]])
+def test_slices_that_are_not_all_of_an_axis_stay(parts):
+    x = dagir.Input((6,), name="x")
+    graph = Graph([x], [ops.exp(x[:, start:stop]) for start, stop in parts])
+    assert MergeSlices()(graph) is graph
 
 
 def test_different_attributes_are_no_duplicates():

@@ -16,11 +16,12 @@ from dagir.ir.arrays import not_finite
 from dagir.layers.unknown import unknown_layers
 from dagir.ops.call import graphs_of, parameters_of
 from dagir.runtime.backend import FileSummary
+from dagir.support.backend_names import ONNX
 from dagir_convert import certified, sources, targets
 from dagir_convert.console import Output, human_size
 from dagir_convert.greetings import import_keras
 from dagir_convert.summary import summary_of_target
-from dagir_convert.witness import NAME, confirmation, require, witness
+from dagir_convert.witness import confirmation, require, runtime_witness, witness
 
 
 def load(source: sources.Source, output: Output) -> sources.Loaded:
@@ -86,7 +87,7 @@ class Conversion:
         with targets.staging(self.target) as staged:
             self._write(model, staged)
             report = self._verify(loaded, model, staged, facts) if self.verify else None
-            certified.write(staged, report, self.source, loaded.original is not None, self.output)
+            certified.write(staged, report, self.source, self._is_of_keras(loaded), self.output)
             summary = summary_of_target(staged, model)
             facts["bytes"] = sum(path.stat().st_size for path in staged.parent.iterdir())
             targets.publish(staged, self.target, self.force)
@@ -94,6 +95,9 @@ class Conversion:
         facts.update(nodes=sum(summary.op_counts.values()), **labels)
         facts["total_seconds"] = round(time.perf_counter() - start, 2)
         self._tell(facts, summary, report)
+
+    def _is_of_keras(self, loaded: sources.Loaded) -> bool:
+        return loaded.original is not None and self.source.format != ONNX
 
     def _warn(self, model: dagir.Model) -> list[str]:
         """Print warnings about a model to stderr, and return them. Raises FileError instead if `strict` is set."""
@@ -112,12 +116,16 @@ class Conversion:
             targets.write(model, staged, replace(self.options, source=self.source.path.name))
 
     def _verify(self, loaded: sources.Loaded, model: dagir.Model, staged: Path, facts: dict[str, Any]) -> Report:
-        """Compare the written file, and the source run by Keras, with the model. Raises VerificationError."""
+        """Compare the written file, and the source itself, with the model. Raises VerificationError."""
         tested = {self.target.suffix[1:]: targets.open_file(staged, model)}
-        with self.output.step(f"opening {self.source} in Keras"):
-            original = witness(loaded, model, self.with_keras, self.is_part)
+        by_runtime = self.source.format == ONNX and not self.with_keras
+        with self.output.step(f"opening {self.source} in {'onnxruntime' if by_runtime else 'Keras'}"):
+            if by_runtime:
+                original = runtime_witness(loaded, model, self.is_part)
+            else:
+                original = witness(loaded, model, self.with_keras, self.is_part)
         if original.executable is not None:
-            tested[NAME] = original.executable
+            tested[original.name] = original.executable
         with self.output.bar(f"verifying {self.target.name}") as progress:
             report = dagir.verify(model, tested, progress=progress)
         facts.update(report.to_dict(), confirmed_by=confirmation(report) or None)
@@ -127,7 +135,7 @@ class Conversion:
             print(json.dumps(facts, indent=2))
         require(report)
         if original.missing:
-            self.output.note(f"the reading of {self.source} is not confirmed by Keras: {original.missing}")
+            self.output.note(f"the reading of {self.source} is not confirmed by {original.by}: {original.missing}")
         return report
 
     def _tell(self, facts: dict[str, Any], summary: FileSummary, report: Report | None) -> None:

@@ -1,4 +1,4 @@
-"""Run the source itself by Keras, so that dagir's reading is compared with the source, and not only with itself."""
+"""Run the source itself, by Keras or onnxruntime, so that dagir's reading is compared with more than itself."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagir
-from dagir.equivalence.certifying import WITNESS as NAME
-from dagir.equivalence.certifying import confirmation, of_the_file, require, takes_the_sizes
-from dagir.errors import FileError
-from dagir.support.backend_names import KERAS
+from dagir.equivalence.certifying import RUNTIME_WITNESS, WITNESS, confirmation, of_the_file, require, takes_the_sizes
+from dagir.errors import BackendError, FileError
+from dagir.support.backend_names import KERAS, ONNX
 from dagir_convert.errors import UsageError
-from dagir_convert.sources import Loaded
+from dagir_convert.sources import MODEL_FILES, Loaded
 
 
 @dataclass(frozen=True)
 class Witness:
-    """An executable of the source by Keras, or the reason why there is none. missing: the reason; empty if there is an
-    executable, if Keras is not wanted, or if the source is nothing that Keras can run.
+    """An executable of the source, or the reason why there is none. missing: the reason; empty if there is an
+    executable, if none is wanted, or if the source is nothing that Keras or onnxruntime can run. name: of its rows.
     """
 
     executable: dagir.Executable | None = None
     missing: str = ""
+    name: str = WITNESS
+
+    @property
+    def by(self) -> str:
+        """What runs the source."""
+        return "onnxruntime" if self.name == RUNTIME_WITNESS else "Keras"
 
 
 def witness(loaded: Loaded, model: dagir.Model, wanted: bool | None, is_part: bool = False) -> Witness:
@@ -32,6 +37,8 @@ def witness(loaded: Loaded, model: dagir.Model, wanted: bool | None, is_part: bo
     part of the source. Raises UsageError if it is wanted and not possible, FileError, BackendError.
     """
     original = loaded.original
+    if isinstance(original, Path) and MODEL_FILES.get(original.suffix) == ONNX:
+        original = None
     if wanted is False:
         return Witness()
     if original is None:
@@ -59,4 +66,16 @@ def witness(loaded: Loaded, model: dagir.Model, wanted: bool | None, is_part: bo
         raise
 
 
-__all__ = ["NAME", "Witness", "confirmation", "of_the_file", "require", "witness"]
+def runtime_witness(loaded: Loaded, model: dagir.Model, is_part: bool) -> Witness:
+    """The same for an .onnx file, which onnxruntime runs: it is there, and takes no time to start."""
+    if is_part:
+        return Witness(missing="it runs whole models, and this is a part", name=RUNTIME_WITNESS)
+    if not takes_the_sizes(loaded.model, model):
+        return Witness(missing="--input changes sizes that are fixed there", name=RUNTIME_WITNESS)
+    try:
+        return Witness(dagir.backend(ONNX).open(loaded.original, model), name=RUNTIME_WITNESS)
+    except BackendError as error:  # it lacks a kernel
+        return Witness(missing=error.summary, name=RUNTIME_WITNESS)
+
+
+__all__ = ["Witness", "confirmation", "of_the_file", "require", "runtime_witness", "witness"]

@@ -8,6 +8,7 @@ from typing import Any
 from dagir.errors import FileError
 from dagir.ir.graph import Graph, Parameter, Value
 from dagir.ir.nest import map_structure
+from dagir.ir.operands import as_value
 from dagir.ir.types import DType, TensorType
 from dagir.layers import Layer
 from dagir.layers.internals import calls_of
@@ -74,7 +75,7 @@ class OwnGraph(OwnLayer):
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """The nodes of the graph again, on these operands; those of a layer are in a call of the layer."""
-        operands, given = list(args[0]), kwargs.get("mask")
+        operands, given = [as_value(operand) for operand in args[0]], kwargs.get("mask")  # Keras writes constants whole
         count = len(self.graph.inputs) - len(self.owners)
         if len(operands) != count:
             raise Refused(f"it takes {count} values, and is called on {len(operands)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
@@ -43,6 +43,10 @@ class Untraceable(Refused):
     """Raised where the call of a layer asks a tensor or a size for a number that exists at run time only."""
 
 
+class OutsideTable(Untraceable):
+    """Raised where a call uses a function of TensorFlow that the table has not, or not with these arguments."""
+
+
 _ODD = "its configuration is not what Keras writes"
 
 
@@ -81,6 +85,10 @@ class Problems:
     def forget(self, count: int) -> None:
         """Forget all but the first `count`: the layers are shown as opaque."""
         del self._found[count:]
+
+    def become(self, found: Iterable[Problem]) -> None:
+        """Hold these, and no others: those that there were before something was tried."""
+        self._found[:] = found
 
     @property
     def found(self) -> tuple[Problem, ...]:

@@ -10,10 +10,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from dagir.ir.graph import Value
-from dagir.ir.types import Array, DType
+from dagir.ir.graph import Parameter, Value
+from dagir.ir.nest import flatten
+from dagir.ir.types import Array, DType, TensorType
 from dagir.layers.core import Input
-from dagir_keras.reading.live.keras_internals import history_of, inbound_node, nodes_by_depth, of_module
+from dagir_keras.reading.live.keras_internals import (
+    history_of,
+    inbound_node,
+    layers_inside,
+    nodes_by_depth,
+    of_module,
+)
 from dagir_keras.reading.problems import Refused, refuse_input
 
 _IMAGES = "keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer"
@@ -33,9 +40,33 @@ def array_of(variable: Any) -> Array:
         return np.asarray(keras.ops.convert_to_numpy(variable))
 
 
+def weight_of(variable: Any) -> Parameter:
+    """A weight for a variable of Keras, or of TensorFlow."""
+    name = getattr(variable, "path", None) or str(variable.name).removesuffix(":0")
+    kind = TensorType(DType.of(keras.backend.standardize_dtype(variable.dtype)), tuple(variable.shape))
+    return Parameter(name, kind, array=array_of(variable), trainable=bool(variable.trainable))
+
+
 def array_of_tensor(tensor: Any) -> Array:
     """The numbers of a tensor of Keras's backend."""
     return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+def foreign_variables(source: Any) -> list[Any]:
+    """The variables of TensorFlow that a layer, or one inside it, has as attributes: Keras does not list them."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None:
+        return []
+    owners = [source, *layers_inside(source)]
+    found = (leaf for owner in owners for part in vars(owner).values() for leaf in _leaves_of(part))
+    known = {id(getattr(variable, "_value", None)) for variable in source.variables}
+    each = {id(leaf): leaf for leaf in found if isinstance(leaf, tensorflow.Variable) and id(leaf) not in known}
+    return list(each.values())
+
+
+def _leaves_of(part: Any) -> Iterable[Any]:
+    """A thing, or what is in a list, a tuple or a dictionary of things."""
+    return flatten(part) if isinstance(part, (list, tuple, dict)) else (part,)
 
 
 def merged_weights(source: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -112,3 +113,26 @@ def forget_mask(tensor: Any) -> None:
     """Take away the mask that a tensor carries, if it carries one."""
     if getattr(tensor, "_keras_mask", None) is not None:
         tensor._keras_mask = None
+
+
+def mask_of(tensor: Any) -> Any:
+    """The mask that a tensor carries, or None."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def set_mask(tensor: Any, mask: Any) -> None:
+    """Let a tensor carry a mask."""
+    tensor._keras_mask = mask
+
+
+@contextmanager
+def calling(layer: Any, training: bool) -> Iterator[None]:
+    """Within it, the layers that `layer` calls are called as its own `__call__` would: they get this `training`."""
+    context = internal(layer, "_get_call_context")()
+    before = getattr(context, "training", None)
+    context.training = training
+    try:
+        yield
+    finally:
+        context.training = before
+        internal(layer, "_maybe_reset_call_context")()

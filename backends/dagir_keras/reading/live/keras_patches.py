@@ -16,10 +16,9 @@ import numpy as np
 
 from dagir.errors import DagirError
 from dagir.ir.nest import flatten
-from dagir_keras.reading.live import control_flow
+from dagir_keras.reading.live import control_flow, tensorflow_functions
 from dagir_keras.reading.live.keras_internals import defined_in, internal, of_module
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
-from dagir_keras.reading.live.tensorflow_functions import install_dispatcher
 from dagir_keras.reading.live.traced_tensors import Traced
 from dagir_keras.reading.problems import KerasChanged, Refused
 
@@ -44,18 +43,25 @@ class Tracer(Protocol):
     def function(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The output of a function of keras.ops with sizes, but without traced tensors, as arguments."""
 
+    def of_tensorflow(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """The output of a function of TensorFlow, by its public name."""
+
+    def weight(self, variable: Any) -> Any:
+        """A weight as a traced tensor."""
+
 
 _OF_CHANCE = ("choice", "normal", "permutation", "rand", "randint", "randn", "random", "standard_normal", "uniform")
 _tracer: ContextVar[Tracer | None] = ContextVar("_tracer", default=None)
 _entered: ContextVar[str] = ContextVar("_entered", default="")  # the function of the backend whose keras.ops runs
 _lock = threading.Lock()
-_at_work: list[Tracer] = []  # in all threads
+_graphing: ContextVar[bool] = ContextVar("_graphing", default=False)
+_at_work: list[Tracer | None] = []  # in all threads
 _undo: list[Callable[[], None]] = []
 
 
 @contextmanager
-def tracing(tracer: Tracer) -> Iterator[None]:
-    """Within it, and in this thread, operations on traced tensors go to the tracer."""
+def _patched(tracer: Tracer | None) -> Iterator[None]:
+    """Within it, Keras is patched, and in this thread operations go to the tracer, if there is one."""
     with _lock:
         if not _at_work:
             _installed_whole()
@@ -63,18 +69,41 @@ def tracing(tracer: Tracer) -> Iterator[None]:
     token = _tracer.set(tracer)
     try:
         yield
-    except (Refused, DagirError):
-        raise
-    except Exception:
-        if tracer.refused is None:
-            raise
-        raise tracer.refused from None  # a placeholder may have another structure than what the call expects
     finally:
         _tracer.reset(token)
         with _lock:
             _at_work.remove(tracer)
             if not _at_work:
                 _undone()
+
+
+@contextmanager
+def tracing(tracer: Tracer) -> Iterator[None]:
+    """Within it, and in this thread, operations on traced tensors go to the tracer."""
+    with _patched(tracer):
+        try:
+            yield
+        except (Refused, DagirError):
+            raise
+        except Exception:
+            if tracer.refused is None:
+                raise
+            raise tracer.refused from None  # a placeholder may have another structure than what the call expects
+
+
+@contextmanager
+def graphing() -> Iterator[None]:
+    """Within it, and in this thread, TensorFlow traces a call into a graph: no state changes, nothing is drawn."""
+    token = _graphing.set(True)
+    try:
+        with _patched(None):
+            yield
+    finally:
+        _graphing.reset(token)
+
+
+def _stateless() -> bool:
+    return _tracer.get() is not None or _graphing.get()
 
 
 def check_keras() -> None:
@@ -101,7 +130,7 @@ def _installed_whole() -> None:
 
 
 def _install() -> None:
-    install_dispatcher()
+    tensorflow_functions.install(_replace, _tracer.get)
     operation, backend = of_module("keras.src.ops.operation", "Operation"), of_module("keras.src.backend")
     core, random = (defined_in(backend, name) for name in ("core", "random"))
     families = tuple(defined_in(backend, name) for name in ("numpy", "nn", "math", "linalg", "image"))
@@ -109,7 +138,8 @@ def _install() -> None:
     _replace(calling, "Node", lambda node: _unless(lambda *_, **options: _holds(Traced, options), node))
     _replace(operation, "symbolic_call", _taken)
     _replace(keras.layers.Layer, "symbolic_call", _taken)
-    _replace(keras.layers.Layer, "add_loss", lambda old: _unless(lambda *_: _tracer.get() is not None, old))
+    _replace(keras.layers.Layer, "__call__", partial(tensorflow_functions.on_constants, _tracer.get))
+    _replace(keras.layers.Layer, "add_loss", lambda old: _unless(lambda *_: _stateless(), old))
     _replace(keras.layers.Layer, "_maybe_build", _untraced)
     _replace(keras.DTypePolicy, "convert_input", _not_converted)
     _replace(of_module("keras.src.ops.core", "Cond"), "call", _decided)
@@ -132,7 +162,7 @@ def _install() -> None:
 def _install_operators() -> None:
     for cls in (Variable, _tensor_class()):
         with suppress(TypeError):  # methods of classes written in C cannot be replaced
-            _replace(cls, "__getitem__", _with_sizes("__getitem__"))
+            _replace(cls, "__getitem__", partial(_given_sizes, "__getitem__"))
             for name, function in FUNCTIONS.items():
                 _replace(cls, name, _with_traced(function if cls is Variable else of_tensors(name)))
     for name, function in _REFLECTED.items():
@@ -252,10 +282,6 @@ def _untraced(old: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _with_sizes(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return lambda old: _given_sizes(name, old)
-
-
 def _given_sizes(name: str, old: Callable[..., Any]) -> Callable[..., Any]:
     kinds = (Traced, Variable) if name == "__getitem__" else Traced
 
@@ -308,7 +334,7 @@ def _not_converted(old: Callable[..., Any]) -> Callable[..., Any]:
 
 def _not_assigned(old: Callable[..., Any]) -> Callable[..., Any]:
     def assign(self: Any, value: Any) -> Any:
-        if _tracer.get() is None:
+        if not _stateless():
             return old(self, value)
         raise Refused(
             f"its call assigns the weight {self.path!r} at inference, and a graph holds no state",
@@ -330,7 +356,7 @@ def _decided(old: Callable[..., Any]) -> Callable[..., Any]:
 
 def _not_drawn(old: Callable[..., Any]) -> Callable[..., Any]:
     def next(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if _tracer.get() is None:
+        if not _stateless():
             return old(self, *args, **kwargs)
         raise _of_chance(f"keras.random.{_caller('keras.src.random.random') or 'SeedGenerator'}")
 
@@ -359,7 +385,7 @@ def _never_of_chance(module: str) -> Callable[[Callable[..., Any]], Callable[...
     def around(old: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(old)
         def drawn(*args: Any, **kwargs: Any) -> Any:
-            if _tracer.get() is None:
+            if not _stateless():
                 return old(*args, **kwargs)
             raise _of_chance(f"{module}.{old.__name__}")
 

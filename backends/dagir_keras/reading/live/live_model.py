@@ -15,20 +15,20 @@ import keras
 from dagir.errors import DagirError, UnsupportedLayer
 from dagir.ir.graph import Parameter, Value
 from dagir.ir.nest import flatten, flatten_sorted, map_structure
-from dagir.ir.types import DType, TensorType
 from dagir.layers import Layer
 from dagir.layers.core import Input
-from dagir.layers.internals import calls_of, set_own_trainable
+from dagir.layers.internals import calls_of, hold_weights, set_own_trainable
 from dagir.layers.masks import as_it_is_written, as_it_runs
 from dagir.modeling.call_order import call_behind, restore_order
 from dagir.modeling.model import Model
 from dagir.modeling.sequential import Sequential
+from dagir.ops.call import parameters_of
 from dagir.support.location import LayerCall, current_scope
 from dagir_keras.reading import config_values
 from dagir_keras.reading.custom_objects import CustomObjects
 from dagir_keras.reading.layer_calls import call_layer
 from dagir_keras.reading.layers import known_layers, make_layer, own_rule, refuse_by_name
-from dagir_keras.reading.live.branches import explored
+from dagir_keras.reading.live.attempts import run_method
 from dagir_keras.reading.live.functions import TracedFunction, known_name
 from dagir_keras.reading.live.introspection import (
     array_of,
@@ -47,6 +47,7 @@ from dagir_keras.reading.live.introspection import (
     part_of,
     placeholder_of,
     record_of,
+    weight_of,
     with_functions,
 )
 from dagir_keras.reading.live.keras_internals import (
@@ -58,14 +59,13 @@ from dagir_keras.reading.live.keras_internals import (
     takes_training,
     was_built,
 )
-from dagir_keras.reading.live.keras_patches import tracing
 from dagir_keras.reading.live.own_models import Given, is_own_model, refuse_without_shapes
+from dagir_keras.reading.live.reader import Checkpoint
 from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer, outputs_beside, tensors_of
 from dagir_keras.reading.live.traced_tensors import Traced
-from dagir_keras.reading.live.tracing import CallTracer, traced, untraceable
 from dagir_keras.reading.operations import RUNS_FUNCTIONS, make_operation
 from dagir_keras.reading.own_layers import OwnLayer, own_layer
-from dagir_keras.reading.problems import Problems, Refused, Untraceable
+from dagir_keras.reading.problems import Problems, Refused
 from dagir_keras.traced import TracedLayer
 from dagir_keras.weight import Weight
 
@@ -257,7 +257,9 @@ class LiveReader:
             raise refuse_without_shapes(source)
         with as_it_runs():
             outputs = tensors_of(self.trace(source, source.name, given.args, given.kwargs))
-        return Model.from_graph(given.inputs, outputs, name=source.name, unused_inputs=True)
+        made = Model.from_graph(given.inputs, outputs, name=source.name, unused_inputs=True)
+        hold_weights(made, parameters_of(made.graph))
+        return made
 
     # ---- the graph of Keras
 
@@ -274,23 +276,7 @@ class LiveReader:
         self, source: Any, path: str, method: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
         """The values that a method of a Keras layer, such as call or compute_mask, gives for these. Raises Refused."""
-        given, options = map_structure(traced, list(args)), map_structure(traced, dict(kwargs))
-
-        def run() -> Any:
-            tracer = CallTracer(self, path)
-            with tracing(tracer):
-                return tracer.outputs(method(*given, **options))
-
-        try:
-            return explored(run)
-        except Untraceable as error:
-            raise untraceable(source, error, error.reason, error.remedy) from None
-        except (Refused, DagirError):
-            raise
-        except Exception as error:  # whatever a user's call raises
-            text = str(error).splitlines()[0] if str(error) else ""
-            remedy = "write the call with keras.ops, without shapes that are known at run time only"
-            raise untraceable(source, error, f"{type(error).__name__}: {text[:160]}", remedy) from None
+        return run_method(self, source, path, method, args, kwargs)
 
     def evaluate(
         self, known: dict[int, tuple[Any, Value | None]], nodes: Sequence[Any], outputs: Sequence[Any], path: str
@@ -347,6 +333,20 @@ class LiveReader:
             return array_of_tensor(leaf)
         return leaf
 
+    def checkpoint(self) -> Checkpoint:
+        """What was read so far, for `restore`."""
+        known = [made for _, made in self._layers.values() if made is not None]
+        maps = (self._layers, self.parameters, self._owners, self._own_layers)
+        calls = [(layer, len(calls_of(layer))) for layer in known]
+        return Checkpoint(tuple(dict(each) for each in maps), self.problems.found, calls)
+
+    def restore(self, to: Checkpoint) -> None:
+        """Forget what was read since, or come back to it."""
+        self._layers, self.parameters, self._owners, self._own_layers = (dict(each) for each in to.maps)
+        self.problems.become(to.problems)
+        for layer, count in to.calls:
+            del calls_of(layer)[count:]
+
     @contextmanager
     def forgets_on_failure(self) -> Iterator[None]:
         """Forget the weights that were met within it, if it fails."""
@@ -368,9 +368,7 @@ class LiveReader:
         if made is not None and place < len(made.weights):  # a weight of a layer that was read already
             return made.weights[place]
         if id(variable) not in self.parameters:
-            type = TensorType(DType.of(variable.dtype), tuple(variable.shape))
-            weight = Parameter(variable.path, type, array=array_of(variable), trainable=variable.trainable)
-            self.parameters[id(variable)] = variable, weight
+            self.parameters[id(variable)] = variable, weight_of(variable)
         return self.parameters[id(variable)][1]
 
 

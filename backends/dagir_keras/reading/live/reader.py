@@ -7,11 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dagir.ir.graph import Parameter
 from dagir.layers import Layer
-from dagir_keras.reading.problems import Problems
+from dagir_keras.reading.problems import Problem, Problems
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a reader has read up to a moment. maps: its tables; calls: the layers with their numbers of calls."""
+
+    maps: tuple[dict[int, Any], ...]
+    problems: tuple[Problem, ...]
+    calls: Sequence[tuple[Layer, int]]
 
 
 class Reader(Protocol):
@@ -45,6 +55,12 @@ class Reader(Protocol):
 
     def assign(self) -> None:
         """Give every weight the array of its variable."""
+
+    def checkpoint(self) -> Checkpoint:
+        """What was read so far."""
+
+    def restore(self, to: Checkpoint) -> None:
+        """Forget what was read since, or come back to it."""
 
     def forgets_on_failure(self) -> AbstractContextManager[None]:
         """Within it, if it fails, the weights that were read are forgotten."""

@@ -16,9 +16,10 @@ from dagir.ir.nest import flatten, flatten_sorted, pack
 from dagir.ir.operands import as_value
 from dagir.layers import Layer
 from dagir.layers.masks import given_masks
-from dagir_keras.reading.live.introspection import dtype_of
+from dagir_keras.reading.live.introspection import dtype_of, foreign_variables
 from dagir_keras.reading.live.keras_internals import layers_inside
 from dagir_keras.reading.live.reader import Reader
+from dagir_keras.reading.live.tensorflow_functions import own_variable
 from dagir_keras.reading.problems import Refused
 
 
@@ -78,7 +79,8 @@ class TracedKerasLayer(Layer):
 
     def _take_weights(self, outputs: Any) -> None:
         """The weights that it reads itself are its own; those of the layers inside are theirs."""
-        for weight in self.reader.traced_weights(self.source.variables):
+        read = [*self.source.variables, *map(own_variable, foreign_variables(self.source))]
+        for weight in self.reader.traced_weights(read):
             if all(weight is not known for known in self._weights):
                 self._weights.append(weight)
         for inner in layers_inside(self.source, nested=False):

@@ -17,15 +17,17 @@ from dagir.ir.dims import Dim, SymbolicDim, max_dim, min_dim, provably_equal
 from dagir.ir.graph import Value
 from dagir.ir.types import Array
 from dagir.ops import cast, convert_to_tensor
+from dagir_keras.reading.live.attributes import DTypeName, TensorShape
 from dagir_keras.reading.live.branches import Comparison, Question, answer
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
-from dagir_keras.reading.problems import Untraceable
+from dagir_keras.reading.problems import OutsideTable, Untraceable
+from dagir_keras.reading.tensorflow.live_functions import called_from
 
 _KERAS = "keras.src."
 _OF_SHAPE = ("keras.src.ops.core", "shape")  # the function that gives sizes to a call
 
 
-class NotOfTensorFlow(Untraceable, TypeError):
+class NotOfTensorFlow(OutsideTable, TypeError):
     """Raised where TensorFlow asks a traced tensor for its own: at a TypeError, TensorFlow asks its dispatchers."""
 
 
@@ -54,7 +56,19 @@ class Traced(keras.KerasTensor):
         if where.startswith(_KERAS) and (where, asking.f_code.co_name) != _OF_SHAPE:
             static: tuple[Any, ...] = self._shape
             return static
-        return tuple(map(as_size, self._value.type.shape))
+        return TensorShape(map(as_size, self._value.type.shape))
+
+    @property
+    def dtype(self) -> DTypeName:
+        """Its name, with the attributes that a dtype of the backend has."""
+        return DTypeName(self._dtype)
+
+    def get_shape(self) -> TensorShape:
+        """The sizes, as TensorFlow's tensors give them."""
+        return TensorShape(map(as_size, self._value.type.shape))
+
+    def set_shape(self, shape: Any) -> None:
+        """What TensorFlow is told of its shape, which is known here."""
 
     def __eq__(self, other: object) -> Any:
         return _equal(self, other) if _is_numeric(other) else NotImplemented
@@ -99,8 +113,9 @@ class Traced(keras.KerasTensor):
         )
 
     def __tf_tensor__(self, *_: Any, **__: Any) -> NoReturn:
+        called = called_from("tensorflow", sys._getframe(1))
         raise NotOfTensorFlow(
-            "it calls a function of TensorFlow on a tensor that holds no numbers before run time",
+            f"it calls a function of TensorFlow ({called}) on a tensor that holds no numbers before run time",
             "use the function of the same name in keras.ops, and keras.ops.shape(x) for sizes",
         )
 
@@ -165,7 +180,7 @@ class Size(Traced):
     @property
     def shape(self) -> tuple[Any, ...]:
         """That of a scalar."""
-        return ()
+        return TensorShape(())
 
     def _lacks(self, needed: str) -> Untraceable:
         return Untraceable(

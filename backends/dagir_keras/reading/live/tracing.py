@@ -18,6 +18,7 @@ from dagir.ir.traversal import values_behind
 from dagir.layers import Layer
 from dagir.support.location import Location
 from dagir_keras.reading.layer_calls import call_layer
+from dagir_keras.reading.live import tensorflow_functions
 from dagir_keras.reading.live.branches import NOT_THE_USERS
 from dagir_keras.reading.live.control_flow import FUNCTIONS, is_control, run_function, run_operation
 from dagir_keras.reading.live.introspection import (
@@ -33,7 +34,7 @@ from dagir_keras.reading.live.traced_layer import TracedKerasLayer
 from dagir_keras.reading.live.traced_sizes import OF_SIZES, elements_of, sizes_of
 from dagir_keras.reading.live.traced_tensors import Size, Traced, as_size, dim_of, is_size
 from dagir_keras.reading.operations import make_operation, operation
-from dagir_keras.reading.problems import Problem, Problems, Refused
+from dagir_keras.reading.problems import Problem, Problems, Refused, Untraceable
 
 _OF_LISTS = ("Array", "ConvertToTensor")
 _SIZES_STAY = {"Arange", "GetItem", "Slice"}  # operations with sizes as arguments, not only as fields
@@ -78,6 +79,14 @@ class CallTracer:
         if made is None:
             raise Refused(f"dagir has no keras.ops.{name} on sizes that are known at run time only")
         return traced(made(**found))
+
+    def of_tensorflow(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """The output of a function of TensorFlow on traced tensors, sizes and weights. Raises OutsideTable."""
+        return tensorflow_functions.run(name, function, args, kwargs, self._value)
+
+    def weight(self, variable: Any) -> Any:
+        """A weight as a traced tensor."""
+        return Traced(self.reader.parameter(variable).value)
 
     def outputs(self, result: Any) -> Any:
         """The values of what the call returned. Refused operations that they need become problems."""
@@ -130,6 +139,8 @@ class CallTracer:
     def _of_keras(self, operation: Any, kind: str, args: Any, kwargs: Any) -> Any:
         read = self._with_dims if kind in _SIZES_STAY else self._value
         given, options = (map_structure(read, part) for part in (list(args), dict(kwargs)))
+        if kind == "GetItem" and isinstance(args[0], Traced):
+            given[0] = args[0].value  # which may be a tensor of sizes itself
         try:
             return self._function_of(operation, kind)(*given, **options)
         except TypeError:
@@ -174,6 +185,8 @@ class CallTracer:
             raise Refused("it uses a tensor that belongs to another graph")
         if isinstance(leaf, keras.Variable):
             return self.reader.parameter(leaf).value
+        if tensorflow_functions.is_variable(leaf):
+            return self.reader.parameter(tensorflow_functions.own_variable(leaf)).value
         return array_of_tensor(leaf) if keras.ops.is_tensor(leaf) else leaf
 
     def _returned(self, leaf: Any) -> Any:
@@ -216,10 +229,11 @@ def _fields(source: Any) -> Mapping[str, Any]:
     return {name: getattr(source, name) for name in names if name != "name" and hasattr(source, name)}
 
 
-def untraceable(source: Any, error: Exception, reason: str, remedy: str | None) -> Refused:
+def untraceable(source: Any, error: Exception, reason: str, remedy: str | None) -> Untraceable:
     """The exception for a layer whose call raised an error, with the line of the call, and a rule as the remedy."""
     rule = f"give a rule: custom_objects={{{type(source).__name__!r}: a dagir Layer class}}"
-    return Refused(f"its call cannot be traced: {reason}{_line_of(error)}", f"{remedy}; or {rule}" if remedy else rule)
+    remedy = f"{remedy}; or {rule}" if remedy else rule
+    return Untraceable(f"its call cannot be traced: {reason}{_line_of(error)}", remedy)
 
 
 def _line_of(error: Exception) -> str:

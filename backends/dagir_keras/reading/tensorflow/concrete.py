@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ from dagir.ir.nest import flatten, flatten_sorted, map_structure
 from dagir.ir.traversal import values_behind
 from dagir.ir.types import type_of
 from dagir.layers.core import Input
+from dagir.layers.internals import hold_weights
 from dagir.modeling.model import Model
+from dagir.ops.call import parameters_of
 from dagir_keras.reading.problems import Problems, Refused
 from dagir_keras.reading.tensorflow import complex_numbers
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
@@ -31,35 +33,46 @@ def read_function(source: Any, inputs: Any, signature: str | None) -> Model:
     concrete = concrete_of(source, inputs, signature)
     given, _names = _inputs(concrete)
     problems = Problems()
-    outputs = read_concrete(concrete, given, problems, {})
+    outputs = read_concrete(concrete, given, problems)
     title = str(getattr(concrete, "name", "function"))
     problems.require_none(_title(source, title))
     structure = _structured(concrete, as_values(outputs))
     needed = set(values_behind(flatten(structure)))
-    return Model([value for value in given if value in needed], structure, name=_title(source, title))
+    model = Model([value for value in given if value in needed], structure, name=_title(source, title))
+    hold_weights(model, parameters_of(model.graph))
+    return model
 
 
 def read_concrete(
-    concrete: Any, given: Sequence[Value], problems: Problems, weights: Mapping[int, Parameter]
+    concrete: Any, given: Sequence[Any], problems: Problems, held: Sequence[HeldVariable] = ()
 ) -> list[Any]:
-    """The outputs of a concrete function for values. weights: those that are known already, by the variable's id."""
+    """The outputs of a concrete function for tensors. held: variables whose weights are known, or made elsewhere."""
     graph = concrete.graph
     message = decode(graph.as_graph_def().SerializeToString(), "Graph", str(graph.name))
     arguments = [tensor.op.name for tensor in graph.inputs]
     outputs = [(tensor.op.name, tensor.value_index) for tensor in graph.outputs]
-    resources = Captured(graph, weights)
+    resources = Captured(graph, held)
     captured = [resources.of(tensor) for tensor in concrete.captured_inputs]
     reader = GraphReader(problems, resources)
     return reader.call(graph_of(message, str(graph.name), arguments, outputs), [*given, *captured])
 
 
+@dataclass(frozen=True)
+class HeldVariable:
+    """A variable, and the function that gives its weight."""
+
+    variable: Any
+    weight: Callable[[], Parameter]
+
+
 class Captured:
     """What a function captured: variables by the identity of their handles, and constants."""
 
-    def __init__(self, graph: Any, weights: Mapping[int, Parameter]) -> None:
-        self._variables = {id(each.handle): each for each in graph.variables if hasattr(each, "handle")}
-        self._weights = dict(weights)
-        self._kept: list[Any] = list(self._variables.values())
+    def __init__(self, graph: Any, held: Sequence[HeldVariable] = ()) -> None:
+        known = [*graph.variables, *(each.variable for each in held)]
+        self._variables = {id(each.handle): each for each in known if hasattr(each, "handle")}
+        self._held = {id(each.variable): each for each in held}
+        self._weights: dict[int, Parameter] = {}
 
     def of(self, tensor: Any) -> Any:
         """A captured tensor."""
@@ -76,6 +89,8 @@ class Captured:
         return complex_numbers.constant(array) if array.dtype.kind == "c" else Constant(array).value
 
     def _parameter(self, variable: Any) -> Parameter:
+        if id(variable) in self._held:
+            return self._held[id(variable)].weight()
         if id(variable) not in self._weights:
             array = np.asarray(variable)
             name = str(variable.name).removesuffix(":0")

@@ -150,10 +150,8 @@ class _While:
         other = [name for name in sides if self._argument(self.body, name) != place]
         if len(other) != 1:
             return None
-        step = self.body.nodes.get(other[0])
-        found = self.reader.call(_only(self.body, step), []) if step is not None and step.op == "Const" else [None]
-        one = entries(found[0]) if isinstance(found[0], Value) else None
-        return known.item() if one is not None and one.ndim == 0 and one.item() == 1 else None
+        one = self._known(self.body, other[0])
+        return known.item() if one == 1 else None
 
     def _known_steps(self) -> Dim | None:
         """The number of iterations, if every condition is that a counter is below something known before the loop."""
@@ -180,18 +178,19 @@ class _While:
         if node.op != "Less":
             return None
         place = self._argument(self.test, node.inputs[0][0])
-        limit = self._limit(node.inputs[1][0])
+        limit = self._known(self.test, node.inputs[1][0])
         if place not in self.counters or limit is None:
             return None
         return limit - self.counters[place]
 
-    def _limit(self, name: str) -> Dim | None:
-        place = self._argument(self.test, name)
+    def _known(self, function: GraphFunction, name: str) -> Dim | None:
+        """A number that stays as it is through the loop: a constant, or a variable that the body passes on."""
+        place = self._argument(function, name)
         if place is not None:
             found = self.given[place] if place in self.fixed else None
         else:
-            node = self.test.nodes.get(name)
-            found = self.reader.call(_only(self.test, node), [])[0] if node is not None and node.op == "Const" else None
+            node = function.nodes.get(name)
+            found = self.reader.call(_only(function, node), [])[0] if node is not None and node.op == "Const" else None
         known = entries(found) if isinstance(found, (Value, Sizes)) else None
         return None if known is None or known.ndim else known.item()
 

@@ -78,6 +78,11 @@ def _reason(name: str, table: MappingProxyType[tuple[str, str], tuple[str, ...]]
     return " is not among the functions that dagir has", "compute it with other functions"
 
 
+def is_refused(name: str) -> bool:
+    """Whether a function is refused by name, with a reason of its own."""
+    return any(name.startswith(each) for beginnings in _FUNCTIONS.values() for each in beginnings)
+
+
 def refuse_function(name: str) -> Refused:
     """The refusal of a function that has no rule."""
     reason, remedy = _reason(name, _FUNCTIONS)

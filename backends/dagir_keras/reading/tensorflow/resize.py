@@ -12,6 +12,7 @@ from dagir.ir.dims import Dim
 from dagir.ir.graph import Value, apply
 from dagir.ir.types import Array, DType
 from dagir.ops.creation import spend_elements
+from dagir.ops.sizes import measured
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.shape import layout, pad
@@ -59,11 +60,28 @@ def _known(given: Value, target: Sequence[Dim]) -> tuple[tuple[int, int], tuple[
 
 
 def _bilinear_of_1(given: Value, target: Sequence[Dim], align_corners: bool) -> Value:
+    if not all(isinstance(size, int) for size in (*given.type.shape[1:3], *target)):
+        down = _between(given, 1, target[0], align_corners)
+        return _between(down, 2, target[1], align_corners)
     sizes, wanted = _known(given, target)
     for axis in (0, 1):
         weights = _matrix(sizes[axis], wanted[axis], align_corners).astype(given.dtype.numpy)
         given = ops.einsum("oh,nhwc->nowc" if axis == 0 else "ow,nhwc->nhoc", weights, given)
     return given
+
+
+def _between(given: Value, axis: int, target: Dim, align_corners: bool) -> Value:
+    """One axis of the bilinear grid, whose sizes may be known at run time only."""
+    size = measured(given.type.shape[axis])
+    last = ops.subtract(size, 1)
+    parts = (last, ops.maximum(ops.subtract(measured(target), 1), 1)) if align_corners else (size, measured(target))
+    step = ops.divide(*(ops.cast(part, "float32") for part in parts))
+    places = ops.multiply(ops.cast(ops.arange(target), "float32"), step)
+    low = ops.minimum(ops.cast(ops.floor(places), "int32"), last)
+    high = ops.minimum(ops.add(low, 1), last)
+    share = ops.reshape(ops.subtract(places, ops.floor(places)), (-1, *[1] * (given.ndim - axis - 1)))
+    before, after = ops.take(given, low, axis), ops.take(given, high, axis)
+    return ops.add(before, ops.multiply(ops.subtract(after, before), share))
 
 
 def _nearest_of_1(given: Value, target: Sequence[Dim], align_corners: bool) -> Value:

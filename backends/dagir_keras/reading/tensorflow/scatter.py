@@ -15,6 +15,7 @@ from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import (
     Tensor,
+    constant_of,
     dims,
     entries,
     integer,
@@ -308,11 +309,18 @@ def band_part(input: Any, num_lower: Any, num_upper: Any) -> Tensor:
     distance = ops.subtract(down, ops.arange(columns))
     kept: Value | None = None
     for bound, off in ((num_lower, distance), (num_upper, ops.negative(distance))):
-        limit = int(number(bound, "number of diagonals"))
-        if limit >= 0:
-            inside = ops.less_equal(off, limit)
-            kept = inside if kept is None else ops.logical_and(kept, inside)
+        inside = _within(off, tensor(bound))
+        kept = kept if inside is None else inside if kept is None else ops.logical_and(kept, inside)
     if kept is None:
         return given
     zero = ops.cast(0, DType.BOOL) if given.dtype is DType.BOOL else like(0, given)
     return ops.where(kept, given, zero)
+
+
+def _within(distance: Value, bound: Tensor) -> Value | None:
+    """Where the distance is at most the bound; None where all are, below 0: no bound."""
+    if constant_of(bound) is not None:
+        limit = int(number(bound, "number of diagonals"))
+        return ops.less_equal(distance, limit) if limit >= 0 else None
+    most = ops.cast(value(bound), "int32")
+    return ops.logical_or(ops.less(most, 0), ops.less_equal(distance, most))

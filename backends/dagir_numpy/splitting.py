@@ -1,0 +1,16 @@
+"""Values taken apart along an axis."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import numpy as np
+
+from dagir import ops
+from dagir.ir.types import Array
+from dagir_numpy.rules import rules
+
+
+@rules.rule(ops.Split)
+def split(op: ops.Split, x: Array) -> tuple[Array, ...]:
+    return tuple(np.split(x, list(accumulate(op.sizes))[:-1], op.axis))

@@ -1,0 +1,119 @@
+"""Attention of com.microsoft, as onnxruntime's optimizer fuses it from products and a softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import sqrt
+
+import numpy as np
+
+from dagir import ops
+from dagir.ir.dims import Dim
+from dagir.ir.graph import Value
+from dagir.ops.sizes import counted
+from dagir_onnx.importing.fused import MICROSOFT
+from dagir_onnx.importing.node_call import NodeCall
+from dagir_onnx.importing.registry import rule
+from dagir_onnx.importing.tensors import constant
+
+
+def _heads(call: NodeCall, x: Value, count: int) -> Value:
+    """[b, t, n * d] to [b, n, t, d]; what has heads already stays."""
+    if x.ndim == 4:
+        return x
+    batch, steps, width = x.type.shape
+    if not isinstance(width, int) or width % count:
+        raise call.refused(f"its width {width} is not one of {count} heads")
+    return ops.transpose(ops.reshape(x, (batch, steps, count, width // count)), (0, 2, 1, 3))
+
+
+def _joined(x: Value) -> Value:
+    batch, heads, steps, size = x.type.shape
+    return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, steps, heads * size))
+
+
+def _attended(call: NodeCall, q: Value, k: Value, v: Value, mask: Value | None, bias: Value | None) -> Value:
+    """mask: bool, broadcast to [b, n, t, s]. What it hides gets the filter value added, as in onnxruntime."""
+    size = q.type.shape[-1]
+    if not isinstance(size, int):
+        raise call.refused("its heads have a size that is known at run time only")
+    scale = call.attribute("scale", 0.0) or 1 / sqrt(size)
+    if mask is not None:
+        low = constant(np.asarray(call.attribute("mask_filter_value", -10000.0), q.dtype.numpy))
+        hidden = ops.where(mask, constant(np.zeros((), q.dtype.numpy)), low)
+        bias = hidden if bias is None else ops.add(bias, hidden)
+    seen = None
+    if call.attribute("unidirectional", 0):
+        seen = _causal(q, k)
+    return ops.attention(q, k, v, bias, seen, scale)
+
+
+def _causal(q: Value, k: Value) -> Value:
+    """bool[t, s]: a step sees those up to its own; those of the past come first."""
+    before = k.type.shape[2] - q.type.shape[2]
+    rows = ops.expand_dims(counted(q.type.shape[2], before), 1)
+    return ops.less_equal(ops.expand_dims(counted(k.type.shape[2]), 0), rows)
+
+
+def _mask(call: NodeCall, given: Value | None, steps: object, is_padding: bool = False) -> Value | None:
+    """bool, broadcast to [b, n, t, s]."""
+    if given is None:
+        return None
+    if given.ndim == 1:
+        if given.type.shape[0] == 1 or is_padding:
+            raise call.refused("its mask is a vector, which may be lengths, or places of the first and last step")
+        places = ops.expand_dims(ops.cast(counted(steps), given.dtype), 0)  # type: ignore[arg-type]  # a size
+        seen = ops.less(places, ops.expand_dims(given, 1))
+        return ops.expand_dims(seen, (1, 2))
+    seen = ops.not_equal(given, 0)
+    if given.ndim == 2:
+        return ops.expand_dims(seen, (1, 2))
+    if given.ndim == 3:
+        return ops.expand_dims(seen, 1)
+    raise call.refused(f"its mask has rank {given.ndim}")
+
+
+@rule("Attention", domain=MICROSOFT)
+def _attention(call: NodeCall) -> Sequence[Value | None]:
+    """x @ w + b is q, k and v, one beside the other."""
+    x, w, b, count = call.input(0), call.weight(1), call.weight(2), call.attribute("num_heads")
+    if call.attribute("do_rotary", 0) or call.tensor(6) is not None:
+        raise call.refused("it rotates its queries, or shares a buffer with its past", "write the model without that")
+    assert w is not None
+    width = w.type.shape[1]
+    sizes = call.attribute("qkv_hidden_sizes") or [width // 3] * 3
+    whole = ops.matmul(x, w) if b is None else ops.add(ops.matmul(x, w), b)
+    edges = np.cumsum([0, *sizes]).tolist()
+    q, k, v = (_heads(call, whole[..., a:z], count) for a, z in pairwise(edges))
+    past = call.optional(4)
+    if past is not None:
+        k, v = ops.concatenate([past[0], k], 2), ops.concatenate([past[1], v], 2)
+    mask = _mask(call, call.optional(3), k.type.shape[2])
+    found = _attended(call, q, k, v, mask, call.optional(5))
+    return [_joined(found), ops.stack([k, v], 0) if call.wants(1) else None]
+
+
+@rule("MultiHeadAttention", domain=MICROSOFT)
+def _multi_head(call: NodeCall) -> Sequence[Value | None]:
+    """q, k and v by themselves, with a bias for the three of them."""
+    count = call.attribute("num_heads")
+    if call.tensor(1) is None or call.tensor(2) is None or call.input(0).ndim != 3:
+        raise call.refused("its queries, keys and values are packed into one tensor")
+    if any(call.tensor(place) is not None for place in (8, 9)):
+        raise call.refused("it shares a buffer with its past", "write the model without that")
+    operands = [call.input(place) for place in range(3)]
+    bias = call.weight(3)
+    if bias is not None:
+        edge: Dim = 0
+        for place, each in enumerate(operands):
+            size = each.type.shape[-1] if each.ndim == 3 else 0
+            operands[place] = ops.add(each, bias[edge : edge + size]) if size else each
+            edge = edge + size
+    q, k, v = (_heads(call, each, count) for each in operands)
+    for place in (6, 7):
+        past = call.optional(place)
+        if past is not None:
+            k, v = (ops.concatenate([past, k], 2), v) if place == 6 else (k, ops.concatenate([past, v], 2))
+    mask = _mask(call, call.optional(4), k.type.shape[2], is_padding=True)
+    return [_joined(_attended(call, q, k, v, mask, call.optional(5))), k, v]
