@@ -122,7 +122,13 @@ class NotATensor(ArgumentError, TypeError):
 
 
 def as_tensor(name: str) -> DagirError:
-    """The error for a value that a function of TensorFlow takes as a tensor of its own, where no dispatcher helps."""
+    """The error for a value that a function of TensorFlow takes as a tensor of its own, where no dispatcher helps.
+
+    Of a function of Keras only half would compute with it: that one is refused as where it reads numbers.
+    """
+    caller, root = _foreign_caller()
+    if caller is not None or root in _KERAS:
+        return as_numbers(name)
     return NotATensor(
         f"a function of TensorFlow was called on the dagir value {name!r}, and dagir has no rule for it",
         remedy="use the function of the same name in dagir.ops; dagir.from_keras(...) reads layers and models",

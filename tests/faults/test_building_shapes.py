@@ -190,7 +190,8 @@ ShapeError: the kernel reaches over 7 elements, the axis has 5
   remedy: use padding='same', a smaller kernel, or a larger input""",
     row_19_window_larger_than_its_input: """\
 ShapeError: the window reaches over 9 elements, the axis has 8
-  op         MaxPool(pool_size=(9, 9), strides=(9, 9), padding='valid', data_format='channels_last', dilations=None, ceil_mode=False)
+  op         MaxPool(pool_size=(9, 9), strides=(9, 9), padding='valid', data_format='channels_last', \
+dilations=None, ceil_mode=False)
   layer      pool
   called at  {here}:+1
   x          float32[batch, 8, 12, 3]

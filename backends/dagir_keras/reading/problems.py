@@ -47,6 +47,15 @@ class OutsideTable(Untraceable):
     """Raised where a call uses a function of TensorFlow that the table has not, or not with these arguments."""
 
 
+def of_chance(function: str) -> Refused:
+    """The refusal of a call that draws random numbers where none of training is traced."""
+    return Refused(
+        f"its call draws random numbers at inference ({function}), and a graph gives the same answer each time",
+        "draw under `if training:` only; or draw them with a fixed seed, as keras.random.normal(shape, seed=1), which "
+        "gives the same numbers each time; or take the noise as an input of the model, and draw it outside",
+    )
+
+
 _ODD = "its configuration is not what Keras writes"
 
 

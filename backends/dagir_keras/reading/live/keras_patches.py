@@ -20,7 +20,7 @@ from dagir_keras.reading.live import control_flow, tensorflow_functions
 from dagir_keras.reading.live.keras_internals import defined_in, internal, of_module
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
 from dagir_keras.reading.live.traced_tensors import Traced
-from dagir_keras.reading.problems import KerasChanged, Refused
+from dagir_keras.reading.problems import KerasChanged, Refused, of_chance
 
 Variable = of_module("keras.src.backend.common.variables", "Variable")
 _REFLECTED = {reflected(name): function for name, function in FUNCTIONS.items() if name not in COMPARISONS}
@@ -358,17 +358,9 @@ def _not_drawn(old: Callable[..., Any]) -> Callable[..., Any]:
     def next(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not _stateless():
             return old(self, *args, **kwargs)
-        raise _of_chance(f"keras.random.{_caller('keras.src.random.random') or 'SeedGenerator'}")
+        raise of_chance(f"keras.random.{_caller('keras.src.random.random') or 'SeedGenerator'}")
 
     return next
-
-
-def _of_chance(function: str) -> Refused:
-    return Refused(
-        f"its call draws random numbers at inference ({function}), and a graph gives the same answer each time",
-        "draw under `if training:` only; or draw them with a fixed seed, as keras.random.normal(shape, seed=1), which "
-        "gives the same numbers each time; or take the noise as an input of the model, and draw it outside",
-    )
 
 
 def _caller(module: str) -> str | None:
@@ -387,7 +379,7 @@ def _never_of_chance(module: str) -> Callable[[Callable[..., Any]], Callable[...
         def drawn(*args: Any, **kwargs: Any) -> Any:
             if not _stateless():
                 return old(*args, **kwargs)
-            raise _of_chance(f"{module}.{old.__name__}")
+            raise of_chance(f"{module}.{old.__name__}")
 
         return drawn
 
@@ -399,6 +391,6 @@ def _not_drawn_for(old: Callable[..., Any]) -> Callable[..., Any]:
     def function(*args: Any, **kwargs: Any) -> Any:
         if _tracer.get() is None or not _holds(Traced, args, kwargs):
             return old(*args, **kwargs)
-        raise _of_chance(f"keras.random.{old.__name__}")
+        raise of_chance(f"keras.random.{old.__name__}")
 
     return function
