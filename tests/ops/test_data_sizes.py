@@ -164,3 +164,27 @@ def test_calls_within_calls_name_their_sizes_apart():
         np.testing.assert_array_equal(first, np.concatenate([ROWS[[0, 2]], -ROWS[[1, 3]]]))
         np.testing.assert_array_equal(second, 2 * first)
         np.testing.assert_array_equal(third, ROWS[[0, 2]] + 1)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_bodies_decide_sizes_and_check_them(name):
+    def function(x):
+        def rows(limit):
+            return ops.boolean_mask(x, x[:, 1] > limit)
+
+        together = ops.cond(ops.sum(x) > 0.0, lambda: ops.sum(rows(1.5) + rows(1.7)), lambda: ops.sum(rows(-9.0)))
+        return together, ops.fori_loop(0, 2, lambda i, total: total + ops.sum(rows(ops.cast(i, "float32"))), together)
+
+    run = dagir.lower(_model(function), name)
+    for x in (ROWS, -ROWS):
+        first = x.sum() if x.sum() < 0 else 2 * x[x[:, 1] > 1.5].sum()
+        found = run(x)
+        np.testing.assert_allclose(found[0], first)
+        np.testing.assert_allclose(found[1], first + sum(x[x[:, 1] > limit].sum() for limit in (0.0, 1.0)))
+    with pytest.raises((ShapeError, FeedError, BackendError)):
+        run(np.float32([[9, 1.6, 0], [9, 2.5, 0]]))
+
+
+def test_a_size_decided_in_a_body_stays_there():
+    with pytest.raises(ShapeError, match="which the data decide in it"):
+        _model(lambda x: ops.cond(ops.sum(x) > 0.0, lambda: ops.boolean_mask(x, x[:, 0] > 0.0), lambda: x))
