@@ -8,11 +8,12 @@ from dagir.equivalence import services as report_services
 from dagir.equivalence.html_report import write_page
 from dagir.equivalence.reproduction import write_reproduction
 from dagir.interchange import load_weights
-from dagir.ir import operators
+from dagir.ir import data_names, operators
 from dagir.ir.graph import Graph
 from dagir.ir.printer import print_graph
 from dagir.layers import services as layer_services
 from dagir.modeling import services as model_services
+from dagir.ops.data_sizes import know_sizes
 from dagir.passes import services as pass_services
 from dagir.runtime.backend import backend
 from dagir.runtime.node_evaluation import evaluate_node
@@ -30,6 +31,7 @@ def bind_services() -> None:
     when_imported("keras", lambda keras: backend(KERAS).introduce(keras))
     operators.join_tensorflow.bind(lambda: backend(KERAS).join())
     Graph.printer = print_graph
+    data_names.anchor.bind(know_sizes)
     layer_services.reduced_layer.bind(reduced_layer)
     pass_services.evaluate_node.bind(evaluate_node)
     report_services.write_page.bind(write_page)

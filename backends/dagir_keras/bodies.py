@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import keras
 from keras import ops as K
 
+from dagir.ir.data_sizes import told_by
 from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Constant, Graph, Op, Parameter, Value
@@ -66,11 +67,15 @@ def evaluate(graph: Graph, tensors: Sequence[Any], sizes: dict[str, Any]) -> lis
     def read(value: Value) -> Any:
         return values[value] if value in values else _leaf(value)
 
+    sizes = dict(sizes)
     for node in graph.nodes:
         operands = [None if value is None else read(value) for value in node.inputs]
         op = with_numbers(node.op, sizes) if sizes_to_compute(node.op) else node.op
         results = rules[type(op)](op, *operands)
-        values.update(zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True))
+        results = results if isinstance(results, tuple) else (results,)
+        values.update(zip(node.outputs, results, strict=True))
+        for name, source in told_by(node).items():
+            sizes[name] = source.solve(K.shape(results[source.place])[source.axis])
     return [read(value) for value in graph.outputs]
 
 

@@ -20,7 +20,7 @@ from dagir.ir.types import DType
 from dagir.layers import Layer
 from dagir.modeling.signature import Signature
 from dagir.ops import Call
-from dagir.passes import ChannelsLast, Outline
+from dagir.passes import ChannelsLast, CheckSizes, Outline
 from dagir.runtime.backend import at_node
 from dagir.support.location import LayerCall
 from dagir_keras.arguments import with_arguments
@@ -34,7 +34,7 @@ from dagir_keras.registry import Registry
 
 def functional(graph: Graph, signature: Signature, name: str, registry: Registry) -> keras.Model:
     """The functional Keras model of a graph, inputs and outputs in the structures of the signature."""
-    graph = ChannelsLast()(graph)
+    graph = CheckSizes()(ChannelsLast()(graph))
     registry.uses(graph)
     inputs = [_input(label, value) for (label, _), value in zip(signature.inputs, graph.inputs, strict=True)]
     outputs = Program(graph, registry)(inputs)

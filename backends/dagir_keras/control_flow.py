@@ -9,7 +9,7 @@ from keras import ops as K
 
 from dagir import ops
 from dagir.ir.graph import Graph
-from dagir.passes import Inline
+from dagir.passes import CheckSizes, Inline
 from dagir_keras.bodies import apply_bodies, evaluate, sizes_of, spec
 from dagir_keras.rules import rules
 from dagir_keras.sizes import number
@@ -28,7 +28,7 @@ def _branch(op: ops.If, xs: Sequence[Any]) -> tuple[Any, ...]:
     condition, rest = xs[0], list(xs[1:])
 
     def run(branch: Graph) -> tuple[Any, ...]:
-        return tuple(evaluate(Inline()(branch), rest, sizes_of(branch, [K.shape(x) for x in rest])))
+        return tuple(evaluate(CheckSizes()(Inline()(branch)), rest, sizes_of(branch, [K.shape(x) for x in rest])))
 
     return tuple(K.cond(condition, lambda: run(op.then_branch), lambda: run(op.else_branch)))
 
@@ -47,7 +47,7 @@ def _loop_specs(op: ops.Loop, xs: Sequence[Any]) -> list[Any]:
 def _loop(op: ops.Loop, xs: Sequence[Any]) -> tuple[Any, ...]:
     """The iteration, the condition, the carried values, and an array for each of ys, of which a step writes a row."""
     count, condition, state, rest = xs[0], xs[1], list(xs[2 : 2 + op.carried]), list(xs[2 + op.carried :])
-    body, shapes = Inline()(op.body), [(), *(K.shape(x) for x in xs[2:])]
+    body, shapes = CheckSizes()(Inline()(op.body)), [(), *(K.shape(x) for x in xs[2:])]
     sizes = sizes_of(op.body, shapes)
     end = op.steps[0] if op.steps else count
     never = type(end) is int and end == 0  # a size that is known at run time only may be a tensor

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dagir import ops
+from dagir.errors import UnsupportedOp
 from dagir.ir.graph import Graph, Node, Parameter, Value
 from dagir.ir.nest import flatten
 from dagir.ir.rewriter import copy_node
@@ -18,6 +19,7 @@ from dagir.passes.outline import arguments
 from dagir.support.location import LayerCall
 from dagir_keras import conv, pool, quantization, sampling
 from dagir_keras.arguments import are_among
+from dagir_keras.engine import ON_TENSORFLOW, TITLE
 from dagir_keras.growing import Witnesses, grown
 from dagir_keras.layer_mapping import computes_in, is_native
 from dagir_keras.op_layers import weights_of
@@ -30,6 +32,7 @@ from dagir_keras.trace import Trace
 
 _NO_OPERATIONS = (
     *(ops.LSTM, ops.GRU, ops.SimpleRNN, ops.Bidirectional, ops.If, ops.Loop, ops.Scan, ops.Lookup, ops.ConvTranspose),
+    *(ops.NonZero, ops.Range, ops.Unique, ops.NonMaxSuppression, ops.KnowSizes, ops.EqualSizes),
 )
 """Ops that Keras has no operation for, which it could save. Its ConvTranspose mixes up its arguments when it is run."""
 
@@ -43,7 +46,7 @@ class Planner:
 
     inputs: those of the graph. inside_layer: the steps run within a Keras layer, which owns the variables. derived:
     the values that are computed from weights of layers alone, as `derived_values` gives them; none inside a layer.
-    known: the values of the functional model so far.
+    known: the values of the functional model so far. made: those that tell sizes which the data decide.
     """
 
     registry: Registry
@@ -51,9 +54,21 @@ class Planner:
     derived: frozenset[Value]
     inside_layer: bool
     known: Witnesses = field(default_factory=Witnesses)
+    made: list[Value] = field(default_factory=list)
 
     def step(self, node: Node) -> Step:
         """The step of a node. Raises UnsupportedOp where Keras has no rule for the op."""
+        step = self._step(node)
+        if node.op.size_fields and not ON_TENSORFLOW:
+            raise UnsupportedOp(
+                f"Keras on {TITLE} takes no {node.op.op_name} in a model: its shapes would hang on the data",
+                remedy="set KERAS_BACKEND=tensorflow, or use the numpy or onnx backend",
+            )
+        if node.op.size_fields:
+            self.made.extend(node.outputs)
+        return step
+
+    def _step(self, node: Node) -> Step:
         call = node.scope
         if isinstance(node.op, Call) and call is not None:
             if not self.inside_layer:
@@ -69,7 +84,7 @@ class Planner:
         rule = rules[type(node.op)]
         if not names:
             return RuleStep(node.inputs, tracks, node.op, rule)
-        sources = sources_among(names, self.inputs)
+        sources = sources_among(names, (*self.inputs, *self.made))
         sized = _size_values(sources)
         count = len(node.inputs)
         places = {name: (count + sized.index(value), source) for name, (value, source) in sources.items()}
@@ -126,7 +141,7 @@ class Planner:
             node = copy_node(node, tuple([None if value is None else bare.get(value, value) for value in node.inputs]))
         operands = [value for value in node.inputs if value is not None and value not in self.derived]
         operands = [value for value in operands if value.node is not None or value.is_input]
-        reads = list(dict.fromkeys([*operands, *_size_values(sources_among(names, self.inputs))]))
+        reads = list(dict.fromkeys([*operands, *_size_values(sources_among(names, (*self.inputs, *self.made)))]))
         graph = Graph(reads, node.outputs, node.op.op_name)
         weights = {value: weight for weight, value in bare.items()}
         trace = Trace.of(graph, len(reads), None)

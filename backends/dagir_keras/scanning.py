@@ -9,7 +9,7 @@ import keras
 from keras import ops as K
 
 from dagir import ops
-from dagir.passes import Inline
+from dagir.passes import CheckSizes, Inline
 from dagir_keras.bodies import apply_bodies, evaluate, sizes_of, spec
 from dagir_keras.rules import rules
 from dagir_keras.sizes import number
@@ -31,7 +31,7 @@ def _run(op: ops.Scan, xs: Sequence[Any]) -> tuple[Any, ...]:
     given, last = len(op.body.inputs), op.states + op.sequences
     states, sequences, rest = list(xs[: op.states]), list(xs[op.states : last]), list(xs[last:given])
     mask = xs[given] if op.is_masked(len(xs)) else None
-    body, sizes = Inline()(op.body), _sizes(op, xs)
+    body, sizes = CheckSizes()(Inline()(op.body)), _sizes(op, xs)
     packed, unpack = _packed([*sequences, *([] if mask is None else [mask])])
     if op.go_backwards:
         packed = K.flip(packed, axis=0)

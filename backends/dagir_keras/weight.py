@@ -36,9 +36,7 @@ class Weight(keras.layers.Layer):
     """
 
     def __init__(self, weight_shape: Sequence[int], dtype: Any = None, **kwargs: Any) -> None:
-        policy = (
-            keras.DTypePolicy(dtype) if isinstance(dtype, str) else dtype
-        )  # "int8" alone would quantize
+        policy = keras.DTypePolicy(dtype) if isinstance(dtype, str) else dtype  # "int8" alone would quantize
         super().__init__(dtype=policy, **kwargs)
         self.autocast = False
         self.supports_masking = True  # it does not read what it is called on, so a mask is not lost

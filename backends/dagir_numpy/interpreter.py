@@ -13,13 +13,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dagir.errors import DagirError, FeedError
-from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.types import Array, DType
 from dagir.ops import Call, Loop, Scan
 from dagir.runtime.backend import Around, at_node
 from dagir_numpy.rules import Bodies, rules
+from dagir_numpy.run_sizes import RunSizes
 
 Run: TypeAlias = Generator[tuple[Graph, Sequence[Array]], Sequence[Array], list[Array]]
 
@@ -59,7 +59,8 @@ def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around:
     A weight may be an input: then the array of the caller is used in its place.
     """
     values = {value: _convert(array, precision) for value, array in zip(graph.inputs, arrays, strict=True)}
-    sizes = _bind_sizes(graph, arrays)
+    known = RunSizes(graph, arrays)
+    sizes = known.numbers
     last_read = _last_read(graph)
 
     def read(value: Value) -> Array:
@@ -69,6 +70,7 @@ def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around:
         operands = [None if value is None else read(value) for value in node.inputs]
         results: Sequence[Array]
         try:
+            known.before(node)
             if isinstance(node.op, Call):
                 results = yield node.op.graph, [operand for operand in operands if operand is not None]
             elif node.op.graph_fields:
@@ -77,6 +79,7 @@ def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around:
                 results = around(node, operands, partial(_apply_rule, node, sizes))
             else:
                 results = _apply_rule(node, sizes, operands, precision)
+            known.after(node, results)
         except DagirError as error:
             raise at_node(error, node) from None
         except ValueError as error:
@@ -153,12 +156,6 @@ def _convert(array: Array, precision: DType | None) -> Array:
     if precision is None or not DType.of(array.dtype).is_float:
         return array
     return array.astype(precision.numpy, copy=False)
-
-
-def _bind_sizes(graph: Graph, arrays: Sequence[Array]) -> dict[str, Dim]:
-    """The number of each named size, from the shapes of the input arrays."""
-    sources = size_sources([value.type.shape for value in graph.inputs])
-    return {name: source.solve(arrays[source.place].shape[source.axis]) for name, source in sources.items()}
 
 
 def _last_read(graph: Graph) -> dict[Node, list[Value]]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto, StringStringEntryProto, helper
 
+from dagir.ir.data_sizes import told_by
 from dagir.ir.dim_binding import SizeSource, size_sources
 from dagir.ir.dims import Atom, Dim, SymbolicDim
 from dagir.ir.graph import Constant, Node, Parameter, Value
@@ -207,12 +208,14 @@ class Emitter:
         outside, self.nodes = self.nodes, []
         # what is computed inside cannot be read outside
         sizes, atoms, filled = dict(self._sizes), dict(self._atoms), dict(self._filled)
+        sources = dict(self._size_sources)
         try:
             results = self._distinct(write())
             ends = [value_info(tensor.name, tensor.type) for tensor in results]
             nodes = self.nodes
         finally:
             self.nodes, self._sizes, self._atoms, self._filled = outside, sizes, atoms, filled
+            self._size_sources = sources
         starts = [value_info(tensor.name, tensor.type) for tensor in inputs]
         return helper.make_graph(nodes, name, starts, ends)
 
@@ -242,6 +245,11 @@ class Emitter:
         for name, source in size_sources([value.type.shape for value in values]).items():
             self._size_sources[name] = tensors[source.place], source
         return tensors
+
+    def declare_sizes(self, node: Node, results: Sequence[Tensor]) -> None:
+        """Note where the sizes can be read that a node makes."""
+        for name, source in told_by(node).items():
+            self._size_sources[name] = results[source.place], source
 
     def leaf(self, value: Value) -> Tensor:
         """The Tensor of a parameter or constant."""

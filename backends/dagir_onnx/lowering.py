@@ -77,6 +77,8 @@ def emit_graph(graph: Graph, signature: Signature, opset: int, device: str = "cp
             raise at_node(error, node) from None
         for value, result in zip(node.outputs, results, strict=True):
             values[value] = emit.finish(value, result, start, value in outputs)
+        if node.op.size_fields:
+            emit.declare_sizes(node, [values[value] for value in node.outputs])
     return emit
 
 
@@ -98,6 +100,8 @@ def emit_subgraph(emit: Emitter, graph: Graph, tensors: Sequence[Tensor], origin
             values[value] = Tensor(result.name, value.type, result.make)
             if origin is not None:
                 emit.inside.setdefault(known, []).append(result.name)
+        if node.op.size_fields:
+            emit.declare_sizes(node, [values[value] for value in node.outputs])
     return [read(value) for value in graph.outputs]
 
 

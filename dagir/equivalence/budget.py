@@ -193,11 +193,15 @@ def _wide(array: Array) -> Array:
 
 
 class Spread:
-    """The spread of the answers with noise around the answer without; only sums of squares are stored."""
+    """The spread of the answers with noise around the answer without; only sums of squares are stored.
+
+    Answers of another shape, where the data decide a size and rounding the data, are spread around the first of them.
+    """
 
     def __init__(self, answer: Array, dtype: DType) -> None:
         self.answer, self.dtype = answer, dtype
         self.variants: list[Array] = []
+        self.others: dict[tuple[int, ...], Spread] = {}  # answers of another size, where rounding decides that
         self._squares: Array | None = None
         self._count = 0
         self._largest = 0.0
@@ -209,6 +213,8 @@ class Spread:
         is_left: whether an intermediate value overflows. Then elements that are far from the answer are not judged
         either: one over infinity is 0 here.
         """
+        if narrow.shape != self.answer.shape:
+            return
         if not self.dtype.is_float:
             if is_left and not np.array_equal(narrow, self.answer):
                 self.variants.append(narrow)
@@ -222,6 +228,9 @@ class Spread:
 
     def add(self, sample: Array) -> None:
         """Add one answer with noise."""
+        if sample.shape != self.answer.shape:
+            self.others.setdefault(sample.shape, Spread(sample, self.dtype)).add(sample)
+            return
         self._count += 1
         if not self.dtype.is_float:
             if not np.array_equal(sample, self.answer):

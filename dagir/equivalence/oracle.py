@@ -28,13 +28,15 @@ class Expected:
     """The right answer for one value. budget: of each element; None for dtypes other than floats.
 
     variants: for dtypes other than floats, other answers that rounding can give. whole: the budget of the root mean
-    square of all errors; None if only the elements are judged.
+    square of all errors; None if only the elements are judged. others: the answers of other shapes that rounding can
+    give, where the data decide a size.
     """
 
     array: Array
     budget: Array | None
     variants: tuple[Array, ...] = ()
     whole: float | None = None
+    others: tuple[Expected, ...] = ()
 
 
 class Oracle:
@@ -150,7 +152,8 @@ def _holds_subnormals(arrays: Sequence[Array]) -> bool:
 
 
 def _expected(spread: Spread) -> Expected:
+    others = tuple([_expected(other) for other in spread.others.values()])
     if not spread.dtype.is_float:
-        return Expected(spread.answer, None, tuple(spread.variants))
+        return Expected(spread.answer, None, tuple(spread.variants), others=others)
     budget, whole = spread.allowance()
-    return Expected(spread.answer, budget, (), whole)
+    return Expected(spread.answer, budget, (), whole, others)

@@ -13,7 +13,7 @@ from typing import ClassVar, NoReturn, TypeAlias, TypeVar
 import numpy.typing as npt
 
 from dagir.errors import ArgumentError, DagirError, InvalidGraph, ShapeError
-from dagir.ir import arrays, diagnostics
+from dagir.ir import arrays, data_names, diagnostics
 from dagir.ir.dims import SymbolicDim
 from dagir.ir.nest import Rows
 from dagir.ir.op import Immutable, Op, Types, snake_case
@@ -340,6 +340,8 @@ def apply_node(op: Op, inputs: tuple[Value | None, ...], name: str | None = None
         inputs = inputs[:-1]
     location = caller()
     scope = current_scope.get()
+    if op.shape_fields and inputs and (witnesses := data_names.witnesses_for(op, inputs)):
+        inputs = (data_names.anchor(inputs[0], witnesses), *inputs[1:])
     try:
         inferred = Inferred.of(op.infer(*[None if value is None else value.type for value in inputs]))
     except DagirError as error:
@@ -349,7 +351,10 @@ def apply_node(op: Op, inputs: tuple[Value | None, ...], name: str | None = None
             raise
         raise dangling from None
     types, equations = inferred.types, inferred.equations
-    return Node(op, inputs, types, scope=scope, location=location, equations=equations, name=name)
+    node = Node(op, inputs, types, scope=scope, location=location, equations=equations, name=name)
+    if op.size_fields:
+        data_names.note_witnesses(op, node.outputs)
+    return node
 
 
 Operand: TypeAlias = "Value | Parameter | Constant | Numbers"  # what an op takes

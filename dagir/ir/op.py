@@ -72,6 +72,8 @@ class Op(Immutable, metaclass=_OpType):
 
     operands: ClassVar[tuple[str, ...]] = ("x",)
     shape_fields: ClassVar[tuple[str, ...]] = ()
+    size_fields: ClassVar[tuple[str, ...]] = ()
+    """The fields that name the sizes which the op makes, because the data decide them: see dagir.ir.data_sizes."""
     graph_fields: ClassVar[tuple[str, ...]] = ()
     """The fields that hold a graph: a nested model, a branch, the body of a loop."""
     op_name: ClassVar[str] = "op"
@@ -114,8 +116,8 @@ class Op(Immutable, metaclass=_OpType):
         return self.elementwise
 
     def substitute(self, sizes: Mapping[str, Dim]) -> Self:
-        """The op with named sizes replaced in its shape fields; itself where it has none."""
-        if not self.shape_fields:
+        """The op with named sizes replaced in its fields of sizes; itself where it has none."""
+        if not self.shape_fields and not self.size_fields:
             return self
-        shapes = {name: getattr(self, name) for name in self.shape_fields}
+        shapes = {name: getattr(self, name) for name in (*self.shape_fields, *self.size_fields)}
         return replace(self, **{k: tuple(dims.substitute(size, sizes) for size in v) for k, v in shapes.items()})

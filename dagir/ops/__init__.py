@@ -36,6 +36,7 @@ import dagir.ops.control_flow as _control_flow
 import dagir.ops.conv as _conv
 import dagir.ops.creation as _creation
 import dagir.ops.cumulative as _cumulative
+import dagir.ops.data_sizes as _data_sizes
 import dagir.ops.elementwise as _elementwise
 import dagir.ops.fft as _fft
 import dagir.ops.gradients as _gradients
@@ -78,6 +79,7 @@ from dagir.ops.control_flow import *
 from dagir.ops.conv import *
 from dagir.ops.creation import *
 from dagir.ops.cumulative import *
+from dagir.ops.data_sizes import *
 from dagir.ops.elementwise import *
 from dagir.ops.fft import *
 from dagir.ops.gradients import *
@@ -124,6 +126,7 @@ __all__ += _control_flow.__all__
 __all__ += _conv.__all__
 __all__ += _creation.__all__
 __all__ += _cumulative.__all__
+__all__ += _data_sizes.__all__
 __all__ += _elementwise.__all__
 __all__ += _fft.__all__
 __all__ += _gradients.__all__

@@ -8,13 +8,14 @@ from contextvars import ContextVar
 from operator import attrgetter
 
 from dagir.errors import DTypeError, ShapeError
+from dagir.ir.data_sizes import escaping, made_in
 from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import SymbolicDim, symbols
 from dagir.ir.graph import Constant, Graph, Node, Value
 from dagir.ir.traversal import makers, reached, values_behind
 from dagir.ir.types import DType, Equations, TensorType
 
-__all__ = ["captured", "check_depth", "check_scalar", "check_state", "close", "tracing_body"]
+__all__ = ["captured", "check_bodies", "check_scalar", "check_state", "close", "tracing_body"]
 
 _DEEPEST = 48  # bodies within bodies: each is lowered within the one around it
 
@@ -69,7 +70,7 @@ def _bearers(graph: Graph, near: Sequence[Value]) -> list[Value]:
     """Outer values that have the sizes which the body computes with, and which its inputs do not tell."""
     named = {name for node in graph.nodes for name in _sizes_of(node)}
     named |= {name for value in graph.inputs for size in value.type.shape for name in symbols(size)}
-    missing = named - size_sources([value.type.shape for value in graph.inputs]).keys()
+    missing = named - size_sources([value.type.shape for value in graph.inputs]).keys() - made_in(graph).keys()
     if not missing:
         return []
     known = [value for value in values_behind([*graph.inputs, *near]) if value not in graph.inputs]
@@ -87,9 +88,17 @@ def _sizes_of(node: Node) -> set[str]:
     return {name for size in sizes if isinstance(size, SymbolicDim) for name in symbols(size)}
 
 
-def check_depth(*bodies: Graph) -> None:
-    """Raise ShapeError where bodies are nested too deep. The depth of a graph is noted in it: inner ones come first."""
+def check_bodies(*bodies: Graph) -> None:
+    """Raise ShapeError where bodies are nested too deep, or give a size that the data decide in them alone.
+
+    The depth of a graph is noted in it: inner ones come first.
+    """
     for body in bodies:
+        if decided := escaping(body):
+            raise ShapeError(
+                f"{body.name} gives a value of the size {decided[0]}, which the data decide in it",
+                remedy="give arrays of sizes that are known outside: mask in place of selecting, or select outside",
+            )
         held = [getattr(node.op, name) for node in body.nodes for name in node.op.graph_fields]
         body.__dict__.setdefault("_bodies_within", 1 + max((_depth_of(inner) for inner in held), default=0))
         if _depth_of(body) > _DEEPEST:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dagir.errors import DTypeError, ShapeError
+from dagir.ir.data_sizes import escaping, fresh_size, made_in
 from dagir.ir.dim_binding import size_sources
-from dagir.ir.dims import Dim, SymbolicDim, evaluate, substitute
+from dagir.ir.dims import Dim, SymbolicDim, evaluate, substitute, symbols
 from dagir.ir.graph import Graph, Node, Op, Parameter, Value, apply_node
 from dagir.ir.rounding import ROUNDED
 from dagir.ir.traversal import reached
@@ -20,12 +21,18 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Call(Op):
-    """xs: the types of the graph's inputs -> the types of its outputs, its named sizes bound by xs."""
+    """xs: the types of the graph's inputs -> the types of its outputs, its named sizes bound by xs.
+
+    sizes: the names here of the sizes that data decide inside and that outputs have, in their order; without them
+    they have the names that they have inside.
+    """
 
     rounding = ROUNDED
     operands = ("*xs",)
+    size_fields = ("sizes",)
     graph_fields = ("graph",)
     graph: Graph = field(hash=True)
+    sizes: tuple[int | SymbolicDim, ...] = ()
 
     def infer(self, *xs: TensorType) -> Inferred:
         """The inner output types in terms of the outer sizes."""
@@ -34,13 +41,26 @@ class Call(Op):
             raise ShapeError(f"{self.graph.name} takes {len(self.graph.inputs)} inputs, got {len(xs)}")
         sizes = bind_sizes(equations, self.graph.name, [value.type for value in self.graph.inputs], xs)
         keep_equations(equations, self.graph, sizes)
+        sizes |= self.renamed()
         return equations.inferred(*[substitute_type(value.type, sizes) for value in self.graph.outputs])
+
+    def renamed(self) -> dict[str, Dim]:
+        """What the sizes are called here that data decide inside. Raises ShapeError."""
+        names = escaping(self.graph)
+        if not self.sizes:
+            return {}
+        if len(names) != len(self.sizes):
+            raise ShapeError(f"{self.graph.name} gives {len(names)} sizes that data decide, not {len(self.sizes)}")
+        return dict(zip(names, self.sizes, strict=True))
 
 
 def keep_equations(equations: Equations, graph: Graph, sizes: dict[str, Dim]) -> None:
-    """Take over what the nodes of a graph leave open, its named sizes replaced. Raises ShapeError."""
+    """Take over what the nodes of a graph leave open about its inputs, named sizes replaced. Raises ShapeError."""
+    made = made_in(graph)
     for node in graph.nodes:
         for equation in node.equations:
+            if made and not made.keys().isdisjoint(symbols(equation.left) | symbols(equation.right)):
+                continue  # it is checked inside, where these sizes are known
             if equations.equate(substitute(equation.left, sizes), substitute(equation.right, sizes)) is None:
                 raise ShapeError(f"{graph.name} needs {equation}, which these inputs contradict")
 
@@ -82,7 +102,8 @@ def evaluate_shape(type: TensorType, sizes: dict[str, int]) -> tuple[int, ...]:
 
 def call(graph: Graph, inputs: Sequence[Value]) -> tuple[Value, ...]:
     """Apply a graph to values, as one node. Returns its outputs."""
-    return apply_node(Call(graph), tuple(inputs)).outputs
+    sizes = tuple([fresh_size(name) for name in escaping(graph)])
+    return apply_node(Call(graph, sizes), tuple(inputs)).outputs
 
 
 def inner_graphs(op: Op) -> list[Graph]:

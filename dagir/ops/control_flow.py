@@ -15,7 +15,7 @@ from dagir.ir.nest import flatten, pack
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import ROUNDED
 from dagir.ir.types import DType, Equations, Inferred, TensorType
-from dagir.ops.bodies import check_depth, check_scalar, check_state, close
+from dagir.ops.bodies import check_bodies, check_scalar, check_state, close
 from dagir.ops.call import bind_sizes, keep_equations, substitute_type
 
 __all__ = [
@@ -49,7 +49,7 @@ class If(Op):
     def infer(self, condition: TensorType, *xs: TensorType) -> Inferred:
         """The types that both branches give."""
         check_scalar("the condition", condition, DType.BOOL, _COMPARE, 0)
-        check_depth(self.then_branch, self.else_branch)
+        check_bodies(self.then_branch, self.else_branch)
         equations = Equations()
         left, right = (_results(equations, branch, xs) for branch in (self.then_branch, self.else_branch))
         if len(left) != len(right):
@@ -107,7 +107,7 @@ class Loop(Op):
     def infer(self, count: TensorType | None = None, condition: TensorType | None = None, *xs: TensorType) -> Inferred:
         """The carried values as they came in, and ys."""
         self._check_end(count, condition)
-        check_depth(self.body)
+        check_bodies(self.body)
         equations = Equations()
         if len(xs) != len(self.body.inputs) - 1 or not 0 <= self.carried <= len(xs):
             raise ShapeError(f"a loop over {self.body.name} takes {len(self.body.inputs) - 1} values, got {len(xs)}")

@@ -15,7 +15,7 @@ NOT_OFFERED: Mapping[str, tuple[str, ...]] = {
         *("cholesky", "cholesky_inverse", "eig", "eigh", "inv", "logdet", "lstsq", "lu_factor", "matrix_rank", "pinv"),
         *("qr", "slogdet", "solve", "solve_triangular", "svd"),
     ),
-    "a result whose size depends on the data": ("bincount", "nonzero", "unique"),
+    "a result whose size depends on the data": ("bincount",),
     "about derivatives, which a graph is given by the framework that trains it": ("custom_gradient", "jvp"),
     "functions of one number for arrays: write it for arrays, or `vectorized_map` it": ("vectorize",),
     "losses, and what decodes or measures predictions; `compile` takes Keras's by name": (

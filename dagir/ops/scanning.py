@@ -11,7 +11,7 @@ from dagir.ir.graph import Graph, Op, Value, apply_node
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import ROUNDED
 from dagir.ir.types import Equations, Inferred, TensorType
-from dagir.ops.bodies import check_depth, check_state, close, tracing_body
+from dagir.ops.bodies import check_bodies, check_state, close, tracing_body
 from dagir.ops.call import bind_sizes, keep_equations, substitute_type
 
 __all__ = [
@@ -54,7 +54,7 @@ class Scan(Op):
 
     def infer(self, *xs: TensorType) -> Inferred:
         """The sequences that come out, then the final states."""
-        check_depth(self.body)
+        check_bodies(self.body)
         equations = Equations()
         given = len(self.body.inputs)
         if len(xs) not in (given, given + 1) or not self.sequences:

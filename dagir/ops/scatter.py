@@ -300,17 +300,17 @@ def in_top_k(targets: Operand, predictions: Operand, k: int) -> Value:
     return less(reduce_sum(cast(greater(scores, own), DType.INT32), axis=1), int(k))
 
 
-def _segments(data: Operand, ids: Operand, count: int | None, reduction: str, start: float) -> Value:
+def _segments(data: Operand, ids: Operand, count: Dim | None, reduction: str, start: float) -> Value:
     value = as_value(data)
     if count is None:
         raise ArgumentError(
             "the number of segments depends on the ids, which are not known yet", remedy="num_segments="
         )
-    filled = full((int(count), *value.type.shape[1:]), start, value.dtype)
+    filled = full((count if isinstance(count, SymbolicDim) else int(count), *value.type.shape[1:]), start, value.dtype)
     return scatter_update(filled, expand_dims(ids, -1), value, reduction)
 
 
-def segment_sum(data: Operand, segment_ids: Operand, num_segments: int | None = None, sorted: bool = False) -> Value:
+def segment_sum(data: Operand, segment_ids: Operand, num_segments: Dim | None = None, sorted: bool = False) -> Value:
     """The sum of the entries of each segment of the first axis; 0 where there is none.
 
     data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
@@ -322,7 +322,7 @@ def segment_sum(data: Operand, segment_ids: Operand, num_segments: int | None = 
     return _segments(data, segment_ids, num_segments, "add", 0)
 
 
-def segment_prod(data: Operand, segment_ids: Operand, num_segments: int | None = None, sorted: bool = False) -> Value:
+def segment_prod(data: Operand, segment_ids: Operand, num_segments: Dim | None = None, sorted: bool = False) -> Value:
     """The product of the entries of each segment of the first axis; 1 where there is none.
 
     data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
@@ -334,7 +334,7 @@ def segment_prod(data: Operand, segment_ids: Operand, num_segments: int | None =
     return _segments(data, segment_ids, num_segments, "mul", 1)
 
 
-def segment_max(data: Operand, segment_ids: Operand, num_segments: int | None = None, sorted: bool = False) -> Value:
+def segment_max(data: Operand, segment_ids: Operand, num_segments: Dim | None = None, sorted: bool = False) -> Value:
     """The largest entries of each segment of the first axis, of floats; -infinity where there is none.
 
     data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
@@ -346,7 +346,7 @@ def segment_max(data: Operand, segment_ids: Operand, num_segments: int | None = 
     return _segments(data, segment_ids, num_segments, "max", -inf)
 
 
-def segment_min(data: Operand, segment_ids: Operand, num_segments: int | None = None, sorted: bool = False) -> Value:
+def segment_min(data: Operand, segment_ids: Operand, num_segments: Dim | None = None, sorted: bool = False) -> Value:
     """The smallest entries of each segment of the first axis, of floats; infinity where there is none.
 
     data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids

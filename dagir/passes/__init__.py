@@ -3,6 +3,7 @@
 from dagir.passes.bodies import Bodies
 from dagir.passes.channels_first import ChannelsFirst
 from dagir.passes.channels_last import ChannelsLast
+from dagir.passes.check_sizes import CheckSizes
 from dagir.passes.decide_branches import DecideBranches
 from dagir.passes.decode_weights import DecodeWeights
 from dagir.passes.derived import Derived
@@ -28,6 +29,7 @@ _BODY: Pipeline = (
     (DecideBranches(), "as outside"),
     (DropIdentities(), "as outside"),
     (MergeDuplicates(), "as outside"),
+    (CheckSizes(), "as outside"),
 )
 
 DEPLOY: Pipeline = (
@@ -50,6 +52,7 @@ DEPLOY: Pipeline = (
     (MergeDuplicates(), "when equal work has the same form"),
     (MergeSlices(), "parts of one value, of which the layout has seen each"),
     (FuseBidirectional(), "last, when both ways read the same sequence and the same mask"),
+    (CheckSizes(), "nodes that no pass moves any more"),
 )
 """What ONNX gets: everything that changes no answer. A name in `disable` leaves out every step of that name."""
 
@@ -62,6 +65,7 @@ __all__ = [
     "Bodies",
     "ChannelsFirst",
     "ChannelsLast",
+    "CheckSizes",
     "DecideBranches",
     "DecodeWeights",
     "Derived",

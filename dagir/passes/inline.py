@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dagir.ir.dims import Dim
+from dagir.ir.data_sizes import escaping, fresh_size, made_in
+from dagir.ir.dims import Dim, substitute, symbol
 from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.rewriter import Operands, copy_node, rebuild
 from dagir.ir.types import Equations
@@ -38,11 +39,32 @@ class _Frame:
     scopes: dict[LayerCall, LayerCall]
 
     @classmethod
-    def of(cls, call: Node, graph: Graph, operands: Operands, scope: LayerCall | None, equations: Equations) -> _Frame:
+    def of(
+        cls,
+        call: Node,
+        operands: Operands,
+        scope: LayerCall | None,
+        equations: Equations,
+        outer: Mapping[str, Dim] = {},
+    ) -> _Frame:
+        assert isinstance(call.op, Call)
+        graph = call.op.graph
         given = [value.type for value in operands if value is not None]
         sizes = bind_sizes(equations, graph.name, [value.type for value in graph.inputs], given)
+        sizes |= _sizes_inside(call.op, graph, outer)
         values: dict[Value | None, Value | None] = {None: None, **dict(zip(graph.inputs, operands, strict=True))}
         return cls(call, iter(graph.nodes), values, sizes, scope, {})
+
+
+def _sizes_inside(op: Call, graph: Graph, outer: Mapping[str, Dim]) -> dict[str, Dim]:
+    """The names of the sizes that data decide in a graph: what those that outputs have are called outside, by the call
+    and by the sizes of the graph around it, and new names for the others.
+    """
+    made = made_in(graph)
+    if not made:
+        return {}
+    shown = op.renamed() or {name: symbol(name) for name in escaping(graph)}
+    return {name: substitute(shown[name], outer) if name in shown else fresh_size(name) for name in made}
 
 
 def inlined(node: Node, operands: Operands) -> Sequence[Value] | None:
@@ -50,7 +72,7 @@ def inlined(node: Node, operands: Operands) -> Sequence[Value] | None:
     if not isinstance(node.op, Call):
         return None
     left_open = Equations()  # size equations that calls leave open: the next copied node takes them
-    frames = [_Frame.of(node, node.op.graph, operands, node.scope, left_open)]
+    frames = [_Frame.of(node, operands, node.scope, left_open)]
     while True:
         frame = frames[-1]
         step = next(frame.steps, None)
@@ -63,7 +85,7 @@ def inlined(node: Node, operands: Operands) -> Sequence[Value] | None:
         inner = tuple([frame.values.get(value, value) for value in step.inputs])
         scope = _below(step.scope, frame.scope, frame.scopes)
         if isinstance(step.op, Call):
-            frames.append(_Frame.of(step, step.op.graph, inner, scope, left_open))
+            frames.append(_Frame.of(step, inner, scope, left_open, frame.sizes))
             continue
         moved = copy_node(step, inner, step.op.substitute(frame.sizes), scope=scope, equations=left_open.taken())
         frame.values.update(zip(step.outputs, moved.outputs, strict=True))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeAlias, TypeVar
 import numpy as np
 
 from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, ShapeError, UnsupportedOp
+from dagir.ir.data_sizes import number_of
 from dagir.ir.diagnostics import describe
 from dagir.ir.dims import evaluate
 from dagir.ir.graph import Graph, Node, Op
@@ -233,7 +234,8 @@ class Executable(ABC):
         sizes = self.bind(arrays)
         self._guard(arrays, sizes)
         for equation, node in self._checks:
-            if evaluate(equation.left, sizes) != evaluate(equation.right, sizes):
+            left, right = number_of(equation.left, sizes), number_of(equation.right, sizes)
+            if left is not None and right is not None and left != right:  # what data decide is checked as it runs
                 raise ShapeError(
                     f"sizes that had to be equal at run time are not: {equation}",
                     facts=[("node", describe(node)), ("sizes", ", ".join(f"{k}={v}" for k, v in sizes.items()))],
@@ -247,6 +249,8 @@ class Executable(ABC):
     def _empty(self, sizes: Mapping[str, int]) -> list[Array]:
         """The outputs, where their sizes say that they hold nothing: frameworks fail on a batch of 0 here and there."""
         if all(sizes.values()):
+            return []
+        if any(number_of(size, sizes) is None for _, type in self.signature.outputs for size in type.shape):
             return []
         shapes = [[evaluate(size, sizes) for size in type.shape] for _, type in self.signature.outputs]
         if not all(0 in shape for shape in shapes):

@@ -7,11 +7,11 @@ For no elements NumPy and TensorFlow raise for the maximum, and give NaN as the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import prod
 
 from dagir.errors import FeedError
+from dagir.ir.data_sizes import number_of
 from dagir.ir.diagnostics import describe
-from dagir.ir.dims import Dim, evaluate
+from dagir.ir.dims import Dim
 from dagir.ir.graph import Graph, Node
 from dagir.ops import ArgMax
 from dagir.ops.call import graphs_of
@@ -29,9 +29,9 @@ class EmptinessGuard:
     def __call__(self, sizes: Mapping[str, int]) -> None:
         """Raise FeedError that names the node, if it reduces an axis of size 0 to a result."""
         for node, reduced in self._nodes:
-            if all(evaluate(size, sizes) for size in reduced):
+            if 0 not in [number_of(size, sizes) for size in reduced]:
                 continue
-            if prod(evaluate(size, sizes) for size in node.outputs[0].type.shape):
+            if 0 not in [number_of(size, sizes) for size in node.outputs[0].type.shape]:
                 raise FeedError(
                     f"{node.op.op_name} of no elements has no answer",
                     facts=[("node", describe(node))],

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from dagir.errors import FeedError
+from dagir.ir.data_sizes import number_of
 from dagir.ir.diagnostics import describe
-from dagir.ir.dims import evaluate
 from dagir.ir.graph import Graph, Node, Parameter, Value
 from dagir.ir.types import Array
 from dagir.ops import Embedding, FloorDivide, Gather, Mod, Power
@@ -86,7 +86,9 @@ def _check(node: Node, ids: Array, sizes: dict[str, int]) -> None:
     place, axis = (1, 0) if isinstance(node.op, Embedding) else (0, node.op.axis)  # type: ignore[attr-defined]
     source = node.inputs[place]
     assert source is not None
-    count = evaluate(source.type.shape[axis], sizes)
+    count = number_of(source.type.shape[axis], sizes)
+    if count is None:
+        return None
     try:
         check_range(ids, count, from_the_end=isinstance(node.op, Gather))
     except FeedError as error:

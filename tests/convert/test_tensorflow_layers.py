@@ -88,7 +88,7 @@ def test_all_that_has_no_rule_is_named_at_once(tmp_path):
         begin(),
         function("draw", "random.normal", [["_CONSTANT_VALUE", -1, 4, {}]]),
         function("sum", "math.add", ["x", 0, 0, {"y": ["draw", 0, 0]}]),
-        function("mask", "boolean_mask", ["sum", 0, 0, {"mask": ["x", 0, 0]}]),
+        function("mask", "sparse.from_dense", ["sum", 0, 0, {}]),
         function("own", "math.invented", ["mask", 0, 0, {}]),
         function("op", None, [["own", 0, 0, {}]], "TensorFlowOpLayer", node_def={"op": "RandomUniform"}, constants={}),
     ]
@@ -97,7 +97,7 @@ def test_all_that_has_no_rule_is_named_at_once(tmp_path):
     said = str(caught.value)
     for part in (
         r"draw  TFOpLambda: tf.random.normal draws random numbers",
-        r"mask  TFOpLambda: tf.boolean_mask has a result whose shape the data decide",
+        r"mask  TFOpLambda: tf.sparse.from_dense has a result whose shape the data decide",
         r"own   TFOpLambda: tf.math.invented is not among the functions that dagir has",
         r"op    TensorFlowOpLayer: TensorFlow's op RandomUniform draws random numbers",
     ):

@@ -82,6 +82,7 @@ ELSEWHERE = {  # judged by their layers
     "conv_transpose",  # Keras's raw operation mixes up its arguments: test_upstream.py
     "adaptive_average_pool",  # Keras's function divides by 0 for some sizes, which ends the process
     "adaptive_max_pool",
+    *("nonzero", "unique"),  # of shapes that the data decide: test_data_sizes.py
     *("associative_scan", "cond", "fori_loop", "map", "scan", "switch", "vectorized_map", "while_loop"),
 }  # the last ones take functions: convert/test_traced_control_flow.py
 

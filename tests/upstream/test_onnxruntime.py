@@ -97,6 +97,23 @@ def test_cubic_resize_between_transposes():
     assert run(proto, {"x": x}).shape == (1, 4, 4, 3)
 
 
+@pytest.mark.xfail(strict=True, reason="onnxruntime 1.32 slices from 3 to the last place in place of a range down to 0")
+def test_gather_of_a_range_downwards():
+    nodes = [
+        helper.make_node("Add", ["n", "three"], ["start"]),
+        helper.make_node("Cast", ["start"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Range", ["whole", "minus", "minus"], ["places"]),
+        helper.make_node("Gather", ["x", "places"], ["y"], axis=0),
+    ]
+    proto = model(
+        nodes, {"x": [5], "n": []}, {"y": [None]}, three=np.asarray(3, "float32"), minus=np.asarray(-1, "int64")
+    )
+    feeds = {"x": np.arange(5, dtype="float32"), "n": np.zeros((), "float32")}
+    right = [3, 2, 1, 0]
+    assert run(proto, feeds, "ORT_DISABLE_ALL").tolist() == right
+    assert run(proto, feeds).tolist() == right
+
+
 @pytest.mark.xfail(strict=True, reason="onnxruntime 1.32 pads a dilated pool for auto_pad as if it had no dilations")
 def test_a_dilated_pool_with_auto_pad_keeps_the_size():
     node = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2], dilations=[3], auto_pad="SAME_UPPER")

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from dagir import ops
-from dagir.ir.dims import Dim
+from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value
 from dagir.ir.types import DType
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.registry import function, raw
-from dagir_keras.reading.tensorflow.tensors import Tensor, integer, ints, like, product, sized, tensor, value
+from dagir_keras.reading.tensorflow.tensors import Tensor, dims, ints, like, product, sized, tensor, value
 from dagir_keras.reading.tensorflow.windows import Window
 
 
@@ -29,7 +29,7 @@ def crop_and_resize(
     """x: [n, h, w, c], boxes [m, 4] of parts of height and width -> f[m, crop_h, crop_w, c], of one size."""
     images, corners, owners = ops.cast(value(image), "float32"), value(boxes), ops.cast(value(box_ind), "int32")
     count, height, width, channels = images.type.shape
-    tall, wide = ints(crop_size, "crop_size")
+    tall, wide = dims(crop_size, "crop_size")
     rows = ops.reshape(images, (count * height * width, channels))
     y = _places(corners[:, 0], corners[:, 2], _number(height), tall)
     x = _places(corners[:, 1], corners[:, 3], _number(width), wide)
@@ -61,9 +61,14 @@ def _whole(size: Dim) -> Value:
     return value(sized(np.asarray(size, object), DType.INT32))
 
 
-def _places(low: Value, high: Value, size: Value, count: int) -> Value:
+def _places(low: Value, high: Value, size: Value, count: Dim) -> Value:
     """f[m, count]: where the elements of the crop are in the image; the middle of the box, for one of them."""
     last = size - 1.0
+    if isinstance(count, SymbolicDim):
+        number_of = _number(count)
+        step = ops.expand_dims((high - low) * last / ops.maximum(number_of - 1.0, 1.0), 1)
+        start = ops.where(number_of > 1.0, low * last, 0.5 * (low + high) * last)
+        return ops.expand_dims(start, 1) + step * ops.cast(ops.arange(count), "float32")
     if count == 1:
         return ops.expand_dims(0.5 * (low + high) * last, 1)
     step = ops.expand_dims((high - low) * last / float(count - 1), 1)
@@ -147,7 +152,7 @@ def _border(size: int, window: int, step: int, padding: str) -> tuple[int, int, 
 @raw("DenseBincount")
 def _counted(input: Tensor, size: Tensor, weights: Tensor, binary_output: bool = False) -> Value:
     """How often each number below `size` is there, or the sum of its weights."""
-    given, bins = value(input), integer(size, "size")
+    given, bins = value(input), dims(size, "size")[0]
     factors = value(weights)
     hot = ops.one_hot(given, bins, dtype=factors.dtype)
     if binary_output:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from dagir import ops
-from dagir.ir.dims import Dim
+from dagir.ir.dims import Dim, SymbolicDim, max_dim
 from dagir.ir.graph import Value, apply
 from dagir.ops.conv import ConvTranspose
+from dagir.ops.data_sizes import EqualSizes
+from dagir.ops.sizes import counted
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.registry import function, raw
-from dagir_keras.reading.tensorflow.tensors import Tensor, dims, pair, tensor, value
+from dagir_keras.reading.tensorflow.tensors import Tensor, dims, entries, pair, tensor, value
 from dagir_keras.reading.tensorflow.windows import Window
 
 
@@ -166,11 +168,34 @@ def _transposed(
     sizes = given.type.shape[first : first + window.rank]
     wanted = dims(output, "output_shape")
     wanted = wanted[first : first + window.rank] if len(wanted) == window.rank + 2 else wanted
+    open_ends = [(size - 1) * step - goal for size, goal, step in zip(sizes, wanted, steps, strict=False)]
+    if any(isinstance(end, SymbolicDim) for end in open_ends) and entries(tensor(output)) is None:
+        return _cut_to(given, kernel, window, steps, how, wanted)
     crops = [_crops(*part, how, i) for i, part in enumerate(zip(sizes, wanted, kernel.shape, steps, strict=False))]
     extra = tuple(max(-high, 0) for _, high in crops)
     cut = tuple((low, max(high, 0)) for low, high in crops)
     op = ConvTranspose(steps, cut, (1,) * window.rank, 1, window.layout, extra if any(extra) else None)
     return apply(op, given, kernel)
+
+
+def _cut_to(
+    given: Value, kernel: Value, window: Window, steps: Sequence[int], how: Any, wanted: Sequence[Dim]
+) -> Tensor:
+    """The whole transposed convolution, of which the part is taken that the data ask for."""
+    if how not in ("same", "valid"):
+        raise Refused("its output has a size that the data decide, and its padding is explicit")
+    first = 1 if window.layout == "channels_last" else 2
+    op = ConvTranspose(tuple(steps), ((0, 0),) * window.rank, (1,) * window.rank, 1, window.layout, None)
+    made = apply(op, given, kernel)
+    for axis, (goal, step) in enumerate(zip(wanted, steps, strict=True), first):
+        size, extent = given.type.shape[axis], kernel.type.shape[axis - first]
+        reach = goal if how == "same" else goal - extent + 1
+        made = apply(EqualSizes((size,), ((reach + step - 1) // step,)), made)
+        over = (size - 1) * step + extent - goal
+        low = max_dim(over, 0) // 2 if how == "same" else 0
+        pads = [(0, step if place == axis else 0) for place in range(made.ndim)]
+        made = ops.take(ops.pad(made, pads), counted(goal, low), axis)
+    return made
 
 
 def _crops(size: Dim, wanted: Dim, extent: int | None, stride: int, padding: Any, axis: int) -> tuple[int, int]:

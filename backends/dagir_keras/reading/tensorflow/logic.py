@@ -11,6 +11,7 @@ from dagir import ops
 from dagir.ir.graph import Value
 from dagir.ir.types import Array, DType
 from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.tensorflow.data_sizes import places
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import (
     Tensor,
@@ -128,7 +129,7 @@ def select_rows(condition: Tensor, t: Tensor, e: Tensor) -> Tensor:
 
 def _choice(rule: Callable[..., Tensor], condition: Any, x: Any, y: Any) -> Tensor:
     if x is None or y is None:
-        raise Refused("tf.where of a condition alone has a result whose shape the data decide", "give it x and y")
+        return places(tensor(condition))
     return rule(tensor(condition), *pair(x, y))
 
 

@@ -33,7 +33,7 @@ _FUNCTIONS = MappingProxyType(
         _STATE: ("compat.v1.assign", "compat.v1.scatter_", "Variable", "compat.v1.get_variable", "print", "summary."),
         _TEXT: ("strings.", "io.", "as_string", "compat.v1.string", "compat.v1.substr", "compat.v1.decode_raw"),
         _BY_DATA: (
-            *("boolean_mask", "compat.v1.boolean_mask", "unique", "sparse.", "ragged.", "sets.", "dynamic_partition"),
+            *("sparse.", "ragged.", "sets."),
             *(
                 "image.non_max_suppression",
                 "image.combined_non_max_suppression",
@@ -63,7 +63,7 @@ _RAW_OPS = MappingProxyType(
         _RANDOM: ("Random", "StatelessRandom", "Multinomial", "TruncatedNormal", "ParameterizedTruncatedNormal"),
         _STATE: ("Assign", "Scatter", "VarHandle", "ResourceScatter", "Print", "Write", "Summary", "Queue", "Iterator"),
         _TEXT: ("String", "AsString", "Decode", "Substr", "Regex", "StaticRegex", "ReduceJoin"),
-        _BY_DATA: ("Unique", "Where", "Sparse", "Ragged", "NonMaxSuppression", "DynamicPartition", "ListDiff"),
+        _BY_DATA: ("Sparse", "Ragged", "ListDiff"),
         _COMPLEX: ("FFT", "IFFT", "RFFT", "IRFFT", "Complex", "Conj", "Real", "Imag", "Angle"),
         _DECOMPOSES: ("MatrixInverse", "Svd", "Qr", "Cholesky", "SelfAdjointEig", "MatrixDeterminant", "MatrixSolve"),
         _CODE: ("PyFunc", "EagerPyFunc", "PyFuncStateless"),

@@ -174,7 +174,7 @@ def _segments(reduction: Callable[..., Value]) -> Callable[..., Tensor]:
             rest = given.type.shape[ids.ndim :]
             given = ops.reshape(given, (product(ids.type.shape), *rest))
             ids = ops.reshape(ids, (-1,))
-        return reduction(given, ids, integer(num_segments, "num_segments"))
+        return reduction(given, ids, dims(num_segments, "num_segments")[0])
 
     return rule
 
@@ -184,6 +184,35 @@ for _op, _name, _in_graph in (
     ("UnsortedSegmentProd", "prod", ops.segment_prod),
 ):
     raw(_op)(function(f"math.unsorted_segment_{_name}")(_segments(_in_graph)))
+
+
+def _sorted_segments(reduction: Callable[..., Value], fills: bool) -> Callable[..., Tensor]:
+    def rule(data: Any, segment_ids: Any) -> Tensor:
+        """As many segments as the last id says; the ids ascend. fills: zeros for a segment without entries."""
+        given, ids = value(tensor(data)), value(tensor(segment_ids))
+        last = ops.size_from(ops.max(ops.concatenate([ops.cast(ids, "int64"), np.asarray([-1])], 0)) + 1)
+        found = reduction(given, ids, last)
+        if not fills:
+            return found
+        counts = ops.segment_sum(ops.ones_like(ids), ids, last)
+        return ops.where(ops.reshape(counts > 0, (-1, *(1,) * (found.ndim - 1))), found, ops.zeros_like(found))
+
+    return rule
+
+
+def _mean_of_segments(data: Value, ids: Value, count: Any) -> Value:
+    total, number_of = ops.segment_sum(data, ids, count), ops.segment_sum(ops.ones_like(ids), ids, count)
+    return total / ops.cast(ops.reshape(ops.maximum(number_of, 1), (-1, *(1,) * (total.ndim - 1))), total.dtype)
+
+
+for _op, _name, _reduction, _fills in (
+    ("SegmentSum", "sum", ops.segment_sum, False),
+    ("SegmentProd", "prod", ops.segment_prod, False),
+    ("SegmentMean", "mean", _mean_of_segments, False),
+    ("SegmentMax", "max", ops.segment_max, True),
+    ("SegmentMin", "min", ops.segment_min, True),
+):
+    raw(_op)(function(f"math.segment_{_name}")(_sorted_segments(_reduction, _fills)))
 
 
 def _extreme_of_segments(reduction: Callable[..., Value], bound: str) -> Callable[..., Tensor]:

@@ -12,6 +12,14 @@ from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value
 from dagir.ir.types import Array, DType, normalize_axis
 from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.tensorflow.data_sizes import (
+    cropped,
+    grown_by_data,
+    mirrored,
+    parts_of_data,
+    rolled,
+    without_open_size,
+)
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import (
     Sizes,
@@ -35,7 +43,10 @@ from dagir_keras.reading.tensorflow.tensors import (
 @function("reshape", "compat.v1.reshape", "keras.backend.reshape")
 def reshape(tensor: Any, shape: Any) -> Tensor:
     """The same elements in another shape; one size may be -1."""
-    given, target = _tensor(tensor), dims(shape, "shape")
+    given, wanted = _tensor(tensor), _tensor(shape)
+    if entries(wanted) is None and 0 not in shape_of(wanted):
+        wanted = without_open_size(value(given), value(wanted))
+    target = dims(wanted, "shape")
     numbers = [size for size in target if isinstance(size, int)]
     if isinstance(given, Sizes) and len(numbers) == len(target):
         return sized(given.array.reshape(numbers), given.dtype)
@@ -160,7 +171,7 @@ def split_raw(axis: Tensor, value: Tensor, num_split: int = 1) -> tuple[Tensor, 
 
 @raw("SplitV")
 def split_at(value: Tensor, size_splits: Tensor, axis: Tensor, num_split: int = 0) -> tuple[Tensor, ...]:
-    return tuple(split(value, list(ints(size_splits, "size_splits")), axis))
+    return tuple(split(value, size_splits, axis))
 
 
 @function("split", "compat.v1.split")
@@ -170,6 +181,8 @@ def split(value: Any, num_or_size_splits: Any, axis: Any = 0, num: Any = None) -
     if (known := entries(given)) is not None:
         return _parts_of_sizes(known, given.dtype, num_or_size_splits, place)
     given = _value(given)
+    if shape_of(tensor(num_or_size_splits)) and entries(tensor(num_or_size_splits)) is None:
+        return parts_of_data(given, _value(num_or_size_splits), place)
     if isinstance(num_or_size_splits, int) or not shape_of(tensor(num_or_size_splits)):
         return list(ops.split(given, integer(num_or_size_splits, "num_or_size_splits"), place))
     sizes = list(ints(num_or_size_splits, "num_or_size_splits"))
@@ -220,6 +233,8 @@ def broadcast_to(input: Any, shape: Any) -> Tensor:
     for place, size in enumerate(target):  # -1 keeps a size
         if type(size) is int and size == -1:
             target[place] = own[place - len(target)]
+    if entries(tensor(shape)) is None:
+        given, target = grown_by_data(given, target)
     return ops.broadcast_to(given, target)
 
 
@@ -244,6 +259,8 @@ def reverse(tensor: Any, axis: Any) -> Tensor:
 @function("roll", "compat.v1.manip.roll")
 def roll(input: Any, shift: Any, axis: Any) -> Tensor:
     """Elements moved along axes, from the end to the beginning."""
+    if entries(tensor(shift)) is None:
+        return rolled(_value(input), _value(shift), ints(axis, "axis"))
     return ops.roll(_value(input), ints(shift, "shift"), ints(axis, "axis"))
 
 
@@ -270,6 +287,8 @@ def pad(tensor: Any, paddings: Any, mode: Any = "CONSTANT", constant_values: Any
         raise Refused(f"it pads in the mode {mode!r}, which TensorFlow has not")
     if not any(type(size) is not int or size for size in sizes):
         return given
+    if how != "constant" and any(isinstance(size, SymbolicDim) for size in sizes):
+        return mirrored(given, pairs, how)
     filling = number(constant_values, "constant_values") if how == "constant" else None
     return ops.pad(given, pairs, how, filling)
 
@@ -339,6 +358,8 @@ def batch_to_space(input: Any, block_shape: Any, crops: Any) -> Tensor:
     order = [count, *(part for i in range(count) for part in (count + 1 + i, i))]
     moved = ops.transpose(split_up, [*order, *range(2 * count + 1, split_up.ndim)])
     whole = ops.reshape(moved, [outer, *(size * block for size, block in zip(spatial, blocks, strict=True)), *rest])
+    if entries(tensor(crops)) is None:
+        return cropped(whole, value(tensor(crops)))
     flat = ints(crops, "crops")
     cuts = [slice(low, -high or None) for low, high in zip(flat[::2], flat[1::2], strict=True)]
     return whole[(slice(None), *cuts)]

@@ -9,7 +9,6 @@ import numpy as np
 from dagir import ops
 from dagir.ir.types import DType, Equations
 from dagir.ops.creation import spend_elements
-from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import (
@@ -17,6 +16,7 @@ from dagir_keras.reading.tensorflow.tensors import (
     cast,
     constant_of,
     dims,
+    entries,
     integer,
     is_tensor,
     product,
@@ -89,15 +89,14 @@ def _broadcast_sizes(shape_x: Any, shape_y: Any) -> Tensor:
 @raw("Range")
 def range_(start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
     """start, start + delta ..., up to before the limit."""
+    if any(entries(each) is None and constant_of(each) is None for each in (start, limit, delta)):
+        return ops.range_of(value(start), value(limit), value(delta))
     if start.dtype.is_integer:
         (first,), (last,), step = dims(start, "start"), dims(limit, "limit"), integer(delta, "delta")
         if isinstance(first, int) and isinstance(last, int) and step and len(known := range(first, last, step)) <= 4096:
             return sized(np.asarray(known, object), start.dtype)
         return ops.arange(first, last, step, start.dtype)
-    numbers = [found for each in (start, limit, delta) if (found := constant_of(each)) is not None]
-    if len(numbers) < 3:
-        raise Refused("its bounds are computed when the model runs", "make a range of integers, and cast it")
-    begin, end, stride = numbers
+    begin, end, stride = [found for each in (start, limit, delta) if (found := constant_of(each)) is not None]
     count = int(np.ceil(np.abs((end - begin) / stride)))
     spend_elements("tf.range", count)
     return tensor((begin + np.arange(count, dtype=begin.dtype) * stride).astype(begin.dtype))

@@ -12,14 +12,15 @@ from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value
 from dagir.ir.types import DType
 from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.tensorflow.data_sizes import Part, cut_by_data, whole
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import (
     Tensor,
     dims,
     entries,
     integer,
-    ints,
     is_tensor,
+    shape_of,
     sized,
     tensor,
     value,
@@ -28,6 +29,9 @@ from dagir_keras.reading.tensorflow.tensors import (
 
 def index(x: Tensor, keys: Sequence[Any]) -> Tensor:
     """x[keys], of ints, sizes, slices, None, Ellipsis, and scalar tensors of integers."""
+    if any(isinstance(key, Part) for key in keys):
+        cut, keys = cut_by_data(value(x), keys)
+        return index(cut, keys)
     known = entries(x)
     if known is not None and not any(_is_named(key) for key in keys):
         return sized(np.asarray(known[tuple(keys)], object), x.dtype)
@@ -63,7 +67,7 @@ def _bound(data: Any) -> Dim | None:
     """The bound of a slice."""
     if data is None:
         return None
-    return dims(data, "slice")[0]
+    return dims(data, "slice", computed=False)[0]
 
 
 def _key(part: Any) -> Any:
@@ -120,7 +124,7 @@ def strided_slice(
     shrink_axis_mask: int = 0,
 ) -> Tensor:
     """x[begin:end:strides], where bits of the masks say what a place is: no begin, no end, a new axis, an index."""
-    steps = ints(strides, "strides")
+    steps = _each(strides, integer(shape_of(strides), "number of strides"))
     firsts, lasts = _each(begin, len(steps)), _each(end, len(steps))
     keys: list[Any] = []
     for place, step in enumerate(steps):
@@ -132,9 +136,12 @@ def strided_slice(
         elif shrink_axis_mask & bit:
             keys.append(firsts[place])
         else:
-            first = None if begin_mask & bit else _size(firsts[place])
-            last = None if end_mask & bit else _size(lasts[place])
-            keys.append(slice(first, last, None if step == 1 else step))
+            first = None if begin_mask & bit else firsts[place]
+            last = None if end_mask & bit else lasts[place]
+            if any(isinstance(part, Value) for part in (first, last, step)):
+                keys.append(Part(first, last, step))
+            else:
+                keys.append(slice(first, last, None if step == 1 else step))
     return index(input, keys)
 
 
@@ -145,13 +152,6 @@ def _each(data: Tensor, count: int) -> list[Any]:
         return [part if isinstance(part, SymbolicDim) else int(part) for part in known.flat]
     given = value(data)
     return [given[place] for place in range(count)]
-
-
-def _size(part: Any) -> Dim:
-    if isinstance(part, Value):
-        raise Refused("it begins or ends at a place that is computed from the data, which shapes depend on")
-    found: Dim = part
-    return found
 
 
 @function("strided_slice", "compat.v1.strided_slice")
@@ -178,6 +178,8 @@ def _strided_slice(
 def slice_(input_: Any, begin: Any, size: Any) -> Tensor:
     """The window that starts at `begin` and has `size`; -1 goes to the end."""
     given, starts = tensor(input_), tensor(begin)
+    if entries(tensor(size)) is None:
+        return _between(given, starts, tensor(size))
     lengths = dims(size, "size")
     if entries(starts) is None:
         return _window(value(given), value(starts), lengths)
@@ -191,8 +193,24 @@ def slice_(input_: Any, begin: Any, size: Any) -> Tensor:
 
 def _window(given: Value, starts: Value, lengths: Sequence[Dim]) -> Tensor:
     if any(type(length) is int and length == -1 for length in lengths):
-        raise Refused("its window begins at a computed place and goes to the end, so that the data decide its size")
+        return _between(given, starts, sized(np.asarray(lengths, object), DType.INT64))
     return ops.slice(given, starts, lengths)
+
+
+def _between(given: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
+    """A window whose bounds the data decide; a size below 0 goes to the end."""
+    rank = len(shape_of(given))
+    keys: list[Any] = []
+    for first, length in zip(_each(starts, rank), _each(lengths, rank), strict=True):
+        if type(length) is int and length == -1:
+            keys.append(Part(first, None))
+        else:
+            last = whole(first) + whole(length)
+            keys.append(Part(first, last if type(length) is int else ops.where(whole(length) < 0, _FAR, last)))
+    return index(given, keys)
+
+
+_FAR = np.int64(2**62)
 
 
 @function("keras.backend.slice")

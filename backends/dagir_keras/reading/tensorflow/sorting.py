@@ -8,9 +8,10 @@ from dagir import ops
 from dagir.ir.graph import Value
 from dagir.ir.types import DType, normalize_axis
 from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.tensorflow.data_sizes import Part
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.registry import function, raw
-from dagir_keras.reading.tensorflow.tensors import Tensor, integer, tensor, value
+from dagir_keras.reading.tensorflow.tensors import Tensor, entries, integer, tensor, value
 
 
 class TopKV2(NamedTuple):
@@ -33,7 +34,12 @@ def top_k_of_1(input: Tensor, k: int = 1, sorted: bool = True) -> TopKV2:
 @function("math.top_k", "nn.top_k")
 def top_k(input: Any, k: Any = 1, sorted: Any = True, index_type: Any = DType.INT32) -> TopKV2:
     """The k largest of the last axis, the largest first, and their places."""
-    values, places = ops.top_k(value(tensor(input)), integer(k, "k"))
+    given = value(tensor(input))
+    whole = given.shape[-1] if given.ndim else None
+    if entries(tensor(k)) is None and whole is not None:
+        found = [Part(0, value(tensor(k))).of(each, given.ndim - 1) for each in ops.top_k(given, whole)]
+        return TopKV2(found[0], ops.cast(found[1], dtype_of(index_type)))
+    values, places = ops.top_k(given, integer(k, "k"))
     return TopKV2(values, ops.cast(places, dtype_of(index_type)))
 
 

@@ -164,24 +164,40 @@ def shape_of(data: Tensor) -> Shape:
     return data.shape if isinstance(data, Sizes) else data.type.shape
 
 
-def dims(data: Any, what: str) -> tuple[Dim, ...]:
-    """The entries of a vector, or of one number, as sizes. Raises Refused where they depend on the data."""
+def dims(data: Any, what: str, computed: bool = True) -> tuple[Dim, ...]:
+    """The entries of a vector, or of one number, as sizes; those that the data decide, as sizes of new names.
+
+    computed: whether there may be such. Raises Refused.
+    """
     if isinstance(data, (int, np.integer)) and not isinstance(data, bool):
         return (int(data),)
     if isinstance(data, (list, tuple)):
-        return tuple(size for part in data for size in dims(part, what))
+        return tuple(size for part in data for size in dims(part, what, computed))
     given = tensor(data)
     found = entries(given)
     if found is None and 0 in shape_of(given):
         return ()
+    if found is None and computed and isinstance(given, Value) and given.dtype.is_integer:
+        return tuple(map(_size_of, _elements(given, what)))
     if found is None:
         raise Refused(f"its {what} is computed from the data, so that shapes would depend on it")
     return tuple(part if isinstance(part, SymbolicDim) else int(part) for part in found.flat)
 
 
+def _elements(given: Value, what: str) -> list[Value]:
+    """The elements of a tensor of a known shape. Raises Refused for another one."""
+    if not all(isinstance(size, int) for size in given.type.shape):
+        raise Refused(f"its {what} is computed from the data, and how many numbers it has is not known")
+    return list(ops.unstack(ops.reshape(given, (-1,)), axis=0)) if given.ndim else [given]
+
+
+def _size_of(number: Value) -> Dim:
+    return ops.size_from(number)
+
+
 def ints(data: Any, what: str) -> tuple[int, ...]:
     """The same, all of them known while the graph is read."""
-    found = dims(data, what)
+    found = dims(data, what, computed=False)
     for part in found:
         if isinstance(part, SymbolicDim):
             raise Refused(f"its {what} is {part}, which is known at run time only")
