@@ -65,3 +65,14 @@ def test_its_variables_are_the_weights_of_the_model(saved):
     model.save(copy)
     kept = [(each.name, each.trainable) for each in dagir.load(copy).weights]
     assert kept == [(each.name, each.trainable) for each in model.weights]
+
+
+def test_a_frozen_graph_with_a_loop_of_tensorflow_1():
+    path = Path(__file__).with_name("frozen_graphs") / "tensorflow_1_loop.pb"
+    model = dagir.from_tensorflow(path)
+    assert (model.input_names, sorted(model.output_names)) == (["x"], ["chosen", "seq"])
+    for fed, wanted in cases(np.load(path.with_suffix(".npz"))):
+        for backend in ("numpy", "onnx"):
+            found = dagir.lower(model, backend)(fed)
+            for name, want in wanted.items():
+                np.testing.assert_allclose(found[name], want, 1e-4, 1e-5, err_msg=backend)

@@ -246,6 +246,7 @@ MUTATIONS: dict[str, tuple[Mutation, ...]] = {
     "h5": (mutate_bytes, mutate_hdf5, mutate_hdf5, _config_attribute),
     "dagir": (mutate_bytes, _header, _document, _document, _document),
     "weights": (mutate_bytes, _header),
+    "graph": (mutate_bytes, mutate_wire, mutate_wire, mutate_wire),
     "savedmodel": (mutate_bytes, mutate_wire, mutate_wire, mutate_wire),
     "checkpoint": (mutate_bytes,),
     "onnx": (mutate_bytes, _proto, _proto),

@@ -104,6 +104,7 @@ ENTRIES: dict[str, Entry] = {
     "h5": _model(dagir.from_keras),
     "dagir": _model(dagir.load),
     "weights": _weights,
+    "graph": _model(dagir.from_tensorflow),
     "savedmodel": _saved_model("saved_model.pb"),
     "checkpoint": _saved_model("variables/variables.index"),
     "onnx": _onnx,

@@ -23,12 +23,14 @@ SUFFIXES = {
     "dagir": ".dagir",
     "weights": ".safetensors",
     "savedmodel": ".pb",
+    "graph": ".pb",
     "checkpoint": ".index",
     "onnx": ".onnx",
     "certificate": ".onnx",
     "pair": ".onnx",
 }
 _SAVED_MODEL = Path(__file__).resolve().parents[2] / "tests/faults/saved_model"
+_FROZEN_GRAPH = Path(__file__).resolve().parents[2] / "tests/convert/frozen_graphs/tensorflow_1_loop.pb"
 RNG = np.random.default_rng(0)
 
 
@@ -57,6 +59,8 @@ def make(folder: Path) -> dict[str, list[Path]]:
     shutil.copytree(_SAVED_MODEL, folder / "saved_model")
     found["savedmodel"].append(folder / "saved_model/saved_model.pb")
     found["checkpoint"].append(folder / "saved_model/variables/variables.index")
+    shutil.copy(_FROZEN_GRAPH, folder / "graph.pb")
+    found["graph"].append(folder / "graph.pb")
     for path in _strangers(folder):
         found["onnx"].append(path)
         found["pair"].append(path)
