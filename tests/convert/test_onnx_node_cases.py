@@ -35,8 +35,11 @@ REFUSED = {  # by operator, or by what else is at fault: a part of the reason
     **dict.fromkeys((f"ai.onnx.preview.training.{op}" for op in ("Adagrad", "Adam", "Momentum")), "op of training"),
     **dict.fromkeys(
         (
-            *("Compress", "DFT", "DeformConv", "GridSample", "NonMaxSuppression", "NonZero", "RoiAlign", "STFT"),
-            "Unique",
+            "DFT",
+            "DeformConv",
+            "GridSample",
+            "RoiAlign",
+            "STFT",
         ),
         _NO_RULE,
     ),

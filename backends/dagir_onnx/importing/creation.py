@@ -17,7 +17,7 @@ from dagir.ops.sizes import counted
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.real_sizes import as_real, steps_between
 from dagir_onnx.importing.registry import rule
-from dagir_onnx.importing.tensors import Sizes, constant, sized, value
+from dagir_onnx.importing.tensors import Sizes, constant, constant_of, sized, value
 
 _NUMBERS: dict[str, Any] = {
     "value_float": np.float32,
@@ -50,6 +50,9 @@ def _constant_of_shape(call: NodeCall) -> Value:
 def _range(call: NodeCall) -> Value:
     """start, start + delta ..., up to before the limit."""
     first = call.input(0)
+    bounds = [call.tensor(place) for place in range(3)]
+    if any(isinstance(bound, Value) and constant_of(bound) is None for bound in bounds):
+        return ops.range_of(*(ops.reshape(call.input(place), ()) for place in range(3)))
     if first.dtype.is_integer:
         (start,), (stop,), (delta,) = (call.dims(place, "bounds") for place in range(3))
         if isinstance(delta, int):
