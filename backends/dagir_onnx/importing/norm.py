@@ -18,10 +18,15 @@ def _batch_norm(call: NodeCall) -> Sequence[Value]:
     if call.attribute("training_mode", 0):
         return _training_norm(call)
     x, scale, bias = call.input(0), call.weight(1), call.weight(2)
-    mean, variance = call.weight(3, trainable=False), call.weight(4, trainable=False)
-    vectors = [None if each is None else _cast(each, x.dtype) for each in (scale, bias, mean, variance)]
+    statistics = [None if each is None else call.reader.weights.apart(each) for each in _statistics(call)]
+    vectors = [None if each is None else _cast(each, x.dtype) for each in (scale, bias, *statistics)]
     momentum = call.attribute("momentum", 0.9)
     return [apply(BatchNorm(1, call.attribute("epsilon", 1e-5), momentum), x, *vectors)]
+
+
+def _statistics(call: NodeCall) -> tuple[Value | None, Value | None]:
+    """The mean and the variance; of several norms with equal ones, each has its own, which move in training."""
+    return call.weight(3, trainable=False), call.weight(4, trainable=False)
 
 
 def _training_norm(call: NodeCall) -> Sequence[Value]:

@@ -21,6 +21,7 @@ class Weights:
         self._rearranged: dict[Value, tuple[tuple[int, ...], Value]] = {}
         self._parts: dict[tuple[Value, Hashable], Value] = {}
         self._read: set[Value] = set()
+        self._apart: set[Value] = set()
         self._unique = Namer()
 
     def value(self, array: Array, name: str, *, is_initializer: bool) -> Value:
@@ -86,6 +87,16 @@ class Weights:
             made.source.trainable = source.trainable  # type: ignore[union-attr]  # it is a Parameter
             self._parts[value, name] = made
         return self._parts[value, name]
+
+    def apart(self, value: Value) -> Value:
+        """A weight for one node alone: the first has the stored one, each further one another over the same numbers."""
+        source = value.source
+        if value not in self._apart or not isinstance(source, Parameter):
+            self._apart.add(value)
+            return value
+        made = self._weight(source.array, source.name)
+        made.source.trainable = source.trainable  # type: ignore[union-attr]  # it is a Parameter
+        return made
 
     def _weight(self, array: Array, name: str) -> Value:
         return Parameter(self._unique(name or "weight"), type_of(array), array=array).value

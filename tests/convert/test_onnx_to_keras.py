@@ -1,0 +1,66 @@
+"""From Keras to ONNX and back: Keras's own layers, trainable, channels-last, in a file that plain Keras loads."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import layers as L
+
+import dagir
+
+UNFOLDED = ("fold-batchnorm", "fold-scales")
+
+
+def network():
+    x = keras.Input((12, 12, 3), name="x")
+    y = L.ReLU()(L.BatchNormalization()(L.Conv2D(6, 3, strides=2, padding="same", use_bias=False)(x)))
+    z = L.ReLU(6.0)(L.BatchNormalization()(L.DepthwiseConv2D(3, padding="same")(y)))
+    y = L.MaxPooling2D()(L.Add()([y, z]))
+    y = L.Concatenate()([y, L.Conv2D(4, 1, activation="silu")(y)])
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.GlobalAveragePooling2D()(y)))
+
+
+def randomized(model):
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        variable.assign(rng.uniform(0.2, 0.9, variable.shape))
+    return model
+
+
+def there_and_back(model, **how):
+    return dagir.to_keras(dagir.from_onnx(dagir.to_onnx(dagir.from_keras(model), **how)))
+
+
+def counted(model):
+    found: dict[str, int] = {}
+    for layer in model.layers:
+        if layer.weights:
+            found[type(layer).__name__] = found.get(type(layer).__name__, 0) + 1
+    return found
+
+
+def test_unfolded_the_layers_and_their_trainable_weights_come_back():
+    model = randomized(network())
+    again = there_and_back(model, disable=UNFOLDED)
+    assert counted(again) == counted(model)
+    sizes = [sum(int(np.prod(each.shape)) for each in made.trainable_variables) for made in (model, again)]
+    assert sizes[0] == sizes[1]
+    assert all(layer.data_format == "channels_last" for layer in again.layers if hasattr(layer, "data_format"))
+    assert [type(layer).__name__ for layer in again.layers].count("Permute") == 0
+
+
+def test_the_numbers_come_back_and_it_trains_and_is_saved_for_plain_keras(tmp_path):
+    model = randomized(network())
+    x = np.random.default_rng(1).normal(size=(8, 12, 12, 3)).astype("float32")
+    for how in ({"disable": UNFOLDED}, {}):
+        again = there_and_back(model, **how)
+        (found,) = again({"x": x}).values()
+        np.testing.assert_allclose(np.asarray(found), np.asarray(model(x)), rtol=1e-4, atol=1e-6)
+        assert all(type(layer).__module__.startswith("keras.") for layer in again.layers)
+        again.save(tmp_path / "m.keras")
+        loaded = keras.models.load_model(tmp_path / "m.keras")
+        loaded.compile(keras.optimizers.SGD(0.05), {loaded.output_names[0]: "mse"})
+        (name,) = loaded.output_names
+        targets = {name: np.random.default_rng(2).normal(size=(8, 3)).astype("float32")}
+        losses = loaded.fit({"x": x}, targets, epochs=3, verbose=0).history["loss"]
+        assert losses[-1] < losses[0]
