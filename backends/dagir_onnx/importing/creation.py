@@ -52,7 +52,8 @@ def _range(call: NodeCall) -> Value:
     first = call.input(0)
     bounds = [call.tensor(place) for place in range(3)]
     if any(isinstance(bound, Value) and constant_of(bound) is None for bound in bounds):
-        return ops.range_of(*(ops.reshape(call.input(place), ()) for place in range(3)))
+        given = [ops.reshape(call.input(place), ()) for place in range(3)]
+        return ops.range_of(given[0], given[1], given[2])
     if first.dtype.is_integer:
         (start,), (stop,), (delta,) = (call.dims(place, "bounds") for place in range(3))
         if isinstance(delta, int):
