@@ -224,7 +224,24 @@ def test_the_file_is_read_back_as_the_same_graph(make, tmp_path):
 
 # ---- drawn ops
 
-WITHIN_A_LAYER = {"If", "Loop", "LSTM", "GRU", "SimpleRNN", "Bidirectional", "Scan", "Lookup", "ConvTranspose", "Conv"}
+WITHIN_A_LAYER = {
+    "If",
+    "Loop",
+    "LSTM",
+    "GRU",
+    "SimpleRNN",
+    "Bidirectional",
+    "Scan",
+    "Lookup",
+    "ConvTranspose",
+    "Conv",
+    "EqualSizes",
+    "KnowSizes",
+    "Range",
+    "Unique",
+    "NonZero",
+    "NonMaxSuppression",
+}
 """Ops that Keras has no operation for, where their weights are no weights, or are those that no layer takes."""
 
 

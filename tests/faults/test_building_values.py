@@ -287,7 +287,7 @@ ShapeError: matmul needs equal inner sizes, got 8 and 7
   remedy: transpose or reshape one operand, so that the marked axes agree""",
     row_24_shared_model: """\
 ShapeError: input 0 of inner is float32[batch, 8], got float32[batch, 9]
-  op         Call(graph=<Graph inner: 1 in, 1 nodes, 1 out>)
+  op         Call(graph=<Graph inner: 1 in, 1 nodes, 1 out>, sizes=())
   layer      inner
   called at  {here}:+3
   xs[0]      float32[batch, 9]

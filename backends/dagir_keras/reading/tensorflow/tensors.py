@@ -54,8 +54,12 @@ def is_tensor(data: object) -> bool:
 
 
 def holds_tensor(data: Any) -> bool:
-    """Whether there is a tensor in it, at any depth of its lists."""
-    return is_tensor(data) or (isinstance(data, (list, tuple)) and any(map(holds_tensor, data)))
+    """Whether there is a tensor, or a size, in it, at any depth of its lists."""
+    return (
+        is_tensor(data)
+        or isinstance(data, SymbolicDim)
+        or (isinstance(data, (list, tuple)) and any(map(holds_tensor, data)))
+    )
 
 
 def tensor(data: Any, dtype: DType | None = None, like: Any = None) -> Tensor:
