@@ -59,7 +59,7 @@ class Planner:
     def step(self, node: Node) -> Step:
         """The step of a node. Raises UnsupportedOp where Keras has no rule for the op."""
         step = self._step(node)
-        if node.op.size_fields and not ON_TENSORFLOW:
+        if not ON_TENSORFLOW and any(getattr(node.op, field) for field in node.op.size_fields):
             raise UnsupportedOp(
                 f"Keras on {TITLE} takes no {node.op.op_name} in a model: its shapes would hang on the data",
                 remedy="set KERAS_BACKEND=tensorflow, or use the numpy or onnx backend",

@@ -6,6 +6,9 @@ from onnx import TensorProto, ValueInfoProto, helper
 
 from dagir.ir.types import DType, TensorType
 
+# of ONNX's data types, those that the oldest onnx that dagir takes has no names for
+FLOAT4E2M1, FLOAT8E8M0, UINT2, INT2 = 23, 24, 25, 26
+
 TO_ONNX: dict[DType, int] = {
     DType.FLOAT16: TensorProto.FLOAT16,
     DType.BFLOAT16: TensorProto.BFLOAT16,
@@ -25,12 +28,12 @@ TO_ONNX: dict[DType, int] = {
     DType.FLOAT8_E4M3FNUZ: TensorProto.FLOAT8E4M3FNUZ,
     DType.FLOAT8_E5M2: TensorProto.FLOAT8E5M2,
     DType.FLOAT8_E5M2FNUZ: TensorProto.FLOAT8E5M2FNUZ,
-    DType.FLOAT8_E8M0FNU: TensorProto.FLOAT8E8M0,
-    DType.FLOAT4_E2M1FN: TensorProto.FLOAT4E2M1,
+    DType.FLOAT8_E8M0FNU: FLOAT8E8M0,
+    DType.FLOAT4_E2M1FN: FLOAT4E2M1,
     DType.INT4: TensorProto.INT4,
     DType.UINT4: TensorProto.UINT4,
-    DType.INT2: TensorProto.INT2,
-    DType.UINT2: TensorProto.UINT2,
+    DType.INT2: INT2,
+    DType.UINT2: UINT2,
 }
 FROM_ONNX: dict[int, DType] = {code: dtype for dtype, code in TO_ONNX.items()}
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import ml_dtypes
 import numpy as np
 
-from dagir.errors import ArgumentError, ShapeError
+from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir import dims
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.nest import Rows
@@ -59,10 +59,19 @@ class DType(StrEnum):
 
     @cached_property
     def numpy(self) -> np.dtype[Any]:
-        """The NumPy dtype."""
+        """The NumPy dtype. Raises DTypeError for a code that the installed ml_dtypes does not have."""
         if self is DType.STRING:
             return np.dtypes.StringDType()
-        return np.dtype(getattr(ml_dtypes, self.value) if self.is_code or self is DType.BFLOAT16 else self.value)
+        if not self.is_code and self is not DType.BFLOAT16:
+            return np.dtype(self.value)
+        found = getattr(ml_dtypes, self.value, None)
+        if found is None:
+            raise DTypeError(
+                f"the installed ml_dtypes {ml_dtypes.__version__} has no {self.value}",
+                remedy="install a newer ml_dtypes",
+            )
+        kind: np.dtype[Any] = np.dtype(found)
+        return kind
 
     @cached_property
     def is_code(self) -> bool:

@@ -13,14 +13,10 @@ from onnx import SparseTensorProto, TensorProto, helper, numpy_helper
 
 from dagir.errors import FileError, UnsafeFile
 from dagir.ir.types import Array
+from dagir_onnx.dtypes import FLOAT4E2M1, INT2, UINT2
 from dagir_onnx.importing.refusals import Refused
 
-_PACKED = {
-    TensorProto.INT4,
-    TensorProto.UINT4,
-    TensorProto.FLOAT4E2M1,
-    *(getattr(TensorProto, name) for name in ("INT2", "UINT2") if hasattr(TensorProto, name)),
-}
+_PACKED = frozenset((TensorProto.INT4, TensorProto.UINT4, FLOAT4E2M1, INT2, UINT2))
 
 _KEYS = frozenset(("location", "offset", "length", "checksum"))
 
