@@ -19,7 +19,7 @@ from dagir_keras.layer_mapping import copied_layers, initialized_with_zeros, mak
 from dagir_keras.op_layers import Key, OpLayer
 from dagir_keras.trace import Trace
 from dagir_keras.uses import Uses
-from dagir_keras.weight import TableOfOneRow, Weight
+from dagir_keras.weight import TableOfOneRow, Weight, first_index
 
 LowerModel: TypeAlias = Callable[[Model, "Registry"], keras.Model]
 LowerTrace: TypeAlias = Callable[[Trace, "Registry", str | None], keras.layers.Layer]
@@ -45,6 +45,7 @@ class Registry:
         self.unnamed: list[keras.layers.Layer] = []
         self._uses: Uses | None = None
         self._weights: dict[Parameter, Weight | TableOfOneRow] = {}
+        self._indices: dict[int, tuple[Any, Any]] = {}  # by the id of a KerasTensor, which it holds
         self._op_layers: dict[Key, keras.layers.Layer] = {}
         self._traced: list[tuple[Layer | None, Trace, keras.layers.Layer]] = []
 
@@ -96,9 +97,16 @@ class Registry:
         """The KerasTensor of a weight that no layer holds. given: a KerasTensor of the model."""
         if parameter not in self._weights:
             self._weights[parameter] = self._bare(parameter, given)
-        tensor = self._weights[parameter](given)
+        held = self._weights[parameter]
+        tensor = held(self._first_index(given) if isinstance(held, TableOfOneRow) else given)
         self.variables[parameter] = self._weights[parameter].value
         return tensor
+
+    def _first_index(self, given: Any) -> Any:
+        """One index for all tables of one row that are read in a model."""
+        if id(given) not in self._indices:
+            self._indices[id(given)] = given, first_index(given)
+        return self._indices[id(given)][1]
 
     def _bare(self, parameter: Parameter, given: Any) -> Weight | TableOfOneRow:
         name, dtype = parameter.name.replace("/", "_"), str(parameter.dtype)

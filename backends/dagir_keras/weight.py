@@ -17,15 +17,19 @@ class TableOfOneRow:
         options = {"embeddings_initializer": "zeros", "name": name, "dtype": dtype, "trainable": trainable}
         self.layer = keras.layers.Embedding(1, prod(self.shape), **options)
 
-    def __call__(self, given: Any) -> Any:
-        """The weight as a KerasTensor. given: any KerasTensor of numbers in the model, from which the index 0 comes."""
-        index = keras.ops.sum(keras.ops.zeros_like(given, dtype="int32"))
+    def __call__(self, index: Any) -> Any:
+        """The weight as a KerasTensor. index: a KerasTensor that is 0, see first_index."""
         return keras.ops.reshape(self.layer(index), self.shape)
 
     @property
     def value(self) -> keras.Variable:
         """The variable: the elements in one row."""
         return self.layer.embeddings
+
+
+def first_index(given: Any) -> Any:
+    """The number 0 from a KerasTensor of numbers: a functional model takes only what a step of it computes."""
+    return keras.ops.sum(keras.ops.zeros_like(given, dtype="int32"))
 
 
 @keras.saving.register_keras_serializable(package="dagir")

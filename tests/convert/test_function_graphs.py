@@ -213,3 +213,52 @@ class Counting(keras.layers.Layer):
 def test_a_state_that_outlives_the_call_is_refused():
     with pytest.raises(UnsupportedLayer, match=r"(?s)layer 'own'.*assigns the weight"):
         dagir.from_keras(around(Counting(name="own")))
+
+
+class AsksItsLength(keras.layers.Layer):
+    """Autograph decides by a size that no one knows while the graph is traced; TensorFlow says None for it."""
+
+    @tf.function
+    def call(self, x):
+        batch, time, width = x.shape
+        found = tf.zeros_like(x)
+        if time == 3:
+            found = x * 10.0
+        if x.get_shape().as_list()[1] != 3:
+            found = x - 1.0
+        return tf.reshape(found, (batch, time * width))
+
+    def compute_output_shape(self, shape):
+        return shape[0], None
+
+
+def test_a_branch_by_an_unknown_size_is_taken_as_keras_takes_it_on_arrays():
+    layer = AsksItsLength(name="own")
+    model = dagir.from_keras(around(layer))
+    for lowered in (dagir.lower(model, name) for name in ("numpy", "onnx", "keras")):
+        for length in (2, 3, 5):
+            x = np.random.default_rng(length).normal(size=(2, length, 4)).astype("float32")
+            np.testing.assert_allclose(lowered(x), layer(x), rtol=1e-6)
+
+
+class AsksPlainly(keras.layers.Layer):
+    """The same question where no autograph turns it into a branch of the graph."""
+
+    def call(self, x):
+        rows = tf.map_fn(lambda row: row + 1.0, x)
+        return rows * 10.0 if rows.shape[1] == 3 else rows
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def test_a_plain_question_for_an_unknown_size_is_refused_or_answered_never_guessed():
+    layer = AsksPlainly(name="own")
+    try:
+        model = dagir.from_keras(around(layer))
+    except UnsupportedLayer as error:
+        assert "layer 'own'" in str(error)
+        return
+    for length in (2, 3, 5):
+        x = np.random.default_rng(length).normal(size=(2, length, 4)).astype("float32")
+        np.testing.assert_allclose(dagir.lower(model)(x), layer(x), rtol=1e-6)

@@ -43,6 +43,10 @@ class Untraceable(Refused):
     """Raised where the call of a layer asks a tensor or a size for a number that exists at run time only."""
 
 
+class Decided(Refused):
+    """Raised for what no other way of reading the same call may take: it fails, or acts, whatever it is given."""
+
+
 class OutsideTable(Untraceable):
     """Raised where a call uses a function of TensorFlow that the table has not, or not with these arguments."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dagir import ops
 from dagir.ir.graph import Value, apply
@@ -136,10 +136,10 @@ def _stashed(call: NodeCall, x: Value) -> Value:
     return _cast(x, call.dtype("stash_type", DType.FLOAT32)) if x.dtype.numpy.itemsize < 4 else x
 
 
-def _in_stash(call: NodeCall, x: Value, function, *vectors: Value | None) -> Value:  # type: ignore[no-untyped-def]
+def _in_stash(call: NodeCall, x: Value, function: Callable[..., Value], *vectors: Value | None) -> Value:
     """A normalization computed in the dtype that the node says, and cast back: half precision is too narrow."""
     given = _stashed(call, x)
-    found: Value = function(given, *[None if each is None else _cast(each, given.dtype) for each in vectors])
+    found = function(given, *[None if each is None else _cast(each, given.dtype) for each in vectors])
     return _cast(found, x.dtype)
 
 

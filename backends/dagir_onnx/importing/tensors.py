@@ -1,49 +1,24 @@
 """Tensors while a graph is read: values of the graph, and tensors of sizes.
 
-Shape(x) is an integer tensor whose numbers are partly known at run time only. It stays a tensor of sizes while it is
-computed with, so that the shape that is made of it is known by name.
+The elements of a tensor of sizes are ints and SymbolicDims; of floats also Scaled and Fractions, see real_sizes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
 
 import numpy as np
 
 from dagir import ops
 from dagir.ir.dims import Dim, SymbolicDim, max_dim
 from dagir.ir.graph import Constant, Value
-from dagir.ir.types import Array, DType, Shape
+from dagir.ir.types import Array, DType
+from dagir.ops.size_tensors import FOLDED, Sizes, Tensor, constant_of, entries, shape_of
 from dagir.ops.sizes import measured
 from dagir_onnx.importing.real_sizes import Scaled
 from dagir_onnx.importing.refusals import Refused
-
-FOLDED = 4096  # elements of constants that are computed while the graph is read
-
-
-@dataclass(frozen=True, eq=False)
-class Sizes:
-    """A tensor of known shape, whose elements are sizes, some of them known at run time only."""
-
-    array: Array  # of ints and SymbolicDims; of floats, also of Scaled and Fractions: see real_sizes
-    dtype: DType
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the tensor."""
-        return self.array.shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self.array.ndim
-
-
-Tensor: TypeAlias = Value | Sizes
 
 
 def constant(array: Array) -> Value:
@@ -66,25 +41,6 @@ def sizes_of(shape: Sequence[Dim], dtype: DType = DType.INT64) -> Tensor:
     return sized(array, dtype)
 
 
-def constant_of(data: object) -> Array | None:
-    """The array of a constant; None for other tensors."""
-    if isinstance(data, Value) and isinstance(data.source, Constant):
-        return data.source.array
-    return None
-
-
-def entries(data: Tensor) -> Array | None:
-    """The numbers of a small integer tensor as ints and sizes, where they are known while the graph is read."""
-    if isinstance(data, Sizes):
-        return data.array
-    array = constant_of(data)
-    if array is None or not data.dtype.is_integer or array.size > FOLDED:
-        return None
-    found = np.empty(array.shape, object)
-    found[...] = np.asarray(array.tolist(), object).reshape(array.shape)
-    return found
-
-
 def value(data: Tensor) -> Value:
     """A tensor as a value of the graph: sizes are computed when the graph runs."""
     if isinstance(data, Value):
@@ -102,11 +58,6 @@ def _number(size: object, dtype: DType) -> Value:
     if isinstance(size, Fraction):
         return constant(np.asarray(float(size), dtype.numpy))
     return ops.cast(measured(size), dtype)  # type: ignore[arg-type]  # an int or a SymbolicDim
-
-
-def shape_of(data: Tensor) -> Shape:
-    """The sizes of the axes."""
-    return data.shape if isinstance(data, Sizes) else data.type.shape
 
 
 def dims_of(data: Tensor, what: str) -> tuple[Dim, ...]:

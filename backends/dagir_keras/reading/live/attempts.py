@@ -12,7 +12,7 @@ from dagir_keras.reading.live.function_graphs import Ungraphed, can_graph, graph
 from dagir_keras.reading.live.keras_patches import tracing
 from dagir_keras.reading.live.reader import Reader
 from dagir_keras.reading.live.tracing import CallTracer, traced, untraceable
-from dagir_keras.reading.problems import KerasChanged, Refused, Untraceable
+from dagir_keras.reading.problems import Decided, KerasChanged, Refused, Untraceable
 
 Method = Callable[..., Any]
 
@@ -29,12 +29,10 @@ def run_method(
     found: Any = None
     try:
         found = _by_traced_tensors(reader, source, path, method, args, kwargs)
-    except KerasChanged:
+    except (KerasChanged, Decided):
         raise
     except (Refused, DagirError) as error:
         failure = error
-    if isinstance(failure, Refused) and not _may_help(failure):
-        raise failure from None
     if (failure is None and reader.problems.count == count) or not can_graph():
         return _or_raised(found, failure)
     failed = reader.checkpoint()
@@ -46,16 +44,6 @@ def run_method(
         if isinstance(failure, Untraceable) and isinstance(error, Refused):
             raise error from None
         return _or_raised(found, failure)
-
-
-def _may_help(failure: Refused) -> bool:
-    """Whether TensorFlow's graph may hold what traced tensors cannot: not what fails, acts, or asks if sizes are equal.
-
-    There a size that is not known is None, which equals no number: the branch would be chosen without a word.
-    """
-    told = failure.reason
-    asks = any(f"to know whether it is {relation} " in told for relation in ("==", "!="))
-    return not asks and "fails for every input" not in told and "changes a state" not in told
 
 
 def _or_raised(found: Any, failure: Exception | None) -> Any:

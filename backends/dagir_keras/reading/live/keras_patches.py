@@ -16,7 +16,7 @@ import numpy as np
 
 from dagir.errors import DagirError
 from dagir.ir.nest import flatten
-from dagir_keras.reading.live import control_flow, tensorflow_functions
+from dagir_keras.reading.live import control_flow, graph_shapes, tensorflow_functions
 from dagir_keras.reading.live.keras_internals import defined_in, internal, of_module
 from dagir_keras.reading.live.operators import COMPARISONS, FUNCTIONS, of_tensors, reflected
 from dagir_keras.reading.live.traced_tensors import Traced
@@ -131,6 +131,7 @@ def _installed_whole() -> None:
 
 def _install() -> None:
     tensorflow_functions.install(_replace, _tracer.get)
+    graph_shapes.install(_replace, _graphing.get)
     operation, backend = of_module("keras.src.ops.operation", "Operation"), of_module("keras.src.backend")
     core, random = (defined_in(backend, name) for name in ("core", "random"))
     families = tuple(defined_in(backend, name) for name in ("numpy", "nn", "math", "linalg", "image"))

@@ -13,7 +13,7 @@ import numpy as np
 
 from dagir.ir.dims import Dim, SymbolicDim, max_dim, provably_equal
 from dagir.ir.types import Array
-from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.problems import Decided
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.tensors import constant_of, entries, ints, shape_of, tensor
 
@@ -70,7 +70,7 @@ def is_check(name: str) -> bool:
 
 
 def run(name: str, function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Check what is known now. Raises Refused where the assertion fails whatever the model is given."""
+    """Check what is known now. Raises Decided where the assertion fails whatever the model is given."""
     kind = name.rpartition(".")[2]
     if kind == "Assert":
         known = constant_of(args[0]) if args else None
@@ -89,7 +89,7 @@ def run(name: str, function: Function, args: Sequence[Any], kwargs: Mapping[str,
     else:
         held = None
     if held is False:
-        raise Refused(f"its tf.{name} fails for every input", "mend the call, or give the model other inputs")
+        raise Decided(f"its tf.{name} fails for every input", "mend the call, or give the model other inputs")
 
 
 def _under(kwargs: Mapping[str, Any], *names: str) -> list[Any]:

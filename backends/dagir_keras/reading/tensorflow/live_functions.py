@@ -19,7 +19,7 @@ from dagir import ops
 from dagir.errors import DagirError
 from dagir.ir.graph import Constant, Value
 from dagir.ir.nest import map_structure
-from dagir_keras.reading.problems import OutsideTable, Refused
+from dagir_keras.reading.problems import Decided, OutsideTable, Refused
 from dagir_keras.reading.tensorflow.refusals import is_refused
 from dagir_keras.reading.tensorflow.registry import call_function, functions
 
@@ -150,7 +150,7 @@ def call(name: str, function: Function, args: Sequence[Any], kwargs: Mapping[str
     given, options = _without_name(function, args, kwargs)
     try:
         found = call_function(name, given, options)
-    except OutsideTable:
+    except (OutsideTable, Decided):
         raise
     except Refused as refused:
         spelled = f"tf.{name}"

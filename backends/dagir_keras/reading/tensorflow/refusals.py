@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.problems import Decided, Refused
 
 _RANDOM = "draws random numbers, also at inference", "feed the noise as an input, or draw it in training only"
 _STATE = "changes a state that outlives the call", "compute with values alone"
@@ -86,7 +86,8 @@ def is_refused(name: str) -> bool:
 def refuse_function(name: str) -> Refused:
     """The refusal of a function that has no rule."""
     reason, remedy = _reason(name, _FUNCTIONS)
-    return Refused(f"tf.{name[:80]}{reason}", remedy)
+    kind = Decided if remedy == _STATE[1] else Refused
+    return kind(f"tf.{name[:80]}{reason}", remedy)
 
 
 def refuse_raw_op(name: str) -> Refused:

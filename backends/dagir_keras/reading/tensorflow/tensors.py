@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -18,34 +17,12 @@ from dagir import ops
 from dagir.errors import ArgumentError
 from dagir.ir.dims import Dim, SymbolicDim, max_dim, min_dim
 from dagir.ir.graph import Constant, Value
-from dagir.ir.types import Array, DType, Shape
+from dagir.ir.types import Array, DType
+from dagir.ops.size_tensors import FOLDED, Sizes, Tensor, constant_of, entries, shape_of
 from dagir.ops.sizes import measured
 from dagir_keras.reading.problems import Refused
 
-_FOLDED = 4096  # elements of constants that are computed while the graph is read
 _DATA = (bool, int, float, np.ndarray, np.generic, list, tuple)
-
-
-@dataclass(frozen=True, eq=False)
-class Sizes:
-    """An integer tensor of known shape, whose elements are sizes, some of them known at run time only."""
-
-    array: Array  # of ints and SymbolicDims
-    dtype: DType
-    name: str | None = None  # of the layer that made it
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the tensor."""
-        return self.array.shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self.array.ndim
-
-
-Tensor: TypeAlias = Value | Sizes
 
 
 def is_tensor(data: object) -> bool:
@@ -133,23 +110,6 @@ def sized(array: Array, dtype: DType) -> Tensor:
     return Constant(array.astype(dtype.numpy)).value
 
 
-def constant_of(data: object) -> Array | None:
-    """The array of a constant; None for other tensors."""
-    if isinstance(data, Value) and isinstance(data.source, Constant):
-        return data.source.array
-    return None
-
-
-def entries(data: Tensor) -> Array | None:
-    """The numbers of an integer tensor as ints and sizes, where they are known while the graph is read."""
-    if isinstance(data, Sizes):
-        return data.array
-    array = constant_of(data)
-    if array is None or not data.dtype.is_integer or array.size > _FOLDED:
-        return None
-    return np.asarray(array.tolist(), object).reshape(array.shape)
-
-
 def value(data: Tensor | Any) -> Value:
     """A tensor as a value of the graph: sizes are computed when the graph runs."""
     if isinstance(data, Value):
@@ -161,11 +121,6 @@ def value(data: Tensor | Any) -> Value:
         return numbers[0]
     flat = ops.stack(numbers)
     return flat if data.ndim == 1 else ops.reshape(flat, data.shape)
-
-
-def shape_of(data: Tensor) -> Shape:
-    """The sizes of the axes."""
-    return data.shape if isinstance(data, Sizes) else data.type.shape
 
 
 def dims(data: Any, what: str, computed: bool = True) -> tuple[Dim, ...]:
@@ -266,13 +221,13 @@ def folded(name: str, *operands: Tensor) -> Tensor | None:
     known = [entries(operand) for operand in operands]
     dtype = operands[0].dtype
     try:
-        if math.prod(np.broadcast_shapes(*[part.shape for part in known if part is not None])) > _FOLDED:
+        if math.prod(np.broadcast_shapes(*[part.shape for part in known if part is not None])) > FOLDED:
             return None
         if all(part is not None for part in known):
             made = np.asarray(FOLDS[name](*known), object)
             return sized(made, dtype) if _fits(made, dtype) else None
         arrays = [constant_of(operand) for operand in operands]
-        if not dtype.is_float or any(part is None or part.size > _FOLDED for part in arrays):
+        if not dtype.is_float or any(part is None or part.size > FOLDED for part in arrays):
             return None
         with np.errstate(all="ignore"):
             return Constant(np.asarray(FOLDS[name](*arrays), dtype.numpy)).value
@@ -292,7 +247,7 @@ def cast(data: Tensor, dtype: DType) -> Tensor:
     if isinstance(data, Sizes) and dtype.is_integer and dtype.numpy.itemsize >= 4:
         return Sizes(data.array, dtype)
     array = constant_of(data)
-    if array is not None and array.size <= _FOLDED and (array.dtype.kind != "f" or np.isfinite(array).all()):
+    if array is not None and array.size <= FOLDED and (array.dtype.kind != "f" or np.isfinite(array).all()):
         return Constant(array.astype(dtype.numpy)).value
     return ops.cast(value(data), dtype)
 
@@ -300,3 +255,28 @@ def cast(data: Tensor, dtype: DType) -> Tensor:
 def product(sizes: Sequence[Dim]) -> Dim:
     """The number of elements."""
     return math.prod(sizes, start=1)
+
+
+__all__ = [
+    "FOLDS",
+    "Sizes",
+    "Tensor",
+    "cast",
+    "constant_of",
+    "dims",
+    "entries",
+    "folded",
+    "holds_tensor",
+    "integer",
+    "ints",
+    "is_tensor",
+    "like",
+    "number",
+    "pair",
+    "product",
+    "shape_of",
+    "sized",
+    "stacked",
+    "tensor",
+    "value",
+]
