@@ -37,7 +37,7 @@ def agree(drawn, found, wanted):
 
 
 @pytest.mark.parametrize("family", range(len(DRAWN)))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(data=st.data())
 def test_each_drawn_operator(family, data):
     drawn = data.draw(DRAWN[family])

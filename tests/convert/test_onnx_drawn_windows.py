@@ -12,7 +12,7 @@ from convert.test_onnx_drawn_nodes import agree, judged
 
 
 @pytest.mark.parametrize("family", range(len(DRAWN)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(data=st.data())
 def test_each_drawn_operator(family, data):
     drawn = data.draw(DRAWN[family])
@@ -26,7 +26,6 @@ def test_each_drawn_operator(family, data):
 
 
 @pytest.mark.parametrize("family", range(len(DRAWN)))
-@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_with_sizes_of_the_run(family, data):
     """Sizes that have names; a few attributes need numbers, and then the node is refused."""

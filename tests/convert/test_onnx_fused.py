@@ -43,7 +43,7 @@ def test_fused_gemms(activation, alpha):
 
 
 @given(st.tuples(*[st.integers(0, 1)] * 4), st.sampled_from([1.0, 0.25]))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_fused_products(turned, alpha):
     names = ("transA", "transB", "transBatchA", "transBatchB")
     shapes = []
@@ -120,7 +120,7 @@ def attentions(draw):
 
 
 @given(attentions())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_a_drawn_attention_is_onnxruntimes(drawn):
     op, inputs, outputs, fields = drawn
     _check(op, inputs, outputs, **fields)

@@ -62,7 +62,7 @@ def _activations(draw, count):
 
 
 @given(recurrences())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_a_drawn_recurrence_is_onnxruntimes(drawn):
     model, feeds = drawn
     wanted = runtime_answers(model, feeds)

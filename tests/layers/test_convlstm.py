@@ -36,7 +36,7 @@ def draw_arguments(data, rank):
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_layer_agrees_with_keras(rank):
-    @settings(max_examples=8)
+    @settings(max_examples=max(2, settings.default.max_examples // 3))
     @given(st.data())
     def agrees(data):
         kwargs = draw_arguments(data, rank)

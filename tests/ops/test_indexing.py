@@ -46,14 +46,14 @@ def check(shape, index, known, names=("numpy",)):
     assert tuple(dagir.ir.dims.evaluate(size, sizes) for size in y.type.shape) == expected.shape
 
 
-@settings(max_examples=200)
+@settings(max_examples=8 * settings.default.max_examples)
 @given(indexed())
 def test_is_numpys(case):
     shape, index = case
     check(shape, index, [True] * len(shape))
 
 
-@settings(max_examples=200)
+@settings(max_examples=8 * settings.default.max_examples)
 @given(indexed(), st.data())
 def test_is_numpys_where_sizes_are_known_at_run_time_only(case, data):
     shape, index = case
