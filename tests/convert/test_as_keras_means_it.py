@@ -163,3 +163,14 @@ def test_a_refusal_says_what_helps(name, tmp_path):
         dagir.from_keras(tmp_path / "m.keras" if place == "file" else made)
     assert "did you mean" not in str(caught.value)
     assert ("load_model" in str(caught.value)) == (name in ("subclassed", "activation"))
+
+
+def test_text_is_put_together_and_meets_no_number():
+    text, numbers = keras.Input((1,), dtype="string"), keras.Input((1,))
+    given = np.array([["a"], ["b"]], object)
+    read = dagir.from_keras(keras.Model(text, keras.ops.concatenate([text, text], -1)))
+    for backend in ("numpy", "onnx"):
+        np.testing.assert_array_equal(dagir.lower(read, backend)(given), [["a", "a"], ["b", "b"]])
+    made = keras.Model([text, numbers], L.Concatenate()([text, numbers]))
+    with pytest.raises(UnsupportedLayer, match="string"):
+        dagir.from_keras(made)

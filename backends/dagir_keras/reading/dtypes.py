@@ -42,7 +42,16 @@ def _bounds(name: str) -> frozenset[str]:
 
 
 def promoted(kinds: Sequence[str]) -> DType:
-    """The dtype to which Keras promotes values of these; "int" and "float" stand for bare Python numbers."""
+    """The dtype to which Keras promotes values of these; "int" and "float" stand for bare Python numbers.
+
+    Raises Refused for text or other dtypes without promotion beside a different one.
+    """
+    apart = sorted(kind for kind in kinds if kind not in _HIGHER)
+    if apart and len(set(kinds)) == 1:
+        return DType.of(apart[0])
+    if apart:
+        others = ", ".join(sorted(set(kinds) - {apart[0]}))
+        raise Refused(f"it computes with {apart[0]} and {others} together", "cast one of them first")
     common = frozenset.intersection(*map(_bounds, kinds))
     least = next(name for name in common if common <= _bounds(name))
     return DType.of({"int": "int32", "float": "float32", "uint64": "uint32"}.get(least, least))  # uint64: as JAX does
