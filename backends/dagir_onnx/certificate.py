@@ -219,7 +219,7 @@ def _check_interface(certificate: Certificate, proto: ModelProto, path: Path) ->
 def _same_type(value: Value, info: ValueInfoProto) -> bool:
     """Whether the dtypes are the same, and the sizes where the file has numbers."""
     tensor = info.type.tensor_type
-    fixed = [size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim]
+    fixed = [untrusted_proto.fixed_size(size) for size in tensor.shape.dim]
     if TO_ONNX.get(value.dtype) != tensor.elem_type or len(fixed) != value.ndim:
         return False
     return all(

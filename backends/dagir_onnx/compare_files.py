@@ -138,7 +138,8 @@ def _check_inputs(side: Side) -> None:
         tensor = info.type.tensor_type
         if tensor.elem_type not in FROM_ONNX:
             raise FileError(f"{side.path}: the input {info.name!r} is no tensor of a dtype that dagir knows")
-        total += prod(size.dim_value if size.HasField("dim_value") else 1 for size in tensor.shape.dim)
+        known = (untrusted_proto.fixed_size(size) for size in tensor.shape.dim)
+        total += prod(1 if size is None else size for size in known)
     if total > _MOST or any(len(info.type.tensor_type.shape.dim) > 32 for info in side.inputs):
         raise UnsafeFile(f"{side.path}: its inputs hold {total:,} elements, more than can be drawn and compared")
 
@@ -149,7 +150,8 @@ def _type(info: Any) -> TensorType:
     for axis, size in enumerate(tensor.shape.dim):
         name = size.dim_param if size.dim_param.isidentifier() else f"{info.name}_{axis}".replace("/", "_")
         name = name if name.isidentifier() else f"size_{axis}"
-        shape.append(size.dim_value if size.HasField("dim_value") else symbol("batch" if axis == 0 else name))
+        known = untrusted_proto.fixed_size(size)
+        shape.append(symbol("batch" if axis == 0 else name) if known is None else known)
     return TensorType(FROM_ONNX.get(tensor.elem_type, DType.FLOAT32), tuple(shape))
 
 

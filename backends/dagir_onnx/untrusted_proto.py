@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, ValueInfoProto, helper, numpy_helper
 
 from dagir.errors import FileError, UnsafeFile
 from dagir.ir.types import Array
@@ -177,11 +177,16 @@ def _check_node(node: NodeProto, path: Path) -> None:
             )
 
 
+def fixed_size(size: TensorShapeProto.Dimension) -> int | None:
+    """The number that a file gives for the size of an axis; None for a name, nothing, or -1, which is unknown."""
+    return int(size.dim_value) if size.HasField("dim_value") and size.dim_value >= 0 else None
+
+
 def _check_type(info: ValueInfoProto, path: Path) -> None:
     tensor = info.type.tensor_type
     if info.type.HasField("tensor_type") and tensor.elem_type not in _KNOWN:
         raise FileError(f"{path}: {info.name!r} has the unknown dtype {tensor.elem_type}")
-    if any(size.HasField("dim_value") and size.dim_value < -1 for size in tensor.shape.dim):  # -1: an unknown size
+    if any(size.HasField("dim_value") and size.dim_value < -1 for size in tensor.shape.dim):  # see fixed_size
         raise FileError(f"{path}: {info.name!r} has a negative size")
 
 

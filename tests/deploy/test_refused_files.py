@@ -164,3 +164,16 @@ def test_the_tool_says_so_by_its_exit_code(model, tmp_path):
     assert done.returncode == 5
     assert f"error: onnxruntime does not take {path} for its Gemm, node '{NODE}'" in done.stderr
     assert "Unrecognized attribute: nonsense" in done.stderr
+
+
+def test_sizes_of_minus_one_are_unknown_in_two_files(model, tmp_path):
+    """Some exporters write -1 for a size that is free."""
+    path = tmp_path / "free.onnx"
+    dagir.to_onnx(model, path)
+    proto = onnx.load(path)
+    for info in (*proto.graph.input, *proto.graph.output):
+        info.type.tensor_type.shape.dim[0].dim_value = -1
+    onnx.save(proto, path)
+    report = dagir.backend("onnx").compare(path, path)
+    assert report.ok
+    assert all(shape[0] > 0 for case in report.cases for shape in case.shapes)

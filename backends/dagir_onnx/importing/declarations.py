@@ -15,6 +15,7 @@ from dagir_onnx.dtypes import FROM_ONNX
 from dagir_onnx.importing.node_call import dtype_name
 from dagir_onnx.importing.refusals import Missing, Problem
 from dagir_onnx.importing.telling import tell
+from dagir_onnx.untrusted_proto import fixed_size
 
 
 @dataclass
@@ -47,8 +48,9 @@ class Declared:
 
     def size(self, name: str, axis: int, size: TensorShapeProto.Dimension) -> Dim:
         """A size: a number, an expression, or a name. -1 and sizes without a name are unknown."""
-        if size.HasField("dim_value") and size.dim_value >= 0:
-            return int(size.dim_value)
+        known = fixed_size(size)
+        if known is not None:
+            return known
         if not any(each.isalnum() for each in size.dim_param):  # "?" stands for no name
             return self.fresh(name, axis)
         return self.named(size.dim_param)
