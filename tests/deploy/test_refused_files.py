@@ -176,4 +176,4 @@ def test_sizes_of_minus_one_are_unknown_in_two_files(model, tmp_path):
     onnx.save(proto, path)
     report = dagir.backend("onnx").compare(path, path)
     assert report.ok
-    assert all(shape[0] > 0 for case in report.cases for shape in case.shapes)
+    assert all(shape[0] > 0 for case in report.cases for shape in case.input_shapes)
