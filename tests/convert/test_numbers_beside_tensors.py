@@ -89,6 +89,17 @@ def judged(function: Any, other: Any, before: bool, dtype: str) -> None:
     np.testing.assert_allclose(found.astype("float64"), want.astype("float64"), rtol=2e-2 if coarse else 1e-5)
 
 
+@pytest.mark.parametrize("name", ["add", "mul", "gt", "floordiv"])
+def test_operators_keep_the_widest_integers(name):
+    """keras.ops makes uint64 uint32; the operators of TensorFlow's tensors do not."""
+    x = keras.Input((2,), dtype="uint64")
+    made = keras.Model(x, Beside(OPERATORS[name], True, False)(x))
+    data = np.array([[1, 2**40]], "uint64")
+    want, found = np.asarray(made(data)), dagir.lower(dagir.from_keras(made))(data)
+    assert found.dtype == want.dtype
+    np.testing.assert_array_equal(found, want)
+
+
 @pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")
 @given(st.sampled_from(sorted(OPERATORS)), others, st.booleans(), st.sampled_from(DTYPES))
 def test_operators(name, other, before, dtype):

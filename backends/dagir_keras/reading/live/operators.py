@@ -57,12 +57,19 @@ def of_tensors(name: str) -> Callable[[Any, Any], Any]:
     def operator(left: Any, right: Any) -> Any:
         left, right = _beside(name, left, right), _beside(name, right, left)
         left, right = _size_beside(left, right), _size_beside(right, left)
+        _refuse_widest(name, left, right)
         wide = _computed_in(name, left, right)
         if wide:
             left, right = keras.ops.cast(left, wide), keras.ops.cast(right, wide)
         return function(left, right)
 
     return operator
+
+
+def _refuse_widest(name: str, left: Any, right: Any) -> None:
+    """TensorFlow's operators keep uint64, which keras.ops makes uint32: the graph of the call says which it is."""
+    if _ENGINE == "tensorflow" and _dtype(left, right) == "uint64":
+        raise Untraceable(f"its operator {name} computes in uint64", "cast to int64 or to a float before")
 
 
 def reflected(name: str) -> str:
