@@ -11,7 +11,7 @@ from typing import Any, Self, Unpack
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph, Parameter, Value, Values
 from dagir.ir.naming import auto_name
-from dagir.ir.nest import flatten, flatten_sorted, pack
+from dagir.ir.nest import flatten, flatten_sorted, map_structure, pack
 from dagir.ir.verifier import check
 from dagir.layers import services as layer_services
 from dagir.layers.argument_types import Mask, ModelOptions
@@ -162,6 +162,16 @@ class Model(Trainable, Layer):
     def output(self) -> Any:
         """The outputs in the structure in which they were given."""
         return self._output_structure
+
+    @property
+    def input_shape(self) -> Any:
+        """The shapes of the inputs, None for sizes without a number, in the structure of the inputs."""
+        return map_structure(lambda value: value.shape, self._input_structure)
+
+    @property
+    def output_shape(self) -> Any:
+        """The shapes of the outputs, None for sizes without a number, in the structure of the outputs."""
+        return map_structure(lambda value: value.shape, self._output_structure)
 
     @property
     def input_names(self) -> list[str]:

@@ -44,9 +44,9 @@ Does that file still compute what the model does?
   dagir-convert verify net.dagir net.onnx
 
 \b
-Options of a conversion:  dagir-convert convert --help
-Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported,
-            5 unsafe or damaged file
+Options of a conversion:
+  dagir-convert convert --help
+Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported, 5 unsafe file
 """
 
 _CONVERT = """Convert SOURCE to TARGET. The word "convert" may be left out.
