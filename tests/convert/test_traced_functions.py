@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers as L
@@ -70,6 +71,27 @@ KERAS_FAILS = {  # itself, to build or to run it
 }
 
 
+TENSORFLOW = {
+    "inv": lambda x: tf.linalg.inv(strong(x), adjoint=True),
+    "det": lambda x: tf.linalg.det(strong(x)),
+    "slogdet": lambda x: list(tf.linalg.slogdet(strong(x))),
+    "cholesky": lambda x: tf.linalg.cholesky_solve(tf.linalg.cholesky(spd(x)), x),
+    "logdet": lambda x: tf.linalg.logdet(spd(x)),
+    "triangular_solve": lambda x: tf.linalg.triangular_solve(strong(x), x, lower=False),
+    "lstsq": lambda x: tf.linalg.lstsq(strong(x)[:, :, :3], x[:, :, :2]),
+    "qr": lambda x: list(tf.linalg.qr(strong(x))),
+    "lu": lambda x: list(tf.linalg.lu(strong(x))),
+    "erfinv": lambda x: tf.math.erfinv(tf.tanh(x)),
+    "bincount": lambda x: tf.math.bincount(tf.abs(tf.cast(x[:, 0] * 4, tf.int32)), maxlength=6, minlength=6, axis=-1),
+    "bincount of a size by data": lambda x: tf.reduce_max(tf.math.bincount(tf.abs(tf.cast(x * 4, tf.int32)))),
+    "histogram_fixed_width": lambda x: tf.histogram_fixed_width(x, [-3.0, 3.0], 4),
+    "bitcast": lambda x: tf.bitcast(tf.cast(x * 9, tf.int32), tf.uint8),
+    "extract_patches": lambda x: tf.image.extract_patches(
+        x[..., None], [1, 2, 3, 1], [1, 1, 2, 1], [1, 1, 1, 1], "SAME"
+    ),
+}
+
+
 def functional(call):
     x = keras.Input((4, 4), name="x")
     return keras.Model(x, call(x))
@@ -117,6 +139,22 @@ def agrees(made, batches):
 def test_a_function_gives_what_keras_gives(name, make):
     make = in_a_layer if make.__name__ in KERAS_FAILS.get(name, ()) else make
     agrees(make(CALLS[name]), (1, 3))
+
+
+@pytest.mark.parametrize("name", TENSORFLOW)
+def test_a_function_of_tensorflow_gives_what_it_gives(name):
+    agrees(in_a_layer(TENSORFLOW[name]), (1, 3))
+
+
+@pytest.mark.parametrize("name", TENSORFLOW)
+def test_a_graph_of_tensorflow_gives_what_it_gives(name):
+    run = tf.function(TENSORFLOW[name], input_signature=[tf.TensorSpec((None, 4, 4), tf.float32)])
+    read = dagir.from_tensorflow(run)
+    array = np.random.default_rng(0).normal(size=(3, 4, 4)).astype("float32")
+    wanted = [np.asarray(leaf) for leaf in tf.nest.flatten(run(array))]
+    for backend in ("numpy", "onnx", "keras"):
+        for mine, theirs in zip(tf.nest.flatten(dagir.lower(read, backend)(array)), wanted, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=2e-5, atol=2e-5)
 
 
 PATTERNS = ["b h w -> b w h", "b (h k) w -> b h (k w)", "b h (w k) -> (b k) (h w)", "b h w -> b (w h)"]
