@@ -64,6 +64,12 @@ def witnesses_for(op: Op, inputs: Sequence[Typed | None]) -> list[Typed]:
     return [value for value in found if value is not None]
 
 
+def anchored(inputs: Sequence[Any], witnesses: Sequence[Typed]) -> tuple[Any, ...]:
+    """The operands of a node, behind the first of which the sizes of the witnesses are known."""
+    first = next(place for place, value in enumerate(inputs) if value is not None)
+    return (*inputs[:first], anchor(inputs[first], witnesses), *inputs[first + 1 :])
+
+
 def names_in(size: Dim) -> Iterator[str]:
     """The names in a size, as the objects that they are."""
     pending: list[Dim | Atom] = [size]

@@ -341,7 +341,7 @@ def apply_node(op: Op, inputs: tuple[Value | None, ...], name: str | None = None
     location = caller()
     scope = current_scope.get()
     if op.shape_fields and inputs and (witnesses := data_names.witnesses_for(op, inputs)):
-        inputs = (data_names.anchor(inputs[0], witnesses), *inputs[1:])
+        inputs = data_names.anchored(inputs, witnesses)
     try:
         inferred = Inferred.of(op.infer(*[None if value is None else value.type for value in inputs]))
     except DagirError as error:

@@ -30,10 +30,12 @@ import dagir.ops.arrangement as _arrangement
 import dagir.ops.attention as _attention
 import dagir.ops.bidirectional as _bidirectional
 import dagir.ops.bitwise as _bitwise
+import dagir.ops.blocks as _blocks
 import dagir.ops.call as _call
 import dagir.ops.composed_activation as _composed_activation
 import dagir.ops.control_flow as _control_flow
 import dagir.ops.conv as _conv
+import dagir.ops.counting as _counting
 import dagir.ops.creation as _creation
 import dagir.ops.cumulative as _cumulative
 import dagir.ops.data_sizes as _data_sizes
@@ -50,6 +52,7 @@ import dagir.ops.norm as _norm
 import dagir.ops.numerics as _numerics
 import dagir.ops.padding as _padding
 import dagir.ops.pool as _pool
+import dagir.ops.quantiles as _quantiles
 import dagir.ops.quantization as _quantization
 import dagir.ops.random as _random
 import dagir.ops.reduce as _reduce
@@ -61,11 +64,14 @@ import dagir.ops.scatter as _scatter
 import dagir.ops.scatter_elements as _scatter_elements
 import dagir.ops.shape as _shape
 import dagir.ops.softmax as _softmax
+import dagir.ops.solvers as _solvers
 import dagir.ops.sorting as _sorting
+import dagir.ops.special as _special
 import dagir.ops.splitting as _splitting
 import dagir.ops.stacking as _stacking
 import dagir.ops.statistics as _statistics
 import dagir.ops.trigonometry as _trigonometry
+import dagir.ops.views as _views
 from dagir.ops import image
 from dagir.ops.activation import *
 from dagir.ops.arithmetic import *
@@ -73,10 +79,12 @@ from dagir.ops.arrangement import *
 from dagir.ops.attention import *
 from dagir.ops.bidirectional import *
 from dagir.ops.bitwise import *
+from dagir.ops.blocks import *
 from dagir.ops.call import *
 from dagir.ops.composed_activation import *
 from dagir.ops.control_flow import *
 from dagir.ops.conv import *
+from dagir.ops.counting import *
 from dagir.ops.creation import *
 from dagir.ops.cumulative import *
 from dagir.ops.data_sizes import *
@@ -95,6 +103,7 @@ from dagir.ops.not_offered import REASONS
 from dagir.ops.numerics import *
 from dagir.ops.padding import *
 from dagir.ops.pool import *
+from dagir.ops.quantiles import *
 from dagir.ops.quantization import *
 from dagir.ops.random import *
 from dagir.ops.reduce import *
@@ -106,11 +115,14 @@ from dagir.ops.scatter import *
 from dagir.ops.scatter_elements import *
 from dagir.ops.shape import *
 from dagir.ops.softmax import *
+from dagir.ops.solvers import *
 from dagir.ops.sorting import *
+from dagir.ops.special import *
 from dagir.ops.splitting import *
 from dagir.ops.stacking import *
 from dagir.ops.statistics import *
 from dagir.ops.trigonometry import *
+from dagir.ops.views import *
 from dagir.support.did_you_mean import unknown_name
 
 __all__ = ["image"]
@@ -120,10 +132,12 @@ __all__ += _arrangement.__all__
 __all__ += _attention.__all__
 __all__ += _bidirectional.__all__
 __all__ += _bitwise.__all__
+__all__ += _blocks.__all__
 __all__ += _call.__all__
 __all__ += _composed_activation.__all__
 __all__ += _control_flow.__all__
 __all__ += _conv.__all__
+__all__ += _counting.__all__
 __all__ += _creation.__all__
 __all__ += _cumulative.__all__
 __all__ += _data_sizes.__all__
@@ -140,6 +154,7 @@ __all__ += _norm.__all__
 __all__ += _numerics.__all__
 __all__ += _padding.__all__
 __all__ += _pool.__all__
+__all__ += _quantiles.__all__
 __all__ += _quantization.__all__
 __all__ += _random.__all__
 __all__ += _reduce.__all__
@@ -151,11 +166,14 @@ __all__ += _scatter.__all__
 __all__ += _scatter_elements.__all__
 __all__ += _shape.__all__
 __all__ += _softmax.__all__
+__all__ += _solvers.__all__
 __all__ += _sorting.__all__
+__all__ += _special.__all__
 __all__ += _splitting.__all__
 __all__ += _stacking.__all__
 __all__ += _statistics.__all__
 __all__ += _trigonometry.__all__
+__all__ += _views.__all__
 
 _install(
     add=add,

@@ -13,20 +13,23 @@ from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import EXACT
 from dagir.ir.types import TensorType, normalize_axis
-from dagir.ops.arithmetic import add, multiply, subtract
+from dagir.ops.arithmetic import add, multiply, power, subtract
 from dagir.ops.arrangement import moveaxis, ravel
 from dagir.ops.creation import arange
+from dagir.ops.elementwise import cast, sqrt, square
 from dagir.ops.linear import einsum, matmul
 from dagir.ops.logic import equal, where
 from dagir.ops.operands import reference
 from dagir.ops.padding import pad
 from dagir.ops.reduce import sum as reduce_sum
-from dagir.ops.shape import expand_dims, reshape
+from dagir.ops.shape import expand_dims, flip, reshape
+from dagir.ops.sizes import counted
 from dagir.ops.stacking import stack
 
 __all__ = [
     "Tril",
     "Triu",
+    "cdist",
     "cross",
     "diag",
     "diagflat",
@@ -39,6 +42,7 @@ __all__ = [
     "trace",
     "tril",
     "triu",
+    "vander",
     "vdot",
 ]
 
@@ -261,3 +265,32 @@ def trace(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     5
     """
     return reduce_sum(diagonal(x, offset, axis1, axis2), axis=-1)
+
+
+def cdist(x: Operand, y: Operand) -> Value:
+    """The Euclidean distances of vectors: f[*s, m, d], f[*s, n, d] -> f[*s, m, n].
+
+    >>> show(ops.cdist([[0.0, 0.0], [3.0, 0.0]], [[3.0, 4.0]]))
+    [[5.0], [4.0]]
+    """
+    first, second = _pair(x, y)
+    if first.ndim < 2 or second.ndim < 2:
+        raise ShapeError(f"cdist takes rows of vectors, got {first.type} and {second.type}")
+    apart = subtract(expand_dims(first, -2), expand_dims(second, -3))
+    return sqrt(reduce_sum(square(apart), axis=-1))
+
+
+def vander(x: Operand, N: int | None = None, increasing: bool = False) -> Value:  # noqa: N803 - Keras's name
+    """The powers of the elements of a vector: t[n] -> t[n, N], the highest first, or last with `increasing`.
+
+    N: how many, as many as elements by default.
+
+    >>> show(ops.vander([1, 2, 3], 3))
+    [[1, 1, 1], [4, 2, 1], [9, 3, 1]]
+    """
+    value = as_value(x)
+    if value.ndim != 1:
+        raise ShapeError(f"vander takes a vector, got {value.type}")
+    places = counted(value.type.shape[0] if N is None else N)
+    places = places if increasing else flip(places, 0)
+    return power(expand_dims(value, -1), cast(places, value.dtype))

@@ -13,10 +13,13 @@ from dagir.ir.dims import SymbolicDim
 from dagir.ir.graph import Operand, Parameter, Value
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType, DTypeLike
-from dagir.ops.arithmetic import add, divide, maximum, minimum, mod, multiply, power, subtract
+from dagir.ops.arithmetic import add, divide, floor_divide, maximum, minimum, mod, multiply, power, subtract
 from dagir.ops.elementwise import Clip, absolute, cast, exp, floor, log, log1p, negative, sign
 from dagir.ops.logic import equal, greater, isfinite, isnan, less, not_equal, where
-from dagir.ops.operands import reference, require, unary
+from dagir.ops.loops import while_loop
+from dagir.ops.operands import reference, require, same_dtype, unary
+from dagir.ops.reduce import any as reduce_any
+from dagir.ops.shape import broadcast_to
 from dagir.ops.sizes import measured
 
 abs = absolute
@@ -32,7 +35,9 @@ __all__ = [
     "fmax",
     "fmin",
     "fmod",
+    "gcd",
     "heaviside",
+    "lcm",
     "ldexp",
     "log2",
     "log10",
@@ -142,6 +147,40 @@ def fmod(x1: Operand, x2: Operand) -> Value:
     """
     first, second = _pair(x1, x2)
     return multiply(sign(first), mod(absolute(first), absolute(second)))
+
+
+def gcd(x1: Operand, x2: Operand) -> Value:
+    """The greatest common divisor of integers, at least 0; broadcast. Euclid's algorithm, as a loop.
+
+    >>> show(ops.gcd([12, 0], [18, 5]))
+    [6, 5]
+    """
+    first, second = _pair(x1, x2)
+    same_dtype(first.type, second.type)
+    require("integer", first.type, second.type)
+    shape = add(first, second).type.shape
+    signed = "signed" in first.dtype.kinds
+    sizes = [broadcast_to(absolute(x) if signed else x, shape) for x in (first, second)]
+
+    def step(a: Value, b: Value) -> list[Value]:
+        rest = not_equal(b, 0)
+        return [where(rest, b, a), where(rest, mod(a, where(rest, b, 1)), 0)]
+
+    found: Value = while_loop(lambda _, b: reduce_any(not_equal(b, 0)), step, sizes)[0]
+    return found
+
+
+def lcm(x1: Operand, x2: Operand) -> Value:
+    """The least common multiple of integers, at least 0; 0 where one of them is 0. Broadcast.
+
+    >>> show(ops.lcm([4, 0], [6, 5]))
+    [12, 0]
+    """
+    first, second = _pair(x1, x2)
+    common = gcd(first, second)
+    signed = "signed" in first.dtype.kinds
+    first, second = (absolute(x) if signed else x for x in (first, second))
+    return multiply(first, floor_divide(second, where(equal(common, 0), 1, common)))
 
 
 def fmax(x1: Operand, x2: Operand) -> Value:

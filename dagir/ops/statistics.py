@@ -1,34 +1,35 @@
-"""Reductions that are composed of others: counts, weighted means, quantiles, and reductions that ignore NaN."""
+"""Reductions that are composed of others: counts, weighted means, norms, and reductions that ignore NaN."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import floor as round_down
 from math import inf, nan
 
-import numpy as np
-
 from dagir.errors import ArgumentError, ShapeError
+from dagir.ir.dims import max_dim
 from dagir.ir.graph import Operand, Value
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType, normalize_axes, normalize_axis
-from dagir.ops.arithmetic import add, divide, maximum, multiply, power, subtract
+from dagir.ir.types import DType, normalize_axis
+from dagir.ops.arithmetic import divide, maximum, multiply, power, subtract
+from dagir.ops.conv import conv
 from dagir.ops.elementwise import absolute, cast, sqrt, square
+from dagir.ops.linear import matmul
 from dagir.ops.logic import isnan, logical_not, not_equal, where
+from dagir.ops.numerics import clip
 from dagir.ops.operands import require
-from dagir.ops.reduce import Axes, all, any, argmax, argmin, max, mean, min, prod, sum, var
+from dagir.ops.padding import pad
+from dagir.ops.reduce import Axes, all, argmax, argmin, max, mean, min, prod, sum, var
 from dagir.ops.reduce import max as amax
 from dagir.ops.reduce import min as amin
 from dagir.ops.shape import expand_dims, reshape, squeeze, take, transpose
-from dagir.ops.sorting import sort
-from dagir.ops.stacking import stack
+from dagir.ops.sizes import counted
 
 __all__ = [
     "amax",
     "amin",
     "average",
+    "corrcoef",
+    "correlate",
     "count_nonzero",
-    "median",
     "moments",
     "nanargmax",
     "nanargmin",
@@ -41,12 +42,8 @@ __all__ = [
     "nanvar",
     "norm",
     "normalize",
-    "percentile",
     "ptp",
-    "quantile",
 ]
-
-_METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
 def _as_float(x: Operand) -> Value:
@@ -92,6 +89,50 @@ def average(x: Operand, axis: Axes = None, weights: Operand | None = None) -> Va
     return divide(sum(multiply(value, spread), axis), sum(weight))
 
 
+def corrcoef(x: Operand) -> Value:
+    """The correlation of the rows with each other, from -1 to 1: f[n, d] -> f[n, n]; of a vector, 1.
+
+    >>> show(ops.corrcoef([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+    [[1.0, -1.0], [-1.0, 1.0]]
+    """
+    value = _as_float(x)
+    if value.ndim not in (1, 2):
+        raise ShapeError(f"corrcoef takes rows of observations, got {value.type}")
+    rows = value if value.ndim == 2 else expand_dims(value, 0)
+    apart = subtract(rows, mean(rows, -1, True))
+    products = matmul(apart, transpose(apart))
+    spread = sqrt(sum(square(apart), -1))
+    found = clip(divide(products, multiply(expand_dims(spread, 1), expand_dims(spread, 0))), -1.0, 1.0)
+    return found if value.ndim == 2 else reshape(found, ())
+
+
+def correlate(x1: Operand, x2: Operand, mode: str = "valid") -> Value:
+    """The sums of products of a vector and another one that moves along it: f[m], f[n] -> f[k].
+
+    mode: "valid" where x2 lies within x1, k = m - n + 1; "full" wherever they overlap, k = m + n - 1; "same" the middle
+    of that, k = max(m, n). Integers become float32.
+
+    >>> show(ops.correlate([1.0, 2.0, 3.0], [0.0, 1.0], "full"))
+    [1.0, 2.0, 3.0, 0.0]
+    """
+    first, second = as_value(x1), as_value(x2)
+    if mode not in ("valid", "same", "full"):
+        raise ArgumentError(f"correlate has the modes 'valid', 'same' and 'full', got {mode!r}")
+    if first.ndim != 1 or second.ndim != 1:
+        raise ShapeError(f"correlate takes vectors, got {first.type} and {second.type}")
+    first, second = _as_float(first), _as_float(second)
+    (m,), (n,) = first.type.shape, second.type.shape
+    if mode != "valid":
+        first = pad(first, ((n - 1, n - 1),))
+    elif isinstance(m, int) and isinstance(n, int) and m < n:
+        raise ShapeError(f"a vector of {n} does not lie within one of {m}", remedy="exchange the two")
+    found = reshape(conv(reshape(first, (1, -1, 1)), reshape(second, (n, 1, 1))), (-1,))
+    if mode != "same":
+        return found
+    start = (m + n - 1 - max_dim(m, n)) // 2
+    return take(found, counted(max_dim(m, n), start))
+
+
 def moments(x: Operand, axes: Axes, keepdims: bool = False, synchronized: bool = False) -> tuple[Value, Value]:
     """The mean and the population variance along the axes.
 
@@ -104,90 +145,6 @@ def moments(x: Operand, axes: Axes, keepdims: bool = False, synchronized: bool =
     if synchronized:
         raise ArgumentError("moments are taken of one device's values", remedy="leave synchronized False")
     return mean(x, axes, keepdims), var(x, axes, keepdims)
-
-
-def median(x: Operand, axis: Axes = None, keepdims: bool = False) -> Value:
-    """The middle of the sorted elements along the axes, or the mean of the two in the middle.
-
-    >>> show(ops.median([1.0, 9.0, 2.0]))
-    2.0
-    """
-    return quantile(x, 0.5, axis, keepdims=keepdims)
-
-
-def percentile(
-    x: Operand, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
-) -> Value:
-    """The quantiles at q in percent.
-
-    method: as for `quantile`.
-
-    >>> show(ops.percentile([1.0, 2.0, 3.0], 50))
-    2.0
-    """
-    return quantile(x, (np.asarray(q, float) / 100).tolist(), axis, method, keepdims)
-
-
-def quantile(
-    x: Operand, q: float | Sequence[float], axis: Axes = None, method: str = "linear", keepdims: bool = False
-) -> Value:
-    """The value with a share q of the elements along the axes below it; several q make a new first axis.
-
-    NaN if there is a NaN among them. The axes must have known sizes. method: how to interpolate between two elements:
-    linear, lower, higher, midpoint or nearest.
-
-    >>> show(ops.quantile([1.0, 2.0, 3.0], 0.25))
-    1.5
-    """
-    value = _as_float(x)
-    if method not in _METHODS:
-        raise ArgumentError(f"unknown quantile method {method!r}", remedy=f"use one of {', '.join(_METHODS)}")
-    shares = np.asarray(q, float)
-    if shares.ndim > 1 or not shares.size or shares.min() < 0 or shares.max() > 1:
-        raise ArgumentError(f"a quantile is asked for at numbers from 0 to 1, got {q!r}")
-    axes = normalize_axes(axis, value.ndim)
-    ordered, count = _sorted_lanes(value, axes)
-    missing = any(isnan(ordered), axis=-1)
-    parts = [_at(ordered, float(share) * (count - 1), method) for share in shares.reshape(-1)]
-    found = [where(missing, nan, part) for part in parts]
-    if keepdims:
-        for place in axes:
-            found = [expand_dims(part, place) for part in found]
-    if shares.ndim == 0:
-        return found[0]
-    return stack(found, axis=0)
-
-
-def _sorted_lanes(value: Value, axes: tuple[int, ...]) -> tuple[Value, int]:
-    """The elements of the axes, sorted, on one last axis; and their number."""
-    sizes = [value.type.shape[axis] for axis in axes]
-    count = 1
-    for size in sizes:
-        if not isinstance(size, int):
-            raise ShapeError(
-                f"a quantile is taken over axes of known sizes, axis has {size}", remedy="give the input a fixed size"
-            )
-        count *= size
-    if not count:
-        raise ShapeError("there is no quantile of no elements")
-    rest = [axis for axis in range(value.ndim) if axis not in axes]
-    lanes = reshape(transpose(value, [*rest, *axes]), (*(value.type.shape[axis] for axis in rest), count))
-    return sort(lanes), count
-
-
-def _at(ordered: Value, position: float, method: str) -> Value:
-    """The element at a position, which may be between two elements."""
-    low = round_down(position)
-    share = position - low
-    if share == 0 or method == "lower":
-        return take(ordered, low, axis=-1)
-    if method == "higher":
-        return take(ordered, low + 1, axis=-1)
-    if method == "nearest":
-        return take(ordered, round(position), axis=-1)
-    first, second = take(ordered, low, axis=-1), take(ordered, low + 1, axis=-1)
-    weight = 0.5 if method == "midpoint" else share
-    return add(multiply(first, 1 - weight), multiply(second, weight))
 
 
 def _filled(x: Operand, fill: float) -> tuple[Value, Value]:

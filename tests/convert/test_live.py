@@ -197,7 +197,7 @@ class UsesNumPy(L.Layer):
 
 class Inverts(L.Layer):
     def call(self, x):
-        return K.erfinv(x)
+        return x * K.norm(x, 2, (0, 1))
 
 
 def test_everything_that_cannot_be_taken_is_told_at_once():

@@ -104,3 +104,10 @@ def test_convolutions_pad_by_sizes_known_at_run_time(name, is_weight):
         feeds = [image(batch, *(size + axis for axis in range(op.rank))), *others]
         for backend, run in lowered.items():
             testing.assert_close(run(feeds)[0], oracle(feeds)[0], backend)
+
+
+@pytest.mark.parametrize("shape", [(-1, 3), (-1, 6), (-1, 2)])
+def test_a_reshape_changes_a_size_known_at_run_time_only(shape):
+    x = dagir.Input((2, 3))
+    model = dagir.Model(x, ops.reshape(x, shape))
+    testing.assert_equivalent(model, [np.arange(24, dtype="float32").reshape(4, 2, 3)])

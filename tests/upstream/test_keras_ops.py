@@ -50,8 +50,14 @@ def test_a_convolution_in_groups_as_a_raw_operation():
         lambda: same(keras.ops.trace(np.ones((2, 5)), 1), np.trace(np.ones((2, 5)), 1)),
         lambda: same(keras.ops.searchsorted(np.ones(1), np.zeros((2, 1))), np.zeros((2, 1))),
         lambda: same(keras.ops.triu(np.ones((1, 1)), -2), np.ones((1, 1))),
+        lambda: same(keras.ops.nextafter(np.float32(1), np.float32(2)), np.nextafter(np.float32(1), np.float32(2))),
+        lambda: same(keras.ops.argpartition(np.array([0.75, 0.25, 0.5]), 0)[0], 1),
+        lambda: same(keras.ops.argpartition(np.array([-1, 0, -2]), 1)[2], 1),
     ],
-    ids=["rot90 twice", "pad by a number", "vstack of size 1", "eye beyond", "trace", "searchsorted", "triu beyond"],
+    ids=[
+        *("rot90 twice", "pad by a number", "vstack of size 1", "eye beyond", "trace", "searchsorted", "triu beyond"),
+        *("nextafter in float32", "argpartition of floats", "argpartition of negative numbers"),
+    ],
 )
 def test_is_numpys(case):
     case()

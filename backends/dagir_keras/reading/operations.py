@@ -66,12 +66,16 @@ _PROMOTING = {
     *("add", "subtract", "multiply", "divide", "floor_divide", "mod", "power", "maximum", "minimum", "matmul"),
     *("equal", "not_equal", "greater", "greater_equal", "less", "less_equal", "concatenate", "stack", "einsum"),
     *("arctan2", "logaddexp", "dot", "tensordot", "outer", "inner", "append", "hstack", "vstack", "cross"),
+    *("correlate", "gcd", "lcm", "nextafter"),
 }
 _TO_FLOAT = {
     *("divide", "mean", "var", "std", "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "rsqrt", "reciprocal"),
     *("sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"),
     *("sigmoid", "softmax", "log_softmax", "softplus", "erf", "logsumexp", "arctan2", "logaddexp", "gelu", "silu"),
+    *("corrcoef", "correlate", "i0", "nextafter"),
 }
+_TO_DOUBLE = {"corrcoef", "correlate", "i0"}
+"""Functions of floats that compute int64 in float64."""
 _WEAK = {"add", "subtract", "multiply", "divide", "floor_divide", "power", "maximum", "minimum", "where"}
 """Functions beside whose tensors Keras takes bare numbers of Python as any; beside others they are int32, float32."""
 _TO_BOOL = {"logical_and", "logical_or", "logical_not", "logical_xor"}
@@ -160,11 +164,12 @@ def operation(class_name: str, options: Mapping[str, Any], name: str) -> Callabl
 
 def _call(function: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Any:
     known = inspect.signature(function).parameters
-    taken = {key: value for key, value in options.items() if key in known}
+    takes_all = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
+    taken = {key: value for key, value in options.items() if takes_all or key in known}
     if taken.get("epsilon", 0) is None:
         taken["epsilon"] = _EPSILON
     for key, value in options.items():
-        if key not in known and value not in (None, False):
+        if key not in taken and value not in (None, False):
             raise Refused(f"dagir.ops.{function.__name__} has no argument {key!r}, which is {value!r}")
     return function(*args, **taken)
 
@@ -183,10 +188,13 @@ def _as_keras_promotes(kind: str, args: list[Any]) -> list[Any]:
         return [cast(arg, DType.BOOL) for arg in args]
     if kind == "where" and len(args) == 3:
         return [cast(args[0], DType.BOOL), *_common(args[1:], [])]
+    floats = ["float"] if kind in _TO_FLOAT else []
+    if kind in _TO_DOUBLE and any(_kind(arg) == "int64" for arg in args):
+        floats = ["float64"]
     if kind in _PROMOTING:
-        return _common(args, ["float"] if kind in _TO_FLOAT else [], strong=kind not in _WEAK)
-    if kind in _TO_FLOAT and args:
-        return [*_common(args[:1], ["float"]), *args[1:]]
+        return _common(args, floats, strong=kind not in _WEAK)
+    if floats and args:
+        return [*_common(args[:1], floats), *args[1:]]
     return args
 
 

@@ -150,7 +150,7 @@ def _border(size: int, window: int, step: int, padding: str) -> tuple[int, int, 
 
 
 @raw("DenseBincount")
-def _counted(input: Tensor, size: Tensor, weights: Tensor, binary_output: bool = False) -> Value:
+def dense_bincount(input: Tensor, size: Tensor, weights: Tensor, binary_output: bool = False) -> Value:
     """How often each number below `size` is there, or the sum of its weights."""
     given, bins = value(input), dims(size, "size")[0]
     factors = value(weights)

@@ -14,7 +14,7 @@ from dagir_keras.reading.problems import Problem, Problems, Refused
 from dagir_keras.reading.tensorflow import complex_numbers
 from dagir_keras.reading.tensorflow.frames import with_loops
 from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of
-from dagir_keras.reading.tensorflow.held import Missing, Text, Variable, missing_among
+from dagir_keras.reading.tensorflow.held import Missing, Text, Variable, is_counted, missing_among
 from dagir_keras.reading.tensorflow.registry import call_raw_op, raw_ops
 
 _DEEPEST = 100
@@ -111,7 +111,7 @@ class GraphReader:
         return found[index]
 
     def _results(self, node: GraphNode, operands: list[Any], function: GraphFunction) -> tuple[Any, ...]:
-        calls = node.op in _CALLS or node.op in function.library
+        calls = node.op in _CALLS or node.op in function.library or is_counted(node.op, operands)
         if not calls and (lost := missing_among(operands)) is not None:
             return (lost,)
         since = next_serial()
@@ -137,12 +137,13 @@ class GraphReader:
 
     @contextmanager
     def trial(self) -> Iterator[None]:
-        """Within it, what is read is looked at and thrown away: it takes no names."""
-        before, self.names = self.names, False
+        """Within it, what is read is looked at and thrown away: it takes no names, and its problems are no matter."""
+        before = self.names, self.problems
+        self.names, self.problems = False, Problems()
         try:
             yield
         finally:
-            self.names = before
+            self.names, self.problems = before
 
     def _refuse_changes(self, function: GraphFunction) -> None:
         """Note the nodes that change a variable: the next call would give another answer, and later reads do."""

@@ -14,7 +14,7 @@ from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode
 from dagir_keras.reading.tensorflow.graph_reader import GraphReader, handler
-from dagir_keras.reading.tensorflow.held import TensorList
+from dagir_keras.reading.tensorflow.held import Missing, TensorList
 from dagir_keras.reading.tensorflow.tensors import Tensor, dims, entries, shape_of, sized, tensor, value
 
 
@@ -73,12 +73,21 @@ def _get(reader: GraphReader, node: GraphNode, operands: Sequence[Any], function
 @handler("TensorListSetItem")
 def _set(reader: GraphReader, node: GraphNode, operands: Sequence[Any], function: GraphFunction) -> TensorList:
     listed = replace(expect_list(operands[0]), grows=bool(node.attribute("resize_if_index_out_of_bounds")))
+    if isinstance(operands[2], Missing):
+        return listed.counted(operands[1])
     return listed.with_item(operands[1], value(operands[2]))
 
 
 @handler("TensorListPushBack")
 def _push(reader: GraphReader, node: GraphNode, operands: Sequence[Any], function: GraphFunction) -> TensorList:
-    listed, item = expect_list(operands[0]), value(operands[1])
+    listed = expect_list(operands[0])
+    if isinstance(operands[1], Missing):
+        return listed.counted(None)
+    item = value(operands[1])
+    if listed.length is not None:
+        return listed.with_item(listed.length, item)
+    if isinstance(listed.count, int) and listed.array is None:
+        return replace(listed, grows=True).with_item(tensor(listed.count), item)
     if isinstance(listed.count, SymbolicDim):
         raise Refused("appends to a list whose length is known at run time only", "give tf.TensorArray a size")
     row = ops.expand_dims(item, 0)
@@ -93,7 +102,7 @@ def _stack(reader: GraphReader, node: GraphNode, operands: Sequence[Any], functi
         return array
     flat = ops.reshape(array, (array.type.shape[0] * array.type.shape[1], *array.type.shape[2:]))
     lengths = np.full(1, array.type.shape[1], object)
-    return flat, ops.repeat(value(sized(lengths, dtype_of("int64"))), array.shape[0] or 1)
+    return flat, ops.repeat(value(sized(lengths, dtype_of("int64"))), array.type.shape[0])
 
 
 @handler("TensorListGather")
@@ -110,6 +119,8 @@ def _scatter(reader: GraphReader, node: GraphNode, operands: Sequence[Any], func
         listed = TensorList(length, value(items).dtype, element_of(shape))
     else:
         listed, items, indices = expect_list(operands[0]), operands[1], operands[2]
+        if listed.length is not None:
+            raise Refused("writes several items of a list that a loop makes longer", "write them one by one")
     rows = value(items)
     array = _array_of(listed, rows)
     places = ops.expand_dims(ops.cast(value(indices), "int32"), -1)
@@ -118,7 +129,10 @@ def _scatter(reader: GraphReader, node: GraphNode, operands: Sequence[Any], func
 
 @handler("TensorListLength")
 def _length(reader: GraphReader, node: GraphNode, operands: Sequence[Any], function: GraphFunction) -> Tensor:
-    return sized(np.asarray(expect_list(operands[0]).count, object), dtype_of("int32"))
+    listed = expect_list(operands[0])
+    if listed.length is not None:
+        return ops.cast(listed.length, "int32")
+    return sized(np.asarray(listed.count, object), dtype_of("int32"))
 
 
 @handler("TensorListElementShape")
@@ -135,4 +149,4 @@ def _array_of(listed: TensorList, rows: Any = None) -> Any:
     kind = None if rows is None else rows.type.with_shape(rows.type.shape[1:])
     array = listed.filled(kind).array
     assert array is not None
-    return array
+    return array if listed.length is None else ops.take(array, ops.range_of(0, listed.length), axis=0)

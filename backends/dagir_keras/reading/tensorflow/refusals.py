@@ -37,17 +37,15 @@ _FUNCTIONS = MappingProxyType(
             *(
                 "image.non_max_suppression",
                 "image.combined_non_max_suppression",
-                "math.bincount",
                 "compat.v1.setdiff1d",
             ),
             *("__operators__.ragged_getitem", "math.segment_", "compat.v1.math.bincount", "RaggedTensor"),
         ),
         _COMPLEX: ("signal.", "dtypes.complex", "math.conj", "math.real", "math.imag", "math.angle"),
         _DECOMPOSES: (
-            *("linalg.inv", "linalg.svd", "linalg.qr", "linalg.cholesky", "linalg.eig", "linalg.det", "linalg.solve"),
-            *("linalg.lstsq", "linalg.lu", "linalg.logdet", "linalg.slogdet", "linalg.pinv", "linalg.matrix_rank"),
-            *("linalg.expm", "linalg.logm", "linalg.sqrtm", "linalg.triangular_solve", "linalg.tridiagonal_solve"),
-            *("linalg.banded_triangular_solve", "linalg.self_adjoint_eig"),
+            *("linalg.svd", "linalg.eig", "linalg.self_adjoint_eig", "linalg.pinv", "linalg.matrix_rank"),
+            *("linalg.expm", "linalg.logm", "linalg.sqrtm"),
+            *("linalg.tridiagonal_solve", "linalg.banded_triangular_solve"),
         ),
         _CODE: ("py_function", "numpy_function", "compat.v1.py_func"),
         _CONTROL: (
@@ -65,7 +63,15 @@ _RAW_OPS = MappingProxyType(
         _TEXT: ("String", "AsString", "Decode", "Substr", "Regex", "StaticRegex", "ReduceJoin"),
         _BY_DATA: ("Sparse", "Ragged", "ListDiff"),
         _COMPLEX: ("FFT", "IFFT", "RFFT", "IRFFT", "Complex", "Conj", "Real", "Imag", "Angle"),
-        _DECOMPOSES: ("MatrixInverse", "Svd", "Qr", "Cholesky", "SelfAdjointEig", "MatrixDeterminant", "MatrixSolve"),
+        _DECOMPOSES: (
+            "Svd",
+            "Eig",
+            "SelfAdjointEig",
+            "MatrixSquareRoot",
+            "MatrixExponential",
+            "MatrixLogarithm",
+            "MatrixSolveLs",
+        ),
         _CODE: ("PyFunc", "EagerPyFunc", "PyFuncStateless"),
     }
 )
