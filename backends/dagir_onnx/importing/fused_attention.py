@@ -18,7 +18,7 @@ from dagir_onnx.importing.registry import rule
 from dagir_onnx.importing.tensors import constant
 
 
-def _heads(call: NodeCall, x: Value, count: int) -> Value:
+def heads_of(call: NodeCall, x: Value, count: int) -> Value:
     """[b, t, n * d] to [b, n, t, d]; what has heads already stays."""
     if x.ndim == 4:
         return x
@@ -28,7 +28,8 @@ def _heads(call: NodeCall, x: Value, count: int) -> Value:
     return ops.transpose(ops.reshape(x, (batch, steps, count, width // count)), (0, 2, 1, 3))
 
 
-def _joined(x: Value) -> Value:
+def joined(x: Value) -> Value:
+    """[b, n, t, d] to [b, t, n * d]."""
     batch, heads, steps, size = x.type.shape
     return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, steps, heads * size))
 
@@ -85,13 +86,13 @@ def _attention(call: NodeCall) -> Sequence[Value | None]:
     sizes = call.attribute("qkv_hidden_sizes") or [width // 3] * 3
     whole = ops.matmul(x, w) if b is None else ops.add(ops.matmul(x, w), b)
     edges = np.cumsum([0, *sizes]).tolist()
-    q, k, v = (_heads(call, whole[..., a:z], count) for a, z in pairwise(edges))
+    q, k, v = (heads_of(call, whole[..., a:z], count) for a, z in pairwise(edges))
     past = call.optional(4)
     if past is not None:
         k, v = ops.concatenate([past[0], k], 2), ops.concatenate([past[1], v], 2)
     mask = _mask(call, call.optional(3), k.type.shape[2])
     found = _attended(call, q, k, v, mask, call.optional(5))
-    return [_joined(found), ops.stack([k, v], 0) if call.wants(1) else None]
+    return [joined(found), ops.stack([k, v], 0) if call.wants(1) else None]
 
 
 @rule("MultiHeadAttention", domain=MICROSOFT)
@@ -110,10 +111,13 @@ def _multi_head(call: NodeCall) -> Sequence[Value | None]:
             size = each.type.shape[-1] if each.ndim == 3 else 0
             operands[place] = ops.add(each, bias[edge : edge + size]) if size else each
             edge = edge + size
-    q, k, v = (_heads(call, each, count) for each in operands)
+    q, k, v = (heads_of(call, each, count) for each in operands)
     for place in (6, 7):
         past = call.optional(place)
         if past is not None:
             k, v = (ops.concatenate([past, k], 2), v) if place == 6 else (k, ops.concatenate([past, v], 2))
     mask = _mask(call, call.optional(4), k.type.shape[2], is_padding=True)
-    return [_joined(_attended(call, q, k, v, mask, call.optional(5))), k, v]
+    return [joined(_attended(call, q, k, v, mask, call.optional(5))), k, v]
+
+
+__all__ = ["heads_of", "joined"]

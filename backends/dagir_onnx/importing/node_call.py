@@ -16,7 +16,7 @@ from dagir.ir.types import Array, DType
 from dagir_onnx.dtypes import FROM_ONNX
 from dagir_onnx.importing.known_arrays import known_array
 from dagir_onnx.importing.refusals import Refused
-from dagir_onnx.importing.tensors import Tensor, constant, dims_of, ints_of, sizes_of, value
+from dagir_onnx.importing.tensors import Tensor, constant, dims_of, ints_of, sizes_from, sizes_of, value
 from dagir_onnx.importing.weights import Weights
 
 MOVED: Mapping[tuple[str, str], Mapping[str, int]] = {
@@ -152,6 +152,16 @@ class NodeCall:
         if found is None:
             raise Refused(f"it has no {what}")
         return dims_of(found, what)
+
+    def sizes(self, place: int, what: str) -> tuple[Dim, ...]:
+        """The same, with new sizes for numbers that depend on the data: each is what the number is when it runs.
+
+        For numbers that are never below 0. Raises Refused for more numbers than the reader knows of.
+        """
+        found = self.tensor(place)
+        if found is None:
+            raise Refused(f"it has no {what}")
+        return sizes_from(found, what)
 
     def ints(self, place: int, what: str) -> tuple[int, ...]:
         """An integer input whose numbers are known while the graph is read. Raises Refused."""

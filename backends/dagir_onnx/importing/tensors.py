@@ -26,6 +26,11 @@ def constant(array: Array) -> Value:
     return Constant(np.asarray(array)).value
 
 
+def constant_like(number: float, like: Value) -> Value:
+    """A number of the dtype of a value."""
+    return constant(np.asarray(number, like.dtype.numpy))
+
+
 def sized(array: object, dtype: DType) -> Tensor:
     """A tensor of these sizes: a constant, if all of them are known."""
     entries = np.asarray(array, object)
@@ -70,6 +75,19 @@ def dims_of(data: Tensor, what: str) -> tuple[Dim, ...]:
     return tuple(part if isinstance(part, SymbolicDim) else int(part) for part in found.flat)
 
 
+def sizes_from(data: Tensor, what: str) -> tuple[Dim, ...]:
+    """The same; a number that the data decide is a new size: what the number is when the model runs, 0 for less."""
+    found = entries(data)
+    if found is not None or not isinstance(data, Value) or data.dtype.is_float or data.ndim > 1:
+        return dims_of(data, what)
+    if data.ndim == 0:
+        return (ops.size_from(data),)
+    (count,) = data.type.shape
+    if not isinstance(count, int):
+        raise Refused(f"its {what} has {count} numbers, and the rank of a tensor is fixed")
+    return tuple(ops.size_from(data[place]) for place in range(count))
+
+
 def ints_of(data: Tensor, what: str) -> tuple[int, ...]:
     """The same, all of them known while the graph is read."""
     found = dims_of(data, what)
@@ -94,6 +112,7 @@ __all__ = [
     "Sizes",
     "Tensor",
     "constant",
+    "constant_like",
     "constant_of",
     "dims_of",
     "entries",
@@ -102,6 +121,7 @@ __all__ = [
     "product",
     "shape_of",
     "sized",
+    "sizes_from",
     "sizes_of",
     "value",
 ]
