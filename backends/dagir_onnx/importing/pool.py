@@ -64,6 +64,12 @@ def _max_pool(call: NodeCall) -> Sequence[Value]:
     return apply_node(op, (x,)).outputs
 
 
+def largest_of(call: NodeCall, x: Value) -> Value:
+    """The largest elements of the windows of x, channels first."""
+    x, fields = _windows(call, x)
+    return apply(ops.MaxPool(**fields, data_format="channels_first"), x)
+
+
 @rule("AveragePool")
 def _average_pool(call: NodeCall) -> Value:
     return average_of(call, call.input(0))
