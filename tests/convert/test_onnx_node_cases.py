@@ -15,9 +15,9 @@ REFUSED = {  # by operator, or by what else is at fault: a part of the reason
     "Dropout": "drops at random",
     "Equal": "compares text",
     "ImageDecoder": "decodes files of images",
+    "Loop": "which the data decide in it",
     "RandomUniformLike": "draws random numbers",
     "Resize": "gives no whole size",
-    "Slice": "is computed from the data",
     "ai.onnx.ml.LabelEncoder": "it is a tensor of text",
     "ai.onnx.ml.TreeEnsemble": "is no op of a network",
     **dict.fromkeys(

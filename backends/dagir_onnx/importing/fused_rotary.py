@@ -10,6 +10,7 @@ from dagir import ops
 from dagir.ir.dims import Dim, max_dim
 from dagir.ir.graph import Value
 from dagir.ops.sizes import counted
+from dagir_onnx.importing.data_shapes import entries_of, size_of
 from dagir_onnx.importing.fused import MICROSOFT
 from dagir_onnx.importing.fused_attention import heads_of, joined
 from dagir_onnx.importing.node_call import NodeCall
@@ -160,7 +161,7 @@ def _total(call: NodeCall) -> Dim:
     given = call.tensor(6)
     if given is None:
         raise call.refused("it has no total_sequence_length")
-    return call.sizes(6, "total_sequence_length")[0]
+    return size_of(entries_of(call, given, "total_sequence_length")[0])
 
 
 def _seen(call: NodeCall, k: Value, lengths: _Lengths) -> Value:

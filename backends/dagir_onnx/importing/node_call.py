@@ -16,7 +16,7 @@ from dagir.ir.types import Array, DType
 from dagir_onnx.dtypes import FROM_ONNX
 from dagir_onnx.importing.known_arrays import known_array
 from dagir_onnx.importing.refusals import Refused
-from dagir_onnx.importing.tensors import Tensor, constant, dims_of, ints_of, sizes_from, sizes_of, value
+from dagir_onnx.importing.tensors import Tensor, constant, dims_of, ints_of, sizes_of, value
 from dagir_onnx.importing.weights import Weights
 
 MOVED: Mapping[tuple[str, str], Mapping[str, int]] = {
@@ -29,6 +29,7 @@ MOVED: Mapping[tuple[str, str], Mapping[str, int]] = {
     ("", "TopK"): {"k": 1},
     ("", "Unsqueeze"): {"axes": 1},
     ("", "Upsample"): {"scales": 1},
+    ("", "Expand"): {"shape": 1},
     ("", "Reshape"): {"shape": 1},
     ("", "Tile"): {"repeats": 1},
     ("", "DFT"): {"axis": 2},
@@ -49,6 +50,8 @@ class Reader(Protocol):
     """How many loops the reading is inside of: the names of their variables tell it."""
     equalities: dict[Value, tuple[Dim, Dim]]
     """Values that say whether two sizes are equal."""
+    partly_known: dict[Value, tuple[Dim | None, ...]]
+    """Vectors whose numbers are partly known sizes, and partly of the data: None for these."""
 
     def call_graph(self, graph: GraphProto, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The outputs of a graph inside a node."""
@@ -152,16 +155,6 @@ class NodeCall:
         if found is None:
             raise Refused(f"it has no {what}")
         return dims_of(found, what)
-
-    def sizes(self, place: int, what: str) -> tuple[Dim, ...]:
-        """The same, with new sizes for numbers that depend on the data: each is what the number is when it runs.
-
-        For numbers that are never below 0. Raises Refused for more numbers than the reader knows of.
-        """
-        found = self.tensor(place)
-        if found is None:
-            raise Refused(f"it has no {what}")
-        return sizes_from(found, what)
 
     def ints(self, place: int, what: str) -> tuple[int, ...]:
         """An integer input whose numbers are known while the graph is read. Raises Refused."""

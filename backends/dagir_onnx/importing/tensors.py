@@ -75,19 +75,6 @@ def dims_of(data: Tensor, what: str) -> tuple[Dim, ...]:
     return tuple(part if isinstance(part, SymbolicDim) else int(part) for part in found.flat)
 
 
-def sizes_from(data: Tensor, what: str) -> tuple[Dim, ...]:
-    """The same; a number that the data decide is a new size: what the number is when the model runs, 0 for less."""
-    found = entries(data)
-    if found is not None or not isinstance(data, Value) or data.dtype.is_float or data.ndim > 1:
-        return dims_of(data, what)
-    if data.ndim == 0:
-        return (ops.size_from(data),)
-    (count,) = data.type.shape
-    if not isinstance(count, int):
-        raise Refused(f"its {what} has {count} numbers, and the rank of a tensor is fixed")
-    return tuple(ops.size_from(data[place]) for place in range(count))
-
-
 def ints_of(data: Tensor, what: str) -> tuple[int, ...]:
     """The same, all of them known while the graph is read."""
     found = dims_of(data, what)
@@ -121,7 +108,6 @@ __all__ = [
     "product",
     "shape_of",
     "sized",
-    "sizes_from",
     "sizes_of",
     "value",
 ]
