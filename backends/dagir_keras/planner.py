@@ -17,7 +17,7 @@ from dagir.modeling.model import Model
 from dagir.ops import Call
 from dagir.passes.outline import arguments
 from dagir.support.location import LayerCall
-from dagir_keras import conv, pool, quantization, sampling
+from dagir_keras import conv, grids, pool, quantization, regions, sampling
 from dagir_keras.arguments import are_among
 from dagir_keras.engine import ON_TENSORFLOW, TITLE
 from dagir_keras.growing import Witnesses, grown
@@ -36,7 +36,7 @@ _NO_OPERATIONS = (
 )
 """Ops that Keras has no operation for, which it could save. Its ConvTranspose mixes up its arguments when it is run."""
 
-_NEED_LAYERS = (conv.needs_layer, pool.needs_layer, quantization.needs_layer, sampling.needs_layer)
+_NEED_LAYERS = tuple(family.needs_layer for family in (conv, grids, pool, quantization, regions, sampling))
 """Whether the rule of a node can run only within a layer."""
 
 

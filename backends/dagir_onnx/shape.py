@@ -25,7 +25,9 @@ def reshape(op: ops.Reshape, emit: Emitter, x: Tensor) -> Tensor:
         return emit.derived(x, how, lambda array: array.reshape(target), emit.outputs[0].type)
     if len(unknown) == 1 and 0 not in target:
         target[unknown[0]] = -1
-    return emit("Reshape", x, emit.shape_tensor(target), allowzero=1 if 0 in target else None)
+        unknown = []
+    moved = any(x.type.shape[axis : axis + 1] != (target[axis],) for axis in unknown)  # a 0 would copy another size
+    return emit("Reshape", x, emit.shape_tensor(target), allowzero=1 if moved or 0 in target else None)
 
 
 @rules.rule(ops.Transpose)

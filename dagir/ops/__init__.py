@@ -42,6 +42,7 @@ import dagir.ops.data_sizes as _data_sizes
 import dagir.ops.elementwise as _elementwise
 import dagir.ops.fft as _fft
 import dagir.ops.gradients as _gradients
+import dagir.ops.grids as _grids
 import dagir.ops.integer_products as _integer_products
 import dagir.ops.linear as _linear
 import dagir.ops.logic as _logic
@@ -56,6 +57,7 @@ import dagir.ops.quantiles as _quantiles
 import dagir.ops.quantization as _quantization
 import dagir.ops.random as _random
 import dagir.ops.reduce as _reduce
+import dagir.ops.regions as _regions
 import dagir.ops.resize as _resize
 import dagir.ops.rnn as _rnn
 import dagir.ops.sampling as _sampling
@@ -92,6 +94,7 @@ from dagir.ops.elementwise import *
 from dagir.ops.fft import *
 from dagir.ops.gradients import *
 from dagir.ops.indexing import getitem as _getitem
+from dagir.ops.grids import *
 from dagir.ops.integer_products import *
 from dagir.ops.linear import *
 from dagir.ops.logic import *
@@ -107,6 +110,7 @@ from dagir.ops.quantiles import *
 from dagir.ops.quantization import *
 from dagir.ops.random import *
 from dagir.ops.reduce import *
+from dagir.ops.regions import *
 from dagir.ops.resize import *
 from dagir.ops.rnn import *
 from dagir.ops.sampling import *
@@ -144,6 +148,7 @@ __all__ += _data_sizes.__all__
 __all__ += _elementwise.__all__
 __all__ += _fft.__all__
 __all__ += _gradients.__all__
+__all__ += _grids.__all__
 __all__ += _integer_products.__all__
 __all__ += _linear.__all__
 __all__ += _logic.__all__
@@ -158,6 +163,7 @@ __all__ += _quantiles.__all__
 __all__ += _quantization.__all__
 __all__ += _random.__all__
 __all__ += _reduce.__all__
+__all__ += _regions.__all__
 __all__ += _resize.__all__
 __all__ += _rnn.__all__
 __all__ += _sampling.__all__

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dagir import ops
 from dagir.testing.cases import OpCase, arrays, shapes, strategy_for
 
-_SIZES = st.sampled_from([1, 2, 3, 4, 7, 8, 12, 13, 16, 60, 128])
+_SIZES = st.sampled_from([1, 2, 3, 4, 7, 8, 12, 13, 16, 60, 128, 1026, 2048])
 
 
 @strategy_for(ops.Dft)

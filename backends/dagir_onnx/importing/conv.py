@@ -48,9 +48,14 @@ def _sizes(call: NodeCall, w: Value) -> list[int]:
 @rule("Conv")
 def convolution(call: NodeCall) -> Value:
     """A convolution of floats."""
+    return convolution_of(call, call.input(0))
+
+
+def convolution_of(call: NodeCall, x: Value) -> Value:
+    """The same, of x, channels first."""
     w = _kernel(call)
-    windows = windows_of(call, call.input(0).ndim - 2, _sizes(call, w))
-    x, padding = padded(windows, call.input(0))
+    windows = windows_of(call, x.ndim - 2, _sizes(call, w))
+    x, padding = padded(windows, x)
     op = ops.Conv(windows.strides, padding, windows.dilations, call.attribute("group", 1), _FIRST)
     return apply(op, x, w, call.weight(2))
 

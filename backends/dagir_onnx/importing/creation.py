@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from dagir import ops
-from dagir.ir.dims import max_dim
+from dagir.ir.dims import Dim, max_dim
 from dagir.ir.graph import Value
 from dagir.ir.types import DType, normalize_axis
 from dagir.ops.creation import spend_elements
 from dagir.ops.sizes import counted
+from dagir_onnx.importing.data_shapes import entries_of, size_of
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.real_sizes import as_real, steps_between
 from dagir_onnx.importing.registry import rule
@@ -43,7 +44,10 @@ def _constant_of_shape(call: NodeCall) -> Value:
     given = call.attribute("value")
     filling = np.zeros((), np.float32) if given is None else given.reshape(())
     number = constant(filling)
-    return ops.full(call.dims(0, "shape"), number, number.dtype)
+    given = call.tensor(0)
+    if given is None:
+        raise call.refused("it has no shape")
+    return ops.full([size_of(each) for each in entries_of(call, given, "shape")], number, number.dtype)
 
 
 @rule("Range")
@@ -90,7 +94,11 @@ def _eye_like(call: NodeCall) -> Value:
 def _one_hot(call: NodeCall) -> Value:
     """One value at the place of each index along a new axis, the other one elsewhere."""
     indices, values = call.input(0), call.input(2)
-    (depth,) = call.dims(1, "depth") if call.input(1).dtype.is_integer else (int(call.number(1, "depth")),)
+    given = call.tensor(1)
+    if given is None or not given.dtype.is_integer:
+        depth: Dim = int(call.number(1, "depth"))
+    else:
+        depth = size_of(entries_of(call, given, "depth")[0])
     if not indices.dtype.is_integer:
         indices = ops.cast(indices, "int64")
     count = value(sized(depth, indices.dtype))

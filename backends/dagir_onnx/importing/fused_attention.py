@@ -18,7 +18,7 @@ from dagir_onnx.importing.registry import rule
 from dagir_onnx.importing.tensors import constant
 
 
-def _heads(call: NodeCall, x: Value, count: int) -> Value:
+def heads_of(call: NodeCall, x: Value, count: int) -> Value:
     """[b, t, n * d] to [b, n, t, d]; what has heads already stays."""
     if x.ndim == 4:
         return x
@@ -28,7 +28,8 @@ def _heads(call: NodeCall, x: Value, count: int) -> Value:
     return ops.transpose(ops.reshape(x, (batch, steps, count, width // count)), (0, 2, 1, 3))
 
 
-def _joined(x: Value) -> Value:
+def joined(x: Value) -> Value:
+    """[b, n, t, d] to [b, t, n * d]."""
     batch, heads, steps, size = x.type.shape
     return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, steps, heads * size))
 
@@ -56,12 +57,13 @@ def _causal(q: Value, k: Value) -> Value:
     return ops.less_equal(ops.expand_dims(counted(k.type.shape[2]), 0), rows)
 
 
-def _mask(call: NodeCall, given: Value | None, steps: object, is_padding: bool = False) -> Value | None:
-    """bool, broadcast to [b, n, t, s]."""
+def _mask(call: NodeCall, given: Value | None, steps: object, batch: Dim | None = None) -> Value | None:
+    """bool, broadcast to [b, n, t, s]. batch: where a vector of another size than that holds more than lengths."""
     if given is None:
         return None
     if given.ndim == 1:
-        if given.type.shape[0] == 1 or is_padding:
+        is_lengths = given.type.shape[0] != 1 if batch is None else given.type.shape[0] == batch
+        if not is_lengths:
             raise call.refused("its mask is a vector, which may be lengths, or places of the first and last step")
         places = ops.expand_dims(ops.cast(counted(steps), given.dtype), 0)  # type: ignore[arg-type]  # a size
         seen = ops.less(places, ops.expand_dims(given, 1))
@@ -77,32 +79,55 @@ def _mask(call: NodeCall, given: Value | None, steps: object, is_padding: bool =
 @rule("Attention", domain=MICROSOFT)
 def _attention(call: NodeCall) -> Sequence[Value | None]:
     """x @ w + b is q, k and v, one beside the other."""
-    x, w, b, count = call.input(0), call.weight(1), call.weight(2), call.attribute("num_heads")
-    if call.attribute("do_rotary", 0) or call.tensor(6) is not None:
+    x, w, b = call.input(0), call.weight(1), call.weight(2)
+    if call.attribute("do_rotary", 0) or call.tensor(6) is not None or w is None:
         raise call.refused("it rotates its queries, or shares a buffer with its past", "write the model without that")
-    assert w is not None
-    width = w.type.shape[1]
-    sizes = call.attribute("qkv_hidden_sizes") or [width // 3] * 3
     whole = ops.matmul(x, w) if b is None else ops.add(ops.matmul(x, w), b)
+    return attended_whole(call, whole, call.optional(3), call.optional(4), call.optional(5))
+
+
+def attended_whole(
+    call: NodeCall, whole: Value, given: Value | None, past: Value | None, bias: Value | None = None
+) -> Sequence[Value | None]:
+    """Attention where `whole` is q, k and v, one beside the other. given: its mask. bias: of the scores."""
+    count, width = call.attribute("num_heads"), whole.type.shape[-1]
+    if not isinstance(width, int):
+        raise call.refused(f"its width {width} is known at run time only")
+    sizes = call.attribute("qkv_hidden_sizes") or [width // 3] * 3
     edges = np.cumsum([0, *sizes]).tolist()
-    q, k, v = (_heads(call, whole[..., a:z], count) for a, z in pairwise(edges))
-    past = call.optional(4)
+    q, k, v = (heads_of(call, whole[..., a:z], count) for a, z in pairwise(edges))
     if past is not None:
         k, v = ops.concatenate([past[0], k], 2), ops.concatenate([past[1], v], 2)
-    mask = _mask(call, call.optional(3), k.type.shape[2])
-    found = _attended(call, q, k, v, mask, call.optional(5))
-    return [_joined(found), ops.stack([k, v], 0) if call.wants(1) else None]
+    mask = _mask(call, given, k.type.shape[2])
+    found = _attended(call, q, k, v, mask, bias)
+    return [joined(found), ops.stack([k, v], 0) if call.wants(1) else None]
+
+
+def _unpacked(call: NodeCall) -> list[Value]:
+    """q, k and v; one tensor may hold all three, [b, t, n, 3, d], or keys and values, [b, t, n, 2, d]."""
+    first = call.input(0)
+    packed = [each for each in call.inputs[:2] if each is not None and each.ndim == 5]
+    if packed and call.tensor(3) is not None:
+        raise call.refused("its queries, keys or values are packed into one tensor, and it has a bias")
+    if first.ndim == 5 and call.tensor(1) is None:
+        return [ops.transpose(first[:, :, :, place], (0, 2, 1, 3)) for place in range(3)]
+    second = call.optional(1)
+    if second is not None and second.ndim == 5 and call.tensor(2) is None:
+        return [first, *(ops.transpose(second[:, :, :, place], (0, 2, 1, 3)) for place in range(2))]
+    if second is None or call.tensor(2) is None or first.ndim != 3:
+        raise call.refused(f"its queries are {first.type}, and its keys or values are left out")
+    return [first, second, call.input(2)]
 
 
 @rule("MultiHeadAttention", domain=MICROSOFT)
 def _multi_head(call: NodeCall) -> Sequence[Value | None]:
     """q, k and v by themselves, with a bias for the three of them."""
     count = call.attribute("num_heads")
-    if call.tensor(1) is None or call.tensor(2) is None or call.input(0).ndim != 3:
-        raise call.refused("its queries, keys and values are packed into one tensor")
     if any(call.tensor(place) is not None for place in (8, 9)):
         raise call.refused("it shares a buffer with its past", "write the model without that")
-    operands = [call.input(place) for place in range(3)]
+    if call.wants(3):
+        raise call.refused("its scores are an output", "write the model without that")
+    operands = _unpacked(call)
     bias = call.weight(3)
     if bias is not None:
         edge: Dim = 0
@@ -110,10 +135,13 @@ def _multi_head(call: NodeCall) -> Sequence[Value | None]:
             size = each.type.shape[-1] if each.ndim == 3 else 0
             operands[place] = ops.add(each, bias[edge : edge + size]) if size else each
             edge = edge + size
-    q, k, v = (_heads(call, each, count) for each in operands)
+    q, k, v = (heads_of(call, each, count) for each in operands)
     for place in (6, 7):
         past = call.optional(place)
         if past is not None:
             k, v = (ops.concatenate([past, k], 2), v) if place == 6 else (k, ops.concatenate([past, v], 2))
-    mask = _mask(call, call.optional(4), k.type.shape[2], is_padding=True)
-    return [_joined(_attended(call, q, k, v, mask, call.optional(5))), k, v]
+    mask = _mask(call, call.optional(4), k.type.shape[2], q.type.shape[0])
+    return [joined(_attended(call, q, k, v, mask, call.optional(5))), k, v]
+
+
+__all__ = ["heads_of", "joined"]

@@ -62,6 +62,7 @@ class GraphReader:
         self.loops = 0
         """How many loops the reading is inside of: the names of their variables tell it."""
         self.equalities: dict[Value, tuple[Dim, Dim]] = {}
+        self.partly_known: dict[Value, tuple[Dim | None, ...]] = {}
         self._depth = 0
 
     # ---- graphs

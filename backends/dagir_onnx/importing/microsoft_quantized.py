@@ -71,15 +71,17 @@ def _global_average_pool(call: NodeCall) -> Value:
 def _average_pool(call: NodeCall) -> Value:
     x = _numbers(call, 0)
     last = bool(call.attribute("channels_last", 0))
-    found = pool.average_of(call, _channels_first(x) if last else x)
-    return _codes(call, _channels_last(found) if last else found, 3, call.input(0).dtype)
+    found = pool.average_of(call, channels_first(x) if last else x)
+    return _codes(call, channels_last(found) if last else found, 3, call.input(0).dtype)
 
 
-def _channels_first(x: Value) -> Value:
+def channels_first(x: Value) -> Value:
+    """[n, *d, c] to [n, c, *d]."""
     return ops.transpose(x, (0, x.ndim - 1, *range(1, x.ndim - 1)))
 
 
-def _channels_last(x: Value) -> Value:
+def channels_last(x: Value) -> Value:
+    """[n, c, *d] to [n, *d, c]."""
     return ops.transpose(x, (0, *range(2, x.ndim), 1))
 
 
@@ -98,7 +100,7 @@ def _where(call: NodeCall) -> Value:
 def _convolution(call: NodeCall) -> Value:
     if not call.attribute("channels_last", 0):
         return quantization.convolution(call, call.input(0))
-    return _channels_last(quantization.convolution(call, _channels_first(call.input(0))))
+    return channels_last(quantization.convolution(call, channels_first(call.input(0))))
 
 
 rule("QuantizeLinear", domain=_DOMAIN)(quantization.quantize)
@@ -162,9 +164,17 @@ def _fused_convolution(call: NodeCall) -> Value:
     found = conv.convolution(call)
     if call.tensor(3) is not None:
         found = ops.add(found, call.input(3))
+    return activated(call, found)
+
+
+def activated(call: NodeCall, found: Value) -> Value:
+    """What the activation of a fused convolution makes of its sum."""
     name = call.attribute("activation", "") or None
     if name is None:
         return found
     if name not in _ACTIVATIONS:
         raise call.refused(f"its activation {name!r} is none that onnxruntime fuses")
     return _ACTIVATIONS[name](found, call.attribute("activation_params", []))
+
+
+__all__ = ["activated", "channels_first", "channels_last"]

@@ -29,6 +29,7 @@ MOVED: Mapping[tuple[str, str], Mapping[str, int]] = {
     ("", "TopK"): {"k": 1},
     ("", "Unsqueeze"): {"axes": 1},
     ("", "Upsample"): {"scales": 1},
+    ("", "Expand"): {"shape": 1},
     ("", "Reshape"): {"shape": 1},
     ("", "Tile"): {"repeats": 1},
     ("", "DFT"): {"axis": 2},
@@ -49,6 +50,8 @@ class Reader(Protocol):
     """How many loops the reading is inside of: the names of their variables tell it."""
     equalities: dict[Value, tuple[Dim, Dim]]
     """Values that say whether two sizes are equal."""
+    partly_known: dict[Value, tuple[Dim | None, ...]]
+    """Vectors whose numbers are partly known sizes, and partly of the data: None for these."""
 
     def call_graph(self, graph: GraphProto, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The outputs of a graph inside a node."""

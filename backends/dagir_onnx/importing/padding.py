@@ -11,9 +11,10 @@ from dagir.ir.dims import Dim, max_dim
 from dagir.ir.graph import Value
 from dagir.ir.types import DType, normalize_axis
 from dagir.ops.sizes import counted
+from dagir_onnx.importing.data_shapes import Entry, entries_of, grown
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import rule
-from dagir_onnx.importing.tensors import Tensor, constant, dims_of, sized, value
+from dagir_onnx.importing.tensors import Tensor, constant, sized, value
 
 
 @rule("Pad")
@@ -22,19 +23,32 @@ def _pad(call: NodeCall) -> Value:
     given = call.setting("pads")
     if given is None:
         raise call.refused("it has no pads")
-    pads = dims_of(given, "pads")
+    pads = entries_of(call, given, "pads")
     axes = range(x.ndim) if call.tensor(3) is None else call.ints(3, "axes")
     if len(pads) != 2 * len(axes):
         raise call.refused(f"its pads are {len(pads)} numbers for {len(axes)} axes")
-    pairs: list[tuple[Dim, Dim]] = [(0, 0)] * x.ndim
-    for place, axis in enumerate(axes):
-        pairs[normalize_axis(axis, x.ndim)] = (pads[place], pads[place + len(axes)])
     mode = call.attribute("mode", "constant")
+    pairs: list[tuple[Dim, Dim]] = [(0, 0)] * x.ndim
+    for place, each in enumerate(axes):
+        axis, before, after = normalize_axis(each, x.ndim), pads[place], pads[place + len(axes)]
+        if isinstance(before, Value) or isinstance(after, Value):
+            x = _grown_by_data(call, x, axis, (before, after), mode)
+        else:
+            pairs[axis] = (before, after)
     if mode == "constant":
         return _filled(call, x, pairs, call.setting("value"))
     if mode not in ("edge", "reflect", "wrap"):
         raise call.refused(f"its mode is {mode!r}, which ONNX has not")
     return _copied(x, pairs, mode)
+
+
+def _grown_by_data(call: NodeCall, x: Value, axis: int, pads: tuple[Entry, Entry], mode: str) -> Value:
+    found, inside = grown(x, axis, pads, mode)
+    if mode != "constant":
+        return found
+    given = call.setting("value")
+    filling = ops.zeros((), x.dtype) if given is None else ops.cast(ops.reshape(value(given), ()), x.dtype)
+    return ops.where(inside, found, filling)
 
 
 def _filled(call: NodeCall, x: Value, pairs: Sequence[tuple[Dim, Dim]], filling: Tensor | None) -> Value:

@@ -8,6 +8,7 @@ from typing import Any
 from dagir import ops
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Value, apply, apply_node
+from dagir_onnx.importing.data_shapes import entries_of, size_of
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import rule
 from dagir_onnx.importing.tensors import product
@@ -62,6 +63,12 @@ def _max_pool(call: NodeCall) -> Sequence[Value]:
         raise call.refused("it gives places, and its strides are longer than its windows with auto_pad")
     op = ops.MaxPoolWithIndices(**fields, column_major=bool(call.attribute("storage_order", 0)))
     return apply_node(op, (x,)).outputs
+
+
+def largest_of(call: NodeCall, x: Value) -> Value:
+    """The largest elements of the windows of x, channels first."""
+    x, fields = _windows(call, x)
+    return apply(ops.MaxPool(**fields, data_format="channels_first"), x)
 
 
 @rule("AveragePool")
@@ -119,7 +126,9 @@ def _max_unpool(call: NodeCall) -> Value:
     found = ops.reshape(ops.scatter_update(zeros, indices, ops.reshape(x, (count,))), shape)
     if call.tensor(2) is None:
         return found
-    wanted = call.dims(2, "output_shape")
+    given = call.tensor(2)
+    assert given is not None
+    wanted = [size_of(each) for each in entries_of(call, given, "output_shape")]
     if len(wanted) != len(shape):
         raise call.refused(f"its output_shape has {len(wanted)} sizes, and x has {len(shape)} axes")
     return ops.pad(found, tuple((0, new - old) for new, old in zip(wanted, shape, strict=True)))

@@ -88,13 +88,17 @@ def functions_of(call: NodeCall, directions: int) -> tuple[Function, ...]:
 
 @dataclass(frozen=True)
 class Cell:
-    """What one step computes. clip: bound of what activations take, 0 for none."""
+    """What one step computes. clip: bound of what activations take, 0 for none.
+
+    product: of a state of an LSTM and r.
+    """
 
     op: str
     functions: tuple[Function, ...]
     clip: float
     couples_gates: bool
     resets_after: bool
+    product: Callable[[Value, Value], Value] = ops.matmul
 
     def bounded(self, x: Value) -> Value:
         """x within the bounds."""
@@ -103,7 +107,7 @@ class Cell:
     def lstm(self, xw: Value, h: Value, c: Value, r: Value, peepholes: Value | None) -> list[Value]:
         """Gates of xw, with the gates input, forget, cell, output; peepholes: of the input, output, forget gate."""
         gate, inner, outer = self.functions
-        i, f, g, o = ops.split(ops.add(xw, ops.matmul(h, r)), 4, -1)
+        i, f, g, o = ops.split(ops.add(xw, self.product(h, r)), 4, -1)
         if peepholes is not None:
             i, f = ops.add(i, ops.multiply(c, peepholes[0])), ops.add(f, ops.multiply(c, peepholes[2]))
         i = gate(self.bounded(i))
@@ -150,8 +154,20 @@ def run(
     xw = ops.matmul(x, w)
     if b is not None:
         xw = ops.add(xw, b[0] if is_double else b)
-    state_bias = b[1] if b is not None and is_double else None
-    blank = ops.zeros((x.type.shape[0], r.type.shape[0]), x.dtype)
+    return run_on(cell, xw, (r, b[1] if b is not None and is_double else None, peepholes), states, mask, is_back)
+
+
+def run_on(
+    cell: Cell,
+    xw: Value,
+    weights: tuple[Value, Value | None, Value | None],
+    states: Sequence[Value | None],
+    mask: Value | None,
+    is_back: bool,
+) -> tuple[Value, ...]:
+    """The same, of the products with the inputs. weights: r, its bias, peepholes."""
+    r, state_bias, peepholes = weights
+    blank = ops.zeros((xw.type.shape[0], r.type.shape[0]), xw.dtype)
 
     def step(parts: list[Value], before: list[Value]) -> tuple[Value, list[Value]]:
         if cell.op == "LSTM":
@@ -167,4 +183,4 @@ def run(
     return (y, *finals)
 
 
-__all__ = ["Cell", "Function", "functions_of", "run"]
+__all__ = ["Cell", "Function", "functions_of", "run", "run_on"]

@@ -13,10 +13,11 @@ from dagir.ir.dims import Dim
 from dagir.ir.graph import Value, apply
 from dagir.ir.types import normalize_axis
 from dagir.ops.sampling import scaled_size
+from dagir_onnx.importing.data_shapes import entries_of, size_of
 from dagir_onnx.importing.known_arrays import known_array
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import rule
-from dagir_onnx.importing.tensors import Tensor, dims_of
+from dagir_onnx.importing.tensors import Tensor
 
 _CLOSE = 1e-4
 _CROPS = "tf_crop_and_resize"
@@ -63,7 +64,10 @@ def _resize(call: NodeCall) -> Value:
         return _by_scales(call, op, x, axes, _known(call, call.tensor(2), "scales"))
     if not _is_given(call, 3):
         raise call.refused("it has neither scales nor sizes")
-    sizes = dims_of(call.tensors[3], "sizes")  # type: ignore[arg-type]  # it is given
+    given = call.tensors[3]
+    assert given is not None
+    found = entries_of(call, given, "sizes")
+    sizes = [size_of(each) for each in found]
     if len(sizes) != len(axes):
         raise call.refused(f"its sizes are {len(sizes)} numbers for {len(axes)} axes")
     policy = call.attribute("keep_aspect_ratio_policy", "stretch")

@@ -40,9 +40,9 @@ def _recurrence(call: NodeCall) -> Sequence[Value | None]:
         raise call.refused(f"its x has rank {x.ndim}, and must have 3")
     is_batch_first = bool(call.attribute("layout", 0))
     x = x if is_batch_first else ops.transpose(x, (1, 0, 2))
-    ways, mask = _ways(call, is_batch_first), _mask(call, x)
+    ways, mask = _ways(call, is_batch_first), mask_of(call, x)
     runs = [_one(call, x, mask, way) for way in ways]
-    y = _beside([run[0] for run in runs])
+    y = beside([run[0] for run in runs])
     finals = [ops.stack(each, 0) for each in zip(*(run[1:] for run in runs), strict=True)]
     if is_batch_first:
         return [y, *(ops.transpose(final, (1, 0, 2)) for final in finals)]
@@ -61,8 +61,8 @@ def _ways(call: NodeCall, is_batch_first: bool) -> list[Way]:
             place,
             is_back,
             *_weights(call, place, len(backs), is_back),
-            _peepholes(call, place),
-            _initial(call, place, is_batch_first),
+            peepholes_of(call, place),
+            states_of(call, place, is_batch_first),
             functions[place * each : (place + 1) * each],
         )
         for place, is_back in enumerate(backs)
@@ -117,7 +117,8 @@ def _resets_after(call: NodeCall) -> bool:
     return call.op == "GRU" and bool(call.attribute("linear_before_reset", 0))
 
 
-def _peepholes(call: NodeCall, place: int) -> Value | None:
+def peepholes_of(call: NodeCall, place: int) -> Value | None:
+    """Those of one direction of an LSTM, f[3, u]; None for zeros."""
     given = call.optional(7) if call.op == "LSTM" else None
     if given is None or _is_zero(call, 7):
         return None
@@ -125,7 +126,7 @@ def _peepholes(call: NodeCall, place: int) -> Value | None:
     return made if made is not None else ops.reshape(given[place], (3, -1))
 
 
-def _initial(call: NodeCall, place: int, is_batch_first: bool) -> tuple[Value | None, ...]:
+def states_of(call: NodeCall, place: int, is_batch_first: bool) -> tuple[Value | None, ...]:
     """The first states f[n, u]; None for zeros."""
     found: list[Value | None] = []
     for operand in range(5, 5 + _STATES[call.op]):
@@ -142,7 +143,7 @@ def _is_zero(call: NodeCall, operand: int) -> bool:
     return array is not None and not array.any()
 
 
-def _mask(call: NodeCall, x: Value) -> Value | None:
+def mask_of(call: NodeCall, x: Value) -> Value | None:
     """bool[n, t]: the steps before the length of each row; None where all steps count."""
     lengths, steps = call.optional(4), x.type.shape[1]
     if lengths is None:
@@ -172,7 +173,7 @@ def _plain(call: NodeCall, way: Way) -> ops.LSTM | ops.GRU | ops.SimpleRNN | Non
     return ops.LSTM(inner, way.is_back, True, gate) if names[1] == inner else None
 
 
-def _beside(outputs: Sequence[Value]) -> Value:
+def beside(outputs: Sequence[Value]) -> Value:
     """[n, t, ways, u] of [n, t, u] for each way: two as Bidirectional has them, which its pass looks for."""
     if len(outputs) == 1:
         return ops.expand_dims(outputs[0], 2)
@@ -195,3 +196,6 @@ def _one(call: NodeCall, x: Value, mask: Value | None, way: Way) -> tuple[Value,
     else:
         y, *finals = apply_node(op, (x, way.w, way.r, way.b, *way.states, mask)).outputs
     return (ops.flip(y, 1) if way.is_back else y, *finals)
+
+
+__all__ = ["beside", "mask_of", "peepholes_of", "states_of"]

@@ -10,10 +10,20 @@ from dagir import ops
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Parameter, Value
 from dagir.ir.types import Equations, normalize_axis
+from dagir_onnx.importing.data_shapes import (
+    all_known,
+    cut,
+    entries_of,
+    expanded,
+    note_joined,
+    reshaped,
+    size_of,
+)
+from dagir_onnx.importing.data_shapes import parts as parts_of
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.refusals import Refused
 from dagir_onnx.importing.registry import rule
-from dagir_onnx.importing.tensors import Tensor, dims_of, ints_of, product
+from dagir_onnx.importing.tensors import Tensor, ints_of, product
 
 
 def required(call: NodeCall, name: str) -> Tensor:
@@ -27,7 +37,10 @@ def required(call: NodeCall, name: str) -> Tensor:
 @rule("Reshape")
 def _reshape(call: NodeCall) -> Value:
     """0 keeps a size (unless allowzero), -1 takes what is left."""
-    x, target = call.input(0), list(dims_of(required(call, "shape"), "shape"))
+    x, found = call.input(0), entries_of(call, required(call, "shape"), "shape")
+    target = all_known(found)
+    if target is None:
+        return reshaped(x, found, bool(call.attribute("allowzero", 0)))
     if not call.attribute("allowzero", 0):
         for axis, size in enumerate(target):
             if isinstance(size, int) and size == 0:
@@ -77,7 +90,11 @@ def _unsqueeze(call: NodeCall) -> Value:
 def _concat(call: NodeCall) -> Value:
     parts = [call.input(place) for place in range(len(call.tensors))]
     axis = call.attribute("axis", 1)
-    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis)
+    if len(parts) == 1:
+        return parts[0]
+    found = ops.concatenate(parts, axis)
+    note_joined(call, found)
+    return found
 
 
 @rule("Split")
@@ -94,7 +111,10 @@ def _split(call: NodeCall) -> Sequence[Value]:
             raise call.refused(f"it cuts an axis of unknown size {whole} into {count} equal parts")
         sizes.append(whole - part * (count - 1))
     else:
-        sizes = list(dims_of(given, "split"))
+        found = entries_of(call, given, "split")
+        sizes = all_known(found) or []
+        if not sizes and found:
+            return parts_of(x, axis, found)
     ends = list(accumulate(sizes))
     if isinstance(whole, int) and all(isinstance(end, int) for end in ends) and ends[-1] != whole:
         raise call.refused(f"its parts have {ends[-1]} elements in all, and the axis {whole}")
@@ -114,13 +134,16 @@ def along(x: Value, axis: int, start: Dim, stop: Dim | None, step: int = 1) -> V
 @rule("Slice")
 def _slice(call: NodeCall) -> Value:
     x = call.input(0)
-    starts, ends = (dims_of(required(call, name), name) for name in ("starts", "ends"))
+    starts, ends = (entries_of(call, required(call, name), name) for name in ("starts", "ends"))
     axes = call.axes() or tuple(range(len(starts)))
     steps = call.ints(4, "steps") if call.tensor(4) is not None else (1,) * len(starts)
     keys: list[Any] = [slice(None)] * x.ndim
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         place = normalize_axis(axis, x.ndim)
-        keys[place] = _key(start, end, step, x.type.shape[place])
+        if isinstance(start, Value) or isinstance(end, Value):
+            x = cut(x, place, (start, end), step)
+        else:
+            keys[place] = _key(start, end, step, x.type.shape[place])
     return x[tuple(keys)]
 
 
@@ -188,7 +211,11 @@ def _cut_to(x: Value, indices: Value, axis: int) -> Value:
 @rule("Expand")
 def _expand(call: NodeCall) -> Value:
     x = call.input(0)
-    return ops.broadcast_to(x, Equations().broadcast(x.type.shape, call.dims(1, "shape")))
+    target = entries_of(call, required(call, "shape"), "shape")
+    known = all_known(target)
+    if known is None:
+        return expanded(x, target)
+    return ops.broadcast_to(x, Equations().broadcast(x.type.shape, tuple(known)))
 
 
 @rule("Tile")
@@ -196,7 +223,7 @@ def _tile(call: NodeCall) -> Value:
     x = call.input(0)
     if call.version < 6:
         raise call.refused("it is Tile of opset 1, whose inputs are others", "convert the model to opset 13")
-    return ops.tile(x, call.dims(1, "repeats"))
+    return ops.tile(x, [size_of(each) for each in entries_of(call, required(call, "repeats"), "repeats")])
 
 
 @rule("DepthToSpace")

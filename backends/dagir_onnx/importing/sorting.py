@@ -8,9 +8,10 @@ from dagir import ops
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value, apply, apply_node
 from dagir.ir.types import DType, normalize_axis
+from dagir_onnx.importing.data_shapes import entries_of, size_of
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import rule
-from dagir_onnx.importing.tensors import dims_of, sized, value
+from dagir_onnx.importing.tensors import sized, value
 
 
 def _place(call: NodeCall, op: type[ops.ArgMax]) -> Value:
@@ -41,7 +42,7 @@ def _top_k(call: NodeCall) -> Sequence[Value]:
     given = call.setting("k")
     if given is None:
         raise call.refused("it has no k")
-    (k,) = dims_of(given, "k")
+    k = size_of(entries_of(call, given, "k")[0])
     if not isinstance(k, SymbolicDim):
         return apply_node(ops.TopK(int(k), axis, largest, DType.INT64), (x,)).outputs
     return _named(x, axis, largest, k)

@@ -26,6 +26,11 @@ def constant(array: Array) -> Value:
     return Constant(np.asarray(array)).value
 
 
+def constant_like(number: float, like: Value) -> Value:
+    """A number of the dtype of a value."""
+    return constant(np.asarray(number, like.dtype.numpy))
+
+
 def sized(array: object, dtype: DType) -> Tensor:
     """A tensor of these sizes: a constant, if all of them are known."""
     entries = np.asarray(array, object)
@@ -94,6 +99,7 @@ __all__ = [
     "Sizes",
     "Tensor",
     "constant",
+    "constant_like",
     "constant_of",
     "dims_of",
     "entries",

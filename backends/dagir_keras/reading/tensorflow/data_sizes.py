@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,11 @@ from dagir.ir.data_sizes import fresh_size
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value, apply, apply_node
 from dagir.ir.types import DType
+from dagir.ops.data_parts import Part
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.registry import function, raw
-from dagir_keras.reading.tensorflow.tensors import Tensor, constant_of, integer, product, sized, tensor, value
+from dagir_keras.reading.tensorflow.tensors import Tensor, constant_of, integer, sized, tensor, value
 
 _INT64 = DType.INT64
 
@@ -26,31 +26,6 @@ def whole(data: Any) -> Value:
     if isinstance(data, SymbolicDim):
         data = sized(np.asarray(data, object), _INT64)
     return ops.cast(value(tensor(data)), _INT64)
-
-
-@dataclass(frozen=True)
-class Part:
-    """x[first:last:step] along an axis, where one of them is a number of the data; None for an absent bound."""
-
-    first: Dim | Value | None
-    last: Dim | Value | None
-    step: int | Value = 1
-
-    def of(self, x: Value, axis: int) -> Value:
-        """The part."""
-        size, step = whole(x.type.shape[axis]), whole(self.step)
-        up = ops.greater(step, 0)
-        low, high = ops.where(up, whole(0), whole(-1)), ops.where(up, size, size - 1)
-
-        def bound(given: Dim | Value | None, default: Value) -> Value:
-            if given is None:
-                return default
-            place = whole(given)
-            place = ops.where(ops.less(place, 0), place + size, place)
-            return ops.minimum(ops.maximum(place, low), high)
-
-        start, stop = bound(self.first, ops.where(up, low, high)), bound(self.last, ops.where(up, high, low))
-        return ops.take(x, ops.range_of(start, stop, step), axis)
 
 
 def cut_by_data(x: Value, keys: Sequence[Any]) -> tuple[Value, list[Any]]:
@@ -65,14 +40,6 @@ def cut_by_data(x: Value, keys: Sequence[Any]) -> tuple[Value, list[Any]]:
                 x, left[place] = key.of(x, axis), slice(None)
             axis += 1
     return x, left
-
-
-def without_open_size(given: Value, wanted: Value) -> Value:
-    """The sizes of a target to reshape to: one below 0 becomes the size that is left for it."""
-    total, sizes = whole(product(given.type.shape)), ops.cast(wanted, _INT64)
-    is_open = ops.less(sizes, 0)
-    others = ops.maximum(ops.prod(ops.where(is_open, 1, sizes)), 1)
-    return ops.where(is_open, ops.floor_divide(total, others), sizes)
 
 
 def mirrored(x: Value, pads: Sequence[tuple[Dim, Dim]], how: str) -> Value:

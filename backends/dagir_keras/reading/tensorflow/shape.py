@@ -11,6 +11,7 @@ from dagir import ops
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value
 from dagir.ir.types import Array, DType, normalize_axis
+from dagir.ops.data_parts import without_open_size
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.data_sizes import (
     cropped,
@@ -18,7 +19,6 @@ from dagir_keras.reading.tensorflow.data_sizes import (
     mirrored,
     parts_of_data,
     rolled,
-    without_open_size,
 )
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import (
@@ -45,7 +45,7 @@ def reshape(tensor: Any, shape: Any) -> Tensor:
     """The same elements in another shape; one size may be -1."""
     given, wanted = _tensor(tensor), _tensor(shape)
     if entries(wanted) is None and 0 not in shape_of(wanted):
-        wanted = without_open_size(value(given), value(wanted))
+        wanted = without_open_size(value(given).type.shape, value(wanted))
     target = dims(wanted, "shape")
     numbers = [size for size in target if isinstance(size, int)]
     if isinstance(given, Sizes) and len(numbers) == len(target):

@@ -11,8 +11,9 @@ from dagir import ops
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value
 from dagir.ir.types import DType
+from dagir.ops.data_parts import Part
 from dagir_keras.reading.problems import Refused
-from dagir_keras.reading.tensorflow.data_sizes import Part, cut_by_data, whole
+from dagir_keras.reading.tensorflow.data_sizes import cut_by_data, whole
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import (
     Tensor,

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from dagir import ops
 from dagir.ir.graph import Value
 from dagir.ir.types import DType, normalize_axis
+from dagir.ops.data_parts import Part
 from dagir_keras.reading.problems import Refused
-from dagir_keras.reading.tensorflow.data_sizes import Part
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import Tensor, entries, integer, tensor, value
