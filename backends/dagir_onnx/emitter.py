@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -19,6 +19,8 @@ from dagir.ir.naming import Namer
 from dagir.ir.types import Array, DType, TensorType, type_of
 from dagir.passes import Derived
 from dagir_onnx.dtypes import value_info
+from dagir_onnx.unread import without_unread
+from dagir_onnx.views import KINDS, View, Views
 
 _FEW = 32
 
@@ -68,6 +70,7 @@ class Emitter:
 
     def __init__(self, opset: int, names: Mapping[Value, str], device: str = "cpu", taken: Iterable[str] = ()) -> None:
         self.opset, self.device = opset, device
+        self.views = Views()
         self.has_unread = False
         """Whether a node may have been written whose result is not read."""
         self.nodes: list[NodeProto] = []
@@ -106,6 +109,13 @@ class Emitter:
         type: of the output where a later step of the rule asks for it; by default that of the first input.
         title: what the node is called, in place of its op.
         """
+        type = type or next((x.type for x in inputs if x is not None), TensorType(DType.FLOAT32, ()))
+        view = self.views.after(op_type, inputs, attributes) if op_type in KINDS else None
+        if view is not None and view.base is not inputs[0]:
+            self.has_unread = True
+            if (known := self.views.known(view)) is not None:
+                return replace(known, type=type)
+            op_type, inputs, attributes = self._from_base(view) or (op_type, inputs, attributes)
         names = [self._use(tensor) for tensor in inputs]
         while names and not names[-1]:
             names.pop()
@@ -118,10 +128,18 @@ class Emitter:
         if self._props:
             proto.metadata_props.extend(self._props)
         self.nodes.append(proto)
-        first = next((tensor for tensor in inputs if tensor is not None), None)
-        kind = type or (first.type if first is not None else TensorType(DType.FLOAT32, ()))
-        tensors = tuple(Tensor(name, kind) for name in made)
+        tensors = tuple(Tensor(name, type) for name in made)
+        if view is not None:
+            self.views.add(tensors[0], view)
         return tensors[0] if outputs == 1 else tensors
+
+    def _from_base(self, view: View) -> tuple[str, tuple[Tensor, ...], dict[str, Any]] | None:
+        """The one node that gives a view of its base; None where it takes several."""
+        if view.in_order and not view.added:
+            return "Squeeze", (view.base, self.ints(*view.dropped)), {}
+        if view.in_order and not view.dropped:
+            return "Unsqueeze", (view.base, self.ints(*view.added)), {}
+        return ("Transpose", (view.base,), {"perm": view.axes}) if not view.added and not view.dropped else None
 
     def constant(self, value: Any, dtype: Any = None) -> Tensor:
         """The initializer for an array or number, the same one for equal contents. dtype: a DType or a NumPy dtype."""
@@ -206,14 +224,16 @@ class Emitter:
     def subgraph(self, name: str, inputs: Sequence[Tensor], write: Callable[[], Sequence[Tensor]]) -> GraphProto:
         """What `write` writes, as a graph of its own; it may read tensors and weights of the graph around it."""
         outside, self.nodes = self.nodes, []
+        views, self.views = self.views, self.views.copy()
         # what is computed inside cannot be read outside
         sizes, atoms, filled = dict(self._sizes), dict(self._atoms), dict(self._filled)
         sources = dict(self._size_sources)
         try:
             results = self._distinct(write())
             ends = [value_info(tensor.name, tensor.type) for tensor in results]
-            nodes = self.nodes
+            nodes, _ = without_unread(self.nodes, [tensor.name for tensor in results])
         finally:
+            self.views = views
             self.nodes, self._sizes, self._atoms, self._filled = outside, sizes, atoms, filled
             self._size_sources = sources
         starts = [value_info(tensor.name, tensor.type) for tensor in inputs]
@@ -242,6 +262,8 @@ class Emitter:
     def declare_inputs(self, values: Sequence[Value]) -> list[Tensor]:
         """The Tensors of the graph's inputs; their symbolic axes become sources of sizes."""
         tensors = [Tensor(self._names[value], value.type) for value in values]
+        for tensor in tensors:
+            self.views.know(tensor, tensor.type.rank)
         for name, source in size_sources([value.type.shape for value in values]).items():
             self._size_sources[name] = tensors[source.place], source
         return tensors
@@ -267,6 +289,7 @@ class Emitter:
         """Start with a node: all that is written from now on gets its layer and source line."""
         self._current = node
         self._prefix, self._props = _marks(node)
+        self.views.start()
         return len(self.nodes)
 
     @contextmanager
@@ -296,7 +319,9 @@ class Emitter:
                 for place, known in enumerate(fields):
                     if known == tensor.name:
                         fields[place] = name
-        return Tensor(name, value.type, permuted=tensor.permuted)
+        found = Tensor(name, value.type, permuted=tensor.permuted)
+        self.views.rename(tensor.name, found, value.type.rank)
+        return found
 
     def _identity(self, tensor: Tensor) -> NodeProto:
         self("Identity", tensor)
