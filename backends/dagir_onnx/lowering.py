@@ -6,6 +6,7 @@ ONNX nodes with the Emitter, and keeps the results.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
@@ -20,7 +21,7 @@ from dagir.runtime.backend import at_node
 from dagir_onnx.dtypes import value_info
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.half_precision import apply_rule
-from dagir_onnx.targets import IR_VERSIONS
+from dagir_onnx.targets import FROZEN, IR_VERSIONS
 from dagir_onnx.unread import without_unread
 
 
@@ -54,7 +55,9 @@ def model_proto(
         producer_name="dagir",
         producer_version=dagir_version,
     )
-    helper.set_model_props(model, {"dagir.version": dagir_version, **metadata})
+    frozen = sorted(emit.frozen & emit.initializers.keys())
+    props = {"dagir.version": dagir_version} | ({FROZEN: json.dumps(frozen)} if frozen else {})
+    helper.set_model_props(model, {**props, **metadata})
     return model, emit.initializers
 
 
@@ -100,6 +103,7 @@ def emit_subgraph(emit: Emitter, graph: Graph, tensors: Sequence[Tensor], origin
         for value, known, result in zip(node.outputs, held.outputs, results, strict=True):
             values[value] = Tensor(result.name, value.type, result.make)
             emit.views.know(values[value], value.type.rank)
+            emit.declare_axes(values[value])
             if origin is not None:
                 emit.inside.setdefault(known, []).append(result.name)
         if node.op.size_fields:

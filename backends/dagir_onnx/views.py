@@ -6,7 +6,7 @@ rules write around a recurrence, and what the model has beside it, often comes t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -41,6 +41,14 @@ class View:
     def in_order(self) -> bool:
         """Whether no axis moves past another."""
         return _in_order(self.axes)
+
+    def from_base(self, ints: Callable[..., Tensor]) -> tuple[str, tuple[Tensor, ...], dict[str, Any]] | None:
+        """The one node that gives it: op, inputs and attributes; None where it takes several. ints: makes axes."""
+        if self.in_order and not self.added:
+            return "Squeeze", (self.base, ints(*self.dropped)), {}
+        if self.in_order and not self.dropped:
+            return "Unsqueeze", (self.base, ints(*self.added)), {}
+        return ("Transpose", (self.base,), {"perm": self.axes}) if not self.added and not self.dropped else None
 
     def normalized(self) -> View:
         """An axis that is added where one was dropped is that axis, as far as none moves then."""
