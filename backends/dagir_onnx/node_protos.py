@@ -10,14 +10,14 @@ from dagir.ir.graph import Node
 
 
 def attribute(key: str, value: Any) -> AttributeProto:
-    """The same as helper.makeattribute, but faster for the common kinds of values."""
+    """The same as helper.make_attribute, but faster for the common kinds of values."""
     if type(value) is int:
         return AttributeProto(name=key, type=AttributeProto.INT, i=value)
     if type(value) is str:
         return AttributeProto(name=key, type=AttributeProto.STRING, s=value.encode())
     if type(value) in (list, tuple) and value and all(type(each) is int for each in value):
         return AttributeProto(name=key, type=AttributeProto.INTS, ints=value)
-    return helper.makeattribute(key, value)
+    return helper.make_attribute(key, value)
 
 
 def marks(node: Node) -> tuple[str, list[StringStringEntryProto]]:
