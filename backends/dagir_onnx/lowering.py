@@ -22,7 +22,7 @@ from dagir_onnx.dtypes import value_info
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.half_precision import apply_rule
 from dagir_onnx.targets import FROZEN, IR_VERSIONS
-from dagir_onnx.unread import without_unread
+from dagir_onnx.unread import without_last_identities, without_unread
 
 
 def model_proto(
@@ -46,6 +46,7 @@ def model_proto(
     outputs = [value_info(name, type) for name, type in signature.outputs]
     if emit.has_unread or any(len(node.outputs) > 1 for node in graph.nodes):
         _drop_unread(emit, [name for name, _ in signature.outputs])
+    emit.nodes = without_last_identities(emit.nodes, [name for name, _ in signature.outputs])
     proto = helper.make_graph(emit.nodes, graph.name, inputs, outputs)
     dagir_version = version("dagir")
     model = helper.make_model(

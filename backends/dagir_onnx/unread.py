@@ -1,4 +1,4 @@
-"""Nodes whose results nothing reads."""
+"""Nodes whose results nothing reads, and those that only give an output its name."""
 
 from __future__ import annotations
 
@@ -16,6 +16,31 @@ def without_unread(nodes: Sequence[NodeProto], outputs: Collection[str]) -> tupl
             read.append(proto)
             needed.update(reads(proto))
     return read[::-1], needed
+
+
+def without_last_identities(nodes: Sequence[NodeProto], outputs: Collection[str]) -> list[NodeProto]:
+    """The nodes, in which a tensor that was copied to an output is the output itself.
+
+    Where a node has a body, nothing is changed: what is written about bodies names tensors.
+    """
+    if any(entry.HasField("g") for node in nodes for entry in node.attribute):
+        return list(nodes)
+    made = {name for node in nodes for name in node.output}
+    names: dict[str, str] = {}
+    kept = []
+    for node in nodes:
+        if node.op_type == "Identity" and node.output[0] in outputs:
+            source = node.input[0]
+            if source in made and source not in outputs and source not in names:
+                names[source] = node.output[0]
+                continue
+        kept.append(node)
+    for node in kept if names else ():
+        for field in (node.input, node.output):
+            for place, name in enumerate(field):
+                if name in names:
+                    field[place] = names[name]
+    return kept
 
 
 def reads(proto: NodeProto) -> list[str]:
