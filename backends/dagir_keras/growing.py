@@ -114,13 +114,27 @@ def _no_along(tensor: Any, axis: int) -> Any:
 
 
 def _reshaped(op: ops.Reshape, x: Value) -> Grown | None:
-    """keras.layers.Reshape, which keeps the first axis, and leaves one size open."""
+    """keras.layers.Reshape, which keeps the first axis, and leaves one size open; or axes of size 1 moved."""
+    shape = x.type.shape
+    if -1 not in op.target and [size for size in shape if size != 1] == [size for size in op.target if size != 1]:
+        dropped = tuple(axis for axis, size in enumerate(shape) if size == 1)
+        made = tuple(axis for axis, size in enumerate(op.target) if size == 1)
+        return (x,), lambda tensor: _with_ones(tensor, dropped, made)
     first, *rest = op.target
-    unknown = [size for size in rest if isinstance(size, SymbolicDim)]
-    if not x.type.rank or first != x.type.shape[0] or len(unknown) > 1 or -1 in op.target:
+    unknown = [size for size in rest if isinstance(size, SymbolicDim) or size == -1]
+    if not x.type.rank or first != shape[0] or len(unknown) > 1:
         return None
     target = tuple(-1 if isinstance(size, SymbolicDim) else size for size in rest)
     return (x,), keras.layers.Reshape(target, dtype=keras.DTypePolicy(str(x.dtype)))  # "int8" alone would quantize
+
+
+def _with_ones(tensor: Any, dropped: tuple[int, ...], made: tuple[int, ...]) -> Any:
+    """The tensor without some axes of size 1, then with others."""
+    for axis in reversed(dropped):
+        tensor = K.squeeze(tensor, axis)
+    for axis in made:
+        tensor = K.expand_dims(tensor, axis)
+    return tensor
 
 
 def as_output(tensor: Any, given: Any) -> Any:

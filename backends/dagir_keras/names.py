@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import keras
 
+from dagir.ir.graph import Node
 from dagir.ir.naming import Namer
+
+_OF_A_TENSOR = re.compile(r"(_output_0|:0)$")  # what exporters put behind the name of a node
+
+
+def layer_name(node: Node) -> str:
+    """The name of the layer for a node: that of the layer it is of, or its own, as far as Keras takes it."""
+    if node.scope is not None:
+        return node.scope.layer.name
+    return model_name(_OF_A_TENSOR.sub("", node.name or "")) or node.op.op_name
+
+
+def model_name(name: str) -> str:
+    """The name as far as TensorFlow takes it for a scope."""
+    return re.sub(r"[^A-Za-z0-9_.>-]+", "_", name).lstrip("_>-").rstrip("_")
 
 
 def distinguish(outputs: Iterable[Any], unnamed: Iterable[Any]) -> None:

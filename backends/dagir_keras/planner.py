@@ -22,6 +22,7 @@ from dagir_keras.arguments import are_among
 from dagir_keras.engine import ON_TENSORFLOW, TITLE
 from dagir_keras.growing import Witnesses, grown
 from dagir_keras.layer_mapping import computes_in, is_native
+from dagir_keras.names import layer_name
 from dagir_keras.op_layers import weights_of
 from dagir_keras.plain_layers import op_layer
 from dagir_keras.registry import Registry
@@ -97,8 +98,7 @@ class Planner:
         in_layer = any(needs(node) for needs in _NEED_LAYERS)
         found = None if in_layer and isinstance(node.op, ops.Conv) else op_layer(node)
         if found is not None and self.registry.belong_to(found):
-            name = node.op.op_name if node.scope is None else node.scope.layer.name
-            layer = self.registry.op_layer(found, str(node.outputs[0].dtype), name)
+            layer = self.registry.op_layer(found, str(node.outputs[0].dtype), layer_name(node))
             return OpLayerStep(found.reads, (), layer, found, self.registry)
         growing = grown(node, self.known) if names and not in_layer else None
         if growing is not None:

@@ -94,12 +94,17 @@ class OnnxBackend(Backend):
         *,
         device: str = "cpu",
         session_options: Any = None,
+        names: Mapping[str, str] = {},
         **unknown: Any,
     ) -> OnnxFile:
-        """Run an .onnx file as it is. Raises FileError, and ArgumentError where its names differ from the model's."""
+        """Run an .onnx file as it is. names: of the model's inputs and outputs, by those in the file.
+
+        Others are matched by name, else by position and type: `.renamed` tells. Raises FileError, ArgumentError.
+        """
         if unknown:
-            raise ArgumentError(f"an ONNX file has no option {sorted(unknown)[0]!r}", remedy="device, session_options")
-        return OnnxFile(path, model, device, session_options)
+            known = "device, session_options, names"
+            raise ArgumentError(f"an ONNX file has no option {sorted(unknown)[0]!r}", remedy=f"it has: {known}")
+        return OnnxFile(path, model, device, session_options, names)
 
     def compare(
         self,

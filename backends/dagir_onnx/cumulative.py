@@ -22,7 +22,7 @@ def cum_sum(op: ops.CumSum, emit: Emitter, x: Tensor) -> Tensor:
     dtype = x.type.dtype
     wide = _WIDER.get(dtype, dtype)
     x = emit("Cast", x, to=TO_ONNX[wide]) if wide is not dtype else x
-    sums = emit("CumSum", x, emit.constant(op.axis, "int64"))
+    sums = emit("CumSum", x, emit.constant(op.axis, "int64"), exclusive=1 if op.exclusive else None)
     return emit("Cast", sums, to=TO_ONNX[dtype]) if wide is not dtype else sums
 
 

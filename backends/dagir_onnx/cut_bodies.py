@@ -12,7 +12,7 @@ from dagir.modeling.signature import Signature
 from dagir.runtime.probes import Body
 from dagir_onnx.bodies import BODY
 from dagir_onnx.dtypes import value_info
-from dagir_onnx.lowering import reads
+from dagir_onnx.unread import reads
 
 
 def cut_body(

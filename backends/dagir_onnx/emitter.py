@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
-from onnx import AttributeProto, GraphProto, NodeProto, StringStringEntryProto, helper
+from onnx import GraphProto, NodeProto, StringStringEntryProto, helper
 
 from dagir.ir.data_sizes import told_by
 from dagir.ir.dim_binding import SizeSource, size_sources
@@ -19,6 +19,9 @@ from dagir.ir.naming import Namer
 from dagir.ir.types import Array, DType, TensorType, type_of
 from dagir.passes import Derived
 from dagir_onnx.dtypes import value_info
+from dagir_onnx.node_protos import attribute, marks
+from dagir_onnx.unread import without_unread
+from dagir_onnx.views import KINDS, Views
 
 _FEW = 32
 
@@ -49,17 +52,6 @@ class Tensor:
         return self.make is not None
 
 
-def _attribute(key: str, value: Any) -> AttributeProto:
-    """The same as helper.make_attribute, but faster for the common kinds of values."""
-    if type(value) is int:
-        return AttributeProto(name=key, type=AttributeProto.INT, i=value)
-    if type(value) is str:
-        return AttributeProto(name=key, type=AttributeProto.STRING, s=value.encode())
-    if type(value) in (list, tuple) and value and all(type(each) is int for each in value):
-        return AttributeProto(name=key, type=AttributeProto.INTS, ints=value)
-    return helper.make_attribute(key, value)
-
-
 class Emitter:
     """Collects nodes and initializers. An initializer is written when a node first reads it.
 
@@ -68,11 +60,14 @@ class Emitter:
 
     def __init__(self, opset: int, names: Mapping[Value, str], device: str = "cpu", taken: Iterable[str] = ()) -> None:
         self.opset, self.device = opset, device
+        self.views = Views()
         self.has_unread = False
         """Whether a node may have been written whose result is not read."""
         self.nodes: list[NodeProto] = []
         self.inside: dict[Value, list[str]] = {}  # the tensors of values in bodies, which are written for each use
         self.initializers: dict[str, Tensor] = {}
+        self.frozen: set[str] = set()
+        """The names of weights that are not trained, and of those derived from them."""
         self._names = names
         self._namer = Namer([*names.values(), *taken])
         self._node_namer = Namer()
@@ -84,6 +79,7 @@ class Emitter:
         self._size_sources: dict[str, tuple[Tensor, SizeSource]] = {}
         self._sizes: dict[Dim, Tensor] = {}
         self._atoms: dict[Atom, Tensor] = {}
+        self._axes: dict[Dim, tuple[Tensor, int]] = {}
         self._filled: dict[tuple[float, TensorType], Tensor] = {}
         self._current: Node | None = None
         self._props: list[StringStringEntryProto] = []
@@ -106,6 +102,29 @@ class Emitter:
         type: of the output where a later step of the rule asks for it; by default that of the first input.
         title: what the node is called, in place of its op.
         """
+        type = type or next((x.type for x in inputs if x is not None), TensorType(DType.FLOAT32, ()))
+        view = self.views.after(op_type, inputs, attributes) if op_type in KINDS else None
+        if view is None:
+            return self._write(op_type, inputs, outputs, type, domain, title, attributes)
+        if view.base is not inputs[0]:
+            self.has_unread = True
+            if (known := self.views.known(view)) is not None:
+                return replace(known, type=type)
+            op_type, inputs, attributes = view.from_base(self.ints) or (op_type, inputs, attributes)
+        made = self._write(op_type, inputs, outputs, type, domain, title, attributes)
+        self.views.add(made, view)
+        return made
+
+    def _write(
+        self,
+        op_type: str,
+        inputs: Sequence[Tensor | None],
+        outputs: int,
+        type: TensorType,
+        domain: str,
+        title: str | None,
+        attributes: Mapping[str, Any],
+    ) -> Any:
         names = [self._use(tensor) for tensor in inputs]
         while names and not names[-1]:
             names.pop()
@@ -114,13 +133,11 @@ class Emitter:
         proto = NodeProto(op_type=op_type, input=names, output=made, name=title, domain=domain)
         for key, value in attributes.items():
             if value is not None:
-                proto.attribute.append(_attribute(key, value))
+                proto.attribute.append(attribute(key, value))
         if self._props:
             proto.metadata_props.extend(self._props)
         self.nodes.append(proto)
-        first = next((tensor for tensor in inputs if tensor is not None), None)
-        kind = type or (first.type if first is not None else TensorType(DType.FLOAT32, ()))
-        tensors = tuple(Tensor(name, kind) for name in made)
+        tensors = tuple(Tensor(name, type) for name in made)
         return tensors[0] if outputs == 1 else tensors
 
     def constant(self, value: Any, dtype: Any = None) -> Tensor:
@@ -162,6 +179,8 @@ class Emitter:
                 return function(make())
 
             self._owners[name] = made
+            if tensor.name in self.frozen:
+                self.frozen.add(name)
             self._derived[key] = Tensor(name, type, made, True)
         return self._derived[key]
 
@@ -206,16 +225,18 @@ class Emitter:
     def subgraph(self, name: str, inputs: Sequence[Tensor], write: Callable[[], Sequence[Tensor]]) -> GraphProto:
         """What `write` writes, as a graph of its own; it may read tensors and weights of the graph around it."""
         outside, self.nodes = self.nodes, []
+        views, self.views = self.views, self.views.copy()
         # what is computed inside cannot be read outside
-        sizes, atoms, filled = dict(self._sizes), dict(self._atoms), dict(self._filled)
+        sizes, atoms, filled, axes = dict(self._sizes), dict(self._atoms), dict(self._filled), dict(self._axes)
         sources = dict(self._size_sources)
         try:
             results = self._distinct(write())
             ends = [value_info(tensor.name, tensor.type) for tensor in results]
-            nodes = self.nodes
+            nodes, _ = without_unread(self.nodes, [tensor.name for tensor in results])
         finally:
+            self.views = views
             self.nodes, self._sizes, self._atoms, self._filled = outside, sizes, atoms, filled
-            self._size_sources = sources
+            self._size_sources, self._axes = sources, axes
         starts = [value_info(tensor.name, tensor.type) for tensor in inputs]
         return helper.make_graph(nodes, name, starts, ends)
 
@@ -242,6 +263,8 @@ class Emitter:
     def declare_inputs(self, values: Sequence[Value]) -> list[Tensor]:
         """The Tensors of the graph's inputs; their symbolic axes become sources of sizes."""
         tensors = [Tensor(self._names[value], value.type) for value in values]
+        for tensor in tensors:
+            self.views.know(tensor, tensor.type.rank)
         for name, source in size_sources([value.type.shape for value in values]).items():
             self._size_sources[name] = tensors[source.place], source
         return tensors
@@ -261,12 +284,15 @@ class Emitter:
             derived = isinstance(source, Derived)
             name = self._names[value] if value in self._names else self._namer(value.name)  # a body's own
             self._leaves[value] = Tensor(name, value.type, lambda: source.array, derived)
+            if isinstance(source, Parameter) and not source.trainable:
+                self.frozen.add(name)
         return self._leaves[value]
 
     def begin(self, node: Node) -> int:
         """Start with a node: all that is written from now on gets its layer and source line."""
         self._current = node
-        self._prefix, self._props = _marks(node)
+        self._prefix, self._props = marks(node)
+        self.views.start()
         return len(self.nodes)
 
     @contextmanager
@@ -275,7 +301,7 @@ class Emitter:
         before = self._current, self._prefix, self._props
         self._current = node
         if node.scope is not None:
-            self._prefix, self._props = _marks(node)
+            self._prefix, self._props = marks(node)
         try:
             yield
         finally:
@@ -296,7 +322,16 @@ class Emitter:
                 for place, known in enumerate(fields):
                     if known == tensor.name:
                         fields[place] = name
-        return Tensor(name, value.type, permuted=tensor.permuted)
+        found = Tensor(name, value.type, permuted=tensor.permuted)
+        self.views.rename(tensor.name, found, value.type.rank)
+        self.declare_axes(found)
+        return found
+
+    def declare_axes(self, tensor: Tensor) -> None:
+        """Note the axes at which sizes can be read that are computed from others."""
+        for axis, size in enumerate(tensor.type.shape):
+            if isinstance(size, SymbolicDim):
+                self._axes.setdefault(size, (tensor, axis))
 
     def _identity(self, tensor: Tensor) -> NodeProto:
         self("Identity", tensor)
@@ -317,8 +352,12 @@ class Emitter:
         return name
 
     def _compute_size(self, dim: SymbolicDim) -> Tensor:
-        """The polynomial, term by term."""
+        """From a tensor that has this size, where it takes several nodes otherwise; else term by term."""
         kind = TensorType(DType.INT64, (1,))
+        if dim in self._axes and (len(dim.terms) > 1 or not all(isinstance(atom, str) for atom in dim.terms[0][0])):
+            tensor, axis = self._axes[dim]
+            read: Tensor = self("Shape", tensor, start=axis, end=axis + 1, type=kind)
+            return read
         total: Tensor | None = None
         for monomial, coefficient in dim.terms:
             factors = [self._atom(atom) for atom in monomial]
@@ -350,13 +389,3 @@ class Emitter:
         kind = TensorType(DType.INT64, (1,))
         found: Tensor = self(op_type, self.size(atom.left), self.size(atom.right), type=kind)
         return found
-
-
-def _marks(node: Node) -> tuple[str, list[StringStringEntryProto]]:
-    """The prefix of names for a node, and the metadata that says which layer and source line it is from."""
-    props = []
-    if node.scope is not None:
-        props.append(StringStringEntryProto(key="dagir.layer", value=node.scope.path))
-    if node.location is not None:
-        props.append(StringStringEntryProto(key="dagir.source", value=node.location.short))
-    return f"{node.scope.path}/" if node.scope is not None else "", props

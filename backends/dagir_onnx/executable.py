@@ -75,6 +75,8 @@ class OnnxExecutable(Executable):
     ) -> None:
         check_device(device)
         super().__init__(graph, signature)
+        self.input_names = [name for name, _ in signature.inputs]
+        self.output_names = [name for name, _ in signature.outputs]
         self.device = device
         self._model, self._initializers = model, initializers
         self._options = session_options
@@ -151,8 +153,7 @@ class OnnxExecutable(Executable):
             raise BackendError(f"no room for the weights: {error.strerror or error}") from error
 
     def _run(self, arrays: Sequence[Array]) -> Sequence[Array]:
-        names = [name for name, _ in self.signature.inputs]
-        outputs = [name for name, _ in self.signature.outputs]
+        names, outputs = self.input_names, self.output_names
         types = [type for _, type in [*self.signature.inputs, *self.signature.outputs]]
         self._refuse_fatal(arrays)
         if self._loses_nan is not None:
@@ -197,20 +198,22 @@ class OnnxExecutable(Executable):
     def observe(self, arrays: Sequence[Array], names: Sequence[str]) -> list[Array]:
         """A session with the same options and more outputs."""
         points = [self._points[name] for name in names]
-        feeds = dict(zip((name for name, _ in self.signature.inputs), as_objects(arrays), strict=True))
+        feeds = dict(zip(self.input_names, as_objects(arrays), strict=True))
         found = self._watch()(feeds, [point.tensor for point in points])
         return [as_written(as_strings(array), point) for array, point in zip(found, points, strict=True)]
 
     def part(self, model: Model, inputs: Mapping[str, str], output: str, sizes: Mapping[str, int]) -> OnnxExecutable:
         """The nodes of the file between these points, with the file's own weights."""
         known = {point: self._points[point] for point in (*inputs.values(), output) if point in self._points}
+        own = dict(zip((name for name, _ in self.signature.inputs), self.input_names, strict=True))
+        inputs = {title: name if name in known else own.get(name, name) for title, name in inputs.items()}
         proto = cut_out(self._whole(), model, inputs, output, known)
         return OnnxPart(model.graph, model.signature, proto, {}, self.device, self._options)
 
     def body(self, point: str, body: Body, arrays: Sequence[Array]) -> OnnxExecutable | None:
         """The nodes of the subgraph, and those outside of it that tell it sizes."""
-        names = [name for name, _ in self.signature.inputs]
-        found = cut_body(self._whole(), self._points[point].tensor, body, dict(zip(names, arrays, strict=True)))
+        feeds = dict(zip(self.input_names, arrays, strict=True))
+        found = cut_body(self._whole(), self._points[point].tensor, body, feeds)
         if found is None:
             return None
         return OnnxPart(body.points.graph, *found, {}, self.device, self._options)
@@ -222,7 +225,7 @@ class OnnxExecutable(Executable):
     def keep(self, folder: Path) -> Kept | None:
         """An .onnx file, run by onnxruntime itself where NumPy has all dtypes of its interface."""
         self._keep(folder / MODEL_FILE)
-        outputs = [name for name, _ in self.signature.outputs]
+        outputs = self.output_names
         if any(_is_bound(type.dtype) for _, type in (*self.signature.inputs, *self.signature.outputs)):
             return Kept(f'dagir.backend("onnx").open("{MODEL_FILE}", model)(feeds)')
         options = "" if self.device == "cpu" else f", providers={[_PROVIDERS[self.device]]}"
@@ -249,7 +252,7 @@ class OnnxExecutable(Executable):
             raw = contiguous.view(np.uint16) if contiguous.dtype == DType.BFLOAT16.numpy else contiguous
             raw = lent(array) if DType.of(array.dtype).is_code else raw
             binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(raw, code))
-        for name, _ in self.signature.outputs:
+        for name in self.output_names:
             binding.bind_output(name)
         self.session.run_with_iobinding(binding)
         types = [type for _, type in self.signature.outputs]

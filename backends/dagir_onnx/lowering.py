@@ -6,10 +6,11 @@ ONNX nodes with the Emitter, and keeps the results.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-from onnx import ModelProto, NodeProto, OperatorSetIdProto, helper
+from onnx import ModelProto, OperatorSetIdProto, helper
 
 from dagir.errors import DagirError
 from dagir.ir.graph import Graph, Value
@@ -20,7 +21,8 @@ from dagir.runtime.backend import at_node
 from dagir_onnx.dtypes import value_info
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.half_precision import apply_rule
-from dagir_onnx.targets import IR_VERSIONS
+from dagir_onnx.targets import FROZEN, IR_VERSIONS
+from dagir_onnx.unread import without_last_identities, without_unread
 
 
 def model_proto(
@@ -44,6 +46,7 @@ def model_proto(
     outputs = [value_info(name, type) for name, type in signature.outputs]
     if emit.has_unread or any(len(node.outputs) > 1 for node in graph.nodes):
         _drop_unread(emit, [name for name, _ in signature.outputs])
+    emit.nodes = without_last_identities(emit.nodes, [name for name, _ in signature.outputs])
     proto = helper.make_graph(emit.nodes, graph.name, inputs, outputs)
     dagir_version = version("dagir")
     model = helper.make_model(
@@ -53,7 +56,9 @@ def model_proto(
         producer_name="dagir",
         producer_version=dagir_version,
     )
-    helper.set_model_props(model, {"dagir.version": dagir_version, **metadata})
+    frozen = sorted(emit.frozen & emit.initializers.keys())
+    props = {"dagir.version": dagir_version} | ({FROZEN: json.dumps(frozen)} if frozen else {})
+    helper.set_model_props(model, {**props, **metadata})
     return model, emit.initializers
 
 
@@ -98,6 +103,8 @@ def emit_subgraph(emit: Emitter, graph: Graph, tensors: Sequence[Tensor], origin
             results = apply_rule(node, emit, operands)
         for value, known, result in zip(node.outputs, held.outputs, results, strict=True):
             values[value] = Tensor(result.name, value.type, result.make)
+            emit.views.know(values[value], value.type.rank)
+            emit.declare_axes(values[value])
             if origin is not None:
                 emit.inside.setdefault(known, []).append(result.name)
         if node.op.size_fields:
@@ -115,25 +122,8 @@ def _opsets(emit: Emitter, opset: int) -> list[OperatorSetIdProto]:
 
 def _drop_unread(emit: Emitter, outputs: list[str]) -> None:
     """Drop nodes whose results are not read: a rule writes every output of its op, read or not."""
-    needed = set(outputs)
-    read = []
-    for proto in reversed(emit.nodes):
-        if not needed.isdisjoint(proto.output):
-            read.append(proto)
-            needed.update(reads(proto))
-    emit.nodes = read[::-1]
+    emit.nodes, needed = without_unread(emit.nodes, outputs)
     emit.initializers = {name: tensor for name, tensor in emit.initializers.items() if name in needed}
-
-
-def reads(proto: NodeProto) -> list[str]:
-    """The names that a node and its subgraphs read."""
-    names, pending = [], [proto]
-    while pending:
-        node = pending.pop()
-        names.extend(node.input)
-        pending.extend(inner for attribute in node.attribute for inner in attribute.g.node)
-        names.extend(output.name for attribute in node.attribute for output in attribute.g.output)
-    return names
 
 
 def _write_outputs(graph: Graph, signature: Signature, emit: Emitter) -> None:

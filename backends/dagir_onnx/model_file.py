@@ -6,32 +6,45 @@ import contextlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
-from dagir.errors import ArgumentError, DagirError, FileError
+from dagir.equivalence.inputs import draw, size_plans
+from dagir.errors import DagirError, FileError
+from dagir.ir.dims import evaluate
 from dagir.ir.graph import Graph
 from dagir.modeling.model import Model
-from dagir.runtime.backend import Executable, FileSummary, graph_of, signature
+from dagir.runtime.backend import Executable, FileSummary, backend, graph_of, signature
+from dagir.runtime.probes import points_of
+from dagir.support.backend_names import NUMPY
 from dagir.support.paths import checked
 from dagir_onnx import untrusted_proto
 from dagir_onnx.executable import OnnxExecutable, check_device
 from dagir_onnx.metadata_reader import skim
+from dagir_onnx.name_matching import check_given, match, told
 from dagir_onnx.points import Point, Watch, marked_points, named_points
 from dagir_onnx.runtime_errors import file_refusal
+from dagir_onnx.value_matching import nearest, within_limit
 
 
 class OnnxFile(OnnxExecutable):
     """An onnxruntime session over a file, called with the inputs and outputs of the model it was made from."""
 
     def __init__(
-        self, path: str | os.PathLike[str], model: Model | Graph, device: str = "cpu", session_options: Any = None
+        self,
+        path: str | os.PathLike[str],
+        model: Model | Graph,
+        device: str = "cpu",
+        session_options: Any = None,
+        names: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         check_device(device)
         Executable.__init__(self, graph_of(model), signature(model))
@@ -43,7 +56,7 @@ class OnnxFile(OnnxExecutable):
         if not self.path.exists():
             raise FileError(f"there is no file {self.path}")
         untrusted_proto.check(skim(self.path), self.path)  # onnxruntime opens it next, and trusts it
-        self._check_names()
+        self._match_names(names)
 
     @property
     def artifact(self) -> ModelProto:
@@ -61,7 +74,21 @@ class OnnxFile(OnnxExecutable):
     def _points(self) -> dict[str, Point]:
         """What the file says of its tensors; of a file that says nothing, the tensors named as values of the model."""
         proto = self._model_for_points()
-        return marked_points(proto) or named_points(proto, self._graph)
+        return marked_points(proto) or named_points(proto, self._graph) or self._near_points(proto)
+
+    def _near_points(self, proto: ModelProto) -> dict[str, Point]:
+        """The tensors that are what values of the model are, on drawn inputs."""
+        points, plan = points_of(self._graph), size_plans(self._graph)[0]
+        arrays = draw(self._graph, plan.tried[0], np.random.default_rng(0), plan.kind)
+        makers = {name: node.name or name for node in proto.graph.node for name in node.output if name}
+        shapes = [value.type.shape for value in points.values.values()]
+        if not within_limit([tuple(evaluate(size, plan.tried[0]) for size in shape) for shape in shapes]):
+            return {}
+        model = backend(NUMPY).lower(self._graph)
+        values = dict(zip(points.values, model.observe(arrays, list(points.values)), strict=True))
+        feeds = dict(zip(self.input_names, arrays, strict=True))
+        tensors = dict(zip(makers, self._watch()(feeds, list(makers)), strict=True))
+        return nearest(values, tensors, makers)
 
     def _whole(self) -> ModelProto:
         """The model with its external weights."""
@@ -83,17 +110,18 @@ class OnnxFile(OnnxExecutable):
     def _refused(self, error: Exception) -> DagirError:
         return file_refusal(error, self._model_for_points(), self.device, self.path)
 
-    def _check_names(self) -> None:
-        for what, wanted, found in (
-            ("inputs", self.signature.inputs, self.session.get_inputs()),
-            ("outputs", self.signature.outputs, self.session.get_outputs()),
-        ):
-            names, has = [name for name, _ in wanted], [entry.name for entry in found]
-            if sorted(names) != sorted(has):
-                raise ArgumentError(
-                    f"the {what} of {self.path} are not the model's",
-                    facts=[("file", ", ".join(has)), ("model", ", ".join(names))],
-                )
+    def _match_names(self, given: Mapping[str, str]) -> None:
+        """Find the inputs and outputs of the model in the file. Raises ArgumentError."""
+        ends = {
+            "inputs": (self.signature.inputs, self.session.get_inputs()),
+            "outputs": (self.signature.outputs, self.session.get_outputs()),
+        }
+        file = [entry.name for _, entries in ends.values() for entry in entries]
+        check_given(self.path, given, file, [name for wanted, _ in ends.values() for name, _ in wanted])
+        known = {what: match(self.path, what, *pair, given) for what, pair in ends.items()}
+        self.renamed = tuple(line for what, names in known.items() for line in told(what, names, given))
+        self.input_names = [known["inputs"][name] for name, _ in self.signature.inputs]
+        self.output_names = [known["outputs"][name] for name, _ in self.signature.outputs]
 
 
 def describe_file(path: str | os.PathLike[str]) -> FileSummary:

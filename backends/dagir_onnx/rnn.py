@@ -96,6 +96,8 @@ def _native(
         **activations_of(op),
     )
     batch, steps, _ = kind.shape
+    for tensor, rank in zip(results, (4, 3, 3), strict=False):
+        emit.views.know(tensor, rank)
     y = emit("Squeeze", results[0], emit.ints(1), type=kind.with_shape((steps, batch, units)))
     state = kind.with_shape((batch, units))
     finals = [emit("Squeeze", final, emit.ints(0), type=state) for final in results[1:]]

@@ -36,6 +36,9 @@ SINCE: dict[DType, int] = {
 _ONNXRUNTIME = {(1, 14): 18, (1, 15): 19, (1, 17): 20, (1, 18): 21, (1, 21): 22, (1, 22): 23, (1, 24): 24}
 """The first release of onnxruntime that takes an opset as its own. onnxruntime.ai/docs/reference/compatibility."""
 
+FROZEN = "dagir.frozen"
+"""The key of the metadata that lists the initializers which are not trained, as JSON."""
+
 
 def choose_opset(opset: int | None = None, target: str | None = None, graph: Graph | None = None) -> int:
     """The opset to write: the requested one, or the default unless the target is too old or the graph slower with it.

@@ -26,6 +26,11 @@ Initializers: TypeAlias = Mapping[str, Tensor]
 SMALL = 1024
 """Bytes up to which a weight stays in the graph: onnxruntime reads shapes and axes while it infers shapes."""
 
+_READ_AS_IT_IS = frozenset(
+    {"Conv", "ConvTranspose", "ConvInteger", "Gemm", "MatMul", "MatMulInteger", "LSTM", "GRU", "RNN", "Gather"}
+)
+"""Operators whose weights onnxruntime never transposes in the graph. It ignores that of a weight which is in memory."""
+
 _CHUNK = 1 << 20
 _LITTLE = 1 << 20
 _PAGE = 4096
@@ -134,16 +139,30 @@ def lend(
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
         skeleton.graph.initializer.extend(write_data(made, folder / "weights").values())
     embed(skeleton, inside)
+    others = _read_by_others(skeleton) if share else set()
     values = {}
     for name, tensor in initializers.items():
         if name not in inside and name not in made:
             skeleton.graph.initializer.append(locate(header(name, tensor), "memory", 0, bytes_of(tensor)))
             values[name] = _ort_value(tensor)
-            if share:
+            if share and name not in others:
                 options.add_initializer(name, values[name][0])
     if values:
         options.add_external_initializers(list(values), [value for value, _ in values.values()])
     return skeleton.SerializeToString(), list(values.values())
+
+
+def _read_by_others(model: ModelProto) -> set[str]:
+    """The names that operators read which are not among those that read a weight as it is."""
+    found: set[str] = set()
+    pending = [model.graph]
+    while pending:
+        graph = pending.pop()
+        for node in graph.node:
+            if node.op_type not in _READ_AS_IT_IS:
+                found.update(node.input)
+            pending.extend(attribute.g for attribute in node.attribute if attribute.HasField("g"))
+    return found
 
 
 def _ort_value(tensor: Tensor) -> tuple[Any, Array]:

@@ -92,15 +92,18 @@ def _opened(model: Model | Graph, name: str, side: object) -> Executable:
     return side
 
 
-def opened(path: Path, model: Model | Graph) -> Executable:
+def opened(path: Path, model: Model | Graph, names: Mapping[str, str] | None = None) -> Executable:
     """An executable of a file: by onnxruntime, by Keras if it is installed and reads the format, else the interpreter.
 
+    names: of an .onnx file, the inputs and outputs of the model by their names in the file, where those differ.
     Raises ArgumentError for a file whose inputs and outputs do not match the model's, FileError.
     """
     if path.suffix not in _SUFFIXES:
         raise ArgumentError(f"{path} is no model that dagir knows", remedy=_TAKEN)
     if path.suffix == ".onnx":
-        return backend(ONNX).open(path, model)
+        return backend(ONNX).open(path, model, **({"names": names} if names else {}))
+    if names:
+        raise ArgumentError(f"{path}: names of inputs and outputs are matched in .onnx files alone")
     if path.suffix == ".dagir":
         other = _alike(model, load(path), str(path))
     else:

@@ -29,9 +29,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class CumSum(Op):
-    """x: t[*s] -> t[*s]: each element plus all before it along `axis`.  NumPy cumsum; ONNX CumSum-14."""
-
+class _Running(Op):
     rounding = ROUNDED
     axis: int
 
@@ -42,13 +40,24 @@ class CumSum(Op):
         return (x,)
 
 
-class CumProd(CumSum):
+@dataclass(frozen=True)
+class CumSum(_Running):
+    """x: t[*s] -> t[*s]: each element plus all before it along `axis`.  NumPy cumsum; ONNX CumSum-14.
+
+    exclusive: all before it alone.
+    """
+
+    rounding = ROUNDED
+    exclusive: bool = False
+
+
+class CumProd(_Running):
     """x: t[*s] -> t[*s]: each element times all before it along `axis`.  NumPy cumprod."""
 
     rounding = ROUNDED
 
 
-def _cumulate(cls: type[CumSum], x: Operand, axis: int | None, dtype: DTypeLike | None) -> Value:
+def _cumulate(cls: type[_Running], x: Operand, axis: int | None, dtype: DTypeLike | None) -> Value:
     value = as_value(x)
     if dtype is not None or value.dtype is DType.BOOL:
         value = cast(value, dtype or DType.INT32)

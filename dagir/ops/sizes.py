@@ -47,7 +47,7 @@ def _measured_atom(atom: str | Application) -> Value:
 def counted(count: Dim, start: Dim = 0, step: int = 1) -> Value:
     """start, start + step ...: `count` numbers of int32."""
     one = Constant(np.asarray(1, DType.INT32.numpy)).value
-    places = add(apply(CumSum(0), broadcast_to(one, (count,))), -1)
+    places = apply(CumSum(0, exclusive=True), broadcast_to(one, (count,)))
     scaled = places if step == 1 else multiply(places, step)
     return scaled if start == 0 else add(scaled, as_value(start) if isinstance(start, int) else measured(start))
 

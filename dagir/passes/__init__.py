@@ -1,6 +1,7 @@
 """Passes: graph to graph, and the pipelines that run them."""
 
 from dagir.passes.bodies import Bodies
+from dagir.passes.capture_leaves import CaptureLeaves
 from dagir.passes.channels_first import ChannelsFirst
 from dagir.passes.channels_last import ChannelsLast
 from dagir.passes.check_sizes import CheckSizes
@@ -8,6 +9,7 @@ from dagir.passes.decide_branches import DecideBranches
 from dagir.passes.decode_weights import DecodeWeights
 from dagir.passes.derived import Derived
 from dagir.passes.drop_identities import DropIdentities
+from dagir.passes.expand_early import ExpandEarly
 from dagir.passes.flat_products import FlatProducts
 from dagir.passes.fold_batchnorm import FoldBatchNorm
 from dagir.passes.fold_constants import FoldConstants
@@ -23,18 +25,7 @@ from dagir.passes.outline import Outline
 from dagir.passes.pipeline import Pass, Pipeline, run
 from dagir.passes.recognize import Recognize
 
-_BODY: Pipeline = (
-    (Inline(), "ONNX has no calls"),
-    (FoldConstants(), "what is computed at every step had better be constant"),
-    (DecideBranches(), "as outside"),
-    (DropIdentities(), "as outside"),
-    (MergeDuplicates(), "as outside"),
-    (CheckSizes(), "as outside"),
-)
-
-DEPLOY: Pipeline = (
-    (Inline(), "one flat graph, so that the other passes see across models"),
-    (Bodies(_BODY), "the bodies of branches and loops, which no other pass sees into"),
+_FOLDS: Pipeline = (
     (FoldConstants(), "weights that are only reshaped become weights, which the folds below can read"),
     (DecideBranches(), "conditions that are constant by now"),
     (DropIdentities(), "dropout between a convolution and its normalization hides neither from the other"),
@@ -47,12 +38,20 @@ DEPLOY: Pipeline = (
     (ChannelsFirst(), "ONNX convolves channels first; after the folds, since they look at neighbours"),
     (FoldScales(), "those of a layer normalization, which the layout set free"),
     (FlatProducts(), "what is a convolution by now is no product"),
+    (ExpandEarly(), "what the layout has placed; its reshapes meet others below"),
     (DropIdentities(), "the reshapes of layout and rows meet those of the network"),
     (FoldConstants(), "constants that the layout moved"),
     (MergeDuplicates(), "when equal work has the same form"),
     (MergeSlices(), "parts of one value, of which the layout has seen each"),
     (FuseBidirectional(), "last, when both ways read the same sequence and the same mask"),
     (CheckSizes(), "nodes that no pass moves any more"),
+)
+
+DEPLOY: Pipeline = (
+    (Inline(), "one flat graph, so that the other passes see across models"),
+    (CaptureLeaves(), "weights in the bodies that read them, where the folds see them"),
+    (Bodies(((Inline(), "ONNX has no calls"), *_FOLDS)), "the bodies, which no other pass sees into"),
+    *_FOLDS,
 )
 """What ONNX gets: everything that changes no answer. A name in `disable` leaves out every step of that name."""
 
@@ -63,6 +62,7 @@ __all__ = [
     "DEPLOY",
     "TRAIN",
     "Bodies",
+    "CaptureLeaves",
     "ChannelsFirst",
     "ChannelsLast",
     "CheckSizes",
@@ -70,6 +70,7 @@ __all__ = [
     "DecodeWeights",
     "Derived",
     "DropIdentities",
+    "ExpandEarly",
     "FlatProducts",
     "FoldBatchNorm",
     "FoldConstants",

@@ -7,21 +7,25 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from dagir import ops
+from dagir.ir.dims import Dim
 from dagir.ir.graph import Constant, Graph, Node, Op, Value
-from dagir.ir.rewriter import Operands, rebuild
+from dagir.ir.rewriter import Operands, emit, rebuild
 from dagir.passes.merge_transposes import merge_reshapes, merge_transposes
 from dagir.passes.pipeline import Pass
 
 Rule: TypeAlias = Callable[..., Value | None]  # of the node, its op, and its operands
 _FEW = 1 << 12
+_SLICE_FIELDS = ("axes", "starts", "stops", "steps")
 
 
 @dataclass(frozen=True)
 class DropIdentities(Pass):
-    """Identity(x), Dropout(x), Cast to its own dtype, Reshape to its own shape, Pad by 0, a full Slice   =>   x
+    """Identity(x), Dropout(x), Cast to its own dtype, Reshape to its own shape, Pad by 0, a full Slice,
+    Concatenate of x alone   =>   x
 
     x + 0, x - 0, x * 1, x / 1   =>   x
 
+    Slice(Slice(x))           =>   Slice(x), of different axes
     Reshape(Reshape(x))       =>   Reshape(x)
     Transpose(Transpose(x))   =>   Transpose(x), or x
     """
@@ -71,10 +75,26 @@ def _pad(node: Node, op: ops.Pad, x: Value) -> Value | None:
 
 def _slice(node: Node, op: ops.Slice, x: Value) -> Value | None:
     whole = all(
-        start == 0 and stop is None and step == 1
-        for start, stop, step in zip(op.starts, op.stops, op.steps, strict=True)
+        start == 0 and step == 1 and (stop is None or _reaches(stop, x.type.shape[axis]))
+        for axis, start, stop, step in zip(op.axes, op.starts, op.stops, op.steps, strict=True)
     )
-    return x if whole else None
+    if whole:
+        return x
+    inner = x.node
+    if inner is None or not isinstance(inner.op, ops.Slice) or not set(op.axes).isdisjoint(inner.op.axes):
+        return None
+    both = sorted(zip(*(getattr(inner.op, n) + getattr(op, n) for n in _SLICE_FIELDS), strict=True))
+    source = inner.inputs[0]
+    return None if source is None else emit(node, ops.Slice(*zip(*both, strict=True)), source)
+
+
+def _reaches(stop: int, size: Dim) -> bool:
+    """Whether a slice to `stop` takes the last element too."""
+    return isinstance(size, int) and stop >= size
+
+
+def _only_one(node: Node, op: ops.Concatenate, *operands: Value) -> Value | None:
+    return operands[0] if len(operands) == 1 else None
 
 
 _RULES: dict[type[Op], Rule] = {
@@ -90,4 +110,5 @@ _RULES: dict[type[Op], Rule] = {
     ops.Transpose: merge_transposes,
     ops.Pad: _pad,
     ops.Slice: _slice,
+    ops.Concatenate: _only_one,
 }

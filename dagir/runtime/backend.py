@@ -204,6 +204,9 @@ class Executable(ABC):
 
     artifact: Any
 
+    renamed: tuple[str, ...] = ()
+    """A line for each input and output that a file has under another name, and that was matched by its position."""
+
     def __init__(self, graph: Graph, signature: Signature) -> None:
         self.signature = signature
         self._checks = [(equation, node) for node in graph.nodes for equation in node.equations]

@@ -54,12 +54,12 @@ def test_the_numbers_come_back_and_it_trains_and_is_saved_for_plain_keras(tmp_pa
     x = np.random.default_rng(1).normal(size=(8, 12, 12, 3)).astype("float32")
     for how in ({"disable": UNFOLDED}, {}):
         again = there_and_back(model, **how)
-        ((name, found),) = again({"x": x}).items()
+        ((name, found),) = again(x).items()
         np.testing.assert_allclose(np.asarray(found), np.asarray(model(x)), rtol=1e-4, atol=1e-6)
         assert all(type(layer).__module__.startswith("keras.") for layer in again.layers)
         again.save(tmp_path / "m.keras")
         loaded = keras.models.load_model(tmp_path / "m.keras")
         loaded.compile(keras.optimizers.SGD(0.05), {name: "mse"})
         targets = {name: np.random.default_rng(2).normal(size=(8, 3)).astype("float32")}
-        losses = loaded.fit({"x": x}, targets, epochs=3, verbose=0).history["loss"]
+        losses = loaded.fit(x, targets, epochs=3, verbose=0).history["loss"]
         assert losses[-1] < losses[0]

@@ -151,6 +151,7 @@ _Outputs = Annotated[
     str | None, typer.Option("--outputs", help="Of a graph of TensorFlow: the tensors that it gives.", metavar="NAMES")
 ]
 _Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
+_Map = Annotated[list[str] | None, typer.Option("--map", help="Of names that differ.", metavar="FILE=MODEL")]
 _Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
 _WithKeras = Annotated[
     bool | None,
@@ -328,6 +329,7 @@ def verify(
         bool, typer.Option("--verify-each-pass", help="Check each pass of the conversion to ONNX too.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the inputs that are drawn.", metavar="N")] = 0,
+    named: _Map = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
     architecture: _Architecture = None,
     custom: _Custom = None,
@@ -345,7 +347,7 @@ def verify(
     """
     output = Output(quiet=quiet, plain=as_json)
     other = None if second is None else _with_ends(_with_custom(sources.parse(second), custom), signature, outputs)
-    ends: dict[str, Any] = {"html": html, "reproduce": reproduce, "force": force}
+    ends: dict[str, Any] = {"html": html, "reproduce": reproduce, "force": force, "named": named or ()}
     found = _with_ends(_with_custom(sources.parse(first, _reading(architecture, None)), custom), signature, outputs)
     if custom and not any(each is not None and each.reading.custom for each in (found, other)):
         raise UsageError(f"--custom is for Keras's files, and {first} is none")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagir
@@ -57,6 +58,7 @@ def verify(
     reproduce: Path | None = None,
     each_pass: bool = False,
     seed: int = 0,
+    named: Sequence[str] = (),
     force: bool = False,
 ) -> None:
     """Compare two models, or run the certificate of one file again. Raises VerificationError if they differ."""
@@ -64,7 +66,7 @@ def verify(
     if second is None:
         report = certified.run_again(first, output)
     else:
-        report, model = comparing.compare(first, second, load, output, seed=seed)
+        report, model = comparing.compare(first, second, load, output, seed=seed, names=comparing.name_pairs(named))
         if each_pass and model is not None:
             comparing.check_passes(model, output)
     comparing.show(report, output, as_json, html, reproduce, force)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import dagir
@@ -22,12 +22,19 @@ Load = Callable[[sources.Source, Output], sources.Loaded]
 
 
 def compare(
-    first: sources.Source, second: sources.Source, load: Load, output: Output, *, seed: int = 0
+    first: sources.Source,
+    second: sources.Source,
+    load: Load,
+    output: Output,
+    *,
+    seed: int = 0,
+    names: Mapping[str, str] = {},
 ) -> tuple[Report, dagir.Model | None]:
     """Compare the second model with the float64 oracle of the first.
 
     An .onnx file is run by onnxruntime. If it is the first, the two are swapped, so that the oracle is the other model.
-    Two .onnx files have no oracle; the report says how they are judged.
+    Two .onnx files have no oracle; the report says how they are judged. names: of the other model's inputs and outputs,
+    by those in the .onnx file.
     """
     if _is_onnx(first) and _is_onnx(second):
         files = comparing(dagir.backend(ONNX), Report)
@@ -36,7 +43,11 @@ def compare(
     if _is_onnx(first):
         first, second = second, first
     model = load(first, output).model
-    exe = _executable(second, model, load, output)
+    if names and not _is_onnx(second):
+        raise UsageError("--map is for an .onnx file, and neither is one")
+    exe = _executable(second, model, load, output, names)
+    for line in exe.renamed:
+        output.note(line)
     with output.bar(f"verifying {second}") as progress:
         return dagir.verify(model, {second.path.name: exe}, seed=seed, progress=progress), model
 
@@ -45,7 +56,9 @@ def _is_onnx(source: sources.Source) -> bool:
     return source.format == ONNX
 
 
-def _executable(source: sources.Source, model: dagir.Model, load: Load, output: Output) -> dagir.Executable:
+def _executable(
+    source: sources.Source, model: dagir.Model, load: Load, output: Output, names: Mapping[str, str]
+) -> dagir.Executable:
     if source.runs_code:
         loaded = load(source, output)
         return sides(model, {str(source): loaded.original or loaded.model}, {})[str(source)]
@@ -54,7 +67,16 @@ def _executable(source: sources.Source, model: dagir.Model, load: Load, output: 
     if source.path.suffix == ".keras":
         import_keras()
     with output.step(f"reading {source}"):
-        return opened(source.path, model)
+        return opened(source.path, model, names)
+
+
+def name_pairs(given: Sequence[str]) -> dict[str, str]:
+    """FILE=MODEL, as a dict. Raises UsageError."""
+    pairs = {each: each.rpartition("=") for each in given}
+    for each, parts in pairs.items():
+        if not all(parts):
+            raise UsageError(f"--map {each}: is no FILE=MODEL", remedy="--map Identity:0=probabilities")
+    return {file: model for file, _, model in pairs.values()}
 
 
 def check_ends(html: Path | None, reproduce: Path | None, force: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,10 +53,12 @@ class Scope:
 class GraphReader:
     """Reads graphs. What cannot be read becomes a problem, and reading goes on, so that one error names all."""
 
-    def __init__(self, source: str, arrays: StoredArrays, functions: Sequence[FunctionProto]) -> None:
+    def __init__(
+        self, source: str, arrays: StoredArrays, functions: Sequence[FunctionProto], frozen: Collection[str] = ()
+    ) -> None:
         load()
         self.source, self.arrays = source, arrays
-        self.problems, self.weights = Problems(), Weights()
+        self.problems, self.weights = Problems(), Weights(frozen)
         self.functions = {(plain_domain(f.domain), f.name, f.overload): f for f in functions}
         self.scope = Scope({})
         self.loops = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from dagir_onnx.importing.refusals import Missing, Problem
 from dagir_onnx.importing.registry import NEWEST_OPSET, plain_domain
 from dagir_onnx.importing.stored_arrays import StoredArrays
 from dagir_onnx.importing.tensors import constant, value
+from dagir_onnx.targets import FROZEN
 
 _OLDEST_IR = 3
 _NEWEST_IR = 20
@@ -54,7 +56,7 @@ def _read(proto: ModelProto, source: str, file: Path | None, given: Mapping[str,
         untrusted_proto.check(proto, Path(source))
     opsets = _opsets(proto, source)
     with limits.reading(source), without_lines():
-        reader = GraphReader(source, StoredArrays(source, file), list(proto.functions))
+        reader = GraphReader(source, StoredArrays(source, file), list(proto.functions), _frozen(proto))
         inputs = _inputs(proto, source, given)
         found = reader.read_main(proto.graph, opsets, inputs)
         _note_missing(reader, proto.graph.output, found)
@@ -66,7 +68,8 @@ def _read(proto: ModelProto, source: str, file: Path | None, given: Mapping[str,
         tell_of_values(source, proto.graph.value_info, reader.scope.values)
         named = dict(zip((each.name for each in proto.graph.output), values, strict=True))
         entering = {key: each for key, each in inputs.items() if isinstance(each, Value) and each.is_input}
-        return Model.from_graph(entering, named, name=_title(name), unused_inputs=True)
+        alone = list(entering.values()) if len(entering) == 1 else []  # fed as it is, without its name
+        return Model.from_graph(alone[0] if alone else entering, named, name=_title(name), unused_inputs=True)
 
 
 def _note_missing(reader: GraphReader, declared: Sequence[ValueInfoProto], found: Sequence[Held]) -> None:
@@ -142,6 +145,16 @@ def _given(declared: Declared, info: ValueInfoProto, given: Any) -> Held:
         raise ArgumentError(f"the shape of the input {info.name!r} is a tuple of sizes, or an array, got {given!r}")
     sizes = [declared.fresh(info.name, axis) if size is None else parsed(size) for axis, size in enumerate(given)]
     return Value(TensorType(made.dtype, tuple(sizes)), name=info.name)
+
+
+def _frozen(proto: ModelProto) -> set[str]:
+    """The weights that the file of dagir says were not trained; none where it says nothing that can be read."""
+    text = next((entry.value for entry in proto.metadata_props if entry.key == FROZEN), "[]")
+    try:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
+        return set()
+    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
 
 
 def _title(name: str) -> str:

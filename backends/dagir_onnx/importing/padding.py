@@ -88,13 +88,16 @@ def _part_below_zero(pad: Dim) -> Dim:
 
 
 def _fits(x: Value, pairs: Sequence[tuple[Dim, ...]], mode: str) -> bool:
-    """Whether the op takes these pads: numbers, and with a mirror no more than there are elements."""
+    """Whether the op takes these pads: numbers, and with a mirror no more than there are elements.
+
+    Of an axis of unknown size there may be too few when the model runs: onnxruntime refuses that, in the file too.
+    """
     numbers = all(isinstance(pad, int) for pair in pairs for pad in pair)
     spare = [size - 1 for size in x.type.shape]
     return numbers and (
         mode == "edge"
         or all(
-            pad == 0 or (isinstance(most, int) and isinstance(pad, int) and pad <= most)
+            pad == 0 or not isinstance(most, int) or (isinstance(pad, int) and pad <= most)
             for most, pair in zip(spare, pairs, strict=True)
             for pad in pair
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 
 import numpy as np
 
@@ -13,9 +13,13 @@ from dagir.ir.types import Array, DType, type_of
 
 
 class Weights:
-    """Makes a weight or a constant of each stored tensor. A tensor that is read in many places is one weight."""
+    """Makes a weight or a constant of each stored tensor. A tensor that is read in many places is one weight.
 
-    def __init__(self) -> None:
+    frozen: the names of weights that are not trained.
+    """
+
+    def __init__(self, frozen: Collection[str] = ()) -> None:
+        self.frozen = frozen
         self._names: dict[Value, str] = {}
         self._parameters: dict[Value, Value] = {}
         self._rearranged: dict[Value, tuple[tuple[int, ...], Value]] = {}
@@ -99,7 +103,8 @@ class Weights:
         return made
 
     def _weight(self, array: Array, name: str) -> Value:
-        return Parameter(self._unique(name or "weight"), type_of(array), array=array).value
+        unique = self._unique(name or "weight")
+        return Parameter(unique, type_of(array), array=array, trainable=name not in self.frozen).value
 
 
 __all__ = ["Weights"]

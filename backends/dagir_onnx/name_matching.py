@@ -1,0 +1,74 @@
+"""Which input and output of a file is which of a model: by name, as told, else by position and type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dagir.errors import ArgumentError
+from dagir.ir.types import TensorType
+from dagir.support.did_you_mean import did_you_mean
+from dagir_onnx.dtypes import TO_ONNX
+
+Named = Sequence[tuple[str, TensorType]]
+_REMEDY = "say which is which: --map FILE_NAME=MODEL_NAME on the command line, names={file: model} in Python"
+_CODES = {"float": 1, "double": 11, "float16": 10, "bfloat16": 16, "bool": 9, "string": 8}
+_CODES |= {"int8": 3, "int16": 5, "int32": 6, "int64": 7, "uint8": 2, "uint16": 4, "uint32": 12, "uint64": 13}
+
+
+def match(path: Path, what: str, wanted: Named, found: Sequence[Any], given: Mapping[str, str]) -> dict[str, str]:
+    """The name in the file of each input or output of the model.
+
+    what: "inputs" or "outputs". found: as onnxruntime tells them. given: names of the model by those of the file.
+    Raises ArgumentError where they cannot be told apart, or do not fit.
+    """
+    names, entries = [name for name, _ in wanted], {entry.name: entry for entry in found}
+    known = {model: file for file, model in given.items() if model in names and file in entries}
+    known |= {name: name for name in names if name in entries and name not in known and name not in given}
+    left = [(name, type) for name, type in wanted if name not in known]
+    free = [entry for name, entry in entries.items() if name not in known.values()]
+    if len(left) != len(free):
+        raise _differ(path, what, names, list(entries))
+    for name, type in left:
+        entry = next((each for each in free if _fits(type, each)), None)
+        if entry is None:
+            raise _differ(path, what, names, list(entries))
+        free.remove(entry)
+        known[name] = entry.name
+    return known
+
+
+def check_given(path: Path, given: Mapping[str, str], file: Sequence[str], model: Sequence[str]) -> None:
+    """Raise ArgumentError for names in `given` that the file, or the model, does not have."""
+    for pair, known, who in ((given.keys(), file, str(path)), (given.values(), model, "the model")):
+        for name in pair:
+            if name not in known:
+                remedy = did_you_mean(name, known) or f"it has: {', '.join(known)}"
+                raise ArgumentError(f"{who} has no input or output {name!r}", remedy=remedy)
+
+
+def told(what: str, known: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
+    """A line for each that has another name in the file, and was not given."""
+    return [
+        f"{what[:-1]} {name!r} of the model is {file!r} in the file, by position and type"
+        for name, file in known.items()
+        if name != file and given.get(file) != name
+    ]
+
+
+def _fits(type: TensorType, entry: Any) -> bool:
+    code = _CODES.get(entry.type.removeprefix("tensor(").removesuffix(")"))
+    if code is not None and code != TO_ONNX[type.dtype]:
+        return False
+    sizes = list(entry.shape or [])
+    alike = all(a == b for a, b in zip(type.shape, sizes, strict=False) if isinstance(a, int) and isinstance(b, int))
+    return alike and len(sizes) in (0, type.rank)
+
+
+def _differ(path: Path, what: str, names: Sequence[str], has: Sequence[str]) -> ArgumentError:
+    return ArgumentError(
+        f"the {what} of {path} are not the model's",
+        facts=[("file", ", ".join(has)), ("model", ", ".join(names))],
+        remedy=_REMEDY,
+    )

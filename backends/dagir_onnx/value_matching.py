@@ -1,0 +1,90 @@
+"""Which tensor of a file is which value of a model, where the file does not say: by what they are on the same inputs.
+
+A file of another exporter has names of its own. Each value of the model is paired with the tensor whose numbers are
+nearest to its own, as they are or with channels first. A fault leaves the tensors behind it near enough to be paired,
+or without a partner, and the node is found among those that have one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dagir.ir.types import Array
+from dagir_onnx.points import Point
+
+_NEAR = 0.02  # of the root of the mean square
+_MOST = 1 << 27  # elements of all tensors that are looked at
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A tensor of the file: its numbers, and what no permutation changes of them."""
+
+    name: str
+    array: Array
+    size: int
+    total: float
+    scale: float
+
+
+def nearest(values: Mapping[str, Array], tensors: Mapping[str, Array], nodes: Mapping[str, str]) -> dict[str, Point]:
+    """The points: for each value the tensor that is near it, each tensor once.
+
+    values: of the model, by name, in their order. tensors: of the file, by name. nodes: the name of the node of each.
+    """
+    by_size: dict[int, list[_Seen]] = {}
+    for name, array in tensors.items():
+        if (seen := _seen(name, array)) is not None:
+            by_size.setdefault(seen.size, []).append(seen)
+    found: dict[str, Point] = {}
+    taken: set[str] = set()
+    for name, array in values.items():
+        value = _seen(name, array)
+        if value is None:
+            continue
+        pairs = [
+            (distance, other.name, axes)
+            for other in by_size.get(value.size, ())
+            if other.name not in taken and _alike(value, other)
+            for distance, axes in _distances(value, other)
+        ]
+        if not pairs:
+            continue
+        distance, tensor, axes = min(pairs, key=lambda pair: pair[0])
+        if distance <= _NEAR:
+            taken.add(tensor)
+            found[name] = Point(tensor, nodes[tensor], axes)
+    return found
+
+
+def _seen(name: str, array: Array) -> _Seen | None:
+    """None for what tells nothing: integers, few elements, NaN, and numbers that are all equal."""
+    if array.dtype.kind != "f" or array.size < 2:
+        return None
+    wide = array.astype(np.float64)
+    scale = float(np.sqrt(np.mean(wide * wide)))
+    if not np.isfinite(scale) or scale == 0 or np.ptp(wide) == 0:
+        return None
+    return _Seen(name, wide, array.size, float(wide.mean()), scale)
+
+
+def _alike(value: _Seen, other: _Seen) -> bool:
+    return abs(value.total - other.total) + abs(value.scale - other.scale) <= 2 * _NEAR * value.scale
+
+
+def _distances(value: _Seen, other: _Seen) -> Iterator[tuple[float, tuple[int, ...] | None]]:
+    """For each order of the axes that gives the shape of the value: how far the tensor is from it."""
+    shape, rank = value.array.shape, value.array.ndim
+    last = tuple([0, *range(2, rank), 1]) if rank > 2 else None
+    for axes in dict.fromkeys((None, last)):
+        turned = other.array if axes is None else other.array.transpose(axes) if other.array.ndim == rank else None
+        if turned is not None and turned.shape == shape:
+            yield float(np.sqrt(np.mean((turned - value.array) ** 2))) / value.scale, axes
+
+
+def within_limit(shapes: Sequence[tuple[int, ...]]) -> bool:
+    """Whether so many numbers can be looked at."""
+    return sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes) <= _MOST
