@@ -111,6 +111,7 @@ class Verification:
         self.runs: list[tuple[list[Array], list[Expected]]] = []
         self.findings: dict[tuple[str, int], list[Finding]] = {}  # by executable and output
         self.failing: dict[tuple[str, int], list[Array]] = {}  # the inputs of the first failure of each
+        self._same_top: dict[str, list[Array]] = {}  # by executable: for each row, whether the top class is the same
 
     def run(self, inputs: object, sizes: Sequence[Mapping[str, int]] | None) -> None:
         """Run and judge every case: the given inputs, or drawn inputs of the given sizes."""
@@ -119,6 +120,7 @@ class Verification:
                 answers = {name: self._answer(exe, arrays) for name, exe in self.executables.items()}
                 self.oracle.meter.tick()
                 self._judge(arrays, expected, case, answers)
+                self._compare_tops(expected, answers)
 
     def report(self, start: float) -> Report:
         """The report. start: the time when the verification began, from time.perf_counter."""
@@ -193,23 +195,20 @@ class Verification:
                 return found
         return None
 
+    def _compare_tops(self, expected: Sequence[Expected], answers: Mapping[str, Sequence[Array]]) -> None:
+        """For outputs that are class probabilities (a softmax over the last axis): whether the top class agrees."""
+        for place, value in enumerate(self.oracle.points.graph.outputs):
+            if value.node is None or not isinstance(value.node.op, Softmax) or value.ndim != 2:
+                continue
+            top = expected[place].array.argmax(-1)
+            for name, found in answers.items():
+                if found[place].shape == expected[place].array.shape:
+                    self._same_top.setdefault(name, []).append(found[place].argmax(-1) == top)
+
     def _agreement(self) -> dict[str, float]:
-        """For outputs that are class probabilities (a softmax over the last axis): how often the top class agrees."""
-        places = [
-            place
-            for place, value in enumerate(self.oracle.points.graph.outputs)
-            if value.node is not None and isinstance(value.node.op, Softmax) and value.ndim == 2
-        ]
-        found: dict[str, float] = {}
-        for name, exe in self.executables.items() if places else ():
-            same: list[Array] = []
-            for arrays, expected in self.runs:
-                answers = self._answer(exe, arrays)
-                same += [answers[at].argmax(-1) == expected[at].array.argmax(-1) for at in places]
-            together = np.concatenate([each.ravel() for each in same]) if same else np.zeros(0)
-            if together.size:
-                found[name] = float(together.mean())
-        return found
+        """How often the top class agrees, by executable."""
+        together = {name: np.concatenate(same) for name, same in self._same_top.items()}
+        return {name: float(same.mean()) for name, same in together.items() if same.size}
 
 
 def _checked_sizes(given: object) -> list[Mapping[str, int]] | None:
