@@ -27,11 +27,15 @@ from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.runtime_errors import REFUSALS
 
 _VALUE = "dagir.value"
+_MOVES = frozenset({"Squeeze", "Unsqueeze", "Reshape", "Flatten", "Transpose", "Identity"})
 
 
 @dataclass(frozen=True)
 class Point:
-    """A tensor of the file. Its array, reshaped to `shape` and then transposed by `axes`, is the value of the model."""
+    """A tensor of the file. Its array, reshaped to `shape` and then transposed by `axes`, is the value of the model.
+
+    node: the one that computes it, where the one that makes it only moves numbers.
+    """
 
     tensor: str
     node: str
@@ -83,6 +87,7 @@ def _how(standing: Standing) -> str:
 def marked_points(proto: ModelProto) -> dict[str, Point]:
     """The points that a model's nodes name, in the order of the nodes."""
     found: dict[str, Point] = {}
+    computing = _computing(proto, lambda node: any(entry.key == _VALUE for entry in node.metadata_props))
     for node in proto.graph.node:
         for entry in node.metadata_props:
             how, _, name = entry.value.partition(":")
@@ -91,15 +96,29 @@ def marked_points(proto: ModelProto) -> dict[str, Point]:
                 tensor, _, name = name.partition("=")
             if entry.key == _VALUE and tensor in node.output:
                 shape, _, axes = how.rpartition(";")
-                found[name or tensor] = Point(tensor, node.name, _numbers(axes), _numbers(shape))
+                found[name or tensor] = Point(tensor, computing[tensor], _numbers(axes), _numbers(shape))
     return found
+
+
+def _computing(proto: ModelProto, is_point: Callable[[NodeProto], bool]) -> dict[str, str]:
+    """For each tensor the name of the node that computes it: behind nodes that move numbers, and are no points."""
+    names: dict[str, str] = {}
+    hidden: dict[str, str] = {}  # of the tensors that are no points
+    for node in proto.graph.node:
+        source = node.input[0] if node.op_type in _MOVES and node.input else ""
+        found = {tensor: hidden.get(source, node.name) for tensor in node.output}
+        names.update(found)
+        if not is_point(node):
+            hidden.update(found)
+    return names
 
 
 def named_points(proto: ModelProto, graph: Graph) -> dict[str, Point]:
     """The tensors that have the names of values of the model, which was read from this file, or from one like it."""
     names = {value.explicit_name for node in graph.nodes for value in node.outputs}
+    computing = _computing(proto, lambda node: not names.isdisjoint(node.output))
     return {
-        tensor: Point(tensor, node.name or tensor, None)
+        tensor: Point(tensor, computing[tensor] or tensor, None)
         for node in proto.graph.node
         for tensor in node.output
         if tensor and tensor in names

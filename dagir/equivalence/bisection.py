@@ -1,10 +1,11 @@
 """Bisection: find the first node whose output exceeds its budget, in O(log n) runs of the tested executable.
 
-The search works like `git bisect`, on a graph. The suspects are the nodes that a wrong value depends on. Each step
-observes the suspect that splits them most evenly. If its value is wrong, the suspects are now the nodes that it depends
-on; if its value is right, these nodes are no longer suspects. Few values are observed in one run, since a kernel whose
-result is observed cannot be fused with the next one, so that observing changes what is run. A fault may also lie before
-a value that is right (a ReLU cuts it off). So the nearest nodes before the one that was found are checked at the end.
+The search works like `git bisect`, on a graph, and in more than two parts. The suspects are the nodes that a wrong
+value depends on. Each run observes some suspects that are far apart. If a value is wrong, the suspects are now the
+nodes that it depends on; nodes that a right value depends on are no longer suspects. Few values are observed in one
+run, since a kernel whose result is observed cannot be fused with the next one, so that observing changes what is run. A
+fault may also lie before a value that is right (a ReLU cuts it off). So the nearest nodes before the one that was found
+are checked at the end.
 """
 
 from __future__ import annotations
@@ -21,7 +22,14 @@ from dagir.ir.traversal import ancestors, makers, reached
 from dagir.ir.types import Array
 from dagir.runtime.backend import Executable
 
-_TRIED = 5  # candidates around the middle whose ancestors are counted
+_AT_ONCE = 7  # points that are observed in one run: a kernel in a hundred is kept from being fused in a large network
+
+
+def _apart(nodes: Sequence[Node], count: int) -> list[Node]:
+    """Some of these nodes, at even distances, the last one too only if there are few."""
+    if len(nodes) <= count:
+        return list(nodes)
+    return [nodes[(place + 1) * len(nodes) // (count + 1)] for place in range(count)]
 
 
 @dataclass(frozen=True)
@@ -140,31 +148,20 @@ class Search:
         """The earliest wrong point among the suspects; these are in graph order."""
         wrong: str | None = None
         while suspects:
-            node, before = self._middle(suspects)
-            if self._is_wrong([self.names[node]]):
-                wrong = self.names[node]
-                suspects = [suspect for suspect in suspects if suspect in before and suspect is not node]
-            else:
-                suspects = [suspect for suspect in suspects if suspect not in before]
+            chosen = _apart(suspects, _AT_ONCE)
+            self._is_wrong([self.names[node] for node in chosen])
+            bad = next((node for node in chosen if self._seen_wrong(node)), None)
+            if bad is not None:
+                wrong = self.names[bad]
+                before = {node for node in ancestors(bad) if node is not bad}
+                suspects = [suspect for suspect in suspects if suspect in before]
+            right = [node for node in chosen if not self._seen_wrong(node)]
+            cleared = set(reached(right, makers))
+            suspects = [suspect for suspect in suspects if suspect not in cleared]
         return wrong
 
-    def _middle(self, suspects: list[Node]) -> tuple[Node, set[Node]]:
-        """The suspect that splits the others most evenly, and the suspects that it depends on, including itself."""
-        known = set(suspects)
-        half = len(suspects) // 2
-        best: tuple[int, Node, set[Node]] | None = None
-        for step in range(min(_TRIED, len(suspects))):
-            place = half + (step + 1) // 2 * (1 if step % 2 else -1)
-            if not 0 <= place < len(suspects):
-                continue
-            before = {node for node in ancestors(suspects[place]) if node in known}
-            balance = min(len(before), len(suspects) - len(before) + 1)
-            if best is None or balance > best[0]:
-                best = balance, suspects[place], before
-            if balance >= half:
-                break
-        assert best is not None
-        return best[1], best[2]
+    def _seen_wrong(self, node: Node) -> bool:
+        return any(name in self.findings and not self.findings[name].ok for name in self.outputs_of(node))
 
     def _wrong_before(self, name: str) -> str | None:
         """A wrong point among the nearest observable points before this one; None if all of them are right."""
@@ -210,9 +207,19 @@ class Search:
         self.names.update({self.node(name): name for name in reversed(wrong)})
         return bool(wrong)
 
+    def _computing(self, node: Node) -> Node:
+        """The node that computed what a node only moves, if no point is between them."""
+        while node.op.moves_only:
+            before = {value.node for value in node.inputs if value is not None and value.dtype.is_float}
+            maker = before.pop() if len(before) == 1 else None
+            if maker is None or maker in self.names:
+                break
+            node = maker
+        return node
+
     def describe(self, backend: str, name: str) -> Divergence:
         """The Divergence for a point that was found."""
-        node, finding = self.node(name), self.findings[name]
+        node, finding = self._computing(self.node(name)), self.findings[name]
         group = self.between(name)
         layers = [part.scope.path for part in group if part.scope is not None]
         layer = node.scope.path if node.scope is not None else ""

@@ -12,7 +12,7 @@ import numpy as np
 
 from dagir.equivalence.bisection import Divergence, Run, Search
 from dagir.equivalence.comparison import compare
-from dagir.equivalence.oracle import MORE, Oracle
+from dagir.equivalence.oracle import Oracle
 from dagir.ir.graph import Node
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array
@@ -102,8 +102,8 @@ def _wrong(exe: Executable, oracle: Oracle, arrays: list[Array], seed: int) -> l
     """The outputs of one run that rounding does not explain; a budget that is exceeded is estimated once more."""
     answers, values = flatten(exe(list(arrays))), oracle.graph.outputs
     wrong = list(range(len(values)))
-    for times in (1, MORE):
-        expected = oracle(arrays, np.random.default_rng(seed), times=times)
+    for count in (None, oracle.precise // 2):
+        expected = oracle(arrays, np.random.default_rng(seed), count=count)
         wrong = [place for place in wrong if not compare(answers[place], expected[place], values[place].type).ok]
         if not wrong:
             break

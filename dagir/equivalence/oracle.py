@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from dagir.equivalence.budget import Noise, Spread
+from dagir.equivalence.budget import Spread
+from dagir.equivalence.deviations import Deviations, is_straight
+from dagir.equivalence.noise import Noise
 from dagir.equivalence.progress import Meter
+from dagir.ir.dims import evaluate
 from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.types import Array
 from dagir.ir.weight_snapshot import Snapshot
@@ -19,8 +23,11 @@ from dagir.runtime.backend import Apply, backend, graph_of
 from dagir.runtime.probes import Points, points_of
 from dagir.support.backend_names import NUMPY
 
-MORE = 4
-"""Factor on the number of samples where the budget must be more precise: before a verdict, and in the bisection."""
+_LARGE = 2_000_000
+"""Weights from which on the tensors of a network are so large that fewer samples make an estimate precise."""
+
+_MOST_CARRIED = 1 << 24
+"""Elements of the deviations of a value that are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,8 @@ class Expected:
 class Oracle:
     """The right answers of a model, and their error budgets.
 
-    meter: counts the evaluations. points: those of the model, where they have names of their own.
+    samples: of a first estimate of a budget. precise: of one that a verdict may hang on. meter: counts the
+    evaluations. points: those of the model, where they have names of their own.
     """
 
     def __init__(
@@ -52,10 +60,13 @@ class Oracle:
         self.graph = graph_of(model)
         self.points = points or points_of(model)
         self.samples = samples
+        weights = sum(prod(parameter.shape) for parameter in self.graph.parameters)
+        self.precise = max(8 * samples, 24 if weights > _LARGE else 48)
         self.weights = Snapshot(parameters_of(self.graph))
         self._exe: Any = backend(NUMPY).lower(model, precision="float64")
         self._flat: Any = backend(NUMPY).lower(self.points.graph, precision="float64")
         self._narrow: Any = backend(NUMPY).lower(self.points.graph)
+        self._is_straight = is_straight(self.points.graph)
 
     def arrange(self, feeds: object) -> list[Array]:
         """The arrays of a feed, in the order of the inputs. Raises FeedError."""
@@ -70,23 +81,21 @@ class Oracle:
 
     @np.errstate(all="ignore")  # special values and overflow are judged, so no warning is needed
     def __call__(
-        self, arrays: Sequence[Array], rng: np.random.Generator, overflow: bool = False, times: int = 1
+        self, arrays: Sequence[Array], rng: np.random.Generator, overflow: bool = False, count: int | None = None
     ) -> list[Expected]:
-        """Evaluate once without noise, then `times * samples` times with noise.
+        """Evaluate without noise, and `count` times with noise, by default `samples` times.
 
         overflow: do not judge elements where the interpreter, run in the model's own dtypes, overflows. Raises what the
         interpreter raises.
         """
-        if times > 1:
-            self.meter.expect(1 + times * self.samples)
-        noise = Noise(rng, _holds_subnormals(arrays))
-        answers = self._flat.trace(arrays, noise.learn)
-        self.meter.tick()
-        spreads = [Spread(answer, value.dtype) for value, answer in zip(self.graph.outputs, answers, strict=True)]
-        for _ in range(times * self.samples):
-            for spread, sample in zip(spreads, self._flat.trace(arrays, noise.disturb), strict=True):
-                spread.add(sample)
-            self.meter.tick()
+        if count is not None:
+            self.meter.expect(1 + count)
+        count = count or self.samples
+        outputs = self.points.graph.outputs
+        answers, found = self._spreads(arrays, rng, outputs, count)
+        spreads = [
+            found.get(value) or Spread(answer, value.dtype) for value, answer in zip(outputs, answers, strict=True)
+        ]
         if overflow:
             reach = _Reach()
             narrow = self._narrow.trace(arrays, reach)
@@ -104,30 +113,55 @@ class Oracle:
     ) -> dict[str, Expected]:
         """The answers and budgets of the model's points: of all of them, or of those in `names`."""
         wanted = {value: name for name, value in self.points.values.items() if names is None or name in names}
+        count = self.precise // 2
+        self.meter.expect(1 + count)
+        _, spreads = self._spreads(arrays, rng, list(wanted), count)
+        return {wanted[value]: _expected(spread) for value, spread in spreads.items()}
+
+    def _at_once(self, arrays: Sequence[Array]) -> int:
+        """How many samples are carried in one evaluation: as many as fit into little memory, at least 2."""
+        sizes = self.bind(arrays)
+        shapes = (value.type.shape for node in self.points.graph.nodes for value in node.outputs)
+        largest = max((prod(evaluate(size, sizes) for size in shape) for shape in shapes), default=1)
+        return max(2, min(_MOST_CARRIED // max(largest, 1), self.precise))
+
+    def _spreads(
+        self, arrays: Sequence[Array], rng: np.random.Generator, values: Sequence[Value], count: int
+    ) -> tuple[list[Array], dict[Value, Spread]]:
+        """The outputs without noise, and the spreads of values of the graph over `count` evaluations with noise."""
         noise = Noise(rng, _holds_subnormals(arrays))
         spreads: dict[Value, Spread] = {}
+        answers: list[Array] = []
+        if self._is_straight:
+            at_once = self._at_once(arrays)
+            self.meter.tick()
+            for start in range(0, count, at_once):
+                samples = min(at_once, count - start)
+                carried = Deviations(self.points.graph, noise, samples, values, spreads)
+                answers = self._flat.trace(arrays, carried)
+                for _ in range(samples):
+                    self.meter.tick()
+            return answers, spreads
+        watched = set(values)
 
         def learn(node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
             results = noise.learn(node, operands, apply)
-            for value, result in zip(node.outputs, results, strict=True):
-                if value in wanted:
-                    spreads[value] = Spread(result, value.dtype)
+            spreads.update((v, Spread(r, v.dtype)) for v, r in zip(node.outputs, results, strict=True) if v in watched)
             return results
 
         def disturb(node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
             results = noise.disturb(node, operands, apply)
             for value, result in zip(node.outputs, results, strict=True):
-                if value in wanted:
+                if value in watched:
                     spreads[value].add(result)
             return results
 
-        times = MORE * self.samples
-        self.meter.expect(times)
-        self._flat.trace(arrays, learn)
-        for _ in range(times):
+        answers = self._flat.trace(arrays, learn)
+        self.meter.tick()
+        for _ in range(count):
             self._flat.trace(arrays, disturb)
             self.meter.tick()
-        return {wanted[value]: _expected(spread) for value, spread in spreads.items()}
+        return answers, spreads
 
 
 class _Reach:

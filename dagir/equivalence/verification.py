@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import prod
 from os import PathLike
 from pathlib import Path
 
@@ -13,9 +12,10 @@ import numpy as np
 
 from dagir.equivalence.bisection import Divergence, Search
 from dagir.equivalence.body_search import locate
+from dagir.equivalence.budget import CLEAR
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial_sources, size_plans, table_rows
-from dagir.equivalence.oracle import MORE, Expected, Oracle
+from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Context, Report, Row
 from dagir.equivalence.targets import Sides, sides
@@ -33,7 +33,8 @@ from dagir.support.integers import whole
 
 BACKENDS = ALL
 _BARELY = 20.0
-_LARGE = 2_000_000  # weights
+_FIRST = 2
+"""Evaluations with noise that the first estimate of a budget is made from."""
 LISTENERS: list[Callable[[Report], None]] = []
 """Called with each report that is made, as by the pytest plugin."""
 
@@ -55,9 +56,9 @@ def verify(
     of a .dagir, .keras, .h5, .hdf5 or .onnx file; one of these, a list, or a dict with names of your choice. inputs:
     what an executable takes, or an .npz file with it. By default they are drawn from `seed`, with several choices of
     named sizes and with edge values, or with each in `sizes`. samples: the number of evaluations that the error budget
-    is estimated from: by default 6, or 3 for a large network, whose many elements make the estimate as precise.
-    progress: called with the current stage, the number of evaluations that are done, and their total. Further arguments
-    are options of one backend: onnx={"device": "cuda"}.
+    is first estimated from, 2 by default; where that does not tell, many more are made. progress: called with the
+    current stage, the number of evaluations that are done, and their total. Further arguments are options of one
+    backend: onnx={"device": "cuda"}.
 
     Returns a Report; `.ok` says whether rounding explains every difference. Raises ArgumentError, FeedError, and what
     lowering raises.
@@ -68,7 +69,7 @@ def verify(
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("verify", model, "a Model or a Graph")
-    samples = _samples_for(graph_of(model)) if samples is None else whole("samples", samples, 2)
+    samples = _FIRST if samples is None else whole("samples", samples, 2)
     seed, sizes = whole("seed", seed, 0), _checked_sizes(sizes)
     meter, start = Meter(progress), time.perf_counter()  # first, since it refuses a `progress` that cannot be called
     executables = sides(model, backends, options)
@@ -110,6 +111,7 @@ class Verification:
         self.runs: list[tuple[list[Array], list[Expected]]] = []
         self.findings: dict[tuple[str, int], list[Finding]] = {}  # by executable and output
         self.failing: dict[tuple[str, int], list[Array]] = {}  # the inputs of the first failure of each
+        self._same_top: dict[str, list[Array]] = {}  # by executable: for each row, whether the top class is the same
 
     def run(self, inputs: object, sizes: Sequence[Mapping[str, int]] | None) -> None:
         """Run and judge every case: the given inputs, or drawn inputs of the given sizes."""
@@ -118,6 +120,7 @@ class Verification:
                 answers = {name: self._answer(exe, arrays) for name, exe in self.executables.items()}
                 self.oracle.meter.tick()
                 self._judge(arrays, expected, case, answers)
+                self._compare_tops(expected, answers)
 
     def report(self, start: float) -> Report:
         """The report. start: the time when the verification began, from time.perf_counter."""
@@ -149,19 +152,19 @@ class Verification:
     ) -> None:
         """Make a finding for each executable and output.
 
-        A budget that is barely exceeded is estimated again, from more samples. So are the variants of integers, if an
-        integer differs: with few samples, some of many ties are missed. What overflows the model's dtypes is checked
-        only if something fails, since this takes one more evaluation.
+        A budget that is barely exceeded, or half used, is estimated again, from more samples. So are the variants of
+        integers, if an integer differs: with few samples, some of many ties are missed. What overflows the model's
+        dtypes is checked only if something fails, since this takes one more evaluation.
         """
         findings = self._compared(answers, expected)
         barely = any(
-            1 < finding.used < _BARELY or (not finding.ok and expected[place].budget is None)
+            CLEAR < finding.used < _BARELY or (not finding.ok and expected[place].budget is None)
             for (_, place), finding in findings.items()
         )
         wide = case.kind in WIDE
         if barely or (wide and any(not finding.ok for finding in findings.values())):
             rng = np.random.default_rng([self.seed, len(self.cases), 1])
-            expected = self.oracle(arrays, rng, wide, MORE * 2 if barely else 1)
+            expected = self.oracle(arrays, rng, wide, self.oracle.precise if barely else None)
             findings = self._compared(answers, expected)
         self.cases.append(case)
         self.runs.append((arrays, expected))
@@ -192,29 +195,20 @@ class Verification:
                 return found
         return None
 
+    def _compare_tops(self, expected: Sequence[Expected], answers: Mapping[str, Sequence[Array]]) -> None:
+        """For outputs that are class probabilities (a softmax over the last axis): whether the top class agrees."""
+        for place, value in enumerate(self.oracle.points.graph.outputs):
+            if value.node is None or not isinstance(value.node.op, Softmax) or value.ndim != 2:
+                continue
+            top = expected[place].array.argmax(-1)
+            for name, found in answers.items():
+                if found[place].shape == expected[place].array.shape:
+                    self._same_top.setdefault(name, []).append(found[place].argmax(-1) == top)
+
     def _agreement(self) -> dict[str, float]:
-        """For outputs that are class probabilities (a softmax over the last axis): how often the top class agrees."""
-        places = [
-            place
-            for place, value in enumerate(self.oracle.points.graph.outputs)
-            if value.node is not None and isinstance(value.node.op, Softmax) and value.ndim == 2
-        ]
-        found: dict[str, float] = {}
-        for name, exe in self.executables.items() if places else ():
-            same: list[Array] = []
-            for arrays, expected in self.runs:
-                answers = self._answer(exe, arrays)
-                same += [answers[at].argmax(-1) == expected[at].array.argmax(-1) for at in places]
-            together = np.concatenate([each.ravel() for each in same]) if same else np.zeros(0)
-            if together.size:
-                found[name] = float(together.mean())
-        return found
-
-
-def _samples_for(graph: Graph) -> int:
-    """The number of samples: few for a large network, since the budget is pooled over the elements of a tensor."""
-    weights = sum(prod(parameter.shape) for parameter in graph.parameters)
-    return 3 if weights > _LARGE else 6
+        """How often the top class agrees, by executable."""
+        together = {name: np.concatenate(same) for name, same in self._same_top.items()}
+        return {name: float(same.mean()) for name, same in together.items() if same.size}
 
 
 def _checked_sizes(given: object) -> list[Mapping[str, int]] | None:

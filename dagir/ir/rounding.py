@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from dagir.ir.first_order import FirstOrder
 from dagir.ir.types import Array, DType
 
 Arrays: TypeAlias = Sequence[Array | None]
@@ -45,6 +46,7 @@ class Rounding:
     errors: rules (op, Disturbed) -> result, applied in turn, for errors that noise on operands does not bring out.
     terms: from the op and its float operands, how many terms one element of the result sums; None is an estimate.
     admissible: (operands with noise, operands) -> operands that the op is defined for.
+    first_order: how deviations of the operands carry over to the result: see dagir.ir.first_order.
     """
 
     exact: bool = False
@@ -54,6 +56,7 @@ class Rounding:
     errors: tuple[ErrorRule, ...] = ()
     terms: Callable[[Any, Sequence[Array]], float] | None = None
     admissible: Callable[[Arrays, Arrays], Arrays] | None = None
+    first_order: FirstOrder | None = None
 
     @property
     def is_approximate(self) -> bool:

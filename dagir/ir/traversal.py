@@ -10,7 +10,7 @@ from dagir.errors import InvalidGraph
 from dagir.ir import diagnostics
 
 if TYPE_CHECKING:
-    from dagir.ir.graph import Node, Value
+    from dagir.ir.graph import Graph, Node, Value
 
 T = TypeVar("T", bound=Hashable)
 
@@ -36,6 +36,15 @@ def makers(node: Node) -> list[Node]:
 def ancestors(node: Node) -> Iterator[Node]:
     """The nodes that a node depends on, itself first, each once."""
     return reached([node], makers)
+
+
+def last_readers(graph: Graph) -> dict[Node, list[Value]]:
+    """For each node the values that no later node reads or makes."""
+    last = {value: node for node in graph.nodes for value in (*node.inputs, *node.outputs) if value is not None}
+    found: dict[Node, list[Value]] = {}
+    for value, node in last.items():
+        found.setdefault(node, []).append(value)
+    return found
 
 
 def values_behind(outputs: Iterable[Value]) -> Iterator[Value]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
+from dagir.ir.first_order import selected, smooth
 from dagir.ir.graph import Op, Operand, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED, Rounding
+from dagir.ir.rounding import ROUNDED, Rounding
 from dagir.ir.types import Equations, Inferred, TensorType
 from dagir.ops.operands import Unary, require, same_dtype
 
@@ -50,14 +51,14 @@ __all__ = [
     "tanh",
 ]
 
-_GATED = Rounding(within=0.5, absolute=lambda x: 0.25 * np.abs(x))
+_GATED = Rounding(within=0.5, absolute=lambda x: 0.25 * np.abs(x), first_order=smooth)
 """Small results are what is left of numbers of the size of x: (1 + erf x) x / 2. Elsewhere of 1: e^x - 1."""
 
 
 class Relu(Unary):
     """max(x, 0).  ONNX Relu-14."""
 
-    rounding = EXACT
+    rounding = Rounding(exact=True, first_order=selected)
     nonnegative = True
     accepts = "signed"
 
@@ -65,14 +66,14 @@ class Relu(Unary):
 class Sigmoid(Unary):
     """1 / (1 + e**-x).  ONNX Sigmoid-13."""
 
-    rounding = Rounding(within=0.5, absolute=lambda x: 0.25)
+    rounding = Rounding(within=0.5, absolute=lambda x: 0.25, first_order=smooth)
     nonnegative = True
 
 
 class Tanh(Unary):
     """Hyperbolic tangent.  ONNX Tanh-13."""
 
-    rounding = APPROXIMATED
+    rounding = Rounding(within=0.5, first_order=smooth)
 
 
 class Softplus(Unary):

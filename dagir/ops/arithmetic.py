@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dagir.ir.first_order import added, multiplied
 from dagir.ir.graph import Operand, Value
 from dagir.ir.rounding import EXACT, ROUNDED, Arrays, Rounding
 from dagir.ops.operands import Binary, binary
@@ -42,19 +43,19 @@ def _whole_exponents(noisy: Arrays, operands: Arrays) -> Arrays:
 class Add(Binary):
     """x1 + x2.  ONNX Add-14."""
 
-    rounding = ROUNDED
+    rounding = Rounding(first_order=added(1))
 
 
 class Subtract(Binary):
     """x1 - x2.  ONNX Sub-14."""
 
-    rounding = ROUNDED
+    rounding = Rounding(first_order=added(-1))
 
 
 class Multiply(Binary):
     """x1 * x2.  ONNX Mul-14."""
 
-    rounding = ROUNDED
+    rounding = Rounding(first_order=multiplied)
 
 
 class Divide(Binary):

@@ -8,9 +8,10 @@ from typing import ClassVar, TypeAlias
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim
+from dagir.ir.first_order import weighted
 from dagir.ir.graph import Op, Operand, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import COMPOUND
+from dagir.ir.rounding import Rounding
 from dagir.ir.types import Equations, Inferred, Shape, Sizes, TensorType
 from dagir.ops.operands import require, same_dtype
 from dagir.ops.shape import reshape
@@ -26,6 +27,9 @@ __all__ = [
     "depthwise_conv",
     "separable_conv",
 ]
+
+
+_WEIGHTED = Rounding(compound=True, first_order=weighted(lambda op: op.channel_axis, lambda op: op.channel_axis))
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ class Conv(ForwardConvolution):
     the padding first), (d - 1)//stride + 1 for "causal".  keras.ops.conv; ONNX Conv-11 with an HWIO kernel.
     """
 
-    rounding = COMPOUND
+    rounding = _WEIGHTED
 
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Inferred:
         """Batch and filters, and the number of places where the kernel fits on the padded axes."""
@@ -164,7 +168,7 @@ class ConvTranspose(_Convolution):
     keras.ops.conv_transpose; ONNX ConvTranspose-11.
     """
 
-    rounding = COMPOUND
+    rounding = _WEIGHTED
     output_padding: tuple[int, ...] | None = None
 
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Inferred:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dagir.errors import ArgumentError, DTypeError
+from dagir.ir.first_order import selected
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED
+from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED, Rounding
 from dagir.ir.types import DType, DTypeLike, TensorType
 from dagir.ops.arithmetic import Divide, Multiply
 from dagir.ops.operands import Unary, binary, require, unary
@@ -195,7 +196,7 @@ class Cast(Op):
 class Clip(Op):
     """x: t[*s] -> t[*s], limited to [minimum, maximum]; NaN stays.  ONNX Clip-13."""
 
-    rounding = ROUNDED
+    rounding = Rounding(first_order=selected)
     elementwise = True
     minimum: float
     maximum: float

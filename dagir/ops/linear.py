@@ -9,9 +9,10 @@ import numpy as np
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.dims import Dim
+from dagir.ir.first_order import weighted
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import COMPOUND, EXACT, Rounding
+from dagir.ir.rounding import EXACT, Rounding
 from dagir.ir.types import Array, Equations, Inferred, TensorType
 from dagir.ops.operands import require, same_dtype
 
@@ -30,7 +31,7 @@ __all__ = [
 class Linear(Op):
     """x: f[*d, i], w: f[i, o], b: f[o]? -> f[*d, o]: x @ w + b on the last axis.  keras.layers.Dense; ONNX Gemm-13."""
 
-    rounding = COMPOUND
+    rounding = Rounding(compound=True, first_order=weighted(lambda op: -1, lambda op: -1))
     operands = ("x", "w", "b")
 
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None = None) -> Inferred:

@@ -10,6 +10,7 @@ import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, evaluate
+from dagir.ir.first_order import Carried, along
 from dagir.ir.graph import Op, Operand, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import COMPOUND, Disturbed, Rounding
@@ -30,6 +31,30 @@ __all__ = [
 _BATCH_NORM_VECTORS = ("gamma", "beta", "mean", "var")
 
 
+def _scaled_and_shifted(op: BatchNorm, at: Carried) -> Array | None:
+    """The first-order rule: each channel is x * scale + shift, and noise on the vectors is noise on these two."""
+    x, gamma, beta, mean, var = at.operands
+    assert x is not None
+    assert mean is not None
+    assert var is not None
+    if any(each is not None for each in at.deviations[1:]):
+        return None
+    scale = (1 if gamma is None else gamma) / np.sqrt(var + op.epsilon)
+    of_scale = at.numbers(4, mean.size) * (-0.5 * var / (var + op.epsilon))
+    if gamma is not None:
+        of_scale = of_scale + at.numbers(1, mean.size)
+    shifts = -(of_scale + at.numbers(3, mean.size)) * mean * scale
+    if beta is not None:
+        shifts = shifts + at.numbers(2, mean.size) * beta
+    of_scale, shifts = of_scale.astype(np.float32), shifts.astype(np.float32)
+    moved = at.disturbed(0, along(of_scale, op.axis, x.ndim))
+    if moved is None:
+        return None
+    moved *= along(scale[None].astype(np.float32), op.axis, x.ndim)
+    moved += along(shifts, op.axis, x.ndim)
+    return moved
+
+
 @dataclass(frozen=True)
 class BatchNorm(Op):
     """x: f[*a, c, *b], gamma: f[c]?, beta: f[c]?, mean: f[c], var: f[c] -> f[*a, c, *b], c on `axis` (>= 0).
@@ -38,7 +63,7 @@ class BatchNorm(Op):
     keras.layers.BatchNormalization; ONNX BatchNormalization-15, whose axis is always 1.
     """
 
-    rounding = COMPOUND
+    rounding = Rounding(compound=True, first_order=_scaled_and_shifted)
     operands = ("x", *_BATCH_NORM_VECTORS)
     axis: int
     epsilon: float

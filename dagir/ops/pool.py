@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, ceil_div, max_dim, min_dim
+from dagir.ir.first_order import averaged
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import COMPOUND, EXACT, ROUNDED
+from dagir.ir.rounding import COMPOUND, EXACT, ROUNDED, Rounding
 from dagir.ir.types import DType, Sizes, TensorType
 from dagir.ops.operands import require
 from dagir.support.integers import ints_per_axis
@@ -157,7 +158,7 @@ class AveragePool(Pool):
     what ceil_mode takes beyond that is not.  keras.ops.average_pool; ONNX AveragePool-19.
     """
 
-    rounding = ROUNDED
+    rounding = Rounding(first_order=averaged)
     count_include_pad: bool = False
 
 

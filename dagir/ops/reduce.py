@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
+from dagir.ir.first_order import averaged
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import EXACT, ROUNDED
+from dagir.ir.rounding import EXACT, ROUNDED, Rounding
 from dagir.ir.types import DType, DTypeLike, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.arithmetic import maximum, minimum
 from dagir.ops.elementwise import cast, sqrt
@@ -67,13 +68,13 @@ def _reduced(x: TensorType, axes: Sequence[int], keepdims: bool) -> Shape:
 class ReduceSum(Reduce):
     """x: t[*s] -> t[*s without `axes`]: the sum.  ONNX ReduceSum-13."""
 
-    rounding = ROUNDED
+    rounding = Rounding(first_order=averaged)
 
 
 class ReduceMean(Reduce):
     """x: f[*s] -> f[*s without `axes`]: the mean.  ONNX ReduceMean-18."""
 
-    rounding = ROUNDED
+    rounding = Rounding(first_order=averaged)
     needs_elements = True
     accepts = "float"
 

@@ -1,4 +1,4 @@
-"""The bar of dagir-convert: on a terminal, once a step takes long, and nowhere else."""
+"""The bar of dagir-convert: on a terminal, once a step takes long; a line now and then where nobody looks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,28 @@ def test_a_short_step_shows_nothing(monkeypatch):
     assert "verifying" not in text.getvalue()
 
 
-@pytest.mark.parametrize("options", [{"quiet": True}, {"plain": True}, {"terminal": False}])
+def test_a_long_step_without_a_terminal_tells_by_lines(monkeypatch):
+    shown, text = output(monkeypatch, terminal=False)
+    monkeypatch.setattr(console, "PACE", 0.05)
+    with shown.bar("verifying net.onnx") as tell:
+        tell("case 1 of 2", 3, 12)
+        deadline = time.monotonic() + 60
+        while text.getvalue().count("\n") < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    first, *_ = text.getvalue().splitlines()
+    assert first.startswith("verifying net.onnx: case 1 of 2, 3 of 12 evaluations")
+    assert "\x1b" not in text.getvalue()
+
+
+def test_a_short_step_without_a_terminal_says_nothing(monkeypatch):
+    shown, text = output(monkeypatch, terminal=False)
+    monkeypatch.setattr(console, "PACE", 60.0)
+    with shown.bar("verifying net.onnx") as tell, shown.step("reading"):
+        tell("case 1 of 2", 3, 12)
+    assert text.getvalue() == ""
+
+
+@pytest.mark.parametrize("options", [{"quiet": True}, {"plain": True}])
 def test_there_is_no_bar_where_nobody_looks(monkeypatch, options):
     shown, text = output(monkeypatch, **options)
     with shown.bar("verifying net.onnx") as tell:

@@ -12,9 +12,9 @@ import pytest
 
 import dagir
 from dagir import layers, ops
-from dagir.equivalence.budget import Noise, accumulation_length
 from dagir.equivalence.comparison import compare
 from dagir.equivalence.inputs import draw, index_limits, size_plans
+from dagir.equivalence.noise import Noise, accumulation_length
 from dagir.equivalence.oracle import Expected
 from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, VerificationError
 from dagir.ir.graph import Op, apply_node

@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from dagir import ops, testing
-from dagir.equivalence.budget import seems_exact
+from dagir.equivalence.noise import seems_exact
 from dagir.ir.graph import Op
 from dagir.ir.rounding import Rounding
 from dagir.runtime.backend import backend

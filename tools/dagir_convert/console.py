@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich import box
@@ -18,6 +19,8 @@ from dagir.support.printable import printable, printable_lines
 
 PATIENCE = 1.0
 """The time in seconds after which a running step shows its progress."""
+PACE = 5.0
+"""The time in seconds between two lines of progress where stderr is no terminal."""
 
 
 class Output:
@@ -28,6 +31,7 @@ class Output:
         self.out = _console(stderr=False)
         self.err = _console(stderr=True)
         self._animate = not quiet and not plain and self.err.is_terminal
+        self._tells = not quiet and not plain and not self.err.is_terminal
 
     def note(self, text: str) -> None:
         """Print a remark to stderr, unless quiet."""
@@ -46,7 +50,11 @@ class Output:
 
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Show that a step is running, if it takes longer than a second."""
+        """Show that a step is running, if it takes longer than a second; without a terminal by a line now and then."""
+        if self._tells:
+            with self._lines(what):
+                yield
+            return
         if not self._animate:
             yield
             return
@@ -55,7 +63,14 @@ class Output:
 
     @contextlib.contextmanager
     def bar(self, what: str) -> Iterator[Callable[[str, int, int], None] | None]:
-        """Yield a function (stage, done, total) that updates a progress bar, which is shown after a second; or None."""
+        """Yield a function (stage, done, total) that updates a progress bar, which is shown after a second; or None.
+
+        Without a terminal, a line every few seconds says the same.
+        """
+        if self._tells:
+            with self._lines(what) as note:
+                yield note
+            return
         if not self._animate:
             yield None
             return
@@ -73,6 +88,27 @@ class Output:
 
         with _after_a_while(progress):
             yield tell
+
+    @contextlib.contextmanager
+    def _lines(self, what: str) -> Iterator[Callable[[str, int, int], None]]:
+        """Print a line every few seconds, until the end of the context."""
+        start, at = time.monotonic(), [""]
+        ended = threading.Event()
+
+        def note(stage: str, done: int, total: int) -> None:
+            at[0] = f": {stage}, {done} of {total} evaluations"
+
+        def tell() -> None:
+            while not ended.wait(PACE):
+                self.note(f"{what}{at[0]}, {time.monotonic() - start:.0f} s")
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield note
+        finally:
+            ended.set()
+            teller.join()
 
 
 @contextlib.contextmanager
