@@ -69,6 +69,11 @@ def identity(op: ops.Identity, x: Array) -> Array:
     return x
 
 
+@kernel(ops.Identity)
+def identity_into(op: ops.Identity, out: Array, x: Array) -> None:
+    out[...] = x
+
+
 @rules.rule(ops.Rsqrt)
 def rsqrt(op: ops.Rsqrt, x: Array) -> Array:
     return 1 / np.sqrt(x)
