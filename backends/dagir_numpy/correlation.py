@@ -67,11 +67,16 @@ def biased(b: Array | None, finish: Finish | None = None) -> Finish:
 def multiply(rows: Array, w: Array, y: Array, finish: Finish) -> None:
     """rows: f[m, i], w: f[i, o] -> y: f[..., o], a block of rows after the other."""
     target = y.reshape(-1, w.shape[1])
-    step = max(LEAST_ROWS, TILE // (w.shape[1] * y.itemsize))
+    step = _even(len(rows), max(LEAST_ROWS, TILE // (w.shape[1] * y.itemsize)))
     for start in range(0, len(rows), step):
         block = target[start : start + step]
         np.matmul(rows[start : start + step], w, out=block)
         finish(block, start)
+
+
+def _even(count: int, least: int) -> int:
+    """The size of parts of at least so many, none of which is a small rest: each packs the weights once more."""
+    return -(-count // max(1, count // least))
 
 
 def _gathered(op: ops.Conv, x: Array, w: Array, y: Array, finish: Finish) -> None:
