@@ -2,109 +2,157 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from math import pi, sqrt
 
 import numpy as np
 
 from dagir import ops
+from dagir.ir.graph import Op
 from dagir.ir.types import Array
 from dagir_numpy.elementwise import erf
+from dagir_numpy.pointwise import Kernel, kernel, kernel_of, repeated, rule_of
 from dagir_numpy.rules import rules
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
-def sigmoid(x: Array) -> Array:
-    """1 / (1 + e**-x), by whichever form has the small exponent."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+@cache
+def _lowest(dtype: np.dtype[np.floating]) -> float:
+    """Where e**-x is about as large as the dtype has numbers."""
+    return 1 - float(np.log(np.finfo(dtype).max))
 
 
-@rules.rule(ops.Relu)
-def relu(op: ops.Relu, x: Array) -> Array:
-    return np.maximum(x, x.dtype.type(0))
+def sigmoid_into(out: Array, x: Array) -> None:
+    """1 / (1 + e**-x) into out, which may be x; and e**x, which is as near, where e**-x is too large for the dtype."""
+    low = _lowest(x.dtype)
+    far = None
+    if x.size and not x.min() >= low:
+        far = x < low
+        tail = np.exp(x[far])
+    np.negative(x, out=out)
+    np.exp(out, out=out)
+    out += 1
+    np.reciprocal(out, out=out)
+    if far is not None:
+        out[far] = tail
 
 
-@rules.rule(ops.Sigmoid)
-def sigmoid_rule(op: ops.Sigmoid, x: Array) -> Array:
-    return sigmoid(x)
+def _activation(*classes: type[Op]) -> Callable[[Kernel], Kernel]:
+    """Decorate the kernel of an op of one operand: its rule is made of it."""
+
+    def register(function: Kernel) -> Kernel:
+        rules.rule(*classes)(rule_of(function))
+        return kernel(*classes)(function)
+
+    return register
 
 
-@rules.rule(ops.Tanh)
-def tanh(op: ops.Tanh, x: Array) -> Array:
-    return np.tanh(x)
+def _made(*classes: type[Op]) -> Callable[[Callable[..., Array]], Kernel]:
+    """Decorate a function of the op and x that makes a new array: the kernel and the rule are made of it."""
+    return lambda function: _activation(*classes)(kernel_of(function))
 
 
-@rules.rule(ops.Softplus)
+@_activation(ops.Relu)
+def relu(op: ops.Relu, out: Array, x: Array) -> None:
+    np.maximum(x, repeated(0, x), out=out)
+
+
+@_activation(ops.Sigmoid)
+def sigmoid(op: ops.Sigmoid, out: Array, x: Array) -> None:
+    sigmoid_into(out, x)
+
+
+@_activation(ops.Tanh)
+def tanh(op: ops.Tanh, out: Array, x: Array) -> None:
+    np.tanh(x, out=out)
+
+
+@_activation(ops.Silu)
+def silu(op: ops.Silu, out: Array, x: Array) -> None:
+    share = np.empty_like(x)
+    sigmoid_into(share, x)
+    np.multiply(x, share, out=out)
+
+
+@_activation(ops.HardSigmoid)
+def hard_sigmoid(op: ops.HardSigmoid, out: Array, x: Array) -> None:
+    np.divide(x, x.dtype.type(6), out=out)
+    out += x.dtype.type(0.5)
+    np.clip(out, x.dtype.type(0), x.dtype.type(1), out=out)
+
+
+@_activation(ops.HardSilu)
+def hard_silu(op: ops.HardSilu, out: Array, x: Array) -> None:
+    share = np.empty_like(x)  # not a scalar, where x has no axes
+    np.divide(x, x.dtype.type(6), out=share)
+    share += x.dtype.type(0.5)
+    np.clip(share, x.dtype.type(0), x.dtype.type(1), out=share)
+    np.multiply(x, share, out=out)
+
+
+@_made(ops.Softplus)
 def softplus(op: ops.Softplus, x: Array) -> Array:
     return np.logaddexp(x, x.dtype.type(0))
 
 
-@rules.rule(ops.Softsign)
+@_made(ops.Softsign)
 def softsign(op: ops.Softsign, x: Array) -> Array:
     return x / (1 + np.abs(x))
 
 
-@rules.rule(ops.Silu)
-def silu(op: ops.Silu, x: Array) -> Array:
-    return x * sigmoid(x)
-
-
-@rules.rule(ops.HardSigmoid)
-def hard_sigmoid(op: ops.HardSigmoid, x: Array) -> Array:
-    return np.clip(x / 6 + x.dtype.type(0.5), x.dtype.type(0), x.dtype.type(1))
-
-
-@rules.rule(ops.HardSilu)
-def hard_silu(op: ops.HardSilu, x: Array) -> Array:
-    return x * np.clip(x / 6 + x.dtype.type(0.5), x.dtype.type(0), x.dtype.type(1))
-
-
-@rules.rule(ops.Celu)
+@_made(ops.Celu)
 def celu(op: ops.Celu, x: Array) -> Array:
     zero = x.dtype.type(0)
     return np.maximum(x, zero) + op.alpha * np.expm1(np.minimum(x, zero) / op.alpha)
 
 
-@rules.rule(ops.HardShrink)
+@_made(ops.HardShrink)
 def hard_shrink(op: ops.HardShrink, x: Array) -> Array:
     return np.where(np.abs(x) > op.threshold, x, x.dtype.type(0))
 
 
-@rules.rule(ops.SoftShrink)
+@_made(ops.SoftShrink)
 def soft_shrink(op: ops.SoftShrink, x: Array) -> Array:
     lowered = np.where(x > op.threshold, x - op.threshold, x.dtype.type(0))
     return np.where(x < -op.threshold, x + op.threshold, lowered)
 
 
-@rules.rule(ops.Elu)
+@_made(ops.Elu)
 def elu(op: ops.Elu, x: Array) -> Array:
     return np.where(x > 0, x, op.alpha * np.expm1(np.minimum(x, x.dtype.type(0)))).astype(x.dtype)
 
 
-@rules.rule(ops.Selu)
+@_made(ops.Selu)
 def selu(op: ops.Selu, x: Array) -> Array:
     negative = SELU_ALPHA * np.expm1(np.minimum(x, x.dtype.type(0)))
     return (SELU_SCALE * np.where(x > 0, x, negative)).astype(x.dtype)
 
 
-@rules.rule(ops.LeakyRelu)
-def leaky_relu(op: ops.LeakyRelu, x: Array) -> Array:
-    return np.where(x > 0, x, x.dtype.type(op.negative_slope) * x)
+@_activation(ops.LeakyRelu)
+def leaky_relu(op: ops.LeakyRelu, out: Array, x: Array) -> None:
+    lowered = x.dtype.type(op.negative_slope) * x
+    if 0 < op.negative_slope <= 1:
+        np.maximum(x, lowered, out=out)
+    else:
+        out[...] = np.where(x > 0, x, lowered)
 
 
-@rules.rule(ops.Gelu)
+@_made(ops.Gelu)
 def gelu(op: ops.Gelu, x: Array) -> Array:
     if op.approximate:
         inner = sqrt(2 / pi) * (x + 0.044715 * x**3)
-        return (x * 0.5 * (1 + np.tanh(inner))).astype(x.dtype)
-    return (x * 0.5 * (1 + erf(x / x.dtype.type(sqrt(2))))).astype(x.dtype)
+        return x * 0.5 * (1 + np.tanh(inner))
+    return x * 0.5 * (1 + erf(x / x.dtype.type(sqrt(2))))
 
 
 @rules.rule(ops.Softmax)
 def softmax(op: ops.Softmax, x: Array) -> Array:
-    powers = np.exp(x - x.max(axis=op.axes, keepdims=True, initial=-np.inf))
-    return powers / powers.sum(axis=op.axes, keepdims=True)
+    powers = np.subtract(x, x.max(axis=op.axes, keepdims=True, initial=-np.inf))
+    np.exp(powers, out=powers)
+    powers /= powers.sum(axis=op.axes, keepdims=True)
+    return powers
 
 
 @rules.rule(ops.LogSoftmax)

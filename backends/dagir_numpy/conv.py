@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
-from math import prod
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from dagir import ops
 from dagir.errors import ShapeError
 from dagir.ir.types import Array
+from dagir_numpy.correlation import Finish, biased, correlate
 from dagir_numpy.rules import rules
 
 
 @rules.rule(ops.Conv)
 def conv(op: ops.Conv, x: Array, w: Array, b: Array | None = None) -> Array:
-    x = _channels_last(op, x)
-    y = _correlate(op, _padded(op, x, w.shape[: op.rank]), w)
-    return _back(op, y if b is None else y + b)
+    return convolve(op, x, w, b)
+
+
+def convolve(op: ops.Conv, x: Array, w: Array, b: Array | None, finish: Finish | None = None) -> Array:
+    """finish: what is done to each block of rows, one for each place and one element a filter; see `correlate`."""
+    y = correlate(op, _padded(op, _channels_last(op, x), w.shape[: op.rank]), w, biased(b, finish))
+    return _back(op, y)
 
 
 @rules.rule(ops.ConvTranspose)
@@ -26,7 +30,9 @@ def conv_transpose(op: ops.ConvTranspose, x: Array, w: Array, b: Array | None = 
     x = _channels_last(op, x)
     kernel = w.shape[: op.rank]
     y = _cropped(_scattered(op, x, w), op.crops(kernel))
-    return _back(op, y if b is None else y + b)
+    if b is not None:
+        y += b
+    return _back(op, y)
 
 
 def _channels_last(op: ops.Conv | ops.ConvTranspose, x: Array) -> Array:
@@ -40,7 +46,7 @@ def _back(op: ops.Conv | ops.ConvTranspose, y: Array) -> Array:
 def _padded(op: ops.Conv, x: Array, kernel: tuple[int, ...]) -> Array:
     pads = op.pads(x.shape[1:-1], kernel)
     if any(low or high for low, high in pads):
-        x = np.pad(x, np.array([(0, 0), *pads, (0, 0)]))
+        x = _bordered(x, pads)  # type: ignore[arg-type]  # ints, as the sizes are
     for size, extent in zip(x.shape[1:-1], op.extents(kernel), strict=True):
         if size < extent:
             raise ShapeError(
@@ -50,41 +56,19 @@ def _padded(op: ops.Conv, x: Array, kernel: tuple[int, ...]) -> Array:
     return x
 
 
-def _correlate(op: ops.Conv, x: Array, w: Array) -> Array:
-    """One matrix product per group: rows are the places of the kernel, columns the elements that it covers."""
-    rank, groups = op.rank, op.groups
-    *kernel, per_group, out = w.shape
-    if per_group == 1 and out == groups > 1:
-        return _depthwise(op, x, w)
-    spatial = tuple(range(1, rank + 1))
-    windows = sliding_window_view(x, op.extents(kernel), axis=spatial)
-    strided = [slice(None, None, stride) for stride in op.strides]
-    dilated = [slice(None, None, dilation) for dilation in op.dilations]
-    windows = windows[(slice(None), *strided, slice(None), *dilated)]
-    places, reach = windows.shape[: rank + 1], per_group * prod(kernel)
-    if groups == 1:  # channels stay innermost, so that they are gathered in runs
-        rows = np.moveaxis(windows, rank + 1, -1).reshape(prod(places), reach)
-        return np.asarray(rows @ w.reshape(reach, out)).reshape(*places, out)
-    windows = windows.reshape(*places, groups, per_group, *kernel)
-    columns = np.moveaxis(windows, rank + 1, 0).reshape(groups, prod(places), reach)
-    weights = np.moveaxis(w.reshape(*kernel, per_group, groups, out // groups), (rank + 1, rank), (0, 1))
-    y = columns @ weights.reshape(groups, reach, out // groups)
-    return np.moveaxis(y, 0, 1).reshape(*places, out)
-
-
-def _depthwise(op: ops.Conv, x: Array, w: Array) -> Array:
-    """Each channel by itself: the sum over the places of the kernel, which gathers nothing."""
-    kernel = w.shape[: op.rank]
-    spaces = zip(x.shape[1:-1], op.extents(kernel), op.strides, strict=True)
-    sizes = [(size - extent) // stride + 1 for size, extent, stride in spaces]
-    y = np.zeros((len(x), *sizes, x.shape[-1]), dtype=np.result_type(x, w))
-    product_of_tap = np.empty_like(y)
-    for tap in product(*map(range, kernel)):
-        starts = [t * d for t, d in zip(tap, op.dilations, strict=True)]
-        part = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, sizes, op.strides, strict=True)]
-        np.multiply(x[(slice(None), *part)], w[tap][0], out=product_of_tap)
-        y += product_of_tap
-    return y
+def _bordered(x: Array, pads: Sequence[tuple[int, int]]) -> Array:
+    """Zeros around the spatial axes."""
+    widths = ((0, 0), *pads, (0, 0))
+    padded = np.empty([low + size + high for size, (low, high) in zip(x.shape, widths, strict=True)], x.dtype)
+    lead: tuple[slice, ...] = ()
+    for size, (low, high) in zip(x.shape, widths, strict=True):
+        if low:
+            padded[(*lead, slice(0, low))] = 0
+        if high:
+            padded[(*lead, slice(low + size, None))] = 0
+        lead = (*lead, slice(low, low + size))
+    padded[lead] = x
+    return padded
 
 
 def _scattered(op: ops.ConvTranspose, x: Array, w: Array) -> Array:

@@ -10,6 +10,7 @@ from dagir import ops
 from dagir.ir.types import Array, DType
 from dagir.ops.partial import refuse
 from dagir_numpy.codes import decoded, encoded
+from dagir_numpy.pointwise import in_blocks, kernel, kernel_of
 from dagir_numpy.rules import rules
 
 _UFUNCS = {
@@ -35,6 +36,7 @@ _UFUNCS = {
 
 for _op, _ufunc in _UFUNCS.items():
     rules.rule(_op)(lambda op, *xs, ufunc=_ufunc: ufunc(*xs))
+    kernel(_op)(lambda op, out, *xs, ufunc=_ufunc: ufunc(*xs, out=out))
 
 
 @rules.rule(ops.FloorDivide)
@@ -65,6 +67,11 @@ def power(op: ops.Power, x1: Array, x2: Array) -> Array:
 @rules.rule(ops.Identity)
 def identity(op: ops.Identity, x: Array) -> Array:
     return x
+
+
+@kernel(ops.Identity)
+def identity_into(op: ops.Identity, out: Array, x: Array) -> None:
+    out[...] = x
 
 
 @rules.rule(ops.Rsqrt)
@@ -119,22 +126,39 @@ def clip(op: ops.Clip, x: Array) -> Array:
     return np.clip(x, x.dtype.type(op.minimum), x.dtype.type(op.maximum))
 
 
+kernel(ops.Rsqrt)(kernel_of(rsqrt))
+kernel(ops.Reciprocal)(kernel_of(reciprocal))
+kernel(ops.Clip)(kernel_of(clip))
+
+
 def erf(x: Array) -> Array:
-    """The error function to the last bits of float64, by its Taylor series and its continued fraction.
+    """The error function, to the last bits of float64."""
+    return in_blocks(_erf_into, x)
+
+
+kernel(ops.Erf)(kernel_of(erf_rule))
+
+
+def _erf_into(out: Array, x: Array) -> None:
+    """By the Taylor series and the continued fraction, as far as the numbers of x need them.
 
     Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.6 (|x| < 3) and 7.1.14 (beyond).
     """
     z = np.abs(np.asarray(x, np.float64))
     near = np.minimum(z, 3.0)
-    term = total = near.copy()
+    square = 2 * near * near
+    term = total = near
     for n in range(1, 80):
-        term = term * (2 * near * near) / (2 * n + 1)
+        term = term * square / (2 * n + 1)
         total = total + term
+        if n % 8 == 0 and not (term > total * 2.0**-55).any():  # those to come change no bit: each is smaller
+            break
     inner = total * np.exp(-near * near) * (2 / sqrt(np.pi))
-    far = np.clip(z, 3.0, 7.0)
-    fraction = far
-    for n in range(60, 0, -1):
-        fraction = far + (n / 2) / fraction
-    outer = 1 - np.exp(-far * far) / (fraction * sqrt(np.pi))
-    result = np.where(z < 3.0, inner, outer)
-    return np.where(np.isnan(z), z, np.copysign(result, x)).astype(x.dtype)
+    if (z >= 3.0).any():
+        far = np.clip(z, 3.0, 7.0)
+        fraction = far
+        for n in range(60, 0, -1):
+            fraction = far + (n / 2) / fraction
+        outer = 1 - np.exp(-far * far) / (fraction * sqrt(np.pi))
+        inner = np.where(z < 3.0, inner, outer)
+    out[...] = np.where(np.isnan(z), z, np.copysign(inner, x))

@@ -18,6 +18,8 @@ from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.types import Array, DType
 from dagir.ops import Call, Loop, Scan
 from dagir.runtime.backend import Around, at_node
+from dagir_numpy.chains import Chain
+from dagir_numpy.plan import plan_of
 from dagir_numpy.rules import Bodies, rules
 from dagir_numpy.run_sizes import RunSizes
 
@@ -53,43 +55,82 @@ def evaluate(
             resume = runs[-1].__next__
 
 
+class _State:
+    """The arrays of a run: of the values that a later node reads."""
+
+    def __init__(self, graph: Graph, arrays: Sequence[Array], precision: DType | None) -> None:
+        self.precision = precision
+        self.plan = plan_of(graph)
+        self.known = RunSizes(graph, arrays)
+        self._arrays = {value: _convert(array, precision) for value, array in zip(graph.inputs, arrays, strict=True)}
+
+    def read(self, value: Value) -> Array:
+        """The array of a value: computed, given, or of a weight."""
+        array = self._arrays.get(value)
+        return _convert(_leaf(value), self.precision) if array is None else array
+
+    def keep(self, nodes: Sequence[Node], values: Sequence[Value], results: Sequence[Array]) -> None:
+        """Take up what nodes computed, and let go of what no later one reads."""
+        self._arrays.update(zip(values, results, strict=True))
+        for node in nodes:
+            for value in self.plan.freed.get(node, ()):
+                self._arrays.pop(value, None)
+
+
 def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around: Around | None) -> Run:
     """The loop. At a Call, a branch or a loop it yields a graph and its inputs, and is sent the results: no recursion.
 
     A weight may be an input: then the array of the caller is used in its place.
     """
-    values = {value: _convert(array, precision) for value, array in zip(graph.inputs, arrays, strict=True)}
-    known = RunSizes(graph, arrays)
-    sizes = known.numbers
-    last_read = _last_read(graph)
+    state = _State(graph, arrays, precision)
+    for step in state.plan.steps:
+        if around is None and step.chain is not None:
+            found = _run_chain(step.chain, state)
+            if found is not None:
+                state.keep(step.nodes, step.chain.results, found)
+                continue
+        for node in step.nodes:
+            operands = [None if value is None else state.read(value) for value in node.inputs]
+            try:
+                results = yield from _run_node(node, operands, state, around)
+            except DagirError as error:
+                raise at_node(error, node) from None
+            except ValueError as error:
+                if all(operand is None or operand.size for operand in operands):
+                    raise
+                raise at_node(FeedError(f"{node.op.op_name} of no elements: {error}"), node) from error
+            state.keep((node,), node.outputs, results)
+    return [state.read(value) for value in graph.outputs]
 
-    def read(value: Value) -> Array:
-        return values[value] if value in values else _convert(_leaf(value), precision)
 
-    for node in graph.nodes:
-        operands = [None if value is None else read(value) for value in node.inputs]
-        results: Sequence[Array]
-        try:
-            known.before(node)
-            if isinstance(node.op, Call):
-                results = yield node.op.graph, [operand for operand in operands if operand is not None]
-            elif node.op.graph_fields:
-                results = yield from _run_bodies(node, operands, sizes, around)
-            elif around is not None:
-                results = around(node, operands, partial(_apply_rule, node, sizes))
-            else:
-                results = _apply_rule(node, sizes, operands, precision)
-            known.after(node, results)
-        except DagirError as error:
-            raise at_node(error, node) from None
-        except ValueError as error:
-            if all(operand is None or operand.size for operand in operands):
-                raise
-            raise at_node(FeedError(f"{node.op.op_name} of no elements: {error}"), node) from error
-        values.update(zip(node.outputs, results, strict=True))
-        for value in last_read.get(node, ()):
-            values.pop(value, None)
-    return [read(value) for value in graph.outputs]
+def _run_node(node: Node, operands: Sequence[Array | None], state: _State, around: Around | None) -> Bodies:
+    """The results of one node."""
+    state.known.before(node)
+    sizes = state.known.numbers
+    results: Sequence[Array]
+    if isinstance(node.op, Call):
+        results = yield node.op.graph, [operand for operand in operands if operand is not None]
+    elif node.op.graph_fields:
+        results = yield from _run_bodies(node, operands, sizes, around)
+    elif around is not None:
+        results = around(node, operands, partial(_apply_rule, node, sizes))
+    else:
+        results = _apply_rule(node, sizes, operands, state.precision)
+    state.known.after(node, results)
+    return results
+
+
+def _run_chain(chain: Chain, state: _State) -> list[Array] | None:
+    """The results of a chain, or None where its nodes must be run one by one. Raises what a node raises."""
+    node = chain.nodes[0]
+    try:
+        for node in chain.nodes:
+            state.known.before(node)
+        node = chain.nodes[0]  # the others compute one element at a time, and raise nothing
+        with np.errstate(all="ignore"):
+            return chain.run(state.read, state.known.numbers, state.precision)
+    except DagirError as error:
+        raise at_node(error, node) from None
 
 
 def _run_bodies(node: Node, operands: Sequence[Array | None], sizes: dict[str, Dim], around: Around | None) -> Bodies:
@@ -153,20 +194,6 @@ def _dtype(dtype: DType, precision: DType | None) -> Any:
 
 
 def _convert(array: Array, precision: DType | None) -> Array:
-    if precision is None or not DType.of(array.dtype).is_float:
+    if precision is None or array.dtype == precision.numpy or not DType.of(array.dtype).is_float:
         return array
     return array.astype(precision.numpy, copy=False)
-
-
-def _last_read(graph: Graph) -> dict[Node, list[Value]]:
-    """For each node the values that no later node reads: their arrays are freed after it."""
-    outputs = set(graph.outputs)
-    last: dict[Value, Node] = {}
-    for node in graph.nodes:
-        for value in (*node.inputs, *node.outputs):
-            if value is not None and value not in outputs:
-                last[value] = node
-    values_of: dict[Node, list[Value]] = {}
-    for value, node in last.items():
-        values_of.setdefault(node, []).append(value)
-    return values_of

@@ -7,13 +7,21 @@ import numpy as np
 from dagir import ops
 from dagir.ir.types import Array
 from dagir.runtime.index_guard import check_range
+from dagir_numpy.correlation import Finish, biased, multiply
 from dagir_numpy.rules import rules
 
 
 @rules.rule(ops.Linear)
 def linear(op: ops.Linear, x: Array, w: Array, b: Array | None = None) -> Array:
-    y = x @ w
-    return y if b is None else y + b
+    return project(op, x, w, b)
+
+
+def project(op: ops.Linear, x: Array, w: Array, b: Array | None, finish: Finish | None = None) -> Array:
+    """finish: what is done to each block of rows, see `correlate`."""
+    y = np.empty((*x.shape[:-1], w.shape[1]), np.result_type(x, w))
+    if y.size:
+        multiply(x.reshape(-1, x.shape[-1]), w, y, biased(b, finish))
+    return y
 
 
 @rules.rule(ops.MatMul)

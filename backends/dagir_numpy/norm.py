@@ -13,15 +13,22 @@ from dagir_numpy.rules import rules
 
 @rules.rule(ops.BatchNorm)
 def batch_norm(op: ops.BatchNorm, x: Array, gamma: Array | None, beta: Array | None, mean: Array, var: Array) -> Array:
-    y = (x - _along(mean, (op.axis,), x)) / np.sqrt(_along(var, (op.axis,), x) + x.dtype.type(op.epsilon))
-    return _scaled(y, (op.axis,), gamma, beta)
+    y = np.subtract(x, _along(mean, (op.axis,), x))
+    return _scaled(y, (op.axis,), factor_of(op, gamma, var), beta)
+
+
+def factor_of(op: ops.BatchNorm, gamma: Array | None, var: Array) -> Array:
+    """What a BatchNorm multiplies with: gamma / sqrt(var + epsilon)."""
+    deviation = np.sqrt(var + var.dtype.type(op.epsilon))
+    return 1 / deviation if gamma is None else gamma / deviation
 
 
 @rules.rule(ops.LayerNorm)
 def layer_norm(op: ops.LayerNorm, x: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
     centred = x - x.mean(axis=op.axes, keepdims=True)
     variance = np.square(centred).mean(axis=op.axes, keepdims=True)
-    return _scaled(centred / np.sqrt(variance + x.dtype.type(op.epsilon)), op.axes, gamma, beta)
+    centred /= np.sqrt(variance + x.dtype.type(op.epsilon))
+    return _scaled(centred, op.axes, gamma, beta)
 
 
 @rules.rule(ops.GroupNorm)
@@ -30,8 +37,8 @@ def group_norm(op: ops.GroupNorm, x: Array, gamma: Array | None = None, beta: Ar
     axes = op.reduced(x.ndim)
     centred = parts - parts.mean(axis=axes, keepdims=True)
     variance = np.square(centred).mean(axis=axes, keepdims=True)
-    y = centred / np.sqrt(variance + x.dtype.type(op.epsilon))
-    return _scaled(y.reshape(x.shape), (op.axis,), gamma, beta)
+    centred /= np.sqrt(variance + x.dtype.type(op.epsilon))
+    return _scaled(centred.reshape(x.shape), (op.axis,), gamma, beta)
 
 
 @rules.rule(ops.RMSNorm)
@@ -46,5 +53,9 @@ def _along(vector: Array, axes: Sequence[int], x: Array) -> Array:
 
 
 def _scaled(y: Array, axes: Sequence[int], gamma: Array | None, beta: Array | None) -> Array:
-    y = y if gamma is None else y * _along(gamma, axes, y)
-    return y if beta is None else y + _along(beta, axes, y)
+    """y * gamma + beta, in place."""
+    if gamma is not None:
+        y *= _along(gamma, axes, y)
+    if beta is not None:
+        y += _along(beta, axes, y)
+    return y

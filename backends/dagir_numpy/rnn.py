@@ -28,13 +28,24 @@ def lstm(
     c0: Array | None = None,
     mask: Array | None = None,
 ) -> States:
-    def step(xw: Array, states: States) -> States:
-        h, c = states
-        i, f, g, o = np.split(xw + h @ r, 4, axis=1)
-        c = _recurrent(op, f) * c + _recurrent(op, i) * _activated(op.activation, g)
-        return _recurrent(op, o) * _activated(op.activation, c), c
+    units, xw = r.shape[0], _projected(x, w, b)
+    r, xw = _signed(op, r, xw)
+    z = np.empty((len(x), 4 * units), xw.dtype)
+    i, f, g, o = (z[:, start : start + units] for start in range(0, 4 * units, units))
+    gate, activated = _gate(op.recurrent_activation, i, f, o), _function(op.activation)
 
-    return _run(op, step, _projected(x, w, b), (_initial(h0, x, r), _initial(c0, x, r)), mask)
+    def step(part: Array, states: States) -> States:
+        h, c = states
+        np.dot(h, r, out=z)
+        np.add(z, part, out=z)
+        new = activated(g)
+        gate(z)
+        np.multiply(new, i, out=new)
+        c = f * c
+        np.add(c, new, out=c)
+        return o * activated(c), c
+
+    return _run(op, step, xw, (_initial(h0, x, r), _initial(c0, x, r)), mask)
 
 
 @rules.rule(ops.GRU)
@@ -51,16 +62,29 @@ def gru(
     both = b is not None and op.reset_after
     input_bias, state_bias = (b[0], b[1]) if both else (b, x.dtype.type(0))  # type: ignore[index]
 
-    def step(xw: Array, states: States) -> States:
+    z = np.empty((len(x), 3 * units), x.dtype)
+    gates, inner = z[:, : 2 * units], z[:, 2 * units :]
+    update, reset = z[:, :units], z[:, units : 2 * units]
+    gate, activated = _gate(op.recurrent_activation, update, reset), _function(op.activation)
+    first, last = np.ascontiguousarray(r[:, : 2 * units]), np.ascontiguousarray(r[:, 2 * units :])
+
+    def step(part: Array, states: States) -> States:
         (h,) = states
-        x_z, x_r, x_h = np.split(xw, 3, axis=1)
         if op.reset_after:
-            h_z, h_r, h_h = np.split(h @ r + state_bias, 3, axis=1)
+            np.dot(h, r, out=z)
+            np.add(z, state_bias, out=z)
         else:
-            h_z, h_r = np.split(h @ r[:, : 2 * units], 2, axis=1)
-        update, reset = _recurrent(op, x_z + h_z), _recurrent(op, x_r + h_r)
-        inner = reset * h_h if op.reset_after else (reset * h) @ r[:, 2 * units :]
-        return (update * h + (1 - update) * _activated(op.activation, x_h + inner),)
+            gates[...] = h @ first
+        np.add(gates, part[:, : 2 * units], out=gates)
+        if op.recurrent_activation == "sigmoid":
+            np.negative(gates, out=gates)
+        gate(gates)
+        new = np.multiply(reset, inner) if op.reset_after else (reset * h) @ last
+        np.add(new, part[:, 2 * units :], out=new)
+        new = activated(new)
+        np.multiply(new, 1 - update, out=new)
+        np.add(new, update * h, out=new)
+        return (new,)
 
     return _run(op, step, _projected(x, w, input_bias), (_initial(h0, x, r),), mask)
 
@@ -75,25 +99,56 @@ def simple_rnn(
     h0: Array | None = None,
     mask: Array | None = None,
 ) -> States:
-    def step(xw: Array, states: States) -> States:
-        return (_activated(op.activation, xw + states[0] @ r),)
+    activated = _function(op.activation)
+
+    def step(part: Array, states: States) -> States:
+        return (activated(part + states[0] @ r),)
 
     return _run(op, step, _projected(x, w, b), (_initial(h0, x, r),), mask)
 
 
-def _activated(name: str, x: Array) -> Array:
+def _function(name: str) -> Callable[[Array], Array]:
+    """What makes a new array of the values of a step."""
     op = ACTIVATIONS[name]
-    return rules[type(op)](op, x)
+    rule = rules[type(op)]
+    return np.tanh if name == "tanh" else lambda x: np.asarray(rule(op, x))
 
 
-def _recurrent(op: ops.LSTM | ops.GRU, x: Array) -> Array:
-    return _activated(op.recurrent_activation, x)
+def _signed(op: ops.LSTM, r: Array, xw: Array) -> tuple[Array, Array]:
+    """What the gates i, f, o are computed of, negated where they are sigmoids: it costs a rounding nowhere."""
+    if op.recurrent_activation != "sigmoid":
+        return r, xw
+    units = r.shape[0]
+    signs = np.repeat(np.asarray([-1, -1, 1, -1], r.dtype), units)
+    return r * signs, xw * signs
+
+
+def _gate(name: str, *gates: Array) -> Callable[[Array], None]:
+    """Applies the recurrent activation to the gates in place; sigmoids to the array that holds them, negated."""
+    if name == "sigmoid":
+        return _sigmoid_of_negated
+    function = _function(name)
+
+    def apply(z: Array) -> None:
+        for gate in gates:
+            gate[...] = function(gate)
+
+    return apply
+
+
+def _sigmoid_of_negated(z: Array) -> None:
+    """1 / (1 + e**z). A gate below the smallest normal number is 0: it is added to what is not."""
+    np.exp(z, out=z)
+    np.add(z, 1, out=z)
+    np.reciprocal(z, out=z)
 
 
 def _projected(x: Array, w: Array, b: Array | None) -> Array:
     """What the steps read of x, for all steps at once."""
     xw = x @ w
-    return xw if b is None else xw + b
+    if b is not None:
+        xw += b
+    return xw
 
 
 def _initial(state: Array | None, x: Array, r: Array) -> Array:
@@ -103,15 +158,16 @@ def _initial(state: Array | None, x: Array, r: Array) -> Array:
 def _run(op: Recurrence, step: Step, xw: Array, states: States, mask: Array | None) -> States:
     """y in the order of the steps, and the final states. The first state is what a step gives out."""
     batch, steps, _ = xw.shape
-    y = np.zeros((batch, steps, states[0].shape[1]), xw.dtype)
+    y = np.empty((batch, steps, states[0].shape[1]), xw.dtype)
     out = np.zeros_like(states[0])
+    xw, placed = np.ascontiguousarray(xw.swapaxes(0, 1)), y.swapaxes(0, 1)
     for place, t in enumerate(range(steps)[::-1] if op.go_backwards else range(steps)):
-        new = step(xw[:, t], states)
+        new = step(xw[t], states)
         if mask is None:
             states, out = new, new[0]
         else:
             taken = mask[:, t, None]
             out = np.where(taken, new[0], np.zeros_like(out) if op.zero_output_for_mask else out)
             states = tuple(np.where(taken, now, before) for now, before in zip(new, states, strict=True))
-        y[:, place] = out
+        placed[place] = out
     return (y, *states)

@@ -368,7 +368,7 @@ class Graph:
     Raises InvalidGraph where an output needs an Input that is not listed, or an input is not an Input.
     """
 
-    __slots__ = ("__dict__", "inputs", "name", "nodes", "outputs")
+    __slots__ = ("__dict__", "__weakref__", "inputs", "name", "nodes", "outputs")
 
     printer: ClassVar[Callable[[Graph], str]] = repr  # dagir/wiring.py sets it to print_graph
 

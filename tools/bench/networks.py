@@ -141,6 +141,11 @@ def gru(layers: Any) -> tuple[Any, Any]:
     return inputs, layers.Dense(10)(layers.GRU(128)(layers.GRU(128, return_sequences=True)(inputs)))
 
 
+def lstm(layers: Any) -> tuple[Any, Any]:
+    inputs = layers.Input((64, 32), name="series")
+    return inputs, layers.Dense(10)(layers.LSTM(128)(layers.LSTM(128, return_sequences=True)(inputs)))
+
+
 def simple_rnn(layers: Any) -> tuple[Any, Any]:
     inputs = layers.Input((64, 32), name="series")
     return inputs, layers.Dense(10)(layers.SimpleRNN(128)(layers.SimpleRNN(128, return_sequences=True)(inputs)))
@@ -235,6 +240,7 @@ NETWORKS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
         efficientnet_b0,
         convnext,
         gru,
+        lstm,
         simple_rnn,
         masked_lstm,
         bidirectional,

@@ -1,0 +1,249 @@
+"""Chains: nodes that follow each other and work on one row of numbers at a time, run block by block.
+
+A chain is a convolution, a Linear, or neither, and then functions of one element at a time: normalization by channel,
+activations, residual additions. A block of rows goes through all of them while it is in a core's cache; values that
+nothing else reads are never whole in memory. Each node computes what its own rule computes, bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from dagir import ops
+from dagir.ir.dims import substitute
+from dagir.ir.graph import Node, Value
+from dagir.ir.types import Array, DType, Shape
+from dagir_numpy.conv import convolve
+from dagir_numpy.linear import project
+from dagir_numpy.norm import factor_of
+from dagir_numpy.pointwise import BLOCK, kernels
+from dagir_numpy.threads import for_each
+
+Source: TypeAlias = int | Value  # a slot of the chain, or a value from outside
+Read: TypeAlias = Callable[[Value], Array]
+Pick: TypeAlias = Callable[[int, int], Array]
+
+LEAST = 16 * 1024  # bytes of a result; below, what a chain saves is less than it takes to set up
+
+_FIRST: dict[type, Callable[..., Array]] = {ops.Conv: convolve, ops.Linear: project}
+
+
+@dataclass(frozen=True)
+class Move:
+    """One node of a chain after the first: where its operands are, and the slot that it writes into."""
+
+    node: Node
+    sources: tuple[Source | None, ...]
+    target: int
+
+
+@dataclass(frozen=True)
+class Chain:
+    """first: the node that makes the rows, if any. results: the values that others read, by slot. slots: how many.
+
+    Slot 0 is the rows that `first` makes; scratch is what comes after the results.
+    """
+
+    nodes: tuple[Node, ...]
+    first: Node | None
+    moves: tuple[Move, ...]
+    results: tuple[Value, ...]
+    slots: int
+
+    def run(self, read: Read, sizes: dict[str, Any], precision: DType | None) -> list[Array] | None:
+        """The arrays of the results. None where the nodes must be run one by one."""
+        type = self.results[0].type
+        shape = tuple(size for size in (substitute(size, sizes) for size in type.shape) if isinstance(size, int))
+        dtype = np.dtype((precision or type.dtype).numpy)
+        if dtype not in (np.float32, np.float64) or len(shape) < len(type.shape):
+            return None
+        if prod(shape) * dtype.itemsize < LEAST:
+            return None
+        rows = _Rows(self, shape, dtype)
+        return rows.run(read) if rows.prepare(read) else None
+
+
+class _Rows:
+    """One run of a chain, at known sizes."""
+
+    def __init__(self, chain: Chain, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.chain, self.shape, self.dtype = chain, shape, dtype
+        self.width, self.height = shape[-1], prod(shape[:-1])
+        self.entry = self.height // shape[0]
+        self.split = False  # whether an operand has a row for each entry of the batch
+        self.moves: list[tuple[Callable[..., None], int, list[int | Pick]]] = []
+        self.others: list[Array] = []
+
+    def prepare(self, read: Read) -> bool:
+        """Read the operands. False where one of them does not fit."""
+        for move in self.chain.moves:
+            arrays: list[Any] = [read(source) if isinstance(source, Value) else source for source in move.sources]
+            if isinstance(move.node.op, ops.BatchNorm):
+                arrays[1:] = _as_steps(move.node.op, *arrays[1:])
+            sources = [self._source(array) for array in arrays if array is not None]
+            if any(source is None for source in sources):
+                return False
+            self._add(move, sources)  # type: ignore[arg-type]
+        return True
+
+    def _add(self, move: Move, sources: list[int | Pick]) -> None:
+        if not isinstance(move.node.op, ops.BatchNorm):
+            write = kernels[type(move.node.op)]
+            op = move.node.op
+            self.moves.append((lambda out, *xs: write(op, out, *xs), move.target, sources))
+            return
+        x = sources[0]
+        for ufunc, vector in zip((np.subtract, np.multiply, np.add), sources[1:], strict=False):
+            self.moves.append((lambda out, *xs, ufunc=ufunc: ufunc(*xs, out=out), move.target, [x, vector]))
+            x = move.target
+
+    def _source(self, array: Array | int) -> int | Pick | None:
+        """How a block gets its part of an operand. None where the operand spreads over the rows in another way."""
+        if isinstance(array, int):
+            return array
+        shape = (1,) * (len(self.shape) - array.ndim) + array.shape
+        if array.dtype != self.dtype or len(shape) != len(self.shape) or shape[-1] not in (1, self.width):
+            return None
+        if shape == self.shape:
+            whole = array.reshape(self.height, self.width)
+            return lambda start, stop: whole[start:stop]
+        if set(shape[:-1]) <= {1}:
+            return self._row(array.reshape(-1))
+        if shape[0] == self.shape[0] and set(shape[1:-1]) <= {1}:
+            entries, entry = array.reshape(shape[0], shape[-1]), self.entry
+            self.split = True
+            return lambda start, stop: entries[start // entry]
+        return None
+
+    def _row(self, row: Array) -> Pick:
+        """One row for all: repeated for a block, where that is less work than many short loops."""
+        rows = BLOCK // self.width
+        if self.height < 4 * rows:
+            return lambda start, stop: row
+        block = np.empty((rows, self.width), self.dtype)
+        block[...] = row
+        return lambda start, stop: block[: stop - start] if stop - start <= rows else row
+
+    def run(self, read: Read) -> list[Array]:
+        first, results = self.chain.first, self.chain.results
+        self.others = [np.empty((self.height, self.width), self.dtype) for _ in results[1:]]
+        if first is None:
+            y = np.empty(self.shape, self.dtype)
+            target, step = y.reshape(self.height, self.width), max(1, BLOCK // self.width)
+            starts = range(0, self.height, step)
+            for_each(lambda start: self.finish(target[start : start + step], start), starts, y.nbytes)
+        else:
+            operands = [None if value is None else read(value) for value in first.inputs]
+            operands += [None] * (3 - len(operands))
+            y = _FIRST[type(first.op)](first.op, *operands, self.finish)
+        return [y, *(other.reshape(self.shape) for other in self.others)]
+
+    def finish(self, rows: Array, start: int) -> None:
+        """Take a block of rows through the chain."""
+        stop = start + len(rows)
+        if not self.split:
+            self._finish(rows, start, stop)
+            return
+        while start < stop:
+            end = min(stop, (start // self.entry + 1) * self.entry)
+            self._finish(rows[: end - start], start, end)
+            rows, start = rows[end - start :], end
+
+    def _finish(self, rows: Array, start: int, stop: int) -> None:
+        scratch = self.chain.slots - 1 - len(self.others)
+        slots = [rows, *(other[start:stop] for other in self.others), *(np.empty_like(rows) for _ in range(scratch))]
+        for write, target, sources in self.moves:
+            write(slots[target], *[slots[s] if isinstance(s, int) else s(start, stop) for s in sources])
+
+
+def _as_steps(
+    op: ops.BatchNorm, gamma: Array | None, beta: Array | None, mean: Array, var: Array
+) -> list[Array | None]:
+    """What is subtracted, multiplied with, and added."""
+    return [mean, factor_of(op, gamma, var), beta]
+
+
+def chained(nodes: Sequence[Node], start: int, read_outside: Callable[[Value, int], bool]) -> Chain | None:
+    """The chain that begins at a node, if at least two nodes make one.
+
+    read_outside(value, end): whether an output, or a node from `end` on, reads a value.
+    """
+    node = nodes[start]
+    starts = type(node.op) in _FIRST and getattr(node.op, "data_format", "channels_last") == "channels_last"
+    if not (starts or _fits(node, None)) or not node.output.type.shape:
+        return None
+    inside, end = {node.output}, start + 1
+    while end < len(nodes) and _fits(nodes[end], node.output) and not inside.isdisjoint(nodes[end].inputs):
+        inside.add(nodes[end].output)
+        end += 1
+    return None if end == start + 1 else _allotted(nodes[start:end], starts, lambda value: read_outside(value, end))
+
+
+def _fits(node: Node, like: Value | None) -> bool:
+    """Whether a node works on one row at a time: all its operands have its dtype, and its rows or parts of one."""
+    if type(node.op) not in kernels and not isinstance(node.op, ops.BatchNorm):
+        return False
+    value = node.outputs[0]
+    if not value.dtype.is_float or (like is not None and value.type != like.type) or not value.type.shape:
+        return False
+    if isinstance(node.op, ops.BatchNorm):
+        return node.op.axis == len(value.type.shape) - 1 > 0
+    operands = [each for each in node.inputs if each is not None]
+    return all(each.dtype is value.dtype and _spreads(each.type.shape, value.type.shape) for each in operands)
+
+
+def _spreads(part: Shape, whole: Shape) -> bool:
+    if part == whole:
+        return True
+    part = (1,) * (len(whole) - len(part)) + part
+    if len(part) != len(whole) or part[-1] not in (1, whole[-1]):
+        return False
+    return part[0] in (1, whole[0]) and all(size == 1 for size in part[1:-1])
+
+
+def _allotted(nodes: Sequence[Node], starts: bool, is_result: Callable[[Value], bool]) -> Chain:
+    """Slots for the values: one that nothing reads any more is written over."""
+    first, final = nodes[0].output, nodes[-1].output
+    head = first if starts and is_result(first) else final
+    results = (head, *(node.output for node in nodes if node.output is not head and is_result(node.output)))
+    slots = _Slots(nodes, results)
+    if starts:
+        slots.of[first] = 0
+    elif head is final:
+        slots.free.append(0)
+    rest = nodes[1:] if starts else nodes
+    moves = tuple(Move(node, slots.read_by(node), slots.written_by(node)) for node in rest)
+    return Chain(tuple(nodes), nodes[0] if starts else None, moves, results, slots.count)
+
+
+class _Slots:
+    """of: the slot of each value. free: slots that may be written into. Results have slots of their own, the first."""
+
+    def __init__(self, nodes: Sequence[Node], results: Sequence[Value]) -> None:
+        self.homes = {value: slot for slot, value in enumerate(results)}
+        self.of: dict[Value, int] = {}
+        self.free: list[int] = []
+        self.count = len(results)
+        self._last = {value: node for node in nodes for value in node.inputs if value is not None}
+
+    def read_by(self, node: Node) -> tuple[Source | None, ...]:
+        """Where the operands of a node are."""
+        return tuple(None if value is None else self.of.get(value, value) for value in node.inputs)
+
+    def written_by(self, node: Node) -> int:
+        """The slot for what a node makes: one of its operands' where nothing reads that later."""
+        operands = [value for value in dict.fromkeys(node.inputs) if value is not None and value in self.of]
+        self.free += [self.of[v] for v in operands if self._last[v] is node and v not in self.homes]
+        if node.output in self.homes:
+            slot = self.homes[node.output]
+        elif self.free:
+            slot = self.free.pop()
+        else:
+            slot, self.count = self.count, self.count + 1
+        self.of[node.output] = slot
+        return slot

@@ -1,0 +1,63 @@
+"""What the interpreter finds out about a graph before it runs it, once for each graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from dagir.ir.graph import Graph, Node, Value
+from dagir_numpy.chains import Chain, chained
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node, or several that make a chain."""
+
+    nodes: tuple[Node, ...]
+    chain: Chain | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """steps: all nodes in order. freed: for each node the values that no later one reads."""
+
+    steps: Sequence[Step]
+    freed: dict[Node, list[Value]]
+
+
+_plans: WeakKeyDictionary[Graph, Plan] = WeakKeyDictionary()
+
+
+def plan_of(graph: Graph) -> Plan:
+    """The plan of a graph, made when it is first asked for."""
+    plan = _plans.get(graph)
+    if plan is None:
+        plan = _plans[graph] = Plan(_steps(graph), _freed(graph))
+    return plan
+
+
+def _steps(graph: Graph) -> list[Step]:
+    last = {value: place for place, node in enumerate(graph.nodes) for value in node.inputs if value is not None}
+    last.update(dict.fromkeys(graph.outputs, len(graph.nodes)))
+    steps, place = [], 0
+    while place < len(graph.nodes):
+        chain = chained(graph.nodes, place, lambda value, end: last.get(value, -1) >= end)
+        nodes = graph.nodes[place : place + 1] if chain is None else chain.nodes
+        steps.append(Step(tuple(nodes), chain))
+        place += len(nodes)
+    return steps
+
+
+def _freed(graph: Graph) -> dict[Node, list[Value]]:
+    """For each node the values that no later node reads: their arrays are freed after it."""
+    outputs = set(graph.outputs)
+    last: dict[Value, Node] = {}
+    for node in graph.nodes:
+        for value in (*node.inputs, *node.outputs):
+            if value is not None and value not in outputs:
+                last[value] = node
+    values_of: dict[Node, list[Value]] = {}
+    for value, node in last.items():
+        values_of.setdefault(node, []).append(value)
+    return values_of
