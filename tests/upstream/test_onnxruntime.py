@@ -137,3 +137,22 @@ def test_softplus_of_large_numbers_in_a_recurrence():
     node = helper.make_node("RNN", ["x", "w", "r"], ["y"], hidden_size=1, activations=["Softplus"])
     found = run(model([node], {"x": [1, 1, 1]}, {"y": [1, 1, 1, 1]}, w=one, r=one), {"x": 100 * one})
     assert found.item() == 100
+
+
+@pytest.mark.xfail(
+    strict=True, reason="onnxruntime 1.32 transposes a weight under its name, where a shared one then takes its place"
+)
+def test_a_shared_weight_between_transposes():
+    weight = np.arange(400, dtype="float32").reshape(20, 20)
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 1]),
+        helper.make_node("Mul", ["t", "w"], ["m"]),
+        helper.make_node("Transpose", ["m"], ["y"], perm=[0, 2, 1]),
+    ]
+    proto = model(nodes, {"x": [1, 20, 20]}, {"y": None}, w=weight)
+    x = np.ones((1, 20, 20), "float32")
+    options = onnxruntime.SessionOptions()
+    value = onnxruntime.OrtValue.ortvalue_from_numpy(weight)
+    options.add_initializer("w", value)
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    assert np.array_equal(session.run(None, {"x": x})[0][0], weight.T)
