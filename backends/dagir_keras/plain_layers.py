@@ -119,7 +119,9 @@ def _zero_padding(op: ops.Pad, node: Node) -> OpLayer | None:
 @finder(ops.Reshape)
 def _reshape(op: ops.Reshape, node: Node) -> OpLayer | None:
     x, shape = node.inputs[0], node.output.shape
-    if x is None or not x.shape or not shape or x.shape[0] != shape[0] or isinstance(shape[0], int):
+    if x is None or not x.shape or not shape or isinstance(shape[0], int):
+        return None
+    if x.type.shape[0] != node.output.type.shape[0]:  # a batch and a multiple of it are both None in `shape`
         return None
     rest = shape[1:]
     if not rest or not all(isinstance(size, int) and size > 0 for size in (*rest, *x.shape[1:])):
