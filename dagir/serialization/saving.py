@@ -119,11 +119,8 @@ class Writer:
     def _free(self, value: Value) -> dict[str, object]:
         record = {"name": self._cut.get(value, value.name), **encode_type(value.type)}
         call = value.source
-        own = (
-            isinstance(call, LayerCall) and call.layer in self.parts.layers
-        )  # else the call of a layer mentions it alone
-        if isinstance(call, LayerCall) and own and type(call.layer) is InputLayer:
-            record["layer"] = self.parts.layers[call.layer]
+        if isinstance(call, LayerCall) and type(call.layer) is InputLayer and call.layer in self.parts.layers:
+            record["layer"] = self.parts.layers[call.layer]  # not there if only the call of a layer mentions it
             record |= self._at(call.location)
         return record
 
