@@ -22,13 +22,14 @@ from dagir.serialization import save
 from dagir.serialization.config import architecture, from_architecture
 from dagir.serialization.copying import copied_model, reduced_layer, reduced_model
 from dagir.serialization.weight_files import save_weights, to_json
+from dagir.support.backend_entries import is_arriving
 from dagir.support.backend_names import KERAS
 from dagir.support.late_import import when_imported
 
 
 def bind_services() -> None:
     """Called once, when dagir is imported."""
-    when_imported("keras", lambda keras: backend(KERAS).introduce(keras))
+    when_imported("keras", lambda keras: None if is_arriving(KERAS) else backend(KERAS).introduce(keras))
     operators.join_tensorflow.bind(lambda: backend(KERAS).join())
     Graph.printer = print_graph
     data_names.anchor.bind(know_sizes)

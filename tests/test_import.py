@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 FORBIDDEN = ("tensorflow", "keras", "onnx", "onnxruntime", "networkx", "hypothesis", "rich", "typer", "safetensors")
 
 
@@ -21,3 +23,20 @@ def test_the_onnx_path_needs_no_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "keras, dagir_keras, dagir",
+        "tensorflow, dagir_keras.reading",
+        "keras, dagir",
+        "dagir_keras, keras",
+        "keras, dagir_onnx, dagir_numpy, dagir_keras",
+    ],
+)
+def test_packages_may_be_imported_in_any_order(order):
+    """And Keras knows the layers of dagir, for files that hold them."""
+    code = f"import {order}, keras; print('dagir>TracedLayer' in keras.saving.get_custom_objects())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "True", done.stderr

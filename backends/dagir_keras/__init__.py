@@ -6,12 +6,14 @@ Importing this package does not import keras or tensorflow: see dagir_keras.back
 import os
 from typing import Any
 
+from dagir.support.late_import import when_imported
 from dagir_keras.backend import KerasBackend
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # oneDNN's kernels reorder sums, so runs would differ
 
 backend = KerasBackend()
+when_imported("keras", backend.introduce)  # dagir does so, but not while this package is being imported
 
 __all__ = ["backend"]
 

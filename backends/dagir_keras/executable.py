@@ -107,7 +107,8 @@ class KerasExecutable(Watched, Executable):
         return [as_strings(engine.to_numpy(leaf, type)) for leaf, (_, type) in found]
 
     def _call(self, arrays: Sequence[Array]) -> Any:
-        given = [tensor_of(array) if array.dtype.kind == "T" else array for array in arrays]
+        has_text = any(array.dtype.kind == "T" for array in arrays)  # Keras takes tensors, or arrays, and not both
+        given = [tensor_of(array) if has_text else array for array in arrays]
         return self.artifact(pack(self.signature.input_structure, given), training=False)
 
 

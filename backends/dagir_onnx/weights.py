@@ -20,21 +20,21 @@ from dagir.ir.types import Array, DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
 from dagir_onnx.packing import bits_of, lent, packed
+from dagir_onnx.untrusted_proto import subgraphs
 
 Initializers: TypeAlias = Mapping[str, Tensor]
 
 SMALL = 1024
 """Bytes up to which a weight stays in the graph: onnxruntime reads shapes and axes while it infers shapes."""
 
-_READ_AS_IT_IS = frozenset(
-    {"Conv", "ConvTranspose", "ConvInteger", "Gemm", "MatMul", "MatMulInteger", "LSTM", "GRU", "RNN", "Gather"}
-)
-"""Operators whose weights onnxruntime never transposes in the graph. It ignores that of a weight which is in memory."""
-
 _CHUNK = 1 << 20
 _LITTLE = 1 << 20
 _PAGE = 4096
 _STRIP = 16
+_AS_IT_IS = {("MatMul", 0), ("MatMul", 1), ("Gemm", 1), ("Conv", 1), ("ConvTranspose", 1), ("Gather", 0)}
+_AS_IT_IS |= {("MatMulInteger", 0), ("MatMulInteger", 1), ("ConvInteger", 1)}
+_AS_IT_IS |= {(op, place) for op in ("LSTM", "GRU", "RNN") for place in (1, 2, 3)}
+"""Ops and operands through which onnxruntime moves no Transpose: their weights keep their layout and name."""
 
 
 def bytes_of(tensor: Tensor) -> int:
@@ -128,6 +128,9 @@ def lend(
     A weight in memory is used there if its layout is that of ONNX. Derived weights are written to a file and mapped:
     onnxruntime rearranges most of them, and otherwise it would make one more copy. folder: for that file; it may be
     deleted once the session exists. share: for sessions whose weights stay in host memory. Raises OSError.
+
+    A weight that onnxruntime transposes keeps its name, and a shared array would take its place again, in the old
+    layout: only what it leaves as it is is shared.
     """
     skeleton = ModelProto()
     skeleton.CopyFrom(model)
@@ -139,30 +142,32 @@ def lend(
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
         skeleton.graph.initializer.extend(write_data(made, folder / "weights").values())
     embed(skeleton, inside)
-    others = _read_by_others(skeleton) if share else set()
     values = {}
+    free = _left_alone(model) if share else frozenset()
     for name, tensor in initializers.items():
         if name not in inside and name not in made:
             skeleton.graph.initializer.append(locate(header(name, tensor), "memory", 0, bytes_of(tensor)))
             values[name] = _ort_value(tensor)
-            if share and name not in others:
+            if name in free:
                 options.add_initializer(name, values[name][0])
     if values:
         options.add_external_initializers(list(values), [value for value, _ in values.values()])
     return skeleton.SerializeToString(), list(values.values())
 
 
-def _read_by_others(model: ModelProto) -> set[str]:
-    """The names that operators read which are not among those that read a weight as it is."""
-    found: set[str] = set()
-    pending = [model.graph]
+def _left_alone(model: ModelProto) -> frozenset[str]:
+    """The names that only operands of `_AS_IT_IS` read, in the graph and in the bodies of its nodes."""
+    read: set[str] = set()
+    changed = {output.name for output in model.graph.output}
+    pending = list(model.graph.node)
     while pending:
-        graph = pending.pop()
-        for node in graph.node:
-            if node.op_type not in _READ_AS_IT_IS:
-                found.update(node.input)
-            pending.extend(attribute.g for attribute in node.attribute if attribute.HasField("g"))
-    return found
+        node = pending.pop()
+        for place, name in enumerate(node.input):
+            (read if (node.op_type, place) in _AS_IT_IS else changed).add(name)
+        for body in subgraphs(node):
+            pending.extend(body.node)
+            changed.update(output.name for output in body.output)
+    return frozenset(read - changed)
 
 
 def _ort_value(tensor: Tensor) -> tuple[Any, Array]:

@@ -27,6 +27,7 @@ from dagir.passes.pipeline import Pipeline
 from dagir.runtime.emptiness_guard import EmptinessGuard
 from dagir.runtime.feeds import Feed, apart, arrange, bind
 from dagir.runtime.index_guard import IndexGuard
+from dagir.support.backend_entries import entry_of
 from dagir.support.backend_names import NUMPY
 from dagir.support.did_you_mean import nearest
 from dagir.support.extras import MissingExtra, needed
@@ -353,16 +354,10 @@ def backend(name: str) -> Backend:
 
 @cache
 def _loaded(name: str) -> Backend:
-    from importlib.metadata import distribution, entry_points  # costs 15 ms, and importing dagir needs no backend
-
-    found = {entry.name: entry for entry in distribution("dagir").entry_points if entry.group == "dagir.backends"}
-    if name not in found:  # a third party's: found by looking at all that is installed
-        found = {entry.name: entry for entry in entry_points(group="dagir.backends")}
-    if name not in found:
-        raise BackendError(f"there is no backend {name!r}", remedy=f"installed: {', '.join(sorted(found))}")
+    entry = entry_of(name)
     try:
         with needed(f"backend {name!r}"):
-            loaded = found[name].load()
+            loaded = entry.load()
     except MissingExtra:
         raise
     except ImportError as error:

@@ -118,9 +118,10 @@ class Writer:
 
     def _free(self, value: Value) -> dict[str, object]:
         record = {"name": self._cut.get(value, value.name), **encode_type(value.type)}
-        if isinstance(value.source, LayerCall) and type(value.source.layer) is InputLayer:
-            record["layer"] = self.parts.layers[value.source.layer]
-            record |= self._at(value.source.location)
+        call = value.source
+        if isinstance(call, LayerCall) and type(call.layer) is InputLayer and call.layer in self.parts.layers:
+            record["layer"] = self.parts.layers[call.layer]  # not there if only the call of a layer mentions it
+            record |= self._at(call.location)
         return record
 
     def _at(self, location: Location | None) -> dict[str, int]:

@@ -111,3 +111,27 @@ def test_a_cell_that_cannot_be_traced_is_told():
     made = keras.Model(x, layer(x))
     with pytest.raises(UnsupportedLayer, match=r"it needs a number \(float\) of the size batch"):
         dagir.from_keras(made)
+
+
+class Stepping(MinimalRNNCell):
+    """One that a file can hold, given to the reader by its class of Keras."""
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def test_what_is_read_from_a_file_is_written_as_every_kind_of_file(tmp_path):
+    """The call of the layer in the second file mentions an input of the model that it was traced in."""
+    x = keras.Input((None, 5), name="x")
+    made = keras.Model(x, L.RNN(Stepping(4), return_sequences=True)(x))
+    made.save(tmp_path / "first.keras")
+    first = dagir.from_keras(tmp_path / "first.keras", custom_objects={"Stepping": Stepping})
+    dagir.to_keras(first).save(tmp_path / "second.keras")
+    second = dagir.from_keras(tmp_path / "second.keras")
+    second.save(tmp_path / "third.dagir")
+    third = dagir.load(tmp_path / "third.dagir")
+    dagir.to_keras(third).save(tmp_path / "fourth.keras")
+    given = np.random.default_rng(0).normal(size=(2, 4, 5)).astype("float32")
+    wanted = made(given)
+    for each in (first, second, third, dagir.from_keras(tmp_path / "fourth.keras")):
+        np.testing.assert_allclose(dagir.lower(each, "onnx")(given), wanted, 1e-5, 1e-5)

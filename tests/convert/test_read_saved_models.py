@@ -247,3 +247,30 @@ def test_what_is_no_frozen_graph_says_what_it_is(tmp_path, apart):
     with pytest.raises(UnsupportedLayer, match="numbers are not in the graph") as refused:
         dagir.from_tensorflow(tmp_path / "net.pb", outputs="Relu")
     assert "convert_variables_to_constants" in refused.value.remedy
+
+
+def switched():
+    """A graph for training and for inference: dropout under a condition that is False by default."""
+    x, training = placeholder(None, 4), V1.placeholder_with_default(False, [], "training")
+    dropped = tf.cond(training, lambda: tf.nn.dropout(x, 0.5), lambda: x * 2.0)
+    kept = tf.cond(tf.logical_not(training), lambda: dropped + 1.0, lambda: tf.random.normal(tf.shape(x)))
+    return x, tf.identity(tf.cond(tf.reduce_sum(x) > 0, lambda: kept, lambda: -kept), "y")
+
+
+@pytest.mark.parametrize("functions", [False, True], ids=["switches", "functions"])
+def test_a_placeholder_counts_as_its_default(functions, tmp_path):
+    """So that what is random in training only is not refused; a user can take the placeholder as an input."""
+    (V1.enable_control_flow_v2 if functions else V1.disable_control_flow_v2)()
+    try:
+        with tf.Graph().as_default() as graph, V1.Session() as session:
+            x, y = switched()
+            cases = [(given := drawn(*shape), session.run(y, {x: given})) for shape in ((2, 4), (3, 4))]
+            (tmp_path / "net.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    finally:
+        V1.enable_control_flow_v2()
+    model = dagir.from_tensorflow(tmp_path / "net.pb", outputs="y")
+    assert model.input_names == ["x"]
+    for given, wanted in cases:
+        np.testing.assert_allclose(dagir.lower(model, "onnx")(given)["y"], wanted, 1e-5)
+    with pytest.raises(UnsupportedLayer, match="draws random numbers"):
+        dagir.from_tensorflow(tmp_path / "net.pb", inputs=["x", "training"], outputs="y")

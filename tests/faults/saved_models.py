@@ -15,7 +15,10 @@ SOUND = Path(__file__).with_name("saved_model")
 def copied(folder):
     """The SavedModel in a folder of its own, and its decoded message."""
     shutil.copytree(SOUND, folder)
-    return folder, decode((folder / "saved_model.pb").read_bytes(), "SavedModel", "it")
+    message = decode((folder / "saved_model.pb").read_bytes(), "SavedModel", "it")
+    library = message["meta_graphs"][0]["graph"]["library"]
+    library["functions"] = [decode(each, "Function", "it") for each in library["functions"]]
+    return folder, message
 
 
 def written(folder, message):
@@ -48,6 +51,8 @@ def _tagged(number, part, kind):
         return _number(number << 3 | 5) + struct.pack("<f" if kind == "float" else "<I", part)
     if kind == "double":
         return _number(number << 3 | 1) + struct.pack("<d", part)
+    if isinstance(part, dict) and kind == "view":
+        kind = "Function"
     data = part.encode() if kind == "text" else bytes(part) if kind in ("bytes", "view") else encode(part, kind)
     return _number(number << 3 | 2) + _number(len(data)) + data
 

@@ -62,6 +62,7 @@ class CustomObjects(dict[str, Any]):
         self.opaque: Mapping[str, Sequence[Any]] | None = None  # shapes of layers that may stay opaque; None: none may
         self._make = keras
         self._keras: KerasObjects | None = None
+        self._held: dict[Layer, Held] = {}
         found = self.get(LAMBDA)
         self._lambdas: list[Any] | None = list(found) if isinstance(found, (list, tuple)) else None
         self._used = 0
@@ -76,8 +77,13 @@ class CustomObjects(dict[str, Any]):
         return self._keras
 
     def held(self, layer: Layer) -> Held | None:
-        """The layer of Keras behind a layer; None for all others."""
-        return None if self._keras is None else self._keras.held(layer)
+        """What takes the weights of a layer in its own way, as a layer of Keras behind it does; None for all others."""
+        found = self._held.get(layer)
+        return found if found is not None or self._keras is None else self._keras.held(layer)
+
+    def hold(self, layer: Layer, held: Held) -> None:
+        """Let a layer take its weights from files in a way of its own."""
+        self._held[layer] = held
 
     def finish(self) -> None:
         """After the weights: those of Keras layers move into ours. Raises ArgumentError for lambdas left over."""

@@ -14,9 +14,11 @@ from dagir import layers
 from dagir.layers import Layer
 from dagir.layers.arguments import takes
 from dagir.layers.refused import REFUSED
+from dagir.modeling.model import Model
 from dagir_keras.reading import applications, config_values
 from dagir_keras.reading.custom_objects import CustomObjects, is_of_keras
 from dagir_keras.reading.dtypes import policy
+from dagir_keras.reading.files import saved_model_layers
 from dagir_keras.reading.files.keras2 import layers as keras2_layers
 from dagir_keras.reading.files.keras2.refusals import refuse_if_marked
 from dagir_keras.reading.files.vocabulary_files import with_vocabulary
@@ -30,7 +32,6 @@ _FORGOTTEN = {  # of older files, or without effect on what the layer computes
     *("lora_rank", "lora_alpha", "experimental_autocast", "synchronized", "sparse", "ragged"),
 }
 _CODE = {
-    "TFSMLayer": "it loads a TensorFlow SavedModel, which is code",
     "TorchModuleWrapper": "it holds a pickled PyTorch module, which is code",
     "JaxLayer": "it holds a pickled JAX function, which is code",
     "FlaxLayer": "it holds a pickled Flax module, which is code",
@@ -149,6 +150,9 @@ def _of_user(given: Any, record: Mapping[str, Any], custom: CustomObjects, inner
         made = _made_of(given, config)
         if made is None:
             return custom.lambda_layer(config, given)
+    elif isinstance(given, Model) and record.get("class_name") == saved_model_layers.KIND:
+        made = saved_model_layers.as_layer(given)
+        custom.hold(made, saved_model_layers.Renumbered(made))
     elif isinstance(given, Layer):
         made = given
     elif isinstance(given, type) and issubclass(given, Layer):
@@ -177,6 +181,8 @@ def _named(made: Any, config: Mapping[str, Any]) -> Layer:
 
 def _check_module(name: str, record: Mapping[str, Any]) -> None:
     module, registered = record.get("module"), record.get("registered_name")
+    if name == saved_model_layers.KIND and is_keras(module):
+        raise saved_model_layers.refuse_path(record)
     if name in _CODE and is_keras(module):
         raise Refused(_CODE[name], config_values._NO_LAMBDA, unsafe=True)
     if is_unregistered(record):

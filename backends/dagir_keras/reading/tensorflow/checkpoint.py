@@ -73,7 +73,8 @@ class Checkpoint:
             raise FileError(f"{where}: is in part {shard} of {self.shards}")
         if shard not in self._data:
             path = f"{self.prefix}.data-{shard:05d}-of-{self.shards:05d}"
-            self._data[shard] = memoryview(map_file(path)) if os.path.getsize(path) else memoryview(b"")
+            is_empty = os.path.isfile(path) and not os.path.getsize(path)  # of variables without elements
+            self._data[shard] = memoryview(b"") if is_empty else memoryview(map_file(path))
         data = self._data[shard]
         if start < 0 or size < 0 or start + size > len(data):
             raise FileError(f"{where}: ends behind its file of data")

@@ -12,10 +12,11 @@ import numpy as np
 
 from dagir.errors import FileError
 from dagir.ir.types import Array
+from dagir.serialization.reading import shown
 from dagir.support import limits
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
-from dagir_keras.reading.tensorflow.messages import Message
+from dagir_keras.reading.tensorflow.messages import Message, decode, parts
 
 _REMEDY = "save it again with tf.compat.v1.enable_control_flow_v2(), which makes functions of their bodies"
 Output: TypeAlias = tuple[str, int]  # the name of a node, and which of its outputs
@@ -103,8 +104,8 @@ class GraphFunction:
 class Library:
     """The functions of a graph, made from their definitions when they are first called."""
 
-    def __init__(self, definitions: Sequence[Message]) -> None:
-        self._definitions = {each["signature"]["name"]: each for each in definitions}
+    def __init__(self, definitions: Sequence[memoryview]) -> None:
+        self._definitions = {_name_of(each): each for each in definitions}
         self._made: dict[str, GraphFunction] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -118,8 +119,16 @@ class Library:
         if name not in self._made:
             if name not in self._definitions:
                 raise FileError(f"the graph calls the function {name!r}, which it does not have")
-            self._made[name] = _function(self._definitions[name], self)
+            message = decode(self._definitions[name], "Function", f"the function {shown(name)}")
+            self._made[name] = _function(message, self)
         return self._made[name]
+
+
+def _name_of(definition: memoryview) -> str:
+    """The name of a function, without decoding the rest. Raises FileError."""
+    signature = next((part for number, _, part in parts(definition) if number == 1), b"")
+    found: str = decode(signature, "OpDef", "the signature of a function")["name"]
+    return found
 
 
 def graph_of(

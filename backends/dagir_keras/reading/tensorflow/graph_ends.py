@@ -88,7 +88,8 @@ def placeholders(graph: GraphFunction) -> list[Entrance]:
 
 def entrance_at(node: GraphNode) -> Entrance:
     """An input in place of a node."""
-    told = node.attributes.get("shape" if node.op in _PLACEHOLDERS else "_output_shapes", {})
+    tells = node.op in _PLACEHOLDERS or node.op == "PlaceholderWithDefault"
+    told = node.attributes.get("shape" if tells else "_output_shapes", {})
     shape = told.get("shape") or next(iter(told.get("list", {}).get("shape", [])), None)
     kinds = (node.attributes.get(key, {}).get("type") for key in ("dtype", "DstT", "Tout", "out_type", "T"))
     return Entrance(node.name, node.name, next((kind for kind in kinds if kind), 1), _sizes(shape))

@@ -27,6 +27,7 @@ from dagir_keras.reading.tensorflow.messages import Message
 from dagir_keras.reading.tensorflow.results import as_values
 from dagir_keras.reading.tensorflow.saved_tables import read_table, tables_by_node
 from dagir_keras.reading.tensorflow.saved_variables import Descriptions, variables_by_node
+from dagir_keras.reading.tensorflow.switches import without_untaken
 
 
 @contextmanager
@@ -96,7 +97,7 @@ class GraphFile:
 
     def _between(self, entrances: Sequence[Entrance], outputs: Mapping[str, Output]) -> GraphFunction:
         nodes = [each.node for each in entrances]
-        return with_loops(main_graph(self.meta, self.name, nodes, list(outputs.values())))
+        return without_untaken(with_loops(main_graph(self.meta, self.name, nodes, list(outputs.values()))))
 
     def _with_weights(self, graph: Graph, names: Mapping[Value, str]) -> Graph:
         """The graph with weights in place of its constants of floats, those of what is not trained apart."""

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from dagir import ops
-from dagir.ir.graph import Value
+from dagir.ir.graph import Constant, Value
 from dagir.ir.types import Array, DType
+from dagir.ops.size_tensors import FOLDED
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.data_sizes import places
 from dagir_keras.reading.tensorflow.registry import function, raw
@@ -86,22 +87,31 @@ def _boolean(data: Any) -> Value:
     return found
 
 
+def _of_booleans(op: Callable[..., Value], fold: Callable[..., Any], *operands: Any) -> Tensor:
+    """Of constants a constant: whether a graph is for training decides which branches it has."""
+    given = [_boolean(each) for each in operands]
+    known = [constant_of(each) for each in given]
+    if any(each is None or each.size > FOLDED for each in known):
+        return op(*given)
+    return Constant(np.asarray(fold(*known))).value
+
+
 @raw("LogicalAnd")
 @function("math.logical_and")
 def logical_and(x: Any, y: Any) -> Tensor:
-    return ops.logical_and(_boolean(x), _boolean(y))
+    return _of_booleans(ops.logical_and, np.logical_and, x, y)
 
 
 @raw("LogicalOr")
 @function("math.logical_or")
 def logical_or(x: Any, y: Any) -> Tensor:
-    return ops.logical_or(_boolean(x), _boolean(y))
+    return _of_booleans(ops.logical_or, np.logical_or, x, y)
 
 
 @raw("LogicalNot")
 @function("math.logical_not")
 def logical_not(x: Any) -> Tensor:
-    return ops.logical_not(_boolean(x))
+    return _of_booleans(ops.logical_not, np.logical_not, x)
 
 
 @function("math.logical_xor")

@@ -59,7 +59,7 @@ SCHEMAS: Mapping[str, Mapping[int, Field]] = {
     "Variable": _fields(dtype=(1, "int"), shape=(2, "Shape"), trainable=(3, "bool"), name=(6, "text")),
     "VariableDef": _fields(name=(1, "text")),
     "Graph": _fields(nodes=(1, "Node", "many"), library=(2, "Library")),
-    "Library": _fields(functions=(1, "Function", "many")),
+    "Library": _fields(functions=(1, "view", "many")),  # each a Function, of which a model calls a few
     "Function": _fields(
         signature=(1, "OpDef"), nodes=(3, "Node", "many"), returns=(4, "text", "map")
     ),

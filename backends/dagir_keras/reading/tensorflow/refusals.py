@@ -58,7 +58,10 @@ _FUNCTIONS = MappingProxyType(
 )
 _RAW_OPS = MappingProxyType(
     {
-        _RANDOM: ("Random", "StatelessRandom", "Multinomial", "TruncatedNormal", "ParameterizedTruncatedNormal"),
+        _RANDOM: (
+            *("Random", "Stateless", "Stateful", "Rng", "Multinomial", "TruncatedNormal"),
+            "ParameterizedTruncatedNormal",
+        ),
         _STATE: ("Assign", "Scatter", "VarHandle", "ResourceScatter", "Print", "Write", "Summary", "Queue", "Iterator"),
         _TEXT: ("String", "AsString", "Decode", "Substr", "Regex", "StaticRegex", "ReduceJoin"),
         _BY_DATA: ("Sparse", "Ragged", "ListDiff"),

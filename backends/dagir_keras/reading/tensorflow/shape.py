@@ -360,9 +360,9 @@ def batch_to_space(input: Any, block_shape: Any, crops: Any) -> Tensor:
     whole = ops.reshape(moved, [outer, *(size * block for size, block in zip(spatial, blocks, strict=True)), *rest])
     if entries(tensor(crops)) is None:
         return cropped(whole, value(tensor(crops)))
-    flat = ints(crops, "crops")
-    cuts = [slice(low, -high or None) for low, high in zip(flat[::2], flat[1::2], strict=True)]
-    return whole[(slice(None), *cuts)]
+    flat = dims(crops, "crops")
+    ends = [size - high for size, high in zip(whole.type.shape[1:], flat[1::2], strict=False)]
+    return whole[(slice(None), *(slice(low, end) for low, end in zip(flat[::2], ends, strict=True)))]
 
 
 def _apart(given: Value, count: int) -> tuple[Dim, list[Dim], list[Dim]]:
