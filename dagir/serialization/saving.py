@@ -118,9 +118,10 @@ class Writer:
 
     def _free(self, value: Value) -> dict[str, object]:
         record = {"name": self._cut.get(value, value.name), **encode_type(value.type)}
-        if isinstance(value.source, LayerCall) and type(value.source.layer) is InputLayer:
-            record["layer"] = self.parts.layers[value.source.layer]
-            record |= self._at(value.source.location)
+        source = value.source
+        if isinstance(source, LayerCall) and type(source.layer) is InputLayer and source.layer in self.parts.layers:
+            record["layer"] = self.parts.layers[source.layer]
+            record |= self._at(source.location)
         return record
 
     def _at(self, location: Location | None) -> dict[str, int]:

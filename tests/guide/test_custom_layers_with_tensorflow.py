@@ -12,7 +12,6 @@ from dagir import layers
 from dagir.errors import DagirError
 from guide import custom_layers as guide
 
-
 NETWORKS = [guide.custom_dense, guide.rnn_around_a_model, guide.rnn_inside_a_model]
 
 

@@ -30,6 +30,9 @@ _GIVES_ITSELF = frozenset({"cast", "convert_to_tensor", "compat.v1.cast", "compa
 _WRAPPERS = ("op_dispatch_handler", "error_handler", "wrapper", "wrapped", "new_func", "function", "handle", "dispatch")
 _FIELDS: Mapping[str, Any] = {  # functions whose results have names
     **dict.fromkeys(("math.top_k", "nn.top_k"), namedtuple("TopKV2", "values indices")),
+    "image.combined_non_max_suppression": namedtuple(
+        "CombinedNonMaxSuppression", "nmsed_boxes nmsed_scores nmsed_classes valid_detections"
+    ),
 }
 
 
