@@ -150,7 +150,7 @@ def _constant(leaf: Any) -> Value:
 
 def call(name: str, function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What a function in memory gives for arguments that are values, sizes and plain data. Raises OutsideTable."""
-    given, options = _without_name(function, args, kwargs)
+    given, options = _without_name(function, *_by_place(name, function, args, kwargs))
     try:
         found = call_function(name, given, options)
     except (OutsideTable, Decided):
@@ -164,6 +164,22 @@ def call(name: str, function: Function, args: Sequence[Any], kwargs: Mapping[str
     if name in _FIELDS:
         found = _FIELDS[name](*found)
     return found if name in _GIVES_ITSELF else map_structure(_unmasked, found)
+
+
+def _by_place(
+    name: str, function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """The first arguments by place where the rule has other names for them: TensorFlow's dispatchers give all names."""
+    rule = functions().get(name)
+    if rule is None:
+        return args, kwargs
+    names, takes = _parameters(function), _parameters(rule)
+    given, options = list(args), dict(kwargs)
+    for key in names[len(args) :]:
+        if key not in options or key in takes or key == "name":
+            break
+        given.append(options.pop(key))
+    return given, options
 
 
 def _without_name(
