@@ -8,6 +8,7 @@ from typing import Any
 
 from dagir import ops
 from dagir.errors import UnsupportedOp
+from dagir.ir.dim_binding import size_sources
 from dagir.ir.graph import Graph, Node, Parameter, Value
 from dagir.ir.nest import flatten
 from dagir.ir.rewriter import copy_node
@@ -27,7 +28,7 @@ from dagir_keras.op_layers import weights_of
 from dagir_keras.plain_layers import op_layer
 from dagir_keras.registry import Registry
 from dagir_keras.rules import rules
-from dagir_keras.sizes import sizes_to_compute, sources_among
+from dagir_keras.sizes import sizes_to_compute, sizes_told_outside, sources_among
 from dagir_keras.steps import GrownStep, ModelStep, NativeStep, OpLayerStep, RuleStep, SizedRuleStep, Step, TracedStep
 from dagir_keras.trace import Trace
 
@@ -124,15 +125,27 @@ class Planner:
         return self._traced_call(node, graph, call)
 
     def _traced_call(self, node: Node, graph: Graph, call: LayerCall) -> TracedStep:
-        """A layer that runs the graph of the call, in which the derived values that it reads are computed anew."""
+        """A layer that runs the graph of the call, in which the derived values that it reads are computed anew.
+
+        It reads more values where sizes that it computes with are those of no operand: the axis may be a product.
+        """
         count = len(node.inputs)
         places = [place for place, value in enumerate(node.inputs) if value not in self.derived]
-        if len(places) < count:
-            inputs = [*(graph.inputs[place] for place in places), *graph.inputs[count:]]
+        telling = self._telling(sizes_told_outside(graph))
+        if len(places) < count or telling:
+            shapes = [Value(value.type) for value in telling]
+            inputs = [*(graph.inputs[place] for place in places), *shapes, *graph.inputs[count:]]
             graph = Graph(inputs, graph.outputs, graph.name)
         layer = call.layer if isinstance(call.layer, Layer) else None
-        trace = Trace.of(graph, len(places), call)
-        return self._traced_step([node.inputs[place] for place in places], trace, layer, call.layer.name)
+        trace = Trace.of(graph, len(places) + len(telling), call)
+        reads = [*(node.inputs[place] for place in places), *telling]
+        return self._traced_step(reads, trace, layer, call.layer.name)
+
+    def _telling(self, names: set[str]) -> tuple[Value, ...]:
+        """The values whose shapes tell these sizes, as far as there are any."""
+        values = (*self.inputs, *self.made)
+        known = size_sources([value.type.shape for value in values])
+        return tuple(dict.fromkeys(values[known[name].place] for name in sorted(names & known.keys())))
 
     def _wrapped_step(self, node: Node, names: set[str]) -> TracedStep:
         """A layer around one op, which reads weights of layers, or sizes, which are numbers within a layer only."""

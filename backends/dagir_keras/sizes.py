@@ -10,9 +10,10 @@ from keras import ops as K
 
 from dagir import ops
 from dagir.errors import UnsupportedOp
+from dagir.ir.data_sizes import made_in
 from dagir.ir.dim_binding import SizeSource, size_sources
 from dagir.ir.dims import Dim, SymbolicDim, symbols
-from dagir.ir.graph import Op, Value
+from dagir.ir.graph import Graph, Op, Value
 
 
 def sizes_to_compute(op: Op) -> set[str]:
@@ -21,6 +22,14 @@ def sizes_to_compute(op: Op) -> set[str]:
     if isinstance(op, ops.Reshape) and len(unknown) == 1 and -1 not in op.target:
         return set()
     return {name for size in unknown for name in symbols(size)}
+
+
+def sizes_told_outside(graph: Graph) -> set[str]:
+    """The names that the ops of a graph, or of layer calls in it, need, and that no input of the graph tells."""
+    names: set[str] = set()
+    for node in graph.nodes:
+        names |= sizes_told_outside(node.op.graph) if isinstance(node.op, ops.Call) else sizes_to_compute(node.op)
+    return names - size_sources([value.type.shape for value in graph.inputs]).keys() - made_in(graph).keys()
 
 
 def sources_among(names: set[str], inputs: Sequence[Value]) -> dict[str, tuple[Value, SizeSource]]:

@@ -78,10 +78,12 @@ def test_elements_by_their_places_on_several_axes():
     agrees(model(call, (None, 4), (None, 4)), (2, 5, 4), (1, 3, 4))
 
 
-@given(st.integers(1, 9), st.integers(1, 9), st.booleans())
-def test_images_between_their_corners(height, width, align_corners):
+@given(st.integers(1, 9), st.integers(1, 9), st.booleans(), st.sampled_from(["bilinear", "nearest", "area"]))
+def test_images_between_their_corners(height, width, align_corners, method):
+    how = getattr(tf.image.ResizeMethod, "NEAREST_NEIGHBOR" if method == "nearest" else method.upper())
+
     def call(self, x):
-        return tf.compat.v1.image.resize(x, (height, width), method="bilinear", align_corners=align_corners)
+        return tf.compat.v1.image.resize(x, (height, width), method=how, align_corners=align_corners)
 
     agrees(model(call, (None, 5, 2), (height, width, 2)), (2, 4, 5, 2), (1, 7, 5, 2))
 

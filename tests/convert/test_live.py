@@ -120,6 +120,15 @@ def test_a_subclassed_model_that_was_never_called():
     check(made, array(2, 4), read)
 
 
+def test_a_stack_that_was_never_built():
+    made = keras.Sequential([L.Embedding(9, 4), L.LSTM(3)])
+    with pytest.raises(UnsupportedLayer, match="never built"):
+        dagir.from_keras(made)
+    read = dagir.from_keras(made, inputs=dagir.Input((None,), dtype="int32", name="ids"))
+    assert [str(value.type) for value in read.graph.inputs] == ["int32[batch, ids_dim1]"]
+    check(made, np.arange(10, dtype="int32").reshape(2, 5) % 9, read)
+
+
 def test_keras_layers_in_a_graph_of_dagir():
     dense, scale, inner = L.Dense(3, activation="tanh"), Scale(), keras.Sequential([L.Dense(2), Scale()])
     x = array(4, 5)

@@ -68,6 +68,7 @@ CALLS = {
     "standardized": lambda self, x: (
         (x - tf.reduce_mean(x, -1, keepdims=True)) * tf.math.rsqrt(tf.math.reduce_variance(x, -1, keepdims=True) + 1e-3)
     ),
+    "arguments by their names": lambda self, x: tf.nn.relu(features=tf.stop_gradient(input=tf.nn.elu(features=-x))),
     "a tensor on the left": lambda self, x: tf.constant(2.0) * x + tf.ones((4,)) / (tf.abs(x) + 1.0),
     "tiled weights": lambda self, x: tf.tile(self.w[None], [tf.shape(x)[0], 1, 1]),
     "split and joined": lambda self, x: tf.concat(tf.split(x, 2, axis=-1)[::-1], -1),

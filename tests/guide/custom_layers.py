@@ -1,9 +1,14 @@
-"""Scenarios 12, 13, 15 and 16: layers and models as classes, written once for Keras and for dagir."""
+"""Scenarios 12, 13, 15 and 16: layers and models as classes, written once for Keras and for dagir.
+
+F: the functions that the layers call: those of K.ops, or TensorFlow's of the same names.
+"""
 
 from __future__ import annotations
 
 
-def dense_class(K):
+def dense_class(K, F=None):
+    F = F or K.ops
+
     class CustomDense(K.Layer):
         def __init__(self, units=32, **kwargs):
             super().__init__(**kwargs)
@@ -16,7 +21,7 @@ def dense_class(K):
             self.b = self.add_weight(shape=(self.units,), initializer="random_normal", trainable=True, name="b")
 
         def call(self, inputs):
-            return K.ops.matmul(inputs, self.w) + self.b
+            return F.matmul(inputs, self.w) + self.b
 
         def get_config(self):
             return {"units": self.units}
@@ -24,12 +29,14 @@ def dense_class(K):
     return CustomDense
 
 
-def custom_dense(K, L):
+def custom_dense(K, L, F=None):
     inputs = K.Input((4,))
-    return K.Model(inputs, dense_class(K)(10)(inputs))
+    return K.Model(inputs, dense_class(K, F)(10)(inputs))
 
 
-def rnn_class(K, L):
+def rnn_class(K, L, F=None):
+    F = F or K.ops
+
     class CustomRNN(K.Layer):
         def __init__(self, units=32, functional=True, **kwargs):
             super().__init__(**kwargs)
@@ -46,27 +53,27 @@ def rnn_class(K, L):
 
         def call(self, inputs):
             outputs = []
-            state = K.ops.zeros(shape=(inputs.shape[0], self.units))
+            state = F.zeros(shape=(inputs.shape[0], self.units))
             for t in range(inputs.shape[1]):
                 h = self.projection_1(inputs[:, t, :])
                 state = h + self.projection_2(state)
                 outputs.append(state)
-            return self.classifier(K.ops.stack(outputs, axis=1))
+            return self.classifier(F.stack(outputs, axis=1))
 
     return CustomRNN
 
 
-def rnn_around_a_model(K, L):
+def rnn_around_a_model(K, L, F=None):
     """Scenario 15."""
     inputs = K.Input(batch_shape=(1, 10, 5))
-    return K.Model(inputs, rnn_class(K, L)()(inputs))
+    return K.Model(inputs, rnn_class(K, L, F)()(inputs))
 
 
-def rnn_inside_a_model(K, L):
+def rnn_inside_a_model(K, L, F=None):
     """Scenario 16."""
     inputs = K.Input(batch_shape=(16, 10, 5))
     x = L.Conv1D(32, 3)(inputs)
-    return K.Model(inputs, rnn_class(K, L)(functional=False)(x))
+    return K.Model(inputs, rnn_class(K, L, F)(functional=False)(x))
 
 
 def functional_perceptron(K, L):

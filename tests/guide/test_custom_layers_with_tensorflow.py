@@ -10,77 +10,17 @@ import tensorflow as tf
 import dagir
 from dagir import layers
 from dagir.errors import DagirError
+from guide import custom_layers as guide
+
+NETWORKS = [guide.custom_dense, guide.rnn_around_a_model, guide.rnn_inside_a_model]
 
 
-def dense_class(K):
-    class CustomDense(K.Layer):
-        def __init__(self, units=32, **kwargs):
-            super().__init__(**kwargs)
-            self.units = units
-
-        def build(self, input_shape):
-            self.w = self.add_weight(
-                shape=(input_shape[-1], self.units), initializer="random_normal", trainable=True, name="w"
-            )
-            self.b = self.add_weight(shape=(self.units,), initializer="random_normal", trainable=True, name="b")
-
-        def call(self, inputs):
-            return tf.matmul(inputs, self.w) + self.b
-
-        def get_config(self):
-            return {"units": self.units}
-
-    return CustomDense
-
-
-def custom_dense(K, L):
-    inputs = K.Input((4,))
-    return K.Model(inputs, dense_class(K)(10)(inputs))
-
-
-def custom_rnn(K, L, functional):
-    class CustomRNN(K.Layer):
-        def __init__(self, units=32, **kwargs):
-            super().__init__(**kwargs)
-            self.units = units
-            self.projection_1 = L.Dense(units, activation="tanh")
-            self.projection_2 = L.Dense(units, activation="tanh")
-            if functional:
-                inputs = K.Input((10, units))
-                features = L.GlobalAveragePooling1D()(inputs)
-                self.classifier = K.Model(inputs, L.Dense(1, activation="sigmoid")(features))
-            else:
-                self.classifier = L.Dense(1, activation="sigmoid")
-
-        def call(self, inputs):
-            outputs = []
-            state = tf.zeros(shape=(inputs.shape[0], self.units))
-            for t in range(inputs.shape[1]):
-                h = self.projection_1(inputs[:, t, :])
-                y = h + self.projection_2(state)
-                state = y
-                outputs.append(y)
-            return self.classifier(tf.stack(outputs, axis=1))
-
-    inputs = K.Input(batch_shape=(16, 10, 5))
-    x = inputs if functional else L.Conv1D(32, 3)(inputs)
-    return K.Model(inputs, CustomRNN()(x))
-
-
-NETWORKS = {
-    "dense": (custom_dense, (16, 4)),
-    "a model inside the layer": (lambda K, L: custom_rnn(K, L, True), (16, 10, 5)),
-    "the layer inside a model": (lambda K, L: custom_rnn(K, L, False), (16, 10, 5)),
-}
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_the_layer_is_the_same_in_dagir_and_in_keras_and_trains(name):
-    build, shape = NETWORKS[name]
-    ours, theirs = build(dagir, layers), build(keras, keras.layers)
+@pytest.mark.parametrize("build", NETWORKS, ids=lambda build: build.__name__)
+def test_the_layer_is_the_same_in_dagir_and_in_keras_and_trains(build):
+    ours, theirs = build(dagir, layers, tf), build(keras, keras.layers, tf)
     theirs.set_weights(ours.get_weights())
     rng = np.random.default_rng(0)
-    x = rng.normal(size=shape).astype("float32")
+    x = rng.normal(size=(theirs.input_shape[0] or 16, *theirs.input_shape[1:])).astype("float32")
     expected = np.asarray(theirs(x))
     read = dagir.from_keras(theirs)
     for model in (ours, read):

@@ -27,7 +27,21 @@ def _resize_of_1(draw: Draw) -> Arguments:
 
 @function("compat.v1.image.resize_area")
 def _area(draw: Draw) -> Arguments:
-    return (draw.floats((2, draw.int(2, 6), draw.int(2, 6), 3)), [draw.int(1, 9), draw.int(1, 9)]), {}
+    grid = draw.one({}, {"align_corners": True})
+    return (draw.floats((2, draw.int(2, 6), draw.int(2, 6), 3)), [draw.int(1, 9), draw.int(1, 9)]), grid
+
+
+@function("image.combined_non_max_suppression")
+def _combined(draw: Draw) -> Arguments:
+    count, classes = draw.int(1, 6), draw.int(1, 3)
+    boxes = draw.floats((2, count, draw.one(1, classes), 4), -0.5, 1.5)
+    options = {
+        "iou_threshold": draw.one(0.1, 0.5),
+        "score_threshold": draw.one(float("-inf"), 0.0),
+        "pad_per_class": draw.flag(),
+        "clip_boxes": draw.flag(),
+    }
+    return (boxes, draw.floats((2, count, classes)), draw.int(1, 4), draw.int(1, 9)), options
 
 
 @function("compat.v1.image.resize_images")

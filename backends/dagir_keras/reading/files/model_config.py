@@ -248,7 +248,7 @@ class NetworkReader:
         value: Any = source
         for call in calls:
             value = call(value)
-        model.set_graph(source, value)
+        model.set_graph(source, value, unused_inputs=True)
 
     # ---- functional models
 

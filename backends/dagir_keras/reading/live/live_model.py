@@ -58,7 +58,7 @@ from dagir_keras.reading.live.keras_internals import (
     takes_training,
     was_built,
 )
-from dagir_keras.reading.live.own_models import Given, is_own_model, refuse_without_shapes
+from dagir_keras.reading.live.own_models import Given, build_stack, is_own_model, refuse_without_shapes
 from dagir_keras.reading.live.reader import Checkpoint
 from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer, outputs_beside, tensors_of
 from dagir_keras.reading.live.traced_tensors import Traced
@@ -85,6 +85,7 @@ class LiveReader:
         if is_own_model(source):
             return self._subclassed(source, given)
         if given is not None:
+            build_stack(source, given.inputs)
             self._begin = _inputs_in_place_of(source, given.inputs)
         made = self.layer(source, "")
         if made is not None and not isinstance(source, keras.Model) and source.built:
@@ -212,10 +213,10 @@ class LiveReader:
             if not path:
                 raise Refused(
                     "it was never built, so the shape of its input is not known",
-                    "call the model once, or begin it with an Input",
+                    "call the model once, begin it with an Input, or give from_keras(model, inputs=dagir.Input(...))",
                 )
             return made
-        made.set_graph(*self._stacked(stack, source.inputs[0], any_batch=True))
+        made.set_graph(*self._stacked(stack, source.inputs[0], any_batch=True), unused_inputs=True)
         set_own_trainable(made, bool(source.trainable))
         return made
 

@@ -22,7 +22,7 @@ from dagir.layers.core import Input
 from dagir.modeling.model import Model
 from dagir.ops import Call, Cast, Equal, NotEqual
 from dagir_keras.reading.live.introspection import has_graph, map_shapes
-from dagir_keras.reading.live.keras_internals import build_shapes_of
+from dagir_keras.reading.live.keras_internals import build_shapes_of, was_built
 from dagir_keras.reading.problems import Refused
 
 _DTYPES = ("float32", "int32", "string")
@@ -42,6 +42,12 @@ class Given:
 def is_own_model(source: Any) -> bool:
     """Whether it is a keras.Model with a call of its own, so that it has no graph."""
     return isinstance(source, keras.Model) and not has_graph(source) and not isinstance(source, keras.Sequential)
+
+
+def build_stack(source: Any, inputs: Any) -> None:
+    """Build a Sequential that has no input yet on the one that the user gives."""
+    if isinstance(source, keras.Sequential) and not was_built(source) and isinstance(inputs, Value):
+        source.build(tuple([size if isinstance(size, int) else None for size in inputs.shape]))
 
 
 def read_own_model(source: Any, inputs: Any, read: Callable[[Given | None], Model]) -> Model:

@@ -30,6 +30,9 @@ _GIVES_ITSELF = frozenset({"cast", "convert_to_tensor", "compat.v1.cast", "compa
 _WRAPPERS = ("op_dispatch_handler", "error_handler", "wrapper", "wrapped", "new_func", "function", "handle", "dispatch")
 _FIELDS: Mapping[str, Any] = {  # functions whose results have names
     **dict.fromkeys(("math.top_k", "nn.top_k"), namedtuple("TopKV2", "values indices")),
+    "image.combined_non_max_suppression": namedtuple(
+        "CombinedNonMaxSuppression", "nmsed_boxes nmsed_scores nmsed_classes valid_detections"
+    ),
 }
 
 
@@ -147,7 +150,7 @@ def _constant(leaf: Any) -> Value:
 
 def call(name: str, function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What a function in memory gives for arguments that are values, sizes and plain data. Raises OutsideTable."""
-    given, options = _without_name(function, args, kwargs)
+    given, options = _without_name(function, *_by_place(name, function, args, kwargs))
     try:
         found = call_function(name, given, options)
     except (OutsideTable, Decided):
@@ -161,6 +164,22 @@ def call(name: str, function: Function, args: Sequence[Any], kwargs: Mapping[str
     if name in _FIELDS:
         found = _FIELDS[name](*found)
     return found if name in _GIVES_ITSELF else map_structure(_unmasked, found)
+
+
+def _by_place(
+    name: str, function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """The first arguments by place where the rule has other names for them: TensorFlow's dispatchers give all names."""
+    rule = functions().get(name)
+    if rule is None:
+        return args, kwargs
+    names, takes = _parameters(function), _parameters(rule)
+    given, options = list(args), dict(kwargs)
+    for key in names[len(args) :]:
+        if key not in options or key in takes or key == "name":
+            break
+        given.append(options.pop(key))
+    return given, options
 
 
 def _without_name(

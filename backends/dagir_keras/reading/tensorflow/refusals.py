@@ -13,6 +13,7 @@ _BY_DATA = "has a result whose shape the data decide", "use tf.where with three 
 _COMPLEX = "computes with complex numbers", "compute with their real and imaginary parts"
 _DECOMPOSES = "decomposes matrices, which no ONNX op does", "do it before the model"
 _CODE = "calls Python code that no file holds", "write it with TensorFlow's functions"
+_GRADIENT = "is of a gradient, which the call computes", "compute gradients outside of the model, or by hand"
 _SEARCH = "is the loss or the search of CTC", "do it behind the model"
 _CONTROL = "holds Python functions, which no file holds", "build the model anew with a subclassed layer"
 
@@ -36,7 +37,6 @@ _FUNCTIONS = MappingProxyType(
             *("sparse.", "ragged.", "sets."),
             *(
                 "image.non_max_suppression",
-                "image.combined_non_max_suppression",
                 "compat.v1.setdiff1d",
             ),
             *("__operators__.ragged_getitem", "math.segment_", "compat.v1.math.bincount", "RaggedTensor"),
@@ -76,6 +76,7 @@ _RAW_OPS = MappingProxyType(
             "MatrixSolveLs",
         ),
         _CODE: ("PyFunc", "EagerPyFunc", "PyFuncStateless"),
+        _SEARCH: ("CTC",),
     }
 )
 
@@ -101,5 +102,6 @@ def refuse_function(name: str) -> Refused:
 
 def refuse_raw_op(name: str) -> Refused:
     """The refusal of a raw op that has no rule."""
-    reason, remedy = _reason(name, _RAW_OPS)
+    gradient = name.endswith(("Grad", "GradV2", "GradGrad", "GradientArgs"))
+    reason, remedy = (f" {_GRADIENT[0]}", _GRADIENT[1]) if gradient else _reason(name, _RAW_OPS)
     return Refused(f"TensorFlow's op {name[:80]}{reason}", remedy)

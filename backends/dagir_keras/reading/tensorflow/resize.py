@@ -70,13 +70,26 @@ def _bilinear_of_1(given: Value, target: Sequence[Dim], align_corners: bool) -> 
     return given
 
 
+def _run_time_places(size: Value, target: Dim, align_corners: bool) -> Value:
+    """`_places` for sizes that may be known at run time only."""
+    return ops.multiply(ops.cast(ops.arange(target), "float32"), _run_time_step(size, target, align_corners))
+
+
+def _run_time_step(size: Value, target: Dim, align_corners: bool) -> Value:
+    count = measured(target)
+    step = ops.divide(ops.cast(size, "float32"), ops.cast(count, "float32"))
+    if not align_corners:
+        return step
+    between = ops.cast(ops.maximum(ops.subtract(count, 1), 1), "float32")
+    aligned = ops.divide(ops.cast(ops.subtract(size, 1), "float32"), between)
+    return ops.where(ops.greater(count, 1), aligned, step)
+
+
 def _between(given: Value, axis: int, target: Dim, align_corners: bool) -> Value:
     """One axis of the bilinear grid, whose sizes may be known at run time only."""
     size = measured(given.type.shape[axis])
     last = ops.subtract(size, 1)
-    parts = (last, ops.maximum(ops.subtract(measured(target), 1), 1)) if align_corners else (size, measured(target))
-    step = ops.divide(*(ops.cast(part, "float32") for part in parts))
-    places = ops.multiply(ops.cast(ops.arange(target), "float32"), step)
+    places = _run_time_places(size, target, align_corners)
     low = ops.minimum(ops.cast(ops.floor(places), "int32"), last)
     high = ops.minimum(ops.add(low, 1), last)
     share = ops.reshape(ops.subtract(places, ops.floor(places)), (-1, *[1] * (given.ndim - axis - 1)))
@@ -85,6 +98,9 @@ def _between(given: Value, axis: int, target: Dim, align_corners: bool) -> Value
 
 
 def _nearest_of_1(given: Value, target: Sequence[Dim], align_corners: bool) -> Value:
+    if not all(isinstance(size, int) for size in (*given.type.shape[1:3], *target)):
+        down = _nearest_along(given, 1, target[0], align_corners)
+        return _nearest_along(down, 2, target[1], align_corners)
     sizes, wanted = _known(given, target)
     for axis in (0, 1):
         places = _places(sizes[axis], wanted[axis], align_corners)
@@ -94,17 +110,46 @@ def _nearest_of_1(given: Value, target: Sequence[Dim], align_corners: bool) -> V
     return given
 
 
-def _area(given: Value, target: Sequence[Dim]) -> Value:
-    """The mean of the part of the image that each pixel covers, pixels at its edge in part."""
+def _nearest_along(given: Value, axis: int, target: Dim, align_corners: bool) -> Value:
+    """One axis of the nearest pixels, whose sizes may be known at run time only."""
+    size = measured(given.type.shape[axis])
+    places = _run_time_places(size, target, align_corners)
+    whole = ops.floor(ops.add(places, 0.5) if align_corners else places)
+    return ops.take(given, ops.minimum(ops.cast(whole, "int32"), ops.subtract(size, 1)), axis)
+
+
+def _area(given: Value, target: Sequence[Dim], align_corners: bool) -> Value:
+    """The mean of the part of the image that each pixel covers, pixels at its edge in part.
+
+    The last pixel of the image goes on without end.
+    """
+    if not all(isinstance(size, int) for size in (*given.type.shape[1:3], *target)):
+        rows, columns = (_run_time_shares(given, axis + 1, target[axis], align_corners) for axis in (0, 1))
+        return ops.einsum("ow,nhwc->nhoc", columns, ops.einsum("oh,nhwc->nowc", rows, given))
     sizes, wanted = _known(given, target)
     for axis in (0, 1):
         size, count = sizes[axis], wanted[axis]
-        step = size / count
+        step = (size - 1) / (count - 1) if align_corners and count > 1 else size / count
         starts, pixels = np.arange(count)[:, None] * step, np.arange(size)
-        covered = np.minimum(starts + step, pixels + 1) - np.maximum(starts, pixels)
-        weights = (np.maximum(covered, 0) / step).astype(given.dtype.numpy)
+        ends = np.where(pixels == size - 1, np.inf, pixels + 1)
+        covered = np.minimum(starts + step, ends) - np.maximum(starts, pixels)
+        with np.errstate(invalid="ignore"):  # a step of 0 gives NaN in TensorFlow too
+            weights = (np.maximum(covered, 0) / np.float64(step)).astype(given.dtype.numpy)
         given = ops.einsum("oh,nhwc->nowc" if axis == 0 else "ow,nhwc->nhoc", weights, given)
     return given
+
+
+def _run_time_shares(given: Value, axis: int, target: Dim, align_corners: bool) -> Value:
+    """The matrix [target, size] of `_area` for sizes that may be known at run time only."""
+    size = measured(given.type.shape[axis])
+    step = _run_time_step(size, target, align_corners)
+    starts = ops.expand_dims(ops.multiply(ops.cast(ops.arange(target), "float32"), step), 1)
+    pixels = ops.arange(given.type.shape[axis])
+    last = ops.equal(pixels, ops.subtract(size, 1))
+    pixels = ops.cast(pixels, "float32")
+    ends = ops.minimum(ops.add(starts, step), ops.where(last, np.float32(np.inf), ops.add(pixels, 1.0)))
+    covered = ops.maximum(ops.subtract(ends, ops.maximum(starts, pixels)), 0.0)
+    return ops.cast(ops.divide(covered, step), given.dtype)
 
 
 def resized(
@@ -115,7 +160,7 @@ def resized(
     if method != "nearest":
         given = value(cast(given, DType.FLOAT32))
     if method == "area":
-        return _area(given, target)
+        return _area(given, target, align)
     if half_pixel and not align:
         if method in ("gaussian", "mitchellcubic"):
             raise Refused(f"it resizes by {method}")

@@ -24,6 +24,7 @@ from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import (
     Sizes,
     Tensor,
+    constant_of,
     dims,
     entries,
     integer,
@@ -289,8 +290,15 @@ def pad(tensor: Any, paddings: Any, mode: Any = "CONSTANT", constant_values: Any
         return given
     if how != "constant" and any(isinstance(size, SymbolicDim) for size in sizes):
         return mirrored(given, pairs, how)
+    if how == "constant" and _is_computed(constant_values):
+        inside = ops.pad(ops.ones(given.type.shape, "int32"), pairs)
+        return ops.where(ops.greater(inside, 0), ops.pad(given, pairs), _value(constant_values))
     filling = number(constant_values, "constant_values") if how == "constant" else None
     return ops.pad(given, pairs, how, filling)
+
+
+def _is_computed(number: Any) -> bool:
+    return isinstance(number, Value) and constant_of(number) is None
 
 
 @function("meshgrid")
