@@ -43,9 +43,12 @@ def to_onnx(
     external_data: bool | None = None,
     disable: Collection[str] = (),
     precision: str | None = None,
+    quantize: str | None = None,
     calibrate: Feed | str | os.PathLike[str] | None = None,
     budget: float | None = None,
     narrow_io: bool = False,
+    ranges: str | None = None,
+    keep_float: Collection[str] = (),
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
     verify: Literal[False] = False,
@@ -61,9 +64,12 @@ def to_onnx(
     external_data: bool | None = None,
     disable: Collection[str] = (),
     precision: str | None = None,
+    quantize: str | None = None,
     calibrate: Feed | str | os.PathLike[str] | None = None,
     budget: float | None = None,
     narrow_io: bool = False,
+    ranges: str | None = None,
+    keep_float: Collection[str] = (),
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
     verify: bool | str | os.PathLike[str] | KerasModel = False,
@@ -78,9 +84,12 @@ def to_onnx(
     external_data: bool | None = None,
     disable: Collection[str] = (),
     precision: str | None = None,
+    quantize: str | None = None,
     calibrate: Feed | str | os.PathLike[str] | None = None,
     budget: float | None = None,
     narrow_io: bool = False,
+    ranges: str | None = None,
+    keep_float: Collection[str] = (),
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
     verify: object = False,
@@ -95,6 +104,9 @@ def to_onnx(
     or move the outputs by more than `budget`, as a relative error; "mixed" keeps the worst nodes in float32 until all
     others together stay within `budget`. Inputs and outputs keep their dtypes, unless narrow_io. calibrate: samples of
     the inputs, or an .npz file with them, for the choice of these nodes (see `dagir.sensitivity`); drawn by default.
+    quantize: "int8" computes convolutions and products in integers, with `ranges` of the samples by "minmax",
+    "percentile", "entropy" or "mse" (the default); "int8-dynamic" and "int4-weights" have products of codes of weights.
+    keep_float: names of layers and nodes that are not quantized; with a budget, the worst nodes are not either.
     verify: True runs what was written and compares it with the model in float64, before the file has its name; its
     certificate is in the file, and `dagir.verified(path)` runs it again. A model that came from a Keras model that is
     in memory is compared with that too, and so is a Keras model, or the path of its file, given in place of True.
@@ -114,7 +126,7 @@ def to_onnx(
         raise _unknown_option(next(iter(unknown)))
     _check_verify(verify, path)
     resized = _resized(model, input_shapes)
-    low = LowPrecision(precision, calibrate, budget, narrow_io).applied(resized)
+    low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, keep_float).applied(resized)
     if low is not None:
         metadata = metadata_of(low, metadata)
         if verify is not False and path is not None:

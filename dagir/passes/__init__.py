@@ -22,6 +22,7 @@ from dagir.passes.merge_slices import MergeSlices
 from dagir.passes.narrow import Narrow
 from dagir.passes.outline import Outline
 from dagir.passes.pipeline import Pass, Pipeline, run
+from dagir.passes.quantize import Quantize
 from dagir.passes.recognize import Recognize
 
 _BODY: Pipeline = (
@@ -86,6 +87,7 @@ __all__ = [
     "Outline",
     "Pass",
     "Pipeline",
+    "Quantize",
     "Recognize",
     "run",
 ]

@@ -76,7 +76,7 @@ def narrowed_model(
     `sensitivity`. narrow_io: whether inputs and outputs are narrow too. Raises ArgumentError, UnsupportedOp.
     """
     dtype = dtype_of(precision)
-    _check_budget(budget)
+    check_budget(budget)
     arrays = arranged(model, inputs, seed)
     interface = signature(model)
     graph = run(points_of(model).graph, FOLDS)
@@ -90,13 +90,13 @@ def narrowed_model(
         must = {**costly(table, _ROUNDINGS * dtype.eps if budget is None else budget), **must}
     step, kept = _search(graph, table, dtype, must, arrays, _limit(precision, budget, dtype))
     narrow = step(graph)
-    answers = _answers(graph, arrays), _answers(narrow, arrays)
+    answers = answers_of(graph, arrays), answers_of(narrow, arrays)
     names = [name for name, _ in interface.outputs]
     close = [closeness(name, [new], [old]) for name, old, new in zip(names, *answers, strict=True)]
     if narrow_io:
         narrow = replace(step, narrow_ends=True)(graph)
     casts = _casts(narrow) - _casts(graph)
-    result = _as_model(narrow, interface, graph_of(model).name)
+    result = as_model(narrow, interface, graph_of(model).name)
     told = {row.name: kept[row.node] for row in table if row.node in kept}
     return Narrowed(result, precision, told, casts, tuple(close), table)
 
@@ -105,7 +105,8 @@ def _casts(graph: Graph) -> int:
     return sum(isinstance(node.op, ops.Cast) for node in graph.nodes)
 
 
-def _check_budget(budget: object) -> None:
+def check_budget(budget: object) -> None:
+    """Raise ArgumentError for what is no relative error."""
     if budget is not None and (isinstance(budget, bool) or not isinstance(budget, (int, float)) or not budget > 0):
         raise ArgumentError(
             f"budget is a relative error above 0, got {budget!r}", remedy="0.001 allows a thousandth of the outputs"
@@ -126,7 +127,7 @@ def _search(
     limit: float | None,
 ) -> tuple[Narrow, Mapping[Node, str]]:
     """Narrow, measure, and keep more nodes wide where the measure shows more than the analysis: at most a few times."""
-    right = _answers(graph, arrays)
+    right = answers_of(graph, arrays)
     lost_anyway = {_key(node) for node in _non_finite(graph, arrays)}
     by_key = {_key(node): node for node in graph.nodes}
     tighter = limit
@@ -141,7 +142,7 @@ def _search(
             continue
         if limit is None or tighter is None:
             break
-        measured = _measured(right, _answers(narrow, arrays))
+        measured = _measured(right, answers_of(narrow, arrays))
         if measured <= limit:
             break
         tighter *= min(limit / measured, 0.7)
@@ -160,7 +161,7 @@ def _key(node: Node) -> tuple[str, str]:
     return node.op.op_name, node.outputs[0].name
 
 
-def _answers(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
+def answers_of(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
     """The outputs, in the dtypes of the graph."""
     exe: Any = backend(NUMPY).lower(graph)
     fitting = [array.astype(value.dtype.numpy) for array, value in zip(arrays, graph.inputs, strict=True)]
@@ -190,7 +191,7 @@ def _finite(arrays: Sequence[Array | None]) -> bool:
     return all(bool(np.isfinite(array.astype(np.float64)).all()) for array in floats)
 
 
-def _as_model(graph: Graph, interface: Signature, name: str) -> Model:
+def as_model(graph: Graph, interface: Signature, name: str) -> Model:
     """A model of the graph with the names and structures of the interface."""
     outputs = [_named(value, title) for value, (title, _) in zip(graph.outputs, interface.outputs, strict=True)]
     begin, end = pack(interface.input_structure, graph.inputs), pack(interface.output_structure, outputs)

@@ -13,11 +13,11 @@ Rounding errors are so small that the first order is all there is, except at ste
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, sqrt
 from os import PathLike
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -37,6 +37,8 @@ from dagir.runtime.probes import points_of
 from dagir.support.backend_names import NUMPY
 from dagir.support.frameworks import takes_a_model
 from dagir.support.printable import printable
+
+NarrowNode: TypeAlias = Callable[[Node, Arrays, Callable[[Arrays], Sequence[Array]]], Sequence[Array]]
 
 DIRECTIONS = 12
 """The most directions of the outputs, one pass backwards each. Of a row with fewer elements, all are taken."""
@@ -155,10 +157,15 @@ def sensitivity(
     return Sensitivity(found.rows, precision, found.whole)
 
 
-def analyse(graph: Graph, arrays: Sequence[Array], dtype: DType, seed: int = 0) -> Sensitivity:
-    """The same for a graph without nested models, and arrays in the order of its inputs."""
+def analyse(
+    graph: Graph, arrays: Sequence[Array], dtype: DType, seed: int = 0, narrow: NarrowNode | None = None
+) -> Sensitivity:
+    """The same for a graph without nested models, and arrays in the order of its inputs.
+
+    narrow: gives the results of a node that is narrowed in another way, from (node, operands, its evaluation).
+    """
     rng = np.random.default_rng(seed)
-    run = _Forward(graph, arrays, dtype)
+    run = _Forward(graph, arrays, dtype, narrow)
     worth = _Worth(run, rng)
     names = value_names(graph)
     rows = [_row(node, names[node.outputs[0]], run, worth) for node in run.nodes]
@@ -170,8 +177,8 @@ def analyse(graph: Graph, arrays: Sequence[Array], dtype: DType, seed: int = 0) 
 class _Forward:
     """One evaluation in float64, with what narrowing does at each node."""
 
-    def __init__(self, graph: Graph, arrays: Sequence[Array], dtype: DType) -> None:
-        self.graph, self.dtype = graph, dtype
+    def __init__(self, graph: Graph, arrays: Sequence[Array], dtype: DType, narrow: NarrowNode | None = None) -> None:
+        self.graph, self.dtype, self.narrow = graph, dtype, narrow
         self.evaluated: dict[Node, Evaluated] = {}
         self.errors: dict[Node, tuple[list[Array], list[Array]]] = {}  # of all operands, and without those of others
         outer = set(graph.nodes)
@@ -198,6 +205,10 @@ class _Forward:
         self.evaluated[node] = at
         if not _has_floats(node):
             return
+        if self.narrow is not None:
+            found = [_moved(*pair) for pair in zip(self.narrow(node, at.operands, at.apply), at.results, strict=True)]
+            self.errors[node] = found, found
+            return
         whole = self._error(at, [value is not None for value in node.inputs])
         ours = [value in self.fixed or value in self.graph.inputs for value in node.inputs]
         self.errors[node] = whole, self._error(at, ours)
@@ -208,10 +219,12 @@ class _Forward:
             for array, wanted in zip(at.operands, rounded, strict=True)
         ]
         results = at.apply(operands) if any(rounded) else at.results
-        return [
-            narrowed(new, self.dtype) - old if old.dtype.kind == "f" else np.zeros(old.shape)
-            for new, old in zip(results, at.results, strict=True)
-        ]
+        return [_moved(narrowed(new, self.dtype), old) for new, old in zip(results, at.results, strict=True)]
+
+
+def _moved(new: Array, old: Array) -> Array:
+    """What narrowing adds to a result; numbers that are no floats are not compared."""
+    return np.asarray(new - old) if old.dtype.kind == "f" else np.zeros(old.shape)
 
 
 def _fixed(graph: Graph) -> set[Value | None]:

@@ -35,12 +35,15 @@ from dagir_convert.parameters import (
     External,
     Force,
     Json,
+    KeepFloat,
     NarrowIo,
     Opaque,
     Opset,
     Outputs,
     Precision,
+    QuantizeTo,
     Quiet,
+    RangesBy,
     Runtime,
     Signature,
     Sizes,
@@ -145,14 +148,17 @@ def convert(
     signature: Signature = None,
     outputs: Outputs = None,
     precision: Precision = None,
+    quantize: QuantizeTo = None,
     calibrate: Calibrate = None,
     budget: Budget = None,
     narrow_io: NarrowIo = False,
+    ranges: RangesBy = None,
+    keep_float: KeepFloat = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Convert SOURCE to TARGET."""
-    low = LowPrecision(precision, calibrate, budget, narrow_io)
+    low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, tuple(keep_float or ()))
     options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()), low=low)
     output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
     found = sources.parse(source, _reading(architecture, custom, None, signature, outputs))

@@ -119,7 +119,7 @@ class Conversion:
 
     def _narrowed(self, model: dagir.Model, facts: dict[str, Any]) -> Narrowed | None:
         """The model in the precision that is asked for, if one is; what it costs is printed."""
-        if self.options.low.precision is None:
+        if not self.options.low.is_wanted:
             return None
         with self.output.step(f"narrowing {self.source}"):
             narrowed = self.options.low.applied(model)

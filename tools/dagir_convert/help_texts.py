@@ -56,5 +56,6 @@ difference, the exit code is 3, and no file has the target's name.
   dagir-convert exported/ net.onnx --signature serving_default
   dagir-convert frozen.pb net.onnx --input image=1,224,224,3 --outputs logits
   dagir-convert net.keras net.onnx --precision float16 --calibrate samples.npz
+  dagir-convert net.keras net.onnx --quantize int8 --calibrate samples.npz
   dagir-convert model.py:build model.onnx --json | jq .outputs
 """

@@ -62,3 +62,13 @@ Budget = Annotated[
     float | None, typer.Option(help="The relative error that a low precision may cost.", metavar="ERROR")
 ]
 NarrowIo = Annotated[bool, typer.Option("--narrow-io", help="Narrow inputs and outputs too.")]
+QuantizeTo = Annotated[
+    str | None,
+    typer.Option("--quantize", help="int8 (needs --calibrate), int8-dynamic or int4-weights.", metavar="CODES"),
+]
+RangesBy = Annotated[
+    str | None, typer.Option("--ranges", help="Of int8: minmax, percentile, entropy or mse.", metavar="METHOD")
+]
+KeepFloat = Annotated[
+    list[str] | None, typer.Option(help="A layer that is not quantized; may be repeated.", metavar="NAME")
+]

@@ -46,6 +46,7 @@ class Options:
             "--external-data": self.external_data,
             "--disable": self.disable,
             "--precision": self.low.precision,
+            "--quantize": self.low.quantize,
         }
         wrong = [name for name, value in given.items() if value]
         if wrong and suffix != ".onnx":
