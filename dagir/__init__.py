@@ -49,6 +49,7 @@ from dagir.layers import Input, Layer
 from dagir.modeling.extraction import extract, replace
 from dagir.modeling.model import Model
 from dagir.modeling.sequential import Sequential
+from dagir.precision import Sensitivity, sensitivity
 from dagir.runtime.backend import Backend, Executable, Rules, backend, lower
 from dagir.serialization import load, save
 from dagir.serialization.config import clone
@@ -77,6 +78,7 @@ __all__ = [
     "Parameter",
     "Report",
     "Rules",
+    "Sensitivity",
     "Sequential",
     "ShapeError",
     "TensorType",
@@ -100,6 +102,7 @@ __all__ = [
     "plot",
     "replace",
     "save",
+    "sensitivity",
     "to_keras",
     "to_onnx",
     "verified",

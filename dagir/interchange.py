@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
-from dagir.equivalence.certifying import origin_of, remember, takes_the_sizes, was_read, written
+from dagir.equivalence.certifying import confirmed, origin_of, remember, takes_the_sizes, was_read, written
 from dagir.errors import ArgumentError, UnsupportedOp
 from dagir.ir.arrays import warn_of
 from dagir.ir.graph import Graph, Values
@@ -18,7 +19,9 @@ from dagir.modeling.input_shapes import resize_inputs
 from dagir.modeling.model import Model
 from dagir.modeling.trainer import TrainingState
 from dagir.ops.call import parameters_of
+from dagir.precision.options import LowPrecision, metadata_of
 from dagir.runtime.backend import backend, graph_of
+from dagir.runtime.feeds import Feed
 from dagir.serialization import formats, weight_files
 from dagir.support.backend_names import KERAS, ONNX
 from dagir.support.did_you_mean import did_you_mean
@@ -39,6 +42,13 @@ def to_onnx(
     input_shapes: Mapping[str, Sizes] | None = None,
     external_data: bool | None = None,
     disable: Collection[str] = (),
+    precision: str | None = None,
+    quantize: str | None = None,
+    calibrate: Feed | str | os.PathLike[str] | None = None,
+    budget: float | None = None,
+    narrow_io: bool = False,
+    ranges: str | None = None,
+    keep_float: Collection[str] = (),
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
     verify: Literal[False] = False,
@@ -53,6 +63,13 @@ def to_onnx(
     input_shapes: Mapping[str, Sizes] | None = None,
     external_data: bool | None = None,
     disable: Collection[str] = (),
+    precision: str | None = None,
+    quantize: str | None = None,
+    calibrate: Feed | str | os.PathLike[str] | None = None,
+    budget: float | None = None,
+    narrow_io: bool = False,
+    ranges: str | None = None,
+    keep_float: Collection[str] = (),
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
     verify: bool | str | os.PathLike[str] | KerasModel = False,
@@ -66,6 +83,13 @@ def to_onnx(
     input_shapes: Mapping[str, Sizes] | None = None,
     external_data: bool | None = None,
     disable: Collection[str] = (),
+    precision: str | None = None,
+    quantize: str | None = None,
+    calibrate: Feed | str | os.PathLike[str] | None = None,
+    budget: float | None = None,
+    narrow_io: bool = False,
+    ranges: str | None = None,
+    keep_float: Collection[str] = (),
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
     verify: object = False,
@@ -76,6 +100,13 @@ def to_onnx(
     opset: of the ai.onnx domain. target: the runtime that shall read it, "onnxruntime==1.17". input_shapes: sizes by
     input name that are fixed (a number) or freed (a name, or None). external_data: weights in `<path>.data`; by default
     only past 2 GiB. disable: passes by name. metadata: metadata_props, next to the version of dagir.
+    precision: "float16" or "bfloat16" compute in these, and store the weights so, but for nodes that leave their range
+    or move the outputs by more than `budget`, as a relative error; "mixed" keeps the worst nodes in float32 until all
+    others together stay within `budget`. Inputs and outputs keep their dtypes, unless narrow_io. calibrate: samples of
+    the inputs, or an .npz file with them, for the choice of these nodes (see `dagir.sensitivity`); drawn by default.
+    quantize: "int8" computes convolutions and products in integers, with `ranges` of the samples by "minmax",
+    "percentile", "entropy" or "mse" (the default); "int8-dynamic" and "int4-weights" have products of codes of weights.
+    keep_float: names of layers and nodes that are not quantized; with a budget, the worst nodes are not either.
     verify: True runs what was written and compares it with the model in float64, before the file has its name; its
     certificate is in the file, and `dagir.verified(path)` runs it again. A model that came from a Keras model that is
     in memory is compared with that too, and so is a Keras model, or the path of its file, given in place of True.
@@ -95,6 +126,13 @@ def to_onnx(
         raise _unknown_option(next(iter(unknown)))
     _check_verify(verify, path)
     resized = _resized(model, input_shapes)
+    low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, keep_float).applied(resized)
+    if low is not None:
+        metadata = metadata_of(low, metadata)
+        if verify is not False and path is not None:
+            _confirm(model, resized, verify)
+            verify = True
+        model = resized = low.model
     exe: Any = backend(ONNX).lower(resized, opset=opset, target=target, metadata=metadata, disable=disable)
     if path is None:
         return exe.artifact
@@ -132,11 +170,20 @@ def _verified(
     return written(model, path, write, witness=witness, from_keras=from_keras, source=source, overwrite=overwrite)
 
 
+def _confirm(given: Any, model: Any, verify: object) -> None:
+    """Compare the source with what was read of it: the narrow model that is written differs from it on purpose."""
+    witness = None if verify is True else verify
+    if verify is True and was_read(given) and takes_the_sizes(given, model):
+        witness = origin_of(given)
+    if witness is not None:
+        confirmed(model, witness)
+
+
 def _unknown_option(name: str) -> ArgumentError:
     if name == "dynamic_axes":
         remedy = "sizes that are None in the model stay free; input_shapes={'x': ('batch', 224, 224, 3)} frees or fixes"
     else:
-        known = ("opset", "target", "input_shapes", "external_data", "disable", "metadata", "overwrite", "verify")
+        known = tuple(name for name in signature(to_onnx).parameters if name not in ("model", "path", "unknown"))
         remedy = did_you_mean(name, known, 1) or f"it has: {', '.join(known)}"
     return ArgumentError(f"to_onnx has no argument {name!r}", remedy=remedy)
 

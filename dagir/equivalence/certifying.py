@@ -163,6 +163,11 @@ def written(
     return path
 
 
+def confirmed(model: Model | Graph, witness: Any) -> None:
+    """Compare a Keras model, or the path of its file, with what was read of it. Raises VerificationError."""
+    require(verify(model, {WITNESS: backend(KERAS).open(witness, model)}))
+
+
 def verified(path: str | os.PathLike[str]) -> Report:
     """Run the certificate in an .onnx file again: the same inputs are drawn, and the same error budgets are applied.
 

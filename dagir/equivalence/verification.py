@@ -265,11 +265,11 @@ def _cases(
 def _given(oracle: Oracle, inputs: object) -> Iterator[list[Array]]:
     """The user's inputs: a feed, or the path of an .npz file with an array for each input."""
     if isinstance(inputs, (str, PathLike)):
-        inputs = _read_npz(inputs)
+        inputs = read_npz(inputs)
     yield oracle.arrange(inputs)
 
 
-def _read_npz(path: str | PathLike[str]) -> dict[str, object]:
+def read_npz(path: str | PathLike[str]) -> dict[str, object]:
     """The arrays of a file. Raises FileError, also for a pipe, which could block."""
     remedy = "np.savez(path, **arrays) writes such a file"
     try:

@@ -21,8 +21,10 @@ from dagir.passes.merge_clips import MergeClips
 from dagir.passes.merge_duplicates import MergeDuplicates
 from dagir.passes.merge_pads import MergePads
 from dagir.passes.merge_slices import MergeSlices
+from dagir.passes.narrow import Narrow
 from dagir.passes.outline import Outline
 from dagir.passes.pipeline import Pass, Pipeline, run
+from dagir.passes.quantize import Quantize
 from dagir.passes.recognize import Recognize
 
 _FOLDS: Pipeline = (
@@ -82,9 +84,11 @@ __all__ = [
     "MergeDuplicates",
     "MergePads",
     "MergeSlices",
+    "Narrow",
     "Outline",
     "Pass",
     "Pipeline",
+    "Quantize",
     "Recognize",
     "run",
 ]

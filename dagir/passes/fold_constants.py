@@ -10,7 +10,7 @@ from dagir.ir.arrays import frozen
 from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.rewriter import Operands, rebuild
 from dagir.ir.types import Array, DType
-from dagir.ops import Call, DequantizeLinear, ExpandDims, Reshape, Squeeze, Transpose
+from dagir.ops import Call, Cast, DequantizeLinear, ExpandDims, Reshape, Squeeze, Transpose
 from dagir.passes import services
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
@@ -27,7 +27,7 @@ class FoldConstants(Pass):
     y = Reshape(weight)        =>   y = weight', the same numbers in another shape, if the weight is read only here
     y = op(weight, ...)        =>   y = weight', computed now, if it has at most `budget` elements
 
-    What dequantizes codes stays.
+    What dequantizes codes stays, and what widens narrow floats.
     """
 
     name = "fold-constants"
@@ -43,7 +43,7 @@ class FoldConstants(Pass):
             leaves = [source for source in sources if isinstance(source, (Constant, Parameter))]
             if not given.isdisjoint(operands):
                 return None
-            if not sources or len(leaves) != len(sources) or isinstance(node.op, _KEPT) or node.op.random:
+            if not sources or len(leaves) != len(sources) or _is_kept(node) or node.op.random:
                 return None
             weight = next((source for source in leaves if isinstance(source, Parameter)), None)
             if weight is not None and isinstance(node.op, _REARRANGING) and len(sources) == uses[weight.value] == 1:
@@ -62,6 +62,14 @@ class FoldConstants(Pass):
         return all(isinstance(n, int) for shape in sizes for n in shape) and all(
             prod(int(n) for n in shape if isinstance(n, int)) <= self.budget for shape in sizes
         )
+
+
+def _is_kept(node: Node) -> bool:
+    """Whether the node stays: weights that are stored narrow are half as large as what a cast makes of them."""
+    if isinstance(node.op, Cast) and node.op.dtype.is_float and node.inputs[0] is not None:
+        narrow = node.inputs[0].dtype
+        return narrow.is_float and narrow.numpy.itemsize < node.op.dtype.numpy.itemsize
+    return isinstance(node.op, _KEPT)
 
 
 def _evaluate(node: Node, operands: Operands) -> list[Array]:

@@ -18,68 +18,42 @@ from typer.core import TyperGroup
 import dagir
 from dagir.errors import DagirError, FileError, NonFiniteWarning
 from dagir.modeling.input_shapes import resize_inputs
+from dagir.precision.options import LowPrecision
 from dagir.support.backend_names import KERAS
 from dagir.support.extras import missing
 from dagir_convert import commands, sources, targets
 from dagir_convert.console import Output, print_error, print_line
 from dagir_convert.conversion import Conversion
 from dagir_convert.errors import UsageError, of_a_path
-
-_HELP = """Convert a neural network, and check that what was written computes the same.
-
-\b
-Your Python code builds a model; onnxruntime shall run it:
-  dagir-convert model.py:build model.onnx
-A saved model, to train it in Keras:
-  dagir-convert net.dagir net.keras
-The folder of a SavedModel of TensorFlow, or the file of a frozen graph:
-  dagir-convert exported/ net.onnx
-Inputs, outputs, ops and weights of a file:
-  dagir-convert inspect net.onnx
-The part of a model that computes some layers:
-  dagir-convert extract net.keras part.onnx --outputs block4_pool
-A picture of it:
-  dagir-convert plot net.keras net.svg --shapes
-Does that file still compute what the model does?
-  dagir-convert verify net.dagir net.onnx
-
-\b
-Options of a conversion:
-  dagir-convert convert --help
-Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported, 5 unsafe file
-"""
-
-_CONVERT = """Convert SOURCE to TARGET. The word "convert" may be left out.
-
-SOURCE is file.py:name, a .keras, .h5, .hdf5, .dagir or .onnx file, the folder of
-a SavedModel, of which --signature chooses a signature, or a .pb file, a frozen
-graph of TensorFlow. name is a dagir.Model, a keras.Model, or a function without
-arguments that returns one; only for such a source is code run. TARGET is a
-.onnx, .keras or .dagir file. A frozen graph begins at its placeholders and gives
-what no node reads, unless --input and --outputs name other tensors.
-
-Weights alone, in a .weights.h5, .h5 or .weights.json file, need --architecture: the
-JSON that model.to_json() makes, a model file, or file.py:name, which is run.
-Layers of your own need --custom file.py: its classes and functions stand for
-their names in SOURCE, or its dict custom_objects; the file is run.
-
-The file that was written is read back, run on several inputs, and
-compared with the model in float64. Where rounding does not explain a
-difference, the exit code is 3, and no file has the target's name.
-
-\b
-  dagir-convert model.py:build model.onnx
-  dagir-convert model.py:build model.onnx --opset 20 --force
-  dagir-convert model.py:build model.onnx --target onnxruntime==1.17
-  dagir-convert model.py:build model.onnx --input image=1,224,224,3
-  dagir-convert model.py:build model.onnx --external-data
-  dagir-convert net.keras net.onnx --with-keras
-  dagir-convert net.weights.h5 net.onnx --architecture net.json
-  dagir-convert net.keras net.onnx --custom layers.py
-  dagir-convert exported/ net.onnx --signature serving_default
-  dagir-convert frozen.pb net.onnx --input image=1,224,224,3 --outputs logits
-  dagir-convert model.py:build model.onnx --json | jq .outputs
-"""
+from dagir_convert.help_texts import CONVERT, HELP
+from dagir_convert.parameters import (
+    Architecture,
+    Budget,
+    Calibrate,
+    Custom,
+    Disable,
+    External,
+    Force,
+    Json,
+    KeepFloat,
+    NameMap,
+    NarrowIo,
+    Opaque,
+    Opset,
+    Outputs,
+    Precision,
+    QuantizeTo,
+    Quiet,
+    RangesBy,
+    Runtime,
+    Signature,
+    Sizes,
+    Source,
+    Strict,
+    Target,
+    Verify,
+    WithKeras,
+)
 
 
 class ConvertByDefault(TyperGroup):
@@ -105,12 +79,9 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help=_HELP,
+    help=HELP,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout in place of a table.")]
-_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and nothing else.")]
 
 
 def _version(wanted: bool) -> None:
@@ -128,51 +99,6 @@ def _group(
     ] = False,
 ) -> None:
     """Options of the group."""
-
-
-_SOURCE_HELP = "file.py:name, a .keras, .h5, .hdf5, .dagir, .onnx or .pb file, or the folder of a SavedModel."
-_Source = Annotated[str, typer.Argument(metavar="SOURCE", help=_SOURCE_HELP)]
-_Architecture = Annotated[
-    str | None,
-    typer.Option(help="Of weights alone: model.json, a model file, or file.py:name, which is run.", metavar="FILE"),
-]
-_Custom = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="Your own layers and functions: a Python file, which is run; may be repeated.", metavar="FILE.py"
-    ),
-]
-_Opaque = Annotated[
-    list[str] | None,
-    typer.Option(help="The shape that an unknown layer gives; may be repeated.", metavar="NAME=SIZES"),
-]
-_Signature = Annotated[str | None, typer.Option(help="Of a SavedModel; by default serving_default.", metavar="NAME")]
-_Outputs = Annotated[
-    str | None, typer.Option("--outputs", help="Of a graph of TensorFlow: the tensors that it gives.", metavar="NAMES")
-]
-_Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
-_Map = Annotated[list[str] | None, typer.Option("--map", help="Of names that differ.", metavar="FILE=MODEL")]
-_Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
-_WithKeras = Annotated[
-    bool | None,
-    typer.Option(
-        "--with-keras/--without-keras",
-        help="Run SOURCE by Keras itself too, and compare: nothing was misread. By default for a model in memory.",
-        show_default=False,
-    ),
-]
-_Opset = Annotated[int | None, typer.Option(help="Of the ai.onnx domain, 18 to 24.", metavar="N")]
-_Runtime = Annotated[
-    str | None, typer.Option("--target", help="What shall run it: onnxruntime==1.17.", metavar="RUNTIME")
-]
-_Sizes = Annotated[
-    list[str] | None,
-    typer.Option("--input", help="Fix or free sizes of an input; may be repeated.", metavar="NAME=SIZES"),
-]
-_External = Annotated[bool, typer.Option("--external-data", help="Write weights beside the .onnx file.")]
-_Disable = Annotated[list[str] | None, typer.Option(help="Leave out a pass; may be repeated.", metavar="PASS")]
-_Strict = Annotated[bool, typer.Option("--strict", help="Refuse weights that hold NaN or infinity.")]
-_Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a target that exists.")]
 
 
 def _with_custom(source: sources.Source, custom: list[Path] | None) -> sources.Source:
@@ -205,28 +131,36 @@ def _listed(names: str | None) -> list[str] | None:
     return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
 
 
-@app.command(help=_CONVERT)
+@app.command(help=CONVERT)
 def convert(
-    source: _Source,
-    target: _Target,
-    verify: _Verify = True,
-    with_keras: _WithKeras = None,
-    opset: _Opset = None,
-    runtime: _Runtime = None,
-    sizes: _Sizes = None,
-    external_data: _External = False,
-    disable: _Disable = None,
-    force: _Force = False,
-    strict: _Strict = False,
-    architecture: _Architecture = None,
-    custom: _Custom = None,
-    signature: _Signature = None,
-    outputs: _Outputs = None,
-    quiet: _Quiet = False,
-    as_json: _Json = False,
+    source: Source,
+    target: Target,
+    verify: Verify = True,
+    with_keras: WithKeras = None,
+    opset: Opset = None,
+    runtime: Runtime = None,
+    sizes: Sizes = None,
+    external_data: External = False,
+    disable: Disable = None,
+    force: Force = False,
+    strict: Strict = False,
+    architecture: Architecture = None,
+    custom: Custom = None,
+    signature: Signature = None,
+    outputs: Outputs = None,
+    precision: Precision = None,
+    quantize: QuantizeTo = None,
+    calibrate: Calibrate = None,
+    budget: Budget = None,
+    narrow_io: NarrowIo = False,
+    ranges: RangesBy = None,
+    keep_float: KeepFloat = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Convert SOURCE to TARGET."""
-    options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()))
+    low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, tuple(keep_float or ()))
+    options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()), low=low)
     output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
     found = sources.parse(source, _reading(architecture, custom, None, signature, outputs))
     if found.of_tensorflow:
@@ -243,22 +177,22 @@ def convert(
 
 @app.command()
 def extract(
-    source: _Source,
-    target: _Target,
+    source: Source,
+    target: Target,
     outputs: Annotated[str, typer.Option(help="Layers or values, with commas between.", metavar="NAMES")],
     inputs: Annotated[
         str | None, typer.Option(help="Where it begins; by default at the inputs.", metavar="NAMES")
     ] = None,
-    verify: _Verify = True,
-    opset: _Opset = None,
-    runtime: _Runtime = None,
-    force: _Force = False,
-    architecture: _Architecture = None,
-    custom: _Custom = None,
-    opaque: _Opaque = None,
-    signature: _Signature = None,
-    quiet: _Quiet = False,
-    as_json: _Json = False,
+    verify: Verify = True,
+    opset: Opset = None,
+    runtime: Runtime = None,
+    force: Force = False,
+    architecture: Architecture = None,
+    custom: Custom = None,
+    opaque: Opaque = None,
+    signature: Signature = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Convert the part of SOURCE that computes some of its layers. It is verified as a whole model is."""
     ends, starts = _names(outputs), None if inputs is None else _names(inputs)
@@ -280,21 +214,41 @@ def _names(text: str) -> str | list[str]:
 
 @app.command()
 def plot(
-    source: _Source,
+    source: Source,
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="A .svg, .png, .pdf or .dot file.")],
     shapes: Annotated[bool, typer.Option("--shapes", help="Show the shapes.")] = False,
     nested: Annotated[bool, typer.Option("--nested", help="Open nested models up.")] = False,
-    force: _Force = False,
-    architecture: _Architecture = None,
-    custom: _Custom = None,
-    opaque: _Opaque = None,
-    signature: _Signature = None,
-    outputs: _Outputs = None,
-    quiet: _Quiet = False,
+    force: Force = False,
+    architecture: Architecture = None,
+    custom: Custom = None,
+    opaque: Opaque = None,
+    signature: Signature = None,
+    outputs: Outputs = None,
+    quiet: Quiet = False,
 ) -> None:
     """Draw SOURCE."""
     found = sources.parse(source, _reading(architecture, custom, opaque or [], signature, outputs))
     commands.plot(found, target, shapes=shapes, nested=nested, force=force, output=Output(quiet=quiet))
+
+
+@app.command()
+def sensitivity(
+    source: Source,
+    precision: Annotated[str, typer.Option(help="float16 or bfloat16.", metavar="DTYPE")] = "float16",
+    calibrate: Calibrate = None,
+    most: Annotated[int, typer.Option(help="How many nodes to print.", metavar="N")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the inputs that are drawn.", metavar="N")] = 0,
+    architecture: Architecture = None,
+    custom: Custom = None,
+    signature: Signature = None,
+    outputs: Outputs = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Print how far the outputs of SOURCE move where a node is computed in a narrow dtype; the worst nodes first."""
+    found = sources.parse(source, _reading(architecture, custom, None, signature, outputs))
+    output = Output(quiet=quiet, plain=as_json)
+    commands.sensitivity(found, output, as_json, precision=precision, calibrate=calibrate, most=most, seed=seed)
 
 
 @app.command()
@@ -305,12 +259,12 @@ def inspect(
             metavar="FILE", help="A .onnx, .keras, .h5, .hdf5, .dagir or .pb file, a SavedModel, or file.py:name."
         ),
     ],
-    architecture: _Architecture = None,
-    custom: _Custom = None,
-    opaque: _Opaque = None,
-    signature: _Signature = None,
-    outputs: _Outputs = None,
-    as_json: _Json = False,
+    architecture: Architecture = None,
+    custom: Custom = None,
+    opaque: Opaque = None,
+    signature: Signature = None,
+    outputs: Outputs = None,
+    as_json: Json = False,
 ) -> None:
     """Print the inputs, outputs, ops and weights of a model."""
     found = sources.parse(file, _reading(architecture, custom, opaque or [], signature, outputs))
@@ -329,14 +283,14 @@ def verify(
         bool, typer.Option("--verify-each-pass", help="Check each pass of the conversion to ONNX too.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the inputs that are drawn.", metavar="N")] = 0,
-    named: _Map = None,
+    named: NameMap = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
-    architecture: _Architecture = None,
-    custom: _Custom = None,
-    signature: _Signature = None,
-    outputs: _Outputs = None,
-    quiet: _Quiet = False,
-    as_json: _Json = False,
+    architecture: Architecture = None,
+    custom: Custom = None,
+    signature: Signature = None,
+    outputs: Outputs = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Compare B with the float64 evaluation of A.
 

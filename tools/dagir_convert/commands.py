@@ -39,6 +39,27 @@ def inspect(source: sources.Source, output: Output, as_json: bool) -> None:
         output.say(f"{label}: {text}")
 
 
+def sensitivity(
+    source: sources.Source,
+    output: Output,
+    as_json: bool,
+    *,
+    precision: str,
+    calibrate: Path | None,
+    most: int,
+    seed: int,
+) -> None:
+    """Print what narrowing each node costs. Raises ArgumentError, FeedError, FileError."""
+    model = load(source, output).model
+    with output.step(f"analysing {source}"):
+        found = dagir.sensitivity(model, calibrate, precision, seed=seed)
+    if as_json:
+        print(found.to_json())
+        return
+    output.show(found.table(most))
+    output.say(f"all {len(found)} nodes in {precision}: the outputs move by {found.whole:.2g} of their size")
+
+
 def plot(source: sources.Source, target: Path, *, shapes: bool, nested: bool, force: bool, output: Output) -> None:
     """Draw a model into a .png, .svg, .pdf or .dot file. Raises UsageError, BackendError, FileError."""
     targets.refuse_existing(target, force)

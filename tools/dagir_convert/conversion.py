@@ -15,6 +15,8 @@ from dagir.errors import FileError, UnsupportedLayer
 from dagir.ir.arrays import not_finite
 from dagir.layers.unknown import unknown_layers
 from dagir.ops.call import graphs_of, parameters_of
+from dagir.precision.narrowing import Narrowed
+from dagir.precision.options import metadata_of
 from dagir.runtime.backend import FileSummary
 from dagir.support.backend_names import ONNX
 from dagir_convert import certified, sources, targets
@@ -22,6 +24,8 @@ from dagir_convert.console import Output, human_size
 from dagir_convert.greetings import import_keras
 from dagir_convert.summary import summary_of_target
 from dagir_convert.witness import confirmation, require, runtime_witness, witness
+
+_MOST_NAMES = 8
 
 
 def load(source: sources.Source, output: Output) -> sources.Loaded:
@@ -84,11 +88,13 @@ class Conversion:
             import_keras()
         facts: dict[str, Any] = {"source": str(self.source), "target": str(self.target), "ok": None}
         facts["warnings"] = self._warn(model)
+        narrowed = self._narrowed(model, facts)
+        written = model if narrowed is None else narrowed.model
         with targets.staging(self.target) as staged:
-            self._write(model, staged)
-            report = self._verify(loaded, model, staged, facts) if self.verify else None
+            self._write(written, staged, {} if narrowed is None else metadata_of(narrowed, {}))
+            report = self._verify(loaded, model, written, staged, facts) if self.verify else None
             certified.write(staged, report, self.source, self._is_of_keras(loaded), self.output)
-            summary = summary_of_target(staged, model)
+            summary = summary_of_target(staged, written)
             facts["bytes"] = sum(path.stat().st_size for path in staged.parent.iterdir())
             targets.publish(staged, self.target, self.force)
         labels = {label.replace(" ", "_").lower(): text for label, text in summary.facts}
@@ -111,23 +117,47 @@ class Conversion:
             self.output.note(f"warning: {line}")
         return found
 
-    def _write(self, model: dagir.Model, staged: Path) -> None:
-        with self.output.step(f"writing {self.target.name}"):
-            targets.write(model, staged, replace(self.options, source=self.source.path.name))
+    def _narrowed(self, model: dagir.Model, facts: dict[str, Any]) -> Narrowed | None:
+        """The model in the precision that is asked for, if one is; what it costs is printed."""
+        if not self.options.low.is_wanted:
+            return None
+        with self.output.step(f"narrowing {self.source}"):
+            narrowed = self.options.low.applied(model)
+        assert narrowed is not None
+        facts["low_precision"] = narrowed.to_dict()
+        if not self.as_json:
+            for each in narrowed.closeness:
+                self.output.say(f"{narrowed.precision} against float32, {each}")
+            kept = [f"{name} ({reason})" for name, reason in narrowed.kept.items()]
+            if kept:
+                self.output.say(f"in float32: {', '.join(kept[:_MOST_NAMES])}{', ...' * (len(kept) > _MOST_NAMES)}")
+        return narrowed
 
-    def _verify(self, loaded: sources.Loaded, model: dagir.Model, staged: Path, facts: dict[str, Any]) -> Report:
-        """Compare the written file, and the source itself, with the model. Raises VerificationError."""
-        tested = {self.target.suffix[1:]: targets.open_file(staged, model)}
+    def _write(self, model: dagir.Model, staged: Path, metadata: dict[str, str]) -> None:
+        with self.output.step(f"writing {self.target.name}"):
+            targets.write(model, staged, replace(self.options, source=self.source.path.name, metadata=metadata))
+
+    def _verify(
+        self, loaded: sources.Loaded, model: dagir.Model, written: dagir.Model, staged: Path, facts: dict[str, Any]
+    ) -> Report:
+        """Compare the written file, and the source itself, with the model. Raises VerificationError.
+
+        written: the model that was written, which is narrower than what was read if that is asked for.
+        """
+        tested = {self.target.suffix[1:]: targets.open_file(staged, written)}
         by_runtime = self.source.format == ONNX and not self.with_keras
         with self.output.step(f"opening {self.source} in {'onnxruntime' if by_runtime else 'Keras'}"):
             if by_runtime:
                 original = runtime_witness(loaded, model, self.is_part)
             else:
                 original = witness(loaded, model, self.with_keras, self.is_part)
-        if original.executable is not None:
+        if original.executable is not None and written is model:
             tested[original.name] = original.executable
         with self.output.bar(f"verifying {self.target.name}") as progress:
-            report = dagir.verify(model, tested, progress=progress)
+            report = dagir.verify(written, tested, progress=progress)
+            if original.executable is not None and written is not model:
+                reading = dagir.verify(model, {original.name: original.executable}, progress=progress)
+                report = replace(report, rows=(*report.rows, *reading.rows))
         facts.update(report.to_dict(), confirmed_by=confirmation(report) or None)
         if not self.as_json:
             self.output.show(report.table())

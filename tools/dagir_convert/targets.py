@@ -6,13 +6,14 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagir
 from dagir import serialization
-from dagir.errors import FileError
+from dagir.errors import ArgumentError, FileError
+from dagir.precision.options import LowPrecision
 from dagir.support.backend_names import KERAS, NUMPY, ONNX
 from dagir.support.file_replacement import check_free, put
 from dagir_convert.errors import UsageError
@@ -24,13 +25,18 @@ FORMATS = {".onnx": ONNX, ".keras": KERAS, ".dagir": NUMPY}
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the target; an option that its format does not have is refused. source: what it is made from."""
+    """Options of the target; an option that its format does not have is refused. source: what it is made from.
+
+    low: the precision of an .onnx file. metadata: entries of such a file.
+    """
 
     opset: int | None = None
     target: str | None = None
     external_data: bool | None = None
     disable: Sequence[str] = ()
     source: str = ""
+    low: LowPrecision = field(default_factory=LowPrecision)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, suffix: str) -> None:
         """Raise UsageError for an option of another format."""
@@ -39,10 +45,16 @@ class Options:
             "--target": self.target,
             "--external-data": self.external_data,
             "--disable": self.disable,
+            "--precision": self.low.precision,
+            "--quantize": self.low.quantize,
         }
         wrong = [name for name, value in given.items() if value]
         if wrong and suffix != ".onnx":
             raise UsageError(f"{wrong[0]} is for .onnx targets, not {suffix}")
+        try:
+            self.low.check()
+        except ArgumentError as error:
+            raise UsageError(error.summary, remedy=error.remedy) from None
 
 
 def check_target(target: Path, source: Source, options: Options, force: bool) -> None:
@@ -97,7 +109,7 @@ def write(model: dagir.Model, path: Path, options: Options) -> None:
             target=options.target,
             external_data=options.external_data,
             disable=tuple(options.disable),
-            metadata={"dagir.source": options.source},
+            metadata={"dagir.source": options.source, **options.metadata},
         ),
         ".keras": lambda: dagir.backend(KERAS).lower(model).save(path),  # type: ignore[attr-defined]
         ".dagir": lambda: serialization.save(model, path),

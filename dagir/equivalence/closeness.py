@@ -1,0 +1,133 @@
+"""How close the outputs of a narrow model are to those of the model: relative error, cosine, top-1, and a metric.
+
+Rounding of the model's own dtypes does not explain what narrowing changes, so that the error budget says nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite, sqrt
+from typing import Any
+
+import numpy as np
+
+from dagir.errors import ArgumentError
+from dagir.ir.types import Array
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """One output. relative: the norm of the difference over that of the answer. cosine: of the angle between both.
+
+    worst: the largest difference of an element. top_1: how often the largest element of the last axis is the same one;
+    None where that has no meaning. misplaced: how many elements are NaN or infinite in one of both only.
+    """
+
+    output: str
+    relative: float
+    worst: float
+    cosine: float
+    top_1: float | None
+    misplaced: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; a number that is not finite is None, as JSON has none."""
+        numbers = {"relative_error": self.relative, "max_error": self.worst, "cosine": self.cosine}
+        return {
+            "output": self.output,
+            **{name: number if isfinite(number) else None for name, number in numbers.items()},
+            "top_1": self.top_1,
+            "misplaced": self.misplaced,
+        }
+
+    def __str__(self) -> str:
+        parts = [f"relative error {self.relative:.2g}", f"cosine {self.cosine:.6f}"]
+        parts += [f"top-1 {100 * self.top_1:.4g} %"] if self.top_1 is not None else []
+        parts += [f"{self.misplaced} elements NaN or infinite in one only"] if self.misplaced else []
+        return f"{self.output}: {', '.join(parts)}"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a narrow model must keep to. rtol: the largest relative error of an output as a whole; atol: a difference
+    of elements that is always allowed. cosine, top_1: the least. What is None is not asked for.
+    """
+
+    rtol: float | None = None
+    atol: float | None = None
+    cosine: float | None = None
+    top_1: float | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether something is asked for."""
+        return any(each is not None for each in (self.rtol, self.atol, self.cosine, self.top_1))
+
+    def failures(self, found: Closeness) -> list[str]:
+        """What an output does not keep to, in words."""
+        failed = [f"{found.misplaced} elements are NaN or infinite in one only"] if found.misplaced else []
+        if not (self.atol is not None and found.worst <= self.atol):
+            if self.rtol is not None and not found.relative <= self.rtol:
+                failed.append(f"relative error {found.relative:.3g}, above {self.rtol:g}")
+            elif self.rtol is None and self.atol is not None:
+                failed.append(f"largest difference {found.worst:.3g}, above {self.atol:g}")
+        if self.cosine is not None and not found.cosine >= self.cosine:
+            failed.append(f"cosine {found.cosine:.6f}, below {self.cosine:g}")
+        if self.top_1 is not None and found.top_1 is not None and found.top_1 < self.top_1:
+            failed.append(f"top-1 agreement {100 * found.top_1:.4g} %, below {100 * self.top_1:g} %")
+        return failed
+
+
+def closeness(name: str, found: Sequence[Array], wanted: Sequence[Array]) -> Closeness:
+    """Of one output, over all runs: pairs of arrays of the same shapes. Integers count as equal or not."""
+    pairs = [(f.astype(np.float64), w.astype(np.float64)) for f, w in zip(found, wanted, strict=True)]
+    top_1 = _top_1(pairs)
+    narrow, right = (np.concatenate([pair[side].reshape(-1) for pair in pairs]) for side in (0, 1))
+    finite = np.isfinite(narrow) & np.isfinite(right)
+    same = (narrow == right) | (np.isnan(narrow) & np.isnan(right))
+    misplaced = int((~finite & ~same).sum())
+    narrow, right = narrow[finite], right[finite]
+    norm, size = sqrt(float(right @ right)), sqrt(float(narrow @ narrow))
+    error = narrow - right
+    moved = sqrt(float(error @ error))
+    relative = moved / norm if norm else (0.0 if moved == 0 else float("inf"))
+    cosine = float(narrow @ right) / (norm * size) if norm and size else float(norm == size)
+    return Closeness(name, relative, float(np.abs(error).max(initial=0)), cosine, top_1, misplaced)
+
+
+def _top_1(pairs: Sequence[tuple[Array, Array]]) -> float | None:
+    """For outputs with a batch and at least two classes on the last axis."""
+    if any(right.ndim < 2 or right.shape[-1] < 2 for _, right in pairs):
+        return None
+    same = [(narrow.argmax(-1) == right.argmax(-1)).reshape(-1) for narrow, right in pairs]
+    together = np.concatenate(same) if same else np.zeros(0)
+    return float(together.mean()) if together.size else None
+
+
+def accuracy(output: Array, labels: Array) -> float:
+    """The share of rows whose largest element is the label's; labels: class numbers, or one row of classes each."""
+    classes = labels.argmax(-1) if labels.ndim == output.ndim and labels.shape == output.shape else labels
+    if output.ndim < 2:
+        found = (output > 0.5).reshape(-1)
+    elif output.shape[-1] == 1:
+        found = (output[..., 0] > 0.5).reshape(-1)
+    else:
+        found = output.argmax(-1).reshape(-1)
+    if found.size != classes.size:
+        raise ArgumentError(
+            f"the labels are {list(labels.shape)}, the outputs {list(output.shape)}",
+            remedy="give one class number for each sample of the inputs",
+        )
+    return float((found == classes.reshape(-1)).mean())
+
+
+def mean_square(output: Array, labels: Array) -> float:
+    """Minus the root mean square of the errors: larger is better, as of every metric here."""
+    if output.size != labels.size:
+        raise ArgumentError(f"the labels are {list(labels.shape)}, the outputs {list(output.shape)}")
+    return -sqrt(float(np.mean(np.square(output.reshape(-1).astype(np.float64) - labels.reshape(-1)))))
+
+
+METRICS: Mapping[str, Any] = {"accuracy": accuracy, "rmse": mean_square}
+"""Functions of the first output and the labels, where larger is better."""

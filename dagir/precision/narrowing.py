@@ -1,0 +1,207 @@
+"""Models with narrow dtypes: analysed, planned, rewritten, and measured against the model that they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from dagir import ops
+from dagir.equivalence.closeness import Closeness, closeness
+from dagir.errors import ArgumentError, UnsupportedOp
+from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.nest import pack
+from dagir.ir.types import Array, DType
+from dagir.modeling.model import Model
+from dagir.modeling.signature import Signature
+from dagir.passes import DEPLOY, Narrow, run
+from dagir.passes.channels_first import ChannelsFirst
+from dagir.passes.narrow import stays_wide
+from dagir.precision.drawing import arranged
+from dagir.precision.planning import at_steps, costly, out_of_range, plan, together
+from dagir.precision.rounding import dtype_of
+from dagir.precision.sensitivity import Sensitivity, analyse
+from dagir.runtime.backend import Apply, backend, graph_of, signature
+from dagir.runtime.probes import points_of
+from dagir.support.backend_names import NUMPY
+
+FOLDS = DEPLOY[: next(place for place, (step, _) in enumerate(DEPLOY) if isinstance(step, ChannelsFirst))]
+"""What goes before the narrowing: what is folded in float32 is rounded once, and a folded node needs no cast."""
+
+_ROUNDINGS = 16.0
+"""A node that moves the outputs by more than this many units of the dtype stays wide, unless a budget is given."""
+_TRIES = 6
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """A narrow model, and what is known of it. kept: by the name of a node that stays wide, the reason.
+
+    closeness: of each output, on the samples, in NumPy. casts: how many casts there are.
+    """
+
+    model: Model
+    precision: str
+    kept: Mapping[str, str]
+    casts: int
+    closeness: tuple[Closeness, ...]
+    table: Sensitivity = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {
+            "precision": self.precision,
+            "kept_wide": dict(self.kept),
+            "casts": self.casts,
+            "closeness": [each.to_dict() for each in self.closeness],
+        }
+
+
+def narrowed_model(
+    model: Model | Graph,
+    precision: str,
+    inputs: object = None,
+    *,
+    budget: float | None = None,
+    narrow_io: bool = False,
+    seed: int = 0,
+) -> Narrowed:
+    """The model with float32 computed in a narrow dtype.
+
+    precision: "float16" or "bfloat16" narrow all but the nodes that leave the range of the dtype or cost more than
+    `budget` each, as a relative movement of the outputs; "mixed" narrows to float16, and keeps the worst nodes wide
+    until all others together cost no more than `budget`, by default one unit of float16. inputs: samples, as for
+    `sensitivity`. narrow_io: whether inputs and outputs are narrow too. Raises ArgumentError, UnsupportedOp.
+    """
+    dtype = dtype_of(precision)
+    check_budget(budget)
+    arrays = arranged(model, inputs, seed)
+    interface = signature(model)
+    graph = run(points_of(model).graph, FOLDS)
+    if all(stays_wide(node) for node in graph.nodes):
+        raise UnsupportedOp(f"{graph.name} computes nothing in float32 that could be narrowed")
+    table = analyse(graph, arrays, dtype, seed)
+    must = {**out_of_range(table, dtype), **at_steps(graph)}
+    if precision == "mixed":
+        must = {**together(table, dtype.eps if budget is None else budget, must), **must}
+    else:
+        must = {**costly(table, _ROUNDINGS * dtype.eps if budget is None else budget), **must}
+    step, kept = _search(graph, table, dtype, must, arrays, _limit(precision, budget, dtype))
+    narrow = step(graph)
+    answers = answers_of(graph, arrays), answers_of(narrow, arrays)
+    names = [name for name, _ in interface.outputs]
+    close = [closeness(name, [new], [old]) for name, old, new in zip(names, *answers, strict=True)]
+    if narrow_io:
+        narrow = replace(step, narrow_ends=True)(graph)
+    casts = _casts(narrow) - _casts(graph)
+    result = as_model(narrow, interface, graph_of(model).name)
+    told = {row.name: kept[row.node] for row in table if row.node in kept}
+    return Narrowed(result, precision, told, casts, tuple(close), table)
+
+
+def _casts(graph: Graph) -> int:
+    return sum(isinstance(node.op, ops.Cast) for node in graph.nodes)
+
+
+def check_budget(budget: object) -> None:
+    """Raise ArgumentError for what is no relative error."""
+    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, (int, float)) or not budget > 0):
+        raise ArgumentError(
+            f"budget is a relative error above 0, got {budget!r}", remedy="0.001 allows a thousandth of the outputs"
+        )
+
+
+def _limit(precision: str, budget: float | None, dtype: DType) -> float | None:
+    """What the whole may cost."""
+    return (dtype.eps if budget is None else budget) if precision == "mixed" else None
+
+
+def _search(
+    graph: Graph,
+    table: Sensitivity,
+    dtype: DType,
+    must: dict[Node, str],
+    arrays: Sequence[Array],
+    limit: float | None,
+) -> tuple[Narrow, Mapping[Node, str]]:
+    """Narrow, measure, and keep more nodes wide where the measure shows more than the analysis: at most a few times."""
+    right = answers_of(graph, arrays)
+    lost_anyway = {_key(node) for node in _non_finite(graph, arrays)}
+    by_key = {_key(node): node for node in graph.nodes}
+    tighter = limit
+    for _ in range(_TRIES):
+        planned = plan(graph, table, dtype, must)
+        step = Narrow(dtype, frozenset(planned.kept), planned.stored)
+        narrow = step(graph)
+        lost = [_key(node) for node in _non_finite(narrow, arrays)]
+        found = [by_key[key] for key in lost if key in by_key and key not in lost_anyway]
+        if found:
+            must = {**must, **dict.fromkeys(found, "gives NaN or infinity")}
+            continue
+        if limit is None or tighter is None:
+            break
+        measured = _measured(right, answers_of(narrow, arrays))
+        if measured <= limit:
+            break
+        tighter *= min(limit / measured, 0.7)
+        must = {**must, **together(table, tighter, must)}
+    return step, planned.kept
+
+
+def _measured(right: Sequence[Array], found: Sequence[Array]) -> float:
+    """The largest relative error of an output."""
+    pairs = [(new, old) for new, old in zip(found, right, strict=True) if old.dtype.kind == "f"]
+    return max((closeness("", [new], [old]).relative for new, old in pairs), default=0.0)
+
+
+def _key(node: Node) -> tuple[str, str]:
+    """What a node and its narrow counterpart have in common."""
+    return node.op.op_name, node.outputs[0].name
+
+
+def answers_of(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
+    """The outputs, in the dtypes of the graph."""
+    exe: Any = backend(NUMPY).lower(graph)
+    fitting = [array.astype(value.dtype.numpy) for array, value in zip(arrays, graph.inputs, strict=True)]
+    with np.errstate(all="ignore"):
+        found: list[Array] = exe.trace(fitting, lambda _, operands, apply: apply(operands, None))
+    return found
+
+
+def _non_finite(graph: Graph, arrays: Sequence[Array]) -> list[Node]:
+    """The nodes that make NaN or infinity of finite numbers, in the dtypes of the graph."""
+    found: list[Node] = []
+
+    def around(node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
+        results = apply(operands, None)
+        if not _finite(results) and _finite(operands):
+            found.append(node)
+        return results
+
+    exe: Any = backend(NUMPY).lower(graph)
+    with np.errstate(all="ignore"):
+        exe.trace(arrays, around)
+    return found
+
+
+def _finite(arrays: Sequence[Array | None]) -> bool:
+    floats = [array for array in arrays if array is not None and array.dtype.kind not in "iubTOUS"]
+    return all(bool(np.isfinite(array.astype(np.float64)).all()) for array in floats)
+
+
+def as_model(graph: Graph, interface: Signature, name: str) -> Model:
+    """A model of the graph with the names and structures of the interface."""
+    outputs = [_named(value, title) for value, (title, _) in zip(graph.outputs, interface.outputs, strict=True)]
+    begin, end = pack(interface.input_structure, graph.inputs), pack(interface.output_structure, outputs)
+    return Model.from_graph(begin, end, name=name, unused_inputs=True)
+
+
+def _named(value: Value, title: str) -> Value:
+    """The output under its own name: a cast, or an identity, is made again with it."""
+    maker = value.node
+    again = maker is not None and isinstance(maker.op, ops.Cast)
+    op, source = (maker.op, maker.inputs[0]) if maker is not None and again else (ops.Identity(), value)
+    scope, location = (maker.scope, maker.location) if maker is not None else (None, None)
+    return Node(op, (source,), (value.type,), scope=scope, location=location, name=title).outputs[0]

@@ -1,0 +1,146 @@
+"""Models of integers: onnxruntime runs integer kernels, and computes what the graph says."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from small_networks import depthwise, residual, transformer, with_samples
+
+import dagir
+from dagir import layers
+from dagir.passes.quantize import codes_for_range, codes_for_weight
+from dagir.passes.quantize_weights import blocks
+from dagir.precision.calibration import METHODS
+from dagir.precision.options import LowPrecision
+
+
+def kernels(path, folder):
+    """The operators that onnxruntime runs, after its own optimizer."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(folder / "optimized.onnx")
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return [node.op_type for node in onnx.load(folder / "optimized.onnx").graph.node]
+
+
+def written(make, folder, **options):
+    model, samples = with_samples(make, 32)
+    path = dagir.to_onnx(model, folder / "codes.onnx", calibrate=samples, verify=True, **options)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found = session.run(None, {session.get_inputs()[0].name: samples})[0]
+    right = dagir.lower(model, "onnx")(samples)
+    return path, float(np.linalg.norm(found - right) / np.linalg.norm(right))
+
+
+def test_a_residual_network_runs_in_integers_from_end_to_end(tmp_path):
+    path, error = written(residual, tmp_path, quantize="int8")
+    run = kernels(path, tmp_path)
+    assert run.count("QLinearConv") == 6 and run.count("QLinearAdd") == 2 and "QGemm" in run
+    assert not {"Conv", "FusedConv", "Gemm", "Add", "Relu", "DequantizeLinear"} & set(run)
+    assert run.count("QuantizeLinear") == 1  # of the input
+    assert error < 0.05
+
+
+def test_depthwise_convolutions_have_a_scale_for_each_channel(tmp_path):
+    path, error = written(depthwise, tmp_path, quantize="int8")
+    run = kernels(path, tmp_path)
+    assert run.count("QLinearConv") == 5 and "QLinearAveragePool" in run
+    assert not {"Conv", "FusedConv", "Clip", "DequantizeLinear"} & set(run)
+    assert error < 0.05
+    scales = [tensor for tensor in onnx.load(path).graph.initializer if tensor.data_type == 1 and tensor.dims]
+    assert {8, 16, 10} <= {tensor.dims[0] for tensor in scales}
+
+
+@pytest.mark.parametrize("ranges", METHODS)
+def test_each_way_to_find_ranges_is_close(ranges):
+    model, samples = with_samples(residual, 32)
+    found = LowPrecision(quantize="int8", calibrate=samples, ranges=ranges).applied(model)
+    assert found.closeness[0].relative < (0.3 if ranges == "entropy" else 0.05)
+
+
+def test_layers_stay_float_by_name_and_by_their_cost(tmp_path):
+    model, samples = with_samples(residual, 32)
+    plain = LowPrecision(quantize="int8", calibrate=samples).applied(model)
+    named = LowPrecision(quantize="int8", calibrate=samples, keep_float=["classes"]).applied(model)
+    assert any(name.startswith("classes") for name in named.kept) and not plain.kept
+    bounded = LowPrecision(quantize="int8", calibrate=samples, budget=plain.table.whole / 2).applied(model)
+    assert any(reason.startswith("costs") for reason in bounded.kept.values())
+    assert bounded.closeness[0].relative < plain.closeness[0].relative
+
+
+def test_weights_take_a_quarter_of_the_room_and_an_eighth(tmp_path):
+    x = layers.Input((512,), name="x")
+    model = dagir.Model(x, layers.Dense(512)(layers.Dense(512, activation="relu")(x)))
+    samples = np.random.default_rng(0).standard_normal((32, 512)).astype("float32")
+    wide = dagir.to_onnx(model, tmp_path / "wide.onnx").stat().st_size
+    for quantize, share in (("int8", 0.27), ("int8-dynamic", 0.27), ("int4-weights", 0.17)):
+        path = dagir.to_onnx(model, tmp_path / "codes.onnx", quantize=quantize, calibrate=samples)
+        assert path.stat().st_size <= share * wide
+
+
+def test_dynamic_products_are_integer_products(tmp_path):
+    path, error = written(transformer, tmp_path, quantize="int8-dynamic")
+    run = kernels(path, tmp_path)
+    assert {"DynamicQuantizeMatMul", "MatMulIntegerToFloat"} & set(run) and "Gemm" not in run
+    assert error < 0.1
+
+
+def test_weights_of_4_bits_are_multiplied_in_float(tmp_path):
+    path, error = written(transformer, tmp_path, quantize="int4-weights")
+    assert error < 0.6
+    kinds = {tensor.data_type for tensor in onnx.load(path).graph.initializer}
+    assert onnx.TensorProto.INT4 in kinds
+
+
+@pytest.mark.parametrize("fault", ["scale", "zero", "rolled"])
+def test_a_fault_in_a_file_of_integers_is_caught_and_named(fault, tmp_path):
+    model, samples = with_samples(residual, 32)
+    found = LowPrecision(quantize="int8", calibrate=samples).applied(model)
+    path = dagir.to_onnx(found.model, tmp_path / "codes.onnx")
+    proto = onnx.load(path)
+    held = {tensor.name: tensor for tensor in proto.graph.initializer}
+    decoding = [node for node in proto.graph.node if node.op_type == "DequantizeLinear"]
+    kernel = next(
+        node for node in decoding if held.get(node.input[0]) is not None and len(held[node.input[0]].dims) == 4
+    )
+    activation = [node for node in decoding if node.input[0] not in held][2]
+    node, place = (kernel, 1) if fault == "rolled" else (activation, 1 if fault == "scale" else 2)
+    array = onnx.numpy_helper.to_array(held[node.input[place]])
+    wrong = {"scale": array * np.float32(1.02), "zero": array + np.uint8(1), "rolled": np.roll(array, 1)}[fault]
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(wrong), "planted"))
+    node.input[place] = "planted"
+    onnx.save(proto, path)
+    report = dagir.verify(found.model, path)
+    assert not report.ok and report.first_divergence is not None
+
+
+def test_zero_is_a_code_of_its_own_and_codes_cover_their_range():
+    codes = codes_for_range(0.5, 3.0)
+    assert codes.zero == 0 and codes.rounded(np.zeros(1)) == 0
+    assert np.float32(255) * codes_for_range(0.0, 6.0, 6.0).scale <= np.float32(6.0)
+    both = codes_for_range(-1.0, 3.0)
+    assert both.rounded(np.zeros(1)) == 0 and abs(both.rounded(np.array([3.0])) - 3.0) <= both.scale
+    weight = np.random.default_rng(0).standard_normal((3, 3, 4, 8)) * np.geomspace(1e-3, 1, 8)
+    coded = codes_for_weight(weight, 3)
+    assert np.abs(coded.rounded(weight) - weight).max(axis=(0, 1, 2)) == pytest.approx(coded.scale / 2, rel=0.2)
+    rows, scales = blocks(np.random.default_rng(0).standard_normal((40, 3)), 32)
+    assert rows.shape == (40, 3) and scales.shape == (2, 3) and np.abs(rows).max() <= 7
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quantize": "int7"}, "int7"),
+        ({"quantize": "int8"}, "samples of the inputs"),
+        ({"quantize": "int8", "precision": "float16", "calibrate": np.zeros((1, 8, 8, 1))}, "one of them"),
+        ({"quantize": "int8", "ranges": "guess", "calibrate": np.zeros((1, 8, 8, 1))}, "guess"),
+        ({"quantize": "int8", "keep_float": ["clases"], "calibrate": np.zeros((1, 8, 8, 1), "float32")}, "clases"),
+        ({"precision": "float16", "keep_float": ["classes"]}, "quantize="),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    model, _ = with_samples(residual)
+    with pytest.raises(dagir.ArgumentError, match=message):
+        dagir.to_onnx(model, **options)

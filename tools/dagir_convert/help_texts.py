@@ -1,0 +1,61 @@
+"""The help of the tool and of its main command."""
+
+HELP = """Convert a neural network, and check that what was written computes the same.
+
+\b
+Your Python code builds a model; onnxruntime shall run it:
+  dagir-convert model.py:build model.onnx
+A saved model, to train it in Keras:
+  dagir-convert net.dagir net.keras
+The folder of a SavedModel of TensorFlow, or the file of a frozen graph:
+  dagir-convert exported/ net.onnx
+Inputs, outputs, ops and weights of a file:
+  dagir-convert inspect net.onnx
+The part of a model that computes some layers:
+  dagir-convert extract net.keras part.onnx --outputs block4_pool
+A picture of it:
+  dagir-convert plot net.keras net.svg --shapes
+What would float16 cost, and where?
+  dagir-convert sensitivity net.keras --calibrate samples.npz
+Does that file still compute what the model does?
+  dagir-convert verify net.dagir net.onnx
+
+\b
+Options of a conversion:
+  dagir-convert convert --help
+Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported, 5 unsafe file
+"""
+
+CONVERT = """Convert SOURCE to TARGET. The word "convert" may be left out.
+
+SOURCE is file.py:name, a .keras, .h5, .hdf5, .dagir or .onnx file, the folder of
+a SavedModel, of which --signature chooses a signature, or a .pb file, a frozen
+graph of TensorFlow. name is a dagir.Model, a keras.Model, or a function without
+arguments that returns one; only for such a source is code run. TARGET is a
+.onnx, .keras or .dagir file. A frozen graph begins at its placeholders and gives
+what no node reads, unless --input and --outputs name other tensors.
+
+Weights alone, in a .weights.h5, .h5 or .weights.json file, need --architecture: the
+JSON that model.to_json() makes, a model file, or file.py:name, which is run.
+Layers of your own need --custom file.py: its classes and functions stand for
+their names in SOURCE, or its dict custom_objects; the file is run.
+
+The file that was written is read back, run on several inputs, and
+compared with the model in float64. Where rounding does not explain a
+difference, the exit code is 3, and no file has the target's name.
+
+\b
+  dagir-convert model.py:build model.onnx
+  dagir-convert model.py:build model.onnx --opset 20 --force
+  dagir-convert model.py:build model.onnx --target onnxruntime==1.17
+  dagir-convert model.py:build model.onnx --input image=1,224,224,3
+  dagir-convert model.py:build model.onnx --external-data
+  dagir-convert net.keras net.onnx --with-keras
+  dagir-convert net.weights.h5 net.onnx --architecture net.json
+  dagir-convert net.keras net.onnx --custom layers.py
+  dagir-convert exported/ net.onnx --signature serving_default
+  dagir-convert frozen.pb net.onnx --input image=1,224,224,3 --outputs logits
+  dagir-convert net.keras net.onnx --precision float16 --calibrate samples.npz
+  dagir-convert net.keras net.onnx --quantize int8 --calibrate samples.npz
+  dagir-convert model.py:build model.onnx --json | jq .outputs
+"""

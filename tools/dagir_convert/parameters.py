@@ -1,0 +1,75 @@
+"""The arguments and options of the commands, as types that typer reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout in place of a table.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and nothing else.")]
+SOURCE_HELP = "file.py:name, a .keras, .h5, .hdf5, .dagir, .onnx or .pb file, or the folder of a SavedModel."
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP)]
+Architecture = Annotated[
+    str | None,
+    typer.Option(help="Of weights alone: model.json, a model file, or file.py:name, which is run.", metavar="FILE"),
+]
+Custom = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Your own layers and functions: a Python file, which is run; may be repeated.", metavar="FILE.py"
+    ),
+]
+Opaque = Annotated[
+    list[str] | None,
+    typer.Option(help="The shape that an unknown layer gives; may be repeated.", metavar="NAME=SIZES"),
+]
+Signature = Annotated[str | None, typer.Option(help="Of a SavedModel; by default serving_default.", metavar="NAME")]
+Outputs = Annotated[
+    str | None, typer.Option("--outputs", help="Of a graph of TensorFlow: the tensors that it gives.", metavar="NAMES")
+]
+Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
+NameMap = Annotated[list[str] | None, typer.Option("--map", help="Of names that differ.", metavar="FILE=MODEL")]
+Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
+WithKeras = Annotated[
+    bool | None,
+    typer.Option(
+        "--with-keras/--without-keras",
+        help="Run SOURCE by Keras itself too, and compare: nothing was misread. By default for a model in memory.",
+        show_default=False,
+    ),
+]
+Opset = Annotated[int | None, typer.Option(help="Of the ai.onnx domain, 18 to 24.", metavar="N")]
+Runtime = Annotated[
+    str | None, typer.Option("--target", help="What shall run it: onnxruntime==1.17.", metavar="RUNTIME")
+]
+Sizes = Annotated[
+    list[str] | None,
+    typer.Option("--input", help="Fix or free sizes of an input; may be repeated.", metavar="NAME=SIZES"),
+]
+External = Annotated[bool, typer.Option("--external-data", help="Write weights beside the .onnx file.")]
+Disable = Annotated[list[str] | None, typer.Option(help="Leave out a pass; may be repeated.", metavar="PASS")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse weights that hold NaN or infinity.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a target that exists.")]
+
+Precision = Annotated[
+    str | None, typer.Option(help="Compute in float16, bfloat16, or mixed: see --budget.", metavar="DTYPE")
+]
+Calibrate = Annotated[
+    Path | None, typer.Option(help="Samples of the inputs, an .npz file with one array each.", metavar="FILE.npz")
+]
+Budget = Annotated[
+    float | None, typer.Option(help="The relative error that a low precision may cost.", metavar="ERROR")
+]
+NarrowIo = Annotated[bool, typer.Option("--narrow-io", help="Narrow inputs and outputs too.")]
+QuantizeTo = Annotated[
+    str | None,
+    typer.Option("--quantize", help="int8 (needs --calibrate), int8-dynamic or int4-weights.", metavar="CODES"),
+]
+RangesBy = Annotated[
+    str | None, typer.Option("--ranges", help="Of int8: minmax, percentile, entropy or mse.", metavar="METHOD")
+]
+KeepFloat = Annotated[
+    list[str] | None, typer.Option(help="A layer that is not quantized; may be repeated.", metavar="NAME")
+]
