@@ -50,7 +50,9 @@ from dagir.modeling.extraction import extract, replace
 from dagir.modeling.model import Model
 from dagir.modeling.sequential import Sequential
 from dagir.precision import Sensitivity, sensitivity
-from dagir.runtime.backend import Backend, Executable, Rules, backend, lower
+from dagir.runtime.backend import Backend, Executable, backend, register_backend
+from dagir.runtime.lowering import lower
+from dagir.runtime.rules import Rules
 from dagir.serialization import load, save
 from dagir.serialization.config import clone
 from dagir.serialization.weight_files import model_from_json
@@ -100,6 +102,7 @@ __all__ = [
     "model_from_json",
     "ops",
     "plot",
+    "register_backend",
     "replace",
     "save",
     "sensitivity",
@@ -114,6 +117,9 @@ _bind_services()
 __version__: str
 
 if not TYPE_CHECKING:  # for a type checker, a name that is not there stays an error
+
+    def __dir__() -> list[str]:
+        return [*__all__, "__version__"]
 
     def __getattr__(name: str) -> str:
         if name == "__version__":

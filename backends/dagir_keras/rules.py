@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dagir.ir.graph import Op
-from dagir.runtime.backend import Rules
 from dagir.runtime.families import load_families
+from dagir.runtime.rules import Rules
 from dagir.support.backend_names import KERAS
 
 

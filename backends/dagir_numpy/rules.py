@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from dagir.ir.graph import Graph
 from dagir.ir.types import Array
-from dagir.runtime.backend import Rules
+from dagir.runtime.rules import Rules
 from dagir.support.backend_names import NUMPY
 
 Bodies: TypeAlias = Generator[tuple[Graph, Sequence[Array]], Sequence[Array], Sequence[Array]]

@@ -7,7 +7,7 @@ a node; `emit.constant(array)` and `emit.derived(w, f)` write initializers. Rule
 from collections.abc import Callable
 from typing import Any
 
-from dagir.runtime.backend import Rules
+from dagir.runtime.rules import Rules
 from dagir.support.backend_names import ONNX
 
 rules: Rules[Callable[..., Any]] = Rules(ONNX)

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from dagir.equivalence import services
@@ -87,7 +88,7 @@ class Context:
 UNKNOWN = "no node is named: nothing before the outputs is known by a name of the model's, or shows it by itself"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The result of verify. `.ok`, `.rows`; str() is a table.
 
@@ -180,6 +181,18 @@ class Report:
             table.add_row(*names, error, used, Text(row.verdict, style))
         return table
 
+    def __repr__(self) -> str:
+        most = max((row.used for row in self.rows), default=0.0)
+        verdict = "ok" if self.ok else "differs"
+        return f"<Report {verdict}: {len(self.rows)} outputs, {len(self.cases)} cases, {_percent(most)} of the budget>"
+
+    def _repr_html_(self) -> str:
+        """The table that a notebook shows."""
+        heads = "".join(f"<th>{title}</th>" for title, _ in (*_COLUMNS, *_NUMBERS))
+        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(row))}</tr>" for row in self.rows)
+        said = "" if self.ok else f"<p>{escape(printable(str(self.first_divergence or UNKNOWN)))}</p>"
+        return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>{said}"
+
     def __str__(self) -> str:
         import io
 
@@ -201,6 +214,11 @@ class Report:
             console.print(printable_lines(str(self.first_divergence or UNKNOWN)), markup=False, highlight=False)
         text: str = console.file.getvalue()  # type: ignore[attr-defined]
         return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
+
+
+def _cells(row: Row) -> list[str]:
+    texts = (row.backend, row.output, row.shape, row.dtype, _number(row.max_error), _percent(row.used), row.verdict)
+    return [escape(printable(text)) for text in texts]
 
 
 def _finite(number: float) -> float | None:

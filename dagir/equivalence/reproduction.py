@@ -28,7 +28,8 @@ from dagir.ir.graph import Value
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array, DType
 from dagir.modeling.model import Model
-from dagir.runtime.backend import Executable, Kept, lower
+from dagir.runtime.backend import Executable, Kept
+from dagir.runtime.lowering import lower
 from dagir.support.file_replacement import check_free, put
 
 _PACKAGES = ("dagir", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "keras", "tensorflow")

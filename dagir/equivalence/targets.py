@@ -12,7 +12,8 @@ from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph
 from dagir.ir.nest import Rows
 from dagir.modeling.model import Model
-from dagir.runtime.backend import Executable, backend, graph_of, lower
+from dagir.runtime.backend import Executable, backend, graph_of
+from dagir.runtime.lowering import lower
 from dagir.serialization import load
 from dagir.support.backend_names import KERAS, NUMPY, ONNX
 from dagir.support.frameworks import KerasModel, is_keras_layer, kind

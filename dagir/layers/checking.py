@@ -19,6 +19,7 @@ from dagir.ir.operands import as_value
 from dagir.layers.arguments import signature
 from dagir.layers.plain import are_plain, plain, plain_arguments
 from dagir.layers.training_names import check_training_names
+from dagir.layers.weights import Weighted
 from dagir.support.frameworks import eager_array, framework_of, kind, refuse_foreign, remedy_for
 from dagir.support.location import LayerCall
 
@@ -162,6 +163,8 @@ def _not_values(name: str, args: tuple[object, ...], leaves: Sequence[object]) -
         given, remedy = kind(found), remedy_for(found)
     else:
         given, remedy = ", ".join(map(_given, args)) or "nothing", remedy_for(None)
+        if any(isinstance(leaf, Weighted) for leaf in leaves):
+            remedy = "call the inner layer first: outer(inner(x))"
     return ArgumentError(f"layer {name!r} was called on {given}; a layer takes values of the graph", remedy=remedy)
 
 

@@ -129,6 +129,9 @@ def Input(  # noqa: N802  # Keras's name
     """
     if unknown:
         raise unknown_argument(Input, sorted(unknown)[0])
+    if isinstance(shape, int):
+        sizes = [size for size in (shape, batch_size, dtype) if isinstance(size, int)]
+        raise ArgumentError(f"a shape is a tuple, got {shape!r}", remedy=f"write Input({tuple(sizes)!r})")
     _dense_only(sparse=sparse, ragged=ragged, tensor=tensor, optional=optional)
     named = name or auto_name("input_layer")
     layer = InputLayer(shape, batch_size, dtype, batch_shape=batch_shape, name=named)

@@ -116,6 +116,8 @@ class Model(Trainable, Layer):
             for leaf in flatten(structure):
                 if not isinstance(leaf, Value):
                     remedy = remedy_for(leaf) if framework_of(leaf) else None
+                    if isinstance(leaf, Layer):
+                        remedy = f"call it on a value: {leaf.name}(x)"
                     raise ArgumentError(
                         f"{what} of model {self.name!r} hold {shown_text(leaf)}, no Value", remedy=remedy
                     )

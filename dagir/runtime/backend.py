@@ -8,18 +8,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, ShapeError, UnsupportedOp
+from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, ShapeError
 from dagir.ir.data_sizes import number_of
 from dagir.ir.diagnostics import describe
 from dagir.ir.dims import evaluate
-from dagir.ir.graph import Graph, Node, Op
+from dagir.ir.graph import Graph, Node
 from dagir.ir.nest import pack
 from dagir.ir.types import Array, DType
-from dagir.layers.unknown import Opaque
 from dagir.modeling.model import Model
 from dagir.modeling.signature import Signature, signature_of
 from dagir.modeling.training import Trainer, TrainingState
@@ -27,11 +26,10 @@ from dagir.passes.pipeline import Pipeline
 from dagir.runtime.emptiness_guard import EmptinessGuard
 from dagir.runtime.feeds import Feed, apart, arrange, bind
 from dagir.runtime.index_guard import IndexGuard
+from dagir.runtime.rules import Rules
 from dagir.support.backend_entries import entry_of
-from dagir.support.backend_names import NUMPY
-from dagir.support.did_you_mean import nearest
+from dagir.support.backend_names import ALL, NUMPY
 from dagir.support.extras import MissingExtra, needed
-from dagir.support.frameworks import takes_a_model
 
 if TYPE_CHECKING:
     import os
@@ -39,75 +37,8 @@ if TYPE_CHECKING:
 
     from dagir.runtime.probes import Body
 
-RuleT = TypeVar("RuleT", bound=Callable[..., Any])
 Apply: TypeAlias = Callable[[Sequence[Array | None], DType | None], tuple[Array, ...]]
 Around: TypeAlias = Callable[[Node, Sequence[Array | None], Apply], tuple[Array, ...]]
-
-
-class Rules(Generic[RuleT]):
-    """The rules of one backend, keyed by op class. A second rule for an op is refused.
-
-    >>> rules = dagir.Rules("mine")
-    >>> @rules.rule(ops.Tanh)
-    ... def tanh(op, x):
-    ...     return np.tanh(x)
-    >>> ops.Tanh in rules, ops.Erf in rules
-    (True, False)
-    """
-
-    def __init__(self, backend: str) -> None:
-        self.backend = backend
-        self._rules: dict[type[Op], RuleT] = {}
-        self._gaps: dict[type[Op], str] = {}
-
-    def rule(self, *ops: type[Op]) -> Callable[[RuleT], RuleT]:
-        """Decorate the rule for one or more ops."""
-
-        def register(function: RuleT) -> RuleT:
-            for op in ops:
-                if op in self._rules or op in self._gaps:
-                    raise ArgumentError(f"{self.backend} has a rule for {op.__name__} already")
-                self._rules[op] = function
-            return function
-
-        return register
-
-    def gap(self, op: type[Op], reason: str) -> None:
-        """Declare that the target truly lacks an op, and why."""
-        if op in self._rules or op in self._gaps:
-            raise ArgumentError(f"{self.backend} has a rule for {op.__name__} already")
-        self._gaps[op] = reason
-
-    def __getitem__(self, op: type[Op]) -> RuleT:
-        try:
-            return self._rules[op]
-        except KeyError:
-            raise self._missing(op) from None
-
-    def __contains__(self, op: type[Op]) -> bool:
-        return op in self._rules
-
-    def __iter__(self) -> Iterator[type[Op]]:
-        return iter(self._rules)
-
-    @property
-    def gaps(self) -> Mapping[type[Op], str]:
-        """The declared gaps with their reasons."""
-        return dict(self._gaps)
-
-    def _missing(self, op: type[Op]) -> UnsupportedOp:
-        if op is Opaque:
-            return UnsupportedOp(
-                f"a layer that is not known stands in the graph, which {self.backend} cannot run",
-                remedy="cut it away with dagir.extract(model, outputs=..., inputs=...), or read the file with "
-                "custom_objects= for it",
-            )
-        reason = self._gaps.get(op)
-        near = nearest(op.__name__, (known.__name__ for known in self._rules))
-        return UnsupportedOp(
-            f"{self.backend} has no rule for {op.__name__}" + (f": {reason}" if reason else ""),
-            remedy=f"add one with @rules.rule({op.__name__})" + (f"; it has {', '.join(near)}" if near else ""),
-        )
 
 
 @dataclass(frozen=True)
@@ -213,13 +144,20 @@ class Executable(ABC):
         self._checks = [(equation, node) for node in graph.nodes for equation in node.equations]
         self._graph = graph
         self._lock = threading.RLock()  # held while something is made that every call uses
+        self._reduced: Callable[[], tuple[Any, ...]] | None = None
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse copy and pickle: what a framework made of the model stays where it is."""
-        raise BackendError(
-            f"a {type(self).__name__} cannot be copied or pickled: it holds what runs in this process",
-            remedy="copy or pickle the model, and lower it there",
-        )
+    def reduce_by(self, reduced: Callable[[], tuple[Any, ...]]) -> None:
+        """Say what stands for this executable in a pickle: `lower` gives the model, which is lowered again there."""
+        self._reduced = reduced
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For copy and pickle. Raises BackendError: what a framework made of a file stays where it is."""
+        if self._reduced is None:
+            raise BackendError(
+                f"a {type(self).__name__} of a file cannot be copied or pickled: it holds what runs in this process",
+                remedy="open the file there, or pickle an executable that dagir.lower made",
+            )
+        return self._reduced()
 
     @cached_property
     def _guard(self) -> IndexGuard:
@@ -352,8 +290,37 @@ def backend(name: str) -> Backend:
         return _loaded(name)
 
 
+def register_backend(backend: Backend) -> None:
+    """Make a backend known by its name, in this process: what the entry points of a package do for all.
+
+    Raises ArgumentError for what is no backend, and for a name that another one has.
+
+    >>> class Mine(dagir.Backend):
+    ...     name = "mine"
+    ...     rules = dagir.Rules("mine")
+    ...     def lower(self, model, **options):
+    ...         return dagir.lower(model, "numpy")
+    >>> dagir.register_backend(Mine())
+    >>> dagir.backend("mine").name
+    'mine'
+    """
+    if not isinstance(backend, Backend):
+        raise ArgumentError(f"register_backend takes a Backend, got {backend!r}", remedy="make one: MyBackend()")
+    with _loading:
+        known = _registered.get(backend.name)
+        if backend.name in ALL or (known is not None and type(known) is not type(backend)):
+            raise ArgumentError(f"there is another backend named {backend.name!r}", remedy="give yours another name")
+        _registered[backend.name] = backend
+        _loaded.cache_clear()
+
+
+_registered: dict[str, Backend] = {}
+
+
 @cache
 def _loaded(name: str) -> Backend:
+    if name in _registered:
+        return _registered[name]
     entry = entry_of(name)
     try:
         with needed(f"backend {name!r}"):
@@ -368,20 +335,15 @@ def _loaded(name: str) -> Backend:
     return loaded() if not isinstance(loaded, Backend) else loaded
 
 
-def lower(model: Model | Graph, backend_name: str = NUMPY, **options: Any) -> Executable:
-    """Compile a model for a backend: "numpy", "onnx", "keras". Options are the backend's (onnx: device, opset).
-
-    The executable keeps the weights as they are now: it does not follow what is assigned later.
-    backend_name: one that is installed. Raises BackendError, UnsupportedOp.
-
-    >>> x = dagir.Input((3,), name="x")
-    >>> model = dagir.Model(x, ops.square(x))
-    >>> dagir.lower(model, "numpy")(np.float32([[1, 2, 3]])).tolist()
-    [[1.0, 4.0, 9.0]]
-    """
-    if not isinstance(model, (Model, Graph)):
-        raise takes_a_model("lower", model, "a Model or a Graph")
-    return backend(backend_name).lower(model, **options)
-
-
-__all__ = ["Backend", "DType", "Executable", "Kept", "Rules", "at_node", "backend", "graph_of", "lower", "signature"]
+__all__ = [
+    "Backend",
+    "DType",
+    "Executable",
+    "Kept",
+    "Rules",
+    "at_node",
+    "backend",
+    "graph_of",
+    "register_backend",
+    "signature",
+]

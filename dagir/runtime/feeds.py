@@ -144,7 +144,14 @@ def bind(inputs: Inputs, arrays: Sequence[Array]) -> dict[str, int]:
 
 def _wrong_size(name: str, type: TensorType, array: Array, axis: int, wanted: str) -> DagirError:
     facts = [("declared", str(type)), ("given", f"{array.dtype}{list(array.shape)}")]
-    return FeedError(f"axis {axis} of input {name!r} must have size {wanted}; got {array.shape[axis]}", facts=facts)
+    remedy = None
+    if isinstance(type.shape[axis], int) and axis == 0:
+        free = ", ".join(["None", *map(str, type.shape[1:])])
+        remedy = (
+            f"the model is built for that batch; to_onnx(model, path, input_shapes={{{name!r}: ({free})}}) frees it"
+        )
+    what = f"axis {axis} of input {name!r} must have size {wanted}; got {array.shape[axis]}"
+    return FeedError(what, facts=facts, remedy=remedy)
 
 
 def apart(outputs: Sequence[Array], arrays: Sequence[Array]) -> list[Array]:

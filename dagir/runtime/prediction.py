@@ -9,8 +9,8 @@ import numpy as np
 from dagir.errors import ArgumentError
 from dagir.ir.nest import flatten, pack
 from dagir.modeling.model import Model
-from dagir.runtime.backend import lower
 from dagir.runtime.feeds import arrange
+from dagir.runtime.lowering import lower
 
 
 def predict(

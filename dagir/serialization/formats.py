@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from dagir.errors import ArgumentError
+from dagir.support.did_you_mean import nearest
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,13 @@ ONNX = Format(
     (".onnx",),
     tuple(bytes((8, version, 18)) for version in range(3, 32)),  # ir_version, then producer_name
     "dagir.to_onnx(model, {})",
-    "dagir runs and compares such files, and reads none: keep the model as well, with model.save('m.dagir')",
+    "read it with dagir.from_onnx({})",
 )
 _FORMATS = (DAGIR, KERAS, ONNX)
 
 
 def refuse_other_suffix(path: str | os.PathLike[str], own: Format) -> None:
-    """Raise ArgumentError for a path with the suffix of another format, under which the file could not be read."""
+    """Raise ArgumentError for a path with the suffix of another format, or one that is nearly that of a format."""
     name = os.fspath(path)
     suffix = os.path.splitext(name)[1].lower()
     for other in _FORMATS:
@@ -47,6 +48,13 @@ def refuse_other_suffix(path: str | os.PathLike[str], own: Format) -> None:
                 f"{name} names a file of {other.name}, and this would write one of {own.name}",
                 remedy=f"{other.write.format(repr(name))}, or give the path the suffix {own.suffixes[0]}",
             )
+    known = [each for other in _FORMATS for each in other.suffixes]
+    meant = nearest(suffix, known)
+    if suffix not in known and meant:
+        raise ArgumentError(
+            f"{name} has the suffix {suffix}, and this writes one of {own.name}",
+            remedy=f"did you mean {meant[0]}? this writes {own.suffixes[0]}",
+        )
 
 
 def format_of(head: bytes) -> Format | None:

@@ -84,9 +84,17 @@ def test_a_file_of_another_format_says_what_reads_it(suffix, tmp_path):
         path.write_bytes({".keras": b"PK\x03\x04", ".h5": b"\x89HDF\r\n\x1a\n"}[suffix] + bytes(100))
     with pytest.raises(dagir.FileError, match=f"is a file of {'ONNX' if suffix == '.onnx' else 'Keras'}") as caught:
         dagir.load(path)
-    assert (
-        "reads none" if suffix == ".onnx" else f"read it with dagir.from_keras({str(path)!r})"
-    ) in caught.value.remedy
+    reader = "from_onnx" if suffix == ".onnx" else "from_keras"
+    assert f"read it with dagir.{reader}({str(path)!r})" in caught.value.remedy
+
+
+@pytest.mark.parametrize("slip, meant", [("net.onx", ".onnx"), ("net.kreas", ".keras"), ("net.dagr", ".dagir")])
+def test_a_suffix_that_is_nearly_one_is_refused(slip, meant, tmp_path):
+    with pytest.raises(dagir.ArgumentError, match=f"did you mean {meant}"):
+        dagir.to_onnx(model(), tmp_path / slip)
+    with pytest.raises(dagir.ArgumentError, match=f"did you mean {meant}"):
+        model().save(tmp_path / slip)
+    assert not list(tmp_path.iterdir())
 
 
 def test_from_keras_knows_a_file_of_dagir(tmp_path):
