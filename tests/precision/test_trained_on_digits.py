@@ -1,4 +1,4 @@
-"""Two networks that were trained on scikit-learn's digits, in int8: against float32, and against onnxruntime's own tool.
+"""Two networks trained on scikit-learn's digits, in int8: against float32, and against onnxruntime's own tool.
 
 `trained` holds a residual network and one with depthwise convolutions, both trained by Keras on the first 1200 digits
 of the order below.
