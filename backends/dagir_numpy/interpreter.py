@@ -112,10 +112,10 @@ def _run_node(node: Node, operands: Sequence[Array | None], state: _State, aroun
         results = yield node.op.graph, [operand for operand in operands if operand is not None]
     elif node.op.graph_fields:
         results = yield from _run_bodies(node, operands, sizes, around)
-    elif around is not None:
-        results = around(node, operands, partial(_apply_rule, node, sizes))
     else:
-        results = _apply_rule(node, sizes, operands, state.precision)
+        decides = node in state.plan.sizing
+        apply = partial(_in_own_dtype if decides else _apply_rule, node, sizes)
+        results = apply(operands, state.precision) if around is None else around(node, operands, apply)
     state.known.after(node, results)
     return results
 
@@ -187,6 +187,13 @@ def _apply_rule(
         results = rules[type(node.op)](node.op.substitute(sizes), *operands)
     pairs = zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True)
     return tuple(np.asarray(result, dtype=_dtype(value.dtype, precision)) for value, result in pairs)
+
+
+def _in_own_dtype(
+    node: Node, sizes: dict[str, Dim], operands: Sequence[Array | None], precision: DType | None
+) -> tuple[Array, ...]:
+    """The results of a node that decides a size, whatever the precision of the others."""
+    return _apply_rule(node, sizes, operands, None)
 
 
 def _dtype(dtype: DType, precision: DType | None) -> Any:

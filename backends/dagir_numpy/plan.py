@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.graph import Constant, Graph, Node, Value
 from dagir_numpy.chains import Chain, chained
 
 
@@ -20,10 +20,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """steps: all nodes in order. freed: for each node the values that no later one reads."""
+    """steps: all nodes in order. freed: for each node the values that no later one reads. sizing: see `_sizing`."""
 
     steps: Sequence[Step]
     freed: dict[Node, list[Value]]
+    sizing: frozenset[Node]
 
 
 _plans: WeakKeyDictionary[Graph, Plan] = WeakKeyDictionary()
@@ -33,16 +34,38 @@ def plan_of(graph: Graph) -> Plan:
     """The plan of a graph, made when it is first asked for."""
     plan = _plans.get(graph)
     if plan is None:
-        plan = _plans[graph] = Plan(_steps(graph), _freed(graph))
+        sizing = _sizing(graph)
+        plan = _plans[graph] = Plan(_steps(graph, sizing), _freed(graph), sizing)
     return plan
 
 
-def _steps(graph: Graph) -> list[Step]:
+def _sizing(graph: Graph) -> frozenset[Node]:
+    """The nodes that compute a size from other sizes and constants: floor(3 / (3 / 5)) is 5 in float32, as it is meant.
+
+    In another precision the size could be another one, and all that follows. They are computed in their own dtype.
+    """
+    if not any(node.op.size_fields for node in graph.nodes):
+        return frozenset()
+    known: set[Value] = set()
+    for node in graph.nodes:
+        read = [value for value in node.inputs if value is not None]
+        if not node.op.graph_fields and all(each in known or isinstance(each.source, Constant) for each in read):
+            known.update(node.outputs)
+    needed: set[Value] = set()
+    for node in reversed(graph.nodes):
+        if node.op.size_fields or not needed.isdisjoint(node.outputs):
+            needed.update(value for value in node.inputs if value in known)
+    return frozenset(node for node in graph.nodes if not needed.isdisjoint(node.outputs))
+
+
+def _steps(graph: Graph, sizing: frozenset[Node]) -> list[Step]:
     last = {value: place for place, node in enumerate(graph.nodes) for value in node.inputs if value is not None}
     last.update(dict.fromkeys(graph.outputs, len(graph.nodes)))
     steps, place = [], 0
     while place < len(graph.nodes):
         chain = chained(graph.nodes, place, lambda value, end: last.get(value, -1) >= end)
+        if chain is not None and not sizing.isdisjoint(chain.nodes):
+            chain = None
         nodes = graph.nodes[place : place + 1] if chain is None else chain.nodes
         steps.append(Step(tuple(nodes), chain))
         place += len(nodes)

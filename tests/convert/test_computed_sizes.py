@@ -106,3 +106,16 @@ def test_a_target_of_another_size_is_an_error():
         np.testing.assert_array_equal(run([X, np.int32([3, 5])]), X)
         with pytest.raises(DagirError):
             run([X, np.int32([3, 1])])
+
+
+@pytest.mark.parametrize("spec", [(None, 3, 3), (3, None, 3), (None, None, 3)])
+def test_a_size_is_computed_in_the_dtype_of_its_graph(spec):
+    """floor(3 / (3 / 5)) is 5 in float32; with 3 / 5 rounded to float32 and the rest in float64 it would be 4."""
+    function = tf.function(lambda x: tf.image.resize_with_pad(x, 5, 5), input_signature=[tf.TensorSpec(spec)])
+    model = dagir.from_tensorflow(function)
+    x = np.random.default_rng(0).normal(size=(3, 3, 3)).astype("float32")
+    wanted = function(x).numpy()
+    for backend, options in (("numpy", {}), ("numpy", {"precision": "float64"}), ("onnx", {})):
+        (found,) = tf.nest.flatten(dagir.lower(model, backend, **options)(x))
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+    assert dagir.verify(model, ["onnx"], inputs=x).ok
