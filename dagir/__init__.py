@@ -28,6 +28,7 @@ from dagir import layers, ops
 from dagir.display.graphviz import plot
 from dagir.equivalence import Report, verify
 from dagir.equivalence.certifying import verified
+from dagir.equivalence.closeness import Thresholds
 from dagir.errors import (
     ArgumentError,
     BackendError,
@@ -84,6 +85,7 @@ __all__ = [
     "Sequential",
     "ShapeError",
     "TensorType",
+    "Thresholds",
     "UnsupportedOp",
     "Value",
     "VerificationError",

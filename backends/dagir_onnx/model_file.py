@@ -34,6 +34,12 @@ from dagir_onnx.points import Point, Watch, marked_points, named_points
 from dagir_onnx.runtime_errors import file_refusal
 from dagir_onnx.value_matching import nearest, within_limit
 
+_HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_OF_CODES = frozenset(
+    {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger"}
+    | {"MatMulInteger", "MatMulNBits", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "QGemm", "QLinearAdd"}
+)
+
 
 class OnnxFile(OnnxExecutable):
     """An onnxruntime session over a file, called with the inputs and outputs of the model it was made from."""
@@ -62,6 +68,11 @@ class OnnxFile(OnnxExecutable):
     def artifact(self) -> ModelProto:
         """The ONNX model, read again at each access; its external weights stay outside."""
         return untrusted_proto.read(self.path)
+
+    @cached_property
+    def has_low_precision(self) -> bool:
+        """Whether a weight is stored in halves, or an operator computes with codes."""
+        return _is_narrow(skim(self.path))
 
     @contextlib.contextmanager
     def _source(self, options: Any) -> Iterator[tuple[str, None]]:
@@ -136,8 +147,19 @@ def describe_file(path: str | os.PathLike[str]) -> FileSummary:
         dict(Counter(node.op_type for node in model.graph.node).most_common()),
         len(weights),
         sum(_bytes(tensor) for tensor in model.graph.initializer),
-        (("opset", opsets), ("IR version", str(model.ir_version)), ("producer", model.producer_name or "unknown")),
+        (
+            ("opset", opsets),
+            ("IR version", str(model.ir_version)),
+            ("producer", model.producer_name or "unknown"),
+            *((("narrow", "yes"),) if _is_narrow(model) else ()),
+        ),
     )
+
+
+def _is_narrow(proto: ModelProto) -> bool:
+    """Whether a weight is stored in halves, or an operator computes with codes."""
+    stored = any(tensor.data_type in _HALVES and tensor.dims for tensor in proto.graph.initializer)
+    return stored or any(node.op_type in _OF_CODES for node in proto.graph.node)
 
 
 def _bytes(tensor: TensorProto) -> int:

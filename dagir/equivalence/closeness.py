@@ -1,19 +1,24 @@
-"""How close the outputs of a narrow model are to those of the model: relative error, cosine, top-1, and a metric.
+"""How close the outputs of a narrow model are to those of the model: relative error, cosine and top-1.
 
 Rounding of the model's own dtypes does not explain what narrowing changes, so that the error budget says nothing here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
 
-from dagir.errors import ArgumentError
-from dagir.ir.types import Array
+from dagir import ops
+from dagir.ir.graph import Graph
+from dagir.ir.types import Array, DType
+from dagir.ops.call import graphs_of
+
+_HALVES = (DType.FLOAT16, DType.BFLOAT16)
+_OF_CODES = (ops.QuantizeLinear, ops.DequantizeLinear, ops.DynamicQuantizeLinear, ops.MatMulInteger, ops.ConvInteger)
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ class Closeness:
 class Thresholds:
     """What a narrow model must keep to. rtol: the largest relative error of an output as a whole; atol: a difference
     of elements that is always allowed. cosine, top_1: the least. What is None is not asked for.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> model = dagir.Model(x, ops.tanh(x))
+    >>> dagir.verify(model, "numpy", thresholds=dagir.Thresholds(rtol=1e-3)).rows[0].verdict
+    'close'
     """
 
     rtol: float | None = None
@@ -63,6 +73,19 @@ class Thresholds:
     def any(self) -> bool:
         """Whether something is asked for."""
         return any(each is not None for each in (self.rtol, self.atol, self.cosine, self.top_1))
+
+    def share(self, found: Closeness) -> float:
+        """How much of what is allowed an output uses; above 1 where it fails."""
+        if self.failures(found):
+            return float("inf")
+        shares = [0.0]
+        if self.rtol:
+            shares.append(found.relative / self.rtol)
+        if self.cosine is not None and self.cosine < 1:
+            shares.append((1 - found.cosine) / (1 - self.cosine))
+        if self.top_1 is not None and self.top_1 < 1 and found.top_1 is not None:
+            shares.append((1 - found.top_1) / (1 - self.top_1))
+        return min(max(shares), 1.0)  # an output may pass by atol alone
 
     def failures(self, found: Closeness) -> list[str]:
         """What an output does not keep to, in words."""
@@ -77,6 +100,19 @@ class Thresholds:
         if self.top_1 is not None and found.top_1 is not None and found.top_1 < self.top_1:
             failed.append(f"top-1 agreement {100 * found.top_1:.4g} %, below {100 * self.top_1:g} %")
         return failed
+
+
+LOW_PRECISION = Thresholds(cosine=0.99)
+"""What is asked of a file of a lower precision than the model's where nothing else is."""
+
+
+def of_low_precision(graph: Graph) -> bool:
+    """Whether a graph computes in halves or in codes somewhere, bodies and nested models included."""
+    return any(
+        isinstance(node.op, _OF_CODES) or any(value.dtype in _HALVES for value in node.outputs)
+        for inner in graphs_of(graph)
+        for node in inner.nodes
+    )
 
 
 def closeness(name: str, found: Sequence[Array], wanted: Sequence[Array]) -> Closeness:
@@ -103,31 +139,3 @@ def _top_1(pairs: Sequence[tuple[Array, Array]]) -> float | None:
     same = [(narrow.argmax(-1) == right.argmax(-1)).reshape(-1) for narrow, right in pairs]
     together = np.concatenate(same) if same else np.zeros(0)
     return float(together.mean()) if together.size else None
-
-
-def accuracy(output: Array, labels: Array) -> float:
-    """The share of rows whose largest element is the label's; labels: class numbers, or one row of classes each."""
-    classes = labels.argmax(-1) if labels.ndim == output.ndim and labels.shape == output.shape else labels
-    if output.ndim < 2:
-        found = (output > 0.5).reshape(-1)
-    elif output.shape[-1] == 1:
-        found = (output[..., 0] > 0.5).reshape(-1)
-    else:
-        found = output.argmax(-1).reshape(-1)
-    if found.size != classes.size:
-        raise ArgumentError(
-            f"the labels are {list(labels.shape)}, the outputs {list(output.shape)}",
-            remedy="give one class number for each sample of the inputs",
-        )
-    return float((found == classes.reshape(-1)).mean())
-
-
-def mean_square(output: Array, labels: Array) -> float:
-    """Minus the root mean square of the errors: larger is better, as of every metric here."""
-    if output.size != labels.size:
-        raise ArgumentError(f"the labels are {list(labels.shape)}, the outputs {list(output.shape)}")
-    return -sqrt(float(np.mean(np.square(output.reshape(-1).astype(np.float64) - labels.reshape(-1)))))
-
-
-METRICS: Mapping[str, Any] = {"accuracy": accuracy, "rmse": mean_square}
-"""Functions of the first output and the labels, where larger is better."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dagir.equivalence.bisection import Divergence, Search
+    from dagir.equivalence.closeness import Closeness
     from dagir.equivalence.oracle import Expected, Oracle
     from dagir.ir.types import Array
     from dagir.runtime.backend import Executable
@@ -30,7 +31,11 @@ _NUMBERS = (("max error", "right"), ("budget used", "right"), ("verdict", "left"
 
 @dataclass(frozen=True)
 class Row:
-    """One output of one backend, in its worst case. used: the share of the error budget; 1 is the limit."""
+    """One output of one backend, in its worst case. used: the share of the error budget; 1 is the limit.
+
+    closeness: of a lower precision than the model's, which no budget for rounding judges; `used` is then the share of
+    what its thresholds allow.
+    """
 
     backend: str
     output: str
@@ -39,6 +44,7 @@ class Row:
     max_error: float
     used: float
     note: str = ""
+    closeness: Closeness | None = None
 
     @property
     def ok(self) -> bool:
@@ -47,7 +53,12 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """exact: there is no difference; ok: rounding explains the difference; differs: it does not."""
+        """exact: there is no difference; ok: rounding explains the difference; differs: it does not.
+
+        close: the precision is lower, and the thresholds are kept.
+        """
+        if self.closeness is not None and self.ok:
+            return "close"
         return "differs" if not self.ok else "exact" if self.max_error == 0 else "ok"
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,6 +73,7 @@ class Row:
             "ok": self.ok,
             "verdict": self.verdict,
             "note": self.note,
+            **({"closeness": self.closeness.to_dict()} if self.closeness is not None else {}),
         }
 
 
@@ -175,7 +187,7 @@ class Report:
             fold = "fold" if title in ("output", "shape") else "ellipsis"
             table.add_column(title, justify=justify, overflow=fold, no_wrap=title == "verdict")  # type: ignore[arg-type]
         for row in self.rows:
-            style = {"differs": "bold red", "exact": "green", "ok": "green"}[row.verdict]
+            style = {"differs": "bold red", "exact": "green", "ok": "green", "close": "green"}[row.verdict]
             error, used = _number(row.max_error), _percent(row.used)
             names = (Text(printable(name)) for name in (row.backend, row.output, row.shape, row.dtype))
             table.add_row(*names, error, used, Text(row.verdict, style))

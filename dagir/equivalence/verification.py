@@ -13,6 +13,7 @@ import numpy as np
 from dagir.equivalence.bisection import Divergence, Search
 from dagir.equivalence.body_search import locate
 from dagir.equivalence.budget import CLEAR
+from dagir.equivalence.closeness import LOW_PRECISION, Thresholds, closeness, of_low_precision
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial_sources, size_plans, table_rows
 from dagir.equivalence.oracle import Expected, Oracle
@@ -48,6 +49,7 @@ def verify(
     samples: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    thresholds: Thresholds = Thresholds(),  # noqa: B008  # it never changes
     **options: Mapping[str, object],
 ) -> Report:
     """Run a model on backends, and compare each answer with that of the float64 interpreter on the graph as written.
@@ -58,7 +60,9 @@ def verify(
     named sizes and with edge values, or with each in `sizes`. samples: the number of evaluations that the error budget
     is first estimated from, 2 by default; where that does not tell, many more are made. progress: called with the
     current stage, the number of evaluations that are done, and their total. Further arguments are options of one
-    backend: onnx={"device": "cuda"}.
+    backend: onnx={"device": "cuda"}. thresholds: what an .onnx file of a lower precision than the
+    model's must keep to (`dagir.Thresholds`), by default a cosine of 0.99: rounding of float32 explains none of what
+    narrowing changes. Where thresholds are given, they judge every side, in place of the error budget.
 
     Returns a Report; `.ok` says whether rounding explains every difference. Raises ArgumentError, FeedError, and what
     lowering raises.
@@ -75,7 +79,7 @@ def verify(
     executables = sides(model, backends, options)
     if not executables:
         raise ArgumentError("verify was given no backend to compare", remedy='name some: backends=("numpy", "onnx")')
-    verification = Verification(model, Oracle(model, samples, meter), executables, seed)
+    verification = Verification(model, Oracle(model, samples, meter), executables, seed, thresholds)
     verification.run(inputs, sizes)
     report = verification.report(start)
     for listener in LISTENERS:
@@ -104,9 +108,19 @@ class Verification:
     """The stages of a verification: run and judge every case, find the first divergence, and make the report."""
 
     def __init__(
-        self, model: Model | Graph, oracle: Oracle, executables: Mapping[str, Executable], seed: int = 0
+        self,
+        model: Model | Graph,
+        oracle: Oracle,
+        executables: Mapping[str, Executable],
+        seed: int = 0,
+        thresholds: Thresholds = Thresholds(),  # noqa: B008
     ) -> None:
         self.model, self.oracle, self.executables, self.seed = model, oracle, executables, seed
+        wide = not of_low_precision(graph_of(model))
+        self.thresholds = thresholds if thresholds.any else LOW_PRECISION
+        self.close: dict[str, list[tuple[list[Array], list[Expected]]]] = {
+            name: [] for name, exe in executables.items() if thresholds.any or (wide and exe.has_low_precision)
+        }
         self.cases: list[Case] = []
         self.runs: list[tuple[list[Array], list[Expected]]] = []
         self.findings: dict[tuple[str, int], list[Finding]] = {}  # by executable and output
@@ -127,6 +141,9 @@ class Verification:
         found = self._first_divergence()
         outputs = signature(self.model).outputs
         rows = [_row(name, *outputs[place], findings) for (name, place), findings in self.findings.items()]
+        rows += [
+            self._close_row(name, runs, place) for name, runs in self.close.items() for place in range(len(outputs))
+        ]
         seconds = time.perf_counter() - start
         divergence, search = found or (None, None)
         first_failing = next(iter(self.failing.values()), self.runs[-1][0])
@@ -143,6 +160,19 @@ class Verification:
             rows_read=_rows_read(self.model, self.runs),
         )
 
+    def _close_row(self, name: str, runs: Sequence[tuple[list[Array], list[Expected]]], place: int) -> Row:
+        """How close one output of a side of lower precision is."""
+        output, type = signature(self.model).outputs[place]
+        right = [expected[place].array for _, expected in runs]
+        found = [answers[place] for answers, _ in runs]
+        shape = f"[{', '.join(map(str, type.shape))}]"
+        if any(a.shape != b.shape for a, b in zip(found, right, strict=True)):
+            inf, told = float("inf"), f"shapes {[list(a.shape) for a in found]}, not {[list(a.shape) for a in right]}"
+            return Row(name, output, shape, str(type.dtype), inf, inf, told)
+        near = closeness(output, found, right)
+        note = "; ".join([str(near).partition(": ")[2], *self.thresholds.failures(near)])
+        return Row(name, output, shape, str(type.dtype), near.worst, self.thresholds.share(near), note, near)
+
     def _answer(self, exe: Executable, arrays: Sequence[Array]) -> list[Array]:
         with np.errstate(all="ignore"):
             return flatten(exe(list(arrays)))
@@ -156,6 +186,10 @@ class Verification:
         integers, if an integer differs: with few samples, some of many ties are missed. What overflows the model's
         dtypes is checked only if something fails, since this takes one more evaluation.
         """
+        for name, runs in self.close.items():
+            if case.kind in ("normal", "given"):  # the others leave the ranges that narrow models are made for
+                runs.append((list(answers[name]), expected))
+        answers = {name: found for name, found in answers.items() if name not in self.close}
         findings = self._compared(answers, expected)
         barely = any(
             CLEAR < finding.used < _BARELY or (not finding.ok and expected[place].budget is None)

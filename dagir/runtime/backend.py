@@ -203,6 +203,11 @@ class Executable(ABC):
     def _run(self, arrays: Sequence[Array]) -> Sequence[Array]:
         """Run on arrays in the order of the signature's inputs."""
 
+    @property
+    def has_low_precision(self) -> bool:
+        """Whether what runs computes in halves or in codes though the model that it was opened for may not."""
+        return False
+
     def points(self) -> Mapping[str, str]:
         """The values that `observe` can show: names of `dagir.runtime.probes.points_of`, and what they are called here.
 

@@ -284,6 +284,13 @@ def verify(
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the inputs that are drawn.", metavar="N")] = 0,
     named: NameMap = None,
+    inputs: Annotated[
+        Path | None, typer.Option(help="Run on these, an .npz file with one array each.", metavar="FILE.npz")
+    ] = None,
+    rtol: Annotated[float | None, typer.Option(help="The most relative error of an output as a whole.")] = None,
+    atol: Annotated[float | None, typer.Option(help="A difference of elements that is always allowed.")] = None,
+    cosine: Annotated[float | None, typer.Option(help="The least cosine between the outputs.")] = None,
+    top1: Annotated[float | None, typer.Option(help="The least share of equal top classes, 0.99.")] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
     architecture: Architecture = None,
     custom: Custom = None,
@@ -297,17 +304,23 @@ def verify(
     They are any two of .keras, .h5, .hdf5, .dagir, .onnx and .pb files, folders of SavedModels, and file.py:name.
 
     An .onnx file alone: run the certificate that was written into it again. The exit code is 3 where rounding does
-    not explain a difference; the first node that diverges is named.
+    not explain a difference; the first node that diverges is named. A file of a lower precision than the model's is
+    judged by how close its outputs are: --rtol, --atol, --cosine and --top1 say what it must keep to.
     """
     output = Output(quiet=quiet, plain=as_json)
     other = None if second is None else _with_ends(_with_custom(sources.parse(second), custom), signature, outputs)
     ends: dict[str, Any] = {"html": html, "reproduce": reproduce, "force": force, "named": named or ()}
+    wanted = dagir.Thresholds(rtol, atol, cosine, top1)
+    if second is None and (wanted.any or inputs is not None):
+        raise UsageError("thresholds and --inputs are for a comparison", remedy="give a second model to compare with")
     found = _with_ends(_with_custom(sources.parse(first, _reading(architecture, None)), custom), signature, outputs)
     if custom and not any(each is not None and each.reading.custom for each in (found, other)):
         raise UsageError(f"--custom is for Keras's files, and {first} is none")
     if signature and not any(each is not None and each.reading.signature for each in (found, other)):
         raise UsageError(f"--signature is for the folder of a SavedModel, and {first} is none")
-    commands.verify(found, other, output, as_json, each_pass=each_pass, seed=seed, **ends)
+    commands.verify(
+        found, other, output, as_json, each_pass=each_pass, seed=seed, inputs=inputs, thresholds=wanted, **ends
+    )
 
 
 def _interrupted() -> NoReturn:

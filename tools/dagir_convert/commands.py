@@ -80,6 +80,8 @@ def verify(
     each_pass: bool = False,
     seed: int = 0,
     named: Sequence[str] = (),
+    inputs: Path | None = None,
+    thresholds: dagir.Thresholds = dagir.Thresholds(),  # noqa: B008  # it never changes
     force: bool = False,
 ) -> None:
     """Compare two models, or run the certificate of one file again. Raises VerificationError if they differ."""
@@ -87,7 +89,10 @@ def verify(
     if second is None:
         report = certified.run_again(first, output)
     else:
-        report, model = comparing.compare(first, second, load, output, seed=seed, names=comparing.name_pairs(named))
+        names = comparing.name_pairs(named)
+        report, model = comparing.compare(
+            first, second, load, output, seed=seed, names=names, inputs=inputs, thresholds=thresholds
+        )
         if each_pass and model is not None:
             comparing.check_passes(model, output)
     comparing.show(report, output, as_json, html, reproduce, force)

@@ -29,18 +29,21 @@ def compare(
     *,
     seed: int = 0,
     names: Mapping[str, str] = {},
+    inputs: Path | None = None,
+    thresholds: dagir.Thresholds = dagir.Thresholds(),  # noqa: B008
 ) -> tuple[Report, dagir.Model | None]:
     """Compare the second model with the float64 oracle of the first.
 
     An .onnx file is run by onnxruntime. If it is the first, the two are swapped, so that the oracle is the other model.
-    Two .onnx files have no oracle; the report says how they are judged. names: of the other model's inputs and outputs,
-    by those in the .onnx file.
+    Two .onnx files have no oracle; the report says how they are judged. With thresholds or inputs, the first of them is
+    read, and is the model; so it is where the second alone is of a low precision. names: of the other model's inputs
+    and outputs, by those in the .onnx file.
     """
-    if _is_onnx(first) and _is_onnx(second):
+    if _is_onnx(first) and _is_onnx(second) and not (thresholds.any or inputs or _is_narrowed(first, second)):
         files = comparing(dagir.backend(ONNX), Report)
         with output.bar(f"verifying {second} against {first}") as progress:
             return files.compare(first.path, second.path, seed=seed, progress=progress), None
-    if _is_onnx(first):
+    if _is_onnx(first) and not _is_onnx(second):
         first, second = second, first
     model = load(first, output).model
     if names and not _is_onnx(second):
@@ -49,7 +52,15 @@ def compare(
     for line in exe.renamed:
         output.note(line)
     with output.bar(f"verifying {second}") as progress:
-        return dagir.verify(model, {second.path.name: exe}, seed=seed, progress=progress), model
+        return dagir.verify(
+            model, {second.path.name: exe}, inputs, seed=seed, thresholds=thresholds, progress=progress
+        ), model
+
+
+def _is_narrowed(first: sources.Source, second: sources.Source) -> bool:
+    """Whether the second file is of a low precision, and the first is not."""
+    wide, narrow = (dagir.backend(ONNX).describe(each.path) for each in (first, second))
+    return "narrow" in dict(narrow.facts) and "narrow" not in dict(wide.facts)
 
 
 def _is_onnx(source: sources.Source) -> bool:
