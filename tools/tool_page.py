@@ -47,7 +47,7 @@ def _table(params: list[Any]) -> str:
 
 def _row(param: Any) -> str:
     names = [*param.opts, *param.secondary_opts] if param.param_type_name == "option" else [param.metavar or param.name]
-    value = "" if getattr(param, "is_flag", False) else (param.metavar or param.type.name.upper())
+    value = "" if getattr(param, "is_flag", False) else (param.metavar or "NUMBER")
     said = re.sub(r"\s+", " ", getattr(param, "help", "") or "").replace("|", "\\|")
     return f"| {', '.join(f'`{name}`' for name in names)} | {f'`{value}`' if value else ''} | {said} |"
 

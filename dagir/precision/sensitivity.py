@@ -43,6 +43,10 @@ NarrowNode: TypeAlias = Callable[[Node, Arrays, Callable[[Arrays], Sequence[Arra
 DIRECTIONS = 12
 """The most directions of the outputs, one pass backwards each. Of a row with fewer elements, all are taken."""
 
+_LARGE = 1 << 22
+_FEW_DIRECTIONS = 3
+"""Where more elements than `_LARGE` are computed, a pass takes long."""
+
 
 @dataclass(frozen=True)
 class NodeSensitivity:
@@ -323,7 +327,8 @@ def _directions(run: _Forward, rng: np.random.Generator) -> Iterator[dict[Value,
             remedy="analyse the part before: dagir.extract(model, outputs=[...])",
         )
     sizes = {value: max(array.size // (len(array) if array.ndim else 1), 1) for value, array in outputs.items()}
-    count = min(DIRECTIONS, max(sizes.values()))
+    computed = sum(array.size for at in run.evaluated.values() for array in at.results)
+    count = min(DIRECTIONS if computed <= _LARGE else _FEW_DIRECTIONS, max(sizes.values()))
     bases = {value: _basis(size, count, rng) for value, size in sizes.items()}
     for number in range(count):
         direction: dict[Value, Array] = {}
