@@ -170,7 +170,7 @@ def test_drawn_models_are_what_their_narrow_graphs_say(model, precision):
         ({"precision": "float8"}, "no precision"),
         ({"precision": "mixed", "budget": -1}, "budget"),
         ({"budget": 0.1}, "for a low precision"),
-        ({"narrow_io": True}, "for a low precision"),
+        ({"narrow_io": True}, "is for precision="),
     ],
 )
 def test_wrong_options_are_refused(options, message):
