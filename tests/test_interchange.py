@@ -30,8 +30,9 @@ def test_to_onnx_gives_a_model_or_writes_a_file(model, tmp_path):
 
 
 def test_a_file_of_another_interface_is_refused(model, tmp_path):
-    other = dagir.Input(shape=(4,), name="sound")
-    path = dagir.to_onnx(dagir.Model(other, layers.Dense(3, name="scores")(other)), tmp_path / "m.onnx")
+    first, second = dagir.Input(shape=(4,), name="sound"), dagir.Input(shape=(4,), name="other")
+    scores = layers.Dense(3, name="scores")(layers.Add()([first, second]))
+    path = dagir.to_onnx(dagir.Model([first, second], scores), tmp_path / "m.onnx")
     with pytest.raises(ArgumentError, match=r"the inputs of .* are not the model's") as caught:
         dagir.backend("onnx").open(path, model)
     assert "sound" in str(caught.value)

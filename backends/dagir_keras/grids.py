@@ -77,7 +77,7 @@ def _taps(op: ops.GridSample, at: Any, size: Any) -> list[tuple[Any, Any]]:
     if op.mode != "cubic":
         at = _inside(op, at, last)
     if op.padding_mode != "reflection":
-        at = K.clip(at, -4.0, last + 4)
+        at = between(at, -4.0, last + 4)
     first = K.floor(at)
     t = at - first
     if op.mode == "nearest":
@@ -92,14 +92,19 @@ def _taps(op: ops.GridSample, at: Any, size: Any) -> list[tuple[Any, Any]]:
         beyond = K.logical_or(number < 0, number > last)
         inside = K.trunc(_inside(op, number, last))
         counted = K.where(beyond, K.zeros_like(share), share) if op.padding_mode == "zeros" else share
-        found.append((K.cast(K.clip(inside, 0, last), "int32"), counted))
+        found.append((K.cast(between(inside, 0, last), "int32"), counted))
     return found
+
+
+def between(x: Any, low: Any, high: Any) -> Any:
+    """K.clip, whose operation cannot be saved where a bound is a tensor."""
+    return K.minimum(K.maximum(x, low), high)
 
 
 def _inside(op: ops.GridSample, at: Any, last: Any) -> Any:
     """Places that are outside, moved to the border, or mirrored at it as often as it takes."""
     if op.padding_mode == "border":
-        return K.clip(at, 0, last)
+        return between(at, 0, last)
     if op.padding_mode == "zeros":
         return at
     low, high = (0 * last, last) if op.align_corners else (0 * last - 0.5, last + 0.5)

@@ -131,7 +131,8 @@ def _reshaped(op: ops.Reshape, x: Value) -> Grown | None:
 def _with_ones(tensor: Any, dropped: tuple[int, ...], made: tuple[int, ...]) -> Any:
     """The tensor without some axes of size 1, then with others."""
     for axis in reversed(dropped):
-        tensor = K.squeeze(tensor, axis)
+        is_known = tensor.shape[axis] == 1  # else it follows from an equation that Keras does not know
+        tensor = K.squeeze(tensor, axis) if is_known else K.take(tensor, 0, axis=axis)
     for axis in made:
         tensor = K.expand_dims(tensor, axis)
     return tensor

@@ -10,6 +10,7 @@ from keras import ops as K
 from dagir import ops
 from dagir.ir.dims import SymbolicDim
 from dagir.ir.graph import Node
+from dagir_keras.grids import between
 from dagir_keras.rules import rules
 
 _LOWEST = float("-inf")
@@ -68,7 +69,7 @@ def _samples(op: ops.RoiAlign, axis: int, start: Any, end: Any, size: Any) -> tu
     at = K.subtract(steps * (length / cells), -start)
     last = K.cast(size, dtype) - 1
     inside = K.logical_and(K.logical_and(at >= -1, at <= last + 1), K.less(index, count))
-    return K.clip(at, 0, last), K.cast(inside, dtype), K.maximum(count, 1.0)
+    return between(at, 0, last), K.cast(inside, dtype), K.maximum(count, 1.0)
 
 
 def _means(at: Any, inside: Any, count: Any, size: Any) -> Any:

@@ -238,6 +238,7 @@ WITHIN_A_LAYER = {
     "EqualSizes",
     "KnowSizes",
     "Range",
+    "RoiAlign",
     "Unique",
     "NonZero",
     "NonMaxSuppression",

@@ -23,10 +23,10 @@ def test_codes_of_weights_become_a_trainable_layer(per_channel, tmp_path):
     assert any(isinstance(layer, keras.layers.Conv2D) for layer in found.layers)
     x = (rng.integers(-40, 40, (2, 3, 8, 8)) / 4).astype("float32")
     wanted = dagir.lower(model)(x)["y"]
-    assert np.array_equal(np.asarray(found({"x": x})["y"]), wanted)
+    assert np.array_equal(np.asarray(found(x)["y"]), wanted)
     found.save(tmp_path / "m.keras")
     again = keras.models.load_model(tmp_path / "m.keras")
-    assert np.array_equal(np.asarray(again({"x": x})["y"]), wanted)
+    assert np.array_equal(np.asarray(again(x)["y"]), wanted)
     assert kernel.dtype == "float32"
     report = dagir.verify(model, ("numpy", "onnx", "keras"))
     assert report.ok, report

@@ -308,7 +308,7 @@ ArgumentError: a layer name is a non-empty string without '/', got ['head']
     row_10_shape_that_is_a_number: """\
 ArgumentError: a shape is a tuple, got 3
   called at  {here}:+1
-  remedy: write (3,)""",
+  remedy: write Input((3,))""",
     row_10_size_that_is_a_fraction: """\
 ArgumentError: 2.5 is not a size
   called at  {here}:+1

@@ -319,8 +319,10 @@ def test_inputs_of_other_shapes_and_constants():
     made = model([one("Reshape", ("x", "shape"))], [info("x", None), info("shape", [2], TensorProto.INT64)])
     with pytest.raises(FileError, match="no known rank"):
         dagir.from_onnx(made)
-    with pytest.raises(UnsupportedOp, match="its shape is computed from the data"):
-        dagir.from_onnx(made, inputs={"x": ("n", 4)})
+    by_data = dagir.from_onnx(made, inputs={"x": ("n", 4)})
+    assert by_data.outputs[0].shape == (None, None)
+    (moved,) = dagir.lower(by_data)({"x": np.ones((3, 4), "float32"), "shape": np.int64([2, -1])}).values()
+    assert moved.shape == (2, 6)
     found = dagir.from_onnx(made, inputs={"x": ("n", 4), "shape": np.int64([2, -1])})
     assert str(found.outputs[0].type) == "float32[2, 2*n]"
     with pytest.raises(ArgumentError, match="has no input 'X'"):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagir import ops, testing
+from dagir.errors import UnsupportedOp
 from dagir.ir.graph import Op
 from dagir.runtime.backend import backend
 
@@ -18,6 +19,9 @@ OPS = sorted(
     (cls for cls in vars(ops).values() if isinstance(cls, type) and issubclass(cls, Op) and cls is not ops.Call),
     key=lambda cls: cls.__name__,
 )
+
+
+NEWEST = {ops.RoiAlign: 21, ops.RoiMaxPool: 21}  # onnxruntime has no kernels for the operators of later opsets
 
 
 @pytest.mark.parametrize("opset", [18, 24])
@@ -30,7 +34,11 @@ def test_onnxruntime_takes_every_op(op, opset):
     @given(st.data())
     def agrees(data):
         graph, feeds = data.draw(testing.cases(op)).graph()
-        found = backend("onnx").lower(graph, opset=opset)(feeds)
+        try:
+            found = backend("onnx").lower(graph, opset=min(opset, NEWEST.get(op, opset)))(feeds)
+        except UnsupportedOp as error:  # what an older opset has not, such as a grid of three axes
+            assert opset == 18 and "opset=" in str(error), error
+            return
         wanted = backend("numpy").lower(graph, precision="float64")(feeds)
         for got, want, value in zip(found, wanted, graph.outputs, strict=True):
             testing.assert_close(got, want, f"opset {opset}", value.dtype)

@@ -141,10 +141,6 @@ def test_a_loaded_model_is_copied(way, tmp_path):
 
 def test_what_cannot_be_copied_says_so(way):
     model = shared()
-    for backend in ("numpy", "onnx"):
-        with pytest.raises(dagir.BackendError, match="cannot be copied or pickled") as caught:
-            way(dagir.lower(model, backend))
-        assert "copy or pickle the model" in caught.value.remedy
     for part in (model.inputs[0], ops.exp(model.inputs[0]).node):
         with pytest.raises(dagir.ArgumentError, match="of a graph cannot be copied or pickled alone"):
             way(part)
