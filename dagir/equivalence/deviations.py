@@ -210,7 +210,7 @@ class _Step:
 def _add(noise: Noise, deviations: Array, sizes: Array) -> None:
     """Add noise of these sizes to each sample."""
     short = np.ascontiguousarray(sizes, np.float32)
-    for each in deviations:
+    for each in deviations.reshape(len(deviations), -1):  # a view, also of a value without axes
         noise.blocks.add(each, short)
 
 

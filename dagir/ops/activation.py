@@ -51,7 +51,7 @@ __all__ = [
     "tanh",
 ]
 
-_GATED = Rounding(within=0.5, absolute=lambda x: 0.25 * np.abs(x))
+_GATED = Rounding(within=0.5, absolute=lambda x: 0.25 * np.abs(x), first_order=smooth)
 """Small results are what is left of numbers of the size of x: (1 + erf x) x / 2. Elsewhere of 1: e^x - 1."""
 
 
@@ -66,7 +66,7 @@ class Relu(Unary):
 class Sigmoid(Unary):
     """1 / (1 + e**-x).  ONNX Sigmoid-13."""
 
-    rounding = Rounding(within=0.5, absolute=lambda x: 0.25)
+    rounding = Rounding(within=0.5, absolute=lambda x: 0.25, first_order=smooth)
     nonnegative = True
 
 

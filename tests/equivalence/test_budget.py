@@ -7,6 +7,7 @@ import pytest
 
 import dagir
 from dagir import layers, ops
+from dagir.equivalence.oracle import Oracle
 
 SIGNED = np.array([[-2.5, -1.0, -0.75, -0.3, 0.2, 0.5, 1.0, 3.0]], "float32")
 INSIDE = np.clip(SIGNED, -1, 1)
@@ -61,3 +62,16 @@ def test_powers_and_products_of_integers_have_a_budget_too():
     x = dagir.Input((3,), dtype="int32")
     model = dagir.Model(x, ops.matmul(ops.power(x, 2), np.arange(6, dtype="int32").reshape(3, 2)))
     assert dagir.verify(model, ("numpy", "onnx")).ok
+
+
+@pytest.mark.parametrize("function", [ops.gelu, ops.sigmoid, ops.silu, ops.tanh], ids=lambda each: each.__name__)
+def test_a_number_without_axes_has_the_budget_of_one_with_an_axis(function):
+    """What is carried beside a value is a view of its samples, also where the value is a scalar."""
+    scalar, vector = (dagir.Input(batch_shape=shape, name="x") for shape in ((), (1,)))
+    budgets = []
+    for x in (scalar, vector):
+        graph = dagir.Model(x, function(x)).graph
+        given = [np.full(x.type.shape, -3.6453776, "float32")]
+        (found,) = Oracle(graph, 48)(given, np.random.default_rng(0))
+        budgets.append(found.budget.item())
+    assert 0.2 < budgets[0] / budgets[1] < 5
