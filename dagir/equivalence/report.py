@@ -10,6 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from dagir.equivalence import services
+from dagir.equivalence.closeness import Closeness
 from dagir.errors import VerificationError
 from dagir.support.printable import printable, printable_lines
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dagir.equivalence.bisection import Divergence, Search
-    from dagir.equivalence.closeness import Closeness
     from dagir.equivalence.oracle import Expected, Oracle
     from dagir.ir.types import Array
     from dagir.runtime.backend import Executable

@@ -36,7 +36,11 @@ def judge(function, arrays, specs, complete):
         return
     graph = model.graph
     named = dict(zip((f"x{place}" for place in range(len(arrays))), arrays, strict=True))
-    feeds = [named[each.name] for each in graph.inputs]
+    judge_graph(graph, [named[each.name] for each in graph.inputs], wanted, complete)
+
+
+def judge_graph(graph, feeds, wanted, complete):
+    """A graph gives what TensorFlow gives, within the budget, and ONNX gives the same."""
     try:
         answers = flatten(backend("numpy").lower(graph, precision="float64")(feeds))
     except ShapeError:
