@@ -16,7 +16,7 @@ import dagir
 from dagir import testing
 from dagir.equivalence.comparison import compare
 from dagir.equivalence.oracle import Oracle
-from dagir.errors import DagirError, ShapeError
+from dagir.errors import BackendError, DagirError, ShapeError
 from dagir.ir.nest import flatten, map_structure
 from dagir.ir.types import DType
 from dagir.runtime.backend import backend
@@ -50,7 +50,10 @@ def judge_graph(graph, feeds, wanted, complete):
     for want, answer, each, got in zip(wanted, answers, expected, graph.outputs, strict=True):
         assert (answer.shape, got.dtype) == (want.shape, DType.of(want.dtype))
         assert near(answer, want) or compare(want, each, got.type).ok
-    testing.assert_equivalent(graph, feeds, backends=("onnx",))
+    try:
+        testing.assert_equivalent(graph, feeds, backends=("onnx",))
+    except BackendError as error:  # of float64
+        assert not complete and error.summary.startswith("onnxruntime has no cpu kernel for ")
 
 
 def near(answer, want):

@@ -91,6 +91,7 @@ def test_a_mask_that_only_training_reads(first, names):
         check(first, names, [None] * len(names), "steps", train=train)
 
 
+@pytest.mark.filterwarnings("ignore:Layer .* does not support masking")  # Keras says so of a convolution
 @given(st.data())
 def test_masks_through_layers_in_any_order(data):
     first = data.draw(st.sampled_from(["masking", "embedding", "none"]))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 
+from dagir_convert.blas_kernels import prefer_wide_kernels
+
 
 def main() -> None:
     """Run dagir-convert."""
+    prefer_wide_kernels()
     try:
         from dagir_convert.command_line import main as run
     except KeyboardInterrupt:
