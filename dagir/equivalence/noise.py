@@ -70,6 +70,8 @@ class Noise:
             operands = [a if a is None or v is None else self._flushed(a, v.dtype) for v, a in pairs]
         if self._exact[node]:
             return apply(operands, DType.FLOAT64)
+        if _is_skippable(node):
+            return self._skipped(operands, apply)
         rounding, units = node.op.how_it_rounds(), self.units(node)
         noisy: Arrays = [
             None if value is None or operand is None else self._blur(operand, value.dtype, units)
@@ -95,6 +97,15 @@ class Noise:
             results = [rule(node.op, Disturbed(noisy, result, eps, self._rng, apply)) for result in results]
         return results
 
+    def _skipped(self, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
+        """The result of a node, with noise as large as what it changes."""
+        (x,), (result,) = operands, apply(operands, DType.FLOAT64)
+        assert x is not None
+        noisy = np.array(result, np.float64, order="C")
+        with np.errstate(invalid="ignore"):
+            self.blocks.add(noisy, np.where(np.isfinite(x) & np.isfinite(result), x - result, 0))
+        return (noisy,)
+
     def _flushed(self, array: Array, dtype: DType) -> Array:
         """The array with half of its subnormal numbers, chosen at random, set to zero, as some kernels flush them."""
         if not dtype.is_float:
@@ -113,6 +124,14 @@ class Noise:
         noisy = np.array(array, np.float64, order="C")
         self.blocks.add(noisy, size * (units * dtype.eps))
         return noisy
+
+
+def _is_skippable(node: Node) -> bool:
+    """Whether a target may go on with the operand of a node in place of its result."""
+    if not node.op.how_it_rounds().skippable:
+        return False
+    (x,) = node.inputs
+    return x is not None and x.dtype.is_float
 
 
 def _within_the_domain(results: Sequence[Array], operands: Sequence[Array | None], apply: Apply) -> Sequence[Array]:
@@ -160,6 +179,9 @@ def _is_exact(node: Node, operands: Sequence[Array | None], apply: Apply) -> boo
     rounding = node.op.how_it_rounds()
     if rounding.exact or not any(value.dtype.is_float for value in (*node.inputs, *node.outputs) if value is not None):
         return True
+    if _is_skippable(node):
+        (x,), (result,) = operands, apply(operands, DType.FLOAT64)
+        return x is not None and np.array_equal(x, result, equal_nan=True)
     return not rounding.is_approximate and seems_exact(node, operands, apply)
 
 

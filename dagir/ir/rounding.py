@@ -45,11 +45,14 @@ class Rounding:
     absolute: from the first operand, the size of an error that is a share of eps itself, not of the result.
     errors: rules (op, Disturbed) -> result, applied in turn, for errors that noise on operands does not bring out.
     terms: from the op and its float operands, how many terms one element of the result sums; None is an estimate.
+    skippable: a target may leave the op out and go on with its operand, as onnxruntime does with casts to float16 and
+        back where it has no kernels between them: what narrowing changes is a rounding too.
     admissible: (operands with noise, operands) -> operands that the op is defined for.
     first_order: how deviations of the operands carry over to the result: see dagir.ir.first_order.
     """
 
     exact: bool = False
+    skippable: bool = False
     compound: bool = False
     within: float = 0.0
     absolute: Callable[[Array], Array | float] | None = None

@@ -169,6 +169,9 @@ class Identity(Unary):
     accepts = "any"
 
 
+_SKIPPABLE = Rounding(skippable=True)
+
+
 @dataclass(frozen=True)
 class Cast(Op):
     """x: t[*s] -> dtype[*s]. Floats to integers truncate towards zero.  ONNX Cast-13.
@@ -184,6 +187,10 @@ class Cast(Op):
     dtype: DType
     saturate: bool = True
     round_mode: str = "up"
+
+    def how_it_rounds(self) -> Rounding:
+        """A cast to a short float may be left out, together with the one back."""
+        return _SKIPPABLE if self.dtype in (DType.FLOAT16, DType.BFLOAT16) else self.rounding
 
     def infer(self, x: TensorType) -> Types:
         """The shape of x with the new dtype."""

@@ -75,3 +75,22 @@ def test_a_number_without_axes_has_the_budget_of_one_with_an_axis(function):
         (found,) = Oracle(graph, 48)(given, np.random.default_rng(0))
         budgets.append(found.budget.item())
     assert 0.2 < budgets[0] / budgets[1] < 5
+
+
+def test_a_cast_to_a_short_float_may_be_left_out():
+    """onnxruntime has no kernel for a relu of float16, and removes the casts around it."""
+    x = dagir.Input((1,), name="x")
+    narrow = ops.relu(ops.cast(x, "float16"))
+    model = dagir.Model(x, ops.cast(narrow, "float32"))
+    array = np.array([[1.9711298]], "float32")
+    assert dagir.verify(model, ["numpy", "onnx"], array).ok
+    (expected,) = Oracle(model, 4)([array], np.random.default_rng(0))
+    unit = float(np.spacing(np.float16(1.97)))
+    assert unit < expected.budget.item() < 8 * unit
+
+
+def test_a_cast_that_changes_nothing_is_exact():
+    x = dagir.Input((3,), name="x")
+    model = dagir.Model(x, ops.cast(ops.cast(x, "float16"), "float32"))
+    (expected,) = Oracle(model, 4)([np.array([[1.5, 0.0, -3.0]], "float32")], np.random.default_rng(0))
+    assert not expected.budget.any()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Iterator
 
 import hypothesis
@@ -10,8 +12,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dagir import layers
+from dagir.errors import DagirError
 from dagir.layers import Input
 from dagir.modeling.model import Model
+from dagir.precision.narrowing import narrowed_model
 from dagir.testing import models, randomize
 
 
@@ -23,6 +27,24 @@ def drawn(count, seed, **kwargs):
 def focused(count, seed):
     """Models with masks over padded steps, gates, pads and gelus."""
     return collect(st.one_of(_sequences(), _images()), count, seed)
+
+
+def controlled(count, seed):
+    """Models with branches and loops."""
+    return drawn(count, seed, control_flow=True, min_steps=4, max_steps=14)
+
+
+def narrow(count, seed, precision="float16"):
+    """Models of the public strategy in a narrow dtype; those that have nothing to narrow are left out."""
+    found = []
+    for model in drawn(count, seed, min_steps=4, max_steps=14):
+        with contextlib.suppress(DagirError):
+            found.append(narrowed_model(model, precision, seed=seed).model)
+    return found
+
+
+DRAWN = {"control-flow": controlled, "float16": narrow, "bfloat16": functools.partial(narrow, precision="bfloat16")}
+"""Kinds of models beside the usual ones, by name."""
 
 
 def collect(strategy, count, seed):

@@ -1,6 +1,6 @@
 """False alarms of dagir.verify: drawn models that are right, at every level of onnxruntime, 1 and 2 threads.
 
-python tools/bench/specificity.py [--models 2000] [--seed 0]
+python tools/bench/specificity.py [--models 2000] [--seed 0] [--draw control-flow|float16|bfloat16]
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import onnxruntime
-from drawn import drawn
+from drawn import DRAWN, drawn
 
 import dagir
 
@@ -32,15 +32,23 @@ def executables(model):
             yield f"{level}, {threads} threads", dagir.lower(model, "onnx", session_options=options)
 
 
+def chosen(kind, count, seed):
+    """Drawn models: of the usual strategy, half of them larger, or of another kind."""
+    if kind is not None:
+        return DRAWN[kind](count, seed)
+    half = count // 2
+    return drawn(half, seed) + drawn(count - half, seed + 1, min_steps=6, max_steps=16)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--draw", choices=sorted(DRAWN), help="models of another kind")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     start = time.perf_counter()
-    half = options.models // 2
-    models = drawn(half, options.seed) + drawn(options.models - half, options.seed + 1, min_steps=6, max_steps=16)
+    models = chosen(options.draw, options.models, options.seed)
     used: dict[str, list[float]] = {}
     alarms = 0
     for number, model in enumerate(models):
