@@ -1,4 +1,4 @@
-"""Squeeze, Unsqueeze and Transpose one after the other: as one node, or as none.
+"""Squeeze, Unsqueeze and Transpose one after the other: as none, as one node, or as at most one of each.
 
 A view is a tensor whose elements are those of another one, its base, with axes that are moved, added or dropped. What
 rules write around a recurrence, and what the model has beside it, often comes to the base itself.
@@ -6,7 +6,7 @@ rules write around a recurrence, and what the model has beside it, often comes t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -42,13 +42,18 @@ class View:
         """Whether no axis moves past another."""
         return _in_order(self.axes)
 
-    def from_base(self, ints: Callable[..., Tensor]) -> tuple[str, tuple[Tensor, ...], dict[str, Any]] | None:
-        """The one node that gives it: op, inputs and attributes; None where it takes several. ints: makes axes."""
-        if self.in_order and not self.added:
-            return "Squeeze", (self.base, ints(*self.dropped)), {}
-        if self.in_order and not self.dropped:
-            return "Unsqueeze", (self.base, ints(*self.added)), {}
-        return ("Transpose", (self.base,), {"perm": self.axes}) if not self.added and not self.dropped else None
+    def steps(self) -> list[tuple[str, tuple[int, ...], View]]:
+        """The nodes that give it from its base: of each the op, its axes, and what it gives."""
+        kept = tuple(axis for axis in range(self.rank) if axis in self.axes)
+        ordered = tuple(axis for axis in self.axes if axis is not None)
+        found: list[tuple[str, tuple[int, ...], View]] = []
+        if self.dropped:
+            found.append(("Squeeze", tuple(self.dropped), replace(self, axes=kept)))
+        if not self.in_order:
+            found.append(("Transpose", tuple(map(kept.index, ordered)), replace(self, axes=ordered)))
+        if self.added:
+            found.append(("Unsqueeze", tuple(self.added), self))
+        return found
 
     def normalized(self) -> View:
         """An axis that is added where one was dropped is that axis, as far as none moves then."""
@@ -78,6 +83,7 @@ class Views:
         self._ranks: dict[str, int] = {}
         self._views: dict[str, View] = {}
         self._tensors: dict[tuple[str, Axes], Tensor] = {}
+        self._lengths: dict[str, int] = {}
         self._fresh: list[str] = []
 
     def start(self) -> None:
@@ -92,7 +98,12 @@ class Views:
         """The same knowledge, for a subgraph: what is written in it is not known outside."""
         found = Views()
         found._ranks, found._views, found._tensors = dict(self._ranks), dict(self._views), dict(self._tensors)
+        found._lengths = dict(self._lengths)
         return found
+
+    def length(self, tensor: Tensor) -> int:
+        """How many nodes give a tensor from its base."""
+        return self._lengths.get(tensor.name, 0)
 
     def after(self, op_type: str, inputs: Sequence[Tensor | None], attributes: Mapping[str, Any]) -> View | None:
         """What a node of one of the KINDS would give; None where that is not known."""
@@ -126,9 +137,10 @@ class Views:
             return view.base
         return self._tensors.get((view.base.name, view.axes))
 
-    def add(self, tensor: Tensor, view: View) -> None:
-        """Note what was written."""
+    def add(self, tensor: Tensor, view: View, source: Tensor) -> None:
+        """Note what was written, and of which tensor."""
         self._views[tensor.name] = view
+        self._lengths[tensor.name] = self.length(source) + 1
         self._ranks[tensor.name] = len(view.axes)
         self._fresh.append(tensor.name)
         self._tensors.setdefault((view.base.name, view.axes), tensor)
@@ -140,7 +152,7 @@ class Views:
             view = self._views[name]
             if name == old:
                 self._fresh[place] = new.name
-                self._views[new.name] = self._views.pop(old)
+                self._views[new.name], self._lengths[new.name] = self._views.pop(old), self._lengths.pop(old)
                 if self._tensors[view.base.name, view.axes].name == old:
                     self._tensors[view.base.name, view.axes] = new
             if view.base.name == old:

@@ -35,6 +35,8 @@ def bits(array):
 @given(st.data())
 def test_casts_to_short_floats_are_those_of_onnxruntime(dtype, saturate, data):
     numbers = st.floats(-1000, 1000, width=32) | st.sampled_from([np.nan, np.inf, -np.inf, 464.0, 448.0, 1e30, -0.0])
+    if dtype is DType.FLOAT8_E4M3FN and not saturate:
+        numbers = numbers.filter(lambda number: not 480 <= abs(number) < 496)  # see tests/upstream
     x = np.asarray(data.draw(st.lists(numbers, min_size=1, max_size=6)), np.float32)
     cast = ops.Cast(dtype, saturate)
     found, judge = through(lambda value: ops.cast(apply(cast, value), "float32"), x)
