@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from dagir_onnx.points import marked_points
 
@@ -28,19 +28,55 @@ class Fault:
         return copy
 
 
+def nodes_of(graph: GraphProto) -> Iterator[NodeProto]:
+    """Every node, those in the bodies of branches and loops too."""
+    for node in graph.node:
+        yield node
+        for entry in node.attribute:
+            if entry.type == AttributeProto.GRAPH:
+                yield from nodes_of(entry.g)
+
+
 def faults(proto: ModelProto) -> Iterator[Fault]:
     """Every place of every kind."""
-    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    weights, read_by = _weights(proto)
+    for name, array in weights.items():
+        yield from _weight_faults(name, array, read_by[name])
+    for node in nodes_of(proto.graph):
+        yield from _node_faults(node)
+    yield from _masks(proto)
+
+
+def small_faults(proto: ModelProto, rng: np.random.Generator, change: Callable[[ModelProto], float]) -> Iterator[Fault]:
+    """Each weight scaled by so little that the answer moves by 1.2 to 3 budgets. change: by how many it moves."""
+    weights, read_by = _weights(proto)
+    for name, array in weights.items():
+        nodes = frozenset(node.name for node in read_by[name])
+        unit = 8 * float(np.finfo(array.dtype).eps)
+        moved = change(Fault("", nodes, _replace(name, _scaled(array, unit))).planted(proto))
+        if not 0 < moved < np.inf:
+            continue
+        share = unit * rng.uniform(1.2, 3) / moved
+        if share < 0.5:
+            yield Fault("weight scaled by a little", nodes, _replace(name, _scaled(array, share)))
+
+
+def _scaled(array: np.ndarray, share: float) -> np.ndarray:
+    return (array.astype(np.float64) * (1 + share)).astype(array.dtype)
+
+
+def _weights(proto: ModelProto) -> tuple[dict[str, np.ndarray], dict[str, list[NodeProto]]]:
+    """The weights that are floats and read, by name, and the nodes that read them."""
     read_by: dict[str, list[NodeProto]] = {}
-    for node in proto.graph.node:
+    for node in nodes_of(proto.graph):
         for name in node.input:
             read_by.setdefault(name, []).append(node)
-    for name, array in weights.items():
-        if array.dtype.kind == "f" and not name.startswith("constant") and name in read_by:
-            yield from _weight_faults(name, array, read_by[name])
-    for node in proto.graph.node:
-        yield from _node_faults(proto, node, weights)
-    yield from _masks(proto)
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    return {
+        name: array
+        for name, array in weights.items()
+        if array.dtype.kind == "f" and not name.startswith("constant") and name in read_by
+    }, read_by
 
 
 def _weight_faults(name, array, readers):
@@ -66,7 +102,7 @@ def _is_bias(node, name):
     return node.op_type == "Add" or (node.op_type in ("Gemm", "Conv", "ConvTranspose") and place == 2)
 
 
-def _node_faults(proto, node, weights):
+def _node_faults(node):
     attributes = {entry.name: entry for entry in node.attribute}
     here = frozenset([node.name])
     if "epsilon" in attributes and abs(attributes["epsilon"].f - 1e-3) < 1e-6:
@@ -111,7 +147,7 @@ def _replace(name, array):
 
 def _attribute(node_name, key, value):
     def edit(proto):
-        for node in proto.graph.node:
+        for node in nodes_of(proto.graph):
             if node.name == node_name:
                 kept = [entry for entry in node.attribute if entry.name != key]
                 del node.attribute[:]

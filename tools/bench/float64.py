@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import AttributeProto, ModelProto, TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.ops import op_gru, op_lstm
 
@@ -18,21 +18,30 @@ def answer(proto, feeds):
         return evaluator.run(None, feeds)
 
 
+_FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16}
+
+
 def in_float64(proto):
-    """The same model with every float32 made float64."""
+    """The same model with every float32, and what is shorter, made float64."""
     wide = ModelProto()
     wide.CopyFrom(proto)
-    for tensor in wide.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT:
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
-    for info in (*wide.graph.input, *wide.graph.output):
-        if info.type.tensor_type.elem_type == TensorProto.FLOAT:
-            info.type.tensor_type.elem_type = TensorProto.DOUBLE
-    for node in wide.graph.node:
-        for entry in node.attribute:
-            if node.op_type == "Cast" and entry.name == "to" and entry.i == TensorProto.FLOAT:
-                entry.i = TensorProto.DOUBLE
+    _widen(wide.graph)
     return wide
+
+
+def _widen(graph):
+    for tensor in graph.initializer:
+        if tensor.data_type in _FLOATS:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
+    for info in (*graph.input, *graph.output):
+        if info.type.tensor_type.elem_type in _FLOATS:
+            info.type.tensor_type.elem_type = TensorProto.DOUBLE
+    for node in graph.node:
+        for entry in node.attribute:
+            if node.op_type == "Cast" and entry.name == "to" and entry.i in _FLOATS:
+                entry.i = TensorProto.DOUBLE
+            if entry.type == AttributeProto.GRAPH:
+                _widen(entry.g)
 
 
 class _RowByRow:

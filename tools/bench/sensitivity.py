@@ -1,6 +1,9 @@
 """How many single faults dagir.verify catches, how often it names the node, and what fixed tolerances catch.
 
 python tools/bench/sensitivity.py [--models 200] [--faults 12] [--seed 0] [--no-guide] [--verbose]
+python tools/bench/sensitivity.py --small --draw control-flow
+
+--small: faults that move the answer by 1.2 to 3 budgets. --draw: models of another kind.
 
 Half of the models come from the public strategy, half from one that draws masks, gates, pads and gelus often. A fault
 counts where it changes the float64 answer by more than rounding's budget, at inputs drawn afresh. The faulty model's
@@ -18,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from drawn import drawn, focused, guide
+from drawn import DRAWN, drawn, focused, guide
 from float64 import answer as float64_answer
 from onnx import ModelProto
 
@@ -27,7 +30,7 @@ from dagir.equivalence.comparison import compare
 from dagir.equivalence.inputs import draw, size_plans
 from dagir.equivalence.oracle import Oracle
 from dagir.ir.nest import flatten
-from faults import Fault, faults
+from faults import Fault, faults, nodes_of, small_faults
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
@@ -62,6 +65,13 @@ class Trial:
                 worst = max(worst, _budgets(np.asarray(answer), wanted, value))
         return worst
 
+    def tried(self, planted):
+        """The same, 0 where there is no float64 answer."""
+        try:
+            return self.change(planted)
+        except Exception:
+            return 0.0
+
     def is_judged(self):
         """Whether the float64 answer of the model as written is the oracle's: the reference evaluator has gaps."""
         try:
@@ -85,10 +95,10 @@ def named_right(fault: Fault, proto: ModelProto, report) -> bool:
     found = report.first_divergence
     if found is None:
         return False
-    points = {entry for node in proto.graph.node if any(p.key == "dagir.value" for p in node.metadata_props)
+    points = {entry for node in nodes_of(proto.graph) if any(p.key == "dagir.value" for p in node.metadata_props)
               for entry in node.output}  # fmt: skip
-    makers = {name: node for node in proto.graph.node for name in node.output}
-    start = next(node for node in proto.graph.node if node.name == found.node)
+    makers = {name: node for node in nodes_of(proto.graph) for name in node.output}
+    start = next(node for node in nodes_of(proto.graph) if node.name == found.node)
     group, pending = {start.name}, [start]
     while pending:
         for name in pending.pop().input:
@@ -117,12 +127,13 @@ def chosen(all_faults, count, rng):
     return picked[:count]
 
 
-def measure(model, count, rng, tally, folder, seed, verbose):
+def measure(model, count, rng, tally, folder, seed, verbose, small):
     trial = Trial(model, seed + 10_000)
     if not trial.is_judged():
         tally["", "without a right float64 answer"] += 1
         return
-    for fault in chosen(faults(trial.proto), count, rng):
+    every = small_faults(trial.proto, rng, trial.tried) if small else faults(trial.proto)
+    for fault in chosen(every, count, rng):
         planted = fault.planted(trial.proto)
         tally[fault.kind, "planted"] += 1
         try:
@@ -157,25 +168,33 @@ def measure(model, count, rng, tally, folder, seed, verbose):
             )
 
 
+def chosen_models(options):
+    if options.draw is not None:
+        return DRAWN[options.draw](options.models, options.seed)
+    return [
+        *([] if options.no_guide else guide()),
+        *drawn(options.models - options.models // 2, options.seed, min_steps=6, max_steps=16),
+        *focused(options.models // 2, options.seed),
+    ]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, default=200)
     parser.add_argument("--faults", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-guide", action="store_true")
+    parser.add_argument("--small", action="store_true", help="faults of 1.2 to 3 budgets alone")
+    parser.add_argument("--draw", choices=sorted(DRAWN), help="models of another kind")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     tally: Counter = Counter()
     rng = np.random.default_rng(options.seed)
     start = time.perf_counter()
-    everything = [
-        *([] if options.no_guide else guide()),
-        *drawn(options.models - options.models // 2, options.seed, min_steps=6, max_steps=16),
-        *focused(options.models // 2, options.seed),
-    ]
+    everything = chosen_models(options)
     with tempfile.TemporaryDirectory() as folder:
         for number, model in enumerate(everything):
-            measure(model, options.faults, rng, tally, folder, options.seed + number, options.verbose)
+            measure(model, options.faults, rng, tally, folder, options.seed + number, options.verbose, options.small)
             if sys.stderr.isatty():
                 print(f"\r{number + 1}/{len(everything)}", end="", file=sys.stderr)
     report(tally, len(everything), time.perf_counter() - start)
