@@ -23,6 +23,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from dagir import ops
+from dagir.ir.arrays import release
 from dagir.ir.types import Array
 from dagir_numpy.threads import for_each
 
@@ -30,6 +31,7 @@ Finish: TypeAlias = Callable[[Array, int], None]
 
 TILE = 256 * 1024  # bytes of a block of the result: a quarter of a core's cache
 GATHERED = 1024 * 1024  # bytes of a block of columns
+WIDENED = 32 * 1024 * 1024  # bytes of a part of weights in another dtype
 LEAST_ROWS = 192  # of a matrix product: fewer, and packing the weights takes as long as the products
 RUN = 1024  # elements of a row, at which the cost of beginning one is small
 
@@ -68,10 +70,24 @@ def multiply(rows: Array, w: Array, y: Array, finish: Finish) -> None:
     """rows: f[m, i], w: f[i, o] -> y: f[..., o], a block of rows after the other."""
     target = y.reshape(-1, w.shape[1])
     step = _even(len(rows), max(LEAST_ROWS, TILE // (w.shape[1] * y.itemsize)))
+    whole = w.dtype == y.dtype
+    if not whole:
+        _multiply_in_parts(rows, w, target)
     for start in range(0, len(rows), step):
         block = target[start : start + step]
-        np.matmul(rows[start : start + step], w, out=block)
+        if whole:
+            np.matmul(rows[start : start + step], w, out=block)
         finish(block, start)
+
+
+def _multiply_in_parts(rows: Array, w: Array, y: Array) -> None:
+    """The same for weights of a narrower dtype: they are widened part by part, and are never there twice."""
+    step = max(1, WIDENED // (w.shape[1] * y.itemsize))
+    y[...] = 0
+    for start in range(0, len(w), step):
+        part = w[start : start + step].astype(y.dtype)
+        y += rows[:, start : start + step] @ part
+    release(w)
 
 
 def _even(count: int, least: int) -> int:

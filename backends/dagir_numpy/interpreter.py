@@ -16,9 +16,10 @@ from dagir.errors import DagirError, FeedError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.types import Array, DType
-from dagir.ops import Call, Loop, Scan
+from dagir.ops import Call, Linear, Loop, Scan
 from dagir.runtime.backend import Around, at_node
 from dagir_numpy.chains import Chain
+from dagir_numpy.correlation import WIDENED
 from dagir_numpy.plan import plan_of
 from dagir_numpy.rules import Bodies, rules
 from dagir_numpy.run_sizes import RunSizes
@@ -69,6 +70,14 @@ class _State:
         array = self._arrays.get(value)
         return _convert(_leaf(value), self.precision) if array is None else array
 
+    def operands(self, node: Node) -> list[Array | None]:
+        """The operands of a node. A large kernel of a linear map is as it is stored: its rule widens it in parts."""
+        large = _large_kernel(node)
+        stays = large if large not in self._arrays else None
+        return [
+            None if value is None else _leaf(value) if value is stays else self.read(value) for value in node.inputs
+        ]
+
     def keep(self, nodes: Sequence[Node], values: Sequence[Value], results: Sequence[Array]) -> None:
         """Take up what nodes computed, and let go of what no later one reads."""
         self._arrays.update(zip(values, results, strict=True))
@@ -90,7 +99,7 @@ def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around:
                 state.keep(step.nodes, step.chain.results, found)
                 continue
         for node in step.nodes:
-            operands = [None if value is None else state.read(value) for value in node.inputs]
+            operands = state.operands(node)
             try:
                 results = yield from _run_node(node, operands, state, around)
             except DagirError as error:
@@ -174,6 +183,13 @@ def _leaf(value: Value) -> Array:
     """The array of a parameter or constant."""
     assert isinstance(value.source, (Parameter, Constant))
     return value.source.array
+
+
+def _large_kernel(node: Node) -> Value | None:
+    """The kernel of a linear map, if it is a weight that is large."""
+    kernel = node.inputs[1] if isinstance(node.op, Linear) else None
+    is_large = kernel is not None and isinstance(kernel.source, Parameter) and kernel.source.array.nbytes >= WIDENED
+    return kernel if is_large else None
 
 
 def _apply_rule(

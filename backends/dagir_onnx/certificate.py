@@ -13,12 +13,14 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from itertools import zip_longest
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
-from onnx import ModelProto, ValueInfoProto
+from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import draw, index_limits
@@ -26,6 +28,7 @@ from dagir.equivalence.oracle import Expected
 from dagir.equivalence.report import Case, Report, Row
 from dagir.equivalence.reproduction import versions
 from dagir.errors import DagirError, FileError
+from dagir.ir.arrays import release
 from dagir.ir.graph import Graph, Value
 from dagir.ir.types import Array, DType, TensorType
 from dagir.runtime.feeds import as_strings
@@ -36,9 +39,12 @@ from dagir_onnx.certificate_schema import VERSION, Answer, Certificate, Certifie
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.executable import as_objects
 from dagir_onnx.file import add_metadata
+from dagir_onnx.metadata_reader import raw_data, skim_with_numbers
 from dagir_onnx.runtime_errors import REFUSALS, file_refusal, refuse_fatal
 
 KEY = "dagir.certificate"
+_AS_IN_MEMORY = {TensorProto.FLOAT: 4, TensorProto.DOUBLE: 8, TensorProto.FLOAT16: 2, TensorProto.BFLOAT16: 2}
+_AS_IN_MEMORY |= {TensorProto.INT8: 1, TensorProto.UINT8: 1, TensorProto.INT32: 4, TensorProto.INT64: 8}
 JUDGEMENT = "against the float64 answers in the file's certificate"
 
 
@@ -130,17 +136,31 @@ def _digest(array: Array) -> str:
 def hashes(path: Path, proto: ModelProto | None = None) -> tuple[str, str]:
     """SHA-256 of the weights (names, dtypes, shapes, numbers, wherever they lie) and of all else in the graph.
 
-    proto: the model of the file; its weights are removed from it, for they may be large. Raises FileError.
+    proto: the model of the file, if it has been read; its weights are removed from it, for they may be large. Raises
+    FileError.
     """
-    whole = proto or untrusted_proto.read(path)
+    whole, messages = (proto, []) if proto is not None else skim_with_numbers(path)
     weights = hashlib.sha256()
-    for tensor in sorted(whole.graph.initializer, key=lambda each: each.name):
-        array = untrusted_proto.array_of(tensor, path)
+    pairs = zip_longest(whole.graph.initializer, messages)
+    for tensor, message in sorted(pairs, key=lambda pair: str(pair[0].name)):
         weights.update(f"{tensor.name} {tensor.data_type} {list(tensor.dims)}".encode())
-        weights.update(np.ascontiguousarray(array).tobytes())
+        numbers = _numbers(tensor, message, path)
+        weights.update(numbers)
+        release(np.frombuffer(numbers, np.uint8))
     del whole.graph.initializer[:]
     text = whole.graph.SerializeToString(deterministic=True)
     return weights.hexdigest(), hashlib.sha256(text).hexdigest()
+
+
+def _numbers(tensor: TensorProto, message: memoryview | None, path: Path) -> memoryview:
+    """The bytes of a weight: where they lie in the mapped file, if they lie there as in memory. Raises FileError."""
+    raw, size = None if message is None else raw_data(message), _AS_IN_MEMORY.get(tensor.data_type)
+    if raw is not None and size is not None and len(raw) == prod(tensor.dims) * size:
+        return raw
+    held = tensor if message is None else TensorProto.FromString(bytes(message))
+    if held.data_type == TensorProto.STRING:
+        return memoryview(held.SerializeToString(deterministic=True))
+    return np.ascontiguousarray(untrusted_proto.array_of(held, path)).reshape(-1).view(np.uint8).data
 
 
 def recertify(path: str | os.PathLike[str]) -> Report:

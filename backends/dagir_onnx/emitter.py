@@ -21,7 +21,7 @@ from dagir.passes import Derived
 from dagir_onnx.dtypes import value_info
 from dagir_onnx.node_protos import attribute, marks
 from dagir_onnx.unread import without_unread
-from dagir_onnx.views import KINDS, View, Views
+from dagir_onnx.views import KINDS, Views
 
 _FEW = 32
 
@@ -112,23 +112,12 @@ class Emitter:
             if (known := self.views.known(view)) is not None:
                 return replace(known, type=type)
             if len(view.steps()) <= self.views.length(x):
-                return self._from_base(view, type, title)
+                return self.views.write(
+                    view, self.ints, lambda op, xs, axes: self._write(op, xs, 1, type, "", title, axes)
+                )
         made = self._write(op_type, inputs, outputs, type, domain, title, attributes)
         self.views.add(made, view, x)
         return made
-
-    def _from_base(self, view: View, type: TensorType, title: str | None) -> Tensor:
-        """A view by the nodes that it needs."""
-        tensor = view.base
-        for op_type, axes, reached in view.steps():
-            known = self.views.known(reached)
-            if known is None:
-                moves = op_type == "Transpose"
-                inputs, attributes = ((tensor,), {"perm": axes}) if moves else ((tensor, self.ints(*axes)), {})
-                made: Tensor = self._write(op_type, inputs, 1, type, "", title if reached is view else None, attributes)
-                self.views.add(made, reached, tensor)
-            tensor = made if known is None else known
-        return tensor
 
     def _write(
         self,

@@ -24,6 +24,11 @@ _TOLD = (
 
 def skim(path: Path) -> ModelProto:
     """The model in a file, with initializers that have no numbers. Raises FileError."""
+    return skim_with_numbers(path)[0]
+
+
+def skim_with_numbers(path: Path) -> tuple[ModelProto, list[memoryview]]:
+    """The same, and where the whole message of each initializer lies in the mapped file. Raises FileError."""
     require_file(path)
     try:
         with path.open("rb") as file:  # the map is closed with its last view
@@ -34,28 +39,37 @@ def skim(path: Path) -> ModelProto:
         raise FileError(f"{path} is not an ONNX model, or is damaged") from error
 
 
-def _skim(view: memoryview) -> ModelProto:
+def raw_data(message: memoryview) -> memoryview | None:
+    """The raw numbers of a tensor's message, None where it holds them in another way or in parts."""
+    found = [(body, end) for number, _, body, end in _fields(message) if number == TensorProto.RAW_DATA_FIELD_NUMBER]
+    return message[found[0][0] : found[0][1]] if len(found) == 1 else None
+
+
+def _skim(view: memoryview) -> tuple[ModelProto, list[memoryview]]:
     model, kept = ModelProto(), bytearray()
+    messages: list[memoryview] = []
     for number, start, body, end in _fields(view):
         if number == ModelProto.GRAPH_FIELD_NUMBER:
-            _skim_graph(view[body:end], model.graph)
+            messages += _skim_graph(view[body:end], model.graph)
         else:
             kept += view[start:end]
     model.MergeFromString(bytes(kept))
     if not model.graph.output:
         raise ValueError("a model has outputs")
-    return model
+    return model, messages
 
 
-def _skim_graph(view: memoryview, graph: GraphProto) -> None:
-    kept = bytearray()
+def _skim_graph(view: memoryview, graph: GraphProto) -> list[memoryview]:
+    kept, messages = bytearray(), []
     for number, start, body, end in _fields(view):
         if number != GraphProto.INITIALIZER_FIELD_NUMBER:
             kept += view[start:end]
             continue
         told = b"".join(view[body + a : body + b] for n, a, _, b in _fields(view[body:end]) if n in _TOLD)
         graph.initializer.add().MergeFromString(told)
+        messages.append(view[body:end])
     graph.MergeFromString(bytes(kept))
+    return messages
 
 
 def _fields(view: memoryview) -> Iterator[tuple[int, int, int, int]]:

@@ -6,7 +6,7 @@ rules write around a recurrence, and what the model has beside it, often comes t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -144,6 +144,20 @@ class Views:
         self._ranks[tensor.name] = len(view.axes)
         self._fresh.append(tensor.name)
         self._tensors.setdefault((view.base.name, view.axes), tensor)
+
+    def write(self, view: View, ints: Callable[..., Tensor], node: Callable[..., Tensor]) -> Tensor:
+        """Write a view by the nodes that it needs. ints: makes axes. node: writes one, of op, inputs, attributes."""
+        tensor = view.base
+        for op_type, axes, reached in view.steps():
+            made = self.known(reached)
+            if made is None and op_type == "Transpose":
+                made = node(op_type, (tensor,), {"perm": axes})
+                self.add(made, reached, tensor)
+            elif made is None:
+                made = node(op_type, (tensor, ints(*axes)), {})
+                self.add(made, reached, tensor)
+            tensor = made
+        return tensor
 
     def rename(self, old: str, new: Tensor, rank: int) -> None:
         """Note the name that a tensor gets when its rule is done."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from dagir.equivalence.budget import Spread
 from dagir.equivalence.noise import Noise
-from dagir.ir.graph import Graph, Node, Value
+from dagir.ir.graph import Graph, Node, Parameter, Value
 from dagir.ir.traversal import last_readers
 from dagir.ir.types import Array, DType
 from dagir.runtime.backend import Apply
@@ -44,6 +44,7 @@ class Deviations:
         self._floats: dict[Value, Array] = {}  # (samples, *shape), in _UNIT
         self._others: dict[Value, list[Array]] = {}  # of dtypes other than floats: what the samples have
         self._last = last_readers(graph)
+        self._given = frozenset(graph.inputs)
 
     def __call__(self, node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
         """Evaluate without noise, and carry the deviations."""
@@ -104,7 +105,8 @@ class Deviations:
         if any(not value.dtype.is_float or value.dtype.eps > _COARSE for value in values):
             return False
         given = [None if value is None else self._floats.get(value) for value in node.inputs]
-        step = _Step(node, operands, given, results[0], self._noise, self._samples, apply)
+        stored = [None if value in self._given else _stored(value) for value in node.inputs]
+        step = _Step(node, operands, stored, given, results[0], self._noise, self._samples, apply)
         found = rounding.first_order(node.op, step)
         if found is None:
             return False
@@ -154,6 +156,7 @@ class _Step:
         self,
         node: Node,
         operands: Sequence[Array | None],
+        stored: Sequence[Array | None],
         deviations: Sequence[Array | None],
         result: Array,
         noise: Noise,
@@ -162,6 +165,7 @@ class _Step:
     ) -> None:
         self.operands, self.deviations, self.result = operands, deviations, result
         self._node, self._noise, self._samples, self._apply = node, noise, samples, apply
+        self._stored = stored
         self._units = 0.0 if noise.is_exact(node) else noise.units(node)
 
     def disturbed(self, place: int, relative: Array | None = None) -> Array | None:
@@ -195,16 +199,20 @@ class _Step:
         return np.asarray((further - self.result) / step)
 
     def _others(self) -> list[tuple[int, Array | None]]:
-        return [
-            (place, None if array is None else array.astype(np.float32))
-            for place, array in enumerate(self.operands)
-            if place
-        ]
+        """The operands but the first in float32: of a weight the array that is stored."""
+        pairs = enumerate(zip(self.operands, self._stored, strict=True))
+        found = [(place, own if stored is None else stored) for place, (own, stored) in pairs if place]
+        return [(place, None if each is None else each.astype(np.float32, copy=False)) for place, each in found]
 
     def _size(self, place: int) -> float:
         value = self._node.inputs[place]
         assert value is not None
         return self._units * value.dtype.eps / _UNIT
+
+
+def _stored(value: Value | None) -> Array | None:
+    """The array of a weight."""
+    return value.source.array if value is not None and isinstance(value.source, Parameter) else None
 
 
 def _add(noise: Noise, deviations: Array, sizes: Array) -> None:

@@ -76,6 +76,9 @@ EXACT = Rounding(exact=True)
 ROUNDED = Rounding()
 """Ops whose results are rounded, except where an evaluation shows that they are exact."""
 
+SKIPPABLE = Rounding(skippable=True)
+"""Casts to short floats."""
+
 COMPOUND = Rounding(compound=True)
 """Ops of several steps, which kernels take in different orders."""
 

@@ -10,7 +10,7 @@ from dagir.errors import ArgumentError, DTypeError
 from dagir.ir.first_order import selected
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED, Rounding
+from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED, SKIPPABLE, Rounding
 from dagir.ir.types import DType, DTypeLike, TensorType
 from dagir.ops.arithmetic import Divide, Multiply
 from dagir.ops.operands import Unary, binary, require, unary
@@ -169,9 +169,6 @@ class Identity(Unary):
     accepts = "any"
 
 
-_SKIPPABLE = Rounding(skippable=True)
-
-
 @dataclass(frozen=True)
 class Cast(Op):
     """x: t[*s] -> dtype[*s]. Floats to integers truncate towards zero.  ONNX Cast-13.
@@ -190,7 +187,7 @@ class Cast(Op):
 
     def how_it_rounds(self) -> Rounding:
         """A cast to a short float may be left out, together with the one back."""
-        return _SKIPPABLE if self.dtype in (DType.FLOAT16, DType.BFLOAT16) else self.rounding
+        return SKIPPABLE if self.dtype in (DType.FLOAT16, DType.BFLOAT16) else self.rounding
 
     def infer(self, x: TensorType) -> Types:
         """The shape of x with the new dtype."""

@@ -10,7 +10,7 @@ import random
 import numpy as np
 import onnx
 import pytest
-from onnx import StringStringEntryProto, numpy_helper
+from onnx import StringStringEntryProto, TensorProto, helper, numpy_helper
 
 import dagir
 from dagir import layers, ops
@@ -237,3 +237,25 @@ def test_drawn_changes_never_end_in_another_error(data, right, tmp_path):
             dagir.backend("onnx").recertify(path)
         except DagirError:
             continue
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_the_hashes_are_those_of_the_weights_wherever_they_lie(outside, tmp_path):
+    """Read from the mapped file or from the model: raw numbers, typed fields, packed codes, booleans and texts."""
+    floats = helper.make_tensor("typed", TensorProto.FLOAT, [3], [1.0, 2.0, 3.0])
+    raw = numpy_helper.from_array(np.arange(2000, dtype="float32").reshape(2, 1000), "raw")
+    codes = helper.make_tensor("codes", TensorProto.INT4, [3], [1, -2, 3])
+    rest = [
+        numpy_helper.from_array(np.zeros((0, 3), "float32"), "none"),
+        numpy_helper.from_array(np.array([True, False]), "bools"),
+        numpy_helper.from_array(np.array(["a", "b"]), "texts"),
+    ]
+    identity = helper.make_node("Identity", ["raw"], ["y"])
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 1000])
+    graph = helper.make_graph([identity], "g", [], [output], [raw, floats, codes, *rest])
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph), path, save_as_external_data=outside, size_threshold=100)
+    found = hashes(path)
+    assert found == hashes(path, onnx.load(path, load_external_data=False))
+    onnx.save(helper.make_model(graph), path)  # in one file
+    assert found[0] == hashes(path)[0]

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dagir
-from dagir import ops
+from dagir import layers, ops
+from dagir.equivalence.oracle import Oracle
 from dagir.ir.graph import Graph, apply
-from dagir_numpy import chains, correlation, evaluate, pointwise, threads
+from dagir_numpy import chains, correlation, evaluate, interpreter, pointwise, threads
 from dagir_numpy.plan import plan_of
 
 UNARY = (
@@ -161,3 +162,21 @@ def test_work_in_threads_raises_what_it_raises(monkeypatch):
         threads.for_each(work, range(6), 1)
     assert set(done) >= {0, 3, 2, 5}
     threads._pool.cache_clear()
+
+
+def test_a_large_kernel_is_widened_in_parts(monkeypatch):
+    """The float64 answer is the same, and the deviations beside it, where no weight is ever whole in float64."""
+    x = dagir.Input((37,), name="x")
+    model = dagir.Model(x, layers.Dense(5)(layers.Dense(64, activation="tanh")(x)))
+    array = np.random.default_rng(0).normal(size=(3, 37)).astype("float32")
+    whole = dagir.lower(model, "numpy", precision="float64")(array)
+    (budget,) = Oracle(model, 2)([array], np.random.default_rng(0))
+    monkeypatch.setattr(interpreter, "WIDENED", 0)
+    monkeypatch.setattr(correlation, "WIDENED", 7 * 64 * 8)
+    found = dagir.lower(model, "numpy", precision="float64")
+    np.testing.assert_allclose(found(array), whole, rtol=1e-14, atol=1e-14)
+    seen, in_parts = [], correlation._multiply_in_parts
+    monkeypatch.setattr(correlation, "_multiply_in_parts", lambda *given: seen.append(given) or in_parts(*given))
+    (again,) = Oracle(model, 2)([array], np.random.default_rng(0))
+    np.testing.assert_allclose(again.budget, budget.budget, rtol=1e-4)
+    assert len(seen) == 2
