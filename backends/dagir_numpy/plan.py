@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from dagir.ir.graph import Constant, Graph, Node, Value
+from dagir.ir.traversal import last_readers
 from dagir_numpy.chains import Chain, chained
 
 
@@ -75,12 +76,5 @@ def _steps(graph: Graph, sizing: frozenset[Node]) -> list[Step]:
 def _freed(graph: Graph) -> dict[Node, list[Value]]:
     """For each node the values that no later node reads: their arrays are freed after it."""
     outputs = set(graph.outputs)
-    last: dict[Value, Node] = {}
-    for node in graph.nodes:
-        for value in (*node.inputs, *node.outputs):
-            if value is not None and value not in outputs:
-                last[value] = node
-    values_of: dict[Node, list[Value]] = {}
-    for value, node in last.items():
-        values_of.setdefault(node, []).append(value)
-    return values_of
+    last = last_readers(graph)
+    return {node: [value for value in values if value not in outputs] for node, values in last.items()}
