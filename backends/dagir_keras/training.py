@@ -13,6 +13,7 @@ from dagir.modeling.training import Trainer, TrainingState
 from dagir.support.backend_names import KERAS
 from dagir.support.did_you_mean import did_you_mean
 from dagir_keras import engine
+from dagir_keras.callbacks import with_fresh_weights
 from dagir_keras.executable import KerasExecutable
 
 _MODULES = {
@@ -59,16 +60,24 @@ class KerasTrainer(Trainer):
             trainer._restore(state.arrays)
         return trainer
 
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
-        """keras.Model.fit; the weights are copied back even where it is interrupted. Raises BackendError on NumPy."""
-        if engine.ENGINE == "numpy":
-            raise BackendError(
-                "Keras computes with NumPy here, which has no gradients to train by",
-                remedy="set KERAS_BACKEND to jax, torch or tensorflow before Keras is imported",
-            )
+    def fit(self, *, callbacks: Any = None, **kwargs: Any) -> Any:
+        """keras.Model.fit; the weights are copied back even where it is interrupted. Raises BackendError on NumPy.
+
+        Callbacks find the weights of the epoch in the dagir model, and those of the batch if they look at batches.
+        """
+        _require_gradients()
         self.executable.push()
         try:
-            return self.model.fit(*args, **kwargs)
+            return self.model.fit(callbacks=with_fresh_weights(callbacks, self.executable.pull), **kwargs)
+        finally:
+            self.executable.pull()
+
+    def train_on_batch(self, **kwargs: Any) -> Any:
+        """keras.Model.train_on_batch. Raises BackendError on NumPy."""
+        _require_gradients()
+        self.executable.push()
+        try:
+            return self.model.train_on_batch(**kwargs)
         finally:
             self.executable.pull()
 
@@ -76,6 +85,21 @@ class KerasTrainer(Trainer):
         """keras.Model.evaluate."""
         self.executable.push()
         return self.model.evaluate(*args, **kwargs)
+
+    def test_on_batch(self, **kwargs: Any) -> Any:
+        """keras.Model.test_on_batch."""
+        self.executable.push()
+        return self.model.test_on_batch(**kwargs)
+
+    @property
+    def optimizer(self) -> Any:
+        """The Keras model's optimizer."""
+        return self.model.optimizer
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Those of the Keras model."""
+        return list(self.model.metrics_names)
 
     def state(self) -> TrainingState:
         """Compile configuration, optimizer variables, and random generators."""
@@ -101,6 +125,14 @@ class KerasTrainer(Trainer):
             raise FileError("the saved state of the optimizer is not that of this model's optimizer")
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
+
+
+def _require_gradients() -> None:
+    if engine.ENGINE == "numpy":
+        raise BackendError(
+            "Keras computes with NumPy here, which has no gradients to train by",
+            remedy="set KERAS_BACKEND to jax, torch or tensorflow before Keras is imported",
+        )
 
 
 def _portable(config: dict[str, Any], optimizer: Any) -> dict[str, Any]:

@@ -42,6 +42,24 @@ class Trainer(ABC):
         """Loss and metrics of the model as it is."""
 
     @abstractmethod
+    def train_on_batch(self, **arguments: object) -> Any:
+        """One step of the optimizer. The dagir model has the new weights afterwards."""
+
+    @abstractmethod
+    def test_on_batch(self, **arguments: object) -> Any:
+        """Loss and metrics on one batch."""
+
+    @property
+    @abstractmethod
+    def optimizer(self) -> Any:
+        """The optimizer, an object of the framework that trains."""
+
+    @property
+    @abstractmethod
+    def metrics_names(self) -> list[str]:
+        """What `evaluate` gives, in order."""
+
+    @abstractmethod
     def state(self) -> TrainingState:
         """What `Backend.resume` needs to continue from here. Raises UnsupportedOp for state that a file cannot hold."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Never, overload
 
@@ -140,6 +141,39 @@ class Trainable:
             callbacks=callbacks,
             return_dict=return_dict,
         )
+
+    def train_on_batch(
+        self,
+        x: object,
+        y: object = None,
+        sample_weight: object = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step on one batch, as keras.Model.train_on_batch does. Raises ArgumentError before `compile`."""
+        return self._compiled().train_on_batch(
+            x=x, y=y, sample_weight=sample_weight, class_weight=class_weight, return_dict=return_dict
+        )
+
+    def test_on_batch(
+        self, x: object, y: object = None, sample_weight: object = None, return_dict: bool = False
+    ) -> Any:
+        """Loss and metrics on one batch, as keras.Model.test_on_batch. Raises ArgumentError before `compile`."""
+        return self._compiled().test_on_batch(x=x, y=y, sample_weight=sample_weight, return_dict=return_dict)
+
+    def predict_on_batch(self, x: object, *, backend: str = NUMPY, **options: object) -> Array | Any:
+        """The outputs for the arrays of one batch. Raises FeedError."""
+        return services.predict(self, x, sys.maxsize, None, backend, options)
+
+    @property
+    def optimizer(self) -> Any:
+        """Keras's optimizer, whose learning rate may be set. Raises ArgumentError before `compile`."""
+        return self._compiled().optimizer
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what `evaluate` gives. Raises ArgumentError before `compile`."""
+        return self._compiled().metrics_names
 
     def predict(
         self,
