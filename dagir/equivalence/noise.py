@@ -15,7 +15,7 @@ If an op has rounding errors of other kinds, its class declares them: `Op.roundi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from math import log2, sqrt
 
 import numpy as np
 
@@ -182,7 +182,26 @@ def _is_exact(node: Node, operands: Sequence[Array | None], apply: Apply) -> boo
     if _is_skippable(node):
         (x,), (result,) = operands, apply(operands, DType.FLOAT64)
         return x is not None and np.array_equal(x, result, equal_nan=True)
-    return not rounding.is_approximate and seems_exact(node, operands, apply)
+    if rounding.is_approximate or not seems_exact(node, operands, apply):
+        return False
+    return not rounding.adds or _exact_in_any_order(operands[0], node.outputs[0].dtype)
+
+
+def _exact_in_any_order(terms: Array | None, dtype: DType) -> bool:
+    """Whether each sum of some of the terms is a number of the dtype, as of masks and of other whole numbers.
+
+    All are multiples of a power of two, and all together are so few of it that the digits of the dtype hold them.
+    """
+    if terms is None or not dtype.is_float:
+        return True
+    sizes = np.abs(terms[np.isfinite(terms) & (terms != 0)], dtype=np.float64)
+    if not sizes.size:
+        return True
+    digits = 1 - round(log2(dtype.eps))
+    mantissas, exponents = np.frexp(sizes)
+    whole = np.ldexp(mantissas, digits).astype(np.int64)  # what lies below is no digit of the dtype
+    steps = np.ldexp((whole & -whole).astype(np.float64), exponents - digits)
+    return bool(sizes.sum() <= 2.0**digits * steps.min())
 
 
 def seems_exact(node: Node, operands: Sequence[Array | None], apply: Apply) -> bool:

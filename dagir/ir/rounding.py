@@ -41,6 +41,7 @@ class Rounding:
 
     exact: the result in the target dtype is that in float64 to the last bit, so every backend computes the same.
     compound: the formula differs from target to target; that a result is exact at some inputs is chance.
+    adds: it adds terms up, and is exact only where it is in every order of them: kernels take different ones.
     within: roundings within the node, in units of eps of the result, as of gates and of approximated functions.
     absolute: from the first operand, the size of an error that is a share of eps itself, not of the result.
     errors: rules (op, Disturbed) -> result, applied in turn, for errors that noise on operands does not bring out.
@@ -54,6 +55,7 @@ class Rounding:
     exact: bool = False
     skippable: bool = False
     compound: bool = False
+    adds: bool = False
     within: float = 0.0
     absolute: Callable[[Array], Array | float] | None = None
     errors: tuple[ErrorRule, ...] = ()

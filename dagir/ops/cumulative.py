@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import ROUNDED
+from dagir.ir.rounding import ROUNDED, Rounding
 from dagir.ir.types import DType, DTypeLike, TensorType, normalize_axis
 from dagir.ops.arithmetic import add, multiply, subtract
 from dagir.ops.elementwise import cast
@@ -47,7 +47,7 @@ class CumSum(_Running):
     exclusive: all before it alone.
     """
 
-    rounding = ROUNDED
+    rounding = Rounding(adds=True)
     exclusive: bool = False
 
 

@@ -158,7 +158,7 @@ class AveragePool(Pool):
     what ceil_mode takes beyond that is not.  keras.ops.average_pool; ONNX AveragePool-19.
     """
 
-    rounding = Rounding(first_order=averaged)
+    rounding = Rounding(compound=True, first_order=averaged)
     count_include_pad: bool = False
 
 

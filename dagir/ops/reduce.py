@@ -9,7 +9,7 @@ from typing import ClassVar, TypeAlias
 from dagir.ir.first_order import averaged
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import EXACT, ROUNDED, Rounding
+from dagir.ir.rounding import COMPOUND, EXACT, ROUNDED, Rounding
 from dagir.ir.types import DType, DTypeLike, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.arithmetic import maximum, minimum
 from dagir.ops.elementwise import cast, sqrt
@@ -68,13 +68,13 @@ def _reduced(x: TensorType, axes: Sequence[int], keepdims: bool) -> Shape:
 class ReduceSum(Reduce):
     """x: t[*s] -> t[*s without `axes`]: the sum.  ONNX ReduceSum-13."""
 
-    rounding = Rounding(first_order=averaged)
+    rounding = Rounding(adds=True, first_order=averaged)
 
 
 class ReduceMean(Reduce):
     """x: f[*s] -> f[*s without `axes`]: the mean.  ONNX ReduceMean-18."""
 
-    rounding = Rounding(first_order=averaged)
+    rounding = Rounding(compound=True, first_order=averaged)
     needs_elements = True
     accepts = "float"
 
@@ -116,7 +116,7 @@ class ReduceAll(Reduce):
 class Variance(Reduce):
     """x: f[*s] -> f[*s without `axes`]: mean((x - mean(x))**2), of the population.  NumPy var."""
 
-    rounding = ROUNDED
+    rounding = COMPOUND
     nonnegative = True
     needs_elements = True
     accepts = "float"
@@ -125,7 +125,7 @@ class Variance(Reduce):
 class ReduceLogSumExp(Reduce):
     """x: f[*s] -> f[*s without `axes`]: log(sum(e**x)), no overflow.  keras.ops.logsumexp; ONNX ReduceLogSumExp-18."""
 
-    rounding = ROUNDED
+    rounding = COMPOUND
     accepts = "float"
 
 

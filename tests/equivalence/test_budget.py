@@ -94,3 +94,19 @@ def test_a_cast_that_changes_nothing_is_exact():
     model = dagir.Model(x, ops.cast(ops.cast(x, "float16"), "float32"))
     (expected,) = Oracle(model, 4)([np.array([[1.5, 0.0, -3.0]], "float32")], np.random.default_rng(0))
     assert not expected.budget.any()
+
+
+@pytest.mark.parametrize("function", [ops.sum, ops.mean, ops.cumsum], ids=["sum", "mean", "cumsum"])
+def test_a_sum_that_is_exact_in_one_order_has_a_budget(function):
+    x = dagir.Input((4,), name="x")
+    model = dagir.Model(x, function(x, axis=-1))
+    (expected,) = Oracle(model, 4)([np.array([[2.0**24, 1.0, -1.0, 0.0]], "float32")], np.random.default_rng(0))
+    assert expected.budget.reshape(-1)[-1] > 0.1
+
+
+@pytest.mark.parametrize("function", [ops.sum, ops.cumsum], ids=["sum", "cumsum"])
+def test_a_sum_of_whole_numbers_is_exact(function):
+    x = dagir.Input((5,), name="x")
+    model = dagir.Model(x, function(ops.cast(x > 0, "float32"), axis=-1))
+    (expected,) = Oracle(model, 4)([np.array([[1.0, -1.0, 2.0, 0.5, 3.0]], "float32")], np.random.default_rng(0))
+    assert not expected.budget.any()
