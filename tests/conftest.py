@@ -31,6 +31,7 @@ except ImportError:  # older ones draw no numbers of ours
 check_between_passes()
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the workers, whose threads would only wait for each other's
 _LIMIT = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "DEFAULT"))
 if not {"DEFAULT", "ALL", "BF16", "AMX", "FP16"} & set(_LIMIT.upper().split("_")):
     # TensorFlow asks the processor, not this limit, whether oneDNN can do bfloat16, and ends with a segmentation fault
