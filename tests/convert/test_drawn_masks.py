@@ -92,6 +92,7 @@ def test_a_mask_that_only_training_reads(first, names):
 
 
 @pytest.mark.filterwarnings("ignore:Layer .* does not support masking")  # Keras says so of a convolution
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
 @given(st.data())
 def test_masks_through_layers_in_any_order(data):
     first = data.draw(st.sampled_from(["masking", "embedding", "none"]))
