@@ -188,12 +188,14 @@ class Trainable:
     ) -> Array | Any:
         """The outputs for arrays, in batches, on any backend; inputs are cast to the model's dtypes.
 
-        batch_size: 32 by default. steps: how many batches, all by default. verbose: Keras's; nothing is printed.
-        options: the backend's. Returns arrays in the structure of the model's outputs. Raises FeedError, ArgumentError.
+        x: arrays, also memory-mapped ones, or what yields batches: a generator, a tf.data.Dataset, a PyDataset, a
+        loader; of a tuple its first part is taken. batch_size: of arrays, 32 by default. steps: how many batches, all
+        by default. verbose: "auto" and 1 show a bar on a terminal, 0 and 2 nothing. options: the backend's. Returns
+        arrays in the structure of the model's outputs. Raises FeedError, ArgumentError.
         """
         if callbacks:
             raise ArgumentError("predict takes no callbacks", remedy="dagir.to_keras(model).predict(x, callbacks=...)")
-        return services.predict(self, x, 32 if batch_size is None else batch_size, steps, backend, options)
+        return services.predict(self, x, batch_size, steps, backend, options, verbose)
 
     def _compiled(self) -> Trainer:
         trainer: Trainer | None = getattr(self, "_trainer", None)
