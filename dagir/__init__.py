@@ -56,6 +56,7 @@ from dagir.runtime.lowering import lower
 from dagir.runtime.rules import Rules
 from dagir.serialization import load, save
 from dagir.serialization.config import clone
+from dagir.serialization.op_names import register_op
 from dagir.serialization.weight_files import model_from_json
 from dagir.support.did_you_mean import unknown_name
 from dagir.wiring import bind_services as _bind_services
@@ -105,6 +106,7 @@ __all__ = [
     "ops",
     "plot",
     "register_backend",
+    "register_op",
     "replace",
     "save",
     "sensitivity",

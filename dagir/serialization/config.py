@@ -22,7 +22,8 @@ from dagir.modeling.call_order import places_of, restore_order
 from dagir.modeling.model import Model
 from dagir.modeling.sequential import Sequential
 from dagir.serialization.class_names import class_names, given_class
-from dagir.serialization.fields import OPS, decode, encode, field_types
+from dagir.serialization.fields import decode, encode, field_types
+from dagir.serialization.op_names import name_of, op_named
 from dagir.serialization.opaque import OpaqueLayer
 from dagir.serialization.reading import Place
 from dagir.serialization.structures import Decoder, Encoder
@@ -153,10 +154,14 @@ class _Writer:
 
     def _node(self, node: Node, values: dict[Value, int], model: Model) -> dict[str, object]:
         op = type(node.op)
-        if OPS.get(op.__name__) is not op:
-            raise ArgumentError(f"op {op.__name__} is not one of dagir.ops, so a configuration cannot hold it")
+        known = name_of(op)
+        if known is None:
+            raise ArgumentError(
+                f"op {op.__name__} is not one of dagir.ops, so a configuration cannot hold it",
+                remedy='decorate its class with @dagir.register_op("your_package")',
+            )
         operands = [self._operand(value) for value in node.inputs]
-        record = {"op": op.__name__, "args": self._encode(operands, values, model, node.op.op_name)}
+        record = {"op": known, "args": self._encode(operands, values, model, node.op.op_name)}
         fields = {name: encode(getattr(node.op, name), hint, _no_graph) for name, (hint, _) in field_types(op).items()}
         return {**record, "fields": fields} if fields else record
 
@@ -281,9 +286,9 @@ class _Reader:
         return Model(inputs, decoder(record["outputs"], self.place / "outputs"), name=record["name"])
 
     def _op(self, event: Mapping[str, Any], place: Place, args: list[Any]) -> tuple[Value, ...]:
-        if event["op"] not in OPS:
+        cls = op_named(event["op"])
+        if cls is None:
             raise ArgumentError(f"the configuration names the unknown op {event['op']!r}")
-        cls = OPS[event["op"]]
         hints = field_types(cls)
         given = event.get("fields", {})
         fields = {name: decode(given[name], hints[name][0], place / name, _graph_number) for name in given}

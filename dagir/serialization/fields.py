@@ -1,4 +1,4 @@
-"""The fields of an op as JSON, by their declared types. Ops are found in one table: those that dagir.ops exports."""
+"""The fields of an op as JSON, by their declared types."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from dagir import ops
 from dagir.errors import ArgumentError, FileError
 from dagir.ir import dims
 from dagir.ir.dims import SymbolicDim
 from dagir.ir.graph import Graph, Op
 from dagir.serialization.reading import Place, expect, shown
 
-OPS: dict[str, type[Op]] = {
-    name: cls for name, cls in vars(ops).items() if isinstance(cls, type) and issubclass(cls, Op)
-}
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 

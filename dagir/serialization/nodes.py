@@ -10,13 +10,15 @@ from dagir.ir.dims import MAX_TERMS, SymbolicDim, weight_of
 from dagir.ir.graph import Graph, Node, Op, Value
 from dagir.ir.types import Inferred
 from dagir.ops.call import inner_graphs
-from dagir.serialization.fields import OPS, decode, field_types
+from dagir.serialization.fields import decode, field_types
+from dagir.serialization.op_names import known_names, op_named
 from dagir.serialization.reading import Place, Record, expect, index, shown
 from dagir.serialization.structures import check_sizes
 from dagir.support import limits
 from dagir.support.did_you_mean import did_you_mean
 from dagir.support.location import LayerCall, Location
 
+_REGISTERED = "import the module that registers it before the file is loaded"
 _RULE_FAILURES = (DagirError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
@@ -88,18 +90,20 @@ class Nodes:
 
     def _op(self, record: Record) -> Op:
         name = record.take("op", str)
-        if name not in OPS:
-            raise (record.place / "op").error(f"names the unknown op {shown(name)}", did_you_mean(name, OPS))
+        op = op_named(name)
+        if op is None:
+            remedy = did_you_mean(name, known_names()) if ">" not in name else _REGISTERED
+            raise (record.place / "op").error(f"names the unknown op {shown(name)}", remedy)
         given = Record(record.take("fields", dict, {}), record.place / "fields")
         fields: dict[str, object] = {}
-        for field, (hint, optional) in field_types(OPS[name]).items():
+        for field, (hint, optional) in field_types(op).items():
             if given.has(field):
                 fields[field] = decode(given.raw(field), hint, given.place / field, self.graph)
             elif not optional:
                 raise given.place.error(f"has no {field!r}")
         given.done()
         try:
-            return OPS[name](**fields)
+            return op(**fields)
         except _RULE_FAILURES as error:
             raise record.place.error(f"{name} refuses its fields: {_reason(error)}") from None
 

@@ -19,8 +19,9 @@ from dagir.modeling.sequential import Sequential
 from dagir.serialization.class_names import class_names, is_exported
 from dagir.serialization.collecting import Collection
 from dagir.serialization.container import checksum, write
-from dagir.serialization.fields import OPS, encode, field_types
+from dagir.serialization.fields import encode, field_types
 from dagir.serialization.formats import DAGIR, refuse_other_suffix
+from dagir.serialization.op_names import name_of
 from dagir.serialization.opaque import OpaqueLayer
 from dagir.serialization.reading import Place, refuse_halves
 from dagir.serialization.structures import Encoder, NotPlain, encode_type
@@ -149,11 +150,12 @@ class Writer:
         return record | self._at(node.location)
 
     def _op_name(self, node: Node) -> str:
-        name = type(node.op).__name__
-        if OPS.get(name) is not type(node.op):
+        name = name_of(type(node.op))
+        if name is None:
             raise FileError(
-                f"{self.path}: op {name} is not one of dagir.ops, so a file cannot hold it",
+                f"{self.path}: op {type(node.op).__name__} is not one of dagir.ops, so a file cannot hold it",
                 facts=[("node", describe(node))],
+                remedy='decorate its class with @dagir.register_op("your_package")',
             )
         return name
 
