@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from dagir.display.contents import Contents
 from dagir.equivalence import Report
 from dagir.equivalence.progress import Progress
 from dagir.errors import ArgumentError
@@ -18,6 +19,7 @@ from dagir.runtime.probes import points_and_bodies_after, points_of
 from dagir.support.backend_names import ONNX
 from dagir_onnx.certificate import certify, recertify
 from dagir_onnx.compare_files import compare_files
+from dagir_onnx.contents import contents_of_file
 from dagir_onnx.executable import OnnxExecutable, check_device
 from dagir_onnx.file import add_metadata
 from dagir_onnx.importing import read_model
@@ -130,3 +132,7 @@ class OnnxBackend(Backend):
     def describe(self, path: str | os.PathLike[str]) -> FileSummary:
         """What is in an .onnx file. Raises FileError."""
         return describe_file(path)
+
+    def contents(self, path: str | os.PathLike[str]) -> Contents:
+        """The nodes of an .onnx file, with what onnx infers of their shapes, and its weights. Raises FileError."""
+        return contents_of_file(Path(path))

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from dagir.equivalence.comparison import Finding, compare
@@ -40,7 +39,8 @@ from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.executable import as_objects
 from dagir_onnx.file import add_metadata
 from dagir_onnx.metadata_reader import raw_data, skim_with_numbers
-from dagir_onnx.runtime_errors import REFUSALS, file_refusal, refuse_fatal
+from dagir_onnx.onnxruntime_late import onnxruntime
+from dagir_onnx.runtime_errors import file_refusal, refusals, refuse_fatal
 
 KEY = "dagir.certificate"
 _AS_IN_MEMORY = {TensorProto.FLOAT: 4, TensorProto.DOUBLE: 8, TensorProto.FLOAT16: 2, TensorProto.BFLOAT16: 2}
@@ -214,7 +214,7 @@ def _answers(
         }
         for array in found.values():
             DType.of(array.dtype)
-    except REFUSALS as error:
+    except refusals() as error:
         raise file_refusal(error, proto, "cpu", path) from None
     except (ValueError, TypeError, DagirError) as error:
         raise FileError(f"{path} does not give arrays: {printable(str(error).splitlines()[0])}") from None
@@ -253,7 +253,7 @@ def _session(path: Path, proto: ModelProto) -> Any:
     options.log_severity_level = 4  # what it would log is raised
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
-    except REFUSALS as error:
+    except refusals() as error:
         raise file_refusal(error, proto, "cpu", path) from None
 
 

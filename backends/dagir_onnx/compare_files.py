@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from dagir.equivalence.bisection import Divergence
@@ -30,8 +29,9 @@ from dagir.ir.graph import Graph, Value
 from dagir.ir.types import Array, DType, TensorType
 from dagir_onnx import untrusted_proto
 from dagir_onnx.dtypes import FROM_ONNX
+from dagir_onnx.onnxruntime_late import onnxruntime
 from dagir_onnx.points import Watch
-from dagir_onnx.runtime_errors import REFUSALS, file_refusal, refuse_fatal
+from dagir_onnx.runtime_errors import file_refusal, refusals, refuse_fatal
 
 JUDGEMENT = "no float64 oracle: judged by how far the first file's answers move when its inputs and weights are rounded"
 _MOST = 1 << 26  # elements of inputs, in all
@@ -58,7 +58,9 @@ class Side:
         watch = Watch(proto or self.proto, options, ["CPUExecutionProvider"], None, self._refused)
         try:
             return watch(feeds, tensors)
-        except (*REFUSALS, ValueError, TypeError, MemoryError) as error:
+        except (ValueError, TypeError, MemoryError) as error:
+            raise self._refused(error) from None
+        except refusals() as error:
             raise self._refused(error) from None
 
     def _refused(self, error: Exception) -> DagirError:

@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from onnx import ModelProto
-from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from dagir import ops
 from dagir.errors import ArgumentError, BackendError, DagirError, FeedError
@@ -33,9 +31,10 @@ from dagir_onnx.cut_bodies import cut_body
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
 from dagir_onnx.file import EMBEDDED_LIMIT, write
+from dagir_onnx.onnxruntime_late import onnxruntime, states
 from dagir_onnx.packing import bits_of, lent, unpacked
 from dagir_onnx.points import Point, Watch, as_written, cut_out, marked_points
-from dagir_onnx.runtime_errors import REFUSALS, failed_run, refusal
+from dagir_onnx.runtime_errors import failed_run, refusal, refusals
 from dagir_onnx.weights import embed, lend, size_of
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -124,7 +123,7 @@ class OnnxExecutable(Executable):
             providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
             try:
                 session = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
-            except REFUSALS as error:
+            except refusals() as error:
                 raise self._refused(error) from None
         session.lent = lent  # the session reads this memory, and may live longer than the executable
         if self.device == "cuda":

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from onnx import ModelProto, ValueInfoProto
 from onnx.reference import ReferenceEvaluator
 
@@ -16,6 +15,7 @@ from dagir.ir.types import Array
 from dagir.modeling.model import Model
 from dagir.runtime.backend import Backend, Executable, graph_of, signature
 from dagir.runtime.feeds import as_strings
+from dagir_onnx.onnxruntime_late import onnxruntime
 from dagir_onnx.points import as_written, marked_points
 
 LEVELS = {"off": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED"}

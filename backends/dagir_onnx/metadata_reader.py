@@ -1,4 +1,7 @@
-"""Reads an .onnx file without its weights: it walks the fields in the mapped file, and skips those of weights."""
+"""Reads an .onnx file without its weights: it walks the fields in the mapped file, and skips those of weights.
+
+Small ones are kept whole: they are shapes and axes, from which the shapes of tensors are inferred.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from dagir.errors import FileError
 from dagir_onnx.untrusted_proto import require_file
 
 _FIXED = {1: 8, 5: 4}
+_SMALL = 512
+"""The bytes up to which a weight is kept with its numbers."""
 _TOLD = (
     TensorProto.DIMS_FIELD_NUMBER,
     TensorProto.DATA_TYPE_FIELD_NUMBER,
@@ -23,7 +28,7 @@ _TOLD = (
 
 
 def skim(path: Path) -> ModelProto:
-    """The model in a file, with initializers that have no numbers. Raises FileError."""
+    """The model in a file, with initializers that have no numbers, but for small ones. Raises FileError."""
     return skim_with_numbers(path)[0]
 
 
@@ -65,9 +70,12 @@ def _skim_graph(view: memoryview, graph: GraphProto) -> list[memoryview]:
         if number != GraphProto.INITIALIZER_FIELD_NUMBER:
             kept += view[start:end]
             continue
+        messages.append(view[body:end])
+        if end - body <= _SMALL:
+            graph.initializer.add().MergeFromString(bytes(view[body:end]))
+            continue
         told = b"".join(view[body + a : body + b] for n, a, _, b in _fields(view[body:end]) if n in _TOLD)
         graph.initializer.add().MergeFromString(told)
-        messages.append(view[body:end])
     graph.MergeFromString(bytes(kept))
     return messages
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from onnx import GraphProto, ModelProto, NodeProto, StringStringEntryProto, ValueInfoProto, helper
 
 from dagir.errors import DagirError
@@ -24,7 +23,8 @@ from dagir.ir.value_map import Standing
 from dagir.modeling.model import Model
 from dagir.modeling.signature import Signature
 from dagir_onnx.dtypes import TO_ONNX
-from dagir_onnx.runtime_errors import REFUSALS
+from dagir_onnx.onnxruntime_late import onnxruntime
+from dagir_onnx.runtime_errors import refusals
 
 _VALUE = "dagir.value"
 _MOVES = frozenset({"Squeeze", "Unsqueeze", "Reshape", "Flatten", "Transpose", "Identity"})
@@ -154,7 +154,7 @@ class Watch:
             session = onnxruntime.InferenceSession(
                 self._source(extra), self._options, providers=self._providers, enable_fallback=0
             )
-        except REFUSALS as error:
+        except refusals() as error:
             raise self._refused(error) from None
         return [np.asarray(array) for array in session.run(list(tensors), dict(feeds))]
 

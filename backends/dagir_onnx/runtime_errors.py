@@ -6,25 +6,28 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import onnxruntime
 from onnx import ModelProto, NodeProto
-from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from dagir.errors import BackendError, DagirError, FeedError, FileError
 from dagir.ir.types import Array
 from dagir.ops.partial import PROBLEMS
 from dagir_onnx.integers import refused_op
+from dagir_onnx.onnxruntime_late import onnxruntime, states
 
-REFUSALS = (
-    *(states.Fail, states.InvalidArgument, states.NoSuchFile, states.NoModel, states.RuntimeException),
-    *(states.InvalidProtobuf, states.NotImplemented, states.InvalidGraph, states.EPFail, RuntimeError),
-    UnicodeDecodeError,  # it quotes bytes of the file that are no text
-)
 _FATAL_WHEN_EMPTY = ("LSTM", "GRU", "RNN")
 _NODE = re.compile(r"""node with name '([^']*)'|[Nn]ode \(([^)]*)\)|In Node, \("([^"]*)"|node\. Name:'([^']*)'""")
 _INPUT = re.compile(r"Node input '([^']*)'|initializer: (\S+)\. ")
 _MISSING = re.compile(r"implementation for (\w+)\(")
 _DTYPE = re.compile(r"tensor\((\w+)\)")
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises for a model that it does not take."""
+    return (
+        *(states.Fail, states.InvalidArgument, states.NoSuchFile, states.NoModel, states.RuntimeException),
+        *(states.InvalidProtobuf, states.NotImplemented, states.InvalidGraph, states.EPFail, RuntimeError),
+        UnicodeDecodeError,  # it quotes bytes of the file that are no text
+    )
 
 
 def refusal(error: Exception, model: ModelProto, device: str) -> BackendError:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
-import onnxruntime
 from onnx import ModelProto, StringStringEntryProto, TensorProto
 
 from dagir.ir.arrays import release
 from dagir.ir.types import Array, DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
+from dagir_onnx.onnxruntime_late import onnxruntime
 from dagir_onnx.packing import bits_of, lent, packed
 from dagir_onnx.untrusted_proto import subgraphs
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from dagir.display.contents import Contents
 from dagir.errors import ArgumentError, BackendError, DagirError, FeedError, ShapeError
 from dagir.ir.data_sizes import number_of
 from dagir.ir.diagnostics import describe
@@ -119,6 +120,10 @@ class Backend(ABC):
 
     def describe(self, path: str | os.PathLike[str]) -> FileSummary:
         """What a file of this backend's framework holds. Raises BackendError, FileError."""
+        raise BackendError(f"the {self.name} backend describes no files")
+
+    def contents(self, path: str | os.PathLike[str]) -> Contents:
+        """The layers or nodes in such a file as a tree, and its weights. Raises BackendError, FileError."""
         raise BackendError(f"the {self.name} backend describes no files")
 
 

@@ -78,7 +78,7 @@ def test_parts_by_the_names_of_the_file(folder, tmp_path, called):
 
 def test_inspect_and_plot(folder, tmp_path, called):
     code, out, _ = called("inspect", folder / "net.onnx")
-    assert code == 0 and "serving_default_x:0" in out and "float[N, 4]" in out
+    assert code == 0 and "serving_default_x:0" in out and "float32[N, 4]" in out
     pytest.importorskip("pygraphviz")
     code, _, _ = called("plot", folder / "net.onnx", tmp_path / "net.dot")
     assert code == 0 and "logits" in (tmp_path / "net.dot").read_text()

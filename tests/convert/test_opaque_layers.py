@@ -64,8 +64,8 @@ def test_what_is_not_known_is_shown(saved, called, suffix, tmp_path):
         dagir.from_keras(paths[suffix])
     code, out, _ = called("inspect", paths[suffix], "--json")
     told = json.loads(out)
-    assert code == 0 and told["inputs"] == {"begin": "float32[batch, 6]"}
-    assert {key: told[key].split(":")[0] for key in told if key.startswith("opaque")} == {
+    assert code == 0 and told["inputs"] == [{"name": "begin", "dtype": "float32", "shape": ["batch", 6]}]
+    assert {key: text.split(":")[0] for key, text in told["facts"].items()} == {
         "opaque own": "Split",
         "opaque twice": "Lambda",
         "opaque halved": "Halved",
@@ -139,7 +139,7 @@ def test_a_known_layer_beside_custom_objects(saved):
 def test_a_file_of_keras_2(called, tmp_path, suffix):
     source = FILES / f"tf215_custom{suffix}"
     code, out, _ = called("inspect", source, "--json")
-    assert code == 0 and [key for key in json.loads(out) if key.startswith("opaque")] == [
+    assert code == 0 and list(json.loads(out)["facts"]) == [
         f"opaque {name}" for name in ("sc", "d", "minus", "twice", "e")
     ]
     (tmp_path / "own.py").write_text("def f(x, by=1):\n    return x * x\n\ncustom_objects = {'<lambda>': f}\n")
@@ -175,7 +175,7 @@ def test_a_stack_and_a_subclassed_model(tmp_path, called):
     made(FEED)
     made.save(tmp_path / "whole.keras")
     code, out, _ = called("inspect", tmp_path / "whole.keras", "--json")
-    assert code == 0 and "subclass of keras.Model" in json.loads(out)["opaque whole"]
+    assert code == 0 and "subclass of keras.Model" in json.loads(out)["facts"]["opaque whole"]
     stack = keras.Sequential([keras.Input((6,)), L.Dense(4, name="a"), Halved(name="own"), L.Dense(2, name="b")])
     stack.save(tmp_path / "stack.keras")
     assert called("inspect", tmp_path / "stack.keras")[0] == 0

@@ -21,7 +21,7 @@ from dagir.modeling.input_shapes import resize_inputs
 from dagir.precision.options import LowPrecision
 from dagir.support.backend_names import KERAS
 from dagir.support.extras import missing
-from dagir_convert import commands, sources, targets
+from dagir_convert import commands, inspect_command, sources, targets
 from dagir_convert.console import Output, print_error, print_line
 from dagir_convert.conversion import Conversion
 from dagir_convert.errors import UsageError, of_a_path
@@ -53,6 +53,8 @@ from dagir_convert.parameters import (
     Target,
     Verify,
     WithKeras,
+    listed,
+    reading,
 )
 
 
@@ -111,24 +113,8 @@ def _with_custom(source: sources.Source, custom: list[Path] | None) -> sources.S
 def _with_ends(source: sources.Source, signature: str | None, outputs: str | None) -> sources.Source:
     """A source of a comparison, with the signature to read if it is a SavedModel, or the outputs of a graph."""
     chosen = signature if source.format == sources.SAVED_MODEL else None
-    ends = _listed(outputs) if source.of_tensorflow else None
+    ends = listed(outputs) if source.of_tensorflow else None
     return replace(source, reading=replace(source.reading, signature=chosen, outputs=ends))
-
-
-def _reading(
-    architecture: str | None,
-    custom: list[Path] | None,
-    opaque: list[str] | None = None,
-    signature: str | None = None,
-    outputs: str | None = None,
-) -> sources.Reading:
-    """opaque: for a command that may meet unknown layers, the shapes that are told of them."""
-    shapes = None if opaque is None else targets.parse_sizes(opaque, "--opaque")
-    return sources.Reading(architecture, tuple(custom or ()), shapes, signature, _listed(outputs))
-
-
-def _listed(names: str | None) -> list[str] | None:
-    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
 
 
 @app.command(help=CONVERT)
@@ -162,7 +148,7 @@ def convert(
     low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, tuple(keep_float or ()))
     options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()), low=low)
     output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
-    found = sources.parse(source, _reading(architecture, custom, None, signature, outputs))
+    found = sources.parse(source, reading(architecture, custom, None, signature, outputs))
     if found.of_tensorflow:
         found, shapes = replace(found, reading=replace(found.reading, sizes=shapes or None)), {}
 
@@ -202,13 +188,13 @@ def extract(
 
     output = Output(quiet=quiet, plain=as_json)
     how: dict[str, Any] = {"verify": verify, "force": force, "as_json": as_json}
-    found = sources.parse(source, _reading(architecture, custom, opaque or [], signature))
+    found = sources.parse(source, reading(architecture, custom, opaque or [], signature))
     Conversion(found, target, targets.Options(opset, runtime), output, change, is_part=True, **how).run()
 
 
 def _names(text: str) -> str | list[str]:
     """A single name as a string, several as a list: a model with one output yields an array, not a list."""
-    names = _listed(text) or []
+    names = listed(text) or []
     return names[0] if len(names) == 1 else names
 
 
@@ -227,7 +213,7 @@ def plot(
     quiet: Quiet = False,
 ) -> None:
     """Draw SOURCE."""
-    found = sources.parse(source, _reading(architecture, custom, opaque or [], signature, outputs))
+    found = sources.parse(source, reading(architecture, custom, opaque or [], signature, outputs))
     commands.plot(found, target, shapes=shapes, nested=nested, force=force, output=Output(quiet=quiet))
 
 
@@ -246,29 +232,12 @@ def sensitivity(
     as_json: Json = False,
 ) -> None:
     """Print how far the outputs of SOURCE move where a node is computed in a narrow dtype; the worst nodes first."""
-    found = sources.parse(source, _reading(architecture, custom, None, signature, outputs))
+    found = sources.parse(source, reading(architecture, custom, None, signature, outputs))
     output = Output(quiet=quiet, plain=as_json)
     commands.sensitivity(found, output, as_json, precision=precision, calibrate=calibrate, most=most, seed=seed)
 
 
-@app.command()
-def inspect(
-    file: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE", help="A .onnx, .keras, .h5, .hdf5, .dagir or .pb file, a SavedModel, or file.py:name."
-        ),
-    ],
-    architecture: Architecture = None,
-    custom: Custom = None,
-    opaque: Opaque = None,
-    signature: Signature = None,
-    outputs: Outputs = None,
-    as_json: Json = False,
-) -> None:
-    """Print the inputs, outputs, ops and weights of a model."""
-    found = sources.parse(file, _reading(architecture, custom, opaque or [], signature, outputs))
-    commands.inspect(found, Output(plain=as_json), as_json)
+app.command()(inspect_command.inspect)
 
 
 @app.command()
@@ -313,7 +282,7 @@ def verify(
     wanted = dagir.Thresholds(rtol, atol, cosine, top1)
     if second is None and (wanted.any or inputs is not None):
         raise UsageError("thresholds and --inputs are for a comparison", remedy="give a second model to compare with")
-    found = _with_ends(_with_custom(sources.parse(first, _reading(architecture, None)), custom), signature, outputs)
+    found = _with_ends(_with_custom(sources.parse(first, reading(architecture, None)), custom), signature, outputs)
     if custom and not any(each is not None and each.reading.custom for each in (found, other)):
         raise UsageError(f"--custom is for Keras's files, and {first} is none")
     if signature and not any(each is not None and each.reading.signature for each in (found, other)):

@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import dagir
-from dagir.support.backend_names import ONNX
 from dagir_convert import certified, comparing, sources, targets
-from dagir_convert.console import Output, counts_table, entries_table, human_size
+from dagir_convert.console import Output, human_size
 from dagir_convert.conversion import load
-from dagir_convert.summary import summarize
-
-
-def inspect(source: sources.Source, output: Output, as_json: bool) -> None:
-    """Print inputs, outputs, op counts and weights. Raises BackendError for a format that cannot be read."""
-    if source.format == ONNX:
-        summary = dagir.backend(ONNX).describe(source.path)
-    else:
-        summary = summarize(load(source, output).model)
-    if as_json:
-        data = {
-            "inputs": dict(summary.inputs),
-            "outputs": dict(summary.outputs),
-            "op_counts": dict(summary.op_counts),
-            "weights": summary.weights,
-            "weight_bytes": summary.weight_bytes,
-            **dict(summary.facts),
-        }
-        print(json.dumps(data, indent=2))
-        return
-    output.show(entries_table(summary.inputs, summary.outputs))
-    output.show(counts_table("op", summary.op_counts))
-    nodes = sum(summary.op_counts.values())
-    output.say(f"{source}: {nodes} nodes, {summary.weights} weights of {human_size(summary.weight_bytes)}")
-    for label, text in summary.facts:
-        output.say(f"{label}: {text}")
 
 
 def sensitivity(

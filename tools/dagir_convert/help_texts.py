@@ -9,7 +9,7 @@ A saved model, to train it in Keras:
   dagir-convert net.dagir net.keras
 The folder of a SavedModel of TensorFlow, or the file of a frozen graph:
   dagir-convert exported/ net.onnx
-Inputs, outputs, ops and weights of a file:
+Inputs, outputs, layers, ops and weights of a file:
   dagir-convert inspect net.onnx
 The part of a model that computes some layers:
   dagir-convert extract net.keras part.onnx --outputs block4_pool

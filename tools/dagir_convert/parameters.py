@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from dagir_convert import sources, targets
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout in place of a table.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and nothing else.")]
 SOURCE_HELP = "file.py:name, a .keras, .h5, .hdf5, .dagir, .onnx or .pb file, or the folder of a SavedModel."
@@ -73,3 +75,20 @@ RangesBy = Annotated[
 KeepFloat = Annotated[
     list[str] | None, typer.Option(help="A layer that is not quantized; may be repeated.", metavar="NAME")
 ]
+
+
+def reading(
+    architecture: str | None,
+    custom: list[Path] | None,
+    opaque: list[str] | None = None,
+    signature: str | None = None,
+    outputs: str | None = None,
+) -> sources.Reading:
+    """How a source is read. opaque: for a command that may meet unknown layers, the shapes that are told of them."""
+    shapes = None if opaque is None else targets.parse_sizes(opaque, "--opaque")
+    return sources.Reading(architecture, tuple(custom or ()), shapes, signature, listed(outputs))
+
+
+def listed(names: str | None) -> list[str] | None:
+    """The names in a text with commas between them; None for no text."""
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dagir
-from dagir_convert import commands, sources
+from dagir_convert import inspecting, sources
 from dagir_convert.console import Output
 from dagir_convert.summary import summarize
 
@@ -20,7 +20,7 @@ Entry = Callable[[Path, Path, int], None]
 def _printed(path: Path) -> None:
     """dagir-convert inspect, its output to nowhere."""
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
-        commands.inspect(sources.parse(str(path)), Output(plain=True), as_json=False)
+        inspecting.inspect(sources.parse(str(path)), Output(plain=True), as_json=False)
 
 
 def _model(read: Callable[[Path], Any]) -> Entry:

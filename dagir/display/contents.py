@@ -1,0 +1,306 @@
+"""What a model, or the file of one, holds, as typed data: its layers as a tree, its weights, its inputs and outputs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import TypeAlias
+
+from dagir.display.layer_graph import Anatomy, Part, anatomy
+from dagir.ir.graph import Graph, Node, Op, Parameter, Value
+from dagir.ir.naming import Namer
+from dagir.ir.nest import flatten
+from dagir.layers.base import Layer
+from dagir.layers.internals import calls_of, parts_of
+from dagir.layers.unknown import unknown_layers
+from dagir.modeling.model import Model
+from dagir.ops.call import Call, graphs_of, parameters_of
+from dagir.support.location import LayerCall
+
+Sizes: TypeAlias = tuple[int | str | None, ...]
+
+SCHEMA = 1
+"""The version of `Contents.to_dict`; it grows where a field changes its meaning or goes."""
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """A tensor. dtype and shape: None where the file does not tell them; so is a size that has neither number nor name.
+
+    name: in the interface, or in a file that names its tensors.
+    """
+
+    dtype: str | None
+    shape: Sizes | None
+    name: str | None = None
+
+    def __str__(self) -> str:
+        sizes = "?" if self.shape is None else ", ".join("?" if size is None else str(size) for size in self.shape)
+        return f"{self.dtype or '?'}[{sizes}]"
+
+
+@dataclass(frozen=True)
+class WeightEntry:
+    """A weight, once however many layers use it. trainable: None where the format does not tell.
+
+    parameters: its elements. bytes: what they take.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    parameters: int
+    bytes: int
+    trainable: bool | None = None
+
+
+@dataclass(frozen=True)
+class LayerEntry:
+    """A layer, a node outside of layers, or the body of a branch or loop.
+
+    inputs: the names of what it is called on, in its first call. outputs: of its first call. calls: how often it is
+    called in its model. weights: names of those that it uses, and of those inside it. parameters, bytes: theirs.
+    shared_with: the path of the entry that is the same layer, and shows what is inside. layers: what is inside.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[TensorEntry, ...] = ()
+    calls: int = 1
+    weights: tuple[str, ...] = ()
+    parameters: int = 0
+    bytes: int = 0
+    trainable: bool | None = None
+    shared_with: str | None = None
+    layers: tuple[LayerEntry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a model holds. op_counts: how often each op occurs, bodies included. facts: (label, text), as the opset."""
+
+    name: str
+    inputs: tuple[TensorEntry, ...]
+    outputs: tuple[TensorEntry, ...]
+    layers: tuple[LayerEntry, ...]
+    weights: tuple[WeightEntry, ...]
+    op_counts: Mapping[str, int]
+    facts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def parameters(self) -> int:
+        """The elements of all weights, each once."""
+        return sum(weight.parameters for weight in self.weights)
+
+    @property
+    def bytes(self) -> int:
+        """What all weights take, each once."""
+        return sum(weight.bytes for weight in self.weights)
+
+    @property
+    def trainable_parameters(self) -> int | None:
+        """The elements of the weights that are trained; None where the format does not tell."""
+        if any(weight.trainable is None for weight in self.weights):
+            return None
+        return sum(weight.parameters for weight in self.weights if weight.trainable)
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as what JSON can hold."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "inputs": [asdict(each) for each in self.inputs],
+            "outputs": [asdict(each) for each in self.outputs],
+            "layers": [asdict(each) for each in self.layers],
+            "weights": [asdict(each) for each in self.weights],
+            "parameters": self.parameters,
+            "trainable_parameters": self.trainable_parameters,
+            "bytes": self.bytes,
+            "op_counts": dict(self.op_counts),
+            "facts": dict(self.facts),
+        }
+
+
+def contents_of(subject: Model | Graph) -> Contents:
+    """What a model holds.
+
+    >>> x = dagir.Input((3,), name="x")
+    >>> found = contents_of(dagir.Model(x, layers.Dense(2, name="head")(x)))
+    >>> [(each.name, each.kind, each.parameters, str(each.outputs[0])) for each in found.layers]
+    [('x', 'InputLayer', 0, 'float32[batch, 3]'), ('head', 'Dense', 8, 'float32[batch, 2]')]
+    """
+    graph = subject if isinstance(subject, Graph) else subject.graph
+    names = _weight_names(subject)
+    layers = _Reader(names).entries(anatomy(subject), "")
+    counts = Counter(
+        type(node.op).__name__ for each in graphs_of(graph) for node in each.nodes if not isinstance(node.op, Call)
+    )
+    unknown = unknown_layers(graphs_of(graph))
+    inputs, outputs = _interface(subject)
+    return Contents(
+        subject.name,
+        inputs,
+        outputs,
+        layers,
+        tuple(_weight(name, weight) for weight, name in names.items()),
+        dict(counts.most_common()),
+        tuple((f"opaque {layer.name}", f"{layer.original}: {layer.why}") for layer in unknown),
+    )
+
+
+def tensor(value: Value, name: str | None = None) -> TensorEntry:
+    """A value of a graph: a named size by its name, a computed one by its formula."""
+    sizes = tuple(size if isinstance(size, int) else str(size) for size in value.type.shape)
+    return TensorEntry(str(value.dtype), sizes, name)
+
+
+def _interface(subject: Model | Graph) -> tuple[tuple[TensorEntry, ...], tuple[TensorEntry, ...]]:
+    if isinstance(subject, Graph):
+        return tuple(tensor(v, v.name) for v in subject.inputs), tuple(tensor(v, v.name) for v in subject.outputs)
+    ends = ((subject.inputs, subject.input_names), (subject.outputs, subject.output_names))
+    inputs, outputs = (tuple(map(tensor, values, names)) for values, names in ends)
+    return inputs, outputs
+
+
+def _weight_names(subject: Model | Graph) -> dict[Parameter, str]:
+    """Every weight, those that nobody reads too, with a name of its own."""
+    graph = subject if isinstance(subject, Graph) else subject.graph
+    own = [] if isinstance(subject, Graph) else subject.weights
+    namer = Namer()
+    return {weight: namer(weight.name) for weight in dict.fromkeys([*own, *parameters_of(graph)])}
+
+
+def _weight(name: str, weight: Parameter) -> WeightEntry:
+    elements = prod(weight.shape)
+    taken = elements * weight.dtype.numpy.itemsize
+    return WeightEntry(name, str(weight.dtype), tuple(weight.shape), elements, taken, weight.trainable)
+
+
+class _Reader:
+    """Reads layers into entries, and knows those that it has seen by their paths."""
+
+    def __init__(self, names: Mapping[Parameter, str]) -> None:
+        self._names = names
+        self._paths: dict[Layer, str] = {}
+
+    def entries(self, whole: Anatomy, path: str) -> tuple[LayerEntry, ...]:
+        return tuple(self._entry(part, f"{path}/{part.name}" if path else part.name) for part in whole.parts)
+
+    def _entry(self, part: Part, path: str) -> LayerEntry:
+        layer = part.operation if isinstance(part.operation, Layer) else None
+        known = None if layer is None else self._paths.setdefault(layer, path)
+        shared = known if known != path else None
+        first = part.calls[0] if part.calls else None
+        return self._made(
+            part.name,
+            part.kind,
+            part.weights,
+            inputs=() if first is None else tuple(source.part.name for source in first.sources if source is not None),
+            outputs=() if first is None else tuple(map(tensor, first.outputs)),
+            calls=len(part.calls),
+            trainable=part.trainable,
+            shared_with=shared,
+            layers=() if shared is not None else self._inside(part, path),
+        )
+
+    def _made(
+        self,
+        name: str,
+        kind: str,
+        weights: Sequence[Parameter],
+        *,
+        inputs: tuple[str, ...] = (),
+        outputs: tuple[TensorEntry, ...] = (),
+        calls: int = 1,
+        trainable: bool | None = None,
+        shared_with: str | None = None,
+        layers: tuple[LayerEntry, ...] = (),
+    ) -> LayerEntry:
+        sizes = [_weight(name, weight) for weight in weights]
+        return LayerEntry(
+            name,
+            kind,
+            inputs,
+            outputs,
+            calls,
+            tuple(self._names.get(weight, weight.name) for weight in weights),
+            sum(each.parameters for each in sizes),
+            sum(each.bytes for each in sizes),
+            trainable,
+            shared_with,
+            layers,
+        )
+
+    def _inside(self, part: Part, path: str) -> tuple[LayerEntry, ...]:
+        """The layers of a nested model, those that a layer holds, and the bodies of branches and loops."""
+        if part.inner is not None:
+            return self.entries(anatomy(part.inner), path)
+        if isinstance(part.operation, Layer):
+            held = tuple(self._held(layer, f"{path}/{layer.name}") for layer in parts_of(part.operation))
+            return (*held, *self._bodies(_nodes_of(part.operation, part), path))
+        return self._bodies([part.operation] if isinstance(part.operation, Node) else [], path)
+
+    def _held(self, layer: Layer, path: str) -> LayerEntry:
+        """A layer inside a layer, which is in no graph of its own."""
+        if isinstance(layer, Model) and layer.has_graph:
+            inside = self.entries(anatomy(layer), path)
+        else:
+            inside = tuple(self._held(each, f"{path}/{each.name}") for each in parts_of(layer))
+        known = self._paths.setdefault(layer, path)
+        calls = calls_of(layer)
+        outputs = [each for each in flatten(calls[0].outputs) if isinstance(each, Value)] if calls else []
+        return self._made(
+            layer.name,
+            getattr(layer, "class_name", None) or type(layer).__name__,
+            layer.weights,
+            outputs=tuple(map(tensor, outputs)),
+            calls=len(calls),
+            trainable=bool(layer.trainable_weights) if layer.weights else None,
+            shared_with=known if known != path else None,
+            layers=inside if known == path else (),
+        )
+
+    def _bodies(self, nodes: Iterable[Node], path: str) -> tuple[LayerEntry, ...]:
+        found = []
+        for node in nodes:
+            for name, body in _bodies_of(node.op):
+                weights = parameters_of(body)
+                outputs = tuple(map(tensor, body.outputs))
+                inside = self.entries(anatomy(body), f"{path}/{name}")
+                found.append(self._made(name, "Body", weights, outputs=outputs, layers=inside))
+        return tuple(found)
+
+
+def _bodies_of(op: Op) -> list[tuple[str, Graph]]:
+    """The bodies of a branch or a loop, by the names of its fields; a nested model is none."""
+    return [] if isinstance(op, Call) else [(name, getattr(op, name)) for name in op.graph_fields]
+
+
+def _nodes_of(layer: Layer, part: Part) -> list[Node]:
+    """The branches and loops that the first call of a layer wrote: found by walking back from what it gave."""
+    if not part.calls:
+        return []
+    found: dict[Node, None] = {}
+    pending = [value.node for value in part.calls[0].outputs if value.node is not None]
+    seen = set(pending)
+    while pending:
+        node = pending.pop()
+        if not _is_within(node.scope, layer):
+            continue
+        if _bodies_of(node.op):
+            found[node] = None
+        before = {value.node for value in node.inputs if value is not None and value.node is not None} - seen
+        seen |= before
+        pending.extend(before)
+    return sorted(found, key=lambda node: node.serial)
+
+
+def _is_within(scope: LayerCall | None, layer: Layer) -> bool:
+    while scope is not None:
+        if scope.layer is layer:
+            return True
+        scope = scope.parent
+    return False
