@@ -130,7 +130,9 @@ def test_a_file_is_described_without_its_weights(tmp_path, outside):
     path = dagir.to_onnx(model(), tmp_path / "net.onnx", external_data=outside)
     whole = onnx.load(path, load_external_data=False)
     skimmed = skim(path)
-    for tensor in whole.graph.initializer:
+    large = [tensor for tensor in whole.graph.initializer if tensor.ByteSize() > 512]  # small ones may be shapes
+    assert outside or large
+    for tensor in large:
         tensor.ClearField("raw_data")  # where weights lie outside is told: it is checked before they are read
     assert skimmed == whole
     data = path.read_bytes()
