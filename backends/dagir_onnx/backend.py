@@ -12,6 +12,7 @@ from dagir.equivalence import Report
 from dagir.equivalence.progress import Progress
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph, Value
+from dagir.ir.types import Array
 from dagir.modeling.model import Model
 from dagir.passes import DEPLOY
 from dagir.runtime.backend import Backend, Executable, FileSummary, graph_of, signature
@@ -19,7 +20,7 @@ from dagir.runtime.probes import points_and_bodies_after, points_of
 from dagir.support.backend_names import ONNX
 from dagir_onnx.certificate import certify, recertify
 from dagir_onnx.compare_files import compare_files
-from dagir_onnx.contents import contents_of_file
+from dagir_onnx.contents import Arrays, contents_of_file
 from dagir_onnx.executable import OnnxExecutable, check_device
 from dagir_onnx.file import add_metadata
 from dagir_onnx.importing import read_model
@@ -132,6 +133,10 @@ class OnnxBackend(Backend):
     def describe(self, path: str | os.PathLike[str]) -> FileSummary:
         """What is in an .onnx file. Raises FileError."""
         return describe_file(path)
+
+    def arrays(self, path: str | os.PathLike[str]) -> Mapping[str, Array]:
+        """The weights of an .onnx file by name, without those of bodies. Raises FileError."""
+        return Arrays(Path(path))
 
     def contents(self, path: str | os.PathLike[str]) -> Contents:
         """The nodes of an .onnx file, with what onnx infers of their shapes, and its weights. Raises FileError."""

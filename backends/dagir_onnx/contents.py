@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import ChainMap, Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from math import prod
 from pathlib import Path
 
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
-from dagir.display.contents import Contents, LayerEntry, Sizes, TensorEntry, WeightEntry
+from dagir.display.contents import Contents, LayerEntry, Sizes, TensorEntry, WeightEntry, shortened
 from dagir.ir.naming import Namer
+from dagir.ir.types import Array
 from dagir_onnx import untrusted_proto
 from dagir_onnx.dtypes import FROM_ONNX
 from dagir_onnx.metadata_reader import skim
@@ -38,6 +40,23 @@ def contents_of_file(path: Path) -> Contents:
         dict(Counter(_kind(node) for each in _graphs(graph) for node in each.node).most_common()),
         facts_of(model),
     )
+
+
+class Arrays(Mapping[str, Array]):
+    """The weights of a file's graph by name, each made where it is asked for. Raises FileError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tensors = {tensor.name: tensor for tensor in untrusted_proto.read(path).graph.initializer}
+
+    def __getitem__(self, name: str) -> Array:
+        return untrusted_proto.array_of(self._tensors[name], self._path)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
 
 
 def facts_of(model: ModelProto) -> tuple[tuple[str, str], ...]:
@@ -88,6 +107,7 @@ class _Reader:
             tuple(each for each in node.input if each and each not in weights),
             tuple(types.get(each) or TensorEntry(None, None, each) for each in node.output if each),
             1,
+            (_op_text(node),),
             *used,
             layers=bodies,
         )
@@ -98,7 +118,7 @@ class _Reader:
         """A body sees the tensors of the graphs around it."""
         layers = self.entries(graph, types.new_child(_types(graph)), weights.new_child(self.weights_of(graph)))
         inputs, outputs = tuple(info.name for info in graph.input), tuple(map(_declared, graph.output))
-        return LayerEntry(name, "Body", inputs, outputs, 1, *self._all(_used_by(layers)), layers=layers)
+        return LayerEntry(name, "Body", inputs, outputs, 1, (), *self._all(_used_by(layers)), layers=layers)
 
     def _all(self, names: Iterable[str]) -> tuple[tuple[str, ...], int, int]:
         """Names of weights, each once, their elements and their bytes."""
@@ -128,6 +148,24 @@ def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
 
 def _kind(node: NodeProto) -> str:
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}:{node.op_type}"
+
+
+def _op_text(node: NodeProto) -> str:
+    """The op with its attributes; bodies are entries of their own."""
+    shown = sorted(
+        (each for each in node.attribute if not each.HasField("g") and not each.graphs), key=lambda a: a.name
+    )
+    return shortened(f"{_kind(node)}({', '.join(f'{each.name}={_value(each)}' for each in shown)})")
+
+
+def _value(attribute: AttributeProto) -> str:
+    """A tensor by a digest of its bytes, everything else as it is."""
+    if attribute.HasField("t"):
+        tensor = attribute.t
+        digest = sha256(tensor.SerializeToString()).hexdigest()[:16]
+        return f"{_dtype(tensor.data_type)}{list(tensor.dims)} (sha256 {digest})"
+    value = helper.get_attribute_value(attribute)
+    return repr(list(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else value)
 
 
 def _types(graph: GraphProto) -> dict[str, TensorEntry]:

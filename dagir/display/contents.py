@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from math import prod
 from typing import TypeAlias
 
-from dagir.display.layer_graph import Anatomy, Part, anatomy
+from dagir.display.layer_graph import Part, anatomy
+from dagir.ir.diagnostics import op_text
 from dagir.ir.graph import Graph, Node, Op, Parameter, Value
 from dagir.ir.naming import Namer
 from dagir.ir.nest import flatten
@@ -17,12 +19,14 @@ from dagir.layers.internals import calls_of, parts_of
 from dagir.layers.unknown import unknown_layers
 from dagir.modeling.model import Model
 from dagir.ops.call import Call, graphs_of, parameters_of
-from dagir.support.location import LayerCall
 
 Sizes: TypeAlias = tuple[int | str | None, ...]
 
 SCHEMA = 1
 """The version of `Contents.to_dict`; it grows where a field changes its meaning or goes."""
+
+_LONGEST = 200
+"""The characters of an op with its attributes up to which they are shown."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,9 @@ class LayerEntry:
     """A layer, a node outside of layers, or the body of a branch or loop.
 
     inputs: the names of what it is called on, in its first call. outputs: of its first call. calls: how often it is
-    called in its model. weights: names of those that it uses, and of those inside it. parameters, bytes: theirs.
-    shared_with: the path of the entry that is the same layer, and shows what is inside. layers: what is inside.
+    called in its model. ops: what it computes, each op once with its attributes. weights: names of those that it uses,
+    and of those inside it. parameters, bytes: theirs. shared_with: the path of the entry that is the same layer, and
+    shows what is inside. layers: what is inside.
     """
 
     name: str
@@ -70,6 +75,7 @@ class LayerEntry:
     inputs: tuple[str, ...] = ()
     outputs: tuple[TensorEntry, ...] = ()
     calls: int = 1
+    ops: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
     parameters: int = 0
     bytes: int = 0
@@ -133,8 +139,8 @@ def contents_of(subject: Model | Graph) -> Contents:
     [('x', 'InputLayer', 0, 'float32[batch, 3]'), ('head', 'Dense', 8, 'float32[batch, 2]')]
     """
     graph = subject if isinstance(subject, Graph) else subject.graph
-    names = _weight_names(subject)
-    layers = _Reader(names).entries(anatomy(subject), "")
+    names = {weight: name for name, weight in weights_of(subject).items()}
+    layers = _Reader(names).entries(subject, "")
     counts = Counter(
         type(node.op).__name__ for each in graphs_of(graph) for node in each.nodes if not isinstance(node.op, Call)
     )
@@ -165,12 +171,19 @@ def _interface(subject: Model | Graph) -> tuple[tuple[TensorEntry, ...], tuple[T
     return inputs, outputs
 
 
-def _weight_names(subject: Model | Graph) -> dict[Parameter, str]:
-    """Every weight, those that nobody reads too, with a name of its own."""
+def weights_of(subject: Model | Graph) -> dict[str, Parameter]:
+    """Every weight, those that nobody reads too, by the name that it has in `contents_of`."""
     graph = subject if isinstance(subject, Graph) else subject.graph
     own = [] if isinstance(subject, Graph) else subject.weights
     namer = Namer()
-    return {weight: namer(weight.name) for weight in dict.fromkeys([*own, *parameters_of(graph)])}
+    return {namer(weight.name): weight for weight in dict.fromkeys([*own, *parameters_of(graph)])}
+
+
+def shortened(text: str) -> str:
+    """The text of an attribute, or of a long one the beginning, and a digest that tells it from others."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]}... (sha256 {sha256(text.encode(errors='surrogatepass')).hexdigest()[:16]})"
 
 
 def _weight(name: str, weight: Parameter) -> WeightEntry:
@@ -185,25 +198,30 @@ class _Reader:
     def __init__(self, names: Mapping[Parameter, str]) -> None:
         self._names = names
         self._paths: dict[Layer, str] = {}
+        self._nodes: dict[Layer, list[Node]] = {}
 
-    def entries(self, whole: Anatomy, path: str) -> tuple[LayerEntry, ...]:
-        return tuple(self._entry(part, f"{path}/{part.name}" if path else part.name) for part in whole.parts)
+    def entries(self, subject: Model | Graph, path: str) -> tuple[LayerEntry, ...]:
+        graph = subject if isinstance(subject, Graph) else subject.graph
+        for layer, nodes in _nodes_by_layer(graph).items():
+            self._nodes.setdefault(layer, nodes)
+        parts = anatomy(subject).parts
+        return tuple(self._entry(part, f"{path}/{part.name}" if path else part.name) for part in parts)
 
     def _entry(self, part: Part, path: str) -> LayerEntry:
         layer = part.operation if isinstance(part.operation, Layer) else None
-        known = None if layer is None else self._paths.setdefault(layer, path)
-        shared = known if known != path else None
+        known = path if layer is None else self._paths.setdefault(layer, path)
         first = part.calls[0] if part.calls else None
         return self._made(
             part.name,
             part.kind,
             part.weights,
+            part.operation,
             inputs=() if first is None else tuple(source.part.name for source in first.sources if source is not None),
             outputs=() if first is None else tuple(map(tensor, first.outputs)),
             calls=len(part.calls),
             trainable=part.trainable,
-            shared_with=shared,
-            layers=() if shared is not None else self._inside(part, path),
+            shared_with=None if known == path else known,
+            layers=self._inside(part, path) if known == path else (),
         )
 
     def _made(
@@ -211,6 +229,7 @@ class _Reader:
         name: str,
         kind: str,
         weights: Sequence[Parameter],
+        operation: object = None,
         *,
         inputs: tuple[str, ...] = (),
         outputs: tuple[TensorEntry, ...] = (),
@@ -226,6 +245,7 @@ class _Reader:
             inputs,
             outputs,
             calls,
+            tuple(dict.fromkeys(shortened(op_text(node.op)) for node in self._nodes_of(operation))),
             tuple(self._names.get(weight, weight.name) for weight in weights),
             sum(each.parameters for each in sizes),
             sum(each.bytes for each in sizes),
@@ -234,33 +254,39 @@ class _Reader:
             layers,
         )
 
+    def _nodes_of(self, operation: object) -> list[Node]:
+        if isinstance(operation, Node):
+            return [] if isinstance(operation.op, Call) else [operation]
+        return self._nodes.get(operation, []) if isinstance(operation, Layer) else []
+
     def _inside(self, part: Part, path: str) -> tuple[LayerEntry, ...]:
         """The layers of a nested model, those that a layer holds, and the bodies of branches and loops."""
         if part.inner is not None:
-            return self.entries(anatomy(part.inner), path)
-        if isinstance(part.operation, Layer):
-            held = tuple(self._held(layer, f"{path}/{layer.name}") for layer in parts_of(part.operation))
-            return (*held, *self._bodies(_nodes_of(part.operation, part), path))
-        return self._bodies([part.operation] if isinstance(part.operation, Node) else [], path)
+            return self.entries(part.inner, path)
+        held = parts_of(part.operation) if isinstance(part.operation, Layer) else []
+        bodies = self._bodies(self._nodes_of(part.operation), path)
+        return (*(self._held(layer, f"{path}/{layer.name}") for layer in held), *bodies)
 
     def _held(self, layer: Layer, path: str) -> LayerEntry:
         """A layer inside a layer, which is in no graph of its own."""
-        if isinstance(layer, Model) and layer.has_graph:
-            inside = self.entries(anatomy(layer), path)
-        else:
-            inside = tuple(self._held(each, f"{path}/{each.name}") for each in parts_of(layer))
         known = self._paths.setdefault(layer, path)
+        inside: tuple[LayerEntry, ...] = ()
+        if known == path and isinstance(layer, Model) and layer.has_graph:
+            inside = self.entries(layer, path)
+        elif known == path:
+            inside = tuple(self._held(each, f"{path}/{each.name}") for each in parts_of(layer))
         calls = calls_of(layer)
         outputs = [each for each in flatten(calls[0].outputs) if isinstance(each, Value)] if calls else []
         return self._made(
             layer.name,
             getattr(layer, "class_name", None) or type(layer).__name__,
             layer.weights,
+            layer,
             outputs=tuple(map(tensor, outputs)),
             calls=len(calls),
             trainable=bool(layer.trainable_weights) if layer.weights else None,
-            shared_with=known if known != path else None,
-            layers=inside if known == path else (),
+            shared_with=None if known == path else known,
+            layers=inside,
         )
 
     def _bodies(self, nodes: Iterable[Node], path: str) -> tuple[LayerEntry, ...]:
@@ -269,7 +295,7 @@ class _Reader:
             for name, body in _bodies_of(node.op):
                 weights = parameters_of(body)
                 outputs = tuple(map(tensor, body.outputs))
-                inside = self.entries(anatomy(body), f"{path}/{name}")
+                inside = self.entries(body, f"{path}/{name}")
                 found.append(self._made(name, "Body", weights, outputs=outputs, layers=inside))
         return tuple(found)
 
@@ -279,28 +305,13 @@ def _bodies_of(op: Op) -> list[tuple[str, Graph]]:
     return [] if isinstance(op, Call) else [(name, getattr(op, name)) for name in op.graph_fields]
 
 
-def _nodes_of(layer: Layer, part: Part) -> list[Node]:
-    """The branches and loops that the first call of a layer wrote: found by walking back from what it gave."""
-    if not part.calls:
-        return []
-    found: dict[Node, None] = {}
-    pending = [value.node for value in part.calls[0].outputs if value.node is not None]
-    seen = set(pending)
-    while pending:
-        node = pending.pop()
-        if not _is_within(node.scope, layer):
-            continue
-        if _bodies_of(node.op):
-            found[node] = None
-        before = {value.node for value in node.inputs if value is not None and value.node is not None} - seen
-        seen |= before
-        pending.extend(before)
-    return sorted(found, key=lambda node: node.serial)
-
-
-def _is_within(scope: LayerCall | None, layer: Layer) -> bool:
-    while scope is not None:
-        if scope.layer is layer:
-            return True
-        scope = scope.parent
-    return False
+def _nodes_by_layer(graph: Graph) -> dict[Layer, list[Node]]:
+    """The nodes that each layer wrote, also through the layers inside it; nested models have theirs in other graphs."""
+    found: dict[Layer, list[Node]] = {}
+    for node in graph.nodes:
+        scope = node.scope
+        while scope is not None:
+            if isinstance(scope.layer, Layer) and not isinstance(node.op, Call):
+                found.setdefault(scope.layer, []).append(node)
+            scope = scope.parent
+    return found

@@ -122,6 +122,10 @@ class Backend(ABC):
         """What a file of this backend's framework holds. Raises BackendError, FileError."""
         raise BackendError(f"the {self.name} backend describes no files")
 
+    def arrays(self, path: str | os.PathLike[str]) -> Mapping[str, Array]:
+        """The weights in such a file by the names in its contents. Raises BackendError, FileError."""
+        raise BackendError(f"the {self.name} backend describes no files")
+
     def contents(self, path: str | os.PathLike[str]) -> Contents:
         """The layers or nodes in such a file as a tree, and its weights. Raises BackendError, FileError."""
         raise BackendError(f"the {self.name} backend describes no files")

@@ -21,7 +21,7 @@ from dagir.modeling.input_shapes import resize_inputs
 from dagir.precision.options import LowPrecision
 from dagir.support.backend_names import KERAS
 from dagir.support.extras import missing
-from dagir_convert import commands, inspect_command, sources, targets
+from dagir_convert import commands, diff_command, inspect_command, sources, targets
 from dagir_convert.console import Output, print_error, print_line
 from dagir_convert.conversion import Conversion
 from dagir_convert.errors import UsageError, of_a_path
@@ -238,6 +238,7 @@ def sensitivity(
 
 
 app.command()(inspect_command.inspect)
+app.command()(diff_command.diff)
 
 
 @app.command()

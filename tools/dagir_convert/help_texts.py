@@ -11,6 +11,8 @@ The folder of a SavedModel of TensorFlow, or the file of a frozen graph:
   dagir-convert exported/ net.onnx
 Inputs, outputs, layers, ops and weights of a file:
   dagir-convert inspect net.onnx
+What changed from one model to the other?
+  dagir-convert diff old.keras new.keras
 The part of a model that computes some layers:
   dagir-convert extract net.keras part.onnx --outputs block4_pool
 A picture of it:

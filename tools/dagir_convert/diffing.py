@@ -1,0 +1,247 @@
+"""dagir-convert diff: what changed between two models, printed as text or JSON, and what that does to the outputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+import dagir
+from dagir.display.contents import contents_of, weights_of
+from dagir.equivalence.inputs import draw, size_plans
+from dagir.equivalence.verification import read_npz
+from dagir.errors import ArgumentError, DagirError
+from dagir.ir.nest import flatten
+from dagir.ir.types import Array
+from dagir.support.backend_names import NUMPY, ONNX
+from dagir_convert import sources
+from dagir_convert.console import Output
+from dagir_convert.conversion import load
+from dagir_convert.difference import Difference, Matched, Side, difference, distance
+from dagir_convert.sheets import Sheet
+
+SCHEMA = 1
+"""The version of the JSON; it grows where a field changes its meaning or goes."""
+
+
+@dataclass(frozen=True)
+class OutputDifference:
+    """An output of both models on the same inputs, as ChangedWeight is for a weight."""
+
+    name: str
+    elements: int | None
+    max_abs: float | None
+    max_rel: float | None
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The outputs of both models on the same inputs; or the reason why there are none."""
+
+    outputs: tuple[OutputDifference, ...] = ()
+    reason: str | None = None
+
+    @property
+    def differ(self) -> bool:
+        """Whether any output does."""
+        return any(each.elements != 0 for each in self.outputs)
+
+
+@dataclass
+class _Source:
+    """One of the two, read at most once. By its nodes if both are .onnx files, else as a model."""
+
+    source: sources.Source
+    output: Output
+    _model: dagir.Model | None = None
+
+    def model(self) -> dagir.Model:
+        if self._model is None:
+            self._model = load(self.source, self.output).model
+        return self._model
+
+    def side(self, by_nodes: bool) -> Side:
+        if by_nodes:
+            onnx = dagir.backend(ONNX)
+            return Side(onnx.contents(self.source.path), onnx.arrays(self.source.path))
+        model = self.model()
+        return Side(contents_of(model), {name: weight.array for name, weight in weights_of(model).items()})
+
+
+def diff(
+    first: sources.Source,
+    second: sources.Source,
+    output: Output,
+    as_json: bool,
+    *,
+    run: bool = True,
+    seed: int = 0,
+    inputs: Path | None = None,
+) -> bool:
+    """Print what changed. Returns whether anything did. Raises what reading raises."""
+    one, two = _Source(first, output), _Source(second, output)
+    by_nodes = first.format == second.format == ONNX
+    with output.step(f"comparing {first} and {second}"):
+        found = difference(one.side(by_nodes), two.side(by_nodes))
+        numbers = _numbers(one, two, seed, inputs) if run else Numbers(reason="--no-run says not to run them")
+    differs = found.differs or numbers.differ
+    if as_json:
+        print(json.dumps(_to_dict(first, second, found, numbers), indent=2))
+    else:
+        _show(first, second, found, numbers, output)
+    return differs
+
+
+def _numbers(one: _Source, two: _Source, seed: int, inputs: Path | None) -> Numbers:
+    """The outputs of both in their own dtypes by the NumPy interpreter, on inputs that are drawn for the first."""
+    try:
+        models = one.model(), two.model()
+        with one.output.step("running both"):
+            answers = _run(*models, seed, inputs)
+    except (DagirError, MemoryError) as error:
+        reason = str(error) or "no memory holds the inputs"
+        return Numbers(reason=reason.splitlines()[0])
+    ends = [model.output_names for model in models]
+    names = dict(zip(*ends, strict=False)) if len(ends[0]) == len(ends[1]) else {}
+    found = []
+    for name, array in answers[0].items():
+        other = answers[1].get(name, answers[1].get(names.get(name, "")))
+        if other is not None:
+            told = distance(array, other) if array.shape == other.shape else (None, None, None)
+            found.append(OutputDifference(name, *told))
+    return Numbers(tuple(found), None if found else "no output is in both")
+
+
+def _run(one: dagir.Model, two: dagir.Model, seed: int, inputs: Path | None) -> list[dict[str, Array]]:
+    """The outputs by name, of both models. Raises FeedError, ShapeError, FileError, ArgumentError."""
+    executables = [dagir.lower(model, NUMPY) for model in (one, two)]
+    feeds = _by_name_or_place(one, two)
+    refused: DagirError | None = None
+    for arrays in _drawn(one, seed) if inputs is None else [_given(one, inputs)]:
+        given = [dict(zip(names, arrays, strict=True)) for names in feeds]
+        try:
+            found = [exe(feed) for exe, feed in zip(executables, given, strict=True)]
+        except DagirError as error:
+            refused = refused or error
+            continue
+        return [_named(model, answer) for model, answer in zip((one, two), found, strict=True)]
+    raise refused or ArgumentError("no inputs could be drawn")
+
+
+def _drawn(model: dagir.Model, seed: int) -> Iterator[list[Array]]:
+    """Inputs of a small batch, at the sizes that a graph may take, in turn."""
+    plan = size_plans(model.graph)[:2][-1]
+    for sizes in plan.tried:
+        yield draw(model.graph, sizes, np.random.default_rng(seed))
+
+
+def _given(model: dagir.Model, path: Path) -> list[Array]:
+    return dagir.lower(model, NUMPY).arrange((read_npz(path),))
+
+
+def _by_name_or_place(one: dagir.Model, two: dagir.Model) -> tuple[list[str], list[str]]:
+    """The inputs of both in one order. Raises ArgumentError where they are not as many, or their types differ."""
+    first, second = one.input_names, two.input_names
+    if len(first) != len(second):
+        raise ArgumentError(f"one has {len(first)} inputs, the other {len(second)}")
+    return first, first if sorted(first) == sorted(second) else second
+
+
+def _named(model: dagir.Model, answer: object) -> dict[str, Array]:
+    return dict(zip(model.output_names, flatten(answer), strict=True))
+
+
+# ---- printing
+
+
+def _to_dict(first: sources.Source, second: sources.Source, found: Difference, numbers: Numbers) -> dict[str, object]:
+    return {
+        "schema": SCHEMA,
+        "first": str(first),
+        "second": str(second),
+        "same": not (found.differs or numbers.differ),
+        "interface": [asdict(each) for each in found.interface],
+        "layers": {**_matched(found.layers), "changed": [asdict(each) for each in found.changed_layers]},
+        "weights": {**_matched(found.weights), "changed": [asdict(each) for each in found.changed_weights]},
+        "outputs": [asdict(each) for each in numbers.outputs],
+        "not_run": numbers.reason,
+    }
+
+
+def _matched(found: Matched) -> dict[str, object]:
+    return {
+        "same": found.same,
+        "removed": list(found.removed),
+        "added": list(found.added),
+        "renamed": [{"first": a, "second": b} for a, b in found.renamed],
+    }
+
+
+def _show(first: sources.Source, second: sources.Source, found: Difference, numbers: Numbers, output: Output) -> None:
+    changes = Sheet(("", "what", str(first), str(second)))
+    for row in _rows(found):
+        changes.add(*row)
+    if changes.rows:
+        changes.print(output)
+    _show_weights(found, output)
+    _show_numbers(numbers, output)
+    output.say(_verdict(first, second, found, numbers))
+
+
+def _rows(found: Difference) -> Iterator[tuple[str, str, str, str]]:
+    """A mark, what, and how each of the two has it: ~ changed, > renamed, - removed, + added."""
+    for change in found.interface:
+        yield "~", change.what, change.first or "", change.second or ""
+    for layer in found.changed_layers:
+        yield from (("~", f"{layer.name}: {c.what}", c.first or "", c.second or "") for c in layer.changes)
+    for what, matched in (("layer", found.layers), ("weight", found.weights)):
+        yield from ((">", what, name, other) for name, other in matched.renamed)
+        yield from (("-", what, name, "") for name in matched.removed)
+        yield from (("+", what, "", name) for name in matched.added)
+
+
+def _show_weights(found: Difference, output: Output) -> None:
+    sheet = Sheet(("weight", "what", ">elements", ">max abs", ">max rel"))
+    for each in found.changed_weights:
+        what = ", ".join(f"{change.what} {change.first} -> {change.second}" for change in each.changes)
+        sheet.add(each.name, what, *_told(each.elements, each.max_abs, each.max_rel))
+    if sheet.rows:
+        sheet.print(output)
+
+
+def _show_numbers(numbers: Numbers, output: Output) -> None:
+    if numbers.reason is not None:
+        output.say(f"not run on the same inputs: {numbers.reason}")
+        return
+    sheet = Sheet(("output on the same inputs", ">elements", ">max abs", ">max rel"))
+    for each in numbers.outputs:
+        sheet.add(each.name, *_told(each.elements, each.max_abs, each.max_rel))
+    sheet.print(output)
+
+
+def _told(elements: int | None, largest: float | None, relative: float | None) -> list[str]:
+    if elements is None:
+        return ["?", "", ""]
+    return [f"{elements:,}", *("" if number is None else f"{number:.2g}" for number in (largest, relative))]
+
+
+def _verdict(first: sources.Source, second: sources.Source, found: Difference, numbers: Numbers) -> str:
+    if not found.differs and not numbers.differ:
+        return f"{first} and {second} are the same: {found.layers.same} layers, {found.weights.same} weights"
+    parts = []
+    for what, matched, changed in (
+        ("layers", found.layers, len(found.changed_layers)),
+        ("weights", found.weights, len(found.changed_weights)),
+    ):
+        counts = {
+            "changed": changed,
+            "renamed": len(matched.renamed),
+            "removed": len(matched.removed),
+            "added": len(matched.added),
+            "the same": matched.same,
+        }
+        parts.append(f"{what}: " + (", ".join(f"{n} {word}" for word, n in counts.items() if n) or "none"))
+    return f"{first} and {second} differ; {'; '.join(parts)}"
