@@ -9,11 +9,14 @@ from hashlib import sha256
 from math import prod
 from typing import TypeAlias
 
+import numpy as np
+
 from dagir.display.layer_graph import Part, anatomy
 from dagir.ir.diagnostics import op_text
-from dagir.ir.graph import Graph, Node, Op, Parameter, Value
+from dagir.ir.graph import Constant, Graph, Node, Op, Parameter, Value
 from dagir.ir.naming import Namer
 from dagir.ir.nest import flatten
+from dagir.ir.types import Array, type_of
 from dagir.layers.base import Layer
 from dagir.layers.internals import calls_of, parts_of
 from dagir.layers.unknown import unknown_layers
@@ -27,6 +30,8 @@ SCHEMA = 1
 
 _LONGEST = 200
 """The characters of an op with its attributes up to which they are shown."""
+_MOST_NUMBERS = 8
+"""The elements of a constant up to which they are shown."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +250,7 @@ class _Reader:
             inputs,
             outputs,
             calls,
-            tuple(dict.fromkeys(shortened(op_text(node.op)) for node in self._nodes_of(operation))),
+            tuple(dict.fromkeys(_text(node) for node in self._nodes_of(operation))),
             tuple(self._names.get(weight, weight.name) for weight in weights),
             sum(each.parameters for each in sizes),
             sum(each.bytes for each in sizes),
@@ -315,3 +320,18 @@ def _nodes_by_layer(graph: Graph) -> dict[Layer, list[Node]]:
                 found.setdefault(scope.layer, []).append(node)
             scope = scope.parent
     return found
+
+
+def _text(node: Node) -> str:
+    """The op with its attributes, and the constants that it reads: small ones as they are, others by a digest."""
+    constants = [
+        value.source.array for value in node.inputs if value is not None and isinstance(value.source, Constant)
+    ]
+    shown = "".join(f" with {_numbers(array)}" for array in constants)
+    return shortened(op_text(node.op)) + shown
+
+
+def _numbers(array: Array) -> str:
+    if array.size <= _MOST_NUMBERS:
+        return f"{array.tolist()!r}"
+    return f"{type_of(array)} (sha256 {sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]})"

@@ -15,9 +15,11 @@ from hypothesis.extra import numpy as arrays
 from onnx import numpy_helper
 
 import dagir
-from dagir import layers
+from dagir import layers, ops
+from dagir_convert.console import Output
 from dagir_convert.difference import Change, ChangedWeight, distance
-from dagir_convert.diffing import OutputDifference
+from dagir_convert.diffing import OutputDifference, diff
+from dagir_convert.sources import parse
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "json.md"
 START = np.random.default_rng(0).normal(size=200)
@@ -57,9 +59,22 @@ def compared(tmp_path, monkeypatch, called):
 @pytest.mark.parametrize("suffix", [".dagir", ".onnx"])
 def test_the_same_model_is_the_same(compared, suffix):
     code, found = compared(build(), build(), suffix=suffix)
-    assert (code, found["same"], found["not_run"]) == (0, True, None)
+    assert (code, found["same"], found["outputs"]) == (0, True, [])
     assert found["weights"]["same"] == 6 or suffix == ".onnx"
-    assert [(each["name"], each["elements"], each["max_abs"]) for each in found["outputs"]] == [("head", 0, 0.0)]
+
+
+@pytest.mark.parametrize("suffix", [".dagir", ".onnx"])
+@pytest.mark.parametrize("size", [1, 9])
+def test_a_constant_that_changed(compared, suffix, size):
+    """It is no weight: the layer that reads it changed."""
+
+    def scaled(by):
+        x = dagir.Input((size,), name="x")
+        return dagir.Model(x, ops.multiply(x, by * np.ones(size, "float32")))
+
+    code, found = compared(scaled(2), scaled(3), suffix=suffix)
+    assert (code, found["outputs"][0]["max_rel"]) == (1, pytest.approx(0.5, rel=1e-6))
+    assert len(found["layers"]["changed"]) + len(found["weights"]["changed"]) == 1
 
 
 def test_a_weight_that_changed_is_measured(compared):
@@ -78,7 +93,7 @@ def test_what_a_layer_computes(compared):
     changed = {each["name"]: {c["what"]: (c["first"], c["second"]) for c in each["changes"]}
                for each in found["layers"]["changed"]}  # fmt: skip
     assert changed == {"hidden": {"ops": ("Relu", "Tanh")}, "inner": {"inputs": ("hidden", "drop")}}
-    assert found["weights"]["changed"] == [] and found["outputs"][0]["elements"] > 0
+    assert found["weights"]["changed"] == [] and found["outputs"][0]["elements"] == 3
 
 
 @pytest.mark.parametrize("suffix", [".dagir", ".onnx"])
@@ -130,10 +145,6 @@ def test_files_of_onnx_node_by_node(compared, tmp_path):
     proto.graph.node.append(onnx.helper.make_node("Foo", ["x"], ["unread"], "foo", domain="of.nobody"))
     onnx.save(proto, "c.onnx")
     onnx.save(proto, "d.onnx")
-    from dagir_convert.console import Output
-    from dagir_convert.diffing import diff
-    from dagir_convert.sources import parse
-
     assert not diff(parse("c.onnx"), parse("d.onnx"), Output(quiet=True), as_json=False)
     assert diff(parse("a.onnx"), parse("d.onnx"), Output(quiet=True), as_json=False)
 
@@ -160,8 +171,8 @@ def test_on_given_inputs(compared, tmp_path):
     np.savez(tmp_path / "given.npz", x=np.zeros((2, 4), "float32"))
     _, found = compared(build(), build("sigmoid"), "--inputs", "given.npz")
     assert found["outputs"][0]["elements"] == 6
-    code, found = compared(build(), build(), "--inputs", "none.npz")
-    assert (code, found["same"]) == (0, True) and "none.npz" in found["not_run"]
+    code, found = compared(build(), build("tanh"), "--inputs", "none.npz")
+    assert code == 1 and "none.npz" in found["not_run"]
 
 
 numbers = arrays.arrays(

@@ -86,7 +86,10 @@ def diff(
     by_nodes = first.format == second.format == ONNX
     with output.step(f"comparing {first} and {second}"):
         found = difference(one.side(by_nodes), two.side(by_nodes))
-        numbers = _numbers(one, two, seed, inputs) if run else Numbers(reason="--no-run says not to run them")
+    if not found.differs or not run:
+        numbers = Numbers(reason="--no-run says not to run them" if found.differs else "there is nothing to compare")
+    else:
+        numbers = _numbers(one, two, seed, inputs)
     differs = found.differs or numbers.differ
     if as_json:
         print(json.dumps(_to_dict(first, second, found, numbers), indent=2))
@@ -132,8 +135,8 @@ def _run(one: dagir.Model, two: dagir.Model, seed: int, inputs: Path | None) -> 
 
 
 def _drawn(model: dagir.Model, seed: int) -> Iterator[list[Array]]:
-    """Inputs of a small batch, at the sizes that a graph may take, in turn."""
-    plan = size_plans(model.graph)[:2][-1]
+    """Inputs of a batch of 1, at the sizes that a graph may take, in turn."""
+    plan = size_plans(model.graph)[0]
     for sizes in plan.tried:
         yield draw(model.graph, sizes, np.random.default_rng(seed))
 
@@ -187,7 +190,8 @@ def _show(first: sources.Source, second: sources.Source, found: Difference, numb
     if changes.rows:
         changes.print(output)
     _show_weights(found, output)
-    _show_numbers(numbers, output)
+    if found.differs:
+        _show_numbers(numbers, output)
     output.say(_verdict(first, second, found, numbers))
 
 
