@@ -21,7 +21,7 @@ from dagir.modeling.input_shapes import resize_inputs
 from dagir.precision.options import LowPrecision
 from dagir.support.backend_names import KERAS
 from dagir.support.extras import missing
-from dagir_convert import commands, diff_command, inspect_command, sources, targets
+from dagir_convert import commands, diff_command, extract_command, inspect_command, sources, targets
 from dagir_convert.console import Output, print_error, print_line
 from dagir_convert.conversion import Conversion
 from dagir_convert.errors import UsageError, of_a_path
@@ -38,6 +38,8 @@ from dagir_convert.parameters import (
     KeepFloat,
     NameMap,
     NarrowIo,
+    Nchw,
+    Nhwc,
     Opaque,
     Opset,
     Outputs,
@@ -45,6 +47,7 @@ from dagir_convert.parameters import (
     QuantizeTo,
     Quiet,
     RangesBy,
+    Rename,
     Runtime,
     Signature,
     Sizes,
@@ -53,6 +56,7 @@ from dagir_convert.parameters import (
     Target,
     Verify,
     WithKeras,
+    interface,
     listed,
     reading,
 )
@@ -126,6 +130,9 @@ def convert(
     opset: Opset = None,
     runtime: Runtime = None,
     sizes: Sizes = None,
+    rename: Rename = None,
+    nchw: Nchw = None,
+    nhwc: Nhwc = None,
     external_data: External = False,
     disable: Disable = None,
     force: Force = False,
@@ -156,46 +163,13 @@ def convert(
         return resize_inputs(model, shapes) if shapes else model
 
     how: dict[str, Any] = {"verify": verify, "force": force, "strict": strict, "as_json": as_json}
+    how["interface"] = interface(rename, nchw, nhwc)
     if with_keras and not verify:
         raise UsageError("--with-keras compares, and --no-verify says not to", remedy="leave one of them out")
     Conversion(found, target, options, output, change, with_keras=with_keras, **how).run()
 
 
-@app.command()
-def extract(
-    source: Source,
-    target: Target,
-    outputs: Annotated[str, typer.Option(help="Layers or values, with commas between.", metavar="NAMES")],
-    inputs: Annotated[
-        str | None, typer.Option(help="Where it begins; by default at the inputs.", metavar="NAMES")
-    ] = None,
-    verify: Verify = True,
-    opset: Opset = None,
-    runtime: Runtime = None,
-    force: Force = False,
-    architecture: Architecture = None,
-    custom: Custom = None,
-    opaque: Opaque = None,
-    signature: Signature = None,
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """Convert the part of SOURCE that computes some of its layers. It is verified as a whole model is."""
-    ends, starts = _names(outputs), None if inputs is None else _names(inputs)
-
-    def change(model: dagir.Model) -> dagir.Model:
-        return dagir.extract(model, ends, starts)
-
-    output = Output(quiet=quiet, plain=as_json)
-    how: dict[str, Any] = {"verify": verify, "force": force, "as_json": as_json}
-    found = sources.parse(source, reading(architecture, custom, opaque or [], signature))
-    Conversion(found, target, targets.Options(opset, runtime), output, change, is_part=True, **how).run()
-
-
-def _names(text: str) -> str | list[str]:
-    """A single name as a string, several as a list: a model with one output yields an array, not a list."""
-    names = listed(text) or []
-    return names[0] if len(names) == 1 else names
+app.command()(extract_command.extract)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from dagir.equivalence import Report
 from dagir.errors import FileError, UnsupportedLayer
 from dagir.ir.arrays import not_finite
 from dagir.layers.unknown import unknown_layers
+from dagir.modeling.interface import Interface
 from dagir.ops.call import graphs_of, parameters_of
 from dagir.precision.narrowing import Narrowed
 from dagir.precision.options import metadata_of
@@ -21,6 +22,7 @@ from dagir.runtime.backend import FileSummary
 from dagir.support.backend_names import ONNX
 from dagir_convert import certified, sources, targets
 from dagir_convert.console import Output, human_size
+from dagir_convert.errors import UsageError
 from dagir_convert.greetings import import_keras
 from dagir_convert.summary import summary_of_target
 from dagir_convert.witness import confirmation, require, runtime_witness, witness
@@ -61,8 +63,9 @@ def _require_known(model: dagir.Model, source: str) -> None:
 class Conversion:
     """The options of a conversion; `run` does it.
 
-    change: applied to the model that was read. with_keras: whether Keras runs the source too, and its answers are
-    compared; None: only if the source is a Keras model in memory. is_part: whether `change` takes a part of the model.
+    change: applied to the model that was read. interface: the names and layouts of the file. with_keras: whether Keras
+    runs the source too, and its answers are compared; None: only if the source is a Keras model in memory. is_part:
+    whether `change` takes a part of the model.
     """
 
     source: sources.Source
@@ -70,6 +73,7 @@ class Conversion:
     options: targets.Options
     output: Output
     change: Callable[[dagir.Model], dagir.Model] = _whole
+    interface: Interface = field(default_factory=Interface)
     verify: bool = True
     with_keras: bool | None = None
     is_part: bool = False
@@ -82,8 +86,9 @@ class Conversion:
         start = time.perf_counter()
         targets.check_target(self.target, self.source, self.options, self.force)
         loaded = load(self.source, self.output)
-        model = self.change(loaded.model)
-        _require_known(model, str(self.source))
+        read = self.change(loaded.model)
+        _require_known(read, str(self.source))
+        model = self._renamed(read)
         if self.target.suffix == ".keras" or self.with_keras:
             import_keras()
         facts: dict[str, Any] = {"source": str(self.source), "target": str(self.target), "ok": None}
@@ -92,7 +97,7 @@ class Conversion:
         written = model if narrowed is None else narrowed.model
         with targets.staging(self.target) as staged:
             self._write(written, staged, {} if narrowed is None else metadata_of(narrowed, {}))
-            report = self._verify(loaded, model, written, staged, facts) if self.verify else None
+            report = self._verify(loaded, read, model, written, staged, facts) if self.verify else None
             certified.write(staged, report, self.source, self._is_of_keras(loaded), self.output)
             summary = summary_of_target(staged, written)
             facts["bytes"] = sum(path.stat().st_size for path in staged.parent.iterdir())
@@ -101,6 +106,15 @@ class Conversion:
         facts.update(nodes=sum(summary.op_counts.values()), **labels)
         facts["total_seconds"] = round(time.perf_counter() - start, 2)
         self._tell(facts, summary, report)
+
+    def _renamed(self, model: dagir.Model) -> dagir.Model:
+        """The model with the names and layouts that the file shall have. Raises ArgumentError, UsageError."""
+        outputs = [name for name in self.interface.names if name in model.output_names]
+        if outputs and self.target.suffix == ".keras":
+            raise UsageError(
+                f"--rename {outputs[0]}: Keras calls outputs by their layers", remedy="rename outputs of .onnx files"
+            )
+        return self.interface.applied(model)
 
     def _is_of_keras(self, loaded: sources.Loaded) -> bool:
         return loaded.original is not None and self.source.format != ONNX
@@ -138,19 +152,27 @@ class Conversion:
             targets.write(model, staged, replace(self.options, source=self.source.path.name, metadata=metadata))
 
     def _verify(
-        self, loaded: sources.Loaded, model: dagir.Model, written: dagir.Model, staged: Path, facts: dict[str, Any]
+        self,
+        loaded: sources.Loaded,
+        read: dagir.Model,
+        model: dagir.Model,
+        written: dagir.Model,
+        staged: Path,
+        facts: dict[str, Any],
     ) -> Report:
         """Compare the written file, and the source itself, with the model. Raises VerificationError.
 
-        written: the model that was written, which is narrower than what was read if that is asked for.
+        read: the model with the interface of the source. written: the model that was written, which is narrower than
+        what was read if that is asked for.
         """
         tested = {self.target.suffix[1:]: targets.open_file(staged, written)}
         by_runtime = self.source.format == ONNX and not self.with_keras
         with self.output.step(f"opening {self.source} in {'onnxruntime' if by_runtime else 'Keras'}"):
             if by_runtime:
-                original = runtime_witness(loaded, model, self.is_part)
+                original = runtime_witness(loaded, read, self.is_part)
             else:
-                original = witness(loaded, model, self.with_keras, self.is_part)
+                original = witness(loaded, read, self.with_keras, self.is_part)
+            original = original.through(self.interface, read, model)
         if original.executable is not None and written is model:
             tested[original.name] = original.executable
         with self.output.bar(f"verifying {self.target.name}") as progress:

@@ -51,6 +51,7 @@ difference, the exit code is 3, and no file has the target's name.
   dagir-convert model.py:build model.onnx --opset 20 --force
   dagir-convert model.py:build model.onnx --target onnxruntime==1.17
   dagir-convert model.py:build model.onnx --input image=1,224,224,3
+  dagir-convert model.py:build model.onnx --nchw image --rename image=pixels
   dagir-convert model.py:build model.onnx --external-data
   dagir-convert net.keras net.onnx --with-keras
   dagir-convert net.weights.h5 net.onnx --architecture net.json

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from dagir.modeling.interface import FIRST, LAST, Interface
 from dagir_convert import sources, targets
+from dagir_convert.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout in place of a table.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and nothing else.")]
@@ -53,6 +55,18 @@ Sizes = Annotated[
 External = Annotated[bool, typer.Option("--external-data", help="Write weights beside the .onnx file.")]
 Disable = Annotated[list[str] | None, typer.Option(help="Leave out a pass; may be repeated.", metavar="PASS")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse weights that hold NaN or infinity.")]
+Rename = Annotated[
+    list[str] | None,
+    typer.Option(help="Of an input or output of the file that is written; may be repeated.", metavar="OLD=NEW"),
+]
+Nchw = Annotated[
+    list[str] | None,
+    typer.Option("--nchw", help="An input that the file takes channels-first; may be repeated.", metavar="INPUT"),
+]
+Nhwc = Annotated[
+    list[str] | None,
+    typer.Option("--nhwc", help="An input that the file takes channels-last; may be repeated.", metavar="INPUT"),
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a target that exists.")]
 
 Precision = Annotated[
@@ -87,6 +101,22 @@ def reading(
     """How a source is read. opaque: for a command that may meet unknown layers, the shapes that are told of them."""
     shapes = None if opaque is None else targets.parse_sizes(opaque, "--opaque")
     return sources.Reading(architecture, tuple(custom or ()), shapes, signature, listed(outputs))
+
+
+def interface(rename: list[str] | None, nchw: list[str] | None, nhwc: list[str] | None) -> Interface:
+    """The names and layouts that the written file has in place of the source's. Raises UsageError."""
+    names: dict[str, str] = {}
+    for text in rename or ():
+        old, equals, new = text.rpartition("=")
+        if not (equals and old and new):
+            raise UsageError(f"--rename {text}: is no OLD=NEW", remedy="--rename Identity:0=probabilities")
+        if old in names:
+            raise UsageError(f"--rename {old} is given twice")
+        names[old] = new
+    both = set(nchw or ()) & set(nhwc or ())
+    if both:
+        raise UsageError(f"input {min(both)!r} cannot be both --nchw and --nhwc")
+    return Interface(names, {**dict.fromkeys(nchw or (), FIRST), **dict.fromkeys(nhwc or (), LAST)})
 
 
 def listed(names: str | None) -> list[str] | None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 import dagir
 from dagir.equivalence.certifying import RUNTIME_WITNESS, WITNESS, confirmation, of_the_file, require, takes_the_sizes
 from dagir.errors import BackendError, FileError
+from dagir.ir.nest import flatten
+from dagir.ir.types import Array
+from dagir.modeling.interface import Interface
 from dagir.support.backend_names import KERAS, ONNX
 from dagir_convert.errors import UsageError
 from dagir_convert.sources import MODEL_FILES, Loaded
@@ -27,6 +33,27 @@ class Witness:
     def by(self) -> str:
         """What runs the source."""
         return "onnxruntime" if self.name == RUNTIME_WITNESS else "Keras"
+
+    def through(self, interface: Interface, model: dagir.Model, changed: dagir.Model) -> Witness:
+        """The same, called with the names and layouts of `changed`. model: with those of the source."""
+        if self.executable is None or not interface.changes:
+            return self
+        return replace(self, executable=_Adapted(self.executable, interface, model, changed))
+
+
+class _Adapted(dagir.Executable):
+    """Runs the source with feeds of another interface: it transposes them back, and calls them by the old names."""
+
+    def __init__(self, inner: dagir.Executable, interface: Interface, model: dagir.Model, changed: dagir.Model) -> None:
+        super().__init__(changed.graph, changed.signature)
+        self.artifact = inner.artifact
+        self._inner, self._interface, self._model = inner, interface, model
+
+    def _run(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        feeds = self._interface.old_feeds(self._model, arrays)
+        answer = self._inner(dict(zip(self._model.input_names, map(np.ascontiguousarray, feeds), strict=True)))
+        found: list[Array] = flatten(answer)
+        return found
 
 
 def witness(loaded: Loaded, model: dagir.Model, wanted: bool | None, is_part: bool = False) -> Witness:
