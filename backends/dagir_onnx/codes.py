@@ -15,7 +15,7 @@ def refuse_older(emit: Emitter, *dtypes: DType) -> None:
     for dtype in dtypes:
         if SINCE.get(dtype, 0) > emit.opset:
             raise UnsupportedOp(
-                f"ONNX has {dtype} from opset {SINCE[dtype]} on, and opset {emit.opset} is written",
+                f"ONNX has {dtype} from opset {SINCE[dtype]} on",
                 remedy=f"ask for opset={SINCE[dtype]} or a newer one",
             )
 

@@ -64,6 +64,7 @@ class Emitter:
         self.has_unread = False
         """Whether a node may have been written whose result is not read."""
         self.nodes: list[NodeProto] = []
+        self.types: dict[str, TensorType] = {}  # of the tensors that are values of the graph
         self.inside: dict[Value, list[str]] = {}  # the tensors of values in bodies, which are written for each use
         self.initializers: dict[str, Tensor] = {}
         self.frozen: set[str] = set()
@@ -327,6 +328,7 @@ class Emitter:
                     if known == tensor.name:
                         fields[place] = name
         found = Tensor(name, value.type, permuted=tensor.permuted)
+        self.types[name] = value.type
         self.views.rename(tensor.name, found, value.type.rank)
         self.declare_axes(found)
         return found

@@ -87,6 +87,6 @@ def deform_conv(
 
 def _too_old(what: str, emit: Emitter, since: int) -> UnsupportedOp:
     return UnsupportedOp(
-        f"ONNX {what} from opset {since} on, and opset {emit.opset} is written",
+        f"ONNX {what} from opset {since} on",
         remedy=f"ask for opset={since} or a newer one",
     )

@@ -21,6 +21,7 @@ from dagir.runtime.backend import at_node
 from dagir_onnx.dtypes import value_info
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.half_precision import apply_rule
+from dagir_onnx.older_opsets import WRITTEN, write_older
 from dagir_onnx.targets import FROZEN, IR_VERSIONS
 from dagir_onnx.unread import without_last_identities, without_unread
 
@@ -38,7 +39,7 @@ def model_proto(
     device: the device that runs the model; rules avoid kernels that are wrong there. inside: gets the tensors of the
     values in bodies.
     """
-    emit = emit_graph(graph, signature, opset, device)
+    emit = emit_graph(graph, signature, max(opset, WRITTEN), device)
     if inside is not None:
         inside.update(emit.inside)
     inputs = [value_info(name, type) for name, type in signature.inputs]
@@ -59,6 +60,8 @@ def model_proto(
     frozen = sorted(emit.frozen & emit.initializers.keys())
     props = {"dagir.version": dagir_version} | ({FROZEN: json.dumps(frozen)} if frozen else {})
     helper.set_model_props(model, {**props, **metadata})
+    if opset < WRITTEN:
+        return model, write_older(model, emit.initializers, emit.types, opset)
     return model, emit.initializers
 
 
@@ -103,6 +106,7 @@ def emit_subgraph(emit: Emitter, graph: Graph, tensors: Sequence[Tensor], origin
             results = apply_rule(node, emit, operands)
         for value, known, result in zip(node.outputs, held.outputs, results, strict=True):
             values[value] = Tensor(result.name, value.type, result.make)
+            emit.types.setdefault(result.name, value.type)
             emit.views.know(values[value], value.type.rank)
             emit.declare_axes(values[value])
             if origin is not None:
@@ -116,7 +120,7 @@ def _opsets(emit: Emitter, opset: int) -> list[OperatorSetIdProto]:
     """The version of each operator domain that the nodes use."""
     opsets = [helper.make_opsetid("", opset)]
     if any(proto.domain == "ai.onnx.ml" for proto in emit.nodes):
-        opsets.append(helper.make_opsetid("ai.onnx.ml", 3))
+        opsets.append(helper.make_opsetid("ai.onnx.ml", 3 if opset >= 16 else 2))
     return opsets
 
 

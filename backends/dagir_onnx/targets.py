@@ -11,8 +11,8 @@ from dagir.ir.types import DType
 from dagir.ops.call import first_of, graphs_of
 from dagir.support.integers import whole
 
-OLDEST_OPSET, DEFAULT_OPSET, NEWEST_OPSET = 18, 21, 24
-IR_VERSIONS = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}
+OLDEST_OPSET, DEFAULT_OPSET, NEWEST_OPSET = 13, 21, 24
+IR_VERSIONS = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}
 """The IR version of the onnx release that brought an opset: what runs the opset takes it."""
 
 SLOWER_FROM: dict[type[Op], int] = {ops.AveragePool: 19}
@@ -33,7 +33,10 @@ SINCE: dict[DType, int] = {
 }
 """The opset from which on the operators take a dtype."""
 
-_ONNXRUNTIME = {(1, 14): 18, (1, 15): 19, (1, 17): 20, (1, 18): 21, (1, 21): 22, (1, 22): 23, (1, 24): 24}
+_ONNXRUNTIME = {
+    **{(1, 6): 13, (1, 8): 14, (1, 9): 15, (1, 11): 16, (1, 12): 17},
+    **{(1, 14): 18, (1, 15): 19, (1, 17): 20, (1, 18): 21, (1, 21): 22, (1, 22): 23, (1, 24): 24},
+}
 """The first release of onnxruntime that takes an opset as its own. onnxruntime.ai/docs/reference/compatibility."""
 
 FROZEN = "dagir.frozen"

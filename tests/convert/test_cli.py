@@ -245,7 +245,7 @@ USAGE = [
     (("model.py:build", "net.tflite"), "net.tflite has no suffix that dagir writes", ".onnx, .keras, .dagir"),
     (("model.py:build", "absent/net.onnx"), "there is no directory absent", ""),
     (("model.py:build", "model.py/net.onnx"), "there is no directory model.py", ""),
-    (("model.py:build", "net.onnx", "--opset", "99"), "opset 99 is not offered", "18 to 24"),
+    (("model.py:build", "net.onnx", "--opset", "99"), "opset 99 is not offered", "13 to 24"),
     (("model.py:build", "net.onnx", "--disable", "fold"), "there is no pass 'fold'", "passes: "),
     (("model.py:build", "net.keras", "--opset", "18"), "--opset is for .onnx targets", ""),
     (("model.py:build",), "TARGET", ""),

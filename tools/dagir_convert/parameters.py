@@ -44,7 +44,7 @@ WithKeras = Annotated[
         show_default=False,
     ),
 ]
-Opset = Annotated[int | None, typer.Option(help="Of the ai.onnx domain, 18 to 24.", metavar="N")]
+Opset = Annotated[int | None, typer.Option(help="Of the ai.onnx domain, 13 to 24.", metavar="N")]
 Runtime = Annotated[
     str | None, typer.Option("--target", help="What shall run it: onnxruntime==1.17.", metavar="RUNTIME")
 ]
