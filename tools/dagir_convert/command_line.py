@@ -13,7 +13,6 @@ from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 import dagir
 from dagir.errors import DagirError, FileError, NonFiniteWarning
@@ -22,6 +21,7 @@ from dagir.precision.options import LowPrecision
 from dagir.support.backend_names import KERAS
 from dagir.support.extras import missing
 from dagir_convert import commands, diff_command, extract_command, inspect_command, sources, targets
+from dagir_convert.command_classes import Command, Group
 from dagir_convert.console import Output, print_error, print_line
 from dagir_convert.conversion import Conversion
 from dagir_convert.errors import UsageError, of_a_path
@@ -62,7 +62,7 @@ from dagir_convert.parameters import (
 )
 
 
-class ConvertByDefault(TyperGroup):
+class ConvertByDefault(Group):
     """A group in which `SOURCE TARGET` without a command means `convert SOURCE TARGET`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -121,7 +121,7 @@ def _with_ends(source: sources.Source, signature: str | None, outputs: str | Non
     return replace(source, reading=replace(source.reading, signature=chosen, outputs=ends))
 
 
-@app.command(help=CONVERT)
+@app.command(cls=Command, help=CONVERT)
 def convert(
     source: Source,
     target: Target,
@@ -169,10 +169,10 @@ def convert(
     Conversion(found, target, options, output, change, with_keras=with_keras, **how).run()
 
 
-app.command()(extract_command.extract)
+app.command(cls=Command)(extract_command.extract)
 
 
-@app.command()
+@app.command(cls=Command)
 def plot(
     source: Source,
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="A .svg, .png, .pdf or .dot file.")],
@@ -191,7 +191,7 @@ def plot(
     commands.plot(found, target, shapes=shapes, nested=nested, force=force, output=Output(quiet=quiet))
 
 
-@app.command()
+@app.command(cls=Command)
 def sensitivity(
     source: Source,
     precision: Annotated[str, typer.Option(help="float16 or bfloat16.", metavar="DTYPE")] = "float16",
@@ -211,14 +211,14 @@ def sensitivity(
     commands.sensitivity(found, output, as_json, precision=precision, calibrate=calibrate, most=most, seed=seed)
 
 
-app.command()(inspect_command.inspect)
-app.command()(diff_command.diff)
+app.command(cls=Command)(inspect_command.inspect)
+app.command(cls=Command)(diff_command.diff)
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
     first: Annotated[str, typer.Argument(metavar="A", help="The model that is right, or one .onnx file alone.")],
-    second: Annotated[str | None, typer.Argument(metavar="[B]", help="What is compared with it.")] = None,
+    second: Annotated[str | None, typer.Argument(metavar="B", help="What is compared with it.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page that shows it.", metavar="FILE")] = None,
     reproduce: Annotated[
         Path | None, typer.Option(help="Write the smallest part that still differs.", metavar="DIR")

@@ -9,7 +9,7 @@ import typer
 import dagir
 from dagir.modeling.input_shapes import resize_inputs
 from dagir.precision.options import LowPrecision
-from dagir_convert import sources, targets
+from dagir_convert import completion, sources, targets
 from dagir_convert.console import Output
 from dagir_convert.conversion import Conversion
 from dagir_convert.parameters import (
@@ -48,9 +48,15 @@ from dagir_convert.parameters import (
 def extract(
     source: Source,
     target: Target,
-    outputs: Annotated[str, typer.Option(help="Layers or values, with commas between.", metavar="NAMES")],
+    outputs: Annotated[
+        str,
+        typer.Option(help="Layers or values, with commas between.", metavar="NAMES", autocompletion=completion.layers),
+    ],
     inputs: Annotated[
-        str | None, typer.Option(help="Where it begins; by default at the inputs.", metavar="NAMES")
+        str | None,
+        typer.Option(
+            help="Where it begins; by default at the inputs.", metavar="NAMES", autocompletion=completion.layers
+        ),
     ] = None,
     verify: Verify = True,
     opset: Opset = None,

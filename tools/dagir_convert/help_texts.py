@@ -25,6 +25,8 @@ Does that file still compute what the model does?
 \b
 Options of a conversion:
   dagir-convert convert --help
+Names of layers and inputs, completed by your shell:
+  dagir-convert --install-completion
 Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported, 5 unsafe file
 """
 

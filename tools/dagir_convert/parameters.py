@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dagir.modeling.interface import FIRST, LAST, Interface
-from dagir_convert import sources, targets
+from dagir_convert import completion, sources, targets
 from dagir_convert.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout in place of a table.")]
@@ -50,27 +50,54 @@ Runtime = Annotated[
 ]
 Sizes = Annotated[
     list[str] | None,
-    typer.Option("--input", help="Fix or free sizes of an input; may be repeated.", metavar="NAME=SIZES"),
+    typer.Option(
+        "--input",
+        help="Fix or free sizes of an input; may be repeated.",
+        metavar="NAME=SIZES",
+        autocompletion=completion.sizes,
+    ),
 ]
 External = Annotated[bool, typer.Option("--external-data", help="Write weights beside the .onnx file.")]
-Disable = Annotated[list[str] | None, typer.Option(help="Leave out a pass; may be repeated.", metavar="PASS")]
+Disable = Annotated[
+    list[str] | None,
+    typer.Option(help="Leave out a pass; may be repeated.", metavar="PASS", autocompletion=completion.passes),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse weights that hold NaN or infinity.")]
 Rename = Annotated[
     list[str] | None,
-    typer.Option(help="Of an input or output of the file that is written; may be repeated.", metavar="OLD=NEW"),
+    typer.Option(
+        help="Of an input or output of the file that is written; may be repeated.",
+        metavar="OLD=NEW",
+        autocompletion=completion.ends,
+    ),
 ]
 Nchw = Annotated[
     list[str] | None,
-    typer.Option("--nchw", help="An input that the file takes channels-first; may be repeated.", metavar="INPUT"),
+    typer.Option(
+        "--nchw",
+        help="An input that the file takes channels-first; may be repeated.",
+        metavar="INPUT",
+        autocompletion=completion.inputs,
+    ),
 ]
 Nhwc = Annotated[
     list[str] | None,
-    typer.Option("--nhwc", help="An input that the file takes channels-last; may be repeated.", metavar="INPUT"),
+    typer.Option(
+        "--nhwc",
+        help="An input that the file takes channels-last; may be repeated.",
+        metavar="INPUT",
+        autocompletion=completion.inputs,
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a target that exists.")]
 
 Precision = Annotated[
-    str | None, typer.Option(help="Compute in float16, bfloat16, or mixed: see --budget.", metavar="DTYPE")
+    str | None,
+    typer.Option(
+        help="Compute in float16, bfloat16, or mixed: see --budget.",
+        metavar="DTYPE",
+        autocompletion=completion.one_of("float16", "bfloat16", "mixed"),
+    ),
 ]
 Calibrate = Annotated[
     Path | None, typer.Option(help="Samples of the inputs, an .npz file with one array each.", metavar="FILE.npz")
@@ -81,13 +108,27 @@ Budget = Annotated[
 NarrowIo = Annotated[bool, typer.Option("--narrow-io", help="Narrow inputs and outputs too.")]
 QuantizeTo = Annotated[
     str | None,
-    typer.Option("--quantize", help="int8 (needs --calibrate), int8-dynamic or int4-weights.", metavar="CODES"),
+    typer.Option(
+        "--quantize",
+        help="int8 (needs --calibrate), int8-dynamic or int4-weights.",
+        metavar="CODES",
+        autocompletion=completion.one_of("int8", "int8-dynamic", "int4-weights"),
+    ),
 ]
 RangesBy = Annotated[
-    str | None, typer.Option("--ranges", help="Of int8: minmax, percentile, entropy or mse.", metavar="METHOD")
+    str | None,
+    typer.Option(
+        "--ranges",
+        help="Of int8: minmax, percentile, entropy or mse.",
+        metavar="METHOD",
+        autocompletion=completion.one_of("minmax", "percentile", "entropy", "mse"),
+    ),
 ]
 KeepFloat = Annotated[
-    list[str] | None, typer.Option(help="A layer that is not quantized; may be repeated.", metavar="NAME")
+    list[str] | None,
+    typer.Option(
+        help="A layer that is not quantized; may be repeated.", metavar="NAME", autocompletion=completion.layers
+    ),
 ]
 
 
