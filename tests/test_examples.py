@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import runpy
 from pathlib import Path
@@ -61,10 +62,13 @@ def test_a_script_runs(name, tmp_path, monkeypatch, capsys):
 
 def test_the_server_answers(tmp_path, monkeypatch):
     space = ran("serve", tmp_path, monkeypatch, as_main=False)
-    from fastapi.testclient import TestClient
+    import httpx
 
-    with TestClient(space["app"]) as client:
-        answer = client.post("/score", json={"rows": [[0, 1, 2, 3], [4, 5, 6, 7]]})
-        assert answer.status_code == 200 and len(answer.json()["scores"]) == 2
-        for wrong in ([[1, 2, 3]], [[1], [2, 3]], "rows"):
-            assert client.post("/score", json={"rows": wrong}).status_code == 422
+    async def posted(*bodies):
+        transport = httpx.ASGITransport(space["app"])
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            return [await client.post("/score", json={"rows": rows}) for rows in bodies]
+
+    right, *wrong = asyncio.run(posted([[0, 1, 2, 3], [4, 5, 6, 7]], [[1, 2, 3]], [[1], [2, 3]], "rows"))
+    assert right.status_code == 200 and len(right.json()["scores"]) == 2
+    assert [each.status_code for each in wrong] == [422, 422, 422]
