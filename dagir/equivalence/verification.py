@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dagir.equivalence.channel_gains import CODES, TOLERANCES, first_gain, sampl
 from dagir.equivalence.closeness import LOW_PRECISION, Thresholds, closeness, of_low_precision
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial_sources, size_plans, table_rows
+from dagir.equivalence.metric import Metric, scores
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Context, Report, Row
@@ -51,6 +53,7 @@ def verify(
     seed: int = 0,
     progress: Progress | None = None,
     thresholds: Thresholds = Thresholds(),  # noqa: B008  # it never changes
+    metric: Metric | None = None,
     **options: Mapping[str, object],
 ) -> Report:
     """Run a model on backends, and compare each answer with that of the float64 interpreter on the graph as written.
@@ -65,7 +68,8 @@ def verify(
     model's must keep to (`dagir.Thresholds`): rounding of float32 explains none of what narrowing changes. By default
     that is a relative error of 1e-2 and a cosine of 0.9999 in float16, 3e-2 and 0.999 in bfloat16, and a cosine of 0.99
     with codes; and in halves no channel of any value may be scaled, which rounding does not do. Where thresholds are
-    given, they judge every side, in place of the error budget.
+    given, they judge every side, in place of the error budget. metric: what no side may lose more of than its
+    max_drop, on the inputs that are given (`dagir.Metric`).
 
     Returns a Report; `.ok` says whether rounding explains every difference. Raises ArgumentError, FeedError, and what
     lowering raises.
@@ -76,6 +80,7 @@ def verify(
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("verify", model, "a Model or a Graph")
+    labels = None if metric is None else metric.known_labels(inputs)
     samples = _FIRST if samples is None else whole("samples", samples, 2)
     seed, sizes = whole("seed", seed, 0), _checked_sizes(sizes)
     meter, start = Meter(progress), time.perf_counter()  # first, since it refuses a `progress` that cannot be called
@@ -85,6 +90,8 @@ def verify(
     verification = Verification(model, Oracle(model, samples, meter), executables, seed, thresholds)
     verification.run(inputs, sizes)
     report = verification.report(start)
+    if metric is not None and labels is not None:
+        report = replace(report, scores=scores(metric, labels, verification.runs, verification.firsts))
     for listener in LISTENERS:
         listener(report)
     return report
@@ -134,6 +141,7 @@ class Verification:
         self.runs: list[tuple[list[Array], list[Expected]]] = []
         self.findings: dict[tuple[str, int], list[Finding]] = {}  # by executable and output
         self.failing: dict[tuple[str, int], list[Array]] = {}  # the inputs of the first failure of each
+        self.firsts: dict[str, list[Array]] = {name: [] for name in executables}  # first outputs, of given inputs
         self._same_top: dict[str, list[Array]] = {}  # by executable: for each row, whether the top class is the same
 
     def run(self, inputs: object, sizes: Sequence[Mapping[str, int]] | None) -> None:
@@ -144,6 +152,8 @@ class Verification:
                 self.oracle.meter.tick()
                 self._judge(arrays, expected, case, answers)
                 self._compare_tops(expected, answers)
+                for name, found in answers.items():
+                    self.firsts[name] += [np.asarray(found[0])] if case.kind == "given" else []
 
     def report(self, start: float) -> Report:
         """The report. start: the time when the verification began, from time.perf_counter."""

@@ -70,6 +70,11 @@ QuantizeTo = Annotated[
 RangesBy = Annotated[
     str | None, typer.Option("--ranges", help="Of int8: minmax, percentile, entropy or mse.", metavar="METHOD")
 ]
+MetricName = Annotated[
+    str | None, typer.Option("--metric", help="What may not drop on labelled samples: accuracy.", metavar="NAME")
+]
+Labels = Annotated[Path | None, typer.Option(help="Of the samples: the class of each, a number.", metavar="FILE.npy")]
+MaxDrop = Annotated[float | None, typer.Option(help="How much lower the metric may be, 0 by default.", metavar="SHARE")]
 KeepFloat = Annotated[
     list[str] | None, typer.Option(help="A layer that is not quantized; may be repeated.", metavar="NAME")
 ]
