@@ -32,6 +32,7 @@ have only one. Of a file with codes, against a model with the same codes, which 
 _SURE = 8.0  # standard errors
 _TOO_SMALL = 1e-4  # of the mean square of all channels
 _FEWEST = 12  # elements of a channel
+_FEWEST_LARGE = 8  # of those that make up most of it
 _ROWS = 16
 _AT_ONCE = 48  # points that are observed in one run
 _MOST = 1 << 26  # elements of all points together
@@ -121,10 +122,16 @@ def largest_gain(found: Array, wanted: Array, axis: int, tolerance: float) -> Ga
 
 
 def _factors(found: Array, wanted: Array, least: float) -> tuple[Array, Array]:
-    """The factor of each channel, and its standard error; 1 for channels that hold next to nothing."""
-    power = np.square(wanted).sum(1)
+    """The factor of each channel, and its standard error; 1 for channels that hold next to nothing, or few elements.
+
+    How many elements tell: (sum w w)**2 / sum w**4, which is 1 where one is much larger than all others: its rounding
+    alone makes the factor then.
+    """
+    squares = np.square(wanted)
+    power = squares.sum(1)
     holds = (power > least) & (power > 0)
     safe = np.where(holds, power, 1)
+    holds &= safe**2 >= _FEWEST_LARGE * np.square(squares).sum(1)
     factors = (found * wanted).sum(1) / safe
     left = np.square(found - factors[:, None] * wanted).sum(1)
     return np.where(holds, factors, 1), np.where(holds, np.sqrt(left / (wanted.shape[1] - 1) / safe), 0)
