@@ -198,8 +198,8 @@ def recertify(path: str | os.PathLike[str]) -> Report:
     rows = [_row(target.name, name, kinds[name], found) for name, found in findings.items()]
     seconds = time.perf_counter() - start
     judgement = f"{JUDGEMENT}: {certificate.source}"
-    found = Report(tuple(rows), tuple(cases), certificate.seed, certificate.samples, seconds, judgement=judgement)
-    return replace(found, measured=certificate.measured)
+    report = Report(tuple(rows), tuple(cases), certificate.seed, certificate.samples, seconds, judgement=judgement)
+    return replace(report, measured=certificate.measured)
 
 
 def _drawn(certificate: Certificate, case: CertifiedCase, path: Path) -> list[Array]:

@@ -113,8 +113,8 @@ def largest_gain(found: Array, wanted: Array, axis: int, tolerance: float) -> Ga
         return None
     narrow, right = narrow[known], right[known]
     least = _TOO_SMALL * np.square(right).sum(1).mean()
-    centred = [each - each.mean(1, keepdims=True) for each in (narrow, right)]
-    pairs = (_factors(narrow, right, least), _factors(*centred, least))
+    moved, varied = (each - each.mean(1, keepdims=True) for each in (narrow, right))
+    pairs = (_factors(narrow, right, least), _factors(moved, varied, least))
     excess = np.stack([np.abs(factors - 1) - _SURE * chance for factors, chance in pairs]) / tolerance
     way, worst = np.unravel_index(int(excess.argmax()), excess.shape)
     error = float(np.abs(narrow[worst] - right[worst]).max())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -54,11 +55,12 @@ class Metric:
             raise ArgumentError("a metric is of given samples", remedy="give them: inputs=array, or an .npz file")
         found: Any = self.labels
         if isinstance(found, (str, PathLike)):
+            where = os.fspath(found)
             try:
                 found = np.load(found, allow_pickle=False)
             except (OSError, ValueError, EOFError) as error:
                 told = str(error).splitlines()[0]
-                raise ArgumentError(f"the labels cannot be read from {self.labels}: {told}") from None
+                raise ArgumentError(f"the labels cannot be read from {where}: {told}") from None
         try:
             array = np.asarray(found)
         except ValueError:
