@@ -29,6 +29,7 @@ from dagir.display.graphviz import plot
 from dagir.equivalence import Report, verify
 from dagir.equivalence.certifying import verified
 from dagir.equivalence.closeness import Thresholds
+from dagir.equivalence.metric import Metric
 from dagir.errors import (
     ArgumentError,
     BackendError,
@@ -76,6 +77,7 @@ __all__ = [
     "Input",
     "InvalidGraph",
     "Layer",
+    "Metric",
     "Model",
     "Node",
     "Op",

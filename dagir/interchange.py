@@ -9,7 +9,9 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
-from dagir.equivalence.certifying import confirmed, origin_of, remember, takes_the_sizes, was_read, written
+from dagir.equivalence.certifying import confirmed, measured, origin_of, remember, takes_the_sizes, was_read, written
+from dagir.equivalence.closeness import Closeness
+from dagir.equivalence.metric import Metric
 from dagir.errors import ArgumentError, UnsupportedOp
 from dagir.ir.arrays import warn_of
 from dagir.ir.graph import Graph, Values
@@ -49,6 +51,7 @@ def to_onnx(
     narrow_io: bool = False,
     ranges: str | None = None,
     keep_float: Collection[str] = (),
+    metric: Metric | None = None,
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
     verify: Literal[False] = False,
@@ -70,6 +73,7 @@ def to_onnx(
     narrow_io: bool = False,
     ranges: str | None = None,
     keep_float: Collection[str] = (),
+    metric: Metric | None = None,
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
     verify: bool | str | os.PathLike[str] | KerasModel = False,
@@ -90,6 +94,7 @@ def to_onnx(
     narrow_io: bool = False,
     ranges: str | None = None,
     keep_float: Collection[str] = (),
+    metric: Metric | None = None,
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
     verify: object = False,
@@ -106,6 +111,7 @@ def to_onnx(
     the inputs, or an .npz file with them, for the choice of these nodes (see `dagir.sensitivity`); drawn by default.
     quantize: "int8" computes convolutions and products in integers, with `ranges` of the samples by "minmax",
     "percentile", "entropy" or "mse" (the default); "int8-dynamic" and "int4-weights" have products of codes of weights.
+    metric: what the file may not lose on the samples in `calibrate` (`dagir.Metric`), if it is verified.
     keep_float: names of layers and nodes that are not quantized; with a budget, the worst nodes are not either.
     verify: True runs what was written and compares it with the model in float64, before the file has its name; its
     certificate is in the file, and `dagir.verified(path)` runs it again. A model that came from a Keras model that is
@@ -126,6 +132,8 @@ def to_onnx(
         raise _unknown_option(next(iter(unknown)))
     _check_verify(verify, path)
     resized = _resized(model, input_shapes)
+    given: Any = resized
+    _check_metric(metric, verify, precision or quantize, calibrate)
     low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, keep_float).applied(resized)
     if low is not None:
         metadata = metadata_of(low, metadata)
@@ -139,7 +147,9 @@ def to_onnx(
     write = partial(exe.save, external_data=external_data, overwrite=overwrite)
     if verify is False:
         return write(Path(path))
-    return _verified(model, resized, Path(path), write, verify, metadata.get("dagir.source", model.name), overwrite)
+    measure = None if low is None else partial(_measure, given, low.closeness, calibrate, metric)
+    source = metadata.get("dagir.source", model.name)
+    return _verified(model, resized, Path(path), write, verify, source, overwrite, measure)
 
 
 def _resized(model: Any, input_shapes: Mapping[str, Sizes] | None) -> Any:
@@ -161,13 +171,34 @@ def _verified(
     verify: object,
     source: str,
     overwrite: bool,
+    measure: Callable[[Path], Mapping[str, Any]] | None,
 ) -> Path:
     """given: the model before `input_shapes`, which may ask for sizes that Keras cannot run."""
     witness = None if verify is True else verify
     if verify is True and was_read(given) and takes_the_sizes(given, model):
         witness = origin_of(given)
     from_keras = witness is not None or was_read(given)
-    return written(model, path, write, witness=witness, from_keras=from_keras, source=source, overwrite=overwrite)
+    how: dict[str, Any] = {"witness": witness, "from_keras": from_keras, "source": source, "overwrite": overwrite}
+    return written(model, path, write, measure=measure, **how)
+
+
+def _check_metric(metric: Metric | None, verify: object, low: str | None, calibrate: object) -> None:
+    """Raise ArgumentError for a metric of nothing, and for labels that are none."""
+    if metric is None:
+        return
+    if verify is False or low is None:
+        raise ArgumentError(
+            "a metric is of a file of low precision that is verified", remedy="add precision= or quantize=, verify=True"
+        )
+    metric.known_labels(calibrate)
+
+
+def _measure(
+    model: Any, near: Sequence[Closeness], samples: object, metric: Metric | None, path: Path
+) -> Mapping[str, Any]:
+    """How close the file is to the model that was narrowed. Raises VerificationError."""
+    exe = None if metric is None else backend(ONNX).open(path, model)
+    return measured(model, near, exe, samples, metric)
 
 
 def _confirm(given: Any, model: Any, verify: object) -> None:

@@ -13,6 +13,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from math import prod
 from pathlib import Path
@@ -34,7 +35,15 @@ from dagir.runtime.feeds import as_strings
 from dagir.support import limits
 from dagir.support.printable import printable
 from dagir_onnx import untrusted_proto
-from dagir_onnx.certificate_schema import VERSION, Answer, Certificate, CertifiedCase, places, read_certificate
+from dagir_onnx.certificate_schema import (
+    VERSION,
+    Answer,
+    Certificate,
+    CertifiedCase,
+    digest_of,
+    places,
+    read_certificate,
+)
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.executable import as_objects
 from dagir_onnx.file import add_metadata
@@ -70,6 +79,8 @@ def certify(path: Path, report: Report, source: str) -> str:
         "cases": _cases(report),
         "versions": versions(),
     }
+    if report.measured:
+        data["measured"] = {"facts": dict(report.measured), "sha256": digest_of(report.measured, weights, graph)}
     text = json.dumps(data, separators=(",", ":"))
     try:
         with limits.reading(str(path)):
@@ -187,7 +198,8 @@ def recertify(path: str | os.PathLike[str]) -> Report:
     rows = [_row(target.name, name, kinds[name], found) for name, found in findings.items()]
     seconds = time.perf_counter() - start
     judgement = f"{JUDGEMENT}: {certificate.source}"
-    return Report(tuple(rows), tuple(cases), certificate.seed, certificate.samples, seconds, judgement=judgement)
+    report = Report(tuple(rows), tuple(cases), certificate.seed, certificate.samples, seconds, judgement=judgement)
+    return replace(report, measured=certificate.measured)
 
 
 def _drawn(certificate: Certificate, case: CertifiedCase, path: Path) -> list[Array]:

@@ -6,6 +6,7 @@ each case must be as cheap to draw as a few samples.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -76,6 +77,13 @@ class Certificate:
     inputs: tuple[Value, ...]
     limits: Limits
     cases: tuple[CertifiedCase, ...]
+    measured: Mapping[str, Any]
+
+
+def digest_of(measured: Mapping[str, Any], weights: str, graph: str) -> str:
+    """SHA-256 of what was measured of a file, and of the file: an edited number is seen."""
+    text = json.dumps(measured, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f"{text} {weights} {graph}".encode()).hexdigest()
 
 
 def places(size: int) -> list[int]:
@@ -119,7 +127,7 @@ def _certificate(data: Any) -> Certificate:
     version = data.get("version") if isinstance(data, dict) else None
     if isinstance(version, (int, float, str)) and version != VERSION:
         raise _Wrong(f"is of version {str(version)[:20]!r}, this dagir reads {VERSION}")
-    data = _keyed(data, "it", _KEYS)
+    data = _keyed({"measured": None, **data} if isinstance(data, dict) else data, "it", (*_KEYS, "measured"))
     _text(data["compared"], "compared")
     run = _whole(data["cases_run"], "cases_run", 0, 1 << 20)
     _number(data["worst_budget_used_percent"], "worst_budget_used_percent", 100)
@@ -139,7 +147,19 @@ def _certificate(data: Any) -> Certificate:
         inputs,
         limits,
         found,
+        _measured(data),
     )
+
+
+def _measured(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How close a narrow file is to the model that it was made from. Files of full precision have none of that."""
+    if data["measured"] is None:
+        return {}
+    given = _keyed(data["measured"], "measured", ("facts", "sha256"))
+    facts = _mapping(given["facts"], "measured")
+    if _hex(given["sha256"], "measured", 64) != digest_of(facts, data["weights_sha256"], data["graph_sha256"]):
+        raise _Wrong("tells other numbers than those that were measured: it was changed")
+    return facts
 
 
 def _inputs(given: Any) -> tuple[tuple[Value, ...], Limits]:

@@ -34,7 +34,7 @@ from dagir_onnx.points import Point, Watch, marked_points, named_points
 from dagir_onnx.runtime_errors import file_refusal
 from dagir_onnx.value_matching import nearest, within_limit
 
-_HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_HALVES = {TensorProto.BFLOAT16: "bfloat16", TensorProto.FLOAT16: "float16"}  # the coarser one first
 _OF_CODES = frozenset(
     {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger"}
     | {"MatMulInteger", "MatMulNBits", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "QGemm", "QLinearAdd"}
@@ -70,9 +70,9 @@ class OnnxFile(OnnxExecutable):
         return untrusted_proto.read(self.path)
 
     @cached_property
-    def has_low_precision(self) -> bool:
-        """Whether a weight is stored in halves, or an operator computes with codes."""
-        return _is_narrow(skim(self.path))
+    def low_precision(self) -> str:
+        """ "codes" where an operator computes with them, else the dtype of halves in which a weight is stored."""
+        return _narrow_kind(skim(self.path))
 
     @contextlib.contextmanager
     def _source(self, options: Any) -> Iterator[tuple[str, None]]:
@@ -151,15 +151,16 @@ def describe_file(path: str | os.PathLike[str]) -> FileSummary:
             ("opset", opsets),
             ("IR version", str(model.ir_version)),
             ("producer", model.producer_name or "unknown"),
-            *((("narrow", "yes"),) if _is_narrow(model) else ()),
+            *((("narrow", "yes"),) if _narrow_kind(model) else ()),
         ),
     )
 
 
-def _is_narrow(proto: ModelProto) -> bool:
-    """Whether a weight is stored in halves, or an operator computes with codes."""
-    stored = any(tensor.data_type in _HALVES and tensor.dims for tensor in proto.graph.initializer)
-    return stored or any(node.op_type in _OF_CODES for node in proto.graph.node)
+def _narrow_kind(proto: ModelProto) -> str:
+    if any(node.op_type in _OF_CODES for node in proto.graph.node):
+        return "codes"
+    stored = {tensor.data_type for tensor in proto.graph.initializer if tensor.dims}
+    return next((name for kind, name in _HALVES.items() if kind in stored), "")
 
 
 def _bytes(tensor: TensorProto) -> int:

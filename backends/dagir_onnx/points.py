@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, StringStringEntryProto, ValueInfoProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto, ValueInfoProto, helper
 
 from dagir.errors import DagirError
 from dagir.ir.graph import Graph, Value
@@ -129,6 +129,9 @@ def _numbers(text: str) -> tuple[int, ...] | None:
     return tuple(map(int, text.split(","))) if text else None
 
 
+_WIDE = ":as float32"
+
+
 class Watch:
     """Runs of a model that return tensors inside it. There is a session for each set of tensors.
 
@@ -149,20 +152,34 @@ class Watch:
     def __call__(self, feeds: Mapping[str, Array], tensors: Sequence[str]) -> list[Array]:
         """The arrays of the tensors. The model's own outputs are computed too, as in any other run."""
         known = {info.name for info in self._proto.graph.output}
-        extra = [ValueInfoProto(name=name) for name in dict.fromkeys(tensors) if name not in known]
+        extra = [name for name in dict.fromkeys(tensors) if name not in known]
+        session = self._session(extra, [])
+        short = {info.name for info in session.get_outputs() if info.type == "tensor(bfloat16)"}
+        if short:  # of which onnxruntime makes no arrays
+            casts = [helper.make_node("Cast", [name], [name + _WIDE], to=TensorProto.FLOAT) for name in sorted(short)]
+            session = self._session([name + _WIDE * (name in short) for name in extra], casts)
+        return [
+            np.asarray(array)
+            for array in session.run([name + _WIDE * (name in short) for name in tensors], dict(feeds))
+        ]
+
+    def _session(self, extra: Sequence[str], nodes: Sequence[NodeProto]) -> Any:
+        """A session of the model with more nodes and more outputs."""
         try:
-            session = onnxruntime.InferenceSession(
-                self._source(extra), self._options, providers=self._providers, enable_fallback=0
+            return onnxruntime.InferenceSession(
+                self._source([ValueInfoProto(name=name) for name in extra], nodes),
+                self._options,
+                providers=self._providers,
+                enable_fallback=0,
             )
         except refusals() as error:
             raise self._refused(error) from None
-        return [np.asarray(array) for array in session.run(list(tensors), dict(feeds))]
 
-    def _source(self, extra: Sequence[ValueInfoProto]) -> bytes:
-        """The bytes of the model with more outputs: protobuf merges messages that follow each other."""
+    def _source(self, extra: Sequence[ValueInfoProto], nodes: Sequence[NodeProto]) -> bytes:
+        """The bytes of the model with these: protobuf merges messages that follow each other."""
         if self._folder is not None:  # the folder of external weights
             self._options.add_session_config_entry("session.model_external_initializers_file_folder_path", self._folder)
-        more = ModelProto(graph=GraphProto(output=extra))
+        more = ModelProto(graph=GraphProto(node=nodes, output=extra))
         return self._proto.SerializeToString() + more.SerializeToString()
 
 

@@ -10,13 +10,15 @@ import importlib.metadata
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dagir.equivalence.closeness import Closeness, Thresholds
+from dagir.equivalence.metric import Metric
 from dagir.equivalence.report import Report
 from dagir.equivalence.verification import verify
 from dagir.errors import FileError, VerificationError
@@ -138,10 +140,12 @@ def written(
     from_keras: bool = False,
     source: str,
     overwrite: bool,
+    measure: Callable[[Path], Mapping[str, Any]] | None = None,
 ) -> Path:
     """Write to a temporary folder beside `path`, verify and certify the file there, and only then move it to `path`.
 
-    write: writes to the path that it is given. witness: a Keras model, or the path of its file, that is run too. Raises
+    write: writes to the path that it is given. witness: a Keras model, or the path of its file, that is run too.
+    measure: tells how close the file is, for the certificate. Raises
     VerificationError, and then nothing is written; FileError.
     """
     check_free(path, overwrite, "choose another path, or pass overwrite=True")
@@ -153,6 +157,8 @@ def written(
             if witness is not None:
                 tested[WITNESS] = backend(KERAS).open(witness, model)
             report = require(verify(model, tested))
+            if measure is not None:
+                report = replace(report, measured=measure(staged))
             reason = certify(staged, report, source, from_keras)
             if reason:
                 raise VerificationError(f"{path}: {reason}", remedy="leave out verify=True: the file is written then")
@@ -161,6 +167,21 @@ def written(
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}") from error
     return path
+
+
+def measured(
+    model: Model | Graph, near: Sequence[Closeness], exe: Executable | None, samples: Any, metric: Metric | None
+) -> dict[str, Any]:
+    """How close a narrow model is to the model, for the certificate, as plain data. Raises VerificationError.
+
+    near: of its outputs. exe: what was written, run on the samples where a metric is asked for.
+    """
+    found: dict[str, Any] = {"closeness": [each.to_dict() for each in near]}
+    if metric is not None and exe is not None:
+        given = Path(samples) if isinstance(samples, str) else samples
+        report = verify(model, {"narrow": exe}, given, thresholds=Thresholds(cosine=-1.0), metric=metric).require()
+        found["score"] = report.scores["narrow"].to_dict()
+    return found
 
 
 def confirmed(model: Model | Graph, witness: Any) -> None:

@@ -102,8 +102,18 @@ class Thresholds:
         return failed
 
 
-LOW_PRECISION = Thresholds(cosine=0.99)
-"""What is asked of a file of a lower precision than the model's where nothing else is."""
+LOW_PRECISION = {
+    "float16": Thresholds(rtol=1e-2, cosine=0.9999),
+    "bfloat16": Thresholds(rtol=3e-2, cosine=0.999),
+    "codes": Thresholds(cosine=0.99),
+}
+"""What is asked of a file of a lower precision than the model's where nothing else is.
+
+float16 rounds by 2**-11 at most, so that a network of a hundred layers, whose roundings add up as the root of their
+number, moves its outputs by half a percent; twice that is allowed, and a cosine that no smaller error gives. bfloat16
+has three bits less, and files in it keep the worst nodes wide: three times as much. What codes cost depends on their
+ranges more than on rounding.
+"""
 
 
 def of_low_precision(graph: Graph) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from dagir.ops.call import parameters_of
 from dagir.runtime.backend import Apply, backend, graph_of
 from dagir.runtime.probes import Points, points_of
 from dagir.support.backend_names import NUMPY
+
+Visit: TypeAlias = Callable[[Node, Sequence[Array | None], Apply], Sequence[Array]]
 
 _LARGE = 2_000_000
 """Weights from which on the tensors of a network are so large that fewer samples make an estimate precise."""
@@ -102,6 +104,10 @@ class Oracle:
             for spread, found in zip(spreads, narrow, strict=True):
                 spread.forgive(found, reach.is_left)
         return [_expected(spread) for spread in spreads]
+
+    def trace(self, arrays: Sequence[Array], visit: Visit) -> None:
+        """Evaluate the points' graph in float64, without noise: visit(node, operands, apply) -> results."""
+        self._flat.trace(arrays, visit)
 
     def runs_of_bodies(self, name: str, arrays: Sequence[Array]) -> Iterator[tuple[str, list[Array]]]:
         """Each run of a body of the branch or loop that makes a point: which body, and its inputs in float64."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagir.equivalence import services
 from dagir.equivalence.closeness import Closeness
+from dagir.equivalence.metric import Score
 from dagir.errors import VerificationError
 from dagir.support.printable import printable, printable_lines
 
@@ -104,7 +105,8 @@ UNKNOWN = "no node is named: nothing before the outputs is known by a name of th
 class Report:
     """The result of verify. `.ok`, `.rows`; str() is a table.
 
-    rows_read: for inputs that index a table, how many of its rows were read, and how many it has.
+    rows_read: for inputs that index a table, how many of its rows were read, and how many it has. scores: of each side,
+    the metric that was asked for. measured: how close a narrow file was to the model that it was made from.
 
     >>> x = dagir.Input((3,), name="x")
     >>> report = dagir.verify(dagir.Model(x, ops.tanh(x)), backends=["numpy"])
@@ -121,13 +123,15 @@ class Report:
     judgement: str = "against the float64 oracle"
     top_1: Mapping[str, float] = field(default_factory=dict)
     rows_read: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    measured: Mapping[str, Any] = field(default_factory=dict)
     context: Context | None = field(default=None, repr=False, compare=False)
     search: Search | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
-        """Whether every output of every backend agrees with the oracle, up to rounding."""
-        return all(row.ok for row in self.rows)
+        """Whether every output of every backend agrees with the oracle, up to rounding, and loses no metric."""
+        return all(row.ok for row in self.rows) and all(each.ok for each in self.scores.values())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -138,6 +142,8 @@ class Report:
             "cases": [[list(shape) for shape in case.input_shapes] for case in self.cases],
             "top_1_agreement": dict(self.top_1),
             "table_rows_read": {name: {"read": read, "rows": rows} for name, (read, rows) in self.rows_read.items()},
+            "scores": {name: each.to_dict() for name, each in self.scores.items()},
+            **({"measured": dict(self.measured)} if self.measured else {}),
             "judgement": self.judgement,
             "seed": self.seed,
             "samples": self.samples,
@@ -153,7 +159,11 @@ class Report:
         if self.ok:
             return self
         failed = [row for row in self.rows if not row.ok]
+        lost = [(name, str(each)) for name, each in self.scores.items() if not each.ok]
+        if not failed:
+            raise VerificationError(f"the metric is lower than allowed, {self.judgement}", facts=lost)
         facts = [(f"{row.backend} {row.output}", row.note or f"max error {row.max_error:.3g}") for row in failed]
+        facts += lost
         facts.append(("first divergence", str(self.first_divergence or UNKNOWN)))
         raise VerificationError(
             f"{len(failed)} of {len(self.rows)} outputs differ by more than rounding explains, {self.judgement}",
@@ -222,7 +232,9 @@ class Report:
                     f"{name} read {read} of the {rows} rows of its table, {share}: a wrong row may be among the others"
                 )
                 console.print(printable(line), markup=False, highlight=False)
-        if not self.ok:
+        for name, each in self.scores.items():
+            console.print(printable(f"{name}: {each}"), markup=False, highlight=False)
+        if not all(row.ok for row in self.rows):
             console.print(printable_lines(str(self.first_divergence or UNKNOWN)), markup=False, highlight=False)
         text: str = console.file.getvalue()  # type: ignore[attr-defined]
         return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import numpy as np
 from dagir.equivalence.bisection import Divergence, Search
 from dagir.equivalence.body_search import locate
 from dagir.equivalence.budget import CLEAR
+from dagir.equivalence.channel_gains import CODES, TOLERANCES, first_gain, samples_for
 from dagir.equivalence.closeness import LOW_PRECISION, Thresholds, closeness, of_low_precision
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial_sources, size_plans, table_rows
+from dagir.equivalence.metric import Metric, scores
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Context, Report, Row
@@ -50,6 +53,7 @@ def verify(
     seed: int = 0,
     progress: Progress | None = None,
     thresholds: Thresholds = Thresholds(),  # noqa: B008  # it never changes
+    metric: Metric | None = None,
     **options: Mapping[str, object],
 ) -> Report:
     """Run a model on backends, and compare each answer with that of the float64 interpreter on the graph as written.
@@ -61,8 +65,11 @@ def verify(
     is first estimated from, 2 by default; where that does not tell, many more are made. progress: called with the
     current stage, the number of evaluations that are done, and their total. Further arguments are options of one
     backend: onnx={"device": "cuda"}. thresholds: what an .onnx file of a lower precision than the
-    model's must keep to (`dagir.Thresholds`), by default a cosine of 0.99: rounding of float32 explains none of what
-    narrowing changes. Where thresholds are given, they judge every side, in place of the error budget.
+    model's must keep to (`dagir.Thresholds`): rounding of float32 explains none of what narrowing changes. By default
+    that is a relative error of 1e-2 and a cosine of 0.9999 in float16, 3e-2 and 0.999 in bfloat16, and a cosine of 0.99
+    with codes; and in halves no channel of any value may be scaled, which rounding does not do. Where thresholds are
+    given, they judge every side, in place of the error budget. metric: what no side may lose more of than its
+    max_drop, on the inputs that are given (`dagir.Metric`).
 
     Returns a Report; `.ok` says whether rounding explains every difference. Raises ArgumentError, FeedError, and what
     lowering raises.
@@ -73,6 +80,7 @@ def verify(
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("verify", model, "a Model or a Graph")
+    labels = None if metric is None else metric.known_labels(inputs)
     samples = _FIRST if samples is None else whole("samples", samples, 2)
     seed, sizes = whole("seed", seed, 0), _checked_sizes(sizes)
     meter, start = Meter(progress), time.perf_counter()  # first, since it refuses a `progress` that cannot be called
@@ -82,6 +90,8 @@ def verify(
     verification = Verification(model, Oracle(model, samples, meter), executables, seed, thresholds)
     verification.run(inputs, sizes)
     report = verification.report(start)
+    if metric is not None and labels is not None:
+        report = replace(report, scores=scores(metric, labels, verification.runs, verification.firsts))
     for listener in LISTENERS:
         listener(report)
     return report
@@ -117,14 +127,21 @@ class Verification:
     ) -> None:
         self.model, self.oracle, self.executables, self.seed = model, oracle, executables, seed
         wide = not of_low_precision(graph_of(model))
-        self.thresholds = thresholds if thresholds.any else LOW_PRECISION
-        self.close: dict[str, list[tuple[list[Array], list[Expected]]]] = {
-            name: [] for name, exe in executables.items() if thresholds.any or (wide and exe.has_low_precision)
+        kinds = {name: exe.low_precision if wide else "" for name, exe in executables.items()}
+        self.thresholds = {
+            name: thresholds if thresholds.any else LOW_PRECISION[kind]
+            for name, kind in kinds.items()
+            if thresholds.any or kind
         }
+        if not wide:
+            kinds = {name: CODES.get(exe.low_precision, exe.low_precision) for name, exe in executables.items()}
+        self.scales = {} if thresholds.any else {name: kind for name, kind in kinds.items() if kind in TOLERANCES}
+        self.close: dict[str, list[tuple[list[Array], list[Expected]]]] = {name: [] for name in self.thresholds}
         self.cases: list[Case] = []
         self.runs: list[tuple[list[Array], list[Expected]]] = []
         self.findings: dict[tuple[str, int], list[Finding]] = {}  # by executable and output
         self.failing: dict[tuple[str, int], list[Array]] = {}  # the inputs of the first failure of each
+        self.firsts: dict[str, list[Array]] = {name: [] for name in executables}  # first outputs, of given inputs
         self._same_top: dict[str, list[Array]] = {}  # by executable: for each row, whether the top class is the same
 
     def run(self, inputs: object, sizes: Sequence[Mapping[str, int]] | None) -> None:
@@ -135,17 +152,23 @@ class Verification:
                 self.oracle.meter.tick()
                 self._judge(arrays, expected, case, answers)
                 self._compare_tops(expected, answers)
+                for name, found in answers.items():
+                    self.firsts[name] += [np.asarray(found[0])] if case.kind == "given" else []
 
     def report(self, start: float) -> Report:
         """The report. start: the time when the verification began, from time.perf_counter."""
-        found = self._first_divergence()
+        found, scaled = self._first_divergence(), self._scaled_channels()
         outputs = signature(self.model).outputs
-        rows = [_row(name, *outputs[place], findings) for (name, place), findings in self.findings.items()]
+        rows = [
+            _row(name, *outputs[place], findings, scaled.get(name)) for (name, place), findings in self.findings.items()
+        ]
         rows += [
-            self._close_row(name, runs, place) for name, runs in self.close.items() for place in range(len(outputs))
+            self._close_row(name, runs, place, scaled.get(name))
+            for name, runs in self.close.items()
+            for place in range(len(outputs))
         ]
         seconds = time.perf_counter() - start
-        divergence, search = found or (None, None)
+        divergence, search = found or (next(iter(scaled.values()), None), None)
         first_failing = next(iter(self.failing.values()), self.runs[-1][0])
         return Report(
             tuple(rows),
@@ -160,8 +183,21 @@ class Verification:
             rows_read=_rows_read(self.model, self.runs),
         )
 
-    def _close_row(self, name: str, runs: Sequence[tuple[list[Array], list[Expected]]], place: int) -> Row:
-        """How close one output of a side of lower precision is."""
+    def _scaled_channels(self) -> dict[str, Divergence]:
+        """By executable in halves: the first node with a channel that is off by more than rounding can explain."""
+        found: dict[str, Divergence] = {}
+        for name, kind in self.scales.items():
+            self.oracle.meter.begin("looking for channels that are scaled")
+            with contextlib.suppress(DagirError, RuntimeError):  # it cannot be observed
+                arrays = samples_for(self.oracle, self.cases, self.runs, self.seed)
+                scaled = first_gain(name, self.executables[name], self.oracle, arrays, kind)
+                found.update({} if scaled is None else {name: scaled})
+        return found
+
+    def _close_row(
+        self, name: str, runs: Sequence[tuple[list[Array], list[Expected]]], place: int, scaled: Divergence | None
+    ) -> Row:
+        """How close one output of a side of lower precision is. scaled: the node whose channel is off, if one is."""
         output, type = signature(self.model).outputs[place]
         right = [expected[place].array for _, expected in runs]
         found = [answers[place] for answers, _ in runs]
@@ -170,8 +206,11 @@ class Verification:
             inf, told = float("inf"), f"shapes {[list(a.shape) for a in found]}, not {[list(a.shape) for a in right]}"
             return Row(name, output, shape, str(type.dtype), inf, inf, told)
         near = closeness(output, found, right)
-        note = "; ".join([str(near).partition(": ")[2], *self.thresholds.failures(near)])
-        return Row(name, output, shape, str(type.dtype), near.worst, self.thresholds.share(near), note, near)
+        thresholds = self.thresholds[name]
+        failures = thresholds.failures(near) + ([] if scaled is None else [f"{scaled.node}: {scaled.note}"])
+        note = "; ".join([str(near).partition(": ")[2], *failures])
+        used = thresholds.share(near) if scaled is None else float("inf")
+        return Row(name, output, shape, str(type.dtype), near.worst, used, note, near)
 
     def _answer(self, exe: Executable, arrays: Sequence[Array]) -> list[Array]:
         with np.errstate(all="ignore"):
@@ -271,9 +310,11 @@ def _rows_read(model: Model | Graph, runs: Sequence[tuple[list[Array], list[Expe
     }
 
 
-def _row(name: str, output: str, type: TensorType, findings: Sequence[Finding]) -> Row:
+def _row(name: str, output: str, type: TensorType, findings: Sequence[Finding], scaled: Divergence | None) -> Row:
     worst = max(findings, key=lambda finding: finding.used)
     error = max(finding.max_error for finding in findings)
+    if scaled is not None and worst.ok:
+        worst = Finding(error, float("inf"), f"{scaled.node}: {scaled.note}")
     return Row(name, output, f"[{', '.join(map(str, type.shape))}]", str(type.dtype), error, worst.used, worst.note)
 
 

@@ -114,6 +114,6 @@ def not_taken(layer: object, **arguments: object) -> None:
     for name, value in arguments.items():
         if value is not None:
             raise ArgumentError(
-                f"{type(layer).__name__} takes no {name}: adapters and quantized weights are Keras's own",
-                remedy="merge or dequantize the weights in Keras before the model is read",
+                f"{type(layer).__name__} takes no {name}: adapters and quantized weights are made in Keras",
+                remedy="call model.quantize(...) in Keras, and read that model",
             )

@@ -43,7 +43,7 @@ class FoldConstants(Pass):
             leaves = [source for source in sources if isinstance(source, (Constant, Parameter))]
             if not given.isdisjoint(operands):
                 return None
-            if not sources or len(leaves) != len(sources) or _is_kept(node) or node.op.random:
+            if not sources or len(leaves) != len(sources) or _is_kept(node, operands) or node.op.random:
                 return None
             weight = next((source for source in leaves if isinstance(source, Parameter)), None)
             if weight is not None and isinstance(node.op, _REARRANGING) and len(sources) == uses[weight.value] == 1:
@@ -64,11 +64,17 @@ class FoldConstants(Pass):
         )
 
 
-def _is_kept(node: Node) -> bool:
-    """Whether the node stays: weights that are stored narrow are half as large as what a cast makes of them."""
-    if isinstance(node.op, Cast) and node.op.dtype.is_float and node.inputs[0] is not None:
-        narrow = node.inputs[0].dtype
-        return narrow.is_float and narrow.numpy.itemsize < node.op.dtype.numpy.itemsize
+def _is_kept(node: Node, operands: Operands) -> bool:
+    """Whether the node stays: weights that are stored narrow are smaller than what a cast makes of them.
+
+    Of integers, only weights of a byte that are not trained are taken for codes.
+    """
+    if isinstance(node.op, Cast) and node.op.dtype.is_float:
+        value, source = operands[0], None if operands[0] is None else operands[0].source
+        if value is None or (not value.dtype.is_float and not isinstance(source, Parameter)):
+            return False
+        is_code = isinstance(source, Parameter) and not source.trainable and value.dtype.numpy.itemsize == 1
+        return (value.dtype.is_float or is_code) and value.dtype.numpy.itemsize < node.op.dtype.numpy.itemsize
     return isinstance(node.op, _KEPT)
 
 

@@ -13,10 +13,11 @@ from dagir.equivalence.closeness import Closeness, closeness
 from dagir.errors import ArgumentError, UnsupportedOp
 from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.nest import pack
+from dagir.ir.rewriter import Operands, rebuild
 from dagir.ir.types import Array, DType
 from dagir.modeling.model import Model
 from dagir.modeling.signature import Signature
-from dagir.passes import DEPLOY, Narrow, run
+from dagir.passes import DEPLOY, Narrow
 from dagir.passes.channels_first import ChannelsFirst
 from dagir.passes.narrow import stays_wide
 from dagir.precision.drawing import arranged
@@ -24,7 +25,7 @@ from dagir.precision.planning import at_steps, costly, out_of_range, plan, toget
 from dagir.precision.rounding import dtype_of
 from dagir.precision.sensitivity import Sensitivity, analyse
 from dagir.runtime.backend import Apply, backend, graph_of, signature
-from dagir.runtime.probes import points_of
+from dagir.runtime.probes import Points, points_after, points_of
 from dagir.support.backend_names import NUMPY
 
 FOLDS = DEPLOY[: next(place for place, (step, _) in enumerate(DEPLOY) if isinstance(step, ChannelsFirst))]
@@ -79,7 +80,7 @@ def narrowed_model(
     check_budget(budget)
     arrays = arranged(model, inputs, seed)
     interface = signature(model)
-    graph = run(points_of(model).graph, FOLDS)
+    graph = folded(points_of(model))
     if all(stays_wide(node) for node in graph.nodes):
         raise UnsupportedOp(f"{graph.name} computes nothing in float32 that could be narrowed")
     table = analyse(graph, arrays, dtype, seed)
@@ -99,6 +100,36 @@ def narrowed_model(
     result = as_model(narrow, interface, graph_of(model).name)
     told = {row.name: kept[row.node] for row in table if row.node in kept}
     return Narrowed(result, precision, told, casts, tuple(close), table)
+
+
+def folded(points: Points) -> Graph:
+    """The graph after `FOLDS`, each value under the name of the one of the model that it is.
+
+    A convolution with a normalization folded in computes what the normalization did: under its own name, the file would
+    be compared with another value. What is no value of the model gets a name that none has.
+    """
+    graph, standings = points_after(points, FOLDS)
+    names = {each.value: name for name, each in standings.items() if each.axes is None and each.shape is None}
+
+    def rename(node: Node, operands: Operands) -> Sequence[Value] | None:
+        if len(node.outputs) > 1 or node.op.graph_fields:
+            return None
+        name = names.get(node.output)
+        if name is None and node.output.name in points.values:
+            name = f"{node.output.name}_before"
+        if name is None or name == node.output.name:
+            return None
+        return Node(
+            node.op,
+            operands,
+            (node.output.type,),
+            scope=node.scope,
+            location=node.location,
+            equations=node.equations,
+            name=name,
+        ).outputs
+
+    return rebuild(graph, rename)
 
 
 def _casts(graph: Graph) -> int:

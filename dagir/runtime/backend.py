@@ -213,9 +213,9 @@ class Executable(ABC):
         """Run on arrays in the order of the signature's inputs."""
 
     @property
-    def has_low_precision(self) -> bool:
-        """Whether what runs computes in halves or in codes though the model that it was opened for may not."""
-        return False
+    def low_precision(self) -> str:
+        """ "float16", "bfloat16" or "codes" where what runs computes so, though its model may not; else nothing."""
+        return ""
 
     def points(self) -> Mapping[str, str]:
         """The values that `observe` can show: names of `dagir.runtime.probes.points_of`, and what they are called here.

@@ -131,12 +131,6 @@ def on_images(make):
     return keras.Model(x, make(x))
 
 
-def quantized():
-    made = on_floats(L.Dense(4, activation="relu"))
-    made.quantize("int8")
-    return made
-
-
 REFUSED = {
     "subclassed": (lambda: called(Subclassed()), "file", r"subclass of keras.Model(.|\n)*load_model"),
     "activation": (lambda: on_floats(L.Dense(3, activation=squashed)), "file", r"tests>squashed(.|\n)*load_model"),
@@ -148,11 +142,9 @@ REFUSED = {
         "training=True: it would normalize by the statistics of each batch",
     ),
     "area": (lambda: on_images(L.Resizing(4, 4, interpolation="area")), "memory", "for interpolation, got 'area'"),
-    "quantized": (quantized, "memory", r"its weights are quantized(.|\n)*before model.quantize"),
 }
 
 
-@pytest.mark.filterwarnings("ignore:.*does not have a .quantize. method:UserWarning")
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_refusal_says_what_helps(name, tmp_path):
     make, place, message = REFUSED[name]

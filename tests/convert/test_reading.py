@@ -200,15 +200,6 @@ def test_mixed_precision_computes_in_the_float32_of_its_weights(tmp_path):
     np.testing.assert_allclose(dagir.lower(read)(x), x @ kernel + bias, atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_quantized_models_are_refused(tmp_path):
-    made = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="head")])
-    made.quantize("int8")
-    made.save(tmp_path / "m.keras")
-    with pytest.raises(dagir.errors.UnsupportedLayer, match=r"head.*Dense.*Quantized"):
-        dagir.from_keras(tmp_path / "m.keras")
-
-
 def test_a_file_becomes_onnx_without_tensorflow(saved, tmp_path):
     _, paths = saved("residual")
     script = f"""

@@ -26,6 +26,7 @@ from dagir_convert.console import Output, print_error, print_line
 from dagir_convert.conversion import Conversion
 from dagir_convert.errors import UsageError, of_a_path
 from dagir_convert.help_texts import CONVERT, HELP
+from dagir_convert.metrics import metric_of
 from dagir_convert.parameters import (
     Architecture,
     Budget,
@@ -36,6 +37,9 @@ from dagir_convert.parameters import (
     Force,
     Json,
     KeepFloat,
+    Labels,
+    MaxDrop,
+    MetricName,
     NameMap,
     NarrowIo,
     Nchw,
@@ -148,6 +152,9 @@ def convert(
     narrow_io: NarrowIo = False,
     ranges: RangesBy = None,
     keep_float: KeepFloat = None,
+    metric: MetricName = None,
+    labels: Labels = None,
+    max_drop: MaxDrop = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -162,7 +169,10 @@ def convert(
     def change(model: dagir.Model) -> dagir.Model:
         return resize_inputs(model, shapes) if shapes else model
 
-    how: dict[str, Any] = {"verify": verify, "force": force, "strict": strict, "as_json": as_json}
+    asked = metric_of(metric, labels, max_drop, calibrate, "--calibrate")
+    if asked is not None and not (verify and low.is_wanted):
+        raise UsageError("--metric is of a low precision that is verified", remedy="add --precision or --quantize")
+    how: dict[str, Any] = {"verify": verify, "force": force, "strict": strict, "as_json": as_json, "metric": asked}
     how["interface"] = interface(rename, nchw, nhwc)
     if with_keras and not verify:
         raise UsageError("--with-keras compares, and --no-verify says not to", remedy="leave one of them out")
@@ -235,6 +245,9 @@ def verify(
     atol: Annotated[float | None, typer.Option(help="A difference of elements that is always allowed.")] = None,
     cosine: Annotated[float | None, typer.Option(help="The least cosine between the outputs.")] = None,
     top1: Annotated[float | None, typer.Option(help="The least share of equal top classes, 0.99.")] = None,
+    metric: MetricName = None,
+    labels: Labels = None,
+    max_drop: MaxDrop = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
     architecture: Architecture = None,
     custom: Custom = None,
@@ -249,12 +262,14 @@ def verify(
 
     An .onnx file alone: run the certificate that was written into it again. The exit code is 3 where rounding does
     not explain a difference; the first node that diverges is named. A file of a lower precision than the model's is
-    judged by how close its outputs are: --rtol, --atol, --cosine and --top1 say what it must keep to.
+    judged by how close its outputs are: --rtol, --atol, --cosine and --top1 say what it must keep to. --metric with
+    --labels says how much of the metric B may lose on the samples of --inputs.
     """
     output = Output(quiet=quiet, plain=as_json)
     other = None if second is None else _with_ends(_with_custom(sources.parse(second), custom), signature, outputs)
     ends: dict[str, Any] = {"html": html, "reproduce": reproduce, "force": force, "named": named or ()}
     wanted = dagir.Thresholds(rtol, atol, cosine, top1)
+    asked = metric_of(metric, labels, max_drop, inputs, "--inputs")
     if second is None and (wanted.any or inputs is not None):
         raise UsageError("thresholds and --inputs are for a comparison", remedy="give a second model to compare with")
     found = _with_ends(_with_custom(sources.parse(first, reading(architecture, None)), custom), signature, outputs)
@@ -263,7 +278,16 @@ def verify(
     if signature and not any(each is not None and each.reading.signature for each in (found, other)):
         raise UsageError(f"--signature is for the folder of a SavedModel, and {first} is none")
     commands.verify(
-        found, other, output, as_json, each_pass=each_pass, seed=seed, inputs=inputs, thresholds=wanted, **ends
+        found,
+        other,
+        output,
+        as_json,
+        each_pass=each_pass,
+        seed=seed,
+        inputs=inputs,
+        thresholds=wanted,
+        metric=asked,
+        **ends,
     )
 
 

@@ -54,6 +54,7 @@ def verify(
     named: Sequence[str] = (),
     inputs: Path | None = None,
     thresholds: dagir.Thresholds = dagir.Thresholds(),  # noqa: B008  # it never changes
+    metric: dagir.Metric | None = None,
     force: bool = False,
 ) -> None:
     """Compare two models, or run the certificate of one file again. Raises VerificationError if they differ."""
@@ -63,7 +64,7 @@ def verify(
     else:
         names = comparing.name_pairs(named)
         report, model = comparing.compare(
-            first, second, load, output, seed=seed, names=names, inputs=inputs, thresholds=thresholds
+            first, second, load, output, seed=seed, names=names, inputs=inputs, thresholds=thresholds, metric=metric
         )
         if each_pass and model is not None:
             comparing.check_passes(model, output)

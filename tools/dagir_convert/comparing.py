@@ -31,6 +31,7 @@ def compare(
     names: Mapping[str, str] = {},
     inputs: Path | None = None,
     thresholds: dagir.Thresholds = dagir.Thresholds(),  # noqa: B008
+    metric: dagir.Metric | None = None,
 ) -> tuple[Report, dagir.Model | None]:
     """Compare the second model with the float64 oracle of the first.
 
@@ -53,7 +54,13 @@ def compare(
         output.note(line)
     with output.bar(f"verifying {second}") as progress:
         return dagir.verify(
-            model, {second.path.name: exe}, inputs, seed=seed, thresholds=thresholds, progress=progress
+            model,
+            {second.path.name: exe},
+            inputs,
+            seed=seed,
+            thresholds=thresholds,
+            metric=metric,
+            progress=progress,
         ), model
 
 
@@ -107,6 +114,8 @@ def show(report: Report, output: Output, as_json: bool, html: Path | None, repro
         print(report.to_json())
     else:
         output.show(report.table())
+        for name, each in report.scores.items():
+            output.say(f"{name}: {each}")
         if not report.judgement.startswith("against"):
             output.say(report.judgement)
     try:

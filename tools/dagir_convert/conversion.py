@@ -11,6 +11,7 @@ from typing import Any
 
 import dagir
 from dagir.equivalence import Report
+from dagir.equivalence.certifying import measured
 from dagir.errors import FileError, UnsupportedLayer
 from dagir.ir.arrays import not_finite
 from dagir.layers.unknown import unknown_layers
@@ -80,6 +81,7 @@ class Conversion:
     force: bool = False
     strict: bool = False
     as_json: bool = False
+    metric: dagir.Metric | None = None
 
     def run(self) -> None:
         """Convert. If the target does not compute the same, raises VerificationError, and no file is left."""
@@ -98,6 +100,8 @@ class Conversion:
         with targets.staging(self.target) as staged:
             self._write(written, staged, {} if narrowed is None else metadata_of(narrowed, {}))
             report = self._verify(loaded, read, model, written, staged, facts) if self.verify else None
+            if report is not None and narrowed is not None:
+                report = self._measured(report, model, narrowed, staged, facts)
             certified.write(staged, report, self.source, self._is_of_keras(loaded), self.output)
             summary = summary_of_target(staged, written)
             facts["bytes"] = sum(path.stat().st_size for path in staged.parent.iterdir())
@@ -189,6 +193,19 @@ class Conversion:
         if original.missing:
             self.output.note(f"the reading of {self.source} is not confirmed by {original.by}: {original.missing}")
         return report
+
+    def _measured(
+        self, report: Report, model: dagir.Model, narrowed: Narrowed, staged: Path, facts: dict[str, Any]
+    ) -> Report:
+        """The report with how close what was written is to the model. Raises VerificationError."""
+        exe = targets.open_file(staged, model) if self.metric is not None else None
+        with self.output.step(f"measuring {self.target.name}"):
+            found = measured(model, narrowed.closeness, exe, self.options.low.calibrate, self.metric)
+        facts["measured"] = found
+        if "score" in found and not self.as_json:
+            score = found["score"]
+            self.output.say(f"{score['metric']} {score['found']:.4f}, of the model {score['model']:.4f}")
+        return replace(report, measured=found)
 
     def _tell(self, facts: dict[str, Any], summary: FileSummary, report: Report | None) -> None:
         if self.as_json:

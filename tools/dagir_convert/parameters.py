@@ -124,6 +124,11 @@ RangesBy = Annotated[
         autocompletion=completion.one_of("minmax", "percentile", "entropy", "mse"),
     ),
 ]
+MetricName = Annotated[
+    str | None, typer.Option("--metric", help="What may not drop on labelled samples: accuracy.", metavar="NAME")
+]
+Labels = Annotated[Path | None, typer.Option(help="Of the samples: the class of each, a number.", metavar="FILE.npy")]
+MaxDrop = Annotated[float | None, typer.Option(help="How much lower the metric may be, 0 by default.", metavar="SHARE")]
 KeepFloat = Annotated[
     list[str] | None,
     typer.Option(

@@ -2,7 +2,7 @@
 
 The policies "mixed_float16" and "mixed_bfloat16" are for training. Their weights are float32, and dagir computes with
 them in float32, which is more accurate than Keras. A layer of pure float16, bfloat16 or float64 keeps its dtype.
-Quantized layers (int8, int4, float8, gptq) are refused.
+The policies of quantized layers are read by dagir_keras.reading.quantized.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def policy(config: Any) -> DType | None:
         if kind not in ("DTypePolicy", "Policy", "FloatDTypePolicy") or not isinstance(inner, dict):
             raise Refused(
                 f"it has the dtype policy {kind}",
-                "quantized weights have no meaning in dagir yet: save the model before model.quantize(...)",
+                "give the layer a plain dtype: a map of policies is for the layers inside",
             )
         name = inner.get("name")
     if name is None:

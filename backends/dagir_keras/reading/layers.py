@@ -23,6 +23,7 @@ from dagir_keras.reading.files.keras2 import layers as keras2_layers
 from dagir_keras.reading.files.keras2.refusals import refuse_if_marked
 from dagir_keras.reading.files.vocabulary_files import with_vocabulary
 from dagir_keras.reading.problems import REGISTER, RULE, Refused
+from dagir_keras.reading.quantized import own_arguments, quantized_class, without_quantization
 
 Maker: TypeAlias = Callable[[dict[str, Any]], Layer]
 
@@ -98,6 +99,10 @@ def make_layer(record: Mapping[str, Any], custom: CustomObjects, inner: Callable
     config = custom.with_functions(config)
     config = with_vocabulary(name, config, custom.folder)
     _check_module(name, record)
+    quantized = quantized_class(name, config)
+    if quantized is not None:
+        rest = _arguments(without_quantization(config), inner)
+        return quantized.from_config({**rest, **own_arguments(name, config)})
     cls = keras2_layers.class_of(record) or known_layers()[name]
     axis = config.get("axis")
     if record.get("module") is None and isinstance(axis, list) and len(axis) == 1:  # as Keras reads its older files
@@ -217,9 +222,7 @@ def _arguments(config: dict[str, Any], inner: Callable[[Any, str], Any]) -> dict
         if key in _FORGOTTEN:
             continue
         if key == "quantization_config":
-            if data is not None:
-                raise Refused("its weights are quantized", "save the model before model.quantize(...)")
-            continue
+            continue  # of the next call of `quantize`: whether it is quantized, its dtype policy says
         found[key] = _argument(key, data, inner)
     return found
 

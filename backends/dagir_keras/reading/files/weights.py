@@ -17,6 +17,7 @@ from dagir.layers.internals import own_weights, parts_of
 from dagir.modeling.model import Model
 from dagir_keras.reading.config_values import is_object
 from dagir_keras.reading.custom_objects import Held
+from dagir_keras.reading.files import quantized_weights
 from dagir_keras.reading.files.hdf5 import Dataset, Group, walk
 from dagir_keras.reading.files.keras2 import conversions, without_slash
 from dagir_keras.reading.files.model_config import ReadModel
@@ -24,6 +25,7 @@ from dagir_keras.reading.files.model_records import file_name, is_subclassed, pa
 from dagir_keras.reading.files.stored_weights import names_with_weights
 from dagir_keras.reading.layers import known_layers
 from dagir_keras.reading.own_layers import OwnLayer
+from dagir_keras.reading.quantized import Quantized
 
 _ORDERS = {  # of inner layers whose weights Keras lists in another order than that of their names
     "Bidirectional": ("forward_layer", "backward_layer"),
@@ -105,6 +107,7 @@ class WeightsReader:
             yield name, layer, written[name] if known else stored[place]
 
     def _listed(self, layer: Layer, stored: Sequence[Dataset], path: str) -> None:
+        quantized_weights.refuse_listed([layer, *_inside(layer)], f"{self.source}: layer {path!r}")
         held = [found for part in [layer, *_inside(layer)] if (found := self._held(part)) is not None]
         if not held:
             self._assign(layer, _legacy_weights(layer), stored, path)
@@ -206,6 +209,8 @@ class WeightsReader:
             held.fill(lambda inner: _numbered(group, inner), f"{self.source}: layer {path!r}")
         elif any(self._held(part) is not None for part in _inside(layer)):
             self._own(layer, group, path)
+        elif isinstance(layer, Quantized):
+            self._assign(layer, *quantized_weights.pairs(layer, list(_arrays_of(group)), group.where, path), path)
         elif isinstance(layer, (Model, OwnLayer)) or type(layer) in known_layers().values():
             self._assign(layer, layer.weights, list(_arrays(record, group)), path)
         else:

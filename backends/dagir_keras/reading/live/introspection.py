@@ -261,3 +261,8 @@ def map_shapes(shapes: Any, make: Any) -> Any:
     if all(size is None or isinstance(size, int) for size in shapes):
         return make(list(shapes))
     return [map_shapes(part, make) for part in shapes]
+
+
+def blank_of(leaf: Any) -> Any:
+    """A tensor that Keras builds a layer with, for a value."""
+    return keras.KerasTensor(leaf.shape, dtype=str(leaf.dtype)) if isinstance(leaf, Value) else leaf

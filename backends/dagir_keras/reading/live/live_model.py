@@ -32,6 +32,7 @@ from dagir_keras.reading.live.functions import TracedFunction, known_name
 from dagir_keras.reading.live.introspection import (
     array_of,
     array_of_tensor,
+    blank_of,
     has_call_of,
     has_graph,
     in_order_of,
@@ -59,12 +60,14 @@ from dagir_keras.reading.live.keras_internals import (
     was_built,
 )
 from dagir_keras.reading.live.own_models import Given, build_stack, is_own_model, refuse_without_shapes
+from dagir_keras.reading.live.quantized_layers import assign_quantized, holds_quantized, quantized_record
 from dagir_keras.reading.live.reader import Checkpoint
 from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer, outputs_beside, tensors_of
 from dagir_keras.reading.live.traced_tensors import Traced
 from dagir_keras.reading.operations import RUNS_FUNCTIONS, make_operation
 from dagir_keras.reading.own_layers import OwnLayer, own_layer
 from dagir_keras.reading.problems import Problems, Refused
+from dagir_keras.reading.quantized import Quantized
 from dagir_keras.traced import TracedLayer
 from dagir_keras.weight import Weight
 
@@ -95,13 +98,14 @@ class LiveReader:
     def assign(self) -> None:
         """Give every weight of every layer its array. Raises UnsupportedLayer where they do not fit."""
         for source, made in self._layers.values():
-            if made is None or isinstance(made, Model) or not source.weights or not made.weights:
+            if made is None or isinstance(made, (Model, TracedKerasLayer)) or not source.weights or not made.weights:
                 continue
-            self._assign(source, made)
+            if isinstance(made, Quantized):
+                assign_quantized(source, made)
+            else:
+                self._assign(source, made)
 
     def _assign(self, source: Any, made: Layer) -> None:
-        if isinstance(made, TracedKerasLayer):
-            return
         traced = {weight for _, weight in self.parameters.values()}  # have theirs, in an order of their own
         held, own = merged_weights(source), made.weights
         if self._holds_traced(source):  # layers inside get their weights separately, or when they run
@@ -140,7 +144,8 @@ class LiveReader:
             with self.problems.at(path or source.name, type(source).__name__), _apart():
                 made = self._make(source, path)
             self._layers[id(source)] = source, made
-            if not (made is None or isinstance(made, (TracedKerasLayer, Model)) or self._holds_traced(source)):
+            others = (TracedKerasLayer, Model, Quantized)
+            if not (made is None or isinstance(made, others) or self._holds_traced(source)):
                 for place, variable in enumerate(source.weights):
                     self._owners.setdefault(id(variable), (variable, made, place))
         return self._layers[id(source)][1]
@@ -157,7 +162,9 @@ class LiveReader:
             if has_graph(source):
                 return self._functional(source, path)
             if source.quantization_mode is not None:
-                raise Refused("its weights are quantized", "read the model before model.quantize(...)")
+                record = quantized_record(record, source)
+            elif holds_quantized(source) and is_traceable(source):
+                return make_traced_layer(source, self, path)  # dagir's layer of that name makes its own parts
             if is_keras_class(type(source)):
                 refuse_by_name(type(source).__name__)
             made_of_sizes = any(isinstance(leaf, Traced) for leaf in flatten(record["config"]))  # within a call
@@ -264,7 +271,7 @@ class LiveReader:
     def trace(self, source: Any, path: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The values that the call of a Keras layer gives for these, run on traced tensors. Raises Refused."""
         if not source.built:
-            source(*map_structure(_blank, list(args)), **map_structure(_blank, dict(kwargs)))
+            source(*map_structure(blank_of, list(args)), **map_structure(blank_of, dict(kwargs)))
         options = dict(kwargs)
         if takes_training(source):
             options["training"] = False
@@ -388,8 +395,3 @@ def _inputs_in_place_of(source: Any, inputs: Any) -> dict[int, Value]:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in wanted)
         raise Refused("the inputs= given are not as many, or have other ranks, than its own", f"its own are {shapes}")
     return {id(tensor): value for tensor, value in zip(wanted, given, strict=True)}
-
-
-def _blank(leaf: Any) -> Any:
-    """A tensor that Keras builds a layer with."""
-    return keras.KerasTensor(leaf.shape, dtype=str(leaf.dtype)) if isinstance(leaf, Value) else leaf
