@@ -224,6 +224,7 @@ def to_keras(model: Model | Graph) -> Any:
 
     It is compiled as the model is, its optimizer in the same state, unless loss or metrics are functions of your own.
     What Keras has no layer and no operation for is a layer of dagir: a file that holds one loads after `import dagir`.
+    TensorFlow takes a name with a colon or a space for no layer and no loss: there, an underscore stands in its place.
 
     >>> dagir.to_keras(model).save("digits.keras")  # doctest: +SKIP
     """

@@ -27,7 +27,7 @@ from dagir_keras.arguments import with_arguments
 from dagir_keras.biases import Biases
 from dagir_keras.growing import as_output, in_order_of_need
 from dagir_keras.layer_mapping import computes_in, is_native
-from dagir_keras.names import distinguish, model_name
+from dagir_keras.names import as_keras_has, distinguish, root_scope_name
 from dagir_keras.planner import Planner, becomes_native
 from dagir_keras.registry import Registry
 
@@ -39,8 +39,8 @@ def functional(graph: Graph, signature: Signature, name: str, registry: Registry
     inputs = [_input(label, value) for (label, _), value in zip(signature.inputs, graph.inputs, strict=True)]
     outputs = Program(graph, registry)(inputs)
     distinguish(outputs, registry.unnamed)
-    ends = pack(signature.input_structure, inputs), pack(signature.output_structure, outputs)
-    return keras.Model(*ends, name=name if name.isidentifier() else model_name(name))
+    ends = pack(signature.input_structure, inputs), pack(as_keras_has(signature.output_structure), outputs)
+    return keras.Model(*ends, name=root_scope_name(name))
 
 
 class Program:

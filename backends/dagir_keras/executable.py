@@ -26,6 +26,7 @@ from dagir.runtime.probes import points_of
 from dagir.support.file_replacement import check_free
 from dagir_keras import engine
 from dagir_keras.builder import functional
+from dagir_keras.names import as_keras_has
 from dagir_keras.node_by_node import NodeByNode
 from dagir_keras.points import Watched
 from dagir_keras.runtime_errors import reason, refusal
@@ -102,7 +103,7 @@ class KerasExecutable(Watched, Executable):
             outputs = self._call(arrays)
         except engine.RAISED as error:
             raise refused(error, self._graph) from error
-        leaves = flatten_like(self.signature.output_structure, outputs)
+        leaves = flatten_like(as_keras_has(self.signature.output_structure), outputs)
         found = zip(leaves, self.signature.outputs, strict=True)
         return [as_strings(engine.to_numpy(leaf, type)) for leaf, (_, type) in found]
 

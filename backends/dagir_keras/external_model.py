@@ -22,6 +22,7 @@ from dagir.runtime.probes import points_of
 from dagir.support.paths import checked
 from dagir_keras import engine
 from dagir_keras.executable import refused, with_weights
+from dagir_keras.names import as_keras_has
 from dagir_keras.node_by_node import NodeByNode
 from dagir_keras.points import Watched, input_of
 from dagir_keras.reading import check, read
@@ -71,6 +72,8 @@ class KerasModel(Watched, Executable):
         except engine.RAISED as error:
             raise refused(error, self._graph) from error
         structure = self.signature.output_structure
+        if isinstance(outputs, dict) and isinstance(structure, dict) and not outputs.keys() >= structure.keys():
+            structure = as_keras_has(structure)  # the Keras model was made from such a one
         ordered = flatten_like(structure, outputs) if isinstance(structure, dict) else flatten(outputs)
         found = zip(ordered, self.signature.outputs, strict=True)
         return [engine.to_numpy(output, type) for output, (_, type) in found]

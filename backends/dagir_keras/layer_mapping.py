@@ -23,6 +23,7 @@ from dagir.modeling.model import Model
 from dagir.support.location import LayerCall
 from dagir_keras.elementwise import is_read_as_bias
 from dagir_keras.engine import ON_TENSORFLOW
+from dagir_keras.names import scope_name
 from dagir_keras.pool import reaches_outside
 from dagir_keras.reading import applications
 
@@ -150,7 +151,7 @@ def make_layer(layer: Layer, dtype: DType, keras_layer_of: KerasLayerOf, name: s
     """
     config = _config(layer)
     assert config is not None
-    config |= {"dtype": str(dtype), "name": name or layer.name}
+    config |= {"dtype": str(dtype), "name": scope_name(name or layer.name)}
     cls: Any = _class_in_keras(layer)
     config = _as_taken(config, cls, layer)
     if isinstance(layer, layers.Bidirectional):

@@ -11,6 +11,9 @@ import keras
 from dagir.ir.graph import Node
 from dagir.ir.naming import Namer
 
+_SCOPE = re.compile(r"[A-Za-z0-9_.>-]+")  # what TensorFlow takes for the scope of a layer
+_ROOT_SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*")  # and for that of a model
+_LOSS = re.compile(r"[A-Za-z0-9_./>-]+")  # and within the name of a loss
 _OF_A_TENSOR = re.compile(r"(_output_0|:0)$")  # what exporters put behind the name of a node
 
 
@@ -18,11 +21,41 @@ def layer_name(node: Node) -> str:
     """The name of the layer for a node: that of the layer it is of, or its own, as far as Keras takes it."""
     if node.scope is not None:
         return node.scope.layer.name
-    return model_name(_OF_A_TENSOR.sub("", node.name or "")) or node.op.op_name
+    return _replaced(_OF_A_TENSOR.sub("", node.name or "")) or node.op.op_name
 
 
-def model_name(name: str) -> str:
-    """The name as far as TensorFlow takes it for a scope."""
+def scope_name(name: str) -> str | None:
+    """The name of a layer or a weight where TensorFlow takes it for a scope, else one like it.
+
+    None where nothing is left of it: Keras then makes a name.
+    """
+    return name if _SCOPE.fullmatch(name) else _replaced(name) or None
+
+
+def root_scope_name(name: str) -> str | None:
+    """The name of a model where TensorFlow takes it for a scope, else one like it, as `scope_name`."""
+    return name if _ROOT_SCOPE.fullmatch(name) else _replaced(name) or None
+
+
+def output_keys(structure: Any) -> dict[Any, Any]:
+    """For the keys of a dict of outputs, those that its Keras model has.
+
+    Keras makes a scope of the name of each loss, and thus could not train a model with others.
+    """
+    keys = list(structure) if isinstance(structure, dict) else []
+    refused = [key for key in keys if isinstance(key, str) and not _LOSS.fullmatch(key)]
+    namer = Namer(key for key in keys if key not in refused)
+    return {key: namer(_replaced(key) or "output") if key in refused else key for key in keys}
+
+
+def as_keras_has(structure: Any) -> Any:
+    """The structure of outputs with the keys of `output_keys`."""
+    keys = output_keys(structure)
+    return {keys[key]: part for key, part in structure.items()} if keys else structure
+
+
+def _replaced(name: str) -> str:
+    """The name with an underscore for what no scope has in it, and without what no scope begins with."""
     return re.sub(r"[^A-Za-z0-9_.>-]+", "_", name).lstrip("_>-").rstrip("_")
 
 

@@ -16,6 +16,7 @@ from dagir.ir.types import DType
 from dagir.layers import Layer
 from dagir.modeling.model import Model
 from dagir_keras.layer_mapping import copied_layers, initialized_with_zeros, make_layer
+from dagir_keras.names import scope_name
 from dagir_keras.op_layers import Key, OpLayer
 from dagir_keras.trace import Trace
 from dagir_keras.uses import Uses
@@ -61,6 +62,7 @@ class Registry:
         if dtype not in by_dtype:
             name = f"{layer.name}_{dtype}" if by_dtype else None
             by_dtype[dtype] = make_layer(layer, dtype, self._layer_or_model, name)
+            self._note_renamed(by_dtype[dtype], name or layer.name)
             for inner, keras_inner in copied_layers(layer, by_dtype[dtype]):
                 self.layers[inner] = {dtype: keras_inner}
         return by_dtype[dtype]
@@ -72,9 +74,15 @@ class Registry:
         """The Keras model of a nested model."""
         if model not in self.models:
             self.models[model] = self._lower_model(model, self)
+            self._note_renamed(self.models[model], model.name)
             if not model.trainable:  # setting it to True would thaw what is frozen inside
                 self.models[model].trainable = False
         return self.models[model]
+
+    def _note_renamed(self, keras_layer: keras.layers.Layer, wanted: str | None) -> None:
+        """Two names that Keras does not take may become the same one."""
+        if keras_layer.name != wanted:
+            self.unnamed.append(keras_layer)
 
     def belong_to(self, found: OpLayer) -> bool:
         """Whether nothing but ops that the same layer computes reads the weights of an op."""
@@ -109,7 +117,7 @@ class Registry:
         return self._indices[id(given)][1]
 
     def _bare(self, parameter: Parameter, given: Any) -> Weight | TableOfOneRow:
-        name, dtype = parameter.name.replace("/", "_"), str(parameter.dtype)
+        name, dtype = scope_name(parameter.name.replace("/", "_")), str(parameter.dtype)
         if parameter not in self.variables and parameter.dtype.is_float and parameter.shape and given.dtype != "string":
             table = TableOfOneRow(parameter.shape, name, dtype, parameter.trainable)
             self.unnamed.append(table.layer)
@@ -126,9 +134,9 @@ class Registry:
         for other, traced in earlier:
             if other.is_like(trace):
                 return traced
-        traced = self._lower_trace(trace, self, f"{name}_call_{len(earlier) + 1}" if earlier else name)
-        if name is None:
-            self.unnamed.append(traced)
+        wanted = f"{name}_call_{len(earlier) + 1}" if earlier else name
+        traced = self._lower_trace(trace, self, None if wanted is None else scope_name(wanted))
+        self._note_renamed(traced, wanted)
         if layer is not None and not layer.trainable:
             traced.trainable = False
         self._traced.append((layer, trace, traced))

@@ -19,6 +19,7 @@ from dagir.layers.arguments import signature
 from dagir.modeling.signature import Signature
 from dagir.support.location import LayerCall
 from dagir_keras.layer_mapping import initialized_with_zeros, misstates_dtype
+from dagir_keras.names import as_keras_has
 from dagir_keras.op_layers import OpLayer, without_mask
 from dagir_keras.registry import Registry
 from dagir_keras.sizes import solve_sizes, with_numbers
@@ -146,7 +147,7 @@ class ModelStep(Step):
         """What the model returns."""
         options = {} if self.training is None else {"training": self.training}
         outputs = self.model(pack(self.signature.input_structure, operands), **options)
-        return flatten_like(self.signature.output_structure, outputs)
+        return flatten_like(as_keras_has(self.signature.output_structure), outputs)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import keras
@@ -15,6 +15,7 @@ from dagir.support.did_you_mean import did_you_mean
 from dagir_keras import engine
 from dagir_keras.callbacks import with_fresh_weights
 from dagir_keras.executable import KerasExecutable
+from dagir_keras.names import output_keys
 
 _MODULES = {
     "keras.optimizers": keras.optimizers,
@@ -38,6 +39,7 @@ class KerasTrainer(Trainer):
     def compiled(cls, model: Model, **options: Any) -> Self:
         """Compile with keras.Model.compile's arguments."""
         trainer = cls(model)
+        options = trainer._by_keys_of_keras(options)
         try:
             if isinstance(options.get("loss"), str):
                 keras.losses.get(options["loss"])  # else it fails in `fit`
@@ -68,7 +70,8 @@ class KerasTrainer(Trainer):
         _require_gradients()
         self.executable.push()
         try:
-            return self.model.fit(callbacks=with_fresh_weights(callbacks, self.executable.pull), **kwargs)
+            fresh = with_fresh_weights(callbacks, self.executable.pull)
+            return self.model.fit(callbacks=fresh, **self._by_keys_of_keras(kwargs))
         finally:
             self.executable.pull()
 
@@ -77,19 +80,19 @@ class KerasTrainer(Trainer):
         _require_gradients()
         self.executable.push()
         try:
-            return self.model.train_on_batch(**kwargs)
+            return self.model.train_on_batch(**self._by_keys_of_keras(kwargs))
         finally:
             self.executable.pull()
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """keras.Model.evaluate."""
         self.executable.push()
-        return self.model.evaluate(*args, **kwargs)
+        return self.model.evaluate(*args, **self._by_keys_of_keras(kwargs))
 
     def test_on_batch(self, **kwargs: Any) -> Any:
         """keras.Model.test_on_batch."""
         self.executable.push()
-        return self.model.test_on_batch(**kwargs)
+        return self.model.test_on_batch(**self._by_keys_of_keras(kwargs))
 
     @property
     def optimizer(self) -> Any:
@@ -100,6 +103,11 @@ class KerasTrainer(Trainer):
     def metrics_names(self) -> list[str]:
         """Those of the Keras model."""
         return list(self.model.metrics_names)
+
+    def _by_keys_of_keras(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options, those that are given by the keys of outputs by the keys that the Keras model has."""
+        keys = output_keys(self.executable.signature.output_structure)
+        return {name: _renamed(given, keys) if name in _BY_OUTPUT else given for name, given in options.items()}
 
     def state(self) -> TrainingState:
         """Compile configuration, optimizer variables, and random generators."""
@@ -133,6 +141,17 @@ def _require_gradients() -> None:
             "Keras computes with NumPy here, which has no gradients to train by",
             remedy="set KERAS_BACKEND to jax, torch or tensorflow before Keras is imported",
         )
+
+
+_BY_OUTPUT = ("loss", "loss_weights", "metrics", "weighted_metrics", "y", "sample_weight", "validation_data")
+
+
+def _renamed(given: Any, keys: Mapping[Any, Any]) -> Any:
+    if isinstance(given, tuple):
+        return tuple(_renamed(part, keys) for part in given)
+    if isinstance(given, Mapping) and keys.keys() >= given.keys():
+        return {keys[key]: part for key, part in given.items()}
+    return given
 
 
 def _portable(config: dict[str, Any], optimizer: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import keras
 class TableOfOneRow:
     """A bare float weight as a keras.layers.Embedding of one row, which plain Keras loads and trains."""
 
-    def __init__(self, shape: Sequence[int], name: str, dtype: str, trainable: bool) -> None:
+    def __init__(self, shape: Sequence[int], name: str | None, dtype: str, trainable: bool) -> None:
         self.shape = tuple(shape)
         options = {"embeddings_initializer": "zeros", "name": name, "dtype": dtype, "trainable": trainable}
         self.layer = keras.layers.Embedding(1, prod(self.shape), **options)

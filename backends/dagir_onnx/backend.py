@@ -115,9 +115,15 @@ class OnnxBackend(Backend):
         second: str | os.PathLike[str],
         seed: int = 0,
         progress: Progress | None = None,
+        names: Mapping[str, str] = {},
+        tell: Callable[[str], None] = lambda line: None,
     ) -> Report:
-        """Two .onnx files against each other, without a float64 oracle; `report.judgement` says how."""
-        return compare_files(Path(first), Path(second), seed=seed, progress=progress)
+        """Two .onnx files against each other, without a float64 oracle; `report.judgement` says how.
+
+        names: of the first's inputs and outputs, by those of the second. Others are matched by name, else by position
+        and type; each line about one goes to `tell`.
+        """
+        return compare_files(Path(first), Path(second), seed=seed, progress=progress, names=names, tell=tell)
 
     def certify(self, path: str | os.PathLike[str], report: Report, source: str) -> str:
         """Write into a file how it was verified, so that `recertify` can run it again. Raises FileError.

@@ -29,8 +29,8 @@ from dagir.support.paths import checked
 from dagir_onnx import untrusted_proto
 from dagir_onnx.executable import OnnxExecutable, check_device
 from dagir_onnx.metadata_reader import skim
-from dagir_onnx.name_matching import check_given, match, told
-from dagir_onnx.points import Point, Watch, marked_points, named_points
+from dagir_onnx.name_matching import check_given, entries_of, match, told
+from dagir_onnx.points import Point, Watch, computing_nodes, marked_points, named_points
 from dagir_onnx.runtime_errors import file_refusal
 from dagir_onnx.value_matching import nearest, within_limit
 
@@ -91,7 +91,7 @@ class OnnxFile(OnnxExecutable):
         """The tensors that are what values of the model are, on drawn inputs."""
         points, plan = points_of(self._graph), size_plans(self._graph)[0]
         arrays = draw(self._graph, plan.tried[0], np.random.default_rng(0), plan.kind)
-        makers = {name: node.name or name for node in proto.graph.node for name in node.output if name}
+        makers = computing_nodes(proto)
         shapes = [value.type.shape for value in points.values.values()]
         if not within_limit([tuple(evaluate(size, plan.tried[0]) for size in shape) for shape in shapes]):
             return {}
@@ -124,8 +124,8 @@ class OnnxFile(OnnxExecutable):
     def _match_names(self, given: Mapping[str, str]) -> None:
         """Find the inputs and outputs of the model in the file. Raises ArgumentError."""
         ends = {
-            "inputs": (self.signature.inputs, self.session.get_inputs()),
-            "outputs": (self.signature.outputs, self.session.get_outputs()),
+            "inputs": (self.signature.inputs, entries_of(self.session.get_inputs())),
+            "outputs": (self.signature.outputs, entries_of(self.session.get_outputs())),
         }
         file = [entry.name for _, entries in ends.values() for entry in entries]
         check_given(self.path, given, file, [name for wanted, _ in ends.values() for name, _ in wanted])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,33 @@ _CODES = {"float": 1, "double": 11, "float16": 10, "bfloat16": 16, "bool": 9, "s
 _CODES |= {"int8": 3, "int16": 5, "int32": 6, "int64": 7, "uint8": 2, "uint16": 4, "uint32": 12, "uint64": 13}
 
 
-def match(path: Path, what: str, wanted: Named, found: Sequence[Any], given: Mapping[str, str]) -> dict[str, str]:
+@dataclass(frozen=True)
+class Entry:
+    """An input or output of a file. code: ONNX's for the dtype, 0 where it is not told; sizes: None if unknown."""
+
+    name: str
+    code: int
+    sizes: Sequence[int | None] | None
+
+
+def entries_of(found: Sequence[Any]) -> list[Entry]:
+    """The entries as onnxruntime tells them."""
+    return [
+        Entry(
+            each.name,
+            _CODES.get(each.type.removeprefix("tensor(").removesuffix(")"), 0),
+            [size if isinstance(size, int) else None for size in each.shape or []],
+        )
+        for each in found
+    ]
+
+
+def match(
+    path: Path, what: str, wanted: Named, found: Sequence[Entry], given: Mapping[str, str], of: str = ""
+) -> dict[str, str]:
     """The name in the file of each input or output of the model.
 
-    what: "inputs" or "outputs". found: as onnxruntime tells them. given: names of the model by those of the file.
+    what: "inputs" or "outputs". given: names of the model by those of the file. of: the other file, where no model is.
     Raises ArgumentError where they cannot be told apart, or do not fit.
     """
     names, entries = [name for name, _ in wanted], {entry.name: entry for entry in found}
@@ -29,19 +53,21 @@ def match(path: Path, what: str, wanted: Named, found: Sequence[Any], given: Map
     left = [(name, type) for name, type in wanted if name not in known]
     free = [entry for name, entry in entries.items() if name not in known.values()]
     if len(left) != len(free):
-        raise _differ(path, what, names, list(entries))
+        raise _differ(path, what, names, list(entries), of)
     for name, type in left:
         entry = next((each for each in free if _fits(type, each)), None)
         if entry is None:
-            raise _differ(path, what, names, list(entries))
+            raise _differ(path, what, names, list(entries), of)
         free.remove(entry)
         known[name] = entry.name
     return known
 
 
-def check_given(path: Path, given: Mapping[str, str], file: Sequence[str], model: Sequence[str]) -> None:
+def check_given(
+    path: Path, given: Mapping[str, str], file: Sequence[str], wanted: Sequence[str], model: str = "the model"
+) -> None:
     """Raise ArgumentError for names in `given` that the file, or the model, does not have."""
-    for pair, known, who in ((given.keys(), file, str(path)), (given.values(), model, "the model")):
+    for pair, known, who in ((given.keys(), file, str(path)), (given.values(), wanted, model)):
         for name in pair:
             if name not in known:
                 remedy = did_you_mean(name, known) or f"it has: {', '.join(known)}"
@@ -57,18 +83,18 @@ def told(what: str, known: Mapping[str, str], given: Mapping[str, str]) -> list[
     ]
 
 
-def _fits(type: TensorType, entry: Any) -> bool:
-    code = _CODES.get(entry.type.removeprefix("tensor(").removesuffix(")"))
-    if code is not None and code != TO_ONNX[type.dtype]:
+def _fits(type: TensorType, entry: Entry) -> bool:
+    if entry.code and entry.code != TO_ONNX[type.dtype]:
         return False
-    sizes = list(entry.shape or [])
+    sizes = list(entry.sizes or [])
     alike = all(a == b for a, b in zip(type.shape, sizes, strict=False) if isinstance(a, int) and isinstance(b, int))
     return alike and len(sizes) in (0, type.rank)
 
 
-def _differ(path: Path, what: str, names: Sequence[str], has: Sequence[str]) -> ArgumentError:
+def _differ(path: Path, what: str, names: Sequence[str], has: Sequence[str], of: str) -> ArgumentError:
+    whose = f"those of {of}" if of else "the model's"
     return ArgumentError(
-        f"the {what} of {path} are not the model's",
-        facts=[("file", ", ".join(has)), ("model", ", ".join(names))],
+        f"the {what} of {path} are not {whose}",
+        facts=[("file", ", ".join(has)), ("other file" if of else "model", ", ".join(names))],
         remedy=_REMEDY,
     )

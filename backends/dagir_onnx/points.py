@@ -113,6 +113,11 @@ def _computing(proto: ModelProto, is_point: Callable[[NodeProto], bool]) -> dict
     return names
 
 
+def computing_nodes(proto: ModelProto) -> dict[str, str]:
+    """For each tensor the name of the node that computes it, behind nodes that only move numbers."""
+    return {tensor: name or tensor for tensor, name in _computing(proto, lambda node: False).items() if tensor}
+
+
 def named_points(proto: ModelProto, graph: Graph) -> dict[str, Point]:
     """The tensors that have the names of values of the model, which was read from this file, or from one like it."""
     names = {value.explicit_name for node in graph.nodes for value in node.outputs}

@@ -30,6 +30,15 @@ class _Seen:
     scale: float
 
 
+def is_near(value: Array, other: Array) -> bool:
+    """Whether two arrays of one shape may be the same value, the second with a fault."""
+    if value.dtype.kind != "f" or other.dtype.kind != "f":
+        return np.array_equal(value, other)
+    wide = value.astype(np.float64)
+    apart, scale = (float(np.sqrt(np.mean(each * each))) if each.size else 0.0 for each in (other - wide, wide))
+    return apart <= _NEAR * scale or np.array_equal(value, other, equal_nan=True)
+
+
 def nearest(values: Mapping[str, Array], tensors: Mapping[str, Array], nodes: Mapping[str, str]) -> dict[str, Point]:
     """The points: for each value the tensor that is near it, each tensor once.
 

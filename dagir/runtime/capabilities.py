@@ -34,8 +34,13 @@ class Compares(Protocol[R_co]):
         second: str | os.PathLike[str],
         seed: int = 0,
         progress: Callable[[str, int, int], None] | None = None,
+        names: Mapping[str, str] = {},
+        tell: Callable[[str], None] = lambda line: None,
     ) -> R_co:
-        """The second file against the first. Raises FileError."""
+        """The second file against the first. Raises FileError.
+
+        names: of the first's inputs and outputs, by those of the second. tell: gets a line for each other name.
+        """
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers as L
 
 import dagir
+from dagir import layers
 
 UNFOLDED = ("fold-batchnorm", "fold-scales")
 
@@ -63,3 +64,26 @@ def test_the_numbers_come_back_and_it_trains_and_is_saved_for_plain_keras(tmp_pa
         targets = {name: np.random.default_rng(2).normal(size=(8, 3)).astype("float32")}
         losses = loaded.fit(x, targets, epochs=3, verbose=0).history["loss"]
         assert losses[-1] < losses[0]
+
+
+def test_names_that_tensorflow_takes_for_no_scope_train_and_are_saved(tmp_path):
+    x = dagir.Input((3,), name="serving x:0")
+    scale = dagir.Parameter(
+        "scale;2", dagir.TensorType(dagir.DType.FLOAT32, (3,)), array=np.full(3, 2, "float32"), trainable=True
+    )
+    inner = dagir.Sequential([dagir.Input((3,)), layers.Dense(3, name="in:0")], name="ü")
+    y = layers.Dense(2, name="head:0")(inner(x) * scale)
+    model = dagir.Model(x, {"b:0": y, "b;0": layers.Dense(2, name="head;0")(y), "a": y + 1})
+    made, batch = dagir.to_keras(model), np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    assert list(made.output) == ["b_0", "b_0_1", "a"]
+    made.save(tmp_path / "m.keras")
+    targets = {name: np.ones((4, 2), "float32") for name in made.output}
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    loaded.compile("sgd", dict.fromkeys(targets, "mse"))
+    losses = loaded.fit(batch, targets, epochs=2, verbose=0).history["loss"]
+    assert losses[1] < losses[0]
+    assert dagir.verify(model, {"keras": "keras", "file": tmp_path / "m.keras"}, batch).ok
+    model.compile("sgd", dict.fromkeys(model.output, "mse"))
+    before = inner.weights[0].array.copy()
+    model.fit(batch, dict.fromkeys(model.output, targets["a"]), verbose=0)
+    assert not np.array_equal(inner.weights[0].array, before)

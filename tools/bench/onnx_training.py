@@ -36,12 +36,11 @@ assert "dagir" not in sys.modules
 arrays = dict(np.load(feeds))
 x = [arrays[tensor.name] for tensor in model.inputs]
 answer = model.predict(x[0] if len(x) == 1 else x, verbose=0)
-answers = keras.tree.flatten(answer)
-np.savez(feeds + ".answers", *answers)
+np.savez(feeds + ".answers", *[answer[key] for key in model.output])  # predict sorts them
 rng = np.random.default_rng(0)
 targets = keras.tree.map_structure(lambda part: rng.normal(size=part.shape).astype("float32"), answer)
 losses = keras.tree.map_structure(lambda part: "mse", answer)
-model.compile(keras.optimizers.SGD(1e-3, clipnorm=1.0), losses)
+model.compile(keras.optimizers.Adam(1e-4), losses)
 given = x[0] if len(x) == 1 else x
 batch = len(x[0])
 # The loss of an epoch is that before its step: one more shows what the second one came to.
@@ -88,7 +87,7 @@ def measure(original: Path, feed: dict[str, np.ndarray], folder: Path) -> str:
     back = folder / "back.onnx"
     dagir.to_onnx(dagir.from_keras(path), back)
     weights = sum(int(np.prod(weight.shape)) for weight in model.weights)
-    losses = " ".join(f"{loss:8.4f}" for loss in found["loss"])
+    losses = " ".join(f"{loss:11.6f}" for loss in found["loss"])
     share = 100 * found["trained"] / max(weights, 1)
     return (
         f"{original.stem[:30]:30} {weights / 1e3:7.0f} {share:4.0f} % {found['own']:5} {far:8.1e} {losses} "
@@ -103,7 +102,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="names of files, without .onnx")
     options = parser.parse_args()
     known = json.loads(options.feeds.read_text())
-    print(f"{'file':30} weights      plain apart    loss                       back")
+    print(f"{'file':30} weights      plain apart    loss                                back")
     for path in sorted(options.folder.rglob("*.onnx"), key=lambda each: each.stem):
         if path.stem in known and (not options.only or path.stem in options.only):
             with tempfile.TemporaryDirectory() as folder:

@@ -43,7 +43,8 @@ def compare(
     if _is_onnx(first) and _is_onnx(second) and not (thresholds.any or inputs or _is_narrowed(first, second)):
         files = comparing(dagir.backend(ONNX), Report)
         with output.bar(f"verifying {second} against {first}") as progress:
-            return files.compare(first.path, second.path, seed=seed, progress=progress), None
+            pair = first.path, second.path
+            return files.compare(*pair, seed=seed, progress=progress, names=names, tell=output.note), None
     if _is_onnx(first) and not _is_onnx(second):
         first, second = second, first
     model = load(first, output).model
