@@ -42,7 +42,9 @@ class Side:
         watch = Watch(proto or self.proto, options, ["CPUExecutionProvider"], None, self._refused)
         try:
             return watch(feeds, tensors)
-        except (*refusals(), ValueError, TypeError, MemoryError) as error:
+        except (ValueError, TypeError, MemoryError) as error:
+            raise self._refused(error) from None
+        except refusals() as error:
             raise self._refused(error) from None
 
     def _refused(self, error: Exception) -> DagirError:
