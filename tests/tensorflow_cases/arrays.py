@@ -346,7 +346,9 @@ def _gather_raw(draw: Draw) -> Arguments:
 @raw("SparseSegmentSumWithNumSegments", "SparseSegmentMeanWithNumSegments", "SparseSegmentSqrtNWithNumSegments")
 def _segments_of_rows(draw: Draw) -> Arguments:
     ids = np.sort(draw.ints((5,), 0, 4))
-    return (draw.floats((4, 2)), draw.ints((5,), 0, 4), ids, np.asarray(draw.int(4, 6), "int32")), {}
+    return (draw.floats((4, 2)), draw.ints((5,), 0, 4), ids, np.asarray(draw.int(4, 6), "int32")), {
+        "sparse_gradient": False
+    }
 
 
 @raw("BatchMatMulV2")

@@ -245,8 +245,10 @@ def _segment_sqrt_n(data: Any, segment_ids: Any, num_segments: Any) -> Tensor:
 
 
 def _of_rows(reduction: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def rule(data: Tensor, indices: Tensor, segment_ids: Tensor, num_segments: Tensor) -> Tensor:
-        """Segments of the rows at these places; as many segments as are told, so that the data decide no shape."""
+    def rule(
+        data: Tensor, indices: Tensor, segment_ids: Tensor, num_segments: Tensor, sparse_gradient: bool = False
+    ) -> Tensor:
+        """Segments of the rows at these places; as many as are told, so that the data decide no shape."""
         return reduction(_gathered(data, indices, 0, 0), segment_ids, num_segments)
 
     return rule
