@@ -121,12 +121,59 @@ def test_a_subclassed_model_that_was_never_called():
 
 
 def test_a_stack_that_was_never_built():
-    made = keras.Sequential([L.Embedding(9, 4), L.LSTM(3)])
+    made = keras.Sequential([L.Dense(4), L.LSTM(3)])
     with pytest.raises(UnsupportedLayer, match="never built"):
         dagir.from_keras(made)
-    read = dagir.from_keras(made, inputs=dagir.Input((None,), dtype="int32", name="ids"))
-    assert [str(value.type) for value in read.graph.inputs] == ["int32[batch, ids_dim1]"]
-    check(made, np.arange(10, dtype="int32").reshape(2, 5) % 9, read)
+    read = dagir.from_keras(made, inputs=dagir.Input((None, 2), name="steps"))
+    assert [str(value.type) for value in read.graph.inputs] == ["float32[batch, steps_dim1, 2]"]
+    check(made, array(2, 5, 2), read)
+
+
+def test_a_stack_of_ids_that_was_never_built_takes_them_as_keras_documents():
+    """Ids [batch, length], of the dtype that Keras's own build gives them; the user's stack stays without an input."""
+    made = keras.Sequential([L.Embedding(9, 4), L.LSTM(3)])
+    ids = np.arange(10).reshape(2, 5) % 9
+    read = dagir.from_keras(made)
+    assert [str(value.type).split("[")[0] for value in read.graph.inputs] == ["float32"]
+    assert [value.type.rank for value in read.graph.inputs] == [2]
+    with pytest.raises(AttributeError, match="no defined inputs"):
+        _ = made.inputs
+    randomize(made)
+    read = dagir.from_keras(made)
+    check(made, ids.astype("float32"), read)
+    chosen = keras.Sequential([L.Embedding(9, 4), L.LSTM(3)])
+    taken = dagir.from_keras(chosen, inputs=dagir.Input((None,), dtype="int32", name="ids"))
+    assert [str(value.type) for value in taken.graph.inputs] == ["int32[batch, ids_dim1]"]
+    check(chosen, ids.astype("int32"), taken)
+
+
+def test_a_stack_of_ids_that_needs_a_length_is_not_taken_unbuilt():
+    made = keras.Sequential([L.Embedding(9, 4), L.Flatten(), L.Dense(3)])
+    with pytest.raises(UnsupportedLayer, match="never built"):
+        dagir.from_keras(made)
+    ids = np.arange(10, dtype="float32").reshape(2, 5) % 9
+    made(ids)
+    check(made, ids)
+
+
+class Shapeless(L.Layer):
+    """Keras finds no shape for what it gives, so that a Sequential with it has no graph."""
+
+    def call(self, x):
+        return x * 2
+
+    def compute_output_shape(self, input_shape):
+        raise NotImplementedError
+
+
+def test_a_stack_whose_shapes_keras_does_not_find():
+    made = keras.Sequential([keras.Input((4,), name="x"), Shapeless(), L.Dense(3)])
+    with pytest.raises(UnsupportedLayer, match=r"Keras never built its layer 'dense\w*'"):
+        dagir.from_keras(made)
+    made(array(2, 4))
+    randomize(made)
+    read = check(made, array(5, 4))
+    assert read.input_names == ["x"]
 
 
 def test_keras_layers_in_a_graph_of_dagir():

@@ -119,3 +119,9 @@ def checked(self, x):
 def test_what_cannot_be_taken_is_refused_by_function_and_layer(call, named):
     with pytest.raises(UnsupportedLayer, match=rf"layer 'own' \(Own\) cannot be taken.*{named}"):
         dagir.from_keras(live(call))
+
+
+def test_a_stack_with_an_input_is_refused_for_what_keras_finds_no_shape_of():
+    made = keras.Sequential([keras.Input((1, 2)), L.Lambda(tf.squeeze)])
+    with pytest.raises(UnsupportedLayer, match="drops all axes of size 1, and not all sizes are known"):
+        dagir.from_keras(made)

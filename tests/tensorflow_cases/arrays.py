@@ -343,6 +343,14 @@ def _gather_raw(draw: Draw) -> Arguments:
     return (draw.floats((3, 4)), draw.ints((2,), 0, 3), np.asarray(draw.int(0, 1), "int32")), {"batch_dims": 0}
 
 
+@raw("SparseSegmentSumWithNumSegments", "SparseSegmentMeanWithNumSegments", "SparseSegmentSqrtNWithNumSegments")
+def _segments_of_rows(draw: Draw) -> Arguments:
+    ids = np.sort(draw.ints((5,), 0, 4))
+    return (draw.floats((4, 2)), draw.ints((5,), 0, 4), ids, np.asarray(draw.int(4, 6), "int32")), {
+        "sparse_gradient": False
+    }
+
+
 @raw("BatchMatMulV2")
 def _matmul_raw(draw: Draw) -> Arguments:
     return (draw.floats((2, 3, 3)), draw.floats((2, 3, 3))), {"adj_x": draw.flag(), "adj_y": draw.flag()}

@@ -7,7 +7,7 @@ from typing import Any
 from dagir_keras.reading.custom_objects import CustomObjects
 from dagir_keras.reading.live.keras_patches import check_keras
 from dagir_keras.reading.live.live_model import LiveReader
-from dagir_keras.reading.live.own_models import Given, is_own_model, read_own_model
+from dagir_keras.reading.live.own_models import Given, is_own_model, on_documented_input, read_own_model
 
 
 def read_live(source: Any, custom: CustomObjects, inputs: Any = None) -> Any:
@@ -15,7 +15,9 @@ def read_live(source: Any, custom: CustomObjects, inputs: Any = None) -> Any:
     check_keras()
     if is_own_model(source):
         return read_own_model(source, inputs, lambda given: _read(source, custom, given))
-    return _read(source, custom, None if inputs is None else Given(inputs))
+    if inputs is None:
+        return _read(on_documented_input(source), custom, None)
+    return _read(source, custom, Given(inputs))
 
 
 def _read(source: Any, custom: CustomObjects, given: Given | None) -> Any:

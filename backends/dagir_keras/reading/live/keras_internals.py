@@ -71,6 +71,14 @@ def was_built(sequential: Any) -> bool:
     return internal(sequential, "_functional") is not None
 
 
+def input_of_stack(sequential: Any) -> Any:
+    """The KerasTensor with which a Sequential begins, also one whose outputs Keras found no shapes for; else None."""
+    if was_built(sequential):
+        return sequential.inputs[0]
+    first = next(iter(internal(sequential, "_layers")), None)
+    return first.output if isinstance(first, keras.layers.InputLayer) else None
+
+
 def takes_training(layer: Any) -> bool:
     """Whether `call` has an argument `training`."""
     return bool(internal(layer, "_call_has_training_arg"))

@@ -53,6 +53,7 @@ from dagir_keras.reading.live.introspection import (
 from dagir_keras.reading.live.keras_internals import (
     build_shapes_of,
     history_of,
+    input_of_stack,
     input_structure,
     layers_inside,
     output_structure,
@@ -216,14 +217,18 @@ class LiveReader:
         made = Sequential(name=source.name)
         for inner in stack:
             made.add(inner)
-        if not was_built(source):
-            if not path:
-                raise Refused(
-                    "it was never built, so the shape of its input is not known",
-                    "call the model once, begin it with an Input, or give from_keras(model, inputs=dagir.Input(...))",
-                )
+        if path and not was_built(source):
             return made
-        made.set_graph(*self._stacked(stack, source.inputs[0], any_batch=True), unused_inputs=True)
+        begin = input_of_stack(source)
+        if begin is None:
+            raise Refused(
+                "it was never built, so the shape of its input is not known",
+                "call the model once, begin it with an Input, or give from_keras(model, inputs=dagir.Input(...))",
+            )
+        made.set_graph(*self._stacked(stack, begin, any_batch=True), unused_inputs=True)
+        for inner, layer in zip(source.layers, stack, strict=True):
+            if layer.weights and not inner.weights:
+                raise Refused(f"Keras never built its layer {inner.name!r}", "call the model once")
         set_own_trainable(made, bool(source.trainable))
         return made
 

@@ -50,6 +50,24 @@ def build_stack(source: Any, inputs: Any) -> None:
         source.build(tuple([size if isinstance(size, int) else None for size in inputs.shape]))
 
 
+def on_documented_input(source: Any) -> Any:
+    """A Sequential that was never built and begins with an Embedding, on the ids [batch, length] that Keras documents.
+
+    Keras 2 built such a stack at once. The layers are the same, and so are the weights that they get by it; the
+    Sequential of the user stays without its input. What Keras cannot build on them is given back as it is.
+    """
+    if not isinstance(source, keras.Sequential) or was_built(source) or not source.layers:
+        return source
+    first = source.layers[0]
+    if type(first) is not keras.layers.Embedding:
+        return source
+    stack = [keras.Input((None,), dtype=first.compute_dtype), *source.layers]
+    try:
+        return keras.Sequential(stack, trainable=bool(source.trainable), name=source.name)
+    except (ValueError, NotImplementedError):  # it needs a length, or ids of another rank
+        return source
+
+
 def read_own_model(source: Any, inputs: Any, read: Callable[[Given | None], Model]) -> Model:
     """The model that `read` makes of the first inputs that the call takes. Raises the error of the first ones."""
     shapes = _known_shapes(source) if inputs is None else None

@@ -244,6 +244,24 @@ def _segment_sqrt_n(data: Any, segment_ids: Any, num_segments: Any) -> Tensor:
     return ops.divide(total, ops.sqrt(ops.maximum(count, 1.0)))
 
 
+def _of_rows(reduction: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def rule(
+        data: Tensor, indices: Tensor, segment_ids: Tensor, num_segments: Tensor, sparse_gradient: bool = False
+    ) -> Tensor:
+        """Segments of the rows at these places; as many as are told, so that the data decide no shape."""
+        return reduction(_gathered(data, indices, 0, 0), segment_ids, num_segments)
+
+    return rule
+
+
+for _op, _of in (
+    ("SparseSegmentSumWithNumSegments", _segments(ops.segment_sum)),
+    ("SparseSegmentMeanWithNumSegments", _segment_mean),
+    ("SparseSegmentSqrtNWithNumSegments", _segment_sqrt_n),
+):
+    raw(_op)(_of_rows(_of))
+
+
 def _sums(data: Any, segment_ids: Any, num_segments: Any) -> tuple[Value, Value]:
     """The sum of each segment, and how many entries it has, with axes to broadcast."""
     given, ids = value(tensor(data)), value(tensor(segment_ids))
