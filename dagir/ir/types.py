@@ -256,7 +256,7 @@ class Equations:
         for index, size in sizes:
             if size == 1:
                 continue
-            agreed = size if merged == 1 else self.equate(merged, size)
+            agreed = size if merged == 1 else self._agreed(merged, size)
             if agreed is None:
                 raise ShapeError(
                     f"shapes do not broadcast: {merged} against {size} on axis {axis}",
@@ -265,6 +265,16 @@ class Equations:
                 )
             merged, owner = agreed, index
         return merged
+
+    def _agreed(self, left: Dim, right: Dim) -> Dim | None:
+        """The size that broadcasting gives. Of `x[:1]` against another it is the other one, where x is not empty."""
+        small = [isinstance(size, SymbolicDim) and dims.at_most_one(size) for size in (left, right)]
+        if small[0] is not small[1]:
+            first, other = (left, right) if small[0] else (right, left)
+            if dims.min_dim(1, other) != first:  # else both are empty where one is
+                self.found.append(Equation(first, 1))
+            return other
+        return self.equate(left, right)
 
 
 def normalize_axis(axis: int, rank: int, what: str = "axis") -> int:

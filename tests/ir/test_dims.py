@@ -102,6 +102,15 @@ def test_divisions_have_one_form(a, p, q):
     assert (a + p) // p == a // p + 1
 
 
+@given(EXPRESSIONS, SIZES)
+def test_what_a_form_shows_is_so(a, sizes):
+    for each in (a, Expression(dims.min_dim(a.dim, 1), lambda sizes: min(a.meaning(sizes), 1))):
+        if dims.at_most_one(each.dim):
+            assert each.meaning(sizes) <= 1
+        if dims.never_empty(each.dim):
+            assert each.meaning({name: size + 1 for name, size in sizes.items()}) >= 1
+
+
 @given(EXPRESSIONS, EXPRESSIONS, SIZES)
 def test_what_is_proved_is_so(a, b, sizes):
     verdict = dims.provably_equal(a.dim, b.dim)
