@@ -19,7 +19,7 @@ def none_of(values: Sequence[Value], body: Graph, arrays: Sequence[Array], axis:
     numbers = RunSizes(body, arrays).numbers
     shapes = [[substitute(size, numbers) for size in value.type.shape] for value in values]
     return [
-        np.zeros((*shape[:axis], 0, *shape[axis:]), value.dtype.numpy)  # type: ignore[arg-type]  # all are numbers now
+        np.zeros((*shape[:axis], 0, *shape[axis:]), value.dtype.numpy)
         for shape, value in zip(shapes, values, strict=True)
     ]
 
