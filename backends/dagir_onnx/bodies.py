@@ -14,7 +14,8 @@ from typing import cast
 from onnx import StringStringEntryProto
 
 from dagir.ir.data_names import DataName, names_in
-from dagir.ir.dims import Dim, never_empty
+from dagir.ir.dim_bounds import never_empty
+from dagir.ir.dims import Dim
 from dagir.ir.graph import Graph, Value
 from dagir.ir.rewriter import copy_node, rebuild
 from dagir.ir.types import Equations, TensorType

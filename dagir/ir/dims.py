@@ -220,21 +220,6 @@ def provably_equal(left: Dim, right: Dim) -> bool | None:
     return False if isinstance(left - right, int) else None
 
 
-def never_empty(dim: Dim) -> bool:
-    """Whether the form of `dim` shows that it is 1 at least where every named size is."""
-    return _is_plain_size(substitute(dim, {name: symbol(name) + 1 for name in symbols(dim)}) - 1)
-
-
-def at_most_one(dim: Dim) -> bool:
-    """Whether the form of `dim` shows that it is 0 or 1, as the size of `x[:1]` is."""
-    if isinstance(dim, int):
-        return dim <= 1
-    if len(dim.terms) != 1 or dim.terms[0][1] != 1 or len(dim.terms[0][0]) != 1:
-        return False
-    atom = dim.terms[0][0][0]
-    return not isinstance(atom, str) and atom.function == "min" and (at_most_one(atom.left) or at_most_one(atom.right))
-
-
 def min_dim(left: Dim, right: Dim) -> Dim:
     """The smaller of two sizes. Named sizes are never negative, so min(time, 0) is 0."""
     return _extreme("min", left, right)
@@ -255,13 +240,13 @@ def _extreme(function: str, left: Dim, right: Dim) -> Dim:
     if isinstance(difference, int):
         return left if (difference <= 0) == (function == "min") else right
     for low, high, above in ((right, left, difference), (left, right, right - left)):
-        if _is_plain_size(above):
+        if never_negative(above):
             return low if function == "min" else high
     first, second = sorted((left, right), key=str)
     return SymbolicDim((((Application(function, first, second),), 1),))
 
 
-def _is_plain_size(dim: Dim) -> bool:
+def never_negative(dim: Dim) -> bool:
     """Whether the form of `dim` shows that it is never negative: a sum or product of sizes that never are."""
     if isinstance(dim, int):
         return dim >= 0
@@ -271,7 +256,7 @@ def _is_plain_size(dim: Dim) -> bool:
 def _is_plain_atom(atom: Atom) -> bool:
     if isinstance(atom, str):
         return True
-    sides = _is_plain_size(atom.left), _is_plain_size(atom.right)
+    sides = never_negative(atom.left), never_negative(atom.right)
     return any(sides) if atom.function == "max" else all(sides)
 
 

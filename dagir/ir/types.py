@@ -13,6 +13,7 @@ import numpy as np
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir import dims
+from dagir.ir.dim_bounds import at_most_one
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.nest import Rows
 
@@ -268,7 +269,7 @@ class Equations:
 
     def _agreed(self, left: Dim, right: Dim) -> Dim | None:
         """The size that broadcasting gives. Of `x[:1]` against another it is the other one, where x is not empty."""
-        small = [isinstance(size, SymbolicDim) and dims.at_most_one(size) for size in (left, right)]
+        small = [isinstance(size, SymbolicDim) and at_most_one(size) for size in (left, right)]
         if small[0] is not small[1]:
             first, other = (left, right) if small[0] else (right, left)
             if dims.min_dim(1, other) != first:  # else both are empty where one is

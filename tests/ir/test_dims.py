@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dagir.errors import ArgumentError
 from dagir.ir import dims
+from dagir.ir.dim_bounds import at_most_one, never_empty
 
 NAMES = ("batch", "time", "n")
 SIZES = st.fixed_dictionaries({name: st.integers(0, 40) for name in NAMES})
@@ -105,9 +106,9 @@ def test_divisions_have_one_form(a, p, q):
 @given(EXPRESSIONS, SIZES)
 def test_what_a_form_shows_is_so(a, sizes):
     for each in (a, Expression(dims.min_dim(a.dim, 1), lambda sizes: min(a.meaning(sizes), 1))):
-        if dims.at_most_one(each.dim):
+        if at_most_one(each.dim):
             assert each.meaning(sizes) <= 1
-        if dims.never_empty(each.dim):
+        if never_empty(each.dim):
             assert each.meaning({name: size + 1 for name, size in sizes.items()}) >= 1
 
 
