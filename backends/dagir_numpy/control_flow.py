@@ -7,6 +7,7 @@ import numpy as np
 from dagir import ops
 from dagir.ir.types import Array
 from dagir_numpy.rules import Bodies, rules
+from dagir_numpy.run_sizes import none_of
 
 
 @rules.rule(ops.If)
@@ -26,9 +27,9 @@ def loop(op: ops.Loop, count: Array | None = None, condition: Array | None = Non
         state = tuple(results[: op.carried])
         ys.append(tuple(results[op.carried :]))
         place += 1
-    if not ys and op.outputs:  # no iteration: one shows the sizes of ys
-        blank = yield op.body, [np.asarray(0, np.int64), *state, *rest]
-        return [*state, *(np.zeros((0, *y.shape), y.dtype) for y in blank[op.carried :])]
+    if not ys and op.outputs:
+        given = [np.asarray(0, np.int64), *state, *rest]
+        return [*state, *none_of(op.body.outputs[op.carried :], op.body, given, axis=0)]
     return [*state, *(np.stack(y) for y in zip(*ys, strict=True))]
 
 

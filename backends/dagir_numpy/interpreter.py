@@ -16,7 +16,7 @@ from dagir.errors import DagirError, FeedError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.types import Array, DType
-from dagir.ops import Call, Linear, Loop, Scan
+from dagir.ops import Call, Linear
 from dagir.runtime.backend import Around, at_node
 from dagir_numpy.chains import Chain
 from dagir_numpy.correlation import WIDENED
@@ -120,7 +120,7 @@ def _run_node(node: Node, operands: Sequence[Array | None], state: _State, aroun
     if isinstance(node.op, Call):
         results = yield node.op.graph, [operand for operand in operands if operand is not None]
     elif node.op.graph_fields:
-        results = yield from _run_bodies(node, operands, sizes, around)
+        results = yield from _run_bodies(node, operands, state, around)
     else:
         decides = node in state.plan.sizing
         apply = partial(_in_own_dtype if decides else _apply_rule, node, sizes)
@@ -142,9 +142,11 @@ def _run_chain(chain: Chain, state: _State) -> list[Array] | None:
         raise at_node(error, node) from None
 
 
-def _run_bodies(node: Node, operands: Sequence[Array | None], sizes: dict[str, Dim], around: Around | None) -> Bodies:
+def _run_bodies(node: Node, operands: Sequence[Array | None], state: _State, around: Around | None) -> Bodies:
     """The results of a node by its rule, which runs bodies. `around` sees the nodes inside, and then the results."""
-    results = tuple((yield from rules[type(node.op)](node.op.substitute(sizes), *operands)))
+    found = yield from rules[type(node.op)](node.op.substitute(state.known.numbers), *operands)
+    pairs = zip(found, node.outputs, strict=True)  # where no body ran, the rule does not know the precision
+    results = tuple(x if x.size else x.astype(_dtype(value.dtype, state.precision)) for x, value in pairs)
     return results if around is None else around(node, operands, lambda *_: results)
 
 
@@ -162,21 +164,12 @@ def runs_of_bodies(
 ) -> Iterator[tuple[Graph, Sequence[Array]]]:
     """Each run of a graph inside a node, with its inputs."""
     op = node.op.substitute(dict(sizes))
-    if isinstance(op, Loop) and op.steps == (0,):
-        return  # the run that shows the sizes of what is stacked is none of its iterations
-    if isinstance(op, Scan) and 0 in _shape(operands[op.states])[:2]:
-        return
     runs: Bodies = rules[type(op)](op, *operands)
     with contextlib.suppress(StopIteration):
         graph, arrays = next(runs)
         while True:
             yield graph, arrays
             graph, arrays = runs.send(evaluate(graph, arrays, precision))
-
-
-def _shape(array: Array | None) -> tuple[int, ...]:
-    assert array is not None
-    return array.shape
 
 
 def _leaf(value: Value) -> Array:

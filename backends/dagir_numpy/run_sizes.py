@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from dagir.errors import ShapeError
 from dagir.ir.data_sizes import told_by
 from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import Dim, substitute, symbols
-from dagir.ir.graph import Graph, Node
+from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.types import Array
+
+
+def none_of(values: Sequence[Value], body: Graph, arrays: Sequence[Array], axis: int) -> list[Array]:
+    """Outputs of a body that no step gave, stacked along a new axis of size 0. arrays: what a step would be given."""
+    numbers = RunSizes(body, arrays).numbers
+    shapes = [[substitute(size, numbers) for size in value.type.shape] for value in values]
+    return [
+        np.zeros((*shape[:axis], 0, *shape[axis:]), value.dtype.numpy)
+        for shape, value in zip(shapes, values, strict=True)
+    ]
 
 
 class RunSizes:

@@ -9,6 +9,7 @@ import numpy as np
 from dagir import ops
 from dagir.ir.types import Array
 from dagir_numpy.rules import Bodies, rules
+from dagir_numpy.run_sizes import none_of
 
 
 @rules.rule(ops.Scan)
@@ -18,10 +19,9 @@ def scan(op: ops.Scan, *xs: Array) -> Bodies:
     states, sequences, rest = list(xs[: op.states]), xs[op.states : last], xs[last:given]
     mask = xs[given] if op.is_masked(len(xs)) else None
     batch, steps = sequences[0].shape[:2]
-    if not steps:  # a step of zeros shows the sizes of ys
+    if not steps:
         blank = [np.zeros((batch, *x.shape[2:]), x.dtype) for x in sequences]
-        results = yield op.body, [*states, *blank, *rest]
-        return [*(np.zeros((batch, 0, *y.shape[1:]), y.dtype) for y in results[: op.outputs]), *states]
+        return [*none_of(op.body.outputs[: op.outputs], op.body, [*states, *blank, *rest], axis=1), *states]
     ys: list[Sequence[Array]] = []
     for t in range(steps)[::-1] if op.go_backwards else range(steps):
         results = yield op.body, [*states, *(x[:, t] for x in sequences), *rest]

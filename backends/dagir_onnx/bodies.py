@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import cast
 
 from onnx import StringStringEntryProto
 
+from dagir.ir.data_names import DataName, names_in
+from dagir.ir.dim_bounds import never_empty
+from dagir.ir.dims import Dim
 from dagir.ir.graph import Graph, Value
 from dagir.ir.rewriter import copy_node, rebuild
 from dagir.ir.types import Equations, TensorType
@@ -33,6 +37,19 @@ def note(emit: Emitter, field: str, inputs: Sequence[Tensor], outputs: Sequence[
     names = ["" if tensor.is_initializer else tensor.name for tensor in inputs]
     text = json.dumps([field, names, list(outputs)], separators=(",", ":"))
     emit.nodes[-1].metadata_props.append(StringStringEntryProto(key=BODY, value=text))
+
+
+def may_be_none(steps: Dim) -> bool:
+    """Whether inputs that are not empty may make a number of steps 0."""
+    return any(isinstance(name, DataName) for name in names_in(steps)) or not never_empty(steps)
+
+
+def stacked(emit: Emitter, y: Tensor, kind: TensorType) -> Tensor:
+    """What a Loop stacked, of its type: where no iteration ran, onnxruntime makes 0 of each size that is left open."""
+    steps, *sizes = kind.shape
+    if not may_be_none(steps) or all(isinstance(size, int) for size in sizes):
+        return Tensor(y.name, kind)
+    return cast(Tensor, emit("Reshape", y, emit.shape_tensor(kind.shape), allowzero=1, type=kind))
 
 
 def with_types(body: Graph, types: Sequence[TensorType]) -> Graph:

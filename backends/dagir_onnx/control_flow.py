@@ -8,7 +8,7 @@ from typing import Any
 
 from dagir import ops
 from dagir.ir.types import DType, TensorType
-from dagir_onnx.bodies import emit_body, note
+from dagir_onnx.bodies import emit_body, note, stacked
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 
@@ -50,7 +50,8 @@ def loop(
         count = emit("Squeeze", emit.size(op.steps[0]), emit.ints(0), type=place.type)
     results = emit("Loop", count, condition, *state, outputs=op.carried + op.outputs, body=body)
     note(emit, "body", [place, *before, *rest], [info.name for info in body.output][0 if op.tested else 1 :])
-    return _typed(emit, results)
+    found = _typed(emit, results)
+    return (*found[: op.carried], *(stacked(emit, y, y.type) for y in found[op.carried :]))
 
 
 def _typed(emit: Emitter, results: Any) -> tuple[Tensor, ...]:

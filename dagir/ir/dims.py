@@ -240,13 +240,13 @@ def _extreme(function: str, left: Dim, right: Dim) -> Dim:
     if isinstance(difference, int):
         return left if (difference <= 0) == (function == "min") else right
     for low, high, above in ((right, left, difference), (left, right, right - left)):
-        if _is_plain_size(above):
+        if never_negative(above):
             return low if function == "min" else high
     first, second = sorted((left, right), key=str)
     return SymbolicDim((((Application(function, first, second),), 1),))
 
 
-def _is_plain_size(dim: Dim) -> bool:
+def never_negative(dim: Dim) -> bool:
     """Whether the form of `dim` shows that it is never negative: a sum or product of sizes that never are."""
     if isinstance(dim, int):
         return dim >= 0
@@ -256,7 +256,7 @@ def _is_plain_size(dim: Dim) -> bool:
 def _is_plain_atom(atom: Atom) -> bool:
     if isinstance(atom, str):
         return True
-    sides = _is_plain_size(atom.left), _is_plain_size(atom.right)
+    sides = never_negative(atom.left), never_negative(atom.right)
     return any(sides) if atom.function == "max" else all(sides)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir import dims
+from dagir.ir.dim_bounds import at_most_one
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.nest import Rows
 
@@ -256,7 +257,7 @@ class Equations:
         for index, size in sizes:
             if size == 1:
                 continue
-            agreed = size if merged == 1 else self.equate(merged, size)
+            agreed = size if merged == 1 else self._agreed(merged, size)
             if agreed is None:
                 raise ShapeError(
                     f"shapes do not broadcast: {merged} against {size} on axis {axis}",
@@ -265,6 +266,16 @@ class Equations:
                 )
             merged, owner = agreed, index
         return merged
+
+    def _agreed(self, left: Dim, right: Dim) -> Dim | None:
+        """The size that broadcasting gives. Of `x[:1]` against another it is the other one, where x is not empty."""
+        small = [isinstance(size, SymbolicDim) and at_most_one(size) for size in (left, right)]
+        if small[0] is not small[1]:
+            first, other = (left, right) if small[0] else (right, left)
+            if dims.min_dim(1, other) != first:  # else both are empty where one is
+                self.found.append(Equation(first, 1))
+            return other
+        return self.equate(left, right)
 
 
 def normalize_axis(axis: int, rank: int, what: str = "axis") -> int:

@@ -71,3 +71,35 @@ def test_the_branch_holds_the_layer_and_the_loops_hold_bodies(flow):
     assert {"If", "Loop", "Scan"} <= {type(node.op).__name__ for node in read.graph.nodes}
     branch = next(node for node in read.graph.nodes if type(node.op).__name__ == "If")
     assert any(node.scope is not None and "dense" in node.scope.path for node in branch.op.then_branch.nodes)
+
+
+class IfInABody(L.Layer):
+    """Python's `if` on what only the body has; the rows less their first one."""
+
+    def call(self, x):
+        def step(carry, row):
+            if K.sum(row) > K.sum(carry):
+                return carry + row, carry
+            return carry * 0.5, row
+
+        last, rows = K.scan(step, x[0], x)
+        return rows - x[:1] + last
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_if_of_python_in_a_body_is_a_branch_there():
+    given = keras.Input((3,))
+    read = dagir.from_keras(keras.Model(given, IfInABody()(given)))
+    (scan,) = (node for node in read.graph.nodes if type(node.op).__name__ == "Scan")
+    assert "If" in {type(node.op).__name__ for node in scan.op.body.nodes}
+    for rows in ([[1, 2, 3], [-4, 1, 1], [2, 3, 4], [9, 9, 9]], [[1, 2, 3]]):
+        array = np.float32(rows)
+        total, wanted = array[0], []
+        for row in array:
+            wanted.append(total if row.sum() > total.sum() else row)
+            total = total + row if row.sum() > total.sum() else total * 0.5
+        for backend in ("numpy", "onnx"):
+            np.testing.assert_allclose(dagir.lower(read, backend)(array), wanted - array[:1] + total, 1e-5)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dagir.errors import ArgumentError
 from dagir.ir import dims
+from dagir.ir.dim_bounds import at_most_one, never_empty
 
 NAMES = ("batch", "time", "n")
 SIZES = st.fixed_dictionaries({name: st.integers(0, 40) for name in NAMES})
@@ -100,6 +101,15 @@ def test_divisions_have_one_form(a, p, q):
     assert (a * p) // p == a
     assert (a * p + a * q) // (p + q) == a
     assert (a + p) // p == a // p + 1
+
+
+@given(EXPRESSIONS, SIZES)
+def test_what_a_form_shows_is_so(a, sizes):
+    for each in (a, Expression(dims.min_dim(a.dim, 1), lambda sizes: min(a.meaning(sizes), 1))):
+        if at_most_one(each.dim):
+            assert each.meaning(sizes) <= 1
+        if never_empty(each.dim):
+            assert each.meaning({name: size + 1 for name, size in sizes.items()}) >= 1
 
 
 @given(EXPRESSIONS, EXPRESSIONS, SIZES)

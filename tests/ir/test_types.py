@@ -45,6 +45,9 @@ def test_broadcasting_of_named_sizes_agrees_once_they_are_numbers(shapes, data):
     names: dict[str, int] = {}
 
     def hide(size):
+        if size == 1 and data.draw(st.booleans()):  # as that of x[:1]
+            names["n3"] = 3
+            return dims.min_dim(1, dims.symbol("n3"))
         if size < 2 or not data.draw(st.booleans()):
             return size
         names[name := data.draw(st.sampled_from([f"n{size}", f"m{size}"]))] = size
@@ -65,6 +68,15 @@ def test_broadcasting_of_named_sizes_agrees_once_they_are_numbers(shapes, data):
         assert not holds
     else:
         assert holds and tuple(dims.evaluate(size, names) for size in found) == wanted
+
+
+def test_one_row_of_an_array_broadcasts_with_its_rows():
+    """Without a condition: where the array is empty, both are."""
+    rows, equations = dims.symbol("rows"), Equations()
+    assert equations.broadcast((rows, 3), (dims.min_dim(1, rows), 3)) == (rows, 3)
+    assert not equations.found
+    assert equations.broadcast((dims.min_dim(1, rows),), (5,)) == (5,)
+    assert [str(each) for each in equations.found] == ["min(1, rows) == 1"]
 
 
 def test_equate_decides_or_records():

@@ -154,6 +154,48 @@ def test_scans_maps_and_running_results():
                 np.testing.assert_allclose(found, wanted, 1e-5, 1e-6)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "onnx"])
+def test_a_scan_and_a_map_over_no_rows(backend):
+    """Also of rows whose sizes are not known, and where a step could not compute on zeros."""
+    x = dagir.Input(batch_shape=("rows", "columns"), name="x")
+    rest = x[1:]
+    last, states = ops.scan(lambda c, r: (c * 0.5 + r, c), x[0], rest)
+    _, back = ops.scan(lambda c, r: (c * 0.5 + r, c), x[0], rest, reverse=True)
+    mapped = ops.map(lambda r: ops.take(rest, ops.cast(r[0] * 0.0, "int32"), axis=0) + r, rest)
+    model = dagir.Model(x, [last, states, back, mapped])
+    for rows in (1, 4):
+        given = np.random.default_rng(rows).normal(2, 1, (rows, 2)).astype("float32")
+        wanted = [given[0]]
+        for row in given[1:]:
+            wanted.append(wanted[-1] * 0.5 + row)
+        reverse = [given[0]]
+        for row in given[:0:-1]:
+            reverse.append(reverse[-1] * 0.5 + row)
+        found = numbers(model, given, backend=backend)
+        assert [each.shape for each in found] == [(2,), *[(rows - 1, 2)] * 3]
+        np.testing.assert_allclose(found[0], wanted[-1], 1e-5)
+        np.testing.assert_allclose(found[1], np.reshape(wanted[:-1], (-1, 2)), 1e-5)
+        np.testing.assert_allclose(found[2], np.reshape(reverse[:-1][::-1], (-1, 2)), 1e-5)
+        np.testing.assert_allclose(found[3], given[1:2] + given[1:], 1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"zero_output_for_mask": True}, {"go_backwards": True}], ids=str)
+def test_a_masked_recurrence_over_no_steps(options):
+    class Cell(dagir.Layer):
+        state_size = output_size = 3
+
+        def call(self, inputs, states):
+            new = ops.tanh(inputs + states[0] * 0.5)
+            return new, [new]
+
+    t = dagir.Input(("time", 3), name="t")
+    rnn = layers.RNN(Cell(), return_sequences=True, return_state=True, **options)
+    model = dagir.Model(t, rnn(t[:, 1:], mask=t[:, 1:, 0] > 0.0))
+    for time in (1, 5):
+        given = np.random.default_rng(0).normal(size=(4, time, 3)).astype("float32")
+        testing.assert_equivalent(model, [given], backends=("numpy", "onnx"))
+
+
 def test_a_loop_inside_a_loop_reads_the_values_of_the_one_around_it():
     x = dagir.Input(batch_shape=(4, 3), name="x")
     grown = ops.fori_loop(0, 2, lambda i, v: ops.fori_loop(0, 3, lambda j, w: w + v * 0.5, x) + v, x)

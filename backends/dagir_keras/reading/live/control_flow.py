@@ -10,6 +10,7 @@ import numpy as np
 from dagir import ops
 from dagir.ir.graph import Value
 from dagir.ir.nest import map_structure
+from dagir_keras.reading.live.branches import explored
 from dagir_keras.reading.operations import RUNS_FUNCTIONS
 
 FUNCTIONS = tuple(RUNS_FUNCTIONS.values())
@@ -61,5 +62,5 @@ def _truth(pred: Any) -> Any:
 
 
 def _on_values(function: Callable[..., Any], value: Convert, traced: Convert) -> Callable[..., Any]:
-    """A function on tensors of Keras as one on values."""
-    return lambda *values: map_structure(value, function(*map_structure(traced, list(values))))
+    """A function on tensors of Keras as one on values; an `if` of Python in it is a branch in the body."""
+    return lambda *values: explored(lambda: map_structure(value, function(*map_structure(traced, list(values)))))

@@ -14,6 +14,7 @@ from dagir import ops
 from dagir.errors import DagirError
 from dagir.ir.graph import Value
 from dagir.ir.nest import flatten, map_structure
+from dagir_keras.reading.live.branches import explored
 from dagir_keras.reading.problems import OutsideTable, Refused, Untraceable
 from dagir_keras.reading.tensorflow.tensors import constant_of, tensor, value
 
@@ -61,8 +62,8 @@ class _Lift:
         return map_structure(self._back, structure)
 
     def body(self, function: Function) -> Function:
-        """A function on what a call handles as one on values."""
-        return lambda *given: self.values(function(*map(self.back, given)))
+        """A function on what a call handles as one on values; an `if` of Python in it is a branch in the body."""
+        return lambda *given: explored(lambda: self.values(function(*map(self.back, given))))
 
     def truth(self, pred: Any) -> Any:
         """A predicate: known, or a bool of the graph."""
