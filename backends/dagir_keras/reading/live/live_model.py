@@ -60,7 +60,13 @@ from dagir_keras.reading.live.keras_internals import (
     takes_training,
     was_built,
 )
-from dagir_keras.reading.live.own_models import Given, build_stack, is_own_model, refuse_without_shapes
+from dagir_keras.reading.live.own_models import (
+    Given,
+    build_stack,
+    inputs_in_place_of,
+    is_own_model,
+    refuse_without_shapes,
+)
 from dagir_keras.reading.live.quantized_layers import assign_quantized, holds_quantized, quantized_record
 from dagir_keras.reading.live.reader import Checkpoint
 from dagir_keras.reading.live.traced_layer import TracedKerasLayer, make_traced_layer, outputs_beside, tensors_of
@@ -90,7 +96,7 @@ class LiveReader:
             return self._subclassed(source, given)
         if given is not None:
             build_stack(source, given.inputs)
-            self._begin = _inputs_in_place_of(source, given.inputs)
+            self._begin = inputs_in_place_of(source, given.inputs)
         made = self.layer(source, "")
         if made is not None and not isinstance(source, keras.Model) and source.built:
             self._build(made, source)
@@ -391,12 +397,3 @@ def _apart() -> Iterator[None]:
             yield
     finally:
         current_scope.reset(token)
-
-
-def _inputs_in_place_of(source: Any, inputs: Any) -> dict[int, Value]:
-    """The user's inputs by the tensors of Keras that they replace. Raises Refused."""
-    given, wanted = flatten_sorted(inputs), list(getattr(source, "inputs", ()))
-    if [len(value.type.shape) for value in given] != [len(tensor.shape) for tensor in wanted]:
-        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in wanted)
-        raise Refused("the inputs= given are not as many, or have other ranks, than its own", f"its own are {shapes}")
-    return {id(tensor): value for tensor, value in zip(wanted, given, strict=True)}

@@ -17,7 +17,7 @@ import keras
 from dagir import layers
 from dagir.errors import DagirError
 from dagir.ir.graph import Graph, Node, Value
-from dagir.ir.nest import flatten
+from dagir.ir.nest import flatten, flatten_sorted
 from dagir.layers.core import Input
 from dagir.modeling.model import Model
 from dagir.ops import Call, Cast, Equal, NotEqual
@@ -37,6 +37,15 @@ class Given:
     inputs: Any
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def inputs_in_place_of(source: Any, inputs: Any) -> dict[int, Value]:
+    """The user's inputs by the tensors of Keras that they replace. Raises Refused."""
+    given, wanted = flatten_sorted(inputs), list(getattr(source, "inputs", ()))
+    if [len(value.type.shape) for value in given] != [len(tensor.shape) for tensor in wanted]:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in wanted)
+        raise Refused("the inputs= given are not as many, or have other ranks, than its own", f"its own are {shapes}")
+    return {id(tensor): value for tensor, value in zip(wanted, given, strict=True)}
 
 
 def is_own_model(source: Any) -> bool:
