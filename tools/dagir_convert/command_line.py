@@ -10,7 +10,7 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -26,7 +26,7 @@ from dagir_convert.console import Output, print_error, print_line
 from dagir_convert.conversion import Conversion
 from dagir_convert.errors import UsageError, of_a_path
 from dagir_convert.help_texts import CONVERT, HELP
-from dagir_convert.metrics import metric_of
+from dagir_convert.metrics import metric_of, metric_of_low_precision
 from dagir_convert.parameters import (
     Architecture,
     Budget,
@@ -75,13 +75,6 @@ class ConvertByDefault(Group):
         if args and args[0] not in own and not args[0].startswith(("--install-completion", "--show-completion")):
             args = ["convert", *args]
         return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command; for an interrupt, print one line, since typer prints nothing."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            _interrupted()
 
 
 app = typer.Typer(
@@ -169,9 +162,7 @@ def convert(
     def change(model: dagir.Model) -> dagir.Model:
         return resize_inputs(model, shapes) if shapes else model
 
-    asked = metric_of(metric, labels, max_drop, calibrate, "--calibrate")
-    if asked is not None and not (verify and low.is_wanted):
-        raise UsageError("--metric is of a low precision that is verified", remedy="add --precision or --quantize")
+    asked = metric_of_low_precision(metric, labels, max_drop, calibrate, verify and low.is_wanted)
     how: dict[str, Any] = {"verify": verify, "force": force, "strict": strict, "as_json": as_json, "metric": asked}
     how["interface"] = interface(rename, nchw, nhwc)
     if with_keras and not verify:
@@ -291,9 +282,7 @@ def verify(
     )
 
 
-def _interrupted() -> NoReturn:
-    print_line("interrupted")
-    sys.exit(128 + signal.SIGINT)
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -323,8 +312,13 @@ def main() -> None:
     except OSError as error:  # an invalid path, or a full disk
         print_error(of_a_path(error))
         sys.exit(FileError.exit_code)
+    except SystemExit as left:
+        if left.code == _INTERRUPTED:  # so typer ends where a command is interrupted, or read, and says nothing
+            print_line("interrupted")
+        raise
     except KeyboardInterrupt:
-        _interrupted()
+        print_line("interrupted")
+        sys.exit(_INTERRUPTED)
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -12,6 +12,7 @@ from dagir.precision.options import LowPrecision
 from dagir_convert import completion, sources, targets
 from dagir_convert.console import Output
 from dagir_convert.conversion import Conversion
+from dagir_convert.metrics import metric_of_low_precision
 from dagir_convert.parameters import (
     Architecture,
     Budget,
@@ -22,6 +23,9 @@ from dagir_convert.parameters import (
     Force,
     Json,
     KeepFloat,
+    Labels,
+    MaxDrop,
+    MetricName,
     NarrowIo,
     Nchw,
     Nhwc,
@@ -80,6 +84,9 @@ def extract(
     narrow_io: NarrowIo = False,
     ranges: RangesBy = None,
     keep_float: KeepFloat = None,
+    metric: MetricName = None,
+    labels: Labels = None,
+    max_drop: MaxDrop = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -104,6 +111,7 @@ def extract(
         change,
         interface(rename, nchw, nhwc),
         verify=verify,
+        metric=metric_of_low_precision(metric, labels, max_drop, calibrate, verify and low.is_wanted),
         is_part=True,
         force=force,
         strict=strict,

@@ -25,3 +25,13 @@ def metric_of(
     found = dagir.Metric(name, labels, max_drop or 0.0)
     found.known_labels(samples)  # before any work is done
     return found
+
+
+def metric_of_low_precision(
+    name: str | None, labels: Path | None, max_drop: float | None, samples: Path | None, is_verified: bool
+) -> dagir.Metric | None:
+    """The metric of a conversion. is_verified: whether it makes a narrow file, and verifies it. Raises UsageError."""
+    found = metric_of(name, labels, max_drop, samples, "--calibrate")
+    if found is not None and not is_verified:
+        raise UsageError("--metric is of a low precision that is verified", remedy="add --precision or --quantize")
+    return found
