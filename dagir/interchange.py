@@ -19,6 +19,7 @@ from dagir.ir.types import Array
 from dagir.layers.base import Layer
 from dagir.modeling.input_shapes import resize_inputs
 from dagir.modeling.model import Model
+from dagir.modeling.states import States
 from dagir.modeling.trainer import TrainingState
 from dagir.ops.call import parameters_of
 from dagir.precision.options import LowPrecision, metadata_of
@@ -257,6 +258,7 @@ def from_keras(
     inputs: Values | None = None,
     architecture: Architecture | None = None,
     opaque: bool | Mapping[str, Sizes] = False,
+    states: States | None = None,
 ) -> Model: ...
 @overload
 def from_keras(
@@ -269,6 +271,7 @@ def from_keras(
     inputs: Values | None = None,
     architecture: object = None,
     opaque: object = False,
+    states: States | None = None,
 ) -> Layer:
     """A keras.Model, or a .keras, .h5 or .hdf5 file, as a Model; any other Keras layer as a Layer.
 
@@ -282,14 +285,17 @@ def from_keras(
     `model.to_json` wrote, or of a model file, the configuration as a dict, or a model, which gets the weights.
     opaque: True lets layers of a file that cannot be taken stay in the model as opaque ones: it can be summarized,
     plotted, and cut before or behind them, and not run. A dict gives the shapes that they return by name, where the
-    file does not tell them: {"attention": (None, 64)}. Raises
+    file does not tell them: {"attention": (None, 64)}.
+    states: for recurrent layers with stateful=True. "inputs" makes each state a further input, `<layer>_state_<i>`, and
+    what it becomes a further output, `<layer>_new_state_<i>`, for who runs the model to hand on; "zeros" begins each
+    call anew. Without, such layers are refused, as a graph keeps nothing from call to call. Raises
     BackendError, FileError (UnsafeFile), UnsupportedLayer, which names every layer that cannot be taken.
     source: a model, a layer, or a path.
 
     >>> model = dagir.from_keras("digits.keras")  # doctest: +SKIP
     """
     options = {"custom_objects": custom_objects, "inputs": inputs, "architecture": architecture}
-    options["opaque"] = opaque or None
+    options["opaque"], options["states"] = opaque or None, states
     options = {key: part for key, part in options.items() if part is not None}
     model = backend(KERAS).read(source, **options)
     if isinstance(model, Model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from inspect import signature
 from typing import Any, Unpack
 
@@ -42,6 +43,9 @@ __all__ = [
     "SimpleRNN",
 ]
 
+stateful_taken: ContextVar[bool] = ContextVar("stateful_taken", default=False)
+"""Whether stateful=True is taken, by a reader that makes inputs of the states, or zeros, before anyone sees them."""
+
 _NATIVE = (LSTMCell, GRUCell, SimpleRNNCell)
 
 
@@ -79,13 +83,15 @@ class RNN(Layer):
         self.return_sequences, self.return_state = return_sequences, return_state
         self.go_backwards, self.unroll = go_backwards, unroll
         self.zero_output_for_mask = bool(zero_output_for_mask)
-        if stateful:
+        if stateful and not stateful_taken.get():
             raise ArgumentError(
                 f"{type(self).__name__} is not taken with stateful=True: a graph of values keeps nothing from one "
                 "call to the next",
-                remedy="make the layer with return_state=True, and feed the states back with initial_state=",
+                remedy="make the layer with return_state=True, and feed the states back with initial_state=; a model "
+                "of Keras: from_keras(..., states='inputs') makes its states inputs and outputs, states='zeros' "
+                "begins each call with zeros (--states of the tool)",
             )
-        self.stateful = False
+        self.stateful = bool(stateful)
 
     @property
     def state_size(self) -> list[Any]:

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import dagir
@@ -180,6 +180,12 @@ def spoiled(model, layer, backend):
     return exe
 
 
+def shows(graph, wrong, feeds):
+    """Whether what is wrong reaches the outputs: the loops that follow may shrink all values to next to nothing."""
+    right, other = (np.asarray(dagir.lower(each, "numpy")(*feeds)) for each in (graph, wrong))
+    return np.abs(right - other).max() > 1e-4 * np.abs(right).max()
+
+
 @pytest.mark.parametrize("backend", ["numpy", "onnx", "keras"])
 def test_a_fault_in_a_drawn_body_is_named_there(backend):
     @settings(max_examples=max(2, settings.default.max_examples // (5 if backend == "numpy" else 10)))
@@ -210,6 +216,7 @@ def test_an_op_that_is_another_in_a_drawn_body_is_named_there(backend):
         feeds = [np.random.default_rng(seed).uniform(0.2, 1.5, (3, 4)).astype("float32")]
         node, fault = data.draw(st.sampled_from(list(faults_of(model.graph, drawn.live))))
         wrong = planted(model.graph, node, fault)
+        assume(shows(model.graph, wrong, feeds))
         faulty = dagir.lower(dagir.Model(wrong.inputs, wrong.outputs), backend)
         assert dagir.verify(model, (backend,), feeds).ok
         found = dagir.verify(model, {"faulty": faulty}, feeds).first_divergence

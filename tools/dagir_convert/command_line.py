@@ -56,6 +56,7 @@ from dagir_convert.parameters import (
     Signature,
     Sizes,
     Source,
+    States,
     Strict,
     Target,
     Verify,
@@ -138,6 +139,7 @@ def convert(
     custom: Custom = None,
     signature: Signature = None,
     outputs: Outputs = None,
+    states: States = None,
     precision: Precision = None,
     quantize: QuantizeTo = None,
     calibrate: Calibrate = None,
@@ -155,7 +157,7 @@ def convert(
     low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, tuple(keep_float or ()))
     options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()), low=low)
     output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
-    found = sources.parse(source, reading(architecture, custom, None, signature, outputs))
+    found = sources.parse(source, reading(architecture, custom, None, signature, outputs, states))
     if found.of_tensorflow:
         found, shapes = replace(found, reading=replace(found.reading, sizes=shapes or None)), {}
 
@@ -185,10 +187,11 @@ def plot(
     opaque: Opaque = None,
     signature: Signature = None,
     outputs: Outputs = None,
+    states: States = None,
     quiet: Quiet = False,
 ) -> None:
     """Draw SOURCE."""
-    found = sources.parse(source, reading(architecture, custom, opaque or [], signature, outputs))
+    found = sources.parse(source, reading(architecture, custom, opaque or [], signature, outputs, states))
     commands.plot(found, target, shapes=shapes, nested=nested, force=force, output=Output(quiet=quiet))
 
 
@@ -203,11 +206,12 @@ def sensitivity(
     custom: Custom = None,
     signature: Signature = None,
     outputs: Outputs = None,
+    states: States = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Print how far the outputs of SOURCE move where a node is computed in a narrow dtype; the worst nodes first."""
-    found = sources.parse(source, reading(architecture, custom, None, signature, outputs))
+    found = sources.parse(source, reading(architecture, custom, None, signature, outputs, states))
     output = Output(quiet=quiet, plain=as_json)
     commands.sensitivity(found, output, as_json, precision=precision, calibrate=calibrate, most=most, seed=seed)
 
@@ -244,6 +248,7 @@ def verify(
     custom: Custom = None,
     signature: Signature = None,
     outputs: Outputs = None,
+    states: States = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -263,7 +268,9 @@ def verify(
     asked = metric_of(metric, labels, max_drop, inputs, "--inputs")
     if second is None and (wanted.any or inputs is not None):
         raise UsageError("thresholds and --inputs are for a comparison", remedy="give a second model to compare with")
-    found = _with_ends(_with_custom(sources.parse(first, reading(architecture, None)), custom), signature, outputs)
+    found = _with_ends(
+        _with_custom(sources.parse(first, reading(architecture, None, states=states)), custom), signature, outputs
+    )
     if custom and not any(each is not None and each.reading.custom for each in (found, other)):
         raise UsageError(f"--custom is for Keras's files, and {first} is none")
     if signature and not any(each is not None and each.reading.signature for each in (found, other)):

@@ -40,6 +40,7 @@ from dagir_convert.parameters import (
     Signature,
     Sizes,
     Source,
+    States,
     Strict,
     Target,
     Verify,
@@ -77,6 +78,7 @@ def extract(
     custom: Custom = None,
     opaque: Opaque = None,
     signature: Signature = None,
+    states: States = None,
     precision: Precision = None,
     quantize: QuantizeTo = None,
     calibrate: Calibrate = None,
@@ -104,7 +106,7 @@ def extract(
 
     low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, tuple(keep_float or ()))
     Conversion(
-        sources.parse(source, reading(architecture, custom, opaque or [], signature)),
+        sources.parse(source, reading(architecture, custom, opaque or [], signature, states=states)),
         target,
         targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()), low=low),
         Output(quiet=quiet, plain=as_json),

@@ -9,7 +9,7 @@ import typer
 from dagir_convert import inspecting, sources
 from dagir_convert.console import Output
 from dagir_convert.errors import UsageError
-from dagir_convert.parameters import Architecture, Custom, Json, Opaque, Outputs, Signature, reading
+from dagir_convert.parameters import Architecture, Custom, Json, Opaque, Outputs, Signature, States, reading
 
 
 def inspect(
@@ -29,6 +29,7 @@ def inspect(
     opaque: Opaque = None,
     signature: Signature = None,
     outputs: Outputs = None,
+    states: States = None,
     as_json: Json = False,
 ) -> None:
     """Print the inputs, outputs, layers, ops and weights of a model: nothing of it is run.
@@ -40,5 +41,5 @@ def inspect(
         raise UsageError(f"--depth {depth}: is no depth", remedy="give 1 or more")
     if flat and depth is not None:
         raise UsageError("--depth is of the tree, and --flat shows none", remedy="leave one of them out")
-    found = sources.parse(file, reading(architecture, custom, opaque or [], signature, outputs))
+    found = sources.parse(file, reading(architecture, custom, opaque or [], signature, outputs, states))
     inspecting.inspect(found, Output(plain=as_json), as_json, inspecting.View(flat, depth, weights))

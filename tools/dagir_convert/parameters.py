@@ -29,6 +29,14 @@ Opaque = Annotated[
     list[str] | None,
     typer.Option(help="The shape that an unknown layer gives; may be repeated.", metavar="NAME=SIZES"),
 ]
+States = Annotated[
+    str | None,
+    typer.Option(
+        help="Of layers with stateful=True: inputs makes their states inputs and outputs, zeros begins anew.",
+        metavar="HOW",
+        autocompletion=completion.one_of("inputs", "zeros"),
+    ),
+]
 Signature = Annotated[str | None, typer.Option(help="Of a SavedModel; by default serving_default.", metavar="NAME")]
 Outputs = Annotated[
     str | None, typer.Option("--outputs", help="Of a graph of TensorFlow: the tensors that it gives.", metavar="NAMES")
@@ -143,10 +151,11 @@ def reading(
     opaque: list[str] | None = None,
     signature: str | None = None,
     outputs: str | None = None,
+    states: str | None = None,
 ) -> sources.Reading:
     """How a source is read. opaque: for a command that may meet unknown layers, the shapes that are told of them."""
     shapes = None if opaque is None else targets.parse_sizes(opaque, "--opaque")
-    return sources.Reading(architecture, tuple(custom or ()), shapes, signature, listed(outputs))
+    return sources.Reading(architecture, tuple(custom or ()), shapes, signature, listed(outputs), states=states)
 
 
 def interface(rename: list[str] | None, nchw: list[str] | None, nhwc: list[str] | None) -> Interface:

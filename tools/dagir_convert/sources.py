@@ -32,7 +32,8 @@ class Reading:
 
     architecture: a file, or file.py:name, for weights alone. custom: Python files with the user's own classes.
     opaque: where unknown layers may stay, the shapes that they give, as far as the user tells them. signature: that of
-    a SavedModel. outputs: tensors of TensorFlow's graph, in place of one. sizes: of its inputs.
+    a SavedModel. outputs: tensors of TensorFlow's graph, in place of one. sizes: of its inputs. states: what becomes of
+    the states of stateful layers.
     """
 
     architecture: str | None = None
@@ -41,6 +42,7 @@ class Reading:
     signature: str | None = None
     outputs: Sequence[str] | None = None
     sizes: Mapping[str, Sequence[int | str | None]] | None = None
+    states: str | None = None
 
     @property
     def options(self) -> list[str]:
@@ -93,6 +95,8 @@ def parse(text: str, reading: Reading = Reading()) -> Source:
     source = _parsed(text)
     if reading.options and source.format != KERAS:
         raise UsageError(f"{reading.options[0]} is for Keras's files, and {text} is none")
+    if reading.states is not None and source.name is None and source.format != KERAS:
+        raise UsageError(f"--states is for models of Keras, and {text} is none")
     if reading.signature is not None and source.format != SAVED_MODEL:
         raise UsageError(f"--signature is for the folder of a SavedModel, and {text} is none")
     if reading.outputs is not None and not source.of_tensorflow:
@@ -138,7 +142,7 @@ def _refuse_checkpoint(path: Path) -> None:
 def load(source: Source) -> Loaded:
     """Load the model. Raises UsageError, FileError, and BackendError if the format cannot be read."""
     if source.name is not None:
-        return _taken(_run(source.path, source.name))
+        return _taken(_run(source.path, source.name), source.reading.states)
     if source.format == KERAS:
         return _read_keras(source)
     if source.of_tensorflow:
@@ -155,8 +159,11 @@ def _read_keras(source: Source) -> Loaded:
     how: dict[str, Any] = {"custom_objects": custom_objects(source.reading.custom)}
     if source.reading.opaque is not None:
         how["opaque"] = dict(source.reading.opaque) or True
+    if source.reading.states is not None:  # Keras keeps them from call to call, so that it is no judge of one call
+        how["states"] = source.reading.states
     if source.reading.architecture is None:
-        return Loaded(dagir.backend(KERAS).read(source.path, **how), source.path)
+        model = dagir.backend(KERAS).read(source.path, **how)
+        return Loaded(model, source.path if source.reading.states is None else None)
     how["architecture"] = _architecture(source.reading.architecture)
     return Loaded(dagir.from_keras(source.path, **how))
 
@@ -193,8 +200,10 @@ def _architecture(text: str) -> Any:
     return _run(found.path, str(found.name))
 
 
-def _taken(found: Any) -> Loaded:
-    return Loaded(found) if isinstance(found, dagir.Model) else Loaded(dagir.from_keras(found), found)
+def _taken(found: Any, states: Any = None) -> Loaded:
+    if isinstance(found, dagir.Model):
+        return Loaded(found)
+    return Loaded(dagir.from_keras(found, states=states), found if states is None else None)
 
 
 def _is_model(thing: object) -> bool:

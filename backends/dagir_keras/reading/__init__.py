@@ -13,7 +13,9 @@ from functools import cache
 from typing import Any
 
 from dagir.errors import ArgumentError, FileError
+from dagir.layers.rnn import stateful_taken
 from dagir.modeling.model import Model
+from dagir.modeling.states import States, check_states, without_states
 from dagir.serialization.formats import format_of
 from dagir.support import limits
 from dagir.support.location import without_lines
@@ -74,6 +76,7 @@ def read(
     inputs: Any = None,
     architecture: Any = None,
     opaque: bool | Mapping[str, Sequence[Any]] = False,
+    states: States | None = None,
 ) -> Any:
     """A Keras model, or a .keras or .h5 file, as a Model; a Keras layer as a Layer.
 
@@ -81,9 +84,26 @@ def read(
     configuration, or f(config) -> Layer. inputs: dagir Inputs for a subclassed model, which does not tell its own.
     architecture: for a file of weights alone: the path of a JSON file, a configuration, or a model. opaque: whether
     layers of a file that cannot be taken stay in the model as opaque ones; or the shapes of what they give, by name.
+    states: what becomes of the states of stateful layers: "inputs" and outputs of the model, or "zeros".
 
     Raises FileError (a file is missing or damaged), UnsafeFile, UnsupportedLayer (with all layers that cannot be read).
     """
+    check_states(states)
+    token = stateful_taken.set(states is not None)
+    try:
+        found = _read(source, custom_objects, inputs, architecture, opaque)
+    finally:
+        stateful_taken.reset(token)
+    return found if states is None else without_states(found, states)
+
+
+def _read(
+    source: Any,
+    custom_objects: Mapping[str, Any] | None,
+    inputs: Any,
+    architecture: Any,
+    opaque: bool | Mapping[str, Sequence[Any]],
+) -> Any:
     custom = CustomObjects(custom_objects, inputs, _given_objects)
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
