@@ -1,9 +1,10 @@
-"""Recurrent layers with stateful=True: Keras, called on one window after the other, is the judge of states handed on."""
+"""Recurrent layers with stateful=True, judged by Keras itself, called on one window after the other."""
 
 from __future__ import annotations
 
 import keras
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -189,3 +190,17 @@ def test_a_layer_that_another_one_runs():
 def test_a_word_that_is_none():
     with pytest.raises(ArgumentError, match="did you mean inputs"):
         dagir.from_keras("m.keras", states="input")
+
+
+def test_the_tool(tmp_path, called):
+    x = rows()
+    keras.Model(x, L.GRU(2, stateful=True, name="gru")(x)).save(tmp_path / "m.keras")
+    for how, names in (("inputs", ["x", "gru_state_0"]), ("zeros", ["x"])):
+        target = tmp_path / f"{how}.onnx"
+        assert called(tmp_path / "m.keras", target, "--states", how)[0] == 0
+        assert [each.name for each in onnx.load(target).graph.input] == names
+        assert called("verify", tmp_path / "m.keras", target, "--states", how)[0] == 0
+    code, _, err = called(tmp_path / "m.keras", tmp_path / "none.onnx")
+    assert code == 4 and "--states" in err and not (tmp_path / "none.onnx").exists()
+    code, _, err = called(target, tmp_path / "none.onnx", "--states", "zeros")
+    assert code == 2 and "--states is for models of Keras" in err
