@@ -14,12 +14,15 @@ _COMBINED = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.min
 
 @rules.rule(ops.GatherElements)
 def gather_elements(op: ops.GatherElements, x: Array, indices: Array) -> Array:
+    check_range(indices, x.shape[op.axis], from_the_end=True)
     return np.take_along_axis(x, indices, op.axis)
 
 
 @rules.rule(ops.ScatterUpdate)
 def scatter_update(op: ops.ScatterUpdate, x: Array, indices: Array, updates: Array) -> Array:
     y, places = x.copy(), tuple(np.moveaxis(indices, -1, 0))
+    for column, size in zip(places, x.shape, strict=False):
+        check_range(column, size, from_the_end=True)
     if op.reduction == "none":
         y[places] = updates
     else:

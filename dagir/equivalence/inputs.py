@@ -11,7 +11,7 @@ import numpy as np
 from dagir.ir.dims import Dim, evaluate, substitute, symbols
 from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.types import Array, DType, TensorType
-from dagir.ops import Call, Cast, Embedding, Gather, If, Lookup
+from dagir.ops import Call, Cast, Embedding, Gather, GatherElements, If, Lookup, ScatterElements, ScatterUpdate
 from dagir.ops.call import graphs_of
 from dagir.ops.partial import operand
 
@@ -335,13 +335,21 @@ def _bounds(op: object, inputs: Sequence[Value]) -> Iterator[tuple[int, Dim]]:
     """Pairs (index of an operand, the size that its elements must be less than)."""
     if isinstance(op, Embedding):
         yield 0, inputs[1].type.shape[0]
-    elif isinstance(op, Gather):
+    elif isinstance(op, (Gather, GatherElements, ScatterElements)):
         yield 1, inputs[0].type.shape[op.axis]
+    elif isinstance(op, ScatterUpdate):
+        yield from ((1, size) for size in inputs[0].type.shape[: _depth(inputs[1])])
     elif isinstance(op, Call):
         yield from _bounds_inside(op.graph, 0)
     elif isinstance(op, If):
         yield from _bounds_inside(op.then_branch, 1)
         yield from _bounds_inside(op.else_branch, 1)
+
+
+def _depth(indices: Value) -> int:
+    """How many axes the tuples of indices are for."""
+    depth = indices.type.shape[-1]
+    return depth if isinstance(depth, int) else 0
 
 
 def _bounds_inside(graph: Graph, first: int) -> Iterator[tuple[int, Dim]]:

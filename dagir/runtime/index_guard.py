@@ -9,15 +9,18 @@ So are the divisors and the powers of integers: see dagir.ops.partial.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
+
+import numpy as np
 
 from dagir.errors import FeedError
 from dagir.ir.data_sizes import number_of
 from dagir.ir.diagnostics import describe
+from dagir.ir.dims import Dim
 from dagir.ir.graph import Graph, Node, Parameter, Value
 from dagir.ir.types import Array
-from dagir.ops import Embedding, FloorDivide, Gather, Mod, Power
+from dagir.ops import Embedding, FloorDivide, Gather, GatherElements, Mod, Power, ScatterElements, ScatterUpdate
 from dagir.ops.call import graphs_of
 from dagir.ops.partial import refuse
 from dagir.passes import Inline
@@ -25,7 +28,8 @@ from dagir.passes import Inline
 Evaluate: TypeAlias = Callable[[Sequence[Array]], Sequence[Array]]
 
 _MOST_NODES = 64
-_PLACES = {Embedding: 0, Gather: 1, FloorDivide: 1, Mod: 1, Power: 1}
+_INDEXING = (Gather, GatherElements, ScatterElements, ScatterUpdate)
+_PLACES = {Embedding: 0, FloorDivide: 1, Mod: 1, Power: 1} | dict.fromkeys(_INDEXING, 1)
 """Ops whose answer is not there for every number, and the operand that it hangs on."""
 
 
@@ -83,16 +87,23 @@ def _check(node: Node, ids: Array, sizes: dict[str, int]) -> None:
             return refuse(node.op, ids)
         except FeedError as error:
             raise error.fact("node", describe(node)) from None
-    place, axis = (1, 0) if isinstance(node.op, Embedding) else (0, node.op.axis)  # type: ignore[attr-defined]
-    source = node.inputs[place]
-    assert source is not None
-    count = number_of(source.type.shape[axis], sizes)
-    if count is None:
-        return None
     try:
-        check_range(ids, count, from_the_end=isinstance(node.op, Gather))
+        for part, size in _bounded(node, ids):
+            count = number_of(size, sizes)
+            if count is not None:
+                check_range(part, count, from_the_end=isinstance(node.op, _INDEXING))
     except FeedError as error:
         raise error.fact("node", describe(node)) from None
+
+
+def _bounded(node: Node, ids: Array) -> Iterator[tuple[Array, Dim]]:
+    """The indices, each with the size of the axis that they are on; of tuples, each column."""
+    op, source = node.op, node.inputs[1 if isinstance(node.op, Embedding) else 0]
+    assert source is not None
+    if isinstance(op, ScatterUpdate):
+        yield from zip(np.moveaxis(ids, -1, 0), source.type.shape, strict=False)  # it may write whole rows
+    else:
+        yield ids, source.type.shape[getattr(op, "axis", 0)]
 
 
 def check_range(ids: Array, count: int, *, from_the_end: bool) -> None:

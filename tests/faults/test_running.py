@@ -293,6 +293,27 @@ def test_row_32_an_index_counts_from_the_end_and_no_further(backend):
         assert caught.value.summary == f"an index is out of range: {bad}, where -5 to 4 are valid"
 
 
+BY_ELEMENTS = {
+    "take_along_axis": lambda x, i: ops.take_along_axis(x, i, axis=1),
+    "scatter_elements": lambda x, i: ops.scatter_elements(x, i, x[:, :2] * 2.0, axis=1),
+    "scatter_update": lambda x, i: ops.scatter_update(x, i, x[:, 0]),
+}
+
+
+@everywhere
+@pytest.mark.parametrize("name", BY_ELEMENTS)
+def test_row_32_so_does_an_index_of_single_elements(backend, name):
+    x, i = dagir.Input(batch_shape=(2, 5), name="x"), dagir.Input(batch_shape=(2, 2), name="i", dtype="int32")
+    model = dagir.Model([x, i], BY_ELEMENTS[name](x, i))
+    executable, rows = dagir.lower(model, backend), np.arange(10, dtype="float32").reshape(2, 5)
+    assert executable([rows, np.asarray([[0, 4], [1, 3]], "int32")]).shape[0] == 2
+    for bad in (5, -6):
+        with pytest.raises(dagir.FeedError) as caught:
+            executable([rows, np.asarray([[0, 4], [1, bad]], "int32")])
+        assert caught.value.summary == f"an index is out of range: {bad}, where -5 to 4 are valid"
+    assert dagir.verify(model, (backend,)).ok  # which draws indices that are valid
+
+
 # ---- row 33: see tests/deploy/test_cuda.py, which also runs where CUDA is there
 
 

@@ -205,6 +205,12 @@ def _softmax_cross_entropy(draw: Draw) -> Arguments:
     return (draw.floats(shape, 0, 1), draw.floats(shape)), {}
 
 
+@function("nn.sparse_softmax_cross_entropy_with_logits")
+def _sparse_softmax_cross_entropy(draw: Draw) -> Arguments:
+    shape = draw.shape(1, 3)
+    return (draw.array(shape[:-1], draw.one("int32", "int64"), 0, shape[-1] - 1), draw.floats(shape)), {}
+
+
 @raw("AddV2", "Sub", "Mul", "Maximum", "Minimum", "SquaredDifference")
 def _of_two(draw: Draw) -> Arguments:
     shape, dtype = draw.shape(), draw.one("float32", "int32")

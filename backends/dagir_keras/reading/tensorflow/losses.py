@@ -91,6 +91,24 @@ def _softmax_cross_entropy_raw(features: Tensor, labels: Tensor) -> tuple[Tensor
     return _softmax_cross_entropy(labels, features), slopes
 
 
+@function("nn.sparse_softmax_cross_entropy_with_logits", "compat.v1.nn.sparse_softmax_cross_entropy_with_logits")
+def _sparse_softmax_cross_entropy(labels: Any = None, logits: Any = None) -> Tensor:
+    """Of the class of each row: labels i[*n] in 0..k-1, logits f[*n, k] -> f[*n]."""
+    found, classes = value(tensor(logits)), value(tensor(labels))
+    if found.ndim == 0 or classes.ndim != found.ndim - 1:
+        raise Refused(f"it takes labels of rank {max(found.ndim - 1, 0)}, got rank {classes.ndim}")
+    picked = ops.take_along_axis(ops.log_softmax(found, -1), ops.expand_dims(classes, -1), -1)
+    return ops.negative(ops.squeeze(picked, -1))
+
+
+@raw("SparseSoftmaxCrossEntropyWithLogits")
+def _sparse_softmax_cross_entropy_raw(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss, and its gradient."""
+    found = value(features)
+    ones = ops.one_hot(value(labels), found.type.shape[-1], dtype=str(found.dtype))
+    return _sparse_softmax_cross_entropy(labels, features), ops.subtract(ops.softmax(found), ones)
+
+
 @function("keras.backend.batch_dot")
 def _batch_dot(x: Any, y: Any, axes: Any = None) -> Tensor:
     """The sum over one axis of each, for each element of the batch."""
