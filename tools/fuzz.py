@@ -1,6 +1,7 @@
 """A campaign: whole models are drawn and run on every executor, in child processes, so that a crash is a finding.
 
 python tools/fuzz.py --minutes 60 --out findings [--seed 0] [--backends numpy,onnx,keras] [--compiled 5]
+                     [--dask tcp://scheduler:8786]
 
 Three batches of four hold whole models, the fourth single ops with arrays that fit them. Each finding is a folder:
 model.dagir, inputs.npz, what was seen, and a script that shows it again; where a node can be
@@ -20,6 +21,8 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+from fuzz_on_dask import campaign
 
 _BATCH = 40
 _PATIENCE = 600  # seconds without a new model, after which a child hangs
@@ -43,14 +46,21 @@ def main() -> None:
         return
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
+
+    def report(tally: Counter[str]) -> None:
+        (out / "counts.json").write_text(json.dumps(dict(tally), indent=2) + "\n", encoding="utf-8")
+        print(summary(tally), flush=True)
+
+    if options.dask:
+        campaign(options, out, report)
+        return
     deadline = time.monotonic() + 60 * options.minutes
     tally: Counter[str] = Counter()
     seed = options.seed
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and (options.batches is None or seed < options.seed + options.batches):
         tally.update(run_batch(options, out, seed, deadline))
         seed += 1
-        (out / "counts.json").write_text(json.dumps(dict(tally), indent=2) + "\n", encoding="utf-8")
-        print(summary(tally), flush=True)
+        report(tally)
 
 
 def _options() -> argparse.Namespace:
@@ -62,6 +72,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--compiled", type=int, default=5, metavar="N", help="tf.function and XLA too, for each Nth model (0: none)"
     )
+    parser.add_argument("--batches", type=int, metavar="N", help="stop after so many, if the minutes are not over")
+    parser.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler, whose workers run batches")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--skip", default="", help=argparse.SUPPRESS)
     return parser.parse_args()
