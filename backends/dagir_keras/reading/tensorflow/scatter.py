@@ -12,6 +12,7 @@ from dagir.ir.dims import Dim
 from dagir.ir.graph import Value
 from dagir.ir.types import DType, normalize_axis
 from dagir_keras.reading.problems import Refused
+from dagir_keras.reading.tensorflow.lengths import is_whole
 from dagir_keras.reading.tensorflow.registry import function, raw
 from dagir_keras.reading.tensorflow.tensors import (
     Tensor,
@@ -290,6 +291,8 @@ def reverse_sequence(
     steps = normalize_axis(integer(seq_axis if seq_axis is not None else seq_dim, "seq_axis"), given.ndim)
     batch = batch_axis if batch_axis is not None else batch_dim
     rows = normalize_axis(integer(0 if batch is None else batch, "batch_axis"), given.ndim)
+    if is_whole(tensor(seq_lengths), given.type.shape[steps]):
+        return ops.flip(given, steps)
     places = ops.arange(given.type.shape[steps])
     last = ops.expand_dims(ops.cast(lengths, DType.INT32), -1)
     turned = ops.where(ops.less(places, last), ops.subtract(ops.subtract(last, 1), places), places)
