@@ -299,7 +299,8 @@ def from_keras(
     options = {key: part for key, part in options.items() if part is not None}
     model = backend(KERAS).read(source, **options)
     if isinstance(model, Model):
-        remember(model, source if is_keras_model(source) else None, options)
+        runs = is_keras_model(source) and states is None  # else it goes on where its last call ended
+        remember(model, source if runs else None, options)
     return model
 
 

@@ -35,8 +35,8 @@ def check_states(states: object) -> None:
         )
 
 
-def without_states(model: Model, states: States) -> Model:
-    """The model without stateful layers.
+def without_states(model: Layer, states: States) -> Layer:
+    """The model, or the layer, without stateful layers.
 
     states: "inputs": each state is a further input, `<layer>_state_<i>`, f[n, ...], and its last value a further
     output, `<layer>_new_state_<i>`; models inside that hold such layers are taken apart. "zeros": each call begins with
@@ -45,7 +45,12 @@ def without_states(model: Model, states: States) -> Model:
     carrying = list(_stateful(model))
     if not carrying:
         return model
-    made = _with_inputs(model) if states == "inputs" else model
+    if states == "inputs" and not isinstance(model, Model):
+        raise ArgumentError(
+            f"states are inputs of a model, and {model.name!r} is a {type(model).__name__}",
+            remedy="read a model that calls it, or begin each call with zeros: states='zeros'",
+        )
+    made = _with_inputs(model) if isinstance(model, Model) and states == "inputs" else model
     for layer in carrying:
         if not isinstance(layer, Bidirectional):
             _set(layer, "stateful", False)

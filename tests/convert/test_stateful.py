@@ -187,6 +187,31 @@ def test_a_layer_that_another_one_runs():
     assert dagir.verify(dagir.from_keras(model, states="zeros")).ok
 
 
+def test_a_layer_alone_has_no_inputs():
+    assert dagir.from_keras(L.LSTM(2, stateful=True), states="zeros").stateful is False
+    with pytest.raises(ArgumentError, match="states are inputs of a model"):
+        dagir.from_keras(L.LSTM(2, stateful=True), states="inputs")
+
+
+@pytest.mark.parametrize("how", ["inputs", "zeros"])
+def test_keras_is_no_judge_of_a_call_that_goes_on(how, tmp_path):
+    x = rows()
+    model = keras.Model(x, L.LSTM(2, stateful=True)(x))
+    model(np.ones((BATCH, 2, FEATURES), "float32"))
+    dagir.to_onnx(dagir.from_keras(model, states=how), tmp_path / "m.onnx", verify=True)
+    assert dagir.verified(tmp_path / "m.onnx").ok
+
+
+def test_weights_alone(tmp_path):
+    x = rows()
+    model = keras.Model(x, L.LSTM(2, stateful=True)(x))
+    model.save_weights(tmp_path / "m.weights.h5")
+    (tmp_path / "m.json").write_text(model.to_json())
+    for architecture in (tmp_path / "m.json", model):
+        read = dagir.from_keras(tmp_path / "m.weights.h5", architecture=architecture, states="inputs")
+        continues(model, read, windows(np.random.default_rng(6), (2, 3)))
+
+
 def test_a_word_that_is_none():
     with pytest.raises(ArgumentError, match="did you mean inputs"):
         dagir.from_keras("m.keras", states="input")

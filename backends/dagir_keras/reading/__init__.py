@@ -100,9 +100,9 @@ def read(
 def _read(
     source: Any,
     custom_objects: Mapping[str, Any] | None,
-    inputs: Any,
-    architecture: Any,
-    opaque: bool | Mapping[str, Sequence[Any]],
+    inputs: Any = None,
+    architecture: Any = None,
+    opaque: bool | Mapping[str, Sequence[Any]] = False,
 ) -> Any:
     custom = CustomObjects(custom_objects, inputs, _given_objects)
     if isinstance(source, (str, os.PathLike)):
@@ -172,7 +172,7 @@ def _with_weights(path: str, architecture: Any, custom: CustomObjects) -> Model:
                 f"the architecture {architecture.name!r} is a subclass of keras.Model, which matches weights itself",
                 remedy="load them with model.load_weights(path), and give dagir.from_keras(model) the model",
             )
-        architecture = read(architecture, dict(custom))
+        architecture = _read(architecture, dict(custom))
     if isinstance(architecture, Mapping) and is_of_dagir(architecture):
         architecture = Model.from_config(dict(architecture), custom)
     if not isinstance(architecture, Model):
