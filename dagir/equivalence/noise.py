@@ -94,7 +94,10 @@ class Noise:
             scales = rounding.absolute(first)
             results = [r + eps * scales * (self._rng.random(r.shape) - 0.5) * sqrt(12) for r in results]
         for rule in rounding.errors:
-            results = [rule(node.op, Disturbed(noisy, result, eps, self._rng, apply)) for result in results]
+            results = [
+                rule(node.op, Disturbed(noisy, result, eps, self._rng, apply, place))
+                for place, result in enumerate(results)
+            ]
         return results
 
     def _skipped(self, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:

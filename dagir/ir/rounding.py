@@ -22,7 +22,7 @@ Arrays: TypeAlias = Sequence[Array | None]
 class Disturbed:
     """One disturbed evaluation of a node: the operands with their noise, one result, eps of its dtype, and a generator.
 
-    apply: evaluates the node in a dtype on other operands.
+    apply: evaluates the node in a dtype on other operands. place: which of the node's results it is.
     """
 
     operands: Arrays
@@ -30,6 +30,7 @@ class Disturbed:
     eps: float
     rng: np.random.Generator
     apply: Callable[[Arrays, DType | None], tuple[Array, ...]]
+    place: int = 0
 
 
 ErrorRule: TypeAlias = Callable[[Any, Disturbed], Array]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypedDict, Unpack
 
 from dagir.errors import ArgumentError, DTypeError, ShapeError
@@ -13,6 +13,7 @@ from dagir.ir.rounding import Rounding
 from dagir.ir.types import Equations, Inferred, Shape, TensorType
 from dagir.ops import activation as act
 from dagir.ops.elementwise import Clip, Exp, Identity
+from dagir.ops.gate_errors import let_through
 from dagir.ops.operands import require, same_dtype
 from dagir.ops.softmax import LogSoftmax, Softmax
 from dagir.support.did_you_mean import nearest
@@ -50,6 +51,7 @@ ACTIVATIONS: dict[str, Op] = {
 
 _GATES = Rounding(within=3.0, absolute=lambda x: 0.5)
 """Gates saturate, and are approximated by rational functions that are a few units off: 1 / (1 + e^-x) as 0.5 + one."""
+_KEEPS = replace(_GATES, errors=(let_through,))
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class LSTM(_Recurrence):
     recurrent_activation(x @ w + h @ r + b), the cell's by activation.  keras.layers.LSTM; ONNX LSTM-14.
     """
 
-    rounding = _GATES
+    rounding = _KEEPS
     operands = ("x", "w", "r", "b", "h0", "c0", "mask")
     gates = 4
     states = 2
@@ -183,7 +185,7 @@ class GRU(_Recurrence):
     x @ w and of h @ r; without, it scales h.  keras.layers.GRU; ONNX GRU-14 with linear_before_reset = reset_after.
     """
 
-    rounding = _GATES
+    rounding = _KEEPS
     operands = ("x", "w", "r", "b", "h0", "mask")
     gates = 3
 

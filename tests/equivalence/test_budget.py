@@ -110,3 +110,27 @@ def test_a_sum_of_whole_numbers_is_exact(function):
     model = dagir.Model(x, function(ops.cast(x > 0, "float32"), axis=-1))
     (expected,) = Oracle(model, 4)([np.array([[1.0, -1.0, 2.0, 0.5, 3.0]], "float32")], np.random.default_rng(0))
     assert not expected.budget.any()
+
+
+SLIGHTLY = np.float32(1.0005)
+STATEFUL = {
+    "gru": lambda x, w, h, **how: ops.gru(x, w[:, :9], w[:, 3:], None, h, **how),
+    "gru before the reset": lambda x, w, h, **how: ops.gru(x, w[:, :9], w[:, 3:], None, h, reset_after=False, **how),
+    "lstm": lambda x, w, h, **how: ops.lstm(x, w, w[:, ::-1].copy(), None, h, h, **how),
+}
+
+
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("name", STATEFUL)
+def test_a_large_state_behind_a_closed_gate_has_a_budget(name, go_backwards):
+    """Kernels are off by a share of 1 at a gate that is next to closed, which a state of thousands shows."""
+    rng = np.random.default_rng(0)
+    x, h = dagir.Input(batch_shape=(None, None, 3), name="x"), dagir.Input(batch_shape=(None, 3), name="h")
+    w = rng.normal(0, 2, (3, 12)).astype("float32")
+    model = dagir.Model([x, h], list(STATEFUL[name](x, w, h, go_backwards=go_backwards)))
+    for steps in (1, 4):
+        feeds = [rng.normal(0, 3, (200, steps, 3)).astype("float32"), rng.normal(0, 1e3, (200, 3)).astype("float32")]
+        feeds[1][100:] /= 1e3
+        assert dagir.verify(model, ("onnx",), feeds).ok
+        other = dagir.Model([x, h], list(STATEFUL[name](x, w * SLIGHTLY, h, go_backwards=go_backwards)))
+        assert not dagir.verify(model, {"faulty": dagir.lower(other, "onnx")}, feeds).ok
