@@ -15,6 +15,7 @@ from dagir.ops.arithmetic import maximum, minimum
 from dagir.ops.elementwise import cast, sqrt
 from dagir.ops.operands import require
 from dagir.ops.shape import reshape
+from dagir.ops.summing import terms_as_measured
 
 Axes: TypeAlias = int | Sequence[int] | None
 
@@ -68,13 +69,13 @@ def _reduced(x: TensorType, axes: Sequence[int], keepdims: bool) -> Shape:
 class ReduceSum(Reduce):
     """x: t[*s] -> t[*s without `axes`]: the sum.  ONNX ReduceSum-13."""
 
-    rounding = Rounding(adds=True, first_order=averaged)
+    rounding = Rounding(adds=True, terms=terms_as_measured, first_order=averaged)
 
 
 class ReduceMean(Reduce):
     """x: f[*s] -> f[*s without `axes`]: the mean.  ONNX ReduceMean-18."""
 
-    rounding = Rounding(compound=True, first_order=averaged)
+    rounding = Rounding(compound=True, terms=terms_as_measured, first_order=averaged)
     needs_elements = True
     accepts = "float"
 

@@ -112,6 +112,23 @@ def test_a_sum_of_whole_numbers_is_exact(function):
     assert not expected.budget.any()
 
 
+@pytest.mark.parametrize("terms", [512, 20_000])
+@pytest.mark.parametrize("function", [ops.sum, ops.mean], ids=["sum", "mean"])
+def test_the_errors_of_equal_terms_add_up(function, terms):
+    """Each partial sum is rounded the same way, so that they grow with the number of terms, not with its root."""
+    x = dagir.Input((None, 64), name="x")
+    model = dagir.Model(x, function(x, axis=1))
+    rng = np.random.default_rng(terms)
+    equal = np.repeat(rng.normal(size=(2, 1, 64)), terms, 1).astype("float32")
+    drawn = rng.normal(size=equal.shape).astype("float32")
+    budgets = []
+    for feed in (equal, drawn):
+        assert dagir.verify(model, ("onnx",), [feed]).ok
+        (expected,) = Oracle(model, 4)([feed], np.random.default_rng(0))
+        budgets.append(np.median(expected.budget / np.abs(feed).sum(1)) * (terms if function is ops.mean else 1))
+    assert budgets[0] > 3 * budgets[1]
+
+
 SLIGHTLY = np.float32(1.0005)
 STATEFUL = {
     "gru": lambda x, w, h, **how: ops.gru(x, w[:, :9], w[:, 3:], None, h, **how),
