@@ -121,8 +121,13 @@ def _dropout(grow: _Growth, x: Value) -> Value:
 
 
 def _lstm(grow: _Growth, x: Value) -> Value:
-    kind = grow.pick([layers.LSTM, layers.GRU, layers.SimpleRNN])
-    return kind(grow.small(), return_sequences=grow.draw(st.booleans()))(x)
+    """A recurrent layer, which begins at zeros or at states that are as large as they happen to be."""
+    kind, units = grow.pick([layers.LSTM, layers.GRU, layers.SimpleRNN]), grow.small()
+    layer = kind(units, return_sequences=grow.draw(st.booleans()))
+    if not grow.draw(st.booleans()):
+        return layer(x)
+    states = [layers.Dense(units)(x[:, 0]) for _ in range(2 if kind is layers.LSTM else 1)]
+    return layer(x, initial_state=states)
 
 
 def _bidirectional(grow: _Growth, x: Value) -> Value:
