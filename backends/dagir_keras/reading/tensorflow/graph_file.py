@@ -114,7 +114,8 @@ class GraphFile:
 
     @cached_property
     def _keys(self) -> Mapping[str, str]:
-        return variables_by_node(self.graph)
+        saved = () if self.checkpoint is None else self.checkpoint.keys()
+        return {**self._descriptions.bound(self.graph, saved), **variables_by_node(self.graph)}
 
     @cached_property
     def _descriptions(self) -> Descriptions:

@@ -53,7 +53,8 @@ SCHEMAS: Mapping[str, Mapping[int, Field]] = {
     "Signature": _fields(inputs=(1, "TensorInfo", "map"), outputs=(2, "TensorInfo", "map"), method=(3, "text")),
     "TensorInfo": _fields(name=(1, "text"), dtype=(2, "int"), shape=(3, "Shape")),
     "Asset": _fields(tensor=(1, "TensorInfo"), filename=(2, "text")),
-    "Objects": _fields(nodes=(1, "Object", "many")),
+    "Objects": _fields(nodes=(1, "Object", "many"), functions=(2, "BoundFunction", "map")),
+    "BoundFunction": _fields(bound=(2, "int", "many")),  # the objects whose values it takes behind its arguments
     "Object": _fields(children=(1, "Reference", "many"), variable=(7, "Variable")),
     "Reference": _fields(node=(1, "int"), name=(2, "text")),
     "Variable": _fields(dtype=(1, "int"), shape=(2, "Shape"), trainable=(3, "bool"), name=(6, "text")),

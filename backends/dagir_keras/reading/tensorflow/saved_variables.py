@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of
 from dagir_keras.reading.tensorflow.messages import Message, decode
 
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _HOLDERS = ("VarHandleOp", "VariableV2", "Variable")
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"  # ends the key of a variable that objects hold
 
@@ -30,7 +31,7 @@ def variables_by_node(graph: GraphFunction) -> Mapping[str, str]:
     for node in graph.nodes.values():
         if node.op == "SaveV2":
             _note(found, graph, node, graph, {})
-        elif node.op in ("PartitionedCall", "StatefulPartitionedCall") and node.function("f") in graph.library:
+        elif node.op in _CALLS and node.function("f") in graph.library:
             inner = graph.library[node.function("f")]
             given = dict(zip(inner.arguments, (name for name, _ in node.inputs), strict=False))
             for each in inner.nodes.values():
@@ -75,6 +76,25 @@ class Descriptions:
         training = self._collected["trainable_variables"]
         known = training or self._collected["variables"] or self._collected["model_variables"]
         return Description(title, node.name in training or not known)
+
+    def bound(self, graph: GraphFunction, keys: Iterable[str]) -> Mapping[str, str]:
+        """For each node that holds a variable which a function of the objects takes, its key, of those in the file.
+
+        Keras 3 exports a copy of each variable, and saves the copies: what the functions take is told here alone.
+        """
+        functions: Mapping[str, Message] = self._meta.get("objects", {}).get("functions", {})
+        calls = [node for node in graph.nodes.values() if node.op in _CALLS and node.function("f") in functions]
+        if not calls:
+            return {}
+        by_place = {place: key for key in keys if (place := self._at_path(key)) is not None}
+        found: dict[str, str] = {}
+        for call in calls:
+            places = functions[call.function("f")].get("bound", [])
+            for (name, _), place in zip(call.inputs[len(call.inputs) - len(places) :], places, strict=False):
+                node = graph.nodes.get(_behind(graph, name, {}))
+                if node is not None and node.op in _HOLDERS and place in by_place:
+                    found[node.name] = by_place[place]
+        return found
 
     def _at_path(self, key: str) -> int | None:
         """The object at the end of the path of names that a key is."""
