@@ -274,3 +274,57 @@ def test_a_placeholder_counts_as_its_default(functions, tmp_path):
         np.testing.assert_allclose(dagir.lower(model, "onnx")(given)["y"], wanted, 1e-5)
     with pytest.raises(UnsupportedLayer, match="draws random numbers"):
         dagir.from_tensorflow(tmp_path / "net.pb", inputs=["x", "training"], outputs="y")
+
+
+DILATED = {
+    "conv1d": lambda x, w: tf.nn.convolution(x, w[0, 0], padding="VALID", dilations=3),
+    "conv1d same": lambda x, w: tf.nn.convolution(x, w[0, 0], padding="SAME", dilations=2),
+    "conv2d by blocks": lambda x, w: tf.nn.with_space_to_batch(
+        x, dilation_rate=[2, 3], padding="SAME", filter_shape=[3, 3],
+        op=lambda y, spatial, padding: tf.nn.conv2d(y, w[0], 1, padding),
+    ),
+    "depthwise": lambda x, w: tf.nn.depthwise_conv2d(x, w[0], [1, 1, 1, 1], "SAME", dilations=[2, 2]),
+    "conv3d": lambda x, w: tf.nn.convolution(x, w, padding="VALID", dilations=[1, 2, 2]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DILATED)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_convolution_of_blocks_is_one_with_dilation(name, known):
+    rank = {"conv1d": 3, "conv3d": 5}.get(name.split()[0], 4)
+    w, shape = drawn(3, 3, 3, 2, 2), (*(2, 9, 10, 11)[: rank - 1], 2)
+    spec = tf.TensorSpec(shape if known else [None] * (rank - 1) + [2], name="x")
+    read = dagir.from_tensorflow(tf.function(lambda x: DILATED[name](x, w), input_signature=[spec]))
+    kinds = [type(node.op).__name__ for node in read.graph.nodes]
+    assert "Transpose" not in kinds and sum("Conv" in kind for kind in kinds) == 1
+    for sizes in (shape, shape) if known else (shape, (1, *[size + 3 for size in shape[1:-1]], 2)):
+        x = drawn(*sizes, seed=1)
+        np.testing.assert_allclose(dagir.lower(read, "onnx")(x), DILATED[name](x, w), atol=1e-5)
+
+
+def test_blocks_that_are_no_convolution_stay_blocks():
+    def shuffled(x):
+        y = tf.space_to_batch(x, [2, 2], [[0, 0], [0, 0]])
+        return tf.batch_to_space(
+            tf.nn.conv2d(y, np.ones((1, 1, 2, 2), "float32"), 2, "VALID"), [2, 2], [[0, 0], [0, 0]]
+        )
+
+    x = drawn(2, 8, 8, 2)
+    read = dagir.from_tensorflow(tf.function(shuffled, input_signature=[tf.TensorSpec([2, 8, 8, 2])]))
+    np.testing.assert_allclose(dagir.lower(read, "onnx")(x), shuffled(x), atol=1e-5)
+
+
+def test_a_keras_model_that_tensorflow_saved(tmp_path):
+    """tf.saved_model.save writes copies of the variables of a Keras 3 model; the objects tell which is which."""
+    x = keras.Input((None, 3), name="x")
+    y = L.BatchNormalization()(L.Conv1D(4, 3, dilation_rate=2, padding="same", activation="relu")(x))
+    network = keras.Model(x, L.Dense(2)(y))
+    for number, weight in enumerate(network.weights):
+        weight.assign(np.abs(drawn(*weight.shape, seed=number)) + 0.1)
+    tf.saved_model.save(network, str(tmp_path / "net"))
+    read = dagir.from_tensorflow(tmp_path / "net")
+    assert len(read.weights) == len(network.weights)
+    assert {weight.name for weight in read.trainable_weights} == {each.path for each in network.trainable_weights}
+    given = drawn(2, 7, 3)
+    (answer,) = keras.tree.flatten(dagir.lower(read, "onnx")(given))
+    np.testing.assert_allclose(answer, network(given), rtol=1e-5, atol=1e-5)

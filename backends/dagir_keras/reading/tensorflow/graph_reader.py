@@ -12,6 +12,7 @@ from dagir.ir.naming import Namer
 from dagir.support import limits
 from dagir_keras.reading.problems import Problem, Problems, Refused
 from dagir_keras.reading.tensorflow import complex_numbers
+from dagir_keras.reading.tensorflow.dilations import with_dilations
 from dagir_keras.reading.tensorflow.frames import with_loops
 from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of
 from dagir_keras.reading.tensorflow.held import Missing, Text, Variable, is_counted, missing_among
@@ -97,9 +98,9 @@ class GraphReader:
             self._depth -= 1
 
     def _without_frames(self, function: GraphFunction) -> GraphFunction:
-        """The function with a node in place of each loop of TensorFlow 1."""
+        """The function with one node in place of each loop of TensorFlow 1, and of each dilated convolution."""
         if id(function) not in self._lowered:
-            self._lowered[id(function)] = function, with_loops(function)
+            self._lowered[id(function)] = function, with_dilations(with_loops(function))
         return self._lowered[id(function)][1]
 
     def _read(self, values: Mapping[str, tuple[Any, ...]], output: tuple[str, int]) -> Any:
