@@ -123,11 +123,9 @@ def _dropout(grow: _Growth, x: Value) -> Value:
 def _lstm(grow: _Growth, x: Value) -> Value:
     """A recurrent layer, which begins at zeros or at states that are as large as they happen to be."""
     kind, units = grow.pick([layers.LSTM, layers.GRU, layers.SimpleRNN]), grow.small()
-    layer = kind(units, return_sequences=grow.draw(st.booleans()))
-    if not grow.draw(st.booleans()):
-        return layer(x)
-    states = [layers.Dense(units)(x[:, 0]) for _ in range(2 if kind is layers.LSTM else 1)]
-    return layer(x, initial_state=states)
+    count = (2 if kind is layers.LSTM else 1) * grow.draw(st.booleans())
+    states = [layers.Dense(units)(x[:, 0]) for _ in range(count)]
+    return kind(units, return_sequences=grow.draw(st.booleans()))(x, initial_state=states or None)
 
 
 def _bidirectional(grow: _Growth, x: Value) -> Value:
