@@ -9,8 +9,9 @@ from importlib.util import find_spec
 from os import PathLike
 from typing import TypeVar, overload
 
-from dagir.display.dot import Show, dot_text, part_remedy
+from dagir.display.dot import Painter, Show, dot_text, part_remedy
 from dagir.errors import ArgumentError, BackendError, FileError
+from dagir.ir.graph import Graph
 from dagir.modeling.model import Model
 from dagir.support.file_replacement import check_free
 from dagir.support.frameworks import takes_a_model
@@ -108,6 +109,13 @@ def notebook_svg(model: Model) -> str | None:
         return None
     text, parts = dot_text(model, Show(shapes=True))
     return None if parts > NOTEBOOK_PARTS else _draw(text, "svg", 96, "", False).decode()
+
+
+def painted_svg(model: Model | Graph, painter: Painter) -> str:
+    """The picture of a model in colours of one's own, as an <svg> element for a page. Raises BackendError."""
+    text, _ = dot_text(model, Show(), painter=painter)
+    drawn = _draw(text, "svg", 96, "", False).decode()
+    return drawn[drawn.index("<svg") :]
 
 
 def _draw(text: str, format: str, dpi: float, what: str, nested: bool) -> bytes:
