@@ -26,6 +26,16 @@ _RANKDIRS = ("TB", "LR", "BT", "RL")
 _graphviz = threading.Lock()  # it keeps global state
 
 
+class Picture(bytes):
+    """A picture of a model, as `plot` gives it without a path: the bytes of an SVG, which a notebook shows drawn."""
+
+    def __repr__(self) -> str:
+        return f"<Picture: SVG, {len(self):,} bytes>"
+
+    def _repr_svg_(self) -> str:
+        return self.decode()
+
+
 PathT = TypeVar("PathT", str, PathLike[str])
 
 
@@ -42,7 +52,7 @@ def plot(
     dpi: int = 200,
     show_layer_activations: bool = False,
     show_trainable: bool = False,
-) -> bytes: ...
+) -> Picture: ...
 @overload
 def plot(
     model: Model,
@@ -69,10 +79,11 @@ def plot(
     dpi: int = 200,
     show_layer_activations: bool = False,
     show_trainable: bool = False,
-) -> PathT | bytes:
+) -> PathT | Picture:
     """Draw a model.  keras.utils.plot_model.
 
-    path: a file whose suffix is .png, .svg, .pdf or .dot, which is returned; None returns the SVG as bytes.
+    path: a file whose suffix is .png, .svg, .pdf or .dot, which is returned; None returns the bytes of the SVG, which a
+    notebook shows as a picture.
     rankdir: where the arrows go, TB, LR, BT or RL. dpi: of a PNG; a picture too tall for one is drawn with fewer.
     expand_nested: draw what is inside nested models. A .dot file needs no pygraphviz.
     Raises ArgumentError, BackendError where pygraphviz is missing, FileError.
@@ -98,7 +109,7 @@ def plot(
     else:
         data = _draw(text, suffix[1:], dpi, f"model {model.name!r} with {parts:,} layers", expand_nested)
     if path is None:
-        return data
+        return Picture(data)
     _write(os.fspath(path), data)
     return path
 

@@ -45,7 +45,7 @@ class Run:
         return {"value": self.point, "body": self.field, "iteration": self.iteration}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Divergence:
     """The first node that is wrong. node: its name in the target; point, layer, op, source: as in the model.
 
@@ -96,6 +96,9 @@ class Divergence:
             "note": self.note,
             "runs": self.runs,
         }
+
+    def __repr__(self) -> str:
+        return f"<Divergence: {self}>"
 
     def __str__(self) -> str:
         where = f"layer {self.layer!r}, " if self.layer else ""

@@ -13,6 +13,7 @@ from dagir.equivalence import services
 from dagir.equivalence.closeness import Closeness
 from dagir.equivalence.metric import Score
 from dagir.errors import VerificationError
+from dagir.support.html_table import html_table
 from dagir.support.printable import printable, printable_lines
 
 if TYPE_CHECKING:
@@ -225,17 +226,20 @@ class Report:
 
     def _repr_html_(self) -> str:
         """The table that a notebook shows."""
-        heads = "".join(f"<th>{title}</th>" for title, _ in (*_COLUMNS, *_NUMBERS))
-        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(row))}</tr>" for row in self.rows)
-        said = "" if self.ok else f"<p>{escape(printable(str(self.first_divergence or UNKNOWN)))}</p>"
-        return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>{said}"
+        numbers = ("max error", "scale", "relative", "budget used")
+        table = html_table([*(title for title, _ in _COLUMNS), *numbers, "verdict"], map(_cells, self.rows), numbers)
+        notes = [f"{row.backend}, {row.output}: {row.note}" for row in self.rows if row.note]
+        notes += [f"{name}: {each}" for name, each in self.scores.items()]
+        if not all(row.ok for row in self.rows):
+            notes.append(str(self.first_divergence or UNKNOWN))
+        return table + "".join(f"<p>{escape(printable(note))}</p>" for note in notes)
 
     def __str__(self) -> str:
         import io
 
         from rich.console import Console
 
-        console = Console(file=io.StringIO(), width=100, color_system=None, legacy_windows=False)
+        console = Console(file=io.StringIO(), width=100, color_system=None, legacy_windows=False, force_jupyter=False)
         console.print(self.table())
         for row in self.rows:
             if row.note:
@@ -256,8 +260,9 @@ class Report:
 
 
 def _cells(row: Row) -> list[str]:
-    texts = (row.backend, row.output, row.shape, row.dtype, _number(row.max_error), _percent(row.used), row.verdict)
-    return [escape(printable(text)) for text in texts]
+    relative = "-" if row.relative is None else _number(row.relative)
+    numbers = [_number(row.max_error), _number(row.scale), relative, _percent(row.used)]
+    return [row.backend, row.output, row.shape, row.dtype, *numbers, row.verdict]
 
 
 def _finite(number: float) -> float | None:
