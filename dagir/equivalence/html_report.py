@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dagir.equivalence.inspection import NodeRow, node_rows
 from dagir.equivalence.page_graph import Colouring, Drawing, Harms, colouring, course, draw, narrow_sides, places_of
-from dagir.equivalence.page_scales import Scale, in_order, rules
+from dagir.equivalence.page_scales import in_order, rules
 from dagir.equivalence.page_tables import lines, nodes, number, outputs, text
 from dagir.equivalence.report import UNKNOWN, Report
 from dagir.equivalence.reproduction import versions
@@ -61,12 +61,12 @@ def page(report: Report, sensitivity: Harms | None = None) -> str:
         nodes(rows, places, colours, list(report.context.executables), narrow_sides(report)),
         f"</section><section><h2>Repeat it</h2>{_again(report)}</section></main>",
     ]
-    return _document(str(model.name), "\n".join(part for part in body if part), colours.scale)
+    return _document(str(model.name), "\n".join(part for part in body if part))
 
 
-def _document(title: str, body: str, scale: Scale) -> str:
+def _document(title: str, body: str) -> str:
     """The whole page. Its policy lets the browser run these scripts alone, and load nothing."""
-    style = _asset("page.css") + rules(scale)
+    style = _asset("page.css") + rules()
     scripts = [_asset("panzoom.min.js"), _asset("page.js")]
     hashes = " ".join(map(_hash, scripts))
     policy = (

@@ -80,11 +80,11 @@ BUDGET = Scale(
     "Share of the error budget that is used",
     "Share of the error budget, node by node from the inputs to the outputs; the line is 100 %",
     (
-        (0.0, Step("s0", "exact", "#e7f5ec", "#15803d", ("#14352a", "#4ade80"))),
-        (0.01, Step("s1", "up to 1 %", "#fefce8", "#a16207", ("#2f2d16", "#d6b550"))),
-        (0.25, Step("s2", "up to 25 %", "#fef3c7", "#a16207", ("#45380f", "#e0b93f"))),
-        (0.5, Step("s3", "up to 50 %", "#fde68a", "#92580a", ("#614a0c", "#f0c445"))),
-        (1.0, Step("s4", "up to 100 %", "#fdba74", "#9a3412", ("#7c3f10", "#fdba74"))),
+        (0.0, Step("b0", "exact", "#e7f5ec", "#15803d", ("#14352a", "#4ade80"))),
+        (0.01, Step("b1", "up to 1 %", "#fefce8", "#a16207", ("#2f2d16", "#d6b550"))),
+        (0.25, Step("b2", "up to 25 %", "#fef3c7", "#a16207", ("#45380f", "#e0b93f"))),
+        (0.5, Step("b3", "up to 50 %", "#fde68a", "#92580a", ("#614a0c", "#f0c445"))),
+        (1.0, Step("b4", "up to 100 %", "#fdba74", "#9a3412", ("#7c3f10", "#fdba74"))),
         (float("inf"), Step("over", "beyond its budget", "#f87171", "#991b1b", ("#a11c1c", "#fecaca"))),
     ),
     NOT_COMPARED,
@@ -97,12 +97,12 @@ BUDGET = Scale(
 
 def _by_power(overflow: str) -> tuple[tuple[float, Step], ...]:
     return (
-        (1e-6, Step("s0", "up to 1e-6", "#eef2ff", "#4338ca", ("#1c2145", "#a5b4fc"))),
-        (1e-4, Step("s1", "up to 1e-4", "#dbe3ff", "#4338ca", ("#262d66", "#a5b4fc"))),
-        (1e-3, Step("s2", "up to 1e-3", "#c3cdfd", "#3730a3", ("#333c8f", "#c7d2fe"))),
-        (1e-2, Step("s3", "up to 1e-2", "#a5b4fc", "#312e81", ("#4450b8", "#e0e7ff"))),
-        (1e300, Step("s4", "above 1e-2", "#c4a1f5", "#581c87", ("#7538b8", "#f3e8ff"))),
-        (float("inf"), Step("over", overflow, "#f0abfc", "#86198f", ("#a21caf", "#fae8ff"))),
+        (1e-6, Step("p0", "up to 1e-6", "#eef2ff", "#4338ca", ("#1c2145", "#a5b4fc"))),
+        (1e-4, Step("p1", "up to 1e-4", "#dbe3ff", "#4338ca", ("#262d66", "#a5b4fc"))),
+        (1e-3, Step("p2", "up to 1e-3", "#c3cdfd", "#3730a3", ("#333c8f", "#c7d2fe"))),
+        (1e-2, Step("p3", "up to 1e-2", "#a5b4fc", "#312e81", ("#4450b8", "#e0e7ff"))),
+        (1e300, Step("p4", "above 1e-2", "#c4a1f5", "#581c87", ("#7538b8", "#f3e8ff"))),
+        (float("inf"), Step("p5", overflow, "#f0abfc", "#86198f", ("#a21caf", "#fae8ff"))),
     )
 
 
@@ -124,9 +124,9 @@ SENSITIVITY = Scale(
 )
 
 
-def rules(scale: Scale) -> str:
+def rules() -> str:
     """The CSS that gives each class its colours."""
-    steps = [*(step for _, step in scale.steps), scale.none, INPUT]
+    steps = [*(step for scale in (BUDGET, RELATIVE) for _, step in scale.steps), NOT_COMPARED, INPUT]
     light = "".join(f".{step.name}{{--fill:{step.fill};--line:{step.line}}}" for step in steps)
     dark = "".join(f".{step.name}{{--fill:{step.dark[0]};--line:{step.dark[1]}}}" for step in steps)
     return f"{light}@media (prefers-color-scheme:dark){{{dark}}}"

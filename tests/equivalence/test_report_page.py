@@ -20,7 +20,7 @@ from dagir import layers, ops
 from dagir.equivalence.html_report import page
 from dagir.equivalence.inspection import node_rows
 from dagir.equivalence.page_graph import Colouring, course, draw, places_of
-from dagir.equivalence.page_scales import BUDGET, INPUT, NOT_COMPARED, RELATIVE, SENSITIVITY, in_order
+from dagir.equivalence.page_scales import BUDGET, INPUT, NOT_COMPARED, RELATIVE, SENSITIVITY, in_order, rules
 from dagir.equivalence.repeating import as_called
 from dagir.equivalence.report import Row
 
@@ -178,6 +178,13 @@ def test_a_number_has_one_step_and_more_is_never_cooler(number):
     assert (BUDGET.step(number).name == "over") is not (number <= 1)
 
 
+def test_a_class_of_the_page_has_one_colour():
+    names = re.findall(r"\.(\w+)\{--fill", rules().split("@media")[0])
+    assert len(names) == len(set(names))
+    for scale in (BUDGET, RELATIVE, SENSITIVITY):
+        assert {step.name for _, step in scale.steps} | {scale.none.name, INPUT.name} <= set(names)
+
+
 def test_colours_tell_steps_apart_and_are_dashed_where_nothing_was_compared():
     for scale in (BUDGET, RELATIVE, SENSITIVITY):
         steps = in_order(scale, [*(step for _, step in scale.steps), scale.none, INPUT])
@@ -224,6 +231,8 @@ def test_a_lower_precision_is_not_coloured_by_a_budget_that_says_nothing(tmp_pat
     report = dagir.verify(model, narrow)
     text = page(report)
     assert RELATIVE.title in text and "beyond its budget" not in text and ">close<" in text
+    (output,) = report.rows
+    assert f"class='n {BUDGET.step(output.used).name}'" in text  # of what its thresholds allow, in the colours for that
     table = dagir.sensitivity(model, precision="float16")
     told = page(report, table)
     assert SENSITIVITY.title in told and "All nodes in float16" in told

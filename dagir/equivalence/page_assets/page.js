@@ -68,7 +68,8 @@ if (graph && window.Panzoom) {
 
 // ---- what is chosen: a row of the table, its box, its place along the network
 
-const used = (row) => Math.max(...[...row.cells].filter((cell) => /(^| )(s\d|over|none)( |$)/.test(cell.className)).map((cell) => +cell.dataset.v));
+const coloured = (cell) => /(^| )([bp]\d|over|none)( |$)/.test(cell.className);
+const used = (row) => Math.max(...[...row.cells].filter(coloured).map((cell) => +cell.dataset.v));
 const worst = (some) => some.reduce((most, row) => (used(row) > used(most) ? row : most));
 const mark = (box, row) => {
   document.querySelectorAll(".chosen").forEach((element) => element.classList.remove("chosen"));
@@ -77,7 +78,7 @@ const mark = (box, row) => {
 };
 const fact = (title, cell) => {
   const told = make("dd");
-  if (/(^| )(s\d|over|none)( |$)/.test(cell.className)) told.append(make("span", cell.textContent, "mark " + cell.className.replace("n ", "")));
+  if (coloured(cell)) told.append(make("span", cell.textContent, "mark " + cell.className.replace("n ", "")));
   else told.append(...[...cell.cloneNode(true).childNodes].map((child) => (child.nodeName === "A" ? child.textContent : child)));
   const pair = make("div");
   pair.append(make("dt", title), told);
