@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from dagir.support.location import user_line
 from dagir.support.printable import printable
+from dagir.support.short_traceback import short_traceback
 
 
 class DagirError(Exception):
@@ -59,6 +60,10 @@ class DagirError(Exception):
         if self.remedy:
             lines.append(f"  remedy: {printable(self.remedy)}")
         return "\n".join(lines)
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and notebooks show: the user's lines and the message, without the frames inside dagir."""
+        return short_traceback(self)
 
 
 class ShapeError(DagirError):

@@ -25,8 +25,9 @@ from onnx import ModelProto, TensorProto, ValueInfoProto
 from dagir.equivalence.comparison import Finding, compare
 from dagir.equivalence.inputs import draw, index_limits
 from dagir.equivalence.oracle import Expected
-from dagir.equivalence.report import Case, Report, Row
+from dagir.equivalence.report import Case, Report
 from dagir.equivalence.reproduction import versions
+from dagir.equivalence.rows import row_of
 from dagir.errors import DagirError, FileError
 from dagir.ir.arrays import release
 from dagir.ir.graph import Graph, Value
@@ -195,7 +196,7 @@ def recertify(path: str | os.PathLike[str]) -> Report:
                 kinds[name] = TensorType(DType.of(array.dtype), case.outputs[name].shape)
                 findings.setdefault(name, []).append(_judged(array, case.outputs[name], f"{target}, output {name!r}"))
             cases.append(Case(tuple(tuple(array.shape) for array in arrays), case.kind, case.sizes))
-    rows = [_row(target.name, name, kinds[name], found) for name, found in findings.items()]
+    rows = [row_of(target.name, name, kinds[name], found) for name, found in findings.items()]
     seconds = time.perf_counter() - start
     judgement = f"{JUDGEMENT}: {certificate.source}"
     report = Report(tuple(rows), tuple(cases), certificate.seed, certificate.samples, seconds, judgement=judgement)
@@ -290,9 +291,3 @@ def _judged(array: Array, answer: Answer, where: str) -> Finding:
         raise FileError(f"the certificate of {where}, holds what is no {dtype}") from None
     expected = Expected(wanted, None if answer.budget is None else np.asarray(answer.budget, np.float64))
     return compare(found, expected, TensorType(dtype, tuple(found.shape)))
-
-
-def _row(backend: str, name: str, type: TensorType, findings: Sequence[Finding]) -> Row:
-    worst = max(findings, key=lambda each: each.used)
-    error = max(each.max_error for each in findings)
-    return Row(backend, name, str(list(type.shape)), str(type.dtype), error, worst.used, worst.note)

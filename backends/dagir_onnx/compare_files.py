@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +21,8 @@ from onnx import ValueInfoProto
 from dagir.equivalence.comparison import Finding
 from dagir.equivalence.inputs import Limits, draw, size_plans
 from dagir.equivalence.progress import Meter, Progress
-from dagir.equivalence.report import Case, Report, Row
+from dagir.equivalence.report import Case, Report
+from dagir.equivalence.rows import row_of
 from dagir.errors import DagirError, FileError, UnsafeFile
 from dagir.ir.dims import symbol
 from dagir.ir.graph import Graph, Value
@@ -76,7 +77,7 @@ def compare_files(
                 found = FileSearch(left, right, feeds, others, samples, rng, ends).first()
         meter.tick()
     types = {info.name: _type(info) for info in left.proto.graph.output}
-    rows = [_row(second.name, name, types[name], results) for name, results in findings.items()]
+    rows = [row_of(second.name, name, types[name], results) for name, results in findings.items()]
     return Report(tuple(rows), tuple(cases), seed, samples, time.perf_counter() - start, found, judgement=JUDGEMENT)
 
 
@@ -144,9 +145,3 @@ def _type(info: Any) -> TensorType:
         known = untrusted_proto.fixed_size(size)
         shape.append(symbol("batch" if axis == 0 else name) if known is None else known)
     return TensorType(FROM_ONNX.get(tensor.elem_type, DType.FLOAT32), tuple(shape))
-
-
-def _row(backend: str, name: str, type: TensorType, findings: Sequence[Finding]) -> Row:
-    worst = max(findings, key=lambda finding: finding.used)
-    error = max(each.max_error for each in findings)
-    return Row(backend, name, f"[{', '.join(map(str, type.shape))}]", str(type.dtype), error, worst.used, worst.note)

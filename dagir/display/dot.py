@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
+from typing import TypeAlias
 
 from dagir.display.layer_graph import Anatomy, Part, PartCall, Source, anatomy
 from dagir.display.summary_table import shape_text
@@ -53,12 +54,28 @@ class Show:
     nested: bool = False
 
 
-def dot_text(model: Model, show: Show, rankdir: str = "TB") -> tuple[str, int]:
+@dataclass(frozen=True)
+class Paint:
+    """How a box is drawn in place of the colours of its kind. id, classes: of the box in an SVG. facts: more lines."""
+
+    fill: str
+    line: str
+    id: str
+    classes: str
+    dashed: bool = False
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+Painter: TypeAlias = Callable[[Part], Paint]
+
+
+def dot_text(model: Model | Graph, show: Show, rankdir: str = "TB", painter: Painter | None = None) -> tuple[str, int]:
     """The DOT text of a model, and the number of boxes. Raises ArgumentError for a model too big to be looked at."""
-    writer = _Writer(model, show)
+    writer = _Writer(model, show, painter)
+    ground = "white" if painter is None else "transparent"
     head = [
         f'digraph "{_id(model.name)}" {{',
-        f'  graph [rankdir={rankdir}, bgcolor="white", pad=0.2, nodesep=0.3, ranksep=0.35, fontname="{FONT}"];',
+        f'  graph [rankdir={rankdir}, bgcolor="{ground}", pad=0.2, nodesep=0.3, ranksep=0.35, fontname="{FONT}"];',
         f'  node [shape=plain, fontname="{FONT}", fontsize=12, fontcolor="#0f172a"];',
         f'  edge [color="#64748b", penwidth=1.2, arrowsize=0.7, fontname="{FONT}", fontsize=10, fontcolor="#475569"];',
     ]
@@ -92,13 +109,14 @@ class _Frame:
 
 
 class _Writer:
-    def __init__(self, model: Model, show: Show) -> None:
-        self.name, self.show = model.name, show
+    def __init__(self, model: Model | Graph, show: Show, painter: Painter | None = None) -> None:
+        self.name, self.show, self.painter = model.name, show, painter
         self.parts = 0
         self.boxes: list[str] = []
         self._namer = Namer()
         self._all: list[_Frame] = []
-        model.graph  # noqa: B018  # raises where the model has none yet
+        if isinstance(model, Model):
+            model.graph  # noqa: B018  # raises where the model has none yet
         self._root = self._frame(anatomy(model), "", 1)
 
     def _frame(self, whole: Anatomy, path: str, depth: int) -> _Frame:
@@ -116,7 +134,7 @@ class _Writer:
             else:
                 self._count()
                 frame.ids[part] = name
-                self.boxes.append(f'{indent}"{name}" [label=<{self._label(part)}>, tooltip="{name}"];')
+                self.boxes.append(f'{indent}"{name}" [{self._box(part, name)}];')
         return frame
 
     def _count(self) -> None:
@@ -158,20 +176,29 @@ class _Writer:
 
     # ---- boxes
 
-    def _label(self, part: Part) -> str:
-        fill, line = _COLOURS[kind_of(part)]
+    def _box(self, part: Part, name: str) -> str:
+        if self.painter is None:
+            return f'label=<{self._label(part, *_COLOURS[kind_of(part)])}>, tooltip="{name}"'
+        paint = self.painter(part)
+        style = "rounded,dashed" if paint.dashed else "rounded"
+        label = self._label(part, paint.fill, paint.line, style, paint.facts)
+        return f'label=<{label}>, id="{paint.id}", class="{paint.classes}"'
+
+    def _label(
+        self, part: Part, fill: str, line: str, style: str = "rounded", more: tuple[tuple[str, str], ...] = ()
+    ) -> str:
         kind = _text(part.kind)
         activation = _activation(part) if self.show.activations else ""
         if activation:
             kind += f" · {_text(activation)}"
         small = f'<font color="{line}" point-size="11">{kind}</font>'
         lines = [f"<b>{_text(part.name)}</b>", small] if self.show.names else [f"<b>{kind}</b>"]
-        facts = self._facts(part)
+        facts = [*self._facts(part), *more]
         span = ' colspan="2"' if facts else ""
         rows = "".join(f'<tr><td align="left"{span}>{text}</td></tr>' for text in lines)
         rows += "".join(_fact_row(label, text) for label, text in facts)
         return (
-            f'<table border="1" cellborder="0" cellspacing="0" cellpadding="3" style="rounded" bgcolor="{fill}" '
+            f'<table border="1" cellborder="0" cellspacing="0" cellpadding="3" style="{style}" bgcolor="{fill}" '
             f'color="{line}"><tr><td height="2"></td></tr>{rows}<tr><td height="2"></td></tr></table>'
         )
 

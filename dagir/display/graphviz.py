@@ -9,8 +9,9 @@ from importlib.util import find_spec
 from os import PathLike
 from typing import TypeVar, overload
 
-from dagir.display.dot import Show, dot_text, part_remedy
+from dagir.display.dot import Painter, Show, dot_text, part_remedy
 from dagir.errors import ArgumentError, BackendError, FileError
+from dagir.ir.graph import Graph
 from dagir.modeling.model import Model
 from dagir.support.file_replacement import check_free
 from dagir.support.frameworks import takes_a_model
@@ -23,6 +24,16 @@ LEAST_DPI = 50
 NOTEBOOK_PARTS = 200
 _RANKDIRS = ("TB", "LR", "BT", "RL")
 _graphviz = threading.Lock()  # it keeps global state
+
+
+class Picture(bytes):
+    """A picture of a model, as `plot` gives it without a path: the bytes of an SVG, which a notebook shows drawn."""
+
+    def __repr__(self) -> str:
+        return f"<Picture: SVG, {len(self):,} bytes>"
+
+    def _repr_svg_(self) -> str:
+        return self.decode()
 
 
 PathT = TypeVar("PathT", str, PathLike[str])
@@ -41,7 +52,7 @@ def plot(
     dpi: int = 200,
     show_layer_activations: bool = False,
     show_trainable: bool = False,
-) -> bytes: ...
+) -> Picture: ...
 @overload
 def plot(
     model: Model,
@@ -68,10 +79,11 @@ def plot(
     dpi: int = 200,
     show_layer_activations: bool = False,
     show_trainable: bool = False,
-) -> PathT | bytes:
+) -> PathT | Picture:
     """Draw a model.  keras.utils.plot_model.
 
-    path: a file whose suffix is .png, .svg, .pdf or .dot, which is returned; None returns the SVG as bytes.
+    path: a file whose suffix is .png, .svg, .pdf or .dot, which is returned; None returns the bytes of the SVG, which a
+    notebook shows as a picture.
     rankdir: where the arrows go, TB, LR, BT or RL. dpi: of a PNG; a picture too tall for one is drawn with fewer.
     expand_nested: draw what is inside nested models. A .dot file needs no pygraphviz.
     Raises ArgumentError, BackendError where pygraphviz is missing, FileError.
@@ -97,7 +109,7 @@ def plot(
     else:
         data = _draw(text, suffix[1:], dpi, f"model {model.name!r} with {parts:,} layers", expand_nested)
     if path is None:
-        return data
+        return Picture(data)
     _write(os.fspath(path), data)
     return path
 
@@ -108,6 +120,13 @@ def notebook_svg(model: Model) -> str | None:
         return None
     text, parts = dot_text(model, Show(shapes=True))
     return None if parts > NOTEBOOK_PARTS else _draw(text, "svg", 96, "", False).decode()
+
+
+def painted_svg(model: Model | Graph, painter: Painter) -> str:
+    """The picture of a model in colours of one's own, as an <svg> element for a page. Raises BackendError."""
+    text, _ = dot_text(model, Show(), painter=painter)
+    drawn = _draw(text, "svg", 96, "", False).decode()
+    return drawn[drawn.index("<svg") :]
 
 
 def _draw(text: str, format: str, dpi: float, what: str, nested: bool) -> bytes:

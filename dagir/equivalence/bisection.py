@@ -45,12 +45,13 @@ class Run:
         return {"value": self.point, "body": self.field, "iteration": self.iteration}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Divergence:
     """The first node that is wrong. node: its name in the target; point, layer, op, source: as in the model.
 
     also: other layers that the target computes in the same node, such as a folded normalization. runs: how often the
-    target was run in the search. inside: the branches and iterations that the node is in, from the outermost.
+    target was run in the search. inside: the branches and iterations that the node is in, from the outermost. scale:
+    the largest magnitude of the right answer.
     """
 
     backend: str
@@ -65,6 +66,7 @@ class Divergence:
     also: tuple[str, ...] = ()
     runs: int = 0
     inside: tuple[Run, ...] = ()
+    scale: float = 0.0
 
     @property
     def path(self) -> str:
@@ -94,6 +96,9 @@ class Divergence:
             "note": self.note,
             "runs": self.runs,
         }
+
+    def __repr__(self) -> str:
+        return f"<Divergence: {self}>"
 
     def __str__(self) -> str:
         where = f"layer {self.layer!r}, " if self.layer else ""
@@ -236,6 +241,7 @@ class Search:
             tuple(dict.fromkeys(each for each in layers if each != layer)),
             self.runs,
             self.around,
+            finding.scale,
         )
 
 

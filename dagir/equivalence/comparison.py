@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,12 +14,14 @@ from dagir.ir.types import Array, DType, TensorType
 class Finding:
     """max_error: the largest absolute error. used: the largest share of the budget, above 1 where it fails.
 
-    note: what is wrong, or the values of the worst element; empty if nothing is wrong.
+    note: what is wrong, or the values of the worst element; empty if nothing is wrong. scale: the largest magnitude of
+    the right answer.
     """
 
     max_error: float
     used: float
     note: str = ""
+    scale: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -36,6 +38,18 @@ def compare(found: object, expected: Expected, type: TensorType) -> Finding:
     if array.dtype != type.dtype.numpy:
         return _broken(f"dtype {array.dtype}, the model declares {type.dtype}")
     expected = next((other for other in expected.others if other.array.shape == array.shape), expected)
+    return replace(_compare(array, expected, type), scale=magnitude(expected.array))
+
+
+def magnitude(array: Array) -> float:
+    """The largest magnitude of a finite element; 0 where there is none, and for text."""
+    if array.dtype.kind not in "biuf" or not array.size:
+        return 0.0
+    sizes = np.abs(array.astype(np.float64, copy=False))
+    return float(sizes.max(initial=0.0, where=np.isfinite(sizes)))
+
+
+def _compare(array: Array, expected: Expected, type: TensorType) -> Finding:
     if array.shape != expected.array.shape:
         return _broken(f"shape {list(array.shape)}, the oracle has {list(expected.array.shape)}")
     if expected.budget is None:

@@ -1,34 +1,32 @@
-"""A report as one HTML page that can be sent to others: it needs no network, and contains its own script."""
+"""A report as one HTML page that can be sent to others: it needs no network, and contains its own scripts."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
-import math
 import os
-import re
 import tempfile
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
-from html import escape, unescape
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from dagir.display.graphviz import plot
-from dagir.equivalence.inspection import BINS, NodeRow, node_rows
-from dagir.equivalence.report import Report
+from dagir.equivalence.inspection import NodeRow, node_rows
+from dagir.equivalence.page_graph import Colouring, Drawing, Harms, colouring, course, draw, narrow_sides, places_of
+from dagir.equivalence.page_scales import in_order, rules
+from dagir.equivalence.page_tables import lines, nodes, number, outputs, text
+from dagir.equivalence.report import UNKNOWN, Report
 from dagir.equivalence.reproduction import versions
-from dagir.errors import ArgumentError, BackendError, FileError
-from dagir.modeling.model import Model
+from dagir.errors import ArgumentError, FileError
 from dagir.support.file_replacement import check_free, put
 
-_MOST_DRAWN = 400
 _MOST_ATTACHED = 8 << 20
-NOT_COMPARED = "#cbd5e1"
-"""Grey: no colour of a share, however small."""
 
 
-def write_page(report: Report, path: str | os.PathLike[str], overwrite: bool = True) -> Path:
+def write_page(
+    report: Report, path: str | os.PathLike[str], overwrite: bool = True, sensitivity: Harms | None = None
+) -> Path:
     """Write the page and return its path. Raises ArgumentError if the report has no model, FileError."""
     if report.context is None:
         raise ArgumentError("a page is made of a report of a model", remedy="two .onnx files have no float64 oracle")
@@ -37,192 +35,142 @@ def write_page(report: Report, path: str | os.PathLike[str], overwrite: bool = T
     try:
         with tempfile.TemporaryDirectory(prefix=".page.", dir=target.parent) as folder:
             staged = Path(folder) / "page.html"
-            staged.write_text(page(report), encoding="utf-8", errors="replace")
+            staged.write_text(page(report, sensitivity), encoding="utf-8", errors="replace")
             put([(staged, target)], overwrite=overwrite)
     except OSError as error:
         raise FileError(f"cannot write {target}: {error.strerror or error}") from error
     return target
 
 
-def page(report: Report) -> str:
-    """The page as text."""
+def page(report: Report, sensitivity: Harms | None = None) -> str:
+    """The page as text. sensitivity: a table of `dagir.sensitivity` to colour the graph by, in place of the budget."""
     assert report.context is not None
     rows = node_rows(report.context, report.seed)
     model = report.context.model
-    name = escape(model.name)
-    parts = [
-        f"<h1>{name}: <span class={'ok' if report.ok else 'bad'}>{'equal' if report.ok else 'differs'}</span></h1>",
-        f"<p>{_facts(report)}</p>",
-        _divergence(report),
-        "<h2>Outputs</h2>",
-        _outputs(report),
-        "<h2>Graph</h2>",
-        _legend(),
-        f"<div class=graph>{_graph(model, rows)}</div>",
-        "<h2>Nodes</h2><p>Click a heading to sort. Errors: how many elements use which share of their budget, on the "
-        "backend that uses most; right of the line they exceed it.</p>",
-        _nodes(report, rows),
-        "<h2>Again</h2>",
-        _again(report),
+    places, guilty = places_of(model, report, rows), _guilty(report, rows)
+    colours = colouring(report, rows, sensitivity)
+    drawing = draw(model, rows, places, colours, guilty)
+    body = [
+        f"<header><p class=eyebrow>dagir: verification report</p><h1>{text(model.name)} {_badge(report)}</h1>",
+        f"<p>{_facts(report, sensitivity)}</p></header><main>",
+        _divergence(report, guilty),
+        f"<section><h2>Outputs</h2>{outputs(report)}</section>",
+        _graph(rows, colours, drawing, guilty),
+        "<section id=nodes><h2>Nodes</h2><p>A heading sorts. Errors: how many elements use which share of their "
+        "budget, on the backend that uses most; right of the line they exceed it.</p>",
+        nodes(rows, places, colours, list(report.context.executables), narrow_sides(report)),
+        f"</section><section><h2>Repeat it</h2>{_again(report)}</section></main>",
     ]
-    head = "<meta charset=utf-8><meta name=viewport content='width=device-width'>"
-    style, script = _asset("page.css"), _asset("page.js")
-    body = "\n".join(part for part in parts if part)
-    head += f"<title>{name}</title><style>{style}</style>"
-    return f"<!doctype html><html lang=en><head>{head}</head><body>{body}<script>{script}</script></body></html>"
+    return _document(str(model.name), "\n".join(part for part in body if part))
+
+
+def _document(title: str, body: str) -> str:
+    """The whole page. Its policy lets the browser run these scripts alone, and load nothing."""
+    style = _asset("page.css") + rules()
+    scripts = [_asset("panzoom.min.js"), _asset("page.js")]
+    hashes = " ".join(map(_hash, scripts))
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {hashes}; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    return (
+        "<!doctype html><html lang=en><head><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width,initial-scale=1'>"
+        f'<meta http-equiv=Content-Security-Policy content="{policy}">'
+        f"<title>{text(title)}: dagir report</title><style>{style}</style></head><body>{body}"
+        + "".join(f"<script>{script}</script>" for script in scripts)
+        + "</body></html>"
+    )
 
 
 def _asset(name: str) -> str:
-    return resources.files("dagir.equivalence").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("dagir.equivalence").joinpath("page_assets", name).read_text(encoding="utf-8")
 
 
-def _facts(report: Report) -> str:
+def _hash(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+def _badge(report: Report) -> str:
+    close = any(row.closeness is not None for row in report.rows)
+    word = "differs" if not report.ok else "close" if close else "equal"
+    return f"<span class='badge {'good' if report.ok else 'bad'}'>{word}</span>"
+
+
+def _facts(report: Report, sensitivity: Harms | None) -> str:
     cases = ", ".join(f"{case.kind} {[list(shape) for shape in case.input_shapes]}" for case in report.cases)
-    agreement = "".join(f" Top-1 agreement of {escape(k)}: {100 * v:.4g} %." for k, v in report.top_1.items())
-    return (
-        f"{escape(report.judgement.capitalize())}; {len(report.cases)} cases ({escape(cases)}), seed {report.seed}, "
-        f"{report.samples} disturbed evaluations, {report.seconds:.2f} s.{agreement}"
-    )
+    facts = [
+        f"{report.judgement.capitalize()}; {len(report.cases)} cases ({cases}), seed {report.seed}, "
+        f"{report.samples} disturbed evaluations, {report.seconds:.2f} s."
+    ]
+    facts += [f"Top-1 agreement of {name}: {100 * share:.4g} %." for name, share in report.top_1.items()]
+    facts += [f"{name}: {score}." for name, score in report.scores.items()]
+    if sensitivity is not None:
+        moved = number(sensitivity.whole)
+        facts.append(f"All nodes in {sensitivity.precision}: the outputs move by {moved} of their size.")
+    return text(" ".join(facts))
 
 
-def _divergence(report: Report) -> str:
+def _guilty(report: Report, rows: Sequence[NodeRow]) -> int | None:
+    """The row of the first divergence; of one in a body, that of the branch or loop."""
     found = report.first_divergence
     if found is None:
-        return ""
-    also = f" with {escape(', '.join(found.also))}" if found.also else ""
-    inside = f", in <code>{escape(found.where)}</code>" if found.inside else ""
-    source = f", written at <code>{escape(found.source)}</code>" if found.source else ""
-    return (
-        f"<div class=box><b>First divergence</b> on {escape(found.backend)}: node <code>{escape(found.node)}</code>, "
-        f"layer <code>{escape(found.layer)}</code>{also}, <code>{escape(found.op)}</code>{inside}{source}. "
-        f"{escape(found.note)}. Found in {found.runs} runs.</div>"
-    )
+        return None
+    name = found.inside[0].point if found.inside else found.point
+    return next((place for place, row in enumerate(rows) if row.name == name), None)
 
 
-def _outputs(report: Report) -> str:
-    head = ("backend", "output", "shape", "dtype", "max error", "budget used", "verdict", "")
-    body = [
-        f"<td>{escape(row.backend)}<td>{escape(row.output)}<td>{escape(row.shape)}<td>{row.dtype}"
-        f"<td class=n data-v={_sortable(row.max_error)}>{row.max_error:.3g}{_used(row.used)}"
-        f"<td class={'ok' if row.ok else 'bad'}>{row.verdict}<td>{escape(row.note)}"
-        for row in report.rows
+def _divergence(report: Report, guilty: int | None) -> str:
+    found = report.first_divergence
+    if found is None:
+        if all(row.ok for row in report.rows):
+            return ""
+        return f"<section class=callout><h2>No node is named</h2><p>{text(UNKNOWN)}.</p></section>"
+    facts = [
+        ("layer", found.layer or found.point),
+        ("computed with", ", ".join(found.also)),
+        ("op", found.op),
+        ("node", found.node),
+        ("on", found.backend),
+        ("inside", found.where),
+        ("written at", found.source),
+        ("what is wrong", found.note),
+        ("max error", f"{number(found.max_error)} on numbers up to {number(found.scale)}" if found.scale else ""),
     ]
-    return _table(head, body)
+    listed = "".join(f"<div><dt>{name}<dd>{text(fact)}</div>" for name, fact in facts if fact)
+    link = "" if guilty is None else f"<a class=button href='#row{guilty}' data-graph>Show it in the graph</a>"
+    runs = f"<span class=quiet>found in {found.runs} runs</span>"
+    return f"<section class=callout><h2>First divergence</h2><dl>{listed}</dl><p>{link} {runs}</p></section>"
 
 
-def _nodes(report: Report, rows: Sequence[NodeRow]) -> str:
-    backends = list(report.context.executables) if report.context is not None else []
-    head = ("#", "layer", "op", "array", "source", *backends, "errors")
-    body = []
-    for number, row in enumerate(rows):
-        cells = "".join(_used(row.findings[b].used if b in row.findings else None) for b in backends)
-        name = escape(row.layer or row.name)
-        titles = escape("; ".join(f"{b}: {title}" for b, title in row.titles.items()))
-        body.append(
-            f"<td class=n data-v={number}>{number}<td title='{titles}'>{name}<td><code>{escape(row.op)}</code>"
-            f"<td>{escape(row.shape)}<td>{escape(row.source)}{cells}<td>{_bars(row.counts)}"
-        )
-    return _table(head, body)
-
-
-def _table(head: Sequence[str], body: Sequence[str]) -> str:
-    titles = "".join(f"<th>{escape(title)}" for title in head)
-    lines = "".join(f"<tr>{row}" for row in body)
-    return f"<div class=wide><table><thead><tr>{titles}</thead><tbody>{lines}</tbody></table></div>"
-
-
-def _used(share: float | None) -> str:
-    if share is None:
-        return f"<td class=n data-v=-1 style='background:{NOT_COMPARED}'>not compared"
-    text = "exact" if share == 0 else "all" if not math.isfinite(share) else f"{100 * share:.3g} %"
-    return f"<td class=n data-v={_sortable(share)} style='background:{colour(share)}'>{text}"
-
-
-def _sortable(number: float) -> str:
-    return f"{number:.6g}" if math.isfinite(number) else "1e300"
-
-
-def colour(share: float | None) -> str:
-    """From white over yellow to orange as the budget is used up, red beyond it; grey where nothing was compared."""
-    if share is None:
-        return NOT_COMPARED
-    if not share <= 1:
-        return "#f87171"
-    if share == 0:
-        return "#f8fafc"
-    warm = min(1.0, share)
-    low, high = (254, 252, 232), (253, 186, 116)
-    mixed = [round(a + (b - a) * warm) for a, b in zip(low, high, strict=True)]
-    return "#" + "".join(f"{part:02x}" for part in mixed)
-
-
-def _legend() -> str:
-    steps: tuple[tuple[float | None, str], ...]
-    steps = ((0.0, "exact"), (0.01, "1 %"), (0.25, "25 %"), (0.5, "50 %"), (1.0, "100 %"), (2.0, "beyond its budget"))
-    steps = (*steps, (None, "not compared: fused with its neighbours, or without a counterpart"))
-    spans = "".join(f"<span style='background:{colour(share)}'>{text}</span>" for share, text in steps)
-    return f"<p class=legend>Largest share of the error budget used in a layer: {spans}</p>"
-
-
-def _bars(counts: Sequence[int]) -> str:
-    """A histogram: first the exact elements, then one bar for each bin, with a line at the limit of the budget."""
-    if not counts or not sum(counts):
-        return ""
-    width, height, limit = 5, 22, 1 + BINS.index(1.0) + 1
-    top = math.log1p(max(counts))
-    bars = []
-    for place, count in enumerate(counts):
-        tall = height * math.log1p(count) / top
-        fill = "#94a3b8" if place == 0 else "#dc2626" if place >= limit else "#2563eb"
-        label = "exact" if place == 0 else f"up to {BINS[place - 1]:.3g}" if place <= len(BINS) else "more"
-        bars.append(
-            f"<rect x={place * width} y={height - tall:.1f} width={width - 1} height={tall:.1f} fill='{fill}'>"
-            f"<title>{label} of the budget: {count}</title></rect>"
-        )
-    line = f"<line x1={limit * width - 0.5} x2={limit * width - 0.5} y1=0 y2={height} stroke='#64748b'/>"
-    return f"<svg width={len(counts) * width} height={height}>{''.join(bars)}{line}</svg>"
-
-
-def _graph(model: object, rows: Sequence[NodeRow]) -> str:
-    """The drawing of dagir.plot with boxes coloured by the budget used; a list if the model cannot be drawn."""
-    if not isinstance(model, Model) or len(model.layers) > _MOST_DRAWN:
-        return "<p>too big to be drawn: see the nodes below</p>"
-    try:
-        drawn = plot(model, show_shapes=True).decode()
-    except BackendError as error:
-        return f"<p>{escape(error.summary)}: see the nodes below</p>"
-    used: dict[str, float | None] = {}
-    for row in rows:
-        top = row.layer.split("/", maxsplit=1)[0] or row.name
-        shares = [share for share in (used.get(top), row.used) if share is not None]
-        used[top] = max(shares, default=None)
-    given = {name for name, _ in model.signature.inputs}
-    text = drawn[drawn.index("<svg") :]
-    box = r'<g id="node\d+" class="node">.*?</g>\n(?=<!|<g|</g>)'
-    return re.sub(box, lambda found: _coloured(found[0], used, given), text, flags=re.S)
-
-
-def _coloured(box: str, used: Mapping[str, float | None], given: Collection[str]) -> str:
-    """A box in the colour of its layer; the box of an input is left as it is, since nothing computes it."""
-    title = re.search(r"<title>(.*?)</title>", box, flags=re.S)
-    name = unescape(title[1]) if title is not None else ""
-    if name in given and name not in used:
-        return box
-    share = used.get(name)
-    if share is None and title is not None:
-        box = box.replace(title[0], f"<title>{title[1]}: not compared</title>", 1)
-    return re.sub(r'fill="#[0-9a-f]{6}"', f'fill="{colour(share)}"', box, count=1)
+def _graph(rows: Sequence[NodeRow], colours: Colouring, drawing: Drawing, guilty: int | None) -> str:
+    used = [*drawing.steps, *map(colours.step, rows)]
+    legend = "".join(f"<li><span class='swatch {s.name}'></span>{s.label}" for s in in_order(colours.scale, used))
+    jump = "" if guilty is None else f"<a class=button href='#row{guilty}' data-graph>First divergence</a>"
+    zoom = (
+        "<button type=button id=closer aria-label='Zoom in'>+</button><button type=button id=farther "
+        "aria-label='Zoom out'>&minus;</button>"
+        "<button type=button id=whole aria-label='Show the whole graph'>Fit</button>"
+    )
+    told = "Arrow keys move, plus and minus zoom; a click on a box shows its numbers"
+    stage = (
+        f"<div id=graph tabindex=0 role=application aria-label='The graph. {told}.'>{drawing.svg}</div>"
+        if drawing.svg
+        else f"<p class=quiet>{text(drawing.told)}</p>"
+    )
+    return (
+        f"<section id=network><h2>Graph</h2><ul class=legend aria-label='{colours.scale.title}'>"
+        f"<li class=quiet>{colours.scale.title}:{legend}</ul>{course(rows, colours)}"
+        f"<p class=quiet>{colours.scale.course}.</p><div class=tools><label>Search <input type=search id=find "
+        "placeholder='layer, node or op' autocomplete=off spellcheck=false></label><button type=button id=next>Next"
+        f"</button><output id=found></output><span class=push></span>{jump}{zoom if drawing.svg else ''}</div>"
+        f"<div class=stage>{stage}<aside id=details aria-live=polite><p class=quiet>{told}.</p></aside></div></section>"
+    )
 
 
 def _again(report: Report) -> str:
-    assert report.context is not None
-    names = list(report.context.executables)
-    if any("." in name for name in names):  # files, by the command-line tool
-        code = f"dagir-convert verify MODEL {' '.join(names)} --seed {report.seed}"
-    else:
-        code = f"report = dagir.verify(model, {names}, seed={report.seed}, samples={report.samples})"
     facts = ", ".join(f"{name} {version}" for name, version in versions().items())
-    return f"<pre>{escape(code)}</pre>{_attachment(report)}<p>{escape(facts)}</p>"
+    return f"<pre><code>{lines(report.repeat)}</code></pre>{_attachment(report)}<p class=quiet>{text(facts)}</p>"
 
 
 def _attachment(report: Report) -> str:
@@ -238,5 +186,5 @@ def _attachment(report: Report) -> str:
         return "<p>What shows it is too big for this page: report.write_reproduction(folder)</p>"
     data = base64.b64encode(packed.getvalue()).decode()
     link = f"<a download=reproduction.zip href='data:application/zip;base64,{data}'>reproduction.zip</a>"
-    text = f"The smallest part of both sides that still shows it, with its inputs: {link}"
-    return f"<p>{text}</p><pre>{escape(script)}</pre>"
+    told = f"The smallest part of both sides that still shows it, with its inputs: {link}"
+    return f"<p>{told}</p><pre><code>{lines(script)}</code></pre>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,7 +36,28 @@ class NodeRow:
     @property
     def used(self) -> float | None:
         """The largest share of the budget over all backends that were compared for this value; None if none was."""
-        return max((finding.used for finding in self.findings.values()), default=None)
+        return self.share()
+
+    def share(self, without: Collection[str] = ()) -> float | None:
+        """The same, without some backends."""
+        return max((each.used for name, each in self.findings.items() if name not in without), default=None)
+
+    @property
+    def worst(self) -> Finding | None:
+        """Of the backend that uses most of the budget."""
+        return max(self.findings.values(), key=lambda finding: finding.used, default=None)
+
+    @property
+    def relative(self) -> float | None:
+        """The largest error over the scale, of all backends; infinite where one has NaN or infinity alone."""
+        return max((relative(finding) for finding in self.findings.values()), default=None)
+
+
+def relative(finding: Finding) -> float:
+    """The largest error over the scale of the right answer: 0 where there is no error."""
+    if not finding.max_error:
+        return 0.0
+    return finding.max_error / finding.scale if finding.scale else float("inf")
 
 
 def node_rows(context: Context, seed: int) -> list[NodeRow]:

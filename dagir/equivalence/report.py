@@ -13,6 +13,7 @@ from dagir.equivalence import services
 from dagir.equivalence.closeness import Closeness
 from dagir.equivalence.metric import Score
 from dagir.errors import VerificationError
+from dagir.support.html_table import html_table
 from dagir.support.printable import printable, printable_lines
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from dagir.equivalence.bisection import Divergence, Search
     from dagir.equivalence.oracle import Expected, Oracle
+    from dagir.equivalence.page_graph import Harms
     from dagir.ir.types import Array
     from dagir.runtime.backend import Executable
 
@@ -35,7 +37,7 @@ class Row:
     """One output of one backend, in its worst case. used: the share of the error budget; 1 is the limit.
 
     closeness: of a lower precision than the model's, which no budget for rounding judges; `used` is then the share of
-    what its thresholds allow.
+    what its thresholds allow. scale: the largest magnitude of the right answer where the error is largest.
     """
 
     backend: str
@@ -46,6 +48,12 @@ class Row:
     used: float
     note: str = ""
     closeness: Closeness | None = None
+    scale: float = 0.0
+
+    @property
+    def relative(self) -> float | None:
+        """The largest error over the scale; None where the scale is 0."""
+        return self.max_error / self.scale if self.scale else None
 
     @property
     def ok(self) -> bool:
@@ -70,6 +78,8 @@ class Row:
             "shape": self.shape,
             "dtype": self.dtype,
             "max_error": _finite(self.max_error),
+            "scale": self.scale,
+            "relative_error": None if self.relative is None else _finite(self.relative),
             "budget_used_percent": _finite(100 * self.used),
             "ok": self.ok,
             "verdict": self.verdict,
@@ -106,7 +116,8 @@ class Report:
     """The result of verify. `.ok`, `.rows`; str() is a table.
 
     rows_read: for inputs that index a table, how many of its rows were read, and how many it has. scores: of each side,
-    the metric that was asked for. measured: how close a narrow file was to the model that it was made from.
+    the metric that was asked for. measured: how close a narrow file was to the model that it was made from. repeat: the
+    call, or the command line, that made the report.
 
     >>> x = dagir.Input((3,), name="x")
     >>> report = dagir.verify(dagir.Model(x, ops.tanh(x)), backends=["numpy"])
@@ -125,6 +136,7 @@ class Report:
     rows_read: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     scores: Mapping[str, Score] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
+    repeat: str = ""
     context: Context | None = field(default=None, repr=False, compare=False)
     search: Search | None = field(default=None, repr=False, compare=False)
 
@@ -170,13 +182,17 @@ class Report:
             facts=facts,
         )
 
-    def write_html(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+    def write_html(
+        self, path: str | os.PathLike[str], *, overwrite: bool = True, sensitivity: Harms | None = None
+    ) -> Path:
         """Write one HTML page: the graph coloured by budget used, a row for every node, and histograms of the errors.
 
         The page needs no network. Layers that were not compared (fused, or without a counterpart) are marked as such.
+        sensitivity: a table of `dagir.sensitivity` to colour the graph by; without one, a graph whose sides are all of
+        a lower precision is coloured by relative error, as no error budget judges these.
         Raises ArgumentError for a report of two .onnx files, FileError.
         """
-        return services.write_page(self, path, overwrite)
+        return services.write_page(self, path, overwrite, sensitivity)
 
     def write_reproduction(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the smallest part of both sides that still shows the first divergence, with inputs and a script.
@@ -210,17 +226,20 @@ class Report:
 
     def _repr_html_(self) -> str:
         """The table that a notebook shows."""
-        heads = "".join(f"<th>{title}</th>" for title, _ in (*_COLUMNS, *_NUMBERS))
-        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(row))}</tr>" for row in self.rows)
-        said = "" if self.ok else f"<p>{escape(printable(str(self.first_divergence or UNKNOWN)))}</p>"
-        return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>{said}"
+        numbers = ("max error", "scale", "relative", "budget used")
+        table = html_table([*(title for title, _ in _COLUMNS), *numbers, "verdict"], map(_cells, self.rows), numbers)
+        notes = [f"{row.backend}, {row.output}: {row.note}" for row in self.rows if row.note]
+        notes += [f"{name}: {each}" for name, each in self.scores.items()]
+        if not all(row.ok for row in self.rows):
+            notes.append(str(self.first_divergence or UNKNOWN))
+        return table + "".join(f"<p>{escape(printable(note))}</p>" for note in notes)
 
     def __str__(self) -> str:
         import io
 
         from rich.console import Console
 
-        console = Console(file=io.StringIO(), width=100, color_system=None, legacy_windows=False)
+        console = Console(file=io.StringIO(), width=100, color_system=None, legacy_windows=False, force_jupyter=False)
         console.print(self.table())
         for row in self.rows:
             if row.note:
@@ -241,8 +260,9 @@ class Report:
 
 
 def _cells(row: Row) -> list[str]:
-    texts = (row.backend, row.output, row.shape, row.dtype, _number(row.max_error), _percent(row.used), row.verdict)
-    return [escape(printable(text)) for text in texts]
+    relative = "-" if row.relative is None else _number(row.relative)
+    numbers = [_number(row.max_error), _number(row.scale), relative, _percent(row.used)]
+    return [row.backend, row.output, row.shape, row.dtype, *numbers, row.verdict]
 
 
 def _finite(number: float) -> float | None:

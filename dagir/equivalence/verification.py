@@ -16,17 +16,19 @@ from dagir.equivalence.body_search import locate
 from dagir.equivalence.budget import CLEAR
 from dagir.equivalence.channel_gains import CODES, TOLERANCES, first_gain, samples_for
 from dagir.equivalence.closeness import LOW_PRECISION, Thresholds, closeness, of_low_precision
-from dagir.equivalence.comparison import Finding, compare
+from dagir.equivalence.comparison import Finding, compare, magnitude
 from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial_sources, size_plans, table_rows
 from dagir.equivalence.metric import Metric, scores
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
+from dagir.equivalence.repeating import as_called
 from dagir.equivalence.report import Case, Context, Report, Row
+from dagir.equivalence.rows import row_of
 from dagir.equivalence.targets import Sides, sides
 from dagir.errors import ArgumentError, DagirError, FileError
 from dagir.ir.graph import Graph
 from dagir.ir.nest import flatten
-from dagir.ir.types import Array, TensorType
+from dagir.ir.types import Array
 from dagir.modeling.model import Model
 from dagir.ops import Softmax
 from dagir.runtime.backend import Executable, graph_of, signature
@@ -89,7 +91,9 @@ def verify(
         raise ArgumentError("verify was given no backend to compare", remedy='name some: backends=("numpy", "onnx")')
     verification = Verification(model, Oracle(model, samples, meter), executables, seed, thresholds)
     verification.run(inputs, sizes)
-    report = verification.report(start)
+    others = {"sizes": sizes, "samples": samples if samples != _FIRST else None, "metric": metric, **options}
+    repeat = as_called(backends, executables, inputs, seed=seed, thresholds=thresholds, **others)
+    report = replace(verification.report(start), repeat=repeat)
     if metric is not None and labels is not None:
         report = replace(report, scores=scores(metric, labels, verification.runs, verification.firsts))
     for listener in LISTENERS:
@@ -160,7 +164,8 @@ class Verification:
         found, scaled = self._first_divergence(), self._scaled_channels()
         outputs = signature(self.model).outputs
         rows = [
-            _row(name, *outputs[place], findings, scaled.get(name)) for (name, place), findings in self.findings.items()
+            row_of(name, *outputs[place], findings, scaled.get(name))
+            for (name, place), findings in self.findings.items()
         ]
         rows += [
             self._close_row(name, runs, place, scaled.get(name))
@@ -210,7 +215,8 @@ class Verification:
         failures = thresholds.failures(near) + ([] if scaled is None else [f"{scaled.node}: {scaled.note}"])
         note = "; ".join([str(near).partition(": ")[2], *failures])
         used = thresholds.share(near) if scaled is None else float("inf")
-        return Row(name, output, shape, str(type.dtype), near.worst, used, note, near)
+        scale = max(map(magnitude, right), default=0.0)
+        return Row(name, output, shape, str(type.dtype), near.worst, used, note, near, scale)
 
     def _answer(self, exe: Executable, arrays: Sequence[Array]) -> list[Array]:
         with np.errstate(all="ignore"):
@@ -308,14 +314,6 @@ def _rows_read(model: Model | Graph, runs: Sequence[tuple[list[Array], list[Expe
         names[place]: (len(np.unique(np.concatenate([arrays[place].ravel() for arrays, _ in runs]))), rows)
         for place, rows in places
     }
-
-
-def _row(name: str, output: str, type: TensorType, findings: Sequence[Finding], scaled: Divergence | None) -> Row:
-    worst = max(findings, key=lambda finding: finding.used)
-    error = max(finding.max_error for finding in findings)
-    if scaled is not None and worst.ok:
-        worst = Finding(error, float("inf"), f"{scaled.node}: {scaled.note}")
-    return Row(name, output, f"[{', '.join(map(str, type.shape))}]", str(type.dtype), error, worst.used, worst.note)
 
 
 def _cases(

@@ -31,7 +31,7 @@ _FAILURES = (DagirError, RuntimeError, ValueError, TypeError, LookupError, Arith
 ORACLE = "the float64 oracle"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """report: on the executors that ran. outliers: those that differ from the majority. failed: error by executor."""
 
@@ -44,6 +44,10 @@ class Verdict:
     def ok(self) -> bool:
         """Whether all executors ran and agree."""
         return self.report.ok and not self.outliers and not self.failed
+
+    def __repr__(self) -> str:
+        names = [*self.outliers, *self.failed]
+        return f"<Verdict: {'all agree' if self.ok else ', '.join(names) or 'none agrees with ' + ORACLE}>"
 
     def __str__(self) -> str:
         lines = [str(self.report)]

@@ -225,13 +225,11 @@ class Model(Trainable, Layer):
         """
         services.print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
-    def _repr_svg_(self) -> str | None:
-        """The picture that a notebook shows; None if pygraphviz is missing or the model is big."""
-        return services.notebook_svg(self)
-
-    def _repr_html_(self) -> str | None:
-        """The table that a notebook shows if there is no picture."""
-        return None if services.notebook_svg(self) is not None else services.summary_html(self)
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """What a notebook shows: a picture, or the table of the summary where there is none or the model is big."""
+        drawn = services.notebook_svg(self)
+        shown = {"text/html": services.summary_html(self)} if drawn is None else {"image/svg+xml": drawn}
+        return {"text/plain": repr(self), **shown}
 
     # ---- as a layer
 

@@ -36,12 +36,17 @@ from dagir.runtime.feeds import Feed
 from dagir.runtime.probes import points_of
 from dagir.support.backend_names import NUMPY
 from dagir.support.frameworks import takes_a_model
+from dagir.support.html_table import html_table
 from dagir.support.printable import printable
 
 NarrowNode: TypeAlias = Callable[[Node, Arrays, Callable[[Arrays], Sequence[Array]]], Sequence[Array]]
 
 DIRECTIONS = 12
 """The most directions of the outputs, one pass backwards each. Of a row with fewer elements, all are taken."""
+
+_TITLES = ("node", "op", "harm", "own", "low", "high", "overflow", "underflow")
+_NUMBERS = ("harm", "own", "low", "high", "underflow")
+_MOST_SHOWN = 20
 
 _LARGE = 1 << 22
 _FEW_DIRECTIONS = 3
@@ -82,8 +87,14 @@ class NodeSensitivity:
             "underflow": self.underflow,
         }
 
+    def cells(self) -> tuple[str, ...]:
+        """The row of a table, by _TITLES."""
+        numbers = [f"{number:.2g}" for number in (self.harm, self.own, self.low, self.high)]
+        flushed = f"{100 * self.underflow:.2g} %" if self.underflow else ""
+        return (printable(self.name), self.op, *numbers, "overflow" if self.overflow else "", flushed)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Sensitivity:
     """A table of nodes, the most harmful first. whole: the relative movement to expect where all nodes are narrowed.
 
@@ -118,21 +129,27 @@ class Sensitivity:
         from rich.table import Table
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for title in ("node", "op", "harm", "own", "low", "high", "overflow", "underflow"):
-            numeric = title not in ("node", "op", "overflow")
-            table.add_column(title, justify="right" if numeric else "left", overflow="fold")
+        for title in _TITLES:
+            table.add_column(title, justify="right" if title in _NUMBERS else "left", overflow="fold")
         for row in self.rows[:most]:
-            numbers = [f"{number:.2g}" for number in (row.harm, row.own, row.low, row.high)]
-            flushed = f"{100 * row.underflow:.2g} %" if row.underflow else ""
-            table.add_row(printable(row.name), row.op, *numbers, "overflow" if row.overflow else "", flushed)
+            table.add_row(*row.cells())
         return table
+
+    def __repr__(self) -> str:
+        return f"<Sensitivity {self.precision}: {len(self)} nodes, the outputs move by {self.whole:.2g} of their size>"
+
+    def _repr_html_(self) -> str:
+        """The table that a notebook shows, of the worst nodes."""
+        shown = html_table(_TITLES, (row.cells() for row in self.rows[:_MOST_SHOWN]), _NUMBERS)
+        rest = f"<p>and {len(self) - _MOST_SHOWN} nodes of less harm</p>" if len(self) > _MOST_SHOWN else ""
+        return f"{shown}{rest}"
 
     def __str__(self) -> str:
         import io
 
         from rich.console import Console
 
-        console = Console(file=io.StringIO(), width=110, color_system=None, legacy_windows=False)
+        console = Console(file=io.StringIO(), width=110, color_system=None, legacy_windows=False, force_jupyter=False)
         console.print(self.table())
         text: str = console.file.getvalue()  # type: ignore[attr-defined]
         return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")

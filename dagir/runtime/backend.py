@@ -155,6 +155,12 @@ class Executable(ABC):
         self._lock = threading.RLock()  # held while something is made that every call uses
         self._reduced: Callable[[], tuple[Any, ...]] | None = None
 
+    def __repr__(self) -> str:
+        inputs, outputs = (
+            ", ".join(name for name, _ in side) for side in (self.signature.inputs, self.signature.outputs)
+        )
+        return f"<{type(self).__name__}: {inputs} -> {outputs}>"
+
     def reduce_by(self, reduced: Callable[[], tuple[Any, ...]]) -> None:
         """Say what stands for this executable in a pickle: `lower` gives the model, which is lowered again there."""
         self._reduced = reduced

@@ -76,13 +76,18 @@ def caller() -> Location | None:
     return Location(frame.f_code.co_filename, None, frame.f_code, frame.f_lasti)
 
 
+def is_of_a_tool(package: str) -> bool:
+    """Whether a package is dagir, one of its own backends, or a framework that they call."""
+    return package in _OURS or package in _FRAMEWORKS
+
+
 def user_line() -> Location | None:
     """The innermost line outside dagir, its own backends and the frameworks, for errors; `caller` is the quick one.
 
     None where the command-line tool made the call: its user wrote no line.
     """
     frame = sys._getframe(1)
-    while (package := frame.f_globals.get("__name__", "").partition(".")[0]) in _OURS | _FRAMEWORKS:
+    while is_of_a_tool(package := frame.f_globals.get("__name__", "").partition(".")[0]):
         outer = frame.f_back
         if outer is None:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -356,6 +357,24 @@ def test_help_teaches(run):
     for text in ("--no-verify", "--opset", "--external-data", "--disable", "--force", "--quiet", "--json"):
         assert text in out
     assert run("--version")[1].startswith("dagir-convert ")
+
+
+COMMANDS = ("convert", "extract", "plot", "sensitivity", "inspect", "diff", "verify")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_a_terminal_and_names_no_types(run, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    for word in ("<str>", "<path>", "<bool>", "<float>", "[[", "TEXT"):
+        assert word not in out
+    lines = [line.rstrip() for line in out.splitlines()]
+    assert max(map(len, lines)) <= 80
+    prose = out[: out.index("─ Arguments")].split("\n")
+    pairs = itertools.pairwise(prose)
+    broken = [line for line, after in pairs if 0 < len(line.split()) <= 2 and after.strip()]
+    assert broken == [], "a paragraph is broken where its source is, and not where the terminal ends"
 
 
 def test_a_keras_target_is_loaded_again_and_verified(run, folder):

@@ -61,6 +61,8 @@ def test_a_wrong_file_is_told_by_its_node(folder, turned, tmp_path):
     assert (found["node"], found["layer"]) == ("head/Gemm", "head")
     assert "head/Gemm" in done.stderr
     assert {"r.html", "model.onnx", "model.dagir", "reproduce.py"} <= {path.name for path in tmp_path.iterdir()}
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert f"<code>dagir-convert verify {' '.join(map(str, pair[::-1] if turned else pair))} --json" in page
 
 
 @pytest.mark.parametrize("suffix", [".dagir", ".keras", ".h5"])

@@ -30,9 +30,19 @@ def test_shapes_and_nesting_are_drawn(tmp_path):
 
 
 def test_a_model_shows_itself_in_a_notebook():
-    picture = mnist.model()._repr_svg_()
-    assert picture is not None
-    assert "<svg" in picture
+    shown = mnist.model()._repr_mimebundle_()
+    assert set(shown) == {"text/plain", "image/svg+xml"} and "<svg" in shown["image/svg+xml"]
+    picture = dagir.plot(mnist.model())
+    assert isinstance(picture, bytes) and picture._repr_svg_() == picture.decode()
+    assert repr(picture) == f"<Picture: SVG, {len(picture):,} bytes>"
+
+
+def test_a_big_model_is_a_table_in_a_notebook(monkeypatch):
+    from dagir.display import graphviz
+
+    monkeypatch.setattr(graphviz, "NOTEBOOK_PARTS", 1)
+    shown = mnist.model()._repr_mimebundle_()
+    assert set(shown) == {"text/plain", "text/html"} and "<table" in shown["text/html"]
 
 
 def test_an_unknown_suffix_lists_those_there_are(tmp_path):

@@ -1,9 +1,6 @@
-"""Executors vote; each pass is validated; a report becomes a page."""
+"""Executors vote; each pass is validated."""
 
 from __future__ import annotations
-
-import html.parser
-import re
 
 import numpy as np
 import pytest
@@ -12,8 +9,6 @@ from test_bisection import chain, spoiled, steps
 import dagir
 from dagir import layers, ops
 from dagir.equivalence import blame, executors, verify_each_pass
-from dagir.equivalence.html_report import NOT_COMPARED, colour, page
-from dagir.equivalence.inspection import node_rows
 from dagir.equivalence.pass_validation import require
 from dagir.equivalence.report import Report, Row
 from dagir.errors import VerificationError
@@ -94,78 +89,6 @@ def test_a_faulty_pass_is_named_with_the_first_node_that_it_got_wrong():
 def test_a_pass_that_changes_nothing_is_not_run_again():
     x = dagir.Input((3,), name="x")
     assert all(result.used is None for result in verify_each_pass(Graph([x], [ops.exp(x)])))
-
-
-class Page(html.parser.HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.rows, self.links = 0, []
-
-    def handle_starttag(self, tag, attrs):
-        self.rows += tag == "tr"
-        self.links += [value for key, value in attrs if key in ("src", "href", "xlink:href") and value]
-
-
-@pytest.mark.parametrize("right", [True, False])
-def test_a_report_is_one_page_without_network(right, tmp_path):
-    model = chain(3)
-    exe = dagir.lower(model, "onnx") if right else spoiled(model, "dense_1/kernel")
-    report = dagir.verify(model, {"onnx": exe, "numpy": dagir.lower(model, "numpy")})
-    text = report.write_html(tmp_path / "report.html").read_text(encoding="utf-8")
-    page = Page()
-    page.feed(text)
-    assert page.rows >= len(model.graph.nodes) + 4
-    assert all(link.startswith("data:") for link in page.links)
-    assert ("First divergence" in text) is not right
-    assert ("reproduction.zip" in text) is not right
-    drawn = re.findall(r'<g id="node\d+" class="node">.*?</g>\n', text, flags=re.S)
-    assert any("#f87171" in box for box in drawn) is not right
-
-
-def colours(text):
-    """The colour of each box of the drawing, by its name."""
-    boxes = re.findall(r'<g id="node\d+" class="node">.*?</g>\n', text, flags=re.S)
-    return {
-        re.search(r"<title>(.*?)(?:: not compared)?</title>", box)[1]: re.search(r'fill="(#\w+)"', box)[1]
-        for box in boxes
-    }
-
-
-def test_a_page_says_where_nothing_was_compared(tmp_path):
-    """A convolution whose normalization is folded into it makes no value of its own in the file."""
-    image = dagir.Input((8, 8, 3), name="image")
-    x = layers.BatchNormalization(name="a->b")(layers.Conv2D(4, 3, use_bias=False, name="fused")(image))
-    model = dagir.Model(image, layers.GlobalAveragePooling2D(name="pool")(x))
-    for backends, compared in ((["onnx"], False), (["numpy", "onnx"], True)):
-        report = dagir.verify(model, backends)
-        rows = {row.layer: row for row in node_rows(report.context, 0)}
-        assert "onnx" not in rows["fused"].findings
-        text = page(report)
-        drawn = colours(text)
-        assert (drawn["fused"] == NOT_COMPARED) is not compared
-        assert drawn["a&#45;&gt;b"] not in (NOT_COMPARED, colour(0.0)) and drawn["pool"] != NOT_COMPARED
-        assert text.count("'>not compared<") == 1 and (f"background:{NOT_COMPARED}'>not compared:" in text)
-    assert NOT_COMPARED not in {colour(share / 1000) for share in range(1100)}
-
-
-class Blind(dagir.Executable):
-    """Of someone else's: nothing inside can be watched."""
-
-    def __init__(self, exe):
-        super().__init__(exe._graph, exe.signature)
-        self.exe = exe
-
-    def _run(self, arrays):
-        return dagir.ir.nest.flatten(self.exe(list(arrays)))
-
-
-def test_what_cannot_be_watched_is_compared_at_its_outputs():
-    model = chain(2)
-    report = dagir.verify(model, {"other": Blind(dagir.lower(model, "numpy"))})
-    used = [row.used for row in node_rows(report.context, 0)]
-    assert used[:-1] == [None] * (len(used) - 1) and used[-1] is not None
-    drawn = list(colours(page(report)).values())
-    assert drawn.count(NOT_COMPARED) == len(drawn) - 2  # the input, which nothing computes, and the output
 
 
 def test_names_of_a_file_are_no_markup_of_the_table():

@@ -57,5 +57,5 @@ def test_reports_are_short_in_a_session_and_a_table_in_a_notebook():
         ["numpy"],
     )
     assert repr(report).startswith("<Report ok: 1 outputs, ")
-    assert "<td>numpy</td>" in report._repr_html_()
+    assert ">numpy</td>" in report._repr_html_()
     assert "<x>" not in report._repr_html_()

@@ -1,7 +1,8 @@
-"""Commands whose help names no types that say nothing: a flag has no value, and a number is a number."""
+"""Commands whose help fits the terminal, and names no types that say nothing: a flag has no value."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -11,6 +12,8 @@ WORDS = "dagir_convert.words"
 
 def _plain(params: list[Any]) -> list[Any]:
     for param in params:
+        if param.param_type_name == "argument":
+            param.display_type_rich = _no_type  # its name and its help say what it is
         if param.param_type_name != "option" or param.metavar is not None:
             continue
         flag = getattr(param, "is_flag", False)
@@ -18,10 +21,26 @@ def _plain(params: list[Any]) -> list[Any]:
     return params
 
 
+def _no_type(ctx: Any) -> None:
+    """The type of an argument, as the help shows it."""
+
+
+def _flowing(help: str | None) -> str | None:
+    """The help with each paragraph on one line, which is broken where the terminal ends; examples stay as they are."""
+    if help is None:
+        return None
+    paragraphs = inspect.cleandoc(help).split("\n\n")
+    return "\n\n".join(each if each.startswith("\b") else " ".join(each.split("\n")) for each in paragraphs)
+
+
 class Command(TyperCommand):
     """A command of the tool. While a shell completes a line, it keeps the words: the parser drops them at a last
     option that has no value yet.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.help = _flowing(self.help)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse; the words of a line that is completed are in `ctx.meta[WORDS]`."""

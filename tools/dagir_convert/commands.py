@@ -68,4 +68,4 @@ def verify(
         )
         if each_pass and model is not None:
             comparing.check_passes(model, output)
-    comparing.show(report, output, as_json, html, reproduce, force)
+    comparing.show(report, output, as_json, html, reproduce, force, inputs)

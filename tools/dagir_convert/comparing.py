@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import dagir
@@ -18,6 +21,7 @@ from dagir_convert.errors import UsageError
 from dagir_convert.greetings import import_keras
 from dagir_convert.targets import refuse_existing
 
+_HALVES = {"float16", "bfloat16"}
 Load = Callable[[sources.Source, Output], sources.Loaded]
 
 
@@ -109,8 +113,20 @@ def check_ends(html: Path | None, reproduce: Path | None, force: bool) -> None:
             raise UsageError(error.summary, remedy=error.remedy) from None
 
 
-def show(report: Report, output: Output, as_json: bool, html: Path | None, reproduce: Path | None, force: bool) -> None:
-    """Print the report, and write the page and the reproduction if wanted. Raises VerificationError if it is not ok."""
+def show(
+    report: Report,
+    output: Output,
+    as_json: bool,
+    html: Path | None,
+    reproduce: Path | None,
+    force: bool,
+    inputs: Path | None = None,
+) -> None:
+    """Print the report, and write the page and the reproduction if wanted. Raises VerificationError if it is not ok.
+
+    inputs: the samples that were run, for the sensitivity that the page of a lower precision shows.
+    """
+    report = replace(report, repeat=shlex.join(["dagir-convert", *sys.argv[1:]]))
     if as_json:
         print(report.to_json())
     else:
@@ -120,7 +136,7 @@ def show(report: Report, output: Output, as_json: bool, html: Path | None, repro
         if not report.judgement.startswith("against"):
             output.say(report.judgement)
     try:
-        _write(report, output, html, reproduce, force)
+        _write(report, output, html, reproduce, force, inputs)
     except DagirError as error:
         if report.ok:
             raise
@@ -128,12 +144,25 @@ def show(report: Report, output: Output, as_json: bool, html: Path | None, repro
     report.require()
 
 
-def _write(report: Report, output: Output, html: Path | None, reproduce: Path | None, force: bool) -> None:
+def _write(
+    report: Report, output: Output, html: Path | None, reproduce: Path | None, force: bool, inputs: Path | None
+) -> None:
     if html is not None:
-        report.write_html(html, overwrite=force)
+        report.write_html(html, overwrite=force, sensitivity=_sensitivity(report, output, inputs))
         output.note(f"report: {html}")
     if reproduce is not None and not report.ok:
         output.note(f"reproduction: {report.write_reproduction(reproduce, overwrite=force)}")
+
+
+def _sensitivity(report: Report, output: Output, inputs: Path | None) -> dagir.Sensitivity | None:
+    """What narrowing each node costs, where all sides are in one half precision; it takes less than the comparison."""
+    if report.context is None or not all(row.closeness is not None for row in report.rows):
+        return None
+    kinds = {exe.low_precision for exe in report.context.executables.values()}
+    if len(kinds) != 1 or not kinds <= _HALVES:
+        return None
+    with output.step("analysing what narrowing costs"):
+        return dagir.sensitivity(report.context.model, inputs, kinds.pop(), seed=report.seed)
 
 
 def check_passes(model: dagir.Model, output: Output) -> None:

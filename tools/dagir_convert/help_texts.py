@@ -27,7 +27,7 @@ Options of a conversion:
   dagir-convert convert --help
 Names of layers and inputs, completed by your shell:
   dagir-convert --install-completion
-Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported, 5 unsafe file
+Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported, 5 unsafe
 """
 
 CONVERT = """Convert SOURCE to TARGET. The word "convert" may be left out.
