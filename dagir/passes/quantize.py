@@ -16,6 +16,9 @@ from dagir.ir.types import Array, DType, type_of
 from dagir.passes.derived import leaf_array
 from dagir.passes.pipeline import Pass
 
+_LARGEST_CODE = 127
+"""Of a weight. Of two together it leaves room for the rounding of both below 128."""
+
 
 @dataclass(frozen=True)
 class Codes:
@@ -54,13 +57,30 @@ def codes_for_range(low: float, high: float, most: float | None = None) -> Codes
     return Codes(np.asarray(scale), np.asarray(zero, np.uint8))
 
 
-def codes_for_weight(array: Array, axis: int) -> Codes:
-    """int8 codes of a weight, symmetric, a scale for each place on the axis."""
-    others = tuple(each for each in range(array.ndim) if each != axis)
-    largest = np.abs(array.astype(np.float64)).max(axis=others)
-    scale = (largest / 127).astype(np.float32)
+def codes_for_weight(array: Array, axis: int, *, full_range: bool = False) -> Codes:
+    """int8 codes of a weight, symmetric, a scale for each place on the axis.
+
+    Two codes of one place add up to at most 128, so that no kernel saturates, unless the full range is asked for: where
+    a CPU has no VNNI, products of uint8 and int8 are added in pairs in 16 bits, which hold 255 * 128 and little more.
+    """
+    flat = np.moveaxis(array.astype(np.float64), axis, -1).reshape(-1, array.shape[axis])
+    largest = np.abs(flat).max(axis=0, initial=0.0)
+    if len(flat) > 1 and not full_range:
+        ends = np.partition(flat, (1, len(flat) - 2), axis=0)
+        largest = np.maximum(largest, np.maximum(ends[-1] + ends[-2], -(ends[0] + ends[1])))
+    scale = (largest / _LARGEST_CODE).astype(np.float32)
     scale = np.where(scale >= np.finfo(np.float32).tiny, scale, np.float32(1.0)).astype(np.float32)
     return Codes(scale, np.zeros(scale.shape, np.int8), axis)
+
+
+def codes_for_weight_of(node: Node, array: Array) -> Codes:
+    """The codes of the weight of a convolution or a product, a scale for each filter or column.
+
+    Depthwise kernels add in 32 bits, and take the full range.
+    """
+    op = node.op
+    depthwise = isinstance(op, ops.Conv) and op.groups > 1 and array.shape[-2] == 1 and array.shape[-1] == op.groups
+    return codes_for_weight(array, array.ndim - 1, full_range=depthwise)
 
 
 @dataclass(frozen=True)
@@ -89,7 +109,7 @@ class _Quantizing:
     def __init__(self, step: Quantize, graph: Graph) -> None:
         self.step, self.graph = step, graph
         self.pairs: dict[Value, Value] = {}
-        self.weights: dict[tuple[Value, int], Value] = {}
+        self.weights: dict[tuple[Value, bytes], Value] = {}
 
     def run(self) -> Graph:
         """The new graph."""
@@ -128,11 +148,11 @@ class _Quantizing:
         x, w = node.inputs[0], node.inputs[1]
         assert x is not None
         assert w is not None
-        axis = w.type.rank - 1
-        codes = codes_for_weight(leaf_array(w), axis)
-        if (w, axis) not in self.weights:
-            self.weights[w, axis] = _decoded(node, w, leaf_array(w), codes, "kernel")
-        found = [given[0], self.weights[w, axis]]
+        codes = codes_for_weight_of(node, leaf_array(w))
+        key = w, codes.scale.tobytes()
+        if key not in self.weights:
+            self.weights[key] = _decoded(node, w, leaf_array(w), codes, "kernel")
+        found = [given[0], self.weights[key]]
         b = node.inputs[2] if len(node.inputs) > 2 else None
         bias = self.step.biases.get(node, None if b is None else leaf_array(b))
         if bias is not None:

@@ -23,7 +23,7 @@ from dagir.ir.types import Array, DType
 from dagir.modeling.model import Model
 from dagir.passes import DEPLOY, Pass, run
 from dagir.passes.derived import leaf_array
-from dagir.passes.quantize import Codes, Quantize, codes_for_range, codes_for_weight, has_weight
+from dagir.passes.quantize import Codes, Quantize, codes_for_range, codes_for_weight, codes_for_weight_of, has_weight
 from dagir.passes.quantize_weights import QuantizeBlocks, QuantizeDynamic, blocks, is_linear_map
 from dagir.precision.calibration import Ranges, check_method, parts
 from dagir.precision.drawing import arranged
@@ -248,7 +248,7 @@ def _quantized_operands(node: Node, operands: Sequence[Array | None], codes: Map
         elif value in codes:
             given.append(codes[value].rounded(array))
         elif place == 1 and has_weight(node):
-            given.append(codes_for_weight(array, array.ndim - 1).rounded(array))
+            given.append(codes_for_weight_of(node, array).rounded(array))
         else:
             given.append(array)
     return given

@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_networks import depthwise, residual, transformer, with_samples
 
 import dagir
@@ -51,6 +53,41 @@ def test_depthwise_convolutions_have_a_scale_for_each_channel(tmp_path):
     assert error < 0.05
     scales = [tensor for tensor in onnx.load(path).graph.initializer if tensor.data_type == 1 and tensor.dims]
     assert {8, 16, 10} <= {tensor.dims[0] for tensor in scales}
+
+
+def heavy():
+    """Sums of many products of one sign: what saturates in 16 bits saturates here."""
+    x = layers.Input((6, 6, 4), name="x")
+    y = layers.Conv2D(8, 3, padding="same", activation="relu")(x)
+    y = layers.DepthwiseConv2D(3, dilation_rate=2, padding="same")(y)
+    y = layers.Conv2D(8, 3, padding="same", groups=2, activation="relu")(y)
+    y = layers.Conv1D(8, 3, groups=8)(layers.Reshape((36, 8))(y))
+    return dagir.Model(x, layers.Dense(10)(layers.Dense(16, activation="relu")(layers.Flatten()(y))))
+
+
+@pytest.mark.parametrize("quantize", ["int8", "int8-dynamic"])
+def test_no_kernel_saturates_where_all_weights_have_one_sign(quantize, tmp_path):
+    model = heavy()
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(rng.uniform(0.8, 1.0, weight.shape).astype("float32"))
+    samples = rng.uniform(0.0, 1.0, (32, 6, 6, 4)).astype("float32")
+    path = dagir.to_onnx(model, tmp_path / "codes.onnx", quantize=quantize, calibrate=samples, verify=True)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (found,), right = session.run(None, {"x": samples}), dagir.lower(model, "numpy")(samples)
+    assert np.linalg.norm(found - right) < 0.01 * np.linalg.norm(right)
+
+
+@given(st.integers(1, 40), st.integers(0, 2**16))
+def test_two_codes_of_a_weight_fit_16_bits_with_their_inputs(rows, seed):
+    weight = np.random.default_rng(seed).standard_t(3, (rows, 3)) + seed % 3 - 1
+    coded = codes_for_weight(weight, 1)
+    codes = np.sort(coded.coded(weight).astype(int), axis=0)
+    if rows > 1:
+        assert 255 * (codes[-1] + codes[-2]).max() < 2**15 and 255 * (codes[0] + codes[1]).min() >= -(2**15)
+    assert np.abs(coded.rounded(weight) - weight).max() <= 0.5001 * coded.scale.max()
+    wide = codes_for_weight(weight, 1, full_range=True)
+    assert (np.abs(wide.coded(weight).astype(int)).max(axis=0) == 127).all()
 
 
 @pytest.mark.parametrize("ranges", METHODS)
