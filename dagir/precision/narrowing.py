@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,12 @@ class Narrowed:
     kept: Mapping[str, str]
     casts: int
     closeness: tuple[Closeness, ...]
-    table: Sensitivity = field(repr=False)
+    analysed: Callable[[], Sensitivity] = field(repr=False, compare=False)
+
+    @cached_property
+    def table(self) -> Sensitivity:
+        """What narrowing each node costs. It is computed where it is asked for, if nothing was decided by it."""
+        return self.analysed()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -99,7 +105,7 @@ def narrowed_model(
     casts = _casts(narrow) - _casts(graph)
     result = as_model(narrow, interface, graph_of(model).name)
     told = {row.name: kept[row.node] for row in table if row.node in kept}
-    return Narrowed(result, precision, told, casts, tuple(close), table)
+    return Narrowed(result, precision, told, casts, tuple(close), lambda: table)
 
 
 def folded(points: Points) -> Graph:

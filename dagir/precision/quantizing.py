@@ -8,7 +8,8 @@ layer's results stay float: a last layer reads codes and gives floats, which int
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -69,13 +70,13 @@ def quantized_model(
         )
     seen = Ranges(graph, arrays, set(choice.codes_of.values()), seed)
     codes = _codes(choice.codes_of, seen, ranges)
-    table = _analysed(graph, arrays, choice.nodes, codes, seed)
+    analysed = cache(partial(_analysed, graph, arrays, tuple(choice.nodes), codes, seed))
     if budget is not None:
-        kept = {**kept, **_costly(table, budget)}
+        kept = {**kept, **_costly(analysed(), budget)}
         choice = _Choice(graph, kept)
         codes = {value: codes[value] for value in choice.codes_of}
     step = Quantize(codes, frozenset(choice.nodes), _corrected(graph, arrays, choice.nodes, codes))
-    return _measured(model, graph, step, arrays, kept, "int8", table)
+    return _measured(model, graph, step, arrays, kept, "int8", analysed)
 
 
 def weights_quantized_model(
@@ -102,12 +103,12 @@ def weights_quantized_model(
             remedy='quantize="int8" takes convolutions, precision="float16" any model',
         )
     dynamic = how == "int8-dynamic"
-    table = _analysed_weights(graph, arrays, nodes, dynamic, seed)
+    analysed = cache(partial(_analysed_weights, graph, arrays, nodes, dynamic, seed))
     if budget is not None:
-        kept = {**kept, **_costly(table, budget)}
+        kept = {**kept, **_costly(analysed(), budget)}
     chosen = frozenset(node for node in nodes if node not in kept)
     step = QuantizeDynamic(chosen) if dynamic else QuantizeBlocks(chosen, BLOCK)
-    return _measured(model, graph, step, arrays, kept, how, table)
+    return _measured(model, graph, step, arrays, kept, how, analysed)
 
 
 def _analysed_weights(
@@ -138,7 +139,7 @@ def _measured(
     arrays: Sequence[Array],
     kept: Mapping[Node, str],
     how: str,
-    table: Sensitivity,
+    analysed: Callable[[], Sensitivity],
 ) -> Narrowed:
     """The graph after the step as a model, compared with the graph on the samples."""
     interface, names = signature(model), value_names(graph)
@@ -147,7 +148,7 @@ def _measured(
     close = tuple([closeness(name, [new], [old]) for (name, _), old, new in pairs])
     count = sum(isinstance(node.op, (ops.QuantizeLinear, ops.DynamicQuantizeLinear)) for node in narrow.nodes)
     told = {names[node.outputs[0]]: reason for node, reason in kept.items()}
-    return Narrowed(as_model(narrow, interface, graph_of(model).name), how, told, count, close, table)
+    return Narrowed(as_model(narrow, interface, graph_of(model).name), how, told, count, close, analysed)
 
 
 def _asked(graph: Graph, names: Mapping[Value, str], keep_float: Collection[str]) -> dict[Node, str]:
@@ -297,16 +298,19 @@ def _corrected(
     count = 0
 
     def around(node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
-        results = apply(operands, DType.FLOAT64)
+        results = apply(operands, None)
         if node in wanted:
-            found = apply(_quantized_operands(node, operands, codes), DType.FLOAT64)[0]
+            given = [
+                None if each is None else each.astype(np.float32) for each in _quantized_operands(node, operands, codes)
+            ]
+            found = apply(given, None)[0]
             axis = node.op.channel_axis if isinstance(node.op, ops.Conv) else results[0].ndim - 1
             others = tuple(each for each in range(found.ndim) if each != axis)
             off = (results[0] - found).mean(axis=others)
             sums[node] = sums[node] + off if node in sums else off
         return results
 
-    exe: Any = backend(NUMPY).lower(graph, precision="float64")
+    exe: Any = backend(NUMPY).lower(graph)
     for part in parts(graph, arrays):
         count += 1
         with np.errstate(all="ignore"):
