@@ -90,13 +90,14 @@ class Quantize(Pass):
     Q is QuantizeLinear and DQ is DequantizeLinear; w' are int8 codes, one scale for each filter, b' int32 codes of the
     scale of x times that of w'. onnxruntime runs what stands between DQ and Q as one integer kernel.
     codes: of each value that is quantized, nodes: that read codes; both of the graph that is given. biases: of nodes
-    whose bias is another one than the graph's.
+    whose bias is another one than the graph's. stored: recurrences whose kernels are codes, and that compute in float.
     """
 
     name = "quantize"
     codes: Mapping[Value, Codes] = field(default_factory=dict)
     nodes: frozenset[Node] = frozenset()
     biases: Mapping[Node, Array] = field(default_factory=dict)
+    stored: frozenset[Node] = frozenset()
 
     def __call__(self, graph: Graph) -> Graph:
         """One walk."""
@@ -116,6 +117,8 @@ class _Quantizing:
         return rebuild(self.graph, self._transform)
 
     def _transform(self, node: Node, operands: Operands) -> Sequence[Value] | None:
+        if node in self.step.stored:
+            return with_stored_codes(node, operands)
         reads_codes = node in self.step.nodes
         given = list(operands)
         if reads_codes:
@@ -162,13 +165,13 @@ class _Quantizing:
         return found
 
 
-def _decoded(node: Node, like: Value | None, array: Array, codes: Codes, name: str) -> Value:
+def _decoded(node: Node, like: Value | None, array: Array, codes: Codes, name: str, with_zero: bool = True) -> Value:
     """The codes of a weight as a weight, and what decodes them."""
     source = like.source if like is not None else None
     title = source.name if isinstance(source, Parameter) else f"{node.outputs[0].name}/{name}"
     coded = codes.coded(array)
     weight = Parameter(title, type_of(coded), array=frozen(coded), trainable=False).value
-    zero = None if coded.dtype == np.int32 else Constant(frozen(codes.zero)).value
+    zero = None if coded.dtype == np.int32 or not with_zero else Constant(frozen(codes.zero)).value
     return _made(ops.DequantizeLinear(codes.axis), node, weight, Constant(frozen(codes.scale)).value, zero)
 
 
@@ -177,6 +180,24 @@ def _made(op: Op, like: Node | None, *operands: Value | None) -> Value:
     types = tuple(op.infer(*[None if value is None else value.type for value in given]))
     scope, location = (like.scope, like.location) if like is not None else (None, None)
     return Node(op, given, types, scope=scope, location=location).outputs[0]
+
+
+def with_stored_codes(node: Node, operands: Operands) -> Sequence[Value]:
+    """y = LSTM(x, w, r, ...)   =>   y = LSTM(x, DQ(w'), DQ(r'), ...), a scale for each column of w and of r."""
+    given = list(operands)
+    for place, name in ((1, "kernel"), (2, "recurrent_kernel")):
+        value = given[place]
+        assert value is not None
+        array = leaf_array(value)
+        given[place] = _decoded(node, value, array, codes_for_weight(array, 1, full_range=True), name, False)
+    return copy_node(node, tuple(given)).outputs
+
+
+def has_stored_kernels(node: Node) -> bool:
+    """Whether a node is a recurrence in float32 whose kernels are stored."""
+    if not isinstance(node.op, (ops.LSTM, ops.GRU, ops.SimpleRNN)):
+        return False
+    return all(value is not None and is_leaf(value) and value.dtype is DType.FLOAT32 for value in node.inputs[1:3])
 
 
 def has_weight(node: Node) -> bool:

@@ -33,6 +33,8 @@ _PROBES = 4
 _FEW = 16
 _MOST_PROBES = 256
 """Of nodes that evaluate many of them as one batch; of others there are a few."""
+_SOME = 64
+"""Of a row of more elements than `_MOST_PROBES`, which no number of probes makes exact."""
 _AT_ONCE = 1 << 21
 """The most elements of a batch of probes."""
 _MOST_ORTHOGONAL = 4096
@@ -182,8 +184,9 @@ def _probed(at: Evaluated, place: int, rows: int, rng: np.random.Generator) -> t
     given = operand_of(at, place)
     size = given.size // rows
     apart = rows > 1 and not (at.node.op.shape_fields or at.node.op.size_fields or at.node.op.graph_fields)
+    most = _MOST_PROBES if size <= _MOST_PROBES else _SOME
     count = max(
-        min(size, _MOST_PROBES if apart else _FEW, _HELD // max(sum(array.size for array in at.results), 1)),
+        min(size, most if apart else _FEW, _HELD // max(sum(array.size for array in at.results), 1)),
         min(_PROBES, size),
     )
     if size <= count:

@@ -16,6 +16,7 @@ from dagir.passes.quantize import codes_for_range, codes_for_weight
 from dagir.passes.quantize_weights import blocks
 from dagir.precision.calibration import METHODS
 from dagir.precision.options import LowPrecision
+from dagir.testing.drawing import randomize
 
 
 def kernels(path, folder):
@@ -122,6 +123,28 @@ def test_dynamic_products_are_integer_products(tmp_path):
     run = kernels(path, tmp_path)
     assert {"DynamicQuantizeMatMul", "MatMulIntegerToFloat"} & set(run) and "Gemm" not in run
     assert error < 0.1
+
+
+@pytest.mark.parametrize("quantize", ["int8", "int8-dynamic"])
+def test_recurrences_store_their_kernels_as_codes(quantize, tmp_path):
+    x = layers.Input((5, 64), name="x")
+    y = layers.LSTM(128, return_sequences=True)(layers.GRU(128, return_sequences=True, go_backwards=True)(x))
+    model = dagir.Model(x, layers.SimpleRNN(64)(y))
+    randomize(model, 0)
+    for weight in model.weights:
+        weight.assign(weight.array / np.float32(np.sqrt(weight.shape[0])))
+    samples = np.random.default_rng(0).standard_normal((32, 5, 64)).astype("float32")
+    wide = dagir.to_onnx(model, tmp_path / "wide.onnx").stat().st_size
+    path = dagir.to_onnx(model, tmp_path / "codes.onnx", quantize=quantize, calibrate=samples, verify=True)
+    assert path.stat().st_size < 0.3 * wide
+    run = kernels(path, tmp_path)
+    assert {"LSTM", "GRU", "RNN"} <= set(run) and not {"DequantizeLinear", "Mul", "Split"} & set(run)  # folded
+    (found,) = dagir.lower(dagir.from_onnx(path))(samples).values()
+    right = dagir.lower(model)(samples)
+    assert np.linalg.norm(found - right) < 0.05 * np.linalg.norm(right)
+    with pytest.raises(dagir.UnsupportedOp, match="could be quantized"):
+        names = [layer.name for layer in model.layers]
+        dagir.to_onnx(model, quantize=quantize, calibrate=samples, keep_float=names[1:])
 
 
 def test_weights_of_4_bits_are_multiplied_in_float(tmp_path):

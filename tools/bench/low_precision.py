@@ -5,7 +5,8 @@
 WORK holds what is made, and the files of the packages silero-vad, basic-pitch, rapidocr-onnxruntime and fer:
 silero_vad.onnx, nmp.onnx, ch_PP-OCRv4_det_infer.onnx and emotion_model.hdf5. The peers need onnxconverter-common.
 
-Both sides begin with the float32 file that dagir writes, and calibrate on the same samples. Times are those of one
+The peers begin with the float32 file that dagir writes, or with the published one if that is ONNX, and both sides
+calibrate on the same samples. Times are those of one
 thread, batch 1, all files in turn in one process: the median of the ratios to float32 in the same round. The loss is
 the relative error of all outputs together on other samples, and the share of rows whose largest number is in another
 place; on digits, the points of accuracy that are lost.
@@ -166,7 +167,7 @@ def measure(subject: Subject, folder: Path, options: argparse.Namespace) -> dict
     right = answers(wide, feeds)
     for name in [*OURS, *PEERS]:
         target = folder / f"{name.replace(' ', '_').replace(',', '')}.onnx"
-        seconds, why = produced(name, wide, target, subject)
+        seconds, why = produced(name, subject.published or wide, target, subject)
         if seconds is None:
             result["files"][name] = {"why": why}
             continue

@@ -26,6 +26,7 @@ class Subject:
     """A network. samples, others: by input, arrays of samples. labels: of the others.
 
     axes: of inputs, the axis that counts samples, if that is not 0, or None for an input that is the same in all runs.
+    published: the file that was read, if it is ONNX.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Subject:
     others: Arrays
     labels: np.ndarray | None = None
     axes: Mapping[str, int | None] = field(default_factory=dict)
+    published: Path | None = None
 
     def feeds(self, given: Arrays) -> list[Arrays]:
         """One feed for each sample."""
@@ -66,7 +68,7 @@ def images(size: int, channels: int, count: int, seed: int) -> np.ndarray:
 
 def of_images(name: str, model: dagir.Model, size: int, channels: int, largest: float) -> Subject:
     ((title, _),) = model.signature.inputs
-    samples, others = ({title: largest * images(size, channels, count, seed)} for count, seed in ((16, 1), (32, 2)))
+    samples, others = ({title: largest * images(size, channels, count, seed)} for count, seed in ((8, 1), (16, 2)))
     return Subject(name, model, samples, others)
 
 
@@ -120,20 +122,20 @@ def emotions(work: Path) -> Subject:
 
 def detector(work: Path) -> Subject:
     """rapidocr's detector of text, channels first, at 320 x 320."""
-    model = dagir.from_onnx(work / "ch_PP-OCRv4_det_infer.onnx")
+    model = dagir.from_onnx(path := work / "ch_PP-OCRv4_det_infer.onnx")
     ((title, _),) = model.signature.inputs
     samples, others = (
         {title: (2 * images(320, 3, count, seed) - 1).transpose(0, 3, 1, 2).copy()} for count, seed in ((8, 1), (8, 2))
     )
-    return Subject("rapidocr", model, samples, others)
+    return Subject("rapidocr", model, samples, others, published=path)
 
 
 def pitches(work: Path) -> Subject:
     """basic-pitch, on two seconds of sound."""
-    model = dagir.from_onnx(work / "nmp.onnx")
+    model = dagir.from_onnx(path := work / "nmp.onnx")
     ((title, _),) = model.signature.inputs
     samples, others = ({title: tones(count, 43844, seed)[..., None]} for count, seed in ((8, 1), (8, 2)))
-    return Subject("basic-pitch", model, samples, others)
+    return Subject("basic-pitch", model, samples, others, published=path)
 
 
 def voice(work: Path) -> Subject:
@@ -145,12 +147,14 @@ def voice(work: Path) -> Subject:
         state, found = np.zeros((2, 1, 128), "float32"), []
         for chunk in tones(1, 64 * 512 + 64, seed)[0][np.arange(576) + 512 * np.arange(64)[:, None]]:
             found.append((chunk, state[:, 0]))
-            feed = {"input": chunk[None], "state": state, "sr": np.int64(RATE)}
+            feed = {"input": chunk[None], "state": state, "sr": np.asarray(RATE)}
             state = session.run(["stateN"], feed)[0]
         sounds, states = zip(*found[::2], strict=True)
         return {"input": np.stack(sounds), "state": np.stack(states, 1), "sr": np.asarray(RATE)}
 
-    return Subject("silero-vad", dagir.from_onnx(path), chunks(1), chunks(2), axes={"state": 1, "sr": None})
+    return Subject(
+        "silero-vad", dagir.from_onnx(path), chunks(1), chunks(2), axes={"state": 1, "sr": None}, published=path
+    )
 
 
 NETWORKS: dict[str, Callable[[Path], Subject]] = {
