@@ -31,7 +31,8 @@ class Tensor:
     """A name in the ONNX graph with its type; `make` gives the numbers of an initializer.
 
     is_derived: each call of `make` computes the numbers anew from those of another initializer. permuted: writes the
-    tensor with its axes in another order, for what is computed from initializers in which that is done now.
+    tensor with its axes in another order, for what is computed from initializers in which that is done now. codes,
+    scale: initializers whose product it is, with a scale for each place on the last axis.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Tensor:
     make: Callable[[], Array] | None = None
     is_derived: bool = False
     permuted: Callable[[Sequence[int]], Tensor] | None = None
+    codes: Tensor | None = None
+    scale: Tensor | None = None
 
     @property
     def array(self) -> Array:
@@ -327,7 +330,7 @@ class Emitter:
                 for place, known in enumerate(fields):
                     if known == tensor.name:
                         fields[place] = name
-        found = Tensor(name, value.type, permuted=tensor.permuted)
+        found = replace(tensor, name=name, type=value.type, make=None, is_derived=False)
         self.types[name] = value.type
         self.views.rename(tensor.name, found, value.type.rank)
         self.declare_axes(found)

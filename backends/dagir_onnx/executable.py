@@ -63,6 +63,9 @@ def check_device(device: str) -> None:
 class OnnxExecutable(Executable):
     """An onnxruntime session. `.artifact` is the ModelProto, `.session` the session, made at the first run."""
 
+    without_saturation = True
+    """Whether kernels that add products of uint8 and int8 in 16 bits are avoided, as CPUs without VNNI have them."""
+
     def __init__(
         self,
         graph: Graph,
@@ -114,9 +117,7 @@ class OnnxExecutable(Executable):
         return self._session
 
     def _open(self) -> Any:
-        options = self._options or onnxruntime.SessionOptions()
-        if self._options is None:
-            options.log_severity_level = 4  # what it would log is raised
+        options = self._options or self._own_options()
         if self.device == "cuda":
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         with self._source(options) as (source, lent):
@@ -129,6 +130,13 @@ class OnnxExecutable(Executable):
         if self.device == "cuda":
             _refuse_other_devices(session)
         return session
+
+    def _own_options(self) -> Any:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what it would log is raised
+        if self.without_saturation:
+            options.add_session_config_entry("session.x64quantprecision", "1")
+        return options
 
     def _refused(self, error: Exception) -> DagirError:
         return refusal(error, self._model_for_points(), self.device)
@@ -236,7 +244,7 @@ class OnnxExecutable(Executable):
         self.save(path)
 
     def _watch(self, folder: str | None = None) -> Watch:
-        options = self._options or onnxruntime.SessionOptions()
+        options = self._options or self._own_options()
         options.log_severity_level = 4  # what it would log is raised
         providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
         return Watch(self.artifact, options, providers, folder, self._refused)

@@ -44,6 +44,8 @@ _OF_CODES = frozenset(
 class OnnxFile(OnnxExecutable):
     """An onnxruntime session over a file, called with the inputs and outputs of the model it was made from."""
 
+    without_saturation = False  # a file is judged as sessions run it by default
+
     def __init__(
         self,
         path: str | os.PathLike[str],

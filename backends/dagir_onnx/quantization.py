@@ -54,6 +54,9 @@ def dequantize_linear(
         assert factors[0] is not None
         return _dequantized(replace(op, axis=axis), emit, emit.transposed(x, axes), factors[0], factors[1])
 
+    symmetric = zero_point is None and not op.block_size and op.axis is not None and op.axis % x.type.rank == 1
+    if symmetric and x.type.dtype is DType.INT8 and x.type.rank == 2:
+        return replace(found, permuted=permuted, codes=x, scale=scale)
     return replace(found, permuted=permuted)
 
 

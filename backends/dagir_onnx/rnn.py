@@ -138,18 +138,30 @@ def activations_of(*ways: Recurrence) -> dict[str, Any]:
 
 def kernel_of(op: Recurrence, emit: Emitter, kernel: Tensor) -> Tensor:
     """[i, gates * u] to [1, gates * u, i], the gates in ONNX's order."""
-    _, order = _NATIVE[type(op)]
+    if kernel.codes is not None and kernel.scale is not None:
+        return _decoded(op, emit, kernel.codes, kernel.scale)
     rows, columns = kernel.type.shape
     kind = kernel.type.with_shape((1, columns, rows))
     if kernel.is_initializer:
-
-        def arranged(array: Array) -> Array:
-            gates = array.reshape(rows, op.gates, -1)[:, list(order)]  # type: ignore[arg-type]
-            return gates.reshape(1, rows, columns).transpose(0, 2, 1)  # type: ignore[arg-type]
-
-        return emit.derived(kernel, f"kernel of {_NATIVE[type(op)][0]}", arranged, kind)
+        return emit.derived(kernel, f"kernel of {native_name(op)}", lambda array: _arranged(op, array), kind)
     reordered = _reordered(op, emit, emit.transposed(kernel, (1, 0)))
     return cast(Tensor, emit("Unsqueeze", reordered, emit.ints(0), type=kind))
+
+
+def _arranged(op: Recurrence, array: Array) -> Array:
+    _, order = _NATIVE[type(op)]
+    gates = array.reshape(len(array), op.gates, -1)[:, list(order)]
+    return gates.reshape(1, len(array), -1).transpose(0, 2, 1)
+
+
+def _decoded(op: Recurrence, emit: Emitter, codes: Tensor, scale: Tensor) -> Tensor:
+    """A kernel of codes, by nodes that onnxruntime computes as a session begins: DequantizeLinear runs each time."""
+    rows, columns = codes.type.shape
+    how = f"kernel of {native_name(op)}"
+    arranged = emit.derived(codes, how, lambda array: _arranged(op, array), codes.type.with_shape((1, columns, rows)))
+    factors = emit.derived(scale, how, lambda array: _arranged(op, array[None]), scale.type.with_shape((1, columns, 1)))
+    emit.has_unread = True
+    return cast(Tensor, emit("Mul", emit("Cast", arranged, to=TO_ONNX[DType.FLOAT32]), factors))
 
 
 def _reordered(op: Recurrence, emit: Emitter, tensor: Tensor) -> Tensor:

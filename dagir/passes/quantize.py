@@ -16,6 +16,9 @@ from dagir.ir.types import Array, DType, type_of
 from dagir.passes.derived import leaf_array
 from dagir.passes.pipeline import Pass
 
+_LARGEST_CODE = 127
+"""Of a weight. Of two together it leaves room for the rounding of both below 128."""
+
 
 @dataclass(frozen=True)
 class Codes:
@@ -54,13 +57,30 @@ def codes_for_range(low: float, high: float, most: float | None = None) -> Codes
     return Codes(np.asarray(scale), np.asarray(zero, np.uint8))
 
 
-def codes_for_weight(array: Array, axis: int) -> Codes:
-    """int8 codes of a weight, symmetric, a scale for each place on the axis."""
-    others = tuple(each for each in range(array.ndim) if each != axis)
-    largest = np.abs(array.astype(np.float64)).max(axis=others)
-    scale = (largest / 127).astype(np.float32)
+def codes_for_weight(array: Array, axis: int, *, full_range: bool = False) -> Codes:
+    """int8 codes of a weight, symmetric, a scale for each place on the axis.
+
+    Two codes of one place add up to at most 128, so that no kernel saturates, unless the full range is asked for: where
+    a CPU has no VNNI, products of uint8 and int8 are added in pairs in 16 bits, which hold 255 * 128 and little more.
+    """
+    flat = np.moveaxis(array.astype(np.float64), axis, -1).reshape(-1, array.shape[axis])
+    largest = np.abs(flat).max(axis=0, initial=0.0)
+    if len(flat) > 1 and not full_range:
+        ends = np.partition(flat, (1, len(flat) - 2), axis=0)
+        largest = np.maximum(largest, np.maximum(ends[-1] + ends[-2], -(ends[0] + ends[1])))
+    scale = (largest / _LARGEST_CODE).astype(np.float32)
     scale = np.where(scale >= np.finfo(np.float32).tiny, scale, np.float32(1.0)).astype(np.float32)
     return Codes(scale, np.zeros(scale.shape, np.int8), axis)
+
+
+def codes_for_weight_of(node: Node, array: Array) -> Codes:
+    """The codes of the weight of a convolution or a product, a scale for each filter or column.
+
+    Depthwise kernels add in 32 bits, and take the full range.
+    """
+    op = node.op
+    depthwise = isinstance(op, ops.Conv) and op.groups > 1 and array.shape[-2] == 1 and array.shape[-1] == op.groups
+    return codes_for_weight(array, array.ndim - 1, full_range=depthwise)
 
 
 @dataclass(frozen=True)
@@ -70,13 +90,14 @@ class Quantize(Pass):
     Q is QuantizeLinear and DQ is DequantizeLinear; w' are int8 codes, one scale for each filter, b' int32 codes of the
     scale of x times that of w'. onnxruntime runs what stands between DQ and Q as one integer kernel.
     codes: of each value that is quantized, nodes: that read codes; both of the graph that is given. biases: of nodes
-    whose bias is another one than the graph's.
+    whose bias is another one than the graph's. stored: recurrences whose kernels are codes, and that compute in float.
     """
 
     name = "quantize"
     codes: Mapping[Value, Codes] = field(default_factory=dict)
     nodes: frozenset[Node] = frozenset()
     biases: Mapping[Node, Array] = field(default_factory=dict)
+    stored: frozenset[Node] = frozenset()
 
     def __call__(self, graph: Graph) -> Graph:
         """One walk."""
@@ -89,13 +110,15 @@ class _Quantizing:
     def __init__(self, step: Quantize, graph: Graph) -> None:
         self.step, self.graph = step, graph
         self.pairs: dict[Value, Value] = {}
-        self.weights: dict[tuple[Value, int], Value] = {}
+        self.weights: dict[tuple[Value, bytes], Value] = {}
 
     def run(self) -> Graph:
         """The new graph."""
         return rebuild(self.graph, self._transform)
 
     def _transform(self, node: Node, operands: Operands) -> Sequence[Value] | None:
+        if node in self.step.stored:
+            return with_stored_codes(node, operands)
         reads_codes = node in self.step.nodes
         given = list(operands)
         if reads_codes:
@@ -128,11 +151,11 @@ class _Quantizing:
         x, w = node.inputs[0], node.inputs[1]
         assert x is not None
         assert w is not None
-        axis = w.type.rank - 1
-        codes = codes_for_weight(leaf_array(w), axis)
-        if (w, axis) not in self.weights:
-            self.weights[w, axis] = _decoded(node, w, leaf_array(w), codes, "kernel")
-        found = [given[0], self.weights[w, axis]]
+        codes = codes_for_weight_of(node, leaf_array(w))
+        key = w, codes.scale.tobytes()
+        if key not in self.weights:
+            self.weights[key] = _decoded(node, w, leaf_array(w), codes, "kernel")
+        found = [given[0], self.weights[key]]
         b = node.inputs[2] if len(node.inputs) > 2 else None
         bias = self.step.biases.get(node, None if b is None else leaf_array(b))
         if bias is not None:
@@ -142,13 +165,13 @@ class _Quantizing:
         return found
 
 
-def _decoded(node: Node, like: Value | None, array: Array, codes: Codes, name: str) -> Value:
+def _decoded(node: Node, like: Value | None, array: Array, codes: Codes, name: str, with_zero: bool = True) -> Value:
     """The codes of a weight as a weight, and what decodes them."""
     source = like.source if like is not None else None
     title = source.name if isinstance(source, Parameter) else f"{node.outputs[0].name}/{name}"
     coded = codes.coded(array)
     weight = Parameter(title, type_of(coded), array=frozen(coded), trainable=False).value
-    zero = None if coded.dtype == np.int32 else Constant(frozen(codes.zero)).value
+    zero = None if coded.dtype == np.int32 or not with_zero else Constant(frozen(codes.zero)).value
     return _made(ops.DequantizeLinear(codes.axis), node, weight, Constant(frozen(codes.scale)).value, zero)
 
 
@@ -157,6 +180,24 @@ def _made(op: Op, like: Node | None, *operands: Value | None) -> Value:
     types = tuple(op.infer(*[None if value is None else value.type for value in given]))
     scope, location = (like.scope, like.location) if like is not None else (None, None)
     return Node(op, given, types, scope=scope, location=location).outputs[0]
+
+
+def with_stored_codes(node: Node, operands: Operands) -> Sequence[Value]:
+    """y = LSTM(x, w, r, ...)   =>   y = LSTM(x, DQ(w'), DQ(r'), ...), a scale for each column of w and of r."""
+    given = list(operands)
+    for place, name in ((1, "kernel"), (2, "recurrent_kernel")):
+        value = given[place]
+        assert value is not None
+        array = leaf_array(value)
+        given[place] = _decoded(node, value, array, codes_for_weight(array, 1, full_range=True), name, False)
+    return copy_node(node, tuple(given)).outputs
+
+
+def has_stored_kernels(node: Node) -> bool:
+    """Whether a node is a recurrence in float32 whose kernels are stored."""
+    if not isinstance(node.op, (ops.LSTM, ops.GRU, ops.SimpleRNN)):
+        return False
+    return all(value is not None and is_leaf(value) and value.dtype is DType.FLOAT32 for value in node.inputs[1:3])
 
 
 def has_weight(node: Node) -> bool:

@@ -33,6 +33,8 @@ _PROBES = 4
 _FEW = 16
 _MOST_PROBES = 256
 """Of nodes that evaluate many of them as one batch; of others there are a few."""
+_SOME = 64
+"""Of a row of more elements than `_MOST_PROBES`, which no number of probes makes exact."""
 _AT_ONCE = 1 << 21
 """The most elements of a batch of probes."""
 _MOST_ORTHOGONAL = 4096
@@ -182,10 +184,7 @@ def _probed(at: Evaluated, place: int, rows: int, rng: np.random.Generator) -> t
     given = operand_of(at, place)
     size = given.size // rows
     apart = rows > 1 and not (at.node.op.shape_fields or at.node.op.size_fields or at.node.op.graph_fields)
-    count = max(
-        min(size, _MOST_PROBES if apart else _FEW, _HELD // max(sum(array.size for array in at.results), 1)),
-        min(_PROBES, size),
-    )
+    count = _probe_count(at, size, apart)
     if size <= count:
         directions = np.eye(size)
     elif size <= _MOST_ORTHOGONAL:
@@ -204,6 +203,13 @@ def _probed(at: Evaluated, place: int, rows: int, rng: np.random.Generator) -> t
             [_slope(*pair, step) for pair in zip(*each, strict=True)] for each in zip(above, below, strict=True)
         ]
     return directions, [np.stack(each).reshape(count, rows, -1) for each in zip(*changes, strict=True)]
+
+
+def _probe_count(at: Evaluated, size: int, apart: bool) -> int:
+    """How many directions are taken of a row of so many elements."""
+    most = _FEW if not apart else _MOST_PROBES if size <= _MOST_PROBES else _SOME
+    held = _HELD // max(sum(array.size for array in at.results), 1)
+    return max(min(size, most, held), min(_PROBES, size))
 
 
 def _slope(high: Array, low: Array, step: float) -> Array:

@@ -17,6 +17,8 @@ _ROWS = 32
 _KEPT = 1 << 14
 """The most numbers of a value that are kept of one run."""
 _MOST = 1 << 17
+_ANALYSED = 1 << 13
+"""Elements of the inputs that an analysis of nodes reads, in two rows at least."""
 _BINS = 2048
 _LEVELS = 128
 _TAIL = 0.01  # percent
@@ -64,14 +66,20 @@ class Ranges:
         return METHODS[method](np.concatenate(self.numbers[value]), *self.ends[value])
 
 
-def parts(graph: Graph, arrays: Sequence[Array]) -> list[list[Array]]:
+def first_rows(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
+    """A few of the samples, for an analysis whose time grows with each."""
+    elements = sum(array.size // max(len(array), 1) for array in arrays if array.ndim)
+    return parts(graph, arrays, min(max(_ANALYSED // max(elements, 1), 2), _ROWS))[0]
+
+
+def parts(graph: Graph, arrays: Sequence[Array], most: int = _ROWS) -> list[list[Array]]:
     """The samples in parts of a few rows, where all inputs have a free batch."""
     free = all(value.type.rank and not isinstance(value.type.shape[0], int) for value in graph.inputs)
     rows = {len(array) for array in arrays} if free else set()
     if len(rows) != 1:
         return [list(arrays)]
     (count,) = rows
-    return [[array[start : start + _ROWS] for array in arrays] for start in range(0, max(count, 1), _ROWS)]
+    return [[array[start : start + most] for array in arrays] for start in range(0, max(count, 1), most)]
 
 
 def _min_max(numbers: Array, low: float, high: float) -> tuple[float, float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from dagir.modeling.signature import Signature
 from dagir.passes import DEPLOY, Narrow
 from dagir.passes.channels_first import ChannelsFirst
 from dagir.passes.narrow import stays_wide
+from dagir.precision.calibration import first_rows
 from dagir.precision.drawing import arranged
 from dagir.precision.planning import at_steps, costly, out_of_range, plan, together
 from dagir.precision.rounding import dtype_of
@@ -48,7 +50,12 @@ class Narrowed:
     kept: Mapping[str, str]
     casts: int
     closeness: tuple[Closeness, ...]
-    table: Sensitivity = field(repr=False)
+    analysed: Callable[[], Sensitivity] = field(repr=False, compare=False)
+
+    @cached_property
+    def table(self) -> Sensitivity:
+        """What narrowing each node costs. It is computed where it is asked for, if nothing was decided by it."""
+        return self.analysed()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -83,23 +90,22 @@ def narrowed_model(
     graph = folded(points_of(model))
     if all(stays_wide(node) for node in graph.nodes):
         raise UnsupportedOp(f"{graph.name} computes nothing in float32 that could be narrowed")
-    table = analyse(graph, arrays, dtype, seed)
+    table = analyse(graph, first_rows(graph, arrays), dtype, seed)
     must = {**out_of_range(table, dtype), **at_steps(graph)}
     if precision == "mixed":
         must = {**together(table, dtype.eps if budget is None else budget, must), **must}
     else:
         must = {**costly(table, _ROUNDINGS * dtype.eps if budget is None else budget), **must}
-    step, kept = _search(graph, table, dtype, must, arrays, _limit(precision, budget, dtype))
-    narrow = step(graph)
-    answers = answers_of(graph, arrays), answers_of(narrow, arrays)
-    names = [name for name, _ in interface.outputs]
-    close = [closeness(name, [new], [old]) for name, old, new in zip(names, *answers, strict=True)]
+    found = _search(graph, table, dtype, must, arrays, _limit(precision, budget, dtype))
+    step, kept, narrow = found.step, found.kept, found.graph
+    pairs = zip(interface.outputs, found.right, found.answers, strict=True)
+    close = [closeness(name, [new], [old]) for (name, _), old, new in pairs]
     if narrow_io:
         narrow = replace(step, narrow_ends=True)(graph)
     casts = _casts(narrow) - _casts(graph)
     result = as_model(narrow, interface, graph_of(model).name)
     told = {row.name: kept[row.node] for row in table if row.node in kept}
-    return Narrowed(result, precision, told, casts, tuple(close), table)
+    return Narrowed(result, precision, told, casts, tuple(close), lambda: table)
 
 
 def folded(points: Points) -> Graph:
@@ -119,17 +125,21 @@ def folded(points: Points) -> Graph:
             name = f"{node.output.name}_before"
         if name is None or name == node.output.name:
             return None
-        return Node(
-            node.op,
-            operands,
-            (node.output.type,),
-            scope=node.scope,
-            location=node.location,
-            equations=node.equations,
-            name=name,
-        ).outputs
+        return _renamed(node, operands, name)
 
     return rebuild(graph, rename)
+
+
+def _renamed(node: Node, operands: Operands, name: str) -> Sequence[Value]:
+    return Node(
+        node.op,
+        operands,
+        (node.output.type,),
+        scope=node.scope,
+        location=node.location,
+        equations=node.equations,
+        name=name,
+    ).outputs
 
 
 def _casts(graph: Graph) -> int:
@@ -149,6 +159,17 @@ def _limit(precision: str, budget: float | None, dtype: DType) -> float | None:
     return (dtype.eps if budget is None else budget) if precision == "mixed" else None
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A step that keeps to the limit, what stays wide, the graph after it, the answers before and after."""
+
+    step: Narrow
+    kept: Mapping[Node, str]
+    graph: Graph
+    right: Sequence[Array]
+    answers: Sequence[Array]
+
+
 def _search(
     graph: Graph,
     table: Sensitivity,
@@ -156,29 +177,29 @@ def _search(
     must: dict[Node, str],
     arrays: Sequence[Array],
     limit: float | None,
-) -> tuple[Narrow, Mapping[Node, str]]:
+) -> _Found:
     """Narrow, measure, and keep more nodes wide where the measure shows more than the analysis: at most a few times."""
-    right = answers_of(graph, arrays)
-    lost_anyway = {_key(node) for node in _non_finite(graph, arrays)}
+    right, lost_anyway = _evaluated(graph, arrays)
+    anyway = {_key(node) for node in lost_anyway}
     by_key = {_key(node): node for node in graph.nodes}
     tighter = limit
     for _ in range(_TRIES):
         planned = plan(graph, table, dtype, must)
         step = Narrow(dtype, frozenset(planned.kept), planned.stored)
         narrow = step(graph)
-        lost = [_key(node) for node in _non_finite(narrow, arrays)]
-        found = [by_key[key] for key in lost if key in by_key and key not in lost_anyway]
-        if found:
-            must = {**must, **dict.fromkeys(found, "gives NaN or infinity")}
+        answers, nodes = _evaluated(narrow, arrays)
+        lost = [by_key[key] for key in map(_key, nodes) if key in by_key and key not in anyway]
+        if lost:
+            must = {**must, **dict.fromkeys(lost, "gives NaN or infinity")}
             continue
         if limit is None or tighter is None:
             break
-        measured = _measured(right, answers_of(narrow, arrays))
+        measured = _measured(right, answers)
         if measured <= limit:
             break
         tighter *= min(limit / measured, 0.7)
         must = {**must, **together(table, tighter, must)}
-    return step, planned.kept
+    return _Found(step, planned.kept, narrow, right, answers)
 
 
 def _measured(right: Sequence[Array], found: Sequence[Array]) -> float:
@@ -201,8 +222,8 @@ def answers_of(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
     return found
 
 
-def _non_finite(graph: Graph, arrays: Sequence[Array]) -> list[Node]:
-    """The nodes that make NaN or infinity of finite numbers, in the dtypes of the graph."""
+def _evaluated(graph: Graph, arrays: Sequence[Array]) -> tuple[list[Array], list[Node]]:
+    """The outputs in the dtypes of the graph, and the nodes that make NaN or infinity of finite numbers."""
     found: list[Node] = []
 
     def around(node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
@@ -212,9 +233,10 @@ def _non_finite(graph: Graph, arrays: Sequence[Array]) -> list[Node]:
         return results
 
     exe: Any = backend(NUMPY).lower(graph)
+    fitting = [array.astype(value.dtype.numpy) for array, value in zip(arrays, graph.inputs, strict=True)]
     with np.errstate(all="ignore"):
-        exe.trace(arrays, around)
-    return found
+        answers: list[Array] = exe.trace(fitting, around)
+    return answers, found
 
 
 def _finite(arrays: Sequence[Array | None]) -> bool:
@@ -224,6 +246,14 @@ def _finite(arrays: Sequence[Array | None]) -> bool:
 
 def as_model(graph: Graph, interface: Signature, name: str) -> Model:
     """A model of the graph with the names and structures of the interface."""
+    titles, ends = {title for title, _ in interface.outputs}, set(graph.outputs)
+
+    def rename(node: Node, operands: Operands) -> Sequence[Value] | None:
+        """Leave the names of the outputs to these: a cast may stand behind what had the name."""
+        taken = len(node.outputs) == 1 and node.output.name in titles and node.output not in ends
+        return _renamed(node, operands, f"{node.output.name}_before") if taken else None
+
+    graph = rebuild(graph, rename)
     outputs = [_named(value, title) for value, (title, _) in zip(graph.outputs, interface.outputs, strict=True)]
     begin, end = pack(interface.input_structure, graph.inputs), pack(interface.output_structure, outputs)
     return Model.from_graph(begin, end, name=name, unused_inputs=True)
@@ -232,6 +262,8 @@ def as_model(graph: Graph, interface: Signature, name: str) -> Model:
 def _named(value: Value, title: str) -> Value:
     """The output under its own name: a cast, or an identity, is made again with it."""
     maker = value.node
+    if maker is not None and value.name == title:
+        return value
     again = maker is not None and isinstance(maker.op, ops.Cast)
     op, source = (maker.op, maker.inputs[0]) if maker is not None and again else (ops.Identity(), value)
     scope, location = (maker.scope, maker.location) if maker is not None else (None, None)

@@ -3,12 +3,14 @@
 What is quantized: convolutions and products with stored weights; sums, products and concatenations of values that are
 quantized; average pools between them; and what moves or chooses elements of these, with the codes that it is given. An
 activation that limits a range (a relu, a clip) belongs to the node before it. Softmax, normalizations and the last
-layer's results stay float: a last layer reads codes and gives floats, which integer kernels do as well.
+layer's results stay float: a last product reads codes and gives floats, which its integer kernels do as well, and a
+convolution that makes an output is not quantized.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,15 @@ from dagir.ir.types import Array, DType
 from dagir.modeling.model import Model
 from dagir.passes import DEPLOY, Pass, run
 from dagir.passes.derived import leaf_array
-from dagir.passes.quantize import Codes, Quantize, codes_for_range, codes_for_weight, has_weight
+from dagir.passes.quantize import (
+    Codes,
+    Quantize,
+    codes_for_range,
+    codes_for_weight,
+    codes_for_weight_of,
+    has_stored_kernels,
+    has_weight,
+)
 from dagir.passes.quantize_weights import QuantizeBlocks, QuantizeDynamic, blocks, is_linear_map
 from dagir.precision.calibration import Ranges, check_method, parts
 from dagir.precision.drawing import arranged
@@ -62,20 +72,21 @@ def quantized_model(
     graph = run(points_of(model).graph, DEPLOY)
     kept = _asked(graph, value_names(graph), keep_float)
     choice = _Choice(graph, kept)
-    if not any(has_weight(node) for node in choice.nodes):
+    if not any(has_weight(node) or has_stored_kernels(node) for node in graph.nodes if node not in kept):
         raise UnsupportedOp(
             f"{graph.name} has no convolution and no product with stored weights that could be quantized",
             remedy='precision="float16" narrows any model',
         )
     seen = Ranges(graph, arrays, set(choice.codes_of.values()), seed)
     codes = _codes(choice.codes_of, seen, ranges)
-    table = _analysed(graph, arrays, choice.nodes, codes, seed)
+    analysed = cache(partial(_analysed, graph, arrays, tuple(choice.nodes), tuple(kept), codes, seed))
     if budget is not None:
-        kept = {**kept, **_costly(table, budget)}
+        kept = {**kept, **_costly(analysed(), budget)}
         choice = _Choice(graph, kept)
         codes = {value: codes[value] for value in choice.codes_of}
-    step = Quantize(codes, frozenset(choice.nodes), _corrected(graph, arrays, choice.nodes, codes))
-    return _measured(model, graph, step, arrays, kept, "int8", table)
+    stored = frozenset(node for node in graph.nodes if has_stored_kernels(node) and node not in kept)
+    step = Quantize(codes, frozenset(choice.nodes), _corrected(graph, arrays, choice.nodes, codes), stored)
+    return _measured(model, graph, step, arrays, kept, "int8", analysed)
 
 
 def weights_quantized_model(
@@ -95,19 +106,23 @@ def weights_quantized_model(
     arrays = arranged(model, inputs, seed)
     graph = run(points_of(model).graph, DEPLOY)
     kept = _asked(graph, value_names(graph), keep_float)
-    nodes = [node for node in graph.nodes if is_linear_map(node) and node not in kept]
+    dynamic = how == "int8-dynamic"
+    nodes = [
+        node
+        for node in graph.nodes
+        if node not in kept and (is_linear_map(node) or (dynamic and has_stored_kernels(node)))
+    ]
     if not nodes:
         raise UnsupportedOp(
             f"{graph.name} has no product with a stored matrix that could be quantized",
             remedy='quantize="int8" takes convolutions, precision="float16" any model',
         )
-    dynamic = how == "int8-dynamic"
-    table = _analysed_weights(graph, arrays, nodes, dynamic, seed)
+    analysed = cache(partial(_analysed_weights, graph, arrays, nodes, dynamic, seed))
     if budget is not None:
-        kept = {**kept, **_costly(table, budget)}
+        kept = {**kept, **_costly(analysed(), budget)}
     chosen = frozenset(node for node in nodes if node not in kept)
     step = QuantizeDynamic(chosen) if dynamic else QuantizeBlocks(chosen, BLOCK)
-    return _measured(model, graph, step, arrays, kept, how, table)
+    return _measured(model, graph, step, arrays, kept, how, analysed)
 
 
 def _analysed_weights(
@@ -120,6 +135,8 @@ def _analysed_weights(
         x, w = (*operands, None, None)[:2]
         if node not in integers or x is None or w is None:
             return list(apply(operands))
+        if has_stored_kernels(node):
+            return list(apply(_with_coded_kernels(operands)))
         if dynamic:
             x = codes_for_range(float(x.min(initial=0.0)), float(x.max(initial=0.0))).rounded(x)
             w = codes_for_weight(w, 1).rounded(w)
@@ -138,7 +155,7 @@ def _measured(
     arrays: Sequence[Array],
     kept: Mapping[Node, str],
     how: str,
-    table: Sensitivity,
+    analysed: Callable[[], Sensitivity],
 ) -> Narrowed:
     """The graph after the step as a model, compared with the graph on the samples."""
     interface, names = signature(model), value_names(graph)
@@ -147,7 +164,7 @@ def _measured(
     close = tuple([closeness(name, [new], [old]) for (name, _), old, new in pairs])
     count = sum(isinstance(node.op, (ops.QuantizeLinear, ops.DynamicQuantizeLinear)) for node in narrow.nodes)
     told = {names[node.outputs[0]]: reason for node, reason in kept.items()}
-    return Narrowed(as_model(narrow, interface, graph_of(model).name), how, told, count, close, table)
+    return Narrowed(as_model(narrow, interface, graph_of(model).name), how, told, count, close, analysed)
 
 
 def _asked(graph: Graph, names: Mapping[Value, str], keep_float: Collection[str]) -> dict[Node, str]:
@@ -191,8 +208,11 @@ class _Choice:
         if x is None:
             return
         if has_weight(node):
+            is_conv = isinstance(node.op, ops.Conv)
+            if is_conv and out in self.outputs:
+                return
             self.codes_of.setdefault(x, x)
-            self._end(out)
+            self._end(out, is_conv)
         elif isinstance(node.op, _LIMITING) and x in self.before_limits:
             self.codes_of[out] = out
         elif isinstance(node.op, _PASSING) and x in self.codes_of and out not in self.outputs:
@@ -203,10 +223,13 @@ class _Choice:
             return
         self.nodes.append(node)
 
-    def _end(self, out: Value) -> None:
-        """Decide where the codes of a result begin: there, behind its activation, or nowhere: the rest is float."""
+    def _end(self, out: Value, always: bool = False) -> None:
+        """Decide where the codes of a result begin: there, behind its activation, or nowhere: the rest is float.
+
+        always: whether the integer kernel gives codes alone, as that of a convolution; that of a product gives floats.
+        """
         reading = self.readers.get(out, [])
-        if out in self.outputs or not any(self._takes_codes(node) for node in reading):
+        if out in self.outputs or not (always or any(self._takes_codes(node) for node in reading)):
             return
         if len(reading) == 1 and isinstance(reading[0].op, _LIMITING) and reading[0] not in self.kept:
             self.before_limits.add(out)
@@ -248,14 +271,19 @@ def _quantized_operands(node: Node, operands: Sequence[Array | None], codes: Map
         elif value in codes:
             given.append(codes[value].rounded(array))
         elif place == 1 and has_weight(node):
-            given.append(codes_for_weight(array, array.ndim - 1).rounded(array))
+            given.append(codes_for_weight_of(node, array).rounded(array))
         else:
             given.append(array)
     return given
 
 
 def _analysed(
-    graph: Graph, arrays: Sequence[Array], chosen: Collection[Node], codes: Mapping[Value, Codes], seed: int
+    graph: Graph,
+    arrays: Sequence[Array],
+    chosen: Collection[Node],
+    kept: Collection[Node],
+    codes: Mapping[Value, Codes],
+    seed: int,
 ) -> Sensitivity:
     """What quantizing each node costs: its operands, which hold weights, and its results."""
     integers = set(chosen)
@@ -265,11 +293,20 @@ def _analysed(
         return [codes[value].rounded(array) if value in codes else array for value, array in pairs]
 
     def narrow(node: Node, operands: Sequence[Array | None], apply: Any) -> Sequence[Array]:
+        if has_stored_kernels(node) and node not in kept:
+            return list(apply(_with_coded_kernels(operands)))
         if node not in integers:
             return rounded(node, apply(operands)) if node.outputs[0] in codes else list(apply(operands))
         return rounded(node, apply(_quantized_operands(node, operands, codes)))
 
     return analyse(graph, parts(graph, arrays)[0], DType.FLOAT32, seed, narrow)
+
+
+def _with_coded_kernels(operands: Sequence[Array | None]) -> list[Array | None]:
+    """The operands of a recurrence whose kernels are codes."""
+    x, *kernels = operands[:3]
+    coded = [w if w is None else codes_for_weight(w, 1, full_range=True).rounded(w) for w in kernels]
+    return [x, *coded, *operands[3:]]
 
 
 def _costly(table: Sensitivity, budget: float) -> dict[Node, str]:
@@ -279,7 +316,7 @@ def _costly(table: Sensitivity, budget: float) -> dict[Node, str]:
     for row in sorted(table, key=lambda row: -row.own):
         if left <= budget**2:
             break
-        if has_weight(row.node):
+        if has_weight(row.node) or has_stored_kernels(row.node):
             found[row.node] = f"costs {row.own:.2g}"
             left -= row.own**2
     return found
@@ -297,16 +334,19 @@ def _corrected(
     count = 0
 
     def around(node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
-        results = apply(operands, DType.FLOAT64)
+        results = apply(operands, None)
         if node in wanted:
-            found = apply(_quantized_operands(node, operands, codes), DType.FLOAT64)[0]
+            given = [
+                None if each is None else each.astype(np.float32) for each in _quantized_operands(node, operands, codes)
+            ]
+            found = apply(given, None)[0]
             axis = node.op.channel_axis if isinstance(node.op, ops.Conv) else results[0].ndim - 1
             others = tuple(each for each in range(found.ndim) if each != axis)
             off = (results[0] - found).mean(axis=others)
             sums[node] = sums[node] + off if node in sums else off
         return results
 
-    exe: Any = backend(NUMPY).lower(graph, precision="float64")
+    exe: Any = backend(NUMPY).lower(graph)
     for part in parts(graph, arrays):
         count += 1
         with np.errstate(all="ignore"):

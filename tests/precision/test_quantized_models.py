@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_networks import depthwise, residual, transformer, with_samples
 
 import dagir
@@ -14,6 +16,7 @@ from dagir.passes.quantize import codes_for_range, codes_for_weight
 from dagir.passes.quantize_weights import blocks
 from dagir.precision.calibration import METHODS
 from dagir.precision.options import LowPrecision
+from dagir.testing.drawing import randomize
 
 
 def kernels(path, folder):
@@ -53,6 +56,41 @@ def test_depthwise_convolutions_have_a_scale_for_each_channel(tmp_path):
     assert {8, 16, 10} <= {tensor.dims[0] for tensor in scales}
 
 
+def heavy():
+    """Sums of many products of one sign: what saturates in 16 bits saturates here."""
+    x = layers.Input((6, 6, 4), name="x")
+    y = layers.Conv2D(8, 3, padding="same", activation="relu")(x)
+    y = layers.DepthwiseConv2D(3, dilation_rate=2, padding="same")(y)
+    y = layers.Conv2D(8, 3, padding="same", groups=2, activation="relu")(y)
+    y = layers.Conv1D(8, 3, groups=8)(layers.Reshape((36, 8))(y))
+    return dagir.Model(x, layers.Dense(10)(layers.Dense(16, activation="relu")(layers.Flatten()(y))))
+
+
+@pytest.mark.parametrize("quantize", ["int8", "int8-dynamic"])
+def test_no_kernel_saturates_where_all_weights_have_one_sign(quantize, tmp_path):
+    model = heavy()
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(rng.uniform(0.8, 1.0, weight.shape).astype("float32"))
+    samples = rng.uniform(0.0, 1.0, (32, 6, 6, 4)).astype("float32")
+    path = dagir.to_onnx(model, tmp_path / "codes.onnx", quantize=quantize, calibrate=samples, verify=True)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (found,), right = session.run(None, {"x": samples}), dagir.lower(model, "numpy")(samples)
+    assert np.linalg.norm(found - right) < 0.01 * np.linalg.norm(right)
+
+
+@given(st.integers(1, 40), st.integers(0, 2**16))
+def test_two_codes_of_a_weight_fit_16_bits_with_their_inputs(rows, seed):
+    weight = np.random.default_rng(seed).standard_t(3, (rows, 3)) + seed % 3 - 1
+    coded = codes_for_weight(weight, 1)
+    codes = np.sort(coded.coded(weight).astype(int), axis=0)
+    if rows > 1:
+        assert 255 * (codes[-1] + codes[-2]).max() < 2**15 and 255 * (codes[0] + codes[1]).min() >= -(2**15)
+    assert np.abs(coded.rounded(weight) - weight).max() <= 0.5001 * coded.scale.max()
+    wide = codes_for_weight(weight, 1, full_range=True)
+    assert (np.abs(wide.coded(weight).astype(int)).max(axis=0) == 127).all()
+
+
 @pytest.mark.parametrize("ranges", METHODS)
 def test_each_way_to_find_ranges_is_close(ranges):
     model, samples = with_samples(residual, 32)
@@ -85,6 +123,28 @@ def test_dynamic_products_are_integer_products(tmp_path):
     run = kernels(path, tmp_path)
     assert {"DynamicQuantizeMatMul", "MatMulIntegerToFloat"} & set(run) and "Gemm" not in run
     assert error < 0.1
+
+
+@pytest.mark.parametrize("quantize", ["int8", "int8-dynamic"])
+def test_recurrences_store_their_kernels_as_codes(quantize, tmp_path):
+    x = layers.Input((5, 64), name="x")
+    y = layers.LSTM(128, return_sequences=True)(layers.GRU(128, return_sequences=True, go_backwards=True)(x))
+    model = dagir.Model(x, layers.SimpleRNN(64)(y))
+    randomize(model, 0)
+    for weight in model.weights:
+        weight.assign(weight.array / np.float32(np.sqrt(weight.shape[0])))
+    samples = np.random.default_rng(0).standard_normal((32, 5, 64)).astype("float32")
+    wide = dagir.to_onnx(model, tmp_path / "wide.onnx").stat().st_size
+    path = dagir.to_onnx(model, tmp_path / "codes.onnx", quantize=quantize, calibrate=samples, verify=True)
+    assert path.stat().st_size < 0.3 * wide
+    run = kernels(path, tmp_path)
+    assert {"LSTM", "GRU", "RNN"} <= set(run) and not {"DequantizeLinear", "Mul", "Split"} & set(run)  # folded
+    (found,) = dagir.lower(dagir.from_onnx(path))(samples).values()
+    right = dagir.lower(model)(samples)
+    assert np.linalg.norm(found - right) < 0.05 * np.linalg.norm(right)
+    with pytest.raises(dagir.UnsupportedOp, match="could be quantized"):
+        names = [layer.name for layer in model.layers]
+        dagir.to_onnx(model, quantize=quantize, calibrate=samples, keep_float=names[1:])
 
 
 def test_weights_of_4_bits_are_multiplied_in_float(tmp_path):
