@@ -128,9 +128,13 @@ def clip(op: ops.Clip, x: Array) -> Array:
     return np.clip(x, x.dtype.type(op.minimum), x.dtype.type(op.maximum))
 
 
+@kernel(ops.Clip)
+def clip_into(op: ops.Clip, out: Array, x: Array) -> None:
+    x.clip(x.dtype.type(op.minimum), x.dtype.type(op.maximum), out=out)
+
+
 kernel(ops.Rsqrt)(kernel_of(rsqrt))
 kernel(ops.Reciprocal)(kernel_of(reciprocal))
-kernel(ops.Clip)(kernel_of(clip))
 
 
 def erf(x: Array) -> Array:

@@ -333,7 +333,9 @@ def _cases(
         return
     plans = size_plans(oracle.graph) if sizes is None else [Plan((dict(chosen),)) for chosen in sizes]
     oracle.meter.expect(len(plans) * (2 + oracle.samples))  # without noise, with noise, and what is tested
-    found = in_order(lambda n: first_accepted(oracle, plans[n], [seed, n], False), range(len(plans)), oracle.meter.tell)
+    most = 1 if oracle.is_heavy else len(plans)
+    numbers, meter = range(len(plans)), oracle.meter
+    found = in_order(lambda n: first_accepted(oracle, plans[n], [seed, n], False), numbers, meter.tell, most)
     for number, plan in enumerate(plans):
         oracle.meter.begin(f"case {number + 1} of {len(plans)}")
         arrays, expected, chosen = next(found)

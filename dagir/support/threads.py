@@ -73,15 +73,15 @@ def for_each(work: Callable[[Item], None], items: Sequence[Item], size: int) -> 
 
 
 def in_order(
-    work: Callable[[Item], Result], items: Sequence[Item], meanwhile: Callable[[], None] = lambda: None
+    work: Callable[[Item], Result], items: Sequence[Item], meanwhile: Callable[[], None] = lambda: None, most: int = 64
 ) -> Generator[Result, None, None]:
-    """The result of `work` for each item in turn; several threads compute those to come. Raises what `work` raises.
+    """The result of `work` for each item in turn; several threads compute those to come.
 
     What `work` raises is raised in the place of its result. meanwhile: called now and then, in the calling thread,
-    while that waits. An item may use `for_each`. The threads end with the process, so an interrupt waits for none of
-    them; where the iterator is closed, no further item is begun.
+    while that waits. most: of the items that are computed at once. An item may use `for_each`. The threads end with the
+    process, so an interrupt waits for none of them; where the iterator is closed, no further item is begun.
     """
-    count = min(workers(), len(items))
+    count = min(workers(), len(items), most)
     if count < 2:
         yield from map(work, items)
         return

@@ -19,6 +19,8 @@ from dagir_numpy.plan import plan_of
 
 UNARY = (
     ops.relu,
+    ops.relu6,
+    lambda x: ops.clip(x, -0.5, 2.0),
     ops.sigmoid,
     ops.silu,
     ops.tanh,

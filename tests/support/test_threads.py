@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 import dagir
 from dagir import layers, ops
+from dagir.equivalence import oracle
+from dagir.equivalence.oracle import Oracle
 from dagir.support import threads
 
 
@@ -113,6 +115,23 @@ def test_a_verification_in_threads_is_the_same(monkeypatch):
     assert list(dict.fromkeys(stages)) == [f"case {n} of 4" for n in range(1, 5)]
     assert list(done) == sorted(done)
     assert done[-1] == totals[-1] == 4 * (2 + reports[-1].samples)
+
+
+def test_cases_of_a_network_of_many_weights_come_one_after_another(monkeypatch):
+    monkeypatch.setattr(threads, "workers", lambda: 4)
+    x = dagir.Input((6,), name="x")
+    model = dagir.Model(x, layers.Dense(5)(x))
+    seen = []
+    call = Oracle.__call__
+    monkeypatch.setattr(
+        Oracle, "__call__", lambda *given, **more: seen.append(threading.current_thread()) or call(*given, **more)
+    )
+    assert dagir.verify(model, "numpy").ok
+    assert threading.main_thread() not in seen
+    seen.clear()
+    monkeypatch.setattr(oracle, "_HEAVY", 34)
+    assert dagir.verify(model, "numpy").ok
+    assert set(seen) == {threading.main_thread()}
 
 
 def test_inputs_that_no_memory_holds_are_told_in_threads(monkeypatch):
