@@ -21,7 +21,6 @@ Weights are parameters, and arrays in a graph are constants.
 <Constant float32[2]>
 """
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from dagir import layers, ops
@@ -129,5 +128,7 @@ if not TYPE_CHECKING:  # for a type checker, a name that is not there stays an e
 
     def __getattr__(name: str) -> str:
         if name == "__version__":
-            return version("dagir")  # read where it is asked for: it takes longer than the import of a module
+            from importlib.metadata import version  # takes as long as a tenth of dagir
+
+            return version("dagir")
         raise unknown_name(__name__, name, __all__)

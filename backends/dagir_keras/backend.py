@@ -23,7 +23,6 @@ from dagir.support.extras import needed
 from dagir.support.frameworks import is_keras_layer
 from dagir_keras.reading import load_weights, read, read_tensorflow
 from dagir_keras.reading.own_layers import OWN_LAYERS
-from dagir_keras.reading.tensorflow.on_values import join_dispatch
 from dagir_keras.rules import rules
 
 if TYPE_CHECKING:
@@ -62,6 +61,8 @@ class KerasBackend(Backend):
 
     def join(self) -> None:
         """Let TensorFlow's functions compute with values of dagir, by the table of rules."""
+        from dagir_keras.reading.tensorflow.on_values import join_dispatch
+
         join_dispatch()
 
     def read(self, source: Any, **options: Any) -> Any:

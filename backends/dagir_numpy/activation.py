@@ -142,7 +142,7 @@ def leaky_relu(op: ops.LeakyRelu, out: Array, x: Array) -> None:
 @_made(ops.Gelu)
 def gelu(op: ops.Gelu, x: Array) -> Array:
     if op.approximate:
-        inner = sqrt(2 / pi) * (x + 0.044715 * x**3)
+        inner = sqrt(2 / pi) * (x + 0.044715 * (x * x * x))
         return x * 0.5 * (1 + np.tanh(inner))
     return x * 0.5 * (1 + erf(x / x.dtype.type(sqrt(2))))
 

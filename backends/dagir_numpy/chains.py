@@ -18,11 +18,11 @@ from dagir import ops
 from dagir.ir.dims import substitute
 from dagir.ir.graph import Node, Value
 from dagir.ir.types import Array, DType, Shape
+from dagir.support.threads import for_each
 from dagir_numpy.conv import convolve
 from dagir_numpy.linear import project
 from dagir_numpy.norm import factor_of
 from dagir_numpy.pointwise import BLOCK, kernels
-from dagir_numpy.threads import for_each
 
 Source: TypeAlias = int | Value  # a slot of the chain, or a value from outside
 Read: TypeAlias = Callable[[Value], Array]

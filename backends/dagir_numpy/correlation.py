@@ -25,7 +25,7 @@ from numpy.lib.stride_tricks import as_strided
 from dagir import ops
 from dagir.ir.arrays import release
 from dagir.ir.types import Array
-from dagir_numpy.threads import for_each
+from dagir.support.threads import for_each
 
 Finish: TypeAlias = Callable[[Array, int], None]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from dagir.ir.graph import Op
 from dagir.ir.types import Array
-from dagir_numpy.threads import for_each
+from dagir.support.threads import for_each
 
 Kernel: TypeAlias = Callable[..., None]
 

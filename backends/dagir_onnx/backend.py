@@ -23,7 +23,6 @@ from dagir_onnx.compare_files import compare_files
 from dagir_onnx.contents import Arrays, contents_of_file
 from dagir_onnx.executable import OnnxExecutable, check_device
 from dagir_onnx.file import add_metadata
-from dagir_onnx.importing import read_model
 from dagir_onnx.lowering import model_proto
 from dagir_onnx.model_file import OnnxFile, describe_file
 from dagir_onnx.points import mark_bodies, mark_points
@@ -84,6 +83,8 @@ class OnnxBackend(Backend):
         """
         if unknown:
             raise ArgumentError(f"reading ONNX has no option {sorted(unknown)[0]!r}", remedy="it has: inputs")
+        from dagir_onnx.importing import read_model  # not needed for writing files
+
         return read_model(source, inputs)
 
     def annotate(self, path: str | os.PathLike[str], entries: Mapping[str, str]) -> None:

@@ -6,7 +6,6 @@ dagir read, which may be wrong. So a Keras model that is still in memory is run 
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import tempfile
 import weakref
@@ -109,7 +108,13 @@ def confirmation(report: Report) -> str:
     if found is None:
         return ""
     name, distribution = _WITNESSES[found]
-    return f"{name} {importlib.metadata.version(distribution)}"
+    return f"{name} {_version(distribution)}"
+
+
+def _version(distribution: str) -> str:
+    from importlib.metadata import version  # takes as long as a tenth of dagir
+
+    return version(distribution)
 
 
 def certify(path: Path, report: Report, source: str, from_keras: bool) -> str:
@@ -121,8 +126,7 @@ def certify(path: Path, report: Report, source: str, from_keras: bool) -> str:
     told = f"{source}, which {confirmed} confirms" if confirmed else source
     onnx = backend(ONNX)
     reason = certifying(onnx, Report).certify(path, of_the_file(report), told)
-    version = importlib.metadata.version("onnxruntime")
-    text = f"by onnxruntime {version} against float64, {len(report.cases)} cases, seed {report.seed}"
+    text = f"by onnxruntime {_version('onnxruntime')} against float64, {len(report.cases)} cases, seed {report.seed}"
     if confirmed:
         text += f"; the source by {confirmed}"
     elif from_keras:

@@ -14,13 +14,16 @@ import numpy as np
 
 from dagir.equivalence.budget import Spread
 from dagir.equivalence.noise import Noise
+from dagir.equivalence.noise_blocks import WIDEST
 from dagir.ir.graph import Graph, Node, Parameter, Value
 from dagir.ir.traversal import last_readers
 from dagir.ir.types import Array, DType
 from dagir.runtime.backend import Apply
+from dagir.support.threads import for_each
 
 _UNIT = 2.0**-14
 """Deviations are stored in this unit, so that those of tiny numbers are no subnormal numbers."""
+_BLOCK = 1 << 14  # elements, so that a few arrays of them stay in a cache
 _COARSE = 1e-4
 """Dtypes of a larger eps deviate so far that first order is not enough."""
 
@@ -116,10 +119,10 @@ class Deviations:
         found = np.require(found, np.float32, ("C", "W"))
         if not self._noise.is_exact(node):
             eps = output.dtype.eps / _UNIT
-            sizes = np.multiply(results[0], eps * (self._noise.units(node) + rounding.within))
-            if rounding.absolute is not None and operands[0] is not None:  # two errors at once
-                sizes = np.hypot(sizes, eps * rounding.absolute(operands[0]))
-            _add(self._noise, found, sizes)
+            relative = eps * (self._noise.units(node) + rounding.within)
+            self._noise.blocks.blur(found, results[0], relative)
+            if rounding.absolute is not None and operands[0] is not None:
+                self._noise.blocks.blur(found, np.broadcast_to(rounding.absolute(operands[0]), shape[1:]), eps)
         self._floats[output] = _finite(found)
         return True
 
@@ -175,9 +178,12 @@ class _Step:
             return None
         whole = np.zeros((self._samples, *array.shape), np.float32) if given is None else given.copy()
         if self._units:
-            if relative is not None:
+            size, along = self._size(place), None
+            if relative is not None and _is_of_last_axis(relative, array):
+                along = (relative / size).reshape(len(relative), -1)
+            elif relative is not None:
                 whole += array.astype(np.float32) * relative
-            _add(self._noise, whole, np.multiply(array, self._size(place)))
+            self._noise.blocks.blur(whole, array, size, along)
         return whole
 
     def numbers(self, place: int, *shape: int) -> Array:
@@ -192,11 +198,20 @@ class _Step:
         return whole.reshape(samples, *self.result.shape)
 
     def derivative(self) -> Array:
-        x = self.operands[0]
-        assert x is not None
-        step = np.maximum(np.abs(x), 1) * 2.0**-20
-        (further,) = self._apply([x + step], DType.FLOAT64)
-        return np.asarray((further - self.result) / step)
+        given = self.operands[0]
+        assert given is not None
+        x, y = given.reshape(-1), self.result.reshape(-1)
+        found = np.empty(given.shape, np.float32)
+        slopes = found.reshape(-1)
+
+        def work(start: int) -> None:
+            part = slice(start, start + _BLOCK)
+            step = np.maximum(np.abs(x[part]), 1) * 2.0**-20
+            (further,) = self._apply([x[part] + step], DType.FLOAT64)
+            np.divide(further - y[part], step, out=slopes[part], casting="same_kind")
+
+        for_each(work, range(0, x.size, _BLOCK), given.nbytes)
+        return found
 
     def _others(self) -> list[tuple[int, Array | None]]:
         """The operands but the first in float32: of a weight the array that is stored."""
@@ -215,11 +230,8 @@ def _stored(value: Value | None) -> Array | None:
     return value.source.array if value is not None and isinstance(value.source, Parameter) else None
 
 
-def _add(noise: Noise, deviations: Array, sizes: Array) -> None:
-    """Add noise of these sizes to each sample."""
-    short = np.ascontiguousarray(sizes, np.float32)
-    for each in deviations.reshape(len(deviations), -1):  # a view, also of a value without axes
-        noise.blocks.add(each, short)
+def _is_of_last_axis(relative: Array, array: Array) -> bool:
+    return array.ndim > 0 and relative[0].size == relative.shape[-1] == array.shape[-1] <= WIDEST
 
 
 def _finite(deviations: Array) -> Array:

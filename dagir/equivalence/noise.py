@@ -15,7 +15,7 @@ If an op has rounding errors of other kinds, its class declares them: `Op.roundi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log2, sqrt
+from math import log2, prod, sqrt
 
 import numpy as np
 
@@ -218,15 +218,27 @@ def seems_exact(node: Node, operands: Sequence[Array | None], apply: Apply) -> b
 
 
 def _few(operands: Sequence[Array | None]) -> list[Array | None] | None:
-    """Some elements of large operands of one shape, and operands of one element; None for others."""
+    """Some elements of operands that are broadcast to a large array; None for others."""
     arrays = [array for array in operands if array is not None]
-    large = [array for array in arrays if array.size > 1]
-    if not large or large[0].size < 4 * _TRIED or any(array.shape != large[0].shape for array in large):
+    shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    rest = prod(shape)
+    if rest < 4 * _TRIED:
         return None
+    if all(array.size == 1 or array.shape == shape for array in arrays):
+        return [
+            array
+            if array is None or array.size == 1
+            else array.reshape(-1)[: _TRIED * 4 : 4].reshape(-1, *[1] * (array.ndim - 1))
+            for array in operands
+        ]
+    ends = []  # of each axis; those of the last axes are beyond their sizes
+    for size in shape:
+        rest //= size
+        ends.append(max(1, _TRIED // rest))
     return [
         array
         if array is None or array.size == 1
-        else array.reshape(-1)[: _TRIED * 4 : 4].reshape(-1, *[1] * (array.ndim - 1))
+        else array[tuple(slice(end) for end in ends[len(ends) - array.ndim :])]
         for array in operands
     ]
 

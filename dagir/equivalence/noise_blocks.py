@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from dagir.ir.types import Array
+from dagir.support.threads import for_each
 
 _LENGTH = (1 << 17) - 1  # prime, so that no axis of an array is in step with the block
-_CHUNK = 1 << 15  # numbers, so that what is read and written at a time stays in a cache
+WIDEST = _CHUNK = 1 << 15  # numbers, so that what is read and written at a time stays in a cache
 
 
 class Blocks:
@@ -45,6 +46,34 @@ class Blocks:
                 of[start : start + _CHUNK], self._window(block, part.size), out=room[: part.size], dtype=target.dtype
             )
             part += product
+
+    def blur(self, targets: Array, array: Array, size: float, along: Array | None = None) -> None:
+        """Add to several contiguous float32 targets a number times `size` times an array, to each of its elements.
+
+        targets: (samples, *shape of the array). along: (samples, width), added to the numbers, the same one at each
+        place of the last axis, which is at most `WIDEST` long.
+        """
+        flat, of = targets.reshape(len(targets), -1), array.reshape(-1)
+        width = 1 if along is None else along.shape[1]
+        chunk = _CHUNK // width * width
+        starts = range(0, of.size, chunk)
+        places = self._rng.integers(_LENGTH, size=(len(targets), len(starts)))
+
+        def work(number: int) -> None:
+            part = slice(starts[number], starts[number] + chunk)
+            sizes = (of[part] * size).astype(np.float32)
+            room = np.empty_like(sizes)
+            for each, place in enumerate(places[:, number]):
+                window = self._narrow[place : place + sizes.size]
+                if along is None:
+                    np.multiply(window, sizes, out=room)
+                else:
+                    np.add(window.reshape(-1, width), along[each], out=room.reshape(-1, width))
+                    room *= sizes
+                target = flat[each, part]
+                target += room
+
+        for_each(work, range(len(starts)), targets.nbytes)
 
     def _window(self, block: Array, size: int) -> Array:
         place = int(self._rng.integers(_LENGTH))

@@ -28,6 +28,10 @@ Visit: TypeAlias = Callable[[Node, Sequence[Array | None], Apply], Sequence[Arra
 _LARGE = 2_000_000
 """Weights from which on the tensors of a network are so large that fewer samples make an estimate precise."""
 
+_HEAVY = 50_000_000
+"""Weights from which on cases are computed one after another: most of the time goes into products, for which BLAS has
+threads, and what two cases hold at once is too much memory."""
+
 _MOST_CARRIED = 1 << 24
 """Elements of the deviations of a value that are in memory at a time."""
 
@@ -51,8 +55,9 @@ class Expected:
 class Oracle:
     """The right answers of a model, and their error budgets.
 
-    samples: of a first estimate of a budget. precise: of one that a verdict may hang on. meter: counts the
-    evaluations. points: those of the model, where they have names of their own.
+    samples: of a first estimate of a budget. precise: of one that a verdict may hang on. is_heavy: whether cases shall
+    be computed one after another. meter: counts the evaluations. points: those of the model, where they have names of
+    their own.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Oracle:
         self.samples = samples
         weights = sum(prod(parameter.shape) for parameter in self.graph.parameters)
         self.precise = max(8 * samples, 24 if weights > _LARGE else 48)
+        self.is_heavy = weights > _HEAVY
         self.weights = Snapshot(parameters_of(self.graph))
         self._exe: Any = backend(NUMPY).lower(model, precision="float64")
         self._flat: Any = backend(NUMPY).lower(self.points.graph, precision="float64")

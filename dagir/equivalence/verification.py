@@ -36,6 +36,7 @@ from dagir.runtime.feeds import Feed
 from dagir.support.backend_names import ALL
 from dagir.support.frameworks import takes_a_model
 from dagir.support.integers import whole
+from dagir.support.threads import in_order
 
 BACKENDS = ALL
 _BARELY = 20.0
@@ -321,27 +322,27 @@ def _cases(
 ) -> Iterator[tuple[list[Array], list[Expected], Case]]:
     """Inputs with the oracle's answers. Each case has its own random stream, so that it can be drawn again alone."""
     if inputs is not None:
-        for arrays in _given(oracle, inputs):
-            oracle.meter.expect(2 + oracle.samples)
-            oracle.meter.begin("the given inputs")
-            shapes = tuple(tuple(array.shape) for array in arrays)
-            with _enough_memory({}):
-                expected = oracle(arrays, np.random.default_rng(seed))
-            yield arrays, expected, Case(shapes, "given")
+        arrays = _given(oracle, inputs)
+        oracle.meter.expect(2 + oracle.samples)
+        oracle.meter.begin("the given inputs")
+        with _enough_memory({}):
+            expected = oracle(arrays, np.random.default_rng(seed))
+        yield arrays, expected, Case(tuple(tuple(array.shape) for array in arrays), "given")
         return
     plans = size_plans(oracle.graph) if sizes is None else [Plan((dict(chosen),)) for chosen in sizes]
     oracle.meter.expect(len(plans) * (2 + oracle.samples))  # without noise, with noise, and what is tested
+    most = 1 if oracle.is_heavy else len(plans)
+    numbers, meter = range(len(plans)), oracle.meter
+    found = in_order(lambda n: first_accepted(oracle, plans[n], [seed, n], False), numbers, meter.tell, most)
     for number, plan in enumerate(plans):
         oracle.meter.begin(f"case {number + 1} of {len(plans)}")
-        arrays, expected, chosen = first_accepted(oracle, plan, [seed, number], overflow=False)
+        arrays, expected, chosen = next(found)
         yield arrays, expected, Case(tuple(tuple(array.shape) for array in arrays), plan.kind, chosen)
 
 
-def _given(oracle: Oracle, inputs: object) -> Iterator[list[Array]]:
+def _given(oracle: Oracle, inputs: object) -> list[Array]:
     """The user's inputs: a feed, or the path of an .npz file with an array for each input."""
-    if isinstance(inputs, (str, PathLike)):
-        inputs = read_npz(inputs)
-    yield oracle.arrange(inputs)
+    return oracle.arrange(read_npz(inputs) if isinstance(inputs, (str, PathLike)) else inputs)
 
 
 def read_npz(path: str | PathLike[str]) -> dict[str, object]:

@@ -42,7 +42,7 @@ class Carried(Protocol):
         """
 
     def derivative(self) -> Array:
-        """Of a smooth function of one number that is defined everywhere: its slope at each element of the operand."""
+        """Of a smooth function of one number that is defined everywhere: its slope at each element, in float32."""
 
 
 FirstOrder: TypeAlias = Callable[[Any, Carried], Array | None]
@@ -94,6 +94,21 @@ def selected(op: Any, at: Carried) -> Array | None:
     return moved
 
 
+def chosen(op: Any, at: Carried) -> Array | None:
+    """The rule of what keeps one of two numbers, as a minimum. Of two that are equal, both may move."""
+    first, second = _aligned(at.disturbed(0), at), _aligned(at.disturbed(1), at)
+    return _sum(
+        None if first is None else np.asarray(first * (at.result == at.operands[0])),
+        None if second is None else np.asarray(second * (at.result == at.operands[1])),
+    )
+
+
+def padded(op: Any, at: Carried) -> Array | None:
+    """The rule of what puts zeros, or copies, around x."""
+    moved = at.disturbed(0) if op.mode != "constant" or op.value == 0 else None
+    return None if moved is None else at.through(moved, stacked=tuple(op.pads[0]) == (0, 0))
+
+
 def added(sign: float) -> FirstOrder:
     """The rule of x1 + sign * x2."""
 
@@ -123,7 +138,7 @@ def smooth(op: Any, at: Carried) -> Array | None:
     moved = at.disturbed(0)
     if moved is None:
         return None
-    moved *= at.derivative().astype(np.float32)
+    moved *= at.derivative()
     return moved
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dagir.ir.first_order import added, multiplied
+from dagir.ir.first_order import added, chosen, multiplied
 from dagir.ir.graph import Operand, Value
-from dagir.ir.rounding import EXACT, ROUNDED, Arrays, Rounding
+from dagir.ir.rounding import ROUNDED, Arrays, Rounding
 from dagir.ops.operands import Binary, binary
 
 __all__ = [
@@ -29,6 +29,9 @@ __all__ = [
     "power",
     "subtract",
 ]
+
+
+_CHOSEN = Rounding(exact=True, first_order=chosen)
 
 
 def _whole_exponents(noisy: Arrays, operands: Arrays) -> Arrays:
@@ -87,13 +90,13 @@ class Power(Binary):
 class Maximum(Binary):
     """The larger; NaN if either is.  NumPy maximum."""
 
-    rounding = EXACT
+    rounding = _CHOSEN
 
 
 class Minimum(Binary):
     """The smaller; NaN if either is.  NumPy minimum."""
 
-    rounding = EXACT
+    rounding = _CHOSEN
 
 
 def add(x1: Operand, x2: Operand) -> Value:

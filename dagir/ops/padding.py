@@ -10,9 +10,10 @@ import numpy as np
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.first_order import padded
 from dagir.ir.graph import Constant, Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import ROUNDED
+from dagir.ir.rounding import Rounding
 from dagir.ir.types import TensorType
 from dagir.ops.counts import count_from
 from dagir.ops.shape import broadcast_to, concatenate
@@ -22,6 +23,8 @@ __all__ = [
     "pad",
 ]
 
+_MOVED = Rounding(exact=True, first_order=padded)
+
 
 @dataclass(frozen=True)
 class Pad(Op):
@@ -30,10 +33,14 @@ class Pad(Op):
     Negative pads crop. They are for constant mode, where `value` fills.
     """
 
-    rounding = ROUNDED
+    rounding = Rounding(first_order=padded)
     pads: tuple[tuple[int, int], ...]
     mode: str = "constant"
     value: float = 0.0
+
+    def how_it_rounds(self) -> Rounding:
+        """It moves numbers, and rounds at most the one that it fills with."""
+        return _MOVED if self.mode != "constant" or self.value == 0 else self.rounding
 
     def infer(self, x: TensorType) -> Types:
         """Each size grown by its pads."""

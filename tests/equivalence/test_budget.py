@@ -1,4 +1,4 @@
-"""The budget at the borders of what functions are defined for, where noise on what they read would leave them."""
+"""The budget at the borders of what functions are defined for, and what rules carry of it beside one evaluation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import pytest
 
 import dagir
 from dagir import layers, ops
+from dagir.equivalence import noise
+from dagir.equivalence.deviations import Deviations
+from dagir.equivalence.noise_blocks import Blocks
 from dagir.equivalence.oracle import Oracle
 
 SIGNED = np.array([[-2.5, -1.0, -0.75, -0.3, 0.2, 0.5, 1.0, 3.0]], "float32")
@@ -151,3 +154,66 @@ def test_a_large_state_behind_a_closed_gate_has_a_budget(name, go_backwards):
         assert dagir.verify(model, ("onnx",), feeds).ok
         other = dagir.Model([x, h], list(STATEFUL[name](x, w * SLIGHTLY, h, go_backwards=go_backwards)))
         assert not dagir.verify(model, {"faulty": dagir.lower(other, "onnx")}, feeds).ok
+
+
+CARRIED = {
+    "minimum": lambda x: ops.minimum(x * 1.7, 0.3),
+    "maximum": lambda x: ops.maximum(x * 1.7, ops.flip(x, 1) * 9.1),
+    "maximum of a row": lambda x: ops.maximum(ops.sum(x, 1, keepdims=True), x * 1.1),
+    "pad": lambda x: ops.pad(x * 1.7, ((0, 0), (1, 2), (0, 1))),
+    "pad of rows": lambda x: ops.pad(x * 1.7, ((1, 0), (0, 0), (0, 0)))[:1],
+    "pad by ones": lambda x: ops.pad(x * 1.7, ((0, 0), (1, 2), (0, 1)), constant_values=1.0),
+    "reflect": lambda x: ops.pad(x * 1.7, ((0, 0), (1, 2), (0, 1)), "reflect"),
+    "silu": lambda x: ops.silu(x * 1.7),
+    "gelu": lambda x: ops.gelu(x * 1.7),
+    "convolution": layers.Conv1D(7, 3),
+    "convolution, channels first": layers.Conv1D(7, 3, data_format="channels_first"),
+    "normalization": layers.BatchNormalization(),
+    "normalization, channels first": layers.BatchNormalization(axis=1),
+    "products": lambda x: x * ops.mean(x, 1, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_what_a_rule_carries_is_what_evaluations_with_noise_deviate_by(name, monkeypatch):
+    x = dagir.Input((40, 33), name="x")
+    model = dagir.Model(x, CARRIED[name](x))
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(1).uniform(0.5, 1.5, weight.shape))
+    array = np.random.default_rng(0).normal(size=(1, 40, 33)).astype("float32")
+
+    def budget(seed):
+        (expected,) = Oracle(model, 2)([array], np.random.default_rng(seed), count=192)
+        return expected.budget
+
+    by_rule = budget(0)
+    monkeypatch.setattr(Deviations, "_by_rule", lambda *_: False)
+    again = budget(1)
+    assert by_rule.shape == again.shape
+    assert np.sqrt(np.square(by_rule).mean()) == pytest.approx(np.sqrt(np.square(again).mean()), rel=0.1)
+    np.testing.assert_allclose(by_rule, again, rtol=0.3)
+
+
+def test_noise_along_the_last_axis_is_the_same_at_all_its_places():
+    blocks = Blocks(np.random.default_rng(0))
+    array = np.random.default_rng(1).normal(size=(900, 101))  # of several chunks
+    along = np.array([np.linspace(-1, 1, 101), np.full(101, 3.0)], np.float32)
+    targets = np.full((2, 900, 101), 5.0, np.float32)
+    blocks.blur(targets, array, 0.5, along)
+    relative = (targets - 5) / (0.5 * array) - along[:, None]
+    assert abs(relative.mean()) < 0.02
+    assert relative.std() == pytest.approx(1, abs=0.02)
+    assert abs(np.mean(relative[0] * relative[1])) < 0.02
+    assert not np.allclose(relative[0, :450], relative[0, 450:], atol=0.1)
+
+
+def test_whether_a_node_rounds_is_tried_on_a_part_of_what_is_broadcast():
+    x = dagir.Input((80, 80, 30), name="x")
+    model = dagir.Model(x, x * ops.mean(x, (1, 2), keepdims=True))
+    array = np.random.default_rng(0).normal(size=(2, 80, 80, 30)).astype("float32")
+    (expected,) = Oracle(model, 2)([array], np.random.default_rng(0))
+    assert expected.budget.min() > 1e-8
+    ones = np.ones((2, 80, 80, 30), "float32")
+    few = noise._few([ones, ones[:, :1, :1], None, np.float32(2)])
+    assert [np.shape(each) for each in few] == [(1, 1, 80, 30), (1, 1, 1, 30), (), ()]
+    assert noise._few([ones[:1, :1], ones[:1, :1, :1]]) is None

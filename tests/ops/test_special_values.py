@@ -61,3 +61,14 @@ def test_erfc_has_its_digits_where_it_is_small(dtype):
         units = np.abs(found - want) / (want * np.finfo(dtype).eps)
         assert (units < 4 + 2 * numbers.astype("float64") ** 2).all(), backend  # x**2 rounds before its exponential
     assert dagir.verify(model, inputs=[numbers[None]]).ok
+
+
+def test_erf_has_all_its_digits():
+    rng = np.random.default_rng(0)
+    ends = [0.0, -0.0, 5e-324, -1e-300, 1 / 128, 3 / 128, 6, -6, 30, INF, -INF]
+    numbers = np.concatenate([*(rng.normal(scale=scale, size=500) for scale in (1e-9, 0.01, 1, 3)), ends])
+    x = dagir.Input((len(numbers),), dtype="float64")
+    found = dagir.lower(dagir.Model(x, ops.erf(x)), "numpy")(numbers[None])[0]
+    want = np.array([math.erf(number) for number in numbers])
+    assert (np.abs(found - want) <= 2 * np.spacing(np.abs(want))).all()
+    assert np.array_equal(np.signbit(found), np.signbit(numbers))

@@ -34,8 +34,6 @@ from dagir_keras.reading.files.vocabularies import fill_boundaries, fill_legacy_
 from dagir_keras.reading.files.weights import WeightsReader
 from dagir_keras.reading.layers import rule
 from dagir_keras.reading.mapped_files import map_file
-from dagir_keras.reading.tensorflow.concrete import read_function
-from dagir_keras.reading.tensorflow.saved_model import read_frozen_graph, read_saved_model
 
 __all__ = ["check", "load_weights", "read", "read_tensorflow", "rule"]
 
@@ -56,10 +54,14 @@ def read_tensorflow(source: Any, inputs: Any = None, outputs: Any = None, signat
             return _read_tensorflow_file(os.fspath(source), inputs, outputs, signature)
         if outputs is not None:
             raise ArgumentError("outputs goes with a file; a function gives what it returns")
+        from dagir_keras.reading.tensorflow.concrete import read_function  # not needed for files of Keras
+
         return read_function(source, inputs, signature)
 
 
 def _read_tensorflow_file(path: str, inputs: Any, outputs: Any, signature: str | None) -> Model:
+    from dagir_keras.reading.tensorflow.saved_model import read_frozen_graph, read_saved_model
+
     folder = os.path.dirname(path) or "." if os.path.basename(path) == "saved_model.pb" else path
     if folder != path or os.path.isdir(path):
         return read_saved_model(folder, signature, inputs, outputs)
