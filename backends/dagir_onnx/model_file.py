@@ -27,11 +27,12 @@ from dagir.runtime.probes import points_of
 from dagir.support.backend_names import NUMPY
 from dagir.support.paths import checked
 from dagir_onnx import untrusted_proto
-from dagir_onnx.executable import OnnxExecutable, check_device
+from dagir_onnx.executable import OnnxExecutable
 from dagir_onnx.metadata_reader import skim
 from dagir_onnx.name_matching import check_given, entries_of, match, told
 from dagir_onnx.points import Point, Watch, computing_nodes, marked_points, named_points
 from dagir_onnx.runtime_errors import file_refusal
+from dagir_onnx.session_setup import SessionSetup
 from dagir_onnx.value_matching import nearest, within_limit
 
 _HALVES = {TensorProto.BFLOAT16: "bfloat16", TensorProto.FLOAT16: "float16"}  # the coarser one first
@@ -48,15 +49,12 @@ class OnnxFile(OnnxExecutable):
         self,
         path: str | os.PathLike[str],
         model: Model | Graph,
-        device: str = "cpu",
-        session_options: Any = None,
+        setup: SessionSetup | None = None,
         names: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        check_device(device)
         Executable.__init__(self, graph_of(model), signature(model))
         self.path = Path(path)
-        self.device = device
-        self._options = session_options
+        self.setup = setup or SessionSetup()
         self._session = None
         checked(self.path, as_text=True)
         if not self.path.exists():
@@ -119,7 +117,7 @@ class OnnxFile(OnnxExecutable):
         return super()._watch(str(self.path.resolve().parent))
 
     def _refused(self, error: Exception) -> DagirError:
-        return file_refusal(error, self._model_for_points(), self.device, self.path)
+        return file_refusal(error, self._model_for_points(), self.setup.title, self.path)
 
     def _match_names(self, given: Mapping[str, str]) -> None:
         """Find the inputs and outputs of the model in the file. Raises ArgumentError."""
