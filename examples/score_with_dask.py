@@ -37,7 +37,9 @@ def main(rows: int = 100_000, block: int = 10_000, workers: int = 4) -> None:
         x = da.random.default_rng(0).normal(size=(rows, 16), chunks=(block, 16)).astype("float32")
         # A delayed executable is made once, and again where the worker that held it is lost.
         executable = dask.delayed(lowered)(path)
-        scores = x.map_blocks(score, executable=executable, dtype="float32", chunks=(x.chunks[0], (1,)))
+        scores = x.map_blocks(
+            score, executable=executable, chunks=(x.chunks[0], (1,)), meta=np.empty((0, 0), "float32")
+        )
         print(f"{rows:,} rows, mean score {scores.mean().compute():.3f}")
         first = scores.blocks[0].compute()
         assert np.array_equal(first, lowered(path)(x.blocks[0].compute()))  # the same bits as in this process
