@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
+import re
 import runpy
 import subprocess
 import sys
@@ -71,6 +73,31 @@ def test_a_script_runs(name, tmp_path, monkeypatch, capsys):
     ran(name, tmp_path, monkeypatch)
     assert capsys.readouterr().out.strip()
     assert name not in WRITES or (tmp_path / WRITES[name]).exists()
+
+
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_holds_no_outputs_and_is_listed(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    assert [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")] == []
+    assert f"`{path.name}`" in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not is_there("nbclient") or not is_there("ipykernel"), reason="nothing here runs notebooks")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path, tmp_path):
+    run = (
+        "import sys, nbformat, nbclient\n"
+        "book = nbformat.read(sys.argv[1], as_version=4)\n"
+        "nbclient.NotebookClient(book, timeout=300, kernel_name='python3').execute()\n"
+        "print(*(each['text'] for cell in book.cells for each in cell.get('outputs', ()) if 'text' in each))"
+    )
+    command = [sys.executable, "-c", run, str(path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search("budget used|harm", done.stdout), "tables that are printed are shown in notebooks too"
 
 
 @pytest.mark.skipif(not is_there("distributed"), reason="distributed is not installed")

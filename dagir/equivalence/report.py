@@ -220,7 +220,7 @@ class Report:
 
         from rich.console import Console
 
-        console = Console(file=io.StringIO(), width=100, color_system=None, legacy_windows=False)
+        console = Console(file=io.StringIO(), width=100, color_system=None, legacy_windows=False, force_jupyter=False)
         console.print(self.table())
         for row in self.rows:
             if row.note:

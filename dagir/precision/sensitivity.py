@@ -132,7 +132,7 @@ class Sensitivity:
 
         from rich.console import Console
 
-        console = Console(file=io.StringIO(), width=110, color_system=None, legacy_windows=False)
+        console = Console(file=io.StringIO(), width=110, color_system=None, legacy_windows=False, force_jupyter=False)
         console.print(self.table())
         text: str = console.file.getvalue()  # type: ignore[attr-defined]
         return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
