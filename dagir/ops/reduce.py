@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from dagir.ir.first_order import averaged
+from dagir.ir.equal_terms import drifting, summed
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import COMPOUND, EXACT, ROUNDED, Rounding
@@ -68,13 +68,13 @@ def _reduced(x: TensorType, axes: Sequence[int], keepdims: bool) -> Shape:
 class ReduceSum(Reduce):
     """x: t[*s] -> t[*s without `axes`]: the sum.  ONNX ReduceSum-13."""
 
-    rounding = Rounding(adds=True, first_order=averaged)
+    rounding = Rounding(adds=True, errors=(drifting,), first_order=summed)
 
 
 class ReduceMean(Reduce):
     """x: f[*s] -> f[*s without `axes`]: the mean.  ONNX ReduceMean-18."""
 
-    rounding = Rounding(compound=True, first_order=averaged)
+    rounding = Rounding(compound=True, errors=(drifting,), first_order=summed)
     needs_elements = True
     accepts = "float"
 

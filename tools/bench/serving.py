@@ -10,6 +10,7 @@ it does so for --seconds, each server in turn. Any answer but 200, and any time-
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import subprocess
@@ -26,7 +27,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 BODY = '{"rows": [' + ", ".join(f"[0.{n}, 1.5, -2.25, 3.0]" for n in range(8)) + "]}"
 REQUEST = f"""
 wrk.method = "POST"
-wrk.body = [[{BODY}]]
+wrk.body = [==[{BODY}]==]
 wrk.headers["Content-Type"] = "application/json"
 done = function(summary, latency, requests)
   local e = summary.errors
@@ -57,20 +58,45 @@ async def score(rows: Annotated[list[list[float]], Body(embed=True)]) -> dict[st
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk found: requests a second, latencies in ms, and how many requests were not answered with 200."""
+    """What wrk found: requests a second, latencies in ms, and how many requests were not answered with 200.
+
+    processor: time of the server's processes in ms a request, which other programs on the machine hardly change.
+    """
 
     rate: float
+    processor: float
     p50: float
     p99: float
     errors: int
 
     def __str__(self) -> str:
-        return f"{self.rate:7.0f} requests/s   p50 {self.p50:6.1f} ms   p99 {self.p99:7.1f} ms   {self.errors} errors"
+        told = f"p50 {self.p50:6.1f} ms   p99 {self.p99:7.1f} ms   {self.processor:.2f} ms of processor"
+        return f"{self.rate:7.0f} requests/s   {told}   {self.errors} errors"
+
+
+@dataclass(frozen=True)
+class Server:
+    """Its address, and the process that holds its workers."""
+
+    url: str
+    pid: int
+
+    def processor(self) -> float:
+        """Seconds of the processor that the server and its workers have had."""
+        parents = {}
+        used = {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # a process that ended meanwhile
+                fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
+                parents[int(path.parent.name)] = int(fields[1])
+                used[int(path.parent.name)] = int(fields[11]) + int(fields[12])
+        own = [pid for pid in used if self.pid in (pid, parents[pid])]
+        return sum(used[pid] for pid in own) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def serving(module: str, folder: Path, workers: int, port: int) -> Iterator[str]:
-    """The address of a server that runs within the block."""
+def serving(module: str, folder: Path, workers: int, port: int) -> Iterator[Server]:
+    """A server that runs within the block."""
     command = [sys.executable, "-m", "uvicorn", f"{module}:app", "--workers", str(workers), "--port", str(port)]
     quiet = ["--no-access-log", "--log-level", "warning"]
     server = subprocess.Popen([*command, *quiet], cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)})
@@ -86,20 +112,22 @@ def serving(module: str, folder: Path, workers: int, port: int) -> Iterator[str]
             except OSError:
                 assert server.poll() is None, "the server ended"
         time.sleep(5)  # the other workers begin too
-        yield url
+        yield Server(url, server.pid)
     finally:
         server.terminate()
         server.wait(timeout=60)
 
 
-def loaded(url: str, script: Path, connections: int, seconds: int) -> Load:
+def loaded(server: Server, script: Path, connections: int, seconds: int) -> Load:
     """What wrk finds with so many connections, each with one request at a time."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), server.url]
+    before = server.processor()
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     match = re.search(r"FOUND (\d+) (\d+) (\d+) (\d+) (\d+)", said)
     assert match, said
     requests, duration, p50, p99, errors = map(int, match.groups())
-    return Load(1e6 * requests / duration, p50 / 1e3, p99 / 1e3, errors)
+    processor = 1e3 * (server.processor() - before) / max(requests, 1)
+    return Load(1e6 * requests / duration, processor, p50 / 1e3, p99 / 1e3, errors)
 
 
 def main() -> None:
@@ -124,13 +152,13 @@ def main() -> None:
             script, servers = folder / "load.lua", {"dagir": ours, "bare onnxruntime": bare}
             best, most = options.connections[0], 0.0
             for count in options.connections:
-                for title, url in servers.items():
-                    found = loaded(url, script, count, 5)
+                for title, server in servers.items():
+                    found = loaded(server, script, count, 5)
                     print(f"{count:3} connections, 5 s   {title:17} {found}", flush=True)
                     if title == "dagir" and found.rate > most and not found.errors:
                         best, most = count, found.rate
-            for title, url in servers.items():
-                found = loaded(url, script, best, options.seconds)
+            for title, server in servers.items():
+                found = loaded(server, script, best, options.seconds)
                 print(f"{best:3} connections, {options.seconds} s  {title:17} {found}", flush=True)
 
 
