@@ -75,3 +75,12 @@ def test_nodes_that_would_be_left_to_the_cpu_are_named(model):
     np.testing.assert_allclose(
         dagir.lower(model, "onnx", providers=["Azure", "CPU"])(X), dagir.lower(model)(X), atol=1e-6
     )
+
+
+def test_a_size_that_does_not_fit_says_whose_it_is(model):
+    with pytest.raises(dagir.ShapeError) as caught:
+        dagir.to_onnx(model, None, input_shapes={"x": (1, 5)})
+    text = str(caught.value)
+    assert text.startswith("the layers do not take these sizes of inputs: the last axis of x is 5, the weights take 4\n")
+    assert "x as (1, 5)" in text
+    assert "x as float32[batch, 4]" in text
