@@ -81,6 +81,6 @@ def test_a_size_that_does_not_fit_says_whose_it_is(model):
     with pytest.raises(dagir.ShapeError) as caught:
         dagir.to_onnx(model, None, input_shapes={"x": (1, 5)})
     text = str(caught.value)
-    assert text.startswith("the layers do not take these sizes of inputs: the last axis of x is 5, the weights take 4\n")
+    assert text.startswith("the layers do not take these sizes of inputs: the last axis of x is 5, the weights")
     assert "x as (1, 5)" in text
     assert "x as float32[batch, 4]" in text
