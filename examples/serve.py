@@ -1,5 +1,9 @@
-"""A server with FastAPI: `python serve.py`, then POST rows to /score. One executable serves all threads."""
+"""A server with FastAPI: `python serve.py --workers 4`, then POST rows to /score. Each worker has one executable.
 
+One thread computes in each worker: more workers than cores, or more threads, only wait for each other.
+"""
+
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 import numpy as np
@@ -10,15 +14,22 @@ from dagir import layers
 
 x = dagir.Input((4,), name="features")
 model = dagir.Model(x, layers.Dense(1, activation="sigmoid", name="score")(layers.Dense(8, activation="relu")(x)))
+executable = dagir.lower(model, "onnx", threads=1)
 
-executable = dagir.lower(model, "onnx")
-executable(np.zeros((1, 4), "float32"))  # warm: the session is made before the first request
-app = FastAPI()
+
+@asynccontextmanager
+async def warmed_up(app: FastAPI):
+    """The session is made before the first request."""
+    executable.warm_up()
+    yield
+
+
+app = FastAPI(lifespan=warmed_up)
 
 
 @app.post("/score")
-def score(rows: Annotated[list[list[float]], Body(embed=True)]) -> dict[str, list[float]]:
-    """Scores of rows of four numbers; 422 for anything else."""
+async def score(rows: Annotated[list[list[float]], Body(embed=True)]) -> dict[str, list[float]]:
+    """Scores of rows of four numbers; 422 for anything else. A model of milliseconds belongs in a thread: plain def."""
     try:
         scores = executable(np.asarray(rows, "float32"))
     except (dagir.DagirError, ValueError) as error:
@@ -27,6 +38,12 @@ def score(rows: Annotated[list[list[float]], Body(embed=True)]) -> dict[str, lis
 
 
 if __name__ == "__main__":
+    import argparse
+
     import uvicorn
 
-    uvicorn.run(app, port=8000)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    uvicorn.run("serve:app", workers=options.workers, port=options.port, access_log=False)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
+import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,10 +20,13 @@ NEEDS = {
     "extract_and_fine_tune": ("tensorflow", "onnxruntime"),
     "low_precision": ("onnxruntime",),
     "serve": ("fastapi", "httpx", "onnxruntime"),
-    "score_with_dask": ("dask.array", "onnxruntime"),
+    "score_with_dask": ("dask.array", "distributed", "onnxruntime"),
     "read_saved_model": ("tensorflow", "onnxruntime"),
     "add_an_op": ("onnxruntime",),
+    "own_rnn_cell": ("onnxruntime",),
+    "train_then_deploy": ("tensorflow", "onnxruntime"),
 }
+APART = {"score_with_dask": ["2000", "500", "2"]}  # smaller, in a process of its own, which starts others
 WRITES = {
     "convert_own_model": "digits.onnx",
     "verify_other_export": "theirs.onnx",
@@ -27,6 +34,8 @@ WRITES = {
     "low_precision": "int8.onnx",
     "read_saved_model": "scorer.onnx",
     "add_an_op": "shrunk.onnx",
+    "own_rnn_cell": "own_cell.onnx",
+    "train_then_deploy": "circle.onnx",
 }
 
 
@@ -43,6 +52,12 @@ def ran(name, folder, monkeypatch, as_main=True):
     if missing:
         pytest.skip(f"{missing[0]} is not installed")
     monkeypatch.chdir(folder)
+    if name in APART:
+        command = [sys.executable, str(FOLDER / f"{name}.py"), *APART[name]]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        print(done.stdout)
+        return {}
     return runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__" if as_main else name)
 
 
@@ -58,6 +73,40 @@ def test_a_script_runs(name, tmp_path, monkeypatch, capsys):
     ran(name, tmp_path, monkeypatch)
     assert capsys.readouterr().out.strip()
     assert name not in WRITES or (tmp_path / WRITES[name]).exists()
+
+
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_holds_no_outputs_and_is_listed(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    assert [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")] == []
+    assert f"`{path.name}`" in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not is_there("nbclient") or not is_there("ipykernel"), reason="nothing here runs notebooks")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path, tmp_path):
+    run = (
+        "import sys, nbformat, nbclient\n"
+        "book = nbformat.read(sys.argv[1], as_version=4)\n"
+        "nbclient.NotebookClient(book, timeout=300, kernel_name='python3').execute()\n"
+        "print(*(each['text'] for cell in book.cells for each in cell.get('outputs', ()) if 'text' in each))"
+    )
+    command = [sys.executable, "-c", run, str(path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search("budget used|harm", done.stdout), "tables that are printed are shown in notebooks too"
+
+
+@pytest.mark.skipif(not is_there("distributed"), reason="distributed is not installed")
+def test_a_worker_that_is_killed_changes_no_bit():
+    bench = FOLDER.parent / "tools" / "bench" / "many_rows.py"
+    command = [sys.executable, str(bench), "--rows", "800", "--block", "20", "--workers", "2", "--backends", "onnx"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("the same bits: True") == 2 and "one of them killed" in done.stdout, done.stdout
 
 
 def test_the_server_answers(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ from dagir.support.backend_names import ONNX
 from dagir_onnx.certificate import certify, recertify
 from dagir_onnx.compare_files import compare_files
 from dagir_onnx.contents import Arrays, contents_of_file
-from dagir_onnx.executable import OnnxExecutable, check_device
+from dagir_onnx.executable import OnnxExecutable
 from dagir_onnx.file import add_metadata
 from dagir_onnx.lowering import model_proto
 from dagir_onnx.model_file import OnnxFile, describe_file
 from dagir_onnx.points import mark_bodies, mark_points
 from dagir_onnx.rules import rules
+from dagir_onnx.session_setup import KNOWN, Provider, SessionSetup
 from dagir_onnx.targets import choose_opset
 
 
@@ -47,27 +48,30 @@ class OnnxBackend(Backend):
         metadata: Mapping[str, str] = {},
         disable: Collection[str] = (),
         session_options: Any = None,
+        threads: int | None = None,
+        providers: Sequence[Provider] = (),
         **unknown: Any,
     ) -> OnnxExecutable:
         """device: "cpu" or "cuda"; it is never replaced silently. opset: of the ai.onnx domain. disable: pass names.
 
         target: the runtime that must read the model, as "onnxruntime==1.17". metadata: metadata_props of the model.
+        session_options, threads, providers: `SessionSetup` says what they are.
 
         Raises BackendError where the device is absent, UnsupportedOp where ONNX lacks an op.
         """
         if unknown:
-            known = "device, opset, target, metadata, disable, session_options"
+            known = ", ".join(("opset", "target", "metadata", "disable", *KNOWN))
             raise ArgumentError(f"the onnx backend has no option {sorted(unknown)[0]!r}", remedy=f"it has: {known}")
-        check_device(device)
+        setup = SessionSetup(device, session_options, threads, providers)
         interface = signature(model)
         graph, standings, held = points_and_bodies_after(points_of(model), self.pipeline, disable)
         inside: dict[Value, list[str]] = {}
         proto, initializers = model_proto(
-            graph, interface, choose_opset(opset, target, graph), metadata, device, inside
+            graph, interface, choose_opset(opset, target, graph), metadata, setup.kernels, inside
         )
         mark_points(proto, graph, interface, standings)
         mark_bodies(proto, held, inside)
-        return OnnxExecutable(graph_of(model), interface, proto, initializers, device, session_options)
+        return OnnxExecutable(graph_of(model), interface, proto, initializers, setup)
 
     def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
         """onnxruntime at each level of its own optimizer, on CUDA where it is, and onnx's reference evaluator."""
@@ -98,6 +102,8 @@ class OnnxBackend(Backend):
         *,
         device: str = "cpu",
         session_options: Any = None,
+        threads: int | None = None,
+        providers: Sequence[Provider] = (),
         names: Mapping[str, str] = {},
         **unknown: Any,
     ) -> OnnxFile:
@@ -106,9 +112,9 @@ class OnnxBackend(Backend):
         Others are matched by name, else by position and type: `.renamed` tells. Raises FileError, ArgumentError.
         """
         if unknown:
-            known = "device, session_options, names"
+            known = ", ".join((*KNOWN, "names"))
             raise ArgumentError(f"an ONNX file has no option {sorted(unknown)[0]!r}", remedy=f"it has: {known}")
-        return OnnxFile(path, model, device, session_options, names)
+        return OnnxFile(path, model, SessionSetup(device, session_options, threads, providers), names)
 
     def compare(
         self,

@@ -16,7 +16,7 @@ import numpy as np
 from onnx import ModelProto
 
 from dagir import ops
-from dagir.errors import ArgumentError, BackendError, DagirError, FeedError
+from dagir.errors import BackendError, DagirError, FeedError
 from dagir.ir.diagnostics import describe
 from dagir.ir.graph import Graph, Node
 from dagir.ir.types import Array, DType
@@ -35,36 +35,14 @@ from dagir_onnx.onnxruntime_late import onnxruntime, states
 from dagir_onnx.packing import bits_of, lent, unpacked
 from dagir_onnx.points import Point, Watch, as_written, cut_out, marked_points
 from dagir_onnx.runtime_errors import failed_run, refusal, refusals
+from dagir_onnx.session_setup import SessionSetup
 from dagir_onnx.weights import embed, lend, size_of
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-# TF32 would keep ten bits of a float32's mantissa, and the answers would not be those of the other backends.
-_PROVIDER_OPTIONS: dict[str, dict[str, str]] = {"cpu": {}, "cuda": {"use_tf32": "0"}}
 MODEL_FILE = "model.onnx"
-# arithmetic on a few sizes: onnxruntime leaves it on the CPU, where shapes are needed
-HOST_OPS = frozenset(
-    {"Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "Slice", "Cast", "Add", "Sub", "Mul", "Div", "Min", "Max"}
-)
-
-
-def check_device(device: str) -> None:
-    """Raise ArgumentError for an unknown device, BackendError for one that this onnxruntime does not have."""
-    if device not in _PROVIDERS:
-        raise ArgumentError(f"unknown device {device!r}", remedy="use device='cpu' or device='cuda'")
-    available = onnxruntime.get_available_providers()
-    if _PROVIDERS[device] not in available:
-        raise BackendError(
-            f"device {device!r} was asked for, and this onnxruntime cannot use it",
-            facts=[("onnxruntime", onnxruntime.__version__), ("it has", ", ".join(available))],
-            remedy="pip install 'dagir[onnx-gpu]' on a machine with a CUDA GPU, or use device='cpu'",
-        )
 
 
 class OnnxExecutable(Executable):
     """An onnxruntime session. `.artifact` is the ModelProto, `.session` the session, made at the first run."""
-
-    without_saturation = True
-    """Whether kernels that add products of uint8 and int8 in 16 bits are avoided, as CPUs without VNNI have them."""
 
     def __init__(
         self,
@@ -72,16 +50,13 @@ class OnnxExecutable(Executable):
         signature: Signature,
         model: ModelProto,
         initializers: dict[str, Tensor],
-        device: str = "cpu",
-        session_options: Any = None,
+        setup: SessionSetup | None = None,
     ) -> None:
-        check_device(device)
         super().__init__(graph, signature)
         self.input_names = [name for name, _ in signature.inputs]
         self.output_names = [name for name, _ in signature.outputs]
-        self.device = device
+        self.setup = setup or SessionSetup()
         self._model, self._initializers = model, initializers
-        self._options = session_options
         self._artifact: ModelProto | None = None
         self._session: Any = None
         self._weights = Snapshot(parameters_of(graph))
@@ -117,29 +92,25 @@ class OnnxExecutable(Executable):
         return self._session
 
     def _open(self) -> Any:
-        options = self._options or self._own_options()
-        if self.device == "cuda":
+        setup = self.setup
+        options = setup.options()
+        if setup.refuses_the_cpu:
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         with self._source(options) as (source, lent):
-            providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
             try:
-                session = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
+                session = onnxruntime.InferenceSession(source, options, providers=setup.entries, enable_fallback=0)
             except refusals() as error:
                 raise self._refused(error) from None
         session.lent = lent  # the session reads this memory, and may live longer than the executable
-        if self.device == "cuda":
-            _refuse_other_devices(session)
+        setup.check(session)
         return session
 
-    def _own_options(self) -> Any:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # what it would log is raised
-        if self.without_saturation:
-            options.add_session_config_entry("session.x64quantprecision", "1")
-        return options
+    def warm_up(self) -> None:
+        """Make the session."""
+        assert self.session is not None
 
     def _refused(self, error: Exception) -> DagirError:
-        return refusal(error, self._model_for_points(), self.device)
+        return refusal(error, self._model_for_points(), self.setup.title)
 
     @contextlib.contextmanager
     def _source(self, options: Any) -> Iterator[tuple[str | bytes, Any]]:
@@ -149,10 +120,9 @@ class OnnxExecutable(Executable):
         """
         try:
             with tempfile.TemporaryDirectory(prefix="dagir-", ignore_cleanup_errors=True) as folder:
-                if self._options is None:
-                    share = self.device == "cpu"
+                if self.setup.session_options is None:
                     with self._weights.seen():
-                        found = lend(self._model, self._initializers, options, Path(folder), share)
+                        found = lend(self._model, self._initializers, options, Path(folder), self.setup.is_default_cpu)
                     yield found
                 else:
                     yield str(self.save(Path(folder) / "model.onnx", external_data=True)), None
@@ -215,7 +185,7 @@ class OnnxExecutable(Executable):
         own = dict(zip((name for name, _ in self.signature.inputs), self.input_names, strict=True))
         inputs = {title: name if name in known else own.get(name, name) for title, name in inputs.items()}
         proto = cut_out(self._whole(), model, inputs, output, known)
-        return OnnxPart(model.graph, model.signature, proto, {}, self.device, self._options)
+        return OnnxPart(model.graph, model.signature, proto, {}, self.setup)
 
     def body(self, point: str, body: Body, arrays: Sequence[Array]) -> OnnxExecutable | None:
         """The nodes of the subgraph, and those outside of it that tell it sizes."""
@@ -223,7 +193,7 @@ class OnnxExecutable(Executable):
         found = cut_body(self._whole(), self._points[point].tensor, body, feeds)
         if found is None:
             return None
-        return OnnxPart(body.points.graph, *found, {}, self.device, self._options)
+        return OnnxPart(body.points.graph, *found, {}, self.setup)
 
     def _whole(self) -> ModelProto:
         """The model with all its weights."""
@@ -235,7 +205,7 @@ class OnnxExecutable(Executable):
         outputs = self.output_names
         if any(_is_bound(type.dtype) for _, type in (*self.signature.inputs, *self.signature.outputs)):
             return Kept(f'dagir.backend("onnx").open("{MODEL_FILE}", model)(feeds)')
-        options = "" if self.device == "cpu" else f", providers={[_PROVIDERS[self.device]]}"
+        options = "" if self.setup.is_default_cpu else f", providers={[name for name, _ in self.setup.entries]}"
         one = len(outputs) == 1
         run = f"run({None if one else outputs}, feeds){'[0]' if one else ''}"
         return Kept(f'onnxruntime.InferenceSession("{MODEL_FILE}"{options}).{run}', ("onnxruntime",))
@@ -244,10 +214,9 @@ class OnnxExecutable(Executable):
         self.save(path)
 
     def _watch(self, folder: str | None = None) -> Watch:
-        options = self._options or self._own_options()
+        options = self.setup.options()
         options.log_severity_level = 4  # what it would log is raised
-        providers = [(_PROVIDERS[self.device], _PROVIDER_OPTIONS[self.device])]
-        return Watch(self.artifact, options, providers, folder, self._refused)
+        return Watch(self.artifact, options, self.setup.entries, folder, self._refused)
 
     def _run_bound(self, feeds: dict[str, Array]) -> list[Array]:
         """With OrtValues over the bytes of the arrays, for NumPy itself has no bfloat16, and no codes."""
@@ -272,25 +241,6 @@ class OnnxPart(OnnxExecutable):
     def save(self, path: str | os.PathLike[str], *, external_data: bool | None = None, overwrite: bool = True) -> Path:
         """Write the model. Raises FileError."""
         return write(self._model, {}, Path(path), external_data=False, overwrite=overwrite)
-
-
-def _refuse_other_devices(session: Any) -> None:
-    """Raise BackendError where CUDA did not start, or where onnxruntime placed a computing node on the CPU."""
-    if _PROVIDERS["cuda"] not in session.get_providers():
-        raise BackendError(
-            "device 'cuda' was asked for, and onnxruntime could not start it",
-            facts=[("it started", ", ".join(session.get_providers()))],
-            remedy="check the GPU driver and the CUDA version that onnxruntime was built for, or use device='cpu'",
-        )
-    parts = [part for part in session.get_provider_graph_assignment_info() if part.ep_name != _PROVIDERS["cuda"]]
-    nodes = [node for part in parts for node in part.get_nodes() if node.op_type not in HOST_OPS]
-    if nodes:
-        listed = ", ".join(f"{node.name} ({node.op_type})" for node in nodes[:8])
-        raise BackendError(
-            f"onnxruntime has no CUDA kernel for {len(nodes)} nodes, and would run them on the CPU",
-            facts=[("nodes", listed)],
-            remedy="use device='cpu'",
-        )
 
 
 def as_objects(arrays: Sequence[Array]) -> list[Array]:

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -27,11 +28,12 @@ from dagir.runtime.probes import points_of
 from dagir.support.backend_names import NUMPY
 from dagir.support.paths import checked
 from dagir_onnx import untrusted_proto
-from dagir_onnx.executable import OnnxExecutable, check_device
+from dagir_onnx.executable import OnnxExecutable
 from dagir_onnx.metadata_reader import skim
 from dagir_onnx.name_matching import check_given, entries_of, match, told
 from dagir_onnx.points import Point, Watch, computing_nodes, marked_points, named_points
 from dagir_onnx.runtime_errors import file_refusal
+from dagir_onnx.session_setup import SessionSetup
 from dagir_onnx.value_matching import nearest, within_limit
 
 _HALVES = {TensorProto.BFLOAT16: "bfloat16", TensorProto.FLOAT16: "float16"}  # the coarser one first
@@ -44,21 +46,16 @@ _OF_CODES = frozenset(
 class OnnxFile(OnnxExecutable):
     """An onnxruntime session over a file, called with the inputs and outputs of the model it was made from."""
 
-    without_saturation = False  # a file is judged as sessions run it by default
-
     def __init__(
         self,
         path: str | os.PathLike[str],
         model: Model | Graph,
-        device: str = "cpu",
-        session_options: Any = None,
+        setup: SessionSetup | None = None,
         names: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        check_device(device)
         Executable.__init__(self, graph_of(model), signature(model))
         self.path = Path(path)
-        self.device = device
-        self._options = session_options
+        self.setup = replace(setup or SessionSetup(), without_saturation=False)  # as sessions run a file by default
         self._session = None
         checked(self.path, as_text=True)
         if not self.path.exists():
@@ -121,7 +118,7 @@ class OnnxFile(OnnxExecutable):
         return super()._watch(str(self.path.resolve().parent))
 
     def _refused(self, error: Exception) -> DagirError:
-        return file_refusal(error, self._model_for_points(), self.device, self.path)
+        return file_refusal(error, self._model_for_points(), self.setup.title, self.path)
 
     def _match_names(self, given: Mapping[str, str]) -> None:
         """Find the inputs and outputs of the model in the file. Raises ArgumentError."""

@@ -52,7 +52,10 @@ class Metric:
     def known_labels(self, inputs: object) -> Array:
         """The labels of given inputs. Raises ArgumentError where none are given, and for labels that are no numbers."""
         if inputs is None:
-            raise ArgumentError("a metric is of given samples", remedy="give them: inputs=array, or an .npz file")
+            raise ArgumentError(
+                "a metric is of given samples",
+                remedy="give them, as an array or an .npz file: calibrate= of to_onnx, inputs= of verify",
+            )
         found: Any = self.labels
         if isinstance(found, (str, PathLike)):
             where = os.fspath(found)

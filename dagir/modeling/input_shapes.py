@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from dagir.errors import ArgumentError, DagirError
+from dagir.errors import ArgumentError, DagirError, ShapeError
 from dagir.ir import dims
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Node, Value
@@ -25,9 +25,23 @@ def resize_inputs(model: Model, shapes: Mapping[str, Sizes]) -> Model:
     rank, an unknown name, or a free size where the layers accept only one number; ShapeError if they do not accept
     the sizes.
     """
-    resized = _resized(model, shapes)
+    try:
+        resized = _resized(model, shapes)
+    except ShapeError as error:
+        raise _unfit(error, model, shapes) from None
     _check_free(resized, model)
     return resized
+
+
+def _unfit(error: ShapeError, model: Model, shapes: Mapping[str, Sizes]) -> ShapeError:
+    """The error of a layer that does not accept the sizes, which says whose sizes they are."""
+    asked = ", ".join(f"{name} as {tuple(shape)}" for name, shape in shapes.items())
+    had = ", ".join(f"{name} as {type}" for name, type in model.signature.inputs if name in shapes)
+    return ShapeError(
+        f"the layers do not take these sizes of inputs: {error.summary}",
+        facts=[("asked for", asked), ("the model has", had), *error.facts],
+        remedy="ask for sizes that the layers take: what a model has as a number, weights often need",
+    )
 
 
 def _resized(model: Model, shapes: Mapping[str, Sizes]) -> Model:

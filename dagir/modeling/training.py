@@ -11,7 +11,7 @@ from dagir.ir.types import Array
 from dagir.modeling import services
 from dagir.modeling.signature import Signature
 from dagir.modeling.trainer import History, Trainer, TrainingState
-from dagir.support.backend_names import KERAS, NUMPY
+from dagir.support.backend_names import KERAS
 
 __all__ = ["History", "Trainable", "Trainer", "TrainingState"]
 
@@ -161,9 +161,9 @@ class Trainable:
         """Loss and metrics on one batch, as keras.Model.test_on_batch. Raises ArgumentError before `compile`."""
         return self._compiled().test_on_batch(x=x, y=y, sample_weight=sample_weight, return_dict=return_dict)
 
-    def predict_on_batch(self, x: object, *, backend: str = NUMPY, **options: object) -> Array | Any:
-        """The outputs for the arrays of one batch. Raises FeedError."""
-        return services.predict(self, x, sys.maxsize, None, backend, options)
+    def predict_on_batch(self, x: object, *, backend: str | None = None, **options: object) -> Array | Any:
+        """The outputs for the arrays of one batch, computed as `predict` does. Raises FeedError."""
+        return services.predict(self, x, sys.maxsize, None, backend, options, self._kept_for_predict)
 
     @property
     def optimizer(self) -> Any:
@@ -183,19 +183,29 @@ class Trainable:
         steps: int | None = None,
         callbacks: object = None,
         *,
-        backend: str = NUMPY,
+        backend: str | None = None,
         **options: object,
     ) -> Array | Any:
         """The outputs for arrays, in batches, on any backend; inputs are cast to the model's dtypes.
 
+        backend: by default onnxruntime, if it is installed and takes the model, else NumPy; what ran is kept for the
+        next call, until weights change. options: of the backend that is named.
+
         x: arrays, also memory-mapped ones, or what yields batches: a generator, a tf.data.Dataset, a PyDataset, a
         loader; of a tuple its first part is taken. batch_size: of arrays, 32 by default. steps: how many batches, all
-        by default. verbose: "auto" and 1 show a bar on a terminal, 0 and 2 nothing. options: the backend's. Returns
-        arrays in the structure of the model's outputs. Raises FeedError, ArgumentError.
+        by default. verbose: "auto" shows a bar, and a line that names the backend, on a terminal and in notebooks; 1
+        the line elsewhere too; 2 the line alone; 0 nothing. All of it goes to stderr. Returns arrays in the structure
+        of the model's outputs. Raises FeedError, ArgumentError.
         """
         if callbacks:
             raise ArgumentError("predict takes no callbacks", remedy="dagir.to_keras(model).predict(x, callbacks=...)")
-        return services.predict(self, x, batch_size, steps, backend, options, verbose)
+        return services.predict(self, x, batch_size, steps, backend, options, self._kept_for_predict, verbose)
+
+    @property
+    def _kept_for_predict(self) -> list[Any]:
+        """What the last call of `predict` ran, which the next one may run again."""
+        kept: list[Any] = self.__dict__.setdefault("_kept", [])
+        return kept
 
     def _compiled(self) -> Trainer:
         trainer: Trainer | None = getattr(self, "_trainer", None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from dagir.ir.first_order import averaged
+from dagir.ir.equal_terms import drifting, summed
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import COMPOUND, EXACT, ROUNDED, Rounding
@@ -15,7 +15,6 @@ from dagir.ops.arithmetic import maximum, minimum
 from dagir.ops.elementwise import cast, sqrt
 from dagir.ops.operands import require
 from dagir.ops.shape import reshape
-from dagir.ops.summing import terms_as_measured
 
 Axes: TypeAlias = int | Sequence[int] | None
 
@@ -69,13 +68,13 @@ def _reduced(x: TensorType, axes: Sequence[int], keepdims: bool) -> Shape:
 class ReduceSum(Reduce):
     """x: t[*s] -> t[*s without `axes`]: the sum.  ONNX ReduceSum-13."""
 
-    rounding = Rounding(adds=True, terms=terms_as_measured, first_order=averaged)
+    rounding = Rounding(adds=True, errors=(drifting,), first_order=summed)
 
 
 class ReduceMean(Reduce):
     """x: f[*s] -> f[*s without `axes`]: the mean.  ONNX ReduceMean-18."""
 
-    rounding = Rounding(compound=True, terms=terms_as_measured, first_order=averaged)
+    rounding = Rounding(compound=True, errors=(drifting,), first_order=summed)
     needs_elements = True
     accepts = "float"
 

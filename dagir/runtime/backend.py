@@ -203,6 +203,9 @@ class Executable(ABC):
             found = apart(self._run(arrays), arrays)
         return pack(self.signature.output_structure, found)
 
+    def warm_up(self) -> None:  # noqa: B027  # most have nothing to make
+        """Make now what the first call would make, as a server does before its first request. Raises BackendError."""
+
     def _empty(self, sizes: Mapping[str, int]) -> list[Array]:
         """The outputs, where their sizes say that they hold nothing: frameworks fail on a batch of 0 here and there."""
         if all(sizes.values()):

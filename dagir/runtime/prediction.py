@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -14,8 +13,11 @@ from dagir.errors import ArgumentError, FeedError
 from dagir.ir.nest import flatten, pack
 from dagir.ir.types import Array
 from dagir.modeling.model import Model
+from dagir.runtime.backend import backend
+from dagir.runtime.fastest import Choice, lower_to_fastest
 from dagir.runtime.feeds import arrange
 from dagir.runtime.lowering import lower
+from dagir.runtime.prediction_progress import progress
 
 _PARTS = (1, 2, 3)  # x; x and y; x, y and weights of the samples
 
@@ -25,11 +27,15 @@ def predict(
     x: object,
     batch_size: int | None,
     steps: int | None,
-    backend: str,
+    name: str | None,
     options: dict[str, object],
+    kept: list[_Kept],
     verbose: str | int = 0,
 ) -> Any:
-    """The outputs for x, `batch_size` rows at a time, `steps` batches or all. Raises FeedError, ArgumentError."""
+    """The outputs for x, `batch_size` rows at a time, `steps` batches or all. Raises FeedError, ArgumentError.
+
+    name: of the backend, None for the fastest that is installed and takes the model. kept: what the last call ran.
+    """
     stream = _stream(x)
     if stream is not None and batch_size is not None:
         raise ArgumentError(
@@ -38,7 +44,8 @@ def predict(
         )
     count = None if steps is None else _positive("steps", steps)
     size = _positive("batch_size", 32 if batch_size is None else batch_size)
-    executable = lower(model, backend, **options)
+    choice = _chosen(model, name, options, kept)
+    executable = choice.executable
     if stream is None:
         arrays = arrange(model.signature.inputs, (x,), cast=True)
         executable.bind(arrays)
@@ -48,15 +55,49 @@ def predict(
     else:
         batches = islice((arrange(model.signature.inputs, (each,), cast=True) for each in stream), count)
         total = count
-    with _progress(verbose, backend, total) as tell:
+    with progress(verbose, str(choice), total) as tell:
         parts = []
         for batch in batches:
             parts.append(flatten(executable(batch)))
-            tell()
+            tell(len(batch[0]) if batch[0].ndim else 1)
     if not parts:
         raise FeedError("predict was given a stream without batches")
     joined = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
     return pack(model.signature.output_structure, joined)
+
+
+def _chosen(model: Model, name: str | None, options: dict[str, object], kept: list[_Kept]) -> Choice:
+    """What runs the model: that of the last call, where the backend, its options and the weights are the same."""
+    if name is None and options:
+        raise ArgumentError(
+            f"predict was given the option {sorted(options)[0]!r} and no backend",
+            remedy="options are a backend's: say which, as backend='onnx'",
+        )
+    now = _Kept(name and backend(name), options, [weight.array for weight in model.graph.parameters])
+    for last in kept:
+        if last.choice is not None and last.stands_for(now):
+            return last.choice
+    now.choice = lower_to_fastest(model) if name is None else Choice(name, lower(model, name, **options))
+    kept[:] = [now]
+    return now.choice
+
+
+@dataclass
+class _Kept:
+    """What was run, and for what: with the same weights it may run again."""
+
+    backend: object
+    options: dict[str, object]
+    weights: list[Array]
+    choice: Choice | None = None
+
+    def stands_for(self, other: _Kept) -> bool:
+        return (
+            self.backend is other.backend
+            and self.options == other.options
+            and len(self.weights) == len(other.weights)
+            and all(one is another for one, another in zip(self.weights, other.weights, strict=True))
+        )
 
 
 def _stream(x: object) -> Iterator[Any] | None:
@@ -78,20 +119,6 @@ def _inputs_of(batch: Any) -> Any:
     if isinstance(given, Mapping):
         return {name: np.asarray(part) for name, part in given.items()}
     return [np.asarray(part) for part in given] if isinstance(given, (list, tuple)) else np.asarray(given)
-
-
-@contextmanager
-def _progress(verbose: str | int, backend: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """What counts a batch, and shows that on a terminal, where verbose is "auto" or 1."""
-    if verbose not in ("auto", 1) or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"predicting on {backend}", total=total)
-        yield lambda: bar.advance(task)
 
 
 def _positive(name: str, given: object) -> int:

@@ -12,7 +12,7 @@ import pytest
 import dagir
 from dagir.ir.nest import flatten
 from dagir.testing import assert_close
-from dagir_onnx.executable import HOST_OPS
+from dagir_onnx.session_setup import HOST_OPS
 from guide import autoencoder, mnist, tickets, toy_resnet
 
 HAS_CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()

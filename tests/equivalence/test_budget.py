@@ -217,3 +217,36 @@ def test_whether_a_node_rounds_is_tried_on_a_part_of_what_is_broadcast():
     few = noise._few([ones, ones[:, :1, :1], None, np.float32(2)])
     assert [np.shape(each) for each in few] == [(1, 1, 80, 30), (1, 1, 1, 30), (), ()]
     assert noise._few([ones[:1, :1], ones[:1, :1, :1]]) is None
+
+
+@pytest.mark.parametrize("function", [ops.sum, ops.mean])
+@pytest.mark.parametrize("looped", [False, True])
+def test_equal_terms_drift_as_they_are_added(function, looped):
+    """An image of one colour: each step rounds as the one before, so that the errors of the steps do not cancel."""
+    x = dagir.Input((26, 26, 8), name="x")
+    step = ops.fori_loop(0, 1, lambda _, y: y * 1.5, x) if looped else x
+    model = dagir.Model(x, function(step, axis=(1, 2)))
+    colours = np.abs(np.random.default_rng(0).normal(size=(12, 1, 1, 8)))
+    rows = np.broadcast_to(colours, (12, 26, 26, 8)).astype("float32")
+    (expected,) = Oracle(model, 12)([rows], np.random.default_rng(1))
+    terms = (rows * np.float32(1.5) if looped else rows).reshape(12, -1, 8)
+    added = np.zeros((12, 8), "float32")
+    for place in range(terms.shape[1]):  # one after another, as kernels do that keep no partial sums
+        added += terms[:, place]
+    added = added if function is ops.sum else added / np.float32(terms.shape[1])
+    used = np.abs(added - expected.array) / expected.budget
+    assert 0.1 < used.max() < 0.6
+    random = np.abs(np.random.default_rng(2).normal(size=rows.shape)).astype("float32")
+    (others,) = Oracle(model, 12)([random], np.random.default_rng(1))
+    relative = (expected.budget / expected.array).mean() / (others.budget / others.array).mean()
+    assert relative > 5  # what holds for equal terms alone widens nothing else
+
+
+def test_a_softmax_of_the_means_of_an_even_image_has_a_budget():
+    for seed in (4, 9):
+        glorot = [dagir.initializers.GlorotUniform(seed=seed + more) for more in (0, 100)]
+        image = dagir.Input((28, 28, 1), name="image")
+        x = layers.Conv2D(8, 3, activation="relu", kernel_initializer=glorot[0])(image)
+        x = layers.GlobalAveragePooling2D()(layers.BatchNormalization()(x))
+        model = dagir.Model(image, layers.Dense(10, activation="softmax", kernel_initializer=glorot[1])(x))
+        assert dagir.verify(model, "numpy").ok
