@@ -35,6 +35,8 @@ def kernel(*ops: type[Op]) -> Callable[[Kernel], Kernel]:
 
 def in_blocks(function: Callable[[Array, Array], None], x: Array) -> Array:
     """A new array like x: function(part of it, part of x) writes each part."""
+    if not np.ndim(x):  # NumPy's arithmetic makes of it a number, which nothing can be written into
+        return in_blocks(function, np.reshape(x, 1)).reshape(())
     if x.size <= BLOCK or not x.flags.c_contiguous:
         out = np.empty_like(x, subok=False)
         function(out, x)
