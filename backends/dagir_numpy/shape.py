@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dagir import ops
+from dagir.errors import ShapeError
 from dagir.ir.types import Array
 from dagir.runtime.index_guard import check_range
 from dagir_numpy.rules import rules
@@ -36,6 +37,9 @@ def expand_dims(op: ops.ExpandDims, x: Array) -> Array:
 
 @rules.rule(ops.Squeeze)
 def squeeze(op: ops.Squeeze, x: Array) -> Array:
+    for axis in op.axes:
+        if x.shape[axis] != 1:
+            raise ShapeError(f"an axis of size 1 is dropped, and axis {axis} of {list(x.shape)} has {x.shape[axis]}")
     return np.squeeze(x, op.axes)
 
 

@@ -21,7 +21,7 @@ from dagir.passes import Derived
 from dagir_onnx.dtypes import value_info
 from dagir_onnx.node_protos import attribute, marks
 from dagir_onnx.unread import without_unread
-from dagir_onnx.views import KINDS, Views
+from dagir_onnx.views import KINDS, Axes, Views
 
 _FEW = 32
 
@@ -31,15 +31,17 @@ class Tensor:
     """A name in the ONNX graph with its type; `make` gives the numbers of an initializer.
 
     is_derived: each call of `make` computes the numbers anew from those of another initializer. permuted: writes the
-    tensor with its axes in another order, for what is computed from initializers in which that is done now. codes,
-    scale: initializers whose product it is, with a scale for each place on the last axis.
+    tensor with its axes in another order, new ones where these are None, for what is computed from initializers in
+    which that is done now. is_dequantized: it stands for codes. codes, scale: initializers whose product it is, with a
+    scale for each place on the last axis.
     """
 
     name: str
     type: TensorType
     make: Callable[[], Array] | None = None
     is_derived: bool = False
-    permuted: Callable[[Sequence[int]], Tensor] | None = None
+    permuted: Callable[[Axes], Tensor] | None = None
+    is_dequantized: bool = False
     codes: Tensor | None = None
     scale: Tensor | None = None
 
@@ -200,7 +202,7 @@ class Emitter:
             return self.derived(tensor, how, lambda array: array.transpose(axes), kind)
         if tensor.permuted is not None:
             self.has_unread = True
-            return tensor.permuted(axes)
+            return tensor.permuted(tuple(axes))
         transposed: Tensor = self("Transpose", tensor, perm=list(axes), type=kind)
         return transposed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from dagir_onnx.codes import refuse_older
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.integers import cast
 from dagir_onnx.rules import rules
+from dagir_onnx.views import Axes
 
 _OF_OPSET_10 = (DType.INT8, DType.UINT8)
 _OF_OPSET_19 = (DType.FLOAT8_E4M3FN, DType.FLOAT8_E4M3FNUZ, DType.FLOAT8_E5M2, DType.FLOAT8_E5M2FNUZ)
@@ -41,23 +41,38 @@ def dequantize_linear(
     op: ops.DequantizeLinear, emit: Emitter, x: Tensor, scale: Tensor, zero_point: Tensor | None = None
 ) -> Tensor:
     refuse_older(emit, x.type.dtype)
-    found = _dequantized(op, emit, x, scale, zero_point)
     fixed = all(each is None or each.is_initializer for each in (x, scale, zero_point))
-    if not fixed:
-        return found
+    found = (_stored if fixed else _dequantized)(op, emit, x, scale, zero_point)
+    return replace(found, is_dequantized=True)
 
-    def permuted(axes: Sequence[int]) -> Tensor:
-        axis = None if op.axis is None else list(axes).index(op.axis % x.type.rank)
+
+def _stored(op: ops.DequantizeLinear, emit: Emitter, x: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
+    """The numbers of codes that are stored, which can be had with their axes in another order."""
+
+    def permuted(axes: Axes) -> Tensor:
+        axis = None if op.axis is None else axes.index(op.axis % x.type.rank)
         factors = [
-            each if each is None or not op.block_size else emit.transposed(each, axes) for each in (scale, zero_point)
+            each if each is None or not op.block_size else _moved(emit, each, axes) for each in (scale, zero_point)
         ]
         assert factors[0] is not None
-        return _dequantized(replace(op, axis=axis), emit, emit.transposed(x, axes), factors[0], factors[1])
+        return _stored(replace(op, axis=axis), emit, _moved(emit, x, axes), factors[0], factors[1])
 
+    found = replace(_dequantized(op, emit, x, scale, zero_point), permuted=permuted)
     symmetric = zero_point is None and not op.block_size and op.axis is not None and op.axis % x.type.rank == 1
     if symmetric and x.type.dtype is DType.INT8 and x.type.rank == 2:
-        return replace(found, permuted=permuted, codes=x, scale=scale)
-    return replace(found, permuted=permuted)
+        return replace(found, codes=x, scale=scale)
+    return found
+
+
+def _moved(emit: Emitter, stored: Tensor, axes: Axes) -> Tensor:
+    """An initializer with its axes in another order, and axes of size 1 where these are None."""
+    moved = emit.transposed(stored, [axis for axis in axes if axis is not None])
+    places = tuple(place for place, axis in enumerate(axes) if axis is None)
+    if not places:
+        return moved
+    shape = tuple(1 if axis is None else stored.type.shape[axis] for axis in axes)
+    how = "unsqueezed" + "".join(map(str, places))
+    return emit.derived(moved, how, lambda array: np.expand_dims(array, places), moved.type.with_shape(shape))
 
 
 def _dequantized(

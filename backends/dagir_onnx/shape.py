@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ from dagir import ops
 from dagir.ir.dims import SymbolicDim
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
+from dagir_onnx.views import Axes
 
 _END = np.iinfo(np.int64).max
 _Cut: TypeAlias = tuple[int, int | None, int]
@@ -32,7 +34,18 @@ def reshape(op: ops.Reshape, emit: Emitter, x: Tensor) -> Tensor:
 
 @rules.rule(ops.Transpose)
 def transpose(op: ops.Transpose, emit: Emitter, x: Tensor) -> Tensor:
-    return emit("Transpose", x, perm=list(op.axes)) if op.axes else emit("Identity", x)
+    if not op.axes:
+        return emit("Identity", x)
+    made: Tensor = emit("Transpose", x, perm=list(op.axes))
+    permuted = x.permuted
+    if permuted is None:
+        return made
+
+    def again(axes: Axes) -> Tensor:
+        moved = tuple(None if axis is None else op.axes[axis] for axis in axes)
+        return x if moved == tuple(range(len(op.axes))) else permuted(moved)
+
+    return replace(made, permuted=again)
 
 
 @rules.rule(ops.ExpandDims)

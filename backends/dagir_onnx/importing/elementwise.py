@@ -8,6 +8,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.ir.graph import Value
+from dagir_onnx.importing.known_arrays import known_array
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import Rule, rule
 from dagir_onnx.importing.tensors import Tensor, value
@@ -43,6 +44,11 @@ def _clip(call: NodeCall) -> Value:
     """Limited from below, then from above: where the limits cross, the upper one holds."""
     x = call.input(0)
     low, high = (_limit(call.setting(name), x) for name in ("min", "max"))
+    ends = [None if each is None else known_array(each) for each in (low, high)]
+    if x.dtype.is_float and all(end is not None and end.size == 1 and end.ndim <= x.ndim for end in ends):
+        least, most = (float(np.asarray(end).reshape(())) for end in ends)
+        if least <= most:
+            return ops.clip(x, least, most)
     if low is not None:
         x = ops.maximum(x, low)
     return x if high is None else ops.minimum(x, high)

@@ -1,0 +1,99 @@
+"""Networks of keras.applications to ONNX and back to Keras: layers, trainable weights, and numbers.
+
+    python tools/bench/onnx_round_trip.py [NAME ...]
+
+Weights are random, and no normalization is 0 or 1. Inputs are small, and there are 100 classes. One table is printed:
+
+    layers     of the network, and how many more of each type there are after ONNX without folding, how many less
+    trainable  numbers that train, at the start and after ONNX without folding
+    unfolded   the largest difference of the answers after ONNX without folding, in parts of the largest number
+    folded     the same after ONNX as it is written by default
+    again      the same of the ONNX file that the Keras model after `folded` becomes again
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+import dagir
+
+SIZES = {
+    **dict.fromkeys(("MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny"), 64),
+    **dict.fromkeys(("DenseNet121", "ResNet50", "NASNetMobile"), 64),
+    **dict.fromkeys(("Xception", "InceptionV3"), 96),
+}
+UNFOLDED = ("fold-batchnorm", "fold-scales")
+
+
+def network(name: str) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    size = SIZES[name]
+    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=100)
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        if len(weight.shape) == 1:
+            weight.assign(rng.uniform(0.5, 1.5, size=weight.shape))
+    return model
+
+
+def layer_types(model: keras.Model) -> Counter[str]:
+    return Counter(type(layer).__name__ for layer in model._flatten_layers(include_self=False))
+
+
+def changes(before: Counter[str], after: Counter[str]) -> str:
+    more = {kind: after[kind] - before[kind] for kind in sorted(before | after)}
+    return ", ".join(f"{count:+d} {kind}" for kind, count in more.items() if count) or "as at the start"
+
+
+def trainable(model: keras.Model) -> int:
+    return int(sum(np.prod(weight.shape) for weight in model.trainable_variables))
+
+
+def apart(found: Any, expected: Any) -> float:
+    found, expected = (np.asarray(next(iter(x.values())) if isinstance(x, dict) else x) for x in (found, expected))
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def measure(name: str, folder: Path) -> str:
+    model, start = network(name), time.process_time()
+    image = np.random.default_rng(1).uniform(0, 255, (2, *model.input_shape[1:])).astype("float32")
+    expected = model.predict(image, verbose=0)
+    read = dagir.from_keras(model)
+    file = dagir.to_onnx(read, folder / "unfolded.onnx", disable=UNFOLDED, overwrite=True)
+    unfolded = dagir.to_keras(dagir.from_onnx(file))
+    differs = apart(unfolded.predict(image, verbose=0), expected)
+    file = dagir.to_onnx(read, folder / "folded.onnx", overwrite=True)
+    folded = dagir.to_keras(dagir.from_onnx(file))
+    again = dagir.lower(dagir.from_keras(folded), "onnx")(image)
+    numbers = [differs, apart(folded.predict(image, verbose=0), expected), apart(again, expected)]
+    before, after = layer_types(model), layer_types(unfolded)
+    counts = f"{trainable(model):>10} {trainable(unfolded):>10}"
+    parts = [f"{name:17} {counts}", *(f"{number:8.1e}" for number in numbers)]
+    return " ".join([*parts, f"{time.process_time() - start:4.0f} s", changes(before, after)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=list(SIZES))
+    print(f"{'network':17} {'trainable':>10} {'after':>10} unfolded   folded    again  time layers")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in parser.parse_args().names:
+            try:
+                print(measure(name, Path(folder)), flush=True)
+            except dagir.errors.DagirError as error:
+                print(f"{name:17} {error}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
