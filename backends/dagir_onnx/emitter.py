@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -20,41 +20,11 @@ from dagir.ir.types import Array, DType, TensorType, type_of
 from dagir.passes import Derived
 from dagir_onnx.dtypes import value_info
 from dagir_onnx.node_protos import attribute, marks
+from dagir_onnx.tensor import Tensor
 from dagir_onnx.unread import without_unread
-from dagir_onnx.views import KINDS, Axes, Views
+from dagir_onnx.views import KINDS, Views
 
 _FEW = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """A name in the ONNX graph with its type; `make` gives the numbers of an initializer.
-
-    is_derived: each call of `make` computes the numbers anew from those of another initializer. permuted: writes the
-    tensor with its axes in another order, new ones where these are None, for what is computed from initializers in
-    which that is done now. is_dequantized: it stands for codes. codes, scale: initializers whose product it is, with a
-    scale for each place on the last axis.
-    """
-
-    name: str
-    type: TensorType
-    make: Callable[[], Array] | None = None
-    is_derived: bool = False
-    permuted: Callable[[Axes], Tensor] | None = None
-    is_dequantized: bool = False
-    codes: Tensor | None = None
-    scale: Tensor | None = None
-
-    @property
-    def array(self) -> Array:
-        """The numbers of a constant or parameter."""
-        assert self.make is not None, f"{self.name} is no initializer"
-        return self.make()
-
-    @property
-    def is_initializer(self) -> bool:
-        """Whether the numbers are known when the graph is written."""
-        return self.make is not None
 
 
 class Emitter:
@@ -400,3 +370,6 @@ class Emitter:
         kind = TensorType(DType.INT64, (1,))
         found: Tensor = self(op_type, self.size(atom.left), self.size(atom.right), type=kind)
         return found
+
+
+__all__ = ["Emitter", "Tensor"]
