@@ -70,7 +70,7 @@ class Emitter:
         self.inside: dict[Value, list[str]] = {}  # the tensors of values in bodies, which are written for each use
         self.initializers: dict[str, Tensor] = {}
         self.frozen: set[str] = set()
-        """The names of weights that are not trained, and of those derived from them."""
+        """The names of weights and constants that are not trained, and of those derived from them."""
         self._names = names
         self._namer = Namer([*names.values(), *taken])
         self._node_namer = Namer()
@@ -152,7 +152,8 @@ class Emitter:
         array = np.asarray(value, dtype=dtype.numpy if isinstance(dtype, DType) else dtype)
         key = (str(array.dtype), array.shape, array.tobytes())
         if key not in self._constants:
-            self._constants[key] = Tensor(self._namer("constant"), type_of(array), lambda: array)
+            made = self._constants[key] = Tensor(self._namer("constant"), type_of(array), lambda: array)
+            self.frozen.update([made.name] if made.type.dtype.is_float else [])
         return self._constants[key]
 
     def filled(self, number: float, type: TensorType) -> Tensor:
@@ -291,7 +292,7 @@ class Emitter:
             derived = isinstance(source, Derived)
             name = self._names[value] if value in self._names else self._namer(value.name)  # a body's own
             self._leaves[value] = Tensor(name, value.type, lambda: source.array, derived)
-            if isinstance(source, Parameter) and not source.trainable:
+            if isinstance(source, Constant) or not source.trainable:
                 self.frozen.add(name)
         return self._leaves[value]
 
