@@ -152,8 +152,7 @@ class Emitter:
         array = np.asarray(value, dtype=dtype.numpy if isinstance(dtype, DType) else dtype)
         key = (str(array.dtype), array.shape, array.tobytes())
         if key not in self._constants:
-            made = self._constants[key] = Tensor(self._namer("constant"), type_of(array), lambda: array)
-            self.frozen.update([made.name] if made.type.dtype.is_float else [])
+            self._constants[key] = Tensor(self._namer("constant"), type_of(array), lambda: array)
         return self._constants[key]
 
     def filled(self, number: float, type: TensorType) -> Tensor:
@@ -287,12 +286,13 @@ class Emitter:
         source = value.source
         assert isinstance(source, (Parameter, Constant))
         if isinstance(source, Constant) and source.array.size <= 16:
-            return self.constant(source.array)
+            self.frozen.add((made := self.constant(source.array)).name)
+            return made
         if value not in self._leaves:
             derived = isinstance(source, Derived)
             name = self._names[value] if value in self._names else self._namer(value.name)  # a body's own
             self._leaves[value] = Tensor(name, value.type, lambda: source.array, derived)
-            if isinstance(source, Constant) or not source.trainable:
+            if isinstance(source, Parameter) and not source.trainable:
                 self.frozen.add(name)
         return self._leaves[value]
 
