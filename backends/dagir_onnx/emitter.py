@@ -43,7 +43,7 @@ class Emitter:
         self.inside: dict[Value, list[str]] = {}  # the tensors of values in bodies, which are written for each use
         self.initializers: dict[str, Tensor] = {}
         self.frozen: set[str] = set()
-        """The names of weights that are not trained, and of those derived from them."""
+        """The names of weights and constants that are not trained, and of those derived from them."""
         self._names = names
         self._namer = Namer([*names.values(), *taken])
         self._node_namer = Namer()
@@ -259,7 +259,8 @@ class Emitter:
         source = value.source
         assert isinstance(source, (Parameter, Constant))
         if isinstance(source, Constant) and source.array.size <= 16:
-            return self.constant(source.array)
+            self.frozen.add((made := self.constant(source.array)).name)
+            return made
         if value not in self._leaves:
             derived = isinstance(source, Derived)
             name = self._names[value] if value in self._names else self._namer(value.name)  # a body's own

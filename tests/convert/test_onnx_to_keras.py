@@ -50,6 +50,16 @@ def test_unfolded_the_layers_and_their_trainable_weights_come_back():
     assert [type(layer).__name__ for layer in again.layers].count("Permute") == 0
 
 
+def test_numbers_of_a_network_that_do_not_train_do_not_train_after():
+    x = keras.Input((6, 6, 3), name="x")
+    y = L.Conv2D(8, 3)(L.Normalization(mean=[0.1, 0.2, 0.3], variance=[1.0, 2.0, 3.0])(x))
+    model = keras.Model(x, L.ReLU(6.0)(y * np.arange(8, dtype="float32")))
+    again = there_and_back(model, disable=UNFOLDED)
+    assert again.count_params() > model.count_params()  # the numbers are there, as weights
+    assert sum(int(np.prod(each.shape)) for each in again.trainable_variables) == 3 * 3 * 3 * 8 + 8
+    assert any(type(layer).__name__ == "ReLU" for layer in again.layers)
+
+
 def test_the_numbers_come_back_and_it_trains_and_is_saved_for_plain_keras(tmp_path):
     model = randomized(network())
     x = np.random.default_rng(1).normal(size=(8, 12, 12, 3)).astype("float32")

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import dagir
 from dagir import ops, testing
-from dagir.errors import DagirError
+from dagir.errors import DagirError, ShapeError
 from dagir.ir.graph import Graph
+from dagir_numpy.interpreter import evaluate
 
 MOVING = [
     *(ops.Transpose, ops.ExpandDims, ops.Squeeze, ops.Concatenate, ops.Pad, ops.Slice, ops.Tile, ops.Gather),
@@ -111,3 +112,10 @@ def test_a_reshape_changes_a_size_known_at_run_time_only(shape):
     x = dagir.Input((2, 3))
     model = dagir.Model(x, ops.reshape(x, shape))
     testing.assert_equivalent(model, [np.arange(24, dtype="float32").reshape(4, 2, 3)])
+
+
+def test_an_axis_that_is_dropped_and_is_longer_when_it_runs_names_the_node():
+    x = dagir.Input(batch_shape=(2, 1, 4))
+    with pytest.raises(ShapeError, match=r"axis 1 of .* has 3") as caught:
+        evaluate(Graph([x], [ops.squeeze(x, 1)]), [np.zeros((2, 3, 4), "float32")])
+    assert "Squeeze" in str(caught.value)

@@ -41,9 +41,10 @@ def network(name: str) -> keras.Model:
     size = SIZES[name]
     model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=100)
     rng = np.random.default_rng(0)
-    for weight in model.weights:
-        if len(weight.shape) == 1:
-            weight.assign(rng.uniform(0.5, 1.5, size=weight.shape))
+    for layer in model.layers:
+        for weight in [] if isinstance(layer, keras.layers.Normalization) else layer.weights:
+            if len(weight.shape) == 1:
+                weight.assign(rng.uniform(0.5, 1.5, size=weight.shape))
     return model
 
 
