@@ -1,9 +1,13 @@
 """A server with FastAPI: `python serve.py --workers 4`, then POST rows to /score. Each worker has one executable.
 
-One thread computes in each worker: more workers than cores, or more threads, only wait for each other.
+One thread computes in each worker: more workers than cores, or more threads, only wait for each other. Each worker
+imports this file, so the model comes from a file: one that is made at import has other random weights in each of them.
+SCORE_MODEL=net.dagir takes another one.
 """
 
+import os
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -12,9 +16,14 @@ from fastapi import Body, FastAPI, HTTPException
 import dagir
 from dagir import layers
 
-x = dagir.Input((4,), name="features")
-model = dagir.Model(x, layers.Dense(1, activation="sigmoid", name="score")(layers.Dense(8, activation="relu")(x)))
-executable = dagir.lower(model, "onnx", threads=1)
+PATH = Path(os.environ.get("SCORE_MODEL", "score.dagir"))
+
+if not PATH.exists():  # the process that starts the workers makes it, and they find it
+    x = dagir.Input((4,), name="features")
+    y = layers.Dense(1, activation="sigmoid", name="score")(layers.Dense(8, activation="relu")(x))
+    dagir.Model(x, y).save(PATH)
+
+executable = dagir.lower(dagir.load(PATH), "onnx", threads=1)
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples"
@@ -121,3 +122,10 @@ def test_the_server_answers(tmp_path, monkeypatch):
     right, *wrong = asyncio.run(posted([[0, 1, 2, 3], [4, 5, 6, 7]], [[1, 2, 3]], [[1], [2, 3]], "rows"))
     assert right.status_code == 200 and len(right.json()["scores"]) == 2
     assert [each.status_code for each in wrong] == [422, 422, 422]
+
+
+def test_workers_of_the_server_answer_alike(tmp_path, monkeypatch):
+    """Each imports the script anew: weights that are drawn there would be others in each of them."""
+    first, second = (ran("serve", tmp_path, monkeypatch, as_main=False) for _ in range(2))
+    rows = np.arange(8, dtype="float32").reshape(2, 4)
+    assert np.array_equal(first["executable"](rows), second["executable"](rows))

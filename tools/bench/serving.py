@@ -143,7 +143,7 @@ def main() -> None:
         (folder / "serve.py").write_text((EXAMPLES / "serve.py").read_text(encoding="utf-8"), encoding="utf-8")
         (folder / "bare.py").write_text(BARE, encoding="utf-8")
         (folder / "load.lua").write_text(REQUEST, encoding="utf-8")
-        write = "import serve, dagir; dagir.to_onnx(serve.model, 'score.onnx')"
+        write = "import serve, dagir; dagir.to_onnx(dagir.load('score.dagir'), 'score.onnx')"
         subprocess.run([sys.executable, "-c", write], cwd=folder, check=True)
         with (
             serving("serve", folder, options.workers, options.port) as ours,
