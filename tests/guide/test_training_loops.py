@@ -32,7 +32,7 @@ def test_batches_by_hand_are_those_of_keras():
     np.testing.assert_allclose(model.test_on_batch(X, Y), judge.test_on_batch(X, Y), rtol=1e-5)
     named = model.train_on_batch(X, Y, return_dict=True)
     assert set(named) == {"loss", "mae"}
-    np.testing.assert_allclose(model.predict_on_batch(X), dagir.lower(model)(X), rtol=1e-6)
+    np.testing.assert_allclose(model.predict_on_batch(X), dagir.lower(model, "onnx")(X), rtol=1e-6)
 
 
 def test_the_optimizer_is_the_one_that_steps():
