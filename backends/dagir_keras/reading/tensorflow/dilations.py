@@ -39,8 +39,10 @@ def with_dilations(function: GraphFunction) -> GraphFunction:
 def _as_one(function: GraphFunction, end: GraphNode, reads: Counter[str]) -> Sequence[GraphNode]:
     """The nodes that take the place of those of such a convolution; none where it is something else."""
     conv, inserted = _behind(function, end, "Squeeze", reads)
-    begin, expanded = (None, False) if conv is None else _behind(function, conv, "ExpandDims", reads)
-    if conv is None or begin is None or conv.op not in _CONVS or begin.op != "SpaceToBatchND" or inserted != expanded:
+    if conv is None or conv.op not in _CONVS:
+        return ()
+    begin, expanded = _behind(function, conv, "ExpandDims", reads)
+    if begin is None or begin.op != "SpaceToBatchND" or inserted != expanded:
         return ()
     blocks, others = (_numbers(function, each.inputs[1][0]) for each in (begin, end))
     spatial = _CONVS[conv.op] - 2
