@@ -7,8 +7,9 @@ nothing else reads are never whole in memory. Each node computes what its own ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from typing import Any, TypeAlias
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.ir.dims import substitute
-from dagir.ir.graph import Node, Value
+from dagir.ir.graph import Constant, Node, Parameter, Value
 from dagir.ir.types import Array, DType, Shape
 from dagir.support.threads import for_each
 from dagir_numpy.conv import convolve
@@ -27,6 +28,7 @@ from dagir_numpy.pointwise import BLOCK, kernels
 Source: TypeAlias = int | Value  # a slot of the chain, or a value from outside
 Read: TypeAlias = Callable[[Value], Array]
 Pick: TypeAlias = Callable[[int, int], Array]
+Step: TypeAlias = tuple[Callable[..., None], int, list[int | Pick]]  # what is called, the slot it writes, its operands
 
 LEAST = 16 * 1024  # bytes of a result; below, what a chain saves is less than it takes to set up
 
@@ -41,12 +43,34 @@ class Move:
     sources: tuple[Source | None, ...]
     target: int
 
+    @cached_property
+    def is_fixed(self) -> bool:
+        """Whether all that it reads from outside are weights and constants."""
+        outside = [source for source in self.sources if isinstance(source, Value)]
+        return all(isinstance(value.source, (Parameter, Constant)) for value in outside)
+
 
 @dataclass(frozen=True)
+class Prepared:
+    """The steps of a move at one shape, for one set of arrays. split: see `_Rows`."""
+
+    shape: tuple[int, ...]
+    arrays: tuple[Array, ...]
+    steps: tuple[Step, ...]
+    split: bool
+
+    def fits(self, shape: tuple[int, ...], arrays: Sequence[Array | int | None]) -> bool:
+        """Whether the shape and the arrays are the same ones: the array of a weight is never written into."""
+        read = [array for array in arrays if isinstance(array, np.ndarray)]
+        return self.shape == shape and all(a is b for a, b in zip(self.arrays, read, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
 class Chain:
     """first: the node that makes the rows, if any. results: the values that others read, by slot. slots: how many.
 
-    Slot 0 is the rows that `first` makes; scratch is what comes after the results.
+    Slot 0 is the rows that `first` makes; scratch is what comes after the results. prepared: what a run prepared of
+    the weights of each move, for the next run.
     """
 
     nodes: tuple[Node, ...]
@@ -54,6 +78,7 @@ class Chain:
     moves: tuple[Move, ...]
     results: tuple[Value, ...]
     slots: int
+    prepared: dict[int, Prepared] = field(default_factory=dict)
 
     def run(self, read: Read, sizes: dict[str, Any], precision: DType | None) -> list[Array] | None:
         """The arrays of the results. None where the nodes must be run one by one."""
@@ -65,7 +90,8 @@ class Chain:
         if prod(shape) * dtype.itemsize < LEAST:
             return None
         rows = _Rows(self, shape, dtype)
-        return rows.run(read) if rows.prepare(read) else None
+        keep = precision is None  # else the arrays are made for this run
+        return rows.run(read) if rows.prepare(read, keep) else None
 
 
 class _Rows:
@@ -76,31 +102,39 @@ class _Rows:
         self.width, self.height = shape[-1], prod(shape[:-1])
         self.entry = self.height // shape[0]
         self.split = False  # whether an operand has a row for each entry of the batch
-        self.moves: list[tuple[Callable[..., None], int, list[int | Pick]]] = []
+        self.steps: list[Step] = []
         self.others: list[Array] = []
 
-    def prepare(self, read: Read) -> bool:
-        """Read the operands. False where one of them does not fit."""
-        for move in self.chain.moves:
-            arrays: list[Any] = [read(source) if isinstance(source, Value) else source for source in move.sources]
-            if isinstance(move.node.op, ops.BatchNorm):
-                arrays[1:] = _as_steps(move.node.op, *arrays[1:])
-            sources = [self._source(array) for array in arrays if array is not None]
-            if any(source is None for source in sources):
-                return False
-            self._add(move, sources)  # type: ignore[arg-type]
+    def prepare(self, read: Read, keep: bool) -> bool:
+        """Read the operands. False where one of them does not fit. keep: what is made of weights, for the next run."""
+        for place, move in enumerate(self.chain.moves):
+            arrays = [read(source) if isinstance(source, Value) else source for source in move.sources]
+            prepared = self.chain.prepared.get(place) if keep else None
+            if prepared is None or not prepared.fits(self.shape, arrays):
+                prepared = self._prepared(move, arrays)
+                if prepared is None:
+                    return False
+                if keep and move.is_fixed:
+                    self.chain.prepared[place] = prepared
+            self.steps += prepared.steps
+            self.split |= prepared.split
         return True
 
-    def _add(self, move: Move, sources: list[int | Pick]) -> None:
-        if not isinstance(move.node.op, ops.BatchNorm):
-            write = kernels[type(move.node.op)]
-            op = move.node.op
-            self.moves.append((lambda out, *xs: write(op, out, *xs), move.target, sources))
-            return
-        x = sources[0]
-        for ufunc, vector in zip((np.subtract, np.multiply, np.add), sources[1:], strict=False):
-            self.moves.append((lambda out, *xs, ufunc=ufunc: ufunc(*xs, out=out), move.target, [x, vector]))
-            x = move.target
+    def _prepared(self, move: Move, arrays: Sequence[Array | int | None]) -> Prepared | None:
+        operands = list(arrays)
+        if isinstance(move.node.op, ops.BatchNorm):
+            operands[1:] = _as_steps(move.node.op, *arrays[1:])  # type: ignore[arg-type]  # no slots but the first
+        sources = [self._source(operand) for operand in operands if operand is not None]
+        if any(source is None for source in sources):
+            return None
+        read = tuple(array for array in arrays if isinstance(array, np.ndarray))
+        split = any(self._is_by_entry(array) for array in read)
+        return Prepared(self.shape, read, tuple(_steps(move, sources)), split)  # type: ignore[arg-type]
+
+    def _is_by_entry(self, array: Array) -> bool:
+        """Whether an operand has a row for each entry of the batch."""
+        shape = (1,) * (len(self.shape) - array.ndim) + array.shape
+        return shape != self.shape and shape[0] == self.shape[0] > 1
 
     def _source(self, array: Array | int) -> int | Pick | None:
         """How a block gets its part of an operand. None where the operand spreads over the rows in another way."""
@@ -116,7 +150,6 @@ class _Rows:
             return self._row(array.reshape(-1))
         if shape[0] == self.shape[0] and set(shape[1:-1]) <= {1}:
             entries, entry = array.reshape(shape[0], shape[-1]), self.entry
-            self.split = True
             return lambda start, stop: entries[start // entry]
         return None
 
@@ -144,21 +177,37 @@ class _Rows:
         return [y, *(other.reshape(self.shape) for other in self.others)]
 
     def finish(self, rows: Array, start: int) -> None:
-        """Take a block of rows through the chain."""
-        stop = start + len(rows)
-        if not self.split:
-            self._finish(rows, start, stop)
-            return
+        """Take a block of rows through the chain, in parts that stay in the cache together with their operands."""
+        stop, step = start + len(rows), _even(len(rows), max(1, BLOCK // self.width))
         while start < stop:
-            end = min(stop, (start // self.entry + 1) * self.entry)
+            end = min(stop, start + step)
+            if self.split:
+                end = min(end, (start // self.entry + 1) * self.entry)
             self._finish(rows[: end - start], start, end)
             rows, start = rows[end - start :], end
 
     def _finish(self, rows: Array, start: int, stop: int) -> None:
         scratch = self.chain.slots - 1 - len(self.others)
         slots = [rows, *(other[start:stop] for other in self.others), *(np.empty_like(rows) for _ in range(scratch))]
-        for write, target, sources in self.moves:
+        for write, target, sources in self.steps:
             write(slots[target], *[slots[s] if isinstance(s, int) else s(start, stop) for s in sources])
+
+
+def _even(count: int, most: int) -> int:
+    """The size of parts of at most so many, as even as they come."""
+    return -(-count // -(-count // most))
+
+
+def _steps(move: Move, sources: list[int | Pick]) -> Iterator[Step]:
+    op = move.node.op
+    if not isinstance(op, ops.BatchNorm):
+        write = kernels[type(op)]
+        yield lambda out, *xs: write(op, out, *xs), move.target, sources
+        return
+    x = sources[0]
+    for ufunc, vector in zip((np.subtract, np.multiply, np.add), sources[1:], strict=False):
+        yield lambda out, *xs, ufunc=ufunc: ufunc(*xs, out=out), move.target, [x, vector]
+        x = move.target
 
 
 def _as_steps(

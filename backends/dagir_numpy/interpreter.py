@@ -18,6 +18,7 @@ from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.types import Array, DType
 from dagir.ops import Call, Linear
 from dagir.runtime.backend import Around, at_node
+from dagir_numpy.allocation import keep_freed_memory
 from dagir_numpy.chains import Chain
 from dagir_numpy.correlation import WIDENED
 from dagir_numpy.plan import plan_of
@@ -35,6 +36,7 @@ def evaluate(
     precision: compute every float in this dtype in place of its own; float64 is the oracle. around: called for each
     node in place of its rule, with the rule as an argument. Raises what a rule raises, with the node named.
     """
+    keep_freed_memory()
     runs = [_run(graph, arrays, precision, around)]  # the innermost Call last
     resume: Callable[[], tuple[Graph, Sequence[Array]]] = runs[-1].__next__
     while True:

@@ -77,7 +77,7 @@ def near(answer, want, least=1.0):
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_a_function_of_the_table_in_a_graph(name):
-    """Its raw ops, as TensorFlow traces them, are read as the function is. Of each, so that none goes unread for long."""
+    """Its raw ops, as TensorFlow traces them, are read as the function is; each function is drawn alone."""
 
     @settings(max_examples=EXAMPLES)
     @given(st.data())

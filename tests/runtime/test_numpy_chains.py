@@ -104,6 +104,19 @@ def test_a_chain_computes_the_bits_of_its_nodes(drawn, precision, count):
         np.testing.assert_array_equal(one, other)
 
 
+@given(networks(), st.integers(1, 3), st.integers(0, 99))
+def test_what_is_kept_of_weights_is_of_these_weights(drawn, count, seed):
+    """Runs of one graph: again, with other weights, at another batch size, and again."""
+    graph, arrays = drawn
+    rng = np.random.default_rng(seed)
+    longer = [np.repeat(array, count, axis=0) for array in arrays]
+    for feeds in (arrays, arrays, longer, arrays):
+        for one, other in zip(evaluate(graph, feeds), one_by_one(graph, feeds, None), strict=True):
+            np.testing.assert_array_equal(one, other)
+        for weight in graph.parameters:
+            weight.assign(np.abs(rng.normal(size=weight.type.shape)))
+
+
 def test_nodes_are_chained():
     """What is told about above happens: a residual block is two chains."""
     x = dagir.Input((8, 8, 4), name="x")
