@@ -214,10 +214,10 @@ class Verification:
         near = closeness(output, found, right)
         thresholds = self.thresholds[name]
         failures = thresholds.failures(near) + ([] if scaled is None else [f"{scaled.node}: {scaled.note}"])
-        note = "; ".join([str(near).partition(": ")[2], *failures])
+        note = "; ".join(failures) or str(near).partition(": ")[2]
         used = thresholds.share(near) if scaled is None else float("inf")
         scale = max(map(magnitude, right), default=0.0)
-        return Row(name, output, shape, str(type.dtype), near.worst, used, note, near, scale)
+        return Row(name, output, shape, str(type.dtype), near.worst, used, note, near, scale, thresholds)
 
     def _answer(self, exe: Executable, arrays: Sequence[Array]) -> list[Array]:
         with np.errstate(all="ignore"):

@@ -186,6 +186,8 @@ class Conversion:
                 report = replace(report, rows=(*report.rows, *reading.rows))
         facts.update(report.to_dict(), confirmed_by=confirmation(report) or None)
         if not self.as_json:
+            if written is not model:
+                self.output.say("what was written against the float64 evaluation of its own graph:")
             self.output.show(report.table())
         elif not report.ok:
             print(json.dumps(facts, indent=2))
