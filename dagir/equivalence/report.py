@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from dagir.equivalence.bisection import Divergence, Search
+    from dagir.equivalence.comparison import Finding
     from dagir.equivalence.oracle import Expected, Oracle
     from dagir.equivalence.page_graph import Harms
     from dagir.ir.types import Array
@@ -107,13 +108,17 @@ class Case:
 
 @dataclass(frozen=True)
 class Context:
-    """What a report was made from, for closer inspection. runs: pairs of (inputs, the oracle's answers)."""
+    """What a report was made from, for closer inspection. runs: pairs of (inputs, the oracle's answers).
+
+    findings: of each run, by the name of the executable and the place of the output.
+    """
 
     model: Any
     oracle: Oracle
     executables: Mapping[str, Executable]
     runs: tuple[tuple[list[Array], list[Expected]], ...]
     arrays: list[Array]
+    findings: Mapping[tuple[str, int], Sequence[Finding]] = field(default_factory=dict)
 
 
 UNKNOWN = "no node is named: nothing before the outputs is known by a name of the model's, or shows it by itself"
@@ -124,8 +129,8 @@ class Report:
     """The result of verify. `.ok`, `.rows`; str() is a table.
 
     rows_read: for inputs that index a table, how many of its rows were read, and how many it has. scores: of each side,
-    the metric that was asked for. measured: how close a narrow file was to the model that it was made from. repeat: the
-    call, or the command line, that made the report.
+    the metric that was asked for. measured: how close a narrow file was to the model that it was made from. written:
+    what a certificate tells of the time when it was written. repeat: the call, or the command line, of the report.
 
     >>> x = dagir.Input((3,), name="x")
     >>> report = dagir.verify(dagir.Model(x, ops.tanh(x)), backends=["numpy"])
@@ -144,6 +149,7 @@ class Report:
     rows_read: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     scores: Mapping[str, Score] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
+    written: Mapping[str, float] = field(default_factory=dict)
     repeat: str = ""
     context: Context | None = field(default=None, repr=False, compare=False)
     search: Search | None = field(default=None, repr=False, compare=False)
@@ -164,6 +170,7 @@ class Report:
             "table_rows_read": {name: {"read": read, "rows": rows} for name, (read, rows) in self.rows_read.items()},
             "scores": {name: each.to_dict() for name, each in self.scores.items()},
             **({"measured": dict(self.measured)} if self.measured else {}),
+            **({"when_written": dict(self.written)} if self.written else {}),
             "judgement": self.judgement,
             "seed": self.seed,
             "samples": self.samples,

@@ -184,7 +184,7 @@ class Verification:
             seconds,
             divergence,
             search=search,
-            context=Context(self.model, self.oracle, self.executables, tuple(self.runs), first_failing),
+            context=Context(self.model, self.oracle, self.executables, tuple(self.runs), first_failing, self.findings),
             top_1=self._agreement(),
             rows_read=_rows_read(self.model, self.runs),
         )
