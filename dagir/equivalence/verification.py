@@ -25,7 +25,7 @@ from dagir.equivalence.repeating import as_called
 from dagir.equivalence.report import Case, Context, Report, Row
 from dagir.equivalence.rows import row_of
 from dagir.equivalence.targets import Sides, sides
-from dagir.errors import ArgumentError, DagirError, FileError
+from dagir.errors import ArgumentError, BackendError, DagirError, FileError
 from dagir.ir.graph import Graph
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array
@@ -379,7 +379,7 @@ def first_accepted(
             with _enough_memory(sizes):
                 arrays = calm(draw(oracle.graph, sizes, rng, plan.kind), places, step)
                 expected = oracle(arrays, rng, overflow=overflow and plan.kind in WIDE)
-        except _TooLarge:
+        except (_TooLarge, BackendError):  # no other inputs mend a rule that is wrong
             raise
         except KeyError as error:
             raise ArgumentError(f"no size is given for {error}", remedy="name every size of the inputs") from None

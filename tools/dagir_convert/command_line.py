@@ -18,7 +18,6 @@ import dagir
 from dagir.errors import DagirError, FileError, NonFiniteWarning
 from dagir.modeling.input_shapes import resize_inputs
 from dagir.precision.options import LowPrecision
-from dagir.support.backend_names import KERAS
 from dagir.support.extras import missing
 from dagir_convert import commands, diff_command, extract_command, inspect_command, sources, targets
 from dagir_convert.command_classes import Command, Group
@@ -106,8 +105,8 @@ def _group(
 
 
 def _with_custom(source: sources.Source, custom: list[Path] | None) -> sources.Source:
-    """A source of a comparison, with the user's own layers if it is a file of Keras."""
-    if not custom or source.format != KERAS:
+    """A source of a comparison, with the user's own layers and ops if it may name some."""
+    if not custom or not source.takes_custom:
         return source
     return replace(source, reading=replace(source.reading, custom=tuple(custom)))
 
@@ -271,8 +270,8 @@ def verify(
     found = _with_ends(
         _with_custom(sources.parse(first, reading(architecture, None, states=states)), custom), signature, outputs
     )
-    if custom and not any(each is not None and each.reading.custom for each in (found, other)):
-        raise UsageError(f"--custom is for Keras's files, and {first} is none")
+    if custom:
+        sources.check_custom(*(each for each in (found, other) if each is not None))
     if signature and not any(each is not None and each.reading.signature for each in (found, other)):
         raise UsageError(f"--signature is for the folder of a SavedModel, and {first} is none")
     commands.verify(

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from dagir.errors import DagirError
-from dagir.support.backend_names import KERAS
 from dagir_convert import diffing, sources
 from dagir_convert.console import Output, print_error
 from dagir_convert.errors import of_a_path
@@ -53,6 +52,6 @@ def diff(
 
 def _read_by(source: sources.Source, custom: list[Path] | None, signature: str | None) -> sources.Source:
     """The source with the options that its format has."""
-    own = tuple(custom or ()) if source.format == KERAS else ()
+    own = tuple(custom or ()) if source.takes_custom else ()
     chosen = signature if source.format == sources.SAVED_MODEL else None
     return replace(source, reading=replace(source.reading, custom=own, signature=chosen))

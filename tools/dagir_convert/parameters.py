@@ -22,7 +22,7 @@ Architecture = Annotated[
 Custom = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Your own layers and functions: a Python file, which is run; may be repeated.", metavar="FILE.py"
+        help="Your own layers, functions and ops: a Python file, which is run; may be repeated.", metavar="FILE.py"
     ),
 ]
 Opaque = Annotated[

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,9 +29,9 @@ _SHARDS = ".weights.json"
 
 @dataclass(frozen=True)
 class Reading:
-    """How a Keras file is read.
+    """How a file is read.
 
-    architecture: a file, or file.py:name, for weights alone. custom: Python files with the user's own classes.
+    architecture: a file, or file.py:name, for weights alone. custom: Python files with the user's own classes and ops.
     opaque: where unknown layers may stay, the shapes that they give, as far as the user tells them. signature: that of
     a SavedModel. outputs: tensors of TensorFlow's graph, in place of one. sizes: of its inputs. states: what becomes of
     the states of stateful layers.
@@ -46,8 +47,8 @@ class Reading:
 
     @property
     def options(self) -> list[str]:
-        """The options of the command line for files of Keras that are given."""
-        given = {"--architecture": self.architecture, "--custom": self.custom, "--opaque": self.opaque}
+        """The options of the command line for files of Keras alone that are given."""
+        given = {"--architecture": self.architecture, "--opaque": self.opaque}
         return [name for name, value in given.items() if value]
 
 
@@ -77,6 +78,11 @@ class Source:
         return KERAS if self.path.name.endswith(_SHARDS) else MODEL_FILES.get(self.path.suffix)
 
     @property
+    def takes_custom(self) -> bool:
+        """Whether the file names classes, which a Python file may give; others hold all that they compute."""
+        return self.name is None and self.format in (KERAS, "dagir")
+
+    @property
     def of_tensorflow(self) -> bool:
         """Whether it is a SavedModel or a graph of TensorFlow."""
         return self.format in (SAVED_MODEL, GRAPH)
@@ -95,6 +101,8 @@ def parse(text: str, reading: Reading = Reading()) -> Source:
     source = _parsed(text)
     if reading.options and source.format != KERAS:
         raise UsageError(f"{reading.options[0]} is for Keras's files, and {text} is none")
+    if reading.custom:
+        check_custom(source)
     if reading.states is not None and source.name is None and source.format != KERAS:
         raise UsageError(f"--states is for models of Keras, and {text} is none")
     if reading.signature is not None and source.format != SAVED_MODEL:
@@ -105,6 +113,15 @@ def parse(text: str, reading: Reading = Reading()) -> Source:
             remedy="the part of a model: dagir-convert extract",
         )
     return replace(source, reading=reading)
+
+
+def check_custom(*given: Source) -> None:
+    """Raise UsageError where --custom has no meaning for any of the sources."""
+    if not any(source.takes_custom for source in given):
+        raise UsageError(
+            f"--custom is for .keras, .h5, .hdf5 and .dagir files, and {given[0]} is none",
+            remedy="leave it out: other files hold all that they compute, and file.py:name imports what it needs",
+        )
 
 
 def _parsed(text: str) -> Source:
@@ -150,7 +167,7 @@ def load(source: Source) -> Loaded:
         ends: dict[str, Any] = {"inputs": how.sizes, "outputs": how.outputs, "signature": how.signature}
         return Loaded(dagir.from_tensorflow(source.path, **ends))
     if source.format == "dagir":
-        return Loaded(load_dagir(source.path))
+        return Loaded(load_dagir(source.path, _layers(custom_objects(source.reading.custom))))
     return Loaded(dagir.backend(str(source.format)).read(source.path), source.path)
 
 
@@ -168,6 +185,11 @@ def _read_keras(source: Source) -> Loaded:
     return Loaded(dagir.from_keras(source.path, **how))
 
 
+def _layers(objects: Mapping[str, Any]) -> dict[str, type[dagir.Layer]]:
+    """The classes of layers among them; ops register themselves, by dagir.register_op."""
+    return {name: cls for name, cls in objects.items() if inspect.isclass(cls) and issubclass(cls, dagir.Layer)}
+
+
 def custom_objects(paths: Sequence[Path]) -> dict[str, Any]:
     """The classes and functions of Python files by name, or their `custom_objects`; this runs the files.
 
@@ -177,13 +199,19 @@ def custom_objects(paths: Sequence[Path]) -> dict[str, Any]:
     for path in paths:
         if path.suffix != ".py" or not path.is_file():
             raise UsageError(f"--custom takes a Python file, and {path} is none")
-        module = _executed(path)
+        module = _custom_module(path.resolve(), path.stat().st_mtime_ns)
         given = getattr(module, "custom_objects", None)
         own = {name: thing for name, thing in vars(module).items() if _is_own(thing, module.__name__)}
         found.update(given if isinstance(given, Mapping) else own)
         if not found:
             raise UsageError(f"{path} defines no class, no function and no custom_objects")
     return found
+
+
+@cache
+def _custom_module(path: Path, changed: int) -> ModuleType:
+    """Of one file, however many sources it is for: a class that is made twice would be two classes."""
+    return _executed(path)
 
 
 def _is_own(thing: object, module: str) -> bool:
