@@ -127,6 +127,7 @@ def _run_node(node: Node, operands: Sequence[Array | None], state: _State, aroun
         decides = node in state.plan.sizing
         apply = partial(_in_own_dtype if decides else _apply_rule, node, sizes)
         results = apply(operands, state.precision) if around is None else around(node, operands, apply)
+        _check_shapes(node, results)
     state.known.after(node, results)
     return results
 
@@ -197,9 +198,7 @@ def _apply_rule(
     with np.errstate(all="ignore"):
         results = rules[type(node.op)](node.op.substitute(sizes), *operands)
     pairs = zip(node.outputs, rules.results(node, results), strict=True)
-    made = tuple([np.asarray(result, dtype=_dtype(value.dtype, precision)) for value, result in pairs])
-    _check_shapes(node, made)
-    return made
+    return tuple([np.asarray(result, dtype=_dtype(value.dtype, precision)) for value, result in pairs])
 
 
 def _check_shapes(node: Node, made: Sequence[Array]) -> None:
