@@ -13,6 +13,7 @@ import numpy as np
 from dagir.display.contents import Contents, LayerEntry, TensorEntry, WeightEntry
 from dagir.ir.types import Array
 
+_OF_THE_PROOF = {"verified", "confirmed by"}  # what was done with a file, and nothing that it computes
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -268,7 +269,7 @@ def _interface(one: Contents, two: Contents) -> Iterator[Change]:
         if order[0] != order[1] and sorted(map(str, order[0])) == sorted(map(str, order[1])):
             yield Change(f"order of {what}s", ", ".join(map(str, order[0])), ", ".join(map(str, order[1])))
     facts = dict(one.facts), dict(two.facts)
-    for label in facts[0].keys() & facts[1].keys():
+    for label in facts[0].keys() & facts[1].keys() - _OF_THE_PROOF:
         if facts[0][label] != facts[1][label]:
             yield Change(label, facts[0][label], facts[1][label])
 
