@@ -212,7 +212,8 @@ class Report:
         The page needs no network. Layers that were not compared (fused, or without a counterpart) are marked as such.
         sensitivity: a table of `dagir.sensitivity` to colour the graph by; without one, a graph whose sides are all of
         a lower precision is coloured by relative error, as no error budget judges these.
-        Raises ArgumentError for a report of two .onnx files, FileError.
+        A report of two .onnx files, or of a certificate, has no graph to show: its page has the outputs alone.
+        Raises FileError.
         """
         return services.write_page(self, path, overwrite, sensitivity)
 

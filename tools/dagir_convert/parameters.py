@@ -37,12 +37,21 @@ States = Annotated[
         autocompletion=completion.one_of("inputs", "zeros"),
     ),
 ]
-Signature = Annotated[str | None, typer.Option(help="Of a SavedModel; by default serving_default.", metavar="NAME")]
+Signature = Annotated[
+    str | None, typer.Option(help="Of a SavedModel; by default serving_default, or its only one.", metavar="NAME")
+]
 Outputs = Annotated[
     str | None, typer.Option("--outputs", help="Of a graph of TensorFlow: the tensors that it gives.", metavar="NAMES")
 ]
 Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
-NameMap = Annotated[list[str] | None, typer.Option("--map", help="Of names that differ.", metavar="FILE=MODEL")]
+NameMap = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        help="An input or output of the .onnx file, and what the model calls it; may be repeated.",
+        metavar="FILE=MODEL",
+    ),
+]
 Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
 WithKeras = Annotated[
     bool | None,
