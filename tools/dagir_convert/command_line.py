@@ -161,7 +161,7 @@ def convert(
         found, shapes = replace(found, reading=replace(found.reading, sizes=shapes or None)), {}
 
     def change(model: dagir.Model) -> dagir.Model:
-        return resize_inputs(model, shapes) if shapes else model
+        return resize_inputs(model, shapes, target.suffix == ".keras") if shapes else model
 
     asked = metric_of_low_precision(metric, labels, max_drop, calibrate, verify and low.is_wanted)
     how: dict[str, Any] = {"verify": verify, "force": force, "strict": strict, "as_json": as_json, "metric": asked}

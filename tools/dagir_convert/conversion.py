@@ -113,12 +113,15 @@ class Conversion:
 
     def _renamed(self, model: dagir.Model) -> dagir.Model:
         """The model with the names and layouts that the file shall have. Raises ArgumentError, UsageError."""
-        outputs = [name for name in self.interface.names if name in model.output_names]
-        if outputs and self.target.suffix == ".keras":
-            raise UsageError(
-                f"--rename {outputs[0]}: Keras calls outputs by their layers", remedy="rename outputs of .onnx files"
-            )
-        return self.interface.applied(model)
+        for_keras = self.target.suffix == ".keras"
+        taken = {layer.name for layer in model.layers} if for_keras else set()
+        for old, new in self.interface.names.items():
+            if old in model.output_names and new in taken:
+                raise UsageError(
+                    f"--rename {old}={new}: a layer has this name, and Keras calls outputs by their layers",
+                    remedy="choose a name that no layer has",
+                )
+        return self.interface.applied(model, for_keras=for_keras)
 
     def _is_of_keras(self, loaded: sources.Loaded) -> bool:
         return loaded.original is not None and self.source.format != ONNX

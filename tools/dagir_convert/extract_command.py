@@ -102,7 +102,7 @@ def extract(
 
     def change(model: dagir.Model) -> dagir.Model:
         part = dagir.extract(model, ends, starts)
-        return resize_inputs(part, shapes) if shapes else part
+        return resize_inputs(part, shapes, target.suffix == ".keras") if shapes else part
 
     low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, tuple(keep_float or ()))
     Conversion(
