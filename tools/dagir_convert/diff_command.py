@@ -36,6 +36,8 @@ def diff(
 
     Layers are matched by name, then by weights, then by structure. Two .onnx files are compared node by node; any
     other two as models: .keras, .h5, .hdf5, .dagir, .onnx and .pb files, folders of SavedModels, and file.py:name.
+    Layers and a graph of nodes, as of a .keras and an .onnx file, are matched by the layers' names in the paths of the
+    nodes: shapes, weights and outputs are compared, and a line says how.
     Both are run by dagir's NumPy interpreter. Whether a file computes what a model does within rounding, verify tells.
 
     The exit code is 0 where they are the same, 1 where they differ, and 2 where they could not be compared.
