@@ -28,8 +28,10 @@ from dagir_convert.help_texts import CONVERT, HELP
 from dagir_convert.metrics import metric_of, metric_of_low_precision
 from dagir_convert.parameters import (
     Architecture,
+    Atol,
     Budget,
     Calibrate,
+    Cosine,
     Custom,
     Disable,
     External,
@@ -51,6 +53,7 @@ from dagir_convert.parameters import (
     Quiet,
     RangesBy,
     Rename,
+    Rtol,
     Runtime,
     Signature,
     Sizes,
@@ -58,6 +61,7 @@ from dagir_convert.parameters import (
     States,
     Strict,
     Target,
+    Top1,
     Verify,
     WithKeras,
     interface,
@@ -235,10 +239,10 @@ def verify(
     inputs: Annotated[
         Path | None, typer.Option(help="Run on these, an .npz file with one array each.", metavar="FILE.npz")
     ] = None,
-    rtol: Annotated[float | None, typer.Option(help="The most relative error of an output as a whole.")] = None,
-    atol: Annotated[float | None, typer.Option(help="A difference of elements that is always allowed.")] = None,
-    cosine: Annotated[float | None, typer.Option(help="The least cosine between the outputs.")] = None,
-    top1: Annotated[float | None, typer.Option(help="The least share of equal top classes, 0.99.")] = None,
+    rtol: Rtol = None,
+    atol: Atol = None,
+    cosine: Cosine = None,
+    top1: Top1 = None,
     metric: MetricName = None,
     labels: Labels = None,
     max_drop: MaxDrop = None,
@@ -257,8 +261,18 @@ def verify(
 
     An .onnx file alone: run the certificate that was written into it again. The exit code is 3 where rounding does
     not explain a difference; the first node that diverges is named. A file of a lower precision than the model's is
-    judged by how close its outputs are: --rtol, --atol, --cosine and --top1 say what it must keep to. --metric with
-    --labels says how much of the metric B may lose on the samples of --inputs.
+    judged by how close its outputs are: by default --rtol 0.01 --cosine 0.9999 in float16, --rtol 0.03 --cosine 0.999
+    in bfloat16, --cosine 0.99 with int8 or int4. Any of --rtol, --atol, --cosine and --top1 replaces all of these, and
+    the error budget where the file is of full precision. --metric with --labels says how much of the metric B may lose
+    on the samples of --inputs.
+
+    \b
+      dagir-convert verify net.keras net.onnx
+      dagir-convert verify net.keras half.onnx --rtol 0.01
+      dagir-convert verify net.keras int8.onnx --rtol 0.05 --atol 0.001
+      dagir-convert verify net.keras int8.onnx --cosine 0.999
+      dagir-convert verify net.keras int8.onnx --top1 0.99 --inputs x.npz
+      dagir-convert verify net.onnx
     """
     output = Output(quiet=quiet, plain=as_json)
     other = None if second is None else _with_ends(_with_custom(sources.parse(second), custom), signature, outputs)

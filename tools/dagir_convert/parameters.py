@@ -146,6 +146,14 @@ MetricName = Annotated[
 ]
 Labels = Annotated[Path | None, typer.Option(help="Of the samples: the class of each, a number.", metavar="FILE.npy")]
 MaxDrop = Annotated[float | None, typer.Option(help="How much lower the metric may be, 0 by default.", metavar="SHARE")]
+Rtol = Annotated[
+    float | None, typer.Option(help="The most that an output as a whole may be off, relative to it: 0.01.")
+]
+Atol = Annotated[
+    float | None, typer.Option(help="The most that an element may be off; with --rtol, one of both is enough.")
+]
+Cosine = Annotated[float | None, typer.Option(help="The least cosine of the angle between both outputs: 0.999.")]
+Top1 = Annotated[float | None, typer.Option(help="The least share of rows with the same top class: 0.99.")]
 KeepFloat = Annotated[
     list[str] | None,
     typer.Option(
