@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
@@ -24,8 +23,9 @@ from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.repeating import as_called
 from dagir.equivalence.report import Case, Context, Report, Row
 from dagir.equivalence.rows import row_of
+from dagir.equivalence.samples import read_npz
 from dagir.equivalence.targets import Sides, sides
-from dagir.errors import ArgumentError, BackendError, DagirError, FileError
+from dagir.errors import ArgumentError, BackendError, DagirError
 from dagir.ir.graph import Graph
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array
@@ -343,23 +343,6 @@ def _cases(
 def _given(oracle: Oracle, inputs: object) -> list[Array]:
     """The user's inputs: a feed, or the path of an .npz file with an array for each input."""
     return oracle.arrange(read_npz(inputs) if isinstance(inputs, (str, PathLike)) else inputs)
-
-
-def read_npz(path: str | PathLike[str]) -> dict[str, object]:
-    """The arrays of a file. Raises FileError, also for a pipe, which could block."""
-    remedy = "np.savez(path, **arrays) writes such a file"
-    try:
-        if Path(path).exists() and not Path(path).is_file():
-            raise FileError(f"{path}: is no plain file", remedy=remedy)
-        with open(path, "rb") as stream:  # np.load does not close a file that it cannot read
-            found = np.load(stream, allow_pickle=False)
-            if not isinstance(found, np.ndarray):
-                return dict(found)
-        raise FileError(f"{path} holds one array, without the name of an input", remedy=remedy)
-    except FileError:
-        raise
-    except Exception as error:  # zip files and arrays raise many kinds of errors
-        raise FileError(f"{path!s:.200} cannot be read as .npz: {error!s:.200}", remedy=remedy) from error
 
 
 def first_accepted(

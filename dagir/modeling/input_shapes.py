@@ -94,7 +94,10 @@ def _wanted(value: Value, name: str, shape: Sizes, sizes: dict[str, Dim]) -> Sha
     """The new shape of an input. Adds to `sizes` the new size for each named size of the old shape."""
     old = value.type.shape
     if len(shape) != len(old):
-        raise ArgumentError(f"input {name!r} has {len(old)} axes, got {len(shape)} sizes: {list(shape)}")
+        raise ArgumentError(
+            f"input {name!r} has {len(old)} axes, got {len(shape)} sizes: {list(shape)}",
+            remedy=f"give a size for each axis of {value.type}, the batch too",
+        )
     found = Input(batch_shape=shape, dtype=str(value.dtype), name=name).type.shape
     for before, after in zip(old, found, strict=True):
         if isinstance(before, SymbolicDim) and dims.symbols(before) == {str(before)}:

@@ -62,7 +62,8 @@ class LowPrecision:
         if self.quantize == "int8" and self.calibrate is None:
             raise ArgumentError(
                 'quantize="int8" finds the ranges of values from samples of the inputs',
-                remedy='give some: calibrate=array, or a dict, or an .npz file; or quantize="int8-dynamic"',
+                remedy="give some: calibrate=array, or a dict, or an .npz file (--calibrate samples.npz); "
+                'or quantize="int8-dynamic", which needs none',
             )
 
     def _refuse(self, why: str, fits: bool, names: Collection[str]) -> None:

@@ -18,6 +18,7 @@ import dagir
 from dagir.errors import DagirError, FileError, NonFiniteWarning
 from dagir.modeling.input_shapes import resize_inputs
 from dagir.precision.options import LowPrecision
+from dagir.support.did_you_mean import did_you_mean
 from dagir.support.extras import missing
 from dagir_convert import commands, diff_command, extract_command, inspect_command, sources, targets
 from dagir_convert.command_classes import Command, Group
@@ -77,8 +78,15 @@ class ConvertByDefault(Group):
         """Insert `convert` if the first argument is not a command."""
         own = {"--help", "--version", *self.commands}
         if args and args[0] not in own and not args[0].startswith(("--install-completion", "--show-completion")):
+            self._refuse_slip(args[0])
             args = ["convert", *args]
         return super().parse_args(ctx, args)
+
+    def _refuse_slip(self, word: str) -> None:
+        """Raise UsageError for what is no file and nearly a command. Raises nothing for anything else."""
+        remedy = did_you_mean(word, self.commands)
+        if word.isalpha() and remedy is not None and not Path(word).exists():
+            raise UsageError(f"{word} is no command, and there is no file {word}", remedy=remedy)
 
 
 app = typer.Typer(

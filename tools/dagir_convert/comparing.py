@@ -58,7 +58,7 @@ def compare(
     for line in exe.renamed:
         output.note(line)
     with output.bar(f"verifying {second}") as progress:
-        return dagir.verify(
+        report = dagir.verify(
             model,
             {second.path.name: exe},
             inputs,
@@ -66,7 +66,10 @@ def compare(
             thresholds=thresholds,
             metric=metric,
             progress=progress,
-        ), model
+        )
+    if inputs is not None and all(0 in shape for case in report.cases for shape in case.input_shapes):
+        raise UsageError(f"nothing is compared: {inputs} holds no samples", remedy="give one or more")
+    return report, model
 
 
 def _is_narrowed(first: sources.Source, second: sources.Source) -> bool:

@@ -19,6 +19,7 @@ import dagir
 from dagir.errors import DagirError, FileError
 from dagir.serialization import load as load_dagir
 from dagir.support.backend_names import KERAS, ONNX
+from dagir.support.did_you_mean import did_you_mean, nearest
 from dagir.support.frameworks import is_keras_layer, is_keras_model, kind
 from dagir_convert.errors import UsageError
 
@@ -140,12 +141,24 @@ def _parsed(text: str) -> Source:
         return source
     if not source.path.exists():
         _refuse_checkpoint(source.path)
-        raise UsageError(f"there is no file {source.path}")
+        raise UsageError(f"there is no file {source.path}", remedy=_near(source.path))
     if source.name is None and source.path.suffix == ".py":
         raise UsageError(f"{text} needs the name of a model", remedy=_names_remedy(source.path))
     if source.name is None and source.format is None:
         raise UsageError(f"{text} is no model that dagir knows", remedy=f"use file.py:name, {', '.join(MODEL_FILES)}")
     return source
+
+
+def _near(path: Path) -> str | None:
+    """A remedy that names the files beside a missing one: of a like name, else those that hold models."""
+    try:
+        names = sorted(each.name for each in path.parent.iterdir())
+    except OSError:
+        return f"there is no folder {path.parent}"
+    models = [name for name in names if Path(name).suffix in MODEL_FILES]
+    near = [str(path.with_name(name)) for name in nearest(path.name, names)]
+    here = f"the models there are {', '.join(models[:5])}" if models else "no model is there"
+    return did_you_mean(path.name, (), instead=near) or here
 
 
 def _refuse_checkpoint(path: Path) -> None:
