@@ -5,6 +5,7 @@ Rounding of the model's own dtypes does not explain what narrowing changes, so t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dagir import ops
+from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph
 from dagir.ir.types import Array, DType
 from dagir.ops.call import graphs_of
@@ -53,6 +55,8 @@ class Closeness:
         return f"{self.output}: {', '.join(parts)}"
 
 
+_LARGEST = sys.float_info.max
+_RANGES = {"rtol": (0.0, _LARGEST), "atol": (0.0, _LARGEST), "cosine": (-1.0, 1.0), "top_1": (0.0, 1.0)}
 SCALED = "scaled channels"
 """The measure of an output behind a channel that is scaled, which the output as a whole may not show."""
 
@@ -85,6 +89,17 @@ class Thresholds:
     atol: float | None = None
     cosine: float | None = None
     top_1: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            given: object = getattr(self, name)
+            if given is None:
+                continue
+            if isinstance(given, bool) or not isinstance(given, (int, float, np.number)) or not low <= given <= high:
+                raise ArgumentError(
+                    f"the threshold {name} is a number from {low:g} to {high:g}, got {given!r}",
+                    remedy="a share, as 0.99 for 99 %" if name == "top_1" else None,
+                )
 
     @property
     def any(self) -> bool:

@@ -83,6 +83,8 @@ def verify(
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("verify", model, "a Model or a Graph")
+    if not isinstance(thresholds, Thresholds):
+        raise ArgumentError(f"verify takes Thresholds, got {thresholds!r}", remedy="dagir.Thresholds(rtol=1e-3)")
     labels = None if metric is None else metric.known_labels(inputs)
     samples = _FIRST if samples is None else whole("samples", samples, 2)
     seed, sizes = whole("seed", seed, 0), _checked_sizes(sizes)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import dagir
 from dagir import layers
-from dagir.errors import FeedError
+from dagir.errors import FeedError, FileError
 
 
 @pytest.fixture
@@ -40,6 +42,7 @@ SLIPS = [
     (("verify", "net.dagir", "net.onnx", "--inputs", "turned.npz"), "axis 1 of input", "x.transpose(0, 2, 3, 1)"),
     (("verify", "net.dagir", "net.onnx", "--inputs", "bare.npz"), "takes float32[batch, 8, 9, 3]", "x[None]"),
     (("verify", "net.dagir", "net.onnx", "--inputs", "none.npz"), "nothing is compared", "give one or more"),
+    (("verify", "net.dagir", "net.onnx", "--top1", "99"), "top_1 is a number from 0 to 1", "0.99 for 99 %"),
     (("verify", "net.dagir"), "alone is compared with nothing", "dagir-convert verify net.dagir OTHER"),
 ]
 
@@ -51,6 +54,11 @@ def test_a_slip_says_what_to_do(folder, called, words, said, remedy):
 
 
 def test_the_same_in_python(folder):
+    for path, other in (("net.dagir", "dagir"), ("pack.onnx", "Keras")):
+        Path("pack.onnx").write_bytes(b"PK\x03\x04" + bytes(40))
+        with pytest.raises(FileError, match=f"is a file of {other}") as told:
+            dagir.from_onnx(path)
+        assert told.value.remedy.startswith("read it with dagir.")
     with pytest.raises(FeedError) as told:
         folder.predict(np.zeros((2, 3, 8, 9), "float32"), backend="numpy")
     assert told.value.remedy == "move the channels: x.transpose(0, 2, 3, 1)"

@@ -16,6 +16,7 @@ from small_networks import residual, with_samples
 
 import dagir
 from dagir.equivalence.closeness import closeness
+from dagir.errors import ArgumentError
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +127,18 @@ def test_each_threshold_is_named_where_it_fails():
         "max error 6, allowed: <= 0.5"
     ]
     assert "1 - " in str(dagir.Thresholds(cosine=1.0).criteria(closeness("y", [np.array([1.0, 1.0001])], [np.ones(2)])))
+
+
+@pytest.mark.parametrize("given", [{"top_1": 99}, {"rtol": -1}, {"rtol": float("nan")}, {"cosine": 2}, {"atol": "a"}])
+def test_thresholds_are_numbers_that_mean_something(given):
+    (name,) = given
+    with pytest.raises(ArgumentError, match=f"the threshold {name} is a number from"):
+        dagir.Thresholds(**given)
+
+
+def test_a_bare_number_is_no_threshold(files):
+    with pytest.raises(ArgumentError, match="verify takes Thresholds"):
+        dagir.verify(files[0], "numpy", thresholds=1e-3)
 
 
 def test_the_table_fits_a_narrow_terminal(files, tmp_path):
