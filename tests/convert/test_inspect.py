@@ -132,6 +132,8 @@ def test_settings_are_no_parameters_and_weights_in_nodes_are(tmp_path, called):
 def test_the_proof_of_a_file_is_shown(saved, tmp_path, called):
     assert called("net.dagir", tmp_path / "proven.onnx")[0] == 0
     assert called("net.dagir", tmp_path / "bare.onnx", "--no-verify")[0] == 0
+    _, out, _ = called("net.dagir", tmp_path / "again.onnx", "--json")
+    assert json.loads(out)["confirmed_by"] is None and json.loads(out)["opset"].startswith("ai.onnx")
     _, shown, _ = called("inspect", tmp_path / "proven.onnx")
     assert "verified: by onnxruntime" in shown and "confirmed by: nothing" in shown
     assert read(called, tmp_path / "bare.onnx")["facts"]["verified"] == "no"

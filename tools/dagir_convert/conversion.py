@@ -107,7 +107,7 @@ class Conversion:
             facts["bytes"] = sum(path.stat().st_size for path in staged.parent.iterdir())
             targets.publish(staged, self.target, self.force)
         labels = {label.replace(" ", "_").lower(): text for label, text in summary.facts}
-        facts.update(nodes=sum(summary.op_counts.values()), **labels)
+        facts = {**labels, **facts, "nodes": sum(summary.op_counts.values())}  # what was found is no text of the file
         facts["total_seconds"] = round(time.perf_counter() - start, 2)
         self._tell(facts, summary, report)
 
