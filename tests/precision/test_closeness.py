@@ -155,3 +155,12 @@ def test_the_table_fits_a_narrow_terminal(files, tmp_path):
     assert "no node is named" not in told.stderr
     assert max(map(len, told.stdout.splitlines())) <= 80
     assert re.search(r"relative error +\S+ +<= 1e-07 +differs", told.stdout)
+
+
+def test_the_documented_fields_are_those_of_the_json(files):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
+    model, samples, folder = files
+    found = dagir.verify(model, folder / "codes.onnx", samples).to_dict()
+    (output,) = found["outputs"]
+    for name in (*found, *output, *output["closeness"], *output["thresholds"], "measured", "when_written"):
+        assert name == "output" or f"`{name}`" in page, name
