@@ -25,11 +25,13 @@ class QuantizeDynamic(Pass):
     """y = Linear(x, w, b)   =>   q, s, z = DynamicQuantizeLinear(x), y = Cast(MatMulInteger(q, w', z)) * (s * s') + b
 
     w' are int8 codes, with a scale s' for each column. x is quantized once for all that read it. Recurrences get their
-    kernels as codes, and compute in float. nodes: those of the graph that is given.
+    kernels as codes, and compute in float. nodes: those of the graph that is given. full_range: of the codes, as of
+    `codes_for_weight`.
     """
 
     name = "quantize-dynamic"
     nodes: frozenset[Node] = frozenset()
+    full_range: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
         """One walk."""
@@ -43,20 +45,20 @@ class QuantizeDynamic(Pass):
                 return with_stored_codes(node, operands)
             if x not in coded:
                 coded[x] = _node(node, ops.DynamicQuantizeLinear(), x).outputs
-            return [_dynamic(node, coded[x], w, operands[2] if len(operands) > 2 else None)]
+            return [self._product(node, coded[x], w, operands[2] if len(operands) > 2 else None)]
 
         return rebuild(graph, transform)
 
-
-def _dynamic(node: Node, x: Sequence[Value], w: Value, b: Value | None) -> Value:
-    array = leaf_array(w)
-    codes = codes_for_weight(array, 1)
-    quantized, scale, zero = x
-    weight = _stored(node, w, codes.coded(array), "kernel")
-    product = _node(node, ops.MatMulInteger(), quantized, weight, zero).outputs[0]
-    factors = _node(node, ops.Multiply(), scale, Constant(frozen(codes.scale)).value).outputs[0]
-    numbers = _node(node, ops.Multiply(), _node(node, ops.Cast(DType.FLOAT32), product).outputs[0], factors).outputs[0]
-    return numbers if b is None else _node(node, ops.Add(), numbers, b).outputs[0]
+    def _product(self, node: Node, x: Sequence[Value], w: Value, b: Value | None) -> Value:
+        array = leaf_array(w)
+        codes = codes_for_weight(array, 1, full_range=self.full_range)
+        quantized, scale, zero = x
+        weight = _stored(node, w, codes.coded(array), "kernel")
+        product = _node(node, ops.MatMulInteger(), quantized, weight, zero).outputs[0]
+        factors = _node(node, ops.Multiply(), scale, Constant(frozen(codes.scale)).value).outputs[0]
+        whole = _node(node, ops.Cast(DType.FLOAT32), product).outputs[0]
+        numbers = _node(node, ops.Multiply(), whole, factors).outputs[0]
+        return numbers if b is None else _node(node, ops.Add(), numbers, b).outputs[0]
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,22 @@ def test_two_codes_of_a_weight_fit_16_bits_with_their_inputs(rows, seed):
     assert (np.abs(wide.coded(weight).astype(int)).max(axis=0) == 127).all()
 
 
+@pytest.mark.parametrize("quantize", ["int8", "int8-dynamic"])
+def test_the_full_range_of_codes_is_closer_where_it_is_asked_for(quantize, tmp_path):
+    model, samples = with_samples(transformer, 32)
+    errors = []
+    for full_range in (False, True):
+        options = {"quantize": quantize, "calibrate": samples, "full_range": full_range}
+        found = LowPrecision(**options).applied(model)
+        errors.append(found.closeness[0].relative)
+        path = dagir.to_onnx(model, tmp_path / "codes.onnx", **options)
+        arrays = [onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer]
+        matrices = [array.astype(int) for array in arrays if array.dtype == np.int8 and array.ndim == 2]
+        largest = [np.abs(codes).max() for codes in matrices]
+        assert (min(largest) == 127) == full_range
+    assert errors[1] < 0.8 * errors[0]
+
+
 @pytest.mark.parametrize("ranges", METHODS)
 def test_each_way_to_find_ranges_is_close(ranges):
     model, samples = with_samples(residual, 32)
@@ -198,6 +214,7 @@ def test_zero_is_a_code_of_its_own_and_codes_cover_their_range():
         ({"quantize": "int8", "ranges": "guess", "calibrate": np.zeros((1, 8, 8, 1))}, "guess"),
         ({"quantize": "int8", "keep_float": ["clases"], "calibrate": np.zeros((1, 8, 8, 1), "float32")}, "clases"),
         ({"precision": "float16", "keep_float": ["classes"]}, "quantize="),
+        ({"quantize": "int4-weights", "full_range": True}, "full_range is for"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

@@ -37,6 +37,7 @@ from dagir_convert.parameters import (
     Disable,
     External,
     Force,
+    FullRange,
     Json,
     KeepFloat,
     Labels,
@@ -158,6 +159,7 @@ def convert(
     narrow_io: NarrowIo = False,
     ranges: RangesBy = None,
     keep_float: KeepFloat = None,
+    full_range: FullRange = False,
     metric: MetricName = None,
     labels: Labels = None,
     max_drop: MaxDrop = None,
@@ -165,7 +167,8 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Convert SOURCE to TARGET."""
-    low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, tuple(keep_float or ()))
+    names = tuple(keep_float or ())
+    low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, names, full_range)
     options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()), low=low)
     output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
     found = sources.parse(source, reading(architecture, custom, None, signature, outputs, states))

@@ -161,6 +161,13 @@ KeepFloat = Annotated[
     ),
 ]
 
+FullRange = Annotated[
+    bool,
+    typer.Option(
+        "--full-range", help="Of int8: codes of weights in the full range, for CPUs with VNNI: on others they saturate."
+    ),
+]
+
 
 def reading(
     architecture: str | None,
