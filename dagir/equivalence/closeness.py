@@ -20,7 +20,10 @@ from dagir.ir.types import Array, DType
 from dagir.ops.call import graphs_of
 
 _HALVES = (DType.FLOAT16, DType.BFLOAT16)
-_OF_CODES = (ops.QuantizeLinear, ops.DequantizeLinear, ops.DynamicQuantizeLinear, ops.MatMulInteger, ops.ConvInteger)
+_OF_CODES = (
+    *(ops.QuantizeLinear, ops.DequantizeLinear, ops.DynamicQuantizeLinear),
+    *(ops.MatMulInteger, ops.ConvInteger, ops.DynamicQuantizeLSTM),
+)
 
 
 @dataclass(frozen=True)

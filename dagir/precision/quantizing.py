@@ -4,7 +4,7 @@ What is quantized: convolutions and products with stored weights; sums, products
 quantized; average pools between them; and what moves or chooses elements of these, with the codes that it is given. An
 activation that limits a range (a relu, a clip) belongs to the node before it. Softmax, normalizations and the last
 layer's results stay float: a last product reads codes and gives floats, which its integer kernels do as well, and a
-convolution that makes an output is not quantized.
+convolution that makes an output is not quantized, nor is a last product that holds little of the weights.
 """
 
 from __future__ import annotations
@@ -34,9 +34,11 @@ from dagir.passes.quantize import (
     has_stored_kernels,
     has_weight,
 )
+from dagir.passes.quantize_recurrences import codes_for_recurrence, is_integer_lstm
 from dagir.passes.quantize_weights import QuantizeBlocks, QuantizeDynamic, blocks, is_linear_map
 from dagir.precision.calibration import Ranges, check_method, parts
 from dagir.precision.drawing import arranged
+from dagir.precision.last_products import small_last_products
 from dagir.precision.narrowing import Narrowed, answers_of, as_model
 from dagir.precision.sensitivity import Sensitivity, analyse
 from dagir.runtime.backend import Apply, backend, graph_of, signature
@@ -51,6 +53,7 @@ BLOCK = 32
 
 _LIMITING = (ops.Relu, ops.Clip)
 _PASSING = (ops.MaxPool, ops.Reshape, ops.Transpose, ops.ExpandDims, ops.Squeeze)
+_QUANTIZING = (ops.QuantizeLinear, ops.DynamicQuantizeLinear, ops.DynamicQuantizeLSTM)
 _JOINING = (ops.Add, ops.Multiply, ops.Concatenate, ops.AveragePool)
 
 
@@ -74,7 +77,7 @@ def quantized_model(
     check_method(ranges)
     arrays = arranged(model, inputs, seed)
     graph = run(points_of(model).graph, DEPLOY)
-    kept = _asked(graph, value_names(graph), keep_float)
+    kept = {**small_last_products(graph, graph.nodes), **_asked(graph, value_names(graph), keep_float)}
     choice = _Choice(graph, kept)
     if not any(has_weight(node) or has_stored_kernels(node) for node in graph.nodes if node not in kept):
         raise UnsupportedOp(
@@ -114,11 +117,9 @@ def weights_quantized_model(
     graph = run(points_of(model).graph, DEPLOY)
     kept = _asked(graph, value_names(graph), keep_float)
     dynamic = how == "int8-dynamic"
-    nodes = [
-        node
-        for node in graph.nodes
-        if node not in kept and (is_linear_map(node) or (dynamic and has_stored_kernels(node)))
-    ]
+    nodes = [node for node in graph.nodes if is_linear_map(node) or (dynamic and has_stored_kernels(node))]
+    kept = {**small_last_products(graph, nodes), **kept}
+    nodes = [node for node in nodes if node not in kept]
     if not nodes:
         raise UnsupportedOp(
             f"{graph.name} has no product with a stored matrix that could be quantized",
@@ -143,7 +144,7 @@ def _analysed_weights(
         if node not in integers or x is None or w is None:
             return list(apply(operands))
         if has_stored_kernels(node):
-            return list(apply(_with_coded_kernels(operands)))
+            return list(apply(_coded_operands(node, operands, full_range)))
         if dynamic:
             x = codes_for_range(float(x.min(initial=0.0)), float(x.max(initial=0.0))).rounded(x)
             w = codes_for_weight(w, 1, full_range=full_range).rounded(w)
@@ -153,6 +154,17 @@ def _analysed_weights(
         return list(apply([x, w, *operands[2:]]))
 
     return analyse(graph, parts(graph, arrays)[0], DType.FLOAT32, seed, narrow)
+
+
+def _coded_operands(node: Node, operands: Sequence[Array | None], full_range: bool) -> list[Array | None]:
+    """The operands of a recurrence in codes. The states of an LSTM become codes too, at each step: not here."""
+    if not is_integer_lstm(node):
+        return _with_coded_kernels(operands)
+    x, w, r, *rest = operands
+    assert x is not None
+    rounded = codes_for_range(float(x.min(initial=0.0)), float(x.max(initial=0.0))).rounded(x)
+    coded = [None if each is None else codes_for_recurrence(each, full_range).rounded(each) for each in (w, r)]
+    return [rounded, *coded, *rest]
 
 
 def _measured(
@@ -169,7 +181,7 @@ def _measured(
     narrow = step(graph)
     pairs = zip(interface.outputs, answers_of(graph, arrays), answers_of(narrow, arrays), strict=True)
     close = tuple([closeness(name, [new], [old]) for (name, _), old, new in pairs])
-    count = sum(isinstance(node.op, (ops.QuantizeLinear, ops.DynamicQuantizeLinear)) for node in narrow.nodes)
+    count = sum(isinstance(node.op, _QUANTIZING) for node in narrow.nodes)
     told = {names[node.outputs[0]]: reason for node, reason in kept.items()}
     return Narrowed(as_model(narrow, interface, graph_of(model).name), how, told, count, close, analysed)
 
