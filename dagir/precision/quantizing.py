@@ -4,7 +4,7 @@ What is quantized: convolutions and products with stored weights; sums, products
 quantized; average pools between them; and what moves or chooses elements of these, with the codes that it is given. An
 activation that limits a range (a relu, a clip) belongs to the node before it. Softmax, normalizations and the last
 layer's results stay float: a last product reads codes and gives floats, which its integer kernels do as well, and a
-convolution that makes an output is not quantized, nor is a last product that holds little of the weights.
+convolution that makes an output is not quantized, nor are small first and last layers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from dagir.passes.quantize_recurrences import codes_for_recurrence, is_integer_l
 from dagir.passes.quantize_weights import QuantizeBlocks, QuantizeDynamic, blocks, is_linear_map
 from dagir.precision.calibration import Ranges, check_method, parts
 from dagir.precision.drawing import arranged
-from dagir.precision.last_products import small_last_products
+from dagir.precision.kept_float import not_worthwhile, small_last_products
 from dagir.precision.narrowing import Narrowed, answers_of, as_model
 from dagir.precision.sensitivity import Sensitivity, analyse
 from dagir.runtime.backend import Apply, backend, graph_of, signature
@@ -77,7 +77,7 @@ def quantized_model(
     check_method(ranges)
     arrays = arranged(model, inputs, seed)
     graph = run(points_of(model).graph, DEPLOY)
-    kept = {**small_last_products(graph, graph.nodes), **_asked(graph, value_names(graph), keep_float)}
+    kept = {**not_worthwhile(graph), **_asked(graph, value_names(graph), keep_float)}
     choice = _Choice(graph, kept)
     if not any(has_weight(node) or has_stored_kernels(node) for node in graph.nodes if node not in kept):
         raise UnsupportedOp(
