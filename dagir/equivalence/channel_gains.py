@@ -68,12 +68,13 @@ def first_gain(name: str, exe: Executable, oracle: Oracle, arrays: Sequence[Arra
 
     def compare(node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
         results = apply(operands, DType.FLOAT64)
-        for value, result in zip(node.outputs, results, strict=True):
-            if value in found and not node.op.moves_only:
-                point, array = found[value]
-                gain = largest_gain(array, result, _axis(node), TOLERANCES[kind])
-                if gain is not None and gain.excess > 1:
-                    gains.setdefault(node, (point, gain))
+        for place, value in enumerate(node.outputs):
+            if value not in found or node.op.moves_only:
+                continue
+            point, array = found[value]
+            gain = largest_gain(array, results[place], _axis(node), kind)
+            if gain is not None and gain.excess > 1:
+                gains.setdefault(node, (point, gain))
         return results
 
     with np.errstate(all="ignore"):
@@ -99,42 +100,80 @@ def samples_for(
     return draw(oracle.graph, sizes, np.random.default_rng(seed), plan.kind)
 
 
-def largest_gain(found: Array, wanted: Array, axis: int, tolerance: float) -> Gain | None:
-    """The channel that is the furthest off beyond chance, as it is or without its mean, which a bias may outweigh.
+def largest_gain(found: Array, wanted: Array, axis: int, kind: str) -> Gain | None:
+    """The channel that is off beyond chance, and the furthest, as it is or without its mean, which a bias may outweigh.
 
-    None where no channel has elements enough.
+    kind: a key of `TOLERANCES`. None where all are right, or no channel has elements enough.
     """
     if found.shape != wanted.shape or wanted.ndim < 2:
         return None
-    channels = wanted.shape[axis]
-    narrow, right = (np.moveaxis(each, axis, 0).reshape(channels, -1).astype(np.float64) for each in (found, wanted))
-    known = np.flatnonzero(np.isfinite(narrow).all(1) & np.isfinite(right).all(1))
-    if right.shape[1] < _FEWEST or not known.size:
+    by_channel = (len(wanted), -1, wanted.shape[axis])
+    narrow, right = (np.moveaxis(each, axis, -1).reshape(by_channel).astype(np.float64) for each in (found, wanted))
+    known = np.flatnonzero(np.isfinite(narrow).all((0, 1)) & np.isfinite(right).all((0, 1)))
+    if right.shape[0] * right.shape[1] < _FEWEST or not known.size:
         return None
-    narrow, right = narrow[known], right[known]
-    least = _TOO_SMALL * np.square(right).sum(1).mean()
-    moved, varied = (each - each.mean(1, keepdims=True) for each in (narrow, right))
-    pairs = (_factors(narrow, right, least), _factors(moved, varied, least))
-    excess = np.stack([np.abs(factors - 1) - _SURE * chance for factors, chance in pairs]) / tolerance
-    way, worst = np.unravel_index(int(excess.argmax()), excess.shape)
-    error = float(np.abs(narrow[worst] - right[worst]).max())
-    return Gain(int(known[worst]), float(pairs[way][0][worst]), error, float(excess[way, worst]))
+    narrow, right = narrow[..., known], right[..., known]
+    least = _TOO_SMALL * np.square(right).sum((0, 1)).mean()
+    moved, varied = (each - each.mean((0, 1)) for each in (narrow, right))
+    both = (_off(narrow, right, right, least, kind), _off(moved, varied, right, least, kind))
+    gains = [each for each in both if each is not None]
+    if not gains:
+        return None
+    excess, channel, factor = max(gains)
+    error = float(np.abs(narrow[..., channel] - right[..., channel]).max())
+    return Gain(int(known[channel]), factor, error, excess)
+
+
+def _off(found: Array, wanted: Array, numbers: Array, least: float, kind: str) -> tuple[float, int, float] | None:
+    """The channel that is the furthest off: its excess of the tolerance, where it is, and its factor. None if none is.
+
+    found, wanted: f[entries, places, channels], without their means or not; numbers: the right ones as they are.
+    """
+    factors, chance = _factors(found, wanted, least)
+    excess = (np.abs(factors - 1) - _SURE * chance) / TOLERANCES[kind]
+    for channel in np.argsort(-excess):
+        if excess[channel] <= 1:
+            break
+        one, right, whole = (each[..., channel].reshape(-1) for each in (found, wanted, numbers))
+        sure = _SURE * _chance_of_numbers(one, right, whole, factors[channel], kind)
+        further = min(excess[channel], (abs(factors[channel] - 1) - sure) / TOLERANCES[kind])
+        if further > 1:
+            return float(further), int(channel), float(factors[channel])
+    return None
 
 
 def _factors(found: Array, wanted: Array, least: float) -> tuple[Array, Array]:
     """The factor of each channel, and its standard error; 1 for channels that hold next to nothing, or few elements.
 
     How many elements tell: (sum w w)**2 / sum w**4, which is 1 where one is much larger than all others: its rounding
-    alone makes the factor then.
+    alone makes the factor then. Elements of one entry may be off together, so the error is that of sums of entries
+    where it is larger (Liang and Zeger 1986, "Longitudinal data analysis using generalized linear models").
     """
     squares = np.square(wanted)
-    power = squares.sum(1)
+    power = squares.sum((0, 1))
     holds = (power > least) & (power > 0)
     safe = np.where(holds, power, 1)
-    holds &= safe**2 >= _FEWEST_LARGE * np.square(squares).sum(1)
-    factors = (found * wanted).sum(1) / safe
-    left = np.square(found - factors[:, None] * wanted).sum(1)
-    return np.where(holds, factors, 1), np.where(holds, np.sqrt(left / (wanted.shape[1] - 1) / safe), 0)
+    holds &= safe**2 >= _FEWEST_LARGE * np.square(squares).sum((0, 1))
+    factors = (found * wanted).sum((0, 1)) / safe
+    left = found - factors * wanted
+    entries, places, _ = wanted.shape
+    alone = np.square(left).sum((0, 1)) / (entries * places - 1) * safe
+    together = np.square((left * wanted).sum(1)).sum(0) * entries / max(1, entries - 1)
+    return np.where(holds, factors, 1), np.where(holds, np.sqrt(np.maximum(alone, together)) / safe, 0)
+
+
+def _chance_of_numbers(found: Array, wanted: Array, numbers: Array, factor: float, kind: str) -> float:
+    """The standard error of a factor where equal numbers are off alike: what is constant over an image rounds alike.
+
+    Infinite where few numbers make up most of the channel.
+    """
+    narrow = numbers if kind == _OWN else numbers.astype(DType(kind).numpy).astype(np.float32)
+    _, group = np.unique(narrow, return_inverse=True)
+    power = np.bincount(group, np.square(wanted))
+    if power.sum() ** 2 < _FEWEST_LARGE * np.square(power).sum():
+        return np.inf
+    sums = np.bincount(group, (found - factor * wanted) * wanted)
+    return float(np.sqrt(np.square(sums).sum()) / power.sum())
 
 
 def _axis(node: Node) -> int:

@@ -75,11 +75,25 @@ def test_the_factor_of_a_channel():
     rng = np.random.default_rng(0)
     right = rng.normal(size=(40, 5))
     noisy = right * (1 + 1e-3 * rng.normal(size=right.shape))
-    assert largest_gain(noisy, right, -1, 4e-3).excess < 1
+    assert largest_gain(noisy, right, -1, "float16") is None
     noisy[:, 2] *= 1.02
-    found = largest_gain(noisy, right, -1, 4e-3)
+    found = largest_gain(noisy, right, -1, "float16")
     assert found.channel == 2 and found.factor == pytest.approx(1.02, abs=2e-3) and found.excess > 1
-    assert largest_gain(noisy[:3], right[:3], -1, 4e-3) is None  # too few to tell
+    assert largest_gain(noisy[:3], right[:3], -1, "float16") is None  # too few to tell
+
+
+def test_what_rounds_alike_is_no_factor():
+    """Nearly one number in all places of an entry; and one over each image, with another at its border."""
+    rng = np.random.default_rng(0)
+    entries = 0.6 + 0.01 * rng.normal(size=(16, 1, 8)) + 1e-5 * rng.normal(size=(16, 32, 8))
+    images = np.full((16, 14, 14, 8), 2.2)
+    images[:, 0] += 0.02
+    images += 0.01 * rng.normal(size=8) + 1e-6 * rng.normal(size=images.shape)
+    for right in (entries, images):
+        rounded = right.astype(np.float16)
+        assert largest_gain(rounded, right, -1, "float16") is None
+    wrong = entries * np.where(np.arange(8) == 3, 1.02, 1)
+    assert largest_gain(wrong.astype(np.float16), entries, -1, "float16").channel == 3
 
 
 @pytest.fixture(scope="module")
