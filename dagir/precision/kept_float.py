@@ -1,4 +1,4 @@
-"""First and last layers that are not worth quantizing."""
+"""Layers that are not worth quantizing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ _SHARE = 0.01
 _WINDOW = 32
 _REASON = "is last, and small"
 _FASTER = "is first, and faster in float"
+_LOGGED = "is read by a logarithm"
+_LINEAR = (ops.Add, ops.Subtract, ops.Reshape, ops.Transpose, ops.Pad, ops.Concatenate, ops.ExpandDims, ops.Squeeze)
 
 
 def small_last_products(graph: Graph, nodes: Collection[Node]) -> dict[Node, str]:
@@ -34,8 +36,8 @@ def small_last_products(graph: Graph, nodes: Collection[Node]) -> dict[Node, str
 
 
 def not_worthwhile(graph: Graph) -> dict[Node, str]:
-    """First and last layers that gain nothing by codes, with the reason for each; none where there are no others."""
-    found = {**small_first_convolutions(graph), **small_last_products(graph, graph.nodes)}
+    """Layers that gain nothing by codes or lose all, with the reason for each; none where there are no others."""
+    found = {**before_logarithms(graph), **small_first_convolutions(graph), **small_last_products(graph, graph.nodes)}
     others = [node for node in graph.nodes if (has_weight(node) or has_stored_kernels(node)) and node not in found]
     return found if others else {}
 
@@ -65,3 +67,25 @@ def _size(node: Node) -> int:
     """The numbers in the kernels of a node."""
     places = (1, 2) if has_stored_kernels(node) else (1,)
     return sum(leaf_array(value).size for place in places if (value := node.inputs[place]) is not None)
+
+
+def before_logarithms(graph: Graph) -> dict[Node, str]:
+    """Convolutions and products whose results a logarithm reads, and the linear ones before them: a spectrum's filters.
+
+    Of a logarithm small numbers matter as much as large ones; codes have one step for all, which is large for small
+    ones. The walk ends at an activation, or at any other op that does not move, scale or add elements.
+    """
+    logged: set[Value] = set()  # a logarithm reads it, through ops that have no weights
+    linear: set[Value] = set()  # what is kept reads it, through linear ops alone
+    found: dict[Node, str] = {}
+    for node in reversed(graph.nodes):
+        inputs = [value for value in node.inputs if value is not None]
+        is_weighted = has_weight(node)
+        if isinstance(node.op, ops.Log) or (not is_weighted and any(value in logged for value in node.outputs)):
+            logged.update(inputs)
+        if is_weighted and any(value in logged or value in linear for value in node.outputs):
+            found[node] = _LOGGED
+            linear.update(inputs[:1])
+        elif isinstance(node.op, _LINEAR) and any(value in linear for value in node.outputs):
+            linear.update(inputs)
+    return found
