@@ -93,15 +93,19 @@ def test_two_onnx_files_are_compared_without_an_oracle(folder):
     assert data["first_divergence"]["layer"] == "head"
 
 
-@pytest.mark.parametrize("option", ["--html", "--reproduce"])
-def test_what_cannot_be_written_does_not_hide_that_two_files_differ(folder, option, tmp_path):
-    done = tool("verify", folder / "right.onnx", folder / "wrong.onnx", option, tmp_path / "out")
+def test_what_cannot_be_written_does_not_hide_that_two_files_differ(folder, tmp_path):
+    done = tool("verify", folder / "right.onnx", folder / "wrong.onnx", "--reproduce", tmp_path / "out")
     assert done.returncode == 3
     assert "not written" in done.stderr and "no float64 oracle" in done.stderr
     unwritable = tool("verify", folder / "right.dagir", folder / "wrong.onnx", "--html", tmp_path / "no" / "r.html")
     assert unwritable.returncode == 3
-    same = tool("verify", folder / "right.onnx", folder / "right.onnx", "--html", tmp_path / "out")
-    assert same.returncode == 2
+
+
+def test_two_files_and_a_certificate_have_a_page(folder, tmp_path):
+    for number, (code, *names) in enumerate([(3, "right", "wrong"), (0, "right", "right"), (0, "right")]):
+        path = tmp_path / f"{number}.html"
+        done = tool("verify", *(folder / f"{name}.onnx" for name in names), "--html", path)
+        assert done.returncode == code and "<h2>Outputs" in path.read_text(encoding="utf-8"), done.stderr
 
 
 def test_the_certificate_is_run_again_and_a_changed_file_is_refused(folder):
