@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import math
 import random
@@ -14,7 +15,9 @@ from onnx import StringStringEntryProto, TensorProto, helper, numpy_helper
 
 import dagir
 from dagir import layers, ops
+from dagir.equivalence import Report
 from dagir.errors import DagirError, FileError
+from dagir_convert.certified import remarks
 from dagir_convert.command_line import main
 from dagir_onnx.certificate import KEY, hashes
 from dagir_onnx.certificate_schema import places
@@ -294,6 +297,15 @@ def test_certificates_of_version_2_are_read(data, right, tmp_path):
     proto.metadata_props.append(StringStringEntryProto(key=KEY, value=json.dumps(data)))
     onnx.save(proto, path)
     assert dagir.backend("onnx").recertify(path).ok
+
+
+def test_what_a_stranger_says_was_measured_is_shown_and_breaks_nothing():
+    facts = {"output": "y" * 999, "relative_error": 10**400, "cosine": "\x1b[31m", "worst": [1, {}], "top_1": 0.5}
+    report = Report((), (), 0, 2, 0.0, written={"budget_used_percent": 1.0, "cases": 3})
+    for measured in ({"closeness": [facts, 7, None]}, {"closeness": 3}, {}):
+        lines = list(remarks(dataclasses.replace(report, measured=measured)))
+        assert all(len(line) < 400 for line in lines)
+        assert ("top 1 0.5" in lines[-1]) is (measured.get("closeness") not in (3, None))
 
 
 def test_the_tool_says_what_to_do_next(right, data, tmp_path, capfd):

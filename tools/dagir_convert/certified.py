@@ -73,7 +73,7 @@ def remarks(report: Report) -> Iterator[str]:
     yield f"{report.written['budget_used_percent']:.2g} % of the budget, their root mean square included"
     for each in _listed(report.measured.get("closeness")):
         facts = [_fact(name, fact) for name, fact in each.items() if name != "output" and fact not in (None, 0)]
-        yield f"output {each.get('output')} against the model that it was narrowed from: {', '.join(facts)}"
+        yield f"output {str(each.get('output'))[:80]} against the model that it was narrowed from: {', '.join(facts)}"
 
 
 def _listed(given: object) -> list[Mapping[str, object]]:
@@ -82,5 +82,6 @@ def _listed(given: object) -> list[Mapping[str, object]]:
 
 
 def _fact(name: str, given: object) -> str:
-    number = f"{given:.{6 if name == 'cosine' else 3}g}" if isinstance(given, (int, float)) else str(given)
-    return f"{name.replace('_', ' ')} {number}"
+    """A number with the digits that it needs; anything else as the beginning of its text."""
+    shown = f"{given:.{6 if name == 'cosine' else 3}g}" if isinstance(given, float) else str(given)[:40]
+    return f"{name.replace('_', ' ')} {shown}"
