@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import keras
@@ -10,6 +11,7 @@ import keras
 from dagir import ops
 from dagir.ir.graph import Node, Op, Value
 from dagir.ir.leaves import is_leaf
+from dagir.ops.pool import Pool
 from dagir_keras.op_layers import OpLayer, finder, on_first, op_layer
 
 __all__ = ["op_layer"]
@@ -79,13 +81,24 @@ def _softmax(op: ops.Softmax, node: Node) -> OpLayer | None:
 
 @finder(ops.MaxPool, ops.AveragePool)
 def _pool(op: ops.MaxPool | ops.AveragePool, node: Node) -> OpLayer | None:
-    padding = "valid" if not isinstance(op.padding, str) and not any(map(any, op.padding)) else op.padding
+    padding = _padding_word(op, node)
     counts_padding = isinstance(op, ops.AveragePool) and op.count_include_pad and padding == "same"
     if padding not in ("valid", "same") or counts_padding or not op.is_plain:
         return None
     kind = "Max" if isinstance(op, ops.MaxPool) else "Average"
     cls = getattr(keras.layers, f"{kind}Pooling{op.rank}D")
     return _of_one(op, node, lambda dtype: cls(op.pool_size, op.strides, padding, op.data_format, dtype=dtype))
+
+
+def _padding_word(op: Pool, node: Node) -> object:
+    """Keras's word for pads that are numbers, where it means the same."""
+    x = node.inputs[0]
+    if isinstance(op.padding, str) or x is None:
+        return op.padding
+    if not any(map(any, op.padding)):
+        return "valid"
+    sizes = [x.type.shape[axis] for axis in op.spatial_axes]
+    return "same" if replace(op, padding="same").pads(sizes) == op.padding else op.padding
 
 
 @finder(ops.ReduceMean, ops.ReduceMax)

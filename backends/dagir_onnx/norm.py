@@ -22,9 +22,7 @@ def batch_norm(
     x, gamma, beta, mean, var = (widened(emit, tensor) for tensor in (x, gamma, beta, mean, var))  # type: ignore[assignment]
     known = all(tensor is None or tensor.is_initializer for tensor in (gamma, beta, mean, var))
     native = op.axis == 1 and isinstance(var.type.shape[0], int) and _holds_epsilon(dtype)
-    if native and known:
-        y = _native_of_two(emit, x, *_folded(op, emit, gamma, beta, mean, var, var.type))
-    elif native:
+    if native:
         y = _native(op, emit, x, gamma, beta, mean, var)
     elif known:
         kind = var.type.with_shape((*var.type.shape, *[1] * (x.type.rank - op.axis - 1)))
@@ -38,21 +36,17 @@ def batch_norm(
 def _native(
     op: ops.BatchNorm, emit: Emitter, x: Tensor, gamma: Tensor | None, beta: Tensor | None, mean: Tensor, var: Tensor
 ) -> Tensor:
-    """For statistics that the graph computes."""
-    scale, offset = gamma or emit.filled(1, var.type), beta or emit.filled(0, var.type)
-    y: Tensor = emit("BatchNormalization", x, scale, offset, mean, var, epsilon=op.epsilon)
+    scale, offset = gamma or _untrained(emit, 1, var.type), beta or _untrained(emit, 0, var.type)
+    vectors, momentum = (scale, offset, mean, var), op.momentum
+    y: Tensor = emit("BatchNormalization", x, *vectors, epsilon=op.epsilon, momentum=momentum)
     return y
 
 
-def _native_of_two(emit: Emitter, x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
-    """Two vectors instead of four, with a mean of 0 and a variance of 1.
-
-    Still BatchNormalization: onnxruntime keeps channels in blocks through it, but not through Mul and Add. With these,
-    DenseNet121 took 1.15 times as long.
-    """
-    zeros, ones = (emit.filled(number, scale.type) for number in (0, 1))
-    y: Tensor = emit("BatchNormalization", x, scale, offset, zeros, ones, epsilon=0.0)
-    return y
+def _untrained(emit: Emitter, number: float, type: TensorType) -> Tensor:
+    """A vector in place of one that the model does not have, marked so that a reader tells it from one."""
+    found = _filled(emit, type, number)
+    emit.frozen.add(found.name)
+    return found
 
 
 def _holds_epsilon(dtype: DType) -> bool:

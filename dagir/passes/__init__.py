@@ -14,6 +14,7 @@ from dagir.passes.flat_products import FlatProducts
 from dagir.passes.fold_batchnorm import FoldBatchNorm
 from dagir.passes.fold_constants import FoldConstants
 from dagir.passes.fold_scales import FoldScales
+from dagir.passes.fold_statistics import FoldStatistics
 from dagir.passes.fuse_bidirectional import FuseBidirectional
 from dagir.passes.inline import Inline
 from dagir.passes.linear_products import LinearProducts
@@ -39,6 +40,7 @@ _FOLDS: Pipeline = (
     (FoldScales(), "what lies before a convolution folds once what lies after it has: that can be more"),
     (ChannelsFirst(), "ONNX convolves channels first; after the folds, since they look at neighbours"),
     (FoldScales(), "those of a layer normalization, which the layout set free"),
+    (FoldStatistics(), "normalizations that no fold above took"),
     (FlatProducts(), "what is a convolution by now is no product"),
     (ExpandEarly(), "what the layout has placed; its reshapes meet others below"),
     (DropIdentities(), "the reshapes of layout and rows meet those of the network"),
@@ -77,6 +79,7 @@ __all__ = [
     "FoldBatchNorm",
     "FoldConstants",
     "FoldScales",
+    "FoldStatistics",
     "FuseBidirectional",
     "Inline",
     "LinearProducts",

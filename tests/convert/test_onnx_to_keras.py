@@ -50,6 +50,36 @@ def test_unfolded_the_layers_and_their_trainable_weights_come_back():
     assert [type(layer).__name__ for layer in again.layers].count("Permute") == 0
 
 
+def test_normalizations_without_gamma_or_beta_come_back_as_they_train():
+    x = keras.Input((9, 9, 3), name="x")
+    y = L.BatchNormalization(scale=False, momentum=0.75)(L.Conv2D(40, 3, use_bias=False)(x))
+    y = L.BatchNormalization(center=False, epsilon=0.5)(L.Conv2D(40, 3)(L.ReLU()(y)))
+    model = randomized(keras.Model(x, y))
+    again = there_and_back(model, disable=UNFOLDED)
+    assert counted(again) == counted(model)
+    variables = [sorted((each.path.rpartition("/")[2], each.trainable) for each in m.weights) for m in (model, again)]
+    assert variables[0] == variables[1]
+    norms = [layer for layer in again.layers if isinstance(layer, L.BatchNormalization)]
+    assert [round(layer.momentum, 6) for layer in norms] == [0.75, 0.99]
+    image = np.random.default_rng(1).normal(size=(4, 9, 9, 3)).astype("float32")
+    for training in (False, True):  # with statistics of the data too: those of the file are no 0 and 1
+        found = next(iter(again(image, training=training).values()))
+        np.testing.assert_allclose(found, model(image, training=training), rtol=1e-4, atol=1e-4)
+    again = there_and_back(model)
+    np.testing.assert_allclose(next(iter(again(image).values())), model(image), rtol=1e-4, atol=1e-4)
+
+
+def test_pools_with_the_padding_of_keras_come_back():
+    x = keras.Input((9, 12, 3), name="x")
+    pools = [L.AveragePooling2D(3, 1, "same"), L.MaxPooling2D(3, 2, "same"), L.AveragePooling2D(2, padding="valid")]
+    y = x
+    for pool in pools:
+        y = pool(y)
+    again = there_and_back(keras.Model(x, y), disable=UNFOLDED)
+    kept = [layer for layer in again.layers if hasattr(layer, "pool_size")]
+    assert [(type(layer), layer.padding) for layer in kept] == [(type(layer), layer.padding) for layer in pools]
+
+
 def test_numbers_of_a_network_that_do_not_train_do_not_train_after():
     x = keras.Input((6, 6, 3), name="x")
     y = L.Conv2D(8, 3)(L.Normalization(mean=[0.1, 0.2, 0.3], variance=[1.0, 2.0, 3.0])(x))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dagir import ops
-from dagir.ir.graph import Value, apply
+from dagir.ir.graph import Parameter, Value, apply
 from dagir.ir.types import DType, normalize_axis
 from dagir.ops.norm import BatchNorm
 from dagir_onnx.importing.node_call import NodeCall
@@ -17,11 +17,20 @@ def _batch_norm(call: NodeCall) -> Sequence[Value]:
     """At inference. Old files have a `momentum`, and outputs of training that nothing reads."""
     if call.attribute("training_mode", 0):
         return _training_norm(call)
-    x, scale, bias = call.input(0), call.weight(1), call.weight(2)
+    x, scale, bias = call.input(0), _own(call, 1, 1.0), _own(call, 2, 0.0)
     statistics = [None if each is None else call.reader.weights.apart(each) for each in _statistics(call)]
     vectors = [None if each is None else _cast(each, x.dtype) for each in (scale, bias, *statistics)]
     momentum = call.attribute("momentum", 0.9)
     return [apply(BatchNorm(1, call.attribute("epsilon", 1e-5), momentum), x, *vectors)]
+
+
+def _own(call: NodeCall, place: int, absent: float) -> Value | None:
+    """Gamma or beta; None where dagir wrote the vector in place of one that the model does not have."""
+    found = call.weight(place)
+    source = None if found is None else found.source
+    if not isinstance(source, Parameter) or source.trainable:
+        return found
+    return None if bool((source.array == absent).all()) else found
 
 
 def _statistics(call: NodeCall) -> tuple[Value | None, Value | None]:
