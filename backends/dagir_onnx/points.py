@@ -27,7 +27,7 @@ from dagir_onnx.onnxruntime_late import onnxruntime
 from dagir_onnx.runtime_errors import refusals
 
 _VALUE = "dagir.value"
-_MOVES = frozenset({"Squeeze", "Unsqueeze", "Reshape", "Flatten", "Transpose", "Identity"})
+_MOVES = frozenset({"Squeeze", "Unsqueeze", "Reshape", "Flatten", "Transpose", "Identity", "Slice"})
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Which tensor of a file is which value of a model, where the file does not say: by what they are on the same inputs.
 
-A file of another exporter has names of its own. Each value of the model is paired with the tensor whose numbers are
-nearest to its own, as they are or with channels first. A fault leaves the tensors behind it near enough to be paired,
-or without a partner, and the node is found among those that have one.
+A file of another exporter has names of its own. A value of the model is paired with a tensor whose numbers are near to
+its own, as they are or with channels first, if no other value is nearer to the tensor. A fault leaves the tensors
+behind it near enough to be paired, or without a partner, and the node is found among those that have one.
+
+Some values are near to each other: a ReLU to the minimum with 6 behind it, a convolution to a normalization that
+changes little. Where the file has one tensor for both, it is the later one: an exporter folds a node into those before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +24,7 @@ _MOST = 1 << 27  # elements of all tensors that are looked at
 
 @dataclass(frozen=True)
 class _Seen:
-    """A tensor of the file: its numbers, and what no permutation changes of them."""
+    """A value or a tensor: its numbers, and what no permutation changes of them."""
 
     name: str
     array: Array
@@ -40,33 +43,29 @@ def is_near(value: Array, other: Array) -> bool:
 
 
 def nearest(values: Mapping[str, Array], tensors: Mapping[str, Array], nodes: Mapping[str, str]) -> dict[str, Point]:
-    """The points: for each value the tensor that is near it, each tensor once.
+    """The points: for each value the tensor that is the nearest, of those that no other value is nearer to.
 
     values: of the model, by name, in their order. tensors: of the file, by name. nodes: the name of the node of each.
     """
     by_size: dict[int, list[_Seen]] = {}
-    for name, array in tensors.items():
+    for name, array in values.items():
         if (seen := _seen(name, array)) is not None:
             by_size.setdefault(seen.size, []).append(seen)
-    found: dict[str, Point] = {}
-    taken: set[str] = set()
-    for name, array in values.items():
-        value = _seen(name, array)
-        if value is None:
+    nearer: dict[str, tuple[float, Point]] = {}
+    for name, array in tensors.items():
+        tensor = _seen(name, array)
+        if tensor is None:
             continue
-        pairs = [
-            (distance, other.name, axes)
-            for other in by_size.get(value.size, ())
-            if other.name not in taken and _alike(value, other)
-            for distance, axes in _distances(value, other)
-        ]
-        if not pairs:
-            continue
-        distance, tensor, axes = min(pairs, key=lambda pair: pair[0])
-        if distance <= _NEAR:
-            taken.add(tensor)
-            found[name] = Point(tensor, nodes[tensor], axes)
-    return found
+        found: tuple[float, str, tuple[int, ...] | None] | None = None
+        for value in by_size.get(tensor.size, ()):
+            near = _nearness(value, tensor) if _alike(value, tensor) else None
+            if near is not None and (found is None or near[0] <= found[0]):  # of equal ones the last
+                found = near[0], value.name, near[1]
+        if found is not None:
+            distance, of, axes = found
+            if of not in nearer or distance <= nearer[of][0]:
+                nearer[of] = distance, Point(name, nodes[name], axes)
+    return {name: nearer[name][1] for name in values if name in nearer}
 
 
 def _seen(name: str, array: Array) -> _Seen | None:
@@ -84,14 +83,17 @@ def _alike(value: _Seen, other: _Seen) -> bool:
     return abs(value.total - other.total) + abs(value.scale - other.scale) <= 2 * _NEAR * value.scale
 
 
-def _distances(value: _Seen, other: _Seen) -> Iterator[tuple[float, tuple[int, ...] | None]]:
-    """For each order of the axes that gives the shape of the value: how far the tensor is from it."""
+def _nearness(value: _Seen, other: _Seen) -> tuple[float, tuple[int, ...] | None] | None:
+    """How far the tensor is from the value, with its axes in the order that gives its shape; None if it is not near."""
     shape, rank = value.array.shape, value.array.ndim
     last = tuple([0, *range(2, rank), 1]) if rank > 2 else None
+    found: list[tuple[float, tuple[int, ...] | None]] = []
     for axes in dict.fromkeys((None, last)):
         turned = other.array if axes is None else other.array.transpose(axes) if other.array.ndim == rank else None
         if turned is not None and turned.shape == shape:
-            yield float(np.sqrt(np.mean((turned - value.array) ** 2))) / value.scale, axes
+            found.append((float(np.sqrt(np.mean((turned - value.array) ** 2))) / value.scale, axes))
+    nearest = min(found, key=lambda each: each[0], default=(np.inf, None))
+    return nearest if nearest[0] <= _NEAR else None
 
 
 def within_limit(shapes: Sequence[tuple[int, ...]]) -> bool:

@@ -170,16 +170,23 @@ class Search:
 
     def _wrong_before(self, name: str) -> str | None:
         """A wrong point among the nearest observable points before this one; None if all of them are right."""
-        near = self.neighbours(name)
-        unknown = [self.names[node] for node in near if self.names[node] not in self.findings]
+        return self.wrong_among(self.neighbours(name))
+
+    def wrong_among(self, nodes: Sequence[Node]) -> str | None:
+        """A wrong point of some nodes; None if all of them are right."""
+        unknown = [self.names[node] for node in nodes if self.names[node] not in self.findings]
         if unknown:
             self._is_wrong(unknown)
-        return next((self.names[node] for node in near if not self.findings[self.names[node]].ok), None)
+        return next((self.names[node] for node in nodes if not self.findings[self.names[node]].ok), None)
 
     def neighbours(self, name: str) -> list[Node]:
         """The nodes of the nearest observable points before this one."""
+        return self.points_before(self.between(name))
+
+    def points_before(self, nodes: Sequence[Node]) -> list[Node]:
+        """The nodes of the observable points that some nodes read."""
         found: dict[Node, None] = {}
-        for node in self.between(name):
+        for node in nodes:
             for value in node.inputs:
                 if value is not None and value.node in self.names and value.node is not None:
                     found[value.node] = None
@@ -187,7 +194,11 @@ class Search:
 
     def between(self, name: str) -> list[Node]:
         """The node of a point, and the nodes before it whose values cannot be observed, up to the nearest points."""
-        return list(reached([self.node(name)], lambda node: [each for each in makers(node) if each not in self.names]))
+        return self.hidden_before(self.node(name))
+
+    def hidden_before(self, node: Node) -> list[Node]:
+        """A node, and those before it whose values cannot be observed, up to the nearest points."""
+        return list(reached([node], lambda each: [maker for maker in makers(each) if maker not in self.names]))
 
     def _watchable(self, node: Node) -> list[Node]:
         return sorted((each for each in ancestors(node) if each in self.names), key=lambda each: each.serial)

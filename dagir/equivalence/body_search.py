@@ -37,7 +37,7 @@ def _in_the_graph(
     exe: Executable, oracle: Oracle, arrays: Sequence[Array], output: int, seed: int
 ) -> tuple[Search, str] | None:
     """Among the points of the executable; then node by node, if these are too far apart to show a branch or a loop."""
-    search = _search(exe, oracle, arrays, seed)
+    search = search_in(exe, oracle, arrays, seed)
     name = search.first([output])
     hidden = search.between(name) if name is not None else None
     if name is not None and hidden is not None and (len(hidden) == 1 or not any(map(holds_bodies, hidden))):
@@ -52,14 +52,15 @@ def _finer(
 ) -> tuple[Search, str] | None:
     """Node by node among some nodes; None if none of them is wrong, or the target cannot run so."""
     try:
-        search = _search(exe, oracle, arrays, seed)
+        search = search_in(exe, oracle, arrays, seed)
         name = search.first([output]) if nodes is None else search.among(nodes)
     except Exception:  # each framework has errors of its own
         return None
     return None if name is None else (search, name)
 
 
-def _search(exe: Executable, oracle: Oracle, arrays: Sequence[Array], seed: int) -> Search:
+def search_in(exe: Executable, oracle: Oracle, arrays: Sequence[Array], seed: int) -> Search:
+    """A search among the points of an executable."""
     return Search(exe, oracle, arrays, oracle.inside(arrays, np.random.default_rng(seed), exe.points()))
 
 
@@ -79,7 +80,7 @@ def _in_bodies(search: Search, name: str, seed: int) -> tuple[Search, str] | Non
             search.runs += 1
             if outputs:
                 run = Run(name, field, None if len(node.op.graph_fields) > 1 else number)
-                return _first_within(search, _search(exe, oracle, arrays, seed), outputs, run)
+                return _first_within(search, search_in(exe, oracle, arrays, seed), outputs, run)
         except Exception:  # the target has no such body, or cannot run it by itself: each framework has its errors
             return None
     return None
@@ -118,4 +119,4 @@ def _first_within(outer: Search, inner: Search, outputs: Sequence[int], run: Run
     return None if name is None else (inner, name)
 
 
-__all__ = ["locate"]
+__all__ = ["locate", "search_in"]

@@ -16,7 +16,7 @@ from dagir.equivalence.inspection import NodeRow, node_rows
 from dagir.equivalence.page_graph import Colouring, Drawing, Harms, colouring, course, draw, narrow_sides, places_of
 from dagir.equivalence.page_scales import in_order, rules
 from dagir.equivalence.page_tables import lines, nodes, number, outputs, text
-from dagir.equivalence.report import UNKNOWN, Report
+from dagir.equivalence.report import Report
 from dagir.equivalence.reproduction import versions
 from dagir.errors import FileError
 from dagir.support.file_replacement import check_free, put
@@ -146,7 +146,7 @@ def _divergence(report: Report, guilty: int | None, is_drawn: bool) -> str:
     if found is None:
         if all(row.ok for row in report.rows):
             return ""
-        return f"<section class=callout><h2>No node is named</h2><p>{text(UNKNOWN)}.</p></section>"
+        return f"<section class=callout><h2>No node is named</h2><p>{text(report.where)}.</p></section>"
     facts = [
         ("layer", found.layer or found.point),
         ("computed with", ", ".join(found.also)),

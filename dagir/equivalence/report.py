@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from dagir.equivalence.bisection import Divergence, Search
     from dagir.equivalence.comparison import Finding
+    from dagir.equivalence.enclosure import Enclosure
     from dagir.equivalence.oracle import Expected, Oracle
     from dagir.equivalence.page_graph import Harms
     from dagir.ir.types import Array
@@ -131,6 +132,7 @@ class Report:
     rows_read: for inputs that index a table, how many of its rows were read, and how many it has. scores: of each side,
     the metric that was asked for. measured: how close a narrow file was to the model that it was made from. written:
     what a certificate tells of the time when it was written. repeat: the call, or the command line, of the report.
+    enclosure: where no node is named, the layers that the fault is in.
 
     >>> x = dagir.Input((3,), name="x")
     >>> report = dagir.verify(dagir.Model(x, ops.tanh(x)), backends=["numpy"])
@@ -153,11 +155,17 @@ class Report:
     repeat: str = ""
     context: Context | None = field(default=None, repr=False, compare=False)
     search: Search | None = field(default=None, repr=False, compare=False)
+    enclosure: Enclosure | None = None
 
     @property
     def ok(self) -> bool:
         """Whether every output of every backend agrees with the oracle, up to rounding, and loses no metric."""
         return all(row.ok for row in self.rows) and all(each.ok for each in self.scores.values())
+
+    @property
+    def where(self) -> str:
+        """The first divergence, or between which layers the fault lies, or that neither is known."""
+        return str(self.first_divergence or self.enclosure or UNKNOWN)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -165,6 +173,7 @@ class Report:
             "ok": self.ok,
             "outputs": [row.to_dict() for row in self.rows],
             "first_divergence": self.first_divergence.to_dict() if self.first_divergence else None,
+            **({"enclosure": self.enclosure.to_dict()} if self.enclosure else {}),
             "cases": [[list(shape) for shape in case.input_shapes] for case in self.cases],
             "top_1_agreement": dict(self.top_1),
             "table_rows_read": {name: {"read": read, "rows": rows} for name, (read, rows) in self.rows_read.items()},
@@ -192,7 +201,7 @@ class Report:
         facts = [(f"{row.backend} {row.output}", row.note or f"max error {row.max_error:.3g}") for row in failed]
         by_thresholds = all(row.criteria for row in failed)
         if self._names_a_node:
-            lost.append(("first divergence", str(self.first_divergence or UNKNOWN)))
+            lost.append(("first divergence", self.where))
         reason = "what is allowed" if by_thresholds else "rounding explains"
         raise VerificationError(
             f"{len(failed)} of {len(self.rows)} outputs differ by more than {reason}, {self.judgement}",
@@ -241,7 +250,7 @@ class Report:
         notes = report_tables.remarks(self.rows)
         notes += [f"{name}: {each}" for name, each in self.scores.items()]
         if self._names_a_node:
-            notes.append(str(self.first_divergence or UNKNOWN))
+            notes.append(self.where)
         return table + "".join(f"<p>{escape(printable(note))}</p>" for note in notes)
 
     def __str__(self) -> str:
@@ -263,7 +272,7 @@ class Report:
         for name, each in self.scores.items():
             console.print(printable(f"{name}: {each}"), markup=False, highlight=False)
         if self._names_a_node:
-            console.print(printable_lines(str(self.first_divergence or UNKNOWN)), markup=False, highlight=False)
+            console.print(printable_lines(self.where), markup=False, highlight=False)
         text: str = console.file.getvalue()  # type: ignore[attr-defined]
         return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
 

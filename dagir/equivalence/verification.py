@@ -16,7 +16,18 @@ from dagir.equivalence.budget import CLEAR
 from dagir.equivalence.channel_gains import CODES, TOLERANCES, first_gain, samples_for
 from dagir.equivalence.closeness import LOW_PRECISION, Thresholds, closeness, of_low_precision
 from dagir.equivalence.comparison import Finding, compare, magnitude
-from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial_sources, size_plans, table_rows
+from dagir.equivalence.enclosure import Enclosure, enclose
+from dagir.equivalence.inputs import (
+    CALM_STEPS,
+    WIDE,
+    Plan,
+    calm,
+    checked_sizes,
+    draw,
+    partial_sources,
+    size_plans,
+    table_rows,
+)
 from dagir.equivalence.metric import Metric, scores
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
@@ -87,7 +98,7 @@ def verify(
         raise ArgumentError(f"verify takes Thresholds, got {thresholds!r}", remedy="dagir.Thresholds(rtol=1e-3)")
     labels = None if metric is None else metric.known_labels(inputs)
     samples = _FIRST if samples is None else whole("samples", samples, 2)
-    seed, sizes = whole("seed", seed, 0), _checked_sizes(sizes)
+    seed, sizes = whole("seed", seed, 0), checked_sizes(sizes)
     meter, start = Meter(progress), time.perf_counter()  # first, since it refuses a `progress` that cannot be called
     executables = sides(model, backends, options)
     if not executables:
@@ -186,6 +197,7 @@ class Verification:
             seconds,
             divergence,
             search=search,
+            enclosure=None if divergence else self._enclosure(),
             context=Context(self.model, self.oracle, self.executables, tuple(self.runs), first_failing, self.findings),
             top_1=self._agreement(),
             rows_read=_rows_read(self.model, self.runs),
@@ -279,6 +291,16 @@ class Verification:
                 return found
         return None
 
+    def _enclosure(self) -> Enclosure | None:
+        """Between which layers the first failure lies, of which no node is named."""
+        for (name, place), arrays in self.failing.items():
+            output, _ = signature(self.model).outputs[place]
+            with contextlib.suppress(DagirError, RuntimeError, ValueError, KeyError):  # as above
+                found = enclose(name, self.executables[name], self.oracle, arrays, place, output, self.seed)
+                if found is not None:
+                    return found
+        return None
+
     def _compare_tops(self, expected: Sequence[Expected], answers: Mapping[str, Sequence[Array]]) -> None:
         """For outputs that are class probabilities (a softmax over the last axis): whether the top class agrees."""
         for place, value in enumerate(self.oracle.points.graph.outputs):
@@ -293,19 +315,6 @@ class Verification:
         """How often the top class agrees, by executable."""
         together = {name: np.concatenate(same) for name, same in self._same_top.items()}
         return {name: float(same.mean()) for name, same in together.items() if same.size}
-
-
-def _checked_sizes(given: object) -> list[Mapping[str, int]] | None:
-    """The choices of sizes as a list; a dict is a single choice. Raises ArgumentError."""
-    if given is None:
-        return None
-    choices = [given] if isinstance(given, Mapping) else given
-    if not isinstance(choices, Sequence) or not choices or not all(isinstance(each, Mapping) for each in choices):
-        raise ArgumentError(
-            f"sizes takes one or more choices of the named sizes, got {given!r}",
-            remedy="sizes=[{'batch': 1, 'time': 16}, {'batch': 3, 'time': 5}], or leave it out",
-        )
-    return [{name: whole(f"size {name!r}", size, 0) for name, size in each.items()} for each in choices]
 
 
 def _rows_read(model: Model | Graph, runs: Sequence[tuple[list[Array], list[Expected]]]) -> dict[str, tuple[int, int]]:

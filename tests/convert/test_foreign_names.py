@@ -11,8 +11,8 @@ from onnx import numpy_helper
 from test_verify_files import tool
 
 import dagir
-from dagir import layers
-from dagir.errors import ArgumentError
+from dagir import layers, ops
+from dagir.errors import ArgumentError, VerificationError
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +81,41 @@ def test_what_has_another_type_is_refused(folder):
     model = dagir.Model(x, layers.Dense(3)(x))
     with pytest.raises(ArgumentError, match="are not the model's"):
         dagir.backend("onnx").open(folder / "right.onnx", model)
+
+
+def test_a_tensor_is_the_value_that_was_folded_into_it(tmp_path):
+    """A relu and the minimum behind it, a convolution and its normalization: the file has one tensor for both."""
+    dagir.clear_session()
+    x = dagir.Input((12, 12, 3), name="image")
+    y = layers.BatchNormalization(epsilon=1e-3, name="norm")(layers.Conv2D(6, 3, name="first")(x))
+    y = ops.minimum(ops.relu(y), 6.0)
+    model = dagir.Model(x, layers.Dense(3, name="head")(layers.Flatten()(y)), name="net")
+    onnx.save(foreign(dagir.to_onnx(model), 1), tmp_path / "right.onnx")
+    exe = dagir.backend("onnx").open(tmp_path / "right.onnx", model)
+    image = 30 * np.random.default_rng(1).normal(size=(2, 12, 12, 3)).astype("float32")  # larger than what is drawn
+    names = list(exe.points())
+    values = dagir.lower(model, "numpy").observe([image], names)
+    for name, array, value in zip(names, exe.observe([image], names), values, strict=True):
+        np.testing.assert_allclose(array, value, rtol=1e-4, atol=1e-3, err_msg=name)
+    assert names == ["norm/batch_norm", "minimum", "flatten/reshape", "head/linear"]
+
+
+def test_without_a_node_the_layers_are_told_that_the_fault_is_in(folder, tmp_path):
+    """The last layer is off by much: no tensor is near to its values, those before it are right."""
+    model = dagir.load(folder / "net.dagir")
+    wrong = foreign(dagir.to_onnx(model), 1)
+    for tensor in wrong.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.shape == (3,):
+            tensor.CopyFrom(numpy_helper.from_array(np.array([3, 0, -3], "float32"), tensor.name))
+    onnx.save(wrong, tmp_path / "wrong.onnx")
+    report = dagir.verify(model, {"file": tmp_path / "wrong.onnx"})
+    assert report.first_divergence is None
+    assert report.enclosure is not None
+    assert "head" in report.enclosure.layers
+    assert "first" not in report.enclosure.layers
+    assert f"between {report.enclosure.right[0]!r}, which is right" in str(report)
+    assert report.to_dict()["enclosure"]["layers"] == list(report.enclosure.layers)
+    assert "which is right" in report.write_html(tmp_path / "page.html").read_text()
+    with pytest.raises(VerificationError, match="which is right"):
+        report.require()
