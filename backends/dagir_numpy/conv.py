@@ -36,11 +36,11 @@ def conv_transpose(op: ops.ConvTranspose, x: Array, w: Array, b: Array | None = 
 
 
 def _channels_last(op: ops.Conv | ops.ConvTranspose, x: Array) -> Array:
-    return x if op.data_format == "channels_last" else np.moveaxis(x, 1, -1)
+    return x if op.data_format == "channels_last" else x.transpose(0, *range(2, x.ndim), 1)
 
 
 def _back(op: ops.Conv | ops.ConvTranspose, y: Array) -> Array:
-    return y if op.data_format == "channels_last" else np.moveaxis(y, -1, 1)
+    return y if op.data_format == "channels_last" else y.transpose(0, y.ndim - 1, *range(1, y.ndim - 1))
 
 
 def _padded(op: ops.Conv, x: Array, kernel: tuple[int, ...]) -> Array:

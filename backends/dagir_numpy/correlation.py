@@ -99,12 +99,18 @@ def _gathered(op: ops.Conv, x: Array, w: Array, y: Array, finish: Finish) -> Non
     """Rows of the columns are places of the kernel; channels stay innermost, so that they are gathered in runs."""
     kernel, (per_group, out) = w.shape[: op.rank], w.shape[op.rank :]
     places, reach, groups = y.shape[:-1], prod(kernel) * per_group, op.groups
+    step = max(LEAST_ROWS, GATHERED // (reach * groups * x.itemsize))
+    if groups == 1 and prod(places) <= step:  # one block: setting up blocks takes longer than these products
+        columns = as_strided(x, (*places, *kernel, per_group), (*_strides(op, x), x.strides[-1]), writeable=False)
+        rows = y.reshape(-1, out)
+        np.matmul(columns.reshape(-1, reach), w.reshape(reach, out), out=rows)
+        finish(rows, 0)
+        return
     shape = (*places, *kernel, groups, per_group)
     windows = as_strided(x, shape, (*_strides(op, x), x.strides[-1] * per_group, x.strides[-1]), writeable=False)
     windows = np.moveaxis(windows, -2, 0)
     split = w.reshape(*kernel, per_group, groups, out // groups)
     weights = np.moveaxis(split, -2, 0).reshape(groups, reach, out // groups)
-    step = max(LEAST_ROWS, GATHERED // (reach * groups * x.itemsize))
     blocks = list(blocks_of(places, step))
     columns = np.empty((groups, max(block.rows for block in blocks), reach), x.dtype)
     target = y.reshape(-1, out)

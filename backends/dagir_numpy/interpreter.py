@@ -21,7 +21,7 @@ from dagir.runtime.backend import Around, at_node
 from dagir_numpy.allocation import keep_freed_memory
 from dagir_numpy.chains import Chain
 from dagir_numpy.correlation import WIDENED
-from dagir_numpy.plan import plan_of
+from dagir_numpy.plan import Task, plan_of
 from dagir_numpy.rules import Bodies, rules
 from dagir_numpy.run_sizes import RunSizes
 
@@ -38,6 +38,11 @@ def evaluate(
     """
     keep_freed_memory()
     runs = [_run(graph, arrays, precision, around)]  # the innermost Call last
+    with np.errstate(all="ignore"):
+        return _finished(runs, precision, around)
+
+
+def _finished(runs: list[Run], precision: DType | None, around: Around | None) -> list[Array]:
     resume: Callable[[], tuple[Graph, Sequence[Array]]] = runs[-1].__next__
     while True:
         try:
@@ -65,27 +70,27 @@ class _State:
         self.precision = precision
         self.plan = plan_of(graph)
         self.known = RunSizes(graph, arrays)
-        self._arrays = {value: _convert(array, precision) for value, array in zip(graph.inputs, arrays, strict=True)}
+        self.arrays = {value: _convert(array, precision) for value, array in zip(graph.inputs, arrays, strict=True)}
 
     def read(self, value: Value) -> Array:
         """The array of a value: computed, given, or of a weight."""
-        array = self._arrays.get(value)
+        array = self.arrays.get(value)
         return _convert(_leaf(value), self.precision) if array is None else array
 
     def operands(self, node: Node) -> list[Array | None]:
         """The operands of a node. A large kernel of a linear map is as it is stored: its rule widens it in parts."""
         large = _large_kernel(node)
-        stays = large if large not in self._arrays else None
+        stays = large if large not in self.arrays else None
         return [
             None if value is None else _leaf(value) if value is stays else self.read(value) for value in node.inputs
         ]
 
     def keep(self, nodes: Sequence[Node], values: Sequence[Value], results: Sequence[Array]) -> None:
         """Take up what nodes computed, and let go of what no later one reads."""
-        self._arrays.update(zip(values, results, strict=True))
+        self.arrays.update(zip(values, results, strict=True))
         for node in nodes:
             for value in self.plan.freed.get(node, ()):
-                self._arrays.pop(value, None)
+                self.arrays.pop(value, None)
 
 
 def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around: Around | None) -> Run:
@@ -95,6 +100,9 @@ def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around:
     """
     state = _State(graph, arrays, precision)
     for step in state.plan.steps:
+        if step.task is not None and precision is None and around is None:
+            _run_task(step.task, state)
+            continue
         if around is None and step.chain is not None:
             found = _run_chain(step.chain, state)
             if found is not None:
@@ -104,14 +112,39 @@ def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around:
             operands = state.operands(node)
             try:
                 results = yield from _run_node(node, operands, state, around)
-            except DagirError as error:
-                raise at_node(error, node) from None
-            except ValueError as error:
-                if all(operand is None or operand.size for operand in operands):
-                    raise
-                raise at_node(FeedError(f"{node.op.op_name} of no elements: {error}"), node) from error
+            except (DagirError, ValueError) as error:
+                raise _told(error, node, operands) from error.__cause__
             state.keep((node,), node.outputs, results)
     return [state.read(value) for value in graph.outputs]
+
+
+def _told(error: DagirError | ValueError, node: Node, operands: Sequence[Array | None]) -> Exception:
+    """The error of a node, which names it where it can."""
+    if isinstance(error, DagirError):
+        return at_node(error, node)
+    if all(operand is None or operand.size for operand in operands):
+        return error
+    return at_node(FeedError(f"{node.op.op_name} of no elements: {error}"), node)
+
+
+def _run_task(task: Task, state: _State) -> None:
+    """One node in its own dtypes: the common case, with as little around the rule as there can be."""
+    known, arrays = state.known, state.arrays
+    operands: list[Array | None] = []
+    try:
+        known.before(task.node)
+        for value in task.inputs:
+            array = None if value is None else arrays.get(value)
+            operands.append(_leaf(value) if array is None and value is not None else array)
+        results = task.rule(task.op if task.fixed else task.op.substitute(known.numbers), *operands)
+    except (DagirError, ValueError) as error:
+        raise _told(error, task.node, operands) from error.__cause__
+    if not isinstance(results, tuple):
+        results = (results,)
+    for value, result, dtype in zip(task.outputs, results, task.dtypes, strict=True):
+        arrays[value] = np.asarray(result, dtype=dtype)
+    for value in task.freed:
+        arrays.pop(value, None)
 
 
 def _run_node(node: Node, operands: Sequence[Array | None], state: _State, around: Around | None) -> Bodies:

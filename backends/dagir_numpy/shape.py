@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ShapeError
-from dagir.ir.types import Array
+from dagir.ir.types import Array, normalize_axis
 from dagir.runtime.index_guard import check_range
 from dagir_numpy.rules import rules
 
@@ -32,7 +33,7 @@ def transpose(op: ops.Transpose, x: Array) -> Array:
 
 @rules.rule(ops.ExpandDims)
 def expand_dims(op: ops.ExpandDims, x: Array) -> Array:
-    return np.expand_dims(x, op.axis)
+    return x[(slice(None),) * normalize_axis(op.axis, x.ndim + 1) + (None,)]
 
 
 @rules.rule(ops.Squeeze)
@@ -56,10 +57,23 @@ def concatenate(op: ops.Concatenate, *xs: Array) -> Array:
 @rules.rule(ops.Pad)
 def pad(op: ops.Pad, x: Array) -> Array:
     grown = [(max(before, 0), max(after, 0)) for before, after in op.pads]
-    filled = {"constant_values": op.value} if op.mode == "constant" else {}
-    y = np.pad(x, grown, op.mode, **filled)  # type: ignore[call-overload]
+    if op.mode == "constant":
+        y = np.pad(x, grown, "constant", constant_values=op.value)
+    else:
+        y = x
+        for axis, (before, after) in enumerate(grown):
+            if before or after:
+                y = y.take(_padded_places(x.shape[axis], before, after, op.mode), axis)
     kept = [slice(max(-before, 0), min(after, 0) or None) for before, after in op.pads]
     return y[tuple(kept)]
+
+
+@lru_cache(256)
+def _padded_places(size: int, before: int, after: int, mode: str) -> Array:
+    """Which element of an axis stands at each place of the padded one."""
+    places = np.pad(np.arange(size), (before, after), mode)  # type: ignore[call-overload]
+    places.flags.writeable = False
+    return np.asarray(places)
 
 
 @rules.rule(ops.Slice)

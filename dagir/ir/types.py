@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeAlias
 
 import ml_dtypes
@@ -128,10 +128,16 @@ class DType(StrEnum):
         if isinstance(value, np.dtypes.StringDType):
             return cls.STRING
         try:
-            return cls(value if isinstance(value, str) else np.dtype(value).name)  # type: ignore[call-overload]
+            return cls(value if isinstance(value, str) else _name_of(np.dtype(value)))  # type: ignore[call-overload]
         except (ValueError, TypeError):
             known = ", ".join(cls)
             raise ArgumentError(f"{value!r} is not a dtype", remedy=f"use one of {known}") from None
+
+
+@cache
+def _name_of(dtype: np.dtype[Any]) -> str:
+    """The name of a dtype, which NumPy computes each time that it is asked for."""
+    return dtype.name
 
 
 DTypeLike: TypeAlias = DType | str | type | np.dtype[Any]  # what DType.of reads

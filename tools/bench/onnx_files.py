@@ -14,13 +14,15 @@ random numbers, or an integer. PEERS is a virtual environment with onnx, onnxsli
     onnxslim   the same of dagir's file over onnxslim's
     reference  time of onnx.reference over that of dagir's NumPy interpreter, in the file's own dtypes
 
-Processor time is what a busy machine does not change. The last line has geometric means.
+Processor time is what a busy machine does not change, as long as no thread waits for another: NumPy's products run on
+one thread for both sides. The last line has geometric means.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import tempfile
@@ -28,6 +30,8 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import onnx
