@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
@@ -26,12 +26,13 @@ from dagir.equivalence.rows import row_of
 from dagir.errors import DagirError, FileError, UnsafeFile
 from dagir.ir.dims import symbol
 from dagir.ir.graph import Graph, Value
-from dagir.ir.types import DType, TensorType
+from dagir.ir.types import Array, DType, TensorType
 from dagir_onnx import untrusted_proto
 from dagir_onnx.dtypes import FROM_ONNX
 from dagir_onnx.file_search import FileSearch, Pair
 from dagir_onnx.file_side import Side, disturbed, judge
 from dagir_onnx.name_matching import Entry, check_given, match
+from dagir_onnx.saturation import reason, saturating_nodes
 
 JUDGEMENT = "no float64 oracle: judged by how far the first file's answers move when its inputs and weights are rounded"
 _MOST = 1 << 26  # elements of inputs, in all
@@ -58,7 +59,7 @@ def compare_files(
     inputs, outputs = _match_names(left, right, names, tell)
     graph, limits = _as_graph(left)
     findings: dict[str, list[Finding]] = {}
-    cases, found = [], None
+    cases, runs, found = [], [], None
     plans, meter = size_plans(graph)[:3], Meter(progress)
     meter.expect(len(plans))
     for number, plan in enumerate(plans):
@@ -71,6 +72,7 @@ def compare_files(
         for name, array in zip(left.outputs, right.run(others, [outputs[name] for name in left.outputs]), strict=True):
             findings.setdefault(name, []).append(judge(array, expected[name]))
         cases.append(Case(tuple(tuple(array.shape) for array in arrays)))
+        runs.append((feeds, others))
         if found is None and any(not results[-1].ok for results in findings.values()):
             ends = tuple(Pair(outputs[name], name) for name in left.outputs)
             with contextlib.suppress(DagirError):  # onnxruntime may not show each tensor; the two differ all the same
@@ -78,7 +80,30 @@ def compare_files(
         meter.tick()
     types = {info.name: _type(info) for info in left.proto.graph.output}
     rows = [row_of(second.name, name, types[name], results) for name, results in findings.items()]
-    return Report(tuple(rows), tuple(cases), seed, samples, time.perf_counter() - start, found, judgement=JUDGEMENT)
+    told = "" if all(row.ok for row in rows) else _saturated(left, right, outputs, runs, samples, seed)
+    seconds, explained = time.perf_counter() - start, {second.name: told} if told else {}
+    return Report(tuple(rows), tuple(cases), seed, samples, seconds, found, JUDGEMENT, explained=explained)
+
+
+def _saturated(
+    left: Side,
+    right: Side,
+    outputs: Mapping[str, str],
+    runs: Sequence[tuple[Mapping[str, Array], Mapping[str, Array]]],
+    samples: int,
+    seed: int,
+) -> str:
+    """Why two files differ that agree where no sum of codes saturates; empty if they differ then too."""
+    nodes = [*saturating_nodes(left.proto, left.path), *saturating_nodes(right.proto, right.path)]
+    if not nodes:
+        return ""
+    left, right = Side(left.path, left.proto, exact=True), Side(right.path, right.proto, exact=True)
+    for number, (feeds, others) in enumerate(runs):
+        expected = disturbed(left, feeds, left.outputs, samples, np.random.default_rng([seed, number, 1]))
+        found = right.run(others, [outputs[name] for name in left.outputs])
+        if not all(judge(array, expected[name]).ok for name, array in zip(left.outputs, found, strict=True)):
+            return ""
+    return reason(max(nodes, key=lambda node: node.share), len(nodes))
 
 
 def _match_names(

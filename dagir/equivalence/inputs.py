@@ -8,12 +8,14 @@ from math import prod
 
 import numpy as np
 
+from dagir.errors import ArgumentError
 from dagir.ir.dims import Dim, evaluate, substitute, symbols
 from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.types import Array, DType, TensorType
 from dagir.ops import Call, Cast, Embedding, Gather, GatherElements, If, Lookup, ScatterElements, ScatterUpdate
 from dagir.ops.call import graphs_of
 from dagir.ops.partial import operand
+from dagir.support.integers import whole
 
 Limits = dict[Value, list[Dim]]
 
@@ -357,3 +359,16 @@ def _bounds_inside(graph: Graph, first: int) -> Iterator[tuple[int, Dim]]:
     inner = index_limits(graph)
     for place, value in enumerate(graph.inputs, start=first):
         yield from ((place, limit) for limit in inner.get(value, []) if isinstance(limit, int))
+
+
+def checked_sizes(given: object) -> list[Mapping[str, int]] | None:
+    """The choices of sizes as a list; a dict is a single choice. Raises ArgumentError."""
+    if given is None:
+        return None
+    choices = [given] if isinstance(given, Mapping) else given
+    if not isinstance(choices, Sequence) or not choices or not all(isinstance(each, Mapping) for each in choices):
+        raise ArgumentError(
+            f"sizes takes one or more choices of the named sizes, got {given!r}",
+            remedy="sizes=[{'batch': 1, 'time': 16}, {'batch': 3, 'time': 5}], or leave it out",
+        )
+    return [{name: whole(f"size {name!r}", size, 0) for name, size in each.items()} for each in choices]

@@ -116,8 +116,9 @@ class Report:
     """The result of verify. `.ok`, `.rows`; str() is a table.
 
     rows_read: for inputs that index a table, how many of its rows were read, and how many it has. scores: of each side,
-    the metric that was asked for. measured: how close a narrow file was to the model that it was made from. repeat: the
-    call, or the command line, that made the report.
+    the metric that was asked for. measured: how close a narrow file was to the model that it was made from. explained:
+    of a side that differs, the cause, if the same side agrees without it. repeat: the call, or the command line, that
+    made the report.
 
     >>> x = dagir.Input((3,), name="x")
     >>> report = dagir.verify(dagir.Model(x, ops.tanh(x)), backends=["numpy"])
@@ -136,6 +137,7 @@ class Report:
     rows_read: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     scores: Mapping[str, Score] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
+    explained: Mapping[str, str] = field(default_factory=dict)
     repeat: str = ""
     context: Context | None = field(default=None, repr=False, compare=False)
     search: Search | None = field(default=None, repr=False, compare=False)
@@ -156,6 +158,7 @@ class Report:
             "table_rows_read": {name: {"read": read, "rows": rows} for name, (read, rows) in self.rows_read.items()},
             "scores": {name: each.to_dict() for name, each in self.scores.items()},
             **({"measured": dict(self.measured)} if self.measured else {}),
+            **({"explained": dict(self.explained)} if self.explained else {}),
             "judgement": self.judgement,
             "seed": self.seed,
             "samples": self.samples,
@@ -176,6 +179,7 @@ class Report:
             raise VerificationError(f"the metric is lower than allowed, {self.judgement}", facts=lost)
         facts = [(f"{row.backend} {row.output}", row.note or f"max error {row.max_error:.3g}") for row in failed]
         facts += lost
+        facts += [(f"why {name} differs", told) for name, told in self.explained.items()]
         facts.append(("first divergence", str(self.first_divergence or UNKNOWN)))
         raise VerificationError(
             f"{len(failed)} of {len(self.rows)} outputs differ by more than rounding explains, {self.judgement}",
@@ -230,6 +234,7 @@ class Report:
         table = html_table([*(title for title, _ in _COLUMNS), *numbers, "verdict"], map(_cells, self.rows), numbers)
         notes = [f"{row.backend}, {row.output}: {row.note}" for row in self.rows if row.note]
         notes += [f"{name}: {each}" for name, each in self.scores.items()]
+        notes += [f"{name}: {told}" for name, told in self.explained.items()]
         if not all(row.ok for row in self.rows):
             notes.append(str(self.first_divergence or UNKNOWN))
         return table + "".join(f"<p>{escape(printable(note))}</p>" for note in notes)
@@ -253,6 +258,8 @@ class Report:
                 console.print(printable(line), markup=False, highlight=False)
         for name, each in self.scores.items():
             console.print(printable(f"{name}: {each}"), markup=False, highlight=False)
+        for name, told in self.explained.items():
+            console.print(printable(f"{name}: {told}"), markup=False, highlight=False)
         if not all(row.ok for row in self.rows):
             console.print(printable_lines(str(self.first_divergence or UNKNOWN)), markup=False, highlight=False)
         text: str = console.file.getvalue()  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -17,13 +17,13 @@ from dagir.equivalence.budget import CLEAR
 from dagir.equivalence.channel_gains import CODES, TOLERANCES, first_gain, samples_for
 from dagir.equivalence.closeness import LOW_PRECISION, Thresholds, closeness, of_low_precision
 from dagir.equivalence.comparison import Finding, compare, magnitude
-from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial_sources, size_plans, table_rows
+from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, checked_sizes, draw, partial_sources, size_plans
 from dagir.equivalence.metric import Metric, scores
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.repeating import as_called
 from dagir.equivalence.report import Case, Context, Report, Row
-from dagir.equivalence.rows import row_of
+from dagir.equivalence.rows import row_of, rows_read
 from dagir.equivalence.targets import Sides, sides
 from dagir.errors import ArgumentError, DagirError, FileError
 from dagir.ir.graph import Graph
@@ -85,7 +85,7 @@ def verify(
         raise takes_a_model("verify", model, "a Model or a Graph")
     labels = None if metric is None else metric.known_labels(inputs)
     samples = _FIRST if samples is None else whole("samples", samples, 2)
-    seed, sizes = whole("seed", seed, 0), _checked_sizes(sizes)
+    seed, sizes = whole("seed", seed, 0), checked_sizes(sizes)
     meter, start = Meter(progress), time.perf_counter()  # first, since it refuses a `progress` that cannot be called
     executables = sides(model, backends, options)
     if not executables:
@@ -163,16 +163,8 @@ class Verification:
     def report(self, start: float) -> Report:
         """The report. start: the time when the verification began, from time.perf_counter."""
         found, scaled = self._first_divergence(), self._scaled_channels()
-        outputs = signature(self.model).outputs
-        rows = [
-            row_of(name, *outputs[place], findings, scaled.get(name))
-            for (name, place), findings in self.findings.items()
-        ]
-        rows += [
-            self._close_row(name, runs, place, scaled.get(name))
-            for name, runs in self.close.items()
-            for place in range(len(outputs))
-        ]
+        rows = self._rows(scaled)
+        explained = self._explained({row.backend for row in rows if not row.ok})
         seconds = time.perf_counter() - start
         divergence, search = found or (next(iter(scaled.values()), None), None)
         first_failing = next(iter(self.failing.values()), self.runs[-1][0])
@@ -186,8 +178,39 @@ class Verification:
             search=search,
             context=Context(self.model, self.oracle, self.executables, tuple(self.runs), first_failing),
             top_1=self._agreement(),
-            rows_read=_rows_read(self.model, self.runs),
+            rows_read=rows_read(self.model, self.runs),
+            explained=explained,
         )
+
+    def _rows(self, scaled: Mapping[str, Divergence]) -> list[Row]:
+        outputs = signature(self.model).outputs
+        rows = [
+            row_of(name, *outputs[place], findings, scaled.get(name))
+            for (name, place), findings in self.findings.items()
+        ]
+        return rows + [
+            self._close_row(name, runs, place, scaled.get(name))
+            for name, runs in self.close.items()
+            for place in range(len(outputs))
+        ]
+
+    def _explained(self, differing: Collection[str]) -> dict[str, str]:
+        """By executable: why its answers differ, if sums that do not saturate give the right ones."""
+        found: dict[str, str] = {}
+        for name in differing:
+            with contextlib.suppress(DagirError, RuntimeError):  # it cannot be run so
+                exact = self.executables[name].without_saturation()
+                if exact is not None and self._again(name, exact[0]):
+                    found[name] = exact[1]
+        return found
+
+    def _again(self, name: str, exe: Executable) -> bool:
+        """Whether another executable, in the place of one that was judged, agrees in every case."""
+        thresholds = self.thresholds.get(name, Thresholds())
+        other = Verification(self.model, self.oracle, {name: exe}, self.seed, thresholds)
+        for (arrays, expected), case in zip(self.runs, self.cases, strict=True):
+            other._judge(arrays, expected, case, {name: self._answer(exe, arrays)})
+        return all(row.ok for row in other._rows({}))
 
     def _scaled_channels(self) -> dict[str, Divergence]:
         """By executable in halves: the first node with a channel that is off by more than rounding can explain."""
@@ -291,30 +314,6 @@ class Verification:
         """How often the top class agrees, by executable."""
         together = {name: np.concatenate(same) for name, same in self._same_top.items()}
         return {name: float(same.mean()) for name, same in together.items() if same.size}
-
-
-def _checked_sizes(given: object) -> list[Mapping[str, int]] | None:
-    """The choices of sizes as a list; a dict is a single choice. Raises ArgumentError."""
-    if given is None:
-        return None
-    choices = [given] if isinstance(given, Mapping) else given
-    if not isinstance(choices, Sequence) or not choices or not all(isinstance(each, Mapping) for each in choices):
-        raise ArgumentError(
-            f"sizes takes one or more choices of the named sizes, got {given!r}",
-            remedy="sizes=[{'batch': 1, 'time': 16}, {'batch': 3, 'time': 5}], or leave it out",
-        )
-    return [{name: whole(f"size {name!r}", size, 0) for name, size in each.items()} for each in choices]
-
-
-def _rows_read(model: Model | Graph, runs: Sequence[tuple[list[Array], list[Expected]]]) -> dict[str, tuple[int, int]]:
-    """For each input that indexes a table: how many of its rows are read in all cases, and how many it has."""
-    graph = graph_of(model)
-    names = [name for name, _ in signature(model).inputs]
-    places = [(graph.inputs.index(value), rows) for value, rows in table_rows(graph).items() if value in graph.inputs]
-    return {
-        names[place]: (len(np.unique(np.concatenate([arrays[place].ravel() for arrays, _ in runs]))), rows)
-        for place, rows in places
-    }
 
 
 def _cases(
