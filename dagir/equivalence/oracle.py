@@ -55,7 +55,8 @@ class Expected:
 class Oracle:
     """The right answers of a model, and their error budgets.
 
-    samples: of a first estimate of a budget. precise: of one that a verdict may hang on. is_heavy: whether cases shall
+    samples: of a first estimate of a budget. precise: of one that a verdict may hang on; some: of one between the two,
+    which tells most often. is_heavy: whether cases shall
     be computed one after another. meter: counts the evaluations. points: those of the model, where they have names of
     their own.
     """
@@ -69,6 +70,7 @@ class Oracle:
         self.samples = samples
         weights = sum(prod(parameter.shape) for parameter in self.graph.parameters)
         self.precise = max(8 * samples, 24 if weights > _LARGE else 48)
+        self.some = self.precise // 3
         self.is_heavy = weights > _HEAVY
         self.weights = Snapshot(parameters_of(self.graph))
         self._exe: Any = backend(NUMPY).lower(model, precision="float64")

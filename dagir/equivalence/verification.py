@@ -7,25 +7,25 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
 from dagir.equivalence.bisection import Divergence, Search
 from dagir.equivalence.body_search import locate
-from dagir.equivalence.budget import CLEAR
+from dagir.equivalence.budget import clear
 from dagir.equivalence.channel_gains import CODES, TOLERANCES, first_gain, samples_for
 from dagir.equivalence.closeness import LOW_PRECISION, Thresholds, closeness, of_low_precision
 from dagir.equivalence.comparison import Finding, compare, magnitude
 from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, checked_sizes, draw, partial_sources, size_plans
 from dagir.equivalence.metric import Metric, scores
+from dagir.equivalence.npz import read_npz
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.repeating import as_called
 from dagir.equivalence.report import Case, Context, Report, Row
 from dagir.equivalence.rows import row_of, rows_read
 from dagir.equivalence.targets import Sides, sides
-from dagir.errors import ArgumentError, DagirError, FileError
+from dagir.errors import ArgumentError, DagirError
 from dagir.ir.graph import Graph
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array
@@ -251,25 +251,25 @@ class Verification:
     ) -> None:
         """Make a finding for each executable and output.
 
-        A budget that is barely exceeded, or half used, is estimated again, from more samples. So are the variants of
-        integers, if an integer differs: with few samples, some of many ties are missed. What has failed in a case
-        before fails, and costs no more estimates. What overflows the model's dtypes is checked only if something
-        fails, since this takes one more evaluation.
+        A budget that is barely exceeded, or half used, is estimated again, from more samples, and then from many. So
+        are the variants of integers, if an integer differs: with few samples, some of many ties are missed. What has
+        failed in a case before fails, and costs no more estimates. What overflows the model's dtypes is checked only if
+        something fails, since this takes one more evaluation.
         """
         for name, runs in self.close.items():
             if case.kind in ("normal", "given"):  # the others leave the ranges that narrow models are made for
                 runs.append((list(answers[name]), expected))
         answers = {name: found for name, found in answers.items() if name not in self.close}
         findings = self._compared(answers, expected)
-        barely = any(
-            CLEAR < finding.used < _BARELY or (not finding.ok and expected[place].budget is None)
-            for (name, place), finding in findings.items()
-            if (name, place) not in self.failing
-        )
-        wide = case.kind in WIDE
-        if barely or (wide and any(not finding.ok for finding in findings.values())):
-            rng = np.random.default_rng([self.seed, len(self.cases), 1])
-            expected = self.oracle(arrays, rng, wide, self.oracle.precise if barely else None)
+        wide, samples = case.kind in WIDE, self.oracle.samples
+        for step, count in enumerate((self.oracle.some, self.oracle.precise), 1):
+            barely = self._is_near(findings, expected, samples)
+            beyond = wide and step == 1 and any(not finding.ok for finding in findings.values())
+            if not barely and not beyond:
+                break
+            samples = count if barely else samples
+            rng = np.random.default_rng([self.seed, len(self.cases), step])
+            expected = self.oracle(arrays, rng, wide, count if barely else None)
             findings = self._compared(answers, expected)
         self.cases.append(case)
         self.runs.append((arrays, expected))
@@ -277,6 +277,15 @@ class Verification:
             self.findings.setdefault(key, []).append(finding)
             if not finding.ok:
                 self.failing.setdefault(key, arrays)
+
+    def _is_near(self, findings: Mapping[tuple[str, int], Finding], expected: Sequence[Expected], samples: int) -> bool:
+        """Whether a verdict may hang on a budget that is from so few evaluations."""
+        least = clear(samples)
+        return any(
+            least < finding.used < _BARELY or (not finding.ok and expected[place].budget is None)
+            for (name, place), finding in findings.items()
+            if (name, place) not in self.failing
+        )
 
     def _compared(
         self, answers: Mapping[str, Sequence[Array]], expected: Sequence[Expected]
@@ -342,23 +351,6 @@ def _cases(
 def _given(oracle: Oracle, inputs: object) -> list[Array]:
     """The user's inputs: a feed, or the path of an .npz file with an array for each input."""
     return oracle.arrange(read_npz(inputs) if isinstance(inputs, (str, PathLike)) else inputs)
-
-
-def read_npz(path: str | PathLike[str]) -> dict[str, object]:
-    """The arrays of a file. Raises FileError, also for a pipe, which could block."""
-    remedy = "np.savez(path, **arrays) writes such a file"
-    try:
-        if Path(path).exists() and not Path(path).is_file():
-            raise FileError(f"{path}: is no plain file", remedy=remedy)
-        with open(path, "rb") as stream:  # np.load does not close a file that it cannot read
-            found = np.load(stream, allow_pickle=False)
-            if not isinstance(found, np.ndarray):
-                return dict(found)
-        raise FileError(f"{path} holds one array, without the name of an input", remedy=remedy)
-    except FileError:
-        raise
-    except Exception as error:  # zip files and arrays raise many kinds of errors
-        raise FileError(f"{path!s:.200} cannot be read as .npz: {error!s:.200}", remedy=remedy) from error
 
 
 def first_accepted(

@@ -196,6 +196,15 @@ class Cast(Op):
         return (x.with_dtype(self.dtype),)
 
 
+_SELECTED = Rounding(exact=True, first_order=selected)
+
+
+def _is_short(bound: float) -> bool:
+    """Whether a bound has the digits and the range of float16 and of bfloat16."""
+    with np.errstate(over="ignore"):
+        return all(float(np.asarray(bound, dtype.numpy)) == bound for dtype in (DType.FLOAT16, DType.BFLOAT16))
+
+
 @dataclass(frozen=True)
 class Clip(Op):
     """x: t[*s] -> t[*s], limited to [minimum, maximum]; NaN stays.  ONNX Clip-13."""
@@ -204,6 +213,10 @@ class Clip(Op):
     elementwise = True
     minimum: float
     maximum: float
+
+    def how_it_rounds(self) -> Rounding:
+        """Bounds that are numbers of every float dtype, as 0 and 6, are taken as they are."""
+        return _SELECTED if all(map(_is_short, (self.minimum, self.maximum))) else self.rounding
 
     def __post_init__(self) -> None:
         if self.minimum > self.maximum:

@@ -12,7 +12,7 @@ import numpy as np
 import dagir
 from dagir.display.contents import contents_of, weights_of
 from dagir.equivalence.inputs import draw, size_plans
-from dagir.equivalence.verification import read_npz
+from dagir.equivalence.npz import read_npz
 from dagir.errors import ArgumentError, DagirError
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array
