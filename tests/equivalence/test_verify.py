@@ -419,3 +419,14 @@ def test_progress_that_cannot_be_called(progress):
     x = dagir.Input((4,), name="x")
     with pytest.raises(ArgumentError, match=r"progress takes a function, got a \w+"):
         dagir.verify(dagir.Model(x, x * 2), ["numpy"], progress=progress)
+
+
+@pytest.mark.parametrize("floor", [0.0, 1e-42])
+def test_what_vanishes_in_the_dtypes_of_the_model_is_no_difference(floor):
+    """A softmax of large numbers has zeros in float32 alone, and a comparison with 0 sees them."""
+    x = dagir.Input((64,), name="x")
+    p = ops.softmax(x)
+    model = dagir.Model(x, ops.where(p <= floor, -1e4, p))
+    assert dagir.verify(model, ["numpy", "onnx"]).ok
+    other = dagir.Model(x, ops.where(p <= 0.3, -1e4, p))
+    assert not dagir.verify(model, {"other": other}).ok
