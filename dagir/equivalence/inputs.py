@@ -44,10 +44,14 @@ _LADDERS = ((5, 16, 9, 32, 19, 64, 37, 75, 128, 224, 256), (8, 16, 32, 64, 128, 
 
 @dataclass(frozen=True)
 class Plan:
-    """One case to run. tried: named sizes to try in order, until the graph accepts them. kind: how to draw."""
+    """One case to run. tried: named sizes to try in order, until the graph accepts them. kind: how to draw.
+
+    instead: what is tried after that, for a graph that accepts the sizes of another case alone, as a batch of 1.
+    """
 
     tried: tuple[dict[str, int], ...]
     kind: str = "normal"
+    instead: tuple[dict[str, int], ...] = ()
 
 
 def size_plans(graph: Graph) -> list[Plan]:
@@ -68,7 +72,8 @@ def size_plans(graph: Graph) -> list[Plan]:
     ]
     more = [_reading_tables(graph, plan, batches) for plan in _if_small(graph, plans[2:])]
     has_edges = any(plan.kind == "edges" for plan in more)
-    return [plans[0], plans[1] if has_edges else replace(plans[1], kind="scales"), *more]
+    first, *rest = [plans[0], plans[1] if has_edges else replace(plans[1], kind="scales"), *more]
+    return [first, *(replace(plan, instead=first.tried) for plan in rest)]
 
 
 def _free_sizes(graph: Graph) -> tuple[list[str], list[str]]:

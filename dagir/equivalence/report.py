@@ -90,11 +90,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Case:
-    """One set of inputs that was run. kind: normal, spread, scales, edges, or given. sizes: the named sizes."""
+    """One set of inputs that was run. kind: normal, spread, scales, edges, or given. sizes: the named sizes.
+
+    refused: the sizes that were to be run, and that the model does not take, such as batch=3.
+    """
 
     input_shapes: tuple[tuple[int, ...], ...]
     kind: str = "normal"
     sizes: Mapping[str, int] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,12 @@ class Report:
         """Whether every output of every backend agrees with the oracle, up to rounding, and loses no metric."""
         return all(row.ok for row in self.rows) and all(each.ok for each in self.scores.values())
 
+    @property
+    def not_run(self) -> str:
+        """A line for the sizes that the model says it takes, and does not; empty if there are none."""
+        refused = list(dict.fromkeys(", ".join(case.refused) for case in self.cases if case.refused))
+        return f"not run at {' nor at '.join(refused)}: the model does not take these sizes" if refused else ""
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         return {
@@ -159,6 +169,7 @@ class Report:
             "scores": {name: each.to_dict() for name, each in self.scores.items()},
             **({"measured": dict(self.measured)} if self.measured else {}),
             **({"explained": dict(self.explained)} if self.explained else {}),
+            **({"not_run": self.not_run} if self.not_run else {}),
             "judgement": self.judgement,
             "seed": self.seed,
             "samples": self.samples,
@@ -235,6 +246,7 @@ class Report:
         notes = [f"{row.backend}, {row.output}: {row.note}" for row in self.rows if row.note]
         notes += [f"{name}: {each}" for name, each in self.scores.items()]
         notes += [f"{name}: {told}" for name, told in self.explained.items()]
+        notes += [self.not_run] * bool(self.not_run)
         if not all(row.ok for row in self.rows):
             notes.append(str(self.first_divergence or UNKNOWN))
         return table + "".join(f"<p>{escape(printable(note))}</p>" for note in notes)
@@ -258,8 +270,9 @@ class Report:
                 console.print(printable(line), markup=False, highlight=False)
         for name, each in self.scores.items():
             console.print(printable(f"{name}: {each}"), markup=False, highlight=False)
-        for name, told in self.explained.items():
-            console.print(printable(f"{name}: {told}"), markup=False, highlight=False)
+        for line in (*(f"{name}: {told}" for name, told in self.explained.items()), self.not_run):
+            if line:
+                console.print(printable(line), markup=False, highlight=False)
         if not all(row.ok for row in self.rows):
             console.print(printable_lines(str(self.first_divergence or UNKNOWN)), markup=False, highlight=False)
         text: str = console.file.getvalue()  # type: ignore[attr-defined]

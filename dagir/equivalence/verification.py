@@ -345,7 +345,14 @@ def _cases(
     for number, plan in enumerate(plans):
         oracle.meter.begin(f"case {number + 1} of {len(plans)}")
         arrays, expected, chosen = next(found)
-        yield arrays, expected, Case(tuple(tuple(array.shape) for array in arrays), plan.kind, chosen)
+        refused = () if chosen in plan.tried else _named(plan.tried)
+        yield arrays, expected, Case(tuple(tuple(array.shape) for array in arrays), plan.kind, chosen, refused)
+
+
+def _named(tried: Sequence[Mapping[str, int]]) -> tuple[str, ...]:
+    """The sizes that all choices have in common, such as batch=3; the first choice if they have none."""
+    common = [f"{name}={size}" for name, size in tried[0].items() if all(each[name] == size for each in tried)]
+    return tuple(common or [f"{name}={size}" for name, size in tried[0].items()])
 
 
 def _given(oracle: Oracle, inputs: object) -> list[Array]:
@@ -364,7 +371,8 @@ def first_accepted(
     refusal: Exception | None = None
     empty: tuple[list[Array], list[Expected], dict[str, int]] | None = None
     places = partial_sources(oracle.points.graph)
-    for sizes, step in ((sizes, step) for sizes in plan.tried for step in range(CALM_STEPS if places else 1)):
+    choices = (*plan.tried, *plan.instead)
+    for sizes, step in ((sizes, step) for sizes in choices for step in range(CALM_STEPS if places else 1)):
         rng = np.random.default_rng(list(seed))
         try:
             with _enough_memory(sizes):

@@ -135,6 +135,8 @@ def show(
             output.say(f"{name}: {each}")
         if not report.judgement.startswith("against"):
             output.say(report.judgement)
+        if report.not_run:
+            output.say(report.not_run)
     try:
         _write(report, output, html, reproduce, force, inputs)
     except DagirError as error:
