@@ -19,11 +19,12 @@ import numpy as np
 from onnx import ValueInfoProto
 
 from dagir.equivalence.comparison import Finding
-from dagir.equivalence.inputs import Limits, draw, size_plans
+from dagir.equivalence.inputs import Limits, Plan, draw, index_limits, size_plans
+from dagir.equivalence.oracle import Expected
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.report import Case, Report
 from dagir.equivalence.rows import row_of
-from dagir.errors import DagirError, FileError, UnsafeFile
+from dagir.errors import BackendError, DagirError, FeedError, FileError, UnsafeFile
 from dagir.ir.dims import symbol
 from dagir.ir.graph import Graph, Value
 from dagir.ir.types import Array, DType, TensorType
@@ -31,6 +32,7 @@ from dagir_onnx import untrusted_proto
 from dagir_onnx.dtypes import FROM_ONNX
 from dagir_onnx.file_search import FileSearch, Pair
 from dagir_onnx.file_side import Side, disturbed, judge
+from dagir_onnx.importing import read_model
 from dagir_onnx.name_matching import Entry, check_given, match
 from dagir_onnx.saturation import reason, saturating_nodes
 
@@ -65,13 +67,11 @@ def compare_files(
     for number, plan in enumerate(plans):
         meter.begin(f"{plan.kind} inputs")
         rng = np.random.default_rng([seed, number])
-        arrays = draw(graph, plan.tried[0], rng, plan.kind, limits)
-        feeds = {info.name: array for info, array in zip(left.inputs, arrays, strict=True)}
+        feeds, expected = _accepted(left, graph, limits, plan, samples, rng)
         others = {inputs[name]: array for name, array in feeds.items()}
-        expected = disturbed(left, feeds, left.outputs, samples, rng)
         for name, array in zip(left.outputs, right.run(others, [outputs[name] for name in left.outputs]), strict=True):
             findings.setdefault(name, []).append(judge(array, expected[name]))
-        cases.append(Case(tuple(tuple(array.shape) for array in arrays)))
+        cases.append(Case(tuple(tuple(array.shape) for array in feeds.values())))
         runs.append((feeds, others))
         if found is None and any(not results[-1].ok for results in findings.values()):
             ends = tuple(Pair(outputs[name], name) for name in left.outputs)
@@ -83,6 +83,24 @@ def compare_files(
     told = "" if all(row.ok for row in rows) else _saturated(left, right, outputs, runs, samples, seed)
     seconds, explained = time.perf_counter() - start, {second.name: told} if told else {}
     return Report(tuple(rows), tuple(cases), seed, samples, seconds, found, JUDGEMENT, explained=explained)
+
+
+def _accepted(
+    side: Side, graph: Graph, limits: Limits, plan: Plan, samples: int, rng: np.random.Generator
+) -> tuple[dict[str, Array], dict[str, Expected]]:
+    """Inputs of the first sizes that the file takes, and its answers. Raises what refuses the first sizes."""
+    refusal: DagirError | None = None
+    for sizes in (*plan.tried, *plan.instead):
+        arrays = draw(graph, sizes, rng, plan.kind, limits)
+        feeds = {info.name: array for info, array in zip(side.inputs, arrays, strict=True)}
+        try:
+            return feeds, disturbed(side, feeds, side.outputs, samples, rng)
+        except UnsafeFile:
+            raise
+        except (FileError, BackendError, FeedError) as error:
+            refusal = refusal or error
+    assert refusal is not None
+    raise refusal
 
 
 def _saturated(
@@ -131,8 +149,16 @@ def _entry(info: ValueInfoProto) -> Entry:
 
 
 def _as_graph(side: Side) -> tuple[Graph, Limits]:
-    """A graph with the same inputs, for drawing, and limits for inputs that index a weight."""
+    """A graph with the same inputs, for drawing, and limits for inputs that index something.
+
+    That of the file where dagir reads it, as it tells which sizes are possible; else one of the inputs alone.
+    """
     _check_inputs(side)
+    with contextlib.suppress(DagirError):
+        graph = read_model(side.path, None).graph
+        declared = [FROM_ONNX[info.type.tensor_type.elem_type] for info in side.inputs]
+        if [value.dtype for value in graph.inputs] == declared:
+            return graph, index_limits(graph)
     values = {info.name: Value(_type(info), name=info.name) for info in side.inputs}
     shapes = {tensor.name: tuple(tensor.dims) for tensor in side.proto.graph.initializer}
     origin = {name: name for name in values}

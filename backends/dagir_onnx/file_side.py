@@ -41,7 +41,7 @@ class Side:
             return []  # to onnxruntime, none means all outputs
         refuse_fatal(self.proto, list(feeds.values()), self.path)
         options = SessionSetup(without_saturation=self.exact).options()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what it would log is raised
         watch = Watch(proto or self.proto, options, ["CPUExecutionProvider"], None, self._refused)
         try:
             return watch(feeds, tensors)

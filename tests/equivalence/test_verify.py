@@ -433,7 +433,7 @@ def test_what_vanishes_in_the_dtypes_of_the_model_is_no_difference(floor):
 
 
 def test_a_model_of_one_row_alone_is_verified_at_that():
-    """As many an exporter writes it: a named batch, and within the model a reshape that has the batch of the example."""
+    """As many exporters write it: a named batch, and within the model a reshape with the batch of the example."""
     x = dagir.Input((4, 3), name="x")
     model = dagir.Model(x, ops.tanh(ops.reshape(x, (1, 12))))
     report = dagir.verify(model, ["numpy"])
