@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
@@ -154,7 +155,8 @@ def _as_graph(side: Side) -> tuple[Graph, Limits]:
     That of the file where dagir reads it, as it tells which sizes are possible; else one of the inputs alone.
     """
     _check_inputs(side)
-    with contextlib.suppress(DagirError):
+    with contextlib.suppress(DagirError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the file declares is not judged here
         graph = read_model(side.path, None).graph
         declared = [FROM_ONNX[info.type.tensor_type.elem_type] for info in side.inputs]
         if [value.dtype for value in graph.inputs] == declared:

@@ -12,7 +12,19 @@ from dagir.errors import ArgumentError
 from dagir.ir.dims import Dim, evaluate, substitute, symbols
 from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.types import Array, DType, TensorType
-from dagir.ops import Call, Cast, Embedding, Gather, GatherElements, If, Lookup, ScatterElements, ScatterUpdate
+from dagir.ops import (
+    Call,
+    Cast,
+    Clip,
+    Embedding,
+    Gather,
+    GatherElements,
+    If,
+    Lookup,
+    ScatterElements,
+    ScatterUpdate,
+    Where,
+)
 from dagir.ops.call import graphs_of
 from dagir.ops.partial import operand
 from dagir.support.integers import whole
@@ -328,8 +340,11 @@ def index_limits(graph: Graph) -> Limits:
 
 
 def _carried(node: Node, origins: Sequence[frozenset[Value]], output: Value) -> frozenset[Value]:
-    """The inputs that an index in this output comes from, through integer ops, casts, and ops that move elements."""
-    carries_all = output.dtype.is_integer or isinstance(node.op, Cast)
+    """The inputs that an index in this output comes from: through integer ops, casts, and ops that move elements.
+
+    Floats that become indices also pass a clip, and a choice of another number where they are NaN.
+    """
+    carries_all = output.dtype.is_integer or isinstance(node.op, (Cast, Clip, Where))
     found = [
         origin
         for value, origin in zip(node.inputs, origins, strict=True)
