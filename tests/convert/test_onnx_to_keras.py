@@ -124,3 +124,18 @@ def test_a_layer_has_its_weights_where_keras_loses_the_size(call, steps, shapes,
     assert dagir.verify(model, {"keras": net}).ok
     net.save(tmp_path / "net.keras")
     assert dagir.verify(model, tmp_path / "net.keras").ok
+
+
+def test_a_file_of_keras_keeps_the_shape_of_what_is_empty(tmp_path):
+    """A mask of no steps, as an exporter writes it for padding that the example did not have."""
+    proto = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]> g (float[b, 5, 2] x) => (float[b, 5, 2] y) {
+        sizes = Shape (x) first = Constant <value_ints: ints = [0]> () rest = Constant <value_ints: ints = [0, 2]> ()
+        batch = Gather (sizes, first) shape = Concat <axis: int = 0> (batch, rest) none = ConstantOfShape (shape)
+        two = Constant <value_float: float = 2.0> () more = Add (none, two) y = Concat <axis: int = 1> (x, more) }"""
+    )
+    model = dagir.from_onnx(proto)
+    net = dagir.to_keras(model)
+    net.save(tmp_path / "net.keras")
+    assert dagir.verify(model, {"net": net}).ok
+    assert dagir.verify(model, tmp_path / "net.keras").ok
