@@ -162,6 +162,11 @@ def _as_graph(side: Side) -> tuple[Graph, Limits]:
         if [value.dtype for value in graph.inputs] == declared:
             return graph, index_limits(graph)
     values = {info.name: Value(_type(info), name=info.name) for info in side.inputs}
+    return Graph(values.values(), list(values.values()), "interface"), _limits_in_file(side, values)
+
+
+def _limits_in_file(side: Side, values: Mapping[str, Value]) -> Limits:
+    """The sizes of the weights that inputs index."""
     shapes = {tensor.name: tuple(tensor.dims) for tensor in side.proto.graph.initializer}
     origin = {name: name for name in values}
     limits: Limits = {}
@@ -173,7 +178,7 @@ def _as_graph(side: Side) -> tuple[Graph, Limits]:
             axis, shape = next((entry.i for entry in node.attribute if entry.name == "axis"), 0), shapes[node.input[0]]
             if -len(shape) <= axis < len(shape) and shape[axis] > 0:
                 limits.setdefault(values[origin[node.input[1]]], []).append(shape[axis])
-    return Graph(values.values(), list(values.values()), "interface"), limits
+    return limits
 
 
 def _check_inputs(side: Side) -> None:
