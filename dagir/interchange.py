@@ -52,6 +52,7 @@ def to_onnx(
     narrow_io: bool = False,
     ranges: str | None = None,
     keep_float: Collection[str] = (),
+    full_range: bool = False,
     metric: Metric | None = None,
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
@@ -74,6 +75,7 @@ def to_onnx(
     narrow_io: bool = False,
     ranges: str | None = None,
     keep_float: Collection[str] = (),
+    full_range: bool = False,
     metric: Metric | None = None,
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
@@ -95,6 +97,7 @@ def to_onnx(
     narrow_io: bool = False,
     ranges: str | None = None,
     keep_float: Collection[str] = (),
+    full_range: bool = False,
     metric: Metric | None = None,
     metadata: Mapping[str, str] = {},
     overwrite: bool = True,
@@ -114,6 +117,7 @@ def to_onnx(
     "percentile", "entropy" or "mse" (the default); "int8-dynamic" and "int4-weights" have products of codes of weights.
     metric: what the file may not lose on the samples in `calibrate` (`dagir.Metric`), if it is verified.
     keep_float: names of layers and nodes that are not quantized; with a budget, the worst nodes are not either.
+    full_range: codes of weights in all of int8, nearly one bit more, for CPUs with VNNI alone: on others they saturate.
     verify: True runs what was written and compares it with the model in float64, before the file has its name; its
     certificate is in the file, and `dagir.verified(path)` runs it again. A model that came from a Keras model that is
     in memory is compared with that too, and so is a Keras model, or the path of its file, given in place of True.
@@ -135,7 +139,9 @@ def to_onnx(
     resized = _resized(model, input_shapes)
     given: Any = resized
     _check_metric(metric, verify, precision or quantize, calibrate)
-    low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, keep_float).applied(resized)
+    low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, keep_float, full_range).applied(
+        resized
+    )
     if low is not None:
         metadata = metadata_of(low, metadata)
         if verify is not False and path is not None:

@@ -39,10 +39,12 @@ app = FastAPI(lifespan=warmed_up)
 @app.post("/score")
 async def score(rows: Annotated[list[list[float]], Body(embed=True)]) -> dict[str, list[float]]:
     """Scores of rows of four numbers; 422 for anything else. A model of milliseconds belongs in a thread: plain def."""
+    if len({len(row) for row in rows}) != 1:
+        raise HTTPException(422, "give one or more rows, all with the same number of values")
     try:
         scores = executable(np.asarray(rows, "float32"))
-    except (dagir.DagirError, ValueError) as error:
-        raise HTTPException(422, str(error).splitlines()[0]) from None
+    except dagir.FeedError as error:
+        raise HTTPException(422, error.summary) from None
     return {"scores": scores[:, 0].tolist()}
 
 

@@ -119,9 +119,11 @@ def test_the_server_answers(tmp_path, monkeypatch):
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
             return [await client.post("/score", json={"rows": rows}) for rows in bodies]
 
-    right, *wrong = asyncio.run(posted([[0, 1, 2, 3], [4, 5, 6, 7]], [[1, 2, 3]], [[1], [2, 3]], "rows"))
+    right, *wrong = asyncio.run(posted([[0, 1, 2, 3], [4, 5, 6, 7]], [[1, 2, 3]], [[1], [2, 3]], [], "rows"))
     assert right.status_code == 200 and len(right.json()["scores"]) == 2
-    assert [each.status_code for each in wrong] == [422, 422, 422]
+    assert [each.status_code for each in wrong] == [422, 422, 422, 422]
+    said = [each.json()["detail"] for each in wrong]
+    assert "features" in said[0] and "the same number of values" in said[1] and said[1] == said[2]
 
 
 def test_workers_of_the_server_answer_alike(tmp_path, monkeypatch):

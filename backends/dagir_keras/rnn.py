@@ -10,10 +10,12 @@ from keras import ops as K
 
 from dagir import ops
 from dagir.ops.rnn import ACTIVATIONS
+from dagir_keras.integer_products import matmul_integer
+from dagir_keras.quantization import dynamic_quantize_linear
 from dagir_keras.rules import rules
 
 
-@rules.rule(ops.LSTM, ops.GRU, ops.SimpleRNN)
+@rules.rule(ops.LSTM, ops.GRU, ops.SimpleRNN, ops.DynamicQuantizeLSTM)
 def recurrence(op: Any, *operands: Any) -> Any:
     """On KerasTensors an Operation with shapes of its own: keras.ops.scan cannot infer them for several sequences."""
     present = [place for place, operand in enumerate(operands) if operand is not None]
@@ -46,8 +48,10 @@ def _run(op: Any, tensors: dict[int, Any]) -> tuple[Any, ...]:
     bias, mask = tensors.get(3), tensors.get(4 + op.states)
     zeros = K.zeros((K.shape(x)[0], r.shape[0]), dtype=x.dtype)
     states = [K.convert_to_tensor(tensors.get(4 + place, zeros)) for place in range(op.states)]
-    step = _STEPS[type(op)](op, r, bias)
-    xw = K.matmul(x, w)
+    if isinstance(op, ops.DynamicQuantizeLSTM):
+        (xw, step), bias = _coded(op, x, tensors), tensors.get(3)
+    else:
+        xw, step = K.matmul(x, w), _STEPS[type(op)](op, r, bias)
     if bias is not None:
         xw = xw + (bias[0] if len(bias.shape) == 2 else bias)
     if mask is not None:  # keras.ops.scan takes only one sequence of unknown length: the mask becomes its last column
@@ -79,15 +83,29 @@ def _activated(name: str, x: Any) -> Any:
 Step = Callable[[Any, list[Any]], list[Any]]
 
 
-def _lstm(op: ops.LSTM, r: Any, bias: Any) -> Step:
+def _lstm(op: Any, r: Any, bias: Any, product: Callable[[Any, Any], Any] = K.matmul) -> Step:
     def step(xw: Any, states: list[Any]) -> list[Any]:
         h, c = states
-        i, f, g, o = K.split(xw + K.matmul(h, r), 4, axis=1)
+        i, f, g, o = K.split(xw + product(h, r), 4, axis=1)
         i, f, o = (_activated(op.recurrent_activation, gate) for gate in (i, f, o))
         c = f * c + i * _activated(op.activation, g)
         return [o * _activated(op.activation, c), c]
 
     return step
+
+
+def _coded(op: ops.DynamicQuantizeLSTM, x: Any, tensors: dict[int, Any]) -> tuple[Any, Step]:
+    """The products with x, and a step that multiplies codes."""
+    w_factors, r_factors = ([tensors[place], tensors[place + 1]] for place in (7, 9))
+    step = _lstm(op, tensors[2], None, lambda h, r: _coded_product(h, r, *r_factors))
+    return _coded_product(x, tensors[1], *w_factors), step
+
+
+def _coded_product(x: Any, codes: Any, scale: Any, zero: Any) -> Any:
+    """x, rounded to the codes of its range, times what codes stand for."""
+    rounded, own_scale, own_zero = dynamic_quantize_linear(ops.DynamicQuantizeLinear(), x)
+    sums = matmul_integer(ops.MatMulInteger(), rounded, codes, own_zero, zero)
+    return K.cast(K.cast(sums, "float32") * (own_scale * K.cast(scale, "float32")), x.dtype)
 
 
 def _gru(op: ops.GRU, r: Any, bias: Any) -> Step:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dagir.errors import DagirError, FeedError
+from dagir.errors import BackendError, DagirError, FeedError
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.types import Array, DType
@@ -127,6 +127,7 @@ def _run_node(node: Node, operands: Sequence[Array | None], state: _State, aroun
         decides = node in state.plan.sizing
         apply = partial(_in_own_dtype if decides else _apply_rule, node, sizes)
         results = apply(operands, state.precision) if around is None else around(node, operands, apply)
+        _check_shapes(node, results)
     state.known.after(node, results)
     return results
 
@@ -196,8 +197,22 @@ def _apply_rule(
         operands = [None if operand is None else _convert(operand, DType.FLOAT32) for operand in operands]
     with np.errstate(all="ignore"):
         results = rules[type(node.op)](node.op.substitute(sizes), *operands)
-    pairs = zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True)
-    return tuple(np.asarray(result, dtype=_dtype(value.dtype, precision)) for value, result in pairs)
+    pairs = zip(node.outputs, rules.results(node, results), strict=True)
+    return tuple([np.asarray(result, dtype=_dtype(value.dtype, precision)) for value, result in pairs])
+
+
+def _check_shapes(node: Node, made: Sequence[Array]) -> None:
+    """Raise BackendError where a rule gives another shape than the shape rule of the op has told."""
+    for value, array in zip(node.outputs, made, strict=True):
+        shape = value.type.shape
+        if len(shape) != array.ndim or any(
+            size != known for size, known in zip(array.shape, shape, strict=True) if isinstance(known, int)
+        ):
+            name = type(node.op).__name__
+            raise BackendError(
+                f"the rule of numpy for {name} gave {list(array.shape)}, and infer of {name} says {value.type}",
+                remedy="mend the one that is wrong: both tell the shape of the same output",
+            )
 
 
 def _in_own_dtype(

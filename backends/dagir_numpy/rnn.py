@@ -14,7 +14,7 @@ from dagir_numpy.rules import rules
 
 States: TypeAlias = tuple[Array, ...]
 Step: TypeAlias = Callable[[Array, States], States]
-Recurrence: TypeAlias = ops.LSTM | ops.GRU | ops.SimpleRNN
+Recurrence: TypeAlias = ops.LSTM | ops.GRU | ops.SimpleRNN | ops.DynamicQuantizeLSTM
 
 
 @rules.rule(ops.LSTM)
@@ -45,7 +45,7 @@ def lstm(
         np.add(c, new, out=c)
         return o * activated(c), c
 
-    return _run(op, step, xw, (_initial(h0, x, r), _initial(c0, x, r)), mask)
+    return run_steps(op, step, xw, (initial_state(h0, x, r), initial_state(c0, x, r)), mask)
 
 
 @rules.rule(ops.GRU)
@@ -86,7 +86,7 @@ def gru(
         np.add(new, update * h, out=new)
         return (new,)
 
-    return _run(op, step, _projected(x, w, input_bias), (_initial(h0, x, r),), mask)
+    return run_steps(op, step, _projected(x, w, input_bias), (initial_state(h0, x, r),), mask)
 
 
 @rules.rule(ops.SimpleRNN)
@@ -104,7 +104,7 @@ def simple_rnn(
     def step(part: Array, states: States) -> States:
         return (activated(part + states[0] @ r),)
 
-    return _run(op, step, _projected(x, w, b), (_initial(h0, x, r),), mask)
+    return run_steps(op, step, _projected(x, w, b), (initial_state(h0, x, r),), mask)
 
 
 def _function(name: str) -> Callable[[Array], Array]:
@@ -153,11 +153,12 @@ def _projected(x: Array, w: Array, b: Array | None) -> Array:
     return xw
 
 
-def _initial(state: Array | None, x: Array, r: Array) -> Array:
+def initial_state(state: Array | None, x: Array, r: Array) -> Array:
+    """The state that is given, or zeros [n, u]."""
     return np.zeros((x.shape[0], r.shape[0]), x.dtype) if state is None else state
 
 
-def _run(op: Recurrence, step: Step, xw: Array, states: States, mask: Array | None) -> States:
+def run_steps(op: Recurrence, step: Step, xw: Array, states: States, mask: Array | None) -> States:
     """y in the order of the steps, and the final states. The first state is what a step gives out."""
     batch, steps, _ = xw.shape
     y = np.empty((batch, steps, states[0].shape[1]), xw.dtype)

@@ -116,16 +116,27 @@ def _cases(report: Report) -> list[dict[str, Any]]:
     found = []
     for number, (case, (arrays, expected)) in enumerate(zip(report.cases, report.context.runs, strict=True)):
         if case.kind != "given" and all(case.sizes.values()):  # not a batch of 0: it compares nothing
-            answers = {name: _sampled(each) for name, each in zip(names, expected, strict=True)}
+            answers = {
+                name: _sampled(each, _worst(report, number, place))
+                for place, (name, each) in enumerate(zip(names, expected, strict=True))
+            }
             inputs = [_digest(array) for array in arrays]
             case_facts = {"number": number, "kind": case.kind, "sizes": dict(case.sizes)}
             found.append({**case_facts, "inputs": inputs, "outputs": answers})
     return found
 
 
-def _sampled(expected: Expected) -> dict[str, Any]:
+def _worst(report: Report, number: int, output: int) -> tuple[int, ...]:
+    """The elements that were worst in a case, so that the certificate tells what the report told."""
+    assert report.context is not None
+    findings = report.context.findings
+    sides = [row.backend for row in report.rows]
+    return next((findings[side, output][number].worst for side in sides if (side, output) in findings), ())
+
+
+def _sampled(expected: Expected, worst: Sequence[int]) -> dict[str, Any]:
     flat = expected.array.reshape(-1)
-    at = places(flat.size)
+    at = sorted({*places(flat.size), *worst})
     budget = None if expected.budget is None else [_effective_budget(each) for each in expected.budget.reshape(-1)[at]]
     values = [_plain(each) for each in flat[at]]
     return {"shape": list(expected.array.shape), "at": at, "values": values, "budget": budget}
@@ -193,7 +204,8 @@ def recertify(path: str | os.PathLike[str]) -> Report:
     seconds = time.perf_counter() - start
     judgement = f"{JUDGEMENT}: {certificate.source}"
     report = Report(tuple(rows), tuple(cases), certificate.seed, certificate.samples, seconds, judgement=judgement)
-    return replace(report, measured=certificate.measured, explained=explained)
+    written = {"budget_used_percent": certificate.used, "cases": certificate.run}
+    return replace(report, measured=certificate.measured, written=written, explained=explained)
 
 
 def _run(certificate: Certificate, proto: ModelProto, path: Path, exact: bool = False) -> tuple[list[Row], list[Case]]:
@@ -289,7 +301,10 @@ def _session(path: Path, proto: ModelProto, exact: bool) -> Any:
 def _certificate_in(path: Path, proto: ModelProto) -> Certificate:
     texts = [entry.value for entry in proto.metadata_props if entry.key == KEY]
     if not texts:
-        raise FileError(f"{path} has no certificate", remedy="compare it with its source: dagir-convert verify A B")
+        raise FileError(
+            f"{path} has no certificate: it was written by another tool, or was not verified",
+            remedy=f"compare it with the model that it was made from: dagir-convert verify MODEL {path}",
+        )
     return read_certificate(texts[-1], path)
 
 

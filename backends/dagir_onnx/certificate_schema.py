@@ -23,8 +23,10 @@ from dagir.ir.graph import Value
 from dagir.ir.types import DType, TensorType
 from dagir.support import limits as budgets
 
-VERSION = 2  # increased when the same seed draws other inputs
-ELEMENTS_PER_ANSWER = 32  # elements of each answer
+VERSION = 3  # increased when the same seed draws other inputs, or older versions of dagir would not read it
+_READ = (2, VERSION)
+ELEMENTS_PER_ANSWER = 32  # elements of each answer, spread evenly
+WORST_PER_ANSWER = 2  # and those that were worst when it was written
 KINDS = ("normal", "spread", "scales", "edges")
 _FACTS = ("version", "compared", "with", "cases_run", "seed", "samples", "worst_budget_used_percent", "weights_sha256")
 _KEYS = (*_FACTS, "graph_sha256", "inputs", "cases", "versions")
@@ -68,7 +70,7 @@ class CertifiedCase:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate."""
+    """A certificate. used: the largest share of a budget, in percent, when it was written; run: of how many cases."""
 
     source: str
     seed: int
@@ -78,6 +80,8 @@ class Certificate:
     limits: Limits
     cases: tuple[CertifiedCase, ...]
     measured: Mapping[str, Any]
+    used: float
+    run: int
 
 
 def digest_of(measured: Mapping[str, Any], weights: str, graph: str) -> str:
@@ -125,12 +129,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _certificate(data: Any) -> Certificate:
     version = data.get("version") if isinstance(data, dict) else None
-    if isinstance(version, (int, float, str)) and version != VERSION:
+    if isinstance(version, (int, float, str)) and version not in _READ:
         raise _Wrong(f"is of version {str(version)[:20]!r}, this dagir reads {VERSION}")
     data = _keyed({"measured": None, **data} if isinstance(data, dict) else data, "it", (*_KEYS, "measured"))
     _text(data["compared"], "compared")
     run = _whole(data["cases_run"], "cases_run", 0, 1 << 20)
-    _number(data["worst_budget_used_percent"], "worst_budget_used_percent", 100)
+    used = _number(data["worst_budget_used_percent"], "worst_budget_used_percent", 100)
     for package, text in _mapping(data["versions"], "versions").items():
         _text(text, f"versions, {package!r}")
     inputs, limits = _inputs(data["inputs"])
@@ -148,6 +152,8 @@ def _certificate(data: Any) -> Certificate:
         limits,
         found,
         _measured(data),
+        used,
+        run,
     )
 
 
@@ -205,23 +211,30 @@ def _case(given: Any, where: str, inputs: Sequence[Value]) -> CertifiedCase:
 def _answer(given: Any, where: str) -> Answer:
     given = _keyed(given, where, ("shape", "at", "values", "budget"))
     shape = tuple(_whole(size, f"{where}, shape", 0, 1 << 40) for size in _listed(given["shape"], where, 64))
-    at = places(math.prod(shape))
-    if given["at"] != at or any(isinstance(place, bool) for place in given["at"]):
-        _wrong(f"{where}, at", "are not the elements that a certificate keeps of such a shape")
-    values = tuple(_listed(given["values"], f"{where}, values", ELEMENTS_PER_ANSWER))
+    at, most = _places(given["at"], f"{where}, at", math.prod(shape)), ELEMENTS_PER_ANSWER + WORST_PER_ANSWER
+    values = tuple(_listed(given["values"], f"{where}, values", most))
     texts = all(isinstance(value, str) for value in values)
     if not texts and not all(isinstance(value, (int, float)) for value in values):
         _wrong(f"{where}, values", "are neither numbers nor texts")
     budget = given["budget"]
     if budget is not None:
-        budget = tuple(
-            _number(each, f"{where}, budget") for each in _listed(budget, f"{where}, budget", ELEMENTS_PER_ANSWER)
-        )
+        budget = tuple(_number(each, f"{where}, budget") for each in _listed(budget, f"{where}, budget", most))
         if texts and values:
             _wrong(f"{where}, budget", "is of texts, which have none")
     if len(values) != len(at) or (budget is not None and len(budget) != len(at)):
         _wrong(where, "has not a value and a budget for each element")
     return Answer(shape, tuple(at), values, budget)
+
+
+def _places(given: Any, where: str, size: int) -> list[int]:
+    """Which elements an answer holds: those that every certificate holds, and a few more."""
+    found = [
+        _whole(place, where, 0, size - 1) for place in _listed(given, where, ELEMENTS_PER_ANSWER + WORST_PER_ANSWER)
+    ]
+    always = set(places(size))
+    if not always <= set(found) or len(found) > len(always) + WORST_PER_ANSWER or found != sorted(set(found)):
+        _wrong(where, "are not the elements that a certificate keeps of such a shape")
+    return found
 
 
 def _check_proof(certificate: Certificate) -> None:

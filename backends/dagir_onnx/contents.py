@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap, Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import sha256
 from math import prod
 from pathlib import Path
@@ -17,7 +17,9 @@ from dagir.ir.types import Array
 from dagir_onnx import untrusted_proto
 from dagir_onnx.dtypes import FROM_ONNX
 from dagir_onnx.metadata_reader import skim
+from dagir_onnx.settings import graphs_in, settings
 
+_TOLD = {"verified": "dagir.verified", "confirmed by": "dagir.confirmed_by"}
 _HALF_BYTES = frozenset(("int4", "uint4", "float4_e2m1fn"))
 _QUARTER_BYTES = frozenset(("int2", "uint2"))
 
@@ -28,7 +30,7 @@ def contents_of_file(path: Path) -> Contents:
     untrusted_proto.check(model, path)
     model = _with_shapes(model)
     graph = model.graph
-    reader = _Reader()
+    reader = _Reader(settings(graph, {entry.domain: entry.version for entry in model.opset_import}))
     weights = reader.weights_of(graph)
     layers = reader.entries(graph, ChainMap(_types(graph)), ChainMap(weights))
     return Contents(
@@ -37,7 +39,7 @@ def contents_of_file(path: Path) -> Contents:
         tuple(_declared(info) for info in graph.output),
         layers,
         tuple(reader.weights.values()),
-        dict(Counter(_kind(node) for each in _graphs(graph) for node in each.node).most_common()),
+        dict(Counter(_kind(node) for each in graphs_in(graph) for node in each.node).most_common()),
         facts_of(model),
     )
 
@@ -47,7 +49,8 @@ class Arrays(Mapping[str, Array]):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._tensors = {tensor.name: tensor for tensor in untrusted_proto.read(path).graph.initializer}
+        graph = untrusted_proto.read(path).graph
+        self._tensors = {**constants_of(graph), **{tensor.name: tensor for tensor in graph.initializer}}
 
     def __getitem__(self, name: str) -> Array:
         return untrusted_proto.array_of(self._tensors[name], self._path)
@@ -60,11 +63,13 @@ class Arrays(Mapping[str, Array]):
 
 
 def facts_of(model: ModelProto) -> tuple[tuple[str, str], ...]:
-    """Opset, IR version, producer, and how many functions the file defines."""
+    """Opset, IR version, producer, how many functions the file defines, and what it says of its verification."""
     opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
     functions = (("functions", str(len(model.functions))),) if model.functions else ()
     producer = model.producer_name or "unknown"
-    return (("opset", opsets), ("IR version", str(model.ir_version)), ("producer", producer), *functions)
+    said = {entry.key: entry.value for entry in model.metadata_props}
+    told = tuple((label, said[key]) for label, key in _TOLD.items() if key in said)
+    return (("opset", opsets), ("IR version", str(model.ir_version)), ("producer", producer), *functions, *told)
 
 
 def _with_shapes(model: ModelProto) -> ModelProto:
@@ -76,15 +81,20 @@ def _with_shapes(model: ModelProto) -> ModelProto:
 
 
 class _Reader:
-    """Reads graphs into entries. weights: those of all graphs, each by a name of its own."""
+    """Reads graphs into entries. weights: those of all graphs, each by a name of its own. settings: names of axes,
+    shapes and indices, which count as no parameters.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Collection[str]) -> None:
         self.weights: dict[str, WeightEntry] = {}
+        self._settings = settings
         self._namer = Namer()
 
     def weights_of(self, graph: GraphProto) -> dict[str, WeightEntry]:
         """The weights of one graph, by their names there."""
-        found = {tensor.name: _weight(tensor, self._namer(tensor.name)) for tensor in _weights_of(graph)}
+        held = {tensor.name: tensor for tensor in _weights_of(graph)}
+        held |= {name: tensor for name, tensor in constants_of(graph).items() if name not in self._settings}
+        found = {name: _weight(tensor, self._namer(name), name in self._settings) for name, tensor in held.items()}
         self.weights.update({weight.name: weight for weight in found.values()})
         return found
 
@@ -99,7 +109,7 @@ class _Reader:
         self, node: NodeProto, name: str, types: ChainMap[str, TensorEntry], weights: ChainMap[str, WeightEntry]
     ) -> LayerEntry:
         bodies = tuple(self._body(name, body, types, weights) for name, body in _bodies(node))
-        read = [weights[each].name for each in node.input if each in weights]
+        read = [weights[each].name for each in (*node.input, *node.output) if each in weights]
         used = self._all([*read, *_used_by(bodies)])
         return LayerEntry(
             name,
@@ -123,7 +133,7 @@ class _Reader:
     def _all(self, names: Iterable[str]) -> tuple[tuple[str, ...], int, int]:
         """Names of weights, each once, their elements and their bytes."""
         wanted = dict.fromkeys(names)
-        found = [self.weights[name] for name in wanted]
+        found = [self.weights[name] for name in wanted if not self.weights[name].is_setting]
         return tuple(wanted), sum(each.parameters for each in found), sum(each.bytes for each in found)
 
 
@@ -136,14 +146,6 @@ def _bodies(node: NodeProto) -> Iterator[tuple[str, GraphProto]]:
         if attribute.HasField("g"):
             yield attribute.name, attribute.g
         yield from ((f"{attribute.name}_{index}", graph) for index, graph in enumerate(attribute.graphs))
-
-
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    pending = [graph]
-    while pending:
-        found = pending.pop()
-        yield found
-        pending.extend(body for node in found.node for _, body in _bodies(node))
 
 
 def _kind(node: NodeProto) -> str:
@@ -178,10 +180,22 @@ def _weights_of(graph: GraphProto) -> list[TensorProto]:
     return [*graph.initializer, *sparse]
 
 
-def _weight(tensor: TensorProto, name: str) -> WeightEntry:
+def constants_of(graph: GraphProto) -> dict[str, TensorProto]:
+    """The tensors that Constant nodes hold, in which some tools write all weights; single numbers are not listed."""
+    return {
+        node.output[0]: attribute.t
+        for node in graph.node
+        if _kind(node) == "Constant" and len(node.output) == 1
+        for attribute in node.attribute
+        if attribute.name == "value" and attribute.HasField("t") and len(attribute.t.dims) > 0
+    }
+
+
+def _weight(tensor: TensorProto, name: str, is_setting: bool) -> WeightEntry:
     elements = prod(tensor.dims)
     dtype = _dtype(tensor.data_type)
-    return WeightEntry(name, dtype, tuple(tensor.dims), elements, _bytes(dtype, elements, tensor.data_type))
+    taken = _bytes(dtype, elements, tensor.data_type)
+    return WeightEntry(name, dtype, tuple(tensor.dims), elements, taken, is_setting=is_setting)
 
 
 def _bytes(dtype: str, elements: int, code: int) -> int:

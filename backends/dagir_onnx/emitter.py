@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from onnx import GraphProto, NodeProto, StringStringEntryProto, helper
 
+from dagir.errors import ArgumentError
 from dagir.ir.data_sizes import told_by
 from dagir.ir.dim_binding import SizeSource, size_sources
 from dagir.ir.dims import Atom, Dim, SymbolicDim
@@ -78,6 +79,9 @@ class Emitter:
         type: of the output where a later step of the rule asks for it; by default that of the first input.
         title: what the node is called, in place of its op.
         """
+        for x in inputs:
+            if x is not None and not isinstance(x, Tensor):
+                raise _no_tensor(op_type, x)
         type = type or next((x.type for x in inputs if x is not None), TensorType(DType.FLOAT32, ()))
         view = self.views.after(op_type, inputs, attributes) if op_type in KINDS else None
         x = inputs[0] if inputs else None
@@ -371,6 +375,13 @@ class Emitter:
         kind = TensorType(DType.INT64, (1,))
         found: Tensor = self(op_type, self.size(atom.left), self.size(atom.right), type=kind)
         return found
+
+
+def _no_tensor(op_type: str, given: object) -> ArgumentError:
+    return ArgumentError(
+        f"emit({op_type!r}) was given {given!s:.40} ({type(given).__name__}), which is no Tensor",
+        remedy="write numbers and arrays with emit.constant(number, x.type.dtype), axes and shapes with emit.ints(...)",
+    )
 
 
 __all__ = ["Emitter", "Tensor"]

@@ -38,12 +38,11 @@ _WITHOUT_BFLOAT16: frozenset[type[Op]] = frozenset(
 def apply_rule(node: Node, emit: Emitter, operands: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
     """The results of a node by its rule, in float32 in place of halves where the CPU has no kernel for these."""
     if emit.device != "cpu" or not _lacks_a_kernel(node):
-        results = rules[type(node.op)](node.op, emit, *operands)
-        return results if isinstance(results, tuple) else (results,)
+        return rules.results(node, rules[type(node.op)](node.op, emit, *operands), Tensor)
     wide = [widened(emit, tensor) for tensor in operands]
     with emit.at(copy_node(node, tuple(_wide(value) for value in node.inputs))):
-        results = rules[type(node.op)](node.op, emit, *wide)
-    pairs = zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True)
+        results = rules.results(node, rules[type(node.op)](node.op, emit, *wide), Tensor)
+    pairs = zip(node.outputs, results, strict=True)
     return tuple(narrowed(emit, result, value.dtype) for value, result in pairs)
 
 

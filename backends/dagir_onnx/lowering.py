@@ -121,6 +121,8 @@ def _opsets(emit: Emitter, opset: int) -> list[OperatorSetIdProto]:
     opsets = [helper.make_opsetid("", opset)]
     if any(proto.domain == "ai.onnx.ml" for proto in emit.nodes):
         opsets.append(helper.make_opsetid("ai.onnx.ml", 3 if opset >= 16 else 2))
+    if any(proto.domain == "com.microsoft" for proto in emit.nodes):
+        opsets.append(helper.make_opsetid("com.microsoft", 1))
     return opsets
 
 

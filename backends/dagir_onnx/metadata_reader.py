@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, TensorProto
 
 from dagir.errors import FileError
-from dagir_onnx.untrusted_proto import require_file
+from dagir_onnx.untrusted_proto import no_model, require_file
 
 _FIXED = {1: 8, 5: 4}
 _SMALL = 512
@@ -41,7 +41,7 @@ def skim_with_numbers(path: Path) -> tuple[ModelProto, list[memoryview]]:
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, DecodeError) as error:  # mmap refuses an empty file with a ValueError
-        raise FileError(f"{path} is not an ONNX model, or is damaged") from error
+        raise no_model(path) from error
 
 
 def raw_data(message: memoryview) -> memoryview | None:

@@ -22,10 +22,11 @@ from dagir_onnx.half_precision import narrowed, widened
 from dagir_onnx.lowering import emit_subgraph
 from dagir_onnx.rules import rules
 
-Recurrence: TypeAlias = ops.LSTM | ops.GRU | ops.SimpleRNN
+Recurrence: TypeAlias = ops.LSTM | ops.GRU | ops.SimpleRNN | ops.DynamicQuantizeLSTM
 
 _NATIVE: dict[type, tuple[str, tuple[int, ...]]] = {  # its name, and the places of its gates in Keras's order
     ops.LSTM: ("LSTM", (0, 3, 1, 2)),
+    ops.DynamicQuantizeLSTM: ("DynamicQuantizeLSTM", (0, 3, 1, 2)),
     ops.GRU: ("GRU", (0, 1, 2)),
     ops.SimpleRNN: ("RNN", (0,)),
 }
@@ -61,10 +62,14 @@ def recurrence(op: Recurrence, emit: Emitter, *operands: Tensor | None) -> tuple
     if counted is not None:
         y = counted.spread(op, emit, y)
         finals = [counted.or_initial(emit, *pair) for pair in zip(finals, states, strict=True)]
-    if op.go_backwards:
-        step = emit.ints(-1)
-        y = emit("Slice", y, step, emit.ints(np.iinfo(np.int64).min + 1), emit.ints(1), step)
+    y = reversed_steps(emit, y) if op.go_backwards else y
     return tuple(narrowed(emit, tensor, dtype) for tensor in (y, *finals))
+
+
+def reversed_steps(emit: Emitter, y: Tensor) -> Tensor:
+    """y [n, t, u], which the operators give in the order of time, from its last step to its first."""
+    step = emit.ints(-1)
+    return cast(Tensor, emit("Slice", y, step, emit.ints(np.iinfo(np.int64).min + 1), emit.ints(1), step))
 
 
 def _native(
@@ -95,6 +100,13 @@ def _native(
         linear_before_reset=1 if isinstance(op, ops.GRU) and op.reset_after else None,
         **activations_of(op),
     )
+    return in_order_of_steps(op, emit, results, kind, units)
+
+
+def in_order_of_steps(
+    op: Recurrence, emit: Emitter, results: Sequence[Tensor], kind: TensorType, units: int
+) -> tuple[Tensor, ...]:
+    """y [n, t, u] and the final states [n, u] of what the operator gives for one direction. kind: of x."""
     batch, steps, _ = kind.shape
     for tensor, rank in zip(results, (4, 3, 3), strict=False):
         emit.views.know(tensor, rank)
@@ -117,7 +129,7 @@ def is_native(op: Recurrence, dtype: DType) -> bool:
 def _names(op: Recurrence) -> list[str]:
     if isinstance(op, ops.SimpleRNN):
         return [op.activation]
-    return [op.recurrent_activation, *[op.activation] * (2 if isinstance(op, ops.LSTM) else 1)]
+    return [op.recurrent_activation, *[op.activation] * op.states]
 
 
 def activations_of(*ways: Recurrence) -> dict[str, Any]:
@@ -143,12 +155,13 @@ def kernel_of(op: Recurrence, emit: Emitter, kernel: Tensor) -> Tensor:
     rows, columns = kernel.type.shape
     kind = kernel.type.with_shape((1, columns, rows))
     if kernel.is_initializer:
-        return emit.derived(kernel, f"kernel of {native_name(op)}", lambda array: _arranged(op, array), kind)
+        return emit.derived(kernel, f"kernel of {native_name(op)}", lambda array: arranged(op, array), kind)
     reordered = _reordered(op, emit, emit.transposed(kernel, (1, 0)))
     return cast(Tensor, emit("Unsqueeze", reordered, emit.ints(0), type=kind))
 
 
-def _arranged(op: Recurrence, array: Array) -> Array:
+def arranged(op: Recurrence, array: Array) -> Array:
+    """[i, gates * u] as [1, gates * u, i], the gates in ONNX's order."""
     _, order = _NATIVE[type(op)]
     gates = array.reshape(len(array), op.gates, -1)[:, list(order)]
     return gates.reshape(1, len(array), -1).transpose(0, 2, 1)
@@ -158,10 +171,10 @@ def _decoded(op: Recurrence, emit: Emitter, codes: Tensor, scale: Tensor) -> Ten
     """A kernel of codes, by nodes that onnxruntime computes as a session begins: DequantizeLinear runs each time."""
     rows, columns = codes.type.shape
     how = f"kernel of {native_name(op)}"
-    arranged = emit.derived(codes, how, lambda array: _arranged(op, array), codes.type.with_shape((1, columns, rows)))
-    factors = emit.derived(scale, how, lambda array: _arranged(op, array[None]), scale.type.with_shape((1, columns, 1)))
+    turned = emit.derived(codes, how, lambda array: arranged(op, array), codes.type.with_shape((1, columns, rows)))
+    factors = emit.derived(scale, how, lambda array: arranged(op, array[None]), scale.type.with_shape((1, columns, 1)))
     emit.has_unread = True
-    return cast(Tensor, emit("Mul", emit("Cast", arranged, to=TO_ONNX[DType.FLOAT32]), factors))
+    return cast(Tensor, emit("Mul", emit("Cast", turned, to=TO_ONNX[DType.FLOAT32]), factors))
 
 
 def _reordered(op: Recurrence, emit: Emitter, tensor: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ weights. So every file is read and checked here first.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProt
 
 from dagir.errors import FileError, UnsafeFile
 from dagir.ir.types import Array
+from dagir.serialization.formats import ONNX, format_of
 from dagir.support import limits
 
 MAX_NESTING = 100  # of subgraphs, and of functions that call functions
@@ -38,6 +40,15 @@ def require_file(path: Path) -> None:
         raise FileError(f"cannot read {path}: it is a folder, a pipe or a device, not a file")
 
 
+def no_model(path: Path) -> FileError:
+    """The error for a file that is no protobuf of ONNX, with what it is as far as its first bytes tell."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        other = format_of(file.read(16))
+        if other is not None and other is not ONNX:
+            return FileError(f"{path} is a file of {other.name}", remedy=other.read.format(repr(str(path))))
+    return FileError(f"{path} is not an ONNX model, or is damaged")
+
+
 def read(path: Path) -> ModelProto:
     """The model in a file, without its external weights, checked. Raises FileError."""
     require_file(path)
@@ -46,7 +57,7 @@ def read(path: Path) -> ModelProto:
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # protobuf has errors of its own
-        raise FileError(f"{path} is not an ONNX model, or is damaged") from error
+        raise no_model(path) from error
     check(model, path)
     return model
 

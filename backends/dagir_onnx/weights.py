@@ -33,7 +33,7 @@ _PAGE = 4096
 _STRIP = 16
 _AS_IT_IS = {("MatMul", 0), ("MatMul", 1), ("Gemm", 1), ("Conv", 1), ("ConvTranspose", 1), ("Gather", 0)}
 _AS_IT_IS |= {("MatMulInteger", 0), ("MatMulInteger", 1), ("ConvInteger", 1)}
-_AS_IT_IS |= {(op, place) for op in ("LSTM", "GRU", "RNN") for place in (1, 2, 3)}
+_AS_IT_IS |= {(op, place) for op in ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM") for place in (1, 2, 3)}
 """Ops and operands through which onnxruntime moves no Transpose: their weights keep their layout and name."""
 
 

@@ -25,7 +25,7 @@ from dagir.ops.call import Call, graphs_of, parameters_of
 
 Sizes: TypeAlias = tuple[int | str | None, ...]
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of `Contents.to_dict`; it grows where a field changes its meaning or goes."""
 
 _LONGEST = 200
@@ -54,7 +54,8 @@ class TensorEntry:
 class WeightEntry:
     """A weight, once however many layers use it. trainable: None where the format does not tell.
 
-    parameters: its elements. bytes: what they take.
+    parameters: its elements. bytes: what they take. is_setting: of axes, shapes or indices, which files of ONNX have
+    beside their weights; no parameter of the model.
     """
 
     name: str
@@ -63,6 +64,7 @@ class WeightEntry:
     parameters: int
     bytes: int
     trainable: bool | None = None
+    is_setting: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,13 @@ class Contents:
 
     @property
     def parameters(self) -> int:
-        """The elements of all weights, each once."""
-        return sum(weight.parameters for weight in self.weights)
+        """The elements of all weights, each once; without settings."""
+        return sum(weight.parameters for weight in self.weights if not weight.is_setting)
 
     @property
     def bytes(self) -> int:
-        """What all weights take, each once."""
-        return sum(weight.bytes for weight in self.weights)
+        """What all weights take, each once; without settings."""
+        return sum(weight.bytes for weight in self.weights if not weight.is_setting)
 
     @property
     def trainable_parameters(self) -> int | None:

@@ -131,7 +131,7 @@ def certify(path: Path, report: Report, source: str, from_keras: bool) -> str:
         text += f"; the source by {confirmed}"
     elif from_keras:
         text += "; the source not confirmed by Keras"
-    annotating(onnx).annotate(path, {"dagir.verified": text})
+    annotating(onnx).annotate(path, {"dagir.verified": text, "dagir.confirmed_by": confirmed or "nothing"})
     return reason
 
 

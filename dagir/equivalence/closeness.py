@@ -5,6 +5,7 @@ Rounding of the model's own dtypes does not explain what narrowing changes, so t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
@@ -13,12 +14,16 @@ from typing import Any
 import numpy as np
 
 from dagir import ops
+from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph
 from dagir.ir.types import Array, DType
 from dagir.ops.call import graphs_of
 
 _HALVES = (DType.FLOAT16, DType.BFLOAT16)
-_OF_CODES = (ops.QuantizeLinear, ops.DequantizeLinear, ops.DynamicQuantizeLinear, ops.MatMulInteger, ops.ConvInteger)
+_OF_CODES = (
+    *(ops.QuantizeLinear, ops.DequantizeLinear, ops.DynamicQuantizeLinear),
+    *(ops.MatMulInteger, ops.ConvInteger, ops.DynamicQuantizeLSTM),
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,25 @@ class Closeness:
         return f"{self.output}: {', '.join(parts)}"
 
 
+_LARGEST = sys.float_info.max
+_RANGES = {"rtol": (0.0, _LARGEST), "atol": (0.0, _LARGEST), "cosine": (-1.0, 1.0), "top_1": (0.0, 1.0)}
+SCALED = "scaled channels"
+"""The measure of an output behind a channel that is scaled, which the output as a whole may not show."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One measure of an output, as text. allowed: None where nothing is asked of it, and then ok is None too."""
+
+    measure: str
+    found: str
+    allowed: str | None
+    ok: bool | None
+
+    def __str__(self) -> str:
+        return f"{self.measure} {self.found}, allowed: {(self.allowed or '-').removeprefix('or ')}"
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """What a narrow model must keep to. rtol: the largest relative error of an output as a whole; atol: a difference
@@ -68,6 +92,17 @@ class Thresholds:
     atol: float | None = None
     cosine: float | None = None
     top_1: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            given: object = getattr(self, name)
+            if given is None:
+                continue
+            if isinstance(given, bool) or not isinstance(given, (int, float, np.number)) or not low <= given <= high:
+                raise ArgumentError(
+                    f"the threshold {name} is a number from {low:g} to {high:g}, got {given!r}",
+                    remedy="a share, as 0.99 for 99 %" if name == "top_1" else None,
+                )
 
     @property
     def any(self) -> bool:
@@ -89,17 +124,48 @@ class Thresholds:
 
     def failures(self, found: Closeness) -> list[str]:
         """What an output does not keep to, in words."""
-        failed = [f"{found.misplaced} elements are NaN or infinite in one only"] if found.misplaced else []
-        if not (self.atol is not None and found.worst <= self.atol):
-            if self.rtol is not None and not found.relative <= self.rtol:
-                failed.append(f"relative error {found.relative:.3g}, above {self.rtol:g}")
-            elif self.rtol is None and self.atol is not None:
-                failed.append(f"largest difference {found.worst:.3g}, above {self.atol:g}")
-        if self.cosine is not None and not found.cosine >= self.cosine:
-            failed.append(f"cosine {found.cosine:.6f}, below {self.cosine:g}")
-        if self.top_1 is not None and found.top_1 is not None and found.top_1 < self.top_1:
-            failed.append(f"top-1 agreement {100 * found.top_1:.4g} %, below {100 * self.top_1:g} %")
-        return failed
+        return [str(each) for each in self.criteria(found) if each.ok is False]
+
+    def criteria(self, found: Closeness) -> list[Criterion]:
+        """Each measure of an output beside what was asked of it: what is judged first, then what is only told."""
+        near = self._is_near(found)
+        bounds = _bound("<=", self.rtol), _bound("<=" if self.rtol is None else "or <=", self.atol)
+        every = [
+            Criterion("relative error", f"{found.relative:.3g}", bounds[0], None if self.rtol is None else near),
+            Criterion("max error", f"{found.worst:.3g}", bounds[1], None if self.atol is None else near),
+            Criterion(
+                "cosine", _near_one(found.cosine), _bound(">=", self.cosine), _reaches(found.cosine, self.cosine)
+            ),
+        ]
+        if found.top_1 is not None:
+            least = None if self.top_1 is None else f">= {100 * self.top_1:g} %"
+            every.append(Criterion("top-1", f"{100 * found.top_1:.4g} %", least, _reaches(found.top_1, self.top_1)))
+        if found.misplaced:
+            every.append(Criterion("NaN or infinite", f"{found.misplaced} in one only", "none", False))
+        return sorted(every, key=lambda each: each.ok is None)
+
+    def _is_near(self, found: Closeness) -> bool:
+        """By the relative error of the whole, or by that of the worst element."""
+        of_each = self.atol is not None and found.worst <= self.atol
+        return of_each or (self.rtol is not None and found.relative <= self.rtol)
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Plain data; what is not asked for is None."""
+        return {"rtol": self.rtol, "atol": self.atol, "cosine": self.cosine, "top_1": self.top_1}
+
+
+def _bound(words: str, limit: float | None) -> str | None:
+    return None if limit is None else f"{words} {limit:g}"
+
+
+def _near_one(cosine: float) -> str:
+    """With the digits that tell it from 1."""
+    gap = 1 - cosine
+    return f"1 - {gap:.2g}" if 0 < gap < 1e-5 else f"{cosine:.6f}"
+
+
+def _reaches(found: float, least: float | None) -> bool | None:
+    return None if least is None else found >= least
 
 
 LOW_PRECISION = {

@@ -15,13 +15,14 @@ class Finding:
     """max_error: the largest absolute error. used: the largest share of the budget, above 1 where it fails.
 
     note: what is wrong, or the values of the worst element; empty if nothing is wrong. scale: the largest magnitude of
-    the right answer.
+    the right answer. worst: where in the flat array the largest share and the largest error are.
     """
 
     max_error: float
     used: float
     note: str = ""
     scale: float = 0.0
+    worst: tuple[int, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -102,4 +103,5 @@ def _compare_floats(array: Array, expected: Expected, budget: Array, dtype: DTyp
         if together > max(share, 1):
             note = f"all together: the root mean square of the errors is {together * expected.whole:.3g}"
         share = max(share, together)
-    return Finding(float(error.max()), share, note)
+    places = (int(used.argmax()), int(error.argmax()))
+    return Finding(float(error.max()), share, note, worst=places)

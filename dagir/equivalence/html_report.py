@@ -18,7 +18,7 @@ from dagir.equivalence.page_scales import in_order, rules
 from dagir.equivalence.page_tables import lines, nodes, number, outputs, text
 from dagir.equivalence.report import UNKNOWN, Report
 from dagir.equivalence.reproduction import versions
-from dagir.errors import ArgumentError, FileError
+from dagir.errors import FileError
 from dagir.support.file_replacement import check_free, put
 
 _MOST_ATTACHED = 8 << 20
@@ -27,9 +27,7 @@ _MOST_ATTACHED = 8 << 20
 def write_page(
     report: Report, path: str | os.PathLike[str], overwrite: bool = True, sensitivity: Harms | None = None
 ) -> Path:
-    """Write the page and return its path. Raises ArgumentError if the report has no model, FileError."""
-    if report.context is None:
-        raise ArgumentError("a page is made of a report of a model", remedy="two .onnx files have no float64 oracle")
+    """Write the page and return its path. Raises FileError."""
     check_free(path, overwrite)
     target = Path(path)
     try:
@@ -43,17 +41,20 @@ def write_page(
 
 
 def page(report: Report, sensitivity: Harms | None = None) -> str:
-    """The page as text. sensitivity: a table of `dagir.sensitivity` to colour the graph by, in place of the budget."""
-    assert report.context is not None
+    """The page as text. sensitivity: a table of `dagir.sensitivity` to colour the graph by, in place of the budget.
+
+    A report of two .onnx files, or of a certificate, has no model whose graph could be shown: the page is without.
+    """
+    if report.context is None:
+        return _without_a_model(report)
     rows = node_rows(report.context, report.seed)
     model = report.context.model
     places, guilty = places_of(model, report, rows), _guilty(report, rows)
     colours = colouring(report, rows, sensitivity)
     drawing = draw(model, rows, places, colours, guilty)
     body = [
-        f"<header><p class=eyebrow>dagir: verification report</p><h1>{text(model.name)} {_badge(report)}</h1>",
-        f"<p>{_facts(report, sensitivity)}</p></header><main>",
-        _divergence(report, guilty),
+        _header(str(model.name), report, sensitivity),
+        _divergence(report, guilty, bool(drawing.svg)),
         f"<section><h2>Outputs</h2>{outputs(report)}</section>",
         _graph(rows, colours, drawing, guilty),
         "<section id=nodes><h2>Nodes</h2><p>A heading sorts. Errors: how many elements use which share of their "
@@ -61,13 +62,30 @@ def page(report: Report, sensitivity: Harms | None = None) -> str:
         nodes(rows, places, colours, list(report.context.executables), narrow_sides(report)),
         f"</section><section><h2>Repeat it</h2>{_again(report)}</section></main>",
     ]
-    return _document(str(model.name), "\n".join(part for part in body if part))
+    return _document(str(model.name), body, ["panzoom.min.js", "tables.js", "page.js"])
 
 
-def _document(title: str, body: str) -> str:
+def _without_a_model(report: Report) -> str:
+    title = ", ".join(dict.fromkeys(row.backend for row in report.rows))
+    facts = "There is no graph here: no model stands behind the comparison. Compare with the model to see its nodes."
+    body = [
+        _header(title, report, None),
+        _divergence(report, None, False),
+        f"<section><h2>Outputs</h2>{outputs(report)}<p class=quiet>{facts}</p></section>",
+        f"<section><h2>Repeat it</h2>{_again(report)}</section></main>",
+    ]
+    return _document(title, body, ["tables.js"])
+
+
+def _header(title: str, report: Report, sensitivity: Harms | None) -> str:
+    head = f"<p class=eyebrow>dagir: verification report</p><h1>{text(title)} {_badge(report)}</h1>"
+    return f"<header>{head}<p>{_facts(report, sensitivity)}</p></header><main>"
+
+
+def _document(title: str, body: Sequence[str], assets: Sequence[str]) -> str:
     """The whole page. Its policy lets the browser run these scripts alone, and load nothing."""
     style = _asset("page.css") + rules()
-    scripts = [_asset("panzoom.min.js"), _asset("page.js")]
+    scripts = list(map(_asset, assets))
     hashes = " ".join(map(_hash, scripts))
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {hashes}; img-src data:; base-uri 'none'; "
@@ -77,7 +95,8 @@ def _document(title: str, body: str) -> str:
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         "<meta name=viewport content='width=device-width,initial-scale=1'>"
         f'<meta http-equiv=Content-Security-Policy content="{policy}">'
-        f"<title>{text(title)}: dagir report</title><style>{style}</style></head><body>{body}"
+        f"<title>{text(title)}: dagir report</title><style>{style}</style></head><body>"
+        + "\n".join(part for part in body if part)
         + "".join(f"<script>{script}</script>" for script in scripts)
         + "</body></html>"
     )
@@ -105,6 +124,8 @@ def _facts(report: Report, sensitivity: Harms | None) -> str:
     ]
     facts += [f"Top-1 agreement of {name}: {100 * share:.4g} %." for name, share in report.top_1.items()]
     facts += [f"{name}: {score}." for name, score in report.scores.items()]
+    if report.written:
+        facts.append(f"When the file was written: {report.written['budget_used_percent']:.2g} % of the budget.")
     if sensitivity is not None:
         moved = number(sensitivity.whole)
         facts.append(f"All nodes in {sensitivity.precision}: the outputs move by {moved} of their size.")
@@ -120,7 +141,7 @@ def _guilty(report: Report, rows: Sequence[NodeRow]) -> int | None:
     return next((place for place, row in enumerate(rows) if row.name == name), None)
 
 
-def _divergence(report: Report, guilty: int | None) -> str:
+def _divergence(report: Report, guilty: int | None, is_drawn: bool) -> str:
     found = report.first_divergence
     if found is None:
         if all(row.ok for row in report.rows):
@@ -138,8 +159,9 @@ def _divergence(report: Report, guilty: int | None) -> str:
         ("max error", f"{number(found.max_error)} on numbers up to {number(found.scale)}" if found.scale else ""),
     ]
     listed = "".join(f"<div><dt>{name}<dd>{text(fact)}</div>" for name, fact in facts if fact)
-    link = "" if guilty is None else f"<a class=button href='#row{guilty}' data-graph>Show it in the graph</a>"
-    runs = f"<span class=quiet>found in {found.runs} runs</span>"
+    where = "Show it in the graph" if is_drawn else "Show its numbers"
+    link = "" if guilty is None else f"<a class=button href='#row{guilty}' data-graph>{where}</a>"
+    runs = f"<span class=quiet>found in {found.runs} run{'s' * (found.runs > 1)}</span>" if found.runs else ""
     return f"<section class=callout><h2>First divergence</h2><dl>{listed}</dl><p>{link} {runs}</p></section>"
 
 
@@ -175,7 +197,7 @@ def _again(report: Report) -> str:
 
 def _attachment(report: Report) -> str:
     """The reproduction, as a file embedded in the page."""
-    if report.ok:
+    if report.ok or report.context is None:
         return ""
     packed = io.BytesIO()
     with tempfile.TemporaryDirectory(prefix="dagir-") as folder, zipfile.ZipFile(packed, "w") as file:

@@ -6,14 +6,17 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from dagir.equivalence.closeness import SCALED, Criterion
 from dagir.equivalence.comparison import Finding
 from dagir.equivalence.inspection import BINS, NodeRow, relative
 from dagir.equivalence.page_graph import Colouring
 from dagir.equivalence.page_scales import BUDGET, RELATIVE
-from dagir.equivalence.report import Report
+from dagir.equivalence.report import Report, Row
+from dagir.equivalence.report_tables import MEASURES, NAMES, by_judge, cells_of
 from dagir.support.printable import printable, printable_lines
 
-_OUTPUTS = ("backend", "output", "shape", "dtype", "max error", "scale", "relative", "budget used", "verdict", "")
+_OUTPUTS = (*NAMES, "max error", "scale", "relative", "budget used", "verdict", "")
+_CLOSE = (*NAMES, *MEASURES, "")
 
 
 def text(given: object) -> str:
@@ -27,21 +30,38 @@ def lines(given: str) -> str:
 
 
 def outputs(report: Report) -> str:
-    """A row for each output of each side."""
-    body = []
-    for row in report.rows:
-        ratio = "-" if row.relative is None else number(row.relative)
-        cells = (
-            *(f"<td>{text(each)}" for each in (row.backend, row.output, row.shape, row.dtype)),
-            _numeric(row.max_error, number(row.max_error)),
-            _numeric(row.scale, number(row.scale)),
-            _numeric(row.relative or 0.0, ratio),
-            _share(row.used),
-            f"<td class={'ok' if row.ok else 'bad'}>{row.verdict}",
-            f"<td class=note>{text(row.note)}",
-        )
-        body.append("".join(_labelled(cell, title) for cell, title in zip(cells, _OUTPUTS, strict=True)))
-    return _table(_OUTPUTS, [f"<tr>{row}" for row in body], "cards")
+    """A row for each output of each side that error budgets judge, and one for each measure that thresholds judge."""
+    by_budget, by_thresholds = by_judge(report.rows)
+    found = _table(_OUTPUTS, [_by_budget(row) for row in by_budget], "cards") if by_budget or not by_thresholds else ""
+    measures = [_measure(row, each) for row in by_thresholds for each in row.criteria]
+    return found + (_table(_CLOSE, measures, "cards") if measures else "")
+
+
+def _by_budget(row: Row) -> str:
+    ratio = "-" if row.relative is None else number(row.relative)
+    cells = (
+        *_identity(row),
+        _numeric(row.max_error, number(row.max_error)),
+        _numeric(row.scale, number(row.scale)),
+        _numeric(row.relative or 0.0, ratio),
+        _share(row.used),
+        f"<td class={'ok' if row.ok else 'bad'}>{row.verdict}",
+        f"<td class=note>{text(row.note)}",
+    )
+    return "<tr>" + "".join(_labelled(cell, title) for cell, title in zip(cells, _OUTPUTS, strict=True))
+
+
+def _measure(row: Row, each: Criterion) -> str:
+    measure, found, allowed, verdict = map(text, cells_of(each))
+    note = text(row.note) if each.measure == SCALED else ""
+    judged = {True: " class=ok", False: " class=bad", None: ""}[each.ok]
+    cells = (*_identity(row), f"<td>{measure}", f"<td class=n>{found}", f"<td>{allowed}", f"<td{judged}>{verdict}")
+    titled = zip((*cells, f"<td class=note>{note}"), _CLOSE, strict=True)
+    return "<tr>" + "".join(_labelled(cell, title) for cell, title in titled)
+
+
+def _identity(row: Row) -> list[str]:
+    return [f"<td>{text(each)}" for each in (row.backend, row.output, row.shape, row.dtype)]
 
 
 def nodes(

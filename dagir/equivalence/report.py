@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from dagir.equivalence import services
-from dagir.equivalence.closeness import Closeness
+from dagir.equivalence import report_tables, services
+from dagir.equivalence.closeness import SCALED, Closeness, Criterion, Thresholds
 from dagir.equivalence.metric import Score
 from dagir.errors import VerificationError
-from dagir.support.html_table import html_table
 from dagir.support.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from dagir.equivalence.bisection import Divergence, Search
+    from dagir.equivalence.comparison import Finding
     from dagir.equivalence.oracle import Expected, Oracle
     from dagir.equivalence.page_graph import Harms
     from dagir.ir.types import Array
     from dagir.runtime.backend import Executable
-
-_COLUMNS = (("backend", "left"), ("output", "left"), ("shape", "left"), ("dtype", "left"))
-_NUMBERS = (("max error", "right"), ("budget used", "right"), ("verdict", "left"))
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Row:
     """One output of one backend, in its worst case. used: the share of the error budget; 1 is the limit.
 
     closeness: of a lower precision than the model's, which no budget for rounding judges; `used` is then the share of
-    what its thresholds allow. scale: the largest magnitude of the right answer where the error is largest.
+    what `thresholds` allow. scale: the largest magnitude of the right answer where the error is largest.
     """
 
     backend: str
@@ -49,6 +46,17 @@ class Row:
     note: str = ""
     closeness: Closeness | None = None
     scale: float = 0.0
+    thresholds: Thresholds | None = None
+
+    @property
+    def criteria(self) -> list[Criterion]:
+        """What a row of a lower precision is judged by; nothing for others, which the error budget judges."""
+        if self.closeness is None or self.thresholds is None:
+            return []
+        found = self.thresholds.criteria(self.closeness)
+        if not self.ok and not any(each.ok is False for each in found):  # one channel, which the whole does not show
+            found.insert(0, Criterion(SCALED, "one or more", "none", False))
+        return found
 
     @property
     def relative(self) -> float | None:
@@ -85,6 +93,7 @@ class Row:
             "verdict": self.verdict,
             "note": self.note,
             **({"closeness": self.closeness.to_dict()} if self.closeness is not None else {}),
+            **({"thresholds": self.thresholds.to_dict()} if self.thresholds is not None else {}),
         }
 
 
@@ -103,13 +112,17 @@ class Case:
 
 @dataclass(frozen=True)
 class Context:
-    """What a report was made from, for closer inspection. runs: pairs of (inputs, the oracle's answers)."""
+    """What a report was made from, for closer inspection. runs: pairs of (inputs, the oracle's answers).
+
+    findings: of each run, by the name of the executable and the place of the output.
+    """
 
     model: Any
     oracle: Oracle
     executables: Mapping[str, Executable]
     runs: tuple[tuple[list[Array], list[Expected]], ...]
     arrays: list[Array]
+    findings: Mapping[tuple[str, int], Sequence[Finding]] = field(default_factory=dict)
 
 
 UNKNOWN = "no node is named: nothing before the outputs is known by a name of the model's, or shows it by itself"
@@ -120,9 +133,9 @@ class Report:
     """The result of verify. `.ok`, `.rows`; str() is a table.
 
     rows_read: for inputs that index a table, how many of its rows were read, and how many it has. scores: of each side,
-    the metric that was asked for. measured: how close a narrow file was to the model that it was made from. explained:
-    of a side that differs, the cause, if the same side agrees without it. repeat: the call, or the command line, that
-    made the report.
+    the metric that was asked for. measured: how close a narrow file was to the model that it was made from. written:
+    what a certificate tells of the time when it was written. explained: of a side that differs, the cause, if the same
+    side agrees without it. repeat: the call, or the command line, of the report.
 
     >>> x = dagir.Input((3,), name="x")
     >>> report = dagir.verify(dagir.Model(x, ops.tanh(x)), backends=["numpy"])
@@ -141,6 +154,7 @@ class Report:
     rows_read: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     scores: Mapping[str, Score] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
+    written: Mapping[str, float] = field(default_factory=dict)
     explained: Mapping[str, str] = field(default_factory=dict)
     repeat: str = ""
     context: Context | None = field(default=None, repr=False, compare=False)
@@ -168,6 +182,7 @@ class Report:
             "table_rows_read": {name: {"read": read, "rows": rows} for name, (read, rows) in self.rows_read.items()},
             "scores": {name: each.to_dict() for name, each in self.scores.items()},
             **({"measured": dict(self.measured)} if self.measured else {}),
+            **({"when_written": dict(self.written)} if self.written else {}),
             **({"explained": dict(self.explained)} if self.explained else {}),
             **({"not_run": self.not_run} if self.not_run else {}),
             "judgement": self.judgement,
@@ -189,13 +204,20 @@ class Report:
         if not failed:
             raise VerificationError(f"the metric is lower than allowed, {self.judgement}", facts=lost)
         facts = [(f"{row.backend} {row.output}", row.note or f"max error {row.max_error:.3g}") for row in failed]
-        facts += lost
-        facts += [(f"why {name} differs", told) for name, told in self.explained.items()]
-        facts.append(("first divergence", str(self.first_divergence or UNKNOWN)))
+        lost += [(f"why {name} differs", told) for name, told in self.explained.items()]
+        by_thresholds = all(row.criteria for row in failed)
+        if self._names_a_node:
+            lost.append(("first divergence", str(self.first_divergence or UNKNOWN)))
+        reason = "what is allowed" if by_thresholds else "rounding explains"
         raise VerificationError(
-            f"{len(failed)} of {len(self.rows)} outputs differ by more than rounding explains, {self.judgement}",
-            facts=facts,
+            f"{len(failed)} of {len(self.rows)} outputs differ by more than {reason}, {self.judgement}",
+            facts=[*facts, *lost],
         )
+
+    @property
+    def _names_a_node(self) -> bool:
+        """Whether the first divergence is told: thresholds judge an output as a whole, and no node is sought then."""
+        return self.first_divergence is not None or any(not row.ok and not row.criteria for row in self.rows)
 
     def write_html(
         self, path: str | os.PathLike[str], *, overwrite: bool = True, sensitivity: Harms | None = None
@@ -205,7 +227,8 @@ class Report:
         The page needs no network. Layers that were not compared (fused, or without a counterpart) are marked as such.
         sensitivity: a table of `dagir.sensitivity` to colour the graph by; without one, a graph whose sides are all of
         a lower precision is coloured by relative error, as no error budget judges these.
-        Raises ArgumentError for a report of two .onnx files, FileError.
+        A report of two .onnx files, or of a certificate, has no graph to show: its page has the outputs alone.
+        Raises FileError.
         """
         return services.write_page(self, path, overwrite, sensitivity)
 
@@ -217,37 +240,24 @@ class Report:
         """
         return services.write_reproduction(folder, self, overwrite)
 
-    def table(self) -> Table:
-        """A rich table: backend, output, shape, dtype, max error, budget used, verdict."""
-        from rich import box
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for title, justify in (*_COLUMNS, *_NUMBERS):
-            fold = "fold" if title in ("output", "shape") else "ellipsis"
-            table.add_column(title, justify=justify, overflow=fold, no_wrap=title == "verdict")  # type: ignore[arg-type]
-        for row in self.rows:
-            style = {"differs": "bold red", "exact": "green", "ok": "green", "close": "green"}[row.verdict]
-            error, used = _number(row.max_error), _percent(row.used)
-            names = (Text(printable(name)) for name in (row.backend, row.output, row.shape, row.dtype))
-            table.add_row(*names, error, used, Text(row.verdict, style))
-        return table
+    def table(self) -> RenderableType:
+        """For rich: what is judged by its error budget, and what by thresholds, each with its measures beside them."""
+        return report_tables.table(self.rows)
 
     def __repr__(self) -> str:
-        most = max((row.used for row in self.rows), default=0.0)
+        shares = [row.used for row in self.rows if not row.criteria]
+        judge = f"{report_tables.percent(max(shares))} of the budget" if shares else "judged by thresholds"
         verdict = "ok" if self.ok else "differs"
-        return f"<Report {verdict}: {len(self.rows)} outputs, {len(self.cases)} cases, {_percent(most)} of the budget>"
+        return f"<Report {verdict}: {len(self.rows)} outputs, {len(self.cases)} cases, {judge}>"
 
     def _repr_html_(self) -> str:
-        """The table that a notebook shows."""
-        numbers = ("max error", "scale", "relative", "budget used")
-        table = html_table([*(title for title, _ in _COLUMNS), *numbers, "verdict"], map(_cells, self.rows), numbers)
-        notes = [f"{row.backend}, {row.output}: {row.note}" for row in self.rows if row.note]
+        """The tables that a notebook shows."""
+        table = report_tables.html(self.rows)
+        notes = report_tables.remarks(self.rows)
         notes += [f"{name}: {each}" for name, each in self.scores.items()]
         notes += [f"{name}: {told}" for name, told in self.explained.items()]
         notes += [self.not_run] * bool(self.not_run)
-        if not all(row.ok for row in self.rows):
+        if self._names_a_node:
             notes.append(str(self.first_divergence or UNKNOWN))
         return table + "".join(f"<p>{escape(printable(note))}</p>" for note in notes)
 
@@ -258,9 +268,8 @@ class Report:
 
         console = Console(file=io.StringIO(), width=100, color_system=None, legacy_windows=False, force_jupyter=False)
         console.print(self.table())
-        for row in self.rows:
-            if row.note:
-                console.print(printable(f"{row.backend}, {row.output}: {row.note}"), markup=False, highlight=False)
+        for line in report_tables.remarks(self.rows):
+            console.print(printable(line), markup=False, highlight=False)
         for name, (read, rows) in self.rows_read.items():
             if read < rows:
                 share = f"{100 * read / rows:.2g} %"
@@ -273,31 +282,11 @@ class Report:
         for line in (*(f"{name}: {told}" for name, told in self.explained.items()), self.not_run):
             if line:
                 console.print(printable(line), markup=False, highlight=False)
-        if not all(row.ok for row in self.rows):
+        if self._names_a_node:
             console.print(printable_lines(str(self.first_divergence or UNKNOWN)), markup=False, highlight=False)
         text: str = console.file.getvalue()  # type: ignore[attr-defined]
         return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
 
 
-def _cells(row: Row) -> list[str]:
-    relative = "-" if row.relative is None else _number(row.relative)
-    numbers = [_number(row.max_error), _number(row.scale), relative, _percent(row.used)]
-    return [row.backend, row.output, row.shape, row.dtype, *numbers, row.verdict]
-
-
 def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
-
-
-def _number(number: float) -> str:
-    return "0" if number == 0 else f"{number:.2g}"
-
-
-def _percent(share: float) -> str:
-    if share == 0:
-        return "0 %"
-    if not math.isfinite(share):
-        return "all"
-    if share >= 100:
-        return ">9999 %"
-    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"

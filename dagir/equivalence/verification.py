@@ -18,14 +18,14 @@ from dagir.equivalence.closeness import LOW_PRECISION, Thresholds, closeness, of
 from dagir.equivalence.comparison import Finding, compare, magnitude
 from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, checked_sizes, draw, partial_sources, size_plans
 from dagir.equivalence.metric import Metric, scores
-from dagir.equivalence.npz import read_npz
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.repeating import as_called
 from dagir.equivalence.report import Case, Context, Report, Row
 from dagir.equivalence.rows import row_of, rows_read
+from dagir.equivalence.samples import read_npz
 from dagir.equivalence.targets import Sides, sides
-from dagir.errors import ArgumentError, DagirError
+from dagir.errors import ArgumentError, BackendError, DagirError
 from dagir.ir.graph import Graph
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array
@@ -83,6 +83,8 @@ def verify(
     """
     if not isinstance(model, (Model, Graph)):
         raise takes_a_model("verify", model, "a Model or a Graph")
+    if not isinstance(thresholds, Thresholds):
+        raise ArgumentError(f"verify takes Thresholds, got {thresholds!r}", remedy="dagir.Thresholds(rtol=1e-3)")
     labels = None if metric is None else metric.known_labels(inputs)
     samples = _FIRST if samples is None else whole("samples", samples, 2)
     seed, sizes = whole("seed", seed, 0), checked_sizes(sizes)
@@ -176,7 +178,7 @@ class Verification:
             seconds,
             divergence,
             search=search,
-            context=Context(self.model, self.oracle, self.executables, tuple(self.runs), first_failing),
+            context=Context(self.model, self.oracle, self.executables, tuple(self.runs), first_failing, self.findings),
             top_1=self._agreement(),
             rows_read=rows_read(self.model, self.runs),
             explained=explained,
@@ -237,10 +239,10 @@ class Verification:
         near = closeness(output, found, right)
         thresholds = self.thresholds[name]
         failures = thresholds.failures(near) + ([] if scaled is None else [f"{scaled.node}: {scaled.note}"])
-        note = "; ".join([str(near).partition(": ")[2], *failures])
+        note = "; ".join(failures) or str(near).partition(": ")[2]
         used = thresholds.share(near) if scaled is None else float("inf")
         scale = max(map(magnitude, right), default=0.0)
-        return Row(name, output, shape, str(type.dtype), near.worst, used, note, near, scale)
+        return Row(name, output, shape, str(type.dtype), near.worst, used, note, near, scale, thresholds)
 
     def _answer(self, exe: Executable, arrays: Sequence[Array]) -> list[Array]:
         with np.errstate(all="ignore"):
@@ -378,7 +380,7 @@ def first_accepted(
             with _enough_memory(sizes):
                 arrays = calm(draw(oracle.graph, sizes, rng, plan.kind), places, step)
                 expected = oracle(arrays, rng, overflow=overflow and plan.kind in WIDE)
-        except _TooLarge:
+        except (_TooLarge, BackendError):  # no other inputs mend a rule that is wrong
             raise
         except KeyError as error:
             raise ArgumentError(f"no size is given for {error}", remedy="name every size of the inputs") from None

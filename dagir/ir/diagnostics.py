@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from functools import cache
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dagir.errors import DagirError, DTypeError, InvalidGraph
+from dagir.errors import ArgumentError, DagirError, DTypeError, InvalidGraph
 
 if TYPE_CHECKING:
     from dagir.ir.graph import Node, Op, Value
@@ -135,6 +136,29 @@ def not_a_value(found: object, nodes: Iterable[Node]) -> DagirError:
     what = "an output" if reader is None else f"an operand of {reader.op.op_name!r}"
     error = InvalidGraph(f"{what} is {found!r} ({type(found).__name__}), which is no Value of a graph")
     return error if reader is None else error.fact("node", describe(reader))
+
+
+def check_op(given: object, kind: type[Op]) -> None:
+    """Raise ArgumentError for something else in the place of an op: most often the class of one."""
+    if not isinstance(given, kind):
+        name = getattr(given, "__name__", kind.__name__)
+        raise ArgumentError(f"apply takes an op, got {given!r:.80}", remedy=f"make one: dagir.apply({name}(), x)")
+
+
+def wrong_operands(op: Op, operands: Sequence[Value | None]) -> DagirError | None:
+    """The error for operands that a shape rule cannot be called with; None if they are right."""
+    if (found := dangling(op, operands)) is not None:
+        return found
+    rule = signature(op.infer)
+    try:
+        rule.bind(*operands)
+    except TypeError:
+        count = f"{len(operands)} operand{'s' * (len(operands) != 1)}"
+        return ArgumentError(
+            f"{type(op).__name__} was applied to {count}, and its infer takes {rule}",
+            remedy="give the operands that infer takes, or let infer take self and a type for each operand",
+        )
+    return None
 
 
 def dangling(op: Op, operands: Sequence[Value | None]) -> DagirError | None:

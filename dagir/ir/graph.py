@@ -16,10 +16,10 @@ from dagir.errors import ArgumentError, DagirError, InvalidGraph, ShapeError
 from dagir.ir import arrays, data_names, diagnostics
 from dagir.ir.dims import SymbolicDim
 from dagir.ir.nest import Rows
-from dagir.ir.op import Immutable, Op, Types, snake_case
+from dagir.ir.op import Immutable, Op, Types, inferred, snake_case
 from dagir.ir.operators import Arithmetic
 from dagir.ir.traversal import walk_back
-from dagir.ir.types import Array, DType, Equation, Inferred, Numbers, TensorType, type_of
+from dagir.ir.types import Array, DType, Equation, Numbers, TensorType, type_of
 from dagir.ir.weight_snapshot import snapshot_of
 from dagir.support import frameworks
 from dagir.support.location import LayerCall, Location, caller, current_scope
@@ -340,18 +340,18 @@ def apply_node(op: Op, inputs: tuple[Value | None, ...], name: str | None = None
         inputs = inputs[:-1]
     location = caller()
     scope = current_scope.get()
+    diagnostics.check_op(op, Op)
     if op.shape_fields and inputs and (witnesses := data_names.witnesses_for(op, inputs)):
         inputs = data_names.anchored(inputs, witnesses)
     try:
-        inferred = Inferred.of(op.infer(*[None if value is None else value.type for value in inputs]))
+        found = inferred(op, [None if value is None else value.type for value in inputs])
     except DagirError as error:
         raise diagnostics.explain(error, op, inputs, scope, location) from None
     except (AttributeError, TypeError):
-        if (dangling := diagnostics.dangling(op, inputs)) is None:
-            raise
-        raise dangling from None
-    types, equations = inferred.types, inferred.equations
-    node = Node(op, inputs, types, scope=scope, location=location, equations=equations, name=name)
+        if (wrong := diagnostics.wrong_operands(op, inputs)) is not None:
+            raise wrong from None
+        raise
+    node = Node(op, inputs, found.types, scope=scope, location=location, equations=found.equations, name=name)
     if op.size_fields:
         data_names.note_witnesses(op, node.outputs)
     return node

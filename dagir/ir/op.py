@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, ClassVar, NoReturn, Self, TypeAlias
@@ -58,6 +58,26 @@ class _OpType(type):
             raise ArgumentError(f"{cls.__name__} has no attribute {unknown!r}", remedy=remedy) from None
 
 
+def inferred(op: Op, types: Sequence[TensorType | None]) -> Inferred:
+    """What the shape rule of an op finds for the types of its operands.
+
+    Raises what the rule raises, and ArgumentError where it gives anything but TensorTypes: it may be a user's.
+    """
+    found: object = op.infer(*types)
+    given = found.types if isinstance(found, Inferred) else found
+    if not isinstance(given, (tuple, list)) or not given or not all(isinstance(each, TensorType) for each in given):
+        raise ArgumentError(
+            f"infer of {type(op).__name__} returned {_shown(found)}, which is no tuple of TensorTypes",
+            remedy="return a tuple with the type of each output: (x,), (x.with_shape((*x.shape, 2)),), "
+            "(dagir.TensorType(x.dtype, (3,)),)",
+        )
+    return found if isinstance(found, Inferred) else Inferred(tuple(given))
+
+
+def _shown(found: object) -> str:
+    return f"{found!s:.60} ({type(found).__name__})"
+
+
 @dataclass(frozen=True)
 class Op(Immutable, metaclass=_OpType):
     """What a node does. The fields of a subclass are its attributes; `infer` is its shape rule.
@@ -101,7 +121,10 @@ class Op(Immutable, metaclass=_OpType):
 
         Raises ShapeError, DTypeError, ArgumentError.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no shape rule")
+        raise ArgumentError(
+            f"{type(self).__name__} has no shape rule",
+            remedy="write infer(self, x), which takes the TensorTypes of the operands: return (x,)",
+        )
 
     def how_it_rounds(self) -> Rounding:
         """How this op rounds; as its class does, unless that depends on its attributes."""

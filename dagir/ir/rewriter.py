@@ -10,6 +10,7 @@ import numpy as np
 
 from dagir.errors import InvalidGraph
 from dagir.ir.graph import Constant, Graph, Node, Op, Parameter, Value
+from dagir.ir.op import inferred
 from dagir.ir.types import Equation, Inferred
 from dagir.ir.value_map import record
 from dagir.support.location import LayerCall
@@ -61,16 +62,16 @@ def copy_node(
     """
     given = [None if value is None else value.type for value in operands]
     if op is None and given == [None if value is None else value.type for value in node.inputs]:
-        inferred = Inferred(tuple([value.type for value in node.outputs]), node.equations)
+        found = Inferred(tuple([value.type for value in node.outputs]), node.equations)
     else:
-        inferred = Inferred.of((node.op if op is None else op).infer(*given))
+        found = inferred(node.op if op is None else op, given)
     return Node(
         node.op if op is None else op,
         operands,
-        inferred.types,
+        found.types,
         scope=scope if scope is not None else node.scope,
         location=node.location,
-        equations=equations + inferred.equations,
+        equations=equations + found.equations,
         name=node.name if named else None,
     )
 

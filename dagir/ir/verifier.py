@@ -10,7 +10,7 @@ from dagir.ir.diagnostics import describe
 from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import symbols
 from dagir.ir.graph import Graph, Node, Value
-from dagir.ir.types import Inferred
+from dagir.ir.op import inferred
 from dagir.support.location import LayerCall
 
 
@@ -173,11 +173,11 @@ def _path(start: Node, reader: dict[Node, Node]) -> list[Node]:
 
 def _check_types(node: Node) -> None:
     try:
-        types = Inferred.of(node.op.infer(*[None if v is None else v.type for v in node.inputs])).types
+        types = inferred(node.op, [None if v is None else v.type for v in node.inputs]).types
     except DagirError as error:
         raise InvalidGraph(f"a node's operands do not fit: {error.summary}", facts=[("node", describe(node))]) from None
     except (AttributeError, TypeError):
-        found = diagnostics.dangling(node.op, node.inputs)
+        found = diagnostics.wrong_operands(node.op, node.inputs)
         if found is None:
             raise
         raise found.fact("node", describe(node)) from None

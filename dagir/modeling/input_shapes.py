@@ -14,19 +14,21 @@ from dagir.ir.rewriter import Operands, copy_node, rebuild
 from dagir.ir.types import Shape
 from dagir.layers import Input
 from dagir.modeling.model import Model
+from dagir.modeling.retracing import replay
 
 Sizes: TypeAlias = Sequence[int | str | None]
 
 
-def resize_inputs(model: Model, shapes: Mapping[str, Sizes]) -> Model:
+def resize_inputs(model: Model, shapes: Mapping[str, Sizes], for_keras: bool = False) -> Model:
     """The model for inputs of these shapes: a number fixes a size, a name or None frees it.
 
-    shapes: by input name, the batch size included; inputs that are not named stay. Raises ArgumentError for another
+    shapes: by input name, the batch size included; inputs that are not named stay. for_keras: the layers are called
+    anew, so that they are layers of Keras too. Raises ArgumentError for another
     rank, an unknown name, or a free size where the layers accept only one number; ShapeError if they do not accept
     the sizes.
     """
     try:
-        resized = _resized(model, shapes)
+        resized = _resized(model, shapes, for_keras)
     except ShapeError as error:
         raise _unfit(error, model, shapes) from None
     _check_free(resized, model)
@@ -44,7 +46,7 @@ def _unfit(error: ShapeError, model: Model, shapes: Mapping[str, Sizes]) -> Shap
     )
 
 
-def _resized(model: Model, shapes: Mapping[str, Sizes]) -> Model:
+def _resized(model: Model, shapes: Mapping[str, Sizes], for_keras: bool) -> Model:
     names = [name for name, _ in model.signature.inputs]
     for name in shapes:
         if name not in names:
@@ -63,8 +65,8 @@ def _resized(model: Model, shapes: Mapping[str, Sizes]) -> Model:
     def again(node: Node, operands: Operands) -> Sequence[Value]:
         return copy_node(node, operands, node.op.substitute(sizes)).outputs
 
-    graph = rebuild(model.graph, again, inputs=inputs)
-    begin, end = pack(model.input, graph.inputs), pack(model.output, graph.outputs)
+    outputs = replay(model.graph, inputs) if for_keras else rebuild(model.graph, again, inputs=inputs).outputs
+    begin, end = pack(model.input, inputs), pack(model.output, outputs)
     return Model.from_graph(begin, end, name=model.name, unused_inputs=True)
 
 
@@ -79,7 +81,7 @@ def _check_free(resized: Model, model: Model) -> None:
                 for place, each in enumerate(free.shape)
             ]
             try:
-                _resized(resized, {name: other})
+                _resized(resized, {name: other}, for_keras=False)
             except DagirError as error:
                 raise ArgumentError(
                     f"axis {axis} of input {name!r} cannot be {size!s}: the layers want {number} there "
@@ -92,7 +94,10 @@ def _wanted(value: Value, name: str, shape: Sizes, sizes: dict[str, Dim]) -> Sha
     """The new shape of an input. Adds to `sizes` the new size for each named size of the old shape."""
     old = value.type.shape
     if len(shape) != len(old):
-        raise ArgumentError(f"input {name!r} has {len(old)} axes, got {len(shape)} sizes: {list(shape)}")
+        raise ArgumentError(
+            f"input {name!r} has {len(old)} axes, got {len(shape)} sizes: {list(shape)}",
+            remedy=f"give a size for each axis of {value.type}, the batch too",
+        )
     found = Input(batch_shape=shape, dtype=str(value.dtype), name=name).type.shape
     for before, after in zip(old, found, strict=True):
         if isinstance(before, SymbolicDim) and dims.symbols(before) == {str(before)}:

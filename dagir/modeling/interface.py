@@ -10,8 +10,9 @@ from dagir.ir.graph import Node, Value
 from dagir.ir.nest import pack
 from dagir.ir.rewriter import Operands, copy_node, rebuild
 from dagir.ir.types import Array
-from dagir.layers import Input
+from dagir.layers import Identity, Input
 from dagir.modeling.model import Model
+from dagir.modeling.retracing import replay
 from dagir.ops import transpose
 from dagir.support.did_you_mean import did_you_mean
 
@@ -30,11 +31,12 @@ class Interface:
         """Whether anything does."""
         return bool(self.names or self.layouts)
 
-    def applied(self, model: Model) -> Model:
+    def applied(self, model: Model, for_keras: bool = False) -> Model:
         """The model with this interface: the same layers and weights, a Transpose behind an input of another layout.
 
-        Raises ArgumentError for names that the model does not have or would have twice, and for an input without axes
-        of an image.
+        for_keras: the layers are called anew, so that they are layers of Keras too; and a renamed output is that of an
+        Identity layer with the name, since Keras calls outputs by their layers. Raises ArgumentError for names that the
+        model does not have or would have twice, and for an input without axes of an image.
         """
         if not self.changes:
             return model
@@ -42,20 +44,30 @@ class Interface:
         names = [name for name, _ in model.signature.inputs]
         inputs = [self._input(value, name) for value, name in zip(model.inputs, names, strict=True)]
         inner = [self._as_it_was(value, name) for value, name in zip(inputs, names, strict=True)]
+        outputs = self._by_layers(model, inner) if for_keras else self._named(model, inner)
+        begin = pack(_renamed(model.input, self.names), inputs)
+        end = pack(_renamed(model.output, self.names), outputs)
+        return Model.from_graph(begin, end, name=model.name, unused_inputs=True)
+
+    def _by_layers(self, model: Model, inputs: Sequence[Value]) -> Sequence[Value]:
+        """The outputs of the model over other inputs, each layer called anew."""
+        outputs = replay(model.graph, inputs)
+        names = [self.names.get(name) for name in model.output_names]
+        return [new if name is None else Identity(name=name)(new) for new, name in zip(outputs, names, strict=True)]
+
+    def _named(self, model: Model, inputs: Sequence[Value]) -> Sequence[Value]:
+        """The outputs of the model over other inputs, those that get other names by nodes of their own."""
         ends = dict(zip(model.outputs, model.output_names, strict=True))
         wanted = {value: self.names[name] for value, name in ends.items() if name in self.names}
 
         def again(node: Node, operands: Operands) -> Sequence[Value] | None:
             return copy_node(node, operands, named=False).outputs if wanted.keys() & set(node.outputs) else None
 
-        outputs = rebuild(model.graph, again, inputs=inner).outputs
+        outputs = rebuild(model.graph, again, inputs=inputs).outputs
         for old, new in zip(model.outputs, outputs, strict=True):
             if old in wanted:
                 new.take_name(wanted[old])
-        begin = pack(_renamed(model.input, self.names), inputs)
-        return Model.from_graph(
-            begin, pack(_renamed(model.output, self.names), outputs), name=model.name, unused_inputs=True
-        )
+        return outputs
 
     def old_feeds(self, model: Model, arrays: Iterable[Array]) -> list[Array]:
         """Arrays for inputs of the new interface, as inputs of `model`, which has the old one."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from dagir.ir.graph import Node, Value
+from dagir.ir.op import inferred
 from dagir.ir.traversal import reached
-from dagir.ir.types import Inferred
 from dagir.modeling.model import Model
 
 
@@ -27,8 +27,8 @@ def _copied(node: Node, replaced: Mapping[Value | None, Value | None], sizes: Ma
     """A copy of the node without its layer: the values of the layer's call are not in the part."""
     operands = tuple([replaced.get(value, value) for value in node.inputs])
     op = node.op.substitute(dict(sizes))
-    inferred = Inferred.of(op.infer(*[None if value is None else value.type for value in operands]))
-    return Node(op, operands, inferred.types, location=node.location, equations=inferred.equations)
+    found = inferred(op, [None if value is None else value.type for value in operands])
+    return Node(op, operands, found.types, location=node.location, equations=found.equations)
 
 
 def nodes_between(stops: Collection[Value], output: Value) -> list[Node]:

@@ -32,6 +32,7 @@ import dagir.ops.bidirectional as _bidirectional
 import dagir.ops.bitwise as _bitwise
 import dagir.ops.blocks as _blocks
 import dagir.ops.call as _call
+import dagir.ops.coded_recurrences as _coded_recurrences
 import dagir.ops.composed_activation as _composed_activation
 import dagir.ops.control_flow as _control_flow
 import dagir.ops.conv as _conv
@@ -83,6 +84,7 @@ from dagir.ops.bidirectional import *
 from dagir.ops.bitwise import *
 from dagir.ops.blocks import *
 from dagir.ops.call import *
+from dagir.ops.coded_recurrences import *
 from dagir.ops.composed_activation import *
 from dagir.ops.control_flow import *
 from dagir.ops.conv import *
@@ -138,6 +140,7 @@ __all__ += _bidirectional.__all__
 __all__ += _bitwise.__all__
 __all__ += _blocks.__all__
 __all__ += _call.__all__
+__all__ += _coded_recurrences.__all__
 __all__ += _composed_activation.__all__
 __all__ += _control_flow.__all__
 __all__ += _conv.__all__

@@ -25,22 +25,24 @@ __all__ = [
 _BYTES = (DType.INT8, DType.UINT8)
 
 
-def _check_codes(**types: TensorType) -> None:
+def check_codes(**types: TensorType) -> None:
+    """Raise DTypeError for what are not bytes."""
     for name, type in types.items():
         if type.dtype not in _BYTES:
             raise DTypeError(f"{name} must be codes of int8 or uint8, got {type.dtype}")
 
 
-def _check_zero(equations: Equations, codes: TensorType, zero: TensorType | None, axis: int, what: str) -> None:
+def check_zero(equations: Equations, codes: TensorType, zero: TensorType | None, axis: int, what: str) -> None:
     """A scalar, or a number for each place on an axis of the codes."""
     if zero is None:
         return
     if zero.dtype is not codes.dtype:
         raise DTypeError(f"{what} must be {codes.dtype} as its codes are, got {zero.dtype}")
-    _check_factors(equations, codes, zero, axis, what)
+    check_factors(equations, codes, zero, axis, what)
 
 
-def _check_factors(equations: Equations, codes: TensorType, factors: TensorType, axis: int, what: str) -> None:
+def check_factors(equations: Equations, codes: TensorType, factors: TensorType, axis: int, what: str) -> None:
+    """Raise ShapeError for other shapes than that of a scalar, or [the size of an axis of the codes]."""
     size = codes.shape[axis]
     if factors.rank > 1 or (factors.rank == 1 and equations.equate(factors.shape[0], size) is None):
         raise ShapeError(f"{what} must be a scalar or have shape [{size}], got {list(factors.shape)}")
@@ -61,12 +63,12 @@ class MatMulInteger(Op):
         self, a: TensorType, b: TensorType, a_zero: TensorType | None = None, b_zero: TensorType | None = None
     ) -> Inferred:
         """The shape of the matrix product, in int32."""
-        _check_codes(a=a, b=b)
+        check_codes(a=a, b=b)
         found = Inferred.of(MatMul().infer(a.with_dtype(DType.INT32), b.with_dtype(DType.INT32)))
         equations = Equations()
         equations.found.extend(found.equations)
-        _check_zero(equations, a, a_zero, -2 if a.rank > 1 else -1, "a_zero")
-        _check_zero(equations, b, b_zero, -1, "b_zero")
+        check_zero(equations, a, a_zero, -2 if a.rank > 1 else -1, "a_zero")
+        check_zero(equations, b, b_zero, -1, "b_zero")
         return equations.inferred(found[0])
 
 
@@ -97,9 +99,9 @@ class QLinearMatMul(Op):
         equations = Equations()
         equations.found.extend(found.equations)
         require("float", a_scale, b_scale, y_scale)
-        _check_codes(y_zero=y_zero)
-        _check_factors(equations, a, a_scale, -2 if a.rank > 1 else -1, "a_scale")
-        _check_factors(equations, b, b_scale, -1, "b_scale")
+        check_codes(y_zero=y_zero)
+        check_factors(equations, a, a_scale, -2 if a.rank > 1 else -1, "a_scale")
+        check_factors(equations, b, b_scale, -1, "b_scale")
         _check_one(y_scale=y_scale, y_zero=y_zero)
         return equations.inferred(found[0].with_dtype(y_zero.dtype))
 
@@ -125,14 +127,14 @@ class ConvInteger(ForwardConvolution):
         self, x: TensorType, w: TensorType, x_zero: TensorType | None = None, w_zero: TensorType | None = None
     ) -> Inferred:
         """The shape of the convolution, in int32."""
-        _check_codes(x=x, w=w)
+        check_codes(x=x, w=w)
         found = self.as_conv().infer(x.with_dtype(DType.FLOAT32), w.with_dtype(DType.FLOAT32))
         equations = Equations()
         equations.found.extend(found.equations)
         if x_zero is not None:
             _check_one(x_zero=x_zero)
-        _check_zero(equations, x, x_zero, 0, "x_zero")
-        _check_zero(equations, w, w_zero, -1, "w_zero")
+        check_zero(equations, x, x_zero, 0, "x_zero")
+        check_zero(equations, w, w_zero, -1, "w_zero")
         return equations.inferred(found[0].with_dtype(DType.INT32))
 
     def as_conv(self) -> Conv:
@@ -168,9 +170,9 @@ class QLinearConv(ConvInteger):
         equations = Equations()
         equations.found.extend(found.equations)
         require("float", x_scale, w_scale, y_scale)
-        _check_codes(y_zero=y_zero)
+        check_codes(y_zero=y_zero)
         _check_one(x_scale=x_scale, y_scale=y_scale, y_zero=y_zero)
-        _check_factors(equations, w, w_scale, -1, "w_scale")
+        check_factors(equations, w, w_scale, -1, "w_scale")
         if b is not None and (b.dtype is not DType.INT32 or b.shape != w.shape[-1:]):
             raise ShapeError(f"the bias must be int32[{w.shape[-1]}], got {b}")
         return equations.inferred(found[0].with_dtype(y_zero.dtype))

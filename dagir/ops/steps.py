@@ -21,7 +21,14 @@ def lstm_step(
     xw: Value, h: Value, c: Value, r: Value, activation: Activation, recurrent_activation: Activation
 ) -> tuple[Value, list[Value]]:
     """xw: f[n,4u], x @ w + b; h, c: f[n,u]; r: f[u,4u] -> h, [h, c].  keras.layers.LSTMCell."""
-    i, f, g, o = _split(xw + matmul(h, r), 4)
+    return lstm_state(xw + matmul(h, r), c, activation, recurrent_activation)
+
+
+def lstm_state(
+    z: Value, c: Value, activation: Activation, recurrent_activation: Activation
+) -> tuple[Value, list[Value]]:
+    """z: f[n,4u], what the gates are computed of; c: f[n,u] -> h, [h, c]."""
+    i, f, g, o = _split(z, 4)
     c = recurrent_activation(f) * c + recurrent_activation(i) * activation(g)
     h = recurrent_activation(o) * activation(c)
     return h, [h, c]
@@ -105,4 +112,4 @@ def _step(op: _Recurrence, r: Value, state_bias: Value | None) -> Callable[..., 
     return lambda xw, h: simple_rnn_step(xw, h, r, activation)
 
 
-__all__ = ["as_scan", "gru_step", "lstm_step", "named", "simple_rnn_step"]
+__all__ = ["as_scan", "gru_step", "lstm_state", "lstm_step", "named", "simple_rnn_step"]

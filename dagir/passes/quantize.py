@@ -73,14 +73,14 @@ def codes_for_weight(array: Array, axis: int, *, full_range: bool = False) -> Co
     return Codes(scale, np.zeros(scale.shape, np.int8), axis)
 
 
-def codes_for_weight_of(node: Node, array: Array) -> Codes:
+def codes_for_weight_of(node: Node, array: Array, full_range: bool = False) -> Codes:
     """The codes of the weight of a convolution or a product, a scale for each filter or column.
 
-    Depthwise kernels add in 32 bits, and take the full range.
+    full_range: as of `codes_for_weight`. Depthwise kernels add in 32 bits, and always take the full range.
     """
     op = node.op
     depthwise = isinstance(op, ops.Conv) and op.groups > 1 and array.shape[-2] == 1 and array.shape[-1] == op.groups
-    return codes_for_weight(array, array.ndim - 1, full_range=depthwise)
+    return codes_for_weight(array, array.ndim - 1, full_range=full_range or depthwise)
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class Quantize(Pass):
     scale of x times that of w'. onnxruntime runs what stands between DQ and Q as one integer kernel.
     codes: of each value that is quantized, nodes: that read codes; both of the graph that is given. biases: of nodes
     whose bias is another one than the graph's. stored: recurrences whose kernels are codes, and that compute in float.
+    full_range: of the codes of weights, as of `codes_for_weight`.
     """
 
     name = "quantize"
@@ -98,6 +99,7 @@ class Quantize(Pass):
     nodes: frozenset[Node] = frozenset()
     biases: Mapping[Node, Array] = field(default_factory=dict)
     stored: frozenset[Node] = frozenset()
+    full_range: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
         """One walk."""
@@ -151,7 +153,7 @@ class _Quantizing:
         x, w = node.inputs[0], node.inputs[1]
         assert x is not None
         assert w is not None
-        codes = codes_for_weight_of(node, leaf_array(w))
+        codes = codes_for_weight_of(node, leaf_array(w), self.step.full_range)
         key = w, codes.scale.tobytes()
         if key not in self.weights:
             self.weights[key] = _decoded(node, w, leaf_array(w), codes, "kernel")

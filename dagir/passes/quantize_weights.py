@@ -15,7 +15,8 @@ from dagir.ir.rewriter import Operands, copy_node, rebuild
 from dagir.ir.types import Array, DType, TensorType, type_of
 from dagir.passes.derived import leaf_array
 from dagir.passes.pipeline import Pass
-from dagir.passes.quantize import codes_for_weight, has_stored_kernels, has_weight, with_stored_codes
+from dagir.passes.quantize import codes_for_weight, has_stored_kernels, has_weight
+from dagir.passes.quantize_recurrences import with_coded_kernels
 
 _LARGEST_CODE = 7
 
@@ -24,12 +25,14 @@ _LARGEST_CODE = 7
 class QuantizeDynamic(Pass):
     """y = Linear(x, w, b)   =>   q, s, z = DynamicQuantizeLinear(x), y = Cast(MatMulInteger(q, w', z)) * (s * s') + b
 
-    w' are int8 codes, with a scale s' for each column. x is quantized once for all that read it. Recurrences get their
-    kernels as codes, and compute in float. nodes: those of the graph that is given.
+    w' are int8 codes, with a scale s' for each column. x is quantized once for all that read it. An LSTM becomes a
+    DynamicQuantizeLSTM; other recurrences get their kernels as codes, and compute in float. nodes: those of the graph
+    that is given. full_range: of the codes, as of `codes_for_weight`.
     """
 
     name = "quantize-dynamic"
     nodes: frozenset[Node] = frozenset()
+    full_range: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
         """One walk."""
@@ -40,23 +43,23 @@ class QuantizeDynamic(Pass):
             if node not in self.nodes or x is None or w is None:
                 return None
             if has_stored_kernels(node):
-                return with_stored_codes(node, operands)
+                return with_coded_kernels(node, operands, self.full_range)
             if x not in coded:
                 coded[x] = _node(node, ops.DynamicQuantizeLinear(), x).outputs
-            return [_dynamic(node, coded[x], w, operands[2] if len(operands) > 2 else None)]
+            return [self._product(node, coded[x], w, operands[2] if len(operands) > 2 else None)]
 
         return rebuild(graph, transform)
 
-
-def _dynamic(node: Node, x: Sequence[Value], w: Value, b: Value | None) -> Value:
-    array = leaf_array(w)
-    codes = codes_for_weight(array, 1)
-    quantized, scale, zero = x
-    weight = _stored(node, w, codes.coded(array), "kernel")
-    product = _node(node, ops.MatMulInteger(), quantized, weight, zero).outputs[0]
-    factors = _node(node, ops.Multiply(), scale, Constant(frozen(codes.scale)).value).outputs[0]
-    numbers = _node(node, ops.Multiply(), _node(node, ops.Cast(DType.FLOAT32), product).outputs[0], factors).outputs[0]
-    return numbers if b is None else _node(node, ops.Add(), numbers, b).outputs[0]
+    def _product(self, node: Node, x: Sequence[Value], w: Value, b: Value | None) -> Value:
+        array = leaf_array(w)
+        codes = codes_for_weight(array, 1, full_range=self.full_range)
+        quantized, scale, zero = x
+        weight = _stored(node, w, codes.coded(array), "kernel")
+        product = _node(node, ops.MatMulInteger(), quantized, weight, zero).outputs[0]
+        factors = _node(node, ops.Multiply(), scale, Constant(frozen(codes.scale)).value).outputs[0]
+        whole = _node(node, ops.Cast(DType.FLOAT32), product).outputs[0]
+        numbers = _node(node, ops.Multiply(), whole, factors).outputs[0]
+        return numbers if b is None else _node(node, ops.Add(), numbers, b).outputs[0]
 
 
 @dataclass(frozen=True)

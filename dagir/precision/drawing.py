@@ -6,8 +6,8 @@ from os import PathLike
 from typing import Any
 
 from dagir.equivalence.inputs import Plan, size_plans
-from dagir.equivalence.npz import read_npz
 from dagir.equivalence.oracle import Oracle
+from dagir.equivalence.samples import read_npz
 from dagir.equivalence.verification import first_accepted
 from dagir.ir.graph import Graph
 from dagir.ir.types import Array

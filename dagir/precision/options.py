@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph
@@ -27,6 +28,7 @@ class LowPrecision:
 
     calibrate: samples of the inputs. budget: the relative movement of the outputs that is allowed. narrow_io: whether
     inputs and outputs are narrow too. ranges: how ranges are found. keep_float: what is not quantized, by name.
+    full_range: whether codes of weights may take all of int8, which saturates on a CPU without VNNI.
     """
 
     precision: str | None = None
@@ -36,6 +38,7 @@ class LowPrecision:
     narrow_io: bool = False
     ranges: str | None = None
     keep_float: Collection[str] = ()
+    full_range: bool = False
 
     @property
     def is_wanted(self) -> bool:
@@ -59,10 +62,13 @@ class LowPrecision:
         self._refuse("is for precision=", self.precision is not None, ("narrow_io",))
         self._refuse("is for quantize=", self.quantize is not None, ("keep_float",))
         self._refuse('is for quantize="int8"', self.quantize == "int8", ("ranges",))
+        eight = self.quantize in ("int8", "int8-dynamic")
+        self._refuse('is for quantize="int8" and "int8-dynamic"', eight, ("full_range",))
         if self.quantize == "int8" and self.calibrate is None:
             raise ArgumentError(
                 'quantize="int8" finds the ranges of values from samples of the inputs',
-                remedy='give some: calibrate=array, or a dict, or an .npz file; or quantize="int8-dynamic"',
+                remedy="give some: calibrate=array, or a dict, or an .npz file (--calibrate samples.npz); "
+                'or quantize="int8-dynamic", which needs none',
             )
 
     def _refuse(self, why: str, fits: bool, names: Collection[str]) -> None:
@@ -78,11 +84,14 @@ class LowPrecision:
             return narrowed_model(model, self.precision, self.calibrate, budget=self.budget, narrow_io=self.narrow_io)
         if self.quantize is None:
             return None
-        names, budget = tuple(self.keep_float), self.budget
+        limits: dict[str, Any] = {
+            "keep_float": tuple(self.keep_float),
+            "budget": self.budget,
+            "full_range": self.full_range,
+        }
         if self.quantize == "int8":
-            ranges = self.ranges or DEFAULT_RANGES
-            return quantized_model(model, self.calibrate, ranges=ranges, keep_float=names, budget=budget)
-        return weights_quantized_model(model, self.quantize, self.calibrate, keep_float=names, budget=budget)
+            return quantized_model(model, self.calibrate, ranges=self.ranges or DEFAULT_RANGES, **limits)
+        return weights_quantized_model(model, self.quantize, self.calibrate, **limits)
 
 
 def metadata_of(narrowed: Narrowed, given: Mapping[str, str]) -> dict[str, str]:

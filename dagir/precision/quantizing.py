@@ -4,14 +4,14 @@ What is quantized: convolutions and products with stored weights; sums, products
 quantized; average pools between them; and what moves or chooses elements of these, with the codes that it is given. An
 activation that limits a range (a relu, a clip) belongs to the node before it. Softmax, normalizations and the last
 layer's results stay float: a last product reads codes and gives floats, which its integer kernels do as well, and a
-convolution that makes an output is not quantized.
+convolution that makes an output is not quantized, nor are small first and last layers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -34,9 +34,11 @@ from dagir.passes.quantize import (
     has_stored_kernels,
     has_weight,
 )
+from dagir.passes.quantize_recurrences import codes_for_recurrence, is_integer_lstm
 from dagir.passes.quantize_weights import QuantizeBlocks, QuantizeDynamic, blocks, is_linear_map
 from dagir.precision.calibration import Ranges, check_method, parts
 from dagir.precision.drawing import arranged
+from dagir.precision.kept_float import not_worthwhile, small_last_products
 from dagir.precision.narrowing import Narrowed, answers_of, as_model
 from dagir.precision.sensitivity import Sensitivity, analyse
 from dagir.runtime.backend import Apply, backend, graph_of, signature
@@ -44,11 +46,14 @@ from dagir.runtime.probes import points_of
 from dagir.support.backend_names import NUMPY
 from dagir.support.did_you_mean import did_you_mean
 
+CodesOfWeight: TypeAlias = Callable[[Node, Array], Codes]
+
 BLOCK = 32
 """Rows of a matrix of 4 bits that share a scale."""
 
 _LIMITING = (ops.Relu, ops.Clip)
 _PASSING = (ops.MaxPool, ops.Reshape, ops.Transpose, ops.ExpandDims, ops.Squeeze)
+_QUANTIZING = (ops.QuantizeLinear, ops.DynamicQuantizeLinear, ops.DynamicQuantizeLSTM)
 _JOINING = (ops.Add, ops.Multiply, ops.Concatenate, ops.AveragePool)
 
 
@@ -59,18 +64,20 @@ def quantized_model(
     ranges: str = "mse",
     keep_float: Collection[str] = (),
     budget: float | None = None,
+    full_range: bool = False,
     seed: int = 0,
 ) -> Narrowed:
     """The model with convolutions and products in int8, and QuantizeLinear and DequantizeLinear around them.
 
     inputs: samples to calibrate with, as for `sensitivity`. ranges: of values, by "minmax", "percentile", "entropy" or
     "mse". keep_float: names of layers or nodes that stay float. budget: nodes stay float, the worst first, until the
-    others together move the outputs by no more, as a relative error. Raises ArgumentError, UnsupportedOp.
+    others together move the outputs by no more, as a relative error. full_range: whether codes of weights go up to 127
+    wherever they stand, which saturates on a CPU without VNNI. Raises ArgumentError, UnsupportedOp.
     """
     check_method(ranges)
     arrays = arranged(model, inputs, seed)
     graph = run(points_of(model).graph, DEPLOY)
-    kept = _asked(graph, value_names(graph), keep_float)
+    kept = {**not_worthwhile(graph), **_asked(graph, value_names(graph), keep_float)}
     choice = _Choice(graph, kept)
     if not any(has_weight(node) or has_stored_kernels(node) for node in graph.nodes if node not in kept):
         raise UnsupportedOp(
@@ -79,13 +86,15 @@ def quantized_model(
         )
     seen = Ranges(graph, arrays, set(choice.codes_of.values()), seed)
     codes = _codes(choice.codes_of, seen, ranges)
-    analysed = cache(partial(_analysed, graph, arrays, tuple(choice.nodes), tuple(kept), codes, seed))
+    of_weight = partial(codes_for_weight_of, full_range=full_range)
+    analysed = cache(partial(_analysed, graph, arrays, tuple(choice.nodes), tuple(kept), codes, of_weight, seed))
     if budget is not None:
         kept = {**kept, **_costly(analysed(), budget)}
         choice = _Choice(graph, kept)
         codes = {value: codes[value] for value in choice.codes_of}
     stored = frozenset(node for node in graph.nodes if has_stored_kernels(node) and node not in kept)
-    step = Quantize(codes, frozenset(choice.nodes), _corrected(graph, arrays, choice.nodes, codes), stored)
+    biases = _corrected(graph, arrays, choice.nodes, codes, of_weight)
+    step = Quantize(codes, frozenset(choice.nodes), biases, stored, full_range)
     return _measured(model, graph, step, arrays, kept, "int8", analysed)
 
 
@@ -96,6 +105,7 @@ def weights_quantized_model(
     *,
     keep_float: Collection[str] = (),
     budget: float | None = None,
+    full_range: bool = False,
     seed: int = 0,
 ) -> Narrowed:
     """The model with the stored matrices of its products as codes, and all else in float.
@@ -107,26 +117,24 @@ def weights_quantized_model(
     graph = run(points_of(model).graph, DEPLOY)
     kept = _asked(graph, value_names(graph), keep_float)
     dynamic = how == "int8-dynamic"
-    nodes = [
-        node
-        for node in graph.nodes
-        if node not in kept and (is_linear_map(node) or (dynamic and has_stored_kernels(node)))
-    ]
+    nodes = [node for node in graph.nodes if is_linear_map(node) or (dynamic and has_stored_kernels(node))]
+    kept = {**small_last_products(graph, nodes), **kept}
+    nodes = [node for node in nodes if node not in kept]
     if not nodes:
         raise UnsupportedOp(
             f"{graph.name} has no product with a stored matrix that could be quantized",
             remedy='quantize="int8" takes convolutions, precision="float16" any model',
         )
-    analysed = cache(partial(_analysed_weights, graph, arrays, nodes, dynamic, seed))
+    analysed = cache(partial(_analysed_weights, graph, arrays, nodes, dynamic, full_range, seed))
     if budget is not None:
         kept = {**kept, **_costly(analysed(), budget)}
     chosen = frozenset(node for node in nodes if node not in kept)
-    step = QuantizeDynamic(chosen) if dynamic else QuantizeBlocks(chosen, BLOCK)
+    step = QuantizeDynamic(chosen, full_range) if dynamic else QuantizeBlocks(chosen, BLOCK)
     return _measured(model, graph, step, arrays, kept, how, analysed)
 
 
 def _analysed_weights(
-    graph: Graph, arrays: Sequence[Array], nodes: Collection[Node], dynamic: bool, seed: int
+    graph: Graph, arrays: Sequence[Array], nodes: Collection[Node], dynamic: bool, full_range: bool, seed: int
 ) -> Sensitivity:
     """What the codes of each matrix cost, and those of what is multiplied with it."""
     integers = set(nodes)
@@ -136,16 +144,27 @@ def _analysed_weights(
         if node not in integers or x is None or w is None:
             return list(apply(operands))
         if has_stored_kernels(node):
-            return list(apply(_with_coded_kernels(operands)))
+            return list(apply(_coded_operands(node, operands, full_range)))
         if dynamic:
             x = codes_for_range(float(x.min(initial=0.0)), float(x.max(initial=0.0))).rounded(x)
-            w = codes_for_weight(w, 1).rounded(w)
+            w = codes_for_weight(w, 1, full_range=full_range).rounded(w)
         else:
             codes, scale = blocks(w, BLOCK)
             w = codes * np.repeat(scale.astype(np.float64), BLOCK, axis=0)[: len(codes)]
         return list(apply([x, w, *operands[2:]]))
 
     return analyse(graph, parts(graph, arrays)[0], DType.FLOAT32, seed, narrow)
+
+
+def _coded_operands(node: Node, operands: Sequence[Array | None], full_range: bool) -> list[Array | None]:
+    """The operands of a recurrence in codes. The states of an LSTM become codes too, at each step: not here."""
+    if not is_integer_lstm(node):
+        return _with_coded_kernels(operands)
+    x, w, r, *rest = operands
+    assert x is not None
+    rounded = codes_for_range(float(x.min(initial=0.0)), float(x.max(initial=0.0))).rounded(x)
+    coded = [None if each is None else codes_for_recurrence(each, full_range).rounded(each) for each in (w, r)]
+    return [rounded, *coded, *rest]
 
 
 def _measured(
@@ -162,7 +181,7 @@ def _measured(
     narrow = step(graph)
     pairs = zip(interface.outputs, answers_of(graph, arrays), answers_of(narrow, arrays), strict=True)
     close = tuple([closeness(name, [new], [old]) for (name, _), old, new in pairs])
-    count = sum(isinstance(node.op, (ops.QuantizeLinear, ops.DynamicQuantizeLinear)) for node in narrow.nodes)
+    count = sum(isinstance(node.op, _QUANTIZING) for node in narrow.nodes)
     told = {names[node.outputs[0]]: reason for node, reason in kept.items()}
     return Narrowed(as_model(narrow, interface, graph_of(model).name), how, told, count, close, analysed)
 
@@ -262,7 +281,9 @@ def _codes(quantized: Mapping[Value, Value], seen: Ranges, method: str) -> dict[
     return {value: found[source] for value, source in quantized.items()}
 
 
-def _quantized_operands(node: Node, operands: Sequence[Array | None], codes: Mapping[Value, Codes]) -> list[Any]:
+def _quantized_operands(
+    node: Node, operands: Sequence[Array | None], codes: Mapping[Value, Codes], of_weight: CodesOfWeight
+) -> list[Any]:
     """The operands as an integer kernel has them."""
     given: list[Any] = []
     for place, (value, array) in enumerate(zip(node.inputs, operands, strict=True)):
@@ -271,7 +292,7 @@ def _quantized_operands(node: Node, operands: Sequence[Array | None], codes: Map
         elif value in codes:
             given.append(codes[value].rounded(array))
         elif place == 1 and has_weight(node):
-            given.append(codes_for_weight_of(node, array).rounded(array))
+            given.append(of_weight(node, array).rounded(array))
         else:
             given.append(array)
     return given
@@ -283,6 +304,7 @@ def _analysed(
     chosen: Collection[Node],
     kept: Collection[Node],
     codes: Mapping[Value, Codes],
+    of_weight: CodesOfWeight,
     seed: int,
 ) -> Sensitivity:
     """What quantizing each node costs: its operands, which hold weights, and its results."""
@@ -297,7 +319,7 @@ def _analysed(
             return list(apply(_with_coded_kernels(operands)))
         if node not in integers:
             return rounded(node, apply(operands)) if node.outputs[0] in codes else list(apply(operands))
-        return rounded(node, apply(_quantized_operands(node, operands, codes)))
+        return rounded(node, apply(_quantized_operands(node, operands, codes, of_weight)))
 
     return analyse(graph, parts(graph, arrays)[0], DType.FLOAT32, seed, narrow)
 
@@ -323,7 +345,11 @@ def _costly(table: Sensitivity, budget: float) -> dict[Node, str]:
 
 
 def _corrected(
-    graph: Graph, arrays: Sequence[Array], chosen: Collection[Node], codes: Mapping[Value, Codes]
+    graph: Graph,
+    arrays: Sequence[Array],
+    chosen: Collection[Node],
+    codes: Mapping[Value, Codes],
+    of_weight: CodesOfWeight,
 ) -> dict[Node, Array]:
     """Biases by which the results of each node have the mean, for each channel, that they have in float.
 
@@ -336,9 +362,8 @@ def _corrected(
     def around(node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
         results = apply(operands, None)
         if node in wanted:
-            given = [
-                None if each is None else each.astype(np.float32) for each in _quantized_operands(node, operands, codes)
-            ]
+            rounded = _quantized_operands(node, operands, codes, of_weight)
+            given = [None if each is None else each.astype(np.float32) for each in rounded]
             found = apply(given, None)[0]
             axis = node.op.channel_axis if isinstance(node.op, ops.Conv) else results[0].ndim - 1
             others = tuple(each for each in range(found.ndim) if each != axis)

@@ -150,8 +150,19 @@ def _wrong_size(name: str, type: TensorType, array: Array, axis: int, wanted: st
         remedy = (
             f"the model is built for that batch; to_onnx(model, path, input_shapes={{{name!r}: ({free})}}) frees it"
         )
+    remedy = remedy or _turned(type, array)
     what = f"axis {axis} of input {name!r} must have size {wanted}; got {array.shape[axis]}"
     return FeedError(what, facts=facts, remedy=remedy)
+
+
+def _turned(type: TensorType, array: Array) -> str | None:
+    """A remedy where the array fits with its channels at the other end; None where it does not."""
+    inner = range(1, array.ndim)
+    for axes in ((0, *inner[1:], 1), (0, inner[-1], *inner[:-1])) if array.ndim > 2 else ():
+        pairs = zip(type.shape, (array.shape[axis] for axis in axes), strict=True)
+        if all(size == has or not isinstance(size, int) for size, has in pairs):
+            return f"move the channels: x.transpose{axes}"
+    return None
 
 
 def apart(outputs: Sequence[Array], arrays: Sequence[Array]) -> list[Array]:

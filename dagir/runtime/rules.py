@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from dagir.errors import ArgumentError, UnsupportedOp
-from dagir.ir.graph import Op
+from dagir.errors import ArgumentError, BackendError, UnsupportedOp
+from dagir.ir.diagnostics import describe
+from dagir.ir.graph import Node, Op
 from dagir.layers.unknown import Opaque
+from dagir.support.backend_names import ALL
 from dagir.support.did_you_mean import nearest
 
 RuleT = TypeVar("RuleT", bound=Callable[..., Any])
@@ -64,6 +66,23 @@ class Rules(Generic[RuleT]):
         """The declared gaps with their reasons."""
         return dict(self._gaps)
 
+    def results(self, node: Node, found: Any, kind: type[object] = object) -> tuple[Any, ...]:
+        """What a rule gave, as one result for each output of its node. Raises BackendError where it is not that.
+
+        kind: of each result.
+        """
+        results = found if isinstance(found, tuple) else (found,)
+        if len(results) == len(node.outputs) and all(each is not None and isinstance(each, kind) for each in results):
+            return results
+        name, count = type(node.op).__name__, len(node.outputs)
+        got = ", ".join("None" if each is None else type(each).__name__ for each in results) or "nothing"
+        what = "an array" if kind is object else f"a {kind.__name__}"
+        raise BackendError(
+            f"the rule of {self.backend} for {name} returned {got}",
+            facts=[("node", describe(node))],
+            remedy=f"return {what}" if count == 1 else f"return a tuple of {count}, {what} for each output",
+        )
+
     def _missing(self, op: type[Op]) -> UnsupportedOp:
         if op is Opaque:
             return UnsupportedOp(
@@ -72,8 +91,9 @@ class Rules(Generic[RuleT]):
                 "custom_objects= for it",
             )
         reason = self._gaps.get(op)
+        where = f" of dagir_{self.backend}.rules" if self.backend in ALL else ""
         near = nearest(op.__name__, (known.__name__ for known in self._rules))
         return UnsupportedOp(
             f"{self.backend} has no rule for {op.__name__}" + (f": {reason}" if reason else ""),
-            remedy=f"add one with @rules.rule({op.__name__})" + (f"; it has {', '.join(near)}" if near else ""),
+            remedy=f"add one with @rules.rule({op.__name__}){where}" + (f"; it has {', '.join(near)}" if near else ""),
         )

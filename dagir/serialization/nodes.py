@@ -8,6 +8,7 @@ from typing import Any
 from dagir.errors import DagirError, InvalidGraph
 from dagir.ir.dims import MAX_TERMS, SymbolicDim, weight_of
 from dagir.ir.graph import Graph, Node, Op, Value
+from dagir.ir.op import inferred
 from dagir.ir.types import Inferred
 from dagir.ops.call import inner_graphs
 from dagir.serialization.fields import decode, field_types
@@ -18,7 +19,7 @@ from dagir.support import limits
 from dagir.support.did_you_mean import did_you_mean
 from dagir.support.location import LayerCall, Location
 
-_REGISTERED = "import the module that registers it before the file is loaded"
+_REGISTERED = "import the module that registers it before the file is loaded; dagir-convert takes it with --custom"
 _RULE_FAILURES = (DagirError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
@@ -117,15 +118,15 @@ def _sides(record: Record) -> tuple[str, list[object], list[object], Place]:
 
 def _infer(op: Op, operands: Sequence[Value | None], place: Place) -> Inferred:
     try:
-        inferred = Inferred.of(op.infer(*[None if value is None else value.type for value in operands]))
+        found = inferred(op, [None if value is None else value.type for value in operands])
     except _RULE_FAILURES as error:
         raise place.error(f"{type(op).__name__} refuses its operands: {_reason(error)}") from None
-    for type_ in inferred.types:
+    for type_ in found.types:
         check_sizes(type_.shape, place)
         limits.spend("terms", sum(max(weight_of(size) - 1, 0) for size in type_.shape), place)
         if any(isinstance(size, SymbolicDim) and len(size.terms) > MAX_TERMS for size in type_.shape):
             raise place.error("has a size that is an expression of too many terms")
-    return inferred
+    return found
 
 
 def _reason(error: Exception) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 _OURS = {"dagir", "dagir_numpy", "dagir_onnx", "dagir_keras"}
 _FRAMEWORKS = {"keras", "tensorflow", "tf_keras", "optree", "numpy"}  # the user called them, and they called dagir
+_THREADS = {"concurrent", "threading"}  # where a thread begins, nobody called
 _TOOL = "dagir_convert"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -87,7 +88,7 @@ def user_line() -> Location | None:
     None where the command-line tool made the call: its user wrote no line.
     """
     frame = sys._getframe(1)
-    while is_of_a_tool(package := frame.f_globals.get("__name__", "").partition(".")[0]):
+    while is_of_a_tool(package := frame.f_globals.get("__name__", "").partition(".")[0]) or package in _THREADS:
         outer = frame.f_back
         if outer is None:
             return None

@@ -12,6 +12,7 @@ from dagir.ir.graph import Graph, Value
 from dagir.ir.types import Array, TensorType, type_of
 from dagir.ops.scanning import trace_step
 from dagir.testing.cases import OpCase, arrays, strategy_for
+from dagir.testing.quantization import codes
 
 NATIVE_ACTIVATIONS = ("tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign", "softplus", "elu", "leaky_relu")
 """What ONNX's recurrences know too."""
@@ -65,6 +66,33 @@ def lstm(draw: st.DrawFn) -> OpCase:
     units = draw(st.integers(1, 4))
     op = draw(st.builds(ops.LSTM, recurrent_activation=_GATE, **_FIELDS))
     return draw(_operands(op, (4 * units,), units))
+
+
+@strategy_for(ops.DynamicQuantizeLSTM)
+@st.composite
+def dynamic_quantize_lstm(draw: st.DrawFn) -> OpCase:
+    """One step of one row whose numbers are codes themselves, so that no rounding decides between two."""
+    units, width = draw(st.integers(1, 4)), draw(st.integers(2, 3))
+    fields = {key: field for key, field in _FIELDS.items() if key != "zero_output_for_mask"}
+    op = draw(st.builds(ops.DynamicQuantizeLSTM, recurrent_activation=_GATE, **fields))
+    rows = [draw(arrays((1, size), "int32", 0, 255)).astype(np.float32) for size in (width, units)]
+    for row in rows:
+        row[0, 0] = 255
+    kernels, factors = [], []
+    for size in (width, units):
+        dtype = draw(st.sampled_from(("int8", "uint8")))
+        kernels.append(
+            np.clip(draw(codes((size, 4 * units), dtype)), -64, 64 if dtype == "int8" else 255).astype(dtype)
+        )
+        shape, zero = ((4 * units,), st.integers(0, 3)) if draw(st.booleans()) else ((), st.just(3))
+        factors += [
+            np.exp2(draw(arrays(shape, "int32", -18, -14))).astype(np.float32),
+            np.full(shape, draw(zero), dtype),
+        ]
+    b, c0 = (draw(st.none() | arrays(shape, low=-1.0, high=1.0)) for shape in ((4 * units,), (1, units)))
+    mask = draw(st.none() | masks(1, 1))
+    stored = draw(st.sampled_from([frozenset({1, 2, 3, *range(7, 11)}), frozenset[int]()]))
+    return OpCase(op, (rows[0][None] / 256, *kernels, b, rows[1] / 256, c0, mask, *factors), stored)
 
 
 @strategy_for(ops.GRU)

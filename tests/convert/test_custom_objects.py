@@ -314,8 +314,8 @@ def test_the_tool_takes_a_module(called, tmp_path):
     other = FILES / "tf215_custom.keras"
     for pair in ((source, other), (tmp_path / "m.dagir", other), (other, tmp_path / "m.dagir")):
         assert called("verify", *pair, "--custom", tmp_path / "own.py")[0] == 0
-    code, _, err = called("verify", tmp_path / "m.dagir", tmp_path / "m.onnx", "--custom", tmp_path / "own.py")
-    assert code == 2 and "--custom is for Keras's files" in err
+    code, _, err = called("verify", tmp_path / "m.onnx", tmp_path / "m.onnx", "--custom", tmp_path / "own.py")
+    assert code == 2 and "--custom is for .keras, .h5, .hdf5 and .dagir files" in err
     (tmp_path / "part.py").write_text(MODULE)
     code, _, err = called(source, tmp_path / "n.onnx", "--custom", tmp_path / "part.py")
     assert code == 5 and "<lambda>" in err and "pkg>Scale" not in err and not (tmp_path / "n.onnx").exists()

@@ -204,3 +204,64 @@ def test_the_documented_fields_are_those_of_the_json(compared):
     names = [*found, *found["layers"], *(each.name for kind in (Change, ChangedWeight, OutputDifference)
                                          for each in fields(kind))]  # fmt: skip
     assert [name for name in names if f"| `{name}` |" not in page] == []
+
+
+@pytest.fixture
+def across(tmp_path, monkeypatch, called):
+    """The same of a .dagir file, which has layers, and an .onnx file, which has nodes, in either order."""
+    monkeypatch.chdir(tmp_path)
+
+    def compare(first, second, *options, turned=False):
+        first.save("a.dagir")
+        dagir.to_onnx(second, "b.onnx")
+        pair = ("b.onnx", "a.dagir") if turned else ("a.dagir", "b.onnx")
+        code, out, _ = called("diff", *pair, "--json", *options)
+        return code, json.loads(out)
+
+    return compare
+
+
+def image_network(activation="relu", scale=1.0):
+    x = dagir.Input((9, 9, 3), name="x")
+    y = layers.Conv2D(4, 3, activation=activation, name="conv")(x)
+    y = layers.Dense(2, name="head")(layers.GlobalAveragePooling2D(name="pool")(y))
+    model = dagir.Model(x, y, name="net")
+    for weight in model.weights:
+        weight.assign(START[: np.prod(weight.shape)].reshape(weight.shape))
+    model.get_layer("conv").weights[1].assign(scale * np.ones(4))
+    return model
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_layers_beside_nodes_are_matched_by_paths(across, turned):
+    """The channels are first in the one and last in the other."""
+    code, found = across(image_network(), image_network(), turned=turned)
+    assert (code, found["layers"]["same"], found["weights"]["same"]) == (0, 4, 4)
+    assert "paths of the nodes" in found["matched"]
+    code, found = across(image_network(), image_network(scale=2.0), turned=turned)
+    (changed,) = found["weights"]["changed"]
+    assert code == 1 and changed["name"] == "conv/bias" and changed["elements"] == 4
+    assert found["layers"]["same"] == 4
+
+
+def test_what_is_not_compared_across_formats_is_seen_in_the_outputs(across):
+    """Kinds and attributes are told in the way of each format, so that both are run whatever is alike."""
+    code, found = across(image_network(), image_network("tanh"))
+    assert found["layers"]["same"] == 4 and not found["weights"]["changed"]
+    assert code == 1 and found["outputs"][0]["elements"] == 2
+    code, found = across(image_network(), image_network("tanh"), "--no-run")
+    assert code == 0 and "--no-run" in found["not_run"]
+
+
+def test_weights_of_other_names_are_known_by_their_numbers(across):
+    """As where another tool wrote the file. No node has the name of a layer then."""
+    other = image_network()
+    x = dagir.Input((9, 9, 3), name="x")
+    w = [weight.numpy() for weight in other.weights]
+    y = ops.relu(ops.conv(x, dagir.Parameter("a", dagir.TensorType(dagir.DType.FLOAT32, w[0].shape), array=w[0])) + 1.0)
+    y = ops.mean(y, axis=(1, 2))
+    y = ops.matmul(y, dagir.Parameter("b", dagir.TensorType(dagir.DType.FLOAT32, w[2].shape), array=w[2])) + w[3]
+    code, found = across(image_network(), dagir.Model(x, y))
+    assert {"first": "conv/kernel", "second": "a"} in found["weights"]["renamed"]
+    assert {"first": "head/kernel", "second": "b"} in found["weights"]["renamed"]
+    assert code == 1 and found["outputs"][0]["max_rel"] < 1e-5

@@ -56,7 +56,7 @@ def by_name(entries):
 
 def test_the_layers_are_a_tree(saved, called):
     found = read(called, "net.dagir")
-    assert (found["schema"], found["format"], found["name"]) == (1, "dagir", "siamese")
+    assert (found["schema"], found["format"], found["name"]) == (2, "dagir", "siamese")
     assert found["inputs"][0] == {"name": "left", "dtype": "float32", "shape": ["batch", 4]}
     parts = by_name(found["layers"])
     tower = parts["tower"]
@@ -88,12 +88,56 @@ def test_an_onnx_file_is_read_as_its_nodes(saved, called):
     assert {w["name"]: tuple(w["shape"]) for w in found["weights"]} == {
         each.name: tuple(each.dims) for each in proto.graph.initializer
     }
-    assert found["bytes"] == sum(onnx.numpy_helper.to_array(each).nbytes for each in proto.graph.initializer)
+    sizes = {each.name: onnx.numpy_helper.to_array(each).nbytes for each in proto.graph.initializer}
+    settings = {weight["name"] for weight in found["weights"] if weight["is_setting"]}
+    assert settings and found["bytes"] == sum(size for name, size in sizes.items() if name not in settings)
     (branch,) = (each for each in found["layers"] if each["kind"] == "If")
     assert [each["name"] for each in branch["layers"]] == ["then_branch", "else_branch"]
     known = [each["outputs"][0] for each in found["layers"]]
     assert all(each["dtype"] and each["shape"] is not None for each in known)
     assert found["facts"]["opset"].startswith("ai.onnx") and found["trainable_parameters"] is None
+
+
+def test_settings_are_no_parameters_and_weights_in_nodes_are(tmp_path, called):
+    """Axes, shapes and what they are computed from, by ONNX's schemas; some tools write weights as Constant nodes."""
+    node, info = helper.make_node, helper.make_tensor_value_info
+    ints = {"axes": [0], "shape": [-1], "two": [2], "rows": [0, 1], "bias_of_ids": [3, 4]}
+    initializers = [helper.make_tensor(name, TensorProto.INT64, [len(of)], of) for name, of in ints.items()]
+    table = helper.make_tensor("", TensorProto.FLOAT, [2, 2], [1.0, 2.0, 3.0, 4.0])
+    one = helper.make_tensor("", TensorProto.FLOAT, [], [1.0])
+    nodes = [
+        node("Constant", [], ["table"], value=table),
+        node("Constant", [], ["one"], value=one),
+        node("Unsqueeze", ["x", "axes"], ["u"]),
+        node("Concat", ["shape", "two"], ["wanted"], axis=0),
+        node("Reshape", ["u", "wanted"], ["r"]),
+        node("MatMul", ["r", "table"], ["m"]),
+        node("Mul", ["m", "one"], ["s"]),
+        node("Gather", ["s", "rows"], ["y"]),
+        node("Add", ["ids", "bias_of_ids"], ["z"]),
+    ]
+    ends = [info("x", TensorProto.FLOAT, [4]), info("ids", TensorProto.INT64, [2])]
+    outs = [info("y", TensorProto.FLOAT, None), info("z", TensorProto.INT64, [2])]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", ends, outs, initializers)), tmp_path / "m.onnx")
+    found = read(called, tmp_path / "m.onnx")
+    assert {w["name"] for w in found["weights"] if w["is_setting"]} == {"axes", "shape", "two", "rows"}
+    assert {w["name"] for w in found["weights"] if not w["is_setting"]} == {"bias_of_ids", "table"}
+    assert found["parameters"] == 6 and found["bytes"] == 32
+    assert [each["parameters"] for each in found["layers"] if each["kind"] in ("MatMul", "Gather")] == [4, 0]
+    _, shown, _ = called("inspect", tmp_path / "m.onnx", "--weights")
+    assert "6 parameters in 2 weights of 32 B" in shown and "not counted: 4 constants" in shown
+    assert re.search(r"^rows +int64\[2\] .* setting$", shown, re.MULTILINE)
+
+
+def test_the_proof_of_a_file_is_shown(saved, tmp_path, called):
+    assert called("net.dagir", tmp_path / "proven.onnx")[0] == 0
+    assert called("net.dagir", tmp_path / "bare.onnx", "--no-verify")[0] == 0
+    _, out, _ = called("net.dagir", tmp_path / "again.onnx", "--json")
+    assert json.loads(out)["confirmed_by"] is None and json.loads(out)["opset"].startswith("ai.onnx")
+    _, shown, _ = called("inspect", tmp_path / "proven.onnx")
+    assert "verified: by onnxruntime" in shown and "confirmed by: nothing" in shown
+    assert read(called, tmp_path / "bare.onnx")["facts"]["verified"] == "no"
+    assert called("diff", tmp_path / "proven.onnx", tmp_path / "bare.onnx", "--no-run")[0] == 0  # no part of the model
 
 
 def test_weights_of_half_a_byte_and_of_bodies(tmp_path, called):

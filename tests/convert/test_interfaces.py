@@ -132,9 +132,26 @@ def test_what_does_not_fit(saved, called, options, message, remedy):
     assert code == 2 and message in err and remedy in err
 
 
+def test_a_keras_file_of_another_interface_has_layers_of_keras(saved, called):
+    """Keras calls outputs by their layers. Layers that are no longer called as they were would be none of Keras's."""
+    given = ("--rename", "head=logits", "--rename", "image=pixels", "--nchw", "image", "--input", "image=2,9,7,3")
+    code, out, err = called("net.dagir", "net.keras", *given)
+    assert code == 0 and "logits" in out, err
+    found = dagir.from_keras("net.keras")
+    assert found.input_names == ["pixels", "bias"] and found.output_names == ["features", "logits"]
+    assert found.input_shape[0] == (2, 3, 9, 7)
+    kinds = {layer.name: type(layer).__name__ for layer in found.layers}
+    assert (kinds["conv"], kinds["features"], kinds["head"]) == ("Conv2D", "GlobalAveragePooling2D", "Dense")
+    assert kinds["logits"] == "Identity"
+    bias = np.float32([[1, 2, 3, 4]] * 2)
+    answers = dagir.lower(found, "numpy")([IMAGES.transpose(0, 3, 1, 2), bias])
+    for one, other in zip(answers, dagir.lower(saved, "numpy")([IMAGES, bias]), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_outputs_of_keras_and_outputs_that_are_inputs(saved, called):
-    code, _, err = called("net.dagir", "net.keras", "--rename", "head=logits")
-    assert code == 2 and "Keras calls outputs by their layers" in err
+    code, _, err = called("net.dagir", "net.keras", "--rename", "head=conv")
+    assert code == 2 and "a layer has this name" in err
     x = dagir.Input((2,), name="x")
     model = dagir.Model(x, [x, ops.tanh(x)])
     with pytest.raises(ArgumentError, match="is an input, a weight or another output too"):

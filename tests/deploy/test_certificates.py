@@ -15,7 +15,9 @@ from onnx import StringStringEntryProto, TensorProto, helper, numpy_helper
 import dagir
 from dagir import layers, ops
 from dagir.errors import DagirError, FileError
+from dagir_convert.command_line import main
 from dagir_onnx.certificate import KEY, hashes
+from dagir_onnx.certificate_schema import places
 
 
 def net():
@@ -97,6 +99,10 @@ def test_what_proves_nothing_is_no_certificate(data, told):
     some = copy.deepcopy(data)
     some["cases"][0]["outputs"]["head"].update(at=[0], values=[1.0], budget=[1.0])
     assert "not the elements that a certificate keeps" in told(some)
+    for at in ([0, 0], [-1, 0], [0, 10**9], [True], list(range(40)), "0"):
+        wrong = copy.deepcopy(data)
+        wrong["cases"][0]["outputs"]["head"].update(at=at, values=[1.0] * len(at), budget=[1.0] * len(at))
+        assert "at " in told(wrong)
 
 
 def test_a_wrong_weight_is_found_though_the_hashes_are_right(data, right, tmp_path):
@@ -259,3 +265,55 @@ def test_the_hashes_are_those_of_the_weights_wherever_they_lie(outside, tmp_path
     assert found == hashes(path, onnx.load(path, load_external_data=False))
     onnx.save(helper.make_model(graph), path)  # in one file
     assert found[0] == hashes(path)[0]
+
+
+def test_a_certificate_tells_what_the_conversion_told(tmp_path):
+    """Its worst elements are among those that it holds: of 2,000, an even choice of 32 has them rarely."""
+    x = dagir.Input((40,), name="x")
+    model = dagir.Model(x, layers.Dense(500, activation="tanh", name="wide")(ops.sin(x * 30.0)))
+    onnx_backend = dagir.backend("onnx")
+    path = dagir.to_onnx(model, tmp_path / "wide.onnx")
+    report = dagir.verify(model, {"file": onnx_backend.open(path, model)})
+    onnx_backend.certify(path, report, "net")
+    again = onnx_backend.recertify(path)
+    (then,), (now,) = report.rows, again.rows
+    assert 0 < now.used <= then.used  # of which a root mean square of all elements may be a part
+    assert now.used > then.used / 2 and then.max_error == pytest.approx(now.max_error)
+    assert again.written == {"budget_used_percent": pytest.approx(100 * then.used), "cases": len(report.cases)}
+
+
+def test_certificates_of_version_2_are_read(data, right, tmp_path):
+    """They hold 32 elements of each answer at most, and no others."""
+    data["version"], path = 2, tmp_path / "older.onnx"
+    for case in data["cases"]:
+        for held in case["outputs"].values():
+            kept = [held["at"].index(place) for place in places(math.prod(held["shape"]))]
+            held.update(at=[held["at"][k] for k in kept], values=[held["values"][k] for k in kept])
+            held["budget"] = held["budget"] and [held["budget"][k] for k in kept]
+    proto = onnx.load(right)
+    proto.metadata_props.append(StringStringEntryProto(key=KEY, value=json.dumps(data)))
+    onnx.save(proto, path)
+    assert dagir.backend("onnx").recertify(path).ok
+
+
+def test_the_tool_says_what_to_do_next(right, data, tmp_path, capfd):
+    def run(*arguments):
+        with pytest.raises(SystemExit) as left, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", ["dagir-convert", *map(str, arguments)])
+            main()
+        return left.value.code, *capfd.readouterr()
+
+    code, said, _ = run("verify", right)
+    used = f"{data['worst_budget_used_percent']:.2g} % of the budget"
+    assert code == 0 and used in said and "the worst element of each output" in said
+    changed, none = tmp_path / "changed.onnx", tmp_path / "none.onnx"
+    proto = onnx.load(right)
+    (kernel,) = (tensor for tensor in proto.graph.initializer if tensor.name == "head/kernel")
+    kernel.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(kernel) + np.float32(1), kernel.name))
+    onnx.save(proto, changed)
+    code, _, told = run("verify", changed)
+    assert code == 5 and "was changed" in told and f"dagir-convert verify MODEL {changed}" in told
+    del proto.metadata_props[:]
+    onnx.save(proto, none)
+    code, _, told = run("verify", none)
+    assert code == 5 and "has no certificate" in told and f"dagir-convert verify MODEL {none}" in told

@@ -116,7 +116,7 @@ def test_the_policy_of_a_page_allows_its_own_scripts_and_style_and_nothing_else(
     for tag, content in found.inline:
         digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
         assert f"'sha256-{digest}'" in rules[f"{tag}-src"]
-    assert [tag for tag, _ in found.inline] == ["style", "script", "script"]
+    assert [tag for tag, _ in found.inline] == ["style", "script", "script", "script"]
     assert not any("style" in attrs or any(key.startswith("on") for key in attrs) for _, attrs in found.elements)
 
 
@@ -127,7 +127,7 @@ def test_names_of_a_file_are_no_markup_of_the_page():
     text = page(report)
     found = Page(text)
     assert (found.wrong, found.open) == ([], [])
-    assert found.all("img") == [] and len(found.all("script")) == 2
+    assert found.all("img") == [] and len(found.all("script")) == 3
     assert "alert(1)" in text
 
 
@@ -231,8 +231,7 @@ def test_a_lower_precision_is_not_coloured_by_a_budget_that_says_nothing(tmp_pat
     report = dagir.verify(model, narrow)
     text = page(report)
     assert RELATIVE.title in text and "beyond its budget" not in text and ">close<" in text
-    (output,) = report.rows
-    assert f"class='n {BUDGET.step(output.used).name}'" in text  # of what its thresholds allow, in the colours for that
+    assert "&lt;= 0.01" in text and "&gt;= 0.9999" in text and "budget used" not in text.split("<h2>Nodes")[0]
     table = dagir.sensitivity(model, precision="float16")
     told = page(report, table)
     assert SENSITIVITY.title in told and "All nodes in float16" in told
@@ -299,3 +298,33 @@ def test_the_library_of_the_page_has_its_licence_beside_it():
     assets = resources.files("dagir.equivalence").joinpath("page_assets")
     assert "MIT-License" in assets.joinpath("panzoom.min.js").read_text()
     assert "Permission is hereby granted" in assets.joinpath("panzoom.LICENSE.txt").read_text()
+
+
+def test_two_files_and_a_certificate_have_a_page_without_a_graph(tmp_path):
+    """No model stands behind them: outputs, the first node that diverges, and how to repeat it."""
+    x = dagir.Input((4,), name="x")
+    model = dagir.Model(x, layers.Dense(3, activation="tanh", name="head")(x))
+    right = dagir.to_onnx(model, tmp_path / "right.onnx", verify=True)
+    model.weights[0].assign(model.weights[0].numpy() * np.float32(1.5))
+    wrong = dagir.to_onnx(model, tmp_path / "wrong.onnx")
+    two = dagir.backend("onnx").compare(right, wrong)
+    text = two.write_html(tmp_path / "two.html").read_text(encoding="utf-8")
+    assert ">differs<" in text and "First divergence" in text and "head" in text
+    assert "id=graph" not in text and "no model stands behind" in text and "Show it" not in text
+    certificate = dagir.verified(right)
+    text = certificate.write_html(tmp_path / "one.html").read_text(encoding="utf-8")
+    assert ">equal<" in text and "When the file was written" in text
+    for shown in (text, two.write_html(tmp_path / "two.html").read_text(encoding="utf-8")):
+        scripts = re.findall(r"<script>(.*?)</script>", shown, re.S)
+        assert len(scripts) == 1 and "byId(" not in scripts[0]  # nothing that looks for a graph
+
+
+def test_the_button_promises_no_graph_that_is_not_there(tmp_path, monkeypatch):
+    x = dagir.Input((4,), name="x")
+    model = dagir.Model(x, layers.Dense(3, name="head")(ops.tanh(x)))
+    other = dagir.clone(model)
+    other.weights[0].assign(other.weights[0].numpy() + np.float32(0.5))
+    report = dagir.verify(model, {"other": other})
+    assert "Show it in the graph" in page(report)
+    monkeypatch.setattr("dagir.equivalence.page_graph.MOST_DRAWN", 0)
+    assert "Show it in the graph" not in page(report) and "Show its numbers" in page(report)

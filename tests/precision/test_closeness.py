@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from small_networks import residual, with_samples
 
 import dagir
 from dagir.equivalence.closeness import closeness
+from dagir.errors import ArgumentError
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def test_a_narrow_file_is_close_and_not_different(files, name):
 def test_thresholds_are_the_users(files):
     model, samples, folder = files
     tight = dagir.verify(model, folder / "codes.onnx", samples, thresholds=dagir.Thresholds(rtol=1e-6))
-    assert not tight.ok and "above 1e-06" in tight.rows[0].note and tight.rows[0].verdict == "differs"
+    assert not tight.ok and "relative error" in tight.rows[0].note and tight.rows[0].verdict == "differs"
     assert dagir.verify(model, folder / "codes.onnx", samples, thresholds=dagir.Thresholds(rtol=1e-6, atol=1.0)).ok
     assert not dagir.verify(model, folder / "codes.onnx", samples, thresholds=dagir.Thresholds(cosine=0.9999999999)).ok
     assert dagir.verify(model, "numpy", samples, thresholds=dagir.Thresholds(rtol=1e-5)).rows[0].verdict == "close"
@@ -97,3 +100,67 @@ def test_the_tool_reports_how_close_a_file_is(files, tmp_path):
     assert run(source, tmp_path / "other.onnx", "--quantize", "int8").returncode == 2  # it needs samples
     table = run("sensitivity", source, "--calibrate", tmp_path / "samples.npz", "--json")
     assert len(json.loads(table.stdout)["nodes"]) > 10
+
+
+def test_the_tables_show_what_is_judged_beside_what_is_allowed(files, tmp_path):
+    model, samples, folder = files
+    report = dagir.verify(model, {"codes": folder / "codes.onnx", "numpy": "numpy"}, samples)
+    text, shown = str(report), report._repr_html_()
+    assert "budget used" in text and "budget used" in shown  # of the interpreter's row
+    (line,) = (line.split() for line in text.splitlines() if "cosine" in line)
+    assert line[-3:] == [">=", "0.99", "close"]
+    for measure in ("relative error", "max error", "top-1"):
+        assert measure in text and f">{measure}</td>" in shown
+    page = report.write_html(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert ">relative error<" in page.replace("</td>", "<") and "&gt;= 0.99" in page
+    assert report.rows[-1].to_dict()["thresholds"] == {"rtol": None, "atol": None, "cosine": 0.99, "top_1": None}
+
+
+def test_each_threshold_is_named_where_it_fails():
+    near = closeness("y", [np.array([[3.0, 4.0], [6.0, 5.0]])], [np.array([[3.0, 4.0], [0.0, 5.0]])])
+    wanted = dagir.Thresholds(rtol=0.1, atol=0.5, cosine=0.99, top_1=0.9)
+    judged = {each.measure: each for each in wanted.criteria(near)}
+    assert [each.ok for each in judged.values()] == [False] * 4 and wanted.share(near) == float("inf")
+    assert judged["top-1"].allowed == ">= 90 %" and judged["max error"].allowed == "or <= 0.5"
+    assert dagir.Thresholds(rtol=0.1, atol=6.0).failures(near) == []
+    assert [str(each) for each in dagir.Thresholds(atol=0.5).criteria(near) if each.ok is False] == [
+        "max error 6, allowed: <= 0.5"
+    ]
+    assert "1 - " in str(dagir.Thresholds(cosine=1.0).criteria(closeness("y", [np.array([1.0, 1.0001])], [np.ones(2)])))
+
+
+@pytest.mark.parametrize("given", [{"top_1": 99}, {"rtol": -1}, {"rtol": float("nan")}, {"cosine": 2}, {"atol": "a"}])
+def test_thresholds_are_numbers_that_mean_something(given):
+    (name,) = given
+    with pytest.raises(ArgumentError, match=f"the threshold {name} is a number from"):
+        dagir.Thresholds(**given)
+
+
+def test_a_bare_number_is_no_threshold(files):
+    with pytest.raises(ArgumentError, match="verify takes Thresholds"):
+        dagir.verify(files[0], "numpy", thresholds=1e-3)
+
+
+def test_the_table_fits_a_narrow_terminal(files, tmp_path):
+    model, _, folder = files
+    model.save(tmp_path / "net.dagir")
+    tool = Path(sys.executable).with_name("dagir-convert")
+    thresholds = ["--rtol", "1e-7", "--atol", "1e-9", "--cosine", "0.5", "--top1", "0.5"]
+    command = [tool, "verify", tmp_path / "net.dagir", folder / "half.onnx", *thresholds]
+    told = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, "COLUMNS": "80", "FORCE_COLOR": "1", "TERM": "dumb"},
+    )  # fmt: skip
+    assert told.returncode == 3 and "differ by more than what is allowed" in told.stderr
+    assert "no node is named" not in told.stderr
+    assert max(map(len, told.stdout.splitlines())) <= 80
+    assert re.search(r"relative error +\S+ +<= 1e-07 +differs", told.stdout)
+
+
+def test_the_documented_fields_are_those_of_the_json(files):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
+    model, samples, folder = files
+    found = dagir.verify(model, folder / "codes.onnx", samples).to_dict()
+    (output,) = found["outputs"]
+    for name in (*found, *output, *output["closeness"], *output["thresholds"], "measured", "when_written"):
+        assert name == "output" or f"`{name}`" in page, name

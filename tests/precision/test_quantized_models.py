@@ -40,20 +40,28 @@ def written(make, folder, **options):
 def test_a_residual_network_runs_in_integers_from_end_to_end(tmp_path):
     path, error = written(residual, tmp_path, quantize="int8")
     run = kernels(path, tmp_path)
-    assert run.count("QLinearConv") == 6 and run.count("QLinearAdd") == 2 and "QGemm" in run
-    assert not {"Conv", "FusedConv", "Gemm", "Add", "Relu", "DequantizeLinear"} & set(run)
-    assert run.count("QuantizeLinear") == 1  # of the input
+    assert run.count("QLinearConv") == 5 and run.count("QLinearAdd") == 2 and "QGemm" in run
+    assert run.count("Conv") == 1 and not {"FusedConv", "Gemm", "Add", "Relu", "DequantizeLinear"} & set(run)
+    assert run.count("QuantizeLinear") == 1  # behind the first convolution, which stays float
     assert error < 0.05
 
 
 def test_depthwise_convolutions_have_a_scale_for_each_channel(tmp_path):
     path, error = written(depthwise, tmp_path, quantize="int8")
     run = kernels(path, tmp_path)
-    assert run.count("QLinearConv") == 5 and "QLinearAveragePool" in run
-    assert not {"Conv", "FusedConv", "Clip", "DequantizeLinear"} & set(run)
+    assert run.count("QLinearConv") == 4 and "QLinearAveragePool" in run
+    assert run.count("Conv") == 1 and not {"FusedConv", "Clip", "DequantizeLinear"} & set(run)
     assert error < 0.05
     scales = [tensor for tensor in onnx.load(path).graph.initializer if tensor.data_type == 1 and tensor.dims]
     assert {8, 16, 10} <= {tensor.dims[0] for tensor in scales}
+
+
+def test_a_first_convolution_that_is_all_there_is_becomes_integer(tmp_path):
+    x = layers.Input((8, 8, 3), name="x")
+    model = dagir.Model(x, layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, activation="relu")(x)))
+    samples = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
+    found = LowPrecision(quantize="int8", calibrate=samples).applied(model)
+    assert not found.kept and found.casts
 
 
 def heavy():
@@ -91,6 +99,22 @@ def test_two_codes_of_a_weight_fit_16_bits_with_their_inputs(rows, seed):
     assert (np.abs(wide.coded(weight).astype(int)).max(axis=0) == 127).all()
 
 
+@pytest.mark.parametrize("quantize", ["int8", "int8-dynamic"])
+def test_the_full_range_of_codes_is_closer_where_it_is_asked_for(quantize, tmp_path):
+    model, samples = with_samples(transformer, 32)
+    errors = []
+    for full_range in (False, True):
+        options = {"quantize": quantize, "calibrate": samples, "full_range": full_range}
+        found = LowPrecision(**options).applied(model)
+        errors.append(found.closeness[0].relative)
+        path = dagir.to_onnx(model, tmp_path / "codes.onnx", **options)
+        arrays = [onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer]
+        matrices = [array.astype(int) for array in arrays if array.dtype == np.int8 and array.ndim == 2]
+        largest = [np.abs(codes).max() for codes in matrices]
+        assert (min(largest) == 127) == full_range
+    assert errors[1] < 0.8 * errors[0]
+
+
 @pytest.mark.parametrize("ranges", METHODS)
 def test_each_way_to_find_ranges_is_close(ranges):
     model, samples = with_samples(residual, 32)
@@ -102,7 +126,8 @@ def test_layers_stay_float_by_name_and_by_their_cost(tmp_path):
     model, samples = with_samples(residual, 32)
     plain = LowPrecision(quantize="int8", calibrate=samples).applied(model)
     named = LowPrecision(quantize="int8", calibrate=samples, keep_float=["classes"]).applied(model)
-    assert any(name.startswith("classes") for name in named.kept) and not plain.kept
+    assert any(name.startswith("classes") for name in named.kept)
+    assert plain.kept == {"conv2d/conv": "is first, and faster in float"}
     bounded = LowPrecision(quantize="int8", calibrate=samples, budget=plain.table.whole / 2).applied(model)
     assert any(reason.startswith("costs") for reason in bounded.kept.values())
     assert bounded.closeness[0].relative < plain.closeness[0].relative
@@ -138,7 +163,8 @@ def test_recurrences_store_their_kernels_as_codes(quantize, tmp_path):
     path = dagir.to_onnx(model, tmp_path / "codes.onnx", quantize=quantize, calibrate=samples, verify=True)
     assert path.stat().st_size < 0.3 * wide
     run = kernels(path, tmp_path)
-    assert {"LSTM", "GRU", "RNN"} <= set(run) and not {"DequantizeLinear", "Mul", "Split"} & set(run)  # folded
+    lstm = "LSTM" if quantize == "int8" else "DynamicQuantizeLSTM"
+    assert {lstm, "GRU", "RNN"} <= set(run) and not {"DequantizeLinear", "Mul", "Split"} & set(run)  # folded
     (found,) = dagir.lower(dagir.from_onnx(path))(samples).values()
     right = dagir.lower(model)(samples)
     assert np.linalg.norm(found - right) < 0.05 * np.linalg.norm(right)
@@ -198,6 +224,7 @@ def test_zero_is_a_code_of_its_own_and_codes_cover_their_range():
         ({"quantize": "int8", "ranges": "guess", "calibrate": np.zeros((1, 8, 8, 1))}, "guess"),
         ({"quantize": "int8", "keep_float": ["clases"], "calibrate": np.zeros((1, 8, 8, 1), "float32")}, "clases"),
         ({"precision": "float16", "keep_float": ["classes"]}, "quantize="),
+        ({"quantize": "int4-weights", "full_range": True}, "full_range is for"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

@@ -36,6 +36,8 @@ OURS: dict[str, dict[str, Any]] = {
     "float16": {"precision": "float16"},
     "int8": {"quantize": "int8"},
     "dynamic": {"quantize": "int8-dynamic"},
+    "int8, full range": {"quantize": "int8", "full_range": True},
+    "dynamic, full range": {"quantize": "int8-dynamic", "full_range": True},
 }
 
 
@@ -86,7 +88,7 @@ def produced(name: str, source: Path, target: Path, subject: Subject) -> tuple[f
     start = time.process_time()
     try:
         if name in OURS:
-            calibrate = {} if name == "dynamic" else {"calibrate": subject.samples}
+            calibrate = {} if name.startswith("dynamic") else {"calibrate": subject.samples}
             dagir.to_onnx(subject.model, target, **OURS[name], **calibrate)
         else:
             PEERS[name](source, target, subject)

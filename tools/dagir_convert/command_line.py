@@ -18,7 +18,7 @@ import dagir
 from dagir.errors import DagirError, FileError, NonFiniteWarning
 from dagir.modeling.input_shapes import resize_inputs
 from dagir.precision.options import LowPrecision
-from dagir.support.backend_names import KERAS
+from dagir.support.did_you_mean import did_you_mean
 from dagir.support.extras import missing
 from dagir_convert import commands, diff_command, extract_command, inspect_command, sources, targets
 from dagir_convert.command_classes import Command, Group
@@ -29,12 +29,15 @@ from dagir_convert.help_texts import CONVERT, HELP
 from dagir_convert.metrics import metric_of, metric_of_low_precision
 from dagir_convert.parameters import (
     Architecture,
+    Atol,
     Budget,
     Calibrate,
+    Cosine,
     Custom,
     Disable,
     External,
     Force,
+    FullRange,
     Json,
     KeepFloat,
     Labels,
@@ -52,6 +55,7 @@ from dagir_convert.parameters import (
     Quiet,
     RangesBy,
     Rename,
+    Rtol,
     Runtime,
     Signature,
     Sizes,
@@ -59,6 +63,7 @@ from dagir_convert.parameters import (
     States,
     Strict,
     Target,
+    Top1,
     Verify,
     WithKeras,
     interface,
@@ -74,8 +79,15 @@ class ConvertByDefault(Group):
         """Insert `convert` if the first argument is not a command."""
         own = {"--help", "--version", *self.commands}
         if args and args[0] not in own and not args[0].startswith(("--install-completion", "--show-completion")):
+            self._refuse_slip(args[0])
             args = ["convert", *args]
         return super().parse_args(ctx, args)
+
+    def _refuse_slip(self, word: str) -> None:
+        """Raise UsageError for what is no file and nearly a command. Raises nothing for anything else."""
+        remedy = did_you_mean(word, self.commands)
+        if word.isalpha() and remedy is not None and not Path(word).exists():
+            raise UsageError(f"{word} is no command, and there is no file {word}", remedy=remedy)
 
 
 app = typer.Typer(
@@ -106,8 +118,8 @@ def _group(
 
 
 def _with_custom(source: sources.Source, custom: list[Path] | None) -> sources.Source:
-    """A source of a comparison, with the user's own layers if it is a file of Keras."""
-    if not custom or source.format != KERAS:
+    """A source of a comparison, with the user's own layers and ops if it may name some."""
+    if not custom or not source.takes_custom:
         return source
     return replace(source, reading=replace(source.reading, custom=tuple(custom)))
 
@@ -147,6 +159,7 @@ def convert(
     narrow_io: NarrowIo = False,
     ranges: RangesBy = None,
     keep_float: KeepFloat = None,
+    full_range: FullRange = False,
     metric: MetricName = None,
     labels: Labels = None,
     max_drop: MaxDrop = None,
@@ -154,7 +167,8 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Convert SOURCE to TARGET."""
-    low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, tuple(keep_float or ()))
+    names = tuple(keep_float or ())
+    low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, names, full_range)
     options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()), low=low)
     output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
     found = sources.parse(source, reading(architecture, custom, None, signature, outputs, states))
@@ -163,7 +177,7 @@ def convert(
         shapes = {}
 
     def change(model: dagir.Model) -> dagir.Model:
-        return resize_inputs(model, shapes) if shapes else model
+        return resize_inputs(model, shapes, target.suffix == ".keras") if shapes else model
 
     asked = metric_of_low_precision(metric, labels, max_drop, calibrate, verify and low.is_wanted)
     how: dict[str, Any] = {"verify": verify, "force": force, "strict": strict, "as_json": as_json, "metric": asked}
@@ -237,10 +251,10 @@ def verify(
     inputs: Annotated[
         Path | None, typer.Option(help="Run on these, an .npz file with one array each.", metavar="FILE.npz")
     ] = None,
-    rtol: Annotated[float | None, typer.Option(help="The most relative error of an output as a whole.")] = None,
-    atol: Annotated[float | None, typer.Option(help="A difference of elements that is always allowed.")] = None,
-    cosine: Annotated[float | None, typer.Option(help="The least cosine between the outputs.")] = None,
-    top1: Annotated[float | None, typer.Option(help="The least share of equal top classes, 0.99.")] = None,
+    rtol: Rtol = None,
+    atol: Atol = None,
+    cosine: Cosine = None,
+    top1: Top1 = None,
     metric: MetricName = None,
     labels: Labels = None,
     max_drop: MaxDrop = None,
@@ -259,8 +273,18 @@ def verify(
 
     An .onnx file alone: run the certificate that was written into it again. The exit code is 3 where rounding does
     not explain a difference; the first node that diverges is named. A file of a lower precision than the model's is
-    judged by how close its outputs are: --rtol, --atol, --cosine and --top1 say what it must keep to. --metric with
-    --labels says how much of the metric B may lose on the samples of --inputs.
+    judged by how close its outputs are: by default --rtol 0.01 --cosine 0.9999 in float16, --rtol 0.03 --cosine 0.999
+    in bfloat16, --cosine 0.99 with int8 or int4. Any of --rtol, --atol, --cosine and --top1 replaces all of these, and
+    the error budget where the file is of full precision. --metric with --labels says how much of the metric B may lose
+    on the samples of --inputs.
+
+    \b
+      dagir-convert verify net.keras net.onnx
+      dagir-convert verify net.keras half.onnx --rtol 0.01
+      dagir-convert verify net.keras int8.onnx --rtol 0.05 --atol 0.001
+      dagir-convert verify net.keras int8.onnx --cosine 0.999
+      dagir-convert verify net.keras int8.onnx --top1 0.99 --inputs x.npz
+      dagir-convert verify net.onnx
     """
     output = Output(quiet=quiet, plain=as_json)
     other = None if second is None else _with_ends(_with_custom(sources.parse(second), custom), signature, outputs)
@@ -272,8 +296,8 @@ def verify(
     found = _with_ends(
         _with_custom(sources.parse(first, reading(architecture, None, states=states)), custom), signature, outputs
     )
-    if custom and not any(each is not None and each.reading.custom for each in (found, other)):
-        raise UsageError(f"--custom is for Keras's files, and {first} is none")
+    if custom:
+        sources.check_custom(*(each for each in (found, other) if each is not None))
     if signature and not any(each is not None and each.reading.signature for each in (found, other)):
         raise UsageError(f"--signature is for the folder of a SavedModel, and {first} is none")
     commands.verify(

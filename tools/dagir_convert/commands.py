@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import dagir
@@ -61,6 +62,9 @@ def verify(
     comparing.check_ends(html, reproduce, force)
     if second is None:
         report = certified.run_again(first, output)
+        comparing.show(
+            report, output, as_json, html, reproduce, force, require=partial(certified.require, source=first)
+        )
     else:
         names = comparing.name_pairs(named)
         report, model = comparing.compare(
@@ -68,4 +72,4 @@ def verify(
         )
         if each_pass and model is not None:
             comparing.check_passes(model, output)
-    comparing.show(report, output, as_json, html, reproduce, force, inputs)
+        comparing.show(report, output, as_json, html, reproduce, force, inputs)

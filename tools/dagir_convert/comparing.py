@@ -15,7 +15,7 @@ from dagir.equivalence.targets import opened, sides
 from dagir.errors import DagirError, FileError
 from dagir.runtime.capabilities import comparing
 from dagir.support.backend_names import ONNX
-from dagir_convert import sources
+from dagir_convert import certified, sources
 from dagir_convert.console import Output
 from dagir_convert.errors import UsageError
 from dagir_convert.greetings import import_keras
@@ -58,7 +58,7 @@ def compare(
     for line in exe.renamed:
         output.note(line)
     with output.bar(f"verifying {second}") as progress:
-        return dagir.verify(
+        report = dagir.verify(
             model,
             {second.path.name: exe},
             inputs,
@@ -66,7 +66,10 @@ def compare(
             thresholds=thresholds,
             metric=metric,
             progress=progress,
-        ), model
+        )
+    if inputs is not None and all(0 in shape for case in report.cases for shape in case.input_shapes):
+        raise UsageError(f"nothing is compared: {inputs} holds no samples", remedy="give one or more")
+    return report, model
 
 
 def _is_narrowed(first: sources.Source, second: sources.Source) -> bool:
@@ -121,10 +124,12 @@ def show(
     reproduce: Path | None,
     force: bool,
     inputs: Path | None = None,
+    require: Callable[[Report], object] = Report.require,
 ) -> None:
     """Print the report, and write the page and the reproduction if wanted. Raises VerificationError if it is not ok.
 
-    inputs: the samples that were run, for the sensitivity that the page of a lower precision shows.
+    inputs: the samples that were run, for the sensitivity that the page of a lower precision shows. require: raises the
+    error.
     """
     report = replace(report, repeat=shlex.join(["dagir-convert", *sys.argv[1:]]))
     if as_json:
@@ -137,13 +142,15 @@ def show(
             output.say(report.judgement)
         if report.not_run:
             output.say(report.not_run)
+        for line in certified.remarks(report):
+            output.say(line)
     try:
         _write(report, output, html, reproduce, force, inputs)
     except DagirError as error:
         if report.ok:
             raise
         output.note(f"not written: {error}")  # the exit code must still say that the two differ
-    report.require()
+    require(report)
 
 
 def _write(

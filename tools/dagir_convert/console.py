@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.status import Status
 from rich.table import Table
@@ -43,7 +43,7 @@ class Output:
         if not self.quiet:
             self.out.print(printable_lines(text), markup=False, highlight=False, soft_wrap=True)
 
-    def show(self, table: Table) -> None:
+    def show(self, table: RenderableType) -> None:
         """Print a table, unless quiet."""
         if not self.quiet:
             self.out.print(table)

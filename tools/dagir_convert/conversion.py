@@ -107,18 +107,21 @@ class Conversion:
             facts["bytes"] = sum(path.stat().st_size for path in staged.parent.iterdir())
             targets.publish(staged, self.target, self.force)
         labels = {label.replace(" ", "_").lower(): text for label, text in summary.facts}
-        facts.update(nodes=sum(summary.op_counts.values()), **labels)
+        facts = {**labels, **facts, "nodes": sum(summary.op_counts.values())}  # what was found is no text of the file
         facts["total_seconds"] = round(time.perf_counter() - start, 2)
         self._tell(facts, summary, report)
 
     def _renamed(self, model: dagir.Model) -> dagir.Model:
         """The model with the names and layouts that the file shall have. Raises ArgumentError, UsageError."""
-        outputs = [name for name in self.interface.names if name in model.output_names]
-        if outputs and self.target.suffix == ".keras":
-            raise UsageError(
-                f"--rename {outputs[0]}: Keras calls outputs by their layers", remedy="rename outputs of .onnx files"
-            )
-        return self.interface.applied(model)
+        for_keras = self.target.suffix == ".keras"
+        taken = {layer.name for layer in model.layers} if for_keras else set()
+        for old, new in self.interface.names.items():
+            if old in model.output_names and new in taken:
+                raise UsageError(
+                    f"--rename {old}={new}: a layer has this name, and Keras calls outputs by their layers",
+                    remedy="choose a name that no layer has",
+                )
+        return self.interface.applied(model, for_keras=for_keras)
 
     def _is_of_keras(self, loaded: sources.Loaded) -> bool:
         return loaded.original is not None and self.source.format != ONNX
@@ -186,6 +189,8 @@ class Conversion:
                 report = replace(report, rows=(*report.rows, *reading.rows))
         facts.update(report.to_dict(), confirmed_by=confirmation(report) or None)
         if not self.as_json:
+            if written is not model:
+                self.output.say("what was written against the float64 evaluation of its own graph:")
             self.output.show(report.table())
         elif not report.ok:
             print(json.dumps(facts, indent=2))

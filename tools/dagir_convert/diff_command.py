@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from dagir.errors import DagirError
-from dagir.support.backend_names import KERAS
 from dagir_convert import diffing, sources
 from dagir_convert.console import Output, print_error
 from dagir_convert.errors import of_a_path
@@ -37,6 +36,8 @@ def diff(
 
     Layers are matched by name, then by weights, then by structure. Two .onnx files are compared node by node; any
     other two as models: .keras, .h5, .hdf5, .dagir, .onnx and .pb files, folders of SavedModels, and file.py:name.
+    Layers and a graph of nodes, as of a .keras and an .onnx file, are matched by the layers' names in the paths of the
+    nodes: shapes, weights and outputs are compared, and a line says how.
     Both are run by dagir's NumPy interpreter. Whether a file computes what a model does within rounding, verify tells.
 
     The exit code is 0 where they are the same, 1 where they differ, and 2 where they could not be compared.
@@ -53,6 +54,6 @@ def diff(
 
 def _read_by(source: sources.Source, custom: list[Path] | None, signature: str | None) -> sources.Source:
     """The source with the options that its format has."""
-    own = tuple(custom or ()) if source.format == KERAS else ()
+    own = tuple(custom or ()) if source.takes_custom else ()
     chosen = signature if source.format == sources.SAVED_MODEL else None
     return replace(source, reading=replace(source.reading, custom=own, signature=chosen))

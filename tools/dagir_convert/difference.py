@@ -13,6 +13,7 @@ import numpy as np
 from dagir.display.contents import Contents, LayerEntry, TensorEntry, WeightEntry
 from dagir.ir.types import Array
 
+_OF_THE_PROOF = {"verified", "confirmed by"}  # what was done with a file, and nothing that it computes
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -166,11 +167,14 @@ def _layers(side: Side) -> dict[str, _Layer]:
 
 def _digest(entry: LayerEntry, arrays: Mapping[str, Array]) -> str:
     """Of the numbers of its weights."""
+    return _digest_of([arrays[name] for name in entry.weights if name in arrays])
+
+
+def _digest_of(arrays: Iterable[Array]) -> str:
     found = sha256()
-    for name in entry.weights:
-        if name in arrays:
-            array = np.ascontiguousarray(arrays[name])
-            found.update(repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes())
+    for each in arrays:
+        array = np.ascontiguousarray(each)
+        found.update(repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes())
     return found.hexdigest()
 
 
@@ -268,7 +272,7 @@ def _interface(one: Contents, two: Contents) -> Iterator[Change]:
         if order[0] != order[1] and sorted(map(str, order[0])) == sorted(map(str, order[1])):
             yield Change(f"order of {what}s", ", ".join(map(str, order[0])), ", ".join(map(str, order[1])))
     facts = dict(one.facts), dict(two.facts)
-    for label in facts[0].keys() & facts[1].keys():
+    for label in facts[0].keys() & facts[1].keys() - _OF_THE_PROOF:
         if facts[0][label] != facts[1][label]:
             yield Change(label, facts[0][label], facts[1][label])
 
@@ -288,7 +292,24 @@ def _weight_pairs(first: Side, second: Side, layers: Sequence[tuple[LayerEntry, 
             if a not in pairs and b not in taken and a in known[0] and b in known[1]:
                 pairs[a] = b
                 taken.add(b)
+    _pair_by_numbers(first, second, pairs, taken)
     return {name: pairs[name] for name in known[0] if name in pairs}
+
+
+def _pair_by_numbers(first: Side, second: Side, pairs: dict[str, str], taken: set[str]) -> None:
+    """Pair what is left and has the same numbers, and more than one of them."""
+    left: dict[tuple[object, ...], list[str]] = {}
+    for name in reversed([name for name in second.weights if name not in taken]):
+        left.setdefault(_identity(second, name), []).append(name)
+    for name, weight in first.weights.items():
+        if name not in pairs and weight.parameters > 1 and (alike := left.get(_identity(first, name))):
+            pairs[name] = alike.pop()
+
+
+def _identity(side: Side, name: str) -> tuple[object, ...]:
+    """What two weights have in common that are the same; of one that cannot be read, its name."""
+    weight, array = side.weights[name], side.arrays.get(name)
+    return (weight.dtype, weight.shape, name if array is None else _digest_of([array]))
 
 
 def _compared(first: Side, second: Side, a: str, b: str) -> ChangedWeight | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,12 @@ import numpy as np
 import dagir
 from dagir.display.contents import contents_of, weights_of
 from dagir.equivalence.inputs import draw, size_plans
-from dagir.equivalence.npz import read_npz
+from dagir.equivalence.samples import read_npz
 from dagir.errors import ArgumentError, DagirError
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array
 from dagir.support.backend_names import NUMPY, ONNX
-from dagir_convert import sources
+from dagir_convert import across, sources
 from dagir_convert.console import Output
 from dagir_convert.conversion import load
 from dagir_convert.difference import Difference, Matched, Side, difference, distance
@@ -83,19 +83,37 @@ def diff(
 ) -> bool:
     """Print what changed. Returns whether anything did. Raises what reading raises."""
     one, two = _Source(first, output), _Source(second, output)
-    by_nodes = first.format == second.format == ONNX
+    by_nodes, is_across = first.format == second.format == ONNX, _of_nodes(first) is not _of_nodes(second)
     with output.step(f"comparing {first} and {second}"):
-        found = difference(one.side(by_nodes), two.side(by_nodes))
-    if not found.differs or not run:
-        numbers = Numbers(reason="--no-run says not to run them" if found.differs else "there is nothing to compare")
+        sides = one.side(by_nodes), two.side(by_nodes)
+        found = difference(*(_alike(*sides, _of_nodes(first)) if is_across else sides))
+    may_differ = found.differs or is_across  # of layers and nodes not all is compared
+    if not may_differ or not run:
+        numbers = Numbers(reason="--no-run says not to run them" if may_differ else "there is nothing to compare")
     else:
         numbers = _numbers(one, two, seed, inputs)
     differs = found.differs or numbers.differ
     if as_json:
-        print(json.dumps(_to_dict(first, second, found, numbers), indent=2))
+        facts = {**_to_dict(first, second, found, numbers), "matched": across.HOW if is_across else None}
+        print(json.dumps(facts, indent=2))
     else:
+        if is_across:
+            output.say(across.HOW)
         _show(first, second, found, numbers, output)
     return differs
+
+
+def _of_nodes(source: sources.Source) -> bool:
+    """Whether a source has nodes and no layers."""
+    return source.format == ONNX or source.of_tensorflow
+
+
+def _alike(first: Side, second: Side, nodes_first: bool) -> tuple[Side, Side]:
+    """Both sides told by the layers of the one that has them, and weights of the same numbers by the same names."""
+    layers, nodes = (second, first) if nodes_first else (first, second)
+    contents = across.told_alike(layers.contents, nodes.contents)
+    one, two = replace(layers, contents=contents[0]), replace(nodes, contents=contents[1])
+    return (two, one) if nodes_first else (one, two)
 
 
 def _numbers(one: _Source, two: _Source, seed: int, inputs: Path | None) -> Numbers:
@@ -190,7 +208,7 @@ def _show(first: sources.Source, second: sources.Source, found: Difference, numb
     if changes.rows:
         changes.print(output)
     _show_weights(found, output)
-    if found.differs:
+    if found.differs or numbers.outputs:
         _show_numbers(numbers, output)
     output.say(_verdict(first, second, found, numbers))
 

@@ -21,6 +21,7 @@ from dagir_convert.parameters import (
     Disable,
     External,
     Force,
+    FullRange,
     Json,
     KeepFloat,
     Labels,
@@ -86,6 +87,7 @@ def extract(
     narrow_io: NarrowIo = False,
     ranges: RangesBy = None,
     keep_float: KeepFloat = None,
+    full_range: FullRange = False,
     metric: MetricName = None,
     labels: Labels = None,
     max_drop: MaxDrop = None,
@@ -102,9 +104,10 @@ def extract(
 
     def change(model: dagir.Model) -> dagir.Model:
         part = dagir.extract(model, ends, starts)
-        return resize_inputs(part, shapes) if shapes else part
+        return resize_inputs(part, shapes, target.suffix == ".keras") if shapes else part
 
-    low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, tuple(keep_float or ()))
+    names = tuple(keep_float or ())
+    low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, names, full_range)
     Conversion(
         sources.parse(source, reading(architecture, custom, opaque or [], signature, states=states)),
         target,

@@ -41,8 +41,9 @@ what no node reads, unless --input and --outputs name other tensors.
 
 Weights alone, in a .weights.h5, .h5 or .weights.json file, need --architecture: the
 JSON that model.to_json() makes, a model file, or file.py:name, which is run.
-Layers of your own need --custom file.py: its classes and functions stand for
-their names in SOURCE, or its dict custom_objects; the file is run.
+Layers of your own in a Keras file, and layers and ops of your own in a .dagir file,
+need --custom file.py: its classes and functions stand for their names in SOURCE,
+or its dict custom_objects; the file is run.
 
 The file that was written is read back, run on several inputs, and
 compared with the model in float64. Where rounding does not explain a

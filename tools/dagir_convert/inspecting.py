@@ -45,8 +45,11 @@ def inspect(source: sources.Source, output: Output, as_json: bool, view: View = 
         _weights_sheet(found).print(output)
     output.show(counts_table("op", found.op_counts))
     nodes = sum(found.op_counts.values())
-    size = f"{len(found.weights)} weights of {human_size(found.bytes)}"
+    settings = sum(each.is_setting for each in found.weights)
+    size = f"{len(found.weights) - settings} weights of {human_size(found.bytes)}"
     output.say(f"{source}: {nodes} nodes, {found.parameters:,} parameters in {size}")
+    if settings:
+        output.say(f"not counted: {settings} constant{'s' * (settings > 1)} of axes, shapes and indices")
     for label, text in found.facts:
         output.say(f"{label}: {text}")
 
@@ -60,7 +63,7 @@ def _layers_sheet(found: Contents, view: View) -> Sheet:
     rows = _flat_rows(found.layers) if view.flat else _tree_rows(in_scopes(found), view.depth)
     for guide, entry in rows:
         outputs = ", ".join(str(each) for each in entry.outputs)
-        numbers = [f"{entry.parameters:,}", human_size(entry.bytes)] if entry.weights else ["", ""]
+        numbers = [f"{entry.parameters:,}", human_size(entry.bytes)] if entry.parameters else ["", ""]
         shared = "" if entry.shared_with is None else f", is {printable(entry.shared_with)}"
         sheet.add(Cell(entry.name, guide, _calls(entry)), Cell(entry.kind, after=shared), outputs, *numbers)
     return sheet
@@ -98,5 +101,6 @@ def _weights_sheet(found: Contents) -> Sheet:
     trained = {None: "", True: "yes", False: "no"}
     for each in found.weights:
         kind, size = str(TensorEntry(each.dtype, each.shape)), human_size(each.bytes)
-        sheet.add(each.name, kind, f"{each.parameters:,}", size, trained[each.trainable])
+        told = "setting" if each.is_setting else trained[each.trainable]
+        sheet.add(each.name, kind, f"{each.parameters:,}", size, told)
     return sheet

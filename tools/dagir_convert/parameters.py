@@ -22,7 +22,7 @@ Architecture = Annotated[
 Custom = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Your own layers and functions: a Python file, which is run; may be repeated.", metavar="FILE.py"
+        help="Your own layers, functions and ops: a Python file, which is run; may be repeated.", metavar="FILE.py"
     ),
 ]
 Opaque = Annotated[
@@ -37,12 +37,21 @@ States = Annotated[
         autocompletion=completion.one_of("inputs", "zeros"),
     ),
 ]
-Signature = Annotated[str | None, typer.Option(help="Of a SavedModel; by default serving_default.", metavar="NAME")]
+Signature = Annotated[
+    str | None, typer.Option(help="Of a SavedModel; by default serving_default, or its only one.", metavar="NAME")
+]
 Outputs = Annotated[
     str | None, typer.Option("--outputs", help="Of a graph of TensorFlow: the tensors that it gives.", metavar="NAMES")
 ]
 Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A .onnx, .keras or .dagir file.")]
-NameMap = Annotated[list[str] | None, typer.Option("--map", help="Of names that differ.", metavar="FILE=MODEL")]
+NameMap = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        help="An input or output of the .onnx file, and what the model calls it; may be repeated.",
+        metavar="FILE=MODEL",
+    ),
+]
 Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Run what was written, and compare.")]
 WithKeras = Annotated[
     bool | None,
@@ -137,10 +146,25 @@ MetricName = Annotated[
 ]
 Labels = Annotated[Path | None, typer.Option(help="Of the samples: the class of each, a number.", metavar="FILE.npy")]
 MaxDrop = Annotated[float | None, typer.Option(help="How much lower the metric may be, 0 by default.", metavar="SHARE")]
+Rtol = Annotated[
+    float | None, typer.Option(help="The most that an output as a whole may be off, relative to it: 0.01.")
+]
+Atol = Annotated[
+    float | None, typer.Option(help="The most that an element may be off; with --rtol, one of both is enough.")
+]
+Cosine = Annotated[float | None, typer.Option(help="The least cosine of the angle between both outputs: 0.999.")]
+Top1 = Annotated[float | None, typer.Option(help="The least share of rows with the same top class: 0.99.")]
 KeepFloat = Annotated[
     list[str] | None,
     typer.Option(
         help="A layer that is not quantized; may be repeated.", metavar="NAME", autocompletion=completion.layers
+    ),
+]
+
+FullRange = Annotated[
+    bool,
+    typer.Option(
+        "--full-range", help="Of int8: codes of weights in the full range, for CPUs with VNNI: on others they saturate."
     ),
 ]
 

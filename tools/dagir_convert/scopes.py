@@ -53,12 +53,13 @@ def _entry(name: str, scope: _Scope, weights: Mapping[str, WeightEntry]) -> Laye
     if len(inside) == 1:
         return replace(inside[0], name=f"{name}/{inside[0].name}")
     used = [weights[each] for each in dict.fromkeys(each for entry in inside for each in entry.weights)]
+    counted = [weight for weight in used if not weight.is_setting]
     return LayerEntry(
         name,
         "",
         outputs=inside[-1].outputs,
         weights=tuple(weight.name for weight in used),
-        parameters=sum(weight.parameters for weight in used),
-        bytes=sum(weight.bytes for weight in used),
+        parameters=sum(weight.parameters for weight in counted),
+        bytes=sum(weight.bytes for weight in counted),
         layers=inside,
     )

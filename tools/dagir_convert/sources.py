@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ import dagir
 from dagir.errors import DagirError, FileError, UnsupportedOp
 from dagir.serialization import load as load_dagir
 from dagir.support.backend_names import KERAS, ONNX
+from dagir.support.did_you_mean import did_you_mean, nearest
 from dagir.support.frameworks import is_keras_layer, is_keras_model, kind
 from dagir_convert.errors import UsageError
 
@@ -28,9 +30,9 @@ _SHARDS = ".weights.json"
 
 @dataclass(frozen=True)
 class Reading:
-    """How a Keras file is read.
+    """How a file is read.
 
-    architecture: a file, or file.py:name, for weights alone. custom: Python files with the user's own classes.
+    architecture: a file, or file.py:name, for weights alone. custom: Python files with the user's own classes and ops.
     opaque: where unknown layers may stay, the shapes that they give, as far as the user tells them. signature: that of
     a SavedModel. outputs: tensors of TensorFlow's graph, in place of one. sizes: of its inputs. states: what becomes of
     the states of stateful layers.
@@ -46,8 +48,8 @@ class Reading:
 
     @property
     def options(self) -> list[str]:
-        """The options of the command line for files of Keras that are given."""
-        given = {"--architecture": self.architecture, "--custom": self.custom, "--opaque": self.opaque}
+        """The options of the command line for files of Keras alone that are given."""
+        given = {"--architecture": self.architecture, "--opaque": self.opaque}
         return [name for name, value in given.items() if value]
 
 
@@ -77,6 +79,11 @@ class Source:
         return KERAS if self.path.name.endswith(_SHARDS) else MODEL_FILES.get(self.path.suffix)
 
     @property
+    def takes_custom(self) -> bool:
+        """Whether the file names classes, which a Python file may give; others hold all that they compute."""
+        return self.name is None and self.format in (KERAS, "dagir")
+
+    @property
     def of_tensorflow(self) -> bool:
         """Whether it is a SavedModel or a graph of TensorFlow."""
         return self.format in (SAVED_MODEL, GRAPH)
@@ -95,6 +102,8 @@ def parse(text: str, reading: Reading = Reading()) -> Source:
     source = _parsed(text)
     if reading.options and source.format != KERAS:
         raise UsageError(f"{reading.options[0]} is for Keras's files, and {text} is none")
+    if reading.custom:
+        check_custom(source)
     if reading.states is not None and source.name is None and source.format != KERAS:
         raise UsageError(f"--states is for models of Keras, and {text} is none")
     if reading.signature is not None and source.format != SAVED_MODEL:
@@ -105,6 +114,15 @@ def parse(text: str, reading: Reading = Reading()) -> Source:
             remedy="the part of a model: dagir-convert extract",
         )
     return replace(source, reading=reading)
+
+
+def check_custom(*given: Source) -> None:
+    """Raise UsageError where --custom has no meaning for any of the sources."""
+    if not any(source.takes_custom for source in given):
+        raise UsageError(
+            f"--custom is for .keras, .h5, .hdf5 and .dagir files, and {given[0]} is none",
+            remedy="leave it out: other files hold all that they compute, and file.py:name imports what it needs",
+        )
 
 
 def _parsed(text: str) -> Source:
@@ -123,12 +141,24 @@ def _parsed(text: str) -> Source:
         return source
     if not source.path.exists():
         _refuse_checkpoint(source.path)
-        raise UsageError(f"there is no file {source.path}")
+        raise UsageError(f"there is no file {source.path}", remedy=_near(source.path))
     if source.name is None and source.path.suffix == ".py":
         raise UsageError(f"{text} needs the name of a model", remedy=_names_remedy(source.path))
     if source.name is None and source.format is None:
         raise UsageError(f"{text} is no model that dagir knows", remedy=f"use file.py:name, {', '.join(MODEL_FILES)}")
     return source
+
+
+def _near(path: Path) -> str | None:
+    """A remedy that names the files beside a missing one: of a like name, else those that hold models."""
+    try:
+        names = sorted(each.name for each in path.parent.iterdir())
+    except OSError:
+        return f"there is no folder {path.parent}"
+    models = [name for name in names if Path(name).suffix in MODEL_FILES]
+    near = [str(path.with_name(name)) for name in nearest(path.name, names)]
+    here = f"the models there are {', '.join(models[:5])}" if models else "no model is there"
+    return did_you_mean(path.name, (), instead=near) or here
 
 
 def _refuse_checkpoint(path: Path) -> None:
@@ -150,7 +180,7 @@ def load(source: Source) -> Loaded:
         ends: dict[str, Any] = {"inputs": how.sizes, "outputs": how.outputs, "signature": how.signature}
         return Loaded(dagir.from_tensorflow(source.path, **ends))
     if source.format == "dagir":
-        return Loaded(load_dagir(source.path))
+        return Loaded(load_dagir(source.path, _layers(custom_objects(source.reading.custom))))
     return Loaded(_read_onnx(source), source.path)
 
 
@@ -179,6 +209,11 @@ def _read_keras(source: Source) -> Loaded:
     return Loaded(dagir.from_keras(source.path, **how))
 
 
+def _layers(objects: Mapping[str, Any]) -> dict[str, type[dagir.Layer]]:
+    """The classes of layers among them; ops register themselves, by dagir.register_op."""
+    return {name: cls for name, cls in objects.items() if inspect.isclass(cls) and issubclass(cls, dagir.Layer)}
+
+
 def custom_objects(paths: Sequence[Path]) -> dict[str, Any]:
     """The classes and functions of Python files by name, or their `custom_objects`; this runs the files.
 
@@ -188,13 +223,19 @@ def custom_objects(paths: Sequence[Path]) -> dict[str, Any]:
     for path in paths:
         if path.suffix != ".py" or not path.is_file():
             raise UsageError(f"--custom takes a Python file, and {path} is none")
-        module = _executed(path)
+        module = _custom_module(path.resolve(), path.stat().st_mtime_ns)
         given = getattr(module, "custom_objects", None)
         own = {name: thing for name, thing in vars(module).items() if _is_own(thing, module.__name__)}
         found.update(given if isinstance(given, Mapping) else own)
         if not found:
             raise UsageError(f"{path} defines no class, no function and no custom_objects")
     return found
+
+
+@cache
+def _custom_module(path: Path, changed: int) -> ModuleType:
+    """Of one file, however many sources it is for: a class that is made twice would be two classes."""
+    return _executed(path)
 
 
 def _is_own(thing: object, module: str) -> bool:

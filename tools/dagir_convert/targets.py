@@ -15,6 +15,7 @@ from dagir import serialization
 from dagir.errors import ArgumentError, FileError
 from dagir.precision.options import LowPrecision
 from dagir.support.backend_names import KERAS, NUMPY, ONNX
+from dagir.support.did_you_mean import did_you_mean
 from dagir.support.file_replacement import check_free, put
 from dagir_convert.errors import UsageError
 from dagir_convert.sources import Source
@@ -60,7 +61,8 @@ class Options:
 def check_target(target: Path, source: Source, options: Options, force: bool) -> None:
     """Check before any work is done that the target can and may be written. Raises UsageError, FileError."""
     if target.suffix not in FORMATS:
-        raise UsageError(f"{target} has no suffix that dagir writes", remedy=f"use {', '.join(FORMATS)}")
+        near = did_you_mean(target.suffix, FORMATS) if target.suffix else None
+        raise UsageError(f"{target} has no suffix that dagir writes", remedy=near or f"use {', '.join(FORMATS)}")
     options.check(target.suffix)
     if target.resolve() == source.path.resolve():
         raise UsageError(f"the target is the source: {target}", remedy="give the target another name")

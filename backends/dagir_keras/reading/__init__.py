@@ -38,7 +38,8 @@ from dagir_keras.reading.mapped_files import map_file
 __all__ = ["check", "load_weights", "read", "read_tensorflow", "rule"]
 
 _ARCHITECTURE = (
-    "give its architecture: from_keras(path, architecture='model.json'), the file that model.to_json() makes; or save "
+    "give its architecture, the file that model.to_json() makes: from_keras(path, architecture='model.json'), or "
+    "dagir-convert --architecture model.json; or save "
     "the whole model with model.save('name.keras')"
 )
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from dagir import ops
-from dagir.ir.graph import Value, apply
+from dagir.ir.graph import Value, apply, apply_node
 from dagir.ir.types import Array
 from dagir_onnx.importing.fused import MICROSOFT
 from dagir_onnx.importing.node_call import NodeCall
-from dagir_onnx.importing.recurrence_steps import Cell, functions_of, run_on
+from dagir_onnx.importing.recurrence_steps import Cell, Function, functions_of, run_on
 from dagir_onnx.importing.registry import rule
 from dagir_onnx.importing.rnn import beside, mask_of, peepholes_of, states_of
 from dagir_onnx.importing.tensors import constant
@@ -29,7 +29,8 @@ class _Codes:
         codes, scales, zeros = (None if array is None else array[direction] for array in arrays)
         if codes is None or scales is None or zeros is None:
             raise call.refused("its weights are computed when the model runs, and must be stored")
-        self.value = constant(_in_order(codes))
+        made = call.part(place, f"direction_{direction}", lambda array: _in_order(array[direction]))
+        self.value = constant(_in_order(codes)) if made is None else made
         self.scale = constant(_in_order(np.atleast_1d(scales)) if scales.size > 1 else scales.reshape(()))
         self.zero = constant(_in_order(np.atleast_1d(zeros)) if zeros.size > 1 else zeros.reshape(()))
 
@@ -56,6 +57,13 @@ def _dynamic_lstm(call: NodeCall) -> Sequence[Value | None]:
     runs = []
     for direction, is_back in enumerate(backs):
         w, r = _Codes(call, direction, 1, 8), _Codes(call, direction, 2, 10)
+        states, bias = states_of(plain, direction, False), _bias(call, direction)
+        op = _plain_form(call, plain, direction, is_back, functions[3 * direction : 3 * direction + 3], mask)
+        if op is not None:
+            given = (x, w.value, r.value, bias, *states, None, w.scale, w.zero, r.scale, r.zero)
+            y, *finals = apply_node(op, given).outputs
+            runs.append((ops.flip(y, 1) if is_back else y, *finals))
+            continue
         cell = Cell(
             "LSTM",
             functions[3 * direction : 3 * direction + 3],
@@ -65,9 +73,7 @@ def _dynamic_lstm(call: NodeCall) -> Sequence[Value | None]:
             r.product,
         )
         xw = w.product(x, w.value)
-        bias = _bias(call, direction)
         xw = xw if bias is None else ops.add(xw, bias)
-        states = states_of(plain, direction, False)
         y, *finals = run_on(cell, xw, (r.value, None, peepholes_of(plain, direction)), states, mask, is_back)
         runs.append((ops.flip(y, 1) if is_back else y, *finals))
     y = beside([run[0] for run in runs])
@@ -75,6 +81,24 @@ def _dynamic_lstm(call: NodeCall) -> Sequence[Value | None]:
         ops.transpose(y, (1, 2, 0, 3)),
         *(ops.stack(each, 0) for each in zip(*(run[1:] for run in runs), strict=True)),
     ]
+
+
+def _plain_form(
+    call: NodeCall,
+    plain: NodeCall,
+    direction: int,
+    is_back: bool,
+    functions: Sequence[Function],
+    mask: Value | None,
+) -> ops.DynamicQuantizeLSTM | None:
+    """The op of dagir for one direction; None where it has peepholes, lengths, bounds or other activations."""
+    names = [function.keras_name for function in functions]
+    special = call.attribute("clip", 0.0) or call.attribute("input_forget", 0)
+    if mask is not None or special or peepholes_of(plain, direction) is not None:
+        return None
+    if names[0] is None or names[1] is None or names[1] != names[2]:
+        return None
+    return ops.DynamicQuantizeLSTM(names[1], is_back, recurrent_activation=names[0])
 
 
 def _bias(call: NodeCall, direction: int) -> Value | None:

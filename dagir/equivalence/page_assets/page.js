@@ -152,20 +152,7 @@ find.addEventListener("input", () => {
 find.addEventListener("keydown", (event) => { if (event.key === "Enter") onward(event.shiftKey ? -1 : 1); });
 byId("next").addEventListener("click", () => onward(1));
 
-// ---- tables that sort
-
-for (const table of document.querySelectorAll("table")) {
-  const titles = [...table.querySelectorAll("th")];
-  titles.forEach((head, place) => head.addEventListener("click", () => {
-    const down = head.ariaSort === "ascending" ? -1 : 1;
-    titles.forEach((other) => { other.ariaSort = null; });
-    head.ariaSort = down === 1 ? "ascending" : "descending";
-    const key = (row) => row.cells[place].dataset.v === undefined ? row.cells[place].textContent : +row.cells[place].dataset.v;
-    const keyed = [...table.tBodies[0].rows].map((row) => [key(row), row]);
-    keyed.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0) * down);
-    table.tBodies[0].append(...keyed.map(([, row]) => row));
-  }));
-}
+// ---- the page opens at the first divergence
 
 const first = document.querySelector("a[data-graph]");
 const guilty = first && byId(first.hash.slice(1));

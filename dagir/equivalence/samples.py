@@ -1,4 +1,4 @@
-"""The arrays that a user gives as an .npz file."""
+"""The samples that a user gives, in an .npz file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ def read_npz(path: str | PathLike[str]) -> dict[str, object]:
     """The arrays of a file. Raises FileError, also for a pipe, which could block."""
     remedy = "np.savez(path, **arrays) writes such a file"
     try:
-        if Path(path).exists() and not Path(path).is_file():
+        if not Path(path).exists():
+            raise FileError(f"there is no file {path}", remedy=remedy)
+        if not Path(path).is_file():
             raise FileError(f"{path}: is no plain file", remedy=remedy)
         with open(path, "rb") as stream:  # np.load does not close a file that it cannot read
             found = np.load(stream, allow_pickle=False)
