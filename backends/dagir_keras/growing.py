@@ -91,7 +91,8 @@ def _broadcast(node: Node, x: Value, known: Witnesses) -> Grown | None:
         return (x, whole), lambda tensor, like: K.where(K.zeros_like(like, dtype="bool"), tensor, tensor)
     places = [axis for axis, size in enumerate(target) if isinstance(size, SymbolicDim)]
     found = [known.by_size.get(target[axis]) for axis in places]
-    rank, fixed = len(target), tuple(1 if axis in places else size for axis, size in enumerate(target))
+    rank, fixed = len(target), tuple(1 if axis in places or not size else size for axis, size in enumerate(target))
+    empty = tuple(slice(0 if size == 0 else None) for size in target)  # a file of Keras keeps no shape without elements
 
     def grow(tensor: Any, *witnesses: Any) -> Any:
         parts = [
@@ -100,7 +101,7 @@ def _broadcast(node: Node, x: Value, known: Witnesses) -> Grown | None:
             if source is not None
         ]
         no = reduce(K.logical_or, [*parts, np.zeros(fixed, "bool")])
-        return K.where(no, tensor, tensor)
+        return K.where(no[empty] if 0 in target else no, tensor, tensor)
 
     values = tuple(source[0] for source in found if source is not None)
     return ((x, *values), grow) if len(values) == len(places) else None

@@ -81,10 +81,19 @@ class OpLayerStep(Step):
 
     def run(self, operands: Sequence[Any]) -> Sequence[Any]:
         """What the layer returns."""
+        given = [None if x is None else without_mask(x) for x in operands]
         with initialized_with_zeros(self.layer):
-            results = self.found.run(self.layer, [None if x is None else without_mask(x) for x in operands])
+            self._build(given[0])
+            results = self.found.run(self.layer, given)
         self.registry.variables.update(zip(self.found.weights, self.layer.weights, strict=True))
         return results if isinstance(results, (tuple, list)) else (results,)
+
+    def _build(self, x: Any) -> None:
+        """Make the weights, if Keras does not know a size of x that the graph knows, as of what it reshapes."""
+        shape = None if self.found.reads[0] is None else self.found.reads[0].type.shape
+        if shape is None or self.layer.built or not self.found.weights or None not in x.shape[1:]:
+            return
+        self.layer.build((None, *(size if isinstance(size, int) else None for size in shape[1:])))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,16 +14,19 @@ from dagir.equivalence.oracle import Expected
 from dagir.errors import DagirError
 from dagir.ir.types import Array, DType, TensorType
 from dagir_onnx import untrusted_proto
-from dagir_onnx.onnxruntime_late import onnxruntime
 from dagir_onnx.points import Watch
 from dagir_onnx.runtime_errors import file_refusal, refusals, refuse_fatal
+from dagir_onnx.session_setup import SessionSetup
 
 
 class Side:
-    """One file, or a body in it: its interface, its nodes, and runs with more outputs."""
+    """One file, or a body in it: its interface, its nodes, and runs with more outputs.
 
-    def __init__(self, path: Path, proto: ModelProto | None = None) -> None:
-        self.path = path
+    exact: whether codes are multiplied exactly on every CPU, which sessions do not by default.
+    """
+
+    def __init__(self, path: Path, proto: ModelProto | None = None, exact: bool = False) -> None:
+        self.path, self.exact = path, exact
         self.proto = untrusted_proto.read_whole(path) if proto is None else proto
         weights = {tensor.name for tensor in self.proto.graph.initializer}
         self.inputs = [info for info in self.proto.graph.input if info.name not in weights]
@@ -37,8 +40,8 @@ class Side:
         if not tensors:
             return []  # to onnxruntime, none means all outputs
         refuse_fatal(self.proto, list(feeds.values()), self.path)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options = SessionSetup(without_saturation=self.exact).options()
+        options.log_severity_level = 4  # what it would log is raised
         watch = Watch(proto or self.proto, options, ["CPUExecutionProvider"], None, self._refused)
         try:
             return watch(feeds, tensors)

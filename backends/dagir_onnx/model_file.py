@@ -33,6 +33,7 @@ from dagir_onnx.metadata_reader import skim
 from dagir_onnx.name_matching import check_given, entries_of, match, told
 from dagir_onnx.points import Point, Watch, computing_nodes, marked_points, named_points
 from dagir_onnx.runtime_errors import file_refusal
+from dagir_onnx.saturation import reason, saturating_nodes
 from dagir_onnx.session_setup import SessionSetup
 from dagir_onnx.value_matching import nearest, within_limit
 
@@ -46,6 +47,8 @@ _OF_CODES = frozenset(
 class OnnxFile(OnnxExecutable):
     """An onnxruntime session over a file, called with the inputs and outputs of the model it was made from."""
 
+    _exact = False  # as sessions run a file by default
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -55,7 +58,8 @@ class OnnxFile(OnnxExecutable):
     ) -> None:
         Executable.__init__(self, graph_of(model), signature(model))
         self.path = Path(path)
-        self.setup = replace(setup or SessionSetup(), without_saturation=False)  # as sessions run a file by default
+        self._opened = model, setup, names
+        self.setup = replace(setup or SessionSetup(), without_saturation=self._exact)
         self._session = None
         checked(self.path, as_text=True)
         if not self.path.exists():
@@ -72,6 +76,13 @@ class OnnxFile(OnnxExecutable):
     def low_precision(self) -> str:
         """ "codes" where an operator computes with them, else the dtype of halves in which a weight is stored."""
         return _narrow_kind(skim(self.path))
+
+    def without_saturation(self) -> tuple[OnnxFile, str] | None:
+        """The file with the option of onnxruntime that multiplies codes exactly on every CPU, where codes need it."""
+        if self._exact or self.setup.session_options is not None:
+            return None
+        nodes = saturating_nodes(self._whole(), self.path)
+        return (_ExactFile(self.path, *self._opened), reason(nodes[0], len(nodes))) if nodes else None
 
     @contextlib.contextmanager
     def _source(self, options: Any) -> Iterator[tuple[str, None]]:
@@ -132,6 +143,12 @@ class OnnxFile(OnnxExecutable):
         self.renamed = tuple(line for what, names in known.items() for line in told(what, names, given))
         self.input_names = [known["inputs"][name] for name, _ in self.signature.inputs]
         self.output_names = [known["outputs"][name] for name, _ in self.signature.outputs]
+
+
+class _ExactFile(OnnxFile):
+    """The same, with codes multiplied exactly on every CPU."""
+
+    _exact = True
 
 
 def describe_file(path: str | os.PathLike[str]) -> FileSummary:

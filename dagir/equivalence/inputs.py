@@ -12,7 +12,19 @@ from dagir.errors import ArgumentError
 from dagir.ir.dims import Dim, evaluate, substitute, symbols
 from dagir.ir.graph import Graph, Node, Value
 from dagir.ir.types import Array, DType, TensorType
-from dagir.ops import Call, Cast, Embedding, Gather, GatherElements, If, Lookup, ScatterElements, ScatterUpdate
+from dagir.ops import (
+    Call,
+    Cast,
+    Clip,
+    Embedding,
+    Gather,
+    GatherElements,
+    If,
+    Lookup,
+    ScatterElements,
+    ScatterUpdate,
+    Where,
+)
 from dagir.ops.call import graphs_of
 from dagir.ops.partial import operand
 from dagir.support.integers import whole
@@ -44,10 +56,14 @@ _LADDERS = ((5, 16, 9, 32, 19, 64, 37, 75, 128, 224, 256), (8, 16, 32, 64, 128, 
 
 @dataclass(frozen=True)
 class Plan:
-    """One case to run. tried: named sizes to try in order, until the graph accepts them. kind: how to draw."""
+    """One case to run. tried: named sizes to try in order, until the graph accepts them. kind: how to draw.
+
+    instead: what is tried after that, for a graph that accepts the sizes of another case alone, as a batch of 1.
+    """
 
     tried: tuple[dict[str, int], ...]
     kind: str = "normal"
+    instead: tuple[dict[str, int], ...] = ()
 
 
 def size_plans(graph: Graph) -> list[Plan]:
@@ -68,7 +84,8 @@ def size_plans(graph: Graph) -> list[Plan]:
     ]
     more = [_reading_tables(graph, plan, batches) for plan in _if_small(graph, plans[2:])]
     has_edges = any(plan.kind == "edges" for plan in more)
-    return [plans[0], plans[1] if has_edges else replace(plans[1], kind="scales"), *more]
+    first, *rest = [plans[0], plans[1] if has_edges else replace(plans[1], kind="scales"), *more]
+    return [first, *(replace(plan, instead=first.tried) for plan in rest)]
 
 
 def _free_sizes(graph: Graph) -> tuple[list[str], list[str]]:
@@ -323,8 +340,11 @@ def index_limits(graph: Graph) -> Limits:
 
 
 def _carried(node: Node, origins: Sequence[frozenset[Value]], output: Value) -> frozenset[Value]:
-    """The inputs that an index in this output comes from, through integer ops, casts, and ops that move elements."""
-    carries_all = output.dtype.is_integer or isinstance(node.op, Cast)
+    """The inputs that an index in this output comes from: through integer ops, casts, and ops that move elements.
+
+    Floats that become indices also pass a clip, and a choice of another number where they are NaN.
+    """
+    carries_all = output.dtype.is_integer or isinstance(node.op, (Cast, Clip, Where))
     found = [
         origin
         for value, origin in zip(node.inputs, origins, strict=True)

@@ -53,6 +53,10 @@ class Noise:
         self._exact[node] = self._exact.get(node, True) and _is_exact(node, operands, apply)
         return results
 
+    def knows(self, node: Node) -> bool:
+        """Whether a node has been evaluated."""
+        return node in self._exact
+
     def is_exact(self, node: Node) -> bool:
         """Whether a node that has been evaluated rounds nothing."""
         return self._exact[node]

@@ -15,7 +15,7 @@ from dagir.equivalence.noise import Noise
 from dagir.equivalence.progress import Meter
 from dagir.ir.dims import evaluate
 from dagir.ir.graph import Graph, Node, Value
-from dagir.ir.types import Array
+from dagir.ir.types import Array, DType
 from dagir.ir.weight_snapshot import Snapshot
 from dagir.modeling.model import Model
 from dagir.ops.call import parameters_of
@@ -55,7 +55,8 @@ class Expected:
 class Oracle:
     """The right answers of a model, and their error budgets.
 
-    samples: of a first estimate of a budget. precise: of one that a verdict may hang on. is_heavy: whether cases shall
+    samples: of a first estimate of a budget. precise: of one that a verdict may hang on; some: of one between the two,
+    which tells most often. is_heavy: whether cases shall
     be computed one after another. meter: counts the evaluations. points: those of the model, where they have names of
     their own.
     """
@@ -69,6 +70,7 @@ class Oracle:
         self.samples = samples
         weights = sum(prod(parameter.shape) for parameter in self.graph.parameters)
         self.precise = max(8 * samples, 24 if weights > _LARGE else 48)
+        self.some = self.precise // 3
         self.is_heavy = weights > _HEAVY
         self.weights = Snapshot(parameters_of(self.graph))
         self._exe: Any = backend(NUMPY).lower(model, precision="float64")
@@ -177,15 +179,35 @@ class Oracle:
 
 
 class _Reach:
-    """Evaluates in the model's own dtypes. is_left: whether a node computed infinity or NaN from finite operands."""
+    """Evaluates in the model's own dtypes.
+
+    is_left: whether a node computed infinity or NaN from finite operands, or 0 in place of a number that is too small.
+    """
 
     def __init__(self) -> None:
         self.is_left = False
 
     def __call__(self, node: Node, operands: Sequence[Array | None], apply: Apply) -> tuple[Array, ...]:
         results = apply(operands, None)
-        self.is_left = self.is_left or (not _all_finite(results) and _all_finite(operands))
+        self.is_left = (
+            self.is_left
+            or (not _all_finite(results) and _all_finite(operands))
+            or _vanishes(node, results, apply, operands)
+        )
         return results
+
+
+def _vanishes(node: Node, results: Sequence[Array], apply: Apply, operands: Sequence[Array | None]) -> bool:
+    """Whether an element is 0 that is a number below the smallest one in float64: so a softmax has zeros."""
+    zeros = [value.dtype.is_float and bool((r == 0).any()) for value, r in zip(node.outputs, results, strict=True)]
+    if node.op.graph_fields or not any(zeros):
+        return False
+    wide = apply([a if a is None or a.dtype.kind in "iubT" else a.astype(np.float64) for a in operands], DType.FLOAT64)
+    return any(
+        r.shape == w.shape and bool(((r == 0) & (w != 0) & (np.abs(w) < value.dtype.tiny)).any())
+        for value, r, w, has in zip(node.outputs, results, wide, zeros, strict=True)
+        if has
+    )
 
 
 def _all_finite(arrays: Sequence[Array | None]) -> bool:

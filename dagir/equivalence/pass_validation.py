@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from dagir.equivalence.bisection import Divergence, bisect
+from dagir.equivalence.cases import first_accepted
 from dagir.equivalence.comparison import compare
 from dagir.equivalence.inputs import size_plans
 from dagir.equivalence.oracle import Oracle
 from dagir.equivalence.progress import Meter, Progress
-from dagir.equivalence.verification import first_accepted
 from dagir.errors import VerificationError
 from dagir.ir.graph import Graph
 from dagir.ir.types import Array, DType

@@ -100,11 +100,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Case:
-    """One set of inputs that was run. kind: normal, spread, scales, edges, or given. sizes: the named sizes."""
+    """One set of inputs that was run. kind: normal, spread, scales, edges, or given. sizes: the named sizes.
+
+    refused: the sizes that were to be run, and that the model does not take, such as batch=3.
+    """
 
     input_shapes: tuple[tuple[int, ...], ...]
     kind: str = "normal"
     sizes: Mapping[str, int] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,8 +135,9 @@ class Report:
 
     rows_read: for inputs that index a table, how many of its rows were read, and how many it has. scores: of each side,
     the metric that was asked for. measured: how close a narrow file was to the model that it was made from. written:
-    what a certificate tells of the time when it was written. repeat: the call, or the command line, of the report.
-    enclosure: where no node is named, the layers that the fault is in.
+    what a certificate tells of the time when it was written. explained: of a side that differs, the cause, if the same
+    side agrees without it. repeat: the call, or the command line, of the report. enclosure: where no node is named, the
+    layers that the fault is in.
 
     >>> x = dagir.Input((3,), name="x")
     >>> report = dagir.verify(dagir.Model(x, ops.tanh(x)), backends=["numpy"])
@@ -152,6 +157,7 @@ class Report:
     scores: Mapping[str, Score] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
     written: Mapping[str, float] = field(default_factory=dict)
+    explained: Mapping[str, str] = field(default_factory=dict)
     repeat: str = ""
     context: Context | None = field(default=None, repr=False, compare=False)
     search: Search | None = field(default=None, repr=False, compare=False)
@@ -167,6 +173,12 @@ class Report:
         """The first divergence, or between which layers the fault lies, or that neither is known."""
         return str(self.first_divergence or self.enclosure or UNKNOWN)
 
+    @property
+    def not_run(self) -> str:
+        """A line for the sizes that the model says it takes, and does not; empty if there are none."""
+        refused = list(dict.fromkeys(", ".join(case.refused) for case in self.cases if case.refused))
+        return f"not run at {' nor at '.join(refused)}: the model does not take these sizes" if refused else ""
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         return {
@@ -180,6 +192,8 @@ class Report:
             "scores": {name: each.to_dict() for name, each in self.scores.items()},
             **({"measured": dict(self.measured)} if self.measured else {}),
             **({"when_written": dict(self.written)} if self.written else {}),
+            **({"explained": dict(self.explained)} if self.explained else {}),
+            **({"not_run": self.not_run} if self.not_run else {}),
             "judgement": self.judgement,
             "seed": self.seed,
             "samples": self.samples,
@@ -199,6 +213,7 @@ class Report:
         if not failed:
             raise VerificationError(f"the metric is lower than allowed, {self.judgement}", facts=lost)
         facts = [(f"{row.backend} {row.output}", row.note or f"max error {row.max_error:.3g}") for row in failed]
+        lost += [(f"why {name} differs", told) for name, told in self.explained.items()]
         by_thresholds = all(row.criteria for row in failed)
         if self._names_a_node:
             lost.append(("first divergence", self.where))
@@ -249,6 +264,8 @@ class Report:
         table = report_tables.html(self.rows)
         notes = report_tables.remarks(self.rows)
         notes += [f"{name}: {each}" for name, each in self.scores.items()]
+        notes += [f"{name}: {told}" for name, told in self.explained.items()]
+        notes += [self.not_run] * bool(self.not_run)
         if self._names_a_node:
             notes.append(self.where)
         return table + "".join(f"<p>{escape(printable(note))}</p>" for note in notes)
@@ -271,6 +288,9 @@ class Report:
                 console.print(printable(line), markup=False, highlight=False)
         for name, each in self.scores.items():
             console.print(printable(f"{name}: {each}"), markup=False, highlight=False)
+        for line in (*(f"{name}: {told}" for name, told in self.explained.items()), self.not_run):
+            if line:
+                console.print(printable(line), markup=False, highlight=False)
         if self._names_a_node:
             console.print(printable_lines(self.where), markup=False, highlight=False)
         text: str = console.file.getvalue()  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 
@@ -12,31 +12,21 @@ import numpy as np
 
 from dagir.equivalence.bisection import Divergence, Search
 from dagir.equivalence.body_search import locate
-from dagir.equivalence.budget import CLEAR
+from dagir.equivalence.budget import clear
+from dagir.equivalence.cases import cases, enough_memory
 from dagir.equivalence.channel_gains import CODES, TOLERANCES, first_gain, samples_for
 from dagir.equivalence.closeness import LOW_PRECISION, Thresholds, closeness, of_low_precision
 from dagir.equivalence.comparison import Finding, compare, magnitude
 from dagir.equivalence.enclosure import Enclosure, enclose
-from dagir.equivalence.inputs import (
-    CALM_STEPS,
-    WIDE,
-    Plan,
-    calm,
-    checked_sizes,
-    draw,
-    partial_sources,
-    size_plans,
-    table_rows,
-)
+from dagir.equivalence.inputs import WIDE, checked_sizes
 from dagir.equivalence.metric import Metric, scores
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.progress import Meter, Progress
 from dagir.equivalence.repeating import as_called
 from dagir.equivalence.report import Case, Context, Report, Row
-from dagir.equivalence.rows import row_of
-from dagir.equivalence.samples import read_npz
+from dagir.equivalence.rows import row_of, rows_read
 from dagir.equivalence.targets import Sides, sides
-from dagir.errors import ArgumentError, BackendError, DagirError
+from dagir.errors import ArgumentError, DagirError
 from dagir.ir.graph import Graph
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array
@@ -47,7 +37,6 @@ from dagir.runtime.feeds import Feed
 from dagir.support.backend_names import ALL
 from dagir.support.frameworks import takes_a_model
 from dagir.support.integers import whole
-from dagir.support.threads import in_order
 
 BACKENDS = ALL
 _BARELY = 20.0
@@ -115,23 +104,6 @@ def verify(
     return report
 
 
-class _TooLarge(ArgumentError):
-    """The machine has not enough memory for the verification."""
-
-
-@contextlib.contextmanager
-def _enough_memory(sizes: Mapping[str, int]) -> Iterator[None]:
-    """Turn a MemoryError into an error of one line."""
-    try:
-        yield
-    except MemoryError as error:
-        chosen = ", ".join(f"{name}={size}" for name, size in sizes.items())
-        raise _TooLarge(
-            f"there is not enough memory to verify at {chosen or 'the given inputs'}",
-            remedy="verify at smaller sizes: verify(model, sizes={'batch': 3}), or give fewer samples in inputs=",
-        ) from error
-
-
 class Verification:
     """The stages of a verification: run and judge every case, find the first divergence, and make the report."""
 
@@ -164,8 +136,8 @@ class Verification:
 
     def run(self, inputs: object, sizes: Sequence[Mapping[str, int]] | None) -> None:
         """Run and judge every case: the given inputs, or drawn inputs of the given sizes."""
-        for arrays, expected, case in _cases(self.oracle, inputs, sizes, self.seed):
-            with np.errstate(all="ignore"), _enough_memory(case.sizes):
+        for arrays, expected, case in cases(self.oracle, inputs, sizes, self.seed):
+            with np.errstate(all="ignore"), enough_memory(case.sizes):
                 answers = {name: self._answer(exe, arrays) for name, exe in self.executables.items()}
                 self.oracle.meter.tick()
                 self._judge(arrays, expected, case, answers)
@@ -176,16 +148,8 @@ class Verification:
     def report(self, start: float) -> Report:
         """The report. start: the time when the verification began, from time.perf_counter."""
         found, scaled = self._first_divergence(), self._scaled_channels()
-        outputs = signature(self.model).outputs
-        rows = [
-            row_of(name, *outputs[place], findings, scaled.get(name))
-            for (name, place), findings in self.findings.items()
-        ]
-        rows += [
-            self._close_row(name, runs, place, scaled.get(name))
-            for name, runs in self.close.items()
-            for place in range(len(outputs))
-        ]
+        rows = self._rows(scaled)
+        explained = self._explained({row.backend for row in rows if not row.ok})
         seconds = time.perf_counter() - start
         divergence, search = found or (next(iter(scaled.values()), None), None)
         first_failing = next(iter(self.failing.values()), self.runs[-1][0])
@@ -200,8 +164,39 @@ class Verification:
             enclosure=None if divergence else self._enclosure(),
             context=Context(self.model, self.oracle, self.executables, tuple(self.runs), first_failing, self.findings),
             top_1=self._agreement(),
-            rows_read=_rows_read(self.model, self.runs),
+            rows_read=rows_read(self.model, self.runs),
+            explained=explained,
         )
+
+    def _rows(self, scaled: Mapping[str, Divergence]) -> list[Row]:
+        outputs = signature(self.model).outputs
+        rows = [
+            row_of(name, *outputs[place], findings, scaled.get(name))
+            for (name, place), findings in self.findings.items()
+        ]
+        return rows + [
+            self._close_row(name, runs, place, scaled.get(name))
+            for name, runs in self.close.items()
+            for place in range(len(outputs))
+        ]
+
+    def _explained(self, differing: Collection[str]) -> dict[str, str]:
+        """By executable: why its answers differ, if sums that do not saturate give the right ones."""
+        found: dict[str, str] = {}
+        for name in differing:
+            with contextlib.suppress(DagirError, RuntimeError):  # it cannot be run so
+                exact = self.executables[name].without_saturation()
+                if exact is not None and self._again(name, exact[0]):
+                    found[name] = exact[1]
+        return found
+
+    def _again(self, name: str, exe: Executable) -> bool:
+        """Whether another executable, in the place of one that was judged, agrees in every case."""
+        thresholds = self.thresholds.get(name, Thresholds())
+        other = Verification(self.model, self.oracle, {name: exe}, self.seed, thresholds)
+        for (arrays, expected), case in zip(self.runs, self.cases, strict=True):
+            other._judge(arrays, expected, case, {name: self._answer(exe, arrays)})
+        return all(row.ok for row in other._rows({}))
 
     def _scaled_channels(self) -> dict[str, Divergence]:
         """By executable in halves: the first node with a channel that is off by more than rounding can explain."""
@@ -242,25 +237,25 @@ class Verification:
     ) -> None:
         """Make a finding for each executable and output.
 
-        A budget that is barely exceeded, or half used, is estimated again, from more samples. So are the variants of
-        integers, if an integer differs: with few samples, some of many ties are missed. What has failed in a case
-        before fails, and costs no more estimates. What overflows the model's dtypes is checked only if something
-        fails, since this takes one more evaluation.
+        A budget that is barely exceeded, or half used, is estimated again, from more samples, and then from many. So
+        are the variants of integers, if an integer differs: with few samples, some of many ties are missed. What has
+        failed in a case before fails, and costs no more estimates. What overflows the model's dtypes is checked only if
+        something fails, since this takes one more evaluation.
         """
         for name, runs in self.close.items():
             if case.kind in ("normal", "given"):  # the others leave the ranges that narrow models are made for
                 runs.append((list(answers[name]), expected))
         answers = {name: found for name, found in answers.items() if name not in self.close}
         findings = self._compared(answers, expected)
-        barely = any(
-            CLEAR < finding.used < _BARELY or (not finding.ok and expected[place].budget is None)
-            for (name, place), finding in findings.items()
-            if (name, place) not in self.failing
-        )
-        wide = case.kind in WIDE
-        if barely or (wide and any(not finding.ok for finding in findings.values())):
-            rng = np.random.default_rng([self.seed, len(self.cases), 1])
-            expected = self.oracle(arrays, rng, wide, self.oracle.precise if barely else None)
+        wide, samples = case.kind in WIDE, self.oracle.samples
+        for step, count in enumerate((self.oracle.some, self.oracle.precise), 1):
+            barely = self._is_near(findings, expected, samples)
+            beyond = wide and step == 1 and any(not finding.ok for finding in findings.values())
+            if not barely and not beyond:
+                break
+            samples = count if barely else samples
+            rng = np.random.default_rng([self.seed, len(self.cases), step])
+            expected = self.oracle(arrays, rng, wide, count if barely else None)
             findings = self._compared(answers, expected)
         self.cases.append(case)
         self.runs.append((arrays, expected))
@@ -268,6 +263,15 @@ class Verification:
             self.findings.setdefault(key, []).append(finding)
             if not finding.ok:
                 self.failing.setdefault(key, arrays)
+
+    def _is_near(self, findings: Mapping[tuple[str, int], Finding], expected: Sequence[Expected], samples: int) -> bool:
+        """Whether a verdict may hang on a budget that is from so few evaluations."""
+        least = clear(samples)
+        return any(
+            least < finding.used < _BARELY or (not finding.ok and expected[place].budget is None)
+            for (name, place), finding in findings.items()
+            if (name, place) not in self.failing
+        )
 
     def _compared(
         self, answers: Mapping[str, Sequence[Array]], expected: Sequence[Expected]
@@ -315,78 +319,3 @@ class Verification:
         """How often the top class agrees, by executable."""
         together = {name: np.concatenate(same) for name, same in self._same_top.items()}
         return {name: float(same.mean()) for name, same in together.items() if same.size}
-
-
-def _rows_read(model: Model | Graph, runs: Sequence[tuple[list[Array], list[Expected]]]) -> dict[str, tuple[int, int]]:
-    """For each input that indexes a table: how many of its rows are read in all cases, and how many it has."""
-    graph = graph_of(model)
-    names = [name for name, _ in signature(model).inputs]
-    places = [(graph.inputs.index(value), rows) for value, rows in table_rows(graph).items() if value in graph.inputs]
-    return {
-        names[place]: (len(np.unique(np.concatenate([arrays[place].ravel() for arrays, _ in runs]))), rows)
-        for place, rows in places
-    }
-
-
-def _cases(
-    oracle: Oracle, inputs: object, sizes: Sequence[Mapping[str, int]] | None, seed: int
-) -> Iterator[tuple[list[Array], list[Expected], Case]]:
-    """Inputs with the oracle's answers. Each case has its own random stream, so that it can be drawn again alone."""
-    if inputs is not None:
-        arrays = _given(oracle, inputs)
-        oracle.meter.expect(2 + oracle.samples)
-        oracle.meter.begin("the given inputs")
-        with _enough_memory({}):
-            expected = oracle(arrays, np.random.default_rng(seed))
-        yield arrays, expected, Case(tuple(tuple(array.shape) for array in arrays), "given")
-        return
-    plans = size_plans(oracle.graph) if sizes is None else [Plan((dict(chosen),)) for chosen in sizes]
-    oracle.meter.expect(len(plans) * (2 + oracle.samples))  # without noise, with noise, and what is tested
-    most = 1 if oracle.is_heavy else len(plans)
-    numbers, meter = range(len(plans)), oracle.meter
-    found = in_order(lambda n: first_accepted(oracle, plans[n], [seed, n], False), numbers, meter.tell, most)
-    for number, plan in enumerate(plans):
-        oracle.meter.begin(f"case {number + 1} of {len(plans)}")
-        arrays, expected, chosen = next(found)
-        yield arrays, expected, Case(tuple(tuple(array.shape) for array in arrays), plan.kind, chosen)
-
-
-def _given(oracle: Oracle, inputs: object) -> list[Array]:
-    """The user's inputs: a feed, or the path of an .npz file with an array for each input."""
-    return oracle.arrange(read_npz(inputs) if isinstance(inputs, (str, PathLike)) else inputs)
-
-
-def first_accepted(
-    oracle: Oracle, plan: Plan, seed: Sequence[int], overflow: bool = True
-) -> tuple[list[Array], list[Expected], dict[str, int]]:
-    """Inputs, answers and sizes for the first sizes that the graph accepts and whose outputs are not empty.
-
-    If integers are divided by drawn numbers, or raised to them, smaller positive numbers are tried too.
-    overflow: do not judge elements where large numbers overflow the model's dtypes. Raises ArgumentError.
-    """
-    refusal: Exception | None = None
-    empty: tuple[list[Array], list[Expected], dict[str, int]] | None = None
-    places = partial_sources(oracle.points.graph)
-    for sizes, step in ((sizes, step) for sizes in plan.tried for step in range(CALM_STEPS if places else 1)):
-        rng = np.random.default_rng(list(seed))
-        try:
-            with _enough_memory(sizes):
-                arrays = calm(draw(oracle.graph, sizes, rng, plan.kind), places, step)
-                expected = oracle(arrays, rng, overflow=overflow and plan.kind in WIDE)
-        except (_TooLarge, BackendError):  # no other inputs mend a rule that is wrong
-            raise
-        except KeyError as error:
-            raise ArgumentError(f"no size is given for {error}", remedy="name every size of the inputs") from None
-        except (DagirError, ValueError, IndexError) as error:
-            refusal = refusal or error
-            continue
-        if all(output.array.size for output in expected):
-            return arrays, expected, sizes
-        empty = empty or (arrays, expected, sizes)
-    if empty is not None:
-        return empty
-    assert refusal is not None
-    raise ArgumentError(
-        f"no inputs could be drawn that the graph takes: {str(refusal).splitlines()[0]}",
-        remedy="give some: verify(model, inputs=...), or the sizes: sizes=[{'time': 16}]",
-    ) from refusal

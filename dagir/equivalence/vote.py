@@ -8,11 +8,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from dagir.equivalence.cases import first_accepted
 from dagir.equivalence.comparison import compare
 from dagir.equivalence.inputs import size_plans
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.report import Report
-from dagir.equivalence.verification import first_accepted, verify
+from dagir.equivalence.verification import verify
 from dagir.errors import BackendError, DagirError
 from dagir.ir.graph import Graph
 from dagir.ir.nest import flatten

@@ -15,12 +15,18 @@ import numpy as np
 
 from dagir.ir.types import Array
 
+_SMALL = 2.0**-7
+"""A relative deviation whose square is nothing beside it."""
+
 
 class Carried(Protocol):
     """One node. Deviations are arrays (samples, *shape of the value) of short floats, all in the same unit.
 
-    operands, result: without noise, in float64. deviations: of the operands; None where one has none.
+    operands, result: without noise, in float64. deviations: of the operands; None where one has none. unit: what a
+    deviation of 1 stands for.
     """
+
+    unit: float
 
     operands: Sequence[Array | None]
     deviations: Sequence[Array | None]
@@ -131,6 +137,26 @@ def multiplied(op: Any, at: Carried) -> Array | None:
         None if first is None else first * x2.astype(np.float32),
         None if second is None else second * x1.astype(np.float32),
     )
+
+
+def divided(op: Any, at: Carried) -> Array | None:
+    """The rule of x1 / x2, where x2 stays away from 0."""
+    x2 = at.operands[1]
+    assert x2 is not None
+    first, second = _aligned(at.disturbed(0), at), at.disturbed(1)
+    if not (_largest(second) * at.unit < _SMALL * np.abs(x2)).all():
+        return None
+    inverse = (1 / x2).astype(np.float32)
+    relative = None if second is None else _aligned(-second * inverse, at)
+    return _sum(
+        None if first is None else first * inverse,
+        None if relative is None else relative * at.result.astype(np.float32),
+    )
+
+
+def _largest(deviations: Array | None) -> Array | float:
+    """The largest magnitude of each element's deviations."""
+    return 0.0 if deviations is None else np.abs(deviations).max(0)
 
 
 def smooth(op: Any, at: Carried) -> Array | None:

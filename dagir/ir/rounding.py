@@ -87,3 +87,9 @@ COMPOUND = Rounding(compound=True)
 
 APPROXIMATED = Rounding(within=0.5)
 """Functions that kernels approximate, a few units off where they saturate (MLAS has sigmoid and tanh within 4)."""
+
+
+def is_short(number: float) -> bool:
+    """Whether a number has the digits and the range of float16 and of bfloat16, and so is one of every float dtype."""
+    with np.errstate(over="ignore"):
+        return all(float(np.asarray(number, dtype.numpy)) == number for dtype in (DType.FLOAT16, DType.BFLOAT16))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dagir.ir.first_order import added, chosen, multiplied
+from dagir.ir.first_order import added, chosen, divided, multiplied
 from dagir.ir.graph import Operand, Value
 from dagir.ir.rounding import ROUNDED, Arrays, Rounding
 from dagir.ops.operands import Binary, binary
@@ -64,7 +64,7 @@ class Multiply(Binary):
 class Divide(Binary):
     """x1 / x2, for floats.  ONNX Div-14."""
 
-    rounding = ROUNDED
+    rounding = Rounding(first_order=divided)
     accepts = "float"
 
 

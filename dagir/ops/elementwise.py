@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dagir.errors import ArgumentError, DTypeError
+from dagir.errors import ArgumentError
 from dagir.ir.first_order import selected
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED, SKIPPABLE, Rounding
+from dagir.ir.rounding import APPROXIMATED, EXACT, ROUNDED, SKIPPABLE, Rounding, is_short
 from dagir.ir.types import DType, DTypeLike, TensorType
 from dagir.ops.arithmetic import Divide, Multiply
-from dagir.ops.operands import Unary, binary, require, unary
+from dagir.ops.operands import Unary, binary, require, require_held, unary
 from dagir.support import limits
 
 __all__ = [
@@ -205,6 +205,10 @@ class Clip(Op):
     minimum: float
     maximum: float
 
+    def how_it_rounds(self) -> Rounding:
+        """Bounds that are numbers of every float dtype, as 0 and 6, are taken as they are."""
+        return replace(self.rounding, exact=is_short(self.minimum) and is_short(self.maximum))
+
     def __post_init__(self) -> None:
         if self.minimum > self.maximum:
             raise ArgumentError(f"clip takes minimum <= maximum, got {self.minimum} and {self.maximum}")
@@ -216,14 +220,7 @@ class Clip(Op):
     def infer(self, x: TensorType) -> Types:
         """The type of x."""
         require("number", x)
-        if x.dtype.is_integer:
-            ends = np.iinfo(x.dtype.numpy)
-            for bound in (self.minimum, self.maximum):
-                if not ends.min <= bound <= ends.max:
-                    raise DTypeError(
-                        f"clip has the bound {bound}, which is no {x.dtype}",
-                        remedy=f"take one from {ends.min} to {ends.max}, or cast the value first",
-                    )
+        require_held("clip", x, self.minimum, self.maximum)
         return (x,)
 
 

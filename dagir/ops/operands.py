@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from dagir.errors import DTypeError
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
@@ -86,3 +88,16 @@ def reference(operand: object) -> Value | None:
         return as_value(operand) if not isinstance(operand, (bool, int, float)) else None
     except (TypeError, ValueError):
         return None
+
+
+def require_held(name: str, x: TensorType, *bounds: float) -> None:
+    """Raise DTypeError where integers cannot be one of the bounds of an op of this name."""
+    if not x.dtype.is_integer:
+        return
+    ends = np.iinfo(x.dtype.numpy)
+    for bound in bounds:
+        if not ends.min <= bound <= ends.max:
+            raise DTypeError(
+                f"{name} has the bound {bound}, which is no {x.dtype}",
+                remedy=f"take one from {ends.min} to {ends.max}, or cast the value first",
+            )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from os import PathLike
 from typing import Any
 
+from dagir.equivalence.cases import first_accepted
 from dagir.equivalence.inputs import Plan, size_plans
 from dagir.equivalence.oracle import Oracle
 from dagir.equivalence.samples import read_npz
-from dagir.equivalence.verification import first_accepted
 from dagir.ir.graph import Graph
 from dagir.ir.types import Array
 from dagir.modeling.model import Model

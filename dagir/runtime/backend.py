@@ -250,6 +250,13 @@ class Executable(ABC):
         """The same computation, every node of which is a point. None where this shows nothing more."""
         return None
 
+    def without_saturation(self) -> tuple[Executable, str] | None:
+        """The same by kernels whose sums of integers do not saturate, and what to say where these agree with the model.
+
+        None where no sum can saturate, or where there are no such kernels.
+        """
+        return None
+
     def body(self, point: str, body: Body, arrays: Sequence[Array]) -> Executable | None:
         """The body of the branch or loop that makes a point, with the weights that this has, as an executable.
 

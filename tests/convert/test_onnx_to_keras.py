@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import onnx
+import pytest
 from keras import layers as L
 
 import dagir
@@ -127,3 +129,43 @@ def test_names_that_tensorflow_takes_for_no_scope_train_and_are_saved(tmp_path):
     before = inner.weights[0].array.copy()
     model.fit(batch, dict.fromkeys(model.output, targets["a"]), verbose=0)
     assert not np.array_equal(inner.weights[0].array, before)
+
+
+@pytest.mark.parametrize(
+    ("call", "steps", "shapes"),
+    [
+        ("MatMul (flat, w)", "t, n", {"w": (8, 3)}),
+        ("GRU <hidden_size: int = 3> (flat, w, r)", "t, 1, n", {"w": (1, 9, 8), "r": (1, 9, 3)}),
+    ],
+)
+def test_a_layer_has_its_weights_where_keras_loses_the_size(call, steps, shapes, tmp_path):
+    """Behind a reshape that merges axes beside two unknown sizes, Keras knows none of the three."""
+    rng = np.random.default_rng(0)
+    proto = onnx.parser.parse_model(
+        f"""<ir_version: 8, opset_import: ["" : 17]>
+        g (float[t, n, 2, 4] x) => (float[{steps}, 3] y) {{ flat = Reshape (x, sizes) y = {call} }}"""
+    )
+    arrays = {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
+    arrays["sizes"] = np.int64([0, 0, -1])
+    proto.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in arrays.items())
+    model = dagir.from_onnx(proto)
+    net = dagir.to_keras(model)
+    assert net.trainable_weights
+    assert dagir.verify(model, {"keras": net}).ok
+    net.save(tmp_path / "net.keras")
+    assert dagir.verify(model, tmp_path / "net.keras").ok
+
+
+def test_a_file_of_keras_keeps_the_shape_of_what_is_empty(tmp_path):
+    """A mask of no steps, as an exporter writes it for padding that the example did not have."""
+    proto = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]> g (float[b, 5, 2] x) => (float[b, 5, 2] y) {
+        sizes = Shape (x) first = Constant <value_ints: ints = [0]> () rest = Constant <value_ints: ints = [0, 2]> ()
+        batch = Gather (sizes, first) shape = Concat <axis: int = 0> (batch, rest) none = ConstantOfShape (shape)
+        two = Constant <value_float: float = 2.0> () more = Add (none, two) y = Concat <axis: int = 1> (x, more) }"""
+    )
+    model = dagir.from_onnx(proto)
+    net = dagir.to_keras(model)
+    net.save(tmp_path / "net.keras")
+    assert dagir.verify(model, {"net": net}).ok
+    assert dagir.verify(model, tmp_path / "net.keras").ok

@@ -114,3 +114,19 @@ def test_the_node_that_diverges_is_named_as_in_the_file(folder, tmp_path, called
     for first in (folder / "net.onnx", tmp_path / "net.dagir"):
         code, _, err = called("verify", first, tmp_path / "changed.onnx")
         assert code == 3 and "changed.onnx: the first node that diverges is '/head/Gemm'" in err
+
+
+def test_what_is_taken_at_known_sizes_alone_is_read_at_those_that_are_given(called, tmp_path):
+    """Squeeze without axes drops the batch too where that is 1."""
+    proto = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]> g (float[b, 4, 1] x) => (float[b, 4] y) {
+        whole = Squeeze (x) y = Tanh (whole) }"""
+    )
+    source = tmp_path / "net.onnx"
+    onnx.save(proto, source)
+    code, _, err = called(source, tmp_path / "out.onnx")
+    assert code == 4 and "it may be of several ranks" in err and "fix b in the shapes of the inputs: --input" in err
+    code, out, err = called(source, tmp_path / "out.onnx", "--input", "x=3,4,1", "--json")
+    assert code == 0, err
+    facts = json.loads(out)
+    assert facts["confirmed_by"].startswith("onnxruntime") and facts["outputs"][0]["shape"] == "[3, 4]"

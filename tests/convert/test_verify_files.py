@@ -144,3 +144,27 @@ def test_an_onnx_file_of_another_interface_is_refused(folder, tmp_path):
 def test_each_pass_can_be_checked(folder):
     done = tool("verify", folder / "right.dagir", folder / "right.onnx", "--verify-each-pass")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "float[n, 1, t] x) => (float[n, 1, m] y) { y = Conv <kernel_shape: ints = [7]> (x, w) }",
+        "float[n, 1, t] x) => (float[k, 1, m] y) { ten = Reshape (x, sizes) y = Identity (ten) }",
+        "float[n, t] x) => (float[n, t, 7] y) { ids = Cast <to: int = 7> (x) y = Gather (table, ids) }",
+    ],
+    ids=["a kernel of seven", "a reshape by tens", "ids as floats"],
+)
+def test_inputs_are_those_that_the_file_takes(body, tmp_path):
+    proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> g ({body}')
+    rng = np.random.default_rng(0)
+    arrays = {
+        "w": rng.normal(size=(1, 1, 7)).astype("float32"),
+        "table": rng.normal(size=(2, 7)).astype("float32"),
+        "sizes": np.int64([-1, 1, 16]),
+    }
+    read = {name for node in proto.graph.node for name in node.input}
+    proto.graph.initializer.extend(onnx.numpy_helper.from_array(a, name) for name, a in arrays.items() if name in read)
+    path = tmp_path / "net.onnx"
+    onnx.save(proto, path)
+    assert dagir.backend("onnx").compare(path, path).ok

@@ -7,7 +7,9 @@ import pytest
 
 import dagir
 from dagir import layers, ops
-from dagir.equivalence import noise
+from dagir.equivalence import noise, oracle, verification
+from dagir.equivalence.budget import clear
+from dagir.equivalence.comparison import Finding
 from dagir.equivalence.deviations import Deviations
 from dagir.equivalence.noise_blocks import Blocks
 from dagir.equivalence.oracle import Oracle
@@ -171,6 +173,12 @@ CARRIED = {
     "normalization": layers.BatchNormalization(),
     "normalization, channels first": layers.BatchNormalization(axis=1),
     "products": lambda x: x * ops.mean(x, 1, keepdims=True),
+    "clip": lambda x: ops.clip(x * 1.7, 0.3, 6.0),
+    "clip to whole numbers": lambda x: ops.clip(x * 1.7, 0.0, 6.0),
+    "quotient of a number": lambda x: (x * 1.7) / 6.1,
+    "quotients": lambda x: (x * 1.7) / (2.0 + ops.square(x)),
+    "quotients by rows": lambda x: ops.sqrt(2.0 + ops.mean(ops.square(x), 1)) / (1.5 + ops.square(x)),
+    "reciprocals": lambda x: 3.7 / (2.0 + ops.square(x)),
 }
 
 
@@ -250,3 +258,41 @@ def test_a_softmax_of_the_means_of_an_even_image_has_a_budget():
         x = layers.GlobalAveragePooling2D()(layers.BatchNormalization()(x))
         model = dagir.Model(image, layers.Dense(10, activation="softmax", kernel_initializer=glorot[1])(x))
         assert dagir.verify(model, "numpy").ok
+
+
+def test_fewer_evaluations_leave_more_to_chance():
+    assert [round(clear(samples), 2) for samples in (2, 8, 16, 48)] == [0.4, 0.57, 0.65, 0.77]
+
+
+@pytest.mark.parametrize(
+    ("used", "counts"), [(0.3, [None]), (0.5, [None, 16]), (0.7, [None, 16, 48]), (1.5, [None, 16, 48]), (30, [None])]
+)
+def test_a_verdict_near_the_limit_is_made_from_more_evaluations(used, counts, monkeypatch):
+    asked = []
+
+    class Counted(Oracle):
+        def __call__(self, arrays, rng, overflow=False, count=None):
+            asked.append(count)
+            return super().__call__(arrays, rng, overflow, count)
+
+    monkeypatch.setattr(verification, "Oracle", Counted)
+    monkeypatch.setattr(verification, "compare", lambda *_: Finding(0.0, used))
+    x = dagir.Input((3,), name="x")
+    dagir.verify(dagir.Model(x, ops.tanh(x)), ["numpy"], np.ones((2, 3), "float32"))
+    assert asked == counts
+
+
+def test_what_rounds_is_learned_once_for_all_samples(monkeypatch):
+    learned = []
+
+    class Counting(noise.Noise):
+        def learn(self, node, operands, apply):
+            learned.append(node)
+            return super().learn(node, operands, apply)
+
+    monkeypatch.setattr(oracle, "Noise", Counting)
+    monkeypatch.setattr(Oracle, "_at_once", lambda *_: 2)
+    x = dagir.Input((3,), name="x")
+    model = dagir.Model(x, ops.tanh(x) * 3.1)
+    Oracle(model, 2)([np.ones((2, 3), "float32")], np.random.default_rng(0), count=6)
+    assert len(learned) == len(set(learned)) == 2

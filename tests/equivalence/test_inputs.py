@@ -9,7 +9,7 @@ import pytest
 
 import dagir
 from dagir import layers, ops, testing
-from dagir.equivalence.inputs import CALM_STEPS, calm, draw, partial_sources, size_plans
+from dagir.equivalence.inputs import CALM_STEPS, calm, draw, index_limits, partial_sources, size_plans
 from dagir.errors import ArgumentError
 
 
@@ -191,3 +191,14 @@ def test_a_size_that_no_small_input_has():
     assert report.ok
     lengths = {case.input_shapes[0][1] for case in report.cases}
     assert lengths == {902}
+
+
+def test_floats_that_are_cast_to_ids_are_ids_behind_what_keeps_them_too():
+    """As Keras writes a cast: NaN is replaced, and the rest clipped to what the dtype holds."""
+    x = dagir.Input((5,), name="x")
+    known = ops.clip(ops.where(ops.isnan(x), ops.zeros_like(x), x), -(2.0**31), 2.0**31)
+    model = dagir.Model(
+        x, ops.take(ops.convert_to_tensor(np.eye(7, dtype="float32")), ops.cast(known, "int32"), axis=0)
+    )
+    assert {value.explicit_name: bounds for value, bounds in index_limits(model.graph).items()} == {"x": [7]}
+    assert dagir.verify(model, ["numpy"]).ok

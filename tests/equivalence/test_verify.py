@@ -419,3 +419,26 @@ def test_progress_that_cannot_be_called(progress):
     x = dagir.Input((4,), name="x")
     with pytest.raises(ArgumentError, match=r"progress takes a function, got a \w+"):
         dagir.verify(dagir.Model(x, x * 2), ["numpy"], progress=progress)
+
+
+@pytest.mark.parametrize("floor", [0.0, 1e-42])
+def test_what_vanishes_in_the_dtypes_of_the_model_is_no_difference(floor):
+    """A softmax of large numbers has zeros in float32 alone, and a comparison with 0 sees them."""
+    x = dagir.Input((64,), name="x")
+    p = ops.softmax(x)
+    model = dagir.Model(x, ops.where(p <= floor, -1e4, p))
+    assert dagir.verify(model, ["numpy", "onnx"]).ok
+    other = dagir.Model(x, ops.where(p <= 0.3, -1e4, p))
+    assert not dagir.verify(model, {"other": other}).ok
+
+
+def test_a_model_of_one_row_alone_is_verified_at_that():
+    """As many exporters write it: a named batch, and within the model a reshape with the batch of the example."""
+    x = dagir.Input((4, 3), name="x")
+    model = dagir.Model(x, ops.tanh(ops.reshape(x, (1, 12))))
+    report = dagir.verify(model, ["numpy"])
+    assert report.ok and {case.sizes["batch"] for case in report.cases} == {1}
+    assert len({case.kind for case in report.cases}) > 1
+    line = "not run at batch=3 nor at batch=17 nor at batch=8: the model does not take these sizes"
+    assert report.not_run == line and line in str(report) and report.to_dict()["not_run"] == line
+    assert not dagir.verify(dagir.Model(x, ops.tanh(x)), ["numpy"]).not_run

@@ -172,8 +172,9 @@ def convert(
     options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()), low=low)
     output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
     found = sources.parse(source, reading(architecture, custom, None, signature, outputs, states))
+    found = replace(found, reading=replace(found.reading, sizes=shapes or None))
     if found.of_tensorflow:
-        found, shapes = replace(found, reading=replace(found.reading, sizes=shapes or None)), {}
+        shapes = {}
 
     def change(model: dagir.Model) -> dagir.Model:
         return resize_inputs(model, shapes, target.suffix == ".keras") if shapes else model

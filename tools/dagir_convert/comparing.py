@@ -140,6 +140,8 @@ def show(
             output.say(f"{name}: {each}")
         if not report.judgement.startswith("against"):
             output.say(report.judgement)
+        if report.not_run:
+            output.say(report.not_run)
         for line in certified.remarks(report):
             output.say(line)
     try:

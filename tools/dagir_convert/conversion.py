@@ -195,6 +195,8 @@ class Conversion:
         elif not report.ok:
             print(json.dumps(facts, indent=2))
         require(report)
+        if report.not_run:
+            self.output.note(report.not_run)
         if original.missing:
             self.output.note(f"the reading of {self.source} is not confirmed by {original.by}: {original.missing}")
         return report

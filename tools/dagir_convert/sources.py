@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import dagir
-from dagir.errors import DagirError, FileError
+from dagir.errors import DagirError, FileError, UnsupportedOp
 from dagir.serialization import load as load_dagir
 from dagir.support.backend_names import KERAS, ONNX
 from dagir.support.did_you_mean import did_you_mean, nearest
@@ -181,7 +181,18 @@ def load(source: Source) -> Loaded:
         return Loaded(dagir.from_tensorflow(source.path, **ends))
     if source.format == "dagir":
         return Loaded(load_dagir(source.path, _layers(custom_objects(source.reading.custom))))
-    return Loaded(dagir.backend(str(source.format)).read(source.path), source.path)
+    return Loaded(_read_onnx(source), source.path)
+
+
+def _read_onnx(source: Source) -> dagir.Model:
+    """An .onnx file; where it can be taken at the sizes alone that are given, at these. Raises UnsupportedOp."""
+    onnx = dagir.backend(ONNX)
+    try:
+        return onnx.read(source.path)
+    except UnsupportedOp:
+        if source.reading.sizes is None:
+            raise
+        return onnx.read(source.path, inputs=source.reading.sizes)
 
 
 def _read_keras(source: Source) -> Loaded:

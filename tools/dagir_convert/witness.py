@@ -94,13 +94,18 @@ def witness(loaded: Loaded, model: dagir.Model, wanted: bool | None, is_part: bo
 
 
 def runtime_witness(loaded: Loaded, model: dagir.Model, is_part: bool) -> Witness:
-    """The same for an .onnx file, which onnxruntime runs: it is there, and takes no time to start."""
+    """The same for an .onnx file, which onnxruntime runs: it is there, and takes no time to start.
+
+    Kernels of integers that saturate, as some CPUs have them, do not compute what the file says, and witness nothing.
+    """
     if is_part:
         return Witness(missing="it runs whole models, and this is a part", name=RUNTIME_WITNESS)
     if not takes_the_sizes(loaded.model, model):
         return Witness(missing="--input changes sizes that are fixed there", name=RUNTIME_WITNESS)
     try:
-        return Witness(dagir.backend(ONNX).open(loaded.original, model), name=RUNTIME_WITNESS)
+        exe = dagir.backend(ONNX).open(loaded.original, model)
+        exact = exe.without_saturation()
+        return Witness(exe if exact is None else exact[0], name=RUNTIME_WITNESS)
     except BackendError as error:  # it lacks a kernel
         return Witness(missing=error.summary, name=RUNTIME_WITNESS)
 

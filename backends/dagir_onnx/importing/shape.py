@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from dagir import ops
-from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.dims import Dim, SymbolicDim, symbols
 from dagir.ir.graph import Parameter, Value
 from dagir.ir.types import Equations, normalize_axis
 from dagir_onnx.importing.data_shapes import (
@@ -68,7 +68,11 @@ def _transpose(call: NodeCall) -> Value:
 def _squeeze(call: NodeCall) -> Value:
     x, axes = call.input(0), call.axes()
     if axes is None and any(isinstance(size, SymbolicDim) for size in x.type.shape):
-        raise call.refused(f"it drops all axes of size 1, and {x.type} has unknown sizes", "say which axes")
+        unknown = ", ".join(sorted({name for size in x.type.shape for name in symbols(size)}))
+        raise call.refused(
+            f"it drops all axes of size 1, and {x.type} has unknown sizes: it may be of several ranks",
+            f"fix {unknown} in the shapes of the inputs: --input NAME=SIZES, or from_onnx(path, inputs={{...}})",
+        )
     return ops.squeeze(x, None if axes is None else list(axes))
 
 

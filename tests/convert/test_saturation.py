@@ -1,0 +1,179 @@
+"""Files of codes whose sums of pairs saturate on a CPU without VNNI: the report says so where that is the cause."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import dagir
+from dagir_onnx.saturation import saturating_nodes
+
+_PRECISE = "session.x64quantprecision"
+_PRODUCT = """
+<ir_version: 8, opset_import: ["" : 17]>
+product (float[n, 8] x) => (float[n, 3] y) {
+    codes, scale, zero = DynamicQuantizeLinear (x)
+    whole = MatMulInteger (codes, weights, zero)
+    numbers = Cast <to: int = 1> (whole)
+    y = Mul (numbers, scale)
+}"""
+_SATURATING = """
+<ir_version: 8, opset_import: ["" : 17]>
+product (float[n, 8] x) => (float[n, 3] y) {
+    codes, scale, zero = DynamicQuantizeLinear (x)
+    a = Cast <to: int = 1> (codes)
+    b = Cast <to: int = 1> (weights)
+    z = Cast <to: int = 1> (zero)
+    pairs_a = Reshape (a, by_row)
+    pairs_b = Reshape (b, by_column)
+    left = Unsqueeze (pairs_a, last)
+    products = Mul (left, pairs_b)
+    two = ReduceSum <keepdims: int = 0> (products, second)
+    short = Clip (two, least, most)
+    sums = ReduceSum <keepdims: int = 0> (short, first)
+    columns = ReduceSum (b, zeroth)
+    shift = Mul (z, columns)
+    shifted = Sub (sums, shift)
+    whole = Cast <to: int = 6> (shifted)
+    numbers = Cast <to: int = 1> (whole)
+    y = Mul (numbers, scale)
+}"""
+_CONSTANTS = {
+    "by_row": np.int64([-1, 4, 2]),
+    "by_column": np.int64([4, 2, 3]),
+    "last": np.int64([3]),
+    "second": np.int64([2]),
+    "first": np.int64([1]),
+    "zeroth": np.int64([0]),
+    "least": np.float32(-(2**15)),
+    "most": np.float32(2**15 - 1),
+}
+LARGE = np.int8([[127, -127, 3]] * 8)
+HALF = np.int8([[63, -63, 3]] * 8)
+
+
+def product(weights, text=_PRODUCT):
+    proto = onnx.parser.parse_model(text)
+    arrays = {"weights": weights, **({} if text is _PRODUCT else _CONSTANTS)}
+    proto.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
+    proto.graph.node[1].name = "heavy"
+    return proto
+
+
+@pytest.fixture
+def without_vnni(monkeypatch):
+    """Sessions whose product of codes adds pairs in 16 bits, unless they are asked to be exact."""
+    session = onnxruntime.InferenceSession
+
+    def opened(source, options=None, **arguments):
+        proto = onnx.load(source) if isinstance(source, str) else onnx.load_from_string(source)
+        weights = next(
+            (numpy_helper.to_array(each) for each in proto.graph.initializer if each.name == "weights"), None
+        )
+        try:
+            exact = options.get_session_config_entry(_PRECISE) == "1"
+        except RuntimeError:  # the option is not set
+            exact = False
+        if exact or weights is None:
+            return session(source, options, **arguments)
+        saturating = product(weights, _SATURATING)
+        del saturating.graph.output[:]
+        saturating.graph.output.extend(proto.graph.output)
+        return session(saturating.SerializeToString(), options, **arguments)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
+
+
+def saved(weights, path):
+    onnx.save(product(weights), path)
+    return path
+
+
+def test_a_file_that_saturates_here_is_explained(without_vnni, tmp_path):
+    path = saved(LARGE, tmp_path / "codes.onnx")
+    report = dagir.verify(dagir.from_onnx(path), path)
+    assert not report.ok
+    told = report.explained["codes.onnx"]
+    assert "1 node holds weights that large, heavy in 67 % of its pairs" in told and _PRECISE in told
+    assert told in " ".join(str(report).split()) and report.to_dict()["explained"] == {"codes.onnx": told}
+    with pytest.raises(dagir.VerificationError, match=r"why codes\.onnx differs +onnxruntime adds the products"):
+        report.require()
+
+
+def test_the_same_file_is_right_with_vnni(tmp_path):
+    path = saved(LARGE, tmp_path / "codes.onnx")
+    report = dagir.verify(dagir.from_onnx(path), path)
+    assert report.ok and not report.explained and "explained" not in report.to_dict()
+
+
+@pytest.mark.parametrize("weights", [LARGE, HALF])
+def test_what_differs_for_another_reason_is_not_explained(without_vnni, weights, tmp_path):
+    path = saved(weights, tmp_path / "codes.onnx")
+    other = weights.copy()
+    other[0] = 1
+    report = dagir.verify(dagir.from_onnx(product(other)), path)
+    assert not report.ok and not report.explained
+
+
+def test_codes_against_floats_are_explained(without_vnni, tmp_path):
+    path = saved(LARGE, tmp_path / "codes.onnx")
+    x = dagir.Input((8,), name="x", batch_size=None)
+    model = dagir.Model(x, dagir.ops.matmul(x, LARGE.astype("float32")))
+    samples = np.linspace(0, 1, 64, dtype="float32").reshape(8, 8)
+    report = dagir.verify(model, path, samples)
+    assert not report.ok and "codes.onnx" in report.explained
+
+
+def test_two_files_are_explained(without_vnni, tmp_path):
+    codes = saved(LARGE, tmp_path / "codes.onnx")
+    exact = product(LARGE)
+    exact.graph.initializer[0].name = exact.graph.node[1].input[1] = "others"  # which the sessions above leave alone
+    onnx.save(exact, tmp_path / "exact.onnx")
+    report = dagir.backend("onnx").compare(tmp_path / "exact.onnx", codes)
+    assert not report.ok and "heavy" in report.explained["codes.onnx"]
+    assert not dagir.backend("onnx").compare(codes, saved(LARGE // 2, tmp_path / "halves.onnx")).explained
+
+
+def test_the_source_is_confirmed_by_exact_sums(without_vnni, called, tmp_path):
+    path = saved(LARGE, tmp_path / "codes.onnx")
+    code, out, err = called(path, tmp_path / "codes.dagir", "--json")
+    assert code == 0, err
+    assert json.loads(out)["confirmed_by"].startswith("onnxruntime")
+    code, _, err = called("verify", tmp_path / "codes.dagir", path)
+    assert code == 3 and "why codes.onnx differs" in err
+
+
+def fused(op, weights, **attributes):
+    """A product between DequantizeLinear nodes, its weights on the right."""
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "scale"], ["a"]),
+        helper.make_node("DequantizeLinear", ["weights", "scale"], ["b"]),
+        helper.make_node(op, ["a", "b"], ["y"], name="node", **attributes),
+    ]
+    given = [
+        helper.make_tensor_value_info("x", TensorProto.UINT8, None),
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, None),
+    ]
+    held = [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(np.float32(1), "scale")]
+    return helper.make_model(helper.make_graph(nodes, "g", given[:1], given[1:], held))
+
+
+@pytest.mark.parametrize(
+    ("op", "weights", "attributes", "share"),
+    [
+        ("MatMul", [[65, 127], [64, -127], [1, 1], [1, 1]], {}, 0.25),
+        ("Gemm", [[65, 64, 1, 1], [127, -127, 1, 1]], {"transB": 1}, 0.25),
+        ("Gemm", [[65, 64], [1, 1]], {}, 0.0),
+        ("MatMul", [[-65, 0], [-64, 0]], {}, 0.5),
+        ("Conv", [[[65, 1], [64, 1]]], {}, 0.5),
+        ("Conv", [[[65, 64], [1, 1]]], {}, 0.0),
+    ],
+)
+def test_pairs_are_those_that_kernels_add(op, weights, attributes, share, tmp_path):
+    found = saturating_nodes(fused(op, np.int8(weights), **attributes), tmp_path / "net.onnx")
+    assert [(each.node, each.share) for each in found] == ([("node", share)] if share else [])
