@@ -290,7 +290,7 @@ def _same_type(value: Value, info: ValueInfoProto) -> bool:
 
 
 def _session(path: Path, proto: ModelProto, exact: bool) -> Any:
-    options = SessionSetup(without_saturation=exact).options()
+    options = SessionSetup(without_saturation=exact).options(lambda: proto)
     options.log_severity_level = 4  # what it would log is raised
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)

@@ -30,13 +30,14 @@ from dagir.runtime.probes import Body
 from dagir_onnx.cut_bodies import cut_body
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
+from dagir_onnx.exact_codes import own_zero_points
 from dagir_onnx.file import EMBEDDED_LIMIT, write
 from dagir_onnx.onnxruntime_late import onnxruntime, states
 from dagir_onnx.packing import bits_of, lent, unpacked
 from dagir_onnx.points import Point, Watch, as_written, cut_out, marked_points
 from dagir_onnx.runtime_errors import failed_run, refusal, refusals
 from dagir_onnx.session_setup import SessionSetup
-from dagir_onnx.weights import embed, lend, size_of
+from dagir_onnx.weights import embed, header, lend, size_of
 
 MODEL_FILE = "model.onnx"
 
@@ -93,7 +94,7 @@ class OnnxExecutable(Executable):
 
     def _open(self) -> Any:
         setup = self.setup
-        options = setup.options()
+        options = setup.options(self._model_of_codes)
         if setup.refuses_the_cpu:
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         with self._source(options) as (source, lent):
@@ -168,6 +169,16 @@ class OnnxExecutable(Executable):
     def _model_for_points(self) -> ModelProto:
         return self._model
 
+    def _model_of_codes(self) -> ModelProto:
+        """What the session computes, with the names of the codes that are stored."""
+        codes = [name for name, tensor in self._initializers.items() if tensor.type.dtype is DType.INT8]
+        found = ModelProto()
+        if codes:
+            found.CopyFrom(self._model)
+            found.graph.initializer.extend(header(name, self._initializers[name]) for name in codes)
+            own_zero_points(found)
+        return found
+
     def points(self) -> Mapping[str, str]:
         """The points that a node of the file makes, and the node's name."""
         return {name: point.node for name, point in self._points.items()}
@@ -214,9 +225,11 @@ class OnnxExecutable(Executable):
         self.save(path)
 
     def _watch(self, folder: str | None = None) -> Watch:
-        options = self.setup.options()
+        proto = self.artifact
+        own_zero_points(proto)
+        options = self.setup.options(lambda: proto)
         options.log_severity_level = 4  # what it would log is raised
-        return Watch(self.artifact, options, self.setup.entries, folder, self._refused)
+        return Watch(proto, options, self.setup.entries, folder, self._refused)
 
     def _run_bound(self, feeds: dict[str, Array]) -> list[Array]:
         """With OrtValues over the bytes of the arrays, for NumPy itself has no bfloat16, and no codes."""

@@ -40,7 +40,7 @@ class Side:
         if not tensors:
             return []  # to onnxruntime, none means all outputs
         refuse_fatal(self.proto, list(feeds.values()), self.path)
-        options = SessionSetup(without_saturation=self.exact).options()
+        options = SessionSetup(without_saturation=self.exact).options(lambda: self.proto)
         options.log_severity_level = 4  # what it would log is raised
         watch = Watch(proto or self.proto, options, ["CPUExecutionProvider"], None, self._refused)
         try:

@@ -91,6 +91,9 @@ class OnnxFile(OnnxExecutable):
     def _model_for_points(self) -> ModelProto:
         return self.artifact
 
+    def _model_of_codes(self) -> ModelProto:
+        return skim(self.path)
+
     @cached_property
     def _points(self) -> dict[str, Point]:
         """What the file says of its tensors; of a file that says nothing, the tensors named as values of the model."""

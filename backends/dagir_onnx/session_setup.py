@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from onnx import ModelProto
+
 from dagir.errors import ArgumentError, BackendError
+from dagir_onnx.exact_codes import multiply_exactly
 from dagir_onnx.onnxruntime_late import onnxruntime
 
 Provider: TypeAlias = "str | tuple[str, Mapping[str, str]]"
@@ -95,8 +98,8 @@ class SessionSetup:
         """Whether all is computed on the CPU, so that a session may read weights where they lie."""
         return all(name == CPU for name, _ in self.entries)
 
-    def options(self) -> Any:
-        """The user's SessionOptions, or new ones."""
+    def options(self, model: Callable[[], ModelProto]) -> Any:
+        """The user's SessionOptions, or new ones for a model."""
         if self.session_options is not None:
             return self.session_options
         options = onnxruntime.SessionOptions()
@@ -104,7 +107,7 @@ class SessionSetup:
         if self.threads is not None:
             options.intra_op_num_threads = self.threads
         if self.without_saturation:
-            options.add_session_config_entry("session.x64quantprecision", "1")
+            multiply_exactly(options, model())
         return options
 
     @property

@@ -18,6 +18,7 @@ from dagir.ir.arrays import release
 from dagir.ir.types import Array, DType
 from dagir_onnx.dtypes import TO_ONNX
 from dagir_onnx.emitter import Tensor
+from dagir_onnx.exact_codes import own_zero_points
 from dagir_onnx.onnxruntime_late import onnxruntime
 from dagir_onnx.packing import bits_of, lent, packed
 from dagir_onnx.untrusted_proto import subgraphs
@@ -134,7 +135,7 @@ def lend(
     """
     skeleton = ModelProto()
     skeleton.CopyFrom(model)
-    inside = {name: tensor for name, tensor in initializers.items() if bytes_of(tensor) <= SMALL}
+    inside = {name: tensor for name, tensor in initializers.items() if bytes_of(tensor) <= SMALL or _is_row(tensor)}
     made = {name: tensor for name, tensor in initializers.items() if tensor.is_derived and name not in inside}
     if size_of(made) <= _LITTLE:
         inside.update(made)
@@ -150,9 +151,15 @@ def lend(
             values[name] = _ort_value(tensor)
             if name in free:
                 options.add_initializer(name, values[name][0])
+    own_zero_points(skeleton)
     if values:
         options.add_external_initializers(list(values), [value for value, _ in values.values()])
     return skeleton.SerializeToString(), list(values.values())
+
+
+def _is_row(tensor: Tensor) -> bool:
+    """Whether it may be the zero points of a weight, of which each reader gets its own."""
+    return tensor.type.dtype is DType.INT8 and tensor.type.rank < 2
 
 
 def _left_alone(model: ModelProto) -> frozenset[str]:

@@ -66,7 +66,7 @@ def _fold(
 
     def factors() -> Array:
         assert found.scale is not None
-        return _over_inputs(op, w.type, found.scale())
+        return over_inputs(op, w.type, found.scale())
 
     kernel = w if found.scale is None else product(w, factors, found.sources, ranges)
     if kernel is None or found.shift is None:
@@ -75,7 +75,7 @@ def _fold(
     return None if bias is None else (kernel, bias)
 
 
-def _over_inputs(op: Op, kernel: TensorType, vector: Array) -> Array:
+def over_inputs(op: Op, kernel: TensorType, vector: Array) -> Array:
     """A vector over the input channels, reshaped so that it broadcasts against the kernel."""
     rank, shape = kernel.rank, cast(tuple[int, ...], kernel.shape)
     if vector.size == 1:
@@ -92,7 +92,7 @@ def _moved_bias(op: Op, found: Affine, shift: Numbers, w: Value, b: Value | None
     shape = cast(tuple[int, ...], w.type.shape)
 
     def biases(_: Shape, dtype: DType) -> Array:
-        moved: Array = (wide(w) * _over_inputs(op, w.type, shift())).reshape(-1, shape[-1]).sum(0)
+        moved: Array = (wide(w) * over_inputs(op, w.type, shift())).reshape(-1, shape[-1]).sum(0)
         return rounded(moved if b is None else moved + wide(b), dtype)
 
     name = name_of(b, "bias") if b is not None else sibling(name_of(w, "kernel"), "bias")

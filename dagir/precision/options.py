@@ -12,7 +12,8 @@ from dagir.ir.graph import Graph
 from dagir.modeling.model import Model
 from dagir.precision.calibration import check_method
 from dagir.precision.narrowing import Narrowed, check_budget, narrowed_model
-from dagir.precision.quantizing import quantized_model, weights_quantized_model
+from dagir.precision.quantizing import quantized_model
+from dagir.precision.quantizing_weights import weights_quantized_model
 from dagir.precision.rounding import dtype_of
 
 PRECISION = "dagir.precision"

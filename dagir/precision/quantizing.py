@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache, partial
+from math import inf, isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -34,11 +35,10 @@ from dagir.passes.quantize import (
     has_stored_kernels,
     has_weight,
 )
-from dagir.passes.quantize_recurrences import codes_for_recurrence, is_integer_lstm
-from dagir.passes.quantize_weights import QuantizeBlocks, QuantizeDynamic, blocks, is_linear_map
 from dagir.precision.calibration import Ranges, check_method, parts
 from dagir.precision.drawing import arranged
-from dagir.precision.kept_float import not_worthwhile, small_last_products
+from dagir.precision.equalization import equalized
+from dagir.precision.kept_float import not_worthwhile
 from dagir.precision.narrowing import Narrowed, answers_of, as_model
 from dagir.precision.sensitivity import Sensitivity, analyse
 from dagir.runtime.backend import Apply, backend, graph_of, signature
@@ -47,9 +47,6 @@ from dagir.support.backend_names import NUMPY
 from dagir.support.did_you_mean import did_you_mean
 
 CodesOfWeight: TypeAlias = Callable[[Node, Array], Codes]
-
-BLOCK = 32
-"""Rows of a matrix of 4 bits that share a scale."""
 
 _LIMITING = (ops.Relu, ops.Clip)
 _PASSING = (ops.MaxPool, ops.Reshape, ops.Transpose, ops.ExpandDims, ops.Squeeze)
@@ -77,7 +74,31 @@ def quantized_model(
     check_method(ranges)
     arrays = arranged(model, inputs, seed)
     graph = run(points_of(model).graph, DEPLOY)
-    kept = {**not_worthwhile(graph), **_asked(graph, value_names(graph), keep_float)}
+    graphs = [graph, equalized(graph, arrays)]
+    integers = partial(
+        _integers, model, arrays, ranges=ranges, keep_float=keep_float, budget=budget, full_range=full_range, seed=seed
+    )
+    return min([integers(each) for each in graphs if each is not None], key=_lost)
+
+
+def _lost(narrowed: Narrowed) -> float:
+    """How far the outputs are off on the samples."""
+    lost = sum(each.relative**2 for each in narrowed.closeness)
+    return lost if isfinite(lost) else inf
+
+
+def _integers(
+    model: Model | Graph,
+    arrays: Sequence[Array],
+    graph: Graph,
+    *,
+    ranges: str,
+    keep_float: Collection[str],
+    budget: float | None,
+    full_range: bool,
+    seed: int,
+) -> Narrowed:
+    kept = {**not_worthwhile(graph), **asked(graph, value_names(graph), keep_float)}
     choice = _Choice(graph, kept)
     if not any(has_weight(node) or has_stored_kernels(node) for node in graph.nodes if node not in kept):
         raise UnsupportedOp(
@@ -89,85 +110,16 @@ def quantized_model(
     of_weight = partial(codes_for_weight_of, full_range=full_range)
     analysed = cache(partial(_analysed, graph, arrays, tuple(choice.nodes), tuple(kept), codes, of_weight, seed))
     if budget is not None:
-        kept = {**kept, **_costly(analysed(), budget)}
+        kept = {**kept, **costly(analysed(), budget)}
         choice = _Choice(graph, kept)
         codes = {value: codes[value] for value in choice.codes_of}
     stored = frozenset(node for node in graph.nodes if has_stored_kernels(node) and node not in kept)
     biases = _corrected(graph, arrays, choice.nodes, codes, of_weight)
     step = Quantize(codes, frozenset(choice.nodes), biases, stored, full_range)
-    return _measured(model, graph, step, arrays, kept, "int8", analysed)
+    return measured(model, graph, step, arrays, kept, "int8", analysed)
 
 
-def weights_quantized_model(
-    model: Model | Graph,
-    how: str,
-    inputs: object = None,
-    *,
-    keep_float: Collection[str] = (),
-    budget: float | None = None,
-    full_range: bool = False,
-    seed: int = 0,
-) -> Narrowed:
-    """The model with the stored matrices of its products as codes, and all else in float.
-
-    how: "int8-dynamic" has inputs quantized as they come, by their range in each run; "int4-weights" has codes of 4
-    bits with a scale for each block of 32 rows, and computes in float. The others are those of `quantized_model`.
-    """
-    arrays = arranged(model, inputs, seed)
-    graph = run(points_of(model).graph, DEPLOY)
-    kept = _asked(graph, value_names(graph), keep_float)
-    dynamic = how == "int8-dynamic"
-    nodes = [node for node in graph.nodes if is_linear_map(node) or (dynamic and has_stored_kernels(node))]
-    kept = {**small_last_products(graph, nodes), **kept}
-    nodes = [node for node in nodes if node not in kept]
-    if not nodes:
-        raise UnsupportedOp(
-            f"{graph.name} has no product with a stored matrix that could be quantized",
-            remedy='quantize="int8" takes convolutions, precision="float16" any model',
-        )
-    analysed = cache(partial(_analysed_weights, graph, arrays, nodes, dynamic, full_range, seed))
-    if budget is not None:
-        kept = {**kept, **_costly(analysed(), budget)}
-    chosen = frozenset(node for node in nodes if node not in kept)
-    step = QuantizeDynamic(chosen, full_range) if dynamic else QuantizeBlocks(chosen, BLOCK)
-    return _measured(model, graph, step, arrays, kept, how, analysed)
-
-
-def _analysed_weights(
-    graph: Graph, arrays: Sequence[Array], nodes: Collection[Node], dynamic: bool, full_range: bool, seed: int
-) -> Sensitivity:
-    """What the codes of each matrix cost, and those of what is multiplied with it."""
-    integers = set(nodes)
-
-    def narrow(node: Node, operands: Sequence[Array | None], apply: Any) -> Sequence[Array]:
-        x, w = (*operands, None, None)[:2]
-        if node not in integers or x is None or w is None:
-            return list(apply(operands))
-        if has_stored_kernels(node):
-            return list(apply(_coded_operands(node, operands, full_range)))
-        if dynamic:
-            x = codes_for_range(float(x.min(initial=0.0)), float(x.max(initial=0.0))).rounded(x)
-            w = codes_for_weight(w, 1, full_range=full_range).rounded(w)
-        else:
-            codes, scale = blocks(w, BLOCK)
-            w = codes * np.repeat(scale.astype(np.float64), BLOCK, axis=0)[: len(codes)]
-        return list(apply([x, w, *operands[2:]]))
-
-    return analyse(graph, parts(graph, arrays)[0], DType.FLOAT32, seed, narrow)
-
-
-def _coded_operands(node: Node, operands: Sequence[Array | None], full_range: bool) -> list[Array | None]:
-    """The operands of a recurrence in codes. The states of an LSTM become codes too, at each step: not here."""
-    if not is_integer_lstm(node):
-        return _with_coded_kernels(operands)
-    x, w, r, *rest = operands
-    assert x is not None
-    rounded = codes_for_range(float(x.min(initial=0.0)), float(x.max(initial=0.0))).rounded(x)
-    coded = [None if each is None else codes_for_recurrence(each, full_range).rounded(each) for each in (w, r)]
-    return [rounded, *coded, *rest]
-
-
-def _measured(
+def measured(
     model: Model | Graph,
     graph: Graph,
     step: Pass,
@@ -186,7 +138,7 @@ def _measured(
     return Narrowed(as_model(narrow, interface, graph_of(model).name), how, told, count, close, analysed)
 
 
-def _asked(graph: Graph, names: Mapping[Value, str], keep_float: Collection[str]) -> dict[Node, str]:
+def asked(graph: Graph, names: Mapping[Value, str], keep_float: Collection[str]) -> dict[Node, str]:
     """The nodes that are to stay float by name: of the node, of its layer, or of a layer around it."""
     found: dict[Node, str] = {}
     for wanted in keep_float:
@@ -316,7 +268,7 @@ def _analysed(
 
     def narrow(node: Node, operands: Sequence[Array | None], apply: Any) -> Sequence[Array]:
         if has_stored_kernels(node) and node not in kept:
-            return list(apply(_with_coded_kernels(operands)))
+            return list(apply(with_coded_kernels(operands)))
         if node not in integers:
             return rounded(node, apply(operands)) if node.outputs[0] in codes else list(apply(operands))
         return rounded(node, apply(_quantized_operands(node, operands, codes, of_weight)))
@@ -324,14 +276,14 @@ def _analysed(
     return analyse(graph, parts(graph, arrays)[0], DType.FLOAT32, seed, narrow)
 
 
-def _with_coded_kernels(operands: Sequence[Array | None]) -> list[Array | None]:
+def with_coded_kernels(operands: Sequence[Array | None]) -> list[Array | None]:
     """The operands of a recurrence whose kernels are codes."""
     x, *kernels = operands[:3]
     coded = [w if w is None else codes_for_weight(w, 1, full_range=True).rounded(w) for w in kernels]
     return [x, *coded, *operands[3:]]
 
 
-def _costly(table: Sensitivity, budget: float) -> dict[Node, str]:
+def costly(table: Sensitivity, budget: float) -> dict[Node, str]:
     """The worst nodes with weights, until the others together cost no more than the budget."""
     left = sum(row.own**2 for row in table)
     found: dict[Node, str] = {}

@@ -48,6 +48,33 @@ def test_pad_with_axes_after_a_transpose():
     assert np.array_equal(run(proto, {"x": x}), right)
 
 
+@pytest.mark.xfail(
+    strict=True,
+    raises=Exception,
+    reason="onnxruntime 1.32 makes uint8 of a zero point once for each node that reads it",
+)
+def test_exact_products_with_a_shared_zero_point():
+    codes = np.full((4, 4), 127, "int8")
+    nodes = [helper.make_node("QuantizeLinear", ["x", "xs", "xz"], ["q0"])]
+    for step in (0, 1):
+        nodes += [
+            helper.make_node("DequantizeLinear", [f"q{step}", "xs", "xz"], [f"d{step}"]),
+            helper.make_node("DequantizeLinear", [f"w{step}", "s", "z"], [f"m{step}"], axis=1),
+            helper.make_node("MatMul", [f"d{step}", f"m{step}"], [f"y{step}"]),
+            helper.make_node("QuantizeLinear", [f"y{step}", "xs", "xz"], [f"q{step + 1}"]),
+        ]
+    nodes.append(helper.make_node("DequantizeLinear", ["q2", "xs", "xz"], ["y"]))
+    scales = {"xs": np.float32(0.02), "xz": np.uint8(0), "s": np.full(4, 0.01, "float32"), "z": np.zeros(4, "int8")}
+    proto = model(nodes, {"x": ["n", 4]}, {"y": ["n", 4]}, w0=codes, w1=codes, **scales)
+    onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])  # it is a right model
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    onnxruntime.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
+
+
 _EMPTY_BATCH = """
 import numpy as np, onnxruntime
 from test_onnxruntime import model
