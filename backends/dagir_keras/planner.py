@@ -33,7 +33,8 @@ from dagir_keras.steps import GrownStep, ModelStep, NativeStep, OpLayerStep, Rul
 from dagir_keras.trace import Trace
 
 _NO_OPERATIONS = (
-    *(ops.LSTM, ops.GRU, ops.SimpleRNN, ops.Bidirectional, ops.If, ops.Loop, ops.Scan, ops.Lookup, ops.ConvTranspose),
+    *(ops.LSTM, ops.GRU, ops.SimpleRNN, ops.DynamicQuantizeLSTM, ops.Bidirectional, ops.If, ops.Loop, ops.Scan),
+    *(ops.Lookup, ops.ConvTranspose),
     *(ops.NonZero, ops.Range, ops.Unique, ops.NonMaxSuppression, ops.KnowSizes, ops.EqualSizes),
 )
 """Ops that Keras has no operation for, which it could save. Its ConvTranspose mixes up its arguments when it is run."""

@@ -137,12 +137,12 @@ def _run_task(task: Task, state: _State) -> None:
             array = None if value is None else arrays.get(value)
             operands.append(_leaf(value) if array is None and value is not None else array)
         results = task.rule(task.op if task.fixed else task.op.substitute(known.numbers), *operands)
+        found = rules.results(task.node, results)
+        made = [np.asarray(result, dtype=dtype) for result, dtype in zip(found, task.dtypes, strict=True)]
+        _check_shapes(task.node, made)
     except (DagirError, ValueError) as error:
         raise _told(error, task.node, operands) from error.__cause__
-    if not isinstance(results, tuple):
-        results = (results,)
-    for value, result, dtype in zip(task.outputs, results, task.dtypes, strict=True):
-        arrays[value] = np.asarray(result, dtype=dtype)
+    arrays.update(zip(task.outputs, made, strict=True))
     for value in task.freed:
         arrays.pop(value, None)
 

@@ -228,6 +228,7 @@ WITHIN_A_LAYER = {
     "If",
     "Loop",
     "LSTM",
+    "DynamicQuantizeLSTM",
     "GRU",
     "SimpleRNN",
     "Bidirectional",
