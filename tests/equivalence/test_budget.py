@@ -296,3 +296,17 @@ def test_what_rounds_is_learned_once_for_all_samples(monkeypatch):
     model = dagir.Model(x, ops.tanh(x) * 3.1)
     Oracle(model, 2)([np.ones((2, 3), "float32")], np.random.default_rng(0), count=6)
     assert len(learned) == len(set(learned)) == 2
+
+
+def test_a_code_that_is_next_to_another_has_a_budget():
+    """Products of codes are often next to the middle between two codes; few evaluations with noise may not show it."""
+    rng = np.random.default_rng(0)
+    x = y = dagir.Input((40,), name="x")
+    step, zero = (dagir.Constant(each).value for each in (np.float32(0.5), np.uint8(128)))
+    for _ in range(2):
+        codes = dagir.apply(ops.QuantizeLinear(dtype=dagir.DType.UINT8), y, step, zero)
+        kernel = rng.integers(-127, 128, (40, 40)) * np.float32(0.002)
+        y = ops.matmul(dagir.apply(ops.DequantizeLinear(), codes, step, zero), kernel.astype("float32"))
+    codes = dagir.apply(ops.QuantizeLinear(dtype=dagir.DType.UINT8), y, step, zero)
+    model = dagir.Model(x, dagir.apply(ops.DequantizeLinear(), codes, step, zero))
+    assert all(dagir.verify(model, ("onnx",), seed=seed).ok for seed in range(12))
