@@ -106,6 +106,8 @@ def _off_centre(op: LayerNorm | GroupNorm, sample: Disturbed) -> Array:
     """As with a mean and a variance that are off: sums of K terms round, and are off by the same for all of them.
 
     Noise on the terms averages out in their mean, and a shift of all of them is taken off again: neither shows it.
+    Where the variance is the mean of the squares less the square of the mean, as onnxruntime's, PyTorch's and NumPy's
+    kernels of Keras have it, what these two round stays, though they cancel.
     """
     x, gamma = (*sample.operands, None)[:2]
     assert x is not None
@@ -114,7 +116,10 @@ def _off_centre(op: LayerNorm | GroupNorm, sample: Disturbed) -> Array:
     mean = parts.mean(axis=axes, keepdims=True)
     length = parts.size / max(mean.size, 1)
     off, wide = 0.25 * sqrt(length) * sample.eps * sample.rng.standard_normal((2, *mean.shape))
-    deviation = np.sqrt(parts.var(axis=axes, keepdims=True) + op.epsilon)
+    left = 0.75 * sample.eps * sample.rng.standard_normal(mean.shape)
+    spread = parts.var(axis=axes, keepdims=True) + op.epsilon
+    deviation = np.sqrt(spread)
+    wide = wide + left * (np.square(mean) + spread) / spread
     shifts = (off * mean + wide / 2 * (parts - mean)) / deviation
     kept = op.axes if isinstance(op, LayerNorm) else (op.axis,)
     scale = 1 if gamma is None else gamma.reshape([n if axis in kept else 1 for axis, n in enumerate(x.shape)])

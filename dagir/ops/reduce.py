@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
+import numpy as np
+
 from dagir.ir.equal_terms import drifting, summed
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import COMPOUND, EXACT, ROUNDED, Rounding
-from dagir.ir.types import DType, DTypeLike, Shape, TensorType, normalize_axes, normalize_axis
+from dagir.ir.rounding import COMPOUND, EXACT, ROUNDED, Disturbed, Rounding
+from dagir.ir.types import Array, DType, DTypeLike, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.arithmetic import maximum, minimum
 from dagir.ops.elementwise import cast, sqrt
 from dagir.ops.operands import require
@@ -113,10 +115,18 @@ class ReduceAll(Reduce):
     accepts = "bool"
 
 
+def _from_squares(op: Variance, sample: Disturbed) -> Array:
+    """As the mean of the squares less the square of the mean, as keras.ops.moments: their rounding stays."""
+    (x,) = sample.operands
+    assert x is not None
+    of_squares = np.square(x).mean(axis=op.axes, keepdims=op.keepdims)
+    return np.asarray(sample.result + 0.75 * sample.eps * of_squares * sample.rng.standard_normal(of_squares.shape))
+
+
 class Variance(Reduce):
     """x: f[*s] -> f[*s without `axes`]: mean((x - mean(x))**2), of the population.  NumPy var."""
 
-    rounding = COMPOUND
+    rounding = Rounding(compound=True, errors=(_from_squares,))
     nonnegative = True
     needs_elements = True
     accepts = "float"

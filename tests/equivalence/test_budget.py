@@ -310,3 +310,31 @@ def test_a_code_that_is_next_to_another_has_a_budget():
     codes = dagir.apply(ops.QuantizeLinear(dtype=dagir.DType.UINT8), y, step, zero)
     model = dagir.Model(x, dagir.apply(ops.DequantizeLinear(), codes, step, zero))
     assert all(dagir.verify(model, ("onnx",), seed=seed).ok for seed in range(12))
+
+
+def _of_squares(x, axes):
+    """Normalized with the mean of the squares less the square of the mean, as Keras on PyTorch and on NumPy does."""
+    mean = x.mean(axis=axes, keepdims=True)
+    variance = np.square(x).mean(axis=axes, keepdims=True) - np.square(mean)
+    return (x - mean) / np.sqrt(np.maximum(variance, 0) + np.float32(1e-3))
+
+
+@pytest.mark.parametrize("size", [2, 3, 8])
+@pytest.mark.parametrize(
+    "normalized",
+    [
+        ops.layer_normalization,
+        lambda x: ops.group_normalization(x, groups=1),
+        lambda x: (x - ops.mean(x, -1, keepdims=True)) / ops.sqrt(ops.var(x, -1, keepdims=True) + 1e-3),
+    ],
+    ids=["layer", "group", "moments"],
+)
+def test_a_variance_may_be_the_mean_of_the_squares_less_the_square_of_the_mean(normalized, size):
+    x = dagir.Input((size,))
+    model = dagir.Model(x, normalized(x))
+    draw = np.random.default_rng(size)
+    given = (2 + draw.normal(size=(400, size)) * draw.choice([0.02, 0.1, 1], size=(400, 1))).astype("float32")
+    squares = _of_squares(given, -1)
+    (expected,) = Oracle(model.graph, 48)([given], np.random.default_rng(0))
+    used = np.abs(squares - expected.array) / expected.budget
+    assert 0.05 < used.max() < 1
