@@ -56,7 +56,7 @@ def _made(*classes: type[Op]) -> Callable[[Callable[..., Array]], Kernel]:
 
 @_activation(ops.Relu)
 def relu(op: ops.Relu, out: Array, x: Array) -> None:
-    np.maximum(x, repeated(0, x), out=out)
+    np.maximum(repeated(0, x), x, out=out)  # in this order, -0.0 is what np.clip makes of it
 
 
 @_activation(ops.Sigmoid)

@@ -7,9 +7,10 @@ nothing else reads are never whole in memory. Each node computes what its own ru
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any, TypeAlias
 
@@ -17,12 +18,12 @@ import numpy as np
 
 from dagir import ops
 from dagir.ir.dims import substitute
-from dagir.ir.graph import Constant, Node, Parameter, Value
+from dagir.ir.graph import Constant, Node, Op, Parameter, Value
 from dagir.ir.types import Array, DType, Shape
 from dagir.support.threads import for_each
 from dagir_numpy.conv import convolve
 from dagir_numpy.linear import project
-from dagir_numpy.norm import factor_of
+from dagir_numpy.norm import scale_and_shift
 from dagir_numpy.pointwise import BLOCK, kernels
 
 Source: TypeAlias = int | Value  # a slot of the chain, or a value from outside
@@ -36,10 +37,19 @@ _FIRST: dict[type, Callable[..., Array]] = {ops.Conv: convolve, ops.Linear: proj
 
 
 @dataclass(frozen=True)
-class Move:
-    """One node of a chain after the first: where its operands are, and the slot that it writes into."""
+class Part:
+    """What one node of a chain computes, or two that are done in one."""
 
-    node: Node
+    op: Op
+    inputs: tuple[Value | None, ...]
+    output: Value
+
+
+@dataclass(frozen=True)
+class Move:
+    """One part of a chain after the first: where its operands are, and the slot that it writes into."""
+
+    op: Op
     sources: tuple[Source | None, ...]
     target: int
 
@@ -122,8 +132,8 @@ class _Rows:
 
     def _prepared(self, move: Move, arrays: Sequence[Array | int | None]) -> Prepared | None:
         operands = list(arrays)
-        if isinstance(move.node.op, ops.BatchNorm):
-            operands[1:] = _as_steps(move.node.op, *arrays[1:])  # type: ignore[arg-type]  # no slots but the first
+        if isinstance(move.op, ops.BatchNorm):
+            operands[1:] = scale_and_shift(move.op, *arrays[1:])  # type: ignore[arg-type]  # no slots but the first
         sources = [self._source(operand) for operand in operands if operand is not None]
         if any(source is None for source in sources):
             return None
@@ -199,22 +209,13 @@ def _even(count: int, most: int) -> int:
 
 
 def _steps(move: Move, sources: list[int | Pick]) -> Iterator[Step]:
-    op = move.node.op
+    op = move.op
     if not isinstance(op, ops.BatchNorm):
-        write = kernels[type(op)]
-        yield lambda out, *xs: write(op, out, *xs), move.target, sources
+        yield partial(kernels[type(op)], op), move.target, sources
         return
-    x = sources[0]
-    for ufunc, vector in zip((np.subtract, np.multiply, np.add), sources[1:], strict=False):
-        yield lambda out, *xs, ufunc=ufunc: ufunc(*xs, out=out), move.target, [x, vector]
-        x = move.target
-
-
-def _as_steps(
-    op: ops.BatchNorm, gamma: Array | None, beta: Array | None, mean: Array, var: Array
-) -> list[Array | None]:
-    """What is subtracted, multiplied with, and added."""
-    return [mean, factor_of(op, gamma, var), beta]
+    x, scale, shift = sources
+    yield partial(kernels[ops.Multiply], op), move.target, [x, scale]
+    yield partial(kernels[ops.Add], op), move.target, [move.target, shift]
 
 
 def chained(nodes: Sequence[Node], start: int, read_outside: Callable[[Value, int], bool]) -> Chain | None:
@@ -260,39 +261,62 @@ def _allotted(nodes: Sequence[Node], starts: bool, is_result: Callable[[Value], 
     first, final = nodes[0].output, nodes[-1].output
     head = first if starts and is_result(first) else final
     results = (head, *(node.output for node in nodes if node.output is not head and is_result(node.output)))
-    slots = _Slots(nodes, results)
+    parts = _limited(nodes[1:] if starts else nodes, results)
+    slots = _Slots(parts, results)
     if starts:
         slots.of[first] = 0
     elif head is final:
         slots.free.append(0)
-    rest = nodes[1:] if starts else nodes
-    moves = tuple(Move(node, slots.read_by(node), slots.written_by(node)) for node in rest)
+    moves = tuple(Move(part.op, slots.read_by(part), slots.written_by(part)) for part in parts)
     return Chain(tuple(nodes), nodes[0] if starts else None, moves, results, slots.count)
+
+
+def _limited(nodes: Sequence[Node], results: Sequence[Value]) -> list[Part]:
+    """The nodes as parts; a Relu that only the Minimum of a number after it reads is one part with that."""
+    reads = Counter(value for node in nodes for value in node.inputs)
+    parts: list[Part] = []
+    for node in nodes:
+        last, most = parts[-1] if parts else None, _most(node)
+        relu = last if last is not None and isinstance(last.op, ops.Relu) and last.output is node.inputs[0] else None
+        if relu is None or most is None or reads[relu.output] > 1 or relu.output in results:
+            parts.append(Part(node.op, node.inputs, node.output))
+        else:
+            parts[-1] = Part(ops.Clip(0.0, most), relu.inputs, node.output)
+    return parts
+
+
+def _most(node: Node) -> float | None:
+    """The number that a Minimum limits its first operand to."""
+    limit = node.inputs[1] if isinstance(node.op, ops.Minimum) else None
+    if limit is None or not isinstance(limit.source, Constant) or limit.source.array.size != 1:
+        return None
+    most = limit.source.array.item()
+    return most if most >= 0 else None
 
 
 class _Slots:
     """of: the slot of each value. free: slots that may be written into. Results have slots of their own, the first."""
 
-    def __init__(self, nodes: Sequence[Node], results: Sequence[Value]) -> None:
+    def __init__(self, parts: Sequence[Part], results: Sequence[Value]) -> None:
         self.homes = {value: slot for slot, value in enumerate(results)}
         self.of: dict[Value, int] = {}
         self.free: list[int] = []
         self.count = len(results)
-        self._last = {value: node for node in nodes for value in node.inputs if value is not None}
+        self._last = {value: part for part in parts for value in part.inputs if value is not None}
 
-    def read_by(self, node: Node) -> tuple[Source | None, ...]:
-        """Where the operands of a node are."""
-        return tuple(None if value is None else self.of.get(value, value) for value in node.inputs)
+    def read_by(self, part: Part) -> tuple[Source | None, ...]:
+        """Where the operands of a part are."""
+        return tuple(None if value is None else self.of.get(value, value) for value in part.inputs)
 
-    def written_by(self, node: Node) -> int:
-        """The slot for what a node makes: one of its operands' where nothing reads that later."""
-        operands = [value for value in dict.fromkeys(node.inputs) if value is not None and value in self.of]
-        self.free += [self.of[v] for v in operands if self._last[v] is node and v not in self.homes]
-        if node.output in self.homes:
-            slot = self.homes[node.output]
+    def written_by(self, part: Part) -> int:
+        """The slot for what a part makes: one of its operands' where nothing reads that later."""
+        operands = [value for value in dict.fromkeys(part.inputs) if value is not None and value in self.of]
+        self.free += [self.of[v] for v in operands if self._last[v] is part and v not in self.homes]
+        if part.output in self.homes:
+            slot = self.homes[part.output]
         elif self.free:
             slot = self.free.pop()
         else:
             slot, self.count = self.count, self.count + 1
-        self.of[node.output] = slot
+        self.of[part.output] = slot
         return slot

@@ -34,13 +34,13 @@ def dynamic_quantize_lstm(
         xw = xw + b
     gate, activated = _function(op.recurrent_activation), _function(op.activation)
 
-    def step(part: Array, states: States) -> States:
+    def step(part: Array, states: States, out: Array) -> States:
         h, c = states
         i, f, g, o = np.split(part + of_state(h), 4, axis=1)
         c = gate(f) * c + gate(i) * activated(g)
-        return gate(o) * activated(c), c
+        return np.multiply(gate(o), activated(c), out=out), c
 
-    return run_steps(op, step, xw, (initial_state(h0, x, r), initial_state(c0, x, r)), mask)
+    return run_steps(op, step, xw.swapaxes(0, 1), (initial_state(h0, x, r), initial_state(c0, x, r)), mask)
 
 
 def _product(codes: Array, scale: Array, zero: Array) -> Callable[[Array], Array]:

@@ -13,14 +13,20 @@ from dagir_numpy.rules import rules
 
 @rules.rule(ops.BatchNorm)
 def batch_norm(op: ops.BatchNorm, x: Array, gamma: Array | None, beta: Array | None, mean: Array, var: Array) -> Array:
-    y = np.subtract(x, _along(mean, (op.axis,), x))
-    return _scaled(y, (op.axis,), factor_of(op, gamma, var), beta)
+    scale, shift = scale_and_shift(op, gamma, beta, mean, var)
+    y = np.multiply(x, _along(scale, (op.axis,), x))
+    y += _along(shift, (op.axis,), x)
+    return y
 
 
-def factor_of(op: ops.BatchNorm, gamma: Array | None, var: Array) -> Array:
-    """What a BatchNorm multiplies with: gamma / sqrt(var + epsilon)."""
+def scale_and_shift(
+    op: ops.BatchNorm, gamma: Array | None, beta: Array | None, mean: Array, var: Array
+) -> tuple[Array, Array]:
+    """What a BatchNorm multiplies with, gamma / sqrt(var + epsilon), and what it adds then, beta - mean * that."""
     deviation = np.sqrt(var + var.dtype.type(op.epsilon))
-    return 1 / deviation if gamma is None else gamma / deviation
+    scale = 1 / deviation if gamma is None else gamma / deviation
+    shift = mean * scale
+    return scale, np.negative(shift) if beta is None else beta - shift
 
 
 @rules.rule(ops.LayerNorm)

@@ -131,6 +131,21 @@ def test_nodes_are_chained():
     assert all(step.chain is not None and step.chain.slots == 1 for step in steps)
 
 
+def test_a_relu_and_its_maximum_are_one_part_of_a_chain():
+    """Not where the relu has another reader, or is an output."""
+    x = dagir.Input((8, 8, 4), name="x")
+    y = ops.relu(ops.square(x))
+    once, twice = ops.minimum(y, 6.0), ops.add(ops.minimum(y, 6.0), y)
+    for outputs, wanted in (([once], ["Square", "Clip"]), ([twice], ["Square", "Relu", "Minimum", "Add"])):
+        (step,) = plan_of(Graph([x], outputs)).steps
+        assert [type(move.op).__name__ for move in step.chain.moves] == wanted
+    (step,) = plan_of(Graph([x], [once, y])).steps
+    assert [type(move.op).__name__ for move in step.chain.moves] == ["Square", "Relu", "Minimum"]
+    below = ops.minimum(ops.relu(x), -2.0)  # no more than -2, though a relu is at least 0
+    arrays = [np.linspace(-3, 3, 256, dtype="float32").reshape(1, 8, 8, 4)]
+    assert np.unique(evaluate(Graph([x], [below]), arrays)[0]).tolist() == [-2.0]
+
+
 @given(st.data())
 def test_convolutions_by_blocks(data):
     """All algorithms, on ranks 1 to 3, are the sum over the places of the kernel."""
