@@ -14,6 +14,8 @@ from dagir_onnx.lowering import emit_subgraph
 from dagir_onnx.rnn import activations_of, arranged, bias_of, in_order_of_steps, is_native, reversed_steps
 from dagir_onnx.rules import rules
 
+_KERNELS = ("w", "r")
+
 
 @rules.rule(ops.DynamicQuantizeLSTM)
 def dynamic_quantize_lstm(op: ops.DynamicQuantizeLSTM, emit: Emitter, *operands: Tensor | None) -> tuple[Tensor, ...]:
@@ -34,7 +36,7 @@ def dynamic_quantize_lstm(op: ops.DynamicQuantizeLSTM, emit: Emitter, *operands:
         None,
         *states,
         None,
-        *[_factors(op, emit, cast(Tensor, factor)) for factor in factors],
+        *[_factors(op, emit, cast(Tensor, factor), _KERNELS[place // 2]) for place, factor in enumerate(factors)],
         domain="com.microsoft",
         outputs=3,
         type=x.type,
@@ -72,9 +74,14 @@ def _kernel(op: ops.DynamicQuantizeLSTM, emit: Emitter, codes: Tensor) -> Tensor
     return emit.derived(codes, "codes of an LSTM", turned, codes.type.with_shape((1, *codes.type.shape)))
 
 
-def _factors(op: ops.DynamicQuantizeLSTM, emit: Emitter, factors: Tensor) -> Tensor:
-    """A scale or a zero point of all as [1], those of columns as [1, 4 * u]."""
+def _factors(op: ops.DynamicQuantizeLSTM, emit: Emitter, factors: Tensor, kernel: str) -> Tensor:
+    """A scale or a zero point of all as [1], those of columns as [1, 4 * u].
+
+    A zero point of int8 is one that no other kernel has: see `exact_codes`.
+    """
+    own = f" of {emit.outputs[0].name}, {kernel}" if factors.type.dtype is DType.INT8 else ""
     if not factors.type.rank:
-        return emit.derived(factors, "of a direction", lambda array: array.reshape(1), factors.type.with_shape((1,)))
+        kind = factors.type.with_shape((1,))
+        return emit.derived(factors, f"of a direction{own}", lambda array: array.reshape(1), kind)
     kind = factors.type.with_shape((1, *factors.type.shape))
-    return emit.derived(factors, "of gates", lambda array: arranged(op, array[None]).reshape(1, -1), kind)
+    return emit.derived(factors, f"of gates{own}", lambda array: arranged(op, array[None]).reshape(1, -1), kind)

@@ -18,6 +18,7 @@ from dagir.ir.leaves import is_leaf
 from dagir.ir.naming import value_names
 from dagir.modeling.signature import Signature
 from dagir.runtime.backend import at_node
+from dagir_onnx.declared_sizes import declared_sizes
 from dagir_onnx.dtypes import value_info
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.half_precision import apply_rule
@@ -48,7 +49,8 @@ def model_proto(
     if emit.has_unread or any(len(node.outputs) > 1 for node in graph.nodes):
         _drop_unread(emit, [name for name, _ in signature.outputs])
     emit.nodes = without_last_identities(emit.nodes, [name for name, _ in signature.outputs])
-    proto = helper.make_graph(emit.nodes, graph.name, inputs, outputs)
+    sizes = declared_sizes(emit.nodes, emit.types)
+    proto = helper.make_graph(emit.nodes, graph.name, inputs, outputs, value_info=sizes)
     dagir_version = version("dagir")
     model = helper.make_model(
         proto,

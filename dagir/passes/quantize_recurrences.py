@@ -12,10 +12,8 @@ from dagir.ir.graph import Constant, Node, Parameter, Value
 from dagir.ir.rewriter import Operands
 from dagir.ir.types import Array, type_of
 from dagir.passes.derived import leaf_array
-from dagir.passes.quantize import Codes, codes_for_weight, has_stored_kernels, with_stored_codes
-
-_WIDER = 4.0
-"""How much larger the mean square of the steps between codes may be where one scale serves all columns: a bit."""
+from dagir.passes.dynamic_codes import dynamic_codes
+from dagir.passes.quantize import Codes, has_stored_kernels, with_stored_codes
 
 
 def is_integer_lstm(node: Node) -> bool:
@@ -27,16 +25,13 @@ def is_integer_lstm(node: Node) -> bool:
 
 
 def codes_for_recurrence(array: Array, full_range: bool) -> Codes:
-    """Codes of a kernel [i, 4 * u] that use their whole range: int8, or uint8, whose products saturate on no CPU.
+    """Codes of a kernel [i, 4 * u], as of `dynamic_codes`, with a zero point for each scale.
 
-    One scale for all columns where that costs less than one bit, and one for each elsewhere: then onnxruntime's kernel
-    takes a sixth longer. With uint8 it takes a tenth longer than with int8 on a CPU with VNNI.
+    Of a row at a time, onnxruntime's kernel takes a sixth longer with a scale for each column, and with uint8 a tenth
+    longer than with int8 on a CPU with VNNI.
     """
-    codes = codes_for_weight(array, 1, full_range=True)
-    largest = codes.scale.max()
-    if largest**2 <= _WIDER * np.mean(np.square(codes.scale.astype(np.float64))):
-        codes = Codes(np.asarray(largest), np.zeros((), np.int8))
-    return codes if full_range else Codes(codes.scale, np.full(codes.scale.shape, 128, np.uint8), codes.axis)
+    codes = dynamic_codes(array, full_range)
+    return Codes(codes.scale, np.full(codes.scale.shape, codes.zero, codes.zero.dtype), codes.axis)
 
 
 def with_coded_kernels(node: Node, operands: Operands, full_range: bool) -> Sequence[Value]:

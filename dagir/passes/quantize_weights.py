@@ -14,20 +14,23 @@ from dagir.ir.graph import Constant, Graph, Node, Op, Parameter, Value
 from dagir.ir.rewriter import Operands, copy_node, rebuild
 from dagir.ir.types import Array, DType, TensorType, type_of
 from dagir.passes.derived import leaf_array
+from dagir.passes.dynamic_codes import dynamic_codes
 from dagir.passes.pipeline import Pass
-from dagir.passes.quantize import codes_for_weight, has_stored_kernels, has_weight
+from dagir.passes.quantize import Codes, has_stored_kernels, has_weight
 from dagir.passes.quantize_recurrences import with_coded_kernels
 
 _LARGEST_CODE = 7
+_WIDER = 1.1
+"""How much larger the mean square of the steps may be where a matrix has one scale, which saves little time."""
 
 
 @dataclass(frozen=True)
 class QuantizeDynamic(Pass):
     """y = Linear(x, w, b)   =>   q, s, z = DynamicQuantizeLinear(x), y = Cast(MatMulInteger(q, w', z)) * (s * s') + b
 
-    w' are int8 codes, with a scale s' for each column. x is quantized once for all that read it. An LSTM becomes a
-    DynamicQuantizeLSTM; other recurrences get their kernels as codes, and compute in float. nodes: those of the graph
-    that is given. full_range: of the codes, as of `codes_for_weight`.
+    w' are codes with a scale s' for the matrix or for each column, as of `codes_for_product`. x is quantized once for
+    all that read it. An LSTM becomes a DynamicQuantizeLSTM; other recurrences get their kernels as codes, and compute
+    in float. nodes: those of the graph that is given. full_range: whether codes are int8, which saturates without VNNI.
     """
 
     name = "quantize-dynamic"
@@ -52,10 +55,11 @@ class QuantizeDynamic(Pass):
 
     def _product(self, node: Node, x: Sequence[Value], w: Value, b: Value | None) -> Value:
         array = leaf_array(w)
-        codes = codes_for_weight(array, 1, full_range=self.full_range)
+        codes = codes_for_product(array, self.full_range)
         quantized, scale, zero = x
         weight = _stored(node, w, codes.coded(array), "kernel")
-        product = _node(node, ops.MatMulInteger(), quantized, weight, zero).outputs[0]
+        own_zero = [Constant(frozen(codes.zero)).value] if codes.zero.any() else []
+        product = _node(node, ops.MatMulInteger(), quantized, weight, zero, *own_zero).outputs[0]
         factors = _node(node, ops.Multiply(), scale, Constant(frozen(codes.scale)).value).outputs[0]
         whole = _node(node, ops.Cast(DType.FLOAT32), product).outputs[0]
         numbers = _node(node, ops.Multiply(), whole, factors).outputs[0]
@@ -92,6 +96,15 @@ class QuantizeBlocks(Pass):
             return copy_node(node, (operands[0], coded[w], *operands[2:])).outputs
 
         return rebuild(graph, transform)
+
+
+def codes_for_product(array: Array, full_range: bool) -> Codes:
+    """Codes of a matrix that is multiplied with codes, as of `dynamic_codes`.
+
+    Of many rows, onnxruntime takes no longer with uint8 than with int8 on a CPU with VNNI, where both have one kernel,
+    and a fifth longer on others, where int8 would saturate.
+    """
+    return dynamic_codes(array, full_range, _WIDER)
 
 
 def blocks(array: Array, block_size: int) -> tuple[Array, Array]:

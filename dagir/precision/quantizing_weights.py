@@ -13,10 +13,10 @@ from dagir.ir.graph import Graph, Node
 from dagir.ir.naming import value_names
 from dagir.ir.types import Array, DType
 from dagir.modeling.model import Model
-from dagir.passes import DEPLOY, run
-from dagir.passes.quantize import codes_for_range, codes_for_weight, has_stored_kernels
+from dagir.passes import DEPLOY, FlatProducts, run
+from dagir.passes.quantize import codes_for_range, has_stored_kernels
 from dagir.passes.quantize_recurrences import codes_for_recurrence, is_integer_lstm
-from dagir.passes.quantize_weights import QuantizeBlocks, QuantizeDynamic, blocks, is_linear_map
+from dagir.passes.quantize_weights import QuantizeBlocks, QuantizeDynamic, blocks, codes_for_product, is_linear_map
 from dagir.precision.calibration import parts
 from dagir.precision.drawing import arranged
 from dagir.precision.kept_float import small_last_products
@@ -43,11 +43,14 @@ def weights_quantized_model(
 
     how: "int8-dynamic" has inputs quantized as they come, by their range in each run; "int4-weights" has codes of 4
     bits with a scale for each block of 32 rows, and computes in float. The others are those of `quantized_model`.
+
+    Dynamic products keep the rank of their inputs: onnxruntime's integer products take any rank and no activation, and
+    a Reshape to rows hides from it that results have the sizes of operands, whose memory they could take.
     """
     arrays = arranged(model, inputs, seed)
-    graph = run(points_of(model).graph, DEPLOY)
-    kept = asked(graph, value_names(graph), keep_float)
     dynamic = how == "int8-dynamic"
+    graph = run(points_of(model).graph, DEPLOY, disable=(FlatProducts.name,) if dynamic else ())
+    kept = asked(graph, value_names(graph), keep_float)
     nodes = [node for node in graph.nodes if is_linear_map(node) or (dynamic and has_stored_kernels(node))]
     kept = {**small_last_products(graph, nodes), **kept}
     nodes = [node for node in nodes if node not in kept]
@@ -78,7 +81,7 @@ def _analysed_weights(
             return list(apply(_coded_operands(node, operands, full_range)))
         if dynamic:
             x = codes_for_range(float(x.min(initial=0.0)), float(x.max(initial=0.0))).rounded(x)
-            w = codes_for_weight(w, 1, full_range=full_range).rounded(w)
+            w = codes_for_product(w, full_range).rounded(w)
         else:
             codes, scale = blocks(w, BLOCK)
             w = codes * np.repeat(scale.astype(np.float64), BLOCK, axis=0)[: len(codes)]

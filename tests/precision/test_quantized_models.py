@@ -13,7 +13,7 @@ from small_networks import depthwise, residual, transformer, with_samples
 import dagir
 from dagir import layers
 from dagir.passes.quantize import codes_for_range, codes_for_weight
-from dagir.passes.quantize_weights import blocks
+from dagir.passes.quantize_weights import blocks, codes_for_product
 from dagir.precision.calibration import METHODS
 from dagir.precision.options import LowPrecision
 from dagir.testing.drawing import randomize
@@ -99,20 +99,55 @@ def test_two_codes_of_a_weight_fit_16_bits_with_their_inputs(rows, seed):
     assert (np.abs(wide.coded(weight).astype(int)).max(axis=0) == 127).all()
 
 
-@pytest.mark.parametrize("quantize", ["int8", "int8-dynamic"])
-def test_the_full_range_of_codes_is_closer_where_it_is_asked_for(quantize, tmp_path):
+def test_the_full_range_of_codes_is_closer_where_it_is_asked_for(tmp_path):
     model, samples = with_samples(transformer, 32)
     errors = []
     for full_range in (False, True):
-        options = {"quantize": quantize, "calibrate": samples, "full_range": full_range}
-        found = LowPrecision(**options).applied(model)
-        errors.append(found.closeness[0].relative)
-        path = dagir.to_onnx(model, tmp_path / "codes.onnx", **options)
-        arrays = [onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer]
-        matrices = [array.astype(int) for array in arrays if array.dtype == np.int8 and array.ndim == 2]
-        largest = [np.abs(codes).max() for codes in matrices]
-        assert (min(largest) == 127) == full_range
+        options = {"quantize": "int8", "calibrate": samples, "full_range": full_range}
+        errors.append(LowPrecision(**options).applied(model).closeness[0].relative)
+        matrices = matrices_of_codes(dagir.to_onnx(model, tmp_path / "codes.onnx", **options), np.int8)
+        assert (min(np.abs(codes).max() for codes in matrices) == 127) == full_range
     assert errors[1] < 0.8 * errors[0]
+
+
+def matrices_of_codes(path, dtype):
+    arrays = [onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer]
+    return [array.astype(int) for array in arrays if array.dtype == dtype and array.ndim == 2]
+
+
+def test_codes_of_dynamic_products_take_their_whole_range(tmp_path):
+    model, samples = with_samples(transformer, 32)
+    path = dagir.to_onnx(model, tmp_path / "codes.onnx", quantize="int8-dynamic", verify=True)
+    matrices = matrices_of_codes(path, np.uint8)
+    assert len(matrices) == 13 and all(np.abs(codes - 128).max() == 127 for codes in matrices)
+    wide = dagir.to_onnx(model, tmp_path / "full.onnx", quantize="int8-dynamic", full_range=True)
+    for codes, others in zip(matrices, matrices_of_codes(wide, np.int8), strict=True):
+        assert (codes - 128 == others).all()
+    found, right = (dagir.lower(each)(samples) for each in (dagir.from_onnx(path), model))
+    assert np.linalg.norm(next(iter(found.values())) - right) < 0.05 * np.linalg.norm(right)
+
+
+def test_a_matrix_has_one_scale_where_its_columns_are_alike():
+    even = np.random.default_rng(0).uniform(-1, 1, (256, 64))
+    codes = codes_for_product(even, False)
+    assert codes.axis is None and codes.zero == 128 and not codes.scale.ndim
+    assert np.abs(codes.rounded(even) - even).max() <= 0.5001 / 127
+    spread = codes_for_product(even * np.geomspace(0.3, 1, 64), True)
+    assert spread.axis == 1 and spread.scale.shape == (64,) and spread.zero.dtype == np.int8 and not spread.zero.ndim
+
+
+def test_dynamic_products_keep_their_rank_and_say_the_sizes_that_activations_read(tmp_path):
+    x = layers.Input((6, 64), name="x")
+    y = layers.Dense(64)(layers.Dense(128, activation="relu")(layers.Reshape((6, 64))(layers.Reshape((384,))(x) + 1)))
+    model = dagir.Model(x, layers.Dense(64)(layers.LayerNormalization()(y)))
+    randomize(model, 0)
+    proto = onnx.load(dagir.to_onnx(model, tmp_path / "codes.onnx", quantize="int8-dynamic", verify=True))
+    assert [node.op_type for node in proto.graph.node].count("Reshape") == 2
+    relu = next(node for node in proto.graph.node if node.op_type == "Relu")
+    (declared,) = proto.graph.value_info
+    sizes = [size.dim_param or size.dim_value for size in declared.type.tensor_type.shape.dim]
+    assert declared.name == relu.input[0] and sizes == ["batch", 6, 128]
+    assert not onnx.load(dagir.to_onnx(model, tmp_path / "wide.onnx")).graph.value_info
 
 
 @pytest.mark.parametrize("ranges", METHODS)
