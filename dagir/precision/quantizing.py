@@ -24,7 +24,7 @@ from dagir.ir.leaves import is_leaf
 from dagir.ir.naming import value_names
 from dagir.ir.types import Array, DType
 from dagir.modeling.model import Model
-from dagir.passes import DEPLOY, Pass, run
+from dagir.passes import DEPLOY, FuseBidirectional, Pass, run
 from dagir.passes.derived import leaf_array
 from dagir.passes.quantize import (
     Codes,
@@ -73,7 +73,7 @@ def quantized_model(
     """
     check_method(ranges)
     arrays = arranged(model, inputs, seed)
-    graph = run(points_of(model).graph, DEPLOY)
+    graph = run(points_of(model).graph, DEPLOY, disable=(FuseBidirectional.name,))
     graphs = [graph, equalized(graph, arrays)]
     integers = partial(
         _integers, model, arrays, ranges=ranges, keep_float=keep_float, budget=budget, full_range=full_range, seed=seed

@@ -13,7 +13,7 @@ from dagir.ir.graph import Graph, Node
 from dagir.ir.naming import value_names
 from dagir.ir.types import Array, DType
 from dagir.modeling.model import Model
-from dagir.passes import DEPLOY, FlatProducts, run
+from dagir.passes import DEPLOY, FlatProducts, FuseBidirectional, run
 from dagir.passes.quantize import codes_for_range, has_stored_kernels
 from dagir.passes.quantize_recurrences import codes_for_recurrence, is_integer_lstm
 from dagir.passes.quantize_weights import QuantizeBlocks, QuantizeDynamic, blocks, codes_for_product, is_linear_map
@@ -49,7 +49,7 @@ def weights_quantized_model(
     """
     arrays = arranged(model, inputs, seed)
     dynamic = how == "int8-dynamic"
-    graph = run(points_of(model).graph, DEPLOY, disable=(FlatProducts.name,) if dynamic else ())
+    graph = run(points_of(model).graph, DEPLOY, disable=(FlatProducts.name, FuseBidirectional.name) if dynamic else ())
     kept = asked(graph, value_names(graph), keep_float)
     nodes = [node for node in graph.nodes if is_linear_map(node) or (dynamic and has_stored_kernels(node))]
     kept = {**small_last_products(graph, nodes), **kept}

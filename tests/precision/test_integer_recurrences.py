@@ -151,3 +151,31 @@ def test_a_small_last_product_stays_float():
     assert [(name.partition("/")[0], why) for name, why in found.kept.items()] == [("classes", "is last, and small")]
     assert "Linear" in kinds(found.model.graph) and "MatMulInteger" not in kinds(found.model.graph)
     assert "DynamicQuantizeLSTM" in kinds(found.model.graph)
+
+
+def both_ways(kind):
+    x = layers.Input((STEPS, WIDTH), name="x")
+    make = getattr(layers, kind)
+    y = layers.Bidirectional(make(UNITS, return_sequences=True))(x)
+    model = dagir.Model(x, layers.Dense(12)(layers.Bidirectional(make(UNITS))(y)), name="net")
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign((rng.normal(size=weight.shape) / np.sqrt(weight.shape[0])).astype("float32"))
+    return model
+
+
+@pytest.mark.parametrize("quantize", ["int8", "int8-dynamic"])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_both_ways_of_a_recurrence_are_quantized(kind, quantize, tmp_path):
+    """Each by itself: as one op, which is how they run in float, they had no codes."""
+    model, x = both_ways(kind), samples()
+    options = {"quantize": quantize, "calibrate": x}
+    narrow = LowPrecision(**options).applied(model).model
+    path = dagir.to_onnx(model, tmp_path / "codes.onnx", **options, verify=True)
+    assert path.stat().st_size < 0.5 * dagir.to_onnx(model, tmp_path / "wide.onnx").stat().st_size
+    nodes = [node for node in onnx.load(path).graph.node if node.op_type.endswith(kind)]
+    dynamic = kind == "LSTM" and quantize == "int8-dynamic"
+    assert [node.op_type for node in nodes] == (["DynamicQuantizeLSTM"] if dynamic else [kind]) * 4
+    right = dagir.lower(narrow, "numpy")(x)
+    np.testing.assert_allclose(answers(path, x), right, rtol=1e-4, atol=2e-6)
+    assert 1e-4 < distance(right, dagir.lower(model, "numpy")(x)) < 0.03
