@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from dagir.ir.graph import Constant, Initializer, Parameter, Value
 from dagir.ir.types import Array, DType, Shape, TensorType
 
 _DEEPEST = 32
+_FEW_BYTES = 1 << 12
 
 
 class Derived(Parameter):
@@ -21,9 +22,11 @@ class Derived(Parameter):
     derived weights, some are computed at once and stored, so that reading the last one does not recurse deeply.
     """
 
-    __slots__ = ("_depth", "_kept", "_make")
+    __slots__ = ("_depth", "_kept", "_make", "roots")
 
     _depth: int
+    roots: frozenset[Hashable]
+    """The weights that it is computed from in the end, and constants by their numbers."""
 
     def __init__(
         self,
@@ -35,7 +38,9 @@ class Derived(Parameter):
         trainable: bool = True,
     ) -> None:
         super().__init__(name, type, trainable=trainable)
+        sources = list(sources)
         self._make = make
+        self.roots = frozenset(root for value in sources if value is not None for root in _roots(value))
         above = [value.source._depth for value in sources if value is not None and isinstance(value.source, Derived)]
         self._depth = 1 + max(above, default=0)
         self._kept: Array | None = None
@@ -46,6 +51,16 @@ class Derived(Parameter):
     def array(self) -> Array:
         """The array, computed now unless it is stored."""
         return self._make(self.shape, self.dtype) if self._kept is None else self._kept
+
+
+def _roots(value: Value) -> Iterable[Hashable]:
+    source = value.source
+    if isinstance(source, Derived):
+        return source.roots
+    if isinstance(source, Constant):
+        array = source.array
+        return [(array.dtype.str, array.shape, array.tobytes()) if array.nbytes <= _FEW_BYTES else source]
+    return [source]
 
 
 class Rearranged(Derived):

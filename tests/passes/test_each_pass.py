@@ -7,11 +7,13 @@ import pytest
 
 import dagir
 from dagir import layers, ops
-from dagir.ir.graph import Graph, apply_node
+from dagir.ir.graph import Graph, Parameter, apply_node
 from dagir.ir.rewriter import structurally_equal
+from dagir.ir.types import type_of
 from dagir.passes import (
     DEPLOY,
     ChannelsFirst,
+    Derived,
     DropIdentities,
     FoldBatchNorm,
     FoldConstants,
@@ -155,6 +157,21 @@ def test_merge_duplicates():
     before = Graph([x], [ops.relu(x) * 2.0 + ops.relu(x) * 2.0])
     half = ops.relu(x) * 2.0
     check_pass(MergeDuplicates(), before, Graph([x], [half + half]))
+
+
+def test_a_filter_that_several_convolutions_read_stays_one_behind_the_scales_that_they_fold():
+    numbers = np.random.default_rng(0).normal(size=(1, 64, 1, 8)).astype("float32")
+    filters = Parameter("filters", type_of(numbers), array=numbers)
+    x = dagir.Input((1, 256, 1), name="x")
+    parts = [ops.conv(x[:, :, 64 * at :] * scale, filters.value) for at, scale in enumerate((-1.0, -1.0, 2.0))]
+    graph = Graph([x], [ops.mean(part) for part in parts])
+    folded = run(graph, DEPLOY)
+    same_numbers(graph, folded)
+    read = {node.inputs[1] for node in folded.nodes if isinstance(node.op, ops.Conv)}
+    assert len(read) == 2 and all(isinstance(value.source, Derived) for value in read)  # that of -1, and that of 2
+    filters.assign(np.ones(filters.shape, "float32"))  # what is made of a weight follows it
+    found = dagir.lower(folded, "numpy")([np.ones((1, 1, 256, 1), "float32")])
+    assert [float(array) for array in found] == [-64.0, -64.0, 128.0]
 
 
 def test_merge_slices():
