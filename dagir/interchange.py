@@ -45,6 +45,7 @@ def to_onnx(
     input_shapes: Mapping[str, Sizes] | None = None,
     external_data: bool | None = None,
     disable: Collection[str] = (),
+    keep_layers: bool = False,
     precision: str | None = None,
     quantize: str | None = None,
     calibrate: Feed | str | os.PathLike[str] | None = None,
@@ -68,6 +69,7 @@ def to_onnx(
     input_shapes: Mapping[str, Sizes] | None = None,
     external_data: bool | None = None,
     disable: Collection[str] = (),
+    keep_layers: bool = False,
     precision: str | None = None,
     quantize: str | None = None,
     calibrate: Feed | str | os.PathLike[str] | None = None,
@@ -90,6 +92,7 @@ def to_onnx(
     input_shapes: Mapping[str, Sizes] | None = None,
     external_data: bool | None = None,
     disable: Collection[str] = (),
+    keep_layers: bool = False,
     precision: str | None = None,
     quantize: str | None = None,
     calibrate: Feed | str | os.PathLike[str] | None = None,
@@ -109,6 +112,7 @@ def to_onnx(
     opset: of the ai.onnx domain. target: the runtime that shall read it, "onnxruntime==1.17". input_shapes: sizes by
     input name that are fixed (a number) or freed (a name, or None). external_data: weights in `<path>.data`; by default
     only past 2 GiB. disable: passes by name. metadata: metadata_props, next to the version of dagir.
+    keep_layers: nothing is folded into the weights, and the file names the layers: `from_onnx` makes the same model.
     precision: "float16" or "bfloat16" compute in these, and store the weights so, but for nodes that leave their range
     or move the outputs by more than `budget`, as a relative error; "mixed" keeps the worst nodes in float32 until all
     others together stay within `budget`. Inputs and outputs keep their dtypes, unless narrow_io. calibrate: samples of
@@ -142,13 +146,17 @@ def to_onnx(
     low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, keep_float, full_range).applied(
         resized
     )
+    if low is not None and keep_layers:
+        raise ArgumentError("keep_layers is for a file of full precision", remedy="leave out precision and quantize")
     if low is not None:
         metadata = metadata_of(low, metadata)
         if verify is not False and path is not None:
             _confirm(model, resized, verify)
             verify = True
         model = resized = low.model
-    exe: Any = backend(ONNX).lower(resized, opset=opset, target=target, metadata=metadata, disable=disable)
+    exe: Any = backend(ONNX).lower(
+        resized, opset=opset, target=target, metadata=metadata, disable=disable, keep_layers=keep_layers
+    )
     if path is None:
         return exe.artifact
     write = partial(exe.save, external_data=external_data, overwrite=overwrite)
@@ -349,21 +357,27 @@ def load_weights(model: Model, path: str | os.PathLike[str]) -> None:
 
 
 def from_onnx(
-    source: str | os.PathLike[str] | OnnxModel, *, inputs: Mapping[str, Sizes | Array] | None = None
+    source: str | os.PathLike[str] | OnnxModel,
+    *,
+    inputs: Mapping[str, Sizes | Array] | None = None,
+    custom_objects: Mapping[str, type[Layer]] | None = None,
 ) -> Model:
     """An .onnx file, or an onnx.ModelProto, as a Model.
 
     It is read node by node, and nothing of it is run: opsets from 6 on, functions in the file opened. Inputs, outputs
     and weights keep their names. Weights stay in the mapped file where they lie in one beside the model. Sizes that the
-    file names have these names, and shapes that are computed from shapes are known by them. What the file declares and
-    its graph contradicts is corrected, with a DeclarationWarning. Nodes that cannot be taken (random numbers, text,
+    file names have these names, and shapes that are computed from shapes are known by them. A file that `to_onnx` wrote
+    with keep_layers gives the model of these layers, where it was not changed since. What the file declares and its
+    graph contradicts is corrected, with a DeclarationWarning. Nodes that cannot be taken (random numbers, text,
     sequences, ...) are refused, all of them at once.
 
     source: a path or a proto. inputs: by the name of the input, a shape in place of the one that the file declares,
     {"x": ("batch", 3, 224, 224)}, None for a size that is free; or an array, which takes the place of the input.
+    custom_objects: classes of layers by name, for a file that names layers that are not dagir's own.
     Raises FileError (UnsafeFile), UnsupportedOp, ArgumentError.
 
     >>> model = dagir.from_onnx("digits.onnx")  # doctest: +SKIP
     """
-    options = {} if inputs is None else {"inputs": inputs}
+    options: dict[str, Any] = {"inputs": inputs, "custom_objects": custom_objects}
+    options = {name: given for name, given in options.items() if given is not None}
     return backend(ONNX).read(source, **options)

@@ -11,24 +11,22 @@ from dagir.display.contents import Contents
 from dagir.equivalence import Report
 from dagir.equivalence.progress import Progress
 from dagir.errors import ArgumentError
-from dagir.ir.graph import Graph, Value
+from dagir.ir.graph import Graph
 from dagir.ir.types import Array
 from dagir.modeling.model import Model
 from dagir.passes import DEPLOY
 from dagir.runtime.backend import Backend, Executable, FileSummary, graph_of, signature
-from dagir.runtime.probes import points_and_bodies_after, points_of
 from dagir.support.backend_names import ONNX
 from dagir_onnx.certificate import certify, recertify
 from dagir_onnx.compare_files import compare_files
 from dagir_onnx.contents import Arrays, contents_of_file
 from dagir_onnx.executable import OnnxExecutable
 from dagir_onnx.file import add_metadata
-from dagir_onnx.lowering import model_proto
+from dagir_onnx.kept_layers import FOLDS, KEPT, entry_of
+from dagir_onnx.lowered import lowered
 from dagir_onnx.model_file import OnnxFile, describe_file
-from dagir_onnx.points import mark_bodies, mark_points
 from dagir_onnx.rules import rules
 from dagir_onnx.session_setup import KNOWN, Provider, SessionSetup
-from dagir_onnx.targets import choose_opset
 
 
 class OnnxBackend(Backend):
@@ -47,6 +45,7 @@ class OnnxBackend(Backend):
         target: str | None = None,
         metadata: Mapping[str, str] = {},
         disable: Collection[str] = (),
+        keep_layers: bool = False,
         session_options: Any = None,
         threads: int | None = None,
         providers: Sequence[Provider] = (),
@@ -55,23 +54,22 @@ class OnnxBackend(Backend):
         """device: "cpu" or "cuda"; it is never replaced silently. opset: of the ai.onnx domain. disable: pass names.
 
         target: the runtime that must read the model, as "onnxruntime==1.17". metadata: metadata_props of the model.
+        keep_layers: nothing is folded into the weights, and the metadata name the layers, which `read` makes again.
         session_options, threads, providers: `SessionSetup` says what they are.
 
         Raises BackendError where the device is absent, UnsupportedOp where ONNX lacks an op.
         """
         if unknown:
-            known = ", ".join(("opset", "target", "metadata", "disable", *KNOWN))
+            known = ", ".join(("opset", "target", "metadata", "disable", "keep_layers", *KNOWN))
             raise ArgumentError(f"the onnx backend has no option {sorted(unknown)[0]!r}", remedy=f"it has: {known}")
         setup = SessionSetup(device, session_options, threads, providers)
-        interface = signature(model)
-        graph, standings, held = points_and_bodies_after(points_of(model), self.pipeline, disable)
-        inside: dict[Value, list[str]] = {}
-        proto, initializers = model_proto(
-            graph, interface, choose_opset(opset, target, graph), metadata, setup.kernels, inside
+        disable = tuple(dict.fromkeys([*disable, *FOLDS])) if keep_layers else disable
+        proto, initializers = lowered(
+            model, opset=opset, target=target, metadata=metadata, kernels=setup.kernels, disable=disable
         )
-        mark_points(proto, graph, interface, standings)
-        mark_bodies(proto, held, inside)
-        return OnnxExecutable(graph_of(model), interface, proto, initializers, setup)
+        if keep_layers:
+            proto.metadata_props.add(key=KEPT, value=entry_of(model, proto, initializers, disable))
+        return OnnxExecutable(graph_of(model), signature(model), proto, initializers, setup)
 
     def variants(self, model: Model | Graph) -> dict[str, Callable[[], Executable]]:
         """onnxruntime at each level of its own optimizer, on CUDA where it is, and onnx's reference evaluator."""
@@ -80,16 +78,19 @@ class OnnxBackend(Backend):
 
         return onnx_variants(self, model)
 
-    def read(self, source: Any, *, inputs: Any = None, **unknown: Any) -> Model:
+    def read(self, source: Any, *, inputs: Any = None, custom_objects: Any = None, **unknown: Any) -> Model:
         """The model of an .onnx file or an onnx.ModelProto. inputs: shapes in place of those declared, by name.
 
-        Raises FileError (UnsafeFile), UnsupportedOp with every node that cannot be taken, and ArgumentError.
+        A file that was written with keep_layers is the model of these layers, where it was not changed since.
+        custom_objects: classes of such layers by name, beyond dagir's own. Raises FileError (UnsafeFile),
+        UnsupportedOp with every node that cannot be taken, and ArgumentError.
         """
         if unknown:
-            raise ArgumentError(f"reading ONNX has no option {sorted(unknown)[0]!r}", remedy="it has: inputs")
+            known = "inputs, custom_objects"
+            raise ArgumentError(f"reading ONNX has no option {sorted(unknown)[0]!r}", remedy=f"it has: {known}")
         from dagir_onnx.importing import read_model  # not needed for writing files
 
-        return read_model(source, inputs)
+        return read_model(source, inputs, custom_objects or {})
 
     def annotate(self, path: str | os.PathLike[str], entries: Mapping[str, str]) -> None:
         """Add metadata_props to an .onnx file. Raises FileError."""

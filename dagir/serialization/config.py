@@ -163,7 +163,8 @@ class _Writer:
         operands = [self._operand(value) for value in node.inputs]
         record = {"op": known, "args": self._encode(operands, values, model, node.op.op_name)}
         fields = {name: encode(getattr(node.op, name), hint, _no_graph) for name, (hint, _) in field_types(op).items()}
-        return {**record, "fields": fields} if fields else record
+        named: dict[str, object] = {} if node.name is None else {"name": node.name}
+        return {**record, **named, "fields": fields} if fields else {**record, **named}
 
     def _operand(self, value: Value | None) -> object:
         if value is not None and isinstance(value.source, Constant):
@@ -293,7 +294,7 @@ class _Reader:
         given = event.get("fields", {})
         fields = {name: decode(given[name], hints[name][0], place / name, _graph_number) for name in given}
         operands = [_value(arg) for arg in args]
-        return apply_node(cls(**fields), tuple(operands)).outputs
+        return apply_node(cls(**fields), tuple(operands), event.get("name")).outputs
 
 
 def _graph_number(number: int, place: Place) -> Graph:

@@ -52,6 +52,20 @@ def test_a_small_file_again(folder, tmp_path, called):
     )
 
 
+def test_layers_are_kept_in_a_file(tmp_path, called):
+    x = dagir.Input((8, 8, 3), name="x")
+    y = layers.Dropout(0.5, name="drop")(layers.SeparableConv2D(4, 3, name="separable")(x))
+    dagir.save(dagir.Model(x, layers.GlobalMaxPooling2D(name="pool")(y)), tmp_path / "net.dagir")
+    code, _, err = called(tmp_path / "net.dagir", tmp_path / "net.onnx", "--keep-layers")
+    assert (code, err) == (0, "")
+    code, _, err = called(tmp_path / "net.onnx", tmp_path / "again.dagir")
+    assert (code, err) == (0, "")
+    assert [each.name for each in dagir.load(tmp_path / "again.dagir").layers][-3:] == ["separable", "drop", "pool"]
+    code, _, err = called(tmp_path / "net.dagir", tmp_path / "other.keras", "--keep-layers")
+    assert code != 0
+    assert "--keep-layers is for .onnx targets" in err
+
+
 def test_a_file_that_is_misread_is_found(folder, tmp_path, called, monkeypatch):
     monkeypatch.setattr(dagir.ops, "relu", dagir.ops.tanh)
     code, _, err = called(folder / "net.onnx", tmp_path / "small.onnx")

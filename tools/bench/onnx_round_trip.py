@@ -5,9 +5,10 @@
 Weights are random, and no normalization is 0 or 1. Inputs are small, and there are 100 classes, of which the scores are
 compared: a softmax of such weights is 0 or 1. One table is printed:
 
-    layers     of the network, and how many more of each type there are after ONNX without folding, how many less
-    trainable  numbers that train, at the start and after ONNX without folding
-    unfolded   the largest difference of the answers after ONNX without folding, in parts of the largest number
+    layers     of the network, and how many more of each type there are after ONNX with keep_layers, how many less;
+               "in another order" where only that differs
+    trainable  numbers that train, at the start and after ONNX with keep_layers
+    kept       the largest difference of the answers after ONNX with keep_layers, in parts of the largest number
     folded     the same after ONNX as it is written by default
     again      the same of the ONNX file that the Keras model after `folded` becomes again
 """
@@ -28,13 +29,13 @@ import keras
 import numpy as np
 
 import dagir
+from dagir_keras.reading.applications import LAYERS
 
 SIZES = {
     **dict.fromkeys(("MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny"), 64),
-    **dict.fromkeys(("DenseNet121", "ResNet50", "NASNetMobile"), 64),
+    **dict.fromkeys(("DenseNet121", "ResNet50", "ResNet50V2", "NASNetMobile", "MobileNet", "VGG16"), 64),
     **dict.fromkeys(("Xception", "InceptionV3", "InceptionResNetV2"), 96),
 }
-UNFOLDED = ("fold-batchnorm", "fold-scales", "merge-pads")
 
 
 def network(name: str) -> keras.Model:
@@ -50,13 +51,15 @@ def network(name: str) -> keras.Model:
     return model
 
 
-def layer_types(model: keras.Model) -> Counter[str]:
-    return Counter(type(layer).__name__ for layer in model._flatten_layers(include_self=False))
+def layer_types(model: keras.Model) -> list[str]:
+    return [type(layer).__name__ for layer in model._flatten_layers(include_self=False)]
 
 
-def changes(before: Counter[str], after: Counter[str]) -> str:
+def changes(first: list[str], second: list[str]) -> str:
+    before, after = Counter(first), Counter(second)
     more = {kind: after[kind] - before[kind] for kind in sorted(before | after)}
-    return ", ".join(f"{count:+d} {kind}" for kind, count in more.items() if count) or "as at the start"
+    same = "as at the start" if first == second else "in another order"
+    return ", ".join(f"{count:+d} {kind}" for kind, count in more.items() if count) or same
 
 
 def trainable(model: keras.Model) -> int:
@@ -73,15 +76,15 @@ def measure(name: str, folder: Path) -> str:
     image = np.random.default_rng(1).uniform(0, 255, (2, *model.input_shape[1:])).astype("float32")
     expected = model.predict(image, verbose=0)
     read = dagir.from_keras(model)
-    file = dagir.to_onnx(read, folder / "unfolded.onnx", disable=UNFOLDED, overwrite=True)
-    unfolded = dagir.to_keras(dagir.from_onnx(file))
-    differs = apart(unfolded.predict(image, verbose=0), expected)
+    file = dagir.to_onnx(read, folder / "kept.onnx", keep_layers=True, overwrite=True)
+    kept = dagir.to_keras(dagir.from_onnx(file, custom_objects=LAYERS))
+    differs = apart(kept.predict(image, verbose=0), expected)
     file = dagir.to_onnx(read, folder / "folded.onnx", overwrite=True)
     folded = dagir.to_keras(dagir.from_onnx(file))
     again = dagir.lower(dagir.from_keras(folded), "onnx")(image)
     numbers = [differs, apart(folded.predict(image, verbose=0), expected), apart(again, expected)]
-    before, after = layer_types(model), layer_types(unfolded)
-    counts = f"{trainable(model):>10} {trainable(unfolded):>10}"
+    before, after = layer_types(model), layer_types(kept)
+    counts = f"{trainable(model):>10} {trainable(kept):>10}"
     parts = [f"{name:17} {counts}", *(f"{number:8.1e}" for number in numbers)]
     return " ".join([*parts, f"{time.process_time() - start:4.0f} s", changes(before, after)])
 
@@ -89,7 +92,7 @@ def measure(name: str, folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", default=list(SIZES))
-    print(f"{'network':17} {'trainable':>10} {'after':>10} unfolded   folded    again  time layers")
+    print(f"{'network':17} {'trainable':>10} {'after':>10}     kept   folded    again  time layers")
     with tempfile.TemporaryDirectory() as folder:
         for name in parser.parse_args().names:
             try:

@@ -40,6 +40,7 @@ from dagir_convert.parameters import (
     FullRange,
     Json,
     KeepFloat,
+    KeepLayers,
     Labels,
     MaxDrop,
     MetricName,
@@ -145,6 +146,7 @@ def convert(
     nhwc: Nhwc = None,
     external_data: External = False,
     disable: Disable = None,
+    keep_layers: KeepLayers = False,
     force: Force = False,
     strict: Strict = False,
     architecture: Architecture = None,
@@ -169,7 +171,8 @@ def convert(
     """Convert SOURCE to TARGET."""
     names = tuple(keep_float or ())
     low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, names, full_range)
-    options = targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()), low=low)
+    outside = True if external_data else None
+    options = targets.Options(opset, runtime, outside, tuple(disable or ()), low=low, keep_layers=keep_layers)
     output, shapes = Output(quiet=quiet, plain=as_json), targets.parse_sizes(sizes or ())
     found = sources.parse(source, reading(architecture, custom, None, signature, outputs, states))
     found = replace(found, reading=replace(found.reading, sizes=shapes or None))

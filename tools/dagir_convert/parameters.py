@@ -79,6 +79,9 @@ Disable = Annotated[
     list[str] | None,
     typer.Option(help="Leave out a pass; may be repeated.", metavar="PASS", autocompletion=completion.passes),
 ]
+KeepLayers = Annotated[
+    bool, typer.Option("--keep-layers", help="Fold no weights, and name the layers in the .onnx file: it can go back.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse weights that hold NaN or infinity.")]
 Rename = Annotated[
     list[str] | None,

@@ -28,7 +28,7 @@ FORMATS = {".onnx": ONNX, ".keras": KERAS, ".dagir": NUMPY}
 class Options:
     """Options of the target; an option that its format does not have is refused. source: what it is made from.
 
-    low: the precision of an .onnx file. metadata: entries of such a file.
+    low: the precision of an .onnx file. metadata: entries of such a file. keep_layers: whether it names its layers.
     """
 
     opset: int | None = None
@@ -38,6 +38,7 @@ class Options:
     source: str = ""
     low: LowPrecision = field(default_factory=LowPrecision)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    keep_layers: bool = False
 
     def check(self, suffix: str) -> None:
         """Raise UsageError for an option of another format."""
@@ -46,12 +47,15 @@ class Options:
             "--target": self.target,
             "--external-data": self.external_data,
             "--disable": self.disable,
+            "--keep-layers": self.keep_layers,
             "--precision": self.low.precision,
             "--quantize": self.low.quantize,
         }
         wrong = [name for name, value in given.items() if value]
         if wrong and suffix != ".onnx":
             raise UsageError(f"{wrong[0]} is for .onnx targets, not {suffix}")
+        if self.keep_layers and self.low.is_wanted:
+            raise UsageError("--keep-layers is for a file of full precision", remedy="leave out one of the two")
         try:
             self.low.check()
         except ArgumentError as error:
@@ -111,6 +115,7 @@ def write(model: dagir.Model, path: Path, options: Options) -> None:
             target=options.target,
             external_data=options.external_data,
             disable=tuple(options.disable),
+            keep_layers=options.keep_layers,
             metadata={"dagir.source": options.source, **options.metadata},
         ),
         ".keras": lambda: dagir.backend(KERAS).lower(model).save(path),  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ from onnx import ModelProto, NodeProto, ValueInfoProto
 from dagir.errors import ArgumentError, FileError, UnsupportedOp
 from dagir.ir.graph import Value
 from dagir.ir.types import TensorType
+from dagir.layers import Layer
 from dagir.modeling.model import Model
 from dagir.support import limits
 from dagir.support.did_you_mean import did_you_mean
@@ -25,22 +26,25 @@ from dagir_onnx.importing.graph_reader import GraphReader, Held
 from dagir_onnx.importing.refusals import Missing, Problem
 from dagir_onnx.importing.registry import NEWEST_OPSET, plain_domain
 from dagir_onnx.importing.stored_arrays import StoredArrays
+from dagir_onnx.importing.telling import tell
 from dagir_onnx.importing.tensors import constant, value
+from dagir_onnx.kept_layers import model_of, names_layers
 from dagir_onnx.targets import FROZEN
 
 _OLDEST_IR = 3
 _NEWEST_IR = 20
 
 
-def read_model(source: Any, inputs: Mapping[str, Any] | None = None) -> Model:
+def read_model(source: Any, inputs: Mapping[str, Any] | None = None, custom: Mapping[str, type[Layer]] = {}) -> Model:
     """The model of a file or of a ModelProto. inputs: by name, shapes that replace declared ones, or arrays.
 
-    An array is a constant in place of the input: what shapes are computed from must be known.
+    An array is a constant in place of the input: what shapes are computed from must be known. custom: classes of
+    layers by name, for a file that names its layers.
 
     Raises FileError (UnsafeFile), UnsupportedOp with every node that cannot be taken, and ArgumentError.
     """
     if isinstance(source, ModelProto):
-        return _read(source, "the ONNX model", None, inputs or {}, source.graph.name or "model")
+        return _read(source, "the ONNX model", None, inputs or {}, custom)
     if not isinstance(source, (str, os.PathLike)):
         raise ArgumentError(f"from_onnx takes the path of a file or an onnx.ModelProto, got {type(source).__name__}")
     path = Path(source)
@@ -48,15 +52,22 @@ def read_model(source: Any, inputs: Mapping[str, Any] | None = None) -> Model:
     if not path.exists():
         raise FileError(f"{path}: there is no such file")
     proto = untrusted_proto.read(path)
-    return _read(proto, str(path), path, inputs or {}, proto.graph.name or path.stem)
+    return _read(proto, str(path), path, inputs or {}, custom)
 
 
-def _read(proto: ModelProto, source: str, file: Path | None, given: Mapping[str, Any], name: str) -> Model:
+def _read(
+    proto: ModelProto, source: str, file: Path | None, given: Mapping[str, Any], custom: Mapping[str, type[Layer]]
+) -> Model:
+    name = proto.graph.name or ("model" if file is None else file.stem)
     if file is None:
         untrusted_proto.check(proto, Path(source))
     opsets = _opsets(proto, source)
     with limits.reading(source), without_lines():
-        reader = GraphReader(source, StoredArrays(source, file), list(proto.functions), _frozen(proto))
+        arrays = StoredArrays(source, file)
+        kept = _of_layers(proto, source, arrays, custom) if names_layers(proto) and not given else None
+        if kept is not None:
+            return kept
+        reader = GraphReader(source, arrays, list(proto.functions), _frozen(proto))
         inputs = _inputs(proto, source, given)
         found = reader.read_main(proto.graph, opsets, inputs)
         _note_missing(reader, proto.graph.output, found)
@@ -70,6 +81,15 @@ def _read(proto: ModelProto, source: str, file: Path | None, given: Mapping[str,
         entering = {key: each for key, each in inputs.items() if isinstance(each, Value) and each.is_input}
         alone = list(entering.values()) if len(entering) == 1 else []  # fed as it is, without its name
         return Model.from_graph(alone[0] if alone else entering, named, name=_title(name), unused_inputs=True)
+
+
+def _of_layers(proto: ModelProto, source: str, arrays: StoredArrays, custom: Mapping[str, type[Layer]]) -> Model | None:
+    """The model of the layers that the metadata name; None, and a warning, where the file is another one by now."""
+    stored = {tensor.name: tensor for tensor in proto.graph.initializer}
+    found = model_of(proto, lambda name: arrays.array(stored[name]) if name in stored else None, custom)
+    if found is None:
+        tell(f"{source}: its nodes are not what the layers become that its metadata name: it is read node by node")
+    return found
 
 
 def _note_missing(reader: GraphReader, declared: Sequence[ValueInfoProto], found: Sequence[Held]) -> None:
