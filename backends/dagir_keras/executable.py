@@ -29,6 +29,7 @@ from dagir_keras.builder import functional
 from dagir_keras.names import as_keras_has
 from dagir_keras.node_by_node import NodeByNode
 from dagir_keras.points import Watched
+from dagir_keras.registry import freeze
 from dagir_keras.runtime_errors import reason, refusal
 from dagir_keras.saving import check_savable, keep
 from dagir_keras.traced import new_registry
@@ -47,8 +48,11 @@ class KerasExecutable(Watched, Executable):
             self.artifact: keras.Model = functional(graph, self.signature, model.name, self.registry)
         except RecursionError:
             raise _too_deep(graph) from None
+        for layer, keras_layer in self.registry.layer_pairs():
+            if not layer.trainable:
+                freeze(keras_layer)
         if isinstance(model, Model) and not model.trainable:
-            self.artifact.trainable = False
+            freeze(self.artifact)
         self.push()
 
     @cached_property

@@ -76,7 +76,7 @@ class Registry:
             self.models[model] = self._lower_model(model, self)
             self._note_renamed(self.models[model], model.name)
             if not model.trainable:  # setting it to True would thaw what is frozen inside
-                self.models[model].trainable = False
+                freeze(self.models[model])
         return self.models[model]
 
     def _note_renamed(self, keras_layer: keras.layers.Layer, wanted: str | None) -> None:
@@ -187,6 +187,16 @@ class Registry:
         for layer, keras_layer in self.layer_pairs():
             pairs.update(zip(layer.weights, keras_layer.weights, strict=True))
         return list(pairs.items())
+
+
+def freeze(keras_layer: keras.layers.Layer) -> None:
+    """Let no weight of a Keras layer train, nor one of the layers inside.
+
+    Keras does nothing where the flag of a layer is False already, also to layers that it made inside since: those of
+    an attention, which come with its `build`, would go on training. So the flag changes twice.
+    """
+    keras_layer.trainable = True
+    keras_layer.trainable = False
 
 
 def _build(keras_layer: keras.layers.Layer, shapes: dict[str, Any]) -> None:

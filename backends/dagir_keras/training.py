@@ -16,6 +16,7 @@ from dagir_keras import engine
 from dagir_keras.callbacks import with_fresh_weights
 from dagir_keras.executable import KerasExecutable
 from dagir_keras.names import output_keys
+from dagir_keras.registry import freeze
 
 _MODULES = {
     "keras.optimizers": keras.optimizers,
@@ -33,7 +34,10 @@ class KerasTrainer(Trainer):
         self.executable = KerasExecutable(model)
         self.model = self.executable.artifact
         for layer, keras_layer in self.executable.registry.layer_pairs():
-            keras_layer.trainable = layer.trainable
+            if layer.trainable:
+                keras_layer.trainable = True
+            else:
+                freeze(keras_layer)
 
     @classmethod
     def compiled(cls, model: Model, **options: Any) -> Self:
@@ -130,7 +134,10 @@ class KerasTrainer(Trainer):
     def _restore(self, arrays: Sequence[Any]) -> None:
         variables = self._variables()
         if [tuple(v.shape) for v in variables] != [array.shape for array in arrays]:
-            raise FileError("the saved state of the optimizer is not that of this model's optimizer")
+            raise FileError(
+                "the saved state of the optimizer is not that of this model's optimizer",
+                remedy="call model.compile(...) again where other weights train than then",
+            )
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
 

@@ -146,6 +146,28 @@ def test_frozen_layers_stay_frozen():
     assert len(model.trainable_weights) == 4
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["layer", "part of a model"])
+def test_what_an_attention_makes_inside_is_frozen_with_it(whole):
+    """Keras makes the layers inside in `build`, and lets a flag that is False already stand without setting theirs."""
+    x = dagir.Input((4, 6), name="x")
+    attended = layers.MultiHeadAttention(2, 8, name="attend")(x, x)
+    model = dagir.Model(x, layers.Dense(2)(layers.GlobalAveragePooling1D(name="features")(attended)))
+    backbone = dagir.extract(model, outputs="features") if whole else model.get_layer("attend")
+    backbone.trainable = False
+    if whole:
+        model = dagir.Model(x, layers.Dense(2)(backbone(x)))
+    assert len(dagir.to_keras(model).trainable_weights) == len(model.trainable_weights) == 2
+    before = [weight.numpy() for weight in backbone.weights]
+    model.compile("adam", "mse")
+    rng = np.random.default_rng(0)
+    model.fit(rng.normal(size=(8, 4, 6)).astype("float32"), rng.normal(size=(8, 2)), verbose=0)
+    for weight, earlier in zip(backbone.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), earlier, err_msg=weight.name)
+    backbone.trainable = True
+    model.compile("adam", "mse")
+    assert len(dagir.to_keras(model).trainable_weights) == len(model.weights)
+
+
 def test_dropout_and_normalization_behave_as_in_training():
     keras.utils.set_random_seed(5)
     x = dagir.Input((32,), name="x")
