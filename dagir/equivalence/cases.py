@@ -11,9 +11,10 @@ import numpy as np
 from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial_sources, size_plans
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.report import Case
-from dagir.equivalence.samples import read_npz
+from dagir.equivalence.samples import read_npz, refuse_none
 from dagir.errors import ArgumentError, BackendError, DagirError
 from dagir.ir.types import Array
+from dagir.support.missing_size import MissingSize
 from dagir.support.threads import in_order
 
 
@@ -66,7 +67,9 @@ def _named(tried: Sequence[Mapping[str, int]]) -> tuple[str, ...]:
 
 def _given(oracle: Oracle, inputs: object) -> list[Array]:
     """The user's inputs: a feed, or the path of an .npz file with an array for each input."""
-    return oracle.arrange(read_npz(inputs) if isinstance(inputs, (str, PathLike)) else inputs)
+    arrays = oracle.arrange(read_npz(inputs) if isinstance(inputs, (str, PathLike)) else inputs)
+    refuse_none(inputs, arrays)
+    return arrays
 
 
 def first_accepted(
@@ -89,7 +92,7 @@ def first_accepted(
                 expected = oracle(arrays, rng, overflow=overflow and plan.kind in WIDE)
         except (_TooLarge, BackendError):  # no other inputs mend a rule that is wrong
             raise
-        except KeyError as error:
+        except MissingSize as error:
             raise ArgumentError(f"no size is given for {error}", remedy="name every size of the inputs") from None
         except (DagirError, ValueError, IndexError) as error:
             refusal = refusal or error

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
-from dagir.errors import FileError
+from dagir.errors import ArgumentError, FileError
+from dagir.ir.types import Array
+
+
+def refuse_none(given: object, arrays: Sequence[Array]) -> None:
+    """Raise ArgumentError where samples hold no number: an answer to none is right, and has no range, whatever it is.
+
+    given: what the user gave, named where it is the path of a file.
+    """
+    if arrays and not any(array.size for array in arrays):
+        what = f"{given} holds" if isinstance(given, (str, PathLike)) else "the arrays hold"
+        raise ArgumentError(f"{what} no samples, so that nothing would be compared", remedy="give one or more")
 
 
 def read_npz(path: str | PathLike[str]) -> dict[str, object]:
     """The arrays of a file. Raises FileError, also for a pipe, which could block."""
-    remedy = "np.savez(path, **arrays) writes such a file"
+    remedy = "np.savez('samples.npz', image=array) writes such a file: an array for each input, by its name"
     try:
         if not Path(path).exists():
             raise FileError(f"there is no file {path}", remedy=remedy)

@@ -16,6 +16,7 @@ from functools import reduce
 from typing import TypeAlias, Union
 
 from dagir.errors import ArgumentError
+from dagir.support.missing_size import MissingSize
 
 Dim: TypeAlias = Union[int, "SymbolicDim"]
 Atom: TypeAlias = Union[str, "Application"]
@@ -200,12 +201,12 @@ def substitute(dim: Dim, sizes: Mapping[str, Dim]) -> Dim:
 
 
 def evaluate(dim: Dim, sizes: Mapping[str, int]) -> int:
-    """The number that `dim` is when every name has a number. Raises KeyError for a missing name."""
+    """The number that `dim` is when every name has a number. Raises MissingSize for a missing name."""
     if isinstance(dim, int):
         return dim
     missing = symbols(dim) - sizes.keys()
     if missing:
-        raise KeyError(sorted(missing)[0])
+        raise MissingSize(sorted(missing)[0])
     value = substitute(dim, sizes)
     assert isinstance(value, int)
     return value

@@ -8,7 +8,7 @@ from typing import Any
 from dagir.equivalence.cases import first_accepted
 from dagir.equivalence.inputs import Plan, size_plans
 from dagir.equivalence.oracle import Oracle
-from dagir.equivalence.samples import read_npz
+from dagir.equivalence.samples import read_npz, refuse_none
 from dagir.ir.graph import Graph
 from dagir.ir.types import Array
 from dagir.modeling.model import Model
@@ -25,6 +25,7 @@ def arranged(model: Model | Graph, inputs: object, seed: int = 0) -> list[Array]
     given = read_npz(inputs) if isinstance(inputs, (str, PathLike)) else inputs
     exe: Any = backend(NUMPY).lower(model)
     arrays: list[Array] = exe.arrange((given,))
+    refuse_none(inputs, arrays)
     exe.bind(arrays)
     return arrays
 

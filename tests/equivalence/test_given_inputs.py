@@ -87,3 +87,23 @@ def test_files_that_are_no_npz(models, tmp_path):
 def test_what_can_be_compared_is(models):
     for given in (ROW, ROW.tolist(), {"x": ROW}, [[True, False, True, True]]):
         assert dagir.verify(models[0], ["numpy", "onnx"], inputs=given).ok
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_no_samples_are_no_proof_and_have_no_ranges(from_file, tmp_path):
+    """An empty array was compared with an empty array, and codes were written with ranges of nothing."""
+    x = dagir.Input((3,), name="x")
+    model = dagir.Model(x, dagir.layers.Dense(2)(x))
+    inputs = np.zeros((0, 3), "float32")
+    if from_file:
+        np.savez(tmp_path / "none.npz", x=inputs)
+        inputs = tmp_path / "none.npz"
+    for use in (
+        lambda: dagir.verify(model, "onnx", inputs),
+        lambda: dagir.to_onnx(model, tmp_path / "codes.onnx", quantize="int8", calibrate=inputs),
+        lambda: dagir.sensitivity(model, inputs),
+    ):
+        with pytest.raises(dagir.ArgumentError, match="no samples") as told:
+            use()
+        assert ("none.npz" in str(told.value)) == from_file
+    assert not (tmp_path / "codes.onnx").exists()

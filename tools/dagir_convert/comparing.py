@@ -67,8 +67,6 @@ def compare(
             metric=metric,
             progress=progress,
         )
-    if inputs is not None and all(0 in shape for case in report.cases for shape in case.input_shapes):
-        raise UsageError(f"nothing is compared: {inputs} holds no samples", remedy="give one or more")
     return report, model
 
 
