@@ -86,12 +86,12 @@ class Planner:
         tracks = tuple([self.registry.tracked(weight) for weight in weights_of(node)]) if self.inside_layer else ()
         rule = rules[type(node.op)]
         if not names:
-            return RuleStep(node.inputs, tracks, node.op, rule)
+            return RuleStep(node.inputs, tracks, node, rule)
         sources = sources_among(names, (*self.inputs, *self.made))
         sized = _size_values(sources)
         count = len(node.inputs)
         places = {name: (count + sized.index(value), source) for name, (value, source) in sources.items()}
-        return SizedRuleStep((*node.inputs, *sized), tracks, node.op, rule, count, places)
+        return SizedRuleStep((*node.inputs, *sized), tracks, node, rule, count, places)
 
     def _functional_step(self, node: Node, names: set[str]) -> Step | None:
         """The step of an op in a functional model; None where its rule computes it with keras.ops alone."""

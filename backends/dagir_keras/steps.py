@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from dagir.ir.dim_binding import SizeSource
-from dagir.ir.graph import Graph, Op, Value
+from dagir.ir.graph import Graph, Node, Op, Value
 from dagir.ir.nest import flatten, flatten_like, map_structure, pack
 from dagir.layers.arguments import signature
 from dagir.modeling.signature import Signature
@@ -22,6 +22,7 @@ from dagir_keras.layer_mapping import initialized_with_zeros, misstates_dtype
 from dagir_keras.names import as_keras_has
 from dagir_keras.op_layers import OpLayer, without_mask
 from dagir_keras.registry import Registry
+from dagir_keras.results import checked_results
 from dagir_keras.sizes import solve_sizes, with_numbers
 
 
@@ -45,13 +46,12 @@ class Step(ABC):
 class RuleStep(Step):
     """Computes an op with keras.ops, by its rule."""
 
-    op: Op
+    node: Node
     rule: Callable[..., Any]
 
     def run(self, operands: Sequence[Any]) -> Sequence[Any]:
-        """What the rule returns."""
-        results = self.rule(self.op, *operands)
-        return results if isinstance(results, tuple) else (results,)
+        """What the rule returns. Raises BackendError where that is not what the op infers."""
+        return checked_results(self.node, self.rule(self.node.op, *operands))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +66,8 @@ class SizedRuleStep(RuleStep):
 
     def run(self, operands: Sequence[Any]) -> Sequence[Any]:
         """What the rule returns for the op with these sizes."""
-        op = with_numbers(self.op, solve_sizes(self.sizes, operands))
-        results = self.rule(op, *operands[: self.count])
-        return results if isinstance(results, tuple) else (results,)
+        op = with_numbers(self.node.op, solve_sizes(self.sizes, operands))
+        return checked_results(self.node, self.rule(op, *operands[: self.count]))
 
 
 @dataclass(frozen=True, eq=False)

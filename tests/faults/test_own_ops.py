@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import pytest
 
 import dagir
 from dagir.errors import ArgumentError, BackendError
+from dagir_keras.rules import rules as keras_rules
 from dagir_numpy.rules import rules as numpy_rules
 from dagir_onnx.rules import rules as onnx_rules
 
@@ -99,6 +101,51 @@ def test_a_rule_of_onnx_that_gives_something_else(rule, said, x, tmp_path):
     with pytest.raises((BackendError, ArgumentError), match=said) as told:
         dagir.to_onnx(model, tmp_path / "wrong.onnx")
     assert "Wrong" in str(told.value) and not list(tmp_path.iterdir())
+
+
+def test_a_key_that_a_rule_of_numpy_does_not_find_is_no_size(x):
+    def rule(op, x):
+        raise KeyError("oops")
+
+    model = dagir.Model(x, dagir.apply(own("Wrong", numpy_rule=rule)(), x))
+    with pytest.raises(KeyError, match="oops"):
+        dagir.verify(model, "numpy")
+
+
+@pytest.mark.parametrize("sizes", [4, "n"], ids=["fixed", "named"])
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (lambda op, x: None, "rule of keras for Wrong returned None"),
+        (lambda op, x: (x, x), "rule of keras for Wrong returned KerasTensor, KerasTensor"),
+        (lambda op, x: 1.0, "rule of keras for Wrong returned float"),
+        (lambda op, x: [x], "rule of keras for Wrong returned list"),
+        (lambda op, x: keras.ops.sum(x), r"rule of keras for Wrong gave float32\[\], and infer of Wrong says float32"),
+        (lambda op, x: x[:, :, :2], r"rule of keras for Wrong gave float32\[\?, (\?|4), 2\]"),
+        (lambda op, x: keras.ops.cast(x, "int32"), r"rule of keras for Wrong gave int32\["),
+    ],
+)
+def test_a_rule_of_keras_that_gives_something_else(rule, said, sizes):
+    x = dagir.Input((sizes, 3), name="x")
+    op = own("Wrong")
+    keras_rules.rule(op)(rule)
+    model = dagir.Model(x, dagir.layers.Dense(2)(dagir.apply(op(), x)))
+    with pytest.raises(BackendError, match=said) as told:
+        dagir.to_keras(model)
+    assert told.value.remedy and "test_own_ops.py" in str(told.value)
+
+
+@pytest.mark.parametrize(("given", "said"), [(lambda x: (x, x[:, :1]), None), (lambda x: x, "a tuple of 2")])
+def test_a_rule_of_keras_for_an_op_of_two_outputs(given, said, x):
+    op = own("Pair", lambda self, x: (x, x.with_shape((x.shape[0], 1))))
+    keras_rules.rule(op)(lambda op, x: given(x))
+    model = dagir.Model(x, dagir.apply(op(), x))
+    if said is None:
+        assert dagir.to_keras(model).output_shape == (None, 4)
+        return
+    with pytest.raises(BackendError, match="returned KerasTensor") as told:
+        dagir.to_keras(model)
+    assert said in told.value.remedy
 
 
 def test_an_op_of_two_outputs_needs_two_results(x):

@@ -8,7 +8,10 @@ from dagir_keras.reading.problems import Decided, Refused
 
 _RANDOM = "draws random numbers, also at inference", "feed the noise as an input, or draw it in training only"
 _STATE = "changes a state that outlives the call", "compute with values alone"
-_TEXT = "computes on text", "do it before the model"
+_TEXT = (
+    "computes on text",
+    "do it before the model, and convert what follows, of a SavedModel with a signature that takes numbers",
+)
 _BY_DATA = "has a result whose shape the data decide", "use tf.where with three arguments, or a mask"
 _COMPLEX = "computes with complex numbers", "compute with their real and imaginary parts"
 _DECOMPOSES = "decomposes matrices, which no ONNX op does", "do it before the model"
