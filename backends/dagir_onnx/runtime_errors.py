@@ -14,6 +14,11 @@ from dagir.ops.partial import PROBLEMS
 from dagir_onnx.integers import refused_op
 from dagir_onnx.onnxruntime_late import onnxruntime, states
 
+_FOREIGN = re.compile(r"([\w.]+):(\w+)\(-?\d+\) is not a registered")
+_UNREGISTERED = re.compile(r"No Op registered for (\w+) with domain_version of (\d+)")
+_NEWER = re.compile(
+    r"(?:IR version: |Opset )(\d+)(?:, max supported IR version: | is under development.* till opset )(\d+)", re.S
+)
 _FATAL_WHEN_EMPTY = ("LSTM", "GRU", "RNN")
 _NODE = re.compile(r"""node with name '([^']*)'|[Nn]ode \(([^)]*)\)|In Node, \("([^"]*)"|node\. Name:'([^']*)'""")
 _INPUT = re.compile(r"Node input '([^']*)'|initializer: (\S+)\. ")
@@ -51,11 +56,31 @@ def file_refusal(error: Exception, model: ModelProto, device: str, path: Path) -
         return refusal(error, model, device).fact("file", str(path))
     node = _node(error, model)
     where = "" if node is None else f" for its {node.op_type}, node {node.name!r}"
+    unknown = _unknown(str(error))
+    why, remedy = unknown or ("", "write the file anew, or use an onnxruntime that takes it")
     return FileError(
-        f"onnxruntime does not take {path}{where}",
+        f"onnxruntime does not take {path}{where}{why and ': it '}{why}",
         facts=_facts(_first_line(error), node),
-        remedy="write the file anew, or use an onnxruntime that takes it",
+        remedy=remedy,
     )
+
+
+def _unknown(text: str) -> tuple[str, str] | None:
+    """What this onnxruntime lacks, and what to do, where it knows no operator, or no version, that a file has."""
+    here = onnxruntime.__version__
+    if found := _FOREIGN.search(text):
+        remedy = (
+            "load the library that has it (session_options=, register_custom_ops_library), or write the file without it"
+        )
+        return f"knows no operator {found[2]} of domain {found[1]}", remedy
+    if found := _UNREGISTERED.search(text):
+        remedy = f"a newer opset may have it, as dagir-convert --opset writes, or a newer onnxruntime; this is {here}"
+        return f"knows no operator {found[1]} at opset {found[2]}", remedy
+    if found := _NEWER.search(text):
+        remedy = f"install a newer one, or write the file for this one: dagir-convert --target onnxruntime=={here}"
+        what = "IR version" if "IR version" in found[0] else "opset"
+        return f"is {here}, which reads up to {what} {found[2]}, and the file has {found[1]}", remedy
+    return None
 
 
 def failed_run(error: Exception) -> FeedError:
@@ -116,4 +141,7 @@ def _facts(text: str, node: NodeProto | None) -> list[tuple[str, str]]:
     return [*layer, ("onnxruntime", onnxruntime.__version__), ("it says", text)]
 
 
-_REMEDY = "make the layers with dtype='float32', or run on the numpy backend; to_onnx still writes the file"
+_REMEDY = (
+    "make the layers with dtype='float32'; where the operator is newer than this onnxruntime, write an older one: "
+    "--opset; or run on the numpy backend. to_onnx still writes the file"
+)

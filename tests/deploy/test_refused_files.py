@@ -88,7 +88,7 @@ def test_the_reason_and_the_node_are_told(model, tmp_path, change):
         dagir.backend("onnx").open(path, model)
     facts = dict(refused.value.facts)
     assert refused.value.summary.startswith(f"onnxruntime does not take {path} for its ")
-    assert refused.value.summary.endswith(f"node {NODE!r}")
+    assert f"node {NODE!r}" in refused.value.summary
     assert facts["layer"] == "head"
     assert BROKEN[change] in facts["it says"]
 
@@ -97,7 +97,8 @@ def test_no_node_is_named_where_none_is_at_fault(model, tmp_path):
     path = written(model, tmp_path / "net.onnx", _version)
     with pytest.raises(FileError) as refused:
         dagir.backend("onnx").open(path, model)
-    assert refused.value.summary == f"onnxruntime does not take {path}"
+    assert refused.value.summary.startswith(f"onnxruntime does not take {path}: it is ")
+    assert "node" not in refused.value.summary.removeprefix(f"onnxruntime does not take {path}")
     assert "Opset 999" in dict(refused.value.facts)["it says"]
 
 
