@@ -2,7 +2,8 @@
 
 One thread computes in each worker: more workers than cores, or more threads, only wait for each other. Each worker
 imports this file, so the model comes from a file: one that is made at import has other random weights in each of them.
-SCORE_MODEL=net.dagir takes another one. Install uvloop too: without it an answer of one of several workers takes 40 ms.
+SCORE_MODEL=net.dagir takes another one. `dagir[examples]` brings uvloop, which uvicorn takes where it is there: without
+it (there is none for Windows) an answer of one of several workers takes 40 ms.
 """
 
 import os
@@ -50,6 +51,7 @@ async def score(rows: Annotated[list[list[float]], Body(embed=True)]) -> dict[st
 
 if __name__ == "__main__":
     import argparse
+    import inspect
 
     import uvicorn
 
@@ -57,4 +59,7 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
-    uvicorn.run("serve:app", workers=options.workers, port=options.port, access_log=False)
+    # A worker that still imports answers no question of its parent's, which would end it after 5 s, and begin another.
+    patience = {"timeout_worker_healthcheck": 60}
+    known = patience if patience.keys() <= inspect.signature(uvicorn.run).parameters.keys() else {}
+    uvicorn.run("serve:app", workers=options.workers, port=options.port, access_log=False, **known)
