@@ -85,9 +85,16 @@ def _array(given: object, name: str, type: TensorType, cast: bool) -> Array:
     if array.dtype != type.dtype.numpy:
         array = _as_declared(given, array, name, type, cast)
     if array.ndim != type.rank:
-        remedy = "add the batch axis: x[None]" if array.ndim == type.rank - 1 else None
+        remedy = "add the batch axis: x[None]" if _lacks_first_axis(array, type) else None
         raise FeedError(f"input {name!r} takes {type}, got an array of shape {array.shape}", remedy=remedy)
     return array
+
+
+def _lacks_first_axis(array: Array, type: TensorType) -> bool:
+    """Whether an array has the sizes of a type without the first one."""
+    return array.ndim == type.rank - 1 and all(
+        size == known for size, known in zip(array.shape, type.shape[1:], strict=True) if isinstance(known, int)
+    )
 
 
 def _shown(given: object) -> str:

@@ -18,6 +18,7 @@ from dagir.runtime.fastest import Choice, lower_to_fastest
 from dagir.runtime.feeds import arrange
 from dagir.runtime.lowering import lower
 from dagir.runtime.prediction_progress import progress
+from dagir.support.did_you_mean import did_you_mean
 
 _PARTS = (1, 2, 3)  # x; x and y; x, y and weights of the samples
 
@@ -69,10 +70,11 @@ def predict(
 def _chosen(model: Model, name: str | None, options: dict[str, object], kept: list[_Kept]) -> Choice:
     """What runs the model: that of the last call, where the backend, its options and the weights are the same."""
     if name is None and options:
-        raise ArgumentError(
-            f"predict was given the option {sorted(options)[0]!r} and no backend",
-            remedy="options are a backend's: say which, as backend='onnx'",
-        )
+        option = sorted(options)[0]
+        meant = did_you_mean(option, ("batch_size", "verbose", "steps", "backend"))
+        which = "options are a backend's: say which, as backend='onnx'"
+        remedy = f"{meant} Other {which}" if meant else which
+        raise ArgumentError(f"predict was given the option {option!r} and no backend", remedy=remedy)
     now = _Kept(name and backend(name), options, [weight.array for weight in model.graph.parameters])
     for last in kept:
         if last.choice is not None and last.stands_for(now):

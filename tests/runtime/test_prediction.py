@@ -120,3 +120,17 @@ def test_errors_of_the_arguments():
         network().predict(X, precision="float64")
     with pytest.raises(dagir.ArgumentError, match="'auto', 0, 1 or 2 for verbose"):
         network().predict(X, verbose="loud")
+
+
+def test_the_remedy_for_a_shape_and_an_option_helps():
+    x = dagir.Input((4, 3), name="x")
+    model = dagir.Model(x, dagir.layers.Dense(2)(x))
+    with pytest.raises(dagir.FeedError) as told:
+        dagir.lower(model)(np.zeros((4, 3), "float32"))
+    assert "x[None]" in told.value.remedy
+    with pytest.raises(dagir.FeedError) as told:
+        dagir.lower(model)(np.zeros((8, 4), "float32"))
+    assert told.value.remedy is None
+    with pytest.raises(dagir.ArgumentError, match="'batch'") as told:
+        model.predict(np.zeros((2, 4, 3), "float32"), batch=2)
+    assert "did you mean batch_size" in told.value.remedy

@@ -218,7 +218,7 @@ class Conversion:
         if self.as_json:
             print(json.dumps(facts, indent=2))
             return
-        parts = [str(self.target), human_size(facts["bytes"]), f"{facts['nodes']} nodes"]
+        parts = [str(self.target), human_size(facts["bytes"]), f"{facts['nodes']} node{'s' * (facts['nodes'] != 1)}"]
         parts += [f"opset {value.removeprefix('ai.onnx ')}" for name, value in summary.facts if name == "opset"]
         if report is not None:
             parts.append(f"max error {max((row.max_error for row in report.rows), default=0):.1e}")

@@ -221,6 +221,8 @@ def custom_objects(paths: Sequence[Path]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for path in paths:
+        if path.suffix == ".py" and not path.exists():
+            raise UsageError(f"there is no file {path}", remedy="--custom takes the file of your classes and ops")
         if path.suffix != ".py" or not path.is_file():
             raise UsageError(f"--custom takes a Python file, and {path} is none")
         module = _custom_module(path.resolve(), path.stat().st_mtime_ns)
