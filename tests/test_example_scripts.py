@@ -131,3 +131,21 @@ def test_workers_of_the_server_answer_alike(tmp_path, monkeypatch):
     first, second = (ran("serve", tmp_path, monkeypatch, as_main=False) for _ in range(2))
     rows = np.arange(8, dtype="float32").reshape(2, 4)
     assert np.array_equal(first["executable"](rows), second["executable"](rows))
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_the_server_gives_its_workers_time_where_uvicorn_can(knows, tmp_path, monkeypatch):
+    """On a busy machine imports take more than the 5 s after which uvicorn ends a worker that does not answer."""
+    pytest.importorskip("fastapi")
+    uvicorn, asked = pytest.importorskip("uvicorn"), {}
+
+    def newer(app, workers, port, access_log, timeout_worker_healthcheck=5):
+        asked.update(workers=workers, patience=timeout_worker_healthcheck)
+
+    def older(app, workers, port, access_log):
+        asked.update(workers=workers, patience=None)
+
+    monkeypatch.setattr(uvicorn, "run", newer if knows else older)
+    monkeypatch.setattr(sys, "argv", ["serve.py", "--workers", "3"])
+    ran("serve", tmp_path, monkeypatch)
+    assert asked == {"workers": 3, "patience": 60 if knows else None}
