@@ -132,6 +132,20 @@ def test_what_does_not_fit(saved, called, options, message, remedy):
     assert code == 2 and message in err and remedy in err
 
 
+@pytest.mark.parametrize("options", [("--rename", "image=pixels"), ("--input", "image=2,8,8,3")])
+def test_a_dagir_file_of_another_interface_keeps_its_layers(options, tmp_path, monkeypatch, called):
+    monkeypatch.chdir(tmp_path)
+    image = dagir.Input((8, 8, 3), name="image")
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="conv")(image))
+    dagir.Model(image, layers.Dense(2, name="head")(layers.Dropout(0.1)(x))).save(tmp_path / "own.dagir")
+    code, _, err = called("own.dagir", "other.dagir", *options)
+    assert code == 0, err
+    kinds = [
+        [type(layer).__name__ for layer in dagir.load(tmp_path / name).layers] for name in ("own.dagir", "other.dagir")
+    ]
+    assert kinds[0] == kinds[1] and len(kinds[0]) == 5
+
+
 def test_a_keras_file_of_another_interface_has_layers_of_keras(saved, called):
     """Keras calls outputs by their layers. Layers that are no longer called as they were would be none of Keras's."""
     given = ("--rename", "head=logits", "--rename", "image=pixels", "--nchw", "image", "--input", "image=2,9,7,3")

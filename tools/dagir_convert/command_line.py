@@ -180,7 +180,7 @@ def convert(
         shapes = {}
 
     def change(model: dagir.Model) -> dagir.Model:
-        return resize_inputs(model, shapes, target.suffix == ".keras") if shapes else model
+        return resize_inputs(model, shapes, target.suffix in targets.WITH_LAYERS) if shapes else model
 
     asked = metric_of_low_precision(metric, labels, max_drop, calibrate, verify and low.is_wanted)
     how: dict[str, Any] = {"verify": verify, "force": force, "strict": strict, "as_json": as_json, "metric": asked}

@@ -36,7 +36,8 @@ def load(source: sources.Source, output: Output) -> sources.Loaded:
     if source.runs_code:
         output.note(f"running {source.path}, which is code, for {source.name}")
     for path in source.reading.custom:
-        output.note(f"running {path}, which is code, for the objects that {source.path} names")
+        if path.is_file():
+            output.note(f"running {path}, which is code, for the objects that {source.path} names")
     with output.step(f"reading {source}"):
         return sources.load(source)
 
@@ -113,15 +114,15 @@ class Conversion:
 
     def _renamed(self, model: dagir.Model) -> dagir.Model:
         """The model with the names and layouts that the file shall have. Raises ArgumentError, UsageError."""
-        for_keras = self.target.suffix == ".keras"
-        taken = {layer.name for layer in model.layers} if for_keras else set()
+        with_layers = self.target.suffix in targets.WITH_LAYERS
+        taken = {layer.name for layer in model.layers} if with_layers else set()
         for old, new in self.interface.names.items():
             if old in model.output_names and new in taken:
                 raise UsageError(
-                    f"--rename {old}={new}: a layer has this name, and Keras calls outputs by their layers",
+                    f"--rename {old}={new}: a layer has this name, and outputs are called by their layers there",
                     remedy="choose a name that no layer has",
                 )
-        return self.interface.applied(model, for_keras=for_keras)
+        return self.interface.applied(model, for_keras=with_layers)
 
     def _is_of_keras(self, loaded: sources.Loaded) -> bool:
         return loaded.original is not None and self.source.format != ONNX

@@ -104,7 +104,7 @@ def extract(
 
     def change(model: dagir.Model) -> dagir.Model:
         part = dagir.extract(model, ends, starts)
-        return resize_inputs(part, shapes, target.suffix == ".keras") if shapes else part
+        return resize_inputs(part, shapes, target.suffix in targets.WITH_LAYERS) if shapes else part
 
     names = tuple(keep_float or ())
     low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, names, full_range)

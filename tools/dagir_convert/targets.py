@@ -23,6 +23,9 @@ from dagir_convert.sources import Source
 FORMATS = {".onnx": ONNX, ".keras": KERAS, ".dagir": NUMPY}
 """Suffixes of targets, and the backend that runs such a file."""
 
+WITH_LAYERS = (".keras", ".dagir")
+"""Suffixes of targets that hold layers: where inputs change, layers are called anew, so that they stay layers."""
+
 
 @dataclass(frozen=True)
 class Options:
