@@ -41,7 +41,7 @@ SLIPS = [
     (("verify", "net.dagir", "net.onnx", "--inputs", "x.npz"), "there is no file x.npz", "np.savez"),
     (("verify", "net.dagir", "net.onnx", "--inputs", "turned.npz"), "axis 1 of input", "x.transpose(0, 2, 3, 1)"),
     (("verify", "net.dagir", "net.onnx", "--inputs", "bare.npz"), "takes float32[batch, 8, 9, 3]", "x[None]"),
-    (("verify", "net.dagir", "net.onnx", "--inputs", "none.npz"), "nothing is compared", "give one or more"),
+    (("verify", "net.dagir", "net.onnx", "--inputs", "none.npz"), "nothing would be compared", "give one or more"),
     (("verify", "net.dagir", "net.onnx", "--top1", "99"), "top_1 is a number from 0 to 1", "0.99 for 99 %"),
     (("verify", "net.dagir"), "alone is compared with nothing", "dagir-convert verify net.dagir OTHER"),
 ]

@@ -24,6 +24,7 @@ from dagir_convert.parameters import (
     FullRange,
     Json,
     KeepFloat,
+    KeepLayers,
     Labels,
     MaxDrop,
     MetricName,
@@ -73,6 +74,7 @@ def extract(
     nhwc: Nhwc = None,
     external_data: External = False,
     disable: Disable = None,
+    keep_layers: KeepLayers = False,
     force: Force = False,
     strict: Strict = False,
     architecture: Architecture = None,
@@ -106,12 +108,12 @@ def extract(
         part = dagir.extract(model, ends, starts)
         return resize_inputs(part, shapes, target.suffix in targets.WITH_LAYERS) if shapes else part
 
-    names = tuple(keep_float or ())
+    names, outside = tuple(keep_float or ()), True if external_data else None
     low = LowPrecision(precision, quantize, calibrate, budget, narrow_io, ranges, names, full_range)
     Conversion(
         sources.parse(source, reading(architecture, custom, opaque or [], signature, states=states)),
         target,
-        targets.Options(opset, runtime, True if external_data else None, tuple(disable or ()), low=low),
+        targets.Options(opset, runtime, outside, tuple(disable or ()), low=low, keep_layers=keep_layers),
         Output(quiet=quiet, plain=as_json),
         change,
         interface(rename, nchw, nhwc),
