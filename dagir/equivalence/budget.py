@@ -65,7 +65,7 @@ class Spread:
         self._beyond: Array | None = None
 
     def forgive(self, narrow: Array, is_left: bool) -> None:
-        """Judge nothing where this evaluation in the narrow dtype overflows and the answer does not.
+        """Judge nothing where this evaluation in the narrow dtype, or one before, overflows and the answer does not.
 
         is_left: whether an intermediate value overflows. Then elements that are far from the answer are not judged
         either: one over infinity is 0 here.
@@ -81,7 +81,7 @@ class Spread:
         if is_left:
             beyond |= np.abs(wide - self.answer) > self._budget()[0]
         if beyond.any():
-            self._beyond = beyond
+            self._beyond = beyond if self._beyond is None else self._beyond | beyond
 
     def add(self, sample: Array) -> None:
         """Add one answer with noise."""

@@ -120,11 +120,10 @@ def test_whole_numbers_may_be_the_neighbours_that_rounding_gives():
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("rows", [0, 3])
-def test_special_values_and_empty_batches_warn_of_nothing(rows):
+def test_special_values_warn_of_nothing():
     x = dagir.Input((3,), name="x")
     model = dagir.Model(x, layers.Dense(3, activation="softmax")(layers.LayerNormalization()(x)))
-    feed = np.array([[np.nan, 1, 2], [np.inf, 1, 2], [-np.inf, np.inf, 2]], "float32")[:rows]
+    feed = np.array([[np.nan, 1, 2], [np.inf, 1, 2], [-np.inf, np.inf, 2]], "float32")
     report = dagir.verify(model, ("numpy", "onnx"), inputs=feed)
     assert report.ok
     json.loads(report.to_json(), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
