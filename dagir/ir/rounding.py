@@ -73,6 +73,17 @@ class Rounding:
         return self.compound or self.within > 0 or self.absolute is not None
 
 
+def of_squares_less_square(sample: Disturbed, of_squares: Array, squared_mean: Array) -> Array:
+    """What rounding leaves of a variance that is the mean of the squares less the square of the mean, drawn.
+
+    So Keras has it on NumPy, JAX and PyTorch, and so had onnxruntime's LayerNormalization (1.20). The two numbers
+    cancel and their roundings do not: those of the mean of the squares, and of the square of the mean, where the
+    mean's count twice.
+    """
+    first, second = sample.rng.standard_normal((2, *of_squares.shape))
+    return np.asarray(sample.eps * (0.4 * first * of_squares + 0.65 * second * squared_mean))
+
+
 EXACT = Rounding(exact=True)
 """Ops that move, compare or select numbers."""
 

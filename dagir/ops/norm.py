@@ -13,7 +13,7 @@ from dagir.ir.dims import Dim, evaluate
 from dagir.ir.first_order import Carried, along
 from dagir.ir.graph import Op, Operand, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import COMPOUND, Disturbed, Rounding
+from dagir.ir.rounding import COMPOUND, Disturbed, Rounding, of_squares_less_square
 from dagir.ir.types import Array, Equations, Inferred, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.operands import require, same_dtype
 
@@ -106,8 +106,6 @@ def _off_centre(op: LayerNorm | GroupNorm, sample: Disturbed) -> Array:
     """As with a mean and a variance that are off: sums of K terms round, and are off by the same for all of them.
 
     Noise on the terms averages out in their mean, and a shift of all of them is taken off again: neither shows it.
-    Where the variance is the mean of the squares less the square of the mean, as onnxruntime's, PyTorch's and NumPy's
-    kernels of Keras have it, what these two round stays, though they cancel.
     """
     x, gamma = (*sample.operands, None)[:2]
     assert x is not None
@@ -116,10 +114,10 @@ def _off_centre(op: LayerNorm | GroupNorm, sample: Disturbed) -> Array:
     mean = parts.mean(axis=axes, keepdims=True)
     length = parts.size / max(mean.size, 1)
     off, wide = 0.25 * sqrt(length) * sample.eps * sample.rng.standard_normal((2, *mean.shape))
-    left = 0.75 * sample.eps * sample.rng.standard_normal(mean.shape)
     spread = parts.var(axis=axes, keepdims=True) + op.epsilon
     deviation = np.sqrt(spread)
-    wide = wide + left * (np.square(mean) + spread) / spread
+    squared = np.square(mean)
+    wide = wide + of_squares_less_square(sample, squared + spread, squared) / spread
     shifts = (off * mean + wide / 2 * (parts - mean)) / deviation
     kept = op.axes if isinstance(op, LayerNorm) else (op.axis,)
     scale = 1 if gamma is None else gamma.reshape([n if axis in kept else 1 for axis, n in enumerate(x.shape)])

@@ -11,7 +11,7 @@ import numpy as np
 from dagir.ir.equal_terms import drifting, summed
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.rounding import COMPOUND, EXACT, ROUNDED, Disturbed, Rounding
+from dagir.ir.rounding import COMPOUND, EXACT, ROUNDED, Disturbed, Rounding, of_squares_less_square
 from dagir.ir.types import Array, DType, DTypeLike, Shape, TensorType, normalize_axes, normalize_axis
 from dagir.ops.arithmetic import maximum, minimum
 from dagir.ops.elementwise import cast, sqrt
@@ -119,8 +119,8 @@ def _from_squares(op: Variance, sample: Disturbed) -> Array:
     """As the mean of the squares less the square of the mean, as keras.ops.moments: their rounding stays."""
     (x,) = sample.operands
     assert x is not None
-    of_squares = np.square(x).mean(axis=op.axes, keepdims=op.keepdims)
-    return np.asarray(sample.result + 0.75 * sample.eps * of_squares * sample.rng.standard_normal(of_squares.shape))
+    of_squares, mean = (each.mean(axis=op.axes, keepdims=op.keepdims) for each in (np.square(x), x))
+    return np.asarray(sample.result + of_squares_less_square(sample, np.asarray(of_squares), np.square(mean)))
 
 
 class Variance(Reduce):
