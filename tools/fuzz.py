@@ -150,7 +150,7 @@ def run_child(options: argparse.Namespace) -> None:
 
 def _batch(seed: int) -> list[tuple[Any, dict[str, Any]]]:
     """Models with arrays for their inputs."""
-    import numpy as np
+    import numpy as np  # in children alone, with all that follows: the parent starts and counts them
     from drawn import collect, drawn
 
     from dagir import Model

@@ -293,8 +293,6 @@ def table(tallies: dict[str, Tally]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """The command. Returns 1 where there is a finding."""
     options = _options(arguments)
-    import dagir_onnx.compare_files  # noqa: F401  warm, before children are forked
-
     with tempfile.TemporaryDirectory(
         prefix="dagir-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None
     ) as made:

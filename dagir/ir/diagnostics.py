@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dagir.errors import ArgumentError, DagirError, DTypeError, InvalidGraph
+from dagir.ir.types import Array, TensorType
+from dagir.support.location import LayerCall, Location
 
 if TYPE_CHECKING:
     from dagir.ir.graph import Node, Op, Value
-    from dagir.ir.types import Array, TensorType
-    from dagir.support.location import LayerCall, Location
 
 
 def explain(

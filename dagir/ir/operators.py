@@ -7,11 +7,11 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from dagir.errors import ArgumentError
+from dagir.ir.dims import Dim
 from dagir.support import frameworks
 from dagir.support.late_binding import LateBound
 
 if TYPE_CHECKING:
-    from dagir.ir.dims import Dim
     from dagir.ir.graph import Operand, Value
 
     Position: TypeAlias = Dim | Value | slice | EllipsisType | Sequence[int] | None

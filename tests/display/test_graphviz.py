@@ -6,6 +6,7 @@ import pytest
 
 import dagir
 from dagir import layers
+from dagir.display import graphviz
 from guide import autoencoder, ensemble, mnist, shared_embedding, tickets, toy_resnet
 
 SIGNS = {".png": b"\x89PNG", ".svg": b"<", ".pdf": b"%PDF", ".dot": b"digraph"}
@@ -38,8 +39,6 @@ def test_a_model_shows_itself_in_a_notebook():
 
 
 def test_a_big_model_is_a_table_in_a_notebook(monkeypatch):
-    from dagir.display import graphviz
-
     monkeypatch.setattr(graphviz, "NOTEBOOK_PARTS", 1)
     shown = mnist.model()._repr_mimebundle_()
     assert set(shown) == {"text/plain", "text/html"} and "<table" in shown["text/html"]

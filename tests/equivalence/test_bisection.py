@@ -14,6 +14,7 @@ from dagir import layers, ops
 from dagir.equivalence.bisection import bisect
 from dagir.equivalence.oracle import Oracle
 from dagir.runtime.probes import points_after, points_of
+from dagir_numpy.rules import rules
 from guide import toy_resnet
 
 
@@ -98,8 +99,6 @@ def test_points_follow_the_layout_pass_and_the_folds():
 
 
 def test_a_wrong_rule_of_the_interpreter_is_found(monkeypatch):
-    from dagir_numpy.rules import rules
-
     right = rules[ops.Tanh]
     monkeypatch.setitem(rules._rules, ops.Tanh, lambda op, x: right(op, x) * (1.001 if x.dtype == "float32" else 1))
     report = dagir.verify(chain(3), ("numpy",))

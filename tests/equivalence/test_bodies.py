@@ -14,6 +14,7 @@ import dagir
 from dagir import layers, ops
 from dagir.ops.call import parameters_of
 from dagir_convert.command_line import app
+from dagir_numpy.rules import rules
 
 BACKENDS = ("numpy", "onnx", "keras")
 SLIGHTLY = np.float32(1.001)
@@ -141,8 +142,6 @@ def test_the_page_names_the_body(tmp_path):
 
 def test_a_rule_that_is_wrong_in_a_body_is_named_there(monkeypatch):
     """The op of the interpreter, in the precision that is tested."""
-    from dagir_numpy.rules import rules
-
     right = rules[ops.Sin]
     monkeypatch.setitem(rules._rules, ops.Sin, lambda op, x: right(op, x) * (1.001 if x.dtype == "float32" else 1))
     found = dagir.verify(of_a_late_iteration(), ("numpy",)).first_divergence

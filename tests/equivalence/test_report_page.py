@@ -17,6 +17,7 @@ from test_bisection import chain, spoiled
 
 import dagir
 from dagir import layers, ops
+from dagir.equivalence import page_graph
 from dagir.equivalence.html_report import page
 from dagir.equivalence.inspection import node_rows
 from dagir.equivalence.page_graph import Colouring, course, draw, places_of
@@ -242,8 +243,6 @@ def test_a_lower_precision_is_not_coloured_by_a_budget_that_says_nothing(tmp_pat
 
 
 def test_what_is_too_big_or_cannot_be_drawn_is_told(monkeypatch):
-    from dagir.equivalence import page_graph
-
     report = differing()
     monkeypatch.setattr(page_graph, "MOST_DRAWN", 2)
     text = page(report)

@@ -12,6 +12,7 @@ import pytest
 
 import dagir
 from dagir import layers, ops
+from dagir_numpy.rules import rules
 
 
 def net(spoil=0.0, **options):
@@ -177,8 +178,6 @@ def test_answers_that_have_no_difference_are_counted(kind, tmp_path):
 
 
 def test_a_rule_of_the_interpreter_is_shown_where_it_is_wrong(monkeypatch, tmp_path):
-    from dagir_numpy.rules import rules
-
     right = rules[ops.Tanh]
     monkeypatch.setitem(rules._rules, ops.Tanh, lambda op, x: right(op, x) * (1.001 if x.dtype == "float32" else 1))
     folder = dagir.verify(net(), "numpy").write_reproduction(tmp_path)

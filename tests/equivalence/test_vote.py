@@ -16,6 +16,7 @@ from dagir.ir.graph import Graph
 from dagir.ir.rewriter import emit, rebuild
 from dagir.passes import DEPLOY
 from dagir.passes.pipeline import Pass
+from dagir_numpy.rules import rules
 
 
 def test_every_executor_agrees_on_a_right_model():
@@ -34,8 +35,6 @@ def test_keras_votes_eagerly_traced_and_compiled():
 
 
 def test_the_outlier_is_named_even_if_it_is_the_oracle(monkeypatch):
-    from dagir_numpy.rules import rules
-
     model = chain(2)
     wrong = dagir.backend("onnx").lower(model)
     makers = {**executors(model, ("numpy", "onnx")), "another": lambda: spoiled(model, "dense_1/kernel")}

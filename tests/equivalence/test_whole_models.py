@@ -7,8 +7,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import dagir
+from dagir import ops
 from dagir.testing import assert_equivalent
 from dagir.testing.drawing import feeds_for, models
+from dagir_numpy.rules import rules
 
 sizes = st.fixed_dictionaries({"batch": st.sampled_from([1, 3]), "time": st.sampled_from([1, 2, 5])})
 
@@ -35,9 +37,6 @@ def test_a_wrong_answer_is_found_and_shrinks_to_its_op(monkeypatch):
     The rule is of an op that no layer is made of, so that there is nothing larger to shrink to; one drawn model in some
     150 shows it, so that 3,000 do, whatever the seed.
     """
-    from dagir import ops
-    from dagir_numpy.rules import rules
-
     right = rules[ops.Sin]
     smallest = []
 

@@ -13,6 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from dagir import from_keras
+from dagir.errors import DagirError
+
 _CHILD = """
 import faulthandler, json, sys, warnings
 from faults.mutations import read_all
@@ -69,9 +72,6 @@ def mutated(data: bytes, seed: int) -> bytes:
 
 def read_all(seeds: str, scratch: str, first: int, count: int) -> dict[str, int]:
     """In the child: read `count` mutations of the files in the folder `seeds`; how often each thing came of it."""
-    from dagir import from_keras
-    from dagir.errors import DagirError
-
     _limit()
     files = [(path, path.read_bytes()) for path in sorted(Path(seeds).iterdir())]
     outcomes: Counter[str] = Counter()

@@ -19,6 +19,9 @@ import pytest
 
 import dagir
 from dagir.errors import DagirError, FileError, UnsafeFile, UnsupportedLayer
+from dagir_convert.command_line import main
+from dagir_keras.reading import layers as known_layers
+from dagir_keras.reading import rule
 from effort import steps
 from faults.keras_files import (
     BIAS,
@@ -295,9 +298,7 @@ def empty(suffix):
 
 
 def test_a_rule_stands_for_a_class_until_it_is_told_again(tmp_path, monkeypatch):
-    from dagir_keras.reading import layers, rule
-
-    monkeypatch.setattr(layers, "_rules", {})
+    monkeypatch.setattr(known_layers, "_rules", {})
     record = after_input("Mine", {}, module="my_project.layers", registered_name="my_project>Mine")
 
     @rule("my_project>Mine")
@@ -507,8 +508,6 @@ def test_reading_takes_steps_in_proportion(tmp_path):
 
 @SUFFIXES
 def test_the_tool_says_it_and_leaves_nothing_behind(tmp_path, suffix, monkeypatch, capsys):
-    from dagir_convert.command_line import main
-
     cases = {
         "sound": (None, 0, ""),
         "unknown": (with_layer(after_input("Unheard", {})), 4, "dagir has no layer Unheard"),

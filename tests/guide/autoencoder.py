@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dagir
+
 
 def encoder(K, L):
     image = K.Input(shape=(28, 28, 1), name="original_img")
@@ -47,6 +49,4 @@ def one_graph(K, L):
 
 
 def model():
-    import dagir
-
     return build(dagir, dagir.layers)

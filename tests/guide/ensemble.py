@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dagir
+
 
 def member(K, L, name):
     inputs = K.Input(shape=(128,))
@@ -15,6 +17,4 @@ def build(K, L):
 
 
 def model():
-    import dagir
-
     return build(dagir, dagir.layers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dagir
+
 
 def build(K, L):
     frames = K.Input(shape=(None, 10, 10, 1), name="frames")
@@ -16,6 +18,4 @@ def build(K, L):
 
 
 def model():
-    import dagir
-
     return build(dagir, dagir.layers)

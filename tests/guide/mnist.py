@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dagir
+
 
 def build(K, L):
     inputs = K.Input(shape=(784,), name="img")
@@ -12,6 +14,4 @@ def build(K, L):
 
 
 def model():
-    import dagir
-
     return build(dagir, dagir.layers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dagir
+
 
 def build(K, L):
     shared = L.Embedding(1000, 128)
@@ -11,6 +13,4 @@ def build(K, L):
 
 
 def model():
-    import dagir
-
     return build(dagir, dagir.layers)

@@ -444,7 +444,7 @@ class Cubed(dagir.Op):
 
 
 def cubed_rules():
-    import dagir_keras.rules
+    import dagir_keras.rules  # imports keras, which most tests here do without
     import dagir_numpy.rules
     import dagir_onnx.rules
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dagir
+
 
 def build(K, L, words=10_000, tags=12, departments=4, ids="int32"):
     """ids: None leaves the dtype out, as the guide does: floats, which Embedding casts."""
@@ -19,6 +21,4 @@ def build(K, L, words=10_000, tags=12, departments=4, ids="int32"):
 
 
 def model():
-    import dagir
-
     return build(dagir, dagir.layers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dagir
+
 
 def build(K, L):
     inputs = K.Input(shape=(32, 32, 3), name="img")
@@ -23,6 +25,4 @@ def build(K, L):
 
 
 def model():
-    import dagir
-
     return build(dagir, dagir.layers)

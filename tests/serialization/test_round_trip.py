@@ -14,6 +14,7 @@ from dagir.ir.graph import Op
 from dagir.ir.nest import flatten, map_structure
 from dagir.ir.rewriter import same_op
 from dagir.modeling.model import Model
+from guide import autoencoder, ensemble, mnist, shared_embedding, tickets, toy_resnet
 
 OPS = sorted(
     (cls for cls in vars(ops).values() if isinstance(cls, type) and issubclass(cls, Op) and cls is not ops.Call),
@@ -38,8 +39,6 @@ def run(model, arrays, backend="numpy"):
 
 
 def test_the_networks_of_the_guide(tmp_path):
-    from guide import autoencoder, ensemble, mnist, shared_embedding, tickets, toy_resnet
-
     for network in (autoencoder, ensemble, mnist, shared_embedding, tickets, toy_resnet):
         model = network.model()
         loaded = again(model, tmp_path / "m.dagir")

@@ -15,6 +15,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import dagir
+from dagir import ops
+from dagir.passes import DEPLOY, run
+from dagir.runtime.backend import signature
+from dagir_onnx.lowering import model_proto
+
 Build = Callable[[int], Any]
 
 
@@ -30,12 +36,6 @@ def best(function: Callable[[], Any], nodes: int, repeats: int = 3) -> float:
 
 
 def dagir_rows(kind: str, n: int) -> dict[str, float]:
-    import dagir
-    from dagir import ops
-    from dagir.passes import DEPLOY, run
-    from dagir.runtime.backend import signature
-    from dagir_onnx.lowering import model_proto
-
     def build() -> dagir.Model:
         x = dagir.Input(shape=(8,), name="x")
         y = x

@@ -29,6 +29,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np  # noqa: E402
 from networks import NETWORKS  # noqa: E402
 
+import dagir  # noqa: E402
+from dagir import layers  # noqa: E402
+
 NAMES = ("ResNet50", "MobileNetV2", "EfficientNetB0", "transformer", "lstm")
 ROOT = Path(__file__).parents[2]
 
@@ -36,9 +39,6 @@ ROOT = Path(__file__).parents[2]
 def saved(name: str, folder: Path) -> Path:
     """The .dagir file of a network, as if it had been trained."""
     from peers import unsettle
-
-    import dagir
-    from dagir import layers
 
     path = folder / f"{name}.dagir"
     if not path.exists():
@@ -61,8 +61,6 @@ def feeds(model: Any) -> list[Any]:
 
 def serve(path: str) -> None:
     """Answer each line of the standard input, a precision, with the processor's seconds of one run."""
-    import dagir
-
     model = dagir.load(path)
     given = feeds(model)
     runs = {precision: dagir.lower(model, "numpy", **options) for precision, options in PRECISIONS.items()}
@@ -103,8 +101,6 @@ class Interpreter:
 def measure(name: str, options: argparse.Namespace) -> str:
     import onnx.reference
     import onnxruntime
-
-    import dagir
 
     path = saved(name, options.folder)
     model, file = dagir.load(str(path)), str(path.with_suffix(".onnx"))

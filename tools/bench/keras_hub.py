@@ -28,6 +28,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
+import dagir
+from dagir.errors import DagirError
+
 CATCHES = re.compile(r"run_(?:vision_)?backbone_test|run_task_test")
 CLOSE = 1e-4  # of the largest number
 
@@ -113,8 +116,6 @@ def compare(expected, found):
 
 
 def judged(read, model, feeds):
-    import dagir
-
     found = {}
     for backend in ("numpy", "onnx"):
         executable = dagir.lower(read, backend)
@@ -125,8 +126,6 @@ def judged(read, model, feeds):
 
 
 def whole(kind, cls, arguments, data):
-    import dagir
-
     model = cls(**arguments)
     if kind == "task" and model.preprocessor is not None:
         data = model.preprocessor(*data)[0]
@@ -177,8 +176,6 @@ def caches_of(model, ids):
 
 
 def step(kind, cls, arguments, data):
-    import dagir
-
     if (
         kind != "task"
         or "cache_update_index" not in inspect.signature(getattr(cls, "call_with_cache", step)).parameters
@@ -218,8 +215,6 @@ def step(kind, cls, arguments, data):
 
 
 def answer(take, cls, name):
-    from dagir.errors import DagirError
-
     try:
         caught = catch(cls, name)
         made = None if caught is None else take(*caught)

@@ -26,6 +26,8 @@ import numpy as np
 import onnxruntime
 from onnx_files import HERE, drawn
 
+import dagir
+
 _TRAIN = """
 import json, os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -65,8 +67,6 @@ def run(path: Path, feed: dict[str, np.ndarray]) -> list[Any]:
 
 
 def measure(original: Path, feed: dict[str, np.ndarray], folder: Path) -> str:
-    import dagir
-
     model = dagir.from_onnx(original)
     path, feeds = folder / "net.keras", folder / "feeds.npz"
     dagir.to_keras(model).save(path)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import dagir
-from dagir.equivalence import Report
+from dagir.equivalence import Report, pass_validation
 from dagir.equivalence.reproduction import check_folder
 from dagir.equivalence.targets import opened, sides
 from dagir.errors import DagirError, FileError
@@ -174,11 +174,9 @@ def _sensitivity(report: Report, output: Output, inputs: Path | None) -> dagir.S
 
 def check_passes(model: dagir.Model, output: Output) -> None:
     """Validate each pass of the conversion. Raises VerificationError, which names the passes that are wrong."""
-    from dagir.equivalence.pass_validation import require, verify_each_pass
-
     with output.bar("checking each pass") as progress:
-        results = verify_each_pass(model, progress=progress)
+        results = pass_validation.verify_each_pass(model, progress=progress)
     for result in results:
         if result.used is not None:
             output.note(f"pass {result.name}: {100 * result.used:.2g} % of the budget")
-    require(results)
+    pass_validation.require(results)

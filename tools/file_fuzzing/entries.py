@@ -13,6 +13,7 @@ import dagir
 from dagir_convert import inspecting, sources
 from dagir_convert.console import Output
 from dagir_convert.summary import summarize
+from dagir_onnx.compare_files import compare_files
 
 Entry = Callable[[Path, Path, int], None]
 
@@ -77,8 +78,6 @@ def _certificate(path: Path, seed: Path, number: int) -> None:
 
 
 def _pair(path: Path, seed: Path, number: int) -> None:
-    from dagir_onnx.compare_files import compare_files
-
     first, second = (seed, path) if number % 2 else (path, seed)
     str(compare_files(first, second, samples=1))
 

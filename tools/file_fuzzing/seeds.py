@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import dagir
 from dagir import layers, ops
+from dagir.modeling.training import TrainingState
 
 SUFFIXES = {
     "keras": ".keras",
@@ -86,8 +87,6 @@ def models() -> dict[str, dagir.Model]:
     e = layers.Embedding(11, 5, mask_zero=True, name="emb")(ids)
     steps = dagir.Model(ids, layers.Bidirectional(layers.LSTM(3, name="lstm"), name="bi")(e), name="steps")
     made = {"net": net, "twice": twice, "steps": steps}
-    from dagir.modeling.training import TrainingState
-
     for model in made.values():
         for weight in model.weights:
             weight.assign(RNG.normal(size=weight.shape) if "variance" not in weight.name else np.ones(weight.shape))

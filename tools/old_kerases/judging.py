@@ -71,7 +71,7 @@ def ordered(ins, names, wanted):
 
 def judge_file(path, with_onnx=True):
     """status: right, wrong, refused or crash; what: the error of the answer, or the reason."""
-    import dagir
+    import dagir  # where an old Keras writes, there is no dagir
     from dagir.errors import DagirError
 
     try:
