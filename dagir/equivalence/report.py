@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from dagir.equivalence import report_tables, services
+from dagir.equivalence.bisection import Divergence, Search
 from dagir.equivalence.closeness import SCALED, Closeness, Criterion, Thresholds
+from dagir.equivalence.comparison import Finding
+from dagir.equivalence.enclosure import Enclosure
 from dagir.equivalence.metric import Score
+from dagir.equivalence.oracle import Expected, Oracle
 from dagir.errors import VerificationError
+from dagir.ir.types import Array
+from dagir.runtime.backend import Executable
+from dagir.support.plain_text import PlainText
 from dagir.support.printable import printable, printable_lines
 
 if TYPE_CHECKING:
@@ -21,13 +28,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from dagir.equivalence.bisection import Divergence, Search
-    from dagir.equivalence.comparison import Finding
-    from dagir.equivalence.enclosure import Enclosure
-    from dagir.equivalence.oracle import Expected, Oracle
     from dagir.equivalence.page_graph import Harms
-    from dagir.ir.types import Array
-    from dagir.runtime.backend import Executable
 
 
 @dataclass(frozen=True)
@@ -271,30 +272,25 @@ class Report:
         return table + "".join(f"<p>{escape(printable(note))}</p>" for note in notes)
 
     def __str__(self) -> str:
-        import io
+        text = PlainText(100)
+        text.add(self.table())
+        for line in (*report_tables.remarks(self.rows), *self._unread_rows()):
+            text.line(printable(line))
+        for name, told in (*self.scores.items(), *self.explained.items()):
+            text.line(printable(f"{name}: {told}"))
+        if self.not_run:
+            text.line(printable(self.not_run))
+        if self._names_a_node:
+            text.line(printable_lines(self.where))
+        return str(text)
 
-        from rich.console import Console
-
-        console = Console(file=io.StringIO(), width=100, color_system=None, legacy_windows=False, force_jupyter=False)
-        console.print(self.table())
-        for line in report_tables.remarks(self.rows):
-            console.print(printable(line), markup=False, highlight=False)
+    def _unread_rows(self) -> Iterator[str]:
+        """A line for each table of which not all rows were read."""
         for name, (read, rows) in self.rows_read.items():
             if read < rows:
                 share = f"{100 * read / rows:.2g} %"
-                line = (
-                    f"{name} read {read} of the {rows} rows of its table, {share}: a wrong row may be among the others"
-                )
-                console.print(printable(line), markup=False, highlight=False)
-        for name, each in self.scores.items():
-            console.print(printable(f"{name}: {each}"), markup=False, highlight=False)
-        for line in (*(f"{name}: {told}" for name, told in self.explained.items()), self.not_run):
-            if line:
-                console.print(printable(line), markup=False, highlight=False)
-        if self._names_a_node:
-            console.print(printable_lines(self.where), markup=False, highlight=False)
-        text: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
+                told = f"{name} read {read} of the {rows} rows of its table, {share}"
+                yield f"{told}: a wrong row may be among the others"
 
 
 def _finite(number: float) -> float | None:

@@ -37,6 +37,7 @@ from dagir.runtime.probes import points_of
 from dagir.support.backend_names import NUMPY
 from dagir.support.frameworks import takes_a_model
 from dagir.support.html_table import html_table
+from dagir.support.plain_text import PlainText
 from dagir.support.printable import printable
 
 NarrowNode: TypeAlias = Callable[[Node, Arrays, Callable[[Arrays], Sequence[Array]]], Sequence[Array]]
@@ -145,14 +146,9 @@ class Sensitivity:
         return f"{shown}{rest}"
 
     def __str__(self) -> str:
-        import io
-
-        from rich.console import Console
-
-        console = Console(file=io.StringIO(), width=110, color_system=None, legacy_windows=False, force_jupyter=False)
-        console.print(self.table())
-        text: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
+        text = PlainText(110)
+        text.add(self.table())
+        return str(text)
 
 
 def sensitivity(
