@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dagir import ops
-from dagir.ir.types import Array
+from dagir.ir.types import Array, fixed
 from dagir_numpy.rules import Bodies, rules
 from dagir_numpy.run_sizes import none_of
 
@@ -35,5 +35,5 @@ def loop(op: ops.Loop, count: Array | None = None, condition: Array | None = Non
 
 def _end(op: ops.Loop, count: Array | None) -> int | None:
     if op.steps:
-        return int(op.steps[0])  # type: ignore[arg-type]  # the interpreter puts the number here
+        return fixed(op.steps[0])  # the interpreter puts the number here
     return None if count is None else int(count)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ShapeError
-from dagir.ir.types import Array
+from dagir.ir.types import Array, fixed
 from dagir_numpy.correlation import Finish, biased, correlate
 from dagir_numpy.rules import rules
 
@@ -44,9 +44,9 @@ def _back(op: ops.Conv | ops.ConvTranspose, y: Array) -> Array:
 
 
 def _padded(op: ops.Conv, x: Array, kernel: tuple[int, ...]) -> Array:
-    pads = op.pads(x.shape[1:-1], kernel)
-    if any(low or high for low, high in pads):
-        x = _bordered(x, pads)  # type: ignore[arg-type]  # ints, as the sizes are
+    pads = [(fixed(low), fixed(high)) for low, high in op.pads(x.shape[1:-1], kernel)]
+    if any(map(any, pads)):
+        x = _bordered(x, pads)
     for size, extent in zip(x.shape[1:-1], op.extents(kernel), strict=True):
         if size < extent:
             raise ShapeError(

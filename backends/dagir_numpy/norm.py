@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dagir import ops
-from dagir.ir.types import Array
+from dagir.ir.types import Array, fixed_shape
 from dagir_numpy.rules import rules
 
 
@@ -39,7 +39,7 @@ def layer_norm(op: ops.LayerNorm, x: Array, gamma: Array | None = None, beta: Ar
 
 @rules.rule(ops.GroupNorm)
 def group_norm(op: ops.GroupNorm, x: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
-    parts = x.reshape(op.split(x.shape))  # type: ignore[arg-type]
+    parts = x.reshape(fixed_shape(op.split(x.shape)))
     axes = op.reduced(x.ndim)
     centred = parts - parts.mean(axis=axes, keepdims=True)
     variance = np.square(centred).mean(axis=axes, keepdims=True)

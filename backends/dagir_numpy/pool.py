@@ -9,7 +9,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.ir.dims import Dim
-from dagir.ir.types import Array
+from dagir.ir.types import Array, fixed
 from dagir.ops.pool import Pool, adaptive_windows
 from dagir_numpy.rules import rules
 
@@ -27,7 +27,7 @@ def average_pool(op: ops.AveragePool, x: Array) -> Array:
     sizes = [x.shape[axis] for axis in op.spatial_axes]
     around = [(0, 0)] * x.ndim
     for axis, (before, after) in zip(op.spatial_axes, op.pads(sizes), strict=True):
-        around[axis] = (int(before), int(after))  # type: ignore[arg-type]  # ints, as the sizes are
+        around[axis] = (fixed(before), fixed(after))
     counted = np.pad(inside, around, constant_values=1)
     return _pool(op, x, np.add, 0) / _taken(op, counted, np.add, [(0, after) for _, after in _beyond(op, sizes)], 0)
 
@@ -35,7 +35,7 @@ def average_pool(op: ops.AveragePool, x: Array) -> Array:
 def _beyond(op: Pool, sizes: Sequence[int]) -> list[tuple[int, int]]:
     """How far the windows reach beyond the padding."""
     pairs = zip(op.reach(sizes), op.pads(sizes), strict=True)
-    return [(int(a - c), int(b - d)) for (a, b), (c, d) in pairs]  # type: ignore[arg-type]
+    return [(fixed(a - c), fixed(b - d)) for (a, b), (c, d) in pairs]
 
 
 @rules.rule(ops.LpPool)
@@ -85,7 +85,7 @@ def _taken(
 
 
 def _fitted(x: Array, axis: int, pair: tuple[Dim, Dim], outside: float) -> Array:
-    before, after = int(pair[0]), int(pair[1])  # type: ignore[arg-type]  # ints, as the sizes are
+    before, after = map(fixed, pair)
     widths = [(before, max(after, 0)) if each == axis else (0, 0) for each in range(x.ndim)]
     padded = np.pad(x, widths, constant_values=outside) if max(before, after) > 0 else x
     return padded[(slice(None),) * axis + (slice(0, padded.shape[axis] + min(after, 0)),)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ShapeError
-from dagir.ir.types import Array
+from dagir.ir.types import Array, fixed
 from dagir.ops.interpolation import matrix, nearest
 from dagir_numpy.rules import rules
 
@@ -32,7 +32,7 @@ def _linear(x: Array, axis: int, factor: int) -> Array:
 @rules.rule(ops.Resize)
 def resize(op: ops.Resize, x: Array) -> Array:
     for axis, target in zip(op.spatial_axes, op.size, strict=True):
-        size, wanted = x.shape[axis], int(target)  # type: ignore[arg-type]  # a number when run
+        size, wanted = x.shape[axis], fixed(target)
         if op.interpolation == "nearest":
             x = np.take(x, nearest(size, wanted), axis)
         elif size != wanted:
@@ -45,7 +45,7 @@ def resize(op: ops.Resize, x: Array) -> Array:
 def window(op: ops.Window, x: Array) -> Array:
     parts = [slice(None)] * x.ndim
     for axis, start, size in zip(op.axes, op.starts, op.sizes, strict=True):
-        first, count = int(start), int(size)  # type: ignore[arg-type]  # numbers when run
+        first, count = fixed(start), fixed(size)
         if first < 0 or first + count > x.shape[axis]:
             raise ShapeError(
                 f"a window from {first} to {first + count} reaches over axis {axis} of size {x.shape[axis]}"

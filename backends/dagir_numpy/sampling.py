@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dagir import ops
-from dagir.ir.types import Array
+from dagir.ir.types import Array, fixed
 from dagir.ops.sampling import nearest_element, outside, weights
 from dagir_numpy.rules import rules
 
@@ -14,7 +14,7 @@ from dagir_numpy.rules import rules
 def interpolate(op: ops.Interpolate, x: Array) -> Array:
     beyond = np.zeros((), bool)
     for place, (axis, target) in enumerate(zip(op.axes, op.sizes, strict=True)):
-        size, wanted = x.shape[axis], int(target)  # type: ignore[arg-type]  # a number when run
+        size, wanted = x.shape[axis], fixed(target)
         missing = outside(op, place, size, wanted)
         beyond = beyond | missing.reshape([-1 if each == axis else 1 for each in range(x.ndim)])
         if op.mode == "nearest":

@@ -10,7 +10,7 @@ import numpy as np
 
 from dagir import ops
 from dagir.errors import ShapeError
-from dagir.ir.types import Array, normalize_axis
+from dagir.ir.types import Array, fixed_shape, normalize_axis
 from dagir.runtime.index_guard import check_range
 from dagir_numpy.rules import rules
 
@@ -46,7 +46,7 @@ def squeeze(op: ops.Squeeze, x: Array) -> Array:
 
 @rules.rule(ops.BroadcastTo)
 def broadcast_to(op: ops.BroadcastTo, x: Array) -> Array:
-    return np.broadcast_to(x, op.target)  # type: ignore[arg-type]
+    return np.broadcast_to(x, fixed_shape(op.target))
 
 
 @rules.rule(ops.Concatenate)

@@ -7,7 +7,7 @@ from typing import Any
 
 from dagir import ops
 from dagir.ir.dims import Dim
-from dagir.ir.types import TensorType
+from dagir.ir.types import TensorType, fixed_shape
 from dagir.ops.conv import ForwardConvolution
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.layout import channels_back, channels_first
@@ -72,7 +72,7 @@ def _unless_all(default: int, numbers: Sequence[int]) -> Sequence[int] | None:
 
 
 def _kernel(op: ForwardConvolution | ops.ConvTranspose, w: Tensor) -> tuple[int, ...]:
-    return w.type.shape[: op.rank]  # type: ignore[return-value]
+    return fixed_shape(w.type.shape[: op.rank])
 
 
 def output_type(op: ForwardConvolution | ops.ConvTranspose, emit: Emitter) -> TensorType:

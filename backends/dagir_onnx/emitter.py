@@ -182,8 +182,9 @@ class Emitter:
 
     def shape_tensor(self, shape: Sequence[Dim]) -> Tensor:
         """An int64 tensor [rank] of the sizes; computed at run time where they are symbolic."""
-        if all(isinstance(size, int) for size in shape):
-            return self.ints(*shape)  # type: ignore[arg-type]
+        numbers = [size for size in shape if isinstance(size, int)]
+        if len(numbers) == len(shape):
+            return self.ints(*numbers)
         parts = [self.size(size) for size in shape]
         if len(parts) == 1:
             return parts[0]

@@ -12,7 +12,7 @@ import numpy as np
 from dagir import ops
 from dagir.errors import UnsupportedOp
 from dagir.ir.dims import Dim
-from dagir.ir.types import Array, DType, TensorType
+from dagir.ir.types import Array, DType, TensorType, fixed
 from dagir.ops.pool import Pool, adaptive_windows
 from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.layout import channels_back, channels_first
@@ -211,7 +211,7 @@ def adaptive_average_pool(op: ops.AdaptiveAveragePool, emit: Emitter, x: Tensor)
 
 def _shares(op: ops.AdaptiveMaxPool | ops.AdaptiveAveragePool, x: Tensor) -> list[tuple[int, int]]:
     """The size of each axis, and how many windows share it."""
-    sizes: list[int] = [x.type.shape[axis] for axis in op.spatial_axes]  # type: ignore[misc]  # infer has checked it
+    sizes = [fixed(x.type.shape[axis]) for axis in op.spatial_axes]
     return list(zip(sizes, op.output_size, strict=True))
 
 

@@ -284,6 +284,18 @@ class Equations:
         return self.equate(left, right)
 
 
+def fixed(size: Dim) -> int:
+    """A size that is known to be a number where it is read. Raises ShapeError for a named one."""
+    if isinstance(size, SymbolicDim):
+        raise ShapeError(f"the size {size} is known at run time only", remedy="give the input a fixed size")
+    return int(size)
+
+
+def fixed_shape(shape: Shape) -> tuple[int, ...]:
+    """The same of each size."""
+    return tuple(map(fixed, shape))
+
+
 def normalize_axis(axis: int, rank: int, what: str = "axis") -> int:
     """`axis` counted from the front. Raises ArgumentError that gives the valid range."""
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):

@@ -10,7 +10,7 @@ from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Operand, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType, normalize_axis
+from dagir.ir.types import DType, fixed, normalize_axis
 from dagir.ops.arithmetic import floor_divide, mod, subtract
 from dagir.ops.counts import count_from
 from dagir.ops.creation import arange, full
@@ -215,7 +215,7 @@ def repeat(x: Operand, repeats: Dim | Sequence[int], axis: int | None = None) ->
     length = value.type.shape[place]
     if isinstance(repeats, SymbolicDim):
         return _repeated(value, repeats, place)
-    counts = [int(count_from("repeat", "repeats", n)) for n in np.asarray(repeats).reshape(-1)]  # type: ignore[arg-type]
+    counts = [fixed(count_from("repeat", "repeats", n)) for n in np.asarray(repeats).reshape(-1)]
     if len(counts) > 1:
         if length != len(counts):
             raise ShapeError(f"repeat takes a count for each of the {length} entries of axis {place}, or one for all")

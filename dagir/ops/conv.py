@@ -12,7 +12,7 @@ from dagir.ir.first_order import weighted
 from dagir.ir.graph import Op, Operand, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import Rounding
-from dagir.ir.types import Equations, Inferred, Shape, Sizes, TensorType
+from dagir.ir.types import Equations, Inferred, Shape, Sizes, TensorType, fixed_shape
 from dagir.ops.operands import require, same_dtype
 from dagir.ops.shape import reshape
 from dagir.support.integers import ints_per_axis
@@ -117,7 +117,7 @@ class ForwardConvolution(_Convolution):
             return ((0, 0),) * self.rank
         if self.padding == "causal":
             return tuple((extent - 1, 0) for extent in extents)
-        return tuple(_same_pads(*args) for args in zip(sizes, extents, self.strides, strict=True))
+        return tuple(same_pads(*args) for args in zip(sizes, extents, self.strides, strict=True))
 
     def _too_large(self, i: int, size: Dim, extent: int, padded: bool) -> ShapeError:
         dilated = f" (dilation {self.dilations[i]})" if self.dilations[i] > 1 else ""
@@ -142,10 +142,10 @@ class Conv(ForwardConvolution):
         """Batch and filters, and the number of places where the kernel fits on the padded axes."""
         equations = Equations()
         self._check(x, w, b, ("valid", "same", "causal"))
-        per_group, out = (size for size in w.shape[-2:] if isinstance(size, int))  # as _check has found
+        per_group, out = fixed_shape(w.shape[-2:])
         self._check_channels(equations, x, per_group * self.groups, self.rank, b, out, self.rank + 1)
         sizes = tuple(x.shape[axis] for axis in self.spatial_axes)
-        kernel: tuple[int, ...] = w.shape[: self.rank]  # type: ignore[assignment]
+        kernel = fixed_shape(w.shape[: self.rank])
         found: list[Dim] = []
         for i, (low, high) in enumerate(self.pads(sizes, kernel)):
             if self.padding == "same":
@@ -175,7 +175,7 @@ class ConvTranspose(_Convolution):
         """Batch and filters, and on each spatial axis the size that the kernels cover, less the crops."""
         equations = Equations()
         self._check(x, w, b, ("valid", "same"))
-        filters, takes = (size for size in w.shape[-2:] if isinstance(size, int))  # as _check has found
+        filters, takes = fixed_shape(w.shape[-2:])
         if takes % self.groups:
             raise ShapeError(f"{takes} channels do not split into {self.groups} groups", marks={1: [self.rank + 1]})
         extra = self.output_padding
@@ -187,7 +187,7 @@ class ConvTranspose(_Convolution):
                 remedy="leave output_padding out, and it follows from the padding",
             )
         self._check_channels(equations, x, takes, self.rank + 1, b, filters * self.groups, self.rank)
-        kernel: tuple[int, ...] = w.shape[: self.rank]  # type: ignore[assignment]
+        kernel = fixed_shape(w.shape[: self.rank])
         found: list[Dim] = []
         for i, (low, high) in enumerate(self.crops(kernel)):
             axis = self.spatial_axes[i]
@@ -223,7 +223,8 @@ class ConvTranspose(_Convolution):
         return tuple(found)
 
 
-def _same_pads(size: Dim, extent: int, stride: int) -> tuple[Dim, Dim]:
+def same_pads(size: Dim, extent: int, stride: int) -> tuple[Dim, Dim]:
+    """(before, after) of an axis, so that windows of this extent start at each multiple of the stride."""
     if extent == 1:  # no window needs an element past the end, at any size
         return 0, 0
     if stride == 1:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.dims import Dim, ceil_div, max_dim, min_dim
+from dagir.ir.dims import Dim, ceil_div, min_dim
 from dagir.ir.first_order import averaged
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import COMPOUND, EXACT, ROUNDED, Rounding
 from dagir.ir.types import DType, Sizes, TensorType
+from dagir.ops.conv import same_pads
 from dagir.ops.operands import require
 from dagir.support.integers import ints_per_axis
 
@@ -73,7 +74,7 @@ class Pool(Op):
             return self.padding
         if self.padding == "valid":
             return ((0, 0),) * self.rank
-        pads = [_same_pads(*args) for args in zip(sizes, self.extents, self.strides, strict=True)]
+        pads = [same_pads(*args) for args in zip(sizes, self.extents, self.strides, strict=True)]
         return tuple((after, before) for before, after in pads) if self.padding == "same_lower" else tuple(pads)
 
     @property
@@ -198,13 +199,6 @@ class MaxPoolWithIndices(Op):
     def as_max_pool(self) -> MaxPool:
         """The pooling without the places."""
         return MaxPool(self.pool_size, self.strides, self.padding, "channels_first", self.dilations, self.ceil_mode)
-
-
-def _same_pads(size: Dim, window: int, stride: int) -> tuple[Dim, Dim]:
-    if window == 1:  # no window needs an element past the end, at any size
-        return 0, 0
-    total: Dim = window - 1 if stride == 1 else max_dim((ceil_div(size, stride) - 1) * stride + window - size, 0)
-    return total // 2, total - total // 2
 
 
 def _check_fields(op: Pool) -> None:

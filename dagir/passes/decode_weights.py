@@ -10,6 +10,7 @@ from dagir.ir.graph import Constant, Graph, Node, Parameter, Value
 from dagir.ir.rewriter import Operands, rebuild
 from dagir.ops import DequantizeLinear
 from dagir.passes import services
+from dagir.passes.derived import leaf_array
 from dagir.passes.pipeline import Pass
 
 
@@ -31,7 +32,7 @@ def _decode(node: Node, operands: Operands) -> Sequence[Value] | None:
     stored = [source for source in sources if isinstance(source, (Constant, Parameter))]
     if len(stored) < len(sources):
         return None
-    arrays = [None if value is None else value.source.array for value in operands]  # type: ignore[union-attr]
+    arrays = [None if value is None else leaf_array(value) for value in operands]
     (array,) = services.evaluate_node(node, arrays)
     named = next((source.name for source in stored[:1] if isinstance(source, Parameter)), node.output.name)
     return [Parameter(named, node.output.type, array=frozen(array)).value]

@@ -12,6 +12,7 @@ from dagir.ir.rewriter import Operands, rebuild
 from dagir.ir.types import Array, DType
 from dagir.ops import Call, Cast, DequantizeLinear, ExpandDims, Reshape, Squeeze, Transpose
 from dagir.passes import services
+from dagir.passes.derived import leaf_array
 from dagir.passes.pipeline import Pass
 from dagir.passes.uses import count_uses
 
@@ -80,7 +81,7 @@ def _is_kept(node: Node, operands: Operands) -> bool:
 
 def _evaluate(node: Node, operands: Operands) -> list[Array]:
     """The node's outputs, computed by the NumPy interpreter, which defines what the ops mean."""
-    arrays = [None if value is None else value.source.array for value in operands]  # type: ignore[union-attr]
+    arrays = [None if value is None else leaf_array(value) for value in operands]
     return [frozen(array) for array in services.evaluate_node(node, arrays)]
 
 

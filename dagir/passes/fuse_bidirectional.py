@@ -54,7 +54,7 @@ def _pairs(graph: Graph) -> dict[Node, tuple[Node, Node]]:
             others.append(node)
             continue
         others.remove(match)
-        pair = (node, match) if match.op.go_backwards else (match, node)  # type: ignore[attr-defined]
+        pair = (node, match) if _goes_back(match) else (match, node)
         found[node] = found[match] = pair
     return found
 
@@ -67,8 +67,13 @@ def _key(node: Node) -> Hashable:
     return (*fields, x, r.type, rest[-1], *[value is None for value in rest[:-1]])
 
 
+def _goes_back(node: Node) -> bool:
+    assert isinstance(node.op, _Recurrence)
+    return node.op.go_backwards
+
+
 def _fits(first: Node, second: Node, places: dict[Node, int]) -> bool:
-    opposite = first.op.go_backwards != second.op.go_backwards  # type: ignore[attr-defined]
+    opposite = _goes_back(first) != _goes_back(second)
     made = (value.node for value in second.inputs if value is not None and value.node is not None)
     return opposite and all(places[node] < places[first] for node in made)
 

@@ -39,7 +39,7 @@ class LinearProducts(Pass):
                 return _einsum(node, node.op, operands, split)
             if isinstance(node.op, ops.Add):
                 for old, made, bias in zip(node.inputs, operands, operands[::-1], strict=True):
-                    if made in split and bias is not None and uses[old] == 1:  # type: ignore[index]
+                    if made in split and bias is not None and old is not None and uses[old] == 1:
                         return _biased(node, made, split[made], bias)
             return None
 

@@ -105,7 +105,7 @@ def _pulled(graph: Graph, turn: Turn, bound: Bound) -> set[Node]:
     for node in reversed(graph.nodes):
         data = [value for value in node.inputs if value is not None and not is_leaf(value)]
         if bound(node):
-            wanted.update(node.inputs[:1])  # type: ignore[arg-type]  # x is never absent
+            wanted.update(value for value in node.inputs[:1] if value is not None)
         elif len(data) == len(node.outputs) == 1 and 0 < wanted[node.output] == uses[node.output]:
             plan = follow(node, turn)
             if plan is not None and plan.yields_moved:

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from dagir import ops
-from dagir.ir.types import Array, normalize_axes
+from dagir.ir.types import Array, fixed, normalize_axes
 from dagir.precision.adjoints import Evaluated, operand_of, rule, summed_to
 
 
@@ -87,7 +87,7 @@ def _conv(op: ops.Conv, at: Evaluated, place: int, gradient: Array) -> Array | N
     if place == 2:
         return np.asarray(gradient.reshape(-1, gradient.shape[-1]).sum(axis=0))
     kernel = w.shape[: op.rank]
-    pads = [(int(low), int(high)) for low, high in op.pads(x.shape[1:-1], kernel)]  # type: ignore[arg-type]  # numbers
+    pads = [(fixed(low), fixed(high)) for low, high in op.pads(x.shape[1:-1], kernel)]
     padded = [size + low + high for size, (low, high) in zip(x.shape[1:-1], pads, strict=True)]
     taps = _taps(kernel, gradient.shape[1:-1], op.strides, op.dilations)
     if place == 1:
@@ -154,7 +154,7 @@ def _average_pool(op: ops.AveragePool, at: Evaluated, place: int, gradient: Arra
     sizes = [x.shape[axis] for axis in op.spatial_axes]
     inside, widths = [slice(None)] * x.ndim, list(x.shape)
     for axis, (low, high) in zip(op.spatial_axes, op.reach(sizes), strict=True):
-        before, after = int(low), max(int(high), 0)  # type: ignore[arg-type]  # numbers, as the sizes are
+        before, after = fixed(low), max(fixed(high), 0)
         inside[axis] = slice(before, before + x.shape[axis])
         widths[axis] += before + after
     found, reached = np.zeros(widths), np.zeros(widths)

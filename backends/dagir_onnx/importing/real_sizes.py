@@ -48,9 +48,9 @@ class Scaled:
 
 
 def as_real(number: object) -> Real:
-    """An entry of a tensor of sizes, or a float, as a number. Raises ArgumentError for one that is no simple fraction.
+    """An entry of a tensor of sizes, or a float, as a number.
 
-    A float32 stands for the simple fraction that it is nearest to: 0.3333... for 1/3.
+    Raises ArgumentError for a float that is no simple fraction, as 0.3333..., whose product with a size is rounded.
     """
     if isinstance(number, (Scaled, Fraction)):
         return number

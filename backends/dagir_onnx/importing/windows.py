@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dagir import ops
-from dagir.ir.dims import Dim, ceil_div, max_dim
+from dagir.ir.dims import Dim
 from dagir.ir.graph import Value
-from dagir.ops.conv import Padding
+from dagir.ops.conv import Padding, same_pads
 from dagir_onnx.importing.node_call import NodeCall
 
 
@@ -34,18 +34,8 @@ class Windows:
 
     def same_pads(self, sizes: Sequence[Dim]) -> tuple[tuple[Dim, Dim], ...]:
         """The padding of SAME_UPPER and SAME_LOWER: a result as large as the size over the stride."""
-        found = []
-        for size, extent, stride in zip(sizes, self.extents, self.strides, strict=True):
-            least = extent - stride if isinstance(size, int) and size % stride == 0 else None
-            total = max_dim(
-                least if least is not None else (ceil_div(size, stride) - 1) * stride + extent - size,
-                0,
-            )
-            if stride == 1:
-                total = extent - 1
-            small, large = total // 2, total - total // 2
-            found.append((large, small) if self.auto_pad == "SAME_LOWER" else (small, large))
-        return tuple(found)
+        pairs = (same_pads(*args) for args in zip(sizes, self.extents, self.strides, strict=True))
+        return tuple((large, small) if self.auto_pad == "SAME_LOWER" else (small, large) for small, large in pairs)
 
 
 def windows_of(call: NodeCall, rank: int, kernel: Sequence[int] | None = None) -> Windows:
