@@ -116,9 +116,11 @@ def _layer_norm(node: Node) -> Found | None:
         kind = ops.Sqrt if isinstance(node.op, ops.Divide) else ops.Rsqrt
         if root is None or distance is None or root.node is None or not isinstance(root.node.op, kind):
             continue
-        epsilon, terms = total(root.node.inputs[0])  # type: ignore[arg-type]  # sqrt has its operand
-        mean = _mean_of(distance)
-        if mean is None or len(terms) != 1 or epsilon < 0:
+        mean, (inner,) = _mean_of(distance), root.node.inputs
+        if mean is None or inner is None:
+            continue
+        epsilon, terms = total(inner)
+        if len(terms) != 1 or epsilon < 0:
             continue
         x, axes = mean
         rank = x.type.rank
@@ -162,7 +164,10 @@ def _scaled_norm(node: Node) -> Found | None:
             continue
         x, gamma, beta = (*inner.inputs, None, None)[:3]
         assert x is not None
-        if number(vector) is not None or vector.type.shape != tuple(x.type.shape[axis] for axis in inner.op.axes):
+        rank, axes = x.type.rank, inner.op.axes
+        if number(vector) is not None or vector.type.shape != tuple(x.type.shape[axis] for axis in axes):
+            continue
+        if axes != tuple(range(rank - len(axes), rank)):  # a vector broadcasts along the last axes
             continue
         if isinstance(node.op, ops.Multiply) and gamma is None and beta is None:
             return replace(inner.op), x, vector

@@ -94,6 +94,13 @@ def test_what_is_nearly_so_stays():
         assert Recognize()(graph) is graph, str(graph)
 
 
+def test_a_vector_along_other_axes_than_those_of_the_norm_stays():
+    x, vector = dagir.Input((5, 5), name="x"), np.arange(5, dtype="float32")
+    for y in (ops.layer_normalization(x, axis=1) * vector, ops.layer_normalization(x, axis=1) + vector):
+        graph = Graph([x], [y])
+        assert Recognize()(graph) is graph, str(graph)
+
+
 def test_the_pipeline_leaves_one_op():
     x = series()
     graph = Graph([x], [0.5 * x * (1.0 + ops.erf(x / sqrt(2)))])
