@@ -15,6 +15,7 @@ from dagir.ir.types import Array, DType
 from dagir.layers.argument_types import LayerDType, LayerOptions
 from dagir.layers.base import Layer
 from dagir.layers.core import as_ids, positive_int, refuse_text
+from dagir.ops.counts import countable
 from dagir.support import limits
 
 __all__ = [
@@ -34,6 +35,7 @@ def encode(ids: Value, mode: str, depth: int, dtype: DType, weights: Value | Non
     if mode == "one_hot" and ids.ndim > 1 and ids.type.shape[-1] == 1:
         ids = ops.squeeze(ids, -1)
     limits.spend("elements", depth, f"an encoding of {depth:,} categories")
+    ids = countable(ids)
     same = ops.equal(ops.expand_dims(ids, ids.ndim), as_value(np.arange(depth, dtype=ids.dtype.numpy)))
     hot = ops.cast(same, dtype)
     if mode == "one_hot":

@@ -12,6 +12,7 @@ from dagir.ir.graph import Constant, Operand, Value
 from dagir.ir.operands import as_value
 from dagir.ir.types import DType
 from dagir.ops.arithmetic import add, divide, maximum, multiply, subtract
+from dagir.ops.counts import countable
 from dagir.ops.creation import ones_like
 from dagir.ops.data_sizes import size_from
 from dagir.ops.elementwise import cast
@@ -20,7 +21,7 @@ from dagir.ops.operands import require
 from dagir.ops.reduce import max as largest
 from dagir.ops.reduce import min as smallest
 from dagir.ops.reduce import sum as total
-from dagir.ops.scatter import segment_sum
+from dagir.ops.scatter import into_segments
 from dagir.ops.shape import concatenate, expand_dims
 from dagir.ops.sizes import counted, measured
 from dagir.ops.sorting import argsort, searchsorted
@@ -40,7 +41,7 @@ def bincount(x: Operand, weights: Operand | None = None, minlength: int = 0, spa
     """
     if sparse:
         raise ArgumentError("bincount gives no sparse tensors", remedy="leave sparse False")
-    value = _whole(x)
+    value = countable(x)
     given = None if weights is None else as_value(weights)
     if isinstance(value.source, Constant):
         return counts(value, max(int(value.source.array.max(initial=-1)) + 1, int(minlength)), given)
@@ -63,14 +64,15 @@ def counts(x: Value, length: Dim, weights: Value | None = None) -> Value:
         nothing = False if each.dtype is DType.BOOL else 0
         return total(where(hits, expand_dims(each, -1), nothing), 1)
     inside = logical_and(greater_equal(x, 0), less(x, cast(measured(length), x.dtype)))
-    return segment_sum(where(inside, each, 0), where(inside, x, 0), length)
+    return into_segments(where(inside, each, 0), where(inside, x, 0), length, "add", 0)
 
 
 def histogram(x: Operand, bins: int = 10, range: Sequence[float] | None = None) -> tuple[Value, Value]:
     """How many elements are in each of `bins` equal parts of a range, in the dtype of x; and the bounds of the parts.
 
-    x: t[n] -> t[bins], t[bins + 1]. range: the smallest and the largest bound, else those of x; what is outside is not
-    counted. A part has its lower bound, the last one its upper too.
+    x: t[n] -> t[bins], t[bins + 1]; of numbers with less than 32 bits both have 32, for counts and bounds do not fit
+    these. range: the smallest and the largest bound, else those of x; what is outside is not counted. A part has its
+    lower bound, the last one its upper too.
 
     >>> show(*ops.histogram([1.0, 2.0, 2.5, 4.0], bins=3))
     [1.0, 2.0, 1.0]
@@ -78,6 +80,8 @@ def histogram(x: Operand, bins: int = 10, range: Sequence[float] | None = None) 
     """
     value = as_value(x)
     require("number", value.type)
+    if value.dtype.numpy.itemsize < 4:
+        value = cast(value, DType.FLOAT32 if value.dtype.is_float else DType.INT32)
     if value.ndim != 1:
         raise ShapeError(f"histogram takes a vector, got {value.type}", remedy="use ops.ravel(x)")
     if not isinstance(bins, int) or bins < 1:
@@ -85,7 +89,7 @@ def histogram(x: Operand, bins: int = 10, range: Sequence[float] | None = None) 
     edges = _edges(value, bins, range)
     inside = logical_and(greater_equal(value, edges[0]), less_equal(value, edges[-1]))
     places = searchsorted(edges[1:-1], value, "right") if bins > 1 else cast(multiply(value, 0), DType.INT32)
-    found = segment_sum(cast(inside, value.dtype), places, bins)
+    found = into_segments(cast(inside, value.dtype), places, bins, "add", 0)
     return found, edges
 
 
@@ -101,16 +105,6 @@ def argpartition(x: Operand, kth: int, axis: int | None = -1) -> Value:
     if not isinstance(kth, int):
         raise ArgumentError(f"argpartition takes a whole number for kth, got {kth!r}")
     return argsort(x, axis)
-
-
-def _whole(x: Operand) -> Value:
-    """The operand as int32 or int64, in which a number below 0 can stand beside it."""
-    value = as_value(x)
-    if value.dtype is not DType.BOOL:
-        require("integer", value.type)
-    if value.dtype in (DType.INT32, DType.INT64):
-        return value
-    return cast(value, DType.INT64 if value.dtype in (DType.UINT32, DType.UINT64) else DType.INT32)
 
 
 def _edges(x: Value, bins: int, range: Sequence[float] | None) -> Value:

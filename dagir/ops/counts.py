@@ -1,4 +1,4 @@
-"""Counts and sizes as arguments of ops: an int, or a named size."""
+"""Counts and sizes as arguments of ops: an int, or a named size; and integers beside them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from typing import Any
 
 from dagir.errors import ArgumentError
 from dagir.ir.dims import Dim, SymbolicDim
+from dagir.ir.graph import Operand, Value
+from dagir.ir.operands import as_value
+from dagir.ir.types import DType
+from dagir.ops.elementwise import cast
+from dagir.ops.operands import require
+
+_LARGE = (DType.UINT32, DType.INT64, DType.UINT64)
 
 
 def count_from(function: str, what: str, given: Any) -> Dim:
@@ -22,3 +29,14 @@ def count_from(function: str, what: str, given: Any) -> Dim:
         return index(given) if not isinstance(given, float) or given != int(given) else int(given)
     except (TypeError, ValueError, OverflowError):
         raise ArgumentError(f"{function} takes an int or a named size for {what}, got {given!r}") from None
+
+
+def countable(x: Operand) -> Value:
+    """Integers or bools as int32 or int64, in which a count can stand beside them: 300 is 44 in uint8.
+
+    Raises DTypeError.
+    """
+    value = as_value(x)
+    if value.dtype is not DType.BOOL:
+        require("integer", value.type)
+    return cast(value, DType.INT64 if value.dtype in _LARGE else DType.INT32)

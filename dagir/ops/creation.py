@@ -12,10 +12,11 @@ from dagir.errors import ArgumentError
 from dagir.ir.dims import Dim, SymbolicDim, max_dim
 from dagir.ir.graph import Constant, Operand, Value, apply
 from dagir.ir.operands import as_value
-from dagir.ir.types import Array, DType, DTypeLike
+from dagir.ir.types import Array, DType, DTypeLike, TensorType
 from dagir.ops.counts import count_from
 from dagir.ops.elementwise import Identity, cast
 from dagir.ops.logic import equal, greater_equal
+from dagir.ops.operands import require_held
 from dagir.ops.shape import broadcast_to, expand_dims
 from dagir.ops.sizes import counted, measured
 from dagir.support import limits
@@ -65,11 +66,18 @@ def full(shape: Dim | Sequence[Dim | None], fill_value: Operand, dtype: DTypeLik
         )
     if isinstance(fill_value, Value):
         return broadcast_to(cast(fill_value, DType.FLOAT32 if dtype is None else dtype), sizes)
-    value = np.asarray(fill_value, (DType.FLOAT32 if dtype is None else DType.of(dtype)).numpy)
+    value = _as_dtype("full", np.asarray(fill_value), DType.FLOAT32 if dtype is None else DType.of(dtype))
     if all(isinstance(size, (int, np.integer)) for size in sizes):
         spend_elements("full", *sizes)
         return Constant(np.full([int(size) for size in sizes], value)).value
     return broadcast_to(Constant(value).value, sizes)
+
+
+def _as_dtype(name: str, numbers: Array, dtype: DType) -> Array:
+    """The numbers in a dtype. Raises DTypeError for integers that cannot be one of them."""
+    if numbers.size and numbers.dtype.kind in "iuf":
+        require_held(name, TensorType(dtype, ()), numbers.min(), numbers.max(), what="number")
+    return numbers.astype(dtype.numpy)
 
 
 def zeros(shape: Dim | Sequence[Dim | None], dtype: DTypeLike | None = None) -> Value:
@@ -191,7 +199,7 @@ def arange(
             spend_elements("arange", math.ceil(steps))
         made = np.arange(first, last, stride)
         default = DType.FLOAT32 if made.dtype.kind == "f" else DType.INT32
-        return Constant(made.astype((default if dtype is None else DType.of(dtype)).numpy)).value
+        return Constant(_as_dtype("arange", made, default if dtype is None else DType.of(dtype))).value
     if not all(isinstance(part, (SymbolicDim, int, np.integer)) for part in (first, last)) or int(stride) != stride:
         raise ArgumentError(
             f"a range to a named size has ints beside it, got {first}, {last} and the step {stride}",

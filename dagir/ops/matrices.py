@@ -12,7 +12,7 @@ from dagir.ir.dims import Dim
 from dagir.ir.graph import Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import EXACT
-from dagir.ir.types import TensorType, normalize_axis
+from dagir.ir.types import TensorType, fixed, normalize_axis
 from dagir.ops.arithmetic import add, multiply, power, subtract
 from dagir.ops.arrangement import moveaxis, ravel
 from dagir.ops.creation import arange
@@ -151,6 +151,8 @@ def tensordot(x1: Operand, x2: Operand, axes: int | Sequence[int | Sequence[int]
         raise ArgumentError(f"tensordot sums over as many axes of x1 as of x2, got {axes!r}")
     left = [normalize_axis(axis, first.ndim) for axis in left]
     right = [normalize_axis(axis, second.ndim) for axis in right]
+    if len(set(left)) != len(left) or len(set(right)) != len(right):
+        raise ArgumentError(f"tensordot sums over different axes of {first.type} and {second.type}, got {axes!r}")
     letters = iter(ascii_letters)
     heads = [next(letters) for _ in range(first.ndim)]
     tails = [heads[left[right.index(axis)]] if axis in right else next(letters) for axis in range(second.ndim)]
@@ -201,9 +203,10 @@ def cross(
 
 def _components(value: Value, axis: int) -> list[Any]:
     place = normalize_axis(axis, value.ndim)
-    if value.type.shape[place] not in (2, 3):
+    size = value.type.shape[place]
+    if size not in (2, 3):
         raise ShapeError(f"a cross product takes 2 or 3 components, axis {place} of {value.type} has another size")
-    return [value[(*(slice(None),) * place, i)] for i in range(int(value.type.shape[place]))]  # type: ignore[arg-type]
+    return [value[(*(slice(None),) * place, i)] for i in range(fixed(size))]
 
 
 def _difference(first: Value | None, second: Value | None) -> Value:

@@ -15,9 +15,9 @@ from dagir.ir.operands import as_value
 from dagir.ir.types import DType, DTypeLike
 from dagir.ops.arithmetic import add, divide, floor_divide, maximum, minimum, mod, multiply, power, subtract
 from dagir.ops.elementwise import Clip, absolute, cast, exp, floor, log, log1p, negative, sign
-from dagir.ops.logic import equal, greater, isfinite, isnan, less, not_equal, where
+from dagir.ops.logic import equal, greater, isfinite, isnan, less, logical_and, logical_xor, not_equal, where
 from dagir.ops.loops import while_loop
-from dagir.ops.operands import reference, require, same_dtype, unary
+from dagir.ops.operands import reference, require, require_held, same_dtype, unary
 from dagir.ops.reduce import any as reduce_any
 from dagir.ops.shape import broadcast_to
 from dagir.ops.sizes import measured
@@ -146,7 +146,20 @@ def fmod(x1: Operand, x2: Operand) -> Value:
     [1.0, -1.0]
     """
     first, second = _pair(x1, x2)
-    return multiply(sign(first), mod(absolute(first), absolute(second)))
+    if first.dtype.is_float:
+        return multiply(sign(first), mod(absolute(first), absolute(second)))
+    return subtract(first, multiply(truncate_divide(first, second), second))
+
+
+def truncate_divide(x1: Operand, x2: Operand) -> Value:
+    """The quotient of integers, rounded towards 0, as C has it; the smallest integer divided by -1 is itself."""
+    first, second = _pair(x1, x2)
+    down = floor_divide(first, second)
+    if "signed" not in first.dtype.kinds:
+        return down
+    inexact = not_equal(multiply(down, second), first)
+    opposite = logical_xor(less(first, 0), less(second, 0))
+    return add(down, cast(logical_and(inexact, opposite), first.dtype))
 
 
 def gcd(x1: Operand, x2: Operand) -> Value:
@@ -167,7 +180,7 @@ def gcd(x1: Operand, x2: Operand) -> Value:
         return [where(rest, b, a), where(rest, mod(a, where(rest, b, 1)), 0)]
 
     found: Value = while_loop(lambda _, b: reduce_any(not_equal(b, 0)), step, sizes)[0]
-    return found
+    return absolute(found) if signed else found  # |x| of the smallest integer is below 0
 
 
 def lcm(x1: Operand, x2: Operand) -> Value:
@@ -305,4 +318,8 @@ def _as_bound(bound: Any, x: Value) -> Value:
     """A bound as a value: numbers, arrays and named sizes in the dtype of x."""
     if isinstance(bound, SymbolicDim):
         return cast(measured(bound), x.dtype)
-    return as_value(bound if isinstance(bound, (Value, Parameter)) else np.asarray(bound).astype(x.dtype.numpy))
+    if isinstance(bound, (Value, Parameter)):
+        return as_value(bound)
+    given = np.asarray(bound)
+    require_held("clip", x.type, *([given.min(), given.max()] if given.size else []))
+    return as_value(given.astype(x.dtype.numpy))

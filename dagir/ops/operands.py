@@ -90,14 +90,14 @@ def reference(operand: object) -> Value | None:
         return None
 
 
-def require_held(name: str, x: TensorType, *bounds: float) -> None:
-    """Raise DTypeError where integers cannot be one of the bounds of an op of this name."""
+def require_held(name: str, x: TensorType, *bounds: float, what: str = "bound") -> None:
+    """Raise DTypeError where integers cannot be one of the bounds, or other numbers, of an op of this name."""
     if not x.dtype.is_integer:
         return
     ends = np.iinfo(x.dtype.numpy)
     for bound in bounds:
         if not ends.min <= bound <= ends.max:
             raise DTypeError(
-                f"{name} has the bound {bound}, which is no {x.dtype}",
+                f"{name} has the {what} {bound}, which is no {x.dtype}",
                 remedy=f"take one from {ends.min} to {ends.max}, or cast the value first",
             )

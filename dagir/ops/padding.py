@@ -14,8 +14,9 @@ from dagir.ir.first_order import padded
 from dagir.ir.graph import Constant, Op, Operand, Types, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import Rounding
-from dagir.ir.types import TensorType
+from dagir.ir.types import TensorType, fixed
 from dagir.ops.counts import count_from
+from dagir.ops.operands import require_held
 from dagir.ops.shape import broadcast_to, concatenate
 
 __all__ = [
@@ -46,7 +47,9 @@ class Pad(Op):
         """Each size grown by its pads."""
         if len(self.pads) != x.rank:
             raise ShapeError(f"pad takes a pair for each axis: {x.rank} axes, {len(self.pads)} pairs")
-        if self.mode != "constant":
+        if self.mode == "constant":
+            require_held("pad", x, self.value, what="number")
+        else:
             self._check_mirrored(x)
         shape = tuple(size + before + after for size, (before, after) in zip(x.shape, self.pads, strict=True))
         for axis, size in enumerate(shape):
@@ -90,10 +93,10 @@ def pad(
         value, widths = _pad_named(value, widths, float(constant_values or 0.0))
     if named and all(width == 0 for pair in widths for width in pair):
         return value
-    counts = [[count_from("pad", "pad_width", width) for width in pair] for pair in widths]
-    pairs = tuple((int(before), int(after)) for before, after in counts)  # type: ignore[arg-type]
     if mode not in ("constant", "reflect", "symmetric", "edge"):
         raise ArgumentError(f"unknown pad mode {mode!r}", remedy="use constant, reflect, symmetric or edge")
+    counts = [[fixed(count_from("pad", "pad_width", width)) for width in pair] for pair in widths]
+    pairs = tuple((before, after) for before, after in counts)
     return apply(Pad(pairs, mode, float(constant_values or 0.0)), value)
 
 

@@ -9,17 +9,17 @@ from typing import Any
 
 from dagir.errors import ArgumentError, ShapeError
 from dagir.ir.dims import Dim, SymbolicDim
-from dagir.ir.graph import Op, Operand, Value, apply
+from dagir.ir.graph import Constant, Op, Operand, Value, apply
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import EXACT, ROUNDED
 from dagir.ir.types import DType, DTypeLike, Equations, Inferred, TensorType, normalize_axis
 from dagir.ops.arithmetic import add
 from dagir.ops.arrangement import meshgrid
-from dagir.ops.counts import count_from
+from dagir.ops.counts import count_from, countable
 from dagir.ops.creation import arange, full
 from dagir.ops.elementwise import cast
 from dagir.ops.indexing import getitem
-from dagir.ops.logic import equal, greater, less, where
+from dagir.ops.logic import equal, greater, greater_equal, less, where
 from dagir.ops.operands import same_dtype
 from dagir.ops.reduce import max as reduce_max
 from dagir.ops.reduce import sum as reduce_sum
@@ -250,11 +250,19 @@ def one_hot(x: Operand, num_classes: Dim, axis: int = -1, dtype: DTypeLike | Non
     >>> show(ops.one_hot([0, 2], 3))
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
-    value = as_value(x)
+    value = _as_classes(x)
     place = normalize_axis(axis, value.ndim + 1)
     count = count_from("one_hot", "num_classes", num_classes)
     classes = reshape(arange(count, dtype=value.dtype), (-1, *(1,) * (value.ndim - place)))
     return cast(equal(expand_dims(value, place), classes), dtype or DType.FLOAT32)
+
+
+def _as_classes(x: Operand) -> Value:
+    """Integers, or floats, in a dtype that tells each class from the others."""
+    value = as_value(x)
+    if not value.dtype.is_float:
+        return countable(value)
+    return cast(value, DType.FLOAT32) if value.dtype.numpy.itemsize < 4 else value
 
 
 def multi_hot(inputs: Operand, num_classes: int, axis: int = -1, dtype: DTypeLike | None = None) -> Value:
@@ -306,15 +314,32 @@ def _segments(data: Operand, ids: Operand, count: Dim | None, reduction: str, st
         raise ArgumentError(
             "the number of segments depends on the ids, which are not known yet", remedy="num_segments="
         )
+    places = as_value(ids)
+    if not _all_from_zero(places):  # an entry of no segment becomes the start, which changes none
+        inside = greater_equal(places, 0)
+        column = reshape(inside, (*places.type.shape, *(1,) * (value.ndim - places.ndim)))
+        value, places = where(column, value, start), where(inside, places, 0)
+    return into_segments(value, places, count, reduction, start)
+
+
+def into_segments(value: Value, places: Value, count: Dim, reduction: str, start: float) -> Value:
+    """[n, *s], int[n] from 0 on -> [count, *s]: the start, with which the entries of each segment are combined."""
     filled = full((count if isinstance(count, SymbolicDim) else int(count), *value.type.shape[1:]), start, value.dtype)
-    return scatter_update(filled, expand_dims(ids, -1), value, reduction)
+    return scatter_update(filled, expand_dims(places, -1), value, reduction)
+
+
+def _all_from_zero(ids: Value) -> bool:
+    """Whether no id is below 0, as far as is known before the run."""
+    if isinstance(ids.source, Constant):
+        return not ids.source.array.size or bool(ids.source.array.min() >= 0)
+    return ids.dtype.is_integer and "signed" not in ids.dtype.kinds
 
 
 def segment_sum(data: Operand, segment_ids: Operand, num_segments: Dim | None = None, sorted: bool = False) -> Value:
     """The sum of the entries of each segment of the first axis; 0 where there is none.
 
-    data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
-    ascend; no matter here.
+    data [n, *s], segment_ids int[n]: the segment of each entry, below 0 where it is in none -> [num_segments, *s].
+    sorted: whether the ids ascend; no matter here.
 
     >>> show(ops.segment_sum([1.0, 5.0, 2.0], [0, 0, 1], num_segments=2))
     [6.0, 2.0]
@@ -325,8 +350,8 @@ def segment_sum(data: Operand, segment_ids: Operand, num_segments: Dim | None = 
 def segment_prod(data: Operand, segment_ids: Operand, num_segments: Dim | None = None, sorted: bool = False) -> Value:
     """The product of the entries of each segment of the first axis; 1 where there is none.
 
-    data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
-    ascend; no matter here.
+    data [n, *s], segment_ids int[n]: the segment of each entry, below 0 where it is in none -> [num_segments, *s].
+    sorted: whether the ids ascend; no matter here.
 
     >>> show(ops.segment_prod([2.0, 5.0, 3.0], [0, 0, 1], num_segments=2))
     [10.0, 3.0]
@@ -337,8 +362,8 @@ def segment_prod(data: Operand, segment_ids: Operand, num_segments: Dim | None =
 def segment_max(data: Operand, segment_ids: Operand, num_segments: Dim | None = None, sorted: bool = False) -> Value:
     """The largest entries of each segment of the first axis, of floats; -infinity where there is none.
 
-    data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
-    ascend; no matter here.
+    data [n, *s], segment_ids int[n]: the segment of each entry, below 0 where it is in none -> [num_segments, *s].
+    sorted: whether the ids ascend; no matter here.
 
     >>> show(ops.segment_max([1.0, 5.0, 2.0], [0, 0, 1], num_segments=2))
     [5.0, 2.0]
@@ -349,8 +374,8 @@ def segment_max(data: Operand, segment_ids: Operand, num_segments: Dim | None = 
 def segment_min(data: Operand, segment_ids: Operand, num_segments: Dim | None = None, sorted: bool = False) -> Value:
     """The smallest entries of each segment of the first axis, of floats; infinity where there is none.
 
-    data [n, *s], segment_ids int[n]: the segment of each entry -> [num_segments, *s]. sorted: whether the ids
-    ascend; no matter here.
+    data [n, *s], segment_ids int[n]: the segment of each entry, below 0 where it is in none -> [num_segments, *s].
+    sorted: whether the ids ascend; no matter here.
 
     >>> show(ops.segment_min([1.0, 5.0, 2.0], [0, 0, 1], num_segments=2))
     [1.0, 2.0]

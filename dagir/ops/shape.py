@@ -124,10 +124,11 @@ class Squeeze(Op):
     def infer(self, x: TensorType) -> Inferred:
         """The shape without the axes."""
         equations = Equations()
-        for axis in normalize_axes(self.axes, x.rank):
+        axes = normalize_axes(self.axes, x.rank)
+        for axis in axes:
             if equations.equate(x.shape[axis], 1) is None:
                 raise ShapeError(f"axis {axis} has size {x.shape[axis]}, only 1 can go", marks={0: [axis]})
-        kept = tuple(size for axis, size in enumerate(x.shape) if axis not in self.axes)
+        kept = tuple(size for axis, size in enumerate(x.shape) if axis not in axes)
         return equations.inferred(x.with_shape(kept))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dagir.errors import ArgumentError, ShapeError
+import numpy as np
+
+from dagir.errors import ArgumentError, DTypeError, ShapeError
 from dagir.ir.graph import Op, Operand, Types, Value, apply, apply_node
 from dagir.ir.operands import as_value
 from dagir.ir.rounding import EXACT
@@ -170,7 +172,18 @@ def digitize(x: Operand, bins: Operand) -> Value:
     """
     value = as_value(x)
     edges = as_value(bins, like=value)
-    return searchsorted(cast(edges, value.dtype) if edges.dtype.is_integer else edges, value, "right")
+    if edges.dtype.is_integer:
+        common = _that_holds(value.dtype, edges.dtype) if value.dtype.is_integer else value.dtype
+        value, edges = cast(value, common), cast(edges, common)
+    return searchsorted(edges, value, "right")
+
+
+def _that_holds(first: DType, second: DType) -> DType:
+    """The integers in which those of both dtypes are what they are. Raises DTypeError for int64 and uint64."""
+    common = DType.of(np.promote_types(first.numpy, second.numpy))
+    if not common.is_integer:
+        raise DTypeError(f"no dtype holds the integers of {first} and of {second}", remedy="cast one of them")
+    return common
 
 
 def isin(x1: Operand, x2: Operand, assume_unique: bool = False, invert: bool = False) -> Value:

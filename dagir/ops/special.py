@@ -133,4 +133,6 @@ def nextafter(x1: Operand, x2: Operand) -> Value:
     unit = first.dtype.eps / 2
     step = add(multiply(absolute(first), unit * (1 + 2 * unit)), float(first.dtype.tiny * first.dtype.eps))
     moved = where(less(first, second), add(first, step), subtract(first, step))
+    most = float(first.dtype.bounds[1])
+    moved = where(equal(absolute(first), inf), multiply(sign(first), most), moved)
     return where(logical_or(equal(first, second), isnan(second)), second, moved)

@@ -165,7 +165,10 @@ def unstack(x: Operand, num: int | None = None, axis: int = 0) -> list[Value]:
     """
     value = as_value(x)
     place = normalize_axis(axis, value.ndim)
-    length = value.type.shape[place] if num is None else num
+    own = value.type.shape[place]
+    length = own if num is None else num
+    if isinstance(own, int) and length != own:
+        raise ShapeError(f"axis {place} has {own} entries, and num says {num}", marks={0: [place]})
     if not isinstance(length, int):
         raise ShapeError(f"axis {place} has the unknown size {length}", remedy="say how many entries: num=...")
     _spend_parts(length)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf, nan
 
 from dagir.errors import ArgumentError, ShapeError
-from dagir.ir.dims import max_dim
+from dagir.ir.dims import Dim, max_dim
 from dagir.ir.graph import Operand, Value
 from dagir.ir.operands import as_value
-from dagir.ir.types import DType, normalize_axis
+from dagir.ir.types import DType, normalize_axes, normalize_axis
 from dagir.ops.arithmetic import divide, maximum, multiply, power, subtract
 from dagir.ops.conv import conv
 from dagir.ops.elementwise import absolute, cast, sqrt, square
@@ -82,11 +83,25 @@ def average(x: Operand, axis: Axes = None, weights: Operand | None = None) -> Va
     weight = as_value(weights, like=value)
     weight = weight if weight.dtype.is_float else cast(weight, value.dtype)
     if weight.ndim == value.ndim:
+        axes = normalize_axes(axis, value.ndim)
+        _refuse_repeated([(weight.type.shape[each], value.type.shape[each]) for each in axes])
         return divide(sum(multiply(value, weight), axis), sum(weight, axis))
     if weight.ndim != 1 or not isinstance(axis, int):
         raise ShapeError("weights have the shape of x, or are a vector along one axis that is given")
-    spread = reshape(weight, (-1, *(1,) * (value.ndim - normalize_axis(axis, value.ndim) - 1)))
+    place = normalize_axis(axis, value.ndim)
+    _refuse_repeated([(weight.type.shape[0], value.type.shape[place])])
+    spread = reshape(weight, (-1, *(1,) * (value.ndim - place - 1)))
     return divide(sum(multiply(value, spread), axis), sum(weight))
+
+
+def _refuse_repeated(sizes: Sequence[tuple[Dim, Dim]]) -> None:
+    """Raise ShapeError for one weight for several elements of an axis: it would be counted once in the sum of all.
+
+    sizes: of the weights and of x, for each axis of the mean.
+    """
+    for own, size in sizes:
+        if own == 1 != size:
+            raise ShapeError(f"there is one weight for an axis of size {size}", remedy="use ops.broadcast_to first")
 
 
 def corrcoef(x: Operand) -> Value:

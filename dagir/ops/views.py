@@ -38,8 +38,10 @@ def view(x: Operand, dtype: DTypeLike | None = None) -> Value:
                 f"view reads the bits of {source} as {target}, and those of floats are known to no backend alone",
                 remedy="keep the floats as they are, or cast them: ops.cast(x, 'int32')",
             )
-    if DType.BOOL in (source, target):
-        return not_equal(value, 0) if target is DType.BOOL else view(cast(value, DType.UINT8), target)
+    if target is DType.BOOL:
+        return not_equal(view(value, DType.UINT8), 0)
+    if source is DType.BOOL:
+        return view(cast(value, DType.UINT8), target)
     own, wanted = source.numpy.itemsize, target.numpy.itemsize
     if own == wanted:
         return cast(value, target)

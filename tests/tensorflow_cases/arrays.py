@@ -200,13 +200,13 @@ def _scatter(draw: Draw) -> Arguments:
 
 @function("math.unsorted_segment_sum", "math.unsorted_segment_prod")
 def _segments(draw: Draw) -> Arguments:
-    return (draw.floats((4, 2)), draw.ints((4,), 0, 3), 3), {}
+    return (draw.floats((4, 2)), draw.ints((4,), -1, 3), 3), {}
 
 
 @function("math.unsorted_segment_max", "math.unsorted_segment_min", "math.unsorted_segment_mean")
 @function("math.unsorted_segment_sqrt_n")
 def _segment_extremes(draw: Draw) -> Arguments:
-    return (draw.floats((4, 2)), draw.ints((4,), 0, 3), 3), {}
+    return (draw.floats((4, 2)), draw.ints((4,), -1, 3), 3), {}
 
 
 @function("reverse_sequence")
@@ -254,7 +254,9 @@ def _one_hot(draw: Draw) -> Arguments:
 
 @function("sequence_mask")
 def _mask(draw: Draw) -> Arguments:
-    return (draw.ints(draw.shape(1, 2), 0, 5), draw.int(1, 5)), {"dtype": draw.one("bool", "float32")}
+    dtype = draw.one("int32", "uint8")
+    lengths = draw.ints(draw.shape(1, 2), 0, 5, dtype)
+    return (lengths, draw.int(1, 5) if dtype == "int32" else 300), {"dtype": draw.one("bool", "float32")}
 
 
 @function("zeros_like", "ones_like")

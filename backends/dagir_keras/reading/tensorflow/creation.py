@@ -6,6 +6,7 @@ from typing import Any
 
 from dagir import ops
 from dagir.ir.types import DType
+from dagir.ops.counts import countable
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.registry import function, raw
@@ -129,7 +130,7 @@ def _one_hot_of_keras(indices: Any, num_classes: Any) -> Tensor:
 @function("sequence_mask")
 def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = DType.BOOL) -> Tensor:
     """Whether each place is before the length."""
-    given = value(tensor(lengths))
+    given = countable(value(tensor(lengths)))
     if maxlen is None:
         raise Refused("its result is as long as the longest length, which the data decide", "give maxlen")
     (count,) = dims(maxlen, "maxlen")

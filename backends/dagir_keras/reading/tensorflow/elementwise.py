@@ -10,6 +10,7 @@ import numpy as np
 from dagir import ops
 from dagir.ir.graph import Value
 from dagir.ir.types import DType
+from dagir.ops import numerics
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.registry import function, raw
@@ -56,20 +57,12 @@ def divide_of_1(x: Tensor, y: Tensor) -> Tensor:
 @raw("TruncateDiv")
 def truncate_divide(x: Tensor, y: Tensor) -> Tensor:
     left, right = value(x), value(y)
-    if left.dtype.is_float:
-        return ops.trunc(ops.divide(left, right))
-    if left.dtype not in (DType.INT8, DType.INT16, DType.INT32, DType.INT64):
-        return ops.floor_divide(left, right)
-    size = ops.floor_divide(ops.absolute(left), ops.absolute(right))
-    return ops.multiply(ops.multiply(ops.sign(left), ops.sign(right)), size)
+    return ops.trunc(ops.divide(left, right)) if left.dtype.is_float else numerics.truncate_divide(left, right)
 
 
 @raw("Mod", "TruncateMod")
 def truncate_mod(x: Tensor, y: Tensor) -> Tensor:
-    left, right = value(x), value(y)
-    if left.dtype.is_float:
-        return ops.fmod(left, right)
-    return ops.subtract(left, ops.multiply(value(truncate_divide(left, right)), right))
+    return ops.fmod(value(x), value(y))
 
 
 @raw("DivNoNan")
