@@ -11,7 +11,7 @@ from dagir_onnx.emitter import Emitter, Tensor
 from dagir_onnx.rules import rules
 
 _COUNTED = (DType.BOOL, DType.FLOAT32, DType.INT32, DType.INT64, DType.UINT8)
-_RANGES = (DType.FLOAT32, DType.FLOAT64, DType.INT16, DType.INT32, DType.INT64)
+_RANGES = (DType.FLOAT32, DType.FLOAT64, DType.INT32, DType.INT64)
 _COMPARED = (DType.FLOAT32, DType.FLOAT64, DType.INT8, DType.INT64)
 
 

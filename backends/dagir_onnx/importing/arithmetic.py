@@ -8,6 +8,7 @@ from functools import reduce
 from dagir import ops
 from dagir.ir.graph import Value
 from dagir.ir.types import DType
+from dagir.ops.numerics import truncate_divide
 from dagir_onnx.importing.broadcasting import pair
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import Rule, rule
@@ -39,28 +40,14 @@ def _mean(call: NodeCall) -> Value:
 @rule("Div")
 def _divide(call: NodeCall) -> Value:
     x, y = pair(call)
-    return ops.divide(x, y) if x.dtype.is_float else _truncated(x, y)
-
-
-def _truncated(x: Value, y: Value) -> Value:
-    """The quotient of integers, rounded toward zero."""
-    down = ops.floor_divide(x, y)
-    if "signed" not in x.dtype.kinds:
-        return down
-    inexact = ops.not_equal(ops.multiply(down, y), x)
-    opposite = ops.logical_xor(ops.less(x, 0), ops.less(y, 0))
-    return ops.add(down, ops.cast(ops.logical_and(inexact, opposite), x.dtype))
+    return ops.divide(x, y) if x.dtype.is_float else truncate_divide(x, y)
 
 
 @rule("Mod")
 def _modulo(call: NodeCall) -> Value:
     """The remainder with the sign of the divisor; with fmod=1 that of the dividend, as C has it."""
     x, y = call.input(0), call.input(1)
-    if not call.attribute("fmod", 0):
-        return ops.mod(x, y)
-    if x.dtype.is_float:
-        return ops.fmod(x, y)
-    return ops.subtract(x, ops.multiply(_truncated(x, y), y))
+    return ops.fmod(x, y) if call.attribute("fmod", 0) else ops.mod(x, y)
 
 
 @rule("Pow")

@@ -60,6 +60,11 @@ def _range(call: NodeCall) -> Value:
         return ops.range_of(given[0], given[1], given[2])
     if first.dtype.is_integer:
         (start,), (stop,), (delta,) = (call.dims(place, "bounds") for place in range(3))
+        if delta == 0:
+            raise call.refused("its step is 0")
+        if isinstance(start, int) and isinstance(stop, int) and isinstance(delta, int):
+            spend_elements("Range", len(range(start, stop, delta)))
+            return constant(np.arange(start, stop, delta).astype(first.dtype.numpy))
         if isinstance(delta, int):
             count = max_dim(-((start - stop) // delta), 0)
             return ops.cast(counted(count, start, delta), first.dtype)
@@ -99,8 +104,8 @@ def _one_hot(call: NodeCall) -> Value:
         depth: Dim = int(call.number(1, "depth"))
     else:
         depth = size_of(entries_of(call, given, "depth")[0])
-    if not indices.dtype.is_integer:
-        indices = ops.cast(indices, "int64")
+    if indices.dtype is not DType.INT32:  # a narrow integer holds no large depth
+        indices = ops.cast(indices, DType.INT64)
     count = value(sized(depth, indices.dtype))
     indices = ops.where(ops.less(indices, 0), ops.add(indices, count), indices)
     axis = normalize_axis(call.attribute("axis", -1), indices.ndim + 1)

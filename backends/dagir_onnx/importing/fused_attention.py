@@ -62,7 +62,8 @@ def _mask(call: NodeCall, given: Value | None, steps: object, batch: Dim | None 
     if given is None:
         return None
     if given.ndim == 1:
-        is_lengths = given.type.shape[0] != 1 if batch is None else given.type.shape[0] == batch
+        size = given.type.shape[0]
+        is_lengths = size != 1 if batch is None else size == batch
         if not is_lengths:
             raise call.refused("its mask is a vector, which may be lengths, or places of the first and last step")
         places = ops.expand_dims(ops.cast(counted(steps), given.dtype), 0)  # type: ignore[arg-type]  # a size
@@ -98,7 +99,9 @@ def attended_whole(
     q, k, v = (heads_of(call, whole[..., a:z], count) for a, z in pairwise(edges))
     if past is not None:
         k, v = ops.concatenate([past[0], k], 2), ops.concatenate([past[1], v], 2)
-    mask = _mask(call, given, k.type.shape[2])
+    batch, own = whole.type.shape[0], () if given is None else given.type.shape[:1]
+    known = all(isinstance(size, int) for size in (batch, *own))
+    mask = _mask(call, given, k.type.shape[2], batch if known else None)
     found = _attended(call, q, k, v, mask, bias)
     return [joined(found), ops.stack([k, v], 0) if call.wants(1) else None]
 

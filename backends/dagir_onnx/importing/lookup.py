@@ -106,7 +106,7 @@ def _scaler(call: NodeCall) -> Value:
 
 @rule("Normalizer", domain=ML)
 def _normalizer(call: NodeCall) -> Value:
-    """Rows over their largest absolute value, their sum, or their length."""
+    """Rows over their largest element, the sum of their absolute values, or their length, as onnxruntime does it."""
     x, kind = ops.cast(call.input(0), DType.FLOAT32), call.attribute("norm", "MAX")
     if kind == "MAX":
         norm = ops.max(x, -1, True)

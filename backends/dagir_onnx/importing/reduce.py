@@ -37,8 +37,10 @@ def _same(x: Value) -> Value:
 
 
 def _mean(x: Value, axis: list[int] | None, keepdims: bool) -> Value:
-    found = ops.mean(x, axis, keepdims)
-    return found if found.dtype is x.dtype else ops.cast(found, x.dtype)
+    """Of integers in float64, for float32 has not all of them; rounded towards 0."""
+    if x.dtype.is_float:
+        return ops.mean(x, axis, keepdims)
+    return ops.cast(ops.mean(ops.cast(x, DType.FLOAT64), axis, keepdims), x.dtype)
 
 
 def _sum(x: Value, axis: list[int] | None, keepdims: bool) -> Value:

@@ -207,8 +207,10 @@ def _gather_elements(call: NodeCall) -> Value:
 def _cut_to(x: Value, indices: Value, axis: int) -> Value:
     """x without what lies beyond the indices on other axes, where ONNX lets these be smaller."""
     for other, (size, wanted) in enumerate(zip(x.type.shape, indices.type.shape, strict=True)):
-        if other != axis and isinstance(size, int) and isinstance(wanted, int) and wanted < size:
-            x = along(x, other, 0, wanted)
+        if other == axis or not isinstance(wanted, int) or (isinstance(size, int) and size <= wanted):
+            continue
+        lead = (slice(None),) * other  # of one, x[:1] has the size min(1, size), to which the indices would be repeated
+        x = ops.expand_dims(x[(*lead, 0)], other) if wanted == 1 else along(x, other, 0, wanted)
     return x
 
 

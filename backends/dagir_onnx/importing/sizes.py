@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,8 @@ def _cast(call: NodeCall) -> Tensor | None:
 
 
 def _whole(number: object) -> Dim:
+    if isinstance(number, Fraction):
+        return int(number)
     found = floored(number)
     if isinstance(found, SymbolicDim) and not _is_size(found):
         raise ArgumentError("a number of any sign")
