@@ -1,16 +1,28 @@
-"""Calls a function once another package is imported: dagir imports no framework, and some must know of it."""
+"""Modules that are imported when they are needed, and a call once another package is imported."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 
+def import_modules(package: str, names: Container[str] | None = None) -> None:
+    """Import the modules of a package, or those of these names, and so let them register what they hold."""
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if names is None or module.name in names:
+            importlib.import_module(f"{package}.{module.name}")
+
+
 def when_imported(name: str, function: Callable[[ModuleType], None]) -> None:
-    """Call function(package): now, if the package is imported, else at the end of its import."""
+    """Call function(package): now, if the package is imported, else at the end of its import.
+
+    dagir imports no framework, and some must know of it.
+    """
     package = sys.modules.get(name)
     if package is not None:
         function(package)

@@ -12,12 +12,12 @@ An operator that changed its meaning has a rule for each range of versions: @rul
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
+
+from dagir.support.late_import import import_modules
 
 Rule: TypeAlias = Callable[[Any], Any]  # from a NodeCall
 _R = TypeVar("_R", bound=Rule)
@@ -70,9 +70,7 @@ def rule(*names: str, domain: str = "", since: int = 1, until: int | None = None
 @cache
 def load() -> None:
     """Import every module of this package, and so register their rules."""
-    package = __name__.rpartition(".")[0]
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        importlib.import_module(f"{package}.{module.name}")
+    import_modules(__name__.rpartition(".")[0])
 
 
 def find_rule(domain: str, op: str, version: int) -> Rule | None:

@@ -6,14 +6,13 @@ arguments of TensorFlow's own signature: tensors, and data of Python that become
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
 from dagir.ir.types import DType
+from dagir.support.late_import import import_modules
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.refusals import refuse_function, refuse_raw_op
 
@@ -73,9 +72,7 @@ def _register(table: dict[str, Rule], names: Sequence[str]) -> Callable[[_R], _R
 @cache
 def _load() -> None:
     """Import every module of this package, and so register their rules."""
-    package = __name__.rpartition(".")[0]
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        importlib.import_module(f"{package}.{module.name}")
+    import_modules(__name__.rpartition(".")[0])
 
 
 def raw_ops() -> Mapping[str, Rule]:
