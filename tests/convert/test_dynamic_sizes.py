@@ -9,6 +9,7 @@ from keras import layers as L
 from keras import ops as K
 
 import dagir
+from convert.agreement import agrees
 from convert.zoo import randomize
 from dagir.errors import UnsupportedLayer
 
@@ -36,20 +37,11 @@ def array(shape, dtype="float32"):
     return rng.integers(0, 9, shape).astype(dtype) if "int" in dtype else rng.normal(size=shape).astype(dtype)
 
 
-def agrees(layer, shapes=((1, 3, WIDTH), (2, 6, WIDTH), (3, 5, WIDTH)), dtype="float32", static=(None, WIDTH)):
+def read_rightly(layer, shapes=((1, 3, WIDTH), (2, 6, WIDTH), (3, 5, WIDTH)), dtype="float32", static=(None, WIDTH)):
     x = keras.Input(static, dtype=dtype, name="x")
     made = keras.Model(x, layer(x))
     randomize(made)
-    read = dagir.from_keras(made)
-    backends = [dagir.lower(read, name) for name in ("numpy", "onnx")]
-    for shape in shapes:
-        given = array(shape, dtype)
-        expected = keras.tree.flatten(made(given, training=False))
-        for executable in backends:
-            found = keras.tree.flatten(executable(given))
-            for mine, theirs in zip(found, expected, strict=True):
-                np.testing.assert_allclose(mine, np.asarray(theirs), atol=1e-5, rtol=1e-5)
-    return read
+    return agrees(made, *(array(shape, dtype) for shape in shapes), atol=1e-5, rtol=1e-5)
 
 
 def batch_and_rest(self, x):
@@ -159,11 +151,11 @@ CALLS = {
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_that_computes_with_sizes(name):
-    agrees(CALLS[name])
+    read_rightly(CALLS[name])
 
 
 def test_weights_cut_at_a_size_are_weights():
-    read = agrees(own(positions_of_a_table, p=(20, WIDTH)))
+    read = read_rightly(own(positions_of_a_table, p=(20, WIDTH)))
     assert [weight.shape for weight in read.weights] == [(20, WIDTH)]
 
 
@@ -180,7 +172,7 @@ class TokenAndPositionEmbedding(L.Layer):
 
 
 def test_token_and_position_embedding():
-    agrees(TokenAndPositionEmbedding(), ((1, 4), (3, 7)), "int32", (None,))
+    read_rightly(TokenAndPositionEmbedding(), ((1, 4), (3, 7)), "int32", (None,))
 
 
 class Patches(L.Layer):
@@ -194,8 +186,8 @@ class Patches(L.Layer):
 
 
 def test_patches_of_images():
-    agrees(Patches(), ((1, 8, 12, 3), (2, 8, 12, 3)), static=(8, 12, 3))
-    agrees(Patches(), ((1, 8, 12, 3), (2, 16, 4, 3)), static=(None, None, 3))
+    read_rightly(Patches(), ((1, 8, 12, 3), (2, 8, 12, 3)), static=(8, 12, 3))
+    read_rightly(Patches(), ((1, 8, 12, 3), (2, 16, 4, 3)), static=(None, None, 3))
 
 
 class VectorQuantizer(L.Layer):
@@ -222,7 +214,7 @@ class VectorQuantizer(L.Layer):
 
 
 def test_vector_quantizer():
-    agrees(VectorQuantizer(6, WIDTH), ((1, 4, 4, WIDTH), (2, 2, 6, WIDTH)), static=(None, None, WIDTH))
+    read_rightly(VectorQuantizer(6, WIDTH), ((1, 4, 4, WIDTH), (2, 2, 6, WIDTH)), static=(None, None, WIDTH))
 
 
 class Pooled(L.Layer):
@@ -238,7 +230,7 @@ class Pooled(L.Layer):
 
 
 def test_sizes_of_what_a_layer_inside_gives():
-    agrees(Pooled())
+    read_rightly(Pooled())
 
 
 REFUSED = {
@@ -287,12 +279,12 @@ def test_sizes_that_are_equal_for_certain_are():
         assert K.shape(x)[1] != -1
         return y
 
-    agrees(own(call, gives=(None, None, WIDTH)))
+    read_rightly(own(call, gives=(None, None, WIDTH)))
 
 
 def test_keras_is_as_it_was_after_a_call_was_traced():
     before = K.zeros, keras.Variable.assign, keras.layers.Layer.symbolic_call, keras.Operation.symbolic_call
-    agrees(own(batch_and_rest))
+    read_rightly(own(batch_and_rest))
     assert before == (K.zeros, keras.Variable.assign, keras.layers.Layer.symbolic_call, keras.Operation.symbolic_call)
     x = keras.Input((None, WIDTH))
     assert K.shape(x) == (None, None, WIDTH)

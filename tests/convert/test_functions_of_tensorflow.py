@@ -12,6 +12,7 @@ from keras import layers as L
 from keras import ops as K
 
 import dagir
+from convert.agreement import agrees_on_shapes
 from dagir.errors import UnsupportedLayer
 
 
@@ -25,17 +26,6 @@ def model(call, shape, spec):
     return keras.Model(x, Own(name="own")(x))
 
 
-def agrees(made, *shapes):
-    rng = np.random.default_rng(1)
-    read = dagir.from_keras(made)
-    backends = [dagir.lower(read, name) for name in ("numpy", "onnx")]
-    for shape in shapes:
-        x = rng.normal(size=shape).astype("float32")
-        expected = np.asarray(made(x, training=False))
-        for executable in backends:
-            np.testing.assert_allclose(executable(x), expected, atol=1e-5)
-
-
 def banded(lower, upper):
     def call(self, x):
         length = K.shape(x)[1]
@@ -47,7 +37,7 @@ def banded(lower, upper):
 
 @given(st.integers(-1, 3), st.integers(-1, 3))
 def test_a_band_of_a_matrix_of_any_length(lower, upper):
-    agrees(banded(lower, upper), (2, 5, 4), (1, 3, 4))
+    agrees_on_shapes(banded(lower, upper), (2, 5, 4), (1, 3, 4))
 
 
 def test_a_window_that_is_no_wider_than_the_sequence():
@@ -57,7 +47,7 @@ def test_a_window_that_is_no_wider_than_the_sequence():
         rows = tf.linalg.band_part(K.ones((length, length)), wide, wide)
         return K.matmul(rows, x)
 
-    agrees(model(call, (None, 4), (None, 4)), (2, 2, 4), (1, 9, 4))
+    agrees_on_shapes(model(call, (None, 4), (None, 4)), (2, 2, 4), (1, 9, 4))
 
 
 @given(st.integers(0, 2), st.integers(1, 3))
@@ -67,7 +57,7 @@ def test_slices_of_axes_that_share_their_batch(shared, rank):
         places = places if rank == 3 else K.max(places, axis=tuple(range(rank, 3)))
         return K.reshape(tf.gather(x, places, batch_dims=min(shared, rank)), (K.shape(x)[0], -1))
 
-    agrees(model(call, (3, 4), (None,)), (2, 3, 4), (5, 3, 4))
+    agrees_on_shapes(model(call, (3, 4), (None,)), (2, 3, 4), (5, 3, 4))
 
 
 def test_elements_by_their_places_on_several_axes():
@@ -75,7 +65,7 @@ def test_elements_by_their_places_on_several_axes():
         rows, columns = K.arange(K.shape(x)[1]) % 2, K.arange(K.shape(x)[1])
         return x + tf.gather_nd(K.transpose(x, (1, 2, 0)), K.stack([columns, rows], axis=-1))[:, 0][None, :, None]
 
-    agrees(model(call, (None, 4), (None, 4)), (2, 5, 4), (1, 3, 4))
+    agrees_on_shapes(model(call, (None, 4), (None, 4)), (2, 5, 4), (1, 3, 4))
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.booleans(), st.sampled_from(["bilinear", "nearest", "area"]))
@@ -85,7 +75,7 @@ def test_images_between_their_corners(height, width, align_corners, method):
     def call(self, x):
         return tf.compat.v1.image.resize(x, (height, width), method=how, align_corners=align_corners)
 
-    agrees(model(call, (None, 5, 2), (height, width, 2)), (2, 4, 5, 2), (1, 7, 5, 2))
+    agrees_on_shapes(model(call, (None, 5, 2), (height, width, 2)), (2, 4, 5, 2), (1, 7, 5, 2))
 
 
 def test_others_are_refused_by_the_op_in_the_graph_of_the_call():
@@ -97,7 +87,7 @@ def test_others_are_refused_by_the_op_in_the_graph_of_the_call():
 
 
 def test_dispatch_leaves_tensors_of_tensorflow_alone():
-    agrees(banded(1, 1), (1, 3, 4))
+    agrees_on_shapes(banded(1, 1), (1, 3, 4))
     np.testing.assert_array_equal(tf.linalg.band_part(tf.ones((2, 2)), 0, 0), np.eye(2))
     with pytest.raises(ValueError, match="KerasTensor cannot be used"):
         tf.linalg.band_part(keras.KerasTensor((2, 2)), 0, 0)

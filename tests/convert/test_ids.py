@@ -7,19 +7,9 @@ import numpy as np
 import pytest
 from keras import layers as L
 
-import dagir
+from convert.agreement import agrees
 
 FLOATS = np.array([[1.7, 0.3, 2.0, -0.5], [0.0, 2.9, 1.0, 0.9]], "float32")
-
-
-def agrees(made, fed):
-    want = [np.asarray(each) for each in keras.tree.flatten(made(fed))]
-    read = dagir.from_keras(made)
-    for backend in ("numpy", "onnx"):
-        found = keras.tree.flatten(dagir.lower(read, backend)(fed))
-        for one, other in zip(found, want, strict=True):
-            assert one.dtype == other.dtype
-            np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["int", "one_hot", "multi_hot", "count"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from keras import layers as L
 from keras import ops as K
 
 import dagir
+from convert import agreement
 
+agrees = partial(agreement.agrees, atol=1e-5, rtol=1e-5)
 _DRAWN = np.random.default_rng(0)
 ROWS = (2, 5)  # batch sizes, the second of which no model was built with
 
@@ -31,21 +35,6 @@ def own(call, name="own", **members):
 def functional(layer, shape):
     x = keras.Input(shape)
     return keras.Model(x, layer(x))
-
-
-def agrees(made, *feeds, read=None):
-    """dagir's answers are Keras's, for each of the feeds: arrays, or lists of arrays."""
-    read = dagir.from_keras(made) if read is None else read
-    backends = [dagir.lower(read, name) for name in ("numpy", "onnx")]
-    for feed in feeds:
-        expected = keras.tree.flatten(made(feed))
-        for executable in backends:
-            found = keras.tree.flatten(executable(feed))
-            assert len(found) == len(expected)
-            for mine, theirs in zip(found, expected, strict=True):
-                assert mine.dtype == np.asarray(theirs).dtype
-                np.testing.assert_allclose(mine, np.asarray(theirs), rtol=1e-5, atol=1e-5)
-    return read
 
 
 # ---- masks that are numbers

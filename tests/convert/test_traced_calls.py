@@ -9,6 +9,7 @@ from keras import layers as L
 from keras import ops as K
 
 import dagir
+from convert.agreement import agrees
 from convert.zoo import randomize
 from dagir.errors import UnsupportedLayer
 from engines import building
@@ -24,18 +25,6 @@ def model(call, shape=(4,), **members):
     x = keras.Input(shape, name="x")
     with building():
         return keras.Model(x, Own(name="own")(x))
-
-
-def agrees(made, *arrays):
-    read = dagir.from_keras(made)
-    backends = [dagir.lower(read, name) for name in ("numpy", "onnx")]
-    for array in arrays:
-        expected = keras.tree.flatten(made(array, training=False))
-        for executable in backends:
-            found = keras.tree.flatten(executable(array))
-            for mine, theirs in zip(found, expected, strict=True):
-                np.testing.assert_allclose(mine, K.convert_to_numpy(theirs), atol=1e-6)
-    return read
 
 
 POSITIVE, NEGATIVE = np.ones((1, 4), "float32"), -np.ones((3, 4), "float32")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -211,13 +210,6 @@ def test_recurrence_inside_a_custom_layer():
     randomize(encoder)
     for feed in ([[3, 0, 5, 0, 0], [0, 0, 0, 0, 0], [1, 2, 3, 4, 5]], [[0, 2]]):
         assert_equivalent(model, [np.array(feed, "int32")])
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_signature_is_that_of_keras(name):
-    ours = inspect.signature(getattr(layers, name).__init__).parameters
-    theirs = inspect.signature(getattr(keras.layers, name).__init__).parameters
-    assert [(key, p.default) for key, p in ours.items()] == [(key, p.default) for key, p in theirs.items()]
 
 
 @pytest.mark.parametrize("name", ALL)

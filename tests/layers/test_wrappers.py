@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import keras
 import numpy as np
 import pytest
@@ -228,13 +226,6 @@ def test_saving_and_cloning(kind, tmp_path):
     model = model_over(make(), ("time", *shape))
     feeds = [np.random.default_rng(0).normal(size=(3, 5, *shape)).astype("float32")]
     survives(model, feeds, tmp_path, {"Centered": Centered})
-
-
-@pytest.mark.parametrize("name", ["Bidirectional", "TimeDistributed", "Wrapper"])
-def test_signature_is_that_of_keras(name):
-    ours = inspect.signature(getattr(layers, name).__init__).parameters
-    theirs = inspect.signature(getattr(keras.layers, name).__init__).parameters
-    assert [(key, p.default) for key, p in ours.items()] == [(key, p.default) for key, p in theirs.items()]
 
 
 def test_the_layer_given_is_left_as_it_was():
