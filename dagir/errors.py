@@ -178,6 +178,18 @@ class FileError(DagirError):
     exit_code = 5
 
 
+class UserCodeError(DagirError):
+    """An exception inside a function of the user's: a rule of an op, the `call` of a layer, an activation.
+
+    The message names the function, what it raised, and the line; the exception itself is the `__cause__`.
+
+    >>> layers.Dense(3, activation=lambda x: 1 / 0)(dagir.Input((4,)))
+    Traceback (most recent call last):
+        ...
+    dagir.errors.UserCodeError: <lambda> raised ZeroDivisionError: division by zero...
+    """
+
+
 class NonFiniteWarning(UserWarning):
     """A weight holds NaN or infinity; dagir-convert --strict makes it an error."""
 

@@ -13,6 +13,7 @@ from dagir.ir.dim_binding import size_sources
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Constant, Graph, Op, Parameter, Value
 from dagir.ir.types import DType
+from dagir_keras.results import results_of
 from dagir_keras.rules import rules
 from dagir_keras.sizes import sizes_to_compute, with_numbers
 
@@ -71,8 +72,7 @@ def evaluate(graph: Graph, tensors: Sequence[Any], sizes: dict[str, Any]) -> lis
     for node in graph.nodes:
         operands = [None if value is None else read(value) for value in node.inputs]
         op = with_numbers(node.op, sizes) if sizes_to_compute(node.op) else node.op
-        results = rules[type(op)](op, *operands)
-        results = results if isinstance(results, tuple) else (results,)
+        results = results_of(node, op, rules[type(op)], operands)
         values.update(zip(node.outputs, results, strict=True))
         for name, source in told_by(node).items():
             sizes[name] = source.solve(K.shape(results[source.place])[source.axis])

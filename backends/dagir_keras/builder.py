@@ -91,7 +91,7 @@ class Program:
             try:
                 results = step.run(operands)
             except DagirError as error:
-                raise at_node(error, node) from None
+                raise at_node(error, node) from error.__cause__
             _refuse_narrowed(node, results)
             values.update(zip(node.outputs, results, strict=True))
         values.update({value: step.run(tensors[:1])[0] for value, step in self.fixed.items()})

@@ -14,6 +14,7 @@ from dagir.modeling.subgraph import cut_out
 from dagir.runtime.backend import Executable, signature
 from dagir.runtime.probes import Body, Points, body_of, holds_bodies
 from dagir_keras import engine
+from dagir_keras.results import results_of
 from dagir_keras.rules import rules
 from dagir_keras.sizes import sizes_to_compute, with_numbers
 
@@ -69,8 +70,8 @@ class NodeByNode(Executable):
         for node in self.artifact.nodes:
             operands = [None if value is None else read(value) for value in node.inputs]
             op = with_numbers(node.op, sizes) if sizes_to_compute(node.op) else node.op
-            results = rules[type(op)](op, *operands)
-            values.update(zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True))
+            results = results_of(node, op, rules[type(op)], operands)
+            values.update(zip(node.outputs, results, strict=True))
         return [engine.to_numpy(read(value), value.type) for value in wanted]
 
     def _leaf(self, value: Value) -> Any:

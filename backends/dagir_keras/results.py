@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
 from dagir.errors import BackendError
 from dagir.ir.diagnostics import describe
-from dagir.ir.graph import Node
+from dagir.ir.graph import Node, Op
 from dagir.ir.types import TensorType
 from dagir_keras.rules import rules
 
 
-def checked_results(node: Node, found: Any) -> tuple[Any, ...]:
+def results_of(node: Node, op: Op, rule: Callable[..., Any], operands: Sequence[Any]) -> tuple[Any, ...]:
+    """What the rule of a node gives for an op with its sizes. Raises BackendError, UserCodeError."""
+    try:
+        found = rule(op, *operands)
+    except Exception as error:
+        told = rules.user_error(node, error)
+        if told is None:
+            raise
+        raise told from error
+    return _checked(node, found)
+
+
+def _checked(node: Node, found: Any) -> tuple[Any, ...]:
     """A tensor for each output of a node. Raises BackendError, which names the op and says what to return.
 
     Shapes and dtypes are those of `infer`, as far as both sides know them. They are asked of ops from outside alone:

@@ -22,7 +22,7 @@ from dagir_keras.layer_mapping import initialized_with_zeros, misstates_dtype
 from dagir_keras.names import as_keras_has
 from dagir_keras.op_layers import OpLayer, without_mask
 from dagir_keras.registry import Registry
-from dagir_keras.results import checked_results
+from dagir_keras.results import results_of
 from dagir_keras.sizes import solve_sizes, with_numbers
 
 
@@ -51,7 +51,7 @@ class RuleStep(Step):
 
     def run(self, operands: Sequence[Any]) -> Sequence[Any]:
         """What the rule returns. Raises BackendError where that is not what the op infers."""
-        return checked_results(self.node, self.rule(self.node.op, *operands))
+        return results_of(self.node, self.node.op, self.rule, operands)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class SizedRuleStep(RuleStep):
     def run(self, operands: Sequence[Any]) -> Sequence[Any]:
         """What the rule returns for the op with these sizes."""
         op = with_numbers(self.node.op, solve_sizes(self.sizes, operands))
-        return checked_results(self.node, self.rule(op, *operands[: self.count]))
+        return results_of(self.node, op, self.rule, operands[: self.count])
 
 
 @dataclass(frozen=True, eq=False)

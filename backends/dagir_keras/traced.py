@@ -67,7 +67,7 @@ class TracedLayer(keras.layers.Layer):
             refusal, self.refusal = self.refusal, None
             if refusal is None:
                 raise
-            raise refusal from None
+            raise refusal from refusal.__cause__
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The masks that the layer's outputs have in dagir; the masks of the inputs are not passed on by themselves."""

@@ -113,18 +113,19 @@ def _run(graph: Graph, arrays: Sequence[Array], precision: DType | None, around:
             try:
                 results = yield from _run_node(node, operands, state, around)
             except (DagirError, ValueError) as error:
-                raise _told(error, node, operands) from error.__cause__
+                told = _told(error, node, operands)
+                raise told from told.__cause__
             state.keep((node,), node.outputs, results)
     return [state.read(value) for value in graph.outputs]
 
 
-def _told(error: DagirError | ValueError, node: Node, operands: Sequence[Array | None]) -> Exception:
+def _told(error: Exception, node: Node, operands: Sequence[Array | None]) -> Exception:
     """The error of a node, which names it where it can."""
     if isinstance(error, DagirError):
         return at_node(error, node)
-    if all(operand is None or operand.size for operand in operands):
-        return error
-    return at_node(FeedError(f"{node.op.op_name} of no elements: {error}"), node)
+    if isinstance(error, ValueError) and any(operand is not None and not operand.size for operand in operands):
+        return at_node(FeedError(f"{node.op.op_name} of no elements: {error}"), node)
+    return rules.user_error(node, error) or error
 
 
 def _run_task(task: Task, state: _State) -> None:
@@ -140,8 +141,9 @@ def _run_task(task: Task, state: _State) -> None:
         found = rules.results(task.node, results)
         made = [np.asarray(result, dtype=dtype) for result, dtype in zip(found, task.dtypes, strict=True)]
         _check_shapes(task.node, made)
-    except (DagirError, ValueError) as error:
-        raise _told(error, task.node, operands) from error.__cause__
+    except Exception as error:
+        told = _told(error, task.node, operands)
+        raise told from told.__cause__
     arrays.update(zip(task.outputs, made, strict=True))
     for value in task.freed:
         arrays.pop(value, None)
@@ -228,8 +230,12 @@ def _apply_rule(
     half = precision is None and any(value.dtype in (DType.FLOAT16, DType.BFLOAT16) for value in node.outputs)
     if half:  # halves are computed in float32 and rounded once, as accelerators do
         operands = [None if operand is None else _convert(operand, DType.FLOAT32) for operand in operands]
-    with np.errstate(all="ignore"):
-        results = rules[type(node.op)](node.op.substitute(sizes), *operands)
+    try:
+        with np.errstate(all="ignore"):
+            results = rules[type(node.op)](node.op.substitute(sizes), *operands)
+    except Exception as error:
+        told = _told(error, node, operands)
+        raise told from told.__cause__
     pairs = zip(node.outputs, rules.results(node, results), strict=True)
     return tuple([np.asarray(result, dtype=_dtype(value.dtype, precision)) for value, result in pairs])
 

@@ -38,12 +38,24 @@ _WITHOUT_BFLOAT16: frozenset[type[Op]] = frozenset(
 def apply_rule(node: Node, emit: Emitter, operands: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
     """The results of a node by its rule, in float32 in place of halves where the CPU has no kernel for these."""
     if emit.device != "cpu" or not _lacks_a_kernel(node):
-        return rules.results(node, rules[type(node.op)](node.op, emit, *operands), Tensor)
+        return _results(node, emit, operands)
     wide = [widened(emit, tensor) for tensor in operands]
     with emit.at(copy_node(node, tuple(_wide(value) for value in node.inputs))):
-        results = rules.results(node, rules[type(node.op)](node.op, emit, *wide), Tensor)
+        results = _results(node, emit, wide)
     pairs = zip(node.outputs, results, strict=True)
     return tuple(narrowed(emit, result, value.dtype) for value, result in pairs)
+
+
+def _results(node: Node, emit: Emitter, operands: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
+    rule = rules[type(node.op)]
+    try:
+        found = rule(node.op, emit, *operands)
+    except Exception as error:
+        told = rules.user_error(node, error)
+        if told is None:
+            raise
+        raise told from error
+    return rules.results(node, found, Tensor)
 
 
 def _lacks_a_kernel(node: Node) -> bool:

@@ -84,7 +84,7 @@ def emit_graph(graph: Graph, signature: Signature, opset: int, device: str = "cp
         try:
             results = apply_rule(node, emit, operands)
         except DagirError as error:
-            raise at_node(error, node) from None
+            raise at_node(error, node) from error.__cause__
         for value, result in zip(node.outputs, results, strict=True):
             values[value] = emit.finish(value, result, start, value in outputs)
         if node.op.size_fields:

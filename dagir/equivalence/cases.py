@@ -12,7 +12,7 @@ from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.report import Case
 from dagir.equivalence.samples import read_npz, refuse_none
-from dagir.errors import ArgumentError, BackendError, DagirError
+from dagir.errors import ArgumentError, BackendError, DagirError, UserCodeError
 from dagir.ir.types import Array
 from dagir.support.missing_size import MissingSize
 from dagir.support.threads import in_order
@@ -103,6 +103,8 @@ def first_accepted(
     if empty is not None:
         return empty
     assert refusal is not None
+    if isinstance(refusal, UserCodeError):
+        raise refusal from refusal.__cause__
     raise ArgumentError(
         f"no inputs could be drawn that the graph takes: {str(refusal).splitlines()[0]}",
         remedy="give some: verify(model, inputs=...), or the sizes: sizes=[{'time': 16}]",

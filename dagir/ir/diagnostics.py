@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dagir.errors import ArgumentError, DagirError, DTypeError, InvalidGraph
+from dagir.errors import ArgumentError, DagirError, DTypeError, InvalidGraph, UserCodeError
 from dagir.ir.types import Array, TensorType
 from dagir.support.location import LayerCall, Location
 
@@ -19,7 +19,22 @@ if TYPE_CHECKING:
     from dagir.ir.graph import Node, Op, Value
 
 
-def explain(
+def of_shape_rule(
+    error: Exception,
+    op: Op,
+    inputs: Sequence[Value | None],
+    scope: LayerCall | None,
+    location: Location | None,
+) -> Exception:
+    """What `apply` raises for an exception of `op.infer`: of operands that it does not take, or with the call named."""
+    cause = error.__cause__ if isinstance(error, UserCodeError) else error
+    wrong = wrong_operands(op, inputs) if isinstance(cause, (AttributeError, TypeError)) else None
+    if wrong is not None or not isinstance(error, DagirError):
+        return wrong or error
+    return _explained(error, op, inputs, scope, location)
+
+
+def _explained(
     error: DagirError,
     op: Op,
     inputs: Sequence[Value | None],

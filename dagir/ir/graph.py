@@ -345,12 +345,9 @@ def apply_node(op: Op, inputs: tuple[Value | None, ...], name: str | None = None
         inputs = data_names.anchored(inputs, witnesses)
     try:
         found = inferred(op, [None if value is None else value.type for value in inputs])
-    except DagirError as error:
-        raise diagnostics.explain(error, op, inputs, scope, location) from None
-    except (AttributeError, TypeError):
-        if (wrong := diagnostics.wrong_operands(op, inputs)) is not None:
-            raise wrong from None
-        raise
+    except (DagirError, AttributeError, TypeError) as error:
+        told = diagnostics.of_shape_rule(error, op, inputs, scope, location)
+        raise told from told.__cause__
     node = Node(op, inputs, found.types, scope=scope, location=location, equations=found.equations, name=name)
     if op.size_fields:
         data_names.note_witnesses(op, node.outputs)

@@ -14,6 +14,7 @@ from dagir.ir.dims import Dim
 from dagir.ir.rounding import ROUNDED, Rounding
 from dagir.ir.types import Inferred, TensorType
 from dagir.support.did_you_mean import did_you_mean
+from dagir.support.user_code import of_class
 
 Types: TypeAlias = tuple[TensorType, ...]
 
@@ -61,9 +62,16 @@ class _OpType(type):
 def inferred(op: Op, types: Sequence[TensorType | None]) -> Inferred:
     """What the shape rule of an op finds for the types of its operands.
 
-    Raises what the rule raises, and ArgumentError where it gives anything but TensorTypes: it may be a user's.
+    Raises what the rule raises, ArgumentError where it gives anything but TensorTypes, and UserCodeError for any other
+    exception: it may be a user's.
     """
-    found: object = op.infer(*types)
+    try:
+        found: object = op.infer(*types)
+    except Exception as error:
+        told = of_class(type(op), error, f"infer of {type(op).__name__}")
+        if told is None:
+            raise
+        raise told from error
     given = found.types if isinstance(found, Inferred) else found
     if not isinstance(given, (tuple, list)) or not given or not all(isinstance(each, TensorType) for each in given):
         raise ArgumentError(

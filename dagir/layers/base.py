@@ -37,6 +37,7 @@ from dagir.layers.weights import Weighted
 from dagir.ops.elementwise import identity
 from dagir.support.location import LayerCall, Location, caller, current_scope
 from dagir.support.locking import making
+from dagir.support.user_code import user_error
 
 __all__ = [
     "Layer",
@@ -152,10 +153,13 @@ class Layer(Weighted):
             call.outputs = map_structure(lambda out: self._own(out, values), outputs)
             self._attach_masks(args, kwargs, call.outputs)
         except DagirError as error:
-            raise self._explain(error, call) from None
-        except TypeError:
-            check_call(self, args, kwargs)
-            raise
+            raise self._explain(error, call) from error.__cause__
+        except Exception as error:
+            if isinstance(error, TypeError):
+                check_call(self, args, kwargs)
+            if (told := user_error(error)) is None:
+                raise
+            raise self._explain(told, call) from error
         finally:
             current_scope.reset(token)
         self._calls.append(call)

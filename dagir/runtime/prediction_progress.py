@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from dagir.errors import ArgumentError
 
@@ -26,7 +27,7 @@ def progress(verbose: str | int, chosen: str, total: int | None) -> Iterator[Tel
         yield lambda rows: None
         return
     start, counted = time.perf_counter(), 0
-    with _bar(chosen.partition(";")[0], total) if watched else _nothing() as advance:
+    with _bar(chosen.partition(";")[0], total) if watched and _is_drawn() else _nothing() as advance:
 
         def tell(rows: int) -> None:
             nonlocal counted
@@ -40,6 +41,11 @@ def progress(verbose: str | int, chosen: str, total: int | None) -> Iterator[Tel
 
 def _is_watched() -> bool:
     return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def _is_drawn() -> bool:
+    """Whether a bar can be: in a notebook rich needs ipywidgets, and warns of each bar without it."""
+    return sys.stderr.isatty() or find_spec("ipywidgets") is not None
 
 
 @contextmanager

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from dagir.errors import ArgumentError, BackendError, UnsupportedOp
+from dagir.errors import ArgumentError, BackendError, UnsupportedOp, UserCodeError
 from dagir.ir.diagnostics import describe
 from dagir.ir.graph import Node, Op
 from dagir.layers.unknown import Opaque
 from dagir.support.backend_names import ALL
 from dagir.support.did_you_mean import nearest
+from dagir.support.user_code import of_class
 
 RuleT = TypeVar("RuleT", bound=Callable[..., Any])
 
@@ -82,6 +83,13 @@ class Rules(Generic[RuleT]):
             facts=[("node", describe(node))],
             remedy=f"return {what}" if count == 1 else f"return a tuple of {count}, {what} for each output",
         )
+
+    def user_error(self, node: Node, error: Exception) -> UserCodeError | None:
+        """The error for an exception of a rule, if the op of the node is one of the user's own; else None."""
+        told = of_class(type(node.op), error, f"the rule of {self.backend} for {type(node.op).__name__}")
+        if told is not None:
+            told.fact("node", describe(node))
+        return told
 
     def _missing(self, op: type[Op]) -> UnsupportedOp:
         if op is Opaque:

@@ -36,10 +36,19 @@ class Location:
     @property
     def short(self) -> str:
         """File name and line, without the folder: what is written into files that leave this machine."""
-        return f"{os.path.basename(self.file)}:{self.line}"
+        return f"{os.path.basename(shown_file(self.file))}:{self.line}"
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{shown_file(self.file)}:{self.line}"
+
+
+def shown_file(file: str) -> str:
+    """The name of a file as its user knows it: for a cell of a notebook, whose file is hidden, its number."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    named = getattr(getattr(shell, "compile", None), "format_code_name", None)  # from IPython 8 on
+    found = None if named is None else named(file)
+    return " ".join(found) if found else file
 
 
 def _line_at(code: CodeType | None, offset: int) -> int:
@@ -75,6 +84,11 @@ def caller() -> Location | None:
             return None
         frame = outer
     return Location(frame.f_code.co_filename, None, frame.f_code, frame.f_lasti)
+
+
+def is_ours(package: str) -> bool:
+    """Whether a package is dagir or one of its own backends."""
+    return package in _OURS
 
 
 def is_of_a_tool(package: str) -> bool:

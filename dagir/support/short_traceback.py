@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
 import traceback
 
-from dagir.support.location import is_of_a_tool
+from dagir.support.location import is_of_a_tool, shown_file
 
 _QUIET = {"IPython", "ipykernel", "runpy"}
 
@@ -19,7 +20,7 @@ def short_traceback(error: BaseException) -> list[str]:
         raise LookupError("the user wants all frames")
     lines = [f"{type(error).__name__}: {error}"]
     frames = [
-        traceback.FrameSummary(frame.f_code.co_filename, line, frame.f_code.co_name)
+        _summary(frame.f_code.co_filename, line, frame.f_code.co_name)
         for frame, line in traceback.walk_tb(error.__traceback__)
         if not is_of_a_tool(package := frame.f_globals.get("__name__", "").partition(".")[0]) and package not in _QUIET
     ]
@@ -28,6 +29,11 @@ def short_traceback(error: BaseException) -> list[str]:
     if error.__cause__ is not None:
         lines += ["", f"caused by {type(error.__cause__).__name__}: {error.__cause__}"]
     return lines
+
+
+def _summary(file: str, line: int, name: str) -> traceback.FrameSummary:
+    """A frame, with a cell of a notebook by its number."""
+    return traceback.FrameSummary(shown_file(file), line, name, line=linecache.getline(file, line))
 
 
 def _mode() -> str:

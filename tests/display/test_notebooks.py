@@ -68,6 +68,27 @@ def test_the_traceback_of_an_error_holds_the_lines_of_the_user_alone():
     assert text.count("File ") == 2 and "dagir/ops" not in text
 
 
+def test_a_cell_is_told_by_its_number(monkeypatch):
+    """IPython runs it as /tmp/ipykernel_12/34.py."""
+    known = types.SimpleNamespace(format_code_name=lambda file: ("Cell", "In[3]") if file == __file__ else None)
+    shell = types.SimpleNamespace(compile=known)
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    with pytest.raises(dagir.ShapeError) as caught:
+        user_code()
+    text = "\n".join(caught.value._render_traceback_())
+    assert "called at  Cell In[3]:" in str(caught.value) and 'File "Cell In[3]", line' in text
+    assert "return ops.matmul(dagir.Input((3,))" in text and __file__ not in text
+    assert dagir.Input((3,), name="x").source.location.short.startswith("Cell In[3]:")
+
+
+def test_a_notebook_without_widgets_has_no_bar_and_no_warning(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setattr("dagir.runtime.prediction_progress.find_spec", lambda name: None)
+    monkeypatch.setattr("rich.progress.Progress.__init__", lambda *_, **__: pytest.fail("a bar was drawn"))
+    small().predict(np.zeros((3, 4), "float32"), backend="numpy")
+    assert "predicted 3 rows" in capsys.readouterr().err
+
+
 def test_the_cause_of_an_error_is_named():
     try:
         try:

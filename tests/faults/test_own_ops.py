@@ -1,4 +1,4 @@
-"""An op of a user's own that gives something wrong: one error, which names the op and says what to return."""
+"""An op or a layer of a user's own that gives something wrong, or raises: one error, which names it, and what to do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import dagir
-from dagir.errors import ArgumentError, BackendError
+from dagir.errors import ArgumentError, BackendError, UserCodeError
 from dagir_keras.rules import rules as keras_rules
 from dagir_numpy.rules import rules as numpy_rules
 from dagir_onnx.rules import rules as onnx_rules
@@ -60,9 +60,94 @@ def test_operands_that_the_shape_rule_does_not_take(x):
     assert "dagir.apply(Class(), x)" in told.value.remedy
 
 
-def test_a_fault_in_the_shape_rule_itself_is_pythons(x):
-    with pytest.raises(AttributeError, match="no attribute 'shap'"):
-        dagir.apply(own("Typo", lambda self, x: (x.shap,))(), x)
+def shape_of(x):
+    return x.shap
+
+
+def test_a_fault_in_the_shape_rule_itself(x):
+    with pytest.raises(UserCodeError, match=r"infer of Typo raised AttributeError: .*no attribute 'shap'") as told:
+        dagir.apply(own("Typo", lambda self, x: (shape_of(x),))(), x)
+    assert isinstance(told.value.__cause__, AttributeError)
+    facts = dict(told.value.facts)
+    assert facts["op"] == "Typo" and "test_own_ops.py" in facts["called at"] and facts["x"] == str(x.type)
+    assert facts["raised at"].endswith("in shape_of") and "test_own_ops.py" in facts["raised at"]
+
+
+def refuse(*_):
+    raise ValueError("no thanks\nmore lines")
+
+
+@pytest.mark.parametrize("error", [KeyError("oops"), ValueError("oops"), ZeroDivisionError("oops"), Exception("oops")])
+@pytest.mark.parametrize("verified", [False, True])
+def test_an_exception_in_a_rule_of_numpy(verified, error, x):
+    def rule(op, x):
+        raise error
+
+    model = dagir.Model(x, dagir.apply(own("Wrong", numpy_rule=rule)(), x))
+    with pytest.raises(UserCodeError, match=f"rule of numpy for Wrong raised {type(error).__name__}: .*oops") as told:
+        dagir.verify(model, "numpy") if verified else dagir.lower(model, "numpy")(np.ones((3, 4), "float32"))
+    facts = dict(told.value.facts)
+    assert told.value.__cause__ is error and facts["node"].startswith("Wrong, at")
+    assert "test_own_ops.py" in facts["node"] and facts["raised at"].endswith("in rule")
+
+
+def test_an_exception_in_a_rule_of_onnx_within_a_branch(x, tmp_path):
+    op = own("Wrong", onnx_rule=refuse)
+    model = dagir.Model(x, dagir.ops.cond(dagir.ops.max(x) > 0, lambda: dagir.apply(op(), x), lambda: x))
+    with pytest.raises(UserCodeError, match=r"rule of onnx for Wrong raised ValueError: no thanks\n") as told:
+        dagir.to_onnx(model, tmp_path / "wrong.onnx")
+    assert isinstance(told.value.__cause__, ValueError) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("sizes", [4, "n"], ids=["fixed", "named"])
+def test_an_exception_in_a_rule_of_keras(sizes):
+    x = dagir.Input((sizes, 3), name="x")
+    op = own("Wrong")
+    keras_rules.rule(op)(refuse)
+    model = dagir.Model(x, dagir.layers.Dense(2)(dagir.apply(op(), x)))
+    with pytest.raises(UserCodeError, match="rule of keras for Wrong raised ValueError: no thanks") as told:
+        dagir.to_keras(model)
+    assert isinstance(told.value.__cause__, ValueError) and "test_own_ops.py" in str(told.value)
+
+
+class Broken(dagir.Layer):
+    def __init__(self, where):
+        super().__init__(name="broken")
+        self.where = where
+
+    def build(self, input_shape):
+        if self.where == "build":
+            refuse()
+
+    def call(self, x):
+        if self.where == "call":
+            refuse()
+        return x
+
+
+@pytest.mark.parametrize("where", ["build", "call"])
+def test_an_exception_in_a_layer(where, x):
+    class Outer(dagir.Layer):
+        def call(self, x):
+            return Broken(where)(x)
+
+    with pytest.raises(UserCodeError, match=f"Broken.{where} raised ValueError: no thanks") as told:
+        Outer(name="outer")(x)
+    facts = dict(told.value.facts)
+    assert isinstance(told.value.__cause__, ValueError)
+    assert facts["layer"] == "outer/broken" and facts["raised at"].endswith("in refuse")
+
+
+def test_an_exception_in_a_function_that_a_layer_is_given(x):
+    with pytest.raises(UserCodeError, match="refuse raised ValueError: no thanks") as told:
+        dagir.layers.Dense(2, activation=refuse, name="dense")(x)
+    assert dict(told.value.facts)["layer"] == "dense"
+
+
+def test_warnings_and_a_full_memory_are_as_they_were_raised(x):
+    for error in (MemoryError("full"), UserWarning("look")):
+        with pytest.raises(type(error)):
+            dagir.layers.Lambda(lambda x, error=error: (_ for _ in ()).throw(error))(x)
 
 
 @pytest.mark.parametrize(
@@ -101,15 +186,6 @@ def test_a_rule_of_onnx_that_gives_something_else(rule, said, x, tmp_path):
     with pytest.raises((BackendError, ArgumentError), match=said) as told:
         dagir.to_onnx(model, tmp_path / "wrong.onnx")
     assert "Wrong" in str(told.value) and not list(tmp_path.iterdir())
-
-
-def test_a_key_that_a_rule_of_numpy_does_not_find_is_no_size(x):
-    def rule(op, x):
-        raise KeyError("oops")
-
-    model = dagir.Model(x, dagir.apply(own("Wrong", numpy_rule=rule)(), x))
-    with pytest.raises(KeyError, match="oops"):
-        dagir.verify(model, "numpy")
 
 
 @pytest.mark.parametrize("sizes", [4, "n"], ids=["fixed", "named"])
