@@ -314,9 +314,21 @@ def test_all_that_cannot_be_read_is_told_at_once():
 
     with pytest.raises(UnsupportedLayer) as refused:
         dagir.from_tensorflow(function)
-    assert {"RandomStandardNormal", "Svd", "MatrixDeterminant"} <= {
-        text.partition(":")[0] for _, text in refused.value.facts
-    }
+    assert {"RandomStandardNormal", "Svd", "MatrixDeterminant"} <= {op for op, _ in refused.value.facts}
+
+
+def test_what_stands_behind_an_op_that_cannot_be_read_is_told_with_it():
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def function(text):
+        clean = tf.strings.regex_replace(tf.strings.lower(text), "[.!]", "")
+        words = tf.strings.substr(tf.strings.regex_replace(clean, " +", " "), 0, 3)
+        return tf.strings.length(words), tf.strings.to_number(words) * 2.0
+
+    with pytest.raises(UnsupportedLayer, match=r"6 nodes cannot be taken, of StringLower, .*Replace \(2\)") as refused:
+        dagir.from_tensorflow(function)
+    facts = dict(refused.value.facts)
+    assert set(facts) >= {"StringLower", "Substr", "StringLength", "StringToNumber"} and "Mul" not in facts
+    assert all("computes on text" in reason for reason in facts.values())
 
 
 def test_a_variable_that_is_assigned_is_refused():

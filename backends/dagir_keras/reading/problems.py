@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ def of_chance(function: str) -> Refused:
     )
 
 
+_NAMED = 3
+"""The nodes of one op that an error names."""
 _ODD = "its configuration is not what Keras writes"
 
 
@@ -68,10 +71,14 @@ class KerasChanged(BackendError):
 
 
 class Problems:
-    """All that was refused so far."""
+    """All that was refused so far.
 
-    def __init__(self) -> None:
+    of_nodes: whether they are nodes of a graph of TensorFlow, which are many, and told by their ops; else layers.
+    """
+
+    def __init__(self, of_nodes: bool = False) -> None:
         self._found: list[Problem] = []
+        self._of_nodes = of_nodes
 
     @contextmanager
     def at(self, path: str, kind: str) -> Iterator[None]:
@@ -125,16 +132,39 @@ class Problems:
             raise self._error(source)
 
     def _error(self, source: str) -> DagirError:
-        worst = [problem for problem in self._found if problem.unsafe]
-        count = len(self._found)
-        what = f"{count} layer{'s' if count > 1 else ''} cannot be taken"
-        first = (worst or self._found)[0]
-        if count == 1:
-            what = f"layer {first.path!r} ({first.kind}) cannot be taken: {first.reason}"
-        facts = [(problem.path, f"{problem.kind}: {problem.reason}") for problem in self._found]
-        remedies = dict.fromkeys(problem.remedy for problem in [*worst, *self._found] if problem.remedy)
+        found = list(dict.fromkeys(self._found))  # a function may be called twice
+        worst = [problem for problem in found if problem.unsafe]
+        first = (worst or found)[0]
+        facts: list[tuple[str, str]] = []
+        if len(found) == 1:
+            noun = "node" if self._of_nodes else "layer"
+            what = f"{noun} {first.path!r} ({first.kind}) cannot be taken: {first.reason}"
+        elif self._of_nodes:
+            what, facts = f"{len(found)} nodes cannot be taken, of {_counted(found)}", _by_op(found)
+        else:
+            what = f"{len(found)} layers cannot be taken"
+            facts = [(problem.path, f"{problem.kind}: {problem.reason}") for problem in found]
+        remedies = dict.fromkeys(problem.remedy for problem in [*worst, *found] if problem.remedy)
         kind = UnsafeFile if worst else UnsupportedLayer
-        return kind(f"{source}: {what}", facts=facts if count > 1 else (), remedy="; ".join(remedies) or None)
+        return kind(f"{source}: {what}", facts=facts, remedy="; ".join(remedies) or None)
+
+
+def _counted(found: Iterable[Problem]) -> str:
+    """Each op with how many nodes of it there are, where these are several."""
+    counts = Counter(problem.kind for problem in found)
+    return ", ".join(op if number == 1 else f"{op} ({number})" for op, number in counts.items())
+
+
+def _by_op(found: Iterable[Problem]) -> list[tuple[str, str]]:
+    """A fact for each op and reason, with the names of the first nodes."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for problem in found:
+        names.setdefault((problem.kind, problem.reason), []).append(repr(problem.path))
+    facts = []
+    for (op, reason), nodes in names.items():
+        shown = ", ".join(nodes[:_NAMED]) + (f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else "")
+        facts.append((op, f"{reason}; {'node' if len(nodes) == 1 else f'{len(nodes)} nodes:'} {shown}"))
+    return facts
 
 
 def refuse_input(name: str, option: str) -> NoReturn:

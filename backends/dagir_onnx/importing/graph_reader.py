@@ -66,6 +66,7 @@ class GraphReader:
         self.equalities: dict[Value, tuple[Dim, Dim]] = {}
         self.partly_known: dict[Value, tuple[Dim | None, ...]] = {}
         self._depth = 0
+        self._noted: set[tuple[str, str]] = set()  # the op and the name of each node that was refused
 
     # ---- graphs
 
@@ -156,43 +157,44 @@ class GraphReader:
         return held
 
     def note_unread(self, nodes: Iterable[NodeProto], opsets: Mapping[str, int]) -> None:
-        """Note operators without a rule among all nodes: behind a node that cannot be taken none was looked at."""
-        known = {problem.op for problem in self.problems.found}
+        """Note nodes without a rule among all nodes: behind a node that cannot be taken none was looked at."""
         for node in nodes:
             domain = plain_domain(node.domain)
-            op = f"{domain}.{node.op_type}" if domain else node.op_type
-            if op in known or (domain, node.op_type, node.overload) in self.functions:
+            is_call = (domain, node.op_type, node.overload) in self.functions
+            if is_call or (node.op_type, node_name(node)) in self._noted:
                 continue
             version = opsets.get(domain, NEWEST_OPSET)
             if find_rule(domain, node.op_type, version) is None and not has_function(domain, node.op_type, version):
                 refusal = refusal_of(domain, node.op_type)
-                self.problems.note(Problem(node_name(node), op, refusal.reason, refusal.remedy))
-                known.add(op)
+                self._note(node, "", refusal.reason, refusal.remedy)
+
+    def _note(self, node: NodeProto, path: str, reason: str, remedy: str | None = None) -> Missing:
+        self._noted.add((node.op_type, node_name(node)))
+        op = node.op_type if not plain_domain(node.domain) else f"{node.domain}.{node.op_type}"
+        return self.problems.note(Problem(f"{path}{node_name(node)}", op, reason, remedy))
 
     # ---- nodes
 
     def _results(self, node: NodeProto, operands: list[Held], scope: Scope) -> Sequence[Held] | Missing:
-        name = f"{scope.path}{node_name(node)}"
-        op = node.op_type if not plain_domain(node.domain) else f"{node.domain}.{node.op_type}"
         lost = next((each for each in operands if isinstance(each, Missing)), None)
         if lost is not None:
             if lost.problem.op in ("initializer", "input") and lost.problem not in self.problems.found:
                 self.problems.note(lost.problem)
             return lost
         try:
-            return self._named(node, name, operands, scope)
+            return self._named(node, f"{scope.path}{node_name(node)}", operands, scope)
         except Inner as inner:
             return inner.missing
         except Refused as refused:
-            return self.problems.note(Problem(name, op, refused.reason, refused.remedy))
+            return self._note(node, scope.path, refused.reason, refused.remedy)
         except FileError:  # a damaged or a hostile file is no list of nodes
             raise
         except DagirError as error:
-            return self.problems.note(Problem(name, op, error.summary, error.remedy))
+            return self._note(node, scope.path, error.summary, error.remedy)
         except _ODD as error:  # a node that no exporter writes: attributes of other types, inputs of other ranks
             lines = str(error).splitlines() or [""]
             reason = f"its inputs or attributes are not what ONNX says: {type(error).__name__}: {lines[0][:80]}"
-            return self.problems.note(Problem(name, op, reason))
+            return self._note(node, scope.path, reason)
 
     def _named(self, node: NodeProto, name: str, operands: list[Held], scope: Scope) -> list[Held]:
         """The outputs of a node, with the names that the file gives them."""

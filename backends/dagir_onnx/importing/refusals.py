@@ -64,10 +64,12 @@ class Problems:
         for (op, reason), number in kinds.items():
             names = [problem.node for problem in self.found if (problem.op, problem.reason) == (op, reason)]
             more = f" and {number - 3} more" if number > 3 else ""
-            facts.append((op, f"{reason}; node {', '.join(map(repr, names[:3]))}{more}"))
+            shown = f"node {names[0]!r}" if number == 1 else f"{number} nodes: {', '.join(map(repr, names[:3]))}{more}"
+            facts.append((op, f"{reason}; {shown}"))
         if len(facts) > _SHOWN:
             facts = [*facts[:_SHOWN], ("...", f"{len(facts) - _SHOWN} more kinds")]
-        ops = ", ".join(dict.fromkeys(problem.op for problem in self.found))
+        counts = Counter(problem.op for problem in self.found)
+        ops = ", ".join(op if number == 1 else f"{op} ({number})" for op, number in counts.items())
         return UnsupportedOp(f"{source}: {count} nodes cannot be taken, of {ops}", facts=facts, remedy=remedy)
 
 

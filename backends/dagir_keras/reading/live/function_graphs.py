@@ -242,8 +242,14 @@ def _refusal(found: Sequence[Problem]) -> Refused:
         names = by_reason.setdefault(problem.reason, [])
         if problem.path not in names:
             names.append(problem.path)
-    listed = [f"{reason} ({', '.join(names[:3])})" for reason, names in by_reason.items()]
-    rest = len(listed) - _MOST_NAMED
-    text = "; ".join(listed[:_MOST_NAMED]) + (f"; and {rest} more" if rest > 0 else "")
+    listed = [
+        f"{reason} ({', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''})"
+        for reason, names in by_reason.items()
+    ]
+    rest = listed[_MOST_NAMED:]
+    text = "; ".join(listed[:_MOST_NAMED]) + (f"; and {len(rest)} more" if rest else "")
+    if rest:
+        kinds = dict.fromkeys(problem.kind for problem in found if problem.reason in list(by_reason)[_MOST_NAMED:])
+        text += f": {', '.join(kinds)}"
     remedies = dict.fromkeys(problem.remedy for problem in found if problem.remedy)
     return Refused(f"in the graph that TensorFlow makes of its call: {text}", "; ".join(remedies) or None)

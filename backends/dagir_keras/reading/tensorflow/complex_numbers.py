@@ -45,6 +45,11 @@ def constant(array: Array) -> Complex:
     return Complex(Constant(array.real.copy()).value, Constant(array.imag.copy()).value)
 
 
+def has_rule(op: str) -> bool:
+    """Whether there is a rule for an op on complex numbers."""
+    return op in _rules or op in _LINEAR or op in _MEASURES or op in _BILINEAR
+
+
 def call_complex(op: str, operands: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     """The outputs of such a node: tensors, or pairs. Raises Refused where there is no rule, DagirError."""
     attributes = {key: part for key, part in attributes.items() if key[:1] != "T"}  # dtypes, which the operands have

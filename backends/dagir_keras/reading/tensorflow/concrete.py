@@ -30,7 +30,7 @@ def read_function(source: Any, inputs: Any, signature: str | None) -> Model:
     """The model of a tf.function, a concrete function or a tf.Module. Raises ArgumentError, UnsupportedLayer."""
     concrete = concrete_of(source, inputs, signature)
     given, _names = _inputs(concrete)
-    problems = Problems()
+    problems = Problems(of_nodes=True)
     outputs = read_concrete(concrete, given, problems)
     title = str(getattr(concrete, "name", "function"))
     problems.require_none(_title(source, title))

@@ -84,7 +84,7 @@ class GraphFile:
             graph = self._between(entrances, outputs)
         self.graph = graph
         inputs = inputs_at(entrances, given, self.where, one_batch)
-        problems = Problems()
+        problems = Problems(of_nodes=True)
         reader = GraphReader(problems, self, names=True)
         found = reader.call(graph, list(inputs.values()))
         problems.require_none(self.where)

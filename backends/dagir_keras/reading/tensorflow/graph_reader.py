@@ -16,6 +16,7 @@ from dagir_keras.reading.tensorflow.dilations import with_dilations
 from dagir_keras.reading.tensorflow.frames import with_loops
 from dagir_keras.reading.tensorflow.graph_def import GraphFunction, GraphNode, array_of
 from dagir_keras.reading.tensorflow.held import Missing, Text, Variable, is_counted, missing_among
+from dagir_keras.reading.tensorflow.refusals import refuse_raw_op
 from dagir_keras.reading.tensorflow.registry import call_raw_op, raw_ops
 
 _DEEPEST = 100
@@ -114,6 +115,9 @@ class GraphReader:
     def _results(self, node: GraphNode, operands: list[Any], function: GraphFunction) -> tuple[Any, ...]:
         calls = node.op in _CALLS or node.op in function.library or is_counted(node.op, operands)
         if not calls and (lost := missing_among(operands)) is not None:
+            if not self._has_rule(node.op):  # what stands behind a node that cannot be taken is named with it
+                refused = refuse_raw_op(node.op)
+                self._missing(node, refused.reason, refused.remedy)
             return (lost,)
         since = next_serial()
         try:
@@ -128,6 +132,10 @@ class GraphReader:
         if self.names:
             self._give_names(results, node, since)
         return results
+
+    def _has_rule(self, op: str) -> bool:
+        known = op in _PASSES or op in _CHECKS or op in ("IdentityN", "Const") or op in handlers
+        return known or op in raw_ops() or complex_numbers.has_rule(op)
 
     def _give_names(self, results: Sequence[Any], node: GraphNode, since: int) -> None:
         """Name what a node gave, if it made it (after this serial number) and nothing named it yet."""
