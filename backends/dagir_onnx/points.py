@@ -140,7 +140,7 @@ _WIDE = ":as float32"
 class Watch:
     """Runs of a model that return tensors inside it. There is a session for each set of tensors.
 
-    refused: the error for a session that onnxruntime does not create.
+    folder: of external weights. refused: the error for a session that onnxruntime does not create.
     """
 
     def __init__(
@@ -151,8 +151,9 @@ class Watch:
         folder: str | None,
         refused: Callable[[Exception], DagirError],
     ) -> None:
-        self._proto, self._options, self._providers, self._folder = proto, options, providers, folder
-        self._refused = refused
+        self._proto, self._options, self._providers, self._refused = proto, options, providers, refused
+        if folder is not None:  # once: onnxruntime warns where it is set again
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
 
     def __call__(self, feeds: Mapping[str, Array], tensors: Sequence[str]) -> list[Array]:
         """The arrays of the tensors. The model's own outputs are computed too, as in any other run."""
@@ -182,8 +183,6 @@ class Watch:
 
     def _source(self, extra: Sequence[ValueInfoProto], nodes: Sequence[NodeProto]) -> bytes:
         """The bytes of the model with these: protobuf merges messages that follow each other."""
-        if self._folder is not None:  # the folder of external weights
-            self._options.add_session_config_entry("session.model_external_initializers_file_folder_path", self._folder)
         more = ModelProto(graph=GraphProto(node=nodes, output=extra))
         return self._proto.SerializeToString() + more.SerializeToString()
 
