@@ -116,7 +116,8 @@ def to_onnx(
     precision: "float16" or "bfloat16" compute in these, and store the weights so, but for nodes that leave their range
     or move the outputs by more than `budget`, as a relative error; "mixed" keeps the worst nodes in float32 until all
     others together stay within `budget`. Inputs and outputs keep their dtypes, unless narrow_io. calibrate: samples of
-    the inputs, or an .npz file with them, for the choice of these nodes (see `dagir.sensitivity`); drawn by default.
+    the inputs, or an .npz or .npy file with them, for the choice of these nodes (see `dagir.sensitivity`); by default
+    they are drawn.
     quantize: "int8" computes convolutions and products in integers, with `ranges` of the samples by "minmax",
     "percentile", "entropy" or "mse" (the default); "int8-dynamic" and "int4-weights" have products of codes of weights.
     metric: what the file may not lose on the samples in `calibrate` (`dagir.Metric`), if it is verified.

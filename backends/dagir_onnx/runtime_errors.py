@@ -14,6 +14,7 @@ from dagir.ops.partial import PROBLEMS
 from dagir_onnx.integers import refused_op
 from dagir_onnx.onnxruntime_late import onnxruntime, states
 
+_KNOWS_NOT = "knows no operator"
 _FOREIGN = re.compile(r"([\w.]+):(\w+)\(-?\d+\) is not a registered")
 _UNREGISTERED = re.compile(r"No Op registered for (\w+) with domain_version of (\d+)")
 _NEWER = re.compile(
@@ -51,14 +52,15 @@ def refusal(error: Exception, model: ModelProto, device: str) -> BackendError:
 
 
 def file_refusal(error: Exception, model: ModelProto, device: str, path: Path) -> DagirError:
-    """The same for a file: a BackendError where a kernel or the device fails, a FileError where the file is wrong."""
+    """The same for a file: a BackendError where a kernel, an operator or the device is missing, else FileError."""
     if isinstance(error, (states.NotImplemented, states.EPFail)):
         return refusal(error, model, device).fact("file", str(path))
     node = _node(error, model)
     where = "" if node is None else f" for its {node.op_type}, node {node.name!r}"
     unknown = _unknown(str(error))
     why, remedy = unknown or ("", "write the file anew, or use an onnxruntime that takes it")
-    return FileError(
+    kind = BackendError if why.startswith(_KNOWS_NOT) else FileError
+    return kind(
         f"onnxruntime does not take {path}{where}{why and ': it '}{why}",
         facts=_facts(_first_line(error), node),
         remedy=remedy,
@@ -72,10 +74,10 @@ def _unknown(text: str) -> tuple[str, str] | None:
         remedy = (
             "load the library that has it (session_options=, register_custom_ops_library), or write the file without it"
         )
-        return f"knows no operator {found[2]} of domain {found[1]}", remedy
+        return f"{_KNOWS_NOT} {found[2]} of domain {found[1]}", remedy
     if found := _UNREGISTERED.search(text):
         remedy = f"a newer opset may have it, as dagir-convert --opset writes, or a newer onnxruntime; this is {here}"
-        return f"knows no operator {found[1]} at opset {found[2]}", remedy
+        return f"{_KNOWS_NOT} {found[1]} at opset {found[2]}", remedy
     if found := _NEWER.search(text):
         remedy = f"install a newer one, or write the file for this one: dagir-convert --target onnxruntime=={here}"
         what = "IR version" if "IR version" in found[0] else "opset"

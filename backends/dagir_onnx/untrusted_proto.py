@@ -21,6 +21,7 @@ from dagir.errors import FileError, UnsafeFile
 from dagir.ir.types import Array
 from dagir.serialization.formats import ONNX, format_of
 from dagir.support import limits
+from dagir.support.lfs import refuse_pointer
 
 MAX_NESTING = 100  # of subgraphs, and of functions that call functions
 _MANY, _RATIO = 5_000, 200  # nodes after functions are expanded, and their ratio to the nodes in the file
@@ -31,13 +32,14 @@ _KNOWN = frozenset(helper.get_all_tensor_dtypes()) - {TensorProto.UNDEFINED}
 
 
 def require_file(path: Path) -> None:
-    """Raise FileError unless it is a regular file: opening a pipe would wait forever."""
+    """Raise FileError unless it is a regular file, and no pointer of Git LFS: opening a pipe would wait forever."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:
         raise FileError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if not stat.S_ISREG(mode):
         raise FileError(f"cannot read {path}: it is a folder, a pipe or a device, not a file")
+    refuse_pointer(path)
 
 
 def no_model(path: Path) -> FileError:
@@ -228,7 +230,7 @@ def _check_tensor(tensor: TensorProto, path: Path) -> None:
 
 
 def _check_outside(tensor: TensorProto, path: Path) -> None:
-    """Raise UnsafeFile unless external weights are in a regular file of the same folder."""
+    """Raise UnsafeFile unless external weights are in a regular file of the same folder; FileError for a pointer."""
     said = {entry.key: entry.value for entry in tensor.external_data}
     location = said.get("location", "")
     parts = location.replace("\\", "/").split("/")
@@ -241,3 +243,4 @@ def _check_outside(tensor: TensorProto, path: Path) -> None:
         raise FileError(f"{path}: the tensor {tensor.name!r} lies in {location[:60]!r}: {error.strerror}") from None
     if not regular:
         raise UnsafeFile(f"{path}: the tensor {tensor.name!r} lies in {location!r}, which is no file")
+    refuse_pointer(target)

@@ -11,7 +11,7 @@ import numpy as np
 from dagir.equivalence.inputs import CALM_STEPS, WIDE, Plan, calm, draw, partial_sources, size_plans
 from dagir.equivalence.oracle import Expected, Oracle
 from dagir.equivalence.report import Case
-from dagir.equivalence.samples import read_npz, refuse_none
+from dagir.equivalence.samples import read_samples, refuse_none
 from dagir.errors import ArgumentError, BackendError, DagirError, UserCodeError
 from dagir.ir.types import Array
 from dagir.support.missing_size import MissingSize
@@ -66,8 +66,11 @@ def _named(tried: Sequence[Mapping[str, int]]) -> tuple[str, ...]:
 
 
 def _given(oracle: Oracle, inputs: object) -> list[Array]:
-    """The user's inputs: a feed, or the path of an .npz file with an array for each input."""
-    arrays = oracle.arrange(read_npz(inputs) if isinstance(inputs, (str, PathLike)) else inputs)
+    """The user's inputs: a feed, or the path of an .npz or .npy file."""
+    if isinstance(inputs, (str, PathLike)):
+        arrays = oracle.arrange(read_samples(inputs, oracle.input_names))
+    else:
+        arrays = oracle.arrange(inputs)
     refuse_none(inputs, arrays)
     return arrays
 

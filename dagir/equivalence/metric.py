@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dagir.equivalence.oracle import Expected
+from dagir.equivalence.samples import read_array
 from dagir.errors import ArgumentError
 from dagir.ir.types import Array
 
@@ -50,20 +50,15 @@ class Metric:
         return self.name if isinstance(self.name, str) else getattr(self.name, "__name__", "the metric")
 
     def known_labels(self, inputs: object) -> Array:
-        """The labels of given inputs. Raises ArgumentError where none are given, and for labels that are no numbers."""
+        """The labels of given inputs. Raises ArgumentError where none are given or are no numbers, FileError."""
         if inputs is None:
             raise ArgumentError(
                 "a metric is of given samples",
-                remedy="give them, as an array or an .npz file: calibrate= of to_onnx, inputs= of verify",
+                remedy="give them, as an array or a file (.npz, .npy): calibrate= of to_onnx, inputs= of verify",
             )
         found: Any = self.labels
         if isinstance(found, (str, PathLike)):
-            where = os.fspath(found)
-            try:
-                found = np.load(found, allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
-                told = str(error).splitlines()[0]
-                raise ArgumentError(f"the labels cannot be read from {where}: {told}") from None
+            found = read_array(found, "the labels", "np.save('labels.npy', classes) writes such a file")
         try:
             array = np.asarray(found)
         except ValueError:

@@ -78,6 +78,11 @@ class Oracle:
         self._narrow: Any = backend(NUMPY).lower(self.points.graph)
         self._is_straight = is_straight(self.points.graph)
 
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs, in order."""
+        return [name for name, _ in self._exe.signature.inputs]
+
     def arrange(self, feeds: object) -> list[Array]:
         """The arrays of a feed, in the order of the inputs. Raises FeedError."""
         arrays: list[Array] = self._exe.arrange((feeds,))

@@ -64,16 +64,16 @@ def verify(
 
     backends: what to compare with the model: a backend's name, another Model, an executable, a Keras model, or the path
     of a .dagir, .keras, .h5, .hdf5 or .onnx file; one of these, a list, or a dict with names of your choice. inputs:
-    what an executable takes, or an .npz file with it. By default they are drawn from `seed`, with several choices of
-    named sizes and with edge values, or with each in `sizes`. samples: the number of evaluations that the error budget
-    is first estimated from, 2 by default; where that does not tell, many more are made. progress: called with the
-    current stage, the number of evaluations that are done, and their total. Further arguments are options of one
-    backend: onnx={"device": "cuda"}. thresholds: what an .onnx file of a lower precision than the
-    model's must keep to (`dagir.Thresholds`): rounding of float32 explains none of what narrowing changes. By default
-    that is a relative error of 1e-2 and a cosine of 0.9999 in float16, 3e-2 and 0.999 in bfloat16, and a cosine of 0.99
-    with codes; and in halves no channel of any value may be scaled, which rounding does not do. Where thresholds are
-    given, they judge every side, in place of the error budget. metric: what no side may lose more of than its
-    max_drop, on the inputs that are given (`dagir.Metric`).
+    what an executable takes, or an .npz or .npy file with it. By default they are drawn from `seed`, with several
+    choices of named sizes and with edge values, or with each in `sizes`. samples: the number of evaluations that the
+    error budget is first estimated from, 2 by default; where that does not tell, many more are made. progress: called
+    with the current stage, the number of evaluations that are done, and their total. Further arguments are options of
+    one backend: onnx={"device": "cuda"}. thresholds: what an .onnx file of a lower precision than the model's must keep
+    to (`dagir.Thresholds`): rounding of float32 explains none of what narrowing changes. By default that is a relative
+    error of 1e-2 and a cosine of 0.9999 in float16, 3e-2 and 0.999 in bfloat16, and a cosine of 0.99 with codes; and in
+    halves no channel of any value may be scaled, which rounding does not do. Where thresholds are given, they judge
+    every side, in place of the error budget. metric: what no side may lose more of than its max_drop, on the inputs
+    that are given (`dagir.Metric`).
 
     Returns a Report; `.ok` says whether rounding explains every difference. Raises ArgumentError, FeedError, and what
     lowering raises.

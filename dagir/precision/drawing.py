@@ -8,7 +8,7 @@ from typing import Any
 from dagir.equivalence.cases import first_accepted
 from dagir.equivalence.inputs import Plan, size_plans
 from dagir.equivalence.oracle import Oracle
-from dagir.equivalence.samples import read_npz, refuse_none
+from dagir.equivalence.samples import read_samples, refuse_none
 from dagir.ir.graph import Graph
 from dagir.ir.types import Array
 from dagir.modeling.model import Model
@@ -19,11 +19,12 @@ _BATCH = 8
 
 
 def arranged(model: Model | Graph, inputs: object, seed: int = 0) -> list[Array]:
-    """The arrays in the order of the inputs; inputs: a feed, an .npz file, or None. Raises FeedError, FileError."""
+    """The arrays in the order of the inputs; inputs: a feed, a file with one, or None. Raises FeedError, FileError."""
     if inputs is None:
         return _drawn(model, seed)
-    given = read_npz(inputs) if isinstance(inputs, (str, PathLike)) else inputs
     exe: Any = backend(NUMPY).lower(model)
+    names = [name for name, _ in exe.signature.inputs]
+    given = read_samples(inputs, names) if isinstance(inputs, (str, PathLike)) else inputs
     arrays: list[Array] = exe.arrange((given,))
     refuse_none(inputs, arrays)
     exe.bind(arrays)

@@ -68,7 +68,7 @@ class LowPrecision:
         if self.quantize == "int8" and self.calibrate is None:
             raise ArgumentError(
                 'quantize="int8" finds the ranges of values from samples of the inputs',
-                remedy="give some: calibrate=array, or a dict, or an .npz file (--calibrate samples.npz); "
+                remedy="give some: calibrate=array, or a dict, or an .npz or .npy file (--calibrate samples.npz); "
                 'or quantize="int8-dynamic", which needs none',
             )
 

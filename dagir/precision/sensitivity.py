@@ -156,10 +156,10 @@ def sensitivity(
 ) -> Sensitivity:
     """For each node, how far the outputs move where its arithmetic is narrowed; the nodes in order of harm.
 
-    inputs: what an executable takes, or an .npz file with it; the more samples, the better. By default some are drawn
-    from `seed`. precision: "float16", "bfloat16", or "mixed", which narrows to float16. A node with branches or a loop
-    inside counts as one, whose operands and results are narrowed; a node that reads weights alone is no row. Raises
-    ArgumentError for a model whose outputs hold no floats, FeedError.
+    inputs: what an executable takes, or an .npz or .npy file with it; the more samples, the better. By default some are
+    drawn from `seed`. precision: "float16", "bfloat16", or "mixed", which narrows to float16. A node with branches or a
+    loop inside counts as one, whose operands and results are narrowed; a node that reads weights alone is no row.
+    Raises ArgumentError for a model whose outputs hold no floats, FeedError.
 
     >>> x = dagir.Input((3,), name="x")
     >>> table = dagir.sensitivity(dagir.Model(x, ops.tanh(ops.square(x))), np.float32([[0.1, 0.2, 0.3]]))

@@ -25,6 +25,7 @@ from dagir.serialization.formats import DAGIR, format_of
 from dagir.serialization.reading import Place, Record, expect, parse_json, shown
 from dagir.support import limits
 from dagir.support.file_replacement import check_free
+from dagir.support.lfs import refuse_pointer
 from dagir.support.paths import checked
 
 MAX_HEADER = 100_000_000  # the library's own limit
@@ -113,6 +114,7 @@ def read(path: str) -> tuple[dict[str, Array], dict[str, str]]:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # before `open`, which would wait forever on a pipe
             raise place.error("is a folder or a device, not a file")
+        refuse_pointer(path)
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(16)

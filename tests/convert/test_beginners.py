@@ -43,6 +43,12 @@ SLIPS = [
     (("verify", "net.dagir", "net.onnx", "--inputs", "bare.npz"), "takes float32[batch, 8, 9, 3]", "x[None]"),
     (("verify", "net.dagir", "net.onnx", "--inputs", "none.npz"), "nothing would be compared", "give one or more"),
     (("verify", "net.dagir", "net.onnx", "--top1", "99"), "top_1 is a number from 0 to 1", "0.99 for 99 %"),
+    (("verify", "net.dagir", "net.onnx", "--labels", "y.npy"), "there is no file y.npy", "np.save"),
+    (("net.dagir", "new.onnx", "--precison", "float16"), "No such option", "--precision"),
+    (("verify", "net.dagir", "net.onnx", "--calibrate", "x.npz"), "has no option --calibrate", "convert, extract"),
+    (("verfy",), "verfy is no command, and there is no file verfy", "did you mean verify?"),
+    (("frobnicate",), "frobnicate is no command", "the commands are convert, extract"),
+    (("help", "verfy"), "verfy is no command", "did you mean verify?"),
     (("verify", "net.dagir"), "alone is compared with nothing", "dagir-convert verify net.dagir OTHER"),
 ]
 
@@ -50,7 +56,27 @@ SLIPS = [
 @pytest.mark.parametrize(("words", "said", "remedy"), SLIPS, ids=lambda each: str(each)[:40])
 def test_a_slip_says_what_to_do(folder, called, words, said, remedy):
     code, _, err = called(*words)
-    assert code in (2, 5) and said in err and remedy in err, err
+    flowing = " ".join(err.replace("│", " ").split())
+    assert code in (2, 5) and said in flowing and remedy in flowing, err
+
+
+HELP = [
+    (("help",), "Usage: dagir-convert [OPTIONS]"),
+    (("-h",), "COMMAND"),
+    (("help", "verify"), "Usage: dagir-convert verify"),
+]
+
+
+@pytest.mark.parametrize(("words", "shown"), HELP)
+def test_help_is_a_word_too(folder, called, words, shown):
+    code, out, _ = called(*words)
+    assert code == 0 and shown in out and out == called(*words[1:], "--help")[1]
+
+
+def test_a_file_called_help_is_a_file(folder, called):
+    Path("net.dagir").rename("help")
+    code, _, err = called("help", "new.onnx")
+    assert code == 2 and "help is no model that dagir knows" in err
 
 
 def test_the_same_in_python(folder):

@@ -160,19 +160,22 @@ def test_the_text_and_the_exit_codes(called, tmp_path, monkeypatch):
     assert "hidden: ops" in out and "Relu" in out and "head/bias" in out
     code, out, _ = called("diff", "a.dagir", "b.dagir", "--no-run", "-q")
     assert (code, out) == (1, "")
-    for wrong in (("a.dagir", "none.dagir"), ("a.dagir",), ("a.dagir", "b.dagir", "--inputs", "none.npz", "--depth")):
+    for wrong in (("a.dagir", "none.dagir"), ("a.dagir",), ("a.dagir", "b.dagir", "--inputs", "none.npz")):
         code, _, err = called("diff", *wrong)
         assert code == 2 and err
     (tmp_path / "c.dagir").write_bytes(b"damaged")
-    assert called("diff", "a.dagir", "c.dagir")[0] == 2
+    assert called("diff", "a.dagir", "c.dagir")[0] == 5
 
 
 def test_on_given_inputs(compared, tmp_path):
     np.savez(tmp_path / "given.npz", x=np.zeros((2, 4), "float32"))
     _, found = compared(build(), build("sigmoid"), "--inputs", "given.npz")
     assert found["outputs"][0]["elements"] == 6
-    code, found = compared(build(), build("tanh"), "--inputs", "none.npz")
-    assert code == 1 and "none.npz" in found["not_run"]
+    np.save(tmp_path / "given.npy", np.zeros((2, 4), "float32"))
+    assert compared(build(), build("sigmoid"), "--inputs", "given.npy")[1] == found
+    np.save(tmp_path / "wide.npy", np.zeros((2, 5), "float32"))
+    code, found = compared(build(), build("tanh"), "--inputs", "wide.npy")
+    assert code == 1 and "axis 1 of input 'x' must have size 4" in found["not_run"]
 
 
 numbers = arrays.arrays(

@@ -39,3 +39,4 @@ def test_what_the_runtime_does_not_know(options, said, remedy, tmp_path):
     with pytest.raises(DagirError, match=said) as told:
         dagir.verify(dagir.Model(x, layers.ReLU(name="y")(x)), path)
     assert remedy in told.value.remedy and "dtype" not in told.value.remedy
+    assert told.value.exit_code == (4 if "op" in options else 5)

@@ -71,10 +71,10 @@ def test_junk_is_one_error(models, kind):
 
 
 def test_files_that_are_no_npz(models, tmp_path):
-    paths = [tmp_path / name for name in ("empty.npz", "text.npz", "one.npy", "pipe.npz", "objects.npz", "cut.npz")]
+    paths = [tmp_path / name for name in ("empty.npz", "text.npz", "text.npy", "pipe.npz", "objects.npz", "cut.npz")]
     paths[0].touch()
     paths[1].write_text("text")
-    np.save(paths[2], ROW)
+    paths[2].write_text("text")
     os.mkfifo(paths[3])
     np.savez(paths[4], x=np.array([{}], object))
     np.savez(paths[5], x=ROW)
@@ -82,6 +82,22 @@ def test_files_that_are_no_npz(models, tmp_path):
     for path in [*paths, tmp_path, tmp_path / "none.npz"]:
         with pytest.raises(dagir.FileError):
             dagir.verify(models[0], ["numpy"], inputs=path)
+
+
+def test_an_array_in_a_file_is_that_of_the_only_input(models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", ROW)
+    one, two, _ = models
+    for use in (
+        lambda model, file: dagir.verify(model, ["numpy"], inputs=file),
+        dagir.sensitivity,
+        lambda model, file: dagir.to_onnx(model, "codes.onnx", quantize="int8", calibrate=file),
+    ):
+        for file in ("x.npy", tmp_path / "x.npy"):
+            use(one, file)
+            with pytest.raises(dagir.FeedError, match=r"x.npy holds one array, and the model has 2 inputs: ") as told:
+                use(two, file)
+            assert "np.savez('samples.npz', x=..., " in told.value.remedy
 
 
 def test_what_can_be_compared_is(models):

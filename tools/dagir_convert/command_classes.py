@@ -7,6 +7,8 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from dagir_convert.errors import UsageError
+
 WORDS = "dagir_convert.words"
 
 
@@ -46,11 +48,30 @@ class Command(TyperCommand):
         """Parse; the words of a line that is completed are in `ctx.meta[WORDS]`."""
         if ctx.resilient_parsing:
             ctx.meta[WORDS] = list(args)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:  # typer brings a click of its own, or uses another: its classes have no one name
+            if (told := _of_another_command(getattr(error, "option_name", None), ctx)) is None:
+                raise
+            raise told from None
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The parameters, each with what the help shows as its value."""
         return _plain(super().get_params(ctx))
+
+
+def _of_another_command(option: str | None, ctx: Any) -> UsageError | None:
+    """The error for an option that is not one of this command; None where no other one has it."""
+    commands = {} if option is None or ctx.parent is None else ctx.parent.command.commands
+    having = [
+        name
+        for name, command in commands.items()
+        if any(option in (*each.opts, *each.secondary_opts) for each in command.params)
+    ]
+    if not having:
+        return None
+    told = f"{ctx.info_name} has no option {option}, which is one of {', '.join(having)}"
+    return UsageError(told, remedy=f"its options: dagir-convert help {ctx.info_name}")
 
 
 class Group(TyperGroup):

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import traceback
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +19,14 @@ import dagir
 from dagir.errors import DagirError, FileError, NonFiniteWarning
 from dagir.modeling.input_shapes import resize_inputs
 from dagir.precision.options import LowPrecision
-from dagir.support.did_you_mean import did_you_mean
 from dagir.support.extras import missing
 from dagir_convert import commands, diff_command, extract_command, inspect_command, sources, targets
-from dagir_convert.command_classes import Command, Group
+from dagir_convert.command_classes import Command
 from dagir_convert.console import Output, print_error, print_line
 from dagir_convert.conversion import Conversion
+from dagir_convert.default_command import ConvertByDefault
 from dagir_convert.errors import UsageError, of_a_path
-from dagir_convert.help_texts import CONVERT, HELP
+from dagir_convert.help_texts import CONVERT, FAULT, HELP
 from dagir_convert.metrics import metric_of, metric_of_low_precision
 from dagir_convert.parameters import (
     Architecture,
@@ -38,6 +39,7 @@ from dagir_convert.parameters import (
     External,
     Force,
     FullRange,
+    Inputs,
     Json,
     KeepFloat,
     KeepLayers,
@@ -71,25 +73,6 @@ from dagir_convert.parameters import (
     listed,
     reading,
 )
-
-
-class ConvertByDefault(Group):
-    """A group in which `SOURCE TARGET` without a command means `convert SOURCE TARGET`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert `convert` if the first argument is not a command."""
-        own = {"--help", "--version", *self.commands}
-        if args and args[0] not in own and not args[0].startswith(("--install-completion", "--show-completion")):
-            self._refuse_slip(args[0])
-            args = ["convert", *args]
-        return super().parse_args(ctx, args)
-
-    def _refuse_slip(self, word: str) -> None:
-        """Raise UsageError for what is no file and nearly a command. Raises nothing for anything else."""
-        remedy = did_you_mean(word, self.commands)
-        if word.isalpha() and remedy is not None and not Path(word).exists():
-            raise UsageError(f"{word} is no command, and there is no file {word}", remedy=remedy)
-
 
 app = typer.Typer(
     cls=ConvertByDefault,
@@ -251,9 +234,7 @@ def verify(
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the inputs that are drawn.", metavar="N")] = 0,
     named: NameMap = None,
-    inputs: Annotated[
-        Path | None, typer.Option(help="Run on these, an .npz file with one array each.", metavar="FILE.npz")
-    ] = None,
+    inputs: Inputs = None,
     rtol: Rtol = None,
     atol: Atol = None,
     cosine: Cosine = None,
@@ -338,12 +319,6 @@ def main() -> None:
     except DagirError as error:
         print_error(error)
         sys.exit(error.exit_code)
-    except ImportError as error:
-        told = missing(error, "this")
-        if told is None:
-            raise
-        print_error(told)
-        sys.exit(told.exit_code)
     except OSError as error:  # an invalid path, or a full disk
         print_error(of_a_path(error))
         sys.exit(FileError.exit_code)
@@ -354,6 +329,14 @@ def main() -> None:
     except KeyboardInterrupt:
         print_line("interrupted")
         sys.exit(_INTERRUPTED)
+    except Exception as error:
+        told = missing(error, "this") if isinstance(error, ImportError) else None
+        if told is None:
+            traceback.print_exception(error)
+            print_line("this is a fault of dagir: please report it, with these lines and the model if you can share it")
+            sys.exit(FAULT)
+        print_error(told)
+        sys.exit(told.exit_code)
     finally:
         signal.signal(signal.SIGTERM, before)
 

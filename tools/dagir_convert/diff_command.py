@@ -9,23 +9,19 @@ from typing import Annotated
 
 import typer
 
-from dagir.errors import DagirError
 from dagir_convert import diffing, sources
-from dagir_convert.console import Output, print_error
-from dagir_convert.errors import of_a_path
-from dagir_convert.parameters import Custom, Json, Quiet, Signature
+from dagir_convert.console import Output
+from dagir_convert.parameters import Custom, Inputs, Json, Quiet, Signature
 
-TROUBLE = 2
-"""The exit code where the two could not be compared, as that of diff."""
+DIFFERENT = 1
+"""The exit code where the two differ, as that of diff; where they could not be compared, it is larger."""
 
 
 def diff(
     first: Annotated[str, typer.Argument(metavar="A", help="The model as it was.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The model as it is.")],
     run: Annotated[bool, typer.Option("--run/--no-run", help="Run both on the same inputs, and compare.")] = True,
-    inputs: Annotated[
-        Path | None, typer.Option(help="Run on these, an .npz file with one array each.", metavar="FILE.npz")
-    ] = None,
+    inputs: Inputs = None,
     seed: Annotated[int, typer.Option(help="Of the inputs that are drawn.", metavar="N")] = 0,
     custom: Custom = None,
     signature: Signature = None,
@@ -40,16 +36,12 @@ def diff(
     nodes: shapes, weights and outputs are compared, and a line says how.
     Both are run by dagir's NumPy interpreter. Whether a file computes what a model does within rounding, verify tells.
 
-    The exit code is 0 where they are the same, 1 where they differ, and 2 where they could not be compared.
+    The exit code is 0 where they are the same, 1 where they differ, and 2, 4 or 5 where they could not be compared.
     """
-    try:
-        one, two = (_read_by(sources.parse(each), custom, signature) for each in (first, second))
-        output = Output(quiet=quiet, plain=as_json)
-        differs = diffing.diff(one, two, output, as_json, run=run, seed=seed, inputs=inputs)
-    except (DagirError, OSError) as error:
-        print_error(error if isinstance(error, DagirError) else of_a_path(error))
-        sys.exit(TROUBLE)
-    sys.exit(int(differs))
+    one, two = (_read_by(sources.parse(each), custom, signature) for each in (first, second))
+    output = Output(quiet=quiet, plain=as_json)
+    differs = diffing.diff(one, two, output, as_json, run=run, seed=seed, inputs=inputs)
+    sys.exit(DIFFERENT if differs else 0)
 
 
 def _read_by(source: sources.Source, custom: list[Path] | None, signature: str | None) -> sources.Source:

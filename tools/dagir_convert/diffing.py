@@ -12,7 +12,7 @@ import numpy as np
 import dagir
 from dagir.display.contents import contents_of, weights_of
 from dagir.equivalence.inputs import draw, size_plans
-from dagir.equivalence.samples import read_npz
+from dagir.equivalence.samples import read_samples
 from dagir.errors import ArgumentError, DagirError
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array
@@ -160,7 +160,7 @@ def _drawn(model: dagir.Model, seed: int) -> Iterator[list[Array]]:
 
 
 def _given(model: dagir.Model, path: Path) -> list[Array]:
-    return dagir.lower(model, NUMPY).arrange((read_npz(path),))
+    return dagir.lower(model, NUMPY).arrange((read_samples(path, model.input_names),))
 
 
 def _by_name_or_place(one: dagir.Model, two: dagir.Model) -> tuple[list[str], list[str]]:

@@ -1,4 +1,7 @@
-"""The help of the tool and of its main command."""
+"""The help of the tool and of its main command, and the exit codes that it lists."""
+
+FAULT = 70
+"""Where dagir itself fails, as sysexits.h has it: 1, which Python gives, is what `diff` says of two that differ."""
 
 HELP = """Convert a neural network, and check that what was written computes the same.
 
@@ -23,11 +26,24 @@ Does that file still compute what the model does?
   dagir-convert verify net.dagir net.onnx
 
 \b
-Options of a conversion:
-  dagir-convert convert --help
+Options of a conversion, and of any other command:
+  dagir-convert help convert
 Names of layers and inputs, completed by your shell:
   dagir-convert --install-completion
-Exit codes: 0 done, 2 usage, 3 verification failed, 4 unsupported, 5 unsafe
+
+\b
+Exit codes of all commands:
+  0    done: it is written, or what was compared agrees
+  1    diff: the two differ
+  2    usage: a command, an option, a name or a file that is not there, or
+       Python of your own that fails
+  3    verification failed: rounding does not explain a difference, or the
+       metric dropped; no file is written
+  4    refused: an op or a layer that cannot be taken, or a backend or a
+       device that is not here
+  5    a file is damaged or unsafe, or cannot be read or written
+  70   a fault of dagir, with its traceback
+  130  interrupted, and 143 told to end
 """
 
 CONVERT = """Convert SOURCE to TARGET. The word "convert" may be left out.

@@ -7,9 +7,26 @@ from typing import Annotated
 
 import typer
 
+from dagir.equivalence.samples import HOW_TO_WRITE
 from dagir.modeling.interface import FIRST, LAST, Interface
 from dagir_convert import completion, sources, targets
 from dagir_convert.errors import UsageError
+
+
+def _samples(path: Path | None) -> Path | None:
+    """A file of samples. Raises UsageError where it is missing, before any work is done."""
+    return _existing(path, HOW_TO_WRITE)
+
+
+def _labels(path: Path | None) -> Path | None:
+    return _existing(path, "np.save('labels.npy', classes) writes such a file")
+
+
+def _existing(path: Path | None, remedy: str) -> Path | None:
+    if path is not None and not path.exists():
+        raise UsageError(f"there is no file {path}", remedy=remedy)
+    return path
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout in place of a table.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and nothing else.")]
@@ -120,7 +137,20 @@ Precision = Annotated[
     ),
 ]
 Calibrate = Annotated[
-    Path | None, typer.Option(help="Samples of the inputs, an .npz file with one array each.", metavar="FILE.npz")
+    Path | None,
+    typer.Option(
+        help="Samples of the inputs: an .npz file with one array each, or an .npy file for one input.",
+        metavar="FILE.npz",
+        callback=_samples,
+    ),
+]
+Inputs = Annotated[
+    Path | None,
+    typer.Option(
+        help="Run on these: an .npz file with one array each, or an .npy file for one input.",
+        metavar="FILE.npz",
+        callback=_samples,
+    ),
 ]
 Budget = Annotated[
     float | None, typer.Option(help="The relative error that a low precision may cost.", metavar="ERROR")
@@ -147,7 +177,10 @@ RangesBy = Annotated[
 MetricName = Annotated[
     str | None, typer.Option("--metric", help="What may not drop on labelled samples: accuracy.", metavar="NAME")
 ]
-Labels = Annotated[Path | None, typer.Option(help="Of the samples: the class of each, a number.", metavar="FILE.npy")]
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="Of the samples: the class of each, a number.", metavar="FILE.npy", callback=_labels),
+]
 MaxDrop = Annotated[float | None, typer.Option(help="How much lower the metric may be, 0 by default.", metavar="SHARE")]
 Rtol = Annotated[
     float | None, typer.Option(help="The most that an output as a whole may be off, relative to it: 0.01.")

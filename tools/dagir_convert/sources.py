@@ -249,6 +249,8 @@ def _architecture(text: str) -> Any:
     """The path of a file; for file.py:name the model, which runs that file."""
     head, colon, _ = text.rpartition(":")
     if not (colon and head.endswith(".py")):
+        if not Path(text).exists():
+            raise UsageError(f"there is no file {text}", remedy=_near(Path(text)))
         return Path(text)
     found = _parsed(text)
     return _run(found.path, str(found.name))

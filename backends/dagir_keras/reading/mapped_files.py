@@ -8,13 +8,14 @@ import stat
 
 from dagir.errors import FileError
 from dagir.serialization.reading import shown
+from dagir.support.lfs import refuse_pointer
 from dagir.support.paths import checked
 
 _OPENING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def map_file(path: str) -> mmap.mmap:
-    """The bytes of a file, mapped. Raises FileError for a file that is missing, empty, or not regular."""
+    """The bytes of a file, mapped. Raises FileError for one that is missing, empty, not regular, or a pointer."""
     checked(path)
     try:
         found = os.stat(path)
@@ -24,6 +25,7 @@ def map_file(path: str) -> mmap.mmap:
             raise FileError(f"{path}: is no regular file")
         if found.st_size == 0:
             raise FileError(f"{path}: is empty")
+        refuse_pointer(path)
         with open(os.open(path, _OPENING), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it may have changed: opening a pipe would wait
                 raise FileError(f"{path}: is no regular file")
