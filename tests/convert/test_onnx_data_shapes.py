@@ -125,3 +125,10 @@ def test_another_size_than_is_there_fails():
     assert exe({"in0": numbers(3), "in1": ints(3)})["out0"].shape == (3,)
     with pytest.raises(dagir.errors.DagirError):
         exe({"in0": numbers(1), "in1": ints(3)})
+
+
+def test_a_shape_of_too_many_numbers_is_refused_before_they_are_counted():
+    model = model_of("ConstantOfShape", [ints(2)], ["float32"], 18)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1 << 31
+    with pytest.raises(dagir.errors.UnsafeFile, match="asks for too much"):
+        dagir.from_onnx(model)

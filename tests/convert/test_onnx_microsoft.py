@@ -222,6 +222,7 @@ PLAIN = {
     "Pad mirrored": ([MATRIX, PADS], (1,), {"mode": "reflect"}),
     "CDist": ([floats(3, 4), floats(5, 4)], (), {"metric": "euclidean"}),
     "CDist squared": ([floats(3, 4), floats(5, 4)], (), {}),
+    "Inverse": ([floats(2, 5, 5)], (), {}),
     "NhwcMaxPool": ([codes(2, 5, 6, 3)], (), {"kernel_shape": [2, 3], "strides": [1, 2], "pads": [1, 0, 0, 1]}),
 }
 
@@ -230,6 +231,13 @@ PLAIN = {
 def test_plain_operators(name):
     inputs, stored, given = PLAIN[name]
     check(name.partition(" ")[0], inputs, [str(inputs[0].dtype)], stored, **given)
+
+
+def test_a_domain_that_is_not_imported_is_read_as_onnxruntime_reads_it():
+    inputs = [floats(2, 3)]
+    model = model_of("Gelu", inputs, ["float32"], 17, domain="com.microsoft")
+    del model.opset_import[1]
+    assert_read_right(model, feeds_of(inputs), runtime_answers(model, feeds_of(inputs)))
 
 
 @pytest.mark.parametrize("op", ["NhwcConv", "NhwcFusedConv"])
@@ -244,3 +252,38 @@ def test_convolutions_with_channels_last(op):
         wanted = np.maximum(wanted + inputs[3], 0)
     model = model_of(op, inputs, ["float32"], 21, domain="com.microsoft", stored=(1, 2), pads=[1] * 4, **given)
     assert_read_right(model, feeds_of(inputs, (1, 2)), {"out0": wanted})
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("last", [0, 1])
+def test_normalizations_of_groups(skip, last):
+    """Judged by GroupNormalization: onnxruntime's CPU has no kernel of these."""
+    x, other, bias, gamma, beta = (
+        floats(2, 4, 3, 3),
+        floats(2, 4, 3, 3, seed=1),
+        floats(4),
+        floats(4, seed=1),
+        floats(4, seed=2),
+    )
+    total = x + other + bias[:, None, None] if skip else x
+    judge = model_of("GroupNormalization", [total, gamma, beta], ["float32"], 21, num_groups=2)
+    found = runtime_answers(judge, feeds_of([total, gamma, beta]))["out0"]
+    wanted = {"out0": found / (1 + np.exp(-found)), "out1": total}
+    if last:
+        x, other, wanted = (
+            x.transpose(0, 2, 3, 1),
+            other.transpose(0, 2, 3, 1),
+            {name: each.transpose(0, 2, 3, 1) for name, each in wanted.items()},
+        )
+    inputs, results = [x, gamma, beta, *((other, bias) if skip else ())], ["float32"] * (2 if skip else 1)
+    given = {"groups": 2, "activation": 1, "channels_last": last}
+    op = "SkipGroupNorm" if skip else "GroupNorm"
+    model = model_of(op, inputs, results, 21, domain="com.microsoft", stored=(1, 2), **given)
+    if skip and not last:
+        with pytest.raises(dagir.errors.UnsupportedOp, match="channels last"):
+            dagir.from_onnx(model)
+        return
+    names = ("out0", "out1") if skip else ("out0",)
+    assert_read_right(
+        model, feeds_of(inputs, (1, 2)), {name: wanted[name] for name in names}, ("numpy", "onnx", "keras")
+    )

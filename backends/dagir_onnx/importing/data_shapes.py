@@ -14,6 +14,7 @@ from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value, apply
 from dagir.ir.types import DType, Equations
 from dagir.ops.data_parts import Part, whole, without_open_size
+from dagir.support import limits
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.tensors import Tensor, entries, shape_of
 
@@ -32,6 +33,7 @@ def entries_of(call: NodeCall, data: Tensor, what: str) -> list[Entry]:
         raise call.refused(f"its {what} is computed from the data, and is no vector of a known number of integers")
     if data.ndim == 0:
         return [data]
+    limits.spend("nodes", count, f"the {what} of the node {call.name!r}")
     hints = call.reader.partly_known.get(data, (None,) * count)
     return [data[place] if hint is None else hint for place, hint in enumerate(hints)]
 
@@ -58,6 +60,7 @@ def note_joined(call: NodeCall, found: Value) -> None:
         if known is not None:
             hints += [each if isinstance(each, SymbolicDim) else int(each) for each in known.flat]
         elif isinstance(count, int) and isinstance(part, Value):
+            limits.spend("names", count, f"the node {call.name!r}")
             hints += call.reader.partly_known.get(part, (None,) * count)
         else:
             return

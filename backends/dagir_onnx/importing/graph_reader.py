@@ -27,6 +27,7 @@ from dagir_onnx.importing.weights import Weights
 _DEEPEST = 100
 _ODD = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError)
 _KEPT = ("DequantizeLinear",)  # codes stay codes: integer kernels are found by them
+_UNSAID = {"com.microsoft": 1}  # the versions that onnxruntime takes of domains which a file uses and does not import
 Held = Tensor | Missing | None
 
 
@@ -219,7 +220,7 @@ class GraphReader:
         return results
 
     def _version(self, node: NodeProto, scope: Scope) -> int:
-        version = scope.opsets.get(plain_domain(node.domain))
+        version = scope.opsets.get(plain_domain(node.domain), _UNSAID.get(node.domain))
         if version is None:
             if (plain_domain(node.domain), node.op_type, node.overload) in self.functions:
                 return 1

@@ -139,12 +139,10 @@ def _one_hot_encoder(call: NodeCall) -> Value:
     return ops.cast(ops.equal(x, constant(np.asarray(known, np.int64))), DType.FLOAT32)
 
 
-@rule("LinearRegressor", domain=ML)
-def _linear_regressor(call: NodeCall) -> Value:
-    if call.attribute("post_transform", "NONE") != "NONE":
-        raise call.refused(f"it transforms its results by {call.attribute('post_transform')}")
-    x, targets = ops.cast(call.input(0), DType.FLOAT32), call.attribute("targets", 1)
-    kernel = np.asarray(call.attribute("coefficients"), np.float32).reshape(targets, -1)
-    found = ops.matmul(x, constant(kernel.T))
-    bias = call.attribute("intercepts")
-    return found if not bias else ops.add(found, constant(np.asarray(bias, np.float32)))
+@rule("FeatureVectorizer", domain=ML)
+def _feature_vectorizer(call: NodeCall) -> Value:
+    """Columns of numbers side by side."""
+    parts = [ops.cast(call.input(place), DType.FLOAT32) for place in range(len(call.tensors))]
+    if [each.type.shape[1:] for each in parts] != [(size,) for size in call.attribute("inputdimensions", [])]:
+        raise call.refused("its inputs are no matrices with as many columns as its inputdimensions say")
+    return ops.concatenate(parts, 1) if len(parts) > 1 else parts[0]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from dagir import ops
 from dagir.ir.graph import Value
+from dagir.ir.types import DType
 from dagir_onnx.importing import conv, microsoft_quantized, pool
 from dagir_onnx.importing.fused import MICROSOFT, plain
 from dagir_onnx.importing.microsoft_quantized import channels_first, channels_last
@@ -42,6 +44,28 @@ def _distances(call: NodeCall) -> Value:
     apart = ops.subtract(ops.expand_dims(call.input(0), 1), ops.expand_dims(call.input(1), 0))
     squares = ops.sum(ops.square(apart), -1)
     return squares if metric == "sqeuclidean" else ops.sqrt(squares)
+
+
+@rule("Inverse", domain=MICROSOFT)
+def _inverse(call: NodeCall) -> Value:
+    return ops.inv(call.input(0))
+
+
+@rule("GroupNorm", "SkipGroupNorm", domain=MICROSOFT)
+def _group_norm(call: NodeCall) -> Sequence[Value]:
+    """Channels last by default, and silu behind it; with "skip" of a sum, which is the second output."""
+    x, last = call.input(0), call.attribute("channels_last", 1)
+    for place in (3, 4):
+        part = call.optional(place)
+        if part is not None and (not last or part.ndim == 2):
+            raise call.refused("it adds what is not laid out as its first input, channels last")
+        x = x if part is None else ops.add(x, part)
+    gamma, beta = (None if each is None else ops.cast(each, DType.FLOAT32) for each in (call.weight(1), call.weight(2)))
+    axis, epsilon = x.ndim - 1 if last else 1, call.attribute("epsilon", 1e-5)
+    given = ops.cast(x, DType.FLOAT32)
+    found = ops.group_normalization(given, call.attribute("groups"), gamma, beta, axis, epsilon)
+    found = ops.silu(found) if call.attribute("activation", 0) else found
+    return [ops.cast(found, x.dtype), x]
 
 
 @rule("NhwcMaxPool", domain=MICROSOFT)

@@ -76,7 +76,7 @@ class Problems:
 _RANDOM = ("draws random numbers, also at inference", "feed the noise as an input")
 _SEQUENCE = ("computes on sequences of tensors, and each value of dagir is one tensor", "stack the tensors into one")
 _OPTIONAL = ("computes on values that may be absent", "give the model the values, or leave the input out")
-_TEXT = ("computes on text", "do it before the model")
+TEXT = ("computes on text", "do it before the model")
 _IMAGE = ("decodes files of images", "do it before the model")
 _TREES = ("is no op of a network", "run it beside the model")
 _GRADIENT = ("is an op of training", "export the model for inference")
@@ -97,12 +97,8 @@ _REASONS: dict[tuple[str, str], tuple[str, str]] = {
         )
     },
     **{("", op): _OPTIONAL for op in ("Optional", "OptionalGetElement", "OptionalHasElement")},
-    **{
-        ("", op): _TEXT
-        for op in ("RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit", "TfIdfVectorizer")
-    },
+    **{("", op): TEXT for op in ("RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit")},
     ("", "ImageDecoder"): _IMAGE,
-    ("", "BitCast"): ("reads bits of one dtype as those of another", "compute with numbers of one dtype"),
     **{
         ("ai.onnx.ml", op): _TREES
         for op in (
@@ -128,4 +124,4 @@ def refusal_of(domain: str, op: str) -> Refused:
     )
 
 
-__all__ = ["Missing", "Problem", "Problems", "Refused", "refusal_of"]
+__all__ = ["TEXT", "Missing", "Problem", "Problems", "Refused", "refusal_of"]
