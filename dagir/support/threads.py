@@ -14,6 +14,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
+from dagir.support.blas_threads import shared_by
+
 if TYPE_CHECKING:  # where they are used they are imported, since that takes a while
     from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -91,14 +93,15 @@ def in_order(
     pending: SimpleQueue[tuple[Future[Result], Item]] = SimpleQueue()
     for pair in zip(results, items, strict=True):
         pending.put(pair)
-    for _ in range(count):
-        Thread(target=copy_context().run, args=(_fulfil, work, pending), daemon=True).start()
     try:
-        for result in results:
-            while not result.done():
-                wait((result,), _PACE)
-                meanwhile()
-            yield result.result()
+        with shared_by(count):
+            for _ in range(count):
+                Thread(target=copy_context().run, args=(_fulfil, work, pending), daemon=True).start()
+            for result in results:
+                while not result.done():
+                    wait((result,), _PACE)
+                    meanwhile()
+                yield result.result()
     finally:
         _empty(pending)
 
