@@ -7,6 +7,7 @@ import re
 from dagir import ops
 from dagir.errors import ArgumentError
 from dagir.ir.graph import Graph, Op
+from dagir.ir.leaves import is_leaf
 from dagir.ir.types import DType
 from dagir.ops.call import first_of, graphs_of
 from dagir.support.integers import whole
@@ -44,13 +45,13 @@ FROZEN = "dagir.frozen"
 
 
 def choose_opset(opset: int | None = None, target: str | None = None, graph: Graph | None = None) -> int:
-    """The opset to write: the requested one, or the default unless the target is too old or the graph slower with it.
+    """The opset to write: the requested one, or the default unless the target is too old, or does worse with it.
 
     target: as "onnxruntime==1.17" or "onnxruntime==1.17.3". Raises ArgumentError with the range.
     """
     newest = NEWEST_OPSET if target is None else _newest_of(target)
     if opset is None:
-        return max(min(DEFAULT_OPSET, newest, _fastest_of(graph)), min(newest, _least_of(graph)))
+        return max(min(DEFAULT_OPSET, newest, _fastest_of(graph), _loaded_of(graph)), min(newest, _least_of(graph)))
     opset = whole("opset", opset, 0)
     if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
         raise ArgumentError(f"opset {opset} is not offered", remedy=f"use {OLDEST_OPSET} to {NEWEST_OPSET}")
@@ -62,6 +63,14 @@ def choose_opset(opset: int | None = None, target: str | None = None, graph: Gra
 def _fastest_of(graph: Graph | None) -> int:
     found = [first - 1 for kind, first in SLOWER_FROM.items() if graph is not None and first_of(graph, (kind,))]
     return min(found, default=NEWEST_OPSET)
+
+
+def _loaded_of(graph: Graph | None) -> int:
+    """20 where int8 codes are computed: onnxruntime makes them uint8, and from 21 on leaves int8 in an attribute."""
+    nodes = (node for each in (() if graph is None else graphs_of(graph)) for node in each.nodes)
+    coded = (node.inputs[0] for node in nodes if isinstance(node.op, ops.DequantizeLinear))
+    computed = any(codes is not None and codes.dtype == DType.INT8 and not is_leaf(codes) for codes in coded)
+    return 20 if computed else NEWEST_OPSET
 
 
 def _least_of(graph: Graph | None) -> int:

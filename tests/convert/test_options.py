@@ -67,6 +67,21 @@ def test_an_average_pool_is_written_for_the_kernel_that_is_fast():
     assert dagir.lower(dagir.Model(image, image + 1), "onnx").artifact.opset_import[0].version == 21
 
 
+@pytest.mark.parametrize("moved", ["max_pool", "transpose"])
+def test_codes_of_int8_are_written_for_the_opset_that_onnxruntime_loads(moved):
+    image = dagir.Input((6, 6, 2), name="image")
+    codes = dagir.ops.quantize_linear(image, np.float32(0.1), np.int8(3))
+    back = dagir.ops.dequantize_linear(codes, np.float32(0.1), np.int8(3))
+    out = dagir.ops.transpose(back, (0, 2, 3, 1)) if moved == "transpose" else layers.MaxPooling2D(2)(back)
+    lowered = dagir.lower(dagir.Model(image, out), "onnx")
+    assert lowered.artifact.opset_import[0].version == 20
+    sample = np.random.default_rng(0).normal(size=(2, 6, 6, 2)).astype("float32")
+    np.testing.assert_array_equal(lowered(sample), dagir.lower(dagir.Model(image, out), "numpy")(sample))
+    codes = dagir.ops.quantize_linear(image, np.float32(0.1), np.uint8(3), "uint8")
+    back = dagir.ops.dequantize_linear(codes, np.float32(0.1), np.uint8(3))
+    assert dagir.lower(dagir.Model(image, back), "onnx").artifact.opset_import[0].version == 21
+
+
 def test_target_and_metadata(run):
     dagir.clear_session()
     code, out, err = run("model.py:net", "net.onnx", "--target", "onnxruntime==1.16", "--json")

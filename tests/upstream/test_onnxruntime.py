@@ -203,3 +203,18 @@ def test_a_cast_to_float8_of_what_its_largest_codes_would_be():
     ]
     x = np.array([479, 480, 495, 496], "float32")
     assert np.isnan(run(model(nodes, {"x": [4]}, {"y": [4]}), {"x": x})).all()
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=onnxruntime.capi.onnxruntime_pybind11_state.Fail,
+    reason="onnxruntime 1.32 makes uint8 of codes in int8 and keeps int8 in output_dtype, and then refuses the file",
+)
+def test_a_pool_of_codes_in_int8():
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["codes"]),
+        helper.make_node("DequantizeLinear", ["codes", "scale", "zero"], ["numbers"]),
+        helper.make_node("MaxPool", ["numbers"], ["y"], kernel_shape=[2, 2]),
+    ]
+    proto = model(nodes, {"x": [1, 1, 2, 2]}, {"y": None}, scale=np.float32(1), zero=np.int8(0))
+    assert run(proto, {"x": np.float32([[[[1, 2], [3, 4]]]])}) == 4
