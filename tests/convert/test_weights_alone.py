@@ -206,6 +206,7 @@ def test_the_tool_takes_an_architecture(stored, called, tmp_path):
     assert called("verify", folder / "m.weights.h5", tmp_path / "m.onnx", *options[1:])[0] == 0
     code, _, err = called("inspect", folder / "m.weights.h5")
     assert code == 5 and "architecture" in err
+    (tmp_path / "net.yaml").write_text("backend: tensorflow\n")
     code, _, err = called("inspect", folder / "m.weights.h5", "--architecture", tmp_path / "net.yaml")
     assert code == 5 and "YAML" in err and "to_json" in err
     code, _, err = called(tmp_path / "net.py:build", tmp_path / "n.onnx", "--architecture", folder / "m.json")

@@ -51,7 +51,6 @@ def test_accuracy_is_counted_and_held(classes):
         (np.array(["a"] * 40), "the labels are numbers"),
         (np.full(40, 0.5), "whole numbers"),
         (np.zeros((40, 3), int), "the labels have shape"),
-        ("nowhere.npy", "cannot be read from nowhere.npy"),
         ([[1], [1, 2]], "different lengths"),
     ],
 )
@@ -59,6 +58,12 @@ def test_labels_that_do_not_fit_are_one_error(classes, labels, told):
     model, samples, _ = classes
     with pytest.raises(dagir.ArgumentError, match=told):
         dagir.verify(model, "numpy", samples, metric=dagir.Metric("accuracy", labels))
+
+
+def test_labels_that_are_not_there_are_one_error(classes):
+    model, samples, _ = classes
+    with pytest.raises(dagir.FileError, match=r"labels: there is no file nowhere\.npy"):
+        dagir.verify(model, "numpy", samples, metric=dagir.Metric("accuracy", "nowhere.npy"))
 
 
 def test_what_is_asked_for_is_checked(classes, tmp_path):
