@@ -34,6 +34,9 @@ SINCE: dict[DType, int] = {
 }
 """The opset from which on the operators take a dtype."""
 
+_CODES_SINCE_21 = (DType.INT16, DType.UINT16)
+"""Codes that QuantizeLinear and DequantizeLinear take from opset 21 on; those of SINCE too."""
+
 _ONNXRUNTIME = {
     **{(1, 6): 13, (1, 8): 14, (1, 9): 15, (1, 11): 16, (1, 12): 17},
     **{(1, 14): 18, (1, 15): 19, (1, 17): 20, (1, 18): 21, (1, 21): 22, (1, 22): 23, (1, 24): 24},
@@ -66,10 +69,19 @@ def _fastest_of(graph: Graph | None) -> int:
 
 
 def _loaded_of(graph: Graph | None) -> int:
-    """20 where int8 codes are computed: onnxruntime makes them uint8, and from 21 on leaves int8 in an attribute."""
-    nodes = (node for each in (() if graph is None else graphs_of(graph)) for node in each.nodes)
-    coded = (node.inputs[0] for node in nodes if isinstance(node.op, ops.DequantizeLinear))
-    computed = any(codes is not None and codes.dtype == DType.INT8 and not is_leaf(codes) for codes in coded)
+    """20 where int8 codes are computed: onnxruntime makes them uint8, and from 21 on leaves int8 in an attribute.
+
+    Blocks and codes of 16 bits need 21.
+    """
+    computed = False
+    for node in (node for each in (() if graph is None else graphs_of(graph)) for node in each.nodes):
+        op, codes = node.op, node.outputs[0]
+        if isinstance(op, ops.DequantizeLinear) and node.inputs[0] is not None:
+            codes = node.inputs[0]
+            computed = computed or (codes.dtype is DType.INT8 and not is_leaf(codes))
+        blocks = op.block_size if isinstance(op, (ops.QuantizeLinear, ops.DequantizeLinear)) else None
+        if blocks or (blocks == 0 and codes.dtype in _CODES_SINCE_21):
+            return NEWEST_OPSET
     return 20 if computed else NEWEST_OPSET
 
 

@@ -82,6 +82,20 @@ def test_codes_of_int8_are_written_for_the_opset_that_onnxruntime_loads(moved):
     assert dagir.lower(dagir.Model(image, back), "onnx").artifact.opset_import[0].version == 21
 
 
+def test_blocks_of_codes_are_written_for_the_opset_that_has_them():
+    x = dagir.Input((4,), name="x")
+    scale = np.full((1, 2), 0.1, "float32")
+    fixed = dagir.Input(batch_shape=(1, 4), name="fixed")
+    codes = dagir.ops.quantize_linear(fixed, scale, axis=1, block_size=2)
+    blocked = dagir.ops.dequantize_linear(codes, scale, axis=1, block_size=2)
+    wide = dagir.ops.dequantize_linear(dagir.ops.quantize_linear(x, np.float32(0.1), dtype="int16"), np.float32(0.1))
+    narrow = dagir.ops.dequantize_linear(dagir.ops.quantize_linear(x, np.float32(0.1)), np.float32(0.1))
+    for inputs, outputs in ((fixed, blocked), (x, [wide, narrow])):
+        lowered = dagir.lower(dagir.Model(inputs, outputs), "onnx")
+        assert lowered.artifact.opset_import[0].version == 21
+        lowered(np.ones((1, 4), "float32"))
+
+
 def test_target_and_metadata(run):
     dagir.clear_session()
     code, out, err = run("model.py:net", "net.onnx", "--target", "onnxruntime==1.16", "--json")
