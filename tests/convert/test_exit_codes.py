@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 import dagir
 from dagir import errors, layers
+from dagir_convert.command_line import main
 from dagir_convert.help_texts import FAULT, HELP
 
 COMMANDS = {
@@ -92,8 +93,6 @@ def test_what_differs(run):
 
 
 def test_a_fault_of_dagir_is_no_difference(run, monkeypatch, capsys):
-    from dagir_convert.command_line import main
-
     def fail(*_, **__):
         raise RuntimeError("a slip")
 

@@ -69,7 +69,7 @@ def test_the_traceback_of_an_error_holds_the_lines_of_the_user_alone():
 
 
 def test_a_cell_is_told_by_its_number(monkeypatch):
-    """IPython runs it as /tmp/ipykernel_12/34.py."""
+    """IPython runs it as a file in a folder of its own, whose name says nothing to the user."""
     known = types.SimpleNamespace(format_code_name=lambda file: ("Cell", "In[3]") if file == __file__ else None)
     shell = types.SimpleNamespace(compile=known)
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))

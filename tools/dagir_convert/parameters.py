@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +16,12 @@ from dagir_convert.errors import UsageError
 def _samples(path: Path | None) -> Path | None:
     """A file of samples. Raises UsageError where it is missing, before any work is done."""
     return _existing(path, HOW_TO_WRITE)
+
+
+def _file_of_samples(what: str) -> Any:
+    """An option for a file with an array for each input."""
+    told = f"{what}: an .npz file with one array each, or an .npy file for one input."
+    return typer.Option(help=told, metavar="FILE.npz", callback=_samples)
 
 
 def _labels(path: Path | None) -> Path | None:
@@ -136,22 +142,8 @@ Precision = Annotated[
         autocompletion=completion.one_of("float16", "bfloat16", "mixed"),
     ),
 ]
-Calibrate = Annotated[
-    Path | None,
-    typer.Option(
-        help="Samples of the inputs: an .npz file with one array each, or an .npy file for one input.",
-        metavar="FILE.npz",
-        callback=_samples,
-    ),
-]
-Inputs = Annotated[
-    Path | None,
-    typer.Option(
-        help="Run on these: an .npz file with one array each, or an .npy file for one input.",
-        metavar="FILE.npz",
-        callback=_samples,
-    ),
-]
+Calibrate = Annotated[Path | None, _file_of_samples("Samples of the inputs")]
+Inputs = Annotated[Path | None, _file_of_samples("Run on these")]
 Budget = Annotated[
     float | None, typer.Option(help="The relative error that a low precision may cost.", metavar="ERROR")
 ]
