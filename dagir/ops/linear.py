@@ -15,6 +15,7 @@ from dagir.ir.operands import as_value
 from dagir.ir.rounding import EXACT, Rounding
 from dagir.ir.types import Array, Equations, Inferred, TensorType
 from dagir.ops.operands import require, same_dtype
+from dagir.ops.shape import squeeze
 
 __all__ = [
     "Einsum",
@@ -91,6 +92,12 @@ def _named_sizes(term: str, array: Array) -> list[tuple[str, int]]:
     return sizes + ([*zip(tail, array.shape[array.ndim - len(tail) :], strict=True)] if dots else [])
 
 
+def _places(term: str, rank: int) -> list[tuple[int, str]]:
+    """The axis of each subscript of an operand."""
+    head, _, tail = term.partition("...")
+    return [*enumerate(head), *((rank - len(tail) + i, letter) for i, letter in enumerate(tail))]
+
+
 @dataclass(frozen=True)
 class Einsum(Op):
     """xs: t[...]* -> t[...]: the sum of products that `equation` writes, with explicit "->".  ONNX Einsum-12."""
@@ -128,8 +135,7 @@ class Einsum(Op):
         if (x.rank != named) if not dots else (x.rank < named):
             raise ShapeError(f"einsum {self.equation!r}: operand {index} has rank {x.rank}, {term!r} needs {named}")
         cut = x.rank - len(tail)
-        axes = [*enumerate(head), *((cut + i, letter) for i, letter in enumerate(tail))]
-        for axis, letter in axes:
+        for axis, letter in _places(term, x.rank):
             agreed = equations.equate(sizes.get(letter, x.shape[axis]), x.shape[axis])
             if agreed is None:
                 raise ShapeError(
@@ -190,7 +196,29 @@ def einsum(subscripts: str, *operands: Operand) -> Value:
         letters = [c for c in equation if c.isalpha()]
         once = sorted(letter for letter in set(letters) if letters.count(letter) == 1)
         equation += "->" + ("..." if "..." in equation else "") + "".join(once)
-    return apply(Einsum(equation), *[as_value(operand) for operand in operands])
+    values = [as_value(operand) for operand in operands]
+    return apply(*_without_ones(equation, values))
+
+
+def _without_ones(equation: str, xs: Sequence[Value]) -> tuple[Einsum, *tuple[Value, ...]]:
+    """NumPy repeats an axis of size 1 whose subscript is larger elsewhere. The op does not: such an axis is dropped."""
+    left, _, result = equation.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(xs) or any(len(_letters(term)) > x.ndim for term, x in zip(terms, xs, strict=True)):
+        return Einsum(equation), *xs  # which tells what is wrong
+    pairs = [(term, x, _places(term, x.ndim)) for term, x in zip(terms, xs, strict=True)]
+    wide = {letter for _, x, places in pairs for axis, letter in places if x.type.shape[axis] != 1}
+    kept, values = [], []
+    for term, x, places in pairs:
+        ones = [(axis, letter) for axis, letter in places if x.type.shape[axis] == 1]
+        extra = [(axis, letter) for axis, letter in ones if letter in wide and term.count(letter) == 1]
+        kept.append("".join(c for c in term if c not in {letter for _, letter in extra}))
+        values.append(squeeze(x, [axis for axis, _ in extra]) if extra else x)
+    return Einsum(f"{','.join(kept)}->{result}"), *values
+
+
+def _letters(term: str) -> str:
+    return term.replace("...", "")
 
 
 def embedding(ids: Operand, table: Operand) -> Value:

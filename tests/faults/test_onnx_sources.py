@@ -77,9 +77,9 @@ def _node(**fields):
     return lambda m: [setattr(m.graph.node[0], key, part) for key, part in fields.items()]
 
 
-def _unsorted(m):
-    m.graph.node.add(op_type="Exp", input=["late"], output=["y2"], name="early")
-    m.graph.node.add(op_type="Exp", input=["x"], output=["late"], name="later")
+def _ring(m):
+    m.graph.node.add(op_type="Add", input=["late", "x"], output=["y2"], name="early")
+    m.graph.node.add(op_type="Exp", input=["y2"], output=["late"], name="later")
     m.graph.output.append(info("y2", None))
 
 
@@ -95,7 +95,7 @@ WRONG = {
     "IR 99": (lambda m: setattr(m, "ir_version", 99), FileError, "IR version 99"),
     "unknown domain": (_node(domain="a.b"), UnsupportedOp, r"node 'n' \(a.b.Add\).* version of the domain 'a.b'"),
     "unknown op": (_node(op_type="Ad"), UnsupportedOp, r"node 'n' \(Ad\) cannot be taken: dagir has no rule"),
-    "unsorted": (_unsorted, FileError, r"node 'early' \(Exp\) reads 'late', which nothing makes before"),
+    "a ring": (_ring, FileError, r"node 'early' \(Add\) reads 'late', which nothing makes before"),
     "an unknown name": (lambda m: m.graph.node[0].input.__setitem__(0, "z"), FileError, "reads 'z', which nothing"),
     "no such output": (lambda m: setattr(m.graph.output[0], "name", "z"), FileError, "no node makes the output 'z'"),
     "short data": (_tensor(raw_data=b"1234"), FileError, "'w' does not hold what its shape and dtype say"),

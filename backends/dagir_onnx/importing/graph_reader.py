@@ -16,6 +16,7 @@ from dagir_onnx.importing.attributes import attributes_of, check_flags
 from dagir_onnx.importing.known_arrays import known_constant
 from dagir_onnx.importing.naming import give_name
 from dagir_onnx.importing.node_call import NodeCall
+from dagir_onnx.importing.node_order import in_order, needed
 from dagir_onnx.importing.refusals import Missing, Problem, Problems, Refused, refusal_of
 from dagir_onnx.importing.registry import NEWEST_OPSET, find_rule, load, plain_domain
 from dagir_onnx.importing.schema_functions import has_function, require_known_version, schema_function
@@ -130,7 +131,8 @@ class GraphReader:
             return Missing(Problem(name, "initializer", error.summary, error.remedy))
 
     def _read_nodes(self, nodes: Sequence[NodeProto], outputs: Sequence[str], scope: Scope) -> list[Held]:
-        for node in needed(nodes, outputs):
+        ordered = in_order(nodes, lambda name: scope.find(name)[0])
+        for node in needed(ordered, outputs):
             limits.spend("nodes", 1, f"the node {node.name!r}")
             operands = [self._operand(name, node, scope) if name else None for name in node.input]
             found = self._results(node, operands, scope)
@@ -283,34 +285,4 @@ def node_name(node: NodeProto) -> str:
     return node.name or next((name for name in node.output if name), node.op_type)
 
 
-def needed(nodes: Sequence[NodeProto], outputs: Sequence[str]) -> list[NodeProto]:
-    """The nodes that these outputs need, in the order of the file."""
-    wanted = set(outputs)
-    found = []
-    for node in reversed(nodes):
-        if not wanted.isdisjoint(node.output):
-            found.append(node)
-            wanted.update(node.input)
-            for attribute in node.attribute:
-                for graph in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
-                    wanted.update(_outer_names(graph))
-    found.reverse()
-    return found
-
-
-def _outer_names(graph: GraphProto) -> set[str]:
-    """Names that a graph inside a node reads, those of its own included: too many do no harm."""
-    names: set[str] = set()
-    pending = [graph]
-    while pending:
-        each = pending.pop()
-        names.update(output.name for output in each.output)
-        for node in each.node:
-            names.update(node.input)
-            for attribute in node.attribute:
-                pending += [attribute.g] if attribute.HasField("g") else []
-                pending += attribute.graphs
-    return names
-
-
-__all__ = ["GraphReader", "Held", "Inner", "Scope", "needed", "node_name"]
+__all__ = ["GraphReader", "Held", "Inner", "Scope", "node_name"]

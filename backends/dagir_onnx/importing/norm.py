@@ -15,13 +15,19 @@ from dagir_onnx.importing.registry import rule
 @rule("BatchNormalization")
 def _batch_norm(call: NodeCall) -> Sequence[Value]:
     """At inference. Old files have a `momentum`, and outputs of training that nothing reads."""
-    if call.attribute("training_mode", 0):
-        return _training_norm(call)
-    x, scale, bias = call.input(0), _own(call, 1, 1.0), _own(call, 2, 0.0)
+    x = call.input(0)
+    if x.ndim == 1:  # of one axis: the batch, of one channel
+        x = ops.expand_dims(x, 1)
+    found = list(_training_norm(call, x) if call.attribute("training_mode", 0) else [_inference_norm(call, x)])
+    return [ops.squeeze(found[0], 1), *found[1:]] if call.input(0).ndim == 1 else found
+
+
+def _inference_norm(call: NodeCall, x: Value) -> Value:
+    scale, bias = _own(call, 1, 1.0), _own(call, 2, 0.0)
     statistics = [None if each is None else call.reader.weights.apart(each) for each in _statistics(call)]
     vectors = [None if each is None else _cast(each, x.dtype) for each in (scale, bias, *statistics)]
     momentum = call.attribute("momentum", 0.9)
-    return [apply(BatchNorm(1, call.attribute("epsilon", 1e-5), momentum), x, *vectors)]
+    return apply(BatchNorm(1, call.attribute("epsilon", 1e-5), momentum), x, *vectors)
 
 
 def _own(call: NodeCall, place: int, absent: float) -> Value | None:
@@ -38,9 +44,9 @@ def _statistics(call: NodeCall) -> tuple[Value | None, Value | None]:
     return call.weight(3, trainable=False), call.weight(4, trainable=False)
 
 
-def _training_norm(call: NodeCall) -> Sequence[Value]:
+def _training_norm(call: NodeCall, x: Value) -> Sequence[Value]:
     """By the statistics of the batch, which move the running ones."""
-    x, momentum = call.input(0), call.attribute("momentum", 0.9)
+    momentum = call.attribute("momentum", 0.9)
     axes = [axis for axis in range(x.ndim) if axis != 1]
     mean = ops.mean(x, axes)
     spread = ops.mean(ops.square(ops.subtract(x, ops.mean(x, axes, True))), axes)
