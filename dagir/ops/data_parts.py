@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from dagir.ir.dims import Dim
-from dagir.ir.graph import Constant, Value
+from dagir.ir.graph import Constant, Value, apply, apply_node
 from dagir.ir.types import DType, Shape
 from dagir.ops.arithmetic import add, floor_divide, maximum, minimum, subtract
-from dagir.ops.data_sizes import range_of
-from dagir.ops.elementwise import cast
+from dagir.ops.data_sizes import EqualSizes, range_of, size_from
+from dagir.ops.elementwise import absolute, cast
 from dagir.ops.logic import greater, less, where
 from dagir.ops.reduce import prod
-from dagir.ops.shape import take
+from dagir.ops.shape import reshape, take
 from dagir.ops.sizes import measured
+from dagir.ops.splitting import Split
 
 _INT64 = DType.INT64
 
@@ -57,6 +60,34 @@ class Part:
         return take(x, range_of(start, bound(self.last, where(up, high, low), low), step), axis)
 
 
+def all_parts(x: Value, sizes: Sequence[Dim], axis: int) -> list[Value]:
+    """x cut along an axis into parts of these sizes, which have all of it: where they have not, the run fails.
+
+    A slice alone proves nothing: it is shorter where the axis is, and leaves out what is behind the last part. So each
+    part has its size as a claim, that of a Split or of a Reshape, which is held against the input on all backends.
+    axis: from 0. Raises ShapeError where the sizes are known and are not all of the axis.
+    """
+    known = tuple([size for size in sizes if isinstance(size, int)])
+    if len(known) == len(sizes):
+        return list(apply_node(Split(axis, known), (x,)).outputs)
+    lead: tuple[slice, ...] = (slice(None),) * axis
+    bounds: list[Dim | None] = [0, *accumulate(sizes[:-1]), None]
+    cuts = [x[(*lead, slice(start, stop))] for start, stop in pairwise(bounds)]
+    shapes = [(*x.type.shape[:axis], size, *x.type.shape[axis + 1 :]) for size in sizes]
+    return [
+        part if part.type.shape == shape else reshape(part, shape) for part, shape in zip(cuts, shapes, strict=True)
+    ]
+
+
+def all_parts_by_data(x: Value, sizes: Sequence[Dim | Value], axis: int) -> list[Value]:
+    """The same where data decide sizes. axis: from 0. The run fails for one below 0, too."""
+    numbers = [whole(size) for size in sizes]
+    ends = list(accumulate(numbers, add))
+    total = size_from(list(accumulate([absolute(number) for number in numbers], add))[-1])
+    x = apply(EqualSizes((x.type.shape[axis],), (total,)), x)
+    return [Part(start, end).of(x, axis) for start, end in pairwise([whole(0), *ends])]
+
+
 def without_open_size(shape: Shape, wanted: Value) -> Value:
     """The sizes of a target to reshape to: one below 0 becomes the size that is left for it."""
     total, sizes = whole(_count(shape)), cast(wanted, _INT64)
@@ -72,4 +103,4 @@ def _count(shape: Shape) -> Dim:
     return total
 
 
-__all__ = ["Part", "whole", "without_open_size"]
+__all__ = ["Part", "all_parts", "all_parts_by_data", "whole", "without_open_size"]

@@ -157,7 +157,7 @@ def dsplit(x: Operand, indices_or_sections: int | Sequence[int]) -> list[Value]:
 def unstack(x: Operand, num: int | None = None, axis: int = 0) -> list[Value]:
     """The entries of an axis of known size, each without the axis.
 
-    num: how many there are, if given.
+    num: how many there are, if given; with it the size may be unknown, and the run fails where it is another.
 
     >>> show(*ops.unstack([[1, 2], [3, 4]]))
     [1, 2]
@@ -172,4 +172,6 @@ def unstack(x: Operand, num: int | None = None, axis: int = 0) -> list[Value]:
     if not isinstance(length, int):
         raise ShapeError(f"axis {place} has the unknown size {length}", remedy="say how many entries: num=...")
     _spend_parts(length)
+    if not isinstance(own, int):  # an index alone would leave out what is behind the last one
+        value = reshape(value, (*value.type.shape[:place], length, *value.type.shape[place + 1 :]))
     return [value[(*(slice(None),) * place, i)] for i in range(length)]

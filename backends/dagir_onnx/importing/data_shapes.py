@@ -111,16 +111,6 @@ def expanded(x: Value, target: Sequence[Entry]) -> Value:
     return ops.broadcast_to(x, found)
 
 
-def parts(x: Value, axis: int, sizes: Sequence[Entry]) -> list[Value]:
-    """The parts of an axis one behind the other."""
-    found, start = [], whole(0)
-    for size in sizes:
-        end = ops.add(start, whole(size))
-        found.append(Part(start, end).of(x, axis))
-        start = end
-    return found
-
-
 def grown(x: Value, axis: int, pads: tuple[Entry, Entry], mode: str) -> tuple[Value, Value]:
     """x with elements of its own before and behind an axis, or without as many; and bool: which were there."""
     size, (before, after) = whole(x.type.shape[axis]), (whole(pad) for pad in pads)
@@ -148,7 +138,6 @@ __all__ = [
     "expanded",
     "grown",
     "note_joined",
-    "parts",
     "reshaped",
     "size_of",
 ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 from dagir import ops
-from dagir.ir.dims import Dim, SymbolicDim, symbols
+from dagir.ir.dims import Dim, SymbolicDim, ceil_div, symbols
 from dagir.ir.graph import Parameter, Value
 from dagir.ir.types import Equations, normalize_axis
+from dagir.ops.data_parts import all_parts, all_parts_by_data
 from dagir_onnx.importing.data_shapes import (
+    Entry,
     all_known,
     cut,
     entries_of,
@@ -19,7 +21,6 @@ from dagir_onnx.importing.data_shapes import (
     reshaped,
     size_of,
 )
-from dagir_onnx.importing.data_shapes import parts as parts_of
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.refusals import Refused
 from dagir_onnx.importing.registry import rule
@@ -108,24 +109,31 @@ def _split(call: NodeCall) -> Sequence[Value]:
     given, whole, count = call.setting("split"), x.type.shape[axis], len(call.outputs)
     if given is None and call.version < 13 and len(call.tensors) > 1:  # version 1 had an input
         given = call.tensor(1)
-    if given is None:
-        part = -(-whole // count) if isinstance(whole, int) else whole // count
-        sizes: list[Dim] = [part] * (count - 1)
-        if not isinstance(whole, int) and (whole % count) != 0:
-            raise call.refused(f"it cuts an axis of unknown size {whole} into {count} equal parts")
-        sizes.append(whole - part * (count - 1))
-    else:
-        found = entries_of(call, given, "split")
-        sizes = all_known(found) or []
-        if not sizes and found:
-            return parts_of(x, axis, found)
-    ends = list(accumulate(sizes))
-    if isinstance(whole, int) and all(isinstance(end, int) for end in ends) and ends[-1] != whole:
-        raise call.refused(f"its parts have {ends[-1]} elements in all, and the axis {whole}")
-    if len(sizes) == 1:
+    found = _equal_sizes(call, whole, count) if given is None else entries_of(call, given, "split")
+    sizes = all_known(found)
+    if sizes is None:
+        return all_parts_by_data(x, found, axis)
+    total = sum(sizes)
+    if isinstance(whole, int) and isinstance(total, int) and total != whole:
+        raise call.refused(f"its parts have {total} elements in all, and the axis {whole}")
+    if any(isinstance(size, int) and size < 0 for size in sizes):
+        raise call.refused(f"its parts have the sizes {', '.join(str(size) for size in sizes)}")
+    if isinstance(whole, int) and len(sizes) == 1:
         return [x]
-    starts = [0, *ends[:-1]]
-    return [along(x, axis, start, end) for start, end in zip(starts, ends, strict=True)]
+    if whole == total and all(isinstance(size, int) for size in sizes):
+        ends = [0, *accumulate(sizes)]
+        return [along(x, axis, start, end) for start, end in pairwise(ends)]
+    return all_parts(x, sizes, axis)
+
+
+def _equal_sizes(call: NodeCall, whole: Dim, count: int) -> list[Entry]:
+    """The sizes of parts that are said to be equal. From opset 18 on the last may be smaller, before none."""
+    if call.version < 18:
+        if isinstance(whole, int) and whole % count:
+            raise call.refused(f"it cuts an axis of {whole} into {count} equal parts")
+        return [whole // count] * count
+    part = ceil_div(whole, count)
+    return [*[part] * (count - 1), whole - part * (count - 1)]
 
 
 def along(x: Value, axis: int, start: Dim, stop: Dim | None, step: int = 1) -> Value:

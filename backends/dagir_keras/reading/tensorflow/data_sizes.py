@@ -12,7 +12,7 @@ from dagir.ir.data_sizes import fresh_size
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value, apply, apply_node
 from dagir.ir.types import DType
-from dagir.ops.data_parts import Part
+from dagir.ops.data_parts import Part, all_parts_by_data
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.dtypes import dtype_of
 from dagir_keras.reading.tensorflow.registry import function, raw
@@ -59,9 +59,7 @@ def parts_of_data(given: Value, sizes: Value, axis: int) -> list[Tensor]:
     """Parts of an axis, of sizes that the data decide, one of which may be -1."""
     whole = value(sized(np.asarray(given.type.shape[axis], object), sizes.dtype))
     sizes = ops.where(ops.less(sizes, 0), whole - ops.sum(ops.maximum(sizes, 0)), sizes)
-    ends = ops.unstack(ops.cumsum(sizes), axis=0)
-    starts = [None, *ends[:-1]]
-    return [Part(start, end).of(given, axis % given.ndim) for start, end in zip(starts, ends, strict=True)]
+    return list(all_parts_by_data(given, ops.unstack(sizes, axis=0), axis % given.ndim))
 
 
 def rolled(given: Value, shift: Value, axes: Sequence[int]) -> Tensor:

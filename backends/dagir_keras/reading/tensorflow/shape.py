@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from dagir import ops
 from dagir.ir.dims import Dim, SymbolicDim
 from dagir.ir.graph import Value
 from dagir.ir.types import Array, DType, normalize_axis
-from dagir.ops.data_parts import without_open_size
+from dagir.ops.data_parts import all_parts, without_open_size
 from dagir_keras.reading.problems import Refused
 from dagir_keras.reading.tensorflow.data_sizes import (
     cropped,
@@ -186,16 +187,17 @@ def split(value: Any, num_or_size_splits: Any, axis: Any = 0, num: Any = None) -
         return parts_of_data(given, _value(num_or_size_splits), place)
     if isinstance(num_or_size_splits, int) or not shape_of(tensor(num_or_size_splits)):
         return list(ops.split(given, integer(num_or_size_splits, "num_or_size_splits"), place))
-    sizes = list(ints(num_or_size_splits, "num_or_size_splits"))
+    sizes: list[Dim] = list(ints(num_or_size_splits, "num_or_size_splits"))
     whole = given.type.shape[place]
     if -1 in sizes:
-        if not isinstance(whole, int):
-            raise Refused(f"one of its parts is the rest of an axis of unknown size {whole}")
         sizes[sizes.index(-1)] = whole - sum(sizes) - 1
-    ends = np.cumsum(sizes).tolist()
-    if isinstance(whole, int) and ends[-1] != whole:
-        raise Refused(f"its parts have {ends[-1]} elements in all, and the axis {whole}")
-    return list(ops.split(given, ends[:-1], place))
+    total = sum(sizes)
+    if isinstance(whole, int) and (total != whole or any(isinstance(size, int) and size < 0 for size in sizes)):
+        raise Refused(f"its parts have {total} elements in all, and the axis {whole}")
+    if isinstance(whole, int):
+        numbers = [size for size in sizes if isinstance(size, int)]
+        return list(ops.split(given, list(accumulate(numbers))[:-1], place))
+    return list(all_parts(given, sizes, place % given.ndim))
 
 
 def _parts_of_sizes(known: Array, dtype: DType, parts: Any, axis: int) -> list[Tensor]:
