@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import ml_dtypes
 import numpy as np
 import onnxruntime
@@ -287,3 +289,25 @@ def test_normalizations_of_groups(skip, last):
     assert_read_right(
         model, feeds_of(inputs, (1, 2)), {name: wanted[name] for name in names}, ("numpy", "onnx", "keras")
     )
+
+
+@pytest.mark.parametrize(
+    ("op", "why"),
+    [
+        ("FusedMatMul", "which has no operator of this name; onnxruntime's domain 'com.microsoft' has one"),
+        (
+            "Attention",
+            "which has it only in a later opset than 13, the file's; onnxruntime's domain 'com.microsoft'",
+        ),
+        ("Foo", "which has no operator of this name$"),
+    ],
+)
+def test_an_operator_that_stands_in_the_domain_of_onnx(op, why):
+    model = model_of(op, [floats(4, 4), floats(4, 4)], ("float32",), 13)
+    with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidGraph):
+        runtime_answers(model, feeds_of([floats(4, 4), floats(4, 4)]))
+    with pytest.raises(dagir.errors.UnsupportedOp) as refused:
+        dagir.from_onnx(model)
+    assert "node 'node'" in refused.value.summary
+    assert re.search(why, refused.value.summary)
+    assert ("node.domain = 'com.microsoft'" in refused.value.remedy) == (op != "Foo")

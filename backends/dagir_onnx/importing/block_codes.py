@@ -10,9 +10,8 @@ import numpy as np
 from dagir import ops
 from dagir.ir.graph import Value, apply
 from dagir.ir.types import Array, DType, normalize_axis
-from dagir_onnx.importing.fused import MICROSOFT
 from dagir_onnx.importing.node_call import NodeCall
-from dagir_onnx.importing.registry import rule
+from dagir_onnx.importing.registry import MICROSOFT, rule
 from dagir_onnx.importing.tensors import constant
 
 _CODES = {2: DType.UINT8, 4: DType.UINT4, 8: DType.UINT8}

@@ -10,10 +10,9 @@ import numpy as np
 from dagir import ops
 from dagir.ir.graph import Value, apply, apply_node
 from dagir.ir.types import Array
-from dagir_onnx.importing.fused import MICROSOFT
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.recurrence_steps import Cell, Function, functions_of, run_on
-from dagir_onnx.importing.registry import rule
+from dagir_onnx.importing.registry import MICROSOFT, rule
 from dagir_onnx.importing.rnn import beside, mask_of, peepholes_of, states_of
 from dagir_onnx.importing.tensors import constant
 

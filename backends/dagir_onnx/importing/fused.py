@@ -10,9 +10,8 @@ from dagir import ops
 from dagir.ir.graph import Value
 from dagir.ir.types import DType, normalize_axis
 from dagir_onnx.importing.node_call import NodeCall
-from dagir_onnx.importing.registry import find_rule, rule
+from dagir_onnx.importing.registry import MICROSOFT, find_rule, rule
 
-MICROSOFT = "com.microsoft"
 _VERSION = 17  # of ONNX's own operators that the fused ones are made of
 
 

@@ -12,9 +12,8 @@ from dagir import ops
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Value
 from dagir.ops.sizes import counted
-from dagir_onnx.importing.fused import MICROSOFT
 from dagir_onnx.importing.node_call import NodeCall
-from dagir_onnx.importing.registry import rule
+from dagir_onnx.importing.registry import MICROSOFT, rule
 from dagir_onnx.importing.tensors import constant
 
 

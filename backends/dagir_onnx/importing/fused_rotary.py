@@ -11,10 +11,9 @@ from dagir.ir.dims import Dim, max_dim
 from dagir.ir.graph import Value
 from dagir.ops.sizes import counted
 from dagir_onnx.importing.data_shapes import entries_of, size_of
-from dagir_onnx.importing.fused import MICROSOFT
 from dagir_onnx.importing.fused_attention import heads_of, joined
 from dagir_onnx.importing.node_call import NodeCall
-from dagir_onnx.importing.registry import rule
+from dagir_onnx.importing.registry import MICROSOFT, rule
 from dagir_onnx.importing.tensors import constant_like
 
 

@@ -168,7 +168,7 @@ class GraphReader:
                 continue
             version = opsets.get(domain, NEWEST_OPSET)
             if find_rule(domain, node.op_type, version) is None and not has_function(domain, node.op_type, version):
-                refusal = refusal_of(domain, node.op_type)
+                refusal = refusal_of(domain, node.op_type, version)
                 self._note(node, "", refusal.reason, refusal.remedy)
 
     def _note(self, node: NodeProto, path: str, reason: str, remedy: str | None = None) -> Missing:
@@ -244,7 +244,7 @@ class GraphReader:
             return rule(call)
         body = schema_function(call, node)
         if body is None:
-            raise refusal_of(call.domain, call.op)
+            raise refusal_of(call.domain, call.op, call.version)
         return self.call_function(*body)
 
 

@@ -9,10 +9,10 @@ from dagir import ops
 from dagir.ir.graph import Value
 from dagir.ir.types import DType
 from dagir_onnx.importing import conv, microsoft_quantized, pool
-from dagir_onnx.importing.fused import MICROSOFT, plain
+from dagir_onnx.importing.fused import plain
 from dagir_onnx.importing.microsoft_quantized import channels_first, channels_last
 from dagir_onnx.importing.node_call import NodeCall
-from dagir_onnx.importing.registry import rule
+from dagir_onnx.importing.registry import MICROSOFT, rule
 from dagir_onnx.importing.tensors import sizes_of
 
 _SAME = {"GatherND": 2, "Trilu": 2, "Range": 3}

@@ -8,10 +8,9 @@ from dagir import ops
 from dagir.ir.graph import Value, apply
 from dagir.ir.types import DType
 from dagir_onnx.importing import quantization
-from dagir_onnx.importing.fused import MICROSOFT
 from dagir_onnx.importing.fused_attention import attended_whole
 from dagir_onnx.importing.node_call import NodeCall
-from dagir_onnx.importing.registry import rule
+from dagir_onnx.importing.registry import MICROSOFT, rule
 
 
 @rule("QAttention", domain=MICROSOFT)

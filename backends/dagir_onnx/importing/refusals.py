@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from onnx import defs
+
 from dagir.errors import DagirError, UnsupportedOp
+from dagir_onnx.importing.registry import MICROSOFT, find_rule
 
 _SHOWN = 12
 
@@ -109,18 +112,46 @@ _REASONS: dict[tuple[str, str], tuple[str, str]] = {
 }
 
 
-def refusal_of(domain: str, op: str) -> Refused:
-    """The refusal of an op that has no rule."""
+def refusal_of(domain: str, op: str, version: int) -> Refused:
+    """The refusal of an op that has no rule for this version of its domain."""
     if domain.startswith("ai.onnx.preview.training"):
         return Refused(*_GRADIENT)
     known = _REASONS.get((domain, op))
     if known is not None:
         return Refused(*known)
+    if not domain and not _has(op, version):
+        return _not_of_onnx(op, version)
     if domain in ("", "ai.onnx.ml"):
         return Refused("dagir has no rule for it", "write the model with other ops")
     return Refused(
         f"it is of the domain {domain!r}, for which dagir has no rule",
         "export the model with ONNX's own ops, or with a function in the file that says what the op computes",
+    )
+
+
+def _has(op: str, version: int) -> bool:
+    """Whether ONNX's own domain has an operator of this name as of an opset."""
+    try:
+        defs.get_schema(op, min(version, defs.onnx_opset_version()), "")
+    except defs.SchemaError:
+        return False
+    return True
+
+
+def _not_of_onnx(op: str, version: int) -> Refused:
+    """The refusal of a name that ONNX's own domain does not have. onnxruntime refuses the file, too.
+
+    It is not read as what com.microsoft has under the name: where ONNX has it later, as Attention, it is another op.
+    """
+    lack = (
+        f"has it only in a later opset than {version}, the file's" if defs.has(op) else "has no operator of this name"
+    )
+    reason = f"it is of ONNX's own domain, which {lack}"
+    if find_rule(MICROSOFT, op, 1) is None:
+        return Refused(reason, "write the model with other ops")
+    return Refused(
+        f"{reason}; onnxruntime's domain {MICROSOFT!r} has one",
+        f"if that is meant, set node.domain = {MICROSOFT!r}, with an entry for it in the model's opset_import",
     )
 
 

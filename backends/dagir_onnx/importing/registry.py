@@ -24,6 +24,8 @@ _R = TypeVar("_R", bound=Rule)
 
 NEWEST_OPSET = 28
 """The newest opset of ONNX's own domain whose operators the rules were written for."""
+MICROSOFT = "com.microsoft"
+"""The domain of onnxruntime's own operators."""
 _ALIASES = {"ai.onnx": ""}
 
 
@@ -88,4 +90,4 @@ def coverage() -> Iterator[tuple[str, str, int, int | None]]:
             yield domain, name, entry.since, entry.until
 
 
-__all__ = ["NEWEST_OPSET", "Rule", "coverage", "find_rule", "load", "plain_domain", "rule"]
+__all__ = ["MICROSOFT", "NEWEST_OPSET", "Rule", "coverage", "find_rule", "load", "plain_domain", "rule"]
