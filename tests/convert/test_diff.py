@@ -176,6 +176,25 @@ def test_on_given_inputs(compared, tmp_path):
     np.save(tmp_path / "wide.npy", np.zeros((2, 5), "float32"))
     code, found = compared(build(), build("tanh"), "--inputs", "wide.npy")
     assert code == 1 and "axis 1 of input 'x' must have size 4" in found["not_run"]
+    assert "it takes x float32[batch, 4], and is given x float32[2, 5]" in found["not_run"]
+
+
+@pytest.mark.parametrize(
+    ("given", "which", "told"),
+    [
+        ({"z": np.zeros((2, 4), "float32")}, "first", "no input 'z' (it takes x float32[batch, 4], and is given z fl"),
+        (
+            {"x": np.full((2, 4), "a")},
+            "first",
+            "input 'x' takes float32, got an array of <U1 (it takes x float32",
+        ),
+        ({"x": np.zeros((2, 4), "float32")}, "second", "(it takes x float32[batch, 6], and is given x float32[2, 4])"),
+    ],
+)
+def test_it_says_which_model_does_not_take_the_samples(compared, tmp_path, given, which, told):
+    np.savez(tmp_path / "given.npz", **given)
+    _, found = compared(build(), build(units=5, size=6), "--inputs", "given.npz")
+    assert found["not_run"].startswith(f"{found[which]}: ") and told in found["not_run"]
 
 
 numbers = arrays.arrays(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import dagir
 from dagir.display.contents import contents_of, weights_of
 from dagir.equivalence.inputs import draw, size_plans
 from dagir.equivalence.samples import read_samples
-from dagir.errors import ArgumentError, DagirError
+from dagir.errors import ArgumentError, DagirError, FeedError
 from dagir.ir.nest import flatten
 from dagir.ir.types import Array
 from dagir.support.backend_names import NUMPY, ONNX
@@ -121,7 +121,7 @@ def _numbers(one: _Source, two: _Source, seed: int, inputs: Path | None) -> Numb
     try:
         models = one.model(), two.model()
         with one.output.step("running both"):
-            answers = _run(*models, seed, inputs)
+            answers = _run((one, two), models, seed, inputs)
     except (DagirError, MemoryError) as error:
         reason = str(error) or "no memory holds the inputs"
         return Numbers(reason=reason.splitlines()[0])
@@ -136,20 +136,38 @@ def _numbers(one: _Source, two: _Source, seed: int, inputs: Path | None) -> Numb
     return Numbers(tuple(found), None if found else "no output is in both")
 
 
-def _run(one: dagir.Model, two: dagir.Model, seed: int, inputs: Path | None) -> list[dict[str, Array]]:
-    """The outputs by name, of both models. Raises FeedError, ShapeError, FileError, ArgumentError."""
-    executables = [dagir.lower(model, NUMPY) for model in (one, two)]
-    feeds = _by_name_or_place(one, two)
+def _run(
+    sides: tuple[_Source, _Source], models: tuple[dagir.Model, dagir.Model], seed: int, inputs: Path | None
+) -> list[dict[str, Array]]:
+    """The outputs by name, of both models. Raises FeedError, FileError, ArgumentError."""
+    executables = [dagir.lower(model, NUMPY) for model in models]
+    feeds = _by_name_or_place(*models)
     refused: DagirError | None = None
-    for arrays in _drawn(one, seed) if inputs is None else [_given(one, inputs)]:
-        given = [dict(zip(names, arrays, strict=True)) for names in feeds]
-        try:
-            found = [exe(feed) for exe, feed in zip(executables, given, strict=True)]
-        except DagirError as error:
-            refused = refused or error
-            continue
-        return [_named(model, answer) for model, answer in zip((one, two), found, strict=True)]
+    for arrays in _drawn(models[0], seed) if inputs is None else [_given(sides[0], models[0], inputs)]:
+        found = []
+        for side, model, exe, names in zip(sides, models, executables, feeds, strict=True):
+            feed = dict(zip(names, arrays, strict=True))
+            try:
+                found.append(_named(model, exe(feed)))
+            except DagirError as error:
+                refused = refused or _refusal(error, side, model, feed)
+                break
+        else:
+            return found
     raise refused or ArgumentError("no inputs could be drawn")
+
+
+def _refusal(error: DagirError, side: _Source, model: dagir.Model, feed: Mapping[str, object]) -> FeedError:
+    """The refusal of inputs by one of the two, in one line: which, what it takes, and what it was given."""
+    takes = ", ".join(f"{name} {value.type}" for name, value in zip(model.input_names, model.inputs, strict=True))
+    given = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in _arrays(feed))
+    return FeedError(
+        f"{side.source}: {error.summary} (it takes {takes or 'nothing'}, and is given {given or 'nothing'})"
+    )
+
+
+def _arrays(feed: Mapping[str, object]) -> list[tuple[str, Array]]:
+    return [(name, np.asarray(array)) for name, array in feed.items()]
 
 
 def _drawn(model: dagir.Model, seed: int) -> Iterator[list[Array]]:
@@ -159,8 +177,12 @@ def _drawn(model: dagir.Model, seed: int) -> Iterator[list[Array]]:
         yield draw(model.graph, sizes, np.random.default_rng(seed))
 
 
-def _given(model: dagir.Model, path: Path) -> list[Array]:
-    return dagir.lower(model, NUMPY).arrange((read_samples(path, model.input_names),))
+def _given(side: _Source, model: dagir.Model, path: Path) -> list[Array]:
+    samples = read_samples(path, model.input_names)
+    try:
+        return dagir.lower(model, NUMPY).arrange((samples,))
+    except DagirError as error:
+        raise _refusal(error, side, model, samples) from None
 
 
 def _by_name_or_place(one: dagir.Model, two: dagir.Model) -> tuple[list[str], list[str]]:
