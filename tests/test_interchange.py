@@ -22,6 +22,8 @@ def test_to_onnx_gives_a_model_or_writes_a_file(model, tmp_path):
     onnx.checker.check_model(proto, full_check=True)
     assert proto.opset_import[0].version == 18
     assert [entry.name for entry in (*proto.graph.input, *proto.graph.output)] == ["img", "scores"]
+    wide = dagir.Input(shape=(256,), name="img")
+    model = dagir.Model(wide, layers.Dense(3, name="scores")(wide))
     path = dagir.to_onnx(model, tmp_path / "m.onnx", external_data=True)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["m.onnx", "m.onnx.data"]
     assert dagir.verify(model, {"file": dagir.backend("onnx").open(path, model)}).ok

@@ -25,16 +25,18 @@ def write(
 ) -> Path:
     """Write the model and its weights, and return the path. The same model gives the same bytes.
 
-    Raises FileError where the file cannot be written or would replace another.
+    external_data: True puts weights into a second file, where any is larger than `SMALL`; with none, there is one file.
+    Raises FileError where a file cannot be written or would replace another.
     """
     checked(path, as_text=True)
     if path.is_dir():
         raise FileError(f"{path} is a folder", remedy="give the name of a file")
     outside = size_of(initializers) > EMBEDDED_LIMIT if external_data is None else external_data
+    large = {name: tensor for name, tensor in initializers.items() if outside and bytes_of(tensor) > SMALL}
+    outside = bool(large)
     data_path = path.with_name(path.name + ".data")
     for target in [path, *([data_path] if outside else [])]:
         check_free(target, overwrite, "choose another path, or pass overwrite=True")
-    large = {name: tensor for name, tensor in initializers.items() if outside and bytes_of(tensor) > SMALL}
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             staged, data = Path(folder) / path.name, Path(folder) / data_path.name

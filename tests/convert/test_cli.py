@@ -119,6 +119,7 @@ def test_without_verification_it_says_so(run):
 
 
 def test_external_data_is_written_beside_and_found_again(run, folder):
+    Path("model.py").write_text(SOURCE.replace('layers.Dense(8, activation="tanh"', "layers.Dense(64"))
     assert run("model.py:build", "net.onnx", "--external-data")[0] == 0
     assert names(folder) == ["model.py", "net.onnx", "net.onnx.data"]
     assert run("verify", "model.py:build", "net.onnx")[0] == 0

@@ -187,3 +187,10 @@ def test_memory_beyond_the_models_own(tmp_path):
     written, run = map(float, printed(MEMORY, tmp_path / "net.onnx").split())
     assert written < 0.4
     assert run < 1.5  # one copy, which onnxruntime packs for its kernels, and the activations
+
+
+def test_no_file_of_weights_is_left_where_all_are_small(tmp_path):
+    x = dagir.Input((4,), name="x")
+    path = dagir.to_onnx(dagir.Model(x, dagir.layers.Dense(3)(x)), tmp_path / "small.onnx", external_data=True)
+    assert [each.name for each in tmp_path.iterdir()] == ["small.onnx"]
+    assert dagir.from_onnx(path).count_params() == 15

@@ -22,7 +22,7 @@ from dagir_onnx.certificate import KEY
 
 def net():
     dagir.clear_session()
-    x = dagir.Input((16,), name="x")
+    x = dagir.Input((128,), name="x")
     model = dagir.Model(x, layers.Dense(4, activation="softmax", name="head")(x), name="net")
     for weight in model.weights:
         weight.assign(np.random.default_rng(0).normal(size=weight.shape))
