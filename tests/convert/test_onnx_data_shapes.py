@@ -132,3 +132,11 @@ def test_a_shape_of_too_many_numbers_is_refused_before_they_are_counted():
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1 << 31
     with pytest.raises(dagir.errors.UnsafeFile, match="asks for too much"):
         dagir.from_onnx(model)
+
+
+def test_a_region_that_is_computed_is_refused_by_name():
+    inputs = [numbers(1, 1, 4, 4), numbers(8), None, ints(1, 1, 2, 2)]
+    crop = {"mode": "linear", "coordinate_transformation_mode": "tf_crop_and_resize"}
+    model = model_of("Resize", inputs, ("float32",), 18, stored=(3,), **crop)
+    with pytest.raises(dagir.errors.UnsupportedOp, match=r"'node' \(Resize\).* roi is computed[\s\S]*Slice"):
+        dagir.from_onnx(model)

@@ -131,7 +131,13 @@ def _in_proportion(
 def _rois(call: NodeCall, op: ops.Interpolate, axes: Sequence[int]) -> dict[int, tuple[float, float]]:
     if op.roi is None:
         return {}
-    found = _known(call, call.tensor(1), "roi") if _is_given(call, 1) else [0.0] * len(axes) + [1.0] * len(axes)
+    given = call.tensor(1)
+    if isinstance(given, Value) and known_array(given) is None:
+        raise call.refused(
+            "its roi is computed when the model runs",
+            "store the roi in the model, or cut the region with a Slice and resize that",
+        )
+    found = _known(call, given, "roi") if _is_given(call, 1) else [0.0] * len(axes) + [1.0] * len(axes)
     if len(found) != 2 * len(axes):
         raise call.refused(f"its roi is {len(found)} numbers for {len(axes)} axes")
     return {axis: (found[place], found[place + len(axes)]) for place, axis in enumerate(axes)}
