@@ -109,7 +109,14 @@ def _split(call: NodeCall) -> Sequence[Value]:
     given, whole, count = call.setting("split"), x.type.shape[axis], len(call.outputs)
     if given is None and call.version < 13 and len(call.tensors) > 1:  # version 1 had an input
         given = call.tensor(1)
-    found = _equal_sizes(call, whole, count) if given is None else entries_of(call, given, "split")
+    if given is None and call.version < 18 and not isinstance(whole, int):
+        return ops.split(x, count, axis)  # a Reshape, where parts between computed bounds would each be a Gather
+    return _cut(call, x, axis, _equal_sizes(call, whole, count) if given is None else entries_of(call, given, "split"))
+
+
+def _cut(call: NodeCall, x: Value, axis: int, found: list[Entry]) -> Sequence[Value]:
+    """The parts of an axis, of these sizes. Raises Refused where they are known, and are not all of it."""
+    whole = x.type.shape[axis]
     sizes = all_known(found)
     if sizes is None:
         return all_parts_by_data(x, found, axis)
