@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 from keras import ops as K
 
 from dagir import ops
@@ -13,6 +14,38 @@ from dagir_keras.rules import rules
 @rules.rule(ops.GatherElements)
 def gather_elements(op: ops.GatherElements, x: Any, indices: Any) -> Any:
     return K.take_along_axis(x, indices, axis=op.axis)
+
+
+@rules.rule(ops.GatherND)
+def gather_nd(op: ops.GatherND, x: Any, indices: Any) -> Any:
+    """By the number of each tuple in row-major order, and of one that is out of range the number behind the last."""
+    ids = K.cast(indices, "int64" if _is_long(indices) else "int32")
+    batch, depth = op.batch_dims, ids.shape[-1]
+    sizes = [K.cast(_size(x, axis), ids.dtype) for axis in range(batch + depth)]
+    ones = K.ones_like(ids[..., 0])
+    columns = [K.cumsum(ones, axis=axis) - 1 for axis in range(batch)]
+    columns += [_from_the_front(ids[..., place], sizes[batch + place]) for place in range(depth)]
+    place, inside, total = K.zeros_like(ones), K.equal(ones, 1), K.ones_like(sizes[0])
+    for column, size in zip(columns, sizes, strict=True):
+        inside = K.logical_and(inside, K.logical_and(column >= 0, column < size))
+        place, total = place * size + column, total * size
+    rest = [K.shape(x)[axis] if x.shape[axis] is None else x.shape[axis] for axis in range(batch + depth, len(x.shape))]
+    flat = x if batch + depth == 1 else K.reshape(x, (-1, *rest))
+    return K.take(flat, K.where(inside, place, total), axis=0)
+
+
+def _is_long(indices: Any) -> bool:
+    return str(keras.backend.standardize_dtype(indices.dtype)) in ("int64", "uint32", "uint64")
+
+
+def _size(x: Any, axis: int) -> Any:
+    """The size of an axis, counted where it is unknown."""
+    found = x.shape[axis]
+    return K.max(K.sum(K.ones_like(x, dtype="int32"), axis=axis)) if found is None else found
+
+
+def _from_the_front(ids: Any, size: Any) -> Any:
+    return K.where(ids < 0, ids + size, ids)
 
 
 @rules.rule(ops.ScatterUpdate)

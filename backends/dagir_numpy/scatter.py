@@ -18,6 +18,14 @@ def gather_elements(op: ops.GatherElements, x: Array, indices: Array) -> Array:
     return np.take_along_axis(x, indices, op.axis)
 
 
+@rules.rule(ops.GatherND)
+def gather_nd(op: ops.GatherND, x: Array, indices: Array) -> Array:
+    batch, columns = op.batch_dims, tuple(np.moveaxis(indices, -1, 0))
+    for column, size in zip(columns, x.shape[batch:], strict=False):
+        check_range(column, size, from_the_end=True)
+    return np.asarray(x[(*np.indices(indices.shape[:-1], sparse=True)[:batch], *columns)])
+
+
 @rules.rule(ops.ScatterUpdate)
 def scatter_update(op: ops.ScatterUpdate, x: Array, indices: Array, updates: Array) -> Array:
     y, places = x.copy(), tuple(np.moveaxis(indices, -1, 0))

@@ -14,6 +14,11 @@ def gather_elements(op: ops.GatherElements, emit: Emitter, x: Tensor, indices: T
     return emit("GatherElements", x, _as_int64(emit, indices), axis=op.axis)
 
 
+@rules.rule(ops.GatherND)
+def gather_nd(op: ops.GatherND, emit: Emitter, x: Tensor, indices: Tensor) -> Tensor:
+    return emit("GatherND", x, _as_int64(emit, indices), batch_dims=op.batch_dims)
+
+
 @rules.rule(ops.ScatterUpdate)
 def scatter_update(op: ops.ScatterUpdate, emit: Emitter, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
     return emit("ScatterND", x, _as_int64(emit, indices), updates, reduction=op.reduction)

@@ -19,6 +19,7 @@ from dagir.ops import (
     Embedding,
     Gather,
     GatherElements,
+    GatherND,
     If,
     Lookup,
     ScatterElements,
@@ -359,8 +360,9 @@ def _bounds(op: object, inputs: Sequence[Value]) -> Iterator[tuple[int, Dim]]:
         yield 0, inputs[1].type.shape[0]
     elif isinstance(op, (Gather, GatherElements, ScatterElements)):
         yield 1, inputs[0].type.shape[op.axis]
-    elif isinstance(op, ScatterUpdate):
-        yield from ((1, size) for size in inputs[0].type.shape[: _depth(inputs[1])])
+    elif isinstance(op, (GatherND, ScatterUpdate)):
+        first = op.batch_dims if isinstance(op, GatherND) else 0
+        yield from ((1, size) for size in inputs[0].type.shape[first : first + _depth(inputs[1])])
     elif isinstance(op, Call):
         yield from _bounds_inside(op.graph, 0)
     elif isinstance(op, If):

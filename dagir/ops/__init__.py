@@ -42,6 +42,7 @@ import dagir.ops.cumulative as _cumulative
 import dagir.ops.data_sizes as _data_sizes
 import dagir.ops.elementwise as _elementwise
 import dagir.ops.fft as _fft
+import dagir.ops.gather_nd as _gather_nd
 import dagir.ops.gradients as _gradients
 import dagir.ops.grids as _grids
 import dagir.ops.integer_products as _integer_products
@@ -94,6 +95,7 @@ from dagir.ops.cumulative import *
 from dagir.ops.data_sizes import *
 from dagir.ops.elementwise import *
 from dagir.ops.fft import *
+from dagir.ops.gather_nd import *
 from dagir.ops.gradients import *
 from dagir.ops.indexing import getitem as _getitem
 from dagir.ops.grids import *
@@ -150,6 +152,7 @@ __all__ += _cumulative.__all__
 __all__ += _data_sizes.__all__
 __all__ += _elementwise.__all__
 __all__ += _fft.__all__
+__all__ += _gather_nd.__all__
 __all__ += _gradients.__all__
 __all__ += _grids.__all__
 __all__ += _integer_products.__all__

@@ -20,7 +20,17 @@ from dagir.ir.diagnostics import describe
 from dagir.ir.dims import Dim
 from dagir.ir.graph import Graph, Node, Parameter, Value
 from dagir.ir.types import Array
-from dagir.ops import Embedding, FloorDivide, Gather, GatherElements, Mod, Power, ScatterElements, ScatterUpdate
+from dagir.ops import (
+    Embedding,
+    FloorDivide,
+    Gather,
+    GatherElements,
+    GatherND,
+    Mod,
+    Power,
+    ScatterElements,
+    ScatterUpdate,
+)
 from dagir.ops.call import graphs_of
 from dagir.ops.partial import refuse
 from dagir.passes import Inline
@@ -28,7 +38,7 @@ from dagir.passes import Inline
 Evaluate: TypeAlias = Callable[[Sequence[Array]], Sequence[Array]]
 
 _MOST_NODES = 64
-_INDEXING = (Gather, GatherElements, ScatterElements, ScatterUpdate)
+_INDEXING = (Gather, GatherElements, GatherND, ScatterElements, ScatterUpdate)
 _PLACES = {Embedding: 0, FloorDivide: 1, Mod: 1, Power: 1} | dict.fromkeys(_INDEXING, 1)
 """Ops whose answer is not there for every number, and the operand that it hangs on."""
 
@@ -100,8 +110,9 @@ def _bounded(node: Node, ids: Array) -> Iterator[tuple[Array, Dim]]:
     """The indices, each with the size of the axis that they are on; of tuples, each column."""
     op, source = node.op, node.inputs[1 if isinstance(node.op, Embedding) else 0]
     assert source is not None
-    if isinstance(op, ScatterUpdate):
-        yield from zip(np.moveaxis(ids, -1, 0), source.type.shape, strict=False)  # it may write whole rows
+    if isinstance(op, (GatherND, ScatterUpdate)):
+        first = op.batch_dims if isinstance(op, GatherND) else 0
+        yield from zip(np.moveaxis(ids, -1, 0), source.type.shape[first:], strict=False)  # they may be for whole rows
     else:
         yield ids, source.type.shape[getattr(op, "axis", 0)]
 

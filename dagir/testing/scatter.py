@@ -21,6 +21,20 @@ def gather_elements(draw: st.DrawFn) -> OpCase:
     return OpCase(ops.GatherElements(axis), (draw(arrays(shape, dtype)), indices))
 
 
+@strategy_for(ops.GatherND)
+@st.composite
+def gather_nd(draw: st.DrawFn) -> OpCase:
+    """Tuples for some axes or all, behind none or some of a batch, counted from the start or from the end."""
+    shape = draw(shapes(1, 4))
+    batch = draw(st.integers(0, len(shape) - 1))
+    depth = draw(st.integers(1, len(shape) - batch))
+    places = (*shape[:batch], *draw(shapes(0, 2)))
+    kind = draw(st.sampled_from(["int32", "int64"]))
+    columns = [draw(arrays(places, kind, -size, size - 1)) for size in shape[batch : batch + depth]]
+    dtype = draw(st.sampled_from(["float32", "float64", "int32", "bool"]))
+    return OpCase(ops.GatherND(batch), (draw(arrays(shape, dtype)), np.stack(columns, axis=-1)))
+
+
 @strategy_for(ops.ScatterUpdate)
 @st.composite
 def scatter_update(draw: st.DrawFn) -> OpCase:

@@ -295,6 +295,7 @@ def test_row_32_an_index_counts_from_the_end_and_no_further(backend):
 
 BY_ELEMENTS = {
     "take_along_axis": lambda x, i: ops.take_along_axis(x, i, axis=1),
+    "gather_nd": ops.gather_nd,
     "scatter_elements": lambda x, i: ops.scatter_elements(x, i, x[:, :2] * 2.0, axis=1),
     "scatter_update": lambda x, i: ops.scatter_update(x, i, x[:, 0]),
 }

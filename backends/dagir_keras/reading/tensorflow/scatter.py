@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from dagir import ops
-from dagir.ir.dims import Dim
 from dagir.ir.graph import Value
 from dagir.ir.types import DType, normalize_axis
 from dagir_keras.reading.problems import Refused
@@ -115,28 +114,12 @@ def gather_nd_raw(params: Tensor, indices: Tensor) -> Tensor:
 def gather_nd(params: Any, indices: Any, batch_dims: Any = 0) -> Tensor:
     """The slices of params at tuples of indices, in the last axis of `indices`."""
     given, places = value(tensor(params)), value(tensor(indices))
-    batch, depth = integer(batch_dims, "batch_dims"), places.type.shape[-1]
+    depth = places.type.shape[-1]
     if not isinstance(depth, int):
         raise Refused(f"its indices are tuples of unknown length {depth}")
-    sizes = given.type.shape
-    indexed = sizes[batch : batch + depth]
-    row = _row_major(places, indexed)
-    flat = ops.reshape(given, (*sizes[:batch], product(indexed), *sizes[batch + depth :]))
-    return _gathered(flat, row, batch, batch)
-
-
-def _row_major(places: Value, sizes: Sequence[Dim]) -> Value:
-    """The number of each tuple of indices in row-major order."""
-    found: Value | None = None
-    for place in range(len(sizes)):
-        part = places[(..., place)]
-        step = product(sizes[place + 1 :])
-        if not (type(step) is int and step == 1):
-            part = ops.multiply(part, value(sized(np.asarray(step, object), places.dtype)))
-        found = part if found is None else ops.add(found, part)
-    if found is None:
+    if depth == 0:
         raise Refused("its indices are tuples of no numbers")
-    return found
+    return ops.gather_nd(given, places, integer(batch_dims, "batch_dims"))
 
 
 def _update(reduction: str | None, negated: bool = False) -> Callable[..., Tensor]:
