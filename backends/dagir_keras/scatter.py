@@ -50,7 +50,12 @@ def _from_the_front(ids: Any, size: Any) -> Any:
 
 @rules.rule(ops.ScatterUpdate)
 def scatter_update(op: ops.ScatterUpdate, x: Any, indices: Any, updates: Any) -> Any:
-    return K.scatter_update(x, indices, updates, reduction=None if op.reduction == "none" else op.reduction)
+    """An index below all that count from the end becomes the size, which is out of range as well."""
+    ids = K.cast(indices, "int64" if _is_long(indices) else "int32")
+    sizes = [K.cast(_size(x, axis), ids.dtype) for axis in range(ids.shape[-1])]
+    columns = [_from_the_front(ids[..., place], size) for place, size in enumerate(sizes)]
+    places = K.stack([K.where(each < 0, size, each) for each, size in zip(columns, sizes, strict=True)], axis=-1)
+    return K.scatter_update(x, places, updates, reduction=None if op.reduction == "none" else op.reduction)
 
 
 @rules.rule(ops.ScatterElements)

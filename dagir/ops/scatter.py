@@ -78,8 +78,9 @@ class GatherElements(Op):
 class ScatterUpdate(Op):
     """x: t[*s], indices: int[*b, r], updates: t[*b, *s[r:]] -> t[*s]: x with updates at the tuples of indices.
 
-    reduction: "none" replaces elements, and is undefined for tuples that occur twice; "add", "mul", "max" and "min"
-    combine. keras.ops.scatter_update; ONNX ScatterND-18.
+    Negative indices count from the end; an index out of range is an error when run. reduction: "none" replaces
+    elements, and is undefined for tuples that occur twice; "add", "mul", "max" and "min" combine.
+    keras.ops.scatter_update; ONNX ScatterND-18.
     """
 
     rounding = ROUNDED
