@@ -46,7 +46,8 @@ def scatter_update(draw: st.DrawFn) -> OpCase:
     unique = draw(st.permutations(range(total)))[: draw(st.integers(1, total))]
     flat = unique if reduction == "none" else [place % 2 for place in unique]
     indices = np.stack(np.unravel_index(np.array(flat), shape[:depth]), axis=-1).astype("int32")
-    indices -= np.int32(shape[:depth]) if draw(st.booleans()) else 0  # counted from the end
+    if draw(st.booleans()):  # counted from the end
+        indices -= np.asarray(shape[:depth], "int32")
     dtype = draw(st.sampled_from(["float32", "float32", "int32", "int64"]))
     low = 0.5 if reduction == "add" else -2  # where terms cancel, the error is relative to the largest term
     updates = draw(arrays((len(flat), *shape[depth:]), dtype, low, 2))
