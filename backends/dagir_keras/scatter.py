@@ -63,7 +63,7 @@ def scatter_elements(op: ops.ScatterElements, x: Any, indices: Any, updates: Any
     """By tuples of indices, counted by sums, for sizes may be unknown."""
     ids = K.cast(indices, "int32")
     ones = K.ones_like(ids)
-    size = K.max(K.sum(K.ones_like(x, dtype="int32"), axis=op.axis))
+    size = _size(x, op.axis)
     columns = [
         K.where(ids < 0, ids + size, ids) if axis == op.axis else K.cumsum(ones, axis=axis) - 1
         for axis in range(len(x.shape))
