@@ -29,9 +29,15 @@ def gather_nd(op: ops.GatherND, x: Any, indices: Any) -> Any:
     for column, size in zip(columns, sizes, strict=True):
         inside = K.logical_and(inside, K.logical_and(column >= 0, column < size))
         place, total = place * size + column, total * size
-    rest = [K.shape(x)[axis] if x.shape[axis] is None else x.shape[axis] for axis in range(batch + depth, len(x.shape))]
-    flat = x if batch + depth == 1 else K.reshape(x, (-1, *rest))
-    return K.take(flat, K.where(inside, place, total), axis=0)
+    place, rest = K.where(inside, place, total), x.shape[batch + depth :]
+    if None in rest:  # which no reshape can keep: each element by itself
+        ones = K.ones_like(x[(0,) * (batch + depth)], dtype=ids.dtype)
+        offset = K.zeros_like(ones)
+        for axis in range(len(rest)):
+            place = K.expand_dims(place, -1)
+            offset = offset * K.cast(_size(x, batch + depth + axis), ids.dtype) + K.cumsum(ones, axis=axis) - 1
+        return K.take(K.reshape(x, (-1,)), place * K.sum(ones) + offset, axis=0)
+    return K.take(x if batch + depth == 1 else K.reshape(x, (-1, *rest)), place, axis=0)
 
 
 def _is_long(indices: Any) -> bool:
