@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import dagir
 from convert.drawn_nodes import assert_read_right, feeds_of, model_of, runtime_answers
 
 _DOMAIN = "com.microsoft"
@@ -175,3 +176,16 @@ def test_a_file_that_the_optimizer_wrote(tmp_path):
     written = {node.op_type for node in onnx.load(path).graph.node}
     assert {"FusedConv", "BiasGelu", "SkipLayerNormalization", "FusedGemm"} <= written
     assert_read_right(path, {"x": x}, {"y": wanted})
+
+
+@pytest.mark.parametrize("op_type, domain", [("FusedMatMul", "com.microsoft"), ("Gemm", "")])
+def test_a_scaled_product_of_halves_is_rounded_once(op_type, domain):
+    """The product alone is beyond float16."""
+    node = onnx.helper.make_node(op_type, ["a", "b"], ["y"], domain=domain, alpha=0.01)
+    kind = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT16, [1, 1]) for name in "aby"]
+    opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("com.microsoft", 1)]
+    graph = onnx.helper.make_graph([node], "net", kind[:2], kind[2:])
+    model = dagir.from_onnx(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8))
+    for backend in ("numpy", "onnx", "keras"):
+        found = dagir.lower(model, backend)({name: np.full((1, 1), 300, "float16") for name in "ab"})["y"]
+        np.testing.assert_allclose(found, [[900]], rtol=1e-3)

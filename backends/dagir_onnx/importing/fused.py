@@ -9,6 +9,7 @@ from typing import Any
 from dagir import ops
 from dagir.ir.graph import Value
 from dagir.ir.types import DType, normalize_axis
+from dagir_onnx.importing.linear import scaled_product
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import MICROSOFT, find_rule, rule
 
@@ -65,8 +66,8 @@ def _fused_matmul(call: NodeCall) -> Value:
         if call.attribute(f"trans{side}", 0) and x.ndim > 1:
             order[-2:] = order[:-3:-1]
         operands.append(x if order == list(range(x.ndim)) else ops.transpose(x, order))
-    alpha, found = call.attribute("alpha", 1.0), ops.matmul(*operands)
-    return found if alpha == 1 else ops.multiply(found, alpha)
+    a, b = operands
+    return scaled_product(a, b, call.attribute("alpha", 1.0))
 
 
 # ---- gelu, softmax

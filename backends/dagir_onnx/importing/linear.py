@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dagir import ops
 from dagir.ir.graph import Parameter, Value
+from dagir.ir.types import DType
 from dagir_onnx.importing.node_call import NodeCall
 from dagir_onnx.importing.registry import rule
 
@@ -26,12 +27,29 @@ def _gemm(call: NodeCall) -> Value:
             return ops.linear(a, b)
         if isinstance(c.source, Parameter) and c.shape == (b.shape[-1],):
             return ops.linear(a, b, c)
+    if a.dtype.is_float:
+        return _scaled(a, b, alpha, c, beta)
     product = ops.matmul(a, b)
-    if alpha != 1:
-        product = ops.multiply(product, alpha if a.dtype.is_float else int(alpha))
-    if c is None:
-        return product
-    return ops.add(product, c if beta == 1 else ops.multiply(c, beta if c.dtype.is_float else int(beta)))
+    product = product if alpha == 1 else ops.multiply(product, int(alpha))
+    return product if c is None else ops.add(product, c if beta == 1 else ops.multiply(c, int(beta)))
+
+
+def scaled_product(a: Value, b: Value, alpha: float) -> Value:
+    """alpha * a @ b of floats."""
+    return _scaled(a, b, alpha, None, 1.0)
+
+
+def _scaled(a: Value, b: Value, alpha: float, c: Value | None, beta: float) -> Value:
+    """alpha * a @ b + beta * c of floats. In halves it is rounded once, at the end: the product alone may overflow."""
+    dtype, is_half = a.dtype, a.dtype in (DType.FLOAT16, DType.BFLOAT16) and (alpha, beta) != (1.0, 1.0)
+    if is_half:
+        a, b = ops.cast(a, DType.FLOAT32), ops.cast(b, DType.FLOAT32)
+        c = None if c is None else ops.cast(c, DType.FLOAT32)
+    found = ops.matmul(a, b)
+    found = found if alpha == 1 else ops.multiply(found, alpha)
+    if c is not None:
+        found = ops.add(found, c if beta == 1 else ops.multiply(c, beta))
+    return ops.cast(found, dtype) if is_half else found
 
 
 @rule("Einsum")
