@@ -74,3 +74,18 @@ def test_what_tensorflow_refuses_is_refused(bad):
         np.testing.assert_array_equal(executable([X[0, :2], good]), picked(X[0, :2], good))
         with pytest.raises(DagirError, match="an index is out of range"):
             executable([X[0, :2], np.asarray([bad], "int32")])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("bad", [[0, 4], [0, -4], [2, 0], [-3, 5]])
+def test_the_backends_tell_it_themselves_where_weights_decide_the_indices(backend, bad):
+    """Indices that cost a product are not looked at before the run."""
+    proto = onnx_model(
+        "(float[2, 3] x, float[K, 2] f) => (float[K] y) <float[2, 2] w = {1, 0, 0, 1}>"
+        "{ p = MatMul (f, w) i = Cast <to = 7> (p) y = GatherND (x, i) }"
+    )
+    executable = dagir.lower(dagir.from_onnx(proto), backend)
+    given = np.asarray([[0, 2], [-1, -3]], "float32")
+    np.testing.assert_array_equal(executable([X[0, :2, :3], given])["y"], X[0, [0, 1], [2, 0]])
+    with pytest.raises(DagirError):
+        executable([X[0, :2, :3], np.asarray([bad], "float32")])
